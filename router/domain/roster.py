@@ -1,0 +1,74 @@
+"""Reps and groups as of one roster version."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+
+from router.domain.calendar import WeekHours
+
+MILLI = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Days off, both ends included, in the rep's own time zone."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Rep:
+    """One rep. `no` is the number used by the hot tables, `rep_id` the CRM's id.
+
+    `working_hours` None = the ruleset's calendar; caps None = the ruleset's defaults; `weight` in thousandths
+    (0 = gets nothing by share, still keeps known customers); `groups` are group numbers; `regions` and
+    `industries` are folded (see `text.fold`).
+    """
+
+    no: int
+    rep_id: str
+    name: str
+    time_zone: str
+    active: bool = True
+    available: bool = True
+    working_hours: WeekHours | None = None
+    leave: tuple[Leave, ...] = ()
+    groups: frozenset[int] = frozenset()
+    regions: frozenset[str] = frozenset()
+    industries: frozenset[str] = frozenset()
+    weight: int = MILLI
+    max_open: int | None = None
+    max_per_day: int | None = None
+
+
+@dataclass(frozen=True)
+class Roster:
+    """All reps of a tenant as of a version, ordered by number, and the names of all groups that ever were."""
+
+    version: int
+    reps: tuple[Rep, ...]
+    group_names: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if any(a.no >= b.no for a, b in zip(self.reps, self.reps[1:], strict=False)):
+            raise ValueError("reps must be ordered by number, each once")
+
+    @cached_property
+    def position(self) -> dict[int, int]:
+        """Rep number to index in `reps`."""
+        return {rep.no: i for i, rep in enumerate(self.reps)}
+
+    @cached_property
+    def members(self) -> dict[int, tuple[int, ...]]:
+        """Group number to the positions of its members, ascending."""
+        found: dict[int, list[int]] = {}
+        for i, rep in enumerate(self.reps):
+            for group in rep.groups:
+                found.setdefault(group, []).append(i)
+        return {group: tuple(positions) for group, positions in found.items()}
+
+    @cached_property
+    def group_numbers(self) -> dict[str, int]:
+        """Group name to number."""
+        return {name: no for no, name in self.group_names.items()}

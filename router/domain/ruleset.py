@@ -1,0 +1,111 @@
+"""A tenant's routing rules, as values. Reading them from YAML is `router.intake.rules_file`'s duty."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from router.domain.calendar import WeekHours
+
+
+class Created(StrEnum):
+    """`created:` conditions that name a business day of the tenant."""
+
+    TODAY = "today"
+    YESTERDAY = "yesterday"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The lead's fact `field` is one of `values` (both folded)."""
+
+    field: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """All parts must hold. `created` is a named day or a maximum age (by the lead's `created_at`)."""
+
+    one_of: tuple[OneOf, ...] = ()
+    priority: frozenset[int] | None = None
+    known_customer: bool | None = None
+    created: Created | timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `group` is the group's name, or None for `assign_to: owner`.
+
+    `fall_back_after` is wall time since the lead was queued, for owner rules (None = at once when the owner has
+    no room). `wait` = stop here when nobody can take the lead. `window` = when the rule applies, in the tenant's
+    zone (None = always).
+    """
+
+    name: str
+    match: Match = Match()
+    group: str | None = None
+    fall_back_after: timedelta | None = None
+    wait: bool = False
+    window: WeekHours | None = None
+
+    @property
+    def to_owner(self) -> bool:
+        return self.group is None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRate:
+    """Wins on a segment in the last `lookback`; `prior_leads` imagined average leads keep new reps in the game."""
+
+    lookback: timedelta = timedelta(days=90)
+    prior_leads: int = 20
+    segment: str = "industry"
+
+
+@dataclass(frozen=True, slots=True)
+class SoldProduct:
+    """A rep who sold the lead's product in the last `lookback` has the weight times `factor` (thousandths)."""
+
+    lookback: timedelta = timedelta(days=90)
+    factor: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Factors on a rep's weight for one lead, in thousandths (1000 = none)."""
+
+    region_match: int = 1000
+    industry_match: int = 1000
+    close_rate: CloseRate | None = None
+    sold_product: SoldProduct | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSpec:
+    """Holidays of `country` (ISO 3166 code, None = none) and the hours of reps who have none of their own."""
+
+    country: str | None = None
+    working_hours: WeekHours | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Caps of reps who have none of their own; None = no cap."""
+
+    max_open: int | None = None
+    max_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """A version of a tenant's rules. `max_age`: a lead that waited longer is parked."""
+
+    version: int
+    rules: tuple[Rule, ...]
+    business_time_zone: str = "UTC"
+    default_phone_region: str | None = None
+    calendar: CalendarSpec = field(default_factory=CalendarSpec)
+    defaults: Defaults = field(default_factory=Defaults)
+    weights: Weights = field(default_factory=Weights)
+    max_age: timedelta = timedelta(days=30)
+    no_match_max_age: timedelta = timedelta(hours=24)
