@@ -1,0 +1,104 @@
+"""A rep's weight for one lead: base times region, industry, close rate and product factors, in thousandths."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.domain.lead import FACT_FIELDS, Facts
+from router.domain.rates import Rates
+from router.domain.roster import MILLI, Roster
+from router.domain.ruleset import Weights
+
+Int64 = NDArray[np.int64]
+
+# Keeps weight sums and products of 5,000 candidates inside 64 bits.
+LARGEST_WEIGHT = 1 << 24
+_REMEMBERED = 2_000
+
+_REGION = FACT_FIELDS.index("region")
+_INDUSTRY = FACT_FIELDS.index("industry")
+_PRODUCT = FACT_FIELDS.index("product")
+
+Kind = tuple[str | None, str | None, str | None, str | None]
+
+
+class Weigher:
+    """Weights of all reps for the kinds of leads that there are; built per roster, ruleset and rates."""
+
+    def __init__(self, roster: Roster, weights: Weights, rates: Rates) -> None:
+        self._roster = roster
+        self._weights = weights
+        self._rates = rates
+        self._base = np.array([rep.weight for rep in roster.reps], dtype=np.int64)
+        self._segment = FACT_FIELDS.index(weights.close_rate.segment) if weights.close_rate else None
+        self._factors: dict[tuple[str, str], Int64] = {}
+        self._vectors: dict[Kind, Int64] = {}
+        self._kinds: dict[Facts, Kind] = {}
+        self._regions = frozenset().union(*(rep.regions for rep in roster.reps))
+        self._industries = frozenset().union(*(rep.industries for rep in roster.reps))
+
+    @property
+    def base(self) -> Int64:
+        """Every rep's base weight; 0 = no candidate."""
+        return self._base
+
+    def kind(self, facts: Facts) -> Kind:
+        """What of the (folded) facts changes weights; leads of one kind have the same weights."""
+        weights = self._weights
+        region = facts[_REGION] if weights.region_match != MILLI else None
+        industry = facts[_INDUSTRY] if weights.industry_match != MILLI else None
+        segment = facts[self._segment] if self._segment is not None else None
+        product = facts[_PRODUCT] if weights.sold_product else None
+        return (
+            region if region in self._regions else None,
+            industry if industry in self._industries else None,
+            segment if segment in self._rates.by_segment else None,
+            product if product in self._rates.sold else None,
+        )
+
+    def vector(self, kind: Kind) -> Int64:
+        """The weights of all reps, in roster order; at least 1 where the base is above 0."""
+        known = self._vectors.get(kind)
+        if known is not None:
+            return known
+        vector = self._base.copy()
+        for name, value in zip(("region", "industry", "segment", "product"), kind, strict=True):
+            if value is not None:
+                vector = vector * self._factor(name, value) // MILLI
+        vector = np.where(self._base > 0, np.clip(vector, 1, LARGEST_WEIGHT), 0)
+        if len(self._vectors) >= _REMEMBERED:
+            self._vectors.clear()
+        self._vectors[kind] = vector
+        return vector
+
+    def factors(self, kind: Kind, position: int) -> dict[str, int]:
+        """The factors (thousandths) that apply to one rep, for explanations."""
+        names = ("region_match", "industry_match", "close_rate", "sold_product")
+        short = ("region", "industry", "segment", "product")
+        return {
+            long: int(self._factor(name, value)[position])
+            for long, name, value in zip(names, short, kind, strict=True)
+            if value is not None
+        }
+
+    def _factor(self, name: str, value: str) -> Int64:
+        known = self._factors.get((name, value))
+        if known is None:
+            known = self._factors[(name, value)] = self._make_factor(name, value)
+        return known
+
+    def _make_factor(self, name: str, value: str) -> Int64:
+        reps = self._roster.reps
+        weights = self._weights
+        if name == "region":
+            factors = [weights.region_match if value in rep.regions else MILLI for rep in reps]
+        elif name == "industry":
+            factors = [weights.industry_match if value in rep.industries else MILLI for rep in reps]
+        elif name == "segment" and weights.close_rate:
+            rates = self._rates.close_rate_factors(value, weights.close_rate.prior_leads)
+            factors = [rates.get(rep.no, MILLI) for rep in reps]
+        elif name == "product" and weights.sold_product:
+            sold = self._rates.sold.get(value, frozenset())
+            factors = [weights.sold_product.factor if rep.no in sold else MILLI for rep in reps]
+        else:
+            factors = [MILLI] * len(reps)
+        return np.array(factors, dtype=np.int64)
