@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -14,7 +14,8 @@ import click
 from rich.console import Console
 
 from router.settings import Settings, SettingsError
-from router.store.connections import NoConnection
+from router.store.connections import NoConnection, Part, open_connections
+from router.store.statements import Connection
 
 P = ParamSpec("P")
 
@@ -44,13 +45,23 @@ class Found(click.ClickException):
 
 @dataclass(frozen=True)
 class Context:
-    """`servers` opens the configured or the embedded servers, migrated, for as long as the command needs them."""
+    """`servers` opens the configured or the embedded servers, migrated, as long as the command needs them."""
 
     settings: Settings
     servers: Callable[[Settings], AbstractAsyncContextManager[Urls]]
 
     def open(self) -> AbstractAsyncContextManager[Urls]:
         return self.servers(self.settings)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection, for a command that needs no more."""
+        async with (
+            self.open() as urls,
+            open_connections(urls.database, self.settings.connections) as connections,
+            connections.acquire(Part.CONSOLE) as conn,
+        ):
+            yield conn
 
 
 def console() -> Console:
@@ -74,7 +85,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
 
     @click.pass_obj
     @wraps(command)
-    def run(context: Context, *args: P.args, **kwargs: P.kwargs) -> None:
+    def run(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> None:
         async def main() -> int | None:
             return await command(context, *args, **kwargs)
 

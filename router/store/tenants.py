@@ -1,0 +1,119 @@
+"""Tenants: who owns leads, reps and rules, and in which zone a business day is."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from router.store.statements import Connection, load
+
+_SQL = load("tenants")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+_NAMES_SHOWN = 10
+
+
+class TenantError(ValueError):
+    """A tenant cannot be created as asked: its name or its time zone is wrong."""
+
+
+class TenantExists(TenantError):
+    """The name is taken by a tenant in another time zone."""
+
+
+class TenantUnknown(LookupError):
+    """No tenant has this name; the message says which there are."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(_unknown_message(name, known))
+        self.name = name
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant and the versions in force of its roster, ruleset and rates (0 = none yet)."""
+
+    tenant_id: int
+    name: str
+    time_zone: str
+    roster: int = 0
+    ruleset: int = 0
+    rates: int = 0
+
+
+async def add(conn: Connection, name: str, time_zone: str) -> Tenant:
+    """Creates the tenant and its lane in one transaction; the same again answers the tenant that is there.
+
+    Raises TenantError for a bad name or an unknown zone, TenantExists when the tenant has another zone.
+    """
+    _check_name(name)
+    _check_zone(time_zone)
+    async with conn.transaction():
+        created = await _SQL.add.row(conn, name=name, time_zone=time_zone)
+        row = created or await _SQL.by_name.row(conn, name=name)
+        assert row is not None
+        tenant = _tenant(row)
+        if tenant.time_zone != time_zone:
+            raise TenantExists(
+                f"tenant {name!r} exists in time zone {tenant.time_zone}, not {time_zone}; "
+                "its business days cannot be moved: use another name"
+            )
+        await _SQL.add_lane.execute(conn, tenant_id=tenant.tenant_id)
+    return tenant
+
+
+async def tenant_named(conn: Connection, name: str) -> Tenant:
+    """The tenant of that name. Raises TenantUnknown."""
+    row = await _SQL.by_name.row(conn, name=name)
+    if row is None:
+        raise TenantUnknown(name, [t.name for t in await all_tenants(conn)])
+    return _tenant(row)
+
+
+async def all_tenants(conn: Connection) -> list[Tenant]:
+    """Every tenant, the oldest first."""
+    return [_tenant(row) for row in await _SQL.all.fetch(conn)]
+
+
+def _tenant(row: asyncpg.Record) -> Tenant:
+    return Tenant(
+        tenant_id=row["tenant_id"],
+        name=row["name"],
+        time_zone=row["time_zone"],
+        roster=row["roster"],
+        ruleset=row["ruleset"],
+        rates=row["rates"],
+    )
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TenantError(
+            f"tenant name {name!r}: use 1 to 63 of the characters A-Z a-z 0-9 . _ -, "
+            "the first one a letter or a digit"
+        )
+
+
+def _check_zone(time_zone: str) -> None:
+    try:
+        ZoneInfo(time_zone)
+    except (OSError, ValueError, LookupError) as error:
+        raise TenantError(
+            f"time zone {time_zone!r} is unknown; use an IANA name such as Asia/Shanghai"
+        ) from error
+
+
+def _unknown_message(name: str, known: list[str]) -> str:
+    if not known:
+        return f"there is no tenant {name!r}, nor any other; lead-router tenants add NAME --time-zone ZONE"
+    near = difflib.get_close_matches(name.casefold(), {k.casefold(): k for k in known}, n=1)
+    meant = next((k for k in known if near and k.casefold() == near[0]), None)
+    shown = ", ".join(known[:_NAMES_SHOWN]) + (
+        f" and {len(known) - _NAMES_SHOWN} more" if len(known) > _NAMES_SHOWN else ""
+    )
+    guess = f"did you mean {meant}? " if meant else ""
+    return f"there is no tenant {name!r}; {guess}known tenants: {shown}"
