@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.lead import FACT_FIELDS, Facts
+from router.domain.matching import folded
 from router.domain.rates import Rates
 from router.domain.roster import MILLI, Roster
 from router.domain.ruleset import Weights
@@ -13,6 +14,7 @@ Int64 = NDArray[np.int64]
 # Keeps weight sums and products of 5,000 candidates inside 64 bits.
 LARGEST_WEIGHT = 1 << 24
 _REMEMBERED = 2_000
+_REMEMBERED_FACTS = 50_000
 
 _REGION = FACT_FIELDS.index("region")
 _INDUSTRY = FACT_FIELDS.index("industry")
@@ -41,8 +43,16 @@ class Weigher:
         """Every rep's base weight; 0 = no candidate."""
         return self._base
 
-    def kind(self, facts: Facts) -> Kind:
-        """What of the (folded) facts changes weights; leads of one kind have the same weights."""
+    def kind_of(self, facts: Facts) -> Kind:
+        """What of the facts (as they arrived) changes weights; leads of one kind have the same weights."""
+        known = self._kinds.get(facts)
+        if known is None:
+            if len(self._kinds) >= _REMEMBERED_FACTS:
+                self._kinds.clear()
+            known = self._kinds[facts] = self._kind(folded(facts))
+        return known
+
+    def _kind(self, facts: Facts) -> Kind:
         weights = self._weights
         region = facts[_REGION] if weights.region_match != MILLI else None
         industry = facts[_INDUSTRY] if weights.industry_match != MILLI else None
