@@ -1,13 +1,15 @@
-"""Database connections: a bounded set, each acquire with a deadline, each part of the service with its share."""
+"""Database connections: a bounded set, each acquire with a deadline, each part with its share."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 import asyncpg
 
+from router.fields import Between
 from router.store.statements import Connection
 
 APPLICATION_NAME = "lead-router"
@@ -30,10 +32,10 @@ class NoConnection(Exception):
 class ConnectionSettings:
     """Sizes are connections, times are seconds."""
 
-    maximum: int = 8
-    acquire_deadline_s: float = 10.0
-    connect_deadline_s: float = 10.0
-    tcp_user_timeout_ms: int = 5000
+    maximum: Annotated[int, Between(1, 1000)] = 8
+    acquire_deadline_s: Annotated[float, Between(0.01, 600)] = 10.0
+    connect_deadline_s: Annotated[float, Between(0.01, 600)] = 10.0
+    tcp_user_timeout_ms: Annotated[int, Between(100, 600_000)] = 5000
 
 
 class Connections:
@@ -42,7 +44,7 @@ class Connections:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", settings: ConnectionSettings) -> None:
         self._pool = pool
         self.settings = settings
-        # A part may use all but one connection, so the others always get one; with one connection they take turns.
+        # A part may use all but one connection, so the others get one; with only one they take turns.
         share = max(1, settings.maximum - 1)
         self._shares = {part: asyncio.Semaphore(share) for part in Part}
 
@@ -53,10 +55,9 @@ class Connections:
         share = self._shares[part]
         try:
             async with asyncio.timeout(wait) as limit:
-                async with share:
-                    async with self._pool.acquire() as conn:
-                        limit.reschedule(None)
-                        yield conn
+                async with share, self._pool.acquire() as conn:
+                    limit.reschedule(None)
+                    yield conn
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -64,8 +65,10 @@ class Connections:
 
 
 @asynccontextmanager
-async def open_connections(url: str, settings: ConnectionSettings | None = None) -> AsyncIterator[Connections]:
-    """Opens connections to `url` and closes them at the end. Raises OSError or asyncpg errors when it cannot."""
+async def open_connections(
+    url: str, settings: ConnectionSettings | None = None
+) -> AsyncIterator[Connections]:
+    """Opens connections to `url`, closes them at the end. Raises OSError or asyncpg errors when it cannot."""
     limits = settings or ConnectionSettings()
     pool = await asyncpg.create_pool(
         url,

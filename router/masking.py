@@ -1,0 +1,23 @@
+"""Passwords do not belong in logs, messages or lists of settings: what replaces them."""
+
+import re
+
+MASK = "***"
+
+# Greedy up to the last "@": an unescaped "@" or "/" in a password must not uncover the rest of it.
+_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)\S+(@)", re.IGNORECASE)
+_AS_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^/:@]*:).+(@)", re.IGNORECASE | re.DOTALL)
+_WHOLE_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^&]+)", re.IGNORECASE)
+
+
+def mask_passwords(text: str) -> str:
+    """`text` with the password of every URL and of every `password=…` replaced; cheap where there is none."""
+    if "://" in text:
+        text = _IN_URL.sub(rf"\1{MASK}\2", text)
+    return _AS_KEYWORD.sub(rf"\1{MASK}", text) if "=" in text else text
+
+
+def mask_url(url: str) -> str:
+    """The same for a text that is one URL as a whole, where even a blank belongs to the password."""
+    return _WHOLE_KEYWORD.sub(rf"\1{MASK}", _WHOLE_URL.sub(rf"\1{MASK}\2", url))
