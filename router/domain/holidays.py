@@ -1,0 +1,79 @@
+"""Which dates are public holidays, and which weekend days are worked instead."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from functools import lru_cache
+from importlib.metadata import version
+
+import holidays as library
+
+from router.domain.working_hours import Interval, WeekHours
+
+
+class DayKind(Enum):
+    """What a country's calendar says about a date."""
+
+    ORDINARY = "ordinary"
+    HOLIDAY = "holiday"
+    MAKE_UP = "make_up"
+    """A weekend day that is worked in exchange for a day off (China)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HolidayCalendar:
+    """The public holidays of one country or subdivision; without a country every date is ordinary.
+
+    `version` names the data, for flight records: another version may know other dates.
+    """
+
+    country: str | None
+    version: str
+
+    def kind(self, day: date) -> DayKind:
+        """What `day` is there."""
+        if self.country is None:
+            return DayKind.ORDINARY
+        return _special_days(self.country, day.year).get(day, DayKind.ORDINARY)
+
+    def hours(self, week: WeekHours, day: date) -> tuple[Interval, ...]:
+        """The intervals worked on `day` by somebody with the hours of `week`.
+
+        Nothing on a public holiday. On a make-up day those of the first weekday from Monday to Friday that
+        has hours; who works on weekends only keeps the day's own.
+        """
+        kind = self.kind(day)
+        if kind is DayKind.HOLIDAY:
+            return ()
+        own = week.days[day.weekday()]
+        if kind is DayKind.MAKE_UP:
+            return next((hours for hours in week.days[:5] if hours), own)
+        return own
+
+
+@lru_cache(maxsize=256)
+def holiday_calendar(country: str | None) -> HolidayCalendar:
+    """The calendar of an ISO 3166 code (`CN`, `DE-BY`; in any case); ValueError when there is none."""
+    if country is None:
+        return HolidayCalendar(country=None, version="none")
+    code = country.strip().upper()
+    try:
+        _holidays_of(code, 2024)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"no holidays are known for country {country!r}: use an ISO 3166 code such as CN, US or DE-BY"
+        ) from error
+    return HolidayCalendar(country=code, version=f"holidays {version('holidays')}")
+
+
+@lru_cache(maxsize=4096)
+def _special_days(country: str, year: int) -> dict[date, DayKind]:
+    found = _holidays_of(country, year)
+    special = {day: DayKind.MAKE_UP for day in found.weekend_workdays if day.year == year}
+    special.update((day, DayKind.HOLIDAY) for day in found if day.year == year)
+    return special
+
+
+def _holidays_of(country: str, year: int) -> library.HolidayBase:
+    nation, _, subdivision = country.partition("-")
+    return library.country_holidays(nation, subdiv=subdivision or None, years=year)

@@ -1,0 +1,186 @@
+"""Working hours of a week, as a value: written by people in YAML or in one cell of a CSV file."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from router.domain.text import fold
+
+Interval = tuple[int, int]
+"""Minutes of the local day, [start, end), 0 <= start < end <= 1440."""
+
+MINUTES_PER_DAY = 24 * 60
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_FULL_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WEEKDAY_NUMBERS = {
+    **{name: i for i, name in enumerate(WEEKDAYS)},
+    **{name: i for i, name in enumerate(_FULL_NAMES)},
+    **{f"周{numeral}": i for i, numeral in enumerate("一二三四五六日")},
+}
+_WHOLE_DAY = {"always": ((0, MINUTES_PER_DAY),), "never": (), "off": ()}
+_CLAUSE = re.compile(r"(?P<days>[^\d\s](?:[^\d]*[^\d\s])?)\s+(?P<hours>\d.*|always|never|off)")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_DASHES = re.compile(r"\s*[-\u2010-\u2015~]\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class WeekHours:
+    """For each weekday (Monday = 0) the intervals of work, in minutes of the local wall clock.
+
+    Intervals are ordered and neither overlap nor touch, so equal hours are equal values; make one with
+    `parse_week` or `week_of`. A shift over midnight is two intervals, on the day and on the next.
+    """
+
+    days: tuple[tuple[Interval, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.days) != 7:
+            raise ValueError(f"a week has 7 days, not {len(self.days)}")
+        for name, day in zip(WEEKDAYS, self.days, strict=True):
+            _check_day(name, day)
+
+
+def week_of(days: Sequence[Iterable[Interval]]) -> WeekHours:
+    """The week with these intervals per weekday, in any order; touching ones become one."""
+    return WeekHours(tuple(_joined(day) for day in days))
+
+
+def parse_week(spec: str | Mapping[str, str]) -> WeekHours:
+    """Read working hours; ValueError says what is wrong and quotes the piece of text.
+
+    Either a mapping of days to hours, `{"mon-fri": "09:00-12:00,13:00-18:00", "sat": "10:00-14:00"}`, or the
+    same in one text, `mon-fri 09:00-12:00,13:00-18:00; sat 10:00-14:00`, or `always`, or `never`. Days are a
+    name (`mon`, `Monday`, `周一`), a range (`fri-mon` goes over the weekend) or several with commas; days that
+    are not named are off. Hours end at 24:00; `22:00-06:00` goes on in the morning of the next day.
+    """
+    if isinstance(spec, str) and (whole := _WHOLE_DAY.get(fold(spec))) is not None:
+        return WeekHours((whole,) * 7)
+    days: list[list[Interval]] = [[] for _ in WEEKDAYS]
+    seen: set[int] = set()
+    for names, hours in _clauses(spec):
+        intervals = _parse_hours(hours)
+        for weekday in _parse_days(names):
+            if weekday in seen:
+                raise ValueError(f"{WEEKDAYS[weekday]} has hours twice, the second time in {names!r}")
+            seen.add(weekday)
+            _add(days, weekday, intervals)
+    return week_of(days)
+
+
+def format_week(week: WeekHours) -> str:
+    """The canonical text of working hours: `parse_week` reads back an equal value."""
+    for word in ("always", "never"):
+        if week.days == (_WHOLE_DAY[word],) * 7:
+            return word
+    runs = [list(run) for _, run in groupby(range(7), key=lambda weekday: week.days[weekday])]
+    return "; ".join(
+        f"{_days_text(run)} {_hours_text(week.days[run[0]])}" for run in runs if week.days[run[0]]
+    )
+
+
+def _check_day(name: str, day: tuple[Interval, ...]) -> None:
+    for start, end in day:
+        if not 0 <= start < end <= MINUTES_PER_DAY:
+            raise ValueError(f"{name}: {start} to {end} minutes is not within one day")
+    for before, after in pairwise(day):
+        if before[1] >= after[0]:
+            raise ValueError(
+                f"{name}: {_hours_text([before])} and {_hours_text([after])} overlap, touch or are unordered"
+            )
+
+
+def _joined(day: Iterable[Interval]) -> tuple[Interval, ...]:
+    """In order, with touching intervals made one. Overlapping ones stay, to be refused."""
+    joined: list[Interval] = []
+    for start, end in sorted(day):
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def _clauses(spec: str | Mapping[str, str]) -> list[tuple[str, str]]:
+    if isinstance(spec, Mapping):
+        for days, hours in spec.items():
+            if not isinstance(days, str) or not isinstance(hours, str):
+                raise ValueError(
+                    f"days and hours must be text, not {days!r}: {hours!r}; write them in quotes"
+                )
+        return [(fold(days), fold(hours)) for days, hours in spec.items()]
+    if not isinstance(spec, str):
+        raise ValueError(f"working hours must be a text or a mapping of days to hours, not {spec!r}")
+    matches = [(piece, _CLAUSE.fullmatch(piece.strip())) for piece in fold(spec).split(";") if piece.strip()]
+    for piece, match in matches:
+        if match is None:
+            raise ValueError(
+                f"{piece.strip()!r} is not days and hours such as 'mon-fri 09:00-12:00,13:00-18:00'"
+            )
+    if not matches:
+        raise ValueError("no working hours given; write 'never' or 'always' if that is meant")
+    return [(match["days"], match["hours"]) for _, match in matches if match]
+
+
+def _parse_days(text: str) -> list[int]:
+    found: list[int] = []
+    for part in text.split(","):
+        first, *rest = (_weekday(name, text) for name in _DASHES.split(part.strip()))
+        if len(rest) > 1:
+            raise ValueError(f"{part.strip()!r} is not a weekday or a range of two weekdays")
+        last = rest[0] if rest else first
+        found.extend((first + i) % 7 for i in range((last - first) % 7 + 1))
+    return found
+
+
+def _weekday(name: str, text: str) -> int:
+    number = _WEEKDAY_NUMBERS.get(name)
+    if number is None:
+        raise ValueError(f"{name!r} in {text!r} is not a weekday; use {', '.join(WEEKDAYS)}")
+    return number
+
+
+def _parse_hours(text: str) -> tuple[Interval, ...]:
+    """Intervals of a day; one that goes over midnight ends after minute 1440."""
+    if text in _WHOLE_DAY:
+        return _WHOLE_DAY[text]
+    return tuple(_parse_interval(part.strip(), text) for part in text.split(","))
+
+
+def _parse_interval(part: str, text: str) -> Interval:
+    times = _DASHES.split(part)
+    if len(times) != 2:
+        raise ValueError(f"{part!r} in {text!r} is not a start and an end such as 09:00-12:00")
+    start, end = (_parse_time(time, text) for time in times)
+    if start in (end, MINUTES_PER_DAY):
+        raise ValueError(f"{part!r} in {text!r} has no length; a whole day is 00:00-24:00")
+    return (start, end if end > start else end + MINUTES_PER_DAY)
+
+
+def _parse_time(time: str, text: str) -> int:
+    match = _TIME.fullmatch(time)
+    minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else None
+    if minutes is None or minutes > MINUTES_PER_DAY:
+        raise ValueError(f"{time!r} in {text!r} is not a time between 00:00 and 24:00")
+    return minutes
+
+
+def _add(days: list[list[Interval]], weekday: int, intervals: Iterable[Interval]) -> None:
+    for start, end in intervals:
+        days[weekday].append((start, min(end, MINUTES_PER_DAY)))
+        if end > MINUTES_PER_DAY:
+            days[(weekday + 1) % 7].append((0, end - MINUTES_PER_DAY))
+
+
+def _days_text(run: Sequence[int]) -> str:
+    first, last = WEEKDAYS[run[0]], WEEKDAYS[run[-1]]
+    return first if first == last else f"{first}-{last}"
+
+
+def _hours_text(day: Iterable[Interval]) -> str:
+    return ",".join(f"{s // 60:02}:{s % 60:02}-{e // 60:02}:{e % 60:02}" for s, e in day)
+
+
+ALWAYS = parse_week("always")
+NEVER = parse_week("never")
