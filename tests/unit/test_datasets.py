@@ -1,0 +1,171 @@
+"""The inputs of the demo and of the replay: the same every time, and with each quirk of the real files."""
+
+import csv
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from loadtest.datasets import demo, olist
+from loadtest.datasets.demo_roster import AWAY, ON_DUTY, TEAMS
+from tests.support_data import real_data
+
+START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_demo_is_the_same_on_every_machine(tmp_path: Path) -> None:
+    one, other = (demo.write(tmp_path / name, START, leads=500) for name in ("one", "other"))
+    for name in ("reps", "rules", "mapping", "leads"):
+        assert getattr(one, name).read_bytes() == getattr(other, name).read_bytes()
+    changed = demo.write(tmp_path / "changed", START, seed=1, leads=500)
+    assert changed.leads.read_bytes() != one.leads.read_bytes()
+
+
+def test_the_demo_holds_every_trouble_that_it_promises_to_show(tmp_path: Path) -> None:
+    files = demo.write(tmp_path, START)
+    leads, reps = _read(files.leads), _read(files.reps)
+    assert len(leads) == demo.LEADS
+    numbers = Counter(lead["lead_no"] for lead in leads)
+    assert max(numbers.values()) > 1, "no line is there twice"
+    contents = Counter(tuple(v for k, v in lead.items() if k != "lead_no") for lead in leads)
+    assert len(contents) < len(numbers), "no enquiry is repeated under another number"
+    assert any(not lead["phone"] for lead in leads)
+    assert {"Atlantis", "", "n/a"} <= {lead["region"] for lead in leads}
+    assert {"", "5", "10"} <= {lead["priority"] for lead in leads}
+    assert 190 <= len(reps) <= 215
+    assert len({rep["time_zone"] for rep in reps}) >= 5
+    assert any(not rep["groups"] for rep in reps)
+    assert set(AWAY) | set(ON_DUTY) == {rep["available"] for rep in reps}
+    assert all(rep["leave"] for rep in reps if rep["groups"] == "medical")
+    assert all(rep["available"] in AWAY for rep in reps if rep["groups"] == "schools")
+
+
+@pytest.mark.parametrize("day", [date(2026, 1, 10), date(2026, 7, 12)])
+def test_somebody_is_at_the_demo_desk_at_every_hour_of_a_weekend_day(day: date) -> None:
+    """Whenever somebody runs the demo, it must have somebody to give leads to."""
+    desk = [team for team in TEAMS if team.group == "desk"]
+    for quarter in range(96):
+        now = datetime.combine(day, time(), UTC) + timedelta(minutes=15 * quarter)
+        assert sum(team.size for team in desk if _open(team.hours, team.time_zone, now)) >= 8, now
+
+
+def _open(hours: str, zone: str, now: datetime) -> bool:
+    days, _, span = hours.partition(" ")
+    assert days == "mon-sun"
+    first, _, last = span.partition("-")
+    return first <= now.astimezone(ZoneInfo(zone)).strftime("%H:%M") < last
+
+
+def _deal(**cells: str) -> olist.Deal:
+    row = {
+        "mql_id": "m",
+        "seller_id": "s",
+        "sdr_id": "q",
+        "sr_id": "c",
+        "won_date": "2018-02-26 19:58:54",
+        "business_segment": "pet",
+        "lead_type": "online_medium",
+        "lead_behaviour_profile": "cat",
+        "has_company": "",
+        "has_gtin": "",
+        "average_stock": "",
+        "business_type": "reseller",
+        "declared_product_catalog_size": "",
+        "declared_monthly_revenue": "0.0",
+    }
+    return olist.parse_deal(row | cells)
+
+
+def _lead(
+    mql_id: str = "m", day: str = "2018-02-01", page: str = "p", origin: str = "social"
+) -> olist.OlistLead:
+    return olist.parse_lead(
+        {"mql_id": mql_id, "first_contact_date": day, "landing_page_id": page, "origin": origin}
+    )
+
+
+def test_an_origin_left_empty_is_not_the_origin_unknown() -> None:
+    assert _lead(origin="").origin is None
+    assert _lead(origin="unknown").origin == "unknown"
+
+
+def test_a_landing_page_that_is_the_hash_of_nothing_is_no_landing_page() -> None:
+    assert _lead(page="d41d8cd98f00b204e9800998ecf8427e").landing_page is None
+
+
+@pytest.mark.parametrize("day", ["2017-10-15", "2018-02-17", "2018-02-18", "2018-05-02"])
+def test_a_lead_arrives_on_the_day_of_its_first_contact_also_when_clocks_change(day: str) -> None:
+    for n in range(200):
+        local = _lead(f"id{n}", day).arrives_at.astimezone(olist.ZONE)
+        assert local.date().isoformat() == day
+        assert 8 <= local.hour < 20
+
+
+@pytest.mark.parametrize("midnight", ["2018-01-10 02:00:00", "2018-04-10 03:00:00"])
+def test_a_deal_with_a_day_only_counts_from_the_end_of_that_day(midnight: str) -> None:
+    deal = _deal(won_date=midnight)
+    assert deal.day_only
+    assert deal.won_at.astimezone(olist.ZONE).strftime("%d %H:%M") == "10 18:00"
+
+
+def test_a_deal_with_a_time_is_in_utc() -> None:
+    deal = _deal(won_date="2018-02-26 19:58:54")
+    assert not deal.day_only
+    assert deal.won_at == datetime(2018, 2, 26, 19, 58, 54, tzinfo=UTC)
+
+
+def test_blank_and_meaningless_cells_of_a_deal_are_unknown() -> None:
+    deal = _deal(lead_type="", business_segment="", lead_behaviour_profile="")
+    assert (deal.segment, deal.lead_type, deal.profiles) == (None, None, ())
+    assert (deal.has_company, deal.catalog_size, deal.monthly_revenue) == (None, None, None)
+
+
+def test_filled_cells_of_a_deal_are_read() -> None:
+    deal = _deal(
+        has_company="True",
+        declared_product_catalog_size="150.0",
+        declared_monthly_revenue="6000.0",
+        lead_behaviour_profile="cat, wolf",
+    )
+    assert (deal.has_company, deal.catalog_size, deal.monthly_revenue) == (True, 150, 6000.0)
+    assert deal.profiles == ("cat", "wolf")
+
+
+def test_who_has_both_roles_is_one_rep() -> None:
+    leads = [_lead("m1", origin="paid_search"), _lead("m2", origin="organic_search"), _lead("m3", origin="")]
+    deals = [
+        _deal(mql_id="m1", sr_id="a", sdr_id="b"),
+        _deal(mql_id="m2", sr_id="b", sdr_id="c"),
+        _deal(mql_id="m3", sr_id="b", sdr_id="c"),
+    ]
+    groups = {rep["rep_id"]: rep["groups"] for rep in olist.roster(leads, deals)}
+    assert groups == {"a": "closing;paid", "b": "closing;search;first-contact", "c": "first-contact"}
+
+
+@pytest.mark.data
+def test_the_real_files_are_read_whole() -> None:
+    folder = real_data()
+    leads, deals = olist.read_leads(folder), olist.read_deals(folder)
+    assert (len(leads), len({lead.mql_id for lead in leads})) == (8000, 8000)
+    assert (len(deals), len({deal.mql_id for deal in deals})) == (842, 842)
+    assert {deal.mql_id for deal in deals} <= {lead.mql_id for lead in leads}
+    assert sum(lead.origin is None for lead in leads) == 60
+    assert sum(deal.day_only for deal in deals) == 61
+    assert sum(deal.monthly_revenue is None for deal in deals) == 797
+    assert sum(len(deal.profiles) == 2 for deal in deals) == 16
+    first_contact = {lead.mql_id: lead.first_contact for lead in leads}
+    assert sum(deal.won_at.astimezone(olist.ZONE).date() < first_contact[deal.mql_id] for deal in deals) == 1
+    assert len(olist.roster(leads, deals)) == 41
+
+
+def test_a_missing_data_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LEAD_ROUTER_DATA", str(tmp_path))
+    with pytest.raises(olist.DataMissing, match=r"olist_marketing.*LEAD_ROUTER_DATA"):
+        olist.data_folder()
