@@ -1,0 +1,108 @@
+"""Real servers for the tests: embedded, or PostgreSQL at LEAD_ROUTER_TEST_DATABASE_URL (a superuser's URL).
+
+All workers of a run share one server; each test gets its own database, cloned from a migrated template.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio as redis
+
+from ops.embedded import open_embedded, stopped
+from router.cli.context import Urls
+from router.store.connections import Connections, open_connections
+from tests.support import cloned, migrated_template
+
+FOLDER = "LEAD_ROUTER_TEST_FOLDER"
+ADMIN_URL = "LEAD_ROUTER_TEST_DATABASE_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process makes the folder; workers inherit its name."""
+    if not hasattr(config, "workerinput"):
+        # Not pytest's own folder: root's servers run as another user, who must be able to enter.
+        folder = tempfile.mkdtemp(prefix="lead-router-tests-")
+        Path(folder).chmod(0o755)
+        os.environ[FOLDER] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        folder = Path(os.environ.pop(FOLDER))
+        asyncio.run(stopped(folder / "servers"))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def reachable_folder() -> Path:
+    """A folder of this run that every user can enter."""
+    return Path(os.environ[FOLDER])
+
+
+@pytest.fixture(scope="session")
+def embedded_urls(reachable_folder: Path) -> Iterator[Urls]:
+    """The run's embedded servers. Not synced to disk: no test cuts the power."""
+    servers = asyncio.run(open_embedded(reachable_folder / "servers", {"fsync": "off"}, linger_s=0.5))
+    yield servers.urls
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def admin_url(request: pytest.FixtureRequest) -> str:
+    """A superuser's URL of the server under test."""
+    if given := os.environ.get(ADMIN_URL):
+        return given
+    urls: Urls = request.getfixturevalue("embedded_urls")
+    return urls.database
+
+
+@pytest.fixture(scope="session")
+def template(admin_url: str) -> str:
+    """Name of the migrated database that the tests' databases are cloned from."""
+    return asyncio.run(migrated_template(admin_url))
+
+
+@pytest.fixture
+async def database_url(admin_url: str, template: str) -> AsyncIterator[str]:
+    """A fresh migrated database; dropped afterwards."""
+    async with cloned(admin_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(admin_url: str) -> AsyncIterator[str]:
+    """A fresh database without our schema; dropped afterwards."""
+    async with cloned(admin_url, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+async def conn(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def connections(database_url: str) -> AsyncIterator[Connections]:
+    """The service's connections to the test's database."""
+    async with open_connections(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def redis_url(embedded_urls: Urls, worker_id: str) -> str:
+    """An empty Valkey database, one for each worker."""
+    number = int(worker_id.removeprefix("gw") or 0) if worker_id.startswith("gw") else 0
+    url = f"{embedded_urls.redis}?db={number}"
+    client = redis.from_url(url)
+    await client.flushdb()
+    await client.aclose()
+    return url

@@ -1,0 +1,74 @@
+"""What tests of several folders share: databases, and waiting for something to become true."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from router.store.migrate import migrate, migrations_dir
+
+TEMPLATE_LOCK = 4471
+DEADLINE_S = 30.0
+
+
+def database_of(url: str, name: str) -> str:
+    """The same server's database `name`."""
+    # urlunsplit drops the empty host of a URL that names a socket folder
+    scheme, host, _, query, fragment = urlsplit(url)
+    return urlunsplit((scheme, host, f"/{name}", query, fragment))
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    conn = await asyncpg.connect(url)
+    try:
+        yield conn
+    finally:
+        await conn.close()
+
+
+async def migrated_template(admin_url: str) -> str:
+    """Builds the template once per content of the migrations; answers its name. Safe for several workers."""
+    content = b"".join(path.read_bytes() for path in sorted(migrations_dir().glob("*.sql")))
+    name = f"template_{hashlib.sha256(content).hexdigest()[:16]}"
+    async with connected(admin_url) as admin:
+        await admin.execute("select pg_advisory_lock($1)", TEMPLATE_LOCK)
+        if not await admin.fetchval("select exists (select from pg_database where datname = $1)", name):
+            async with created(admin_url, f"{name}_new", "template0") as url:
+                await migrate(url)
+                await admin.execute(f'alter database "{name}_new" rename to "{name}"')
+    return name
+
+
+@asynccontextmanager
+async def cloned(admin_url: str, template: str) -> AsyncIterator[str]:
+    """A database of its own for one test."""
+    async with created(admin_url, f"test_{uuid.uuid4().hex}", template) as url:
+        yield url
+
+
+@asynccontextmanager
+async def created(admin_url: str, name: str, template: str) -> AsyncIterator[str]:
+    """Creates the database, drops it at the end (unless it was renamed), whoever is connected to it."""
+    async with connected(admin_url) as admin:
+        await admin.execute(f'drop database if exists "{name}" with (force)')
+        await admin.execute(f'create database "{name}" template "{template}"')
+    try:
+        yield database_of(admin_url, name)
+    finally:
+        async with connected(admin_url) as admin:
+            await admin.execute(f'drop database if exists "{name}" with (force)')
+
+
+async def until(true: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Looks until `true()`; after `deadline_s` (seconds) fails, naming `what` was awaited."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not await true():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not within {deadline_s:g} s: {what}") from None
