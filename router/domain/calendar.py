@@ -1,7 +1,7 @@
 """Business days and time zones: what "today" means, whatever the host's clock is set to.
 
-Zone data come from the `tzdata` wheel, never from the host, so that two machines agree and a flight record can
-name the version. Working hours and holidays have modules of their own; their names can be imported from here too.
+Zone data come from the `tzdata` wheel, never from the host, so that two machines agree and a flight record
+can name the version. Working hours and holidays have modules of their own; their names are offered here too.
 """
 
 import difflib
@@ -29,6 +29,7 @@ __all__ = [
     "day_of",
     "format_week",
     "holiday_calendar",
+    "in_utc",
     "offset_changes",
     "parse_week",
     "zone",
@@ -73,10 +74,16 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(data, key=name)
 
 
+def in_utc(moment: datetime) -> datetime:
+    """The same instant in UTC; ValueError when `moment` has no offset."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment.isoformat()} has no offset: which instant it is cannot be known")
+    return moment.astimezone(UTC)
+
+
 def business_day(now: datetime, zone_name: str) -> BusinessDay:
     """The business day of the zone that contains the instant `now` (aware, else ValueError)."""
-    if now.tzinfo is None:
-        raise ValueError(f"{now.isoformat()} has no offset: which instant it is cannot be known")
+    now = in_utc(now)
     day = now.astimezone(zone(zone_name)).date()
     # The wall clock's date is the day's, save in the moments around clocks that go back over midnight.
     while now < _start(day, zone_name):

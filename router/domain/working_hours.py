@@ -50,10 +50,10 @@ def week_of(days: Sequence[Iterable[Interval]]) -> WeekHours:
 def parse_week(spec: str | Mapping[str, str]) -> WeekHours:
     """Read working hours; ValueError says what is wrong and quotes the piece of text.
 
-    Either a mapping of days to hours, `{"mon-fri": "09:00-12:00,13:00-18:00", "sat": "10:00-14:00"}`, or the
-    same in one text, `mon-fri 09:00-12:00,13:00-18:00; sat 10:00-14:00`, or `always`, or `never`. Days are a
-    name (`mon`, `Monday`, `周一`), a range (`fri-mon` goes over the weekend) or several with commas; days that
-    are not named are off. Hours end at 24:00; `22:00-06:00` goes on in the morning of the next day.
+    Either a mapping of days to hours, `{"mon-fri": "09:00-12:00,13:00-18:00", "sat": "10:00-14:00"}`, or
+    the same in one text, `mon-fri 09:00-12:00,13:00-18:00; sat 10:00-14:00`, or `always`, or `never`. Days
+    are a name (`mon`, `Monday`, `周一`), a range (`fri-mon` goes over the weekend) or several with commas;
+    days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
     """
     if isinstance(spec, str) and (whole := _WHOLE_DAY.get(fold(spec))) is not None:
         return WeekHours((whole,) * 7)
