@@ -3,10 +3,10 @@
 import difflib
 import re
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from router.domain.calendar import zone
 from router.store.statements import Connection, load
 
 _SQL = load("tenants")
@@ -100,11 +100,9 @@ def _check_name(name: str) -> None:
 
 def _check_zone(time_zone: str) -> None:
     try:
-        ZoneInfo(time_zone)
-    except (OSError, ValueError, LookupError) as error:
-        raise TenantError(
-            f"time zone {time_zone!r} is unknown; use an IANA name such as Asia/Shanghai"
-        ) from error
+        zone(time_zone)
+    except ValueError as error:
+        raise TenantError(str(error)) from None
 
 
 def _unknown_message(name: str, known: list[str]) -> str:

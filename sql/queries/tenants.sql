@@ -4,7 +4,7 @@ insert into tenant (name, time_zone) values (:name, :time_zone)
 on conflict (name) do nothing
 returning tenant_id, name, time_zone, roster, ruleset, rates;
 
--- name: add_lane(tenant_id)
+-- name: add_lane(tenant_id)!
 -- Creates the tenant's lane, without which nothing of it is ever drained.
 insert into lane (tenant_id) values (:tenant_id) on conflict (tenant_id) do nothing;
 

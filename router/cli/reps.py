@@ -1,0 +1,273 @@
+"""`lead-router reps`: import, list and set."""
+
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from router.domain.rep_fields import read_field
+from router.domain.roster import MILLI
+from router.domain.roster_change import RepRecord, RosterChange
+from router.intake.roster_file import RosterError, read_roster_file
+from router.store.roster import RepUnknown, RosterBusy, current_reps, import_reps, set_rep
+from router.store.statements import Connection
+from router.store.tenants import Tenant, TenantUnknown, tenant_named
+
+_REPS_SHOWN = 20
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+tenant_option = click.option(
+    "--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant."
+)
+author_option = click.option("--author", default=_me, help="Who makes the change (default: you).")
+note_option = click.option("--note", default="", help="What the change is for.")
+
+
+@click.group()
+def reps() -> None:
+    """The roster: who can be given leads, and when."""
+
+
+@reps.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@tenant_option
+@author_option
+@note_option
+@click.option(
+    "--missing",
+    type=click.Choice(["keep", "inactive"]),
+    default="keep",
+    show_default=True,
+    help="What becomes of reps that the file does not name.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@json_option
+@async_command
+async def import_(
+    context: Context,
+    /,
+    *,
+    file: Path,
+    tenant_name: str,
+    author: str,
+    note: str,
+    missing: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Import reps from a CSV FILE: all of it, or nothing when something in it is wrong.
+
+    A column that is absent leaves its field as it is. Importing the same file again changes nothing.
+
+    \b
+    Example:
+      lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
+    """
+    try:
+        lines = read_roster_file(file)
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror or error}") from error
+    except RosterError as error:
+        raise CannotRun(f"nothing was imported\n{error}") from error
+    async with context.connection() as conn:
+        tenant = await _tenant(conn, tenant_name)
+        try:
+            change = await import_reps(
+                conn,
+                tenant.tenant_id,
+                lines,
+                author,
+                note=note,
+                retire_missing=missing == "inactive",
+                dry_run=dry_run,
+            )
+        except RosterBusy as error:
+            raise Found(str(error)) from error
+    if as_json:
+        print_json({"dry_run": dry_run, **_document(change)})
+        return
+    _print_change(change, dry_run=dry_run)
+    if change.missing:
+        fate = (
+            "became inactive"
+            if missing == "inactive"
+            else "stay as they are (--missing inactive retires them)"
+        )
+        console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
+
+
+@reps.command("list")
+@tenant_option
+@json_option
+@async_command
+async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+    """List the reps of a tenant as the newest roster version has them.
+
+    \b
+    Example:
+      lead-router reps list --tenant acme
+    """
+    async with context.connection() as conn:
+        tenant = await _tenant(conn, tenant_name)
+        found = await current_reps(conn, tenant.tenant_id)
+    if as_json:
+        print_json([{"rep_id": rep.rep_id, **_plain(rep.values)} for rep in found])
+    elif found:
+        console().print(_table(found))
+    else:
+        console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
+
+
+@reps.command("set")
+@click.argument("rep_id")
+@tenant_option
+@click.option("--available", metavar="yes|no", help="Takes leads now.")
+@click.option("--active", metavar="yes|no", help="Works here; an inactive rep loses known customers too.")
+@click.option("--weight", metavar="N", help="Share of the leads, against others of the group (1 = normal).")
+@click.option("--max-open", metavar="N", help='Most open leads ("" = as the rules say).')
+@click.option("--max-per-day", metavar="N", help='Most leads of one business day ("" = as the rules say).')
+@click.option("--leave", metavar="DAYS", help='"2026-10-01..2026-10-07; 2026-12-24" ("" = none).')
+@click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
+@click.option(
+    "--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).'
+)
+@author_option
+@note_option
+@json_option
+@async_command
+async def set_(
+    context: Context,
+    /,
+    *,
+    rep_id: str,
+    tenant_name: str,
+    author: str,
+    note: str,
+    as_json: bool,
+    **fields: str | None,
+) -> None:
+    """Change fields of one rep.
+
+    \b
+    Example:
+      lead-router reps set r017 --tenant acme --available no --note "ill"
+    """
+    changes = _changes(fields)
+    async with context.connection() as conn:
+        tenant = await _tenant(conn, tenant_name)
+        try:
+            change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note)
+        except RepUnknown as error:
+            raise CannotRun(f"tenant {tenant.name}: {error}") from error
+        except RosterBusy as error:
+            raise Found(str(error)) from error
+    if as_json:
+        print_json(_document(change))
+    else:
+        _print_change(change)
+
+
+def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
+    """The values of the options that were given. Raises CannotRun naming every one that is not understood."""
+    changes, problems = {}, []
+    for name, text in fields.items():
+        if text is None:
+            continue
+        try:
+            changes[name] = read_field(name, text)
+        except ValueError as error:
+            problems.append(f"--{name.replace('_', '-')}: {error}")
+    if problems:
+        raise CannotRun("\n".join(problems))
+    if not changes:
+        raise CannotRun("nothing to set; give --available yes|no or another of the options (see --help)")
+    return changes
+
+
+async def _tenant(conn: Connection, name: str) -> Tenant:
+    try:
+        return await tenant_named(conn, name)
+    except TenantUnknown as error:
+        raise CannotRun(str(error)) from error
+
+
+def _document(change: RosterChange) -> dict[str, Any]:
+    return {
+        "version": change.version,
+        "previous": change.previous,
+        "added": list(change.added),
+        "changed": [
+            {
+                "rep_id": one.rep_id,
+                "fields": {
+                    name: {"old": _value(name, old), "new": _value(name, new)}
+                    for name, (old, new) in one.fields.items()
+                },
+            }
+            for one in change.changed
+        ],
+        "unchanged": change.unchanged,
+        "missing": change.missing,
+        "fields": change.fields,
+    }
+
+
+def _print_change(change: RosterChange, *, dry_run: bool = False) -> None:
+    out = console()
+    for one in change.changed[:_REPS_SHOWN]:
+        for name, (old, new) in one.fields.items():
+            out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}", markup=False)
+    if len(change.changed) > _REPS_SHOWN:
+        out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
+    counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
+    if dry_run:
+        out.print(f"{counts}; nothing was written (--dry-run)")
+    elif change.version == change.previous:
+        out.print(f"{counts}; roster version {change.version} stays in force")
+    else:
+        out.print(f"{counts}; roster version {change.version} is in force")
+
+
+def _table(found: list[RepRecord]) -> Table:
+    table = Table("rep", "name", "groups", "zone", "available", "hours", "weight", "open cap", "day cap")
+    for rep in found:
+        shown = rep.values
+        state = "inactive" if not shown["active"] else _text("available", shown["available"])
+        cells = [_text(name, shown[name]) for name in ("groups", "time_zone")]
+        limits = [_text(name, shown[name]) for name in ("working_hours", "weight", "max_open", "max_per_day")]
+        table.add_row(rep.rep_id, shown["name"], *cells, state, *limits)
+    return table
+
+
+def _plain(values: Any) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in values.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    """As in a file: the weight as a number, not in thousandths."""
+    if name == "weight":
+        return value // MILLI if value % MILLI == 0 else value / MILLI
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "; ".join(value) or "-"
+    return "-" if value in (None, "") else str(_value(name, value))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

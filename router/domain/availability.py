@@ -1,0 +1,60 @@
+"""What people write to say whether, and when not, a rep works. A wrong guess hides leads: none is made."""
+
+import re
+from datetime import date
+
+from router.domain.roster import Leave
+from router.domain.text import fold
+
+_YES = frozenset({"是", "yes", "y", "true", "1", "在岗", "on"})
+_NO = frozenset({"否", "no", "n", "false", "0", "离岗", "off"})
+UNDERSTOOD = "yes/no, y/n, true/false, 1/0, on/off, 是/否, 在岗/离岗"
+
+_PERIODS = re.compile(r"[;；、,\n|]")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_LONGEST_LEAVE_DAYS = 3 * 366
+_PERIODS_AT_MOST = 200
+
+
+def understand(text: str) -> bool | None:
+    """Whether the text says yes or no, in any case and width, with any spaces around; else None."""
+    word = fold(text)
+    if word in _YES:
+        return True
+    return False if word in _NO else None
+
+
+def parse_leave(text: str) -> tuple[Leave, ...]:
+    """`2026-10-01..2026-10-07; 2026-12-24`: periods of days, both ends included, ordered, each once.
+
+    Raises ValueError that says which part is wrong.
+    """
+    parts = [part for part in (fold(p) for p in _PERIODS.split(text)) if part]
+    if len(parts) > _PERIODS_AT_MOST:
+        raise ValueError(f"{len(parts)} periods of leave; {_PERIODS_AT_MOST} are the most")
+    return tuple(sorted({_period(part) for part in parts}, key=lambda leave: (leave.first, leave.last)))
+
+
+def leave_text(leave: tuple[Leave, ...]) -> str:
+    """The one spelling of these periods; `parse_leave` reads it back."""
+    return "; ".join(f"{one.first}" if one.first == one.last else f"{one.first}..{one.last}" for one in leave)
+
+
+def _period(part: str) -> Leave:
+    first, _, last = part.partition("..")
+    leave = Leave(_day(first.strip()), _day((last if ".." in part else first).strip()))
+    if leave.last < leave.first:
+        raise ValueError(f"{part!r} ends before it begins")
+    if (leave.last - leave.first).days >= _LONGEST_LEAVE_DAYS:
+        raise ValueError(f"{part!r} is longer than three years; make the rep inactive instead")
+    return leave
+
+
+def _day(text: str) -> date:
+    try:
+        # fromisoformat alone would also take 20261001 and week dates.
+        if not _DAY.fullmatch(text):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day (YYYY-MM-DD, or FIRST..LAST)") from None

@@ -1,0 +1,152 @@
+"""The fields of a rep as people write them: one reader per field, shared by files and commands."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from router.domain.availability import UNDERSTOOD, leave_text, parse_leave, understand
+from router.domain.calendar import format_week, parse_week, zone
+from router.domain.roster import MILLI
+from router.domain.text import fold
+
+MAX_TEXT = 200
+MAX_NAMES = 500
+MAX_WEIGHT = 1000
+MAX_CAP = 1_000_000
+
+_LIST = re.compile(r"[;；|、\n]")
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+_DECIMAL = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class RepLine:
+    """What a source says of one rep: values by field name (see READERS), only the fields that it speaks of.
+
+    `line` is where in the source; 0 where there are no lines. A value of None means "none of its own".
+    """
+
+    rep_id: str
+    values: Mapping[str, Any]
+    line: int = 0
+
+
+def read_field(field: str, text: str) -> Any:
+    """The value that the text means. Raises ValueError with what is wrong and what would be right."""
+    return READERS[field](text)
+
+
+def _required_text(text: str) -> str:
+    value = _text(text)
+    if value is None:
+        raise ValueError("is empty")
+    return value
+
+
+def _text(text: str) -> str | None:
+    value = text.strip()
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"has {len(value)} characters; {MAX_TEXT} are the most")
+    if _CONTROL.search(value):
+        raise ValueError(f"value {value!r} holds a control character")
+    return value or None
+
+
+def _yes_or_no(text: str) -> bool:
+    value = understand(text)
+    if value is None:
+        raise ValueError(f"value {_shown(text)} is not understood ({UNDERSTOOD})")
+    return value
+
+
+def _time_zone(text: str) -> str | None:
+    name = _text(text)
+    if name is not None:
+        zone(name)
+    return name
+
+
+def _working_hours(text: str) -> str:
+    """In one spelling, so that the same hours written otherwise are no change; empty = none of its own."""
+    value = text.strip()
+    if len(value) > 10 * MAX_TEXT:
+        raise ValueError(f"has {len(value)} characters; {10 * MAX_TEXT} are the most")
+    if not value:
+        return ""
+    try:
+        return format_week(parse_week(value))
+    except ValueError as error:
+        raise ValueError(f"value {_shown(text)}: {error}") from None
+
+
+def _leave(text: str) -> str:
+    try:
+        return leave_text(parse_leave(text))
+    except ValueError as error:
+        raise ValueError(f"value {_shown(text)}: {error}") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Names, sorted, each once whatever its case and width."""
+    found: dict[str, str] = {}
+    for part in _LIST.split(text):
+        name = _text(part)
+        if name is not None:
+            found.setdefault(fold(name), name)
+    if len(found) > MAX_NAMES:
+        raise ValueError(f"has {len(found)} names; {MAX_NAMES} are the most")
+    return tuple(found[key] for key in sorted(found))
+
+
+def _weight(text: str) -> int | None:
+    """Thousandths; None where the text is empty."""
+    plain = fold(text)
+    if not plain:
+        return None
+    milli = Decimal(plain) * MILLI if _DECIMAL.fullmatch(plain) else Decimal("NaN")
+    if not milli.is_finite() or milli != int(milli) or milli > MAX_WEIGHT * MILLI:
+        raise ValueError(f"value {_shown(text)} is not a weight (0 to {MAX_WEIGHT}, at most 3 decimals)")
+    return int(milli)
+
+
+def _cap(text: str) -> int | None:
+    plain = fold(text)
+    if not plain:
+        return None
+    if not _WHOLE.fullmatch(plain) or int(plain) > MAX_CAP:
+        raise ValueError(
+            f"value {_shown(text)} is not a cap (a whole number from 0 to {MAX_CAP:,}, or empty)"
+        )
+    return int(plain)
+
+
+def _shown(text: str) -> str:
+    short = text.strip()
+    return f'"{short}"' if len(short) <= 60 else f'"{short[:57]}…"'
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "rep_id": _required_text,
+    "name": _text,
+    "active": _yes_or_no,
+    "available": _yes_or_no,
+    "time_zone": _time_zone,
+    "working_hours": _working_hours,
+    "leave": _leave,
+    "groups": _names,
+    "regions": _names,
+    "industries": _names,
+    "weight": _weight,
+    "max_open": _cap,
+    "max_per_day": _cap,
+    "manager_id": _text,
+    "team": _text,
+    "email": _text,
+    "mobile": _text,
+    "wecom_user_id": _text,
+    "dingtalk_user_id": _text,
+    "feishu_user_id": _text,
+}

@@ -1,0 +1,161 @@
+"""What an import or a command changes in a roster: compared field by field, before anything is written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.domain.rep_fields import RepLine
+from router.domain.roster import MILLI
+from router.domain.text import fold
+
+DEFAULTS: dict[str, Any] = {
+    "name": None,
+    "active": True,
+    "available": True,
+    "time_zone": None,
+    "working_hours": "",
+    "leave": "",
+    "groups": (),
+    "regions": (),
+    "industries": (),
+    "weight": MILLI,
+    "max_open": None,
+    "max_per_day": None,
+    "manager_id": None,
+    "team": None,
+    "email": None,
+    "mobile": None,
+    "wecom_user_id": None,
+    "dingtalk_user_id": None,
+    "feishu_user_id": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RepRecord:
+    """A rep as it is stored; `values` has every key of DEFAULTS, weight in thousandths, groups by name."""
+
+    rep_no: int
+    rep_id: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RepChange:
+    """What changed for one rep: field to its old and its new value."""
+
+    rep_id: str
+    fields: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChange:
+    """What was done. `version` is in force afterwards; it equals `previous` when nothing changed.
+
+    `missing` counts the active reps that the source does not speak of.
+    """
+
+    version: int
+    previous: int
+    added: tuple[str, ...] = ()
+    changed: tuple[RepChange, ...] = ()
+    unchanged: int = 0
+    missing: int = 0
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Field to the number of reps for which it changed."""
+        counts: dict[str, int] = {}
+        for change in self.changed:
+            for name in change.fields:
+                counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+@dataclass
+class GroupNumbers:
+    """Group numbers by name, whatever its case and width; new names get new numbers, held in `new`."""
+
+    names: dict[int, str]
+    new: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_fold = {fold(name): no for no, name in self.names.items()}
+
+    def intern(self, name: str) -> int:
+        """The number of the group; a new one when there is none of that name."""
+        key = fold(name)
+        if key not in self._by_fold:
+            number = max(self.names, default=0) + 1
+            self._by_fold[key] = number
+            self.names[number] = self.new[number] = name
+        return self._by_fold[key]
+
+    def spelled(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names as they were first written, sorted."""
+        return tuple(sorted(self.names[self.intern(name)] for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Rows to write (`added` and `updated`, each the whole rep) and what to tell about them."""
+
+    added: tuple[RepRecord, ...]
+    updated: tuple[RepRecord, ...]
+    changed: tuple[RepChange, ...]
+    unchanged: int
+    missing: int
+
+    @property
+    def empty(self) -> bool:
+        return not self.added and not self.updated
+
+
+def plan(
+    current: Mapping[str, RepRecord],
+    lines: Iterable[RepLine],
+    groups: GroupNumbers,
+    *,
+    time_zone: str,
+    next_rep_no: int,
+    retire_missing: bool = False,
+) -> Plan:
+    """Compares the lines with the current reps (by rep_id); new group names are interned in `groups`.
+
+    `time_zone` is that of reps who have none of their own; `retire_missing` makes the reps that no line
+    names inactive.
+    """
+    added: list[RepRecord] = []
+    updated: list[RepRecord] = []
+    changed: list[RepChange] = []
+    unchanged, named = 0, set()
+    for line in lines:
+        named.add(line.rep_id)
+        old = current.get(line.rep_id)
+        base = old.values if old else DEFAULTS
+        values = _complete({**base, **line.values}, line.rep_id, groups, time_zone)
+        if old is None:
+            added.append(RepRecord(next_rep_no + len(added), line.rep_id, values))
+        elif fields := _differences(old.values, values):
+            updated.append(RepRecord(old.rep_no, old.rep_id, values))
+            changed.append(RepChange(old.rep_id, fields))
+        else:
+            unchanged += 1
+    missing = [rep for rep in current.values() if rep.rep_id not in named and rep.values["active"]]
+    if retire_missing:
+        updated += [RepRecord(rep.rep_no, rep.rep_id, {**rep.values, "active": False}) for rep in missing]
+        changed += [RepChange(rep.rep_id, {"active": (True, False)}) for rep in missing]
+    return Plan(tuple(added), tuple(updated), tuple(changed), unchanged, len(missing))
+
+
+def _complete(values: dict[str, Any], rep_id: str, groups: GroupNumbers, time_zone: str) -> dict[str, Any]:
+    """Fills in what may not be empty and spells groups as they are stored."""
+    values["name"] = values["name"] or rep_id
+    values["time_zone"] = values["time_zone"] or time_zone
+    values["weight"] = MILLI if values["weight"] is None else values["weight"]
+    values["groups"] = groups.spelled(values["groups"])
+    return values
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (old[name], new[name]) for name in DEFAULTS if old[name] != new[name]}

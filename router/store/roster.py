@@ -1,0 +1,212 @@
+"""The roster: versioned rows of reps. A change writes new rows for the reps it changes, and one version."""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+
+from router.domain.availability import parse_leave
+from router.domain.calendar import WeekHours, parse_week
+from router.domain.rep_fields import RepLine
+from router.domain.roster import Rep, Roster
+from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterChange, plan
+from router.domain.text import fold
+from router.store.statements import Connection, load
+
+_SQL = load("roster")
+_LOCK_WAIT = "30s"
+
+
+class RepUnknown(LookupError):
+    """The tenant has no rep of this id; the message suggests one."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RosterBusy(Exception):
+    """Somebody else was changing this tenant's roster for too long; nothing was changed."""
+
+
+async def import_reps(
+    conn: Connection,
+    tenant_id: int,
+    reps: Sequence[RepLine],
+    author: str,
+    *,
+    note: str = "",
+    retire_missing: bool = False,
+    dry_run: bool = False,
+) -> RosterChange:
+    """Makes the reps as the lines say, in one transaction; a line leaves what it does not speak of as it is.
+
+    Reps that no line names stay, or become inactive with `retire_missing`. When nothing differs no version is
+    made. `dry_run` answers the same and writes nothing. Importers of one tenant take turns.
+    Raises LookupError when there is no such tenant, RosterBusy.
+    """
+    async with conn.transaction():
+        version, time_zone = await _locked(conn, tenant_id)
+        groups = GroupNumbers(await _group_names(conn, tenant_id))
+        rows = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
+        last_rep_no = await _SQL.last_rep_no.value(conn, tenant_id=tenant_id)
+        intended = plan(
+            {row["rep_id"]: _record(row, groups.names) for row in rows},
+            reps,
+            groups,
+            time_zone=time_zone,
+            next_rep_no=last_rep_no + 1,
+            retire_missing=retire_missing,
+        )
+        if dry_run:
+            return _told(intended, version, version)
+        return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
+
+
+async def set_rep(
+    conn: Connection, tenant_id: int, rep_id: str, changes: Mapping[str, Any], author: str, *, note: str = ""
+) -> RosterChange:
+    """Changes fields of one rep (values as `rep_fields.read_field` gives them).
+
+    Raises RepUnknown, LookupError when there is no such tenant, RosterBusy.
+    """
+    async with conn.transaction():
+        version, time_zone = await _locked(conn, tenant_id)
+        row = await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id)
+        if row is None:
+            raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
+        groups = GroupNumbers(await _group_names(conn, tenant_id))
+        current = {rep_id: _record(row, groups.names)}
+        intended = plan(current, [RepLine(rep_id, changes)], groups, time_zone=time_zone, next_rep_no=0)
+        return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
+
+
+async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
+    """Every rep with all its fields as the newest version has it, in the order of the rep numbers."""
+    names = await _group_names(conn, tenant_id)
+    return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
+
+
+async def load_roster(conn: Connection, tenant_id: int, version: int) -> Roster:
+    """The roster as of any version (0 = nobody yet)."""
+    rows = await _SQL.reps_as_of.fetch(conn, tenant_id=tenant_id, version=version)
+    return Roster(version, tuple(map(_rep, rows)), await _group_names(conn, tenant_id))
+
+
+async def _locked(conn: Connection, tenant_id: int) -> tuple[int, str]:
+    """The version in force and the tenant's zone, with the right to make the next version."""
+    await _SQL.wait_for_lock_at_most.execute(conn, duration=_LOCK_WAIT)
+    try:
+        row = await _SQL.lock_tenant.row(conn, tenant_id=tenant_id)
+    except asyncpg.LockNotAvailableError as error:
+        raise RosterBusy(
+            f"somebody else has been changing this roster for {_LOCK_WAIT}; nothing was changed, try again"
+        ) from error
+    if row is None:
+        raise LookupError(f"there is no tenant number {tenant_id}")
+    return row["roster"], row["time_zone"]
+
+
+async def _group_names(conn: Connection, tenant_id: int) -> dict[int, str]:
+    return {row["group_no"]: row["name"] for row in await _SQL.groups.fetch(conn, tenant_id=tenant_id)}
+
+
+async def _applied(
+    conn: Connection,
+    tenant_id: int,
+    version: int,
+    intended: Plan,
+    groups: GroupNumbers,
+    *,
+    author: str,
+    note: str,
+) -> RosterChange:
+    """Writes the plan as the next version; an empty plan writes nothing."""
+    if intended.empty:
+        return _told(intended, version, version)
+    new = version + 1
+    added, updated = intended.added, intended.updated
+    await _SQL.add_version.execute(conn, tenant_id=tenant_id, version=new, author=author, note=note)
+    await _SQL.add_groups.execute(
+        conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
+    )
+    await _SQL.add_reps.execute(
+        conn, tenant_id=tenant_id, rep_nos=[r.rep_no for r in added], rep_ids=[r.rep_id for r in added]
+    )
+    await _SQL.end_rows.execute(
+        conn, tenant_id=tenant_id, version=new, rep_nos=[rep.rep_no for rep in updated]
+    )
+    rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)])
+    await _SQL.add_rows.execute(conn, tenant_id=tenant_id, version=new, rows=rows)
+    await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=new)
+    return _told(intended, version, new)
+
+
+def _told(intended: Plan, previous: int, version: int) -> RosterChange:
+    return RosterChange(
+        version=version,
+        previous=previous,
+        added=tuple(rep.rep_id for rep in intended.added),
+        changed=intended.changed,
+        unchanged=intended.unchanged,
+        missing=intended.missing,
+    )
+
+
+def _columns(rep: RepRecord, groups: GroupNumbers) -> dict[str, Any]:
+    """The columns of rep_row."""
+    columns = {"rep_no": rep.rep_no, **rep.values}
+    columns["weight_milli"] = columns.pop("weight")
+    columns["groups"] = sorted(groups.intern(name) for name in rep.values["groups"])
+    return columns
+
+
+def _record(row: asyncpg.Record, group_names: Mapping[int, str]) -> RepRecord:
+    """A row of `current_reps` or `current_rep`."""
+    values = dict(row)
+    rep_no, rep_id = values.pop("rep_no"), values.pop("rep_id")
+    values["weight"] = values.pop("weight_milli")
+    values["groups"] = tuple(sorted(group_names[no] for no in values["groups"]))
+    values["regions"], values["industries"] = tuple(values["regions"]), tuple(values["industries"])
+    return RepRecord(rep_no, rep_id, values)
+
+
+async def _no_such_rep(conn: Connection, tenant_id: int, rep_id: str) -> str:
+    known = [row["rep_id"] for row in await _SQL.rep_ids.fetch(conn, tenant_id=tenant_id)]
+    near = difflib.get_close_matches(rep_id, known, n=3)
+    guess = f"; did you mean {' or '.join(near)}?" if near else f"; the tenant has {len(known)} reps"
+    return f"there is no rep {rep_id!r}{guess}"
+
+
+@lru_cache(maxsize=4096)
+def _hours(text: str) -> WeekHours | None:
+    return parse_week(text) if text else None
+
+
+_leave = lru_cache(maxsize=4096)(parse_leave)
+
+
+@lru_cache(maxsize=4096)
+def _folded(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(fold, names))
+
+
+def _rep(row: asyncpg.Record) -> Rep:
+    return Rep(
+        no=row["rep_no"],
+        rep_id=row["rep_id"],
+        name=row["name"],
+        time_zone=row["time_zone"],
+        active=row["active"],
+        available=row["available"],
+        working_hours=_hours(row["working_hours"]),
+        leave=_leave(row["leave"]),
+        groups=frozenset(row["groups"]),
+        regions=_folded(tuple(row["regions"])),
+        industries=_folded(tuple(row["industries"])),
+        weight=row["weight_milli"],
+        max_open=row["max_open"],
+        max_per_day=row["max_per_day"],
+    )
