@@ -1,7 +1,7 @@
 """The embedded PostgreSQL and Valkey: one pair of servers per data folder, shared by all its commands.
 
 Each command holds a shared lock on `users.lock`, which the kernel releases however the command ends. The
-servers are children of a keeper (ops.embedded_keeper), which leaves when no command is left. See docs/decisions.
+servers are children of a keeper (ops.embedded_keeper), which leaves when no command is left.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Embedded:
 async def embedded(
     data_dir: Path, options: Mapping[str, str] | None = None, linger_s: float = LINGER_S
 ) -> AsyncIterator[Urls]:
-    """The servers of `data_dir`, started if need be; `options` are PostgreSQL settings. Raises EmbeddedError."""
+    """The servers of `data_dir`, started if need be; `options` are for PostgreSQL. Raises EmbeddedError."""
     servers = await open_embedded(data_dir, options, linger_s)
     try:
         yield servers.urls

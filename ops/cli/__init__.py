@@ -1,8 +1,17 @@
 """The command `lead-router`: the families of router.cli and of ops.cli under one roof."""
 
+import os
+import socket
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import click
+
+from ops.servers import open_servers
+from router.cli.context import CannotRun, Context
+from router.logs import configure_logs
+from router.settings import SettingsError, read_settings, settings_file
 
 # family name -> module with the click command or group of the same name; read only when it is called.
 FAMILIES: dict[str, str] = {
@@ -36,6 +45,31 @@ class Families(click.Group):
         return command
 
 
-@click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.group(
+    cls=Families,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: lead-router drain --until-idle",
+)
+@click.version_option(package_name="lead-router", prog_name="lead-router")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded servers (default .lead-router; used when no database is configured).",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings (default config/router.yaml, where it exists); LEAD_ROUTER_... variables override them.",
+)
+@click.pass_context
+def main(ctx: click.Context, data_dir: Path | None, config_file: Path | None) -> None:
     """Puts every sales lead, exactly once, in the hands of the right rep."""
+    try:
+        settings = read_settings(os.environ, config_file or settings_file(os.environ))
+    except SettingsError as error:
+        raise CannotRun(str(error)) from error
+    if data_dir is not None:
+        settings = replace(settings, data_dir=data_dir)
+    configure_logs(settings.log, f"{socket.gethostname()}-{os.getpid()}")
+    ctx.obj = Context(settings, open_servers)

@@ -1,0 +1,67 @@
+"""Which servers a command works on: the configured ones, or the embedded ones of its data folder."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+
+from ops.embedded import EmbeddedError, open_embedded
+from router.cli.context import CannotRun, Urls
+from router.settings import Settings
+from router.store.migrate import MigrationError, migrate, pending
+
+
+@asynccontextmanager
+async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
+    """Servers with an up-to-date schema. Raises CannotRun.
+
+    Ours are migrated at once. A configured database is somebody's: its schema changes only by `migrate`.
+    """
+    async with open_unmigrated(settings) as urls:
+        if settings.database_url is None:
+            await apply_migrations(urls.database)
+        elif missing := await pending_migrations(urls.database):
+            raise CannotRun(
+                f"the database's schema is older than this version: {', '.join(missing)} not applied; "
+                f"run `lead-router migrate`"
+            )
+        yield urls
+
+
+@asynccontextmanager
+async def open_unmigrated(settings: Settings) -> AsyncIterator[Urls]:
+    """The same servers, whatever their schema. Raises CannotRun."""
+    if settings.database_url is not None:
+        yield Urls(settings.database_url, settings.redis_url)
+        return
+    try:
+        servers = await open_embedded(settings.data_dir)
+    except EmbeddedError as error:
+        raise CannotRun(str(error)) from error
+    try:
+        yield Urls(servers.urls.database, settings.redis_url or servers.urls.redis)
+    finally:
+        servers.close()
+
+
+async def apply_migrations(url: str) -> list[str]:
+    """Applies what is pending; answers the ids. Raises CannotRun."""
+    with _refusals():
+        return await migrate(url)
+
+
+async def pending_migrations(url: str) -> list[str]:
+    """Ids of what is pending. Raises CannotRun."""
+    with _refusals():
+        return await pending(url)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns a database that is there but says no (name, password, permission, locks) into CannotRun."""
+    try:
+        yield
+    except MigrationError as error:
+        raise CannotRun(str(error)) from error
+    except asyncpg.PostgresError as error:
+        raise CannotRun(f"the database refuses: {error}; check LEAD_ROUTER_DATABASE_URL") from error
