@@ -1,8 +1,8 @@
 """Who is on duty at a moment, and when that changes by itself.
 
-Working hours, leave and holidays are read off the wall clock of the rep's own zone: an hour that the clocks skip
-is not worked, and an hour that comes twice is worked twice. So a shift that would start in a skipped hour starts
-with the first instant after it.
+Working hours, leave and holidays are read off the wall clock of the rep's own zone: an hour that the clocks
+skip is not worked, an hour that comes twice is worked twice. So a shift that would start in a skipped hour
+starts with the first instant after it.
 """
 
 from collections.abc import Iterator

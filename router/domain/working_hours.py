@@ -1,8 +1,9 @@
 """Working hours of a week, as a value: written by people in YAML or in one cell of a CSV file."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, pairwise
 
 from router.domain.text import fold
@@ -55,17 +56,32 @@ def parse_week(spec: str | Mapping[str, str]) -> WeekHours:
     are a name (`mon`, `Monday`, `周一`), a range (`fri-mon` goes over the weekend) or several with commas;
     days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
     """
-    if isinstance(spec, str) and (whole := _WHOLE_DAY.get(fold(spec))) is not None:
-        return WeekHours((whole,) * 7)
+    if isinstance(spec, Mapping):
+        return _week(_mapped_clauses(spec))
+    if isinstance(spec, str):
+        return _parse_text(spec)
+    raise ValueError(f"working hours must be a text or a mapping of days to hours, not {spec!r}")
+
+
+@lru_cache(maxsize=4096)
+def _parse_text(text: str) -> WeekHours:
+    """One value per text: a roster of thousands has few patterns, and the same object compares fastest."""
+    whole = _WHOLE_DAY.get(fold(text))
+    return _week(_text_clauses(text)) if whole is None else WeekHours((whole,) * 7)
+
+
+def _week(clauses: Iterable[tuple[str, str]]) -> WeekHours:
     days: list[list[Interval]] = [[] for _ in WEEKDAYS]
     seen: set[int] = set()
-    for names, hours in _clauses(spec):
+    for names, hours in clauses:
         intervals = _parse_hours(hours)
         for weekday in _parse_days(names):
             if weekday in seen:
                 raise ValueError(f"{WEEKDAYS[weekday]} has hours twice, the second time in {names!r}")
             seen.add(weekday)
             _add(days, weekday, intervals)
+    if not seen:
+        raise ValueError("no working hours given; write 'never' or 'always' if that is meant")
     return week_of(days)
 
 
@@ -86,9 +102,8 @@ def _check_day(name: str, day: tuple[Interval, ...]) -> None:
             raise ValueError(f"{name}: {start} to {end} minutes is not within one day")
     for before, after in pairwise(day):
         if before[1] >= after[0]:
-            raise ValueError(
-                f"{name}: {_hours_text([before])} and {_hours_text([after])} overlap, touch or are unordered"
-            )
+            problem = "touch: make them one" if before[1] == after[0] else "overlap"
+            raise ValueError(f"{name}: {_hours_text([before])} and {_hours_text([after])} {problem}")
 
 
 def _joined(day: Iterable[Interval]) -> tuple[Interval, ...]:
@@ -102,25 +117,21 @@ def _joined(day: Iterable[Interval]) -> tuple[Interval, ...]:
     return tuple(joined)
 
 
-def _clauses(spec: str | Mapping[str, str]) -> list[tuple[str, str]]:
-    if isinstance(spec, Mapping):
-        for days, hours in spec.items():
-            if not isinstance(days, str) or not isinstance(hours, str):
-                raise ValueError(
-                    f"days and hours must be text, not {days!r}: {hours!r}; write them in quotes"
-                )
-        return [(fold(days), fold(hours)) for days, hours in spec.items()]
-    if not isinstance(spec, str):
-        raise ValueError(f"working hours must be a text or a mapping of days to hours, not {spec!r}")
-    matches = [(piece, _CLAUSE.fullmatch(piece.strip())) for piece in fold(spec).split(";") if piece.strip()]
-    for piece, match in matches:
-        if match is None:
-            raise ValueError(
-                f"{piece.strip()!r} is not days and hours such as 'mon-fri 09:00-12:00,13:00-18:00'"
-            )
-    if not matches:
-        raise ValueError("no working hours given; write 'never' or 'always' if that is meant")
-    return [(match["days"], match["hours"]) for _, match in matches if match]
+def _mapped_clauses(spec: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Days and hours, folded. YAML reads some unquoted hours as numbers or booleans: those are refused."""
+    for days, hours in spec.items():
+        if not isinstance(days, str) or not isinstance(hours, str):
+            raise ValueError(f"days and hours must be text, not {days!r}: {hours!r}; write them in quotes")
+        yield fold(days), fold(hours)
+
+
+def _text_clauses(text: str) -> Iterator[tuple[str, str]]:
+    for piece in (piece.strip() for piece in fold(text).split(";")):
+        match = _CLAUSE.fullmatch(piece)
+        if match:
+            yield match["days"], match["hours"]
+        elif piece:
+            raise ValueError(f"{piece!r} is not days and hours such as 'mon-fri 09:00-12:00,13:00-18:00'")
 
 
 def _parse_days(text: str) -> list[int]:
@@ -137,7 +148,7 @@ def _parse_days(text: str) -> list[int]:
 def _weekday(name: str, text: str) -> int:
     number = _WEEKDAY_NUMBERS.get(name)
     if number is None:
-        raise ValueError(f"{name!r} in {text!r} is not a weekday; use {', '.join(WEEKDAYS)}")
+        raise ValueError(f"{_quoted(name, text)} is not a weekday; use {', '.join(WEEKDAYS)}")
     return number
 
 
@@ -151,10 +162,10 @@ def _parse_hours(text: str) -> tuple[Interval, ...]:
 def _parse_interval(part: str, text: str) -> Interval:
     times = _DASHES.split(part)
     if len(times) != 2:
-        raise ValueError(f"{part!r} in {text!r} is not a start and an end such as 09:00-12:00")
+        raise ValueError(f"{_quoted(part, text)} is not a start and an end such as 09:00-12:00")
     start, end = (_parse_time(time, text) for time in times)
     if start in (end, MINUTES_PER_DAY):
-        raise ValueError(f"{part!r} in {text!r} has no length; a whole day is 00:00-24:00")
+        raise ValueError(f"{_quoted(part, text)} has no length; a whole day is 00:00-24:00")
     return (start, end if end > start else end + MINUTES_PER_DAY)
 
 
@@ -162,8 +173,12 @@ def _parse_time(time: str, text: str) -> int:
     match = _TIME.fullmatch(time)
     minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else None
     if minutes is None or minutes > MINUTES_PER_DAY:
-        raise ValueError(f"{time!r} in {text!r} is not a time between 00:00 and 24:00")
+        raise ValueError(f"{_quoted(time, text)} is not a time between 00:00 and 24:00")
     return minutes
+
+
+def _quoted(piece: str, text: str) -> str:
+    return repr(piece) if piece == text else f"{piece!r} in {text!r}"
 
 
 def _add(days: list[list[Interval]], weekday: int, intervals: Iterable[Interval]) -> None:
