@@ -1,0 +1,167 @@
+"""Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.domain.lead_in import LeadIn
+from router.intake.customers import customer_keys
+from router.intake.repeats import Arrival, find_repeats
+from router.store.customers import customers_of
+from router.store.statements import Connection, load
+
+SQL = load("intake")
+INCOMING = (
+    *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
+    *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
+)
+ATTEMPTS = 10
+
+Identity = tuple[str, str]
+"""Source and external id: what makes a lead the same lead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a batch.
+
+    `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
+    is in the pool. `repeated` were there before, or came twice in the batch. `lead_ids` has one id per lead
+    that was handed in, in that order.
+    """
+
+    new: int
+    repeated: int
+    merged: int
+    parked: int
+    lead_ids: tuple[int, ...]
+
+
+class _OvertakenError(Exception):
+    """Another intake stored one of our leads between our look and our write; look again."""
+
+
+async def accept(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None = None
+) -> Accepted:
+    """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
+
+    Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
+    transaction needs the isolation level read committed, PostgreSQL's default.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            async with conn.transaction():
+                return await _accept(conn, tenant_id, leads, now)
+        except _OvertakenError:
+            continue
+    raise RuntimeError(f"tenant {tenant_id}: others stored these leads first, {ATTEMPTS} times over")
+
+
+async def _accept(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None
+) -> Accepted:
+    await SQL.steady_plans.row(conn)
+    ids = await _stored(conn, tenant_id, leads)
+    fresh: dict[Identity, LeadIn] = {}
+    for lead in leads:
+        if lead[:2] not in ids:
+            fresh.setdefault(lead[:2], lead)
+    arrivals: list[Arrival] = []
+    merged: Mapping[int, int] = {}
+    if fresh:
+        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), now)
+        merged = await _repeats(conn, tenant_id, arrivals, old_customers)
+        await _write(conn, tenant_id, arrivals, merged, now)
+    ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
+    return Accepted(
+        new=len(arrivals),
+        repeated=len(leads) - len(arrivals),
+        merged=len(merged),
+        parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
+        lead_ids=tuple(ids[lead[:2]] for lead in leads),
+    )
+
+
+async def _stored(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
+    """The ids of those leads that are there already."""
+    rows = await SQL.stored_leads.fetch(
+        conn,
+        tenant_id=tenant_id,
+        sources=[lead.source for lead in leads],
+        external_ids=[lead.external_id for lead in leads],
+    )
+    return {leads[place - 1][:2]: lead_id for place, lead_id in rows}
+
+
+async def _arrive(
+    conn: Connection, tenant_id: int, fresh: list[LeadIn], now: datetime | None
+) -> tuple[list[Arrival], frozenset[int]]:
+    """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
+    moment = now or await SQL.clock.value(conn)
+    times = [lead.created_at or moment for lead in fresh]
+    order = sorted(range(len(fresh)), key=times.__getitem__)
+    customers = await customers_of(conn, tenant_id, [customer_keys(fresh[i]) for i in order])
+    lead_ids = await SQL.new_lead_ids.fetch(conn, n=len(fresh))
+    numbered = zip(lead_ids, order, customers.of_lead, strict=True)
+    return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
+
+
+async def _repeats(
+    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], old_customers: frozenset[int]
+) -> dict[int, int]:
+    """The arrivals that repeat an earlier lead, with the lead that they are merged into."""
+    asked = [a for a in arrivals if a.customer_id in old_customers]
+    stored: dict[int, int] = {}
+    if asked:
+        rows = await SQL.earlier_enquiries.fetch(
+            conn,
+            tenant_id=tenant_id,
+            lead_ids=[a.lead_id for a in asked],
+            customer_ids=[a.customer_id for a in asked],
+            created_ats=[a.created_at for a in asked],
+            sources=[a.lead.source for a in asked],
+            products=[a.lead.product for a in asked],
+            names=[a.lead.name for a in asked],
+            phones=[a.lead.phone for a in asked],
+            emails=[a.lead.email for a in asked],
+            companies=[a.lead.company for a in asked],
+            declareds=[a.lead.declared_customer for a in asked],
+        )
+        stored = {row["lead_id"]: row["root"] for row in rows}
+    return find_repeats(arrivals, stored)
+
+
+async def _write(
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    merged: Mapping[int, int],
+    now: datetime | None,
+) -> None:
+    """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
+    turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
+    await SQL.open_incoming.execute(conn)
+    await conn.copy_records_to_table(
+        "incoming",
+        records=[_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals],
+        columns=INCOMING,
+        schema_name="pg_temp",
+    )
+    if await SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
+        raise _OvertakenError
+    in_pool = await SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
+    if merged:
+        await SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
+    if in_pool + len(merged) < len(arrivals):
+        await SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
+    await SQL.close_incoming.execute(conn)
+    if in_pool:
+        await SQL.hint.row(conn, tenant_id=tenant_id)
+
+
+def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[object, ...]:
+    """One row of the table `incoming`, in the order of INCOMING."""
+    lead = arrival.lead
+    known = (turn, arrival.lead_id, *lead[:2], arrival.created_at, *lead[3:8], arrival.customer_id)
+    return (*known, *lead[8:16], into, lead.invalid)

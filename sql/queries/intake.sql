@@ -1,0 +1,130 @@
+-- name: steady_plans()
+-- Plans that do not depend on how empty the tables were when a statement was prepared; until the transaction ends.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
+
+-- name: clock()
+-- The time that is stored: the database's.
+select clock_timestamp();
+
+-- name: stored_leads(tenant_id, sources, external_ids)
+-- Which of the named leads are there already; ord counts from 1 in the arrays.
+select named.ord, lead.lead_id
+  from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
+  join lead on lead.tenant_id = :tenant_id and lead.source = named.source and lead.external_id = named.external_id;
+
+-- name: new_lead_ids(n)
+-- Numbers for new leads, ascending.
+select nextval(ids.seq) from (select pg_get_serial_sequence('lead', 'lead_id')::regclass as seq) as ids, generate_series(1, :n::int);
+
+-- name: new_customer_ids(n)
+-- Numbers for new customers, ascending.
+select nextval('customer_id_seq') from generate_series(1, :n::int);
+
+-- name: customers_of_keys(tenant_id, keys)
+-- The customers of the keys that are known; ord counts from 1 in the array.
+select named.ord, customer_key.customer_id
+  from unnest(:keys::uuid[]) with ordinality as named(key, ord)
+  join customer_key on customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+
+-- name: hold_keys(tenant_id, keys, customer_ids)
+-- Adds the keys that are new and locks those that are there, in one order for everybody, so that intakes of one customer take turns and cannot deadlock.
+insert into customer_key (tenant_id, key, customer_id)
+select :tenant_id, named.key, named.customer_id
+  from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
+ order by named.key
+    on conflict (tenant_id, key) do update set customer_id = excluded.customer_id where false;
+
+-- name: correct_keys(tenant_id, keys, customer_ids)
+-- Gives keys that this transaction added another customer, when a concurrent intake knew more.
+update customer_key set customer_id = named.customer_id
+  from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
+ where customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+
+-- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
+-- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
+select new.lead_id, earlier.root
+  from unnest(:lead_ids::bigint[], :customer_ids::bigint[], :created_ats::timestamptz[], :sources::text[], :products::text[],
+              :names::text[], :phones::text[], :emails::text[], :companies::text[], :declareds::text[])
+       as new(lead_id, customer_id, created_at, source, product, name, phone, email, company, declared_customer)
+ cross join lateral (
+       select coalesce(merged.into_lead_id, lead.lead_id) as root
+         from lead
+         left join merged on merged.tenant_id = :tenant_id and merged.lead_id = lead.lead_id
+        where lead.tenant_id = :tenant_id and lead.customer_id = new.customer_id
+          and lead.created_at between new.created_at - interval '24 hours' and new.created_at + interval '24 hours'
+          and lead.source = new.source
+          and (lead.product, lead.name, lead.phone, lead.email, lead.company, lead.declared_customer) is not distinct from
+              (new.product, new.name, new.phone, new.email, new.company, new.declared_customer)
+          and not exists (select from closed where closed.tenant_id = :tenant_id
+                             and closed.lead_id = coalesce(merged.into_lead_id, lead.lead_id))
+        order by lead.created_at, lead.lead_id
+        limit 1) as earlier;
+
+-- name: open_incoming()
+-- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
+create temp table incoming (
+    turn              int not null,
+    lead_id           bigint not null,
+    source            text not null,
+    external_id       text not null,
+    created_at        timestamptz not null,
+    name              text,
+    phone             text,
+    email             text,
+    company           text,
+    declared_customer text,
+    customer_id       bigint,
+    region            text,
+    industry          text,
+    product           text,
+    campaign          text,
+    ad_id             text,
+    landing_page      text,
+    priority          int not null,
+    attributes        jsonb,
+    into_lead_id      bigint,
+    invalid           text
+) on commit drop;
+
+-- name: close_incoming()
+-- Makes room for another batch in the same transaction.
+drop table incoming;
+
+-- name: store_leads(tenant_id, now)
+-- Stores the batch's leads, in one order for everybody; touches fewer rows than it holds when another intake was faster.
+insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
+                  customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
+select :tenant_id, lead_id, source, external_id, created_at, coalesce(:now::timestamptz, statement_timestamp()), name, phone, email,
+       company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
+  from incoming
+ order by turn
+    on conflict (tenant_id, source, external_id) do nothing;
+
+-- name: put_into_pool(tenant_id, now)
+-- The batch's leads that wait for a rep.
+insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                       ad_id, landing_page)
+select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, source, region,
+       industry, product, campaign, ad_id, landing_page
+  from incoming
+ where into_lead_id is null and invalid is null
+ order by priority desc, lead_id;
+
+-- name: put_into_merged(tenant_id, now)
+-- The batch's exact repeats.
+insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
+  from incoming
+ where into_lead_id is not null;
+
+-- name: put_into_parked(tenant_id, now)
+-- The batch's leads that nobody can work on.
+insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
+  from incoming
+ where into_lead_id is null and invalid is not null;
+
+-- name: hint(tenant_id)
+-- Tells listening routers that the tenant has work; only a hint, polling is the truth.
+select pg_notify('lead_router', :tenant_id::int::text);
