@@ -19,10 +19,7 @@ async def test_a_new_database_gets_every_migration_and_a_second_run_nothing(empt
 async def test_asking_what_is_pending_changes_nothing(empty_database_url: str) -> None:
     await pending(empty_database_url)
     async with connected(empty_database_url) as conn:
-        assert (
-            await conn.fetchval("select count(*) from pg_class where relnamespace = 'public'::regnamespace")
-            == 0
-        )
+        assert await conn.fetchval("select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
 
 
 async def test_migrators_at_the_same_time_apply_each_migration_once(empty_database_url: str) -> None:
