@@ -1,6 +1,5 @@
 """A lead as routing sees it: what the pool row holds, never the free attributes."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,8 +18,7 @@ class Facts(NamedTuple):
     landing_page: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PoolLead:
+class PoolLead(NamedTuple):
     """One claimed row of the lead pool. All times are aware and in UTC.
 
     `rank` is minus the priority, `excluded` the reps (numbers) that must not get the lead again, `wake_key`

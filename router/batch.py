@@ -1,0 +1,201 @@
+"""One batch: fold the inbox, claim, decide, write; all in the transaction that holds the lane."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.metadata import version
+
+import numpy as np
+
+from router.claim import BatchSizes, Claims, claim_waiting, order_of
+from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
+from router.domain.engine import Engine, Moment
+from router.domain.flight import record
+from router.domain.holidays import holiday_calendar
+from router.domain.lead import PoolLead
+from router.lane_state import LaneState, moment_at
+from router.store import lane as store
+from router.store.lane import Book, Lane, News, OrderKey
+from router.store.statements import Connection
+
+# How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
+_JUST_ARRIVED = timedelta(seconds=1)
+# When leads that somebody else has locked are looked at again.
+_LOCKED_PAUSE = timedelta(seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch did.
+
+    `more` = another batch would find work at once; `stuck` = waiting leads with room are locked by somebody else;
+    `waits_s` = seconds from queueing to assignment (shortest, median, longest); `cursor` = the last ready lead,
+    when there may be more behind it.
+    """
+
+    assigned: int = 0
+    waiting: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    more: bool = False
+    stuck: bool = False
+    waits_s: tuple[float, float, float] | None = None
+    cursor: OrderKey | None = None
+
+    @property
+    def leads(self) -> int:
+        return self.assigned + self.waiting + self.parked.total()
+
+
+async def run_batch(
+    conn: Connection,
+    lane: Lane,
+    state: LaneState,
+    *,
+    token: int,
+    after: OrderKey | None,
+    sizes: BatchSizes,
+    clock_given: bool,
+) -> BatchResult:
+    """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits."""
+    tenant_id = lane.tenant_id
+    news = await store.fold_inbox(conn, tenant_id)
+    ready = await store.claim_ready(conn, tenant_id, after, sizes.ready)
+    now = lane.now if clock_given else batch_time(lane.now, news, ready)
+    moment = moment_at(state.engine, now)
+    state.turn_day(moment.day.date)
+    changed = state.fold(news.opened, news.today)
+    claims = await claim_waiting(conn, tenant_id, state, now, sizes.waiting(len(ready)))
+    leads = sorted([*ready, *claims.leads], key=order_of)
+
+    book = Book(tenant_id, lane.batch_no + bool(leads), now)
+    next_key = lane.next_wake_key
+    outcome: Outcome | None = None
+    if leads:
+        inputs = await _inputs(conn, tenant_id, state, moment, leads)
+        outcome = decide(state.engine, inputs)
+        changed |= state.adopt(outcome)
+        next_key = await _write(conn, lane, book, state, inputs, outcome)
+    await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed))
+    customers = news.customers | set(outcome.owners if outcome else ())
+    woken = await store.wake_customers(conn, tenant_id, customers) if state.keys else 0
+    stuck = await _prune(conn, tenant_id, state, claims, now)
+
+    full = len(ready) == sizes.ready
+    more = full or claims.more or news.more or after is not None or woken > 0
+    next_visit = _next_visit(state, moment, more=more, stuck=stuck)
+    if leads or changed or customers or next_visit != lane.next_visit_at or lane.seen != lane.versions:
+        state.token = token
+        await store.put_lane(
+            conn,
+            lane,
+            batch_no=book.batch_no,
+            token=token,
+            last_at=now,
+            next_visit_at=next_visit,
+            next_wake_key=next_key,
+        )
+    cursor = order_of(max(ready, key=order_of)) if full else None
+    return _result(leads, outcome, now, more, stuck, cursor)
+
+
+def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime:
+    """The batch's time: not before an ending that it folds in, nor before a lead that came while it began."""
+    if news.at is not None:
+        now = max(now, news.at)
+    newest = max((lead.queued_at for lead in ready), default=now)
+    return newest if now < newest <= now + _JUST_ARRIVED else now
+
+
+async def _inputs(conn: Connection, tenant_id: int, state: LaneState, moment: Moment, leads: list[PoolLead]) -> Inputs:
+    customers = [lead.customer_id for lead in leads if lead.customer_id is not None]
+    owners = await store.owners(conn, tenant_id, customers)
+    codes = state.on_duty(moment.now).codes
+    return Inputs(moment, leads, codes, state.opened, state.today, state.credits, owners)
+
+
+async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inputs: Inputs, outcome: Outcome) -> int:
+    """Writes what was decided, one statement per table; answers the next free wake key."""
+    given: list[tuple[int, PoolLead, Assigned]] = []
+    refused: list[tuple[PoolLead, int, datetime]] = []
+    parked: list[tuple[PoolLead, Parked]] = []
+    new_keys: dict[int, str] = {}
+    ruleset = state.engine.ruleset.version
+    for seq, (lead, decision) in enumerate(zip(inputs.leads, outcome.decisions, strict=True)):
+        if isinstance(decision, Assigned):
+            given.append((seq, lead, decision))
+        elif isinstance(decision, Waiting):
+            number = state.key_numbers.get((ruleset, decision.targets))
+            if number is None:
+                number = lane.next_wake_key + len(new_keys)
+                new_keys[number] = decision.targets
+                state.learn_key(number, ruleset, decision.targets)
+            refused.append((lead, number, decision.recheck_at))
+        else:
+            parked.append((lead, decision))
+    if refused:
+        earliest = min(recheck for _, _, recheck in refused)
+        state.next_due = earliest if state.next_due is None else min(state.next_due, earliest)
+    await store.put_assignments(conn, book, given)
+    await store.put_back(conn, book, refused)
+    await store.put_parked(conn, book, parked)
+    await store.put_owners(conn, book.tenant_id, outcome.owners)
+    await store.put_shares(conn, book.tenant_id, outcome.credits)
+    await store.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
+    flight = record(state.engine, inputs, outcome, data_versions(state.engine))
+    await store.put_flight(conn, book, lane.versions, "drain", len(inputs.leads), flight)
+    return lane.next_wake_key + len(new_keys)
+
+
+async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims, now: datetime) -> bool:
+    """Forgets keys that nobody waits under; answers whether leads with room are left, so locked by somebody else."""
+    suspects = (claims.tried | state.maybe_empty) & state.keys.keys()
+    state.maybe_empty.clear()
+    state.forget_keys(await store.prune_wake_keys(conn, tenant_id, suspects))
+    if claims.more or not claims.tried:
+        return False
+    return not claims.tried.isdisjoint(state.keys_with_room(now))
+
+
+def _next_visit(state: LaneState, moment: Moment, *, more: bool, stuck: bool) -> datetime | None:
+    """When to come although nobody calls: at once, soon, or when time brings a rep, a new day or a recheck."""
+    if more:
+        return moment.now
+    if stuck:
+        return moment.now + _LOCKED_PAUSE
+    if not state.keys:
+        return state.next_due
+    times = [state.next_due, moment.day.end, state.on_duty(moment.now).until]
+    return min(at for at in times if at is not None)
+
+
+def _result(
+    leads: Sequence[PoolLead],
+    outcome: Outcome | None,
+    now: datetime,
+    more: bool,
+    stuck: bool,
+    cursor: OrderKey | None,
+) -> BatchResult:
+    if outcome is None:
+        return BatchResult(more=more, stuck=stuck, cursor=cursor)
+    parked = Counter(d.reason.value for d in outcome.decisions if isinstance(d, Parked))
+    waits = [
+        (now - lead.queued_at).total_seconds()
+        for lead, decision in zip(leads, outcome.decisions, strict=True)
+        if isinstance(decision, Assigned)
+    ]
+    spread = (min(waits), float(np.median(waits)), max(waits)) if waits else None
+    waiting = len(leads) - len(waits) - parked.total()
+    return BatchResult(len(waits), waiting, parked, more, stuck, spread, cursor)
+
+
+def data_versions(engine: Engine) -> str:
+    """The versions of time zone and holiday data, for flight records."""
+    return f"{_time_zone_data()}; {holiday_calendar(engine.ruleset.calendar.country).version}"
+
+
+@cache
+def _time_zone_data() -> str:
+    return f"tzdata {version('tzdata')}"

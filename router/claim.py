@@ -1,0 +1,74 @@
+"""What a batch takes from the lead pool: ready leads, waiting ones for which there is room, and those that are due."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.domain.lead import PoolLead
+from router.lane_state import LaneState
+from router.store import lane as store
+from router.store.lane import OrderKey
+from router.store.statements import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSizes:
+    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths."""
+
+    ready: int = 1000
+    waiting_share: int = 250
+
+    def waiting(self, ready_claimed: int) -> int:
+        """Waiting leads never starve ready ones; without ready ones they may fill the batch."""
+        return self.ready if not ready_claimed else max(1, self.ready * self.waiting_share // 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was taken. `more` = there may be as much again; `tried` = the wake keys that had room."""
+
+    leads: list[PoolLead]
+    more: bool
+    tried: frozenset[int]
+
+
+def order_of(lead: PoolLead) -> OrderKey:
+    """Leads are claimed and decided in this order."""
+    return (lead.rank, lead.queued_at, lead.lead_id)
+
+
+async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Claims:
+    """Takes waiting leads at `now`: at most `most` for which there is room, and as many that are due."""
+    rooms = state.keys_with_room(now)
+    waiting: list[PoolLead] = []
+    more = False
+    if rooms:
+        asked = allowance(rooms, most)
+        waiting = await store.claim_waiting(conn, tenant_id, asked, most)
+        more = len(waiting) == most or _cut_short(asked, rooms, waiting)
+    due: list[PoolLead] = []
+    if state.next_due is not None and state.next_due <= now:
+        due = await store.claim_due(conn, tenant_id, now, most)
+        more = more or len(due) == most
+        state.next_due = await store.next_recheck(conn, tenant_id)
+    leads = waiting + due
+    state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
+    return Claims(leads, more, frozenset(rooms))
+
+
+def allowance(rooms: Mapping[int, int], most: int) -> dict[int, int]:
+    """How many leads to ask of each key: its room, but where many keys have much, an equal part of twice `most`.
+
+    The claim sorts what it gets by rank and keeps `most`, so a bound on what it looks at is enough.
+    """
+    if sum(min(room, most) for room in rooms.values()) <= 4 * most:
+        return {key: min(room, most) for key, room in rooms.items()}
+    part = max(1, 2 * most // len(rooms))
+    return {key: min(room, part) for key, room in rooms.items()}
+
+
+def _cut_short(asked: Mapping[int, int], rooms: Mapping[int, int], claimed: Sequence[PoolLead]) -> bool:
+    """Whether a key gave all that it was asked for although it had room for more."""
+    got = Counter(lead.wake_key for lead in claimed)
+    return any(got[key] == asked[key] < rooms[key] for key in asked)

@@ -1,0 +1,248 @@
+"""Flight records: the inputs of a batch, from which every decision in it can be run again.
+
+A record holds what is not versioned elsewhere: the moment, the leads' state in the pool, owners, and loads,
+attendance and credits of the groups and owners that the batch looked at. It stands alone (no chain of deltas), so
+dropping old records never makes a younger one unreadable. Facts come from `lead`, which is written once; roster,
+ruleset and rates from their versions. What was decided is recorded beside it, so that a replay can be compared.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from router.domain.calendar import BusinessDay
+from router.domain.decide import Assigned, Decision, Inputs, Outcome, Parked, Waiting
+from router.domain.engine import ENGINE_VERSION, Engine, Moment, WindowState
+from router.domain.lead import Facts, PoolLead
+from router.domain.reason import Reason
+from router.domain.standing import GroupCredits
+
+Int64 = NDArray[np.int64]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INACTIVE = 1
+_NONE = -1
+
+
+class Flight(msgspec.Struct, array_like=True, frozen=True):
+    """A decoded record. Times are microseconds since 1970 UTC; bytes are little-endian int64 columns.
+
+    `decided` per lead: rep number (> 0), 0 = waiting, -1 = parked. Rules and groups are -1 where there is none.
+    """
+
+    engine: int
+    calendar: str
+    now: int
+    day: tuple[str, int, int, int]
+    windows: dict[int, tuple[bool, int | None]]
+    lead_ids: bytes
+    ranks: bytes
+    queued: bytes
+    customers: bytes
+    wake_keys: bytes
+    last_batches: bytes
+    excluded: dict[int, list[int]]
+    owners: dict[int, int]
+    reps: bytes
+    codes: bytes
+    opened: bytes
+    today: bytes
+    groups: dict[int, tuple[bytes, bytes]]
+    decided: bytes
+    rules: bytes
+    given_by: bytes
+    rechecks: bytes
+    waits_for: bytes
+    targets: list[str]
+    parked: dict[int, tuple[str, str]]
+    actor: str = ""
+    note: str = ""
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def instant(at: int) -> datetime:
+    """The inverse of `micros`, in UTC."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def encode(flight: Flight) -> bytes:
+    """The stored form."""
+    return zlib.compress(msgspec.msgpack.encode(flight), 1)
+
+
+def decode(stored: bytes) -> Flight:
+    """Raises zlib.error or msgspec.DecodeError when the bytes are no record."""
+    return msgspec.msgpack.decode(zlib.decompress(stored), type=Flight)
+
+
+def record(engine: Engine, inputs: Inputs, outcome: Outcome, calendar: str) -> Flight:
+    """The record of a decided batch. `calendar` names the versions of time zone and holiday data."""
+    leads, moment = inputs.leads, inputs.moment
+    reps = _looked_at(engine, outcome)
+    texts: dict[str, int] = {}
+    columns = [_result_columns(decision, texts) for decision in outcome.decisions]
+    decided, rules, given_by, rechecks, waits_for = zip(*columns, strict=True) if columns else ((),) * 5
+    return Flight(
+        engine=ENGINE_VERSION,
+        calendar=calendar,
+        now=micros(moment.now),
+        day=_day(moment),
+        windows={n: (w.open, micros(w.until) if w.until else None) for n, w in moment.windows.items()},
+        lead_ids=_pack([lead.lead_id for lead in leads]),
+        ranks=_pack([lead.rank for lead in leads]),
+        queued=_pack([micros(lead.queued_at) for lead in leads]),
+        customers=_pack([_NONE if lead.customer_id is None else lead.customer_id for lead in leads]),
+        wake_keys=_pack([lead.wake_key for lead in leads]),
+        last_batches=_pack([lead.last_batch_no or 0 for lead in leads]),
+        excluded={i: list(lead.excluded) for i, lead in enumerate(leads) if lead.excluded},
+        owners=dict(inputs.owners),
+        reps=_pack(engine.rep_numbers[reps]),
+        codes=_pack(inputs.codes[reps]),
+        opened=_pack(inputs.opened[reps]),
+        today=_pack(inputs.today[reps]),
+        groups={g: _pack_credits(inputs.credits[g]) for g in sorted(outcome.examined) if g in inputs.credits},
+        decided=_pack(decided),
+        rules=_pack(rules),
+        given_by=_pack(given_by),
+        rechecks=_pack(rechecks),
+        waits_for=_pack(waits_for),
+        targets=list(texts),
+        parked={
+            i: (decision.reason.value, decision.detail)
+            for i, decision in enumerate(outcome.decisions)
+            if isinstance(decision, Parked)
+        },
+    )
+
+
+def inputs_of(flight: Flight, engine: Engine, facts: Mapping[int, tuple[datetime, Facts]]) -> Inputs:
+    """The batch's inputs again. `engine` is of the recorded versions; `facts` by lead id: (created_at, facts).
+
+    Reps that the batch did not look at stand as inactive. Raises KeyError for a lead whose facts are gone.
+    """
+    count = len(engine.roster.reps)
+    positions = np.searchsorted(engine.rep_numbers, unpack(flight.reps))
+    codes: NDArray[np.int8] = np.full(count, _INACTIVE, dtype=np.int8)
+    opened: Int64 = np.zeros(count, dtype=np.int64)
+    today: Int64 = np.zeros(count, dtype=np.int64)
+    codes[positions] = unpack(flight.codes)
+    opened[positions] = unpack(flight.opened)
+    today[positions] = unpack(flight.today)
+    return Inputs(
+        moment=_moment(flight),
+        leads=_leads(flight, facts),
+        codes=codes,
+        opened=opened,
+        today=today,
+        credits={g: GroupCredits(unpack(reps), unpack(credit)) for g, (reps, credit) in flight.groups.items()},
+        owners=flight.owners,
+    )
+
+
+def decisions_of(flight: Flight) -> list[Decision]:
+    """What was decided, in the order of the leads."""
+    columns = zip(
+        *map(_list, (flight.decided, flight.rules, flight.given_by, flight.rechecks, flight.waits_for)),
+        strict=True,
+    )
+    decisions: list[Decision] = []
+    for i, (rep_no, rule_no, group_no, recheck, text) in enumerate(columns):
+        if rep_no > 0:
+            decisions.append(Assigned(rep_no, rule_no, None if group_no == _NONE else group_no))
+        elif rep_no == 0:
+            decisions.append(Waiting(flight.targets[text], instant(recheck)))
+        else:
+            reason, detail = flight.parked[i]
+            decisions.append(Parked(Reason(reason), detail))
+    return decisions
+
+
+def lead_ids(flight: Flight) -> list[int]:
+    """The batch's leads in the order in which they were decided."""
+    return _list(flight.lead_ids)
+
+
+def unpack(column: bytes) -> Int64:
+    """A column of the record as a fresh array."""
+    return np.frombuffer(column, dtype="<i8").astype(np.int64)
+
+
+def _pack(values: Sequence[int] | NDArray[np.integer]) -> bytes:
+    return np.asarray(values, dtype="<i8").tobytes()
+
+
+def _list(column: bytes) -> list[int]:
+    values: list[int] = unpack(column).tolist()
+    return values
+
+
+def _pack_credits(credits: GroupCredits) -> tuple[bytes, bytes]:
+    return _pack(credits.reps), _pack(credits.credits)
+
+
+def _looked_at(engine: Engine, outcome: Outcome) -> NDArray[np.int64]:
+    """Positions of every rep whose state could have mattered, ascending."""
+    parts = [engine.members_of(group_no) for group_no in outcome.examined]
+    parts.append(np.array(sorted(outcome.asked), dtype=np.int64))
+    return np.unique(np.concatenate(parts))
+
+
+def _result_columns(decision: Decision, texts: dict[str, int]) -> tuple[int, int, int, int, int]:
+    if isinstance(decision, Assigned):
+        group = _NONE if decision.group_no is None else decision.group_no
+        return decision.rep_no, decision.rule_no, group, 0, _NONE
+    if isinstance(decision, Waiting):
+        return 0, _NONE, _NONE, micros(decision.recheck_at), texts.setdefault(decision.targets, len(texts))
+    return _NONE, _NONE, _NONE, 0, _NONE
+
+
+def _day(moment: Moment) -> tuple[str, int, int, int]:
+    day = moment.day
+    return day.date.isoformat(), micros(day.start), micros(day.end), micros(moment.yesterday_start)
+
+
+def _moment(flight: Flight) -> Moment:
+    day, start, end, yesterday = flight.day
+    return Moment(
+        now=instant(flight.now),
+        day=BusinessDay(date.fromisoformat(day), instant(start), instant(end)),
+        yesterday_start=instant(yesterday),
+        windows={n: WindowState(o, instant(u) if u is not None else None) for n, (o, u) in flight.windows.items()},
+    )
+
+
+def _leads(flight: Flight, facts: Mapping[int, tuple[datetime, Facts]]) -> list[PoolLead]:
+    columns = (
+        flight.lead_ids,
+        flight.ranks,
+        flight.queued,
+        flight.customers,
+        flight.wake_keys,
+        flight.last_batches,
+    )
+    leads = []
+    for i, (lead_id, rank, queued, customer, key, last) in enumerate(zip(*map(_list, columns), strict=True)):
+        created_at, known = facts[lead_id]
+        leads.append(
+            PoolLead(
+                lead_id=lead_id,
+                rank=rank,
+                queued_at=instant(queued),
+                created_at=created_at,
+                facts=known,
+                customer_id=None if customer == _NONE else customer,
+                excluded=tuple(flight.excluded.get(i, ())),
+                wake_key=key,
+                last_batch_no=last or None,
+            )
+        )
+    return leads

@@ -1,0 +1,201 @@
+"""What a router remembers of a tenant between batches: loads, credits, wake keys, who is on duty.
+
+Valid only while `lane.state_token` is the one that this router wrote last; otherwise it is read again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.domain.attendance import Attendances, attend, attendance
+from router.domain.calendar import business_day, day_before
+from router.domain.decide import Outcome
+from router.domain.engine import Engine, Moment, WindowState
+from router.domain.holidays import holiday_calendar
+from router.domain.roster import Rep
+from router.domain.standing import ON_DUTY, GroupCredits
+from router.domain.targets import WakeTargets, read_targets
+
+Int64 = NDArray[np.int64]
+
+# Room of a key of an older ruleset: everything under it is decided once more, a bounded share in each batch.
+ENDLESS = 1 << 30
+
+
+@dataclass(slots=True)
+class WakeKey:
+    """One interned wake key; `positions` are the members of its groups whose room counts (None = not looked up)."""
+
+    ruleset: int
+    targets: WakeTargets
+    positions: Int64 | None = None
+
+
+@dataclass
+class LaneState:
+    """A tenant's state in memory.
+
+    `next_due` is not later than the earliest `recheck_at`; `quiet` = no key had room at the last look and nothing
+    that could give room has changed since; `maybe_empty` = keys under which nobody may wait any more.
+    """
+
+    engine: Engine
+    token: int
+    day: date
+    opened: Int64
+    today: Int64
+    credits: dict[int, GroupCredits]
+    next_due: datetime | None = None
+    keys: dict[int, WakeKey] = field(default_factory=dict)
+    key_numbers: dict[tuple[int, str], int] = field(default_factory=dict)
+    attendances: Attendances | None = None
+    quiet: bool = False
+    maybe_empty: set[int] = field(default_factory=set)
+
+    def fold(self, opened: Mapping[int, int], today: Mapping[tuple[int, date], int]) -> set[int]:
+        """Applies the inbox, by rep number; answers the positions whose load changed."""
+        position = self.engine.roster.position
+        for rep_no, delta in opened.items():
+            self.opened[position[rep_no]] += delta
+        for (rep_no, day), delta in today.items():
+            if day == self.day:
+                self.today[position[rep_no]] += delta
+        if opened or today:
+            self.quiet = False
+        return {position[rep_no] for rep_no in [*opened, *(rep for rep, _ in today)]}
+
+    def loads_of(self, positions: Iterable[int]) -> list[tuple[int, int, int]]:
+        """(rep number, open, today) of some reps, by number."""
+        reps = self.engine.roster.reps
+        return [(reps[p].no, int(self.opened[p]), int(self.today[p])) for p in sorted(positions)]
+
+    def turn_day(self, day: date) -> None:
+        """A new business day: nobody has had a lead today."""
+        if day != self.day:
+            self.day = day
+            self.today = np.zeros_like(self.today)
+            self.quiet = False
+
+    def use(self, engine: Engine) -> None:
+        """New versions of roster, ruleset or rates: loads keep their reps, members get their places in the credits."""
+        old = {no: (int(self.opened[i]), int(self.today[i])) for no, i in self.engine.roster.position.items()}
+        reps = engine.roster.reps
+        self.opened = np.array([old.get(rep.no, (0, 0))[0] for rep in reps], dtype=np.int64)
+        self.today = np.array([old.get(rep.no, (0, 0))[1] for rep in reps], dtype=np.int64)
+        self.engine = engine
+        self.credits = aligned_credits(engine, self.credits)
+        self.attendances = None
+        self.quiet = False
+        for key in self.keys.values():
+            key.positions = None
+
+    def on_duty(self, now: datetime) -> Attendances:
+        """Who is on duty at `now` (UTC)."""
+        known = self.attendances
+        if known is None or now < known.at or (known.until is not None and now >= known.until):
+            spec = self.engine.ruleset.calendar
+            known = attend(self.engine.roster, now, holiday_calendar(spec.country), spec.working_hours)
+            self.attendances = known
+            self.quiet = False
+        return known
+
+    def rooms(self, now: datetime) -> Int64:
+        """How many leads each rep could take at `now`, in roster order."""
+        engine, codes = self.engine, self.on_duty(now).codes
+        room = np.minimum(engine.max_open - self.opened, engine.max_per_day - self.today)
+        return np.where(codes == ON_DUTY, np.maximum(room, 0), 0)
+
+    def keys_with_room(self, now: datetime) -> dict[int, int]:
+        """Room of every key that has some: the sum over its targets' reps, endless for an older ruleset's."""
+        rooms = self.rooms(now)
+        if self.quiet or not self.keys:
+            return {}
+        by_share = np.where(self.engine.weigher.base > 0, rooms, 0)
+        found = {}
+        for number, key in self.keys.items():
+            room = self._room(key, rooms, by_share)
+            if room > 0:
+                found[number] = min(room, ENDLESS)
+        self.quiet = not found
+        return found
+
+    def _room(self, key: WakeKey, rooms: Int64, by_share: Int64) -> int:
+        if key.ruleset != self.engine.ruleset.version:
+            return ENDLESS
+        if key.positions is None:
+            key.positions = self._positions(key.targets)
+        owners = [self.engine.roster.position.get(no) for no in key.targets.owners]
+        room = int(by_share[key.positions].sum())
+        # An owner keeps customers whatever the weight, so weight 0 does not close that door.
+        return room + sum(int(rooms[p]) for p in owners if p is not None)
+
+    def _positions(self, targets: WakeTargets) -> Int64:
+        engine = self.engine
+        parts = [engine.members_of(group_no) for group_no in targets.groups]
+        if not parts:
+            return np.empty(0, dtype=np.int64)
+        members = np.unique(np.concatenate(parts))
+        gone = [engine.roster.position[no] for no in targets.excluded if no in engine.roster.position]
+        return members[~np.isin(members, gone)]
+
+    def learn_key(self, number: int, ruleset: int, targets: str) -> None:
+        self.keys[number] = WakeKey(ruleset, read_targets(targets))
+        self.key_numbers[(ruleset, targets)] = number
+
+    def forget_keys(self, numbers: Iterable[int]) -> None:
+        gone = set(numbers)
+        for number in gone:
+            self.keys.pop(number, None)
+        self.key_numbers = {text: number for text, number in self.key_numbers.items() if number not in gone}
+
+    def adopt(self, outcome: Outcome) -> set[int]:
+        """Takes over a batch's loads and credits; answers the positions whose load changed."""
+        changed = np.flatnonzero((self.opened != outcome.opened) | (self.today != outcome.today))
+        self.opened, self.today = outcome.opened, outcome.today
+        self.credits = {**self.credits, **outcome.credits}
+        return set(changed.tolist())
+
+
+def aligned_credits(engine: Engine, credits: Mapping[int, GroupCredits]) -> dict[int, GroupCredits]:
+    """Credits in which every member of every group has a place; who is new starts at 0, who left keeps the credit."""
+    aligned = dict(credits)
+    for group_no in engine.roster.members:
+        members = engine.rep_numbers[engine.members_of(group_no)]
+        before = credits.get(group_no)
+        if before is None:
+            aligned[group_no] = GroupCredits(members, np.zeros(len(members), dtype=np.int64))
+            continue
+        missing = np.setdiff1d(members, before.reps)
+        if len(missing):
+            reps = np.concatenate([before.reps, missing])
+            order = np.argsort(reps)
+            padded = np.concatenate([before.credits, np.zeros(len(missing), dtype=np.int64)])
+            aligned[group_no] = GroupCredits(reps[order], padded[order])
+    return aligned
+
+
+def moment_at(engine: Engine, now: datetime) -> Moment:
+    """The business day and the rules' windows at `now` (UTC)."""
+    zone = engine.ruleset.business_time_zone
+    day = business_day(now, zone)
+    windows = {}
+    for rule_no, rule in enumerate(engine.rules):
+        if rule.window is not None:
+            clerk = Rep(no=1, rep_id="", name="", time_zone=zone, working_hours=rule.window)
+            code, until = attendance(clerk, now, holiday_calendar(None), None)
+            windows[rule_no] = WindowState(code == ON_DUTY, until)
+    return Moment(now, day, day_before(day, zone).start, windows)
+
+
+def rep_loads(engine: Engine, rows: Iterable[tuple[int, int, date, int]], day: date) -> tuple[Int64, Int64]:
+    """(open, today) in roster order from rows of (rep_no, open, day, today); another day's count is 0."""
+    opened: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
+    today: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
+    for rep_no, is_open, of_day, count in rows:
+        position = engine.roster.position[rep_no]
+        opened[position] = is_open
+        today[position] = count if of_day == day else 0
+    return opened, today

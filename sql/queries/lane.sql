@@ -1,0 +1,191 @@
+-- name: tenants_with_work(now)
+-- The one statement over all tenants: who has ready leads, news in the inbox, new versions, or a visit due.
+select l.tenant_id
+  from lane l join tenant t on t.tenant_id = l.tenant_id
+ where t.ruleset > 0
+   and (l.paused_until is null or l.paused_until <= coalesce(:now::timestamptz, clock_timestamp()))
+   and (l.ruleset <> t.ruleset or l.roster <> t.roster or l.rates <> t.rates
+        or l.next_visit_at <= coalesce(:now::timestamptz, clock_timestamp())
+        or exists (select from lead_pool p where p.tenant_id = l.tenant_id and p.wake_key = 0)
+        or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
+ order by l.tenant_id;
+
+-- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
+-- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
+select l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
+       l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
+       t.ruleset, t.roster, t.rates, t.time_zone,
+       l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
+       greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now,
+       set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true),
+       set_config('statement_timeout', :statement_timeout, true),
+       set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
+       set_config('lock_timeout', :lock_timeout, true),
+       set_config('tcp_user_timeout', :tcp_user_timeout, true)
+  from lane l join tenant t on t.tenant_id = l.tenant_id
+ where l.tenant_id = :tenant_id
+   for update of l skip locked;
+
+-- name: wait_for(tenant_id)
+-- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
+select tenant_id from lane where tenant_id = :tenant_id for update;
+
+-- name: fold_inbox(tenant_id, most)
+-- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free.
+delete from lane_inbox
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :most for update skip locked))
+returning rep_no, open_delta, day, today_delta, customer_id, clock_timestamp() as at;
+
+-- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, most)
+-- Claims ready leads in order, after a key, passing over locked rows.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and wake_key = 0
+          and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
+        order by rank, queued_at, lead_id limit :most for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no;
+
+-- name: claim_waiting(tenant_id, wake_keys, rooms, most)
+-- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select c.ctid
+         from unnest(:wake_keys::int[], :rooms::int[]) as k(wake_key, room)
+         cross join lateral (
+              select p.ctid, p.rank, p.queued_at, p.lead_id from lead_pool p
+               where p.tenant_id = :tenant_id and p.wake_key = k.wake_key
+               order by p.rank, p.queued_at, p.lead_id limit k.room for update skip locked) c
+        order by c.rank, c.queued_at, c.lead_id limit :most))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no;
+
+-- name: claim_due(tenant_id, now, most)
+-- Claims waiting leads whose time to be looked at again has come.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and recheck_at <= :now
+        order by recheck_at limit :most for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no;
+
+-- name: owners(tenant_id, customers)
+-- Who owns these customers.
+select customer_id, rep_no from customer_owner where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]);
+
+-- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups)
+-- Writes a batch's assignments.
+insert into assignment (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no)
+select :tenant_id, a.lead_id, a.rep_no, a.customer_id, :assigned_at, :batch_no, a.seq, a.rule_no, a.group_no
+  from unnest(:lead_ids::bigint[], :rep_nos::int[], :customers::bigint[], :seqs::int[], :rules::int[], :groups::int[])
+    as a(lead_id, rep_no, customer_id, seq, rule_no, group_no);
+
+-- name: put_back(tenant_id, batch_no, lead_ids, wake_keys, ranks, queued_at, recheck_at, created_at, customers, excluded, sources, regions, industries, products, campaigns, ad_ids, landing_pages)
+-- Writes a batch's refused leads into the pool, with what they wait for.
+insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
+                       excluded, source, region, industry, product, campaign, ad_id, landing_page)
+select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :batch_no, r.created_at, r.customer_id,
+       r.excluded::int[], r.source, r.region, r.industry, r.product, r.campaign, r.ad_id, r.landing_page
+  from unnest(:lead_ids::bigint[], :wake_keys::int[], :ranks::int[], :queued_at::timestamptz[], :recheck_at::timestamptz[],
+              :created_at::timestamptz[], :customers::bigint[], :excluded::text[], :sources::text[], :regions::text[],
+              :industries::text[], :products::text[], :campaigns::text[], :ad_ids::text[], :landing_pages::text[])
+    as r(lead_id, wake_key, rank, queued_at, recheck_at, created_at, customer_id, excluded, source, region, industry,
+         product, campaign, ad_id, landing_page);
+
+-- name: put_parked(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)
+-- Writes a batch's parked leads.
+insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
+select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
+  from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);
+
+-- name: put_owners(tenant_id, customers, rep_nos)
+-- Sets or moves the owners of customers.
+insert into customer_owner (tenant_id, customer_id, rep_no)
+select :tenant_id, o.customer_id, o.rep_no from unnest(:customers::bigint[], :rep_nos::int[]) as o(customer_id, rep_no)
+    on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no;
+
+-- name: wake_customers(tenant_id, customers)
+-- Makes the waiting leads of customers ready; locked rows are passed over.
+update lead_pool set wake_key = 0, recheck_at = null
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
+          for update skip locked));
+
+-- name: still_waiting_customers(tenant_id, customers)
+-- Customers whose leads still wait after wake_customers, because somebody else has locked the rows.
+select distinct customer_id from lead_pool
+ where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
+
+-- name: put_customer_news(tenant_id, customers)
+-- Notes for the next batch that the waiting leads of customers are to be made ready.
+insert into lane_inbox (tenant_id, customer_id) select :tenant_id, c from unnest(:customers::bigint[]) as c;
+
+-- name: put_loads(tenant_id, day, rep_nos, opened, today)
+-- Writes the loads that changed.
+insert into rep_load (tenant_id, rep_no, open, day, today)
+select :tenant_id, l.rep_no, l.open, :day, l.today
+  from unnest(:rep_nos::int[], :opened::int[], :today::int[]) as l(rep_no, open, today)
+    on conflict (tenant_id, rep_no) do update set open = excluded.open, day = excluded.day, today = excluded.today;
+
+-- name: put_share(tenant_id, group_no, reps, credit)
+-- Writes the credits of one group.
+insert into group_share (tenant_id, group_no, reps, credit) values (:tenant_id, :group_no, :reps, :credit)
+    on conflict (tenant_id, group_no) do update set reps = excluded.reps, credit = excluded.credit;
+
+-- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)
+-- Interns new wake keys.
+insert into wake_key (tenant_id, wake_key, ruleset, targets)
+select :tenant_id, k.wake_key, :ruleset, k.targets from unnest(:wake_keys::int[], :targets::text[]) as k(wake_key, targets);
+
+-- name: prune_wake_keys(tenant_id, wake_keys)
+-- Forgets those of the keys that no lead waits under any more.
+delete from wake_key w
+ where w.tenant_id = :tenant_id and w.wake_key = any(:wake_keys::int[])
+   and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
+returning w.wake_key;
+
+-- name: put_flight(tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
+-- Writes a batch's flight record.
+insert into flight (tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
+values (:tenant_id, :batch_no, :at, :ruleset, :roster, :rates, :kind, :leads, :inputs);
+
+-- name: put_lane(tenant_id, batch_no, state_token, last_at, next_visit_at, ruleset, roster, rates, next_wake_key)
+-- Closes a visit of the lane.
+update lane set batch_no = :batch_no, state_token = :state_token, last_at = :last_at, next_visit_at = :next_visit_at,
+       ruleset = :ruleset, roster = :roster, rates = :rates, next_wake_key = :next_wake_key
+ where tenant_id = :tenant_id;
+
+-- name: next_recheck(tenant_id)
+-- The earliest time at which a waiting lead is to be looked at again.
+select recheck_at from lead_pool where tenant_id = :tenant_id and recheck_at is not null order by recheck_at limit 1;
+
+-- name: loads(tenant_id)
+-- All loads of a tenant.
+select rep_no, open, day, today from rep_load where tenant_id = :tenant_id;
+
+-- name: shares(tenant_id)
+-- All credits of a tenant.
+select group_no, reps, credit from group_share where tenant_id = :tenant_id;
+
+-- name: wake_keys(tenant_id)
+-- All wake keys of a tenant.
+select wake_key, ruleset, targets from wake_key where tenant_id = :tenant_id;
+
+-- name: ready_left(tenant_id, most)
+-- How many ready leads are left, counted up to a limit; after an idle visit these are locked by somebody else, or new.
+select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :most) as left_over;
+
+-- name: facts(tenant_id, lead_ids)
+-- What arrived with these leads, for running a flight record again.
+select lead_id, created_at, source, region, industry, product, campaign, ad_id, landing_page
+  from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
+
+-- name: flight(tenant_id, batch_no)
+-- One flight record.
+select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight where tenant_id = :tenant_id and batch_no = :batch_no;
