@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import yaml
 
 from router.fields import Between, Field, Url, fields_of, value_at, with_values
+from router.instruments import TENANTS_MOST
 from router.masking import mask_passwords, mask_url
 from router.store.connections import ConnectionSettings
 
@@ -49,6 +50,13 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """`tenants` is how many tenants get a label of their own; the others are shown together."""
+
+    tenants: Annotated[int, Between(0, TENANTS_MOST)] = 100
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisionSettings:
     """A service that dies is restarted after a random wait below a doubling limit; `deaths_allowed` within
     `deaths_window_s` are survived, one more ends the process so that its orchestrator acts."""
@@ -69,6 +77,7 @@ class Settings:
     data_dir: Path = Path(".lead-router")
     listen: ListenSettings = ListenSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
     drain: DrainSettings = DrainSettings()
     supervision: SupervisionSettings = SupervisionSettings()
@@ -78,9 +87,7 @@ FIELDS = {leaf.path: leaf for leaf in fields_of(Settings)}
 VARIABLES = {PREFIX + "_".join(path).upper(): leaf for path, leaf in FIELDS.items()}
 
 # Kubernetes puts the addresses of a Service named lead-router[-…] into every pod; they are nobody's mistake.
-_OF_KUBERNETES = re.compile(
-    r"LEAD_ROUTER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_\w+)"
-)
+_OF_KUBERNETES = re.compile(r"LEAD_ROUTER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_\w+)")
 _KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
@@ -145,23 +152,17 @@ def _yaml_fault(file: Path, error: yaml.MarkedYAMLError) -> str:
     return f"{file}{line}: is not YAML: {what}"
 
 
-def _from_mapping(
-    file: Path, node: yaml.Node, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _from_mapping(file: Path, node: yaml.Node, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     known = list(dict.fromkeys(p[len(path)] for p in FIELDS if p[: len(path)] == path))
     if not isinstance(node, yaml.MappingNode):
-        raise SettingsError(
-            f"{_place(file, node)}: {_named(path)} must be a mapping with keys of {', '.join(known)}"
-        )
+        raise SettingsError(f"{_place(file, node)}: {_named(path)} must be a mapping with keys of {', '.join(known)}")
     seen: set[str] = set()
     for key, value in node.value:
         name = key.value if isinstance(key, yaml.ScalarNode) else ""
         if name not in known:
             _refuse_unknown(f"{_place(file, key)}: {'.'.join((*path, name))}", name, known)
         if name in seen:
-            raise SettingsError(
-                f"{_place(file, key)}: {'.'.join((*path, name))} stands there twice; keep one"
-            )
+            raise SettingsError(f"{_place(file, key)}: {'.'.join((*path, name))} stands there twice; keep one")
         seen.add(name)
         yield from _from_value(file, value, (*path, name))
 
@@ -183,9 +184,7 @@ def _parsed(leaf: Field, text: str, where: str) -> Any:
     try:
         return leaf.parse(text)
     except ValueError:
-        shown = (
-            "has a value (not shown, it may hold a password) that is not" if leaf.url else f"is {text!r}, not"
-        )
+        shown = "has a value (not shown, it may hold a password) that is not" if leaf.url else f"is {text!r}, not"
         if not text.strip():
             shown = "is empty, not"
         raise SettingsError(mask_passwords(f"{where} {shown} {leaf.expected()}")) from None

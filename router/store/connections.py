@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -10,9 +10,11 @@ from typing import Annotated
 import asyncpg
 
 from router.fields import Between
-from router.store.statements import Connection
+from router.instruments import Instruments
+from router.store.statements import Connection, load
 
 APPLICATION_NAME = "lead-router"
+CLOSE_DEADLINE_S = 2.0
 
 
 class Part(StrEnum):
@@ -41,9 +43,15 @@ class ConnectionSettings:
 class Connections:
     """A bounded set of connections to one database; open with `open_connections`."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", settings: ConnectionSettings) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        settings: ConnectionSettings,
+        instruments: Instruments | None = None,
+    ) -> None:
         self._pool = pool
         self.settings = settings
+        self._instruments = instruments or Instruments.silent()
         # A part may use all but one connection, so the others get one; with only one they take turns.
         share = max(1, settings.maximum - 1)
         self._shares = {part: asyncio.Semaphore(share) for part in Part}
@@ -51,25 +59,37 @@ class Connections:
     @asynccontextmanager
     async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
         """Lends a connection. Raises NoConnection when none is free within the deadline (seconds)."""
-        wait = self.settings.acquire_deadline_s if deadline_s is None else deadline_s
-        share = self._shares[part]
-        try:
-            async with asyncio.timeout(wait) as limit:
-                async with share, self._pool.acquire() as conn:
-                    limit.reschedule(None)
-                    yield conn
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise NoConnection(f"{part}: no database connection within {wait:g} s") from error
+        wait_s = self.settings.acquire_deadline_s if deadline_s is None else deadline_s
+        async with AsyncExitStack() as held:
+            conn = await self._wait(held, part, wait_s)
+            with self._instruments.connection_use(part):
+                yield conn
+
+    async def _wait(self, held: AsyncExitStack, part: Part, wait_s: float) -> Connection:
+        with self._instruments.connection_wait(part):
+            try:
+                async with asyncio.timeout(wait_s) as limit:
+                    await held.enter_async_context(self._shares[part])
+                    return await held.enter_async_context(self._pool.acquire())
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                self._instruments.connection_timed_out(part)
+                raise NoConnection(f"{part}: no database connection within {wait_s:g} s") from error
+
+    async def check(self, deadline_s: float) -> None:
+        """Asks the database for an answer. Raises NoConnection, TimeoutError, OSError or asyncpg errors."""
+        async with asyncio.timeout(deadline_s), self.acquire(Part.DUTIES, deadline_s) as conn:
+            await load("health").answers.value(conn)
 
 
 @asynccontextmanager
 async def open_connections(
-    url: str, settings: ConnectionSettings | None = None
+    url: str, settings: ConnectionSettings | None = None, instruments: Instruments | None = None
 ) -> AsyncIterator[Connections]:
     """Opens connections to `url`, closes them at the end. Raises OSError or asyncpg errors when it cannot."""
     limits = settings or ConnectionSettings()
+    meters = instruments or Instruments.silent()
     pool = await asyncpg.create_pool(
         url,
         min_size=1,
@@ -77,7 +97,18 @@ async def open_connections(
         timeout=limits.connect_deadline_s,
         server_settings={"application_name": APPLICATION_NAME},
     )
+    meters.connections_opened(limits.maximum, Part)
     try:
-        yield Connections(pool, limits)
+        yield Connections(pool, limits, meters)
     finally:
-        await pool.close()
+        meters.connections_closed(limits.maximum)
+        await _close(pool)
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    try:
+        async with asyncio.timeout(CLOSE_DEADLINE_S):
+            await pool.close()
+    except TimeoutError:
+        # A dead wire answers no goodbye; the pool has given up its connections by itself.
+        pool.terminate()

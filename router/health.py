@@ -1,0 +1,65 @@
+"""What is known of the services of this process: their state, their last sign of life, their deaths."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """`waiting`: died and waits to be started again. `lost`: died too often."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+
+@dataclass(slots=True)
+class ServiceHealth:
+    """Times are monotonic seconds; `due_at` None = owes no sign of life."""
+
+    max_silence_s: float
+    state: State = State.STARTING
+    due_at: float | None = None
+    deaths: int = 0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """One service as `/livez` shows it. `overdue_s` > 0: silent for longer than it may be."""
+
+    state: State
+    overdue_s: float
+    deaths: int
+    last_error: str | None
+
+    @property
+    def alive(self) -> bool:
+        return self.overdue_s <= 0 and self.state is not State.LOST
+
+
+class Health:
+    """Written by the supervisor, read by the listener; made first, so that both can be given it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self.stopping = False
+        self.services: dict[str, ServiceHealth] = {}
+
+    def heard(self, name: str, quiet_s: float | None) -> None:
+        """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""
+        service = self.services[name]
+        service.due_at = None if quiet_s is None else self._monotonic() + quiet_s + service.max_silence_s
+
+    def report(self) -> dict[str, ServiceReport]:
+        """All services at this moment, by name."""
+        now = self._monotonic()
+        return {name: _report(service, now) for name, service in self.services.items()}
+
+
+def _report(service: ServiceHealth, now: float) -> ServiceReport:
+    owes = service.state is State.RUNNING and service.due_at is not None
+    overdue_s = max(0.0, now - service.due_at) if owes and service.due_at is not None else 0.0
+    return ServiceReport(service.state, overdue_s, service.deaths, service.last_error)

@@ -1,0 +1,3 @@
+-- name: answers()
+-- The smallest question: does the database answer at all?
+select 1;
