@@ -1,0 +1,204 @@
+"""What differs between two rulesets, in the words of the rules file."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from router.domain.ruleset import Rule, Ruleset, Weights
+from router.domain.working_hours import WeekHours, format_week
+
+Value = str | tuple[str, ...] | None
+"""A field's value as text; a tuple where the order of its parts means nothing; None where it is not set."""
+
+
+class Kind(StrEnum):
+    """What happened to a rule, or to a field of a rule or of the ruleset."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    RENAMED = "renamed"
+    MOVED = "moved"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `rule` is the rule's name in the old ruleset, or in the new one if it was added.
+
+    For a changed `field` (such as `match.region`) `before` and `after` are its values; for a renamed rule its names;
+    for a moved, added or removed one the rule in front of it (None = it is the first, or there is no such place).
+    """
+
+    kind: Kind
+    rule: str | None = None
+    field: str | None = None
+    before: Value = None
+    after: Value = None
+
+    def __str__(self) -> str:
+        subject = f'rule "{self.rule}"'
+        match self.kind:
+            case Kind.ADDED:
+                return f"{subject} added, {_behind(self.after)}"
+            case Kind.REMOVED:
+                return f"{subject} removed"
+            case Kind.RENAMED:
+                return f'{subject} renamed to "{self.after}"'
+            case Kind.MOVED:
+                return f"{subject} moved, now {_behind(self.after)}, before {_behind(self.before)}"
+        field = f"{subject}: {self.field}" if self.rule is not None else self.field
+        if isinstance(self.before, tuple) and isinstance(self.after, tuple):
+            return f"{field}: {_members(self.before, self.after)}"
+        return f"{field}: {_text(self.before)} → {_text(self.after)}"
+
+
+def diff_rulesets(old: Ruleset, new: Ruleset) -> list[Change]:
+    """All differences: settings, then rules in the new order, then the removed ones. Versions are not compared."""
+    pairs = _paired(old.rules, new.rules)
+    stayed = _longest_rise([pairs[rule.name] for rule in new.rules if rule.name in pairs])
+    changes = list(_fields(None, settings(old), settings(new)))
+    for place, rule in enumerate(new.rules):
+        if rule.name in pairs:
+            changes += _same_rule(old.rules, pairs[rule.name], new.rules, place, stayed)
+        else:
+            changes.append(Change(Kind.ADDED, rule.name, after=_before(new.rules, place)))
+            changes += _fields(rule.name, {}, rule_fields(rule))
+    kept = set(pairs.values())
+    for place, rule in enumerate(old.rules):
+        if place not in kept:
+            changes.append(Change(Kind.REMOVED, rule.name, before=_before(old.rules, place)))
+    return changes
+
+
+def settings(ruleset: Ruleset) -> dict[str, Value]:
+    """Every field that is not a rule, by its path in the rules file."""
+    return {
+        "business_time_zone": ruleset.business_time_zone,
+        "default_phone_region": ruleset.default_phone_region,
+        "calendar.country": ruleset.calendar.country,
+        "calendar.working_hours": _hours(ruleset.calendar.working_hours),
+        "defaults.max_open": _number(ruleset.defaults.max_open),
+        "defaults.max_per_day": _number(ruleset.defaults.max_per_day),
+        **_weights(ruleset.weights),
+        "max_age": _span(ruleset.max_age),
+        "no_match_max_age": _span(ruleset.no_match_max_age),
+    }
+
+
+def rule_fields(rule: Rule) -> dict[str, Value]:
+    """The fields of a rule, but its name, by their paths in the rule; what is not set is left out."""
+    match = rule.match
+    created = _span(match.created) if isinstance(match.created, timedelta) else match.created
+    fields: dict[str, Value] = {f"match.{c.field}": tuple(sorted(c.values)) for c in match.one_of}
+    if match.priority is not None:
+        fields["match.priority"] = tuple(map(str, sorted(match.priority)))
+    if match.known_customer is not None:
+        fields["match.known_customer"] = "true" if match.known_customer else "false"
+    fields["match.created"] = f"within {created}" if isinstance(match.created, timedelta) else created
+    fields["assign_to"] = "owner" if rule.to_owner else f"group:{rule.group}"
+    fields["fall_back_after"] = _span(rule.fall_back_after)
+    fields["on_no_candidate"] = "wait" if rule.wait else None
+    fields["window"] = _hours(rule.window)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _same_rule(old: Sequence[Rule], was: int, new: Sequence[Rule], now: int, stayed: set[int]) -> Iterator[Change]:
+    before, after = old[was], new[now]
+    if before.name != after.name:
+        yield Change(Kind.RENAMED, before.name, before=before.name, after=after.name)
+    if was not in stayed:
+        yield Change(Kind.MOVED, before.name, before=_before(old, was), after=_before(new, now))
+    yield from _fields(before.name, rule_fields(before), rule_fields(after))
+
+
+def _fields(rule: str | None, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[Change]:
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            yield Change(Kind.CHANGED, rule, name, before, after)
+
+
+def _paired(old: Sequence[Rule], new: Sequence[Rule]) -> dict[str, int]:
+    """Name in the new rules to place in the old ones: by name, or else by being equal in all but the name."""
+    places = {rule.name: place for place, rule in enumerate(old)}
+    pairs = {rule.name: places.pop(rule.name) for rule in new if rule.name in places}
+    nameless: dict[Rule, list[int]] = {}
+    for place in places.values():
+        nameless.setdefault(replace(old[place], name=""), []).append(place)
+    for rule in new:
+        same = nameless.get(replace(rule, name="")) if rule.name not in pairs else None
+        if same:
+            pairs[rule.name] = same.pop(0)
+    return pairs
+
+
+def _longest_rise(places: Sequence[int]) -> set[int]:
+    """The members of a longest rising subsequence: the rules that can be said not to have moved."""
+    ends: list[int] = []
+    tops: list[int] = []
+    previous: dict[int, int | None] = {}
+    for place in places:
+        at = bisect_left(tops, place)
+        previous[place] = ends[at - 1] if at else None
+        tops[at : at + 1] = [place]
+        ends[at : at + 1] = [place]
+    found: set[int] = set()
+    last = ends[-1] if ends else None
+    while last is not None:
+        found.add(last)
+        last = previous[last]
+    return found
+
+
+def _before(rules: Sequence[Rule], place: int) -> str | None:
+    return rules[place - 1].name if place else None
+
+
+def _behind(rule: Value) -> str:
+    return "the first" if rule is None else f'behind "{rule}"'
+
+
+def _members(before: tuple[str, ...], after: tuple[str, ...]) -> str:
+    came, went = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+    return "; ".join(f"{word} {', '.join(values)}" for word, values in (("added", came), ("removed", went)) if values)
+
+
+def _text(value: Value) -> str:
+    return "none" if value is None else value if isinstance(value, str) else ", ".join(value)
+
+
+def _weights(weights: Weights) -> dict[str, Value]:
+    rate, sold = weights.close_rate, weights.sold_product
+    return {
+        "weights.region_match": _thousandths(weights.region_match),
+        "weights.industry_match": _thousandths(weights.industry_match),
+        "weights.close_rate.lookback_days": _number(rate.lookback.days) if rate else None,
+        "weights.close_rate.prior_leads": _number(rate.prior_leads) if rate else None,
+        "weights.close_rate.segment": rate.segment if rate else None,
+        "weights.sold_product.lookback_days": _number(sold.lookback.days) if sold else None,
+        "weights.sold_product.factor": _thousandths(sold.factor) if sold else None,
+    }
+
+
+def _thousandths(milli: int) -> str:
+    whole, rest = divmod(milli, 1000)
+    return f"{whole}.{rest:03}".rstrip("0").rstrip(".")
+
+
+def _number(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _hours(week: WeekHours | None) -> str | None:
+    return None if week is None else format_week(week)
+
+
+def _span(span: timedelta | None) -> str | None:
+    """As the rules file has it, in the largest unit that fits: 90s, 30m, 4h, 2d."""
+    if span is None:
+        return None
+    seconds = int(span.total_seconds())
+    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % s == 0)
+    return f"{seconds // size}{unit}"

@@ -1,0 +1,107 @@
+"""YAML as nodes that know their lines: no object is ever constructed, and hostile files stay small."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+
+MAX_CHARACTERS = 4_000_000
+MAX_DEPTH = 20
+# Values with every alias written out. A thousand rules have some 20,000.
+MAX_VALUES = 500_000
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class YamlError(ValueError):
+    """The text is not YAML, or more of it than anybody writes. `line` counts from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The one document in the text; None when there is none. Aliases are resolved, and not circular.
+
+    Raises YamlError.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise YamlError(1, f"has {len(text):,} characters; {MAX_CHARACTERS:,} are the most")
+    try:
+        _check_size(yaml.parse(text, Loader=_Loader))
+        return yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(mark.line + 1 if mark else 1, _syntax(error)) from None
+    except yaml.reader.ReaderError as error:
+        raise YamlError(
+            _line_of_unreadable(text), f"holds a character that YAML forbids ({error.reason})"
+        ) from None
+    except UnicodeEncodeError as error:
+        raise YamlError(text.count("\n", 0, error.start) + 1, "holds half of a character") from None
+
+
+def line_of(node: yaml.Node) -> int:
+    """The line on which the node begins, from 1."""
+    return int(node.start_mark.line) + 1
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping that is being read. `values` counts what it holds so far, aliases written out."""
+
+    anchor: str | None
+    values: int = 1
+
+
+@dataclass(slots=True)
+class _Size:
+    """Sizes of what has been read: of the open ones, and of the finished ones that have an anchor."""
+
+    open: list[_Open] = field(default_factory=lambda: [_Open(None)])
+    anchored: dict[str, int] = field(default_factory=dict)
+
+    def add(self, values: int, anchor: str | None = None) -> None:
+        self.open[-1].values += values
+        if anchor:
+            self.anchored[anchor] = values
+
+
+def _check_size(events: Iterator[yaml.Event]) -> None:
+    """Refuses what would not fit when read: deep nesting, aliases of aliases, circular aliases."""
+    size = _Size()
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.ScalarEvent):
+            size.add(1, event.anchor)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            size.open.append(_Open(event.anchor))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            done = size.open.pop()
+            size.add(done.values, done.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == o.anchor for o in size.open):
+                raise YamlError(line, f"*{event.anchor} stands inside its own anchor")
+            size.add(size.anchored.get(event.anchor or "", 0))
+        if len(size.open) > MAX_DEPTH:
+            raise YamlError(line, f"is nested deeper than {MAX_DEPTH} levels")
+        if size.open[-1].values > MAX_VALUES:
+            raise YamlError(line, f"has more than {MAX_VALUES:,} values")
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    problem = " ".join(part for part in (error.context, error.problem) if part)
+    hint = ""
+    if "mapping values are not allowed" in problem:
+        hint = '; a text with ": " in it needs quotes, a field in a field needs {braces} or its own line'
+    elif "cannot start any token" in problem:
+        hint = "; indent with spaces, and quote a text that begins with a special character"
+    return f"is not YAML: {problem}{hint}"
+
+
+def _line_of_unreadable(text: str) -> int:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if yaml.reader.Reader.NON_PRINTABLE.search(line):
+            return number
+    return 1
