@@ -127,14 +127,15 @@ def offset_changes(zone_name: str, year: int) -> tuple[datetime, ...]:
 
 @lru_cache(maxsize=65536)
 def _start(day: date, zone_name: str) -> datetime:
-    """The first instant after which no earlier date comes any more (UTC)."""
+    """The first instant from which no earlier date comes any more (UTC)."""
     tz = zone(zone_name)
     midnight = datetime.combine(day, time(), tz)
-    last = midnight.replace(fold=1).astimezone(UTC)  # of two midnights the second
-    if last.astimezone(tz).replace(tzinfo=None) == midnight.replace(tzinfo=None):
-        return last
-    # The clocks skipped midnight: fold=1 lies before the skip, fold=0 behind it.
-    return _first_with_other_offset(last, midnight.astimezone(UTC), tz)
+    first, second = (midnight.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if second < first:  # the clocks skipped midnight: fold=1 is an instant before the skip, fold=0 one behind it
+        return _first_with_other_offset(second, first, tz)
+    # Midnight comes twice: does the date before come back too, or do the clocks go back to midnight itself?
+    again = first < second and (second - datetime.resolution).astimezone(tz).date() < day
+    return second if again else first
 
 
 def _first_with_other_offset(low: datetime, high: datetime, tz: ZoneInfo) -> datetime:
