@@ -53,6 +53,7 @@ async def open_embedded(
 ) -> Embedded:
     """As `embedded`, for callers that close by themselves."""
     folder = _prepare(data_dir)
+    _refuse_other_version(folder / "postgres" / "PG_VERSION")
     users_fd = await _lock(folder / "users.lock", fcntl.LOCK_SH)
     try:
         # One command at a time looks for a keeper or starts one.
@@ -76,16 +77,18 @@ def _prepare(data_dir: Path) -> Path:
     folder = Path(os.path.abspath(data_dir))  # noqa: PTH100 - a symlink in the path stays one
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = folder / "postgres" / "PG_VERSION"
-        major = written.read_text().strip() if os.access(written, os.R_OK) else ""
     except OSError as error:
         raise EmbeddedError(f"{folder} cannot be used as data folder: {error}") from error
+    return folder
+
+
+def _refuse_other_version(written: Path) -> None:
+    major = written.read_text().strip() if os.access(written, os.R_OK) else ""
     if major and major != str(postgres_major()):
         raise EmbeddedError(
             f"{written.parent} holds data of PostgreSQL {major}, but this version brings {postgres_major()}: "
             f"move the data with pg_dump and pg_restore, or choose another --data-dir"
         )
-    return folder
 
 
 async def _find_or_start(folder: Path, options: Mapping[str, str], linger_s: float) -> Urls:
@@ -121,9 +124,7 @@ def _raise_failure(ready: Path, started: subprocess.Popen[bytes] | None) -> None
     raise EmbeddedError(f"the embedded servers did not start: {reason}")
 
 
-def _start_keeper(
-    folder: Path, lock_fd: int, options: Mapping[str, str], linger_s: float
-) -> subprocess.Popen[bytes]:
+def _start_keeper(folder: Path, lock_fd: int, options: Mapping[str, str], linger_s: float) -> subprocess.Popen[bytes]:
     python_path = filter(None, [os.environ.get("PYTHONPATH")])
     # In a session of its own, so that Ctrl-C in the terminal reaches the commands only.
     return subprocess.Popen(
