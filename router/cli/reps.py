@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.domain.rep_fields import read_field
@@ -18,6 +19,7 @@ from router.store.statements import Connection
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 _REPS_SHOWN = 20
+_TABLE_WIDTH = 2000
 
 
 def _me() -> str:
@@ -27,9 +29,7 @@ def _me() -> str:
         return f"uid {os.getuid()}"
 
 
-tenant_option = click.option(
-    "--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant."
-)
+tenant_option = click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
 author_option = click.option("--author", default=_me, help="Who makes the change (default: you).")
 note_option = click.option("--note", default="", help="What the change is for.")
 
@@ -99,11 +99,7 @@ async def import_(
         return
     _print_change(change, dry_run=dry_run)
     if change.missing:
-        fate = (
-            "became inactive"
-            if missing == "inactive"
-            else "stay as they are (--missing inactive retires them)"
-        )
+        fate = "became inactive" if missing == "inactive" else "stay as they are (--missing inactive retires them)"
         console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
 
 
@@ -124,7 +120,10 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
     if as_json:
         print_json([{"rep_id": rep.rep_id, **_plain(rep.values)} for rep in found])
     elif found:
-        console().print(_table(found))
+        # Wide as it needs to be: a folded table can be read neither by eyes nor by grep.
+        out = console()
+        out.width = _TABLE_WIDTH
+        out.print(_table(found))
     else:
         console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 
@@ -139,9 +138,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @click.option("--max-per-day", metavar="N", help='Most leads of one business day ("" = as the rules say).')
 @click.option("--leave", metavar="DAYS", help='"2026-10-01..2026-10-07; 2026-12-24" ("" = none).')
 @click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
-@click.option(
-    "--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).'
-)
+@click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')
 @author_option
 @note_option
 @json_option
@@ -240,13 +237,15 @@ def _print_change(change: RosterChange, *, dry_run: bool = False) -> None:
 
 
 def _table(found: list[RepRecord]) -> Table:
-    table = Table("rep", "name", "groups", "zone", "available", "hours", "weight", "open cap", "day cap")
+    fields = ("name", "groups", "time_zone", "available", "working_hours", "weight", "max_open", "max_per_day")
+    titles = ("rep", "name", "groups", "zone", "available", "hours", "weight", "max open", "max per day")
+    table = Table(*titles, box=None, pad_edge=False)
     for rep in found:
-        shown = rep.values
-        state = "inactive" if not shown["active"] else _text("available", shown["available"])
-        cells = [_text(name, shown[name]) for name in ("groups", "time_zone")]
-        limits = [_text(name, shown[name]) for name in ("working_hours", "weight", "max_open", "max_per_day")]
-        table.add_row(rep.rep_id, shown["name"], *cells, state, *limits)
+        cells = {name: _text(name, rep.values[name]) for name in fields}
+        if not rep.values["active"]:
+            cells["available"] = "inactive"
+        # Text: names are shown as they are, not read as markup.
+        table.add_row(*(Text(cell) for cell in (rep.rep_id, *cells.values())))
     return table
 
 

@@ -54,7 +54,7 @@ async def list_(context: Context, as_json: bool) -> None:
     if as_json:
         print_json([asdict(tenant) for tenant in found])
         return
-    table = Table("tenant", "time zone", "roster", "ruleset")
+    table = Table("tenant", "time zone", "roster", "ruleset", box=None, pad_edge=False)
     for tenant in found:
         table.add_row(tenant.name, tenant.time_zone, str(tenant.roster or "-"), str(tenant.ruleset or "-"))
     console().print(table if found else "no tenant yet; lead-router tenants add NAME --time-zone ZONE")

@@ -117,9 +117,7 @@ def _cap(text: str) -> int | None:
     if not plain:
         return None
     if not _WHOLE.fullmatch(plain) or int(plain) > MAX_CAP:
-        raise ValueError(
-            f"value {_shown(text)} is not a cap (a whole number from 0 to {MAX_CAP:,}, or empty)"
-        )
+        raise ValueError(f"value {_shown(text)} is not a cap (a whole number from 0 to {MAX_CAP:,}, or empty)")
     return int(plain)
 
 

@@ -85,9 +85,7 @@ def _columns(header: list[str], where: str) -> list[str]:
         for text, column in zip(header, columns, strict=True)
         if column not in READERS
     ]
-    problems += [
-        f"{where}: column {c} is there {columns.count(c)} times" for c in READERS if columns.count(c) > 1
-    ]
+    problems += [f"{where}: column {c} is there {columns.count(c)} times" for c in READERS if columns.count(c) > 1]
     if "rep_id" not in columns:
         hint = " (is the file separated by commas?)" if len(columns) == 1 else ""
         problems.append(f"{where}: there is no column rep_id{hint}")

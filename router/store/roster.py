@@ -89,10 +89,19 @@ async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
     return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
 
 
-async def load_roster(conn: Connection, tenant_id: int, version: int) -> Roster:
-    """The roster as of any version (0 = nobody yet)."""
-    rows = await _SQL.reps_as_of.fetch(conn, tenant_id=tenant_id, version=version)
-    return Roster(version, tuple(map(_rep, rows)), await _group_names(conn, tenant_id))
+async def load_roster(conn: Connection, tenant_id: int, version: int, known: Roster | None = None) -> Roster:
+    """The roster as of any version (0 = nobody yet).
+
+    With `known`, an earlier roster of the tenant, only what changed since is read: cheap however many reps.
+    """
+    if known is None or known.version > version:
+        rows = await _SQL.reps_as_of.fetch(conn, tenant_id=tenant_id, version=version)
+        return Roster(version, tuple(map(_rep, rows)), await _group_names(conn, tenant_id))
+    rows = await _SQL.reps_changed.fetch(conn, tenant_id=tenant_id, since=known.version, version=version)
+    changed = {row["rep_no"]: _rep(row) for row in rows}
+    kept = [changed.pop(rep.no, rep) for rep in known.reps]
+    # Numbers only grow: reps that are new stand behind all known ones.
+    return Roster(version, (*kept, *changed.values()), await _group_names(conn, tenant_id))
 
 
 async def _locked(conn: Connection, tenant_id: int) -> tuple[int, str]:
@@ -135,9 +144,7 @@ async def _applied(
     await _SQL.add_reps.execute(
         conn, tenant_id=tenant_id, rep_nos=[r.rep_no for r in added], rep_ids=[r.rep_id for r in added]
     )
-    await _SQL.end_rows.execute(
-        conn, tenant_id=tenant_id, version=new, rep_nos=[rep.rep_no for rep in updated]
-    )
+    await _SQL.end_rows.execute(conn, tenant_id=tenant_id, version=new, rep_nos=[rep.rep_no for rep in updated])
     rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)])
     await _SQL.add_rows.execute(conn, tenant_id=tenant_id, version=new, rows=rows)
     await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=new)

@@ -93,8 +93,7 @@ def _tenant(row: asyncpg.Record) -> Tenant:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise TenantError(
-            f"tenant name {name!r}: use 1 to 63 of the characters A-Z a-z 0-9 . _ -, "
-            "the first one a letter or a digit"
+            f"tenant name {name!r}: use 1 to 63 of the characters A-Z a-z 0-9 . _ -, the first one a letter or a digit"
         )
 
 

@@ -80,6 +80,7 @@ create table rep_row (
     primary key (tenant_id, rep_no, from_version)
 );
 create unique index rep_row_current on rep_row (tenant_id, rep_no) where to_version is null;
+create index rep_row_since on rep_row (tenant_id, from_version);
 comment on table rep_row is 'What the roster said of a rep from one roster version up to (not including) another; the current row has no to_version. Empty working_hours = the ruleset''s calendar; null caps = the ruleset''s defaults.';
 
 create table rates (

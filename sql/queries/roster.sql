@@ -47,6 +47,15 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.time_zone, w.working
  where r.tenant_id = :tenant_id and (w.to_version is null or w.to_version > :version)
  order by r.rep_no;
 
+-- name: reps_changed(tenant_id, since, version)
+-- The same for the reps alone that changed after the version `since`.
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+       w.industries, w.weight_milli, w.max_open, w.max_per_day
+  from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
+ where w.tenant_id = :tenant_id and w.from_version > :since and w.from_version <= :version
+   and (w.to_version is null or w.to_version > :version)
+ order by r.rep_no;
+
 -- name: add_version(tenant_id, version, author, note)!
 -- Records who makes a roster version, and what for.
 insert into roster_version (tenant_id, version, author, note) values (:tenant_id, :version, :author, :note);
