@@ -63,9 +63,7 @@ def attendance(rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours
     return _Clock(now, calendar, default_hours).duty(rep)
 
 
-def attend(
-    roster: Roster, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None
-) -> Attendances:
+def attend(roster: Roster, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None) -> Attendances:
     """Everybody's state at `now`; the same as `attendance` rep by rep."""
     clock = _Clock(now, calendar, default_hours)
     duties = [clock.duty(rep) for rep in roster.reps]
@@ -122,9 +120,7 @@ class _Clock:
         return duty
 
 
-def _find(
-    zone_name: str, week: WeekHours, leave: tuple[Leave, ...], now: datetime, calendar: HolidayCalendar
-) -> Duty:
+def _find(zone_name: str, week: WeekHours, leave: tuple[Leave, ...], now: datetime, calendar: HolidayCalendar) -> Duty:
     """The state on the wall clock at `now`, and the next instant with another one (UTC).
 
     Goes from one change of the zone's offset to the next: in between, the wall clock simply runs.
@@ -132,7 +128,8 @@ def _find(
     tz = zone(zone_name)
     at, limit = now, now + LOOK_AHEAD
     code = _on_wall(now.astimezone(tz).replace(tzinfo=None), week, leave, calendar)
-    if calendar.country is None and not leave and week in (ALWAYS, NEVER):
+    steady = calendar.country is None and week in (ALWAYS, NEVER)
+    if steady and not leave:
         return code, None
     while at < limit:
         wall = at.astimezone(tz).replace(tzinfo=None)
@@ -144,12 +141,11 @@ def _find(
             if _on_wall(edge, week, leave, calendar) is not code:
                 return code, (edge - offset).replace(tzinfo=UTC)
         at = end
-    return code, limit
+    over = steady and all(part.last < (limit - _DAY).date() for part in leave)
+    return code, None if over else limit
 
 
-def _on_wall(
-    wall: datetime, week: WeekHours, leave: tuple[Leave, ...], calendar: HolidayCalendar
-) -> Attendance:
+def _on_wall(wall: datetime, week: WeekHours, leave: tuple[Leave, ...], calendar: HolidayCalendar) -> Attendance:
     """The state at a reading of the wall clock (a naive local time, never stored)."""
     day, minute = wall.date(), wall.hour * 60 + wall.minute
     if any(part.first <= day <= part.last for part in leave):

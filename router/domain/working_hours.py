@@ -91,9 +91,7 @@ def format_week(week: WeekHours) -> str:
         if week.days == (_WHOLE_DAY[word],) * 7:
             return word
     runs = [list(run) for _, run in groupby(range(7), key=lambda weekday: week.days[weekday])]
-    return "; ".join(
-        f"{_days_text(run)} {_hours_text(week.days[run[0]])}" for run in runs if week.days[run[0]]
-    )
+    return "; ".join(f"{_days_text(run)} {_hours_text(week.days[run[0]])}" for run in runs if week.days[run[0]])
 
 
 def _check_day(name: str, day: tuple[Interval, ...]) -> None:

@@ -33,9 +33,10 @@ def zoned_moments(draw: st.DrawFn) -> tuple[str, datetime]:
     """A zone and an instant; mostly one within two days of a change of the zone's clocks, if there is any."""
     name, moment = draw(zones), draw(moments)
     changes = offset_changes(name, moment.year)
-    if changes and draw(st.integers(0, 3)):
-        change = changes[draw(st.integers(0, len(changes) - 1))]
-        moment = change + timedelta(minutes=draw(st.integers(-2880, 2880)))
+    near: int = draw(st.integers(0, 3))
+    if changes and near:
+        index: int = draw(st.integers(0, len(changes) - 1))
+        moment = changes[index] + timedelta(minutes=draw(st.integers(-2880, 2880)))
     return name, moment
 
 
