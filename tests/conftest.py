@@ -23,6 +23,22 @@ FOLDER = "LEAD_ROUTER_TEST_FOLDER"
 ADMIN_URL = "LEAD_ROUTER_TEST_DATABASE_URL"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nothing-skipped", action="store_true", help="fail when a test was skipped")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A skipped test proves nothing; where everything must run it counts as failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not hasattr(session.config, "workerinput") and session.config.getoption("--nothing-skipped"):
+        assert reporter
+        skipped = len(reporter.stats.get("skipped", ()))
+        if skipped and exitstatus == pytest.ExitCode.OK:
+            reporter.write_line(f"\n{skipped} tests were skipped, but nothing may be skipped here", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The first process makes the folder; workers inherit its name."""
     if not hasattr(config, "workerinput"):

@@ -1,0 +1,81 @@
+# The front door. Needs Python 3.11 or later (with venv and pip), make and the package registries.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+STAMP := .venv/installed
+PYTEST := $(BIN)/python -m pytest
+# Workers share one embedded server; more of them than this only wait for it.
+WORKERS := -n auto --maxprocesses 8
+PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: setup
+setup: $(STAMP) ## install everything into .venv (quick when it is there)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@echo "installing into .venv; once, about a minute"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$(.ci/find-python)" -m venv --clear .venv
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) ## route 5,000 generated leads on the embedded servers and explain two of them
+	@$(BIN)/python -m loadtest.demo
+
+.PHONY: real
+real: $(STAMP) ## route 8,000 real leads with their own clock (needs LEAD_ROUTER_DATA)
+	@$(BIN)/python -m loadtest.real
+
+.PHONY: test
+test: $(STAMP) ## the tests that need wheels only
+	@$(PYTEST) $(WORKERS) -m "not servers"
+
+.PHONY: test-all
+test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the installation as the image does it
+	@$(PYTEST) $(WORKERS) --nothing-skipped
+	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped tests/postgres
+	@rm -rf build/image
+	@.ci/install build/image
+	@build/image/bin/lead-router --data-dir build/image/data migrate --json
+	@rm -rf build/image
+
+.PHONY: lint
+lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the schema's page
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/python -m ops.schema_page --check
+
+.PHONY: format
+format: $(STAMP) ## put the code into the form that lint wants
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: schema
+schema: $(STAMP) ## write sql/schema.md from the migrations
+	@$(BIN)/python -m ops.schema_page
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+
+.PHONY: lock
+lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
+	@$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+	@$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
+	@$(COMPILE) --constraint requirements-dev.lock --group build -o requirements-build.lock
+
+.PHONY: clean
+clean: ## remove what was installed, built and routed here, also the embedded servers' data
+	@data=.lead-router/postgres; if [ -L "$$data" ]; then rm -rf "$$(readlink "$$data")"; fi
+	@rm -rf .venv .lead-router build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
