@@ -100,8 +100,7 @@ def server_account(data: Path) -> Account:
     if me != 0:
         if owner and owner.st_uid != me:
             raise EmbeddedError(
-                f"{data} belongs to user {owner.st_uid} and we are {me}: "
-                f"run as that user, or choose another --data-dir"
+                f"{data} belongs to user {owner.st_uid} and we are {me}: run as that user, or choose another --data-dir"
             )
         return Account(me, os.getegid(), switch=False)
     if owner and owner.st_uid != 0:
@@ -148,9 +147,7 @@ def runnable_copy(tree: Path, program: str, name: str, account: Account) -> Path
     copy = shared_folder("programs") / name
     if not account.runs(copy / program):
         fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=copy.parent))
-        shutil.copytree(
-            tree, fresh, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include")
-        )
+        shutil.copytree(tree, fresh, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include"))
         fresh.chmod(0o755)
         shutil.rmtree(copy, ignore_errors=True)
         fresh.rename(copy)

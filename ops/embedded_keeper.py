@@ -116,9 +116,7 @@ class Keeper:
     def _revive(self) -> None:
         for server in (self.database, self.redis):
             if server.process and server.process.poll() is not None:
-                print(
-                    f"{type(server).__name__} died with code {server.process.returncode}; starting it again"
-                )
+                print(f"{type(server).__name__} died with code {server.process.returncode}; starting it again")
                 server.start()
 
     def _become_sole_user(self) -> bool:
