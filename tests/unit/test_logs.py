@@ -1,0 +1,88 @@
+"""Logs: one JSON object a line, UTC, who and for whom; and never a password, however it got there."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from router.logs import configure_logs
+from router.settings import LogSettings
+
+URL = "postgresql://router:S3cret@db/leads"
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure_logs(LogSettings(level="info", format="auto"), "router-7", stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_an_event_says_when_in_utc_who_and_for_which_tenant(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    with structlog.contextvars.bound_contextvars(tenant="acme"):
+        structlog.get_logger("router.drain").info("batch", leads=10)
+    (event,) = lines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", event.pop("timestamp"))
+    assert event == {
+        "event": "batch",
+        "leads": 10,
+        "tenant": "acme",
+        "instance": "router-7",
+        "level": "info",
+        "logger": "router.drain",
+    }
+
+
+def test_what_is_below_the_level_is_not_written(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    structlog.get_logger().debug("small")
+    logging.getLogger("asyncio").debug("small")
+    assert lines() == []
+
+
+def test_logs_of_libraries_come_out_in_the_same_form(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger("asyncio").error("Task exception was never retrieved: %s", URL)
+    (event,) = lines()
+    assert event["event"] == "Task exception was never retrieved: postgresql://router:***@db/leads"
+    assert (event["level"], event["logger"], event["instance"]) == ("error", "asyncio", "router-7")
+
+
+def test_no_password_is_written(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    log = structlog.get_logger()
+    log.info(f"to {URL}", url=URL, deep=[{"urls": (URL,)}], object=Exception(URL), database_password="S3cret")
+    try:
+        raise OSError(f"cannot reach {URL}")
+    except OSError:
+        log.exception("failed")
+        logging.getLogger("asyncpg").exception("failed")
+    events = lines()
+    assert len(events) == 3
+    assert "OSError: cannot reach postgresql://router:***@db/leads" in events[1]["exception"]
+    assert "OSError: cannot reach postgresql://router:***@db/leads" in events[2]["exception"]
+    assert "S3cret" not in json.dumps(events)
+
+
+def test_the_console_form_has_no_password_either() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:]
+    configure_logs(LogSettings(format="console"), "router-7", stream)
+    try:
+        secret = URL
+        raise OSError(f"cannot reach {secret}")
+    except OSError:
+        structlog.get_logger().exception("failed")
+    finally:
+        root.handlers[:] = before
+        structlog.reset_defaults()
+    assert "OSError" in stream.getvalue()
+    assert "S3cret" not in stream.getvalue()
