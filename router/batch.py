@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
-
-import numpy as np
+from statistics import median
 
 from router.claim import BatchSizes, Claims, claim_waiting, order_of
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
@@ -15,7 +14,10 @@ from router.domain.engine import Engine, Moment
 from router.domain.flight import record
 from router.domain.holidays import holiday_calendar
 from router.domain.lead import PoolLead
+from router.domain.reason import Reason
+from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
+from router.stopwatch import Stopwatch
 from router.store import lane as store
 from router.store.lane import Book, Lane, News, OrderKey
 from router.store.statements import Connection
@@ -27,25 +29,26 @@ _LOCKED_PAUSE = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResult:
+class BatchDone:
     """What a batch did.
 
     `more` = another batch would find work at once; `stuck` = waiting leads with room are locked by somebody else;
-    `waits_s` = seconds from queueing to assignment (shortest, median, longest); `cursor` = the last ready lead,
-    when there may be more behind it.
+    `waits_s` = seconds from queueing to assignment (median, longest); `cursor` = the last ready lead, when there may
+    be more behind it; `phases_s` = seconds spent on each phase.
     """
 
     assigned: int = 0
-    waiting: int = 0
-    parked: Counter[str] = field(default_factory=Counter)
+    refused: Counter[Reason] = field(default_factory=Counter)
+    parked: Counter[Reason] = field(default_factory=Counter)
     more: bool = False
     stuck: bool = False
-    waits_s: tuple[float, float, float] | None = None
+    waits_s: tuple[float, float] | None = None
     cursor: OrderKey | None = None
+    phases_s: dict[Phase, float] = field(default_factory=dict)
 
     @property
     def leads(self) -> int:
-        return self.assigned + self.waiting + self.parked.total()
+        return self.assigned + self.refused.total() + self.parked.total()
 
 
 async def run_batch(
@@ -57,9 +60,9 @@ async def run_batch(
     after: OrderKey | None,
     sizes: BatchSizes,
     clock_given: bool,
-) -> BatchResult:
+) -> BatchDone:
     """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits."""
-    tenant_id = lane.tenant_id
+    tenant_id, watch = lane.tenant_id, Stopwatch()
     news = await store.fold_inbox(conn, tenant_id)
     ready = await store.claim_ready(conn, tenant_id, after, sizes.ready)
     now = lane.now if clock_given else batch_time(lane.now, news, ready)
@@ -68,6 +71,7 @@ async def run_batch(
     changed = state.fold(news.opened, news.today)
     claims = await claim_waiting(conn, tenant_id, state, now, sizes.waiting(len(ready)))
     leads = sorted([*ready, *claims.leads], key=order_of)
+    watch.lap(Phase.CLAIM)
 
     book = Book(tenant_id, lane.batch_no + bool(leads), now)
     next_key = lane.next_wake_key
@@ -75,6 +79,7 @@ async def run_batch(
     if leads:
         inputs = await _inputs(conn, tenant_id, state, moment, leads)
         outcome = decide(state.engine, inputs)
+        watch.lap(Phase.DECIDE)
         changed |= state.adopt(outcome)
         next_key = await _write(conn, lane, book, state, inputs, outcome)
     await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed))
@@ -97,7 +102,9 @@ async def run_batch(
             next_wake_key=next_key,
         )
     cursor = order_of(max(ready, key=order_of)) if full else None
-    return _result(leads, outcome, now, more, stuck, cursor)
+    done = _done(leads, outcome, now)
+    watch.lap(Phase.WRITE)
+    return replace(done, more=more, stuck=stuck, cursor=cursor, phases_s=watch.laps_s)
 
 
 def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime:
@@ -170,25 +177,21 @@ def _next_visit(state: LaneState, moment: Moment, *, more: bool, stuck: bool) ->
     return min(at for at in times if at is not None)
 
 
-def _result(
-    leads: Sequence[PoolLead],
-    outcome: Outcome | None,
-    now: datetime,
-    more: bool,
-    stuck: bool,
-    cursor: OrderKey | None,
-) -> BatchResult:
+def _done(leads: Sequence[PoolLead], outcome: Outcome | None, now: datetime) -> BatchDone:
     if outcome is None:
-        return BatchResult(more=more, stuck=stuck, cursor=cursor)
-    parked = Counter(d.reason.value for d in outcome.decisions if isinstance(d, Parked))
+        return BatchDone()
+    decisions = outcome.decisions
     waits = [
         (now - lead.queued_at).total_seconds()
-        for lead, decision in zip(leads, outcome.decisions, strict=True)
+        for lead, decision in zip(leads, decisions, strict=True)
         if isinstance(decision, Assigned)
     ]
-    spread = (min(waits), float(np.median(waits)), max(waits)) if waits else None
-    waiting = len(leads) - len(waits) - parked.total()
-    return BatchResult(len(waits), waiting, parked, more, stuck, spread, cursor)
+    return BatchDone(
+        assigned=len(waits),
+        refused=Counter(outcome.reasons[d.targets] for d in decisions if isinstance(d, Waiting)),
+        parked=Counter(d.reason for d in decisions if isinstance(d, Parked)),
+        waits_s=(median(waits), max(waits)) if waits else None,
+    )
 
 
 def data_versions(engine: Engine) -> str:

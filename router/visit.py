@@ -4,14 +4,13 @@ A crash anywhere rolls back and the rows are there again. The memory is used onl
 nobody else has written since.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
 
-from router.batch import BatchResult, run_batch
+from router.batch import BatchDone, run_batch
 from router.claim import BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
@@ -36,11 +35,7 @@ class VisitResult:
     """What a visit did."""
 
     visit: Visit
-    batch: BatchResult = field(default_factory=BatchResult)
-
-    @property
-    def parked(self) -> Counter[str]:
-        return self.batch.parked
+    batch: BatchDone = field(default_factory=BatchDone)
 
 
 @dataclass(slots=True)

@@ -25,10 +25,10 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The rep who gets the lead; `group_no` None = as owner of the customer."""
+    """The rep who gets the lead; `group_no` None = as owner of the customer, `rule_no` None = by hand."""
 
     rep_no: int
-    rule_no: int
+    rule_no: int | None
     group_no: int | None
 
 
@@ -73,7 +73,8 @@ class Outcome:
     """The decisions, one per lead in the order of `Inputs.leads`, and the state after them.
 
     `credits` has the groups that gave leads; `owners` the customers whose owner was set or moved; `examined` the
-    groups whose candidates were looked at and `asked` the owners (positions) who were.
+    groups whose candidates were looked at and `asked` the owners (positions) who were; `reasons` why those wait
+    who do, by the text of what they wait for, as of the batch's end.
     """
 
     decisions: list[Decision]
@@ -83,6 +84,7 @@ class Outcome:
     owners: dict[int, int]
     examined: frozenset[int]
     asked: frozenset[int]
+    reasons: dict[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -214,6 +216,7 @@ class Batch:
             self.moved,
             frozenset(standing.groups),
             frozenset(standing.asked),
+            {text: self.reason(text) for text in sorted({d.targets for d in decisions if isinstance(d, Waiting)})},
         )
 
 

@@ -157,7 +157,7 @@ def decisions_of(flight: Flight) -> list[Decision]:
     decisions: list[Decision] = []
     for i, (rep_no, rule_no, group_no, recheck, text) in enumerate(columns):
         if rep_no > 0:
-            decisions.append(Assigned(rep_no, rule_no, None if group_no == _NONE else group_no))
+            decisions.append(Assigned(rep_no, _or_none(rule_no), _or_none(group_no)))
         elif rep_no == 0:
             decisions.append(Waiting(flight.targets[text], instant(recheck)))
         else:
@@ -180,6 +180,10 @@ def _pack(values: Sequence[int] | NDArray[np.integer]) -> bytes:
     return np.asarray(values, dtype="<i8").tobytes()
 
 
+def _or_none(number: int) -> int | None:
+    return None if number == _NONE else number
+
+
 def _list(column: bytes) -> list[int]:
     values: list[int] = unpack(column).tolist()
     return values
@@ -199,7 +203,8 @@ def _looked_at(engine: Engine, outcome: Outcome) -> NDArray[np.int64]:
 def _result_columns(decision: Decision, texts: dict[str, int]) -> tuple[int, int, int, int, int]:
     if isinstance(decision, Assigned):
         group = _NONE if decision.group_no is None else decision.group_no
-        return decision.rep_no, decision.rule_no, group, 0, _NONE
+        rule = _NONE if decision.rule_no is None else decision.rule_no
+        return decision.rep_no, rule, group, 0, _NONE
     if isinstance(decision, Waiting):
         return 0, _NONE, _NONE, micros(decision.recheck_at), texts.setdefault(decision.targets, len(texts))
     return _NONE, _NONE, _NONE, 0, _NONE

@@ -110,17 +110,17 @@ class Standing:
 
     def group_reason(self, group_no: int, excluded: frozenset[int]) -> Reason:
         """Why nobody in a group can take a lead."""
-        members = self.engine.members_of(group_no).tolist()
-        active = [p for p in members if self.codes[p] != INACTIVE and self.engine.weigher.base[p] > 0]
-        if not active:
+        members = self.engine.members_of(group_no)
+        active = members[(self.codes[members] != INACTIVE) & (self.engine.weigher.base[members] > 0)]
+        if not len(active):
             return Reason.GROUP_EMPTY
-        numbers = self.engine.rep_numbers
-        on_duty = [p for p in active if self.codes[p] == ON_DUTY and int(numbers[p]) not in excluded]
-        if not on_duty:
+        on_duty = active[self.codes[active] == ON_DUTY]
+        if excluded:
+            on_duty = on_duty[~np.isin(self.engine.rep_numbers[on_duty], list(excluded))]
+        if not len(on_duty):
             return Reason.NOBODY_AVAILABLE
-        if all(self.today[p] >= self.engine.max_per_day[p] for p in on_duty):
-            return Reason.ALL_AT_DAILY_CAP
-        return Reason.ALL_AT_OPEN_CAP
+        at_daily_cap = self.today[on_duty] >= self.engine.max_per_day[on_duty]
+        return Reason.ALL_AT_DAILY_CAP if at_daily_cap.all() else Reason.ALL_AT_OPEN_CAP
 
     def owner_reason(self, rep_no: int) -> Reason | None:
         """Why an owner cannot take a lead; None = the owner is gone."""

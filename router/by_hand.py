@@ -1,0 +1,116 @@
+"""Giving a lead to a rep by hand: takes the lane first, so caps hold, and leaves a flight record like a batch."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from router.batch import data_versions
+from router.domain.decide import Assigned, Inputs, Outcome
+from router.domain.flight import record
+from router.lane_state import LaneState, moment_at
+from router.store import lane as store
+from router.store.assignments import take
+from router.store.lane import Book, LaneLimits
+from router.store.statements import Connection
+from router.visit import Memory, lane_state
+
+
+class CannotGive(Exception):
+    """The rep cannot have the lead; nothing was changed. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was done: rep numbers, the state the lead was in, and the batch number of the flight record."""
+
+    rep_no: int
+    from_rep: int | None
+    was: str
+    batch_no: int
+
+
+async def assign_by_hand(
+    conn: Connection,
+    tenant_id: int,
+    lead_id: int,
+    rep_id: str,
+    *,
+    actor: str,
+    note: str = "",
+    token: int,
+    now: datetime | None = None,
+    limits: LaneLimits = LaneLimits(),
+) -> Given:
+    """Gives a waiting, parked or assigned lead to a rep (CRM id), who then owns the customer; moves no credit.
+
+    Raises CannotGive (unknown, inactive or full rep), NotAssigned (lead merged or closed), LeadUnknown, and
+    asyncpg.LockNotAvailableError when lane or lead stay locked.
+    """
+    async with conn.transaction():
+        lane = await store.hold_waiting(conn, tenant_id, now, limits)
+        if lane.ruleset == 0:
+            raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+        state = await lane_state(conn, Memory(), lane)
+        news = await store.fold_inbox(conn, tenant_id)
+        at = lane.now if now is not None else max(lane.now, news.at or lane.now)
+        moment = moment_at(state.engine, at)
+        state.turn_day(moment.day.date)
+        changed = state.fold(news.opened, news.today)
+        taken = await take(conn, tenant_id, lead_id, at)
+        if taken.from_rep is not None:
+            changed |= state.fold({taken.from_rep: -1}, {})
+        position = _free_rep(state, rep_id, taken.from_rep)
+        before = Inputs(moment, [taken.lead], state.on_duty(at).codes, state.opened.copy(), state.today.copy(), {}, {})
+        state.opened[position] += 1
+        state.today[position] += 1
+        rep_no = state.engine.roster.reps[position].no
+        decision = Assigned(rep_no, None, None)
+        customer = taken.lead.customer_id
+        outcome = Outcome(
+            [decision],
+            state.opened,
+            state.today,
+            {},
+            {} if customer is None else {customer: rep_no},
+            frozenset(),
+            frozenset({position}),
+        )
+        book = Book(tenant_id, lane.batch_no + 1, at)
+        flight = record(state.engine, before, outcome, data_versions(state.engine))
+        await store.put_assignments(conn, book, [(0, taken.lead, decision)])
+        await store.put_owners(conn, tenant_id, outcome.owners)
+        await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed | {position}))
+        await store.wake_customers(conn, tenant_id, {*outcome.owners, *news.customers})
+        flight = msgspec.structs.replace(flight, actor=actor, note=note)
+        await store.put_flight(conn, book, lane.versions, "hand", 1, flight)
+        # Places may have become free: the lane is to be visited at once.
+        await store.put_lane(
+            conn,
+            lane,
+            batch_no=book.batch_no,
+            token=token,
+            last_at=at,
+            next_visit_at=at,
+            next_wake_key=lane.next_wake_key,
+        )
+    return Given(rep_no, taken.from_rep, taken.state, book.batch_no)
+
+
+def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
+    """The rep's position. By hand a rep off duty may get a lead; one who is gone or full may not."""
+    engine = state.engine
+    position = next((i for i, rep in enumerate(engine.roster.reps) if rep.rep_id == rep_id), None)
+    if position is None:
+        raise CannotGive(f"there is no rep {rep_id!r}; see lead-router reps list")
+    rep = engine.roster.reps[position]
+    if rep.no == from_rep:
+        raise CannotGive(f"rep {rep_id} has this lead already")
+    if not rep.active:
+        raise CannotGive(f"rep {rep_id} is not active; lead-router reps set {rep_id} --active yes")
+    opened, today = int(state.opened[position]), int(state.today[position])
+    if opened >= engine.max_open[position]:
+        raise CannotGive(f"rep {rep_id} has {opened} open leads, which is max_open; end one or raise the cap")
+    if today >= engine.max_per_day[position]:
+        raise CannotGive(f"rep {rep_id} has had {today} leads today, which is max_per_day; wait or raise the cap")
+    return position

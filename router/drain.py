@@ -1,0 +1,146 @@
+"""Draining: visits to the lanes of tenants that have work, until they are idle or their turn is over."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+
+import structlog
+
+from router.claim import BatchSizes
+from router.domain.reason import Reason
+from router.instruments import Batch, BatchResult, Instruments
+from router.store import lane as store
+from router.store.connections import Connections, Part
+from router.store.lane import LaneLimits
+from router.visit import Memory, Visit, VisitResult, visit
+
+log = structlog.get_logger(__name__)
+
+# With locked rows at the head, claims go on after the last key; this often they look from the top again.
+_LOOK_FROM_TOP_S = 0.5
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What visits did to one or more tenants. `stuck` = leads that should be taken are locked by somebody else."""
+
+    batches: int = 0
+    assigned: int = 0
+    refused: Counter[Reason] = field(default_factory=Counter)
+    parked: Counter[Reason] = field(default_factory=Counter)
+    visit: Visit = Visit.DONE
+    more: bool = False
+    stuck: bool = False
+
+    @property
+    def leads(self) -> int:
+        return self.assigned + self.refused.total() + self.parked.total()
+
+    def plus(self, other: "Drained") -> "Drained":
+        """Both together; how it ended is told by the later one."""
+        return replace(
+            other,
+            batches=self.batches + other.batches,
+            assigned=self.assigned + other.assigned,
+            refused=self.refused + other.refused,
+            parked=self.parked + other.parked,
+        )
+
+
+@dataclass
+class Drain:
+    """What a router needs to drain. `token` gives fresh random numbers of 63 bits."""
+
+    connections: Connections
+    token: Callable[[], int]
+    instruments: Instruments = field(default_factory=Instruments.silent)
+    sizes: BatchSizes = BatchSizes()
+    limits: LaneLimits = LaneLimits()
+    memory: Memory = field(default_factory=Memory)
+
+    async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
+        """Tenants that a visit may help, at `now` (None = the database's clock)."""
+        async with self.connections.acquire(Part.DRAIN) as conn:
+            return await store.tenants_with_work(conn, now)
+
+    async def drain_tenant(
+        self,
+        tenant_id: int,
+        *,
+        now: datetime | None = None,
+        most_batches: int | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Drained:
+        """Batches of one tenant until it is idle, is locked or paused, `stop()` says so, or its turn is over."""
+        total = Drained()
+        looked_from_top = perf_counter()
+        async with self.connections.acquire(Part.DRAIN) as conn:
+            while not stop() and (most_batches is None or total.batches < most_batches):
+                from_top = perf_counter() - looked_from_top >= _LOOK_FROM_TOP_S
+                if from_top:
+                    looked_from_top = perf_counter()
+                begin = perf_counter()
+                try:
+                    result = await visit(
+                        conn,
+                        self.memory,
+                        tenant_id,
+                        token=self.token(),
+                        now=now,
+                        sizes=self.sizes,
+                        limits=self.limits,
+                        from_top=from_top,
+                    )
+                except BaseException:
+                    failed = Batch(BatchResult.FAILED, perf_counter() - begin)
+                    self.instruments.batch_done(str(tenant_id), failed)
+                    raise
+                self._tell(tenant_id, result, perf_counter() - begin)
+                total = total.plus(_drained(result))
+                if result.visit is not Visit.DONE or not result.batch.more:
+                    break
+                # Other tenants' tasks and the listener get their turn even while no statement blocks.
+                await asyncio.sleep(0)
+        return total
+
+    def _tell(self, tenant_id: int, result: VisitResult, seconds: float) -> None:
+        batch = result.batch
+        kind = BatchResult.LOCKED if result.visit is Visit.LOCKED else BatchResult.EMPTY
+        median_s, longest_s = batch.waits_s or (None, None)
+        seen = Batch(
+            result=BatchResult.OK if batch.leads else kind,
+            duration_s=seconds,
+            phases_s=batch.phases_s,
+            leads=batch.leads,
+            assigned=batch.assigned,
+            refused=batch.refused,
+            parked=batch.parked,
+            latency_median_s=median_s,
+            latency_max_s=longest_s,
+        )
+        self.instruments.batch_done(str(tenant_id), seen)
+        if batch.leads:
+            log.debug(
+                "batch",
+                tenant=tenant_id,
+                assigned=batch.assigned,
+                refused=dict(batch.refused),
+                parked=dict(batch.parked),
+                seconds=round(seconds, 4),
+            )
+
+
+def _drained(result: VisitResult) -> Drained:
+    batch = result.batch
+    return Drained(
+        batches=1 if batch.leads else 0,
+        assigned=batch.assigned,
+        refused=batch.refused,
+        parked=batch.parked,
+        visit=result.visit,
+        more=batch.more,
+        stuck=batch.stuck,
+    )

@@ -1,0 +1,148 @@
+"""The life of single assignments: finding a lead, ending one, taking a lead to give it by hand."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import asyncpg
+
+from router.domain.lead import Facts, PoolLead
+from router.store.statements import Connection, load
+from router.store.tenants import tenant_named
+
+_SQL = load("assignments")
+
+# What is done to one lead must not wait for a lock for ever; a batch holds its leads for milliseconds.
+LOCK_TIMEOUT_MS = 5_000
+
+
+class LeadUnknown(LookupError):
+    """No lead, or more than one, answers to what was asked for; the message says what to do."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NotAssigned(Exception):
+    """The lead has no rep now, so nothing can be ended; the message says where it is."""
+
+
+class Ending(StrEnum):
+    """How an assignment ends."""
+
+    WON = "won"
+    LOST = "lost"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLead:
+    """A lead's key."""
+
+    tenant_id: int
+    lead_id: int
+
+
+async def find_lead(conn: Connection, text: str, tenant: str | None) -> FoundLead:
+    """A lead by its number, or by external id within a tenant (`SOURCE/ID` where several sources have it).
+
+    Raises LeadUnknown; TenantUnknown for the tenant.
+    """
+    if tenant is None:
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+        row = None if number is None else await _SQL.by_number.row(conn, lead_id=number)
+        if row is None:
+            raise LeadUnknown(f"there is no lead number {text!r}; to look one up by its external id add --tenant T")
+        return FoundLead(row["tenant_id"], row["lead_id"])
+    tenant_id = (await tenant_named(conn, tenant)).tenant_id
+    source, slash, external_id = text.partition("/")
+    rows = list(await _SQL.by_external_id.fetch(conn, tenant_id=tenant_id, external_id=text, source=None))
+    if slash and not rows:
+        rows = list(await _SQL.by_external_id.fetch(conn, tenant_id=tenant_id, external_id=external_id, source=source))
+    if not rows and text.isascii() and text.isdecimal() and len(text) < 19:
+        row = await _SQL.by_number.row(conn, lead_id=int(text))
+        rows = [row] if row is not None and row["tenant_id"] == tenant_id else []
+    if not rows:
+        raise LeadUnknown(f"tenant {tenant} has no lead with the external id or number {text!r}")
+    if len(rows) > 1:
+        ways = " or ".join(f"{row['source']}/{text}" for row in rows)
+        raise LeadUnknown(f"{len(rows)} sources have a lead {text!r}; say which: {ways}")
+    return FoundLead(tenant_id, rows[0]["lead_id"])
+
+
+async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
+    """(state, rep number if assigned). Raises LeadUnknown."""
+    row = await _SQL.place_of.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
+    if row is None:
+        raise LeadUnknown(f"lead {lead.lead_id} is in no state; run lead-router audit")
+    return row["state"], row["rep_no"]
+
+
+async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None) -> int:
+    """Ends the lead's assignment in one statement; answers the rep's number. `now` None = the database's clock.
+
+    Raises NotAssigned. The lane's next batch takes the place off the rep's load: until then it reads high.
+    """
+    async with conn.transaction():
+        await conn.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+        if how is Ending.RETURNED:
+            row = await _SQL.give_back.row(conn, tenant_id=tenant_id, lead_id=lead_id, now=now)
+        else:
+            row = await _SQL.close.row(conn, tenant_id=tenant_id, lead_id=lead_id, outcome=how.value, now=now)
+    if row is None:
+        state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
+        raise NotAssigned(f"lead {lead_id} is {state}, not assigned; there is nothing to end")
+    return int(row["rep_no"])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lead taken out of where it was, to be given by hand; `from_rep` had it until now."""
+
+    lead: PoolLead
+    state: str
+    from_rep: int | None
+
+
+async def take(conn: Connection, tenant_id: int, lead_id: int, at: datetime) -> Taken:
+    """Takes a waiting, parked or assigned lead, in the caller's transaction that holds the lane.
+
+    Raises NotAssigned when it is merged or closed, LeadUnknown when it is nowhere.
+    """
+    facts = await _SQL.lead_facts.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    if facts is None:
+        raise LeadUnknown(f"there is no lead {lead_id}")
+    key = {"tenant_id": tenant_id, "lead_id": lead_id}
+    handed = await _SQL.hand_over.row(conn, at=at, **key)
+    if handed is not None:
+        lead = _pool_lead(facts, at, (), 0, handed["batch_no"])
+        return Taken(lead, "assigned", handed["rep_no"])
+    for state, statement in (("waiting", _SQL.take_from_pool), ("parked", _SQL.take_from_parked)):
+        row = await statement.row(conn, **key)
+        if row is not None:
+            excluded = tuple(row["excluded"] or ())
+            lead = _pool_lead(facts, row["queued_at"], excluded, row["wake_key"], row["last_batch_no"])
+            return Taken(lead, state, None)
+    state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
+    raise NotAssigned(f"lead {lead_id} is {state}; it cannot be given to a rep")
+
+
+def _pool_lead(
+    row: asyncpg.Record, queued_at: datetime, excluded: tuple[int, ...], wake_key: int, last_batch_no: int | None
+) -> PoolLead:
+    return PoolLead(
+        lead_id=row["lead_id"],
+        rank=row["rank"],
+        queued_at=queued_at,
+        created_at=row["created_at"],
+        facts=Facts(*(row[name] for name in Facts._fields)),
+        customer_id=row["customer_id"],
+        excluded=excluded,
+        wake_key=wake_key,
+        last_batch_no=last_batch_no,
+    )
+
+
+async def lane_progress(conn: Connection, tenant_id: int) -> int:
+    """The number of the lane's last batch."""
+    return int(await _SQL.lane_progress.value(conn, tenant_id=tenant_id))

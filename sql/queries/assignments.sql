@@ -1,0 +1,92 @@
+-- name: by_number(lead_id)
+-- A lead by its number; numbers are unique over all tenants.
+select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id;
+
+-- name: by_external_id(tenant_id, external_id, source)
+-- Leads of an external id, of one source or of any.
+select tenant_id, lead_id, source from lead
+ where tenant_id = :tenant_id and external_id = :external_id and (:source::text is null or source = :source)
+ limit 10;
+
+-- name: place_of(tenant_id, lead_id)
+-- Where a lead is: one row per state that claims it.
+select 'waiting' as state, null::int as rep_no from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'assigned', rep_no from assignment where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'merged', null from merged where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: close(tenant_id, lead_id, outcome, now)
+-- Ends an assignment as won or lost: history, closed state, and a note for the lane that a place is free.
+with ended as (
+    delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
+), at as (
+    select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
+), history as (
+    insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no,
+                                    ended_at, outcome)
+    select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
+           at.ended_at, :outcome from ended e, at
+), news as (
+    insert into lane_inbox (tenant_id, rep_no, open_delta) select tenant_id, rep_no, -1 from ended
+), done as (
+    insert into closed (tenant_id, lead_id, closed_at, outcome) select e.tenant_id, e.lead_id, at.ended_at, :outcome from ended e, at
+)
+select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
+
+-- name: give_back(tenant_id, lead_id, now)
+-- Ends an assignment as returned: the lead is ready again, and this rep does not get it a second time.
+with ended as (
+    delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
+), at as (
+    select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
+), history as (
+    insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no,
+                                    ended_at, outcome)
+    select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
+           at.ended_at, 'returned' from ended e, at
+), news as (
+    insert into lane_inbox (tenant_id, rep_no, open_delta) select tenant_id, rep_no, -1 from ended
+), again as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, last_batch_no, created_at, customer_id, excluded,
+                           source, region, industry, product, campaign, ad_id, landing_page)
+    select l.tenant_id, l.lead_id, -l.priority, at.ended_at, e.batch_no, l.created_at, e.customer_id,
+           array(select distinct rep_no from (
+                     select e.rep_no union all
+                     select h.rep_no from assignment_history h
+                      where h.tenant_id = :tenant_id and h.lead_id = :lead_id and h.outcome = 'returned') as had
+                  order by rep_no),
+           l.source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
+      from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+)
+select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
+
+-- name: hand_over(tenant_id, lead_id, at)
+-- Ends an assignment because the lead is given to another rep by hand; the lane's holder takes the place off itself.
+with ended as (
+    delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
+), history as (
+    insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no,
+                                    ended_at, outcome)
+    select tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no, :at, 'handed_over' from ended
+)
+select rep_no, batch_no from ended;
+
+-- name: take_from_pool(tenant_id, lead_id)
+-- Takes one lead out of the pool.
+delete from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id
+returning queued_at, excluded, wake_key, last_batch_no;
+
+-- name: take_from_parked(tenant_id, lead_id)
+-- Takes one lead out of the parked ones.
+delete from parked where tenant_id = :tenant_id and lead_id = :lead_id
+returning parked_at as queued_at, excluded, 0 as wake_key, last_batch_no;
+
+-- name: lead_facts(tenant_id, lead_id)
+-- What arrived with one lead.
+select lead_id, -priority as rank, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
+  from lead where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: lane_progress(tenant_id)
+-- The number of the lane's last batch: it moves while somebody drains.
+select batch_no from lane where tenant_id = :tenant_id;
