@@ -9,6 +9,8 @@ from enum import StrEnum
 from router.domain.ruleset import Rule, Ruleset, Weights
 from router.domain.working_hours import WeekHours, format_week
 
+VALUES_SHOWN = 5
+
 Value = str | tuple[str, ...] | None
 """A field's value as text; a tuple where the order of its parts means nothing; None where it is not set."""
 
@@ -28,7 +30,8 @@ class Change:
     """One difference. `rule` is the rule's name in the old ruleset, or in the new one if it was added.
 
     For a changed `field` (such as `match.region`) `before` and `after` are its values; for a renamed rule its names;
-    for a moved, added or removed one the rule in front of it (None = it is the first, or there is no such place).
+    for a moved one the rules in front of it (None = it is the first); for an added or removed one what it says,
+    and `behind` is the rule in front of it.
     """
 
     kind: Kind
@@ -36,14 +39,15 @@ class Change:
     field: str | None = None
     before: Value = None
     after: Value = None
+    behind: str | None = None
 
     def __str__(self) -> str:
         subject = f'rule "{self.rule}"'
         match self.kind:
             case Kind.ADDED:
-                return f"{subject} added, {_behind(self.after)}"
+                return f"{subject} added, {_behind(self.behind)}: {_text(self.after)}"
             case Kind.REMOVED:
-                return f"{subject} removed"
+                return f"{subject} removed: {_text(self.before)}"
             case Kind.RENAMED:
                 return f'{subject} renamed to "{self.after}"'
             case Kind.MOVED:
@@ -63,12 +67,13 @@ def diff_rulesets(old: Ruleset, new: Ruleset) -> list[Change]:
         if rule.name in pairs:
             changes += _same_rule(old.rules, pairs[rule.name], new.rules, place, stayed)
         else:
-            changes.append(Change(Kind.ADDED, rule.name, after=_before(new.rules, place)))
-            changes += _fields(rule.name, {}, rule_fields(rule))
+            front = _before(new.rules, place)
+            changes.append(Change(Kind.ADDED, rule.name, after=_told(rule), behind=front))
     kept = set(pairs.values())
     for place, rule in enumerate(old.rules):
         if place not in kept:
-            changes.append(Change(Kind.REMOVED, rule.name, before=_before(old.rules, place)))
+            front = _before(old.rules, place)
+            changes.append(Change(Kind.REMOVED, rule.name, before=_told(rule), behind=front))
     return changes
 
 
@@ -150,6 +155,16 @@ def _longest_rise(places: Sequence[int]) -> set[int]:
         found.add(last)
         last = previous[last]
     return found
+
+
+def _told(rule: Rule) -> str:
+    return "; ".join(f"{name} {_shortened(value)}" for name, value in rule_fields(rule).items())
+
+
+def _shortened(value: Value) -> str:
+    if isinstance(value, tuple) and len(value) > VALUES_SHOWN:
+        return f"{_text(value[:VALUES_SHOWN])} and {len(value) - VALUES_SHOWN} more"
+    return _text(value)
 
 
 def _before(rules: Sequence[Rule], place: int) -> str | None:

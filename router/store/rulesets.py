@@ -1,0 +1,171 @@
+"""Rulesets in the database: versions that never change, one of them in force."""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import asyncpg
+
+from router.domain.roster_change import GroupNumbers
+from router.domain.ruleset import Ruleset
+from router.domain.ruleset_diff import Change, diff_rulesets
+from router.intake.rules_file import RulesError, RulesFile, read_rules
+from router.store.statements import Connection, load
+
+_SQL = load("rulesets")
+_ROSTER = load("roster")
+_LOCK_WAIT = "30s"
+
+NO_RULES = Ruleset(version=0, rules=())
+
+
+class RulesUnknown(LookupError):
+    """The tenant has no ruleset of that version."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RulesBusy(Exception):
+    """Somebody else was changing this tenant's rules or roster for too long; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version as it was applied; `applied_at` is aware and in UTC, `source` the YAML to the letter."""
+
+    version: int
+    applied_at: datetime
+    author: str
+    note: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done. `version` is in force afterwards; it equals `previous` when nothing was applied.
+
+    `changes` is the difference to the previous version, `new_groups` the groups that nobody had named before.
+    """
+
+    version: int
+    previous: int
+    changes: tuple[Change, ...] = ()
+    new_groups: tuple[str, ...] = ()
+
+
+async def apply(
+    conn: Connection, tenant_id: int, source: str, author: str, note: str = "", *, file: str = "rules"
+) -> Applied:
+    """Makes the YAML in `source` the rules in force, as a new version, in one transaction.
+
+    The source that is in force already makes no version. Groups that rules name get their numbers here. `file`
+    stands for the source in messages.
+    Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
+    """
+    rules = read_rules(source, file)
+    async with conn.transaction():
+        tenant = await _locked(conn, tenant_id)
+        if await _is_in_force(conn, tenant, source):
+            return Applied(tenant["ruleset"], tenant["ruleset"])
+        groups = await _groups(conn, tenant_id)
+        changes = await _changes(conn, tenant, rules, groups)
+        version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
+        await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, author=author, note=note, source=source)
+        await _ROSTER.add_groups.execute(
+            conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
+        )
+        await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
+        return Applied(version, tenant["ruleset"], changes, tuple(groups.new.values()))
+
+
+async def compare(conn: Connection, tenant_id: int, source: str, *, file: str = "rules") -> Applied:
+    """What `apply` would do, locking and writing nothing; both versions are the one in force.
+
+    Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
+    """
+    rules = read_rules(source, file)
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
+        groups = await _groups(conn, tenant_id)
+        changes = await _changes(conn, tenant, rules, groups)
+        return Applied(tenant["ruleset"], tenant["ruleset"], changes, tuple(groups.new.values()))
+
+
+async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Ruleset:
+    """A version as routing uses it: in the tenant's zone, groups spelled as they are stored.
+
+    Raises RulesUnknown, and RulesError when this release cannot read it.
+    """
+    row = await _row(conn, tenant_id, version)
+    return _ruleset(row, await _groups(conn, tenant_id))
+
+
+async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
+    """A version as it was applied. Raises RulesUnknown."""
+    row = await _row(conn, tenant_id, version)
+    return Stored(row["version"], row["applied_at"], row["author"], row["note"], row["source"])
+
+
+async def _locked(conn: Connection, tenant_id: int) -> asyncpg.Record:
+    """The tenant's row, with the right to make the next version."""
+    await _ROSTER.wait_for_lock_at_most.execute(conn, duration=_LOCK_WAIT)
+    try:
+        return _found(await _SQL.lock_tenant.row(conn, tenant_id=tenant_id), tenant_id)
+    except asyncpg.LockNotAvailableError as error:
+        raise RulesBusy(
+            f"somebody else has been changing the tenant's rules or roster for {_LOCK_WAIT}; "
+            "nothing was changed, try again"
+        ) from error
+
+
+def _found(tenant: asyncpg.Record | None, tenant_id: int) -> asyncpg.Record:
+    if tenant is None:
+        raise LookupError(f"there is no tenant number {tenant_id}")
+    return tenant
+
+
+async def _is_in_force(conn: Connection, tenant: asyncpg.Record, source: str) -> bool:
+    row = await _SQL.version.row(conn, tenant_id=tenant["tenant_id"], version=tenant["ruleset"])
+    return row is not None and row["source"] == source
+
+
+async def _changes(
+    conn: Connection, tenant: asyncpg.Record, rules: RulesFile, groups: GroupNumbers
+) -> tuple[Change, ...]:
+    """From the rules in force to these ones, whose new groups are interned in `groups`."""
+    row = await _SQL.version.row(conn, tenant_id=tenant["tenant_id"], version=tenant["ruleset"])
+    old = replace(NO_RULES, business_time_zone=tenant["time_zone"])
+    if row is not None:
+        # Where an earlier release wrote what this one cannot read, all of the new rules are news.
+        with suppress(RulesError):
+            old = _ruleset(row, groups)
+    return tuple(diff_rulesets(old, _spelled(rules.for_tenant(0, tenant["time_zone"]), groups)))
+
+
+async def _row(conn: Connection, tenant_id: int, version: int) -> asyncpg.Record:
+    row = await _SQL.version.row(conn, tenant_id=tenant_id, version=version)
+    if row is None:
+        last = await _SQL.last_version.value(conn, tenant_id=tenant_id)
+        known = f"versions go from 1 to {last}" if last else "there are no rules yet"
+        raise RulesUnknown(f"there is no version {version} of the rules; {known}")
+    return row
+
+
+async def _groups(conn: Connection, tenant_id: int) -> GroupNumbers:
+    rows = await _ROSTER.groups.fetch(conn, tenant_id=tenant_id)
+    return GroupNumbers({row["group_no"]: row["name"] for row in rows})
+
+
+def _ruleset(row: asyncpg.Record, groups: GroupNumbers) -> Ruleset:
+    rules = read_rules(row["source"], f"ruleset version {row['version']}").ruleset
+    return _spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
+
+
+def _spelled(ruleset: Ruleset, groups: GroupNumbers) -> Ruleset:
+    """With the groups of rules spelled as they are stored; new ones are interned in `groups`."""
+    rules = tuple(
+        rule if rule.group is None else replace(rule, group=groups.names[groups.intern(rule.group)])
+        for rule in ruleset.rules
+    )
+    return replace(ruleset, rules=rules)
