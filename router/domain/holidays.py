@@ -5,10 +5,12 @@ from datetime import date
 from enum import Enum
 from functools import lru_cache
 from importlib.metadata import version
-
-import holidays as library
+from typing import TYPE_CHECKING
 
 from router.domain.working_hours import Interval, WeekHours
+
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 
 class DayKind(Enum):
@@ -74,6 +76,9 @@ def _special_days(country: str, year: int) -> dict[date, DayKind]:
     return special
 
 
-def _holidays_of(country: str, year: int) -> library.HolidayBase:
+def _holidays_of(country: str, year: int) -> "HolidayBase":
+    # The library loads all its countries, about a second: only who names a country pays, and once.
+    from holidays import country_holidays  # noqa: PLC0415
+
     nation, _, subdivision = country.partition("-")
-    return library.country_holidays(nation, subdiv=subdivision or None, years=year)
+    return country_holidays(nation, subdiv=subdivision or None, years=year)
