@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import IO
 
@@ -140,17 +141,32 @@ def shared_folder(name: str) -> Path:
     return folder
 
 
-def runnable_copy(tree: Path, program: str, name: str, account: Account) -> Path:
-    """`tree` itself, or if the account cannot run `tree/program`, a copy that it can, made once."""
-    if account.runs(tree / program):
-        return tree
-    copy = shared_folder("programs") / name
-    if not account.runs(copy / program):
-        fresh = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=copy.parent))
-        shutil.copytree(tree, fresh, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("include"))
+def programs_of(package: str, program: str, account: Account) -> Path:
+    """The folder of an installed package's `program`, or if the account cannot run it, of a copy made once.
+
+    Raises EmbeddedError when neither can be run.
+    """
+    package_files = distribution(package)
+    files = [file for file in package_files.files or () if ".." not in file.parts and file.suffix != ".h"]
+    place = next((file for file in files if file.name == program), None)
+    if place is None:
+        raise EmbeddedError(f"the package {package} brings no {program} for this platform")
+    if account.runs(installed := Path(str(place.locate()))):
+        return installed.parent
+    copy = shared_folder("programs") / f"{package}-{package_files.version}"
+    if not account.runs(copy / place):
+        fresh = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=copy.parent))
         fresh.chmod(0o755)
+        for file in files:
+            _copy(Path(str(file.locate())), fresh / file)
         shutil.rmtree(copy, ignore_errors=True)
         fresh.rename(copy)
-    if not account.runs(copy / program):
-        raise EmbeddedError(f"user {account.uid} can run neither {tree / program} nor its copy in {copy}")
-    return copy
+    if not account.runs(copy / place):
+        raise EmbeddedError(f"user {account.uid} can run neither {installed} nor its copy {copy / place}")
+    return (copy / place).parent
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)

