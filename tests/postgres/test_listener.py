@@ -3,8 +3,10 @@
 import asyncio
 import json
 import random
+import socket
 
 import aiohttp
+import asyncpg
 import pytest
 
 from router.exposition import open_exposition
@@ -86,6 +88,16 @@ async def test_a_timeout_of_the_user_of_a_connection_is_not_taken_for_a_missing_
         async with connections.acquire(Part.DRAIN, 0.01):
             await asyncio.sleep(0.05)
             raise TimeoutError("mine")
+
+
+async def test_a_database_that_does_not_answer_is_not_taken_for_connections_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"postgresql://router@127.0.0.1:{mute.getsockname()[1]}/leads"
+        async with asyncpg.create_pool(url, min_size=0, max_size=1, timeout=0.05) as pool:
+            connections = Connections(pool, ConnectionSettings(maximum=1))
+            with pytest.raises(TimeoutError):
+                async with connections.acquire(Part.DRAIN, 20):
+                    pass
 
 
 async def test_no_connection_is_lost_when_requests_are_cancelled_at_any_moment(database_url: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.exposition import open_exposition
-from router.health import Health, State
+from router.health import Health, ServiceHealth, State
 from router.lifeline import Lifeline, MonotonicClock
 from router.service import Service, ServiceLost, Supervisor
 from router.settings import SupervisionSettings
@@ -236,6 +236,17 @@ async def test_a_service_is_overdue_only_when_it_is_silent_while_it_works() -> N
         clock.now += 1000
         assert health.report()["drain"].alive
         supervisor.stop()
+
+
+def test_a_service_that_said_how_long_it_rests_is_not_overdue_before() -> None:
+    now = [0.0]
+    health = Health(lambda: now[0])
+    health.services["duties"] = ServiceHealth(max_silence_s=5, state=State.RUNNING)
+    health.heard("duties", 100)
+    now[0] = 104
+    assert health.report()["duties"].alive
+    now[0] = 106
+    assert not health.report()["duties"].alive
 
 
 @settings(max_examples=150, deadline=None)
