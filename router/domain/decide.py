@@ -125,10 +125,10 @@ class Batch:
             refusal.look_again(changes)
             if not holds:
                 continue
-            if not self._window_open(rule_no, refusal):
+            if not self.window_open(rule_no, refusal):
                 stops = rule.wait
             elif rule.to_owner:
-                owner, stops = self._ask_owner(rule, lead, refusal)
+                owner, stops = self.ask_owner(rule, lead, refusal)
                 if owner is not None:
                     return Assigned(self.standing.take(self.engine.roster.position[owner]), rule_no, None)
             else:
@@ -159,7 +159,8 @@ class Batch:
             return True, None
         return created_holds(match.created, lead.created_at, self.moment, self.engine.ruleset.business_time_zone)
 
-    def _window_open(self, rule_no: int, refusal: Refusal) -> bool:
+    def window_open(self, rule_no: int, refusal: Refusal) -> bool:
+        """Whether the rule applies at this time of day; a refusal learns when that changes."""
         window = self.moment.windows.get(rule_no)
         if window is None:
             return True
@@ -168,7 +169,7 @@ class Batch:
             refusal.targets.append(window_target(rule_no))
         return window.open
 
-    def _ask_owner(self, rule: Rule, lead: PoolLead, refusal: Refusal) -> tuple[int | None, bool]:
+    def ask_owner(self, rule: Rule, lead: PoolLead, refusal: Refusal) -> tuple[int | None, bool]:
         """(the owner, if free; whether the lead waits here for the owner)."""
         owner = self.owner_of(lead)
         if owner is None or owner in lead.excluded:

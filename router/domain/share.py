@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 ONE_LEAD = 1 << 32
 # Deadlines are compared in 2^-20 parts of a credit unit per thousandth of weight.
 _DEADLINE_SHIFT = 20
-_NEVER = np.iinfo(np.int64).max
+NEVER = np.iinfo(np.int64).max
 _SAFE_PRODUCT = 1 << 62
 
 Int64 = NDArray[np.int64]
@@ -52,12 +52,16 @@ class Contest:
 
     def choose(self, claim: Claim) -> int:
         """Gives one lead to a candidate, moves the credits and answers the winner's index into `positions`."""
-        deadline = ((ONE_LEAD - self.credits) << _DEADLINE_SHIFT) // claim.weights
-        deadline[self.credits < claim.threshold] = _NEVER
-        winner = int(deadline.argmin())
+        winner = int(self.deadlines(claim).argmin())
         self.credits += claim.added
         self.credits[winner] -= claim.added_sum
         return winner
+
+    def deadlines(self, claim: Claim) -> Int64:
+        """When each candidate would deserve a whole lead, as numbers to compare; NEVER for whoever is ahead."""
+        deadline = ((ONE_LEAD - self.credits) << _DEADLINE_SHIFT) // claim.weights
+        deadline[self.credits < claim.threshold] = NEVER
+        return deadline
 
 
 def _claim(weights: Int64, credits: Int64) -> Claim:

@@ -94,6 +94,13 @@ class Standing:
             able = able & (self.engine.rep_numbers[members] != rep_no)
         return able
 
+    def entrants(self, group_no: int, excluded: tuple[int, ...]) -> Contest:
+        """The contest that a lead would meet now, on credits of its own: choosing in it changes nothing here."""
+        group = self.group(group_no)
+        self._close(group)
+        able = self.candidates(group, excluded)
+        return Contest(group.members[able], group.credits[group.slots[able]])
+
     def take(self, position: int) -> int:
         """Adds one lead to a rep; one who is full leaves the contests of all groups. Answers the rep's number."""
         self.opened[position] += 1
