@@ -7,10 +7,10 @@ from typing import NamedTuple
 class LeadIn(NamedTuple):
     """What intake hands to the store; the fields are those of the table `lead`.
 
-    `created_at` is aware; None = the moment at which it is accepted. `phone` is E.164 and `email` lower case,
-    unless `malformed` names them: then they are kept as they came and say nothing about who the customer is.
-    `declared_customer` is the CRM's own customer id. `attributes` is a JSON object as text. `invalid` says
-    why nobody can work on the lead: it is accepted, and parked at once.
+    `source` is empty where none is known. `created_at` is aware; None = the moment at which it is accepted.
+    `phone` is E.164 and `email` lower case, unless `malformed` names them: then they are kept as they came and
+    say nothing about who the customer is. `declared_customer` is the CRM's own customer id. `attributes` is a
+    JSON object as text. `invalid` says why nobody can work on the lead: it is accepted, and parked at once.
     """
 
     source: str

@@ -50,6 +50,4 @@ async def _known(conn: Connection, tenant_id: int, names: Sequence[str]) -> dict
 
 async def _correct(conn: Connection, tenant_id: int, keys: Mapping[str, int]) -> None:
     if keys:
-        await SQL.correct_keys.execute(
-            conn, tenant_id=tenant_id, keys=list(keys), customer_ids=list(keys.values())
-        )
+        await SQL.correct_keys.execute(conn, tenant_id=tenant_id, keys=list(keys), customer_ids=list(keys.values()))

@@ -41,9 +41,7 @@ class _OvertakenError(Exception):
     """Another intake stored one of our leads between our look and our write; look again."""
 
 
-async def accept(
-    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None = None
-) -> Accepted:
+async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None = None) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
@@ -58,9 +56,13 @@ async def accept(
     raise RuntimeError(f"tenant {tenant_id}: others stored these leads first, {ATTEMPTS} times over")
 
 
-async def _accept(
-    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None
-) -> Accepted:
+async def database_clock(conn: Connection) -> datetime:
+    """The time that is stored: the database's, aware."""
+    moment: datetime = await SQL.clock.value(conn)
+    return moment
+
+
+async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
     await SQL.steady_plans.row(conn)
     ids = await _stored(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
@@ -98,7 +100,7 @@ async def _arrive(
     conn: Connection, tenant_id: int, fresh: list[LeadIn], now: datetime | None
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
-    moment = now or await SQL.clock.value(conn)
+    moment = now or await database_clock(conn)
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     customers = await customers_of(conn, tenant_id, [customer_keys(fresh[i]) for i in order])

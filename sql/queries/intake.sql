@@ -8,26 +8,27 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 select clock_timestamp();
 
 -- name: stored_leads(tenant_id, sources, external_ids)
--- Which of the named leads are there already; ord counts from 1 in the arrays.
-select named.ord, lead.lead_id
+-- Which of the named leads are there already; ord counts from 1 in the arrays. (limit 1: one look-up each, whatever the statistics say.)
+select named.ord, stored.lead_id
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
-  join lead on lead.tenant_id = :tenant_id and lead.source = named.source and lead.external_id = named.external_id;
+ cross join lateral (select lead_id from lead
+                      where tenant_id = :tenant_id and source = named.source and external_id = named.external_id limit 1) as stored;
 
 -- name: new_lead_ids(n)
 -- Numbers for new leads, ascending.
-select nextval(ids.seq) from (select pg_get_serial_sequence('lead', 'lead_id')::regclass as seq) as ids, generate_series(1, :n::int);
+select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
 
 -- name: new_customer_ids(n)
 -- Numbers for new customers, ascending.
 select nextval('customer_id_seq') from generate_series(1, :n::int);
 
 -- name: customers_of_keys(tenant_id, keys)
--- The customers of the keys that are known; ord counts from 1 in the array.
-select named.ord, customer_key.customer_id
+-- The customers of the keys that are known; ord counts from 1 in the array. (limit 1: as above.)
+select named.ord, stored.customer_id
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
-  join customer_key on customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+ cross join lateral (select customer_id from customer_key where tenant_id = :tenant_id and key = named.key limit 1) as stored;
 
--- name: hold_keys(tenant_id, keys, customer_ids)
+-- name: hold_keys(tenant_id, keys, customer_ids)!
 -- Adds the keys that are new and locks those that are there, in one order for everybody, so that intakes of one customer take turns and cannot deadlock.
 insert into customer_key (tenant_id, key, customer_id)
 select :tenant_id, named.key, named.customer_id
@@ -35,7 +36,7 @@ select :tenant_id, named.key, named.customer_id
  order by named.key
     on conflict (tenant_id, key) do update set customer_id = excluded.customer_id where false;
 
--- name: correct_keys(tenant_id, keys, customer_ids)
+-- name: correct_keys(tenant_id, keys, customer_ids)!
 -- Gives keys that this transaction added another customer, when a concurrent intake knew more.
 update customer_key set customer_id = named.customer_id
   from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
@@ -61,7 +62,7 @@ select new.lead_id, earlier.root
         order by lead.created_at, lead.lead_id
         limit 1) as earlier;
 
--- name: open_incoming()
+-- name: open_incoming()!
 -- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
 create temp table incoming (
     turn              int not null,
@@ -87,11 +88,11 @@ create temp table incoming (
     invalid           text
 ) on commit drop;
 
--- name: close_incoming()
+-- name: close_incoming()!
 -- Makes room for another batch in the same transaction.
 drop table incoming;
 
--- name: store_leads(tenant_id, now)
+-- name: store_leads(tenant_id, now)!
 -- Stores the batch's leads, in one order for everybody; touches fewer rows than it holds when another intake was faster.
 insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
                   customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
@@ -101,24 +102,24 @@ select :tenant_id, lead_id, source, external_id, created_at, coalesce(:now::time
  order by turn
     on conflict (tenant_id, source, external_id) do nothing;
 
--- name: put_into_pool(tenant_id, now)
+-- name: put_into_pool(tenant_id, now)!
 -- The batch's leads that wait for a rep.
 insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
                        ad_id, landing_page)
-select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, source, region,
+select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, nullif(source, ''), region,
        industry, product, campaign, ad_id, landing_page
   from incoming
  where into_lead_id is null and invalid is null
  order by priority desc, lead_id;
 
--- name: put_into_merged(tenant_id, now)
+-- name: put_into_merged(tenant_id, now)!
 -- The batch's exact repeats.
 insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
 select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
   from incoming
  where into_lead_id is not null;
 
--- name: put_into_parked(tenant_id, now)
+-- name: put_into_parked(tenant_id, now)!
 -- The batch's leads that nobody can work on.
 insert into parked (tenant_id, lead_id, reason, detail, parked_at)
 select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())

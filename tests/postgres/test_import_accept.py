@@ -73,24 +73,18 @@ async def test_the_same_leads_again_change_nothing(conn: asyncpg.Connection, ten
     assert await conn.fetchval("select count(*) from lead_pool") == 51
 
 
-async def test_a_changed_repeat_adds_nothing_about_the_customer(
-    conn: asyncpg.Connection, tenant_id: int
-) -> None:
+async def test_a_changed_repeat_adds_nothing_about_the_customer(conn: asyncpg.Connection, tenant_id: int) -> None:
     await accept(conn, tenant_id, [lead("x1", phone="+8613800138000")])
     await accept(conn, tenant_id, [lead("x1", phone="+8613900139000")])
     assert await conn.fetchval("select count(*) from customer_key") == 1
 
 
-async def test_the_same_external_id_of_another_source_is_another_lead(
-    conn: asyncpg.Connection, tenant_id: int
-) -> None:
+async def test_the_same_external_id_of_another_source_is_another_lead(conn: asyncpg.Connection, tenant_id: int) -> None:
     result = await accept(conn, tenant_id, [lead("x1"), lead("x1")._replace(source="fair")])
     assert result.new == 2
 
 
-async def test_leads_linked_by_phone_and_email_are_one_customer(
-    conn: asyncpg.Connection, tenant_id: int
-) -> None:
+async def test_leads_linked_by_phone_and_email_are_one_customer(conn: asyncpg.Connection, tenant_id: int) -> None:
     linked = [
         lead("a", phone="+8613800138000"),
         lead("b", phone="+8613800138000", email="e@x.cn"),
@@ -121,9 +115,7 @@ async def test_an_exact_repeat_within_a_day_is_merged_into_the_first_and_never_i
     def at(which: str, hours: int, **facts: object) -> LeadIn:
         return lead(which, created_at=NOON + hours * HOUR, phone="+8613800138000", **facts)
 
-    result = await accept(
-        conn, tenant_id, [at("b", 10), at("a", 0), at("c", 20), at("other", 1, product="pump")]
-    )
+    result = await accept(conn, tenant_id, [at("b", 10), at("a", 0), at("c", 20), at("other", 1, product="pump")])
     assert result.merged == 2
     await accept(conn, tenant_id, [at("d", 40), at("late", 70), at("renamed", 41, name="Bo")])
     assert await states(conn) == {
@@ -131,9 +123,7 @@ async def test_an_exact_repeat_within_a_day_is_merged_into_the_first_and_never_i
         "merged": ["b", "c", "d"],
         "parked": [],
     }
-    roots = await conn.fetch(
-        "select distinct external_id from merged join lead on lead.lead_id = merged.into_lead_id"
-    )
+    roots = await conn.fetch("select distinct external_id from merged join lead on lead.lead_id = merged.into_lead_id")
     assert [row[0] for row in roots] == ["a"]
 
 
@@ -183,18 +173,11 @@ async def test_two_intakes_of_one_customer_at_once_agree_on_it_and_merge_the_rep
             ]
             for who in ("a", "b")
         ]
-        one, two = await asyncio.gather(
-            accept(conn, tenant_id, batches[0]), accept(other, tenant_id, batches[1])
-        )
+        one, two = await asyncio.gather(accept(conn, tenant_id, batches[0]), accept(other, tenant_id, batches[1]))
         assert one.merged + two.merged == 2
     await other.close()
-    assert (
-        await conn.fetchval("select count(distinct customer_id) from lead where phone = '+8613800138000'")
-        == 1
-    )
-    by_email = await conn.fetch(
-        "select count(distinct customer_id) from lead where email is not null group by email"
-    )
+    assert await conn.fetchval("select count(distinct customer_id) from lead where phone = '+8613800138000'") == 1
+    by_email = await conn.fetch("select count(distinct customer_id) from lead where email is not null group by email")
     assert {row[0] for row in by_email} == {1}
 
 

@@ -1,0 +1,216 @@
+"""One row of a file as a lead: fields found, texts trimmed, times and contacts read, the rest kept as attributes.
+
+Pure. Rows come as column to value: texts from CSV, any JSON value from NDJSON.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from router.domain.lead_in import LeadIn
+from router.intake.mapping import FileMapping
+from router.intake.phones import PhoneReader
+from router.intake.times import TimeReader, UnreadableTime
+
+MAX_ID = 255
+MAX_FACT = 2_000
+MAX_TEXT = 10_000
+MAX_ATTRIBUTES = 100_000
+"""Limits in characters: ids stand in an index, facts in every claim of a batch."""
+MAX_PRIORITY = 1_000_000
+
+_LIMITS = {
+    **dict.fromkeys(("external_id", "source", "customer_id"), MAX_ID),
+    **dict.fromkeys(("region", "industry", "product", "campaign", "ad_id", "landing_page"), MAX_FACT),
+}
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)+")
+_MAX_EMAIL = 254
+_PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_HOLDS_NUL = "holds a NUL character"
+_HOLDS_BAD_BYTES = "holds bytes that are not UTF-8"
+_NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
+_NO_ID = "is empty: without it the lead cannot be told from others"
+_NONE_MALFORMED: frozenset[str] = frozenset()
+_DROPPED = ""
+_ATTRIBUTES = "attributes"
+
+
+class Rejected(ValueError):
+    """The row cannot become a lead. `column` is the file's (empty = the whole row); the message says why."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+
+
+class LeadReader:
+    """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
+
+    `now` (aware) tells which times lie ahead.
+    """
+
+    def __init__(self, plan: FileMapping, now: datetime, phone_region: str | None = None) -> None:
+        self._plan = plan
+        self._times = TimeReader(plan.time_zone, now)
+        self._phones = PhoneReader(plan.default_phone_region or phone_region)
+        self._targets: dict[str, str | None] = {}
+        self._columns = {target: column for column, target in plan.rename.items()}
+
+    def read(self, row: Mapping[str, object]) -> LeadIn:
+        """Raises Rejected."""
+        values, extra = self._sorted(row)
+        _check_texts(values, self._columns)
+        get = values.get
+        phone, email, malformed = self._contacts(get("phone"), get("email"))
+        declared = get("customer_id")
+        unreachable = self._plan.require_contact and not (phone or email or declared)
+        created_at = get("created_at")
+        return LeadIn(
+            get("source", ""),
+            get("external_id") or self._reject("external_id", _NO_ID),
+            None if created_at is None else self._time(created_at),
+            get("name"),
+            phone,
+            email,
+            get("company"),
+            declared,
+            get("region"),
+            get("industry"),
+            get("product"),
+            get("campaign"),
+            get("ad_id"),
+            get("landing_page"),
+            self._priority(get("priority")),
+            self._attributes(extra) if extra else None,
+            malformed,
+            _NO_CONTACT if unreachable else None,
+        )
+
+    def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
+        """The values of fields, and what is left over; what is empty is in neither."""
+        values, extra = dict(self._plan.constants), dict[str, object]()
+        targets, empty = self._targets, self._plan.empty
+        for column, raw in row.items():
+            target = targets[column] if column in targets else self._target(column)
+            if target == _DROPPED or raw is None:
+                continue
+            value = raw.strip() if isinstance(raw, str) else raw
+            if isinstance(value, str) and (not value or value in empty):
+                continue
+            if target is None or target == _ATTRIBUTES:
+                extra[column] = value
+            elif target in values:
+                raise Rejected(column, f"{target} is given twice in this row")
+            else:
+                values[target] = value if isinstance(value, str) else _plain_text(column, value)
+        return values, extra
+
+    def _target(self, column: str) -> str | None:
+        """The field that a column means, _DROPPED, or None."""
+        target = _DROPPED if self._plan.dropped(column) else self._plan.target(column)
+        # NDJSON may name ever new columns: memory stays bounded.
+        if len(self._targets) < 10_000:
+            self._targets[column] = target
+        return target
+
+    def _reject(self, field: str, reason: str) -> str:
+        raise Rejected(self._columns.get(field, field), reason)
+
+    def _contacts(self, phone: str | None, email: str | None) -> tuple[str | None, str | None, frozenset[str]]:
+        """Phone and e-mail in one spelling, or as they came and named as malformed."""
+        bad = _NONE_MALFORMED
+        if phone is not None:
+            number = self._phones.read(phone)
+            phone, bad = (number, bad) if number else (phone, bad | {"phone"})
+        if email is not None:
+            address = email.lower()
+            email, bad = (address, bad) if is_address(address) else (email, bad | {"email"})
+        return phone, email, bad
+
+    def _time(self, text: str) -> datetime:
+        try:
+            return self._times.read(text)
+        except UnreadableTime as error:
+            raise Rejected(self._columns.get("created_at", "created_at"), str(error)) from None
+
+    def _priority(self, text: str | None) -> int:
+        if text is None:
+            return 0
+        if not _PRIORITY.fullmatch(text) or abs(int(text)) > MAX_PRIORITY:
+            self._reject("priority", f"{text[:20]!r} is no whole number from -{MAX_PRIORITY:,} to {MAX_PRIORITY:,}")
+        return int(text)
+
+    def _attributes(self, extra: dict[str, object]) -> str | None:
+        """All that is left over as one JSON object; a column of attributes is itself an object."""
+        column = self._columns.get(_ATTRIBUTES, _ATTRIBUTES)
+        given = extra.pop(column, None) if self._targets.get(column) == _ATTRIBUTES else None
+        whole = {**extra, **_object(column, given)} if given is not None else extra
+        text = _json_text(whole, column)
+        if len(text) > MAX_ATTRIBUTES:
+            raise Rejected("", f"has {len(text):,} characters of attributes; {MAX_ATTRIBUTES:,} are the most")
+        return text if whole else None
+
+
+def is_address(text: str) -> bool:
+    """Whether the text has the form of one e-mail address."""
+    return len(text) <= _MAX_EMAIL and _EMAIL.fullmatch(text) is not None
+
+
+def _plain_text(column: str, value: object) -> str:
+    if type(value) is int:
+        return str(value)
+    raise Rejected(column, f"must be a text, not {type(value).__name__}")
+
+
+def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
+    together = "".join(values.values())
+    if len(together) <= MAX_ID and together.isascii() and "\0" not in together:
+        return
+    for field, value in values.items():
+        limit = _LIMITS.get(field, MAX_TEXT)
+        column = columns.get(field, field)
+        if len(value) > limit:
+            raise Rejected(column, f"has {len(value):,} characters; {limit:,} are the most")
+        if "\0" in value:
+            raise Rejected(column, _HOLDS_NUL)
+        if not value.isascii() and not _encodable(value):
+            raise Rejected(column, _HOLDS_BAD_BYTES)
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _object(column: str, given: object) -> dict[str, object]:
+    try:
+        read = msgspec.json.decode(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        raise Rejected(column, 'must be a JSON object, such as {"budget": 100}')
+    return read
+
+
+def _json_text(whole: dict[str, object], column: str) -> str:
+    try:
+        text = msgspec.json.encode(whole).decode()
+    except UnicodeEncodeError:
+        raise Rejected(_culprit(whole, column, _encodable), _HOLDS_BAD_BYTES) from None
+    except RecursionError:
+        raise Rejected(column, "is nested too deeply") from None
+    if "\\u0000" in text and _NUL_IN_JSON.search(text):
+        raise Rejected(_culprit(whole, column, lambda value: "\0" not in value), _HOLDS_NUL)
+    return text
+
+
+def _culprit(whole: dict[str, object], otherwise: str, fine: Callable[[str], bool]) -> str:
+    """The column whose text is not fine."""
+    wrong = (column for column, value in whole.items() if isinstance(value, str) and not fine(value))
+    return next(wrong, otherwise)
