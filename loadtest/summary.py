@@ -89,9 +89,7 @@ def states_table(accepted: int, states: Mapping[str, int], waiting: Mapping[str,
 
 def shares_table(groups: Iterable[GroupShares]) -> Table:
     """Per group, the reps that are furthest from what their weight deserves."""
-    table = Table(
-        title="Shares: received beside deserved, the furthest off of each group", title_justify="left"
-    )
+    table = Table(title="Shares: received beside deserved, the furthest off of each group", title_justify="left")
     for heading in ("group", "reps", "leads"):
         table.add_column(heading, justify="left" if heading == "group" else "right")
     for heading in ("rep", "weight", "received", "deserved", "off by"):
@@ -122,6 +120,4 @@ def print_summary(
     console.print(states_table(accepted, states, waiting))
     console.print(shares_table(group for group in groups if group.received))
     worst = max((group.worst for group in groups), default=0.0)
-    console.print(
-        f"Nobody is further than {worst:.2f} leads from the share that weight, hours and caps deserve."
-    )
+    console.print(f"Nobody is further than {worst:.2f} leads from the share that weight, hours and caps deserve.")

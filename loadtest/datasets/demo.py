@@ -48,7 +48,8 @@ rename:
   lead_no: external_id
   channel: source
 time_zone: Asia/Shanghai    # of times without an offset
-empty: ["", "-", "n/a", unknown]
+empty: ["-", n/a, unknown]    # besides nothing at all
+require_contact: true       # whom nobody can reach is parked, for a person to look at
 """
 EUROPE = ("Germany", "Austria", "Switzerland", "France", "Italy", "Poland")
 AMERICAS = ("USA", "Canada", "Brazil", "Argentina", "Chile")
@@ -84,9 +85,7 @@ class DemoFiles:
 
 def demo_files(folder: Path) -> DemoFiles:
     """The files of `folder`, there or not."""
-    return DemoFiles(
-        folder / "reps.csv", folder / "rules.yaml", folder / "mapping.yaml", folder / "leads.csv"
-    )
+    return DemoFiles(folder / "reps.csv", folder / "rules.yaml", folder / "mapping.yaml", folder / "leads.csv")
 
 
 def write(folder: Path, start: datetime, seed: int = SEED, leads: int = LEADS) -> DemoFiles:
@@ -138,9 +137,7 @@ def _enquiry(rng: random.Random, number: int, start: datetime) -> dict[str, str]
         "email": f"{given}.{family}.{number}@example.com".lower() if rng.random() < 0.7 else "",
         "company": f"{family} {rng.choice(COMPANIES)}",
         "region": region,
-        "industry": _weighted(
-            rng, ((rng.choice(INDUSTRIES), 82), ("", 10), ("medical", 4), ("education", 4))
-        ),
+        "industry": _weighted(rng, ((rng.choice(INDUSTRIES), 82), ("", 10), ("medical", 4), ("education", 4))),
         "product": rng.choice(PRODUCTS),
         "campaign": _weighted(rng, CAMPAIGNS),
         "priority": _weighted(rng, PRIORITIES),

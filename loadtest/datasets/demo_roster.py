@@ -82,11 +82,11 @@ class Team:
 
 # The desk's shifts overlap around the clock, seven days a week: whenever the demo runs, somebody is on duty.
 TEAMS = (
-    Team("desk", 18, "Asia/Shanghai", "mon-sun 07:00-19:00"),
-    Team("desk", 12, "Asia/Kolkata", "mon-sun 07:00-19:00"),
-    Team("desk", 12, "Europe/Berlin", "mon-sun 07:00-19:00"),
-    Team("desk", 14, "America/New_York", "mon-sun 07:00-19:00"),
-    Team("desk", 8, "America/Sao_Paulo", "mon-sun 09:00-21:00"),
+    Team("desk", 18, "Asia/Shanghai", "mon-sun 07:00-19:00", max_open=400, max_per_day=300),
+    Team("desk", 12, "Asia/Kolkata", "mon-sun 07:00-19:00", max_open=400, max_per_day=300),
+    Team("desk", 12, "Europe/Berlin", "mon-sun 07:00-19:00", max_open=400, max_per_day=300),
+    Team("desk", 14, "America/New_York", "mon-sun 07:00-19:00", max_open=400, max_per_day=300),
+    Team("desk", 8, "America/Sao_Paulo", "mon-sun 09:00-21:00", max_open=400, max_per_day=300),
     Team("east", 26, "Asia/Shanghai", OFFICE_CN, EAST),
     Team("north", 18, "Asia/Shanghai", OFFICE_CN, NORTH),
     Team("south", 18, "Asia/Shanghai", "mon-sat 09:30-12:00,13:00-18:30", SOUTH),
@@ -142,8 +142,4 @@ def _leave(rng: random.Random, today: date) -> str:
 
 
 def _some(rng: random.Random, values: tuple[str, ...]) -> list[str]:
-    return (
-        sorted(rng.sample(values, min(len(values), rng.randint(1, 2))))
-        if values and rng.random() < 0.5
-        else []
-    )
+    return sorted(rng.sample(values, min(len(values), rng.randint(1, 2)))) if values and rng.random() < 0.5 else []

@@ -33,6 +33,7 @@ rename:
   landing_page_id: landing_page
   origin: source
 time_zone: America/Sao_Paulo
+empty: [d41d8cd98f00b204e9800998ecf8427e]    # the hash of an empty address
 """
 NO_PAGE = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 FAMILY_OF_ORIGIN = {
@@ -108,9 +109,7 @@ def read_leads(folder: Path) -> list[OlistLead]:
 
 def read_deals(folder: Path) -> list[Deal]:
     """All deals in the order in which they were won."""
-    return sorted(
-        (parse_deal(row) for row in _rows(folder / DEALS_FILE)), key=lambda deal: (deal.won_at, deal.mql_id)
-    )
+    return sorted((parse_deal(row) for row in _rows(folder / DEALS_FILE)), key=lambda deal: (deal.won_at, deal.mql_id))
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

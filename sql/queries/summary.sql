@@ -19,3 +19,32 @@ left join (
 ) got on got.group_no = gs.group_no and got.rep_no = s.rep_no
 where gs.tenant_id = :tenant_id
 order by g.name, r.rep_id;
+
+-- name: assigned_by_share(tenant_id)
+-- The lead that was assigned last by a group's share; none before the first.
+select lead_id from assignment
+ where tenant_id = :tenant_id and group_no is not null and rule_no is not null
+ order by batch_no desc, seq desc limit 1;
+
+-- name: assigned_late(tenant_id)
+-- The assigned lead that arrived earliest before its assignment: it waited first.
+select a.lead_id from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id
+ order by a.assigned_at - l.received_at desc, a.lead_id limit 1;
+
+-- name: waiting(tenant_id)
+-- A lead that was refused and waits: the one that comes next by priority and age.
+select lead_id from lead_pool where tenant_id = :tenant_id and last_batch_no is not null
+ order by rank, queued_at, lead_id limit 1;
+
+-- name: parked(tenant_id)
+-- The lead that was parked last.
+select lead_id from parked where tenant_id = :tenant_id order by parked_at desc, lead_id desc limit 1;
+
+-- name: assigned_of(tenant_id, lead_ids)
+-- Which of these leads somebody has now.
+select lead_id from assignment where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) order by lead_id;
+
+-- name: empty()
+-- Removes everything, of all tenants, from a database that holds one replay and nothing else.
+do $$ begin drop schema public cascade; create schema public; end $$;

@@ -10,6 +10,9 @@ import pytest
 
 from loadtest.datasets import demo, olist
 from loadtest.datasets.demo_roster import AWAY, ON_DUTY, TEAMS
+from loadtest.replay import lead_in
+from router.intake.mapping import parse_mapping
+from router.intake.normalise import LeadReader
 from tests.support_data import real_data
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -83,12 +86,8 @@ def _deal(**cells: str) -> olist.Deal:
     return olist.parse_deal(row | cells)
 
 
-def _lead(
-    mql_id: str = "m", day: str = "2018-02-01", page: str = "p", origin: str = "social"
-) -> olist.OlistLead:
-    return olist.parse_lead(
-        {"mql_id": mql_id, "first_contact_date": day, "landing_page_id": page, "origin": origin}
-    )
+def _lead(mql_id: str = "m", day: str = "2018-02-01", page: str = "p", origin: str = "social") -> olist.OlistLead:
+    return olist.parse_lead({"mql_id": mql_id, "first_contact_date": day, "landing_page_id": page, "origin": origin})
 
 
 def test_an_origin_left_empty_is_not_the_origin_unknown() -> None:
@@ -147,6 +146,16 @@ def test_who_has_both_roles_is_one_rep() -> None:
     ]
     groups = {rep["rep_id"]: rep["groups"] for rep in olist.roster(leads, deals)}
     assert groups == {"a": "closing;paid", "b": "closing;search;first-contact", "c": "first-contact"}
+
+
+def test_a_lead_of_the_replay_is_the_lead_that_its_file_imports_as() -> None:
+    reader = LeadReader(parse_mapping(olist.MAPPING, "mapping"), datetime(2026, 1, 1, tzinfo=UTC))
+    for page, origin in (("p", "social"), ("p", ""), ("p", "unknown"), (olist.NO_PAGE, "email")):
+        row = {"mql_id": "m", "first_contact_date": "2018-02-01", "landing_page_id": page, "origin": origin}
+        imported = reader.read(row)
+        lead = olist.parse_lead(row)
+        assert imported.created_at == datetime(2018, 2, 1, 2, tzinfo=UTC)
+        assert lead_in(lead) == imported._replace(created_at=lead.arrives_at)
 
 
 @pytest.mark.data
