@@ -10,7 +10,17 @@ from typing import Any
 
 import yaml
 
-from ops.audit_kinds import ACCEPTED_DIFFERS, OF_DATABASE, OF_TENANT, RULESET_UNREADABLE, Kind
+from ops.audit_kinds import (
+    ACCEPTED_DIFFERS,
+    OF_DATABASE,
+    OF_TENANT,
+    RECORD_DIFFERS,
+    REPLAY_DIFFERS,
+    RULESET_UNREADABLE,
+    Kind,
+)
+from ops.audit_replay import ENGINES_KEPT, given_in, portions, replay, sample_of
+from router.store.engines import Engines
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant, all_tenants, tenant_named
 
@@ -36,7 +46,10 @@ class Violation:
 
 @dataclass(slots=True)
 class Audit:
-    """What was counted and what was found. `checks` and `replayed` say how much was looked at."""
+    """What was counted and what was found. `checks`, `replayed` (batches) say how much was looked at.
+
+    `not_replayed`: batches of the sample that were not decided again (another release's, or damaged).
+    """
 
     accepted: int = 0
     states: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES + EMPTY_STATES, 0))
@@ -44,6 +57,7 @@ class Audit:
     tenants: int = 0
     checks: int = 0
     replayed: int = 0
+    not_replayed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -102,13 +116,18 @@ class _Auditor:
         self._of_database = OF_DATABASE if everything else ()
         # Beside its kinds, every tenant has its states counted and its rulesets read.
         self._total = len(self._of_database) + len(tenants) * (len(OF_TENANT) + 2)
+        self._done = 0
         self.result = Audit(tenants=len(tenants))
 
     async def run(self, sample: int) -> Audit:
+        chosen = await sample_of(self._conn, [tenant.tenant_id for tenant in self._tenants], sample)
+        self._total += sum(map(len, chosen.values()))
         for kind in self._of_database:
             await self._check(kind, "", {})
         for tenant in self._tenants:
             await self._audit_tenant(tenant)
+        for tenant in self._tenants:
+            await self._replay(tenant, chosen.get(tenant.tenant_id, ()))
         return self.result
 
     async def _audit_tenant(self, tenant: Tenant) -> None:
@@ -118,15 +137,27 @@ class _Auditor:
         for kind in OF_TENANT:
             await self._check(kind, tenant.name, known)
 
+    async def _replay(self, tenant: Tenant, batch_nos: Sequence[int]) -> None:
+        engines = Engines(ENGINES_KEPT)
+        for portion in portions(batch_nos):
+            given = await given_in(self._conn, tenant.tenant_id, portion)
+            for batch_no in portion:
+                self._step(tenant.name, f"batch {batch_no} again")
+                found = await replay(self._conn, engines, tenant.tenant_id, batch_no, given.get(batch_no, ()))
+                self.result.replayed += found.compared
+                self.result.not_replayed += not found.compared
+                self._add(REPLAY_DIFFERS, tenant.name, len(found.differences), found.differences)
+                self._add(RECORD_DIFFERS, tenant.name, len(found.unlike_record), found.unlike_record)
+
     async def _check(self, kind: Kind, tenant: str, known: dict[str, Any]) -> None:
-        self._step(tenant, kind.name)
+        self._step_check(tenant, kind.name)
         statement = getattr(_SQL, kind.name)
         rows = await statement.fetch(self._conn, **{name: known[name] for name in statement.parameters})
         if rows:
             self._add(kind, tenant, rows[0]["found"], [row["example"] for row in rows])
 
     async def _count_states(self, tenant: Tenant) -> None:
-        self._step(tenant.name, "states")
+        self._step_check(tenant.name, "states")
         row = await _SQL.states.row(self._conn, tenant_id=tenant.tenant_id)
         assert row is not None
         counts = {state: row[state] for state in STATES}
@@ -140,7 +171,7 @@ class _Auditor:
 
     async def _default_caps(self, tenant: Tenant) -> dict[str, Any]:
         """The arrays that tell the cap statements the defaults of every ruleset that decided something."""
-        self._step(tenant.name, "rulesets")
+        self._step_check(tenant.name, "rulesets")
         rows = await _SQL.rulesets_used.fetch(self._conn, tenant_id=tenant.tenant_id)
         caps = {}
         for row in rows:
@@ -156,11 +187,15 @@ class _Auditor:
         }
 
     def _add(self, kind: Kind, tenant: str, count: int, examples: Sequence[str]) -> None:
-        self.result.add(kind, count, [f"{tenant}: {e}" if tenant else e for e in examples])
+        self.result.add(kind, count, [f"{tenant}: {e}" if tenant else e for e in examples[:EXAMPLES]])
 
-    def _step(self, tenant: str, check: str) -> None:
-        self._progress(Step(self.result.checks, self._total, tenant, check))
+    def _step_check(self, tenant: str, check: str) -> None:
+        self._step(tenant, check)
         self.result.checks += 1
+
+    def _step(self, tenant: str, what: str) -> None:
+        self._progress(Step(self._done, self._total, tenant, what))
+        self._done += 1
 
 
 def default_caps(source: str) -> tuple[int | None, int | None]:

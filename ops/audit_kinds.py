@@ -200,6 +200,12 @@ REPLAY_DIFFERS = Kind(
     "a batch that is run again decides otherwise than it did, or cannot be run again",
     "`lead-router why LEAD` of the leads named; report it with the flight record",
 )
-DERIVED = (ACCEPTED_DIFFERS, RULESET_UNREADABLE, REPLAY_DIFFERS)
+RECORD_DIFFERS = Kind(
+    "record_differs",
+    5,
+    "the assignments of a batch are not those that its flight record says it decided",
+    f"{WHY}; rows of `assignment` and its history are never changed: find who did",
+)
+DERIVED = (ACCEPTED_DIFFERS, RULESET_UNREADABLE, REPLAY_DIFFERS, RECORD_DIFFERS)
 
 KINDS = OF_DATABASE + OF_TENANT + DERIVED

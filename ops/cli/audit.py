@@ -75,6 +75,7 @@ def document(result: checks.Audit, seconds: float) -> dict[str, Any]:
         "tenants": result.tenants,
         "checks": result.checks,
         "replayed": result.replayed,
+        "not_replayed": result.not_replayed,
         "seconds": round(seconds, 3),
     }
 
@@ -100,10 +101,10 @@ def _print(result: checks.Audit, seconds: float) -> None:
     if result.violations:
         out.print(_table(result))
     verdict = "[green]nothing found[/]" if result.ok else f"[red]{len(result.violations)} kinds of violations[/]"
-    out.print(
-        f"{verdict}: {result.checks} checks, {result.tenants} tenants, "
-        f"{result.replayed} batches run again, {seconds:.1f} s"
-    )
+    replays = f"{result.replayed} batches run again"
+    if result.not_replayed:
+        replays += f" ({result.not_replayed} could not be)"
+    out.print(f"{verdict}: {result.checks} checks, {result.tenants} tenants, {replays}, {seconds:.1f} s")
 
 
 def _table(result: checks.Audit) -> Table:

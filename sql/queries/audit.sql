@@ -28,6 +28,14 @@ union
 (select tenant_id, batch_no from flight where tenant_id = any(:tenant_ids::int[]) order by random() limit :n)
 order by tenant_id, batch_no;
 
+-- name: given_in(tenant_id, batch_nos)
+-- The assignments, current and past, that these batches made.
+select batch_no, lead_id, rep_no, rule_no, group_no from assignment
+ where tenant_id = :tenant_id and batch_no = any(:batch_nos::bigint[])
+union all
+select batch_no, lead_id, rep_no, rule_no, group_no from assignment_history
+ where tenant_id = :tenant_id and batch_no = any(:batch_nos::bigint[]);
+
 -- name: unknown_tenant()
 -- Rows of a tenant that does not exist. Truly about all tenants.
 with named as (
