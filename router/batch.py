@@ -4,15 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.metadata import version
 from statistics import median
 
 from router.claim import BatchSizes, Claims, claim_waiting, order_of
+from router.domain.calendar import TZ_DATA_VERSION
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import Engine, Moment
 from router.domain.flight import record
-from router.domain.holidays import holiday_calendar
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
 from router.instruments import Phase
@@ -196,9 +194,4 @@ def _done(leads: Sequence[PoolLead], outcome: Outcome | None, now: datetime) -> 
 
 def data_versions(engine: Engine) -> str:
     """The versions of time zone and holiday data, for flight records."""
-    return f"{_time_zone_data()}; {holiday_calendar(engine.ruleset.calendar.country).version}"
-
-
-@cache
-def _time_zone_data() -> str:
-    return f"tzdata {version('tzdata')}"
+    return f"{TZ_DATA_VERSION}; {engine.holidays.version}"

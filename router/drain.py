@@ -73,8 +73,12 @@ class Drain:
         now: datetime | None = None,
         most_batches: int | None = None,
         stop: Callable[[], bool] = lambda: False,
+        progress: Callable[[Drained], None] = lambda _: None,
     ) -> Drained:
-        """Batches of one tenant until it is idle, is locked or paused, `stop()` says so, or its turn is over."""
+        """Batches of one tenant until it is idle, is locked or paused, `stop()` says so, or its turn is over.
+
+        `progress` hears of each batch. Errors of the database are raised after their batch was rolled back.
+        """
         total = Drained()
         looked_from_top = perf_counter()
         async with self.connections.acquire(Part.DRAIN) as conn:
@@ -99,7 +103,9 @@ class Drain:
                     self.instruments.batch_done(str(tenant_id), failed)
                     raise
                 self._tell(tenant_id, result, perf_counter() - begin)
-                total = total.plus(_drained(result))
+                done = _drained(result)
+                progress(done)
+                total = total.plus(done)
                 if result.visit is not Visit.DONE or not result.batch.more:
                     break
                 # Other tenants' tasks and the listener get their turn even while no statement blocks.

@@ -10,12 +10,10 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from router.domain.attendance import Attendances, attend, attendance
+from router.domain.attendance import Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
 from router.domain.decide import Outcome
 from router.domain.engine import Engine, Moment, WindowState
-from router.domain.holidays import holiday_calendar
-from router.domain.roster import Rep
 from router.domain.standing import ON_DUTY, GroupCredits
 from router.domain.targets import WakeTargets, read_targets
 
@@ -97,7 +95,7 @@ class LaneState:
         known = self.attendances
         if known is None or now < known.at or (known.until is not None and now >= known.until):
             spec = self.engine.ruleset.calendar
-            known = attend(self.engine.roster, now, holiday_calendar(spec.country), spec.working_hours)
+            known = attend(self.engine.roster, now, self.engine.holidays, spec.working_hours)
             self.attendances = known
             self.quiet = False
         return known
@@ -184,9 +182,7 @@ def moment_at(engine: Engine, now: datetime) -> Moment:
     windows = {}
     for rule_no, rule in enumerate(engine.rules):
         if rule.window is not None:
-            clerk = Rep(no=1, rep_id="", name="", time_zone=zone, working_hours=rule.window)
-            code, until = attendance(clerk, now, holiday_calendar(None), None)
-            windows[rule_no] = WindowState(code == ON_DUTY, until)
+            windows[rule_no] = WindowState(*open_hours(rule.window, zone, now))
     return Moment(now, day, day_before(day, zone).start, windows)
 
 

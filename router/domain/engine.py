@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.calendar import BusinessDay, business_day
+from router.domain.holidays import holiday_calendar
 from router.domain.matching import Matcher
 from router.domain.rates import Rates
 from router.domain.roster import Roster
@@ -59,6 +60,8 @@ class Engine:
         self.group_of_rule = tuple(
             None if rule.group is None else roster.group_numbers[rule.group] for rule in ruleset.rules
         )
+        # Loading a country's holidays takes a second, once in a process: not while a lane is held.
+        self.holidays = holiday_calendar(ruleset.calendar.country)
         self.rep_numbers: Int64 = np.array([rep.no for rep in roster.reps], dtype=np.int64)
         self._members: dict[int, Int64] = {
             group: np.array(positions, dtype=np.int64) for group, positions in roster.members.items()

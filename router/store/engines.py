@@ -25,8 +25,9 @@ class Engines:
             self._engines.move_to_end(key)
             return self._engines[key]
         ruleset, roster, rates = versions
+        known = next((e.roster for (t, _), e in reversed(self._engines.items()) if t == tenant_id), None)
         engine = Engine(
-            await load_roster(conn, tenant_id, roster),
+            await load_roster(conn, tenant_id, roster, known),
             await load_ruleset(conn, tenant_id, ruleset),
             await load_rates(conn, tenant_id, rates),
         )

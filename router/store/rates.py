@@ -38,23 +38,29 @@ async def load_rates(conn: Connection, tenant_id: int, version: int) -> Rates:
     )
 
 
+async def in_force_as_of(conn: Connection, tenant_id: int) -> datetime | None:
+    """The moment of the snapshot in force; None = there is none yet."""
+    at: datetime | None = await _SQL.in_force_as_of.value(conn, tenant_id=tenant_id)
+    return at
+
+
 async def take_snapshot(
     conn: Connection, tenant_id: int, as_of: datetime, close_rate: CloseRate | None, sold: SoldProduct | None
 ) -> int:
     """Counts leads and wins up to `as_of` (exclusive) and makes the counts the version in force; answers it.
 
-    A snapshot equal to the one in force makes no new version. Runs in a transaction of its own or the caller's.
+    Runs in a transaction of its own or the caller's. Who counted the same moment already is asked under the lock.
     """
     async with conn.transaction():
         current = await _SQL.lock_version.value(conn, tenant_id=tenant_id)
+        taken = await in_force_as_of(conn, tenant_id)
+        if taken is not None and taken >= as_of:
+            return int(current)
         body = _Body(
             await _tallies(conn, tenant_id, as_of, close_rate) if close_rate else {},
             await _sold(conn, tenant_id, as_of, sold.lookback) if sold else {},
         )
         stored = msgspec.msgpack.encode(body, order="deterministic")
-        before = await _SQL.snapshot.row(conn, tenant_id=tenant_id, version=current)
-        if before is not None and before["body"] == stored:
-            return int(current)
         version = int(current) + 1
         await _SQL.put_snapshot.execute(conn, tenant_id=tenant_id, version=version, as_of=as_of, body=stored)
         await _SQL.use_version.execute(conn, tenant_id=tenant_id, version=version)

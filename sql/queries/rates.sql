@@ -2,15 +2,19 @@
 -- One stored snapshot.
 select as_of, body from rates where tenant_id = :tenant_id and version = :version;
 
+-- name: in_force_as_of(tenant_id)
+-- The moment of the snapshot in force.
+select r.as_of from tenant t join rates r on r.tenant_id = t.tenant_id and r.version = t.rates where t.tenant_id = :tenant_id;
+
 -- name: lock_version(tenant_id)
 -- The version in force, held against other writers.
 select rates from tenant where tenant_id = :tenant_id for no key update;
 
--- name: put_snapshot(tenant_id, version, as_of, body)
+-- name: put_snapshot!(tenant_id, version, as_of, body)
 -- Stores a snapshot.
 insert into rates (tenant_id, version, as_of, body) values (:tenant_id, :version, :as_of, :body);
 
--- name: use_version(tenant_id, version)
+-- name: use_version!(tenant_id, version)
 -- Makes a snapshot the one in force.
 update tenant set rates = :version where tenant_id = :tenant_id;
 

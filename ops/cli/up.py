@@ -1,0 +1,19 @@
+"""`lead-router up`: everything in one process tree."""
+
+import click
+
+from ops.daemon import run
+from router.app import Role
+from router.cli.context import Context, async_command
+
+
+@click.command()
+@async_command
+async def up(context: Context) -> None:
+    """Run everything in one process tree until Ctrl-C, on the embedded servers (or the configured ones).
+
+    \b
+    Example:
+      lead-router up
+    """
+    await run(context, frozenset(Role))

@@ -1,0 +1,104 @@
+"""The drain as a service: finds tenants with work and drains some of them at once, each for a turn."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from router.domain.backoff import full_jitter
+from router.drain import Drain
+from router.lifeline import Lifeline
+from router.until_idle import PASSING
+from router.visit import Visit
+from router.wakeups import Wakeups
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Failures in a row of one tenant, and until when (monotonic seconds) it is left alone."""
+
+    failures: int = 0
+    until_s: float = 0.0
+
+
+@dataclass
+class DrainService:
+    """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant."""
+
+    drain: Drain
+    wakeups: Wakeups
+    jitter: Callable[[], float]
+    poll_interval_s: float = 0.5
+    concurrency: int = 4
+    turn_batches: int = 20
+    name: str = "drain"
+    max_silence_s: float = 60.0
+    _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _trouble: dict[int, _Trouble] = field(default_factory=dict)
+    # Who had a turn and has more, in order; and whether anybody found all slots taken.
+    _again: dict[int, None] = field(default_factory=dict)
+    _starved: bool = False
+
+    async def run(self, life: Lifeline) -> None:
+        """Drains until the stop; then every turn ends after its batch."""
+        self._turns.clear()
+        failures = 0
+        async with asyncio.TaskGroup() as group:
+            while not life.stopping:
+                life.beat()
+                self._starved = False
+                # Who was named gets a slot before the search, which costs a statement.
+                self._start_turns(group, life, [*self.wakeups.take(), *self._again])
+                try:
+                    self._start_turns(group, life, await self.drain.tenants_with_work())
+                    failures = 0
+                except PASSING as error:
+                    failures += 1
+                    wait_s = full_jitter(failures, self.jitter())
+                    log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
+                    await life.pause(wait_s)
+                else:
+                    await self.wakeups.wait(self.poll_interval_s)
+
+    def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline, tenants: Iterable[int]) -> None:
+        now = monotonic()
+        for tenant_id in tenants:
+            trouble = self._trouble.get(tenant_id)
+            if tenant_id in self._turns or (trouble is not None and now < trouble.until_s):
+                continue
+            if len(self._turns) >= self.concurrency:
+                self._starved = True
+                return
+            self._again.pop(tenant_id, None)
+            task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
+            self._turns[tenant_id] = task
+
+    async def _turn(self, tenant_id: int, life: Lifeline) -> None:
+        try:
+            done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=lambda: life.stopping)
+            self._trouble.pop(tenant_id, None)
+            if done.more and done.visit is Visit.DONE:
+                self._again[tenant_id] = None
+        except PASSING as error:
+            self._back_off(tenant_id, error)
+        finally:
+            self._turns.pop(tenant_id, None)
+            if self._again or self._starved:
+                self.wakeups.poke()
+
+    def _back_off(self, tenant_id: int, error: BaseException) -> None:
+        trouble = self._trouble.setdefault(tenant_id, _Trouble())
+        trouble.failures += 1
+        wait_s = full_jitter(trouble.failures, self.jitter())
+        trouble.until_s = monotonic() + wait_s
+        log.warning(
+            "batch rolled back",
+            tenant=tenant_id,
+            error=f"{type(error).__name__}: {error}",
+            failures=trouble.failures,
+            retry_in_s=round(wait_s, 2),
+        )

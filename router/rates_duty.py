@@ -1,0 +1,65 @@
+"""The duty that counts what reps sold lately: once per business day of each tenant, as of the day's beginning."""
+
+from datetime import datetime
+
+import structlog
+
+from router.domain.calendar import business_day
+from router.lifeline import Lifeline
+from router.store.connections import Connections, Part
+from router.store.rates import in_force_as_of, take_snapshot
+from router.store.rulesets import load_ruleset
+from router.store.statements import Connection
+from router.store.tenants import Tenant, all_tenants
+from router.until_idle import PASSING
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 60.0
+
+
+async def refresh(conn: Connection, tenant: Tenant, now: datetime) -> int | None:
+    """Takes the snapshot of the business day that holds `now`, if the rules use one and it is not taken yet.
+
+    Answers the version in force after it, None when the rules use no history.
+    """
+    if not tenant.ruleset:
+        return None
+    weights = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).weights
+    if weights.close_rate is None and weights.sold_product is None:
+        return None
+    as_of = business_day(now, tenant.time_zone).start
+    taken = await in_force_as_of(conn, tenant.tenant_id)
+    if taken is not None and taken >= as_of:
+        return tenant.rates
+    return await take_snapshot(conn, tenant.tenant_id, as_of, weights.close_rate, weights.sold_product)
+
+
+class RatesDuty:
+    """A service. Several instances may do it at once: the second finds the day's snapshot taken."""
+
+    name = "close rates"
+    max_silence_s = 120.0
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def run(self, life: Lifeline) -> None:
+        """Looks at every tenant now and then until the stop."""
+        while not life.stopping:
+            try:
+                await self._look(life)
+            except PASSING as error:
+                log.warning("close rates not refreshed", error=f"{type(error).__name__}: {error}")
+            await life.pause(_LOOK_EVERY_S)
+
+    async def _look(self, life: Lifeline) -> None:
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            now: datetime = await conn.fetchval("select clock_timestamp()")
+            for tenant in await all_tenants(conn):
+                if life.stopping:
+                    return
+                version = await refresh(conn, tenant, now)
+                if version is not None and version != tenant.rates:
+                    log.info("close rates counted", tenant=tenant.name, version=version)
+                life.beat()
