@@ -46,7 +46,7 @@ class FileMapping:
 
     `rename` is column to field; `constants` are values for every lead; `time_zone` holds for times without an
     offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
-    become attributes, or are ignored when `keep_unknown` is false. `require_contact`: a lead without phone,
+    become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
     e-mail and customer id is parked, since nobody could reach it.
     """
 
@@ -55,7 +55,7 @@ class FileMapping:
     time_zone: str | None = None
     empty: frozenset[str] = frozenset()
     drop: frozenset[str] = frozenset()
-    keep_unknown: bool = True
+    unknown_columns: str = "attributes"
     default_phone_region: str | None = None
     require_contact: bool = False
     file: str = "no mapping"
@@ -67,7 +67,7 @@ class FileMapping:
 
     def dropped(self, column: str) -> bool:
         known = column in self.rename or column in FIELDS
-        return column in self.drop or column in REJECTED or not (known or self.keep_unknown)
+        return column in self.drop or column in REJECTED or not (known or self.unknown_columns == "attributes")
 
 
 def read_mapping(path: Path) -> FileMapping:
@@ -169,7 +169,7 @@ _READERS = {
     "time_zone": _zone,
     "empty": _texts,
     "drop": _texts,
-    "unknown_columns": lambda at: word(at, ("attributes", "drop")) == "attributes",
+    "unknown_columns": lambda at: word(at, ("attributes", "drop")),
     "default_phone_region": _phone_region,
     "require_contact": truth,
 }

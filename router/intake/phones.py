@@ -48,7 +48,7 @@ def _plan(region: str) -> _Plan | None:
 
 @lru_cache(maxsize=1024)
 def _plan_of_code(code: str) -> _Plan | None:
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
+    regions = () if code.startswith("0") else phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
     # "001" stands for codes that belong to no country; their numbers take the long way.
     return _plan(regions[0]) if regions and regions[0] != "001" else None
 

@@ -1,0 +1,276 @@
+"""Rows of files become the leads they mean, or are rejected with column and reason."""
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.domain.lead_in import LeadIn
+from router.intake import lead_file
+from router.intake.lead_file import FileUnusable, LeadFile
+from router.intake.mapping import FileMapping, MappingError, check_columns, parse_mapping, read_mapping
+from router.intake.normalise import LeadReader, Rejected, is_address
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+Write = Callable[[str, str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def written(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return written
+
+
+def lead(row: dict[str, object], mapping: str = "") -> LeadIn:
+    return LeadReader(parse_mapping(mapping, "m.yaml"), NOW, "CN").read(row)
+
+
+def why(row: dict[str, object], mapping: str = "") -> tuple[str, str]:
+    with pytest.raises(Rejected) as rejected:
+        lead(row, mapping)
+    return rejected.value.column, str(rejected.value)
+
+
+def test_a_row_becomes_a_lead_with_every_field_in_its_place() -> None:
+    row: dict[str, object] = {
+        "mql": " x1 ",
+        "created_at": "2026-03-02 09:30",
+        "name": " Ann ",
+        "phone": "138 0013 8000",
+        "email": " Ann@Example.COM ",
+        "customer_id": "C7",
+        "region": "Select",
+        "industry": "-",
+        "priority": "5",
+        "budget": "100",
+        "secret": "x",
+        "attributes": '{"plan": [1, 2]}',
+    }
+    mapping = """
+        rename: {mql: external_id}
+        constants: {source: fair, campaign: spring}
+        time_zone: Asia/Shanghai
+        empty: [Select, "-"]
+        drop: [secret]
+    """
+    read = lead(row, mapping)
+    assert read == LeadIn(
+        *("fair", "x1", datetime(2026, 3, 2, 1, 30, tzinfo=UTC), "Ann", "+8613800138000", "ann@example.com"),
+        declared_customer="C7",
+        campaign="spring",
+        priority=5,
+        attributes='{"budget":"100","plan":[1,2]}',
+    )
+
+
+def test_unknown_columns_can_be_left_out() -> None:
+    assert lead({"external_id": "1", "budget": "9"}, "unknown_columns: drop").attributes is None
+
+
+def test_malformed_contacts_stay_as_they_came_and_tie_nobody() -> None:
+    read = lead({"external_id": "1", "phone": "call me", "email": "Ann at home"})
+    assert (read.phone, read.email, sorted(read.malformed)) == ("call me", "Ann at home", ["email", "phone"])
+
+
+def test_a_lead_without_contact_is_fine_unless_the_mapping_requires_one() -> None:
+    assert lead({"external_id": "1"}).invalid is None
+    assert "nobody can reach" in (lead({"external_id": "1"}, "require_contact: true").invalid or "")
+    for contact in ("phone", "email", "customer_id"):
+        assert lead({"external_id": "1", contact: "x"}, "require_contact: true").invalid is None
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "reason"),
+    [
+        ({"external_id": " "}, "external_id", "is empty"),
+        ({}, "external_id", "is empty"),
+        ({"external_id": "x" * 256}, "external_id", "256 characters; 255"),
+        ({"external_id": "1", "name": "x" * 10_001}, "name", "10,001 characters"),
+        ({"external_id": "1", "landing_page": "x" * 2_001}, "landing_page", "2,001 characters"),
+        ({"external_id": "1", "name": "a\0b"}, "name", "NUL"),
+        ({"external_id": "1", "note": "a\0b"}, "note", "NUL"),
+        ({"external_id": "1", "deep": {"a": ["\0"]}}, "attributes", "NUL"),
+        ({"external_id": "1", "name": "a\udcff"}, "name", "not UTF-8"),
+        ({"external_id": "1", "note": "a\udcff"}, "note", "not UTF-8"),
+        ({"external_id": "1", "note": "x" * 100_001}, "", "characters of attributes"),
+        ({"external_id": "1", "priority": "high"}, "priority", "no whole number"),
+        ({"external_id": "1", "priority": "1000001"}, "priority", "no whole number"),
+        ({"external_id": "1", "priority": "٣"}, "priority", "no whole number"),
+        ({"external_id": "1", "created_at": "soon"}, "created_at", "is not a time"),
+        ({"external_id": "1", "created_at": 5}, "created_at", "is not a time"),
+        ({"external_id": True}, "external_id", "must be a text, not bool"),
+        ({"external_id": "1", "name": ["Ann"]}, "name", "must be a text, not list"),
+        ({"external_id": "1", "attributes": "[1]"}, "attributes", "JSON object"),
+        ({"external_id": "1", "attributes": "{"}, "attributes", "JSON object"),
+    ],
+)
+def test_a_row_that_cannot_be_a_lead_says_column_and_reason(row: dict[str, object], column: str, reason: str) -> None:
+    named, said = why(row)
+    assert (named, reason in said) == (column, True), said
+
+
+def test_the_reason_names_the_column_of_the_file_not_our_field() -> None:
+    assert why({"id": "1", "when": "soon"}, "rename: {id: external_id, when: created_at}")[0] == "when"
+
+
+def test_numbers_of_json_are_taken_as_texts() -> None:
+    read = lead({"external_id": 12345678901234567890, "phone": 13800138000, "priority": -3})
+    assert (read.external_id, read.phone, read.priority) == ("12345678901234567890", "+8613800138000", -3)
+
+
+def test_a_backslash_before_u0000_is_text_not_a_nul() -> None:
+    assert json.loads(lead({"external_id": "1", "note": r"\u0000"}).attributes or "") == {"note": r"\u0000"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        *((text, True) for text in ("a@b.cn", "a.b+c@d-e.co.uk", "名@例子.中国")),
+        *((text, False) for text in ("a@b", "a@@b.cn", "a b@c.cn", "a@b.cn, c@d.cn", "@b.cn", "a@.cn")),
+        ("a" * 250 + "@b.cn", False),
+    ],
+)
+def test_what_an_email_address_looks_like(text: str, fine: bool) -> None:
+    assert is_address(text) is fine
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+columns = st.sampled_from(
+    ["external_id", "name", "phone", "email", "created_at", "priority", "attributes", "x", "备注"]
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(columns, anything | st.text(alphabet="a@.+0123456789\0\ud800 ", max_size=20)))
+def test_no_row_breaks_the_reader_and_what_it_reads_can_be_stored(row: dict[str, object]) -> None:
+    try:
+        read = lead(row)
+    except Rejected:
+        return
+    for value in read:
+        if isinstance(value, str):
+            assert "\0" not in value
+            value.encode()
+    assert read.attributes is None or isinstance(json.loads(read.attributes), dict)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rename: {a: phne}", 'm.yaml:1: rename.a: unknown value phne; did you mean "phone"?'),
+        ("time_zone: Asia/Shanghi", "m.yaml:1: time_zone: unknown time zone"),
+        ("\nempty: [no]", "m.yaml:2: empty[0]: "),
+        ("renam: {a: phone}", "renam: unknown field"),
+        ("rename: {a: phone, b: phone}", "two columns mean phone"),
+        ("rename: {a: source}\nconstants: {source: x}", "constants.source: is also the meaning of a column"),
+        ("rename: {a: source}\ndrop: a", "is also under rename"),
+        ("constants: {external_id: x}", "constants.external_id: unknown field"),
+        ("default_phone_region: China", "default_phone_region"),
+        ("unknown_columns: keep", "unknown_columns: unknown value"),
+        ("rename: [a, b]", "rename: must be fields with values"),
+        ("rename: {a: &x", "m.yaml:"),
+    ],
+)
+def test_a_wrong_mapping_names_file_line_and_field(text: str, said: str) -> None:
+    with pytest.raises(MappingError) as wrong:
+        parse_mapping(text, "m.yaml")
+    assert said in str(wrong.value)
+
+
+def test_a_mapping_that_does_not_fit_the_file_says_so() -> None:
+    plan = parse_mapping("rename: {Full name: name}\nconstants: {source: x}", "m.yaml")
+    with pytest.raises(MappingError) as wrong:
+        check_columns(plan, ["id", "full name", "source"])
+    said = str(wrong.value)
+    assert 'no column Full name; did you mean "full name"?' in said
+    assert "source: comes from constants and from column" in said
+    assert "external_id: no column means it" in said
+
+
+def test_the_example_mapping_is_valid() -> None:
+    assert read_mapping(Path(__file__).parents[2] / "config/examples/mapping.yaml").time_zone
+
+
+def test_csv_cells_keep_quotes_newlines_and_scripts(write: Write) -> None:
+    text = '\ufeffexternal_id,name\r\n1,"a ""b""\r\nc, d"\r\n\r\n2,👩‍🚀 مرحبا\r\n'
+    with LeadFile(write("a.csv", text)) as file:
+        rows = list(file.rows())
+    assert [(row.line, row.cells["name"]) for row in rows] == [(2, 'a "b"\r\nc, d'), (5, "👩‍🚀 مرحبا")]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [("1", "1 cells where the header names 2"), ("1,2,3", "3 cells"), ('1,"a"b', "is not CSV"), ('1,"a', "is not CSV")],
+)
+def test_a_broken_line_is_a_problem_of_that_line_alone(write: Write, line: str, problem: str) -> None:
+    with LeadFile(write("a.csv", f"external_id,name\n0,x\n{line}\n")) as file:
+        rows = list(file.rows())
+    assert (rows[0].problem, rows[1].line) == ("", 3)
+    assert problem in rows[1].problem
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"a,,c\n", "column 2 has no name"),
+        ("a.csv", b"a,b,a\n", "'a' is there twice"),
+        ("a.csv", b"a\0,b\n", "not a text in UTF-8"),
+        ("a.csv", b"a\xff,b\n", "not a text in UTF-8"),
+        ("a.xlsx", b"PK", "use .csv, or .ndjson"),
+        ("a.csv", b'"a,b', "cannot be read"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_made_says_why(write: Write, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(FileUnusable, match=said):
+        LeadFile(write(name, content))
+
+
+def test_json_lines_are_read_alike_and_broken_ones_alone_are_problems(write: Write) -> None:
+    content = b'\xef\xbb\xbf{"external_id": "1"}\n\n[1]\n{"a": \n{"n": "\xff"}\n{"external_id": 2}'
+    with LeadFile(write("a.ndjson", content)) as file:
+        rows = list(file.rows())
+    assert [(row.line, bool(row.problem)) for row in rows] == [(1, False), (3, True), (4, True), (5, True), (6, False)]
+
+
+def test_an_endless_line_does_not_eat_the_memory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lead_file, "MAX_ROW_BYTES", 100)
+    with LeadFile(write("a.ndjson", '{"a": "' + "x" * 1000 + '"}\n{"external_id": 2}\n')) as file:
+        rows = list(file.rows())
+    assert [(row.line, bool(row.problem)) for row in rows] == [(1, True), (2, False)]
+
+
+texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+
+
+@settings(max_examples=100)
+@given(rows=st.lists(st.tuples(st.integers(1, 10**6), texts, texts), min_size=1, max_size=6))
+def test_csv_and_json_lines_say_the_same(
+    rows: list[tuple[int, str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = ("external_id", "name", "remark")
+    folder = tmp_path_factory.mktemp("files")
+    with (folder / "a.csv").open("w", newline="", encoding="utf-8") as out:
+        csv.writer(out, quoting=csv.QUOTE_ALL).writerows([names, *rows])
+    lines = (json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)
+    (folder / "a.ndjson").write_text("".join(lines))
+    reader = LeadReader(FileMapping(), NOW)
+    read = []
+    for suffix in ("csv", "ndjson"):
+        with LeadFile(folder / f"a.{suffix}") as file:
+            read.append([reader.read(row.cells) for row in file.rows()])
+    assert read[0] == read[1]
