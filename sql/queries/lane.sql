@@ -78,14 +78,14 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- Who owns these customers.
 select customer_id, rep_no from customer_owner where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]);
 
--- name: put_assignments!(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups)
+-- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups)!
 -- Writes a batch's assignments.
 insert into assignment (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no)
 select :tenant_id, a.lead_id, a.rep_no, a.customer_id, :assigned_at, :batch_no, a.seq, a.rule_no, a.group_no
   from unnest(:lead_ids::bigint[], :rep_nos::int[], :customers::bigint[], :seqs::int[], :rules::int[], :groups::int[])
     as a(lead_id, rep_no, customer_id, seq, rule_no, group_no);
 
--- name: put_back!(tenant_id, batch_no, lead_ids, wake_keys, ranks, queued_at, recheck_at, created_at, customers, excluded, sources, regions, industries, products, campaigns, ad_ids, landing_pages)
+-- name: put_back(tenant_id, batch_no, lead_ids, wake_keys, ranks, queued_at, recheck_at, created_at, customers, excluded, sources, regions, industries, products, campaigns, ad_ids, landing_pages)!
 -- Writes a batch's refused leads into the pool, with what they wait for.
 insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
                        excluded, source, region, industry, product, campaign, ad_id, landing_page)
@@ -97,19 +97,19 @@ select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :ba
     as r(lead_id, wake_key, rank, queued_at, recheck_at, created_at, customer_id, excluded, source, region, industry,
          product, campaign, ad_id, landing_page);
 
--- name: put_parked!(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)
+-- name: put_parked(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)!
 -- Writes a batch's parked leads.
 insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
 select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
   from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);
 
--- name: put_owners!(tenant_id, customers, rep_nos)
+-- name: put_owners(tenant_id, customers, rep_nos)!
 -- Sets or moves the owners of customers.
 insert into customer_owner (tenant_id, customer_id, rep_no)
 select :tenant_id, o.customer_id, o.rep_no from unnest(:customers::bigint[], :rep_nos::int[]) as o(customer_id, rep_no)
     on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no;
 
--- name: wake_customers!(tenant_id, customers)
+-- name: wake_customers(tenant_id, customers)!
 -- Makes the waiting leads of customers ready; locked rows are passed over.
 update lead_pool set wake_key = 0, recheck_at = null
  where tenant_id = :tenant_id and ctid = any(array(
@@ -122,23 +122,23 @@ update lead_pool set wake_key = 0, recheck_at = null
 select distinct customer_id from lead_pool
  where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
 
--- name: put_customer_news!(tenant_id, customers)
+-- name: put_customer_news(tenant_id, customers)!
 -- Notes for the next batch that the waiting leads of customers are to be made ready.
 insert into lane_inbox (tenant_id, customer_id) select :tenant_id, c from unnest(:customers::bigint[]) as c;
 
--- name: put_loads!(tenant_id, day, rep_nos, opened, today)
+-- name: put_loads(tenant_id, day, rep_nos, opened, today)!
 -- Writes the loads that changed.
 insert into rep_load (tenant_id, rep_no, open, day, today)
 select :tenant_id, l.rep_no, l.open, :day, l.today
   from unnest(:rep_nos::int[], :opened::int[], :today::int[]) as l(rep_no, open, today)
     on conflict (tenant_id, rep_no) do update set open = excluded.open, day = excluded.day, today = excluded.today;
 
--- name: put_share!(tenant_id, group_no, reps, credit)
+-- name: put_share(tenant_id, group_no, reps, credit)!
 -- Writes the credits of one group.
 insert into group_share (tenant_id, group_no, reps, credit) values (:tenant_id, :group_no, :reps, :credit)
     on conflict (tenant_id, group_no) do update set reps = excluded.reps, credit = excluded.credit;
 
--- name: put_wake_keys!(tenant_id, ruleset, wake_keys, targets)
+-- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)!
 -- Interns new wake keys.
 insert into wake_key (tenant_id, wake_key, ruleset, targets)
 select :tenant_id, k.wake_key, :ruleset, k.targets from unnest(:wake_keys::int[], :targets::text[]) as k(wake_key, targets);
@@ -150,12 +150,12 @@ delete from wake_key w
    and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
 returning w.wake_key;
 
--- name: put_flight!(tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
+-- name: put_flight(tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)!
 -- Writes a batch's flight record.
 insert into flight (tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
 values (:tenant_id, :batch_no, :at, :ruleset, :roster, :rates, :kind, :leads, :inputs);
 
--- name: put_lane!(tenant_id, batch_no, state_token, last_at, next_visit_at, ruleset, roster, rates, next_wake_key)
+-- name: put_lane(tenant_id, batch_no, state_token, last_at, next_visit_at, ruleset, roster, rates, next_wake_key)!
 -- Closes a visit of the lane.
 update lane set batch_no = :batch_no, state_token = :state_token, last_at = :last_at, next_visit_at = :next_visit_at,
        ruleset = :ruleset, roster = :roster, rates = :rates, next_wake_key = :next_wake_key

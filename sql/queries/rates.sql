@@ -10,11 +10,11 @@ select r.as_of from tenant t join rates r on r.tenant_id = t.tenant_id and r.ver
 -- The version in force, held against other writers.
 select rates from tenant where tenant_id = :tenant_id for no key update;
 
--- name: put_snapshot!(tenant_id, version, as_of, body)
+-- name: put_snapshot(tenant_id, version, as_of, body)!
 -- Stores a snapshot.
 insert into rates (tenant_id, version, as_of, body) values (:tenant_id, :version, :as_of, :body);
 
--- name: use_version!(tenant_id, version)
+-- name: use_version(tenant_id, version)!
 -- Makes a snapshot the one in force.
 update tenant set rates = :version where tenant_id = :tenant_id;
 
