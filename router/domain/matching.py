@@ -20,6 +20,11 @@ def folded(facts: Facts) -> Facts:
     return Facts(*[None if value is None else fold(value) for value in facts])
 
 
+def one_holds(condition: OneOf, facts: Facts) -> bool:
+    """Whether one condition holds; `facts` folded."""
+    return facts[FACT_FIELDS.index(condition.field)] in condition.values
+
+
 class Matcher:
     """Finds the rules whose conditions on facts hold; built once per ruleset."""
 
@@ -58,4 +63,4 @@ class Matcher:
 
     @staticmethod
     def _holds(conditions: tuple[OneOf, ...], facts: Facts) -> bool:
-        return all(facts[FACT_FIELDS.index(c.field)] in c.values for c in conditions)
+        return all(one_holds(condition, facts) for condition in conditions)

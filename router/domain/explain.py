@@ -1,0 +1,157 @@
+"""Explaining a decision: a batch is decided again up to one lead, then every rule says what it sees.
+
+Nothing is judged here that `decide` judges: conditions, windows, owners, candidates and turns are asked of the same
+functions, at the same point of the batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from router.domain.decide import Assigned, Batch, Inputs, Parked, Refusal, Waiting
+from router.domain.engine import Engine
+from router.domain.explain_parts import (
+    Condition,
+    Explanation,
+    OwnerStory,
+    OwnerVerdict,
+    RuleStory,
+    Verdict,
+)
+from router.domain.explain_reps import group_story, left_out, standing_state
+from router.domain.lead import FACT_FIELDS, PoolLead
+from router.domain.matching import folded, one_holds
+from router.domain.reason import Reason
+from router.domain.ruleset import Match, Rule
+
+_LAST = (Verdict.ASSIGNED, Verdict.FAILED)
+
+
+def explain(engine: Engine, inputs: Inputs, lead_id: int) -> Explanation:
+    """Why the lead got its decision in this batch. Raises LookupError when it was not in it."""
+    seq = next((i for i, lead in enumerate(inputs.leads) if lead.lead_id == lead_id), None)
+    if seq is None:
+        raise LookupError(f"lead {lead_id} was not in this batch")
+    batch, lead = Batch(engine, inputs), inputs.leads[seq]
+    for earlier in inputs.leads[:seq]:
+        batch.decide_lead(earlier)
+    # Before the decision, which changes the standing.
+    rules = tuple(_rules(batch, lead))
+    decision = batch.decide_lead(lead)
+    reason: Reason | None = None
+    if isinstance(decision, Waiting):
+        reason = batch.reason(decision.targets)
+    elif isinstance(decision, Parked):
+        reason = decision.reason
+    return Explanation(lead, seq, len(inputs.leads), inputs.moment, decision, reason, rules)
+
+
+def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Condition], datetime | None]:
+    """The rule's conditions up to the first that does not hold, and when time alone may change one of them (UTC)."""
+    found: list[Condition] = []
+    for condition in _facts(rule, lead):
+        found.append(condition)
+        if not condition.holds:
+            return found, None
+    again: datetime | None = None
+    for field, part, wanted, had in _others(rule.match, batch, lead):
+        holds, again = batch.conditions(replace(rule, match=part), lead)
+        found.append(Condition(field, wanted, had, holds))
+        if not holds:
+            break
+    return found, again
+
+
+def _facts(rule: Rule, lead: PoolLead) -> Iterator[Condition]:
+    known = folded(lead.facts)
+    for one_of in rule.match.one_of:
+        had = lead.facts[FACT_FIELDS.index(one_of.field)]
+        yield Condition(one_of.field, tuple(sorted(one_of.values)), had, one_holds(one_of, known))
+
+
+def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[tuple[str, Match, tuple[str, ...], str]]:
+    """The parts that facts alone do not decide, in the order in which they are judged."""
+    if match.priority is not None:
+        wanted = tuple(str(priority) for priority in sorted(match.priority))
+        yield "priority", Match(priority=match.priority), wanted, str(-lead.rank)
+    if match.known_customer is not None:
+        known = batch.owner_of(lead) is not None
+        part = Match(known_customer=match.known_customer)
+        yield "known_customer", part, (_truth(match.known_customer),), _truth(known)
+    if match.created is not None:
+        age = match.created.total_seconds() if isinstance(match.created, timedelta) else None
+        wanted = (str(match.created),) if age is None else ("within", f"{age:.0f}")
+        yield "created", Match(created=match.created), wanted, lead.created_at.astimezone(UTC).isoformat()
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _rules(batch: Batch, lead: PoolLead) -> Iterator[RuleStory]:
+    """All rules in their order; those after the deciding one were not reached."""
+    over = False
+    for rule_no, rule in enumerate(batch.engine.rules):
+        if over:
+            yield RuleStory(rule_no, rule.name, Verdict.NOT_REACHED)
+            continue
+        try:
+            story = _rule(batch, lead, rule_no, rule)
+        except Exception as error:  # as `decide_lead` does: the lead was parked here
+            story = RuleStory(rule_no, rule.name, Verdict.FAILED, error=f"{type(error).__name__}: {error}")
+        over = story.stops or story.verdict in _LAST
+        yield story
+
+
+def _rule(batch: Batch, lead: PoolLead, rule_no: int, rule: Rule) -> RuleStory:
+    found, again = conditions_of(rule, batch, lead)
+    story = RuleStory(rule_no, rule.name, Verdict.NOT_MATCHED, tuple(found), look_again=again)
+    if found and not found[-1].holds:
+        return story
+    story = replace(story, window=batch.moment.windows.get(rule_no))
+    if not batch.window_open(rule_no, Refusal()):
+        return replace(story, verdict=Verdict.OUTSIDE_WINDOW, stops=rule.wait)
+    if rule.to_owner:
+        return _owner_rule(batch, lead, rule, story)
+    group_no = batch.engine.group_of_rule[rule_no]
+    assert group_no is not None
+    group = group_story(batch.standing, group_no, lead)
+    if group.free:
+        return replace(story, verdict=Verdict.ASSIGNED, group=group)
+    return replace(story, verdict=Verdict.NOBODY_FREE, group=group, stops=rule.wait)
+
+
+def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, story: RuleStory) -> RuleStory:
+    refusal = Refusal()
+    taker, stops = batch.ask_owner(rule, lead, refusal)
+    rep_no = batch.owner_of(lead)
+    if rep_no is None:
+        return replace(story, verdict=Verdict.OWNER_SKIPPED, owner=OwnerStory(OwnerVerdict.NO_OWNER, None, None))
+    position = batch.engine.roster.position.get(rep_no)
+    rep = None if position is None else standing_state(batch.standing, position)
+    against = () if rep is None else left_out(rep, lead.excluded, None)
+    falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
+    if taker is not None:
+        verdict = OwnerVerdict.TAKES_IT
+    elif stops:
+        verdict = OwnerVerdict.NO_ROOM
+    elif rep_no in lead.excluded:
+        verdict = OwnerVerdict.HAD_IT_BEFORE
+    else:
+        # A target without a stop: the owner is gone, and the lead comes back should that change.
+        verdict = OwnerVerdict.GONE if refusal.targets else OwnerVerdict.WAITED_LONG_ENOUGH
+    owner = OwnerStory(verdict, rep_no, rep, against, falls_back if rep is not None else None)
+    of_rule = Verdict.ASSIGNED if taker is not None else Verdict.WAITS_FOR_OWNER if stops else Verdict.OWNER_SKIPPED
+    return replace(story, verdict=of_rule, owner=owner, stops=stops)
+
+
+def agrees(explanation: Explanation) -> bool:
+    """Whether the rules' story ends as the decision does."""
+    decision, last = explanation.decision, explanation.deciding
+    if not isinstance(decision, Assigned):
+        return last is None or last.verdict is not Verdict.ASSIGNED
+    if last is None or last.verdict is not Verdict.ASSIGNED or last.rule_no != decision.rule_no:
+        return False
+    if last.group is not None:
+        return last.group.group_no == decision.group_no and last.group.free[0].rep.rep_no == decision.rep_no
+    return last.owner is not None and last.owner.rep_no == decision.rep_no

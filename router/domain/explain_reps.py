@@ -1,0 +1,108 @@
+"""Explaining reps: in which state they were, what kept them from a lead, and whose turn it was."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.domain.attendance import Attendance
+from router.domain.engine import NO_CAP, Engine
+from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
+from router.domain.lead import PoolLead
+from router.domain.share import NEVER, ONE_LEAD
+from router.domain.standing import Standing
+
+Int64 = NDArray[np.int64]
+
+
+def rep_state(engine: Engine, codes: NDArray[np.int8], opened: Int64, today: Int64, position: int) -> RepState:
+    """One rep; the arrays are in roster order."""
+    rep = engine.roster.reps[position]
+    return RepState(
+        position=position,
+        rep_no=rep.no,
+        rep_id=rep.rep_id,
+        name=rep.name,
+        time_zone=rep.time_zone,
+        attendance=Attendance(int(codes[position])),
+        opened=int(opened[position]),
+        max_open=_cap(engine.max_open[position]),
+        today=int(today[position]),
+        max_per_day=_cap(engine.max_per_day[position]),
+    )
+
+
+def standing_state(standing: Standing, position: int) -> RepState:
+    """One rep at this point of a batch."""
+    return rep_state(standing.engine, standing.codes, standing.opened, standing.today, position)
+
+
+def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tuple[LeftOut, ...]:
+    """All that keeps a rep from a lead, in the order in which a group's reason is judged.
+
+    `weight` None: it does not matter, as for the owner of a customer.
+    """
+    found = []
+    if rep.attendance is Attendance.INACTIVE:
+        found.append(LeftOut.INACTIVE)
+    if weight == 0:
+        found.append(LeftOut.WEIGHT_ZERO)
+    if rep.attendance not in (Attendance.ON_DUTY, Attendance.INACTIVE):
+        found.append(LeftOut[rep.attendance.name])
+    if rep.rep_no in excluded:
+        found.append(LeftOut.HAD_IT_BEFORE)
+    if rep.max_per_day is not None and rep.today >= rep.max_per_day:
+        found.append(LeftOut.AT_DAILY_CAP)
+    if rep.max_open is not None and rep.opened >= rep.max_open:
+        found.append(LeftOut.AT_OPEN_CAP)
+    return tuple(found)
+
+
+def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory:
+    """Every member of a group as the lead meets it at this point of a batch."""
+    weigher = standing.engine.weigher
+    turns = _turns(standing, group_no, lead)
+    group = standing.group(group_no)
+    kind = weigher.kind_of(lead.facts)
+    weights = weigher.vector(kind)
+    found = []
+    for position, credit in zip(group.members.tolist(), group.credits[group.slots].tolist(), strict=True):
+        rep = standing_state(standing, position)
+        base = int(weigher.base[position])
+        place, due_in, ahead = turns.get(position, (None, None, False))
+        found.append(
+            Candidate(
+                rep=rep,
+                left_out=() if place else left_out(rep, lead.excluded, base),
+                credit=credit / ONE_LEAD,
+                base=base,
+                factors=weigher.factors(kind, position),
+                weight=int(weights[position]),
+                place=place,
+                due_in=due_in,
+                ahead=ahead,
+            )
+        )
+    found.sort(key=lambda c: (c.place is None, c.place or c.rep.rep_no))
+    return GroupStory(group_no, standing.engine.roster.group_names[group_no], tuple(found))
+
+
+def _turns(standing: Standing, group_no: int, lead: PoolLead) -> dict[int, tuple[int, float, bool]]:
+    """(place from 1, leads until one is deserved, whether ahead of the share) by the position of who could get it."""
+    contest = standing.entrants(group_no, lead.excluded)
+    if not len(contest.positions):
+        return {}
+    weigher = standing.engine.weigher
+    kind = weigher.kind_of(lead.facts)
+    claim = contest.claim(kind, weigher.vector(kind)[contest.positions])
+    deadlines = contest.deadlines(claim)
+    total = int(claim.weights.sum())
+    turns = {}
+    # Equal deadlines go by the lower number, as in `choose`.
+    for place, i in enumerate(np.argsort(deadlines, kind="stable").tolist(), start=1):
+        missing = ONE_LEAD - int(contest.credits[i])
+        due_in = missing * total / (int(claim.weights[i]) * ONE_LEAD)
+        turns[int(contest.positions[i])] = (place, due_in, bool(deadlines[i] == NEVER))
+    return turns
+
+
+def _cap(cap: np.int64) -> int | None:
+    return None if cap >= NO_CAP else int(cap)
