@@ -103,7 +103,12 @@ async def _set_up(shell: Shell, roster: Sequence[dict[str, str]]) -> None:
             writer.writeheader()
             writer.writerows(roster)
         await shell.run("reps", "import", reps, "--tenant", TENANT)
-    await shell.run("rules", "apply", os.path.relpath(RULES), "--tenant", TENANT)
+    await shell.run("rules", "apply", _from_here(RULES), "--tenant", TENANT)
+
+
+def _from_here(path: Path) -> str:
+    """The path as one would type it."""
+    return os.path.relpath(path)
 
 
 async def _walk(run: Replay, leads: Sequence[olist.OlistLead], deals: Sequence[olist.Deal], out: Console) -> None:

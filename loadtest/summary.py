@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -69,12 +70,16 @@ def bar(part: float, whole: float, width: int = BAR) -> str:
     return "█" * full + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[rest]
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
 def states_table(accepted: int, states: Mapping[str, int], waiting: Mapping[str, int]) -> Table:
     """Every lead that was accepted, by state, and those that wait by reason."""
-    table = Table(title="Every lead is somewhere", title_justify="left")
+    table = _table("Every lead is somewhere")
     table.add_column("state")
     table.add_column("leads", justify="right")
-    table.add_column("of all", min_width=BAR)
+    table.add_column("", min_width=BAR)
     for state, leads in states.items():
         if leads or state in ("assigned", "waiting"):
             table.add_row(state, f"{leads:,}", bar(leads, accepted))
@@ -89,7 +94,7 @@ def states_table(accepted: int, states: Mapping[str, int], waiting: Mapping[str,
 
 def shares_table(groups: Iterable[GroupShares]) -> Table:
     """Per group, the reps that are furthest from what their weight deserves."""
-    table = Table(title="Shares: received beside deserved, the furthest off of each group", title_justify="left")
+    table = _table("Shares: received beside deserved, the furthest off of each group")
     for heading in ("group", "reps", "leads"):
         table.add_column(heading, justify="left" if heading == "group" else "right")
     for heading in ("rep", "weight", "received", "deserved", "off by"):
@@ -99,7 +104,7 @@ def shares_table(groups: Iterable[GroupShares]) -> Table:
             whose = (group.group, f"{group.reps}", f"{group.received:,}") if n == 0 else ("", "", "")
             table.add_row(
                 *whose,
-                share.rep_id[:12],
+                share.rep_id[:10],
                 f"{share.weight_milli / 1000:g}",
                 f"{share.received:,}",
                 f"{share.deserved:,.2f}",
