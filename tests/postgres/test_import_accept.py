@@ -9,6 +9,7 @@ import pytest
 from router.domain.lead_in import LeadIn
 from router.store import tenants
 from router.store.leads import Accepted, accept
+from tests.support import connected, until
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -179,6 +180,58 @@ async def test_two_intakes_of_one_customer_at_once_agree_on_it_and_merge_the_rep
     assert await conn.fetchval("select count(distinct customer_id) from lead where phone = '+8613800138000'") == 1
     by_email = await conn.fetch("select count(distinct customer_id) from lead where email is not null group by email")
     assert {row[0] for row in by_email} == {1}
+
+
+async def overlapping(
+    conn: asyncpg.Connection, url: str, tenant_id: int, first: list[LeadIn], second: list[LeadIn]
+) -> Accepted:
+    """Accepts `second` while `first` is accepted but not committed; the answer is that for `second`."""
+    async with connected(url) as other:
+        pid = other.get_server_pid()
+        waits = "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1"
+
+        async def blocked() -> bool:
+            return bool(await conn.fetchval(waits, pid))
+
+        async with conn.transaction():
+            await accept(conn, tenant_id, first)
+            late = asyncio.create_task(accept(other, tenant_id, second))
+            await until(blocked, "the second intake waits for the first")
+        return await late
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_repeat_that_overlaps_with_its_first_is_merged_whether_or_not_the_customer_is_known(
+    conn: asyncpg.Connection, database_url: str, tenant_id: int, known: bool
+) -> None:
+    phone = "+8613800138000"
+    if known:
+        await accept(conn, tenant_id, [lead("old", phone=phone, product="other")])
+    one, two = lead("a", phone=phone), lead("b", phone=phone)
+    assert (await overlapping(conn, database_url, tenant_id, [one], [two])).merged == 1
+
+
+async def test_what_an_overlapping_intake_knows_of_a_customer_joins_our_leads_to_it(
+    conn: asyncpg.Connection, database_url: str, tenant_id: int
+) -> None:
+    ours = [lead("a", phone="+8613800138000"), lead("b", phone="+8613800138000", email="e@x.cn")]
+    ours += [lead("linked", phone="+8613900139000", email="f@x.cn"), lead("other", phone="+8613900139000")]
+    await overlapping(conn, database_url, tenant_id, [lead("theirs", email="f@x.cn")], ours)
+    of = await customers(conn)
+    assert of["theirs"] == of["linked"] == of["other"]
+    assert of["a"] == of["b"] != of["theirs"]
+    await accept(conn, tenant_id, [lead("later", phone="+8613900139000")])
+    assert (await customers(conn))["later"] == of["theirs"]
+
+
+async def test_the_same_lead_in_overlapping_intakes_is_stored_once_and_both_are_told_its_number(
+    conn: asyncpg.Connection, database_url: str, tenant_id: int
+) -> None:
+    same = [lead("a"), lead("b", phone="+8613800138000")]
+    late = await overlapping(conn, database_url, tenant_id, same, [*same, lead("c")])
+    assert (late.new, late.repeated) == (1, 2)
+    ids = await conn.fetch("select lead_id from lead order by external_id")
+    assert late.lead_ids == tuple(row["lead_id"] for row in ids)
 
 
 async def test_many_intakes_of_the_same_leads_in_opposite_order_neither_deadlock_nor_double(
