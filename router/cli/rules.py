@@ -1,6 +1,6 @@
 """`lead-router rules`: check, apply, diff and show."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from router.cli.options import author_option, note_option, tenant_option, the_te
 from router.domain.ruleset_diff import Change
 from router.intake.rules_file import RulesError, RulesFile, ZoneDiffers, hints, read_file, read_rules
 from router.store import rulesets as store
+
+_CHANGES_SHOWN = 50
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 
@@ -130,7 +132,7 @@ async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) ->
 
 @rules.command()
 @tenant_option
-@click.option("--version", type=int, help="Which version (default: the one in force).")
+@click.option("--version", type=click.IntRange(1, 2**31 - 1), help="Which version (default: the one in force).")
 @json_option
 @async_command
 async def show(context: Context, tenant_name: str, version: int | None, as_json: bool) -> None:
@@ -176,9 +178,11 @@ def _document(applied: store.Applied) -> dict[str, Any]:
     }
 
 
-def _print_changes(changes: Iterable[Change]) -> None:
-    for change in changes:
+def _print_changes(changes: Sequence[Change]) -> None:
+    for change in changes[:_CHANGES_SHOWN]:
         _print(str(change))
+    if len(changes) > _CHANGES_SHOWN:
+        _print(f"… and {_count(len(changes) - _CHANGES_SHOWN, 'more change')} (--json shows all)")
 
 
 def _print(line: str) -> None:

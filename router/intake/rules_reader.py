@@ -20,6 +20,7 @@ MAX_ITEMS = 10_000
 LONGEST = timedelta(days=3650)
 
 _TAG = "tag:yaml.org,2002:"
+_KNOWN_TAGS = {_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value")}
 _MISREAD = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -139,8 +140,8 @@ def one_or_many(at: At, reader: Reader[T]) -> list[T]:
 def scalar(at: At) -> yaml.ScalarNode:
     if not isinstance(at.node, yaml.ScalarNode):
         raise Wrong(f"must be a single value, not {_what(at.node)}")
-    if not at.node.tag.startswith(_TAG):
-        raise Wrong(f"has a tag, {at.node.tag[:40]}, which is not supported")
+    if at.node.tag not in _KNOWN_TAGS:
+        raise Wrong(f"has a tag, {shown(at.node.tag)}; plain values need none")
     if empty(at):
         raise Wrong("is empty; leave the field out, or give it a value")
     return at.node

@@ -33,11 +33,11 @@ def compose(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise YamlError(mark.line + 1 if mark else 1, _syntax(error)) from None
+        # At the end of the text libyaml may count one line more than there are.
+        line = min(mark.line + 1, len(text.splitlines())) if mark else 1
+        raise YamlError(line, _syntax(error)) from None
     except yaml.reader.ReaderError as error:
-        raise YamlError(
-            _line_of_unreadable(text), f"holds a character that YAML forbids ({error.reason})"
-        ) from None
+        raise YamlError(_line_of_unreadable(text), f"holds a character that YAML forbids ({error.reason})") from None
     except UnicodeEncodeError as error:
         raise YamlError(text.count("\n", 0, error.start) + 1, "holds half of a character") from None
 

@@ -1,0 +1,151 @@
+"""Random valid rulesets, and the YAML that says the same."""
+
+from datetime import timedelta
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+from router.domain.lead import FACT_FIELDS
+from router.domain.ruleset import (
+    CalendarSpec,
+    CloseRate,
+    Created,
+    Defaults,
+    Match,
+    OneOf,
+    Rule,
+    Ruleset,
+    SoldProduct,
+    Weights,
+)
+from router.domain.text import fold
+from router.domain.working_hours import WeekHours, format_week, week_of
+
+_characters = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+# What YAML would read as something else, when it is not quoted.
+_traps = st.sampled_from(
+    ["no", "on", "yes", "null", "~", "012", "1e3", "12:30", "2026-01-01", "<<", "=", "- a", "a: b"]
+)
+_texts = (_traps | st.text(_characters, min_size=1, max_size=12)).map(str.strip).filter(bool)
+_folded = _texts.map(fold).filter(lambda value: bool(value) and fold(value) == value and value == value.strip())
+_groups = _texts.filter(lambda name: not set(name) & set(";；|、"))
+_milli = st.integers(1, 1_000_000)
+_caps = st.none() | st.integers(0, 1_000_000)
+_days = st.integers(1, 3650).map(lambda days: timedelta(days=days))
+_spans = st.integers(1, 3650 * 86400).map(lambda seconds: timedelta(seconds=seconds))
+_intervals = st.lists(st.integers(0, 1440), max_size=6, unique=True).map(
+    lambda minutes: list(zip(sorted(minutes)[::2], sorted(minutes)[1::2], strict=False))
+)
+weeks: st.SearchStrategy[WeekHours] = st.lists(_intervals, min_size=7, max_size=7).map(week_of)
+
+
+@st.composite
+def matches(draw: st.DrawFn) -> Match:
+    fields = draw(st.sets(st.sampled_from(FACT_FIELDS)))
+    values = st.frozensets(_folded, min_size=1, max_size=4)
+    return Match(
+        one_of=tuple(OneOf(name, draw(values)) for name in FACT_FIELDS if name in fields),
+        priority=draw(st.none() | st.frozensets(st.integers(-1_000_000, 1_000_000), min_size=1, max_size=3)),
+        known_customer=draw(st.none() | st.booleans()),
+        created=draw(st.none() | st.sampled_from(Created) | _spans),
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn, name: str) -> Rule:
+    group = draw(st.none() | _groups)
+    return Rule(
+        name=name,
+        match=draw(matches()),
+        group=group,
+        fall_back_after=draw(st.none() | _spans) if group is None else None,
+        wait=group is not None and draw(st.booleans()),
+        window=draw(st.none() | weeks),
+    )
+
+
+@st.composite
+def rulesets(draw: st.DrawFn) -> Ruleset:
+    names = draw(st.lists(_texts, min_size=1, max_size=5, unique_by=fold))
+    segments = st.sampled_from(FACT_FIELDS)
+    rates = st.builds(CloseRate, lookback=_days, prior_leads=st.integers(0, 1_000_000), segment=segments)
+    sold = st.builds(SoldProduct, lookback=_days, factor=_milli)
+    return Ruleset(
+        version=draw(st.integers(0, 9)),
+        rules=tuple(draw(rules(name)) for name in names),
+        business_time_zone=draw(st.sampled_from(["UTC", "Asia/Shanghai", "America/Santiago"])),
+        default_phone_region=draw(st.sampled_from([None, "CN", "NO", "DE"])),
+        calendar=CalendarSpec(draw(st.sampled_from([None, "CN", "NO", "DE-BY"])), draw(st.none() | weeks)),
+        defaults=Defaults(draw(_caps), draw(_caps)),
+        weights=Weights(draw(_milli), draw(_milli), draw(st.none() | rates), draw(st.none() | sold)),
+        max_age=draw(_spans),
+        no_match_max_age=draw(_spans),
+    )
+
+
+def to_yaml(ruleset: Ruleset, *, flow: bool, unicode: bool) -> str:
+    """A rules file that says the same, by PyYAML's own writer."""
+    weights = ruleset.weights
+    document = {
+        "business_time_zone": ruleset.business_time_zone,
+        "default_phone_region": ruleset.default_phone_region,
+        "calendar": {"country": ruleset.calendar.country, "working_hours": _hours(ruleset.calendar.working_hours)},
+        "defaults": {"max_open": ruleset.defaults.max_open, "max_per_day": ruleset.defaults.max_per_day},
+        "weights": {
+            "region_match": weights.region_match / 1000,
+            "industry_match": weights.industry_match / 1000,
+            "close_rate": weights.close_rate
+            and {
+                "lookback_days": weights.close_rate.lookback.days,
+                "prior_leads": weights.close_rate.prior_leads,
+                "segment": weights.close_rate.segment,
+            },
+            "sold_product": weights.sold_product
+            and {
+                "lookback_days": weights.sold_product.lookback.days,
+                "factor": weights.sold_product.factor / 1000,
+            },
+        },
+        "max_age": _span(ruleset.max_age),
+        "no_match_max_age": _span(ruleset.no_match_max_age),
+        "rules": [_rule(rule) for rule in ruleset.rules],
+    }
+    return yaml.safe_dump(_stated(document), default_flow_style=flow, allow_unicode=unicode, sort_keys=False)
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    match: dict[str, Any] = {c.field: sorted(c.values) for c in rule.match.one_of}
+    match = {name: values if len(values) > 1 else values[0] for name, values in match.items()}
+    created = rule.match.created
+    match["priority"] = None if rule.match.priority is None else sorted(rule.match.priority)
+    match["known_customer"] = rule.match.known_customer
+    match["created"] = {"within": _span(created)} if isinstance(created, timedelta) else created and str(created)
+    return {
+        "name": rule.name,
+        "match": match,
+        "assign_to": "owner" if rule.group is None else f"group:{rule.group}",
+        "fall_back_after": rule.fall_back_after and _span(rule.fall_back_after),
+        "on_no_candidate": "wait" if rule.wait else None,
+        "window": _hours(rule.window),
+    }
+
+
+def _hours(week: WeekHours | None) -> str | dict[str, str] | None:
+    """As a mapping where the text has days, so that both ways of writing hours are read."""
+    if week is None:
+        return None
+    if " " not in format_week(week):
+        return format_week(week)
+    return dict(clause.split(" ", 1) for clause in format_week(week).split("; "))
+
+
+def _span(span: timedelta) -> str:
+    return f"{int(span.total_seconds())}s"
+
+
+def _stated(value: Any) -> Any:
+    """Without the fields that are not set."""
+    if isinstance(value, dict):
+        return {name: _stated(one) for name, one in value.items() if one is not None}
+    return [_stated(one) for one in value] if isinstance(value, list) else value
