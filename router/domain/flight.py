@@ -150,20 +150,13 @@ def inputs_of(flight: Flight, engine: Engine, facts: Mapping[int, tuple[datetime
 
 def decisions_of(flight: Flight) -> list[Decision]:
     """What was decided, in the order of the leads."""
-    columns = zip(
-        *map(_list, (flight.decided, flight.rules, flight.given_by, flight.rechecks, flight.waits_for)),
-        strict=True,
-    )
-    decisions: list[Decision] = []
-    for i, (rep_no, rule_no, group_no, recheck, text) in enumerate(columns):
-        if rep_no > 0:
-            decisions.append(Assigned(rep_no, _or_none(rule_no), _or_none(group_no)))
-        elif rep_no == 0:
-            decisions.append(Waiting(flight.targets[text], instant(recheck)))
-        else:
-            reason, detail = flight.parked[i]
-            decisions.append(Parked(Reason(reason), detail))
-    return decisions
+    columns = zip(*map(_list, _results(flight)), strict=True)
+    return [_decision(flight, i, *row) for i, row in enumerate(columns)]
+
+
+def decision_at(flight: Flight, i: int) -> Decision:
+    """What was decided about the lead at place `i` (from 0)."""
+    return _decision(flight, i, *(int(unpack(column)[i]) for column in _results(flight)))
 
 
 def lead_ids(flight: Flight) -> list[int]:
@@ -174,6 +167,21 @@ def lead_ids(flight: Flight) -> list[int]:
 def unpack(column: bytes) -> Int64:
     """A column of the record as a fresh array."""
     return np.frombuffer(column, dtype="<i8").astype(np.int64)
+
+
+def _results(flight: Flight) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    return flight.decided, flight.rules, flight.given_by, flight.rechecks, flight.waits_for
+
+
+def _decision(
+    flight: Flight, i: int, rep_no: int, rule_no: int, group_no: int, recheck: int, waits_for: int
+) -> Decision:
+    if rep_no > 0:
+        return Assigned(rep_no, _or_none(rule_no), _or_none(group_no))
+    if rep_no == 0:
+        return Waiting(flight.targets[waits_for], instant(recheck))
+    reason, detail = flight.parked[i]
+    return Parked(Reason(reason), detail)
 
 
 def _pack(values: Sequence[int] | NDArray[np.integer]) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import ENGINE_VERSION, Engine
-from router.domain.flight import decisions_of, decode, encode, inputs_of, lead_ids, record
+from router.domain.flight import decision_at, decisions_of, decode, encode, inputs_of, lead_ids, record
 from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates
 from router.domain.roster import Rep, Roster
@@ -25,6 +25,7 @@ def again(engine: Engine, inputs: Inputs, outcome: Outcome) -> tuple[Inputs, lis
     assert flight.engine == ENGINE_VERSION and flight.calendar == "tzdata 1; none"
     assert lead_ids(flight) == [lead.lead_id for lead in inputs.leads]
     facts = {lead.lead_id: (lead.created_at, lead.facts) for lead in inputs.leads}
+    assert [decision_at(flight, i) for i in range(len(inputs.leads))] == decisions_of(flight)
     return inputs_of(flight, engine, facts), list(decisions_of(flight))
 
 
