@@ -9,7 +9,6 @@ import asyncpg
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from ops import audit as checks
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
@@ -98,19 +97,21 @@ def _print(result: checks.Audit, seconds: float) -> None:
     out = console()
     states = ", ".join(f"{state} {count:,}" for state, count in result.states.items() if count)
     out.print(f"{result.accepted:,} leads accepted: {states or 'none yet'}")
-    if result.violations:
-        out.print(_table(result))
-    verdict = "[green]nothing found[/]" if result.ok else f"[red]{len(result.violations)} kinds of violations[/]"
+    for violation in result.violations:
+        _print_violation(out, violation)
+    found = len(result.violations)
+    verdict = "[green]nothing found[/]" if result.ok else f"\n[red]{found} kind{'s'[: found > 1]} of violations[/]"
     replays = f"{result.replayed} batches run again"
     if result.not_replayed:
         replays += f" ({result.not_replayed} could not be)"
     out.print(f"{verdict}: {result.checks} checks, {result.tenants} tenants, {replays}, {seconds:.1f} s")
 
 
-def _table(result: checks.Audit) -> Table:
-    table = Table("violation", "promise", "count", "examples", "what it means; what to do", show_lines=True)
-    for violation in result.violations:
-        kind = violation.kind
-        advice = f"{kind.means}\n→ {kind.todo}"
-        table.add_row(kind.name, str(kind.promise), f"{violation.count:,}", "\n".join(violation.examples), advice)
-    return table
+def _print_violation(out: Console, violation: checks.Violation) -> None:
+    kind = violation.kind
+    out.print(f"\n[red]{kind.name}[/] (promise {kind.promise}): {violation.count:,}")
+    out.print(f"  means: {kind.means}\n  do:    {kind.todo}", markup=False)
+    for example in violation.examples:
+        out.print(f"  - {example}", markup=False)
+    if violation.count > len(violation.examples):
+        out.print(f"  - and {violation.count - len(violation.examples):,} more")

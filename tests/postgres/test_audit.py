@@ -415,7 +415,8 @@ async def test_the_command_shows_people_what_is_wrong(acme: asyncpg.Connection, 
     await acme.execute("update rep_load set open = 9 where rep_no = 1")
     shown = await asyncio.to_thread(run, database_url, "--tenant", "acme", "--sample", "0")
     assert shown.returncode == 1
-    assert "open_load_wrong" in shown.stdout
+    assert "open_load_wrong (promise 6): 1\n" in shown.stdout
+    assert "- acme: rep 1: load 9, inbox 0, really 2\n" in shown.stdout
     unknown = await asyncio.to_thread(run, database_url, "--tenant", "nobody")
     assert unknown.returncode == 2
     assert "acme" in unknown.stderr
