@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 import redis.asyncio as redis
 
@@ -21,6 +22,13 @@ from tests.support import cloned, migrated_template
 
 FOLDER = "LEAD_ROUTER_TEST_FOLDER"
 ADMIN_URL = "LEAD_ROUTER_TEST_DATABASE_URL"
+
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile(
+    "lead-router", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("lead-router")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
