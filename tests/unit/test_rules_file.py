@@ -303,3 +303,9 @@ def test_a_thousand_rules_are_read() -> None:
     lines = [f"  - {{name: r{i}, match: {match}, assign_to: group:g{i}}}\n" for i in range(1000)]
     text = "rules:\n" + "".join(lines)
     assert len(read_ruleset(text, "r.yaml").rules) == 1000
+
+
+def test_the_rulesets_of_the_reference_are_valid() -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "rules.md").read_text("utf-8")
+    blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
+    assert [len(read_ruleset(block, "rules.md").rules) for block in blocks] == [3, 1]
