@@ -60,7 +60,7 @@ async def take_snapshot(
             await _tallies(conn, tenant_id, as_of, close_rate) if close_rate else {},
             await _sold(conn, tenant_id, as_of, sold.lookback) if sold else {},
         )
-        stored = msgspec.msgpack.encode(body, order="deterministic")
+        stored = msgspec.msgpack.encode(body)
         version = int(current) + 1
         await _SQL.put_snapshot.execute(conn, tenant_id=tenant_id, version=version, as_of=as_of, body=stored)
         await _SQL.use_version.execute(conn, tenant_id=tenant_id, version=version)
@@ -79,7 +79,7 @@ async def _tallies(
         # Spellings that fold to one segment are one segment.
         before = tallies.get(rep_no, (0, 0))
         tallies[rep_no] = (before[0] + leads, before[1] + wins)
-    return found
+    return {value: dict(sorted(tallies.items())) for value, tallies in sorted(found.items())}
 
 
 async def _sold(conn: Connection, tenant_id: int, as_of: datetime, lookback: timedelta) -> dict[str, list[int]]:
