@@ -104,7 +104,7 @@ def shares_table(groups: Iterable[GroupShares]) -> Table:
             whose = (group.group, f"{group.reps}", f"{group.received:,}") if n == 0 else ("", "", "")
             table.add_row(
                 *whose,
-                share.rep_id[:10],
+                share.rep_id[:8],
                 f"{share.weight_milli / 1000:g}",
                 f"{share.received:,}",
                 f"{share.deserved:,.2f}",

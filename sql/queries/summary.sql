@@ -45,6 +45,6 @@ select lead_id from parked where tenant_id = :tenant_id order by parked_at desc,
 -- Which of these leads somebody has now.
 select lead_id from assignment where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) order by lead_id;
 
--- name: empty()
+-- name: empty()!
 -- Removes everything, of all tenants, from a database that holds one replay and nothing else.
 do $$ begin drop schema public cascade; create schema public; end $$;
