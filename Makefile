@@ -76,6 +76,7 @@ lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 
 .PHONY: clean
 clean: ## remove what was installed, built and routed here, also the embedded servers' data
-	@data=.lead-router/postgres; if [ -L "$$data" ]; then rm -rf "$$(readlink "$$data")"; fi
+	@find .lead-router build -type l -name postgres -lname '/var/lib/lead-router/*/postgres' -printf '%l\0' \
+		2>/dev/null | xargs -0 -r dirname -z | xargs -0 -r rm -rf
 	@rm -rf .venv .lead-router build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

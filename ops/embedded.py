@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from ops.embedded_account import EmbeddedError
 from ops.embedded_server import START_DEADLINE_S, postgres_major
 from router.cli.context import Urls
@@ -105,13 +107,22 @@ async def _find_or_start(folder: Path, options: Mapping[str, str], linger_s: flo
                         started = _start_keeper(folder, lock_fd, options, linger_s)
                 elif ready.exists():
                     message = json.loads(ready.read_text())
-                    if "error" not in message:
+                    if "error" not in message and await _accepts(message["database"]):
                         return Urls(message["database"], message["redis"])
                 await asyncio.sleep(POLL_S)
     except TimeoutError as error:
         raise EmbeddedError(
             f"the servers did not start within {START_DEADLINE_S:g} s: see {folder / 'servers.log'}"
         ) from error
+
+
+async def _accepts(url: str) -> bool:
+    """False while the server starts again, or goes because its keeper was killed a moment ago."""
+    try:
+        await (await asyncpg.connect(url)).close()
+    except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
+        return False
+    return True
 
 
 def _raise_failure(ready: Path, started: subprocess.Popen[bytes] | None) -> None:

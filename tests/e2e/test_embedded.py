@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +22,7 @@ from tests.support import connected, until
 
 COMMAND = """
 import asyncio, sys
+from functools import partial
 from pathlib import Path
 from ops.embedded import embedded
 
@@ -96,6 +98,10 @@ def running(data_dir: Path) -> dict[str, psutil.Process]:
     return found
 
 
+async def is_dead(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
 async def nothing_runs(data_dir: Path) -> None:
     async def gone() -> bool:
         return not running(data_dir)
@@ -146,7 +152,9 @@ async def test_servers_die_with_a_killed_keeper_and_the_next_command_finds_its_d
     data_dir: Path, command: Command
 ) -> None:
     await write((await command.urls()).database)
-    running(data_dir)["keeper"].kill()
+    keeper = running(data_dir)["keeper"]
+    keeper.kill()
+    await until(partial(is_dead, keeper), "the keeper is dead")
     async with embedded(data_dir, linger_s=0) as urls:
         assert await read(urls.database) == 7
     command.end()
