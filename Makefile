@@ -76,7 +76,10 @@ lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 
 .PHONY: clean
 clean: ## remove what was installed, built and routed here, also the embedded servers' data
-	@find .lead-router build -type l -name postgres -lname '/var/lib/lead-router/*/postgres' -printf '%l\0' \
-		2>/dev/null | xargs -0 -r dirname -z | xargs -0 -r rm -rf
+	@# where root's servers could not reach the folder, their data is elsewhere
+	@for data in $$(find . -path ./.venv -prune -o -type l -name postgres -print); do \
+		place=$$(readlink "$$data"); \
+		case "$$place" in /var/lib/lead-router/*/postgres) rm -rf "$${place%/postgres}";; esac; \
+	done
 	@rm -rf .venv .lead-router build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
