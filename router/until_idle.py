@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
@@ -26,7 +26,8 @@ class Idle:
     """How a tenant was left.
 
     `drained` is what this process did; `locked_leads` ready leads are locked by somebody else; `busy` = another
-    router holds the lane and makes no progress; `paused` = paused, or without a ruleset; `failure` = the last error.
+    router holds the lane and makes no progress; `paused` = paused, or without a ruleset; `failure` = the last error;
+    `stopped` = asked to stop before it was idle, so what is left was not tried.
     """
 
     tenant_id: int
@@ -35,6 +36,7 @@ class Idle:
     busy: bool = False
     paused: bool = False
     failure: str | None = None
+    stopped: bool = False
 
     @property
     def clean(self) -> bool:
@@ -92,7 +94,9 @@ async def _until_idle(
             paused=done.visit is Visit.PAUSED,
             failure=failure,
         )
-        if stop() or idle.clean:
+        if stop():
+            return Idle(tenant_id, replace(total, stuck=False), paused=idle.paused, failure=failure, stopped=True)
+        if idle.clean:
             return idle
         if done.leads or left.batch_no > seen_batch:
             last_progress, seen_batch = monotonic(), max(seen_batch, left.batch_no)

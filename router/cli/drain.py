@@ -30,7 +30,8 @@ async def drain(
 ) -> int | None:
     """Route all leads that can be routed now, print a summary, and exit.
 
-    Exit code 1 when leads stayed behind because somebody else has them or the lane locked.
+    Exit code 1 when leads stayed behind because somebody else has them or the lane locked. Ctrl-C or SIGTERM
+    finishes the batch and exits with 0.
 
     \b
     Example:
@@ -109,6 +110,10 @@ class Summary:
     def clean(self) -> bool:
         return all(idle.clean for idle in self.left)
 
+    @property
+    def stopped(self) -> bool:
+        return any(idle.stopped for idle in self.left)
+
     def document(self) -> dict[str, object]:
         done = self._total()
         return {
@@ -118,7 +123,8 @@ class Summary:
             "batches": done.batches,
             "seconds": round(self.seconds, 3),
             "leads_per_s": round(done.leads / self.seconds, 1) if self.seconds else None,
-            "idle": self.clean,
+            "idle": self.clean and not self.stopped,
+            "stopped": self.stopped,
             "left_behind": [
                 {
                     "tenant": tenant.name,
@@ -143,7 +149,9 @@ class Summary:
         for tenant, idle in zip(self.tenants, self.left, strict=True):
             for line in _left_behind(tenant, idle):
                 out.print(line)
-        if self.clean:
+        if self.stopped:
+            out.print("stopped by a signal before everything was routed; run it again")
+        elif self.clean:
             out.print("idle: nothing more can be routed now")
 
     def _total(self) -> Drained:

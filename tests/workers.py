@@ -1,0 +1,203 @@
+"""Other processes for tests: our daemon, and people who end, give and hand in leads meanwhile.
+
+`python -m tests.workers TASK JSON` does one task with its own event loop and connection and prints what it did.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+
+from router.by_hand import CannotGive, assign_by_hand
+from router.domain.lead_in import LeadIn
+from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
+from router.store.leads import accept
+from tests.support import connected, until
+
+PROJECT = Path(__file__).parents[1]
+
+
+async def end_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
+    """Ends `count` assigned leads of random tenants, as won, lost or returned."""
+    rng, done = random.Random(seed), Counter[str]()
+    async with connected(url) as conn:
+        while done.total() < count:
+            tenant_id = rng.choice(tenants)
+            lead_id = await _some_lead(conn, "assignment", tenant_id)
+            how = rng.choice(list(Ending))
+            if lead_id is None:
+                continue
+            try:
+                await end(conn, tenant_id, lead_id, how)
+            except NotAssigned:
+                continue  # somebody else was faster
+            done[how] += 1
+    return done
+
+
+async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
+    """Gives `count` leads by hand to random reps: waiting ones and such that another rep has."""
+    rng, done = random.Random(seed), Counter[str]()
+    async with connected(url) as conn:
+        while done["given"] < count:
+            tenant_id = rng.choice(tenants)
+            lead_id = await _some_lead(conn, rng.choice(["assignment", "lead_pool"]), tenant_id)
+            rep_id = await conn.fetchval("select rep_id from rep where tenant_id = $1 order by random()", tenant_id)
+            if lead_id is None:
+                continue
+            try:
+                await assign_by_hand(conn, tenant_id, lead_id, rep_id, actor="test", token=rng.getrandbits(63))
+                done["given"] += 1
+            except CannotGive as error:
+                done["full" if "max_" in str(error) else "has it"] += 1
+            except (NotAssigned, LeadUnknown):
+                done["too late"] += 1
+            if done.total() > 100 * count:
+                break  # everybody is full, and nobody ends anything any more
+    return done
+
+
+async def accept_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
+    """Hands in `count` new leads, a few at a time; every third has a customer whom others share."""
+    rng, done = random.Random(seed), Counter[str]()
+    async with connected(url) as conn:
+        while done["accepted"] < count:
+            first = done["accepted"]
+            leads = some_leads(first, min(first + 10, count), f"w{seed}", rng)
+            accepted = await accept(conn, rng.choice(tenants), leads)
+            done["accepted"] += accepted.new
+    return done
+
+
+def some_leads(first: int, last: int, source: str, rng: random.Random) -> list[LeadIn]:
+    """Leads of random priorities; every third has a customer whom others share."""
+    return [
+        LeadIn(
+            source,
+            f"e{number}",
+            declared_customer=f"c{rng.randrange(60)}" if number % 3 == 0 else None,
+            product=f"p{source}-{number}",
+            priority=rng.randrange(3),
+        )
+        for number in range(first, last)
+    ]
+
+
+async def _some_lead(conn: asyncpg.Connection, table: str, tenant_id: int) -> int | None:
+    lead_id: int | None = await conn.fetchval(
+        f"select lead_id from {table} where tenant_id = $1 order by random() limit 1", tenant_id
+    )
+    return lead_id
+
+
+async def work(task: str, **arguments: Any) -> Counter[str]:
+    """Runs a task in a process of its own; answers what it did."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.workers",
+        task,
+        json.dumps(arguments),
+        cwd=PROJECT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, f"{task} failed, see its traceback above"
+    return Counter(json.loads(output))
+
+
+class Daemon:
+    """A running `lead-router` command; its log is read so that nothing blocks it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr
+        async for line in self.process.stderr:
+            try:
+                self.log.append(json.loads(line))
+            except ValueError:
+                self.log.append({"event": line.decode()})
+
+    def events(self) -> list[str]:
+        return [str(line.get("event")) for line in self.log]
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(next(line["port"] for line in self.log if line.get("event") == "listening"))
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Status and text that its listener answers."""
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
+            return answer.status, await answer.text()
+
+    async def said(self, event: str) -> None:
+        """Until the event stands in the log."""
+
+        async def seen() -> bool:
+            assert self.process.returncode is None, self.log
+            return event in self.events()
+
+        await until(seen, f"{event!r} in the log")
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends the signal; answers the exit code."""
+        self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """The exit code, when it is over."""
+        code = await self.process.wait()
+        await self._reader
+        return code
+
+
+@asynccontextmanager
+async def serving(url: str, *words: str, **settings: object) -> AsyncIterator[Daemon]:
+    """`lead-router serve --role drain` (or other words) on this database; killed at the end if it still runs.
+
+    Settings are named as in the environment, in lower case: `drain_batch_leads=20`.
+    """
+    named = {f"LEAD_ROUTER_{name.upper()}": str(value) for name, value in settings.items()}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEAD_ROUTER_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from ops.cli import main; main()",
+        *(words or ("serve", "--role", "drain")),
+        cwd=PROJECT,
+        env=inherited | {"LEAD_ROUTER_DATABASE_URL": url, "LEAD_ROUTER_LISTEN_PORT": "0"} | named,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    daemon = Daemon(process)
+    try:
+        yield daemon
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await daemon.ended()
+
+
+TASKS = {"end": end_leads, "give": give_leads, "accept": accept_leads}
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(TASKS[sys.argv[1]](**json.loads(sys.argv[2])))))
