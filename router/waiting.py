@@ -1,0 +1,229 @@
+"""Why leads wait now: from what their wake keys say and the present state of roster, loads and hours.
+
+Reads only and takes no lane, so it may run beside routers, in whatever transaction the caller has. Nothing is
+stored per lead: when the roster changes, the answer changes at once, before any batch.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from router.domain.calendar import business_day
+from router.domain.engine import Engine
+from router.domain.reason import Reason
+from router.domain.standing import Standing
+from router.domain.targets import WakeTargets, reason_for
+from router.lane_state import LaneState, rep_loads
+from router.store.engines import Engines
+from router.store.lane import read_loads
+from router.store.statements import Connection, load
+
+_SQL = load("waiting")
+
+READY = "ready"
+PHRASES_SHOWN = 5
+
+Key = tuple[int, int | None, str | None]
+"""Number, ruleset and text of a wake key; key 0, of leads that were never refused, has neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsFor:
+    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that."""
+
+    reason: Reason
+    words: str
+    room: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLeads:
+    """The leads that wait for one reason, a `Reason` or `READY`.
+
+    `next_recheck_at` = when time alone brings the first of them back (UTC, None = for the ready ones); `waits_for`
+    says in words what for, the most leads first, at most PHRASES_SHOWN.
+    """
+
+    reason: str
+    leads: int
+    oldest_queued_at: datetime
+    next_recheck_at: datetime | None
+    waits_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first."""
+
+    tenant_id: int
+    now: datetime
+    reasons: tuple[WaitingLeads, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Leads by reason."""
+        return {part.reason: part.leads for part in self.reasons}
+
+    @property
+    def leads(self) -> int:
+        return sum(part.leads for part in self.reasons)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is added up for one reason."""
+
+    leads: int = 0
+    oldest: datetime | None = None
+    recheck: datetime | None = None
+    phrases: Counter[str] = field(default_factory=Counter)
+
+    def add(self, leads: int, oldest: datetime, recheck: datetime | None, words: str) -> None:
+        self.leads += leads
+        self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+        if recheck is not None:
+            self.recheck = recheck if self.recheck is None else min(self.recheck, recheck)
+        self.phrases[words] += leads
+
+    def told(self, reason: str) -> WaitingLeads:
+        assert self.oldest is not None
+        ordered = sorted(self.phrases.items(), key=lambda item: (-item[1], item[0]))
+        words = tuple(phrase for phrase, _ in ordered[:PHRASES_SHOWN])
+        return WaitingLeads(reason, self.leads, self.oldest, self.recheck, words)
+
+
+class Present:
+    """The state of a tenant at one moment, ready to judge wake keys. Made by `present`."""
+
+    def __init__(self, now: datetime, state: LaneState | None, paused: str | None) -> None:
+        self.now = now
+        self._state = state
+        self._paused = paused
+
+    def judge(self, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
+        """Why the leads of each wake key wait; None = for the next batch and nothing else.
+
+        Raises ValueError for a text that is no wake key.
+        """
+        if self._paused is not None:
+            return dict.fromkeys((number for number, _, _ in keys), WaitsFor(Reason.PAUSED, self._paused))
+        if self._state is None:
+            missing = WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
+            return dict.fromkeys((number for number, _, _ in keys), missing)
+        return self._judge(self._state, keys)
+
+    def _judge(self, state: LaneState, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
+        judged: dict[int, WaitsFor | None] = {}
+        engine, state.keys, state.quiet = state.engine, {}, False
+        for number, ruleset, targets in keys:
+            judged[number] = None
+            if targets is not None and ruleset == engine.ruleset.version:
+                state.learn_key(number, ruleset, targets)
+        rooms = state.keys_with_room(self.now)
+        standing = _when_full(state, self.now)
+        for number, key in state.keys.items():
+            reason = reason_for(key.targets, standing.group_reason, standing.owner_reason)
+            judged[number] = WaitsFor(reason, in_words(key.targets, engine), rooms.get(number, 0))
+        return judged
+
+
+async def present(conn: Connection, engines: Engines, tenant_id: int, now: datetime | None = None) -> Present:
+    """The tenant's state at `now` (None = the database's clock), with the inbox taken into account.
+
+    Raises LookupError when there is no such tenant.
+    """
+    row = await _SQL.tenant.row(conn, tenant_id=tenant_id, now=now)
+    if row is None:
+        raise LookupError(f"there is no tenant number {tenant_id}")
+    paused = _pause(row) if row["paused"] else None
+    if not row["ruleset"]:
+        return Present(row["now"], None, paused)
+    engine = await engines.get(conn, tenant_id, (row["ruleset"], row["roster"], row["rates"]))
+    return Present(row["now"], await _state(conn, tenant_id, engine, row["now"]), paused)
+
+
+async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, now: datetime | None = None) -> Waiting:
+    """Counts what waits, by reason; `READY` = the next batch will look at the lead.
+
+    These are leads that were never tried, that a former ruleset refused, that are due, and as many of each wake
+    key as somebody could take. `now` None = the database's clock. Reads every pool row of the tenant once
+    (see docs/operating.md for what that costs). Raises LookupError when there is no such tenant.
+    """
+    state = await present(conn, engines, tenant_id, now)
+    rows = await _SQL.by_key.fetch(conn, tenant_id=tenant_id, now=state.now)
+    judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
+    tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+    for number, _, _, leads, due, oldest, recheck in rows:
+        why = judged[number]
+        ready = leads if why is None else min(leads, why.room + _due(why, due))
+        if ready:
+            tallies[READY].add(ready, oldest, None, "the next batch")
+        if why is not None and leads > ready:
+            tallies[why.reason].add(leads - ready, oldest, recheck, why.words)
+    parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
+    return Waiting(tenant_id, state.now, tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))))
+
+
+async def reason_of_key(
+    conn: Connection, engines: Engines, tenant_id: int, wake_key: int, now: datetime | None = None
+) -> WaitsFor | None:
+    """Why a lead under this wake key waits now; None = it is ready, the next batch will look at it."""
+    state = await present(conn, engines, tenant_id, now)
+    row = await _SQL.one_key.row(conn, tenant_id=tenant_id, wake_key=wake_key) if wake_key else None
+    key = (wake_key, None, None) if row is None else (wake_key, row["ruleset"], row["targets"])
+    why = state.judge([key])[wake_key]
+    return None if why is not None and why.room else why
+
+
+def in_words(targets: WakeTargets, engine: Engine) -> str:
+    """What a wake key waits for, for people: group names, the owner's rep_id, the rule's window."""
+    roster = engine.roster
+    phrases = []
+    for kind, number in targets.order:
+        if kind == "g":
+            phrases.append(f"a rep in group {roster.group_names.get(number, number)}")
+        elif kind == "o":
+            phrases.append(f"the customer's owner {_rep_id(number, engine)}")
+        else:
+            phrases.append(f"the window of rule {engine.rules[number].name}")
+    if not phrases:
+        return "a rule that matches"
+    others = sorted(_rep_id(number, engine) for number in targets.excluded)
+    return " or ".join(phrases) + (f", other than {', '.join(others)}" if others else "")
+
+
+def _rep_id(number: int, engine: Engine) -> str:
+    position = engine.roster.position.get(number)
+    return f"number {number}" if position is None else engine.roster.reps[position].rep_id
+
+
+def _due(why: WaitsFor, due: int) -> int:
+    """Whoever is paused is not looked at, due or not; nor is anybody before the first ruleset."""
+    return 0 if why.reason is Reason.PAUSED else due
+
+
+def _pause(row: asyncpg.Record) -> str:
+    why = f" ({row['paused_why']})" if row["paused_why"] else ""
+    return f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}"
+
+
+async def _state(conn: Connection, tenant_id: int, engine: Engine, now: datetime) -> LaneState:
+    day = business_day(now, engine.ruleset.business_time_zone).date
+    opened, today = rep_loads(engine, await read_loads(conn, tenant_id), day)
+    state = LaneState(engine=engine, token=0, day=day, opened=opened, today=today, credits={})
+    news = await _SQL.inbox.fetch(conn, tenant_id=tenant_id)
+    ended: Counter[int] = Counter()
+    for row in news:
+        ended[row["rep_no"]] += row["open_delta"]
+    state.fold(ended, {(row["rep_no"], row["day"]): row["today_delta"] for row in news if row["today_delta"]})
+    return state
+
+
+def _when_full(state: LaneState, now: datetime) -> Standing:
+    """The standing once whoever has room is full: what keeps the leads waiting that get none of that room."""
+    room = state.rooms(now)
+    opened, today = state.opened + room, state.today + room
+    return Standing(state.engine, state.on_duty(now).codes, opened, today, {})

@@ -1,0 +1,25 @@
+-- name: tenant(tenant_id, now)
+-- A tenant's versions in force and its lane's pause, at a time that never goes back behind the lane's own.
+select t.ruleset, t.roster, t.rates,
+       l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused, l.paused_until, l.paused_why,
+       greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now
+  from tenant t left join lane l on l.tenant_id = t.tenant_id
+ where t.tenant_id = :tenant_id;
+
+-- name: by_key(tenant_id, now)
+-- All that waits, counted once per wake key; `due` of them are to be looked at again by now.
+select p.wake_key, k.ruleset, k.targets, p.leads, p.due, p.oldest, p.recheck_at
+  from (select wake_key, count(*) as leads, count(*) filter (where recheck_at <= :now) as due,
+               min(queued_at) as oldest, min(recheck_at) as recheck_at
+          from lead_pool where tenant_id = :tenant_id group by wake_key) p
+  left join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key
+ order by p.wake_key;
+
+-- name: inbox(tenant_id)
+-- What the next batch will take off the reps' loads.
+select rep_no, day, sum(open_delta)::int as open_delta, sum(today_delta)::int as today_delta
+  from lane_inbox where tenant_id = :tenant_id and rep_no is not null group by rep_no, day;
+
+-- name: one_key(tenant_id, wake_key)
+-- One wake key; none when no lead waits under it any more.
+select wake_key, ruleset, targets from wake_key where tenant_id = :tenant_id and wake_key = :wake_key;
