@@ -1,0 +1,43 @@
+"""`lead-router why`: why a lead is where it is."""
+
+import click
+
+from ops.why.document import document
+from ops.why.gather import why as tell
+from ops.why.story import State
+from ops.why.text import renderables
+from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.store.assignments import LeadUnknown, find_lead
+from router.store.tenants import TenantUnknown
+
+
+@click.command()
+@click.argument("lead")
+@click.option("--tenant", metavar="T", help="Tenant of the lead; needed when LEAD is an external id.")
+@click.option("--batch", "batch_no", type=click.IntRange(min=1), metavar="N", help="Explain this earlier decision.")
+@json_option
+@async_command
+async def why(context: Context, lead: str, tenant: str | None, batch_no: int | None, as_json: bool) -> int:
+    """Explain why a lead is where it is, and what happened to it.
+
+    LEAD is its number, or with --tenant its external id (SOURCE/ID where several sources have it). The numbers
+    are those of the moment of the decision, from its flight record. Exit code 1 = something about it is not right.
+
+    \b
+    Example:
+      lead-router why 4711
+      lead-router why W-90221 --tenant acme --json
+    """
+    async with context.connection() as conn:
+        try:
+            story = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no)
+        except (LeadUnknown, TenantUnknown, LookupError) as error:
+            raise CannotRun(str(error)) from error
+    if as_json:
+        print_json(document(story))
+    else:
+        out = console()
+        for part in renderables(story):
+            out.print(part)
+    not_right = story.place.state is State.NOWHERE or (story.told is not None and story.told.explanation_differs)
+    return EXIT_FOUND if not_right else 0

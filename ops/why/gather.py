@@ -1,0 +1,200 @@
+"""Reading all that is told about one lead, in one snapshot; nothing is changed and nobody waits."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from ops.why.present import Question, present
+from ops.why.records import Chain, event_of, follow, tell
+from ops.why.story import Event, Happened, Holder, LeadRow, Names, Place, Present, State, Story, Told, Turn
+from router.domain.lead import FACT_FIELDS, Facts
+from router.domain.reason import Reason
+from router.domain.targets import read_targets
+from router.store.assignments import FoundLead, LeadUnknown
+from router.store.engines import Engines
+from router.store.statements import Connection, load
+
+COUNTED = 10_000
+ENDED = 50
+
+_SQL = load("why")
+
+
+async def why(conn: Connection, found: FoundLead, *, batch_no: int | None = None, now: datetime | None = None) -> Story:
+    """The story of a lead as of `now` (None = the database's clock).
+
+    `batch_no` asks for an earlier decision. Raises LeadUnknown, and LookupError when that batch did not decide
+    about the lead.
+    """
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        return await _Teller(conn, found, now).story(batch_no)
+
+
+class _Teller:
+    """One question, inside the snapshot of `conn`."""
+
+    def __init__(self, conn: Connection, found: FoundLead, now: datetime | None) -> None:
+        self._conn = conn
+        self._found = found
+        self._key = {"tenant_id": found.tenant_id, "lead_id": found.lead_id}
+        self._now = now
+        self._engines = Engines()
+
+    async def story(self, batch_no: int | None) -> Story:
+        row = await _SQL.lead.row(self._conn, **self._key)
+        lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
+        if row is None or lane is None:
+            raise LeadUnknown(f"there is no lead {self._found.lead_id}")
+        history = await _SQL.history.fetch(self._conn, **self._key, most=ENDED)
+        place = place_of(row, history)
+        chain = await follow(self._conn, self._found, batch_no or place.batch_no)
+        if batch_no is not None and not chain.links:
+            raise LookupError(f"there is no flight record of batch {batch_no} (any more)")
+        told = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
+        timeline = _timeline(row, place, history, chain, told)
+        return Story(
+            now=lane["now"],
+            lead=_lead(row, **self._key),
+            place=place,
+            names=await self._names(place, timeline, told),
+            timeline=timeline,
+            told=told,
+            turn=await self._turn(row, lane, place) if place.state is State.WAITING else None,
+            present=await self._present(row, lane["now"], place),
+            record_gone=chain.gone,
+            older_batch=chain.older,
+            later=batch_no not in (None, place.batch_no),
+        )
+
+    async def _turn(self, row: asyncpg.Record, lane: asyncpg.Record, place: Place) -> Turn:
+        before_it = 0
+        if place.ready:
+            order = {"rank": place.rank, "queued_at": place.since, **self._key}
+            before_it = await _SQL.before_it.value(self._conn, **order, most=COUNTED)
+        holder = await _SQL.row_holder.row(self._conn, **self._key)
+        return Turn(
+            no_ruleset=row["ruleset"] == 0,
+            paused_until=lane["paused_until"],
+            paused_why=(lane["paused_why"] or "") if lane["paused_until"] else "",
+            lane_held_by=_holder(lane),
+            row_held_by=None if holder is None else _holder(holder),
+            before_it=before_it,
+            last_batch_at=lane["last_at"] if lane["batch_no"] else None,
+        )
+
+    async def _present(self, row: asyncpg.Record, now: datetime, place: Place) -> Present | None:
+        if place.key_ruleset is None:
+            return None
+        versions = (row["ruleset"], row["roster"], row["rates"])
+        question = Question(self._found.tenant_id, versions, now)
+        return await present(self._conn, self._engines, question, place.targets, place.key_ruleset)
+
+    async def _names(self, place: Place, timeline: Iterable[Event], told: Told | None) -> Names:
+        wanted = {place.rep_no, *place.excluded, *_reps_in(place.targets)}
+        for event in timeline:
+            wanted |= {event.rep_no, *_reps_in(event.targets)}
+        for rule in told.explanation.rules if told and told.explanation else ():
+            wanted |= {rule.owner.rep_no} if rule.owner else set()
+        if told and told.explanation:
+            wanted |= set(told.explanation.lead.excluded)
+        tenant_id = self._found.tenant_id
+        reps = await _SQL.reps.fetch(self._conn, tenant_id=tenant_id, rep_nos=[no for no in wanted if no is not None])
+        groups = await _SQL.groups.fetch(self._conn, tenant_id=tenant_id)
+        return Names(
+            {row["rep_no"]: (row["rep_id"], row["name"]) for row in reps},
+            {row["group_no"]: row["name"] for row in groups},
+            tuple(rule.name for rule in told.engine.rules) if told and told.engine else (),
+            told.stored.ruleset if told else None,
+        )
+
+
+def place_of(row: asyncpg.Record, history: Sequence[asyncpg.Record]) -> Place:
+    """Where the lead is, from the one row with all states and the assignments that ended (latest first)."""
+    if row["in_pool"] is not None:
+        return Place(
+            State.WAITING,
+            row["queued_at"],
+            row["pool_batch_no"],
+            ready=row["wake_key"] == 0,
+            targets=row["targets"] or "",
+            key_ruleset=row["key_ruleset"],
+            rank=row["rank"],
+            recheck_at=row["recheck_at"],
+            excluded=tuple(row["pool_excluded"] or ()),
+        )
+    if row["assigned_at"] is not None:
+        given = {name: row[name] for name in ("rep_no", "rule_no", "group_no")}
+        return Place(State.ASSIGNED, row["assigned_at"], row["assigned_batch_no"], **given)
+    if row["parked_at"] is not None:
+        why_parked: dict[str, Any] = {"reason": Reason(row["reason"]), "detail": row["detail"]}
+        excluded = tuple(row["parked_excluded"] or ())
+        return Place(State.PARKED, row["parked_at"], row["parked_batch_no"], excluded=excluded, **why_parked)
+    if row["merged_at"] is not None:
+        return Place(State.MERGED, row["merged_at"], into_lead_id=row["into_lead_id"])
+    last = history[0] if history else None
+    if row["closed_at"] is not None:
+        of_last = {name: last[name] for name in ("batch_no", "rep_no", "rule_no", "group_no")} if last else {}
+        return Place(State.CLOSED, row["closed_at"], outcome=row["outcome"], **of_last)
+    return Place(State.NOWHERE, row["received_at"], last["batch_no"] if last else None)
+
+
+def _lead(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
+    return LeadRow(
+        tenant_id=tenant_id,
+        tenant=row["tenant"],
+        time_zone=row["time_zone"],
+        lead_id=lead_id,
+        source=row["source"],
+        external_id=row["external_id"],
+        created_at=row["created_at"],
+        received_at=row["received_at"],
+        priority=row["priority"],
+        customer_id=row["customer_id"],
+        facts=Facts(*(row[name] for name in FACT_FIELDS)),
+    )
+
+
+def _holder(row: asyncpg.Record) -> Holder | None:
+    if row["pid"] is None:
+        return None
+    return Holder(row["pid"], row["application"] or "", row["usename"] or "", row["since"], row["query"] or "")
+
+
+def _timeline(
+    row: asyncpg.Record, place: Place, history: Sequence[asyncpg.Record], chain: Chain, told: Told | None
+) -> tuple[Event, ...]:
+    """Everything that happened, the first thing first. Assignments stand in their rows, whatever records are gone."""
+    events = [Event(row["received_at"], Happened.RECEIVED)]
+    for link in chain.links:
+        here = told is not None and told.stored.batch_no == link.stored.batch_no
+        events.append(event_of(link, told.engine if told and here else None))
+    recorded = {link.stored.batch_no for link in chain.links}
+    if place.state is State.ASSIGNED and place.batch_no not in recorded:
+        events.append(_assigned(row, place.batch_no))
+    for ended in history:
+        if ended["batch_no"] not in recorded:
+            events.append(_assigned(ended, ended["batch_no"]))
+        how = {"outcome": ended["outcome"], "rep_no": ended["rep_no"], "batch_no": ended["batch_no"]}
+        events.append(Event(ended["ended_at"], Happened.ENDED, **how))
+    if place.state is State.PARKED and place.batch_no not in recorded:
+        events.append(Event(place.since, Happened.PARKED, place.batch_no, reason=place.reason, detail=place.detail))
+    if place.state is State.MERGED:
+        events.append(Event(place.since, Happened.MERGED, into_lead_id=place.into_lead_id))
+    return tuple(sorted(events, key=_order))
+
+
+def _order(event: Event) -> tuple[datetime, int, int]:
+    """By time; at one instant by batch, where an ending comes before the next batch."""
+    return (event.at, event.batch_no or 0, event.what is Happened.ENDED)
+
+
+def _assigned(row: asyncpg.Record, batch_no: int | None) -> Event:
+    given = {name: row[name] for name in ("rep_no", "rule_no", "group_no")}
+    return Event(row["assigned_at"], Happened.ASSIGNED, batch_no, by_hand=row["rule_no"] is None, **given)
+
+
+def _reps_in(targets: str) -> frozenset[int]:
+    read = read_targets(targets)
+    return read.excluded | frozenset(read.owners)

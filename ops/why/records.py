@@ -1,0 +1,114 @@
+"""A lead in flight records: the decision to explain, and the chain of those before it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ops.why.story import Event, Happened, Told
+from router.domain.decide import Assigned, Decision, Parked, Waiting
+from router.domain.engine import ENGINE_VERSION, Engine
+from router.domain.explain import agrees, explain
+from router.domain.explain_reps import rep_state
+from router.domain.flight import Flight, decision_at, unpack
+from router.replay import HAND, CannotRerun, recorded_inputs
+from router.store.assignments import FoundLead
+from router.store.engines import Engines
+from router.store.lane import StoredFlight, read_flight
+from router.store.statements import Connection
+
+FOLLOWED = 20
+"""So many decisions about a lead are followed back; a record takes about a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The lead's place in one record, and the batch that decided about it before."""
+
+    stored: StoredFlight
+    seq: int
+    decision: Decision
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Decisions about a lead, the latest first. `gone`: a batch whose record is gone; `older`: not followed."""
+
+    links: tuple[Link, ...]
+    gone: int | None
+    older: int | None
+
+
+async def follow(conn: Connection, lead: FoundLead, batch_no: int | None) -> Chain:
+    """From a batch back to the first, at most FOLLOWED of them."""
+    links: list[Link] = []
+    while batch_no is not None and len(links) < FOLLOWED:
+        link = await read_link(conn, lead, batch_no)
+        if link is None:
+            return Chain(tuple(links), batch_no, None)
+        links.append(link)
+        batch_no = link.before
+    return Chain(tuple(links), None, batch_no)
+
+
+async def read_link(conn: Connection, lead: FoundLead, batch_no: int) -> Link | None:
+    """The lead in one batch's record; None when the record is gone. Raises LookupError when it was not in it."""
+    stored = await read_flight(conn, lead.tenant_id, batch_no)
+    if stored is None:
+        return None
+    places = np.flatnonzero(unpack(stored.flight.lead_ids) == lead.lead_id)
+    if not len(places):
+        raise LookupError(f"lead {lead.lead_id} was not in batch {batch_no}")
+    seq = int(places[0])
+    before = int(unpack(stored.flight.last_batches)[seq])
+    return Link(stored, seq, decision_at(stored.flight, seq), before or None)
+
+
+async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) -> Told:
+    """Explains one decision, from the record alone."""
+    stored, seq = link.stored, link.seq
+    told = Told(stored, seq, _count(stored.flight), link.decision, None)
+    try:
+        engine, inputs = await recorded_inputs(conn, engines, lead.tenant_id, stored)
+    except CannotRerun as error:
+        return replace(told, trouble=str(error))
+    told = replace(told, engine=engine)
+    if stored.kind == HAND:
+        assert isinstance(link.decision, Assigned)
+        position = engine.roster.position.get(link.decision.rep_no)
+        if position is None:
+            return replace(told, trouble=f"rep number {link.decision.rep_no} is not in roster {stored.roster}")
+        return replace(told, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
+    if stored.flight.engine != ENGINE_VERSION:
+        made_by = f"engine version {stored.flight.engine} decided this; this release has version {ENGINE_VERSION}"
+        return replace(told, trouble=f"{made_by} and does not explain it")
+    explanation = explain(engine, inputs, lead.lead_id)
+    same = explanation.decision == link.decision and agrees(explanation)
+    trouble = "" if same else "the record does not give this decision again; see lead-router audit"
+    return replace(told, explanation=explanation, trouble=trouble)
+
+
+def event_of(link: Link, engine: Engine | None) -> Event:
+    """One decision as a line of the timeline; `engine` only where it is at hand."""
+    stored, decision = link.stored, link.decision
+    event = Event(stored.at, Happened.REFUSED, stored.batch_no, ruleset=stored.ruleset)
+    if isinstance(decision, Waiting):
+        return replace(event, targets=decision.targets, recheck_at=decision.recheck_at)
+    if isinstance(decision, Parked):
+        return replace(event, what=Happened.PARKED, reason=decision.reason, detail=decision.detail)
+    rule_no = decision.rule_no
+    return replace(
+        event,
+        what=Happened.ASSIGNED,
+        rep_no=decision.rep_no,
+        rule_no=rule_no,
+        group_no=decision.group_no,
+        rule_name=None if engine is None or rule_no is None else engine.rules[rule_no].name,
+        by_hand=stored.kind == HAND,
+        actor=stored.flight.actor,
+        note=stored.flight.note,
+    )
+
+
+def _count(flight: Flight) -> int:
+    return len(flight.lead_ids) // 8

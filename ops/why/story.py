@@ -1,0 +1,208 @@
+"""What is told about one lead: values, from which the text and the JSON document are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from router.domain.decide import Decision
+from router.domain.engine import Engine
+from router.domain.explain_parts import Explanation, RepState
+from router.domain.lead import Facts
+from router.domain.reason import Reason
+from router.store.lane import StoredFlight
+
+
+class State(StrEnum):
+    """Where a lead is."""
+
+    WAITING = "waiting"
+    ASSIGNED = "assigned"
+    PARKED = "parked"
+    MERGED = "merged"
+    CLOSED = "closed"
+    NOWHERE = "nowhere"
+
+
+class Happened(StrEnum):
+    """What can happen to a lead."""
+
+    RECEIVED = "received"
+    MERGED = "merged"
+    REFUSED = "refused"
+    ASSIGNED = "assigned"
+    ENDED = "ended"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRow:
+    """The lead as it arrived, without what says who the person is. All times here and below are aware."""
+
+    tenant_id: int
+    tenant: str
+    time_zone: str
+    lead_id: int
+    source: str
+    external_id: str
+    created_at: datetime
+    received_at: datetime
+    priority: int
+    customer_id: int | None
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the lead is since when; what the row of its state says. `batch_no` decided about it last.
+
+    Waiting: `ready` = it waits for its turn, not for anybody; else `targets` under `key_ruleset`, and `recheck_at`.
+    `rank` is minus the priority.
+    """
+
+    state: State
+    since: datetime
+    batch_no: int | None = None
+    ready: bool = False
+    targets: str = ""
+    key_ruleset: int | None = None
+    rank: int = 0
+    recheck_at: datetime | None = None
+    excluded: tuple[int, ...] = ()
+    rep_no: int | None = None
+    rule_no: int | None = None
+    group_no: int | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    into_lead_id: int | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A session that has a row locked, since when."""
+
+    pid: int
+    application: str
+    user: str
+    since: datetime | None
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Why a ready lead has no decision yet. `before_it` is counted up to a limit; `last_batch_at` None = never."""
+
+    no_ruleset: bool
+    paused_until: datetime | None
+    paused_why: str
+    lane_held_by: Holder | None
+    row_held_by: Holder | None
+    before_it: int
+    last_batch_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Why a waiting lead waits now. `room`: somebody could take it (the next batch will try).
+
+    `old_rules`: it was refused under rules that are no more in force, so it is decided again in any case.
+    `each` has the reason of every target by (kind, number), where it has one.
+    """
+
+    reason: Reason
+    room: bool
+    old_rules: bool
+    each: Mapping[tuple[str, int], Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One decision about the lead, as recorded, and its explanation.
+
+    Without `explanation` it was made by hand (then `by_hand` is the rep just before), or `trouble` says why it
+    cannot be explained. `trouble` beside an explanation: the record does not give the recorded decision again.
+    """
+
+    stored: StoredFlight
+    seq: int
+    leads: int
+    decision: Decision
+    engine: Engine | None
+    explanation: Explanation | None = None
+    by_hand: RepState | None = None
+    trouble: str = ""
+
+    @property
+    def explanation_differs(self) -> bool:
+        """Whether the record does not give the recorded decision again."""
+        return self.explanation is not None and bool(self.trouble)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the timeline. Numbers are of reps, groups, rules and leads; `targets` what a refusal waits for."""
+
+    at: datetime
+    what: Happened
+    batch_no: int | None = None
+    rep_no: int | None = None
+    rule_no: int | None = None
+    group_no: int | None = None
+    rule_name: str | None = None
+    ruleset: int | None = None
+    by_hand: bool = False
+    actor: str = ""
+    note: str = ""
+    targets: str = ""
+    recheck_at: datetime | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    outcome: str = ""
+    into_lead_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What numbers stand for: (rep id, name) of reps, names of groups, names of the rules of one `ruleset`."""
+
+    reps: dict[int, tuple[str, str]] = field(default_factory=dict)
+    groups: dict[int, str] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+    ruleset: int | None = None
+
+    def rep(self, rep_no: int) -> str:
+        """Id and name."""
+        rep_id, name = self.reps.get(rep_no, (f"number {rep_no}", ""))
+        return f"{rep_id} {name}".strip()
+
+    def group(self, group_no: int) -> str:
+        return self.groups.get(group_no, f"number {group_no}")
+
+    def rule(self, rule_no: int, ruleset: int | None) -> str:
+        """The rule's name; of another ruleset only its number, from 1 as people count."""
+        if ruleset == self.ruleset and rule_no < len(self.rules):
+            return self.rules[rule_no]
+        return f"number {rule_no + 1} of ruleset {ruleset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is told about a lead, as of `now`.
+
+    `told` is the decision explained, None when there was none or when the record of batch `record_gone` is gone.
+    `older_batch` is the first of the earlier decisions that were not followed any more; `later` = an earlier
+    decision was asked for, and what was decided after it is not told.
+    """
+
+    now: datetime
+    lead: LeadRow
+    place: Place
+    names: Names
+    timeline: tuple[Event, ...]
+    told: Told | None = None
+    turn: Turn | None = None
+    present: Present | None = None
+    record_gone: int | None = None
+    older_batch: int | None = None
+    later: bool = False

@@ -1,0 +1,78 @@
+-- name: lead(tenant_id, lead_id)
+-- A lead with its tenant, and where it is: the row of each state that has it.
+select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
+       l.source, l.external_id, l.created_at, l.received_at, l.priority, l.customer_id,
+       l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page,
+       p.lead_id as in_pool, p.wake_key, p.rank, p.queued_at, p.recheck_at, p.last_batch_no as pool_batch_no,
+       p.excluded as pool_excluded, k.targets, k.ruleset as key_ruleset,
+       a.rep_no, a.assigned_at, a.batch_no as assigned_batch_no, a.rule_no, a.group_no,
+       x.reason, x.detail, x.parked_at, x.last_batch_no as parked_batch_no, x.excluded as parked_excluded,
+       m.into_lead_id, m.merged_at, c.closed_at, c.outcome
+  from lead l
+  join tenant t on t.tenant_id = l.tenant_id
+  left join lead_pool p on p.tenant_id = l.tenant_id and p.lead_id = l.lead_id
+  left join wake_key k on k.tenant_id = p.tenant_id and k.wake_key = p.wake_key
+  left join assignment a on a.tenant_id = l.tenant_id and a.lead_id = l.lead_id
+  left join parked x on x.tenant_id = l.tenant_id and x.lead_id = l.lead_id
+  left join merged m on m.tenant_id = l.tenant_id and m.lead_id = l.lead_id
+  left join closed c on c.tenant_id = l.tenant_id and c.lead_id = l.lead_id
+ where l.tenant_id = :tenant_id and l.lead_id = :lead_id;
+
+-- name: history(tenant_id, lead_id, most)
+-- Assignments of a lead that ended, the latest first.
+select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome
+  from assignment_history
+ where tenant_id = :tenant_id and lead_id = :lead_id
+ order by ended_at desc, batch_no desc
+ limit :most;
+
+-- name: lane(tenant_id, now)
+-- Whether the tenant's lane is paused, when it was last drained, and who holds it just now.
+select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock_timestamp()) as now,
+       case when l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) then l.paused_until end as paused_until,
+       l.paused_why, h.pid, h.application, h.usename, h.since, h.query
+  from lane l
+  left join lateral (
+       select s.pid, s.application_name as application, s.usename, s.xact_start as since, left(s.query, 200) as query
+         from pg_locks k join pg_stat_activity s on s.pid = k.pid
+        where k.locktype = 'transactionid' and k.granted and k.transactionid = l.xmax
+        limit 1) h on true
+ where l.tenant_id = :tenant_id;
+
+-- name: row_holder(tenant_id, lead_id)
+-- Who has the lead's row in the pool locked just now.
+select s.pid, s.application_name as application, s.usename, s.xact_start as since, left(s.query, 200) as query
+  from lead_pool p
+  join pg_locks k on k.locktype = 'transactionid' and k.granted and k.transactionid = p.xmax
+  join pg_stat_activity s on s.pid = k.pid
+ where p.tenant_id = :tenant_id and p.lead_id = :lead_id
+ limit 1;
+
+-- name: before_it(tenant_id, rank, queued_at, lead_id, most)
+-- How many ready leads come before a lead, counted up to a limit.
+select count(*)::int from (
+       select from lead_pool
+        where tenant_id = :tenant_id and wake_key = 0
+          and (rank, queued_at, lead_id) < (:rank::int, :queued_at::timestamptz, :lead_id::bigint)
+        limit :most) as earlier;
+
+-- name: inbox(tenant_id, day)
+-- What has ended since the last batch, per rep: what is to be added to open loads, and to those of the day.
+select rep_no, sum(open_delta)::int as open_delta, coalesce(sum(today_delta) filter (where day = :day), 0)::int as today_delta
+  from lane_inbox
+ where tenant_id = :tenant_id and rep_no is not null
+ group by rep_no;
+
+-- name: reps(tenant_id, rep_nos)
+-- Ids and latest names of reps.
+select r.rep_no, r.rep_id, w.name
+  from rep r
+ cross join lateral (
+       select x.name from rep_row x
+        where x.tenant_id = :tenant_id and x.rep_no = r.rep_no
+        order by x.from_version desc limit 1) w
+ where r.tenant_id = :tenant_id and r.rep_no = any(:rep_nos::int[]);
+
+-- name: groups(tenant_id)
+-- Names of all groups that ever were.
+select group_no, name from grp where tenant_id = :tenant_id;
