@@ -30,12 +30,13 @@ PROJECT = Path(__file__).parents[1]
 async def end_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
     """Ends `count` assigned leads of random tenants, as won, lost or returned."""
     rng, done = random.Random(seed), Counter[str]()
-    async with connected(url) as conn:
+    async with begun(url) as conn:
         while done.total() < count:
             tenant_id = rng.choice(tenants)
             lead_id = await _some_lead(conn, "assignment", tenant_id)
             how = rng.choice(list(Ending))
             if lead_id is None:
+                await asyncio.sleep(0.01)
                 continue
             try:
                 await end(conn, tenant_id, lead_id, how)
@@ -48,12 +49,13 @@ async def end_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> 
 async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
     """Gives `count` leads by hand to random reps: waiting ones and such that another rep has."""
     rng, done = random.Random(seed), Counter[str]()
-    async with connected(url) as conn:
+    async with begun(url) as conn:
         while done["given"] < count:
             tenant_id = rng.choice(tenants)
             lead_id = await _some_lead(conn, rng.choice(["assignment", "lead_pool"]), tenant_id)
             rep_id = await conn.fetchval("select rep_id from rep where tenant_id = $1 order by random()", tenant_id)
             if lead_id is None:
+                await asyncio.sleep(0.01)
                 continue
             try:
                 await assign_by_hand(conn, tenant_id, lead_id, rep_id, actor="test", token=rng.getrandbits(63))
@@ -70,13 +72,25 @@ async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) ->
 async def accept_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
     """Hands in `count` new leads, a few at a time; every third has a customer whom others share."""
     rng, done = random.Random(seed), Counter[str]()
-    async with connected(url) as conn:
+    async with begun(url) as conn:
         while done["accepted"] < count:
             first = done["accepted"]
             leads = some_leads(first, min(first + 10, count), f"w{seed}", rng)
             accepted = await accept(conn, rng.choice(tenants), leads)
             done["accepted"] += accepted.new
     return done
+
+
+@asynccontextmanager
+async def begun(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection, as soon as the first lead is there: so all begin together."""
+    async with connected(url) as conn:
+
+        async def first_lead() -> bool:
+            return bool(await conn.fetchval("select exists (select from lead)"))
+
+        await until(first_lead, "the first lead")
+        yield conn
 
 
 def some_leads(first: int, last: int, source: str, rng: random.Random) -> list[LeadIn]:

@@ -74,10 +74,8 @@ def capped(count: int) -> bytes:
     return reps_csv(f"r{i},Rep {i},yes,UTC,all,{caps[i % 2][0]},{caps[i % 2][1]}" for i in range(count))
 
 
-async def with_leads(conn: asyncpg.Connection, name: str, reps: int, leads: int) -> Tenancy:
-    tenant = await make_tenant(conn, capped(reps), RULES, name=name, zone=noon_zone())
-    await tenant.accept(some_leads(0, leads, name, random.Random(name)))
-    return tenant
+async def a_tenant(conn: asyncpg.Connection, name: str, reps: int) -> Tenancy:
+    return await make_tenant(conn, capped(reps), RULES, name=name, zone=noon_zone())
 
 
 async def settled(conn: asyncpg.Connection) -> None:
@@ -101,42 +99,49 @@ async def caps_hold_to_the_last_lead(conn: asyncpg.Connection) -> None:
     assert found.replayed > 10
 
 
-async def draining_with_company(url: str, conn: asyncpg.Connection, tenants: Sequence[int]) -> Counter[str]:
-    """Four routers, one who ends leads, one who gives by hand, one who hands in; answers what these did."""
+async def drained_by_four(url: str, conn: asyncpg.Connection, tenants: Sequence[Tenancy], leads: int) -> Counter[str]:
+    """So many leads of each tenant arrive while four routers drain; beside them somebody ends leads, another gives
+    some by hand, a third hands in more. Answers what these three did.
+    """
     async with AsyncExitStack() as stack:
         routers = [
             await stack.enter_async_context(serving(url, drain_batch_leads=20, drain_poll_interval_s=0.2))
             for _ in range(4)
         ]
-        tasks = [
-            work("end", url=url, tenants=tenants, count=200, seed=1),
-            work("give", url=url, tenants=tenants, count=40, seed=3),
-            work("accept", url=url, tenants=tenants, count=200, seed=4),
-        ]
-        done = sum(await asyncio.gather(*tasks), Counter[str]())
+        numbers = [tenant.tenant_id for tenant in tenants]
+        counts = {"end": 200, "give": 40, "accept": 200}
+        async with asyncio.TaskGroup() as group:
+            company = [
+                group.create_task(work(task, url=url, tenants=numbers, count=count, seed=1))
+                for task, count in counts.items()
+            ]
+            await asyncio.gather(*(router.said("listening") for router in routers))
+            for first in range(0, leads, 40):
+                for tenant in tenants:
+                    await tenant.accept(some_leads(first, first + 40, "web", random.Random(first)))
         await settled(conn)
         assert await asyncio.gather(*(router.stop() for router in routers)) == [0] * 4
         assert not [line for router in routers for line in router.log if line["level"] != "info"]
-    return done
+    return sum((task.result() for task in company), Counter[str]())
 
 
 async def test_four_routers_on_one_tenant_keep_caps_to_the_last_lead(
     database_url: str, conn: asyncpg.Connection
 ) -> None:
-    tenant = await with_leads(conn, "acme", reps=8, leads=1200)
-    done = await draining_with_company(database_url, conn, [tenant.tenant_id])
-    assert done["won"] + done["lost"] + done["returned"] == 200 and done["given"] == 40
+    tenant = await a_tenant(conn, "acme", reps=8)
+    done = await drained_by_four(database_url, conn, [tenant], 1200)
+    assert done["won"] + done["lost"] + done["returned"] == 200
+    assert done["given"] == 40
     await caps_hold_to_the_last_lead(conn)
-    states = await tenant.states()
-    assert sum(states.values()) == 1400
-    assert states["waiting"] > 300
+    assert sum((await tenant.states()).values()) == 1400
+    assert (await tenant.states())["waiting"] > 300
 
 
 async def test_four_routers_on_twenty_tenants_keep_caps_to_the_last_lead(
     database_url: str, conn: asyncpg.Connection
 ) -> None:
-    tenants = [await with_leads(conn, f"t{i}", reps=2, leads=200) for i in range(20)]
-    done = await draining_with_company(database_url, conn, [t.tenant_id for t in tenants])
+    tenants = [await a_tenant(conn, f"t{i}", reps=2) for i in range(20)]
+    done = await drained_by_four(database_url, conn, tenants, 200)
     assert done["won"] + done["lost"] + done["returned"] == 200
     await caps_hold_to_the_last_lead(conn)
     assert sum([sum((await tenant.states()).values()) for tenant in tenants]) == 4200
