@@ -71,7 +71,7 @@ def bar(part: float, whole: float, width: int = BAR) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
 def states_table(accepted: int, states: Mapping[str, int], waiting: Mapping[str, int]) -> Table:
