@@ -1,6 +1,8 @@
 -- name: steady_plans()
--- Plans that do not depend on how empty the tables were when a statement was prepared; until the transaction ends.
+-- Plans that do not depend on what statistics say of a tenant (nothing, when it is new); until the transaction ends. With
+-- sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
 -- name: clock()
@@ -8,11 +10,16 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 select clock_timestamp();
 
 -- name: stored_leads(tenant_id, sources, external_ids)
--- Which of the named leads are there already; ord counts from 1 in the arrays. (limit 1: one look-up each, whatever the statistics say.)
-select named.ord, stored.lead_id
+-- Which of the named leads are there already; ord counts from 1 in the arrays.
+select named.ord, near.lead_id
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
- cross join lateral (select lead_id from lead
-                      where tenant_id = :tenant_id and source = named.source and external_id = named.external_id limit 1) as stored;
+ cross join lateral (
+       select source, external_id, lead_id
+         from lead
+        where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
+        order by source, external_id
+        limit 1) as near
+ where near.source = named.source and near.external_id = named.external_id;
 
 -- name: new_lead_ids(n)
 -- Numbers for new leads, ascending.
@@ -23,7 +30,7 @@ select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
 select nextval('customer_id_seq') from generate_series(1, :n::int);
 
 -- name: customers_of_keys(tenant_id, keys)
--- The customers of the keys that are known; ord counts from 1 in the array. (limit 1: as above.)
+-- The customers of the keys that are known; ord counts from 1 in the array.
 select named.ord, stored.customer_id
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
  cross join lateral (select customer_id from customer_key where tenant_id = :tenant_id and key = named.key limit 1) as stored;
@@ -38,9 +45,9 @@ select :tenant_id, named.key, named.customer_id
 
 -- name: correct_keys(tenant_id, keys, customer_ids)!
 -- Gives keys that this transaction added another customer, when a concurrent intake knew more.
-update customer_key set customer_id = named.customer_id
-  from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
- where customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+insert into customer_key (tenant_id, key, customer_id)
+select :tenant_id, named.key, named.customer_id from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
+    on conflict (tenant_id, key) do update set customer_id = excluded.customer_id;
 
 -- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
 -- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
@@ -49,17 +56,18 @@ select new.lead_id, earlier.root
               :names::text[], :phones::text[], :emails::text[], :companies::text[], :declareds::text[])
        as new(lead_id, customer_id, created_at, source, product, name, phone, email, company, declared_customer)
  cross join lateral (
-       select coalesce(merged.into_lead_id, lead.lead_id) as root
-         from lead
-         left join merged on merged.tenant_id = :tenant_id and merged.lead_id = lead.lead_id
-        where lead.tenant_id = :tenant_id and lead.customer_id = new.customer_id
-          and lead.created_at between new.created_at - interval '24 hours' and new.created_at + interval '24 hours'
-          and lead.source = new.source
-          and (lead.product, lead.name, lead.phone, lead.email, lead.company, lead.declared_customer) is not distinct from
-              (new.product, new.name, new.phone, new.email, new.company, new.declared_customer)
-          and not exists (select from closed where closed.tenant_id = :tenant_id
-                             and closed.lead_id = coalesce(merged.into_lead_id, lead.lead_id))
-        order by lead.created_at, lead.lead_id
+       select found.root
+         from (select coalesce((select into_lead_id from merged where tenant_id = :tenant_id and merged.lead_id = lead.lead_id limit 1),
+                               lead.lead_id) as root
+                 from lead
+                where lead.tenant_id = :tenant_id and lead.customer_id = new.customer_id
+                  and lead.created_at between new.created_at - interval '24 hours' and new.created_at + interval '24 hours'
+                  and (lead.source, lead.product, lead.name, lead.phone, lead.email, lead.company, lead.declared_customer)
+                      is not distinct from
+                      (new.source, new.product, new.name, new.phone, new.email, new.company, new.declared_customer)
+                order by lead.created_at
+               offset 0) as found
+        where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
         limit 1) as earlier;
 
 -- name: open_incoming()!

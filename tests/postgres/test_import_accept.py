@@ -9,6 +9,7 @@ import pytest
 from router.domain.lead_in import LeadIn
 from router.store import tenants
 from router.store.leads import Accepted, accept
+from router.store.statements import load
 from tests.support import connected, until
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -274,3 +275,31 @@ async def test_the_hint_names_the_tenant_once_per_batch_and_only_when_something_
         said.append(await asyncio.wait_for(heard.get(), 10))
     await listener.close()
     assert said == [str(tenant_id), str(tenant_id), "end"]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("stored_leads", "lead_tenant_id_source_external_id_key"),
+        ("earlier_enquiries", "lead_of_customer"),
+        ("customers_of_keys", "customer_key_pkey"),
+    ],
+)
+async def test_a_new_tenant_of_which_statistics_know_nothing_does_not_make_intake_walk_the_table(
+    conn: asyncpg.Connection, tenant_id: int, name: str, index: str
+) -> None:
+    await accept(conn, tenant_id, [lead(f"x{i}", phone=f"+861380013{i:04}") for i in range(3000)])
+    await conn.execute("analyze")
+    statement = getattr(load("intake"), name)
+    given = {"tenant_id": tenant_id + 1, "lead_ids": [1], "customer_ids": [1], "created_ats": [NOON]}
+    given |= {"keys": ["0" * 32], "external_ids": ["x"]}
+    async with conn.transaction():
+        await load("intake").steady_plans.row(conn)
+        rows = await conn.fetch("explain " + statement.sql, *(given.get(p, ["x"]) for p in statement.parameters))
+    lines = [row[0] for row in rows]
+    at = next(i for i, line in enumerate(lines) if index in line)
+    used = lines[at + 1]
+    columns = {"stored_leads": "external_id", "earlier_enquiries": "created_at", "customers_of_keys": "key"}
+    assert "Index Cond" in used, "\n".join(lines)
+    assert columns[name] in used, "\n".join(lines)
+    assert not [line for line in lines if "Seq Scan" in line or "Sort" in line], "\n".join(lines)
