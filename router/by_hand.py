@@ -12,6 +12,7 @@ from router.lane_state import LaneState, moment_at
 from router.store import lane as store
 from router.store.assignments import take
 from router.store.lane import Book, LaneLimits
+from router.store.roster import RepUnknown
 from router.store.statements import Connection
 from router.visit import Memory, lane_state
 
@@ -44,7 +45,7 @@ async def assign_by_hand(
 ) -> Given:
     """Gives a waiting, parked or assigned lead to a rep (CRM id), who then owns the customer; moves no credit.
 
-    Raises CannotGive (unknown, inactive or full rep), NotAssigned (lead merged or closed), LeadUnknown, and
+    Raises CannotGive (inactive or full rep), RepUnknown, NotAssigned (lead merged or closed), LeadUnknown, and
     asyncpg.LockNotAvailableError when lane or lead stay locked.
     """
     async with conn.transaction():
@@ -102,7 +103,7 @@ def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
     engine = state.engine
     position = next((i for i, rep in enumerate(engine.roster.reps) if rep.rep_id == rep_id), None)
     if position is None:
-        raise CannotGive(f"there is no rep {rep_id!r}; see lead-router reps list")
+        raise RepUnknown(f"there is no rep {rep_id!r}; lead-router reps list shows who there is")
     rep = engine.roster.reps[position]
     if rep.no == from_rep:
         raise CannotGive(f"rep {rep_id} has this lead already")

@@ -11,6 +11,8 @@ from router.store.connections import APPLICATION_NAME
 log = structlog.get_logger(__name__)
 
 CHANNEL = "lead_router"
+# By this name `status` counts the services that listen for work.
+LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
 
 
 class Wakeups:
@@ -59,7 +61,7 @@ class Listener:
         conn = await asyncpg.connect(
             self._url,
             timeout=self._connect_deadline_s,
-            server_settings={"application_name": f"{APPLICATION_NAME} wakeups"},
+            server_settings={"application_name": LISTENER_NAME},
         )
         try:
             await conn.add_listener(CHANNEL, self._heard)

@@ -146,3 +146,11 @@ def _pool_lead(
 async def lane_progress(conn: Connection, tenant_id: int) -> int:
     """The number of the lane's last batch."""
     return int(await _SQL.lane_progress.value(conn, tenant_id=tenant_id))
+
+
+async def rep_id_of(conn: Connection, tenant_id: int, rep_no: int) -> str:
+    """The CRM's id of a rep's number. Raises LookupError for a number that nobody has."""
+    rep_id = await _SQL.rep_id.value(conn, tenant_id=tenant_id, rep_no=rep_no)
+    if rep_id is None:
+        raise LookupError(f"there is no rep number {rep_no}")
+    return str(rep_id)

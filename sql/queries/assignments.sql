@@ -90,3 +90,7 @@ select lead_id, -priority as rank, created_at, customer_id, source, region, indu
 -- name: lane_progress(tenant_id)
 -- The number of the lane's last batch: it moves while somebody drains.
 select batch_no from lane where tenant_id = :tenant_id;
+
+-- name: rep_id(tenant_id, rep_no)
+-- The CRM's id of a rep's number.
+select rep_id from rep where tenant_id = :tenant_id and rep_no = :rep_no;

@@ -4,8 +4,8 @@ import asyncpg
 
 from router.store.connections import Connections
 from router.store.engines import Engines
-from router.waiting import reason_of_key, waiting_by_reason
-from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
+from router.waiting import waiting_by_reason
+from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 
 async def reasons(tenant: Tenancy) -> dict[str, int]:

@@ -1,0 +1,234 @@
+"""`lead-router status`: where all leads are, why they wait, how fast it goes, who works."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ops.status import Rates, Status, TenantStatus
+from ops.status import status as read_status
+from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.store.tenants import TenantUnknown
+from router.waiting import WaitingLeads
+
+TENANTS_SHOWN = 20
+
+
+def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time; write it as 2026-03-31T09:30+08:00") from None
+    if at.tzinfo is None:
+        raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")
+    return at.astimezone(UTC)
+
+
+@click.command()
+@click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
+@click.option(
+    "--now", metavar="TIME", callback=_instant, help="As of this time, for replays (default: the database's clock)."
+)
+@json_option
+@async_command
+async def status(context: Context, tenant: str | None, now: datetime | None, as_json: bool) -> int:
+    """Show where all leads are, why those wait that wait, and who works.
+
+    Exit code 1 when the states do not add up to the leads that were accepted.
+
+    \b
+    Example:
+      lead-router status --tenant acme
+      lead-router status --json
+    """
+    async with context.connection() as conn:
+        try:
+            found = await read_status(conn, tenant, now)
+        except TenantUnknown as error:
+            raise CannotRun(str(error)) from error
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+            raise CannotRun(f"status could not read: {error}; try again when nobody locks our tables") from error
+    if as_json:
+        print_json(document(found))
+    else:
+        show(found, console())
+    return 0 if found.balanced else EXIT_FOUND
+
+
+def document(found: Status) -> dict[str, Any]:
+    """The JSON document."""
+    return {
+        "at": _time(found.at),
+        "accepted": found.accepted,
+        "states": found.states,
+        "balanced": found.balanced,
+        "waiting_by_reason": found.waiting,
+        "parked_by_reason": found.parked,
+        "oldest_waiting_at": _time(_oldest(found.tenants)),
+        "per_minute": _rounded(found.rates),
+        "listeners": found.listeners,
+        "tenants": [_tenant_document(tenant) for tenant in found.tenants],
+    }
+
+
+def _tenant_document(found: TenantStatus) -> dict[str, Any]:
+    tenant, lane = found.tenant, found.lane
+    return {
+        "tenant": tenant.name,
+        "accepted": found.accepted,
+        "states": found.states,
+        "balanced": found.balanced,
+        "waiting_by_reason": found.waiting.counts,
+        "waiting": [
+            {
+                "reason": part.reason,
+                "leads": part.leads,
+                "oldest_queued_at": _time(part.oldest_queued_at),
+                "next_recheck_at": _time(part.next_recheck_at),
+                "waits_for": list(part.waits_for),
+            }
+            for part in found.waiting.reasons
+        ],
+        "parked_by_reason": found.parked,
+        "per_minute": _rounded(found.rates),
+        "versions": {"ruleset": tenant.ruleset, "roster": tenant.roster, "rates": tenant.rates},
+        "last_batch": {
+            "number": lane.batch_no,
+            "at": _time(lane.last_batch_at),
+            "kind": lane.kind,
+            "leads": lane.leads,
+        },
+        "next_visit_at": _time(lane.next_visit_at),
+        "lane_held_by": None if lane.holder is None else {**asdict(lane.holder), "since": _time(lane.holder.since)},
+    }
+
+
+def show(found: Status, out: Console) -> None:
+    """For people."""
+    out.print(_states_table(found))
+    if len(found.tenants) == 1:
+        one = found.tenants[0]
+        if one.waiting.reasons:
+            out.print(_waiting_table(one.waiting.reasons, found.at))
+        for line in _lane_lines(one, found.at):
+            out.print(line)
+    elif found.tenants:
+        out.print(_tenants_table(found))
+    else:
+        out.print("no tenant yet; lead-router tenants add NAME --time-zone ZONE")
+    rates = ", ".join(f"{value:,.0f} {what}" for what, value in asdict(found.rates).items())
+    out.print(f"leads per minute lately: {rates}")
+    services = {0: "no service listens", 1: "1 service listens"}.get(
+        found.listeners, f"{found.listeners} services listen"
+    )
+    out.print(f"{services} for work")
+    for tenant in found.tenants:
+        if not tenant.balanced:
+            out.print(_wrong(tenant), style="bold red")
+
+
+def _wrong(found: TenantStatus) -> str:
+    total = sum(found.states.values())
+    return (
+        f"WRONG: {found.tenant.name} accepted {found.accepted:,} leads, but its states hold {total:,} "
+        f"({total - found.accepted:+,}); lead-router audit --tenant {found.tenant.name} names the leads"
+    )
+
+
+def _states_table(found: Status) -> Table:
+    table = Table("state", "leads", "", box=None, pad_edge=False, show_header=False)
+    table.columns[1].justify = "right"
+    for state, leads in found.states.items():
+        if leads or state in ("waiting", "assigned"):
+            table.add_row(state, f"{leads:,}")
+        parts = {"waiting": found.waiting, "parked": found.parked}.get(state, {})
+        for reason, n in parts.items():
+            table.add_row(f"  {reason}", f"{n:,}", style="dim")
+    total = sum(found.states.values())
+    sign = "= accepted" if total == found.accepted else f"but accepted {found.accepted:,}"
+    table.add_row("sum", f"{total:,}", sign)
+    return table
+
+
+def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime) -> Table:
+    table = Table("why", "leads", "oldest", "again", "waits for", box=None, pad_edge=False)
+    for part in reasons:
+        again = "now" if part.next_recheck_at is None else _distance(part.next_recheck_at, at)
+        words = "; ".join(part.waits_for)
+        table.add_row(part.reason, f"{part.leads:,}", _distance(part.oldest_queued_at, at), again, words)
+    return table
+
+
+def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
+    tenant, lane = found.tenant, found.lane
+    if lane.last_batch_at is not None:
+        by = " by hand" if lane.kind == "hand" else ""
+        yield f"last batch: number {lane.batch_no}{by}, {lane.leads:,} leads, {_distance(lane.last_batch_at, at)}"
+    else:
+        yield "last batch: none yet"
+    next_visit = "none planned" if lane.next_visit_at is None else _distance(lane.next_visit_at, at)
+    yield f"next visit without a call: {next_visit}"
+    yield f"in force: ruleset {tenant.ruleset or '-'}, roster {tenant.roster or '-'}, rates {tenant.rates or '-'}"
+    if lane.holder is not None:
+        yield f"lane: {_holder(found)}"
+
+
+def _holder(found: TenantStatus) -> str:
+    holder = found.lane.holder
+    if holder is None:
+        return "free"
+    where = f" from {holder.client}" if holder.client else ""
+    return f"held by {holder.application or 'a session'} (process {holder.pid}, {holder.user}{where})"
+
+
+def _tenants_table(found: Status) -> Table:
+    table = Table(
+        "tenant", "accepted", "waiting", "oldest", "assigned", "parked", "last batch", "lane", box=None, pad_edge=False
+    )
+    ordered = sorted(found.tenants, key=lambda tenant: (-tenant.states["waiting"], tenant.tenant.name))
+    for tenant in ordered[:TENANTS_SHOWN]:
+        oldest, last = _oldest([tenant]), tenant.lane.last_batch_at
+        table.add_row(
+            tenant.tenant.name,
+            *(f"{n:,}" for n in (tenant.accepted, tenant.states["waiting"])),
+            "-" if oldest is None else _distance(oldest, found.at),
+            *(f"{tenant.states[state]:,}" for state in ("assigned", "parked")),
+            "-" if last is None else _distance(last, found.at),
+            _holder(tenant),
+        )
+    if len(ordered) > TENANTS_SHOWN:
+        table.caption = f"and {len(ordered) - TENANTS_SHOWN} more with fewer waiting leads; --json has them all"
+    return table
+
+
+def _oldest(tenants: Iterable[TenantStatus]) -> datetime | None:
+    return min((part.oldest_queued_at for tenant in tenants for part in tenant.waiting.reasons), default=None)
+
+
+def _rounded(rates: Rates) -> dict[str, float]:
+    values: Mapping[str, float] = asdict(rates)
+    return {what: round(value, 1) for what, value in values.items()}
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()
+
+
+def _distance(at: datetime, now: datetime) -> str:
+    """How far a time is from now, in the two largest units that matter."""
+    seconds = round(abs((at - now).total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        text = f"{days} d {hours % 24} h"
+    elif hours:
+        text = f"{hours} h {minutes % 60} min"
+    else:
+        text = f"{minutes} min" if minutes else f"{seconds} s"
+    return f"{text} ago" if at <= now else f"in {text}"

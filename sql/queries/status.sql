@@ -1,0 +1,49 @@
+-- name: settings(lock_timeout)
+-- For this transaction: give up soon on a locked table, count without a plan made for other numbers.
+select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true), clock_timestamp() as now;
+
+-- name: states(tenant_ids)
+-- How many leads of each tenant were accepted and how many are in each state; those that wait are counted by reason elsewhere.
+select tenant_id, 'accepted' as state, count(*) as leads from lead where tenant_id = any(:tenant_ids::int[]) group by tenant_id
+union all
+select tenant_id, 'assigned', count(*) from assignment where tenant_id = any(:tenant_ids::int[]) group by tenant_id
+union all
+select tenant_id, 'merged', count(*) from merged where tenant_id = any(:tenant_ids::int[]) group by tenant_id
+union all
+select tenant_id, 'closed', count(*) from closed where tenant_id = any(:tenant_ids::int[]) group by tenant_id;
+
+-- name: parked(tenant_ids)
+-- Parked leads by reason.
+select tenant_id, reason, count(*) as leads from parked where tenant_id = any(:tenant_ids::int[]) group by tenant_id, reason;
+
+-- name: lanes(tenant_ids)
+-- The lane of each tenant with its last batch, and who holds it: the transaction that locked the row, if it still runs.
+select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_at,
+       h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start
+  from lane l
+  left join lateral (select at, kind, leads from flight f
+                      where f.tenant_id = l.tenant_id and f.batch_no = l.batch_no limit 1) f on true
+  left join pg_locks h on h.locktype = 'transactionid' and h.granted and h.mode = 'ExclusiveLock' and h.transactionid = l.xmax
+  left join pg_stat_activity a on a.pid = h.pid
+ where l.tenant_id = any(:tenant_ids::int[]);
+
+-- name: came_in(tenant_ids, since, most)
+-- How many of the last leads of each tenant came since then; when all of the most that are looked at did, when the first did.
+select t.tenant_id, count(*) as leads, min(l.received_at) as first
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit :most) l
+ where l.received_at > :since
+ group by t.tenant_id;
+
+-- name: batches(tenant_ids, since, most)
+-- The last batches of each tenant since then, the youngest first.
+select t.tenant_id, f.at, f.inputs
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select at, inputs from flight
+                      where flight.tenant_id = t.tenant_id and at > :since order by batch_no desc limit :most) f
+ order by t.tenant_id, f.at desc;
+
+-- name: listeners(application)
+-- How many services listen for work in this database. Truly about all tenants.
+select count(*) from pg_stat_activity where datname = current_database() and application_name = :application;
