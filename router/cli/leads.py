@@ -18,7 +18,7 @@ from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.lead_import import Imported, import_leads
 from router.intake.mapping import FileMapping, MappingError, check_columns, read_mapping
 from router.intake.normalise import LeadReader
-from router.intake.rejects import RejectsFile
+from router.intake.rejects import RejectsFile, is_rejects_file
 from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
@@ -74,7 +74,7 @@ async def import_(
     started = time.monotonic()
     async with AsyncExitStack() as open_:
         opened = open_.enter_context(_opened(file, plan))
-        _check_folder(rejects_path)
+        _check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await _tenant(conn, tenant_name)
         reader = LeadReader(plan, await database_clock(conn), await _phone_region(conn, tenant))
@@ -110,8 +110,10 @@ def _opened(file: Path, plan: FileMapping) -> LeadFile:
     return opened
 
 
-def _check_folder(rejects: Path) -> None:
-    """Better now than after an hour, at the first row that has to go there."""
+def _check_rejects_path(rejects: Path, file: Path) -> None:
+    """Better now than after an hour, at the first row that has to go there; and never over anything else."""
+    if rejects.exists() and (rejects.samefile(file) or not is_rejects_file(rejects)):
+        raise CannotRun(f"{rejects} is there and is no rejects file; say where that may go with --rejects")
     if not os.access(rejects.parent, os.W_OK | os.X_OK):
         raise CannotRun(f"{rejects.parent} cannot be written; say where the rejects file may go with --rejects")
 

@@ -10,6 +10,13 @@ from router.intake.lead_file import Row
 from router.intake.mapping import REJECTED
 
 
+def is_rejects_file(path: Path) -> bool:
+    """Whether an earlier import wrote the file. Raises OSError."""
+    first = f"{REJECTED[0]},".encode()
+    with path.open("rb") as opened:
+        return opened.read(len(first)) == first
+
+
 class RejectsFile:
     """Collects rejected rows; `finish` puts the file in place, whole. Made only when there is something in it.
 
