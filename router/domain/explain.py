@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from router.domain.attendance import Attendance
 from router.domain.decide import Assigned, Batch, Inputs, Parked, Refusal, Waiting
 from router.domain.engine import Engine
 from router.domain.explain_parts import (
@@ -122,8 +123,7 @@ def _rule(batch: Batch, lead: PoolLead, rule_no: int, rule: Rule) -> RuleStory:
 
 
 def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, story: RuleStory) -> RuleStory:
-    refusal = Refusal()
-    taker, stops = batch.ask_owner(rule, lead, refusal)
+    taker, stops = batch.ask_owner(rule, lead, Refusal())
     rep_no = batch.owner_of(lead)
     if rep_no is None:
         return replace(story, verdict=Verdict.OWNER_SKIPPED, owner=OwnerStory(OwnerVerdict.NO_OWNER, None, None))
@@ -138,8 +138,8 @@ def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, story: RuleStory) -> R
     elif rep_no in lead.excluded:
         verdict = OwnerVerdict.HAD_IT_BEFORE
     else:
-        # A target without a stop: the owner is gone, and the lead comes back should that change.
-        verdict = OwnerVerdict.GONE if refusal.targets else OwnerVerdict.WAITED_LONG_ENOUGH
+        gone = rep is None or rep.attendance is Attendance.INACTIVE
+        verdict = OwnerVerdict.GONE if gone else OwnerVerdict.WAITED_LONG_ENOUGH
     owner = OwnerStory(verdict, rep_no, rep, against, falls_back if rep is not None else None)
     of_rule = Verdict.ASSIGNED if taker is not None else Verdict.WAITS_FOR_OWNER if stops else Verdict.OWNER_SKIPPED
     return replace(story, verdict=of_rule, owner=owner, stops=stops)

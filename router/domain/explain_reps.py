@@ -1,5 +1,7 @@
 """Explaining reps: in which state they were, what kept them from a lead, and whose turn it was."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,15 @@ from router.domain.share import NEVER, ONE_LEAD
 from router.domain.standing import Standing
 
 Int64 = NDArray[np.int64]
+
+
+class _Share(NamedTuple):
+    """The part of a Candidate that says what the rep deserves, in its order."""
+
+    credit: float
+    base: int
+    factors: dict[str, int]
+    weight: int
 
 
 def rep_state(engine: Engine, codes: NDArray[np.int8], opened: Int64, today: Int64, position: int) -> RepState:
@@ -63,26 +74,19 @@ def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory
     group = standing.group(group_no)
     kind = weigher.kind_of(lead.facts)
     weights = weigher.vector(kind)
-    found = []
+    free: dict[int, Candidate] = {}
+    others: list[Candidate] = []
     for position, credit in zip(group.members.tolist(), group.credits[group.slots].tolist(), strict=True):
         rep = standing_state(standing, position)
         base = int(weigher.base[position])
-        place, due_in, ahead = turns.get(position, (None, None, False))
-        found.append(
-            Candidate(
-                rep=rep,
-                left_out=() if place else left_out(rep, lead.excluded, base),
-                credit=credit / ONE_LEAD,
-                base=base,
-                factors=weigher.factors(kind, position),
-                weight=int(weights[position]),
-                place=place,
-                due_in=due_in,
-                ahead=ahead,
-            )
-        )
-    found.sort(key=lambda c: (c.place is None, c.place or c.rep.rep_no))
-    return GroupStory(group_no, standing.engine.roster.group_names[group_no], tuple(found))
+        share = _Share(credit / ONE_LEAD, base, weigher.factors(kind, position), int(weights[position]))
+        turn = turns.get(position)
+        if turn is None:
+            others.append(Candidate(rep, left_out(rep, lead.excluded, base), *share))
+        else:
+            free[turn[0]] = Candidate(rep, (), *share, *turn)
+    in_turn = [free[place] for place in sorted(free)]
+    return GroupStory(group_no, standing.engine.roster.group_names[group_no], (*in_turn, *others))
 
 
 def _turns(standing: Standing, group_no: int, lead: PoolLead) -> dict[int, tuple[int, float, bool]]:
