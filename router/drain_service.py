@@ -27,7 +27,11 @@ class _Trouble:
 
 @dataclass
 class DrainService:
-    """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant."""
+    """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant.
+
+    Tenants stand in a line for the slots, and who had a turn and has more goes to its end: however long a backlog
+    is, every other tenant comes before its next turn.
+    """
 
     drain: Drain
     wakeups: Wakeups
@@ -39,22 +43,22 @@ class DrainService:
     max_silence_s: float = 60.0
     _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _trouble: dict[int, _Trouble] = field(default_factory=dict)
-    # Who had a turn and has more, in order; and whether anybody found all slots taken.
-    _again: dict[int, None] = field(default_factory=dict)
-    _starved: bool = False
+    _line: dict[int, None] = field(default_factory=dict)
 
     async def run(self, life: Lifeline) -> None:
         """Drains until the stop; then every turn ends after its batch."""
         self._turns.clear()
+        self._line.clear()
         failures = 0
         async with asyncio.TaskGroup() as group:
             while not life.stopping:
                 life.beat()
-                self._starved = False
-                # Who was named gets a slot before the search, which costs a statement.
-                self._start_turns(group, life, [*self.wakeups.take(), *self._again])
+                # Who was named gets a slot before the search, which costs a statement. Also one whose turn goes on:
+                # that turn may have looked before the news was there.
+                self._stand_in_line(self.wakeups.take())
+                self._start_turns(group, life)
                 try:
-                    self._start_turns(group, life, await self.drain.tenants_with_work())
+                    found = await self.drain.tenants_with_work()
                     failures = 0
                 except PASSING as error:
                     failures += 1
@@ -62,18 +66,24 @@ class DrainService:
                     log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
                     await life.pause(wait_s)
                 else:
+                    # Several routers begin at different tenants, so that they do not meet at the same lanes.
+                    first = int(self.jitter() * len(found))
+                    self._stand_in_line(t for t in [*found[first:], *found[:first]] if t not in self._turns)
+                    self._start_turns(group, life)
                     await self.wakeups.wait(self.poll_interval_s)
 
-    def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline, tenants: Iterable[int]) -> None:
+    def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()
         for tenant_id in tenants:
             trouble = self._trouble.get(tenant_id)
-            if tenant_id in self._turns or (trouble is not None and now < trouble.until_s):
-                continue
+            if trouble is None or now >= trouble.until_s:
+                self._line.setdefault(tenant_id)
+
+    def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline) -> None:
+        for tenant_id in [tenant_id for tenant_id in self._line if tenant_id not in self._turns]:
             if len(self._turns) >= self.concurrency:
-                self._starved = True
                 return
-            self._again.pop(tenant_id, None)
+            del self._line[tenant_id]
             task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
             self._turns[tenant_id] = task
 
@@ -82,12 +92,12 @@ class DrainService:
             done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=lambda: life.stopping)
             self._trouble.pop(tenant_id, None)
             if done.more and done.visit is Visit.DONE:
-                self._again[tenant_id] = None
+                self._line.setdefault(tenant_id)
         except PASSING as error:
             self._back_off(tenant_id, error)
         finally:
             self._turns.pop(tenant_id, None)
-            if self._again or self._starved:
+            if self._line:
                 self.wakeups.poke()
 
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
@@ -95,6 +105,7 @@ class DrainService:
         trouble.failures += 1
         wait_s = full_jitter(trouble.failures, self.jitter())
         trouble.until_s = monotonic() + wait_s
+        self._line.pop(tenant_id, None)
         log.warning(
             "batch rolled back",
             tenant=tenant_id,

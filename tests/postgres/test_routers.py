@@ -162,7 +162,7 @@ async def in_the_middle(conn: asyncpg.Connection, at_least: int = 1) -> None:
 
 
 async def many_leads(conn: asyncpg.Connection, count: int) -> Tenancy:
-    """A tenant without caps that matter, and so many leads that draining takes a while."""
+    """A tenant, the first one, without caps that matter, and so many leads that draining takes a while."""
     tenant = await make_tenant(conn, simple_reps(5, max_open=count, max_per_day=count), RULES)
     for first in range(0, count, 1000):
         await tenant.accept(lead(i) for i in range(first, first + 1000))
@@ -172,6 +172,22 @@ async def many_leads(conn: asyncpg.Connection, count: int) -> Tenancy:
 async def nothing_is_half_done(conn: asyncpg.Connection) -> None:
     assert not await conn.fetch(TWICE)
     assert not (await audit(conn)).violations
+
+
+async def test_a_tenant_with_a_long_backlog_does_not_keep_the_others_waiting(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    busy = await many_leads(conn, 4000)
+    other = await make_tenant(conn, simple_reps(1), RULES, name="other")
+    async with serving(database_url, drain_batch_leads=5, drain_concurrency=1):
+        await in_the_middle(conn)
+        await other.accept([lead(1)])
+
+        async def served() -> bool:
+            return (await other.states())["assigned"] == 1
+
+        await until(served, "the other tenant's lead is assigned")
+        assert (await busy.states())["waiting"] > 0
 
 
 async def test_a_killed_router_loses_nothing_and_the_others_go_on(database_url: str, conn: asyncpg.Connection) -> None:
