@@ -1,0 +1,34 @@
+"""Commands of ours in the process of the test, on a given database."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+from click.testing import CliRunner, Result
+
+from router.cli.context import Context, Urls
+from router.settings import Settings
+
+
+class CommandLine:
+    """A command, called as a user would. It runs in a thread, since it has an event loop of its own."""
+
+    def __init__(self, command: click.Command, url: str) -> None:
+        @asynccontextmanager
+        async def servers(_: Settings) -> AsyncIterator[Urls]:
+            yield Urls(url, None)
+
+        self._command = command
+        self._context = Context(Settings(), servers)
+
+    async def run(self, *arguments: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, self._command, arguments, obj=self._context)
+
+    async def json(self, *arguments: str, code: int = 0) -> Any:
+        """The document of `--json`; the command must end with this exit code."""
+        result = await self.run(*arguments, "--json")
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
