@@ -67,18 +67,19 @@ def _waiting(story: Story) -> str:
     if turn.paused_until is not None or turn.no_ruleset or place.ready:
         return f"{_ready(story)}: {turn_words(turn, story)}."
     zone_name = story.lead.time_zone
+    queued = f"Queued since {when(place.since, zone_name)}"
     if present is not None and present.old_rules:
-        waits = f"Refused under ruleset {place.key_ruleset}, so the rules now in force will decide again"
-    elif present is not None and present.room:
-        waits = f"Waited for {targets(place.targets, story.names, place.key_ruleset)}, who can take it now"
-    else:
-        reasons = present.each if present else {}
-        code = f" [{present.reason}]" if present else ""
-        waits = f"Waits for {targets(place.targets, story.names, place.key_ruleset, reasons)}{code}"
+        return (
+            f"Refused under ruleset {place.key_ruleset}; the rules now in force decide with the next batches. {queued}."
+        )
+    if present is not None and present.room:
+        who = targets(place.targets, story.names, place.key_ruleset)
+        return f"Waited for {who}, who has room now: the next batch tries again. {queued}."
+    reasons = present.each if present else {}
+    code = f" [{present.reason}]" if present else ""
+    waits = f"Waits for {targets(place.targets, story.names, place.key_ruleset, reasons)}{code}"
     latest = when(place.recheck_at, zone_name) if place.recheck_at else "the end of its time"
-    return (
-        f"{waits}. Tried again when that changes, at the latest {latest}. Queued since {when(place.since, zone_name)}."
-    )
+    return f"{waits}. Tried again when that changes, at the latest {latest}. {queued}."
 
 
 def _ready(story: Story) -> str:

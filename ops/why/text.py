@@ -39,10 +39,8 @@ def renderables(story: Story) -> Iterator[RenderableType]:
     yield Text(f"\nTimeline (times in {lead.time_zone})", style="bold")
     if story.older_batch is not None:
         yield Text(f"  earlier decisions: lead-router why {lead.lead_id} --batch {story.older_batch}")
-    table = Table.grid(padding=(0, 2))
     for event in story.timeline:
-        table.add_row("", when(event.at, lead.time_zone), Text(event_words(event, story)))
-    yield table
+        yield Text(f"  {when(event.at, lead.time_zone)}  {event_words(event, story)}")
 
 
 def _facts(story: Story) -> str:
@@ -143,7 +141,7 @@ def _group(group: GroupStory, now: datetime) -> Iterator[RenderableType]:
         table.add_row("", *("rep", "credit", "weight", "open", "today", "due in"), style="dim")
         for candidate in free[: NEXT_SHOWN + 1]:
             table.add_row(*_row(candidate))
-        yield Padding(table, (0, 0, 0, 5))
+        yield Padding(table, (0, 0, 0, 5), expand=False)
         if len(free) > NEXT_SHOWN + 1:
             yield Text(f"     … {len(free) - NEXT_SHOWN - 1:,} more were free")
     yield from _left_out(group, now)

@@ -147,6 +147,10 @@ async def test_a_waiting_lead_says_what_it_waits_for_and_who_is_full(
         ("group", "all", "all_at_open_cap"),
     ]
     assert waiting["recheck_at"] == "2026-03-02T04:00:00+00:00"
+    await tenant.roster(reps_csv([line.replace("all,1,10,2", "all,9,10,2") for line in REPS], HEADER))
+    assert "or somebody of group all, who has room now: the next batch tries again" in text_of(
+        await told(tenant, ids[4])
+    )
 
 
 async def test_the_numbers_stay_those_of_the_moment_whatever_changes_afterwards(
@@ -167,7 +171,7 @@ async def test_the_numbers_stay_those_of_the_moment_whatever_changes_afterwards(
     again = await told(tenant, ids[4])
     assert waiting and again.told and again.told.explanation == waiting.explanation
     assert again.present and again.present.old_rules
-    assert "Refused under ruleset 1, so the rules now in force will decide again" in text_of(again)
+    assert "Refused under ruleset 1; the rules now in force decide with the next batches" in text_of(again)
 
 
 async def test_the_owner_rule_names_the_owner_and_when_the_lead_goes_to_others(
