@@ -73,10 +73,10 @@ async def _session(conn: asyncpg.Connection, shell: Shell, out: Console, files: 
     await shell.run("tenants", "add", TENANT, "--time-zone", data.BUSINESS_ZONE.key)
     tenant_id = (await tenant_named(conn, TENANT)).tenant_id
     await shell.run("reps", "import", files.reps, *tenant)
-    await shell.run("rules", "apply", files.rules, *tenant)
+    await shell.run("rules", "apply", files.rules, *tenant, most_lines=8)
     await shell.run("leads", "import", files.leads, *tenant, "--mapping", files.mapping)
     await shell.run("drain", "--until-idle", *tenant)
-    await shell.run("status")
+    await shell.run("status", *tenant)
     await _summary(conn, shell, out, tenant_id)
     for statement in (_SQL.assigned_by_share, _SQL.waiting):
         lead = await statement.value(conn, tenant_id=tenant_id)
@@ -88,7 +88,7 @@ async def _summary(conn: asyncpg.Connection, shell: Shell, out: Console, tenant_
     out.print()
     status = await shell.json("status", "--tenant", TENANT)
     shares = [Share(*row) for row in await _SQL.shares.fetch(conn, tenant_id=tenant_id)]
-    print_summary(out, status["accepted"], status["states"], status["waiting_by_reason"], shares)
+    print_summary(out, status["accepted"], status["states"], shares)
 
 
 if __name__ == "__main__":

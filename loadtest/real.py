@@ -103,7 +103,7 @@ async def _set_up(shell: Shell, roster: Sequence[dict[str, str]]) -> None:
             writer.writeheader()
             writer.writerows(roster)
         await shell.run("reps", "import", reps, "--tenant", TENANT)
-    await shell.run("rules", "apply", _from_here(RULES), "--tenant", TENANT)
+    await shell.run("rules", "apply", _from_here(RULES), "--tenant", TENANT, most_lines=8)
 
 
 def _from_here(path: Path) -> str:
@@ -123,14 +123,17 @@ async def _walk(run: Replay, leads: Sequence[olist.OlistLead], deals: Sequence[o
 
 
 async def _report(connections: Connections, shell: Shell, out: Console, run: Replay) -> None:
-    status = await shell.json("status")
+    now = run.at.isoformat() if run.at else "never"
+    await shell.run("status", "--tenant", TENANT, "--now", now)
+    status = await shell.json("status", "--tenant", TENANT, "--now", now)
+    out.print()
     async with connections.acquire(Part.CONSOLE) as conn:
         shares = [Share(*row) for row in await _SQL.shares.fetch(conn, tenant_id=run.tenant.tenant_id)]
         examples = [
             await statement.value(conn, tenant_id=run.tenant.tenant_id)
-            for statement in (_SQL.assigned_by_share, _SQL.assigned_late, _SQL.waiting, _SQL.parked)
+            for statement in (_SQL.assigned_at_once, _SQL.assigned_late, _SQL.waiting, _SQL.parked)
         ]
-    print_summary(out, status["accepted"], status["states"], status["waiting_by_reason"], shares)
+    print_summary(out, status["accepted"], status["states"], shares)
     refusals = ", ".join(f"{reason} {n:,}" for reason, n in run.total.refused.most_common()) or "none"
     out.print(f"On the way, leads had to wait: {refusals}.")
     out.print(

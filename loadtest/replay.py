@@ -39,9 +39,11 @@ class Replay:
     won: int = 0
     late: int = 0
     total: Drained = field(default_factory=Drained)
+    at: datetime | None = None
 
     async def take(self, step: Step) -> None:
         """Everything that has happened by the step's time, and then the routing of what can be routed."""
+        self.at = step.at
         async with self.drain.connections.acquire(Part.INTAKE) as conn:
             if step.opens_day:
                 await refresh(conn, self.tenant, step.at)

@@ -28,11 +28,17 @@ class Shell:
         self._console = console
         self._environment = _environment(os.environ, urls)
 
-    async def run(self, *words: str | Path) -> None:
-        """Shows the command and lets it write to the terminal. Raises CommandFailed unless it ends with 0."""
+    async def run(self, *words: str | Path, most_lines: int | None = None) -> None:
+        """Shows the command and what it says, at most so many lines. Raises CommandFailed unless it ends with 0."""
         self._console.print(f"\n$ lead-router {shlex.join(map(str, words))}", style="bold cyan", markup=False)
         sys.stdout.flush()
-        await self._ended(words, None)
+        if most_lines is None:
+            await self._ended(words, None)
+            return
+        lines = (await self._ended(words, asyncio.subprocess.PIPE)).decode().splitlines()
+        left_out = len(lines) - most_lines
+        shown = [*lines[: most_lines - 1], f"… {left_out} more lines", lines[-1]] if left_out > 0 else lines
+        self._console.print("\n".join(shown), markup=False)
 
     async def json(self, *words: str | Path) -> Any:
         """What the command says with `--json`, without showing it. Raises CommandFailed."""

@@ -1,4 +1,4 @@
-"""What a run came to, for people: leads by state, why they wait, each rep's share beside the deserved one."""
+"""What a run came to, for people: where all leads are, and each rep's share beside what was deserved."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-BAR = 20
 ONE_LEAD = 1 << 32
 REPS_SHOWN = 2
 
@@ -61,40 +60,22 @@ def _group(name: str, members: list[Share], shown: int) -> GroupShares:
     return GroupShares(name, len(members), sum(share.received for share in members), tuple(furthest[:shown]))
 
 
-def bar(part: float, whole: float, width: int = BAR) -> str:
-    """A bar of `width` cells for part of whole; something is visible as soon as there is something."""
-    if whole <= 0 or part <= 0:
-        return ""
-    eighths = max(1, round(8 * width * min(part, whole) / whole))
-    full, rest = divmod(eighths, 8)
-    return "█" * full + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[rest]
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-
-
-def states_table(accepted: int, states: Mapping[str, int], waiting: Mapping[str, int]) -> Table:
-    """Every lead that was accepted, by state, and those that wait by reason."""
-    table = _table("Every lead is somewhere")
-    table.add_column("state")
-    table.add_column("leads", justify="right")
-    table.add_column("", min_width=BAR)
-    for state, leads in states.items():
-        if leads or state in ("assigned", "waiting"):
-            table.add_row(state, f"{leads:,}", bar(leads, accepted))
-        if state == "waiting":
-            for reason, n in sorted(waiting.items(), key=lambda item: (-item[1], item[0])):
-                table.add_row(f"  {reason}", f"{n:,}", bar(n, accepted), style="dim")
-    table.add_section()
-    total = sum(states.values())
-    table.add_row("sum", f"{total:,}", "= accepted" if total == accepted else f"accepted: {accepted:,} (!)")
-    return table
+def totals(accepted: int, states: Mapping[str, int]) -> str:
+    """One sentence: how many leads there are, and in which state each of them is."""
+    parts = ", ".join(f"{leads:,} {state}" for state, leads in states.items() if leads)
+    if sum(states.values()) == accepted:
+        return f"{accepted:,} leads accepted = {parts or 'none'}."
+    return f"{accepted:,} leads accepted, but in states: {parts or 'none'}. Run lead-router audit."
 
 
 def shares_table(groups: Iterable[GroupShares]) -> Table:
     """Per group, the reps that are furthest from what their weight deserves."""
-    table = _table("Shares: received beside deserved, the furthest off of each group")
+    table = Table(
+        title="Shares: received beside deserved, the furthest off of each group",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for heading in ("group", "reps", "leads"):
         table.add_column(heading, justify="left" if heading == "group" else "right")
     for heading in ("rep", "weight", "received", "deserved", "off by"):
@@ -113,16 +94,10 @@ def shares_table(groups: Iterable[GroupShares]) -> Table:
     return table
 
 
-def print_summary(
-    console: Console,
-    accepted: int,
-    states: Mapping[str, int],
-    waiting: Mapping[str, int],
-    shares: Iterable[Share],
-) -> None:
-    """The two tables, and the largest distance from a share."""
-    groups = by_group(shares)
-    console.print(states_table(accepted, states, waiting))
-    console.print(shares_table(group for group in groups if group.received))
+def print_summary(console: Console, accepted: int, states: Mapping[str, int], shares: Iterable[Share]) -> None:
+    """Where all leads are, the shares, and the largest distance from one."""
+    groups = [group for group in by_group(shares) if group.received]
+    console.print(totals(accepted, states), style="bold")
+    console.print(shares_table(groups))
     worst = max((group.worst for group in groups), default=0.0)
     console.print(f"Nobody is further than {worst:.2f} leads from the share that weight, hours and caps deserve.")

@@ -26,6 +26,12 @@ select lead_id from assignment
  where tenant_id = :tenant_id and group_no is not null and rule_no is not null
  order by batch_no desc, seq desc limit 1;
 
+-- name: assigned_at_once(tenant_id)
+-- Of the leads that were assigned by a group's share the moment they arrived, the last.
+select a.lead_id from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and a.group_no is not null and a.assigned_at = l.received_at
+ order by a.batch_no desc, a.seq desc limit 1;
+
 -- name: assigned_late(tenant_id)
 -- The assigned lead that arrived earliest before its assignment: it waited first.
 select a.lead_id from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from loadtest.datasets import olist
-from loadtest.summary import ONE_LEAD, Share, bar, by_group, print_summary
+from loadtest.summary import ONE_LEAD, Share, by_group, print_summary, totals
 from loadtest.timeline import SLOT, slot_end, steps
 
 moments = st.datetimes(datetime(2017, 6, 1), datetime(2018, 11, 30), timezones=st.just(UTC))  # noqa: DTZ001
@@ -63,17 +63,17 @@ def test_the_rep_who_is_furthest_from_the_share_is_shown_first() -> None:
     assert small.shown[0].rep_id == "c"
 
 
-@given(st.integers(0, 1000), st.integers(0, 1000))
-def test_a_bar_never_leaves_its_cells_and_shows_whatever_is_there(part: int, whole: int) -> None:
-    drawn = bar(part, whole, 20)
-    assert len(drawn) <= 20
-    assert (drawn == "") == (part == 0 or whole == 0)
+def test_a_sum_that_does_not_match_what_was_accepted_is_no_equation() -> None:
+    states = {"waiting": 1, "assigned": 2, "parked": 0}
+    assert totals(3, states) == "3 leads accepted = 1 waiting, 2 assigned."
+    assert totals(4, states).startswith("4 leads accepted, but in states: 1 waiting, 2 assigned.")
+    assert totals(0, {}) == "0 leads accepted = none."
 
 
-def test_a_sum_that_does_not_match_what_was_accepted_is_marked() -> None:
-    for accepted, mark in ((3, "= accepted"), (4, "accepted: 4 (!)")):
-        console = Console(width=120)
-        with console.capture() as output:
-            print_summary(console, accepted, {"waiting": 1, "assigned": 2}, {"group_empty": 1}, [])
-        assert mark in output.get()
-        assert "group_empty" in output.get()
+def test_a_group_that_received_nothing_is_not_shown() -> None:
+    console = Console(width=100)
+    with console.capture() as output:
+        print_summary(console, 1, {"assigned": 1}, [Share("busy", "a", 1500, 1, 0), Share("idle", "b", 1000, 0, 0)])
+    assert "busy" in output.get()
+    assert "1.5" in output.get()
+    assert "idle" not in output.get()
