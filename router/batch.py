@@ -81,14 +81,13 @@ async def run_batch(
         changed |= state.adopt(outcome)
         next_key = await _write(conn, lane, book, state, inputs, outcome)
     await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed))
-    customers = news.customers | set(outcome.owners if outcome else ())
-    woken = await store.wake_customers(conn, tenant_id, customers) if state.keys else 0
+    woken = await _wake(conn, tenant_id, state, news, outcome)
     stuck = await _prune(conn, tenant_id, state, claims, now)
 
     full = len(ready) == sizes.ready
     more = full or claims.more or news.more or after is not None or woken > 0
     next_visit = _next_visit(state, moment, more=more, stuck=stuck)
-    if leads or changed or customers or next_visit != lane.next_visit_at or lane.seen != lane.versions:
+    if leads or changed or woken or next_visit != lane.next_visit_at or lane.seen != lane.versions:
         state.token = token
         await store.put_lane(
             conn,
@@ -151,6 +150,19 @@ async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inp
     flight = record(state.engine, inputs, outcome, data_versions(state.engine))
     await store.put_flight(conn, book, lane.versions, "drain", len(inputs.leads), flight)
     return lane.next_wake_key + len(new_keys)
+
+
+async def _wake(
+    conn: Connection, tenant_id: int, state: LaneState, news: News, outcome: Outcome | None
+) -> int:
+    """Makes ready what waits but is to be decided again: leads of customers whose owner moved, and those of the inbox.
+
+    Counts only what became ready, so rows that somebody keeps locked do not keep the router spinning.
+    """
+    if not state.keys:
+        return 0
+    woken = await store.wake_leads(conn, tenant_id, news.leads)
+    return woken + await store.wake_customers(conn, tenant_id, outcome.owners if outcome else ())
 
 
 async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims, now: datetime) -> bool:

@@ -82,7 +82,8 @@ async def assign_by_hand(
         await store.put_assignments(conn, book, [(0, taken.lead, decision)])
         await store.put_owners(conn, tenant_id, outcome.owners)
         await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed | {position}))
-        await store.wake_customers(conn, tenant_id, {*outcome.owners, *news.customers})
+        await store.wake_leads(conn, tenant_id, news.leads)
+        await store.wake_customers(conn, tenant_id, outcome.owners)
         flight = msgspec.structs.replace(flight, actor=actor, note=note)
         await store.put_flight(conn, book, lane.versions, "hand", 1, flight)
         # Places may have become free: the lane is to be visited at once.

@@ -133,8 +133,8 @@ class Drain:
                 "batch",
                 tenant=tenant_id,
                 assigned=batch.assigned,
-                refused=dict(batch.refused),
-                parked=dict(batch.parked),
+                refused={reason.value: n for reason, n in batch.refused.items()},
+                parked={reason.value: n for reason, n in batch.parked.items()},
                 seconds=round(seconds, 4),
             )
 

@@ -102,7 +102,8 @@ async def make_tenant(
 
 def a_drain(connections: Connections, *, seed: int = 1, ready: int = 1000) -> Drain:
     """A router with tokens that repeat from run to run."""
-    return Drain(connections, lambda rng=random.Random(seed): rng.getrandbits(63), sizes=BatchSizes(ready=ready))
+    rng = random.Random(seed)
+    return Drain(connections, lambda: rng.getrandbits(63), sizes=BatchSizes(ready=ready))
 
 
 async def settle(drain: Drain, tenant_id: int, now: datetime | None = None) -> Drained:

@@ -177,15 +177,14 @@ class Batch:
         position = self.engine.roster.position.get(owner)
         if position is not None:
             self.standing.asked.add(position)
-        if position is None or self.standing.codes[position] == INACTIVE:
-            refusal.targets.append(owner_target(owner))
-            return None, False
-        if self.standing.free[position]:
+        if position is not None and self.standing.free[position]:
             return owner, False
-        falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
-        if self.moment.now >= falls_back:
-            return None, False
+        # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
         refusal.targets.append(owner_target(owner))
+        falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
+        gone = position is None or self.standing.codes[position] == INACTIVE
+        if gone or self.moment.now >= falls_back:
+            return None, False
         refusal.look_again(falls_back)
         return None, True
 

@@ -54,11 +54,13 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The inbox, folded: open and today deltas per rep number, customers to look at again, when it was read."""
+    """The inbox, folded: open and today deltas per rep number, leads to decide again, and a time that is not before
+    any of the endings (None = the inbox was empty).
+    """
 
     opened: Mapping[int, int]
     today: Mapping[tuple[int, date], int]
-    customers: frozenset[int]
+    leads: frozenset[int]
     at: datetime | None
     more: bool
 
@@ -112,18 +114,18 @@ async def fold_inbox(conn: Connection, tenant_id: int) -> News:
     """Takes what others have told the lane."""
     opened: dict[int, int] = {}
     today: dict[tuple[int, date], int] = {}
-    customers: set[int] = set()
+    leads: set[int] = set()
     at: datetime | None = None
     rows = await _SQL.fold_inbox.fetch(conn, tenant_id=tenant_id, most=_INBOX_AT_ONCE)
-    for rep_no, open_delta, day, today_delta, customer_id, read_at in rows:
+    for rep_no, open_delta, day, today_delta, lead_id, read_at in rows:
         if rep_no is not None:
             opened[rep_no] = opened.get(rep_no, 0) + open_delta
         if today_delta:
             today[rep_no, day] = today.get((rep_no, day), 0) + today_delta
-        if customer_id is not None:
-            customers.add(customer_id)
+        if lead_id is not None:
+            leads.add(lead_id)
         at = read_at if at is None else max(at, read_at)
-    return News(opened, today, frozenset(customers), at, len(rows) == _INBOX_AT_ONCE)
+    return News(opened, today, frozenset(leads), at, len(rows) == _INBOX_AT_ONCE)
 
 
 def _pool_leads(rows: Iterable[asyncpg.Record]) -> list[PoolLead]:
@@ -252,15 +254,30 @@ async def put_owners(conn: Connection, tenant_id: int, moved: Mapping[int, int])
 
 
 async def wake_customers(conn: Connection, tenant_id: int, customers: Iterable[int]) -> int:
-    """Makes the customers' waiting leads ready; rows that somebody locked are left to the next batch, by the inbox."""
+    """Makes the customers' waiting leads ready; answers how many. Locked rows are left to the inbox."""
     wanted = sorted(customers)
     if not wanted:
         return 0
     woken = await _SQL.wake_customers.execute(conn, tenant_id=tenant_id, customers=wanted)
-    late = [row[0] for row in await _SQL.still_waiting_customers.fetch(conn, tenant_id=tenant_id, customers=wanted)]
-    if late:
-        await _SQL.put_customer_news.execute(conn, tenant_id=tenant_id, customers=late)
+    late = await _SQL.still_waiting.fetch(conn, tenant_id=tenant_id, customers=wanted)
+    await _put_lead_news(conn, tenant_id, [row[0] for row in late])
     return woken
+
+
+async def wake_leads(conn: Connection, tenant_id: int, leads: Iterable[int]) -> int:
+    """Makes these leads ready, those that wait; answers how many. Locked rows are left to the inbox again."""
+    wanted = sorted(leads)
+    if not wanted:
+        return 0
+    woken = await _SQL.wake_leads.fetch(conn, tenant_id=tenant_id, lead_ids=wanted)
+    late = await _SQL.waiting_of.fetch(conn, tenant_id=tenant_id, lead_ids=wanted)
+    await _put_lead_news(conn, tenant_id, [row[0] for row in late])
+    return len(woken)
+
+
+async def _put_lead_news(conn: Connection, tenant_id: int, leads: Sequence[int]) -> None:
+    if leads:
+        await _SQL.put_lead_news.execute(conn, tenant_id=tenant_id, lead_ids=leads)
 
 
 async def put_loads(conn: Connection, tenant_id: int, day: date, loads: Sequence[tuple[int, int, int]]) -> None:

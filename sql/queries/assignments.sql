@@ -28,7 +28,7 @@ with ended as (
     select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
            at.ended_at, :outcome from ended e, at
 ), news as (
-    insert into lane_inbox (tenant_id, rep_no, open_delta) select tenant_id, rep_no, -1 from ended
+    insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), done as (
     insert into closed (tenant_id, lead_id, closed_at, outcome) select e.tenant_id, e.lead_id, at.ended_at, :outcome from ended e, at
 )
@@ -46,7 +46,7 @@ with ended as (
     select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
            at.ended_at, 'returned' from ended e, at
 ), news as (
-    insert into lane_inbox (tenant_id, rep_no, open_delta) select tenant_id, rep_no, -1 from ended
+    insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), again as (
     insert into lead_pool (tenant_id, lead_id, rank, queued_at, last_batch_no, created_at, customer_id, excluded,
                            source, region, industry, product, campaign, ad_id, landing_page)
@@ -56,7 +56,7 @@ with ended as (
                      select h.rep_no from assignment_history h
                       where h.tenant_id = :tenant_id and h.lead_id = :lead_id and h.outcome = 'returned') as had
                   order by rep_no),
-           l.source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
+           nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
       from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
@@ -84,7 +84,7 @@ returning parked_at as queued_at, excluded, 0 as wake_key, last_batch_no;
 
 -- name: lead_facts(tenant_id, lead_id)
 -- What arrived with one lead.
-select lead_id, -priority as rank, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
+select lead_id, -priority as rank, created_at, customer_id, nullif(source, '') as source, region, industry, product, campaign, ad_id, landing_page
   from lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: lane_progress(tenant_id)

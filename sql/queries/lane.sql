@@ -37,7 +37,7 @@ select tenant_id from lane where tenant_id = :tenant_id for update;
 delete from lane_inbox
  where tenant_id = :tenant_id and ctid = any(array(
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :most for update skip locked))
-returning rep_no, open_delta, day, today_delta, customer_id, clock_timestamp() as at;
+returning rep_no, open_delta, day, today_delta, lead_id, greatest(at, clock_timestamp()) as at;
 
 -- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, most)
 -- Claims ready leads in order, after a key, passing over locked rows.
@@ -117,14 +117,27 @@ update lead_pool set wake_key = 0, recheck_at = null
         where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
           for update skip locked));
 
--- name: still_waiting_customers(tenant_id, customers)
--- Customers whose leads still wait after wake_customers, because somebody else has locked the rows.
-select distinct customer_id from lead_pool
+-- name: still_waiting(tenant_id, customers)
+-- Leads of customers that still wait after wake_customers, because somebody else has locked their rows.
+select lead_id from lead_pool
  where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
 
--- name: put_customer_news(tenant_id, customers)!
--- Notes for the next batch that the waiting leads of customers are to be made ready.
-insert into lane_inbox (tenant_id, customer_id) select :tenant_id, c from unnest(:customers::bigint[]) as c;
+-- name: wake_leads(tenant_id, lead_ids)
+-- Makes waiting leads ready and answers which; locked rows are passed over.
+update lead_pool set wake_key = 0, recheck_at = null
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0
+          for update skip locked))
+returning lead_id;
+
+-- name: waiting_of(tenant_id, lead_ids)
+-- Which of these leads wait.
+select lead_id from lead_pool where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0;
+
+-- name: put_lead_news(tenant_id, lead_ids)!
+-- Notes for the next batch that waiting leads are to be made ready.
+insert into lane_inbox (tenant_id, lead_id) select :tenant_id, l from unnest(:lead_ids::bigint[]) as l;
 
 -- name: put_loads(tenant_id, day, rep_nos, opened, today)!
 -- Writes the loads that changed.
@@ -183,7 +196,7 @@ select count(*) from (select from lead_pool where tenant_id = :tenant_id and wak
 
 -- name: facts(tenant_id, lead_ids)
 -- What arrived with these leads, for running a flight record again.
-select lead_id, created_at, source, region, industry, product, campaign, ad_id, landing_page
+select lead_id, created_at, nullif(source, ''), region, industry, product, campaign, ad_id, landing_page
   from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
 
 -- name: flight(tenant_id, batch_no)
