@@ -128,9 +128,10 @@ async def test_a_lead_that_nobody_has_cannot_end(conn: asyncpg.Connection, conne
     assert await conn.fetchval("select sum(open_delta) from lane_inbox") == -1
 
 
-async def test_two_processes_that_end_one_lead_free_one_place(
-    database_url: str, conn: asyncpg.Connection, connections: Connections
+async def test_two_who_end_one_lead_at_once_free_one_place(
+    database_url: str, conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(assignments, "LOCK_TIMEOUT_MS", 60_000)
     tenant = await a_tenant(conn, (1, 10))
     await tenant.accept([lead(1)])
     await settle(a_drain(connections), tenant.tenant_id)
@@ -139,24 +140,41 @@ async def test_two_processes_that_end_one_lead_free_one_place(
     async def both_wait() -> bool:
         return bool(await conn.fetchval(BLOCKED) == 2)
 
-    async with connected(database_url) as holder:
+    async with connected(database_url) as holder, connected(database_url) as ann, connected(database_url) as bob:
         held = holder.transaction()
         await held.start()
         await holder.execute("select from assignment where lead_id = $1 for update", number)
-        both = asyncio.gather(
-            *(
-                lead_router("end", str(number), "--as", how, LEAD_ROUTER_DATABASE_URL=database_url)
-                for how in ("won", "returned")
-            )
-        )
-        await until(both_wait, "both processes wait for the lead")
+        ends = (end(ann, tenant.tenant_id, number, Ending.WON), end(bob, tenant.tenant_id, number, Ending.RETURNED))
+        both = asyncio.gather(*ends, return_exceptions=True)
+        await until(both_wait, "both wait for the lead")
         await held.rollback()
         results = await both
+    assert {type(result) for result in results} == {int, NotAssigned}
+    await one_ending(tenant)
+
+
+async def test_two_processes_that_end_one_lead_free_one_place(
+    database_url: str, conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await a_tenant(conn, (1, 10))
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    (number,) = await assigned(tenant)
+    results = await asyncio.gather(
+        *(
+            lead_router("end", str(number), "--as", how, LEAD_ROUTER_DATABASE_URL=database_url)
+            for how in ("won", "returned")
+        )
+    )
     assert sorted(code for code, _, _ in results) == [0, 1]
     assert "not assigned; there is nothing to end" in next(errors for code, _, errors in results if code)
-    assert await conn.fetchval("select count(*) from assignment_history") == 1
-    assert await conn.fetchval("select sum(open_delta) from lane_inbox") == -1
-    assert (await audit(conn)).ok
+    await one_ending(tenant)
+
+
+async def one_ending(tenant: Tenancy) -> None:
+    assert await tenant.conn.fetchval("select count(*) from assignment_history") == 1
+    assert await tenant.conn.fetchval("select sum(open_delta) from lane_inbox") == -1
+    assert (await audit(tenant.conn)).ok
 
 
 async def test_the_command_says_what_it_did_and_what_it_could_not(

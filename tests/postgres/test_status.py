@@ -1,31 +1,293 @@
 """Why leads wait and what `status` tells of them, against a real database."""
 
-import asyncpg
+import asyncio
+from datetime import UTC, datetime, timedelta
 
+import asyncpg
+import pytest
+
+from ops.cli.status import status as status_command
+from ops.status import STATES, status
+from router.domain.reason import Reason
+from router.drain import Drain
+from router.store import tenants
+from router.store.assignments import Ending, end
 from router.store.connections import Connections
 from router.store.engines import Engines
-from router.waiting import waiting_by_reason
+from router.waiting import Waiting, reason_of_key, waiting_by_reason
+from tests.command_line import CommandLine
+from tests.support import connected
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
+# A Monday.
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+EVENING = NOON + timedelta(hours=8)
+RULES = """
+rules:
+  - {name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 30m}
+  - {name: office, match: {region: [office]}, assign_to: "group:all", window: {mon-fri: "09:00-18:00"},
+     on_no_candidate: wait}
+  - {name: west, match: {region: [west]}, assign_to: "group:west", on_no_candidate: wait}
+  - {name: all, match: {region: [east]}, assign_to: "group:all"}
+"""
 
-async def reasons(tenant: Tenancy) -> dict[str, int]:
-    """Why the tenant's leads wait now."""
-    return (await waiting_by_reason(tenant.conn, Engines(), tenant.tenant_id)).counts
+
+async def waiting(tenant: Tenancy, now: datetime | None = None) -> Waiting:
+    return await waiting_by_reason(tenant.conn, Engines(), tenant.tenant_id, now)
 
 
-async def test_the_reason_follows_the_roster_without_a_batch(
-    conn: asyncpg.Connection, connections: Connections
+async def reasons(tenant: Tenancy, now: datetime | None = None) -> dict[str, int]:
+    """Why the tenant's leads wait."""
+    return (await waiting(tenant, now)).counts
+
+
+async def rep(tenant: Tenancy, available: str = "yes", group: str = "all", most: int = 10, day: int = 10) -> None:
+    """What the roster says of the one rep from now on."""
+    await tenant.roster(reps_csv([f"r1,Rep,{available},UTC,{group},{most},{day}"]))
+
+
+async def key_of(tenant: Tenancy) -> int:
+    """The wake key of the one waiting lead."""
+    key: int = await tenant.conn.fetchval("select wake_key from lead_pool")
+    return key
+
+
+@pytest.fixture
+async def tenant(conn: asyncpg.Connection) -> Tenancy:
+    return await make_tenant(conn, reps_csv(["r1,Rep,yes,UTC,other,10,10"]), RULES)
+
+
+@pytest.fixture
+def drain(connections: Connections) -> Drain:
+    return a_drain(connections)
+
+
+async def test_the_reason_follows_the_roster_without_a_batch(tenant: Tenancy, drain: Drain) -> None:
+    await tenant.accept((lead(i, region="east") for i in range(3)), NOON)
+    assert await reasons(tenant, NOON) == {"ready": 3}
+    await settle(drain, tenant.tenant_id, NOON)
+    assert await reasons(tenant, NOON) == {"group_empty": 3}
+    await rep(tenant, available="no")
+    assert await reasons(tenant, NOON) == {"nobody_available": 3}
+    await rep(tenant, day=0)
+    assert await reasons(tenant, NOON) == {"all_at_daily_cap": 3}
+    await rep(tenant, most=0)
+    assert await reasons(tenant, NOON) == {"all_at_open_cap": 3}
+    await rep(tenant, group="other")
+    assert await reasons(tenant, NOON) == {"group_empty": 3}
+
+
+async def test_as_many_are_ready_as_there_is_room_and_the_others_say_what_will_hold_them(
+    tenant: Tenancy, drain: Drain
 ) -> None:
-    tenant = await make_tenant(conn, reps_csv(["r1,Rep,yes,UTC,other,10,10"]))
-    await tenant.accept(lead(i) for i in range(3))
-    assert await reasons(tenant) == {"ready": 3}
-    await settle(a_drain(connections), tenant.tenant_id)
-    assert await reasons(tenant) == {"group_empty": 3}
-    await tenant.roster(reps_csv(["r1,Rep,no,UTC,all,10,10"]))
-    assert await reasons(tenant) == {"nobody_available": 3}
-    await tenant.roster(reps_csv(["r1,Rep,yes,UTC,all,10,0"]))
-    assert await reasons(tenant) == {"all_at_daily_cap": 3}
-    await tenant.roster(reps_csv(["r1,Rep,yes,UTC,all,0,10"]))
-    assert await reasons(tenant) == {"all_at_open_cap": 3}
-    await tenant.roster(reps_csv(["r1,Rep,yes,UTC,all,2,10"]))
-    assert await reasons(tenant) == {"ready": 2, "all_at_open_cap": 1}
+    await tenant.accept((lead(i, region="east") for i in range(5)), NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    await rep(tenant, most=2)
+    assert await reasons(tenant, NOON) == {"all_at_open_cap": 3, "ready": 2}
+    await rep(tenant, day=1)
+    assert await reasons(tenant, NOON) == {"all_at_daily_cap": 4, "ready": 1}
+    await rep(tenant)
+    assert await reasons(tenant, NOON) == {"ready": 5}
+    await settle(drain, tenant.tenant_id, NOON)
+    assert await reasons(tenant, NOON) == {}
+
+
+async def test_an_ending_counts_before_the_next_batch_takes_it_off_the_load(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant, most=1)
+    await tenant.accept((lead(i, region="east") for i in range(2)), NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    assert await reasons(tenant, NOON) == {"all_at_open_cap": 1}
+    number = await tenant.conn.fetchval("select lead_id from assignment")
+    await end(tenant.conn, tenant.tenant_id, number, Ending.WON, NOON)
+    assert await reasons(tenant, NOON) == {"ready": 1}
+
+
+async def test_a_new_day_makes_room(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant, day=1)
+    await tenant.accept((lead(i, region="east") for i in range(3)), NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    assert await reasons(tenant, NOON) == {"all_at_daily_cap": 2}
+    assert await reasons(tenant, NOON + timedelta(hours=12)) == {"all_at_daily_cap": 1, "ready": 1}
+
+
+async def test_a_closed_window_and_its_opening(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant)
+    await tenant.accept([lead(1, region="office")], EVENING)
+    await settle(drain, tenant.tenant_id, EVENING)
+    (part,) = (await waiting(tenant, EVENING)).reasons
+    opening = datetime(2026, 3, 3, 9, 0, tzinfo=UTC)
+    assert (part.reason, part.leads, part.next_recheck_at) == ("outside_window", 1, opening)
+    assert part.waits_for == ("the window of rule office",)
+    assert await reasons(tenant, opening) == {"ready": 1}
+
+
+async def test_leads_of_a_customer_wait_for_the_owner(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant, most=1)
+    await tenant.accept([lead(1, region="east", declared_customer="c")], NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    await tenant.accept([lead(2, region="west", declared_customer="c", product="other")], NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    (part,) = (await waiting(tenant, NOON)).reasons
+    assert (part.reason, part.waits_for) == ("owner_at_cap", ("the customer's owner r1",))
+    assert (part.oldest_queued_at, part.next_recheck_at) == (NOON, NOON + timedelta(minutes=30))
+    await rep(tenant, available="no")
+    assert await reasons(tenant, NOON) == {"owner_unavailable": 1}
+    await rep(tenant, most=2)
+    assert await reasons(tenant, NOON) == {"ready": 1}
+
+
+async def test_leads_that_no_rule_matches_wait_for_rules(tenant: Tenancy, drain: Drain) -> None:
+    await tenant.accept([lead(1, region="north")], NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    (part,) = (await waiting(tenant, NOON)).reasons
+    assert (part.reason, part.waits_for) == ("no_matching_rule", ("a rule that matches",))
+    await tenant.rules(RULES + '  - {name: rest, match: {}, assign_to: "group:nobody"}\n')
+    assert await reasons(tenant, NOON) == {"ready": 1}
+    await settle(drain, tenant.tenant_id, NOON)
+    assert await reasons(tenant, NOON) == {"group_empty": 1}
+
+
+async def test_before_the_first_rules_and_in_a_pause_nobody_is_ready(conn: asyncpg.Connection) -> None:
+    made = Tenancy(conn, (await tenants.add(conn, "new", "UTC")).tenant_id)
+    await made.accept([lead(1)])
+    assert await reasons(made) == {"no_matching_rule": 1}
+    await made.rules(RULES)
+    assert await reasons(made) == {"ready": 1}
+    await conn.execute("update lane set paused_until = clock_timestamp() + interval '1 hour', paused_why = 'audit'")
+    (part,) = (await waiting(made)).reasons
+    assert (part.reason, part.leads) == ("paused", 1)
+    assert part.waits_for[0].startswith("the end of the pause at 20")
+    assert part.waits_for[0].endswith(" (audit)")
+    await conn.execute("update lane set paused_until = clock_timestamp() - interval '1 second'")
+    assert await reasons(made) == {"ready": 1}
+
+
+async def test_one_lead_has_the_reason_of_its_key(tenant: Tenancy, drain: Drain) -> None:
+    await tenant.accept([lead(1, region="west", declared_customer="c")], NOON)
+    assert await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, 0, NOON) is None
+    await settle(drain, tenant.tenant_id, NOON)
+    key = await key_of(tenant)
+    why = await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, key, NOON)
+    assert why is not None
+    assert (why.reason, why.words, why.room) == (Reason.GROUP_EMPTY, "a rep in group west", 0)
+    await rep(tenant, group="west")
+    assert await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, key, NOON) is None
+
+
+async def test_a_returned_lead_says_who_must_not_get_it(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant)
+    await tenant.accept([lead(1, region="east")], NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    number = await tenant.conn.fetchval("select lead_id from assignment")
+    await end(tenant.conn, tenant.tenant_id, number, Ending.RETURNED, NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    (part,) = (await waiting(tenant, NOON)).reasons
+    assert (part.reason, part.waits_for) == ("nobody_available", ("a rep in group all, other than r1",))
+
+
+async def one_of_each(tenant: Tenancy, drain: Drain) -> datetime:
+    """Two assigned, one each of closed, parked and merged, two waiting; answers when."""
+    now = NOON + timedelta(hours=25)
+    await rep(tenant, most=3)
+    await tenant.accept([lead(0, region="north")], NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    same = {"region": "east", "phone": "+8613812345678", "product": "pump"}
+    await tenant.accept([lead(1, **same), lead(2, **same), lead(3, region="east"), lead(4, region="east")], now)
+    await settle(drain, tenant.tenant_id, now)
+    number = await tenant.conn.fetchval("select min(lead_id) from assignment")
+    await end(tenant.conn, tenant.tenant_id, number, Ending.WON, now)
+    await tenant.accept([lead(5, region="west"), lead(6, region="nowhere")], now)
+    await settle(drain, tenant.tenant_id, now)
+    return now
+
+
+async def test_status_counts_every_lead_once_by_state_and_reason(
+    tenant: Tenancy, drain: Drain, database_url: str
+) -> None:
+    now = await one_of_each(tenant, drain)
+    await make_tenant(tenant.conn, reps_csv(["r1,Rep,yes,UTC,all,1,1"]), RULES, name="other")
+    found = await CommandLine(status_command, database_url).json("--now", now.isoformat())
+    states = {"waiting": 2, "assigned": 2, "parked": 1, "merged": 1, "closed": 1, "archived": 0, "journalled": 0}
+    assert tuple(found["states"]) == STATES
+    assert (found["accepted"], found["states"], found["balanced"]) == (7, states, True)
+    assert found["waiting_by_reason"] == {"group_empty": 1, "no_matching_rule": 1}
+    assert found["parked_by_reason"] == {"no_matching_rule": 1}
+    assert found["oldest_waiting_at"] == now.isoformat()
+    acme, other = found["tenants"]
+    assert (acme["tenant"], acme["accepted"], acme["states"]) == ("acme", 7, states)
+    assert acme["versions"] == {"ruleset": 1, "roster": 2, "rates": 0}
+    assert acme["last_batch"]["kind"] == "drain"
+    assert {part["reason"] for part in acme["waiting"]} == {"group_empty", "no_matching_rule"}
+    assert (other["accepted"], other["last_batch"]["at"], other["lane_held_by"]) == (0, None, None)
+    only = await CommandLine(status_command, database_url).json("--tenant", "other")
+    assert (only["accepted"], [tenant["tenant"] for tenant in only["tenants"]]) == (0, ["other"])
+
+
+async def test_status_in_text_names_reasons_and_what_is_waited_for(
+    tenant: Tenancy, drain: Drain, database_url: str
+) -> None:
+    now = await one_of_each(tenant, drain)
+    command = CommandLine(status_command, database_url)
+    one = (await command.run("--now", now.isoformat())).stdout
+    for part in (
+        "sum",
+        "= accepted",
+        "group_empty",
+        "a rep in group west",
+        "a rule that matches",
+        "ruleset 1, roster 2",
+    ):
+        assert part in one
+    await make_tenant(tenant.conn, reps_csv(["r1,Rep,yes,UTC,all,1,1"]), RULES, name="other")
+    both = (await command.run()).stdout
+    assert all(name in both for name in ("acme", "other", "free"))
+
+
+async def test_a_lead_in_no_state_is_said_loudly(tenant: Tenancy, drain: Drain, database_url: str) -> None:
+    await one_of_each(tenant, drain)
+    await tenant.conn.execute("delete from closed")
+    command = CommandLine(status_command, database_url)
+    told = await command.run()
+    assert told.exit_code == 1
+    assert "WRONG: acme accepted 7 leads, but its states hold 6 (-1); lead-router audit --tenant acme" in told.stdout
+    document = await command.json(code=1)
+    assert (document["accepted"], sum(document["states"].values()), document["balanced"]) == (7, 6, False)
+
+
+async def test_status_tells_rates_of_the_last_minutes(tenant: Tenancy, drain: Drain) -> None:
+    await rep(tenant, most=10)
+    await tenant.accept((lead(i, region="east") for i in range(15)), NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    await tenant.conn.execute("update lead set received_at = $1", NOON)
+    rates = (await status(tenant.conn, now=NOON + timedelta(minutes=1))).rates
+    assert (rates.accepted, rates.assigned, rates.refused, rates.parked) == (3.0, 2.0, 1.0, 0.0)
+    later = (await status(tenant.conn, now=NOON + timedelta(minutes=6))).rates
+    assert (later.accepted, later.assigned, later.refused) == (0.0, 0.0, 0.0)
+
+
+async def test_status_names_who_holds_the_lane_and_does_not_wait_for_it(
+    tenant: Tenancy, database_url: str, conn: asyncpg.Connection
+) -> None:
+    async with connected(database_url) as holder, holder.transaction():
+        await holder.execute("set local application_name = 'nightly cleanup'")
+        await holder.execute("select from lane for update")
+        await holder.execute("select from lead_pool for update")
+        async with asyncio.timeout(10):
+            (found,) = (await status(conn)).tenants
+        assert found.lane.holder is not None
+        assert found.lane.holder.application == "nightly cleanup"
+        assert found.lane.holder.pid == holder.get_server_pid()
+    (found,) = (await status(conn)).tenants
+    assert found.lane.holder is None
+
+
+async def test_status_that_cannot_be_asked_for_says_why(database_url: str) -> None:
+    command = CommandLine(status_command, database_url)
+    assert "no tenant yet; lead-router tenants add" in (await command.run()).stdout
+    for arguments, said in (
+        (("--tenant", "acme"), "there is no tenant 'acme'"),
+        (("--now", "noon"), "'noon' is no time"),
+        (("--now", "2026-03-02T12:00"), "has no offset"),
+    ):
+        refused = await command.run(*arguments)
+        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
