@@ -32,7 +32,7 @@ class LaneLimits:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The lane row as its holder found it; `now` is the batch's time, `seen_…` what the last batch used."""
+    """The lane row as its holder found it; `now` is the batch's time, `seen` the versions that the last batch used."""
 
     tenant_id: int
     batch_no: int
@@ -43,7 +43,7 @@ class Lane:
     roster: int
     rates: int
     seen: tuple[int, int, int]
-    time_zone: str
+    tenant: str
     paused: bool
     now: datetime
 
@@ -76,7 +76,10 @@ def _arguments(limits: LaneLimits) -> dict[str, str]:
 
 async def tenants_with_work(conn: Connection, now: datetime | None) -> list[int]:
     """Tenants that a visit may help; `now` None = the database's clock."""
-    return [row[0] for row in await _SQL.tenants_with_work.fetch(conn, now=now)]
+    async with conn.transaction():
+        # Else one look into a full pool can read all of it, once for every tenant.
+        await _SQL.steady_plans.row(conn)
+        return [row[0] for row in await _SQL.tenants_with_work.fetch(conn, now=now)]
 
 
 async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: LaneLimits) -> Lane | None:
@@ -94,7 +97,7 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         roster=row["roster"],
         rates=row["rates"],
         seen=(row["seen_ruleset"], row["seen_roster"], row["seen_rates"]),
-        time_zone=row["time_zone"],
+        tenant=row["name"],
         paused=bool(row["paused"]),
         now=row["now"],
     )

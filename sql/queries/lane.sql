@@ -10,11 +10,16 @@ select l.tenant_id
         or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
  order by l.tenant_id;
 
+-- name: steady_plans()
+-- For what is asked without a lane: plans by index, made anew, until the transaction ends; `hold` sets the same and more.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
 select l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
-       t.ruleset, t.roster, t.rates, t.time_zone,
+       t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
        greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now,
        set_config('plan_cache_mode', 'force_custom_plan', true),
