@@ -98,21 +98,18 @@ class _Tally:
 class Present:
     """The state of a tenant at one moment, ready to judge wake keys. Made by `present`."""
 
-    def __init__(self, now: datetime, state: LaneState | None, paused: str | None) -> None:
+    def __init__(self, now: datetime, state: LaneState | None, everybody: WaitsFor | None) -> None:
         self.now = now
         self._state = state
-        self._paused = paused
+        self._everybody = everybody
 
     def judge(self, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
         """Why the leads of each wake key wait; None = for the next batch and nothing else.
 
         Raises ValueError for a text that is no wake key.
         """
-        if self._paused is not None:
-            return dict.fromkeys((number for number, _, _ in keys), WaitsFor(Reason.PAUSED, self._paused))
-        if self._state is None:
-            missing = WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
-            return dict.fromkeys((number for number, _, _ in keys), missing)
+        if self._everybody is not None or self._state is None:
+            return dict.fromkeys((number for number, _, _ in keys), self._everybody)
         return self._judge(self._state, keys)
 
     def _judge(self, state: LaneState, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
@@ -135,14 +132,22 @@ async def present(conn: Connection, engines: Engines, tenant_id: int, now: datet
 
     Raises LookupError when there is no such tenant.
     """
+    return await _present(conn, engines, tenant_id, await _tenant(conn, tenant_id, now))
+
+
+async def _present(conn: Connection, engines: Engines, tenant_id: int, row: asyncpg.Record) -> Present:
+    everybody = _holds_everybody(row)
+    if everybody is not None:
+        return Present(row["now"], None, everybody)
+    engine = await engines.get(conn, tenant_id, (row["ruleset"], row["roster"], row["rates"]))
+    return Present(row["now"], await _state(conn, tenant_id, engine, row["now"]), None)
+
+
+async def _tenant(conn: Connection, tenant_id: int, now: datetime | None) -> asyncpg.Record:
     row = await _SQL.tenant.row(conn, tenant_id=tenant_id, now=now)
     if row is None:
         raise LookupError(f"there is no tenant number {tenant_id}")
-    paused = _pause(row) if row["paused"] else None
-    if not row["ruleset"]:
-        return Present(row["now"], None, paused)
-    engine = await engines.get(conn, tenant_id, (row["ruleset"], row["roster"], row["rates"]))
-    return Present(row["now"], await _state(conn, tenant_id, engine, row["now"]), paused)
+    return row
 
 
 async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, now: datetime | None = None) -> Waiting:
@@ -152,8 +157,13 @@ async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, 
     key as somebody could take. `now` None = the database's clock. Reads every pool row of the tenant once
     (see docs/operating.md for what that costs). Raises LookupError when there is no such tenant.
     """
-    state = await present(conn, engines, tenant_id, now)
-    rows = await _SQL.by_key.fetch(conn, tenant_id=tenant_id, now=state.now)
+    tenant = await _tenant(conn, tenant_id, now)
+    rows = await _SQL.by_key.fetch(conn, tenant_id=tenant_id, now=tenant["now"])
+    if any(row["targets"] is not None for row in rows):
+        state = await _present(conn, engines, tenant_id, tenant)
+    else:
+        # Nobody was refused: what a tenant without a queue costs must not depend on its roster and rules.
+        state = Present(tenant["now"], None, _holds_everybody(tenant))
     judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     for number, _, _, leads, due, oldest, recheck in rows:
@@ -205,9 +215,12 @@ def _due(why: WaitsFor, due: int) -> int:
     return 0 if why.reason is Reason.PAUSED else due
 
 
-def _pause(row: asyncpg.Record) -> str:
-    why = f" ({row['paused_why']})" if row["paused_why"] else ""
-    return f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}"
+def _holds_everybody(row: asyncpg.Record) -> WaitsFor | None:
+    """What keeps all leads of a tenant waiting, whatever their keys say."""
+    if row["paused"]:
+        why = f" ({row['paused_why']})" if row["paused_why"] else ""
+        return WaitsFor(Reason.PAUSED, f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}")
+    return None if row["ruleset"] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
 
 
 async def _state(conn: Connection, tenant_id: int, engine: Engine, now: datetime) -> LaneState:
