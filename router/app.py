@@ -15,12 +15,12 @@ from router.drain_service import DrainService
 from router.exposition import Exposition, open_exposition
 from router.health import Health
 from router.lifeline import MonotonicClock
-from router.listener import Check, Listener
+from router.listener import Listener
 from router.rates_duty import RatesDuty
 from router.service import Service, Supervisor
 from router.settings import Settings
 from router.signals import stop_on_signals
-from router.store.connections import Connections, Part, open_connections
+from router.store.connections import Connections, open_connections
 from router.store.lane import LaneLimits
 from router.wakeups import Listener as WakeupListener
 from router.wakeups import Wakeups
@@ -63,7 +63,7 @@ async def run_daemon(
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
         async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
-            listener = Listener(settings.listen, health, {"database": _database(connections)}, exposition)
+            listener = Listener(settings.listen, health, {"database": connections.check}, exposition)
             services: list[Service] = [listener, *_services(settings, database_url, instance, connections, exposition)]
             services += extra(connections, exposition)
             supervisor = Supervisor(
@@ -107,11 +107,3 @@ def _services(
     if Role.DUTIES in instance.roles:
         services.append(RatesDuty(connections))
     return services
-
-
-def _database(connections: Connections) -> Check:
-    async def check(deadline_s: float) -> None:
-        async with connections.acquire(Part.CONSOLE, deadline_s) as conn:
-            await conn.fetchval("select 1", timeout=deadline_s)
-
-    return check

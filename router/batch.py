@@ -152,9 +152,7 @@ async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inp
     return lane.next_wake_key + len(new_keys)
 
 
-async def _wake(
-    conn: Connection, tenant_id: int, state: LaneState, news: News, outcome: Outcome | None
-) -> int:
+async def _wake(conn: Connection, tenant_id: int, state: LaneState, news: News, outcome: Outcome | None) -> int:
     """Makes ready what waits but is to be decided again: leads of customers whose owner moved, and those of the inbox.
 
     Counts only what became ready, so rows that somebody keeps locked do not keep the router spinning.

@@ -60,6 +60,7 @@ class Drain:
     sizes: BatchSizes = BatchSizes()
     limits: LaneLimits = LaneLimits()
     memory: Memory = field(default_factory=Memory)
+    _names: dict[int, str] = field(default_factory=dict)
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
         """Tenants that a visit may help, at `now` (None = the database's clock)."""
@@ -100,8 +101,10 @@ class Drain:
                     )
                 except BaseException:
                     failed = Batch(BatchResult.FAILED, perf_counter() - begin)
-                    self.instruments.batch_done(str(tenant_id), failed)
+                    self.instruments.batch_done(self._name(tenant_id), failed)
                     raise
+                if result.tenant is not None:
+                    self._names[tenant_id] = result.tenant
                 self._tell(tenant_id, result, perf_counter() - begin)
                 done = _drained(result)
                 progress(done)
@@ -111,6 +114,10 @@ class Drain:
                 # Other tenants' tasks and the listener get their turn even while no statement blocks.
                 await asyncio.sleep(0)
         return total
+
+    def _name(self, tenant_id: int) -> str:
+        """For metrics and logs; the number until a visit has told the name."""
+        return self._names.get(tenant_id, str(tenant_id))
 
     def _tell(self, tenant_id: int, result: VisitResult, seconds: float) -> None:
         batch = result.batch
@@ -127,11 +134,11 @@ class Drain:
             latency_median_s=median_s,
             latency_max_s=longest_s,
         )
-        self.instruments.batch_done(str(tenant_id), seen)
+        self.instruments.batch_done(self._name(tenant_id), seen)
         if batch.leads:
             log.debug(
                 "batch",
-                tenant=tenant_id,
+                tenant=self._name(tenant_id),
                 assigned=batch.assigned,
                 refused={reason.value: n for reason, n in batch.refused.items()},
                 parked={reason.value: n for reason, n in batch.parked.items()},

@@ -32,9 +32,10 @@ class Visit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VisitResult:
-    """What a visit did."""
+    """What a visit did; `tenant` is the name, None when the lane was locked."""
 
     visit: Visit
+    tenant: str | None = None
     batch: BatchDone = field(default_factory=BatchDone)
 
 
@@ -76,22 +77,27 @@ async def visit(
     the batch back, drops what was remembered, and is raised.
     """
     try:
-        async with conn.transaction():
-            lane = await store.hold(conn, tenant_id, now, limits)
-            if lane is None:
-                return VisitResult(Visit.LOCKED)
-            if lane.paused or lane.ruleset == 0:
-                return VisitResult(Visit.PAUSED)
-            state = await lane_state(conn, memory, lane)
-            after = None if from_top else memory.cursors.get(tenant_id)
-            batch = await run_batch(
-                conn, lane, state, token=token, after=after, sizes=sizes, clock_given=now is not None
-            )
+        while True:
+            async with conn.transaction():
+                lane = await store.hold(conn, tenant_id, now, limits)
+                if lane is None:
+                    return VisitResult(Visit.LOCKED)
+                if lane.paused or lane.ruleset == 0:
+                    return VisitResult(Visit.PAUSED, lane.tenant)
+                if memory.engines.knows(tenant_id, lane.versions):
+                    state = await lane_state(conn, memory, lane)
+                    after = None if from_top else memory.cursors.get(tenant_id)
+                    batch = await run_batch(
+                        conn, lane, state, token=token, after=after, sizes=sizes, clock_given=now is not None
+                    )
+                    break
+            # Reading a large ruleset takes long: the lane is given back meanwhile, so that nobody waits for it.
+            await memory.engines.get(conn, tenant_id, lane.versions)
     except BaseException:
         memory.forget(tenant_id)
         raise
     memory.remember(tenant_id, state, batch.cursor)
-    return VisitResult(Visit.DONE, batch)
+    return VisitResult(Visit.DONE, lane.tenant, batch)
 
 
 async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:

@@ -93,6 +93,9 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
             code = asyncio.run(main())
         except (NoConnection, SettingsError) as error:
             raise CannotRun(str(error)) from error
+        except BrokenPipeError:
+            # Whoever read our output has enough (`| head`); click ends quietly.
+            raise
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
             raise CannotRun(f"no connection to the database: {error}") from error
         except KeyboardInterrupt:

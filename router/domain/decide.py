@@ -194,11 +194,14 @@ class Batch:
 
     def _refuse(self, lead: PoolLead, refusal: Refusal) -> Decision:
         ruleset = self.engine.ruleset
-        expires = lead.queued_at + (ruleset.max_age if refusal.targets else ruleset.no_match_max_age)
+        limit, patience = ("max_age", ruleset.max_age)
+        if not refusal.targets:
+            limit, patience = ("no_match_max_age", ruleset.no_match_max_age)
+        expires = lead.queued_at + patience
         targets = join_targets(refusal.targets, lead.excluded)
         if self.moment.now >= expires:
             waited = readable(self.moment.now - lead.queued_at)
-            return Parked(self.reason(targets), f"waited {waited}, longer than the ruleset's max_age")
+            return Parked(self.reason(targets), f"waited {waited}, longer than the ruleset's {limit}")
         return Waiting(targets, min(expires, refusal.recheck) if refusal.recheck else expires)
 
     def reason(self, targets: str) -> Reason:

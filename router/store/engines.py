@@ -18,6 +18,10 @@ class Engines:
         self._most = most
         self._engines: OrderedDict[tuple[int, Versions], Engine] = OrderedDict()
 
+    def knows(self, tenant_id: int, versions: Versions) -> bool:
+        """Whether `get` would answer at once."""
+        return (tenant_id, versions) in self._engines
+
     async def get(self, conn: Connection, tenant_id: int, versions: Versions) -> Engine:
         """The engine of (ruleset, roster, rates) versions. Raises LookupError for a version that never was."""
         key = (tenant_id, versions)

@@ -93,7 +93,10 @@ async def load_roster(conn: Connection, tenant_id: int, version: int, known: Ros
     """The roster as of any version (0 = nobody yet).
 
     With `known`, an earlier roster of the tenant, only what changed since is read: cheap however many reps.
+    Raises LookupError for a version that never was.
     """
+    if version and not await _SQL.version_exists.value(conn, tenant_id=tenant_id, version=version):
+        raise LookupError(f"tenant {tenant_id} has no roster of version {version}")
     if known is None or known.version > version:
         rows = await _SQL.reps_as_of.fetch(conn, tenant_id=tenant_id, version=version)
         return Roster(version, tuple(map(_rep, rows)), await _group_names(conn, tenant_id))

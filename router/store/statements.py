@@ -14,7 +14,6 @@ import aiosql
 import asyncpg
 
 
-
 def sql_root() -> Path:
     """The folder `sql/`: inside the installed package, or at the root of a checkout."""
     packaged = Path(__file__).parents[1] / "_sql"
