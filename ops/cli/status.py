@@ -158,7 +158,7 @@ def _states_table(found: Status) -> Table:
 
 
 def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime) -> Table:
-    table = Table("why", "leads", "oldest", "again", "waits for", box=None, pad_edge=False)
+    table = Table("why", "leads", "oldest", "at the latest", "waits for", box=None, pad_edge=False)
     for part in reasons:
         again = "now" if part.next_recheck_at is None else _distance(part.next_recheck_at, at)
         words = "; ".join(part.waits_for)

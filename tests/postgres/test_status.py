@@ -1,6 +1,8 @@
 """Why leads wait and what `status` tells of them, against a real database."""
 
 import asyncio
+import os
+import sys
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -291,3 +293,23 @@ async def test_status_that_cannot_be_asked_for_says_why(database_url: str) -> No
     ):
         refused = await command.run(*arguments)
         assert (refused.exit_code, said in refused.stderr) == (2, True), refused.stderr
+
+
+async def test_a_reader_who_has_enough_is_no_trouble_with_the_database(database_url: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = os.environ | {"LEAD_ROUTER_DATABASE_URL": database_url}
+    program = "from ops.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        "status",
+        "--json",
+        env=environment,
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writing)
+    _, errors = await process.communicate()
+    assert b"database" not in errors
