@@ -111,7 +111,7 @@ def test_a_wrong_header_is_one_clear_sentence(header: str, told: str) -> None:
         (b"rep_id,name\nr1,a,b\n", "rep r1: 3 cells"),
         (b"rep_id,name\nr1,a\x00b\n", "control character"),
         (b"rep_id,name\nr1," + b"x" * 201 + b"\n", "201 characters"),
-        (b"rep_id,name\nr1," + b"x" * 200_000 + b"\n", "field larger"),
+        (b"rep_id,name\nr1," + b"x" * 200_000 + b"\n", "200000 characters"),
     ],
 )
 def test_a_broken_file_is_refused_with_its_place(data: bytes, told: str) -> None:
