@@ -87,7 +87,8 @@ def _services(
     if Role.DRAIN in instance.roles:
         wakeups = Wakeups()
         if settings.connections.maximum >= _LISTEN_FROM_CONNECTIONS:
-            services.append(WakeupListener(database_url, wakeups, settings.connections.connect_deadline_s))
+            connect_s = settings.connections.connect_deadline_s
+            services.append(WakeupListener(database_url, wakeups, Random().random, connect_s))
         drain = Drain(
             connections,
             token=lambda: secrets.randbits(63),

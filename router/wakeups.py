@@ -1,16 +1,21 @@
 """Hints that a tenant has work: NOTIFY on `lead_router`. Polling stays the truth; a hint only shortens the wait."""
 
 import asyncio
+from collections.abc import Callable
+from itertools import count
 
 import asyncpg
 import structlog
 
+from router.domain.backoff import full_jitter
 from router.lifeline import Lifeline
 from router.store.connections import APPLICATION_NAME
+from router.until_idle import PASSING
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "lead_router"
+_ASK_EVERY_S = 15
 # By this name `status` counts the services that listen for work.
 LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
 
@@ -51,13 +56,27 @@ class Listener:
     name = "wakeups"
     max_silence_s = 60.0
 
-    def __init__(self, url: str, wakeups: Wakeups, connect_deadline_s: float = 10.0) -> None:
+    def __init__(
+        self, url: str, wakeups: Wakeups, jitter: Callable[[], float], connect_deadline_s: float = 10.0
+    ) -> None:
         self._url = url
         self._wakeups = wakeups
+        self._jitter = jitter
         self._connect_deadline_s = connect_deadline_s
+        self._failures = 0
 
     async def run(self, life: Lifeline) -> None:
-        """Listens until the stop. A lost connection is a death; the supervisor starts it again."""
+        """Listens until the stop. A lost connection costs hints, never the process: polling goes on meanwhile."""
+        while not life.stopping:
+            try:
+                await self._listen(life)
+            except PASSING as error:
+                self._failures += 1
+                wait_s = full_jitter(self._failures, self._jitter())
+                log.warning("hints are lost", error=f"{type(error).__name__}: {error}", retry_in_s=round(wait_s, 2))
+                await life.pause(wait_s)
+
+    async def _listen(self, life: Lifeline) -> None:
         conn = await asyncpg.connect(
             self._url,
             timeout=self._connect_deadline_s,
@@ -65,9 +84,14 @@ class Listener:
         )
         try:
             await conn.add_listener(CHANNEL, self._heard)
-            # A connection through which nothing comes may be dead: asking now and then finds out.
-            while not await life.pause(15.0):
-                await conn.execute("select 1", timeout=self._connect_deadline_s)
+            self._failures = 0
+            # What was said while nobody listened is looked for.
+            self._wakeups.poke()
+            seconds = count(1)
+            while not await life.pause(1.0):
+                # A connection through which nothing comes may be dead: asking now and then finds out.
+                if conn.is_closed() or next(seconds) % _ASK_EVERY_S == 0:
+                    await conn.execute("select 1", timeout=self._connect_deadline_s)
         finally:
             await _closed(conn)
 

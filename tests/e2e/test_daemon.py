@@ -1,0 +1,168 @@
+"""`lead-router serve --role drain` as a real process: fast by hints, sure without them, and honest about itself."""
+
+import json
+
+import asyncpg
+import pytest
+
+from router.store.assignments import Ending, end
+from tests.e2e.commands import lead_router
+from tests.support import connected, until
+from tests.workers import Daemon, serving
+from tests.world import Tenancy, lead, make_tenant, simple_reps
+
+SOON_S = 2.0
+RULES = """
+rules:
+  - {name: everyone, match: {}, assign_to: "group:all"}
+"""
+# Only a hint can wake the one, only its own look the other: with few connections none is kept for listening.
+BY_HINT: dict[str, object] = {"drain_poll_interval_s": 60}
+BY_POLL: dict[str, object] = {"connections_maximum": 3}
+
+
+async def awake(daemon: Daemon, conn: asyncpg.Connection, *, listens: bool) -> None:
+    """Until it can be reached, and hears hints if it is to."""
+    await daemon.said("listening")
+
+    async def there() -> bool:
+        return bool(await conn.fetchval("select exists (select from pg_stat_activity where query ~ '^LISTEN')"))
+
+    if listens:
+        await until(there, "it listens to hints")
+
+
+async def assigned(tenant: Tenancy, count: int) -> None:
+    """Soon there are so many assigned leads."""
+
+    async def all_there() -> bool:
+        return (await tenant.states())["assigned"] == count
+
+    await until(all_there, f"{count} leads are assigned", SOON_S)
+
+
+async def waiting(tenant: Tenancy, count: int) -> None:
+    """Soon so many leads have been refused, and wait."""
+
+    async def refused() -> bool:
+        return bool(await tenant.conn.fetchval("select count(*) = $1 from lead_pool where wake_key > 0", count))
+
+    await until(refused, f"{count} leads wait", SOON_S)
+
+
+@pytest.mark.parametrize("settings", [BY_HINT, BY_POLL], ids=["by hint", "by its own look"])
+async def test_a_lead_gets_a_rep_soon(database_url: str, conn: asyncpg.Connection, settings: dict[str, object]) -> None:
+    tenant = await make_tenant(conn, simple_reps(3, max_open=4), RULES)
+    async with serving(database_url, **settings) as daemon:
+        await awake(daemon, conn, listens=settings is BY_HINT)
+        for number in range(1, 4):
+            accepted = await tenant.accept([lead(number)])
+            await assigned(tenant, number)
+        await tenant.accept(lead(number) for number in range(4, 14))
+        await assigned(tenant, 12)
+        await waiting(tenant, 1)
+        await end(conn, tenant.tenant_id, accepted.lead_ids[0], Ending.WON)
+        await waiting(tenant, 0)
+        await assigned(tenant, 12)
+        assert await daemon.stop() == 0
+
+
+async def test_hints_that_are_lost_delay_a_lead_and_no_more(database_url: str, conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(3), RULES)
+    async with serving(database_url) as daemon:
+        await awake(daemon, conn, listens=True)
+        # More often than a service may die.
+        for number in range(1, 9):
+            async with conn.transaction():
+                # The hint comes when nobody listens.
+                await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where query ~ '^LISTEN'")
+                await tenant.accept([lead(number)])
+            await assigned(tenant, number)
+        await awake(daemon, conn, listens=True)
+
+
+async def test_a_change_of_the_cause_takes_effect_soon(database_url: str, conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(1, groups=""), RULES)
+    async with serving(database_url) as daemon:
+        await awake(daemon, conn, listens=True)
+        await tenant.accept([lead(1)])
+        await waiting(tenant, 1)
+        await tenant.roster(simple_reps(1, groups="all", max_open=2))
+        await assigned(tenant, 1)
+
+        await tenant.rules(RULES.replace("{}", "{region: [Shanghai]}"))
+        await tenant.accept([lead(2, region="Hangzhou")])
+        await waiting(tenant, 1)
+        await tenant.rules(RULES)
+        await assigned(tenant, 2)
+
+        accepted = await tenant.accept([lead(3)])
+        await waiting(tenant, 1)
+        await tenant.roster(simple_reps(1, groups="all", max_open=3))
+        await assigned(tenant, 3)
+        assert await conn.fetchval("select rep_no from assignment where lead_id = $1", accepted.lead_ids[0]) == 1
+
+
+async def test_it_says_that_it_lives_is_ready_and_what_it_did(database_url: str, conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(2, max_open=3), RULES)
+    async with serving(database_url) as daemon:
+        await awake(daemon, conn, listens=True)
+        await tenant.accept(lead(number) for number in range(8))
+        await waiting(tenant, 2)
+        status, text = await daemon.get("/livez")
+        services = json.loads(text)["services"]
+        assert (status, set(services)) == (200, {"listener", "wakeups", "drain"})
+        assert all(service["alive"] and not service["deaths"] for service in services.values())
+        assert await daemon.get("/readyz") == (200, '{"ready": true, "reasons": {}}')
+
+        async def counted() -> bool:
+            lines = (await daemon.get("/metrics"))[1].splitlines()
+            return {
+                'lead_router_leads_assigned_total{tenant="acme"} 6.0',
+                'lead_router_leads_refused_total{reason="all_at_open_cap",tenant="acme"} 2.0',
+            } <= set(lines)
+
+        await until(counted, "the metrics show what the database shows", SOON_S)
+        assert [line["event"] for line in daemon.log].count("started") == 1
+
+
+async def drain(url: str, *words: str) -> tuple[int, str]:
+    """Exit code and output of `drain --until-idle`."""
+    code, output, errors = await lead_router(
+        "drain", "--until-idle", "--patience", "0.3", *words, LEAD_ROUTER_DATABASE_URL=url
+    )
+    assert "Traceback" not in errors
+    return code, output
+
+
+async def test_locked_leads_come_back_and_nobody_waits_for_them(database_url: str, conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(3), RULES)
+    ids = (await tenant.accept(lead(number) for number in range(30))).lead_ids
+    async with connected(database_url) as foreign, foreign.transaction():
+        await foreign.execute("select from lead_pool where lead_id = any($1) for update", ids[:10])
+        code, output = await drain(database_url, "--json")
+        told = json.loads(output)
+        assert (code, told["assigned"], told["idle"]) == (1, 20, False)
+        assert [(left["tenant"], left["locked_leads"]) for left in told["left_behind"]] == [("acme", 10)]
+        code, output = await drain(database_url)
+        assert code == 1
+        assert "acme: 10 ready leads are locked by somebody else" in output
+    code, output = await drain(database_url)
+    assert code == 0
+    assert "10 assigned" in output and "idle" in output
+    assert (await tenant.states())["assigned"] == 30
+
+
+async def test_a_daemon_passes_over_locked_leads_until_they_are_free(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3), RULES)
+    ids = (await tenant.accept(lead(number) for number in range(30))).lead_ids
+    async with connected(database_url) as foreign, serving(database_url, drain_batch_leads=5) as daemon:
+        async with foreign.transaction():
+            await foreign.execute("select from lead_pool where lead_id = any($1) for update", ids[:10])
+            await awake(daemon, conn, listens=True)
+            await assigned(tenant, 20)
+            await tenant.accept([lead(99)])
+            await assigned(tenant, 21)
+        await assigned(tenant, 31)
