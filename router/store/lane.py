@@ -227,9 +227,9 @@ async def put_back(conn: Connection, book: Book, refused: Sequence[tuple[PoolLea
     )
 
 
-def _array(excluded: tuple[int, ...]) -> str | None:
-    """A ragged array cannot go through unnest; its text can."""
-    return "{" + ",".join(map(str, excluded)) + "}" if excluded else None
+def _array(numbers: Sequence[int]) -> str | None:
+    """A ragged array cannot go through unnest; its text can. None where there is nothing."""
+    return "{" + ",".join(map(str, numbers)) + "}" if numbers else None
 
 
 async def put_parked(conn: Connection, book: Book, parked: Sequence[tuple[PoolLead, Parked]]) -> None:
@@ -298,13 +298,14 @@ async def put_loads(conn: Connection, tenant_id: int, day: date, loads: Sequence
 
 async def put_shares(conn: Connection, tenant_id: int, credits: Mapping[int, GroupCredits]) -> None:
     """Writes the credits of the groups that gave leads."""
-    for group_no, share in sorted(credits.items()):
-        await _SQL.put_share.execute(
+    if credits:
+        groups = sorted(credits)
+        await _SQL.put_shares.execute(
             conn,
             tenant_id=tenant_id,
-            group_no=group_no,
-            reps=share.reps.tolist(),
-            credit=share.credits.tolist(),
+            group_nos=groups,
+            reps=[_array(credits[g].reps.tolist()) for g in groups],
+            credits=[_array(credits[g].credits.tolist()) for g in groups],
         )
 
 

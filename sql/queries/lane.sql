@@ -151,9 +151,11 @@ select :tenant_id, l.rep_no, l.open, :day, l.today
   from unnest(:rep_nos::int[], :opened::int[], :today::int[]) as l(rep_no, open, today)
     on conflict (tenant_id, rep_no) do update set open = excluded.open, day = excluded.day, today = excluded.today;
 
--- name: put_share(tenant_id, group_no, reps, credit)!
--- Writes the credits of one group.
-insert into group_share (tenant_id, group_no, reps, credit) values (:tenant_id, :group_no, :reps, :credit)
+-- name: put_shares(tenant_id, group_nos, reps, credits)!
+-- Writes the credits of the groups that gave leads; the arrays come as texts, because unnest takes no ragged ones.
+insert into group_share (tenant_id, group_no, reps, credit)
+select :tenant_id, s.group_no, s.reps::int[], s.credit::bigint[]
+  from unnest(:group_nos::int[], :reps::text[], :credits::text[]) as s(group_no, reps, credit)
     on conflict (tenant_id, group_no) do update set reps = excluded.reps, credit = excluded.credit;
 
 -- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)!
