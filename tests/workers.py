@@ -47,10 +47,10 @@ async def end_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> 
 
 
 async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
-    """Gives `count` leads by hand to random reps: waiting ones and such that another rep has."""
+    """Gives `count` leads by hand to random reps: waiting ones and such that another rep has; until some are full."""
     rng, done = random.Random(seed), Counter[str]()
     async with begun(url) as conn:
-        while done["given"] < count:
+        while done["given"] < count or done["full"] < count:
             tenant_id = rng.choice(tenants)
             lead_id = await _some_lead(conn, rng.choice(["assignment", "lead_pool"]), tenant_id)
             rep_id = await conn.fetchval("select rep_id from rep where tenant_id = $1 order by random()", tenant_id)
@@ -64,8 +64,6 @@ async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) ->
                 done["full" if "max_" in str(error) else "has it"] += 1
             except (NotAssigned, LeadUnknown):
                 done["too late"] += 1
-            if done.total() > 100 * count:
-                break  # everybody is full, and nobody ends anything any more
     return done
 
 
