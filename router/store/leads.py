@@ -6,6 +6,7 @@ from datetime import datetime
 
 from router.domain.lead_in import LeadIn
 from router.intake.customers import customer_keys
+from router.intake.match_rules import MatchRules, parse_match_rules
 from router.intake.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
 from router.store.statements import Connection, load
@@ -63,7 +64,7 @@ async def database_clock(conn: Connection) -> datetime:
 
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
-    await SQL.steady_plans.row(conn)
+    rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
     ids = await _stored(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -72,7 +73,7 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), now)
+        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
@@ -97,13 +98,14 @@ async def _stored(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> 
 
 
 async def _arrive(
-    conn: Connection, tenant_id: int, fresh: list[LeadIn], now: datetime | None
+    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, now: datetime | None
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
     moment = now or await database_clock(conn)
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
-    customers = await customers_of(conn, tenant_id, [customer_keys(fresh[i]) for i in order])
+    keys = [customer_keys(fresh[i], rules) for i in order]
+    customers = await customers_of(conn, tenant_id, keys, rules.most_people)
     lead_ids = await SQL.new_lead_ids.fetch(conn, n=len(fresh))
     numbered = zip(lead_ids, order, customers.of_lead, strict=True)
     return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old

@@ -1,7 +1,8 @@
--- name: steady_plans()
--- Plans that do not depend on what statistics say of a tenant (nothing, when it is new); until the transaction ends. With
+-- name: steady_plans(tenant_id)
+-- The tenant's match rules (null = none, so the default), and plans that do not depend on what statistics say of a tenant (nothing, when it is new); until the transaction ends. With
 -- sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
+       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
@@ -30,24 +31,33 @@ select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
 select nextval('customer_id_seq') from generate_series(1, :n::int);
 
 -- name: customers_of_keys(tenant_id, keys)
--- The customers of the keys that are known; ord counts from 1 in the array.
-select named.ord, stored.customer_id
+-- What is known of the keys that are stored; ord counts from 1 in the array.
+select named.ord, stored.customer_id, stored.people, stored.shared_as
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
- cross join lateral (select customer_id from customer_key where tenant_id = :tenant_id and key = named.key limit 1) as stored;
+ cross join lateral (
+       select key, customer_id, people, shared_as from customer_key
+        where tenant_id = :tenant_id and key >= named.key
+        order by key
+        limit 1) as stored
+ where stored.key = named.key;
 
--- name: hold_keys(tenant_id, keys, customer_ids)!
+-- name: hold_keys(tenant_id, keys, customer_ids, people, shared_as)!
 -- Adds the keys that are new and locks those that are there, in one order for everybody, so that intakes of one customer take turns and cannot deadlock.
-insert into customer_key (tenant_id, key, customer_id)
-select :tenant_id, named.key, named.customer_id
-  from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
+insert into customer_key (tenant_id, key, customer_id, people, shared_as, shared_at)
+select :tenant_id, named.key, named.customer_id, named.people::bigint[], named.shared_as,
+       case when named.shared_as is not null then statement_timestamp() end
+  from unnest(:keys::uuid[], :customer_ids::bigint[], :people::text[], :shared_as::text[]) as named(key, customer_id, people, shared_as)
  order by named.key
     on conflict (tenant_id, key) do update set customer_id = excluded.customer_id where false;
 
--- name: correct_keys(tenant_id, keys, customer_ids)!
--- Gives keys that this transaction added another customer, when a concurrent intake knew more.
-insert into customer_key (tenant_id, key, customer_id)
-select :tenant_id, named.key, named.customer_id from unnest(:keys::uuid[], :customer_ids::bigint[]) as named(key, customer_id)
-    on conflict (tenant_id, key) do update set customer_id = excluded.customer_id;
+-- name: correct_keys(tenant_id, keys, customer_ids, people, shared_as)!
+-- Writes what has changed of keys that this transaction holds: people, sharing, and the customer when a concurrent intake knew more.
+insert into customer_key (tenant_id, key, customer_id, people, shared_as, shared_at)
+select :tenant_id, named.key, named.customer_id, named.people::bigint[], named.shared_as,
+       case when named.shared_as is not null then statement_timestamp() end
+  from unnest(:keys::uuid[], :customer_ids::bigint[], :people::text[], :shared_as::text[]) as named(key, customer_id, people, shared_as)
+    on conflict (tenant_id, key) do update set customer_id = excluded.customer_id, people = excluded.people, shared_as = excluded.shared_as,
+       shared_at = case when excluded.shared_as is not null then coalesce(customer_key.shared_at, excluded.shared_at) end;
 
 -- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
 -- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.

@@ -1,5 +1,6 @@
 """Who is the same customer, and what is the same enquiry."""
 
+import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
-from router.intake.customers import customer_keys, resolve
+from router.intake.customers import Key, Known, Resolution, customer_keys, people_of
+from router.intake.customers import resolve as resolve_keys
+from router.intake.match_rules import MatchRules
 from router.intake.repeats import WINDOW, Arrival, find_repeats
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+def resolve(leads: list[tuple[str, ...]], known: dict[str, int]) -> Resolution:
+    """With keys that nobody else shares, named by letters."""
+    keys = [tuple(Key(name, "phone", name) for name in names) for names in leads]
+    return resolve_keys(keys, {name: Known(customer) for name, customer in known.items()})
+
+
+def customers_by_key(found: Resolution) -> dict[str, int | None]:
+    return {name: key.customer for name, key in found.keys.items()}
+
 
 key_sets = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=3, unique=True).map(tuple), max_size=12)
 
@@ -18,9 +32,10 @@ key_sets = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=3, unique=Tru
 def test_keys_come_in_their_precedence_and_malformed_contacts_give_none() -> None:
     lead = LeadIn("web", "1", phone="+8613800138000", email="a@b.cn", declared_customer="C1")
     keys = customer_keys(lead)
-    assert [len(key) for key in keys] == [32, 32, 32]
-    assert customer_keys(lead._replace(declared_customer=None)) == keys[1:]
-    assert customer_keys(lead._replace(malformed=frozenset({"phone"}))) == (keys[0], keys[2])
+    assert [len(key.name) for key in keys] == [32, 32, 32]
+    names = [key.name for key in keys]
+    assert [key.name for key in customer_keys(lead._replace(declared_customer=None))] == names[1:]
+    assert [key.name for key in customer_keys(lead._replace(malformed=frozenset({"phone"})))] == [names[0], names[2]]
     assert customer_keys(LeadIn("web", "1")) == ()
 
 
@@ -31,7 +46,7 @@ def test_the_same_text_as_phone_and_as_customer_id_is_two_keys() -> None:
 def test_the_first_known_key_decides() -> None:
     found = resolve([("new", "b", "a")], {"a": 1, "b": 2})
     assert found.customers == (2,)
-    assert found.keys == {"new": 2, "b": 2, "a": 1}
+    assert customers_by_key(found) == {"new": 2, "b": 2, "a": 1}
 
 
 @given(key_sets, st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4)))
@@ -42,12 +57,12 @@ def test_every_lead_with_keys_has_one_customer_and_no_known_key_changes_hands(
     assert set(found.keys) == {key for keys in leads for key in keys}
     for keys, customer in zip(leads, found.customers, strict=True):
         assert (customer is None) == (not keys)
-        assert not keys or customer in {found.keys[key] for key in keys}
-    assert all(found.keys.get(key, customer) == customer for key, customer in known.items())
+        assert not keys or customer in {found.keys[key].customer for key in keys}
+    assert all(customers_by_key(found).get(key, customer) == customer for key, customer in known.items())
     assert {c for c in found.customers if c is not None and c < 0} == {-n for n in range(1, found.new + 1)}
     settled = found.numbered(list(range(100, 100 + found.new)))
     assert all(c is None or c > 0 for c in settled.customers)
-    assert min(settled.keys.values(), default=1) > 0
+    assert all(key.customer is not None and key.customer > 0 for key in settled.keys.values())
 
 
 @given(key_sets)
@@ -55,8 +70,9 @@ def test_a_batch_cut_in_two_gives_the_same_customers(leads: list[tuple[str, ...]
     whole = resolve(leads, {}).numbered(range(1, 100))
     half = len(leads) // 2
     first = resolve(leads[:half], {}).numbered(range(1, 100))
-    taken = max(first.keys.values(), default=0)
-    second = resolve(leads[half:], first.keys).numbered(range(taken + 1, 100))
+    known = {name: customer for name, customer in customers_by_key(first).items() if customer is not None}
+    taken = max(known.values(), default=0)
+    second = resolve(leads[half:], known).numbered(range(taken + 1, 100))
     assert first.customers + second.customers == whole.customers
 
 
@@ -86,3 +102,83 @@ def test_repeats_go_to_a_root_of_the_same_enquiry_and_what_is_not_merged_repeats
             if repeats:
                 assert before is not None
                 assert merged[lead.lead_id] == merged.get(before.lead_id, before.lead_id)
+
+
+def caller(number: int, who: int) -> LeadIn:
+    """One of several people at the same phone, each with a name and an address."""
+    return LeadIn("web", str(number), phone="+862150001111", name=f"P {who}", email=f"p{who}@x.cn")
+
+
+@given(st.lists(st.integers(0, 9), max_size=25), st.integers(1, 6), st.integers(1, 25), st.randoms())
+def test_a_number_that_too_many_people_share_ties_nobody_and_one_that_few_share_ties_them_all(
+    people: list[int], most_people: int, portion: int, rng: random.Random
+) -> None:
+    leads = [customer_keys(caller(i, who)) for i, who in enumerate(people)]
+    known: dict[str, Known] = {}
+    given_so_far: set[int] = set()
+    rng.shuffle(leads)
+    for start in range(0, len(leads), portion):
+        batch = leads[start : start + portion]
+        found = resolve_keys(batch, known, most_people).numbered(range(100 * start + 1, 100 * start + 100))
+        given_so_far |= {people_mark(keys) for keys in batch}
+        customers = {customer for customer in found.customers if customer is not None}
+        phone = found.keys[batch[0][0].name]
+        assert (phone.shared_as is not None) == (len(given_so_far) > most_people)
+        if phone.shared_as is None:
+            assert len(customers) == 1
+        assert people_of(phone.people) == min(len(given_so_far), most_people + 1)
+        known |= found.keys
+    if leads and portion >= len(leads) and len(set(people)) > most_people:
+        assert len(customers) == len(set(people))
+
+
+def people_mark(keys: tuple[Key, ...]) -> int:
+    return min(keys[0].people)
+
+
+def test_people_are_counted_by_what_tells_them_apart_and_not_by_how_often_they_ask() -> None:
+    same = [
+        customer_keys(LeadIn("web", str(i), phone="+862150001111", name=name)) for i, name in enumerate(("Ann ", "ann"))
+    ]
+    assert same[0] == same[1]
+    assert not customer_keys(LeadIn("web", "1", phone="+862150001111"))[0].people
+    declared = customer_keys(
+        LeadIn("web", "1", phone="+862150001111", declared_customer="C1", name="A", email="a@x.cn")
+    )
+    assert [(key.kind, people_of(key.people)) for key in declared] == [("customer_id", 0), ("phone", 1), ("email", 1)]
+
+
+def test_a_key_that_the_rules_allow_more_people_ties_again_whom_it_tied() -> None:
+    keys = [customer_keys(caller(i, i)) for i in range(4)]
+    phone = keys[0][0].name
+    first = resolve_keys(keys[:1], {}, 2).numbered([7])
+    shared = resolve_keys(keys, dict(first.keys), 2).numbered([20, 21, 22, 23])
+    assert shared.customers == (7, 20, 21, 22)
+    assert shared.keys[phone].shared_as == "phone +862150001111"
+    assert shared.keys[phone].customer == 7
+    later = resolve_keys([keys[3][:1]], dict(shared.keys), 5)
+    assert later.customers == (7,)
+    assert later.keys[phone].shared_as is None
+    assert resolve_keys([keys[3][:1]], dict(shared.keys), 2).customers == (None,)
+
+
+def test_excluded_values_free_mail_and_fake_numbers_give_no_key() -> None:
+    rules = MatchRules(
+        tie_by=(("phone",), ("email",), ("email_domain", "company"), ("email_domain",)),
+        ties_nobody=("info@*", "+86400*"),
+        free_mail=frozenset({"mail.example"}),
+    )
+
+    def kinds(**facts: str) -> list[str]:
+        return [key.kind for key in customer_keys(LeadIn("web", "1", **facts), rules)]  # type: ignore[arg-type]
+
+    assert kinds(phone="+8613800138000", email="ann@co.cn", company="Co") == [
+        *("phone", "email", "email_domain+company", "email_domain"),
+    ]
+    assert kinds(phone="+864001234", email="info@co.cn") == ["email_domain"]
+    assert kinds(email="ann@gmail.com", company="Co") == ["email"]
+    assert kinds(email="ann@mail.example") == ["email"]
+    for fake in ("+8600000000", "+8613888888888", "+8613812345678", "+8687654321"):
+        assert kinds(phone=fake) == []
+    assert kinds(email="noreply@co.cn") == ["email_domain"]
+    assert kinds(email="notary@co.cn") == ["email", "email_domain"]
