@@ -50,7 +50,8 @@ async def give_leads(url: str, tenants: Sequence[int], count: int, seed: int) ->
     """Gives `count` leads by hand to random reps: waiting ones and such that another rep has; until some are full."""
     rng, done = random.Random(seed), Counter[str]()
     async with begun(url) as conn:
-        while done["given"] < count or done["full"] < count:
+        # Once nobody ends anything any more, everybody is full for good.
+        while done["full"] < count or (done["given"] < count and done["full"] < 10 * count):
             tenant_id = rng.choice(tenants)
             lead_id = await _some_lead(conn, rng.choice(["assignment", "lead_pool"]), tenant_id)
             rep_id = await conn.fetchval("select rep_id from rep where tenant_id = $1 order by random()", tenant_id)
