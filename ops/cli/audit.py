@@ -9,9 +9,11 @@ import asyncpg
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from ops import audit as checks
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.screen import Screen
 from router.store.tenants import TenantUnknown
 
 
@@ -83,7 +85,8 @@ def document(result: checks.Audit, seconds: float) -> dict[str, Any]:
 def _shown(*, hidden: bool) -> Iterator[checks.Progress]:
     """Which check runs, on stderr, while it runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
+    screen = Screen(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=hidden or not screen.is_terminal) as bar:
         task = bar.add_task("audit", total=None)
 
         def show(step: checks.Step) -> None:
@@ -100,18 +103,19 @@ def _print(result: checks.Audit, seconds: float) -> None:
     for violation in result.violations:
         _print_violation(out, violation)
     found = len(result.violations)
-    verdict = "[green]nothing found[/]" if result.ok else f"\n[red]{found} kind{'s'[: found > 1]} of violations[/]"
+    verdict = ("nothing found", "green") if result.ok else (f"\n{found} kind{'s'[: found > 1]} of violations", "red")
     replays = f"{result.replayed} batches run again"
     if result.not_replayed:
         replays += f" ({result.not_replayed} could not be)"
-    out.print(f"{verdict}: {result.checks} checks, {result.tenants} tenants, {replays}, {seconds:.1f} s")
+    numbers = f": {result.checks} checks, {result.tenants} tenants, {replays}, {seconds:.1f} s"
+    out.print(Text.assemble(verdict, numbers))
 
 
 def _print_violation(out: Console, violation: checks.Violation) -> None:
     kind = violation.kind
-    out.print(f"\n[red]{kind.name}[/] (promise {kind.promise}): {violation.count:,}")
-    out.print(f"  means: {kind.means}\n  do:    {kind.todo}", markup=False)
+    out.print(Text.assemble("\n", (kind.name, "red"), f" (promise {kind.promise}): {violation.count:,}"))
+    out.print(f"  means: {kind.means}\n  do:    {kind.todo}")
     for example in violation.examples:
-        out.print(f"  - {example}", markup=False)
+        out.print(f"  - {example}")
     if violation.count > len(violation.examples):
         out.print(f"  - and {violation.count - len(violation.examples):,} more")

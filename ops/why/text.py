@@ -15,6 +15,7 @@ from ops.why.summary import summary
 from ops.why.words import LEFT_OUT, REASONS, against, condition, load, owner, targets, weight, when
 from router.domain.decide import Parked, Waiting
 from router.domain.explain_parts import Candidate, Explanation, GroupStory, LeftOut, RuleStory, Verdict
+from router.domain.text import visible
 
 NEXT_SHOWN = 4
 NAMED_PER_REASON = 3
@@ -25,22 +26,26 @@ NOT_MATCHED_SHOWN = 12
 def renderables(story: Story) -> Iterator[RenderableType]:
     """What to print, in order."""
     lead = story.lead
-    yield Text(f"Lead {lead.lead_id} of {lead.tenant}: {story.place.state}", style="bold")
-    yield Text(_facts(story))
-    yield Text(summary(story))
+    yield _line(f"Lead {lead.lead_id} of {lead.tenant}: {story.place.state}", style="bold")
+    yield _line(_facts(story))
+    yield _line(summary(story))
     if story.told is not None:
         yield from _decision(story, story.told)
     if story.later:
-        yield Text(f"\nAn earlier decision; the latest: lead-router why {lead.lead_id}")
+        yield _line(f"An earlier decision; the latest: lead-router why {lead.lead_id}", gap=True)
     if story.record_gone is not None:
-        yield Text(
-            f"\nThe flight record of batch {story.record_gone} is gone (retention): what went before is not known."
-        )
-    yield Text(f"\nTimeline (times in {lead.time_zone})", style="bold")
+        gone = f"The flight record of batch {story.record_gone} is gone (retention)"
+        yield _line(f"{gone}: what went before is not known.", gap=True)
+    yield _line(f"Timeline (times in {lead.time_zone})", style="bold", gap=True)
     if story.older_batch is not None:
-        yield Text(f"  earlier decisions: lead-router why {lead.lead_id} --batch {story.older_batch}")
+        yield _line(f"  earlier decisions: lead-router why {lead.lead_id} --batch {story.older_batch}")
     for event in story.timeline:
-        yield Text(f"  {when(event.at, lead.time_zone)}  {event_words(event, story)}")
+        yield _line(f"  {when(event.at, lead.time_zone)}  {event_words(event, story)}")
+
+
+def _line(words: str, style: str = "", *, gap: bool = False) -> Text:
+    """One line, whatever the lead's texts hold; `gap` = an empty one before it."""
+    return Text(("\n" if gap else "") + visible(words), style=style)
 
 
 def _facts(story: Story) -> str:
@@ -59,15 +64,15 @@ def _facts(story: Story) -> str:
 def _decision(story: Story, told: Told) -> Iterator[RenderableType]:
     stored, zone_name = told.stored, story.lead.time_zone
     head = f"Batch {stored.batch_no} at {when(stored.at, zone_name)}: {_outcome(story, told)}"
-    yield Text(f"\n{head}", style="bold")
+    yield _line(head, style="bold", gap=True)
     under = f"lead {told.seq + 1:,} of {told.leads:,}; ruleset {stored.ruleset}, roster {stored.roster}"
-    yield Text(f"  {under}" + (f", close rates {stored.rates}" if stored.rates else ""))
+    yield _line(f"  {under}" + (f", close rates {stored.rates}" if stored.rates else ""))
     if told.trouble:
-        yield Text(f"  {told.trouble}", style="yellow")
+        yield _line(f"  {told.trouble}", style="yellow")
     if told.by_hand is not None:
         rep = told.by_hand
         loads = f"open {load(rep.opened, rep.max_open)}, today {load(rep.today, rep.max_per_day)}"
-        yield Text(f"  {rep.rep_id} {rep.name} had {loads} before it")
+        yield _line(f"  {rep.rep_id} {rep.name} had {loads} before it")
     if told.explanation is not None:
         yield from _rules(story, told.explanation)
 
@@ -99,18 +104,18 @@ def _rules(story: Story, told: Explanation) -> Iterator[RenderableType]:
             continue
         yield from _passed(passed)
         passed = 0
-        yield Text(f"  {rule.rule_no + 1}. {rule.name}: {rule_words(rule, story, told.moment.now)}")
+        yield _line(f"  {rule.rule_no + 1}. {rule.name}: {rule_words(rule, story, told.moment.now)}")
         if rule.group is not None:
             yield from _group(rule.group, told.moment.now)
     yield from _passed(passed)
     unreached = sum(rule.verdict is Verdict.NOT_REACHED for rule in rules)
     if unreached:
-        yield Text(f"  {unreached:,} more {'rules' if unreached > 1 else 'rule'} not reached")
+        yield _line(f"  {unreached:,} more {'rules' if unreached > 1 else 'rule'} not reached")
 
 
 def _passed(count: int) -> Iterator[Text]:
     if count:
-        yield Text(f"  … {count:,} {'rules do' if count > 1 else 'rule does'} not match")
+        yield _line(f"  … {count:,} {'rules do' if count > 1 else 'rule does'} not match")
 
 
 def rule_words(rule: RuleStory, story: Story, now: datetime) -> str:
@@ -143,14 +148,14 @@ def _group(group: GroupStory, now: datetime) -> Iterator[RenderableType]:
             table.add_row(*_row(candidate))
         yield Padding(table, (0, 0, 0, 5), expand=False)
         if len(free) > NEXT_SHOWN + 1:
-            yield Text(f"     … {len(free) - NEXT_SHOWN - 1:,} more were free")
+            yield _line(f"     … {len(free) - NEXT_SHOWN - 1:,} more were free")
     yield from _left_out(group, now)
 
 
 def _row(told: Candidate) -> Iterator[RenderableType]:
     rep = told.rep
     yield "won" if told.place == 1 else f"{told.place}."
-    yield Text(f"{rep.rep_id} {rep.name}")
+    yield _line(f"{rep.rep_id} {rep.name}")
     yield f"{told.credit:+.2f}"
     yield weight(told)
     yield load(rep.opened, rep.max_open)
@@ -167,7 +172,7 @@ def _left_out(group: GroupStory, now: datetime) -> Iterator[Text]:
         people = by_reason[why]
         named = [f"{c.rep.rep_id} {_detail(c, now)}".strip() for c in people[:NAMED_PER_REASON]]
         more = f" and {len(people) - NAMED_PER_REASON:,} more" if len(people) > NAMED_PER_REASON else ""
-        yield Text(f"     left out, {LEFT_OUT[why]}: {len(people):,} ({', '.join(named)}{more})")
+        yield _line(f"     left out, {LEFT_OUT[why]}: {len(people):,} ({', '.join(named)}{more})")
 
 
 def _detail(candidate: Candidate, now: datetime) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Concatenate, ParamSpec
 
 import asyncpg
 import click
-from rich.console import Console
 
+from router.cli.screen import Screen
 from router.settings import Settings, SettingsError
 from router.store.connections import NoConnection, Part, open_connections
 from router.store.statements import Connection
@@ -64,9 +64,9 @@ class Context:
             yield conn
 
 
-def console() -> Console:
+def console() -> Screen:
     """For people; goes to stdout, so never use it beside `print_json`."""
-    return Console(highlight=False, soft_wrap=True)
+    return Screen()
 
 
 def print_json(document: Any) -> None:

@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from router.claim import BatchSizes
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.screen import Screen
 from router.drain import Drain, Drained
 from router.signals import stop_on_signals
 from router.store.connections import Connections, Part, open_connections
@@ -81,9 +82,9 @@ class _ProgressLine:
             SpinnerColumn(),
             TextColumn("{task.completed:,.0f} leads decided"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Screen(stderr=True),
             transient=True,
-            disable=quiet or not Console(stderr=True).is_terminal,
+            disable=quiet or not Screen(stderr=True).is_terminal,
         )
         self._task = self._bar.add_task("drain", total=None)
 

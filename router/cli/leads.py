@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 import structlog
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.screen import Screen
 from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.lead_import import Imported, import_leads
 from router.intake.mapping import FileMapping, MappingError, check_columns, read_mapping
@@ -70,7 +70,7 @@ async def import_(
       lead-router leads import leads.csv --tenant acme --mapping mapping.yaml
     """
     plan = _plan(mapping_file)
-    rejects_path = rejects_file or file.with_name(f"{file.name}.rejects.csv")
+    rejects_path = rejects_file or file.parent / f"{file.name}.rejects.csv"
     started = time.monotonic()
     async with AsyncExitStack() as open_:
         opened = open_.enter_context(_opened(file, plan))
@@ -135,12 +135,18 @@ async def _phone_region(conn: Connection, tenant: Tenant) -> str | None:
 @contextmanager
 def _reporting(file: LeadFile) -> Iterator[Report]:
     """A progress bar on a terminal, otherwise a line in the log now and then; both on stderr."""
-    screen = Console(stderr=True)
+    screen = Screen(stderr=True)
     if not screen.is_terminal:
         yield _log_now_and_then(file)
         return
     counts = TextColumn("{task.fields[new]:,} new, {task.fields[rejected]:,} rejected")
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), counts, TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        counts,
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=screen) as bar:
         task = bar.add_task(file.path.name, total=file.size, new=0, rejected=0)
 
@@ -180,4 +186,4 @@ def _print(done: Imported, rejects: RejectsFile, tenant: Tenant, file: Path, sec
     waiting = done.new - done.merged - done.parked
     out.print(f"new: {waiting:,} wait, {done.merged:,} repeat an earlier lead, {done.parked:,} parked")
     if rejects_file:
-        out.print(f"why, row by row: {rejects_file}", markup=False)
+        out.print(f"why, row by row: {rejects_file}")

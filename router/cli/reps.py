@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.domain.rep_fields import read_field
@@ -224,7 +223,7 @@ def _print_change(change: RosterChange, *, dry_run: bool = False) -> None:
     out = console()
     for one in change.changed[:_REPS_SHOWN]:
         for name, (old, new) in one.fields.items():
-            out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}", markup=False)
+            out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}")
     if len(change.changed) > _REPS_SHOWN:
         out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
     counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
@@ -244,8 +243,7 @@ def _table(found: list[RepRecord]) -> Table:
         cells = {name: _text(name, rep.values[name]) for name in fields}
         if not rep.values["active"]:
             cells["available"] = "inactive"
-        # Text: names are shown as they are, not read as markup.
-        table.add_row(*(Text(cell) for cell in (rep.rep_id, *cells.values())))
+        table.add_row(rep.rep_id, *cells.values())
     return table
 
 

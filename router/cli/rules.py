@@ -144,10 +144,14 @@ async def show(context: Context, tenant_name: str, version: int | None, as_json:
     """
     async with context.connection() as conn:
         tenant = await the_tenant(conn, tenant_name)
+        if not tenant.ruleset:
+            raise CannotRun(
+                f"tenant {tenant.name} has no rules yet; lead-router rules apply FILE --tenant {tenant.name}"
+            )
         try:
             found = await store.source_of(conn, tenant.tenant_id, version or tenant.ruleset)
         except store.RulesUnknown as error:
-            raise CannotRun(f"tenant {tenant.name}: {error}; lead-router rules apply FILE --tenant T") from error
+            raise CannotRun(f"tenant {tenant.name}: {error}") from error
     if as_json:
         print_json({**asdict(found), "in_force": found.version == tenant.ruleset})
         return
@@ -186,7 +190,7 @@ def _print_changes(changes: Sequence[Change]) -> None:
 
 
 def _print(line: str) -> None:
-    console().print(line, markup=False)
+    console().print(line)
 
 
 def _named(version: int) -> str:

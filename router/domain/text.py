@@ -1,8 +1,17 @@
-"""One spelling for comparing texts."""
+"""Texts that others wrote: one spelling for comparing them, and a harmless one for showing them."""
 
+import re
 import unicodedata
+
+# What moves a terminal's cursor, breaks a line, or turns the direction of what follows.
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def fold(value: str) -> str:
     """The form in which facts and rules are compared: NFKC (full-width becomes plain), trimmed, caseless."""
     return unicodedata.normalize("NFKC", value).strip().casefold()
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text on one line, with characters that command a terminal written as escapes; those in `keep` stay."""
+    return _COMMANDS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)

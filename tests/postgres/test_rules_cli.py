@@ -253,7 +253,7 @@ async def test_files_that_are_none_are_told_apart(database_url: str, tenant: ten
     (tmp_path / "good").write_text(RULES)
     for arguments, told in (
         (("apply", str(tmp_path / "good"), "--tenant", "acmee"), "did you mean acme?"),
-        (("show", "--tenant", "acme"), "there are no rules yet"),
+        (("show", "--tenant", "acme"), "tenant acme has no rules yet"),
         (("show", "--tenant", "acme", "--version", "99999999999"), "Invalid value"),
     ):
         result = await cli.run(*arguments)
