@@ -179,9 +179,10 @@ create table wake_key (
     wake_key  int not null check (wake_key > 0),
     ruleset   int not null,
     targets   text not null,
-    primary key (tenant_id, wake_key),
-    unique (tenant_id, ruleset, targets)
+    primary key (tenant_id, wake_key)
 );
+-- By a hash: a lead that hundreds of rules refuse has a text longer than an index takes.
+create unique index wake_key_text on wake_key (tenant_id, ruleset, sha256(targets::bytea));
 comment on table wake_key is 'What refused leads wait for, interned: targets in rule order (g3 = group 3, o17 = owner 17, w2 = rule 2''s window; x5 = rep 5 excluded) under the ruleset that refused them.';
 
 create table parked (
@@ -357,6 +358,19 @@ create table customer_owner (
     primary key (tenant_id, customer_id)
 );
 comment on table customer_owner is 'The rep who has the customer (promise 10).';
+
+-- A tenant that is newer than the last ANALYZE is in no statistics, and counts as having no rows: then any index that
+-- begins with tenant_id seems as good as another, and a claim reads the whole pool. Without statistics of tenant_id the
+-- planner thinks of every tenant as one of 200. Tables and partitions that are made later need the same.
+do $$
+declare named record;
+begin
+    for named in select c.oid::regclass as tbl from pg_class c join pg_attribute a on a.attrelid = c.oid
+                  where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p') and a.attname = 'tenant_id'
+    loop
+        execute format('alter table %s alter column tenant_id set statistics 0', named.tbl);
+    end loop;
+end $$;
 
 -- migrate: rollback
 

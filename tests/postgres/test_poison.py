@@ -144,3 +144,14 @@ rules:
     await conn.execute("insert into customer_owner select 1, customer_id, 1 from lead_pool where customer_id > 0")
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["waiting"] == 3
+
+
+async def test_a_lead_that_a_thousand_rules_refuse_does_not_stop_its_neighbours(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    empty = "".join(f"  - {{name: r{i}, match: {{region: East}}, assign_to: group:g{i}}}\n" for i in range(1000))
+    rules = f"rules:\n{empty}  - {{name: rest, match: {{region: West}}, assign_to: group:all}}\n"
+    tenant = await make_tenant(conn, simple_reps(2), rules)
+    await tenant.accept([lead(1, region="East"), lead(2, region="West")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert await tenant.states() == {"waiting": 1, "assigned": 1, "parked": 0, "merged": 0, "closed": 0}
