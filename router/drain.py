@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 # With locked rows at the head, claims go on after the last key; this often they look from the top again.
 _LOOK_FROM_TOP_S = 0.5
+# The search for work takes milliseconds; longer than this, somebody has locked a table.
+_SEARCH_DEADLINE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,11 @@ class Drain:
     _names: dict[int, str] = field(default_factory=dict)
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
-        """Tenants that a visit may help, at `now` (None = the database's clock)."""
-        async with self.connections.acquire(Part.DRAIN) as conn:
+        """Tenants that a visit may help, at `now` (None = the database's clock).
+
+        Raises TimeoutError when a table stays locked: the search must fail loudly rather than wait in silence.
+        """
+        async with self.connections.acquire(Part.DRAIN) as conn, asyncio.timeout(_SEARCH_DEADLINE_S):
             return await store.tenants_with_work(conn, now)
 
     async def drain_tenant(

@@ -4,6 +4,7 @@ A crash anywhere rolls back and the rows are there again. The memory is used onl
 nobody else has written since.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +21,8 @@ from router.store import lane as store
 from router.store.engines import Engines
 from router.store.lane import Lane, LaneLimits, OrderKey
 from router.store.statements import Connection
+
+_HOLD_DEADLINE_S = 5.0
 
 
 class Visit(StrEnum):
@@ -79,7 +82,9 @@ async def visit(
     try:
         while True:
             async with conn.transaction():
-                lane = await store.hold(conn, tenant_id, now, limits)
+                # The statement's own limits hold from its execution on; a locked table stops it before that.
+                async with asyncio.timeout(_HOLD_DEADLINE_S):
+                    lane = await store.hold(conn, tenant_id, now, limits)
                 if lane is None:
                     return VisitResult(Visit.LOCKED)
                 if lane.paused or lane.ruleset == 0:
