@@ -63,6 +63,7 @@ class Drain:
     limits: LaneLimits = LaneLimits()
     memory: Memory = field(default_factory=Memory)
     _names: dict[int, str] = field(default_factory=dict)
+    _looked_from_top: dict[int, float] = field(default_factory=dict)
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
         """Tenants that a visit may help, at `now` (None = the database's clock).
@@ -86,13 +87,13 @@ class Drain:
         `progress` hears of each batch. Errors of the database are raised after their batch was rolled back.
         """
         total = Drained()
-        looked_from_top = perf_counter()
         async with self.connections.acquire(Part.DRAIN) as conn:
             while not stop() and (most_batches is None or total.batches < most_batches):
-                from_top = perf_counter() - looked_from_top >= _LOOK_FROM_TOP_S
-                if from_top:
-                    looked_from_top = perf_counter()
                 begin = perf_counter()
+                # Remembered from turn to turn: turns may be shorter than the time between two looks.
+                from_top = begin - self._looked_from_top.get(tenant_id, 0.0) >= _LOOK_FROM_TOP_S
+                if from_top:
+                    self._looked_from_top[tenant_id] = begin
                 try:
                     result = await visit(
                         conn,

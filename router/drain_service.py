@@ -95,6 +95,9 @@ class DrainService:
                 self._line.setdefault(tenant_id)
         except PASSING as error:
             self._back_off(tenant_id, error)
+        except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
+            self._back_off(tenant_id, error)
+            log.error("tenant cannot be routed", tenant=tenant_id, exc_info=error)
         finally:
             self._turns.pop(tenant_id, None)
             if self._line:

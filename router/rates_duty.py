@@ -35,6 +35,19 @@ async def refresh(conn: Connection, tenant: Tenant, now: datetime) -> int | None
     return await take_snapshot(conn, tenant.tenant_id, as_of, weights.close_rate, weights.sold_product)
 
 
+async def _refresh_alone(conn: Connection, tenant: Tenant, now: datetime) -> None:
+    """What one tenant has stored, such as rules of a later release, keeps no other from its snapshot."""
+    try:
+        version = await refresh(conn, tenant, now)
+    except PASSING:
+        raise
+    except Exception as error:
+        log.error("close rates not refreshed", tenant=tenant.name, exc_info=error)
+        return
+    if version is not None and version != tenant.rates:
+        log.info("close rates counted", tenant=tenant.name, version=version)
+
+
 class RatesDuty:
     """A service. Several instances may do it at once: the second finds the day's snapshot taken."""
 
@@ -59,7 +72,5 @@ class RatesDuty:
             for tenant in await all_tenants(conn):
                 if life.stopping:
                     return
-                version = await refresh(conn, tenant, now)
-                if version is not None and version != tenant.rates:
-                    log.info("close rates counted", tenant=tenant.name, version=version)
+                await _refresh_alone(conn, tenant, now)
                 life.beat()

@@ -78,6 +78,7 @@ async def _until_idle(
     last_progress, seen_batch = monotonic(), -1
     while True:
         failure: str | None = None
+        lasting = False
         done = Drained()
         left = Left()
         try:
@@ -85,6 +86,8 @@ async def _until_idle(
             left = await _look(drain, tenant_id)
         except PASSING as error:
             failure = f"{type(error).__name__}: {error}"
+        except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
+            failure, lasting = f"{type(error).__name__}: {error}", True
         total = total.plus(done)
         idle = Idle(
             tenant_id,
@@ -96,7 +99,7 @@ async def _until_idle(
         )
         if stop():
             return Idle(tenant_id, replace(total, stuck=False), paused=idle.paused, failure=failure, stopped=True)
-        if idle.clean:
+        if idle.clean or lasting:
             return idle
         if done.leads or left.batch_no > seen_batch:
             last_progress, seen_batch = monotonic(), max(seen_batch, left.batch_no)
