@@ -12,23 +12,16 @@ from typing import NamedTuple
 from zlib import crc32
 
 from router.domain.lead_in import LeadIn
-from router.intake.match_rules import MatchRules
+from router.intake.match_rules import MatchRules, Tie
 
 DEFAULT_RULES = MatchRules()
 _NOBODY: frozenset[int] = frozenset()
-# What tells people apart, by the field that they share. People may have one customer id for good reason.
-_WITNESSES = {
-    "phone": ("name", "email", "customer_id"),
-    "email": ("name", "phone", "customer_id"),
-    "email_domain": ("company",),
-}
-_WITNESS_NO = {"name": 0, "phone": 1, "email": 2, "customer_id": 3, "company": 3}
 
 
 class Key(NamedTuple):
     """By what a lead names its customer: `name` has 32 hexadecimal digits.
 
-    `people` are the marks of whom this lead says that it is: a number for each of its other contacts and its name.
+    `people` are the marks of whom this lead says that it is: a number for its name and each of its contacts.
     """
 
     name: str
@@ -57,19 +50,27 @@ def key_name(kind: str, value: str) -> str:
 
 def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key, ...]:
     """The lead's keys in their precedence; malformed contacts and excluded values give none."""
-    facts = _facts(lead)
+    facts = _facts(lead, rules.fields)
+    if not facts:
+        return ()
     keys = []
+    people: frozenset[int] | None = None
     for tie in rules.tie_by:
         values = [facts[name] for name in tie if name in facts and not rules.excludes(name, facts[name])]
         if len(values) < len(tie):
             continue
-        kind, value = "+".join(tie), "\0".join(values)
-        keys.append(Key(key_name(kind, value), kind, value, _people(kind, facts)))
+        if tie in (("phone",), ("email",)):
+            kind, value = tie[0], values[0]
+            people = _people(lead, facts) if people is None else people
+            keys.append(Key(key_name(kind, value), kind, value, people))
+        else:
+            kind, value = "+".join(tie), "\0".join(values)
+            keys.append(Key(key_name(kind, value), kind, value, _companies(tie, lead)))
     return tuple(keys)
 
 
-def _facts(lead: LeadIn) -> dict[str, str]:
-    """What of a lead can tie it or tell people apart, in one spelling."""
+def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
+    """What of a lead can tie it, in one spelling; of name and company only what is wanted."""
     facts = dict[str, str]()
     if lead.declared_customer:
         facts["customer_id"] = lead.declared_customer
@@ -77,17 +78,36 @@ def _facts(lead: LeadIn) -> dict[str, str]:
         facts["phone"] = lead.phone
     if lead.email and "email" not in lead.malformed:
         facts["email"] = lead.email
-        facts["email_domain"] = lead.email.rpartition("@")[2]
-    if lead.name:
-        facts["name"] = " ".join(lead.name.casefold().split())
-    if lead.company:
-        facts["company"] = " ".join(lead.company.casefold().split())
+        if "email_domain" in wanted:
+            facts["email_domain"] = lead.email.rpartition("@")[2]
+    if lead.name and "name" in wanted:
+        facts["name"] = _one_spelling(lead.name)
+    if lead.company and "company" in wanted:
+        facts["company"] = _one_spelling(lead.company)
     return facts
 
 
-def _people(kind: str, facts: Mapping[str, str]) -> frozenset[int]:
-    witnesses = _WITNESSES.get(kind, ())
-    return frozenset([crc32(facts[w].encode()) << 2 | _WITNESS_NO[w] for w in witnesses if w in facts])
+def _one_spelling(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
+    """The marks of who asks. A phone is shared when names, addresses or customer ids are many, an address likewise."""
+    marks = [crc32(_one_spelling(lead.name).encode()) << 2] if lead.name else []
+    if "phone" in facts:
+        marks.append(crc32(facts["phone"].encode()) << 2 | 1)
+    if "email" in facts:
+        marks.append(crc32(facts["email"].encode()) << 2 | 2)
+    if "customer_id" in facts:
+        marks.append(crc32(facts["customer_id"].encode()) << 2 | 3)
+    return frozenset(marks)
+
+
+def _companies(tie: Tie, lead: LeadIn) -> frozenset[int]:
+    """A domain is shared when companies are many: people of one company are meant to be tied. Ids are never shared."""
+    if tie != ("email_domain",) or not lead.company:
+        return _NOBODY
+    return frozenset((crc32(_one_spelling(lead.company).encode()) << 2,))
 
 
 def people_of(marks: Iterable[int]) -> int:
@@ -97,25 +117,28 @@ def people_of(marks: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """`customers`: one per lead, None = no key that ties. `keys`: what is known of every key of the batch now.
+    """`customers`: one per lead, None = no key that ties.
 
-    Customers that are new have the numbers -1 … -`new`, until `numbered` gives them their own.
+    Of every key of the batch `keys` has the customer (None = nobody yet) and `people` the marks; `shared` has the
+    texts of those that tie nobody. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
+    their own.
     """
 
     customers: tuple[int | None, ...]
-    keys: Mapping[str, Known]
+    keys: Mapping[str, int | None]
+    people: Mapping[str, frozenset[int]]
+    shared: Mapping[str, str]
     new: int
 
     def numbered(self, ids: Sequence[int]) -> "Resolution":
         """With `ids[0]` for customer -1 and so on; takes `new` ids and ignores the rest."""
-        customers = tuple(ids[-c - 1] if c is not None and c < 0 else c for c in self.customers)
-        keys = {
-            key: known._replace(customer=ids[-known.customer - 1])
-            if known.customer is not None and known.customer < 0
-            else known
-            for key, known in self.keys.items()
-        }
-        return Resolution(customers, keys, 0)
+        customers = tuple([ids[-c - 1] if c is not None and c < 0 else c for c in self.customers])
+        keys = {key: ids[-c - 1] if c is not None and c < 0 else c for key, c in self.keys.items()}
+        return Resolution(customers, keys, self.people, self.shared, 0)
+
+    def known(self, name: str) -> Known:
+        """What is known of one of the keys now."""
+        return Known(self.keys[name], self.people[name], self.shared.get(name))
 
 
 def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], most_people: int = 5) -> Resolution:
@@ -125,62 +148,59 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], most_p
     lead with keys of two customers belongs to the one that its first known key names. The batch's people are counted
     before its leads are tied, so inside a batch it does not matter who came first.
     """
-    tally = _tally(leads, known, most_people)
-    owner = {
-        name: stored.customer for name, stored in known.items() if stored.customer is not None and not stored.shared_as
-    }
-    shared = {key.name: _text(key) for keys in leads for key in keys if _is_shared(tally[key.name], most_people)}
-    for name in tally:
-        if name in shared:
-            owner.pop(name, None)
-        elif name in known and known[name].shared_as and (before := known[name].customer) is not None:
-            # The rules allow more people now, so the key ties whom it tied before.
-            owner[name] = before
+    people = _tally(leads, known, most_people)
+    shared = _shared(leads, people, most_people)
+    owner = {name: key.customer for name, key in known.items() if key.customer is not None and name not in shared}
     customers: list[int | None] = []
     new = 0
     for keys in leads:
-        names = [key.name for key in keys if key.name not in shared] if shared else [key.name for key in keys]
-        customer = next((owner[name] for name in names if name in owner), None)
+        names = [key[0] for key in keys]
+        if shared:
+            names = [name for name in names if name not in shared]
+        customer = None
+        for name in names:
+            if name in owner:
+                customer = owner[name]
+                break
         if customer is None and names:
             new += 1
             customer = -new
         for name in names:
             owner.setdefault(name, customer or 0)
         customers.append(customer)
-    keys_now = {
-        name: Known(known[name].customer if name in known else None, people, shared[name])
-        if name in shared
-        else Known(owner[name], people)
-        for name, people in tally.items()
-    }
-    return Resolution(tuple(customers), keys_now, new)
-
-
-def _is_shared(people: frozenset[int], most_people: int) -> bool:
-    return len(people) > most_people and people_of(people) > most_people
-
-
-def _text(key: Key) -> str:
-    return f"{key.kind} {key.value}"
+    now: dict[str, int | None] = {name: owner[name] for name in people if name not in shared}
+    now |= {name: known[name].customer if name in known else None for name in shared}
+    return Resolution(tuple(customers), now, people, shared, new)
 
 
 def _tally(leads: Iterable[tuple[Key, ...]], known: Mapping[str, Known], most_people: int) -> dict[str, frozenset[int]]:
     """The people of every key. Of a key that ties nobody no more are noted than prove it."""
     tally: dict[str, frozenset[int]] = {}
-    full = set()
+    full = {name for name, key in known.items() if _is_shared(key.people, most_people)}
     for keys in leads:
         for name, _, _, people in keys:
             before = tally.get(name)
             if before is None:
                 stored = known.get(name)
-                before = stored.people if stored else _NOBODY
-                if _is_shared(before, most_people):
-                    full.add(name)
-            tally[name] = before if name in full or people <= before else before | people
+                tally[name] = people if stored is None else stored.people if name in full else stored.people | people
+            elif before is not people and name not in full:
+                tally[name] = before | people
     for name, people in tally.items():
-        if name not in full and len(people) > most_people + 1:
+        if len(people) > most_people and name not in full:
             tally[name] = _enough(people, most_people)
     return tally
+
+
+def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], most_people: int) -> dict[str, str]:
+    """The texts of the keys that too many people have."""
+    names = {name for name, people in tally.items() if _is_shared(people, most_people)}
+    if not names:
+        return {}
+    return {key.name: f"{key.kind} {key.value}" for keys in leads for key in keys if key.name in names}
+
+
+def _is_shared(people: frozenset[int], most_people: int) -> bool:
+    return len(people) > most_people and people_of(people) > most_people
 
 
 def _enough(people: frozenset[int], most_people: int) -> frozenset[int]:

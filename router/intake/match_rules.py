@@ -42,6 +42,11 @@ class MatchRules:
         patterns = [translate(pattern.casefold()) for pattern in self.ties_nobody]
         return re.compile("|".join(patterns)) if patterns else None
 
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields that the ties are made of."""
+        return frozenset(name for tie in self.tie_by for name in tie)
+
     def excludes(self, kind: str, value: str) -> bool:
         """Whether this value of a field never ties anybody."""
         if kind == "phone" and (value.endswith(_FAKE_TAILS) or value[-7:] == value[-1:] * 7):
@@ -50,7 +55,11 @@ class MatchRules:
             return True
         if kind == "email_domain" and (value in FREE_MAIL or value in self.free_mail):
             return True
-        return self._excluded is not None and self._excluded.fullmatch(value.casefold()) is not None
+        return (
+            bool(self.ties_nobody)
+            and self._excluded is not None
+            and self._excluded.fullmatch(value.casefold()) is not None
+        )
 
 
 @lru_cache(maxsize=256)

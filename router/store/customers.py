@@ -1,10 +1,10 @@
 """The customers of arriving leads: their keys are read, added and held while leads are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.intake.customers import Key, Known, Resolution, resolve
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Statement, load
 
 SQL = load("intake")
 
@@ -29,17 +29,18 @@ async def customers_of(
     known = await known_keys(conn, tenant_id, names)
     proposed = resolve(leads, known, most_people)
     wanted, ids = await _numbered(conn, proposed, [])
-    held = [name for name in names if not (wanted.keys[name].shared_as and known.get(name) == wanted.keys[name])]
-    added = await _hold(conn, tenant_id, {name: wanted.keys[name] for name in held})
+    held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
+    added = await _write(conn, SQL.hold_keys, tenant_id, wanted, held)
     if added == len(names):
         return Customers(wanted.customers, frozenset())
     stored = await known_keys(conn, tenant_id, names)
-    foreign = {name: key for name, key in stored.items() if name in known or key != wanted.keys[name]}
+    foreign = {name: key for name, key in stored.items() if name in known or key != wanted.known(name)}
     settled = wanted
     if foreign != known:
         # A concurrent intake was first with some of our keys: what it knew decides, and the keys we added follow.
         settled, _ = await _numbered(conn, resolve(leads, foreign, most_people), ids)
-    await _correct(conn, tenant_id, {name: settled.keys[name] for name in held if stored[name] != settled.keys[name]})
+    changed = [name for name in held if stored[name] != settled.known(name)]
+    await _write(conn, SQL.correct_keys, tenant_id, settled, changed)
     return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
 
 
@@ -57,24 +58,22 @@ async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> 
     return {names[place - 1]: Known(customer, frozenset(people or ()), text) for place, customer, people, text in rows}
 
 
-async def _hold(conn: Connection, tenant_id: int, keys: Mapping[str, Known]) -> int:
-    return await SQL.hold_keys.execute(conn, tenant_id=tenant_id, **_columns(keys)) if keys else 0
-
-
-async def _correct(conn: Connection, tenant_id: int, keys: Mapping[str, Known]) -> None:
-    if keys:
-        await SQL.correct_keys.execute(conn, tenant_id=tenant_id, **_columns(keys))
-
-
-def _columns(keys: Mapping[str, Known]) -> dict[str, list[object]]:
-    return {
-        "keys": list(keys),
-        "customer_ids": [key.customer for key in keys.values()],
+async def _write(
+    conn: Connection, statement: Statement, tenant_id: int, found: Resolution, names: Sequence[str]
+) -> int:
+    """Has the statement write what is known of these keys now; answers how many rows it touched."""
+    if not names:
+        return 0
+    return await statement.execute(
+        conn,
+        tenant_id=tenant_id,
+        keys=names,
+        customer_ids=[found.keys[name] for name in names],
         # Ragged arrays cannot go through unnest; their texts can.
-        "people": [_array(key.people) for key in keys.values()],
-        "shared_as": [key.shared_as for key in keys.values()],
-    }
+        people=[_array(found.people[name]) for name in names],
+        shared_as=[found.shared.get(name) for name in names],
+    )
 
 
 def _array(marks: frozenset[int]) -> str | None:
-    return "{" + ",".join(map(str, sorted(marks))) + "}" if marks else None
+    return "{" + ",".join(map(str, marks)) + "}" if marks else None
