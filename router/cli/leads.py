@@ -1,34 +1,29 @@
-"""`lead-router leads`: import."""
+"""`lead-router leads`: import, and the synonyms of words in leads."""
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import click
-import structlog
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from router.cli.screen import Screen
-from router.intake.lead_file import FileUnusable, LeadFile
-from router.intake.lead_import import Imported, import_leads
+from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
+from router.cli.lead_report import Outcome, RejectedRows, reporting, taken_as
+from router.cli.synonyms import synonyms
+from router.intake.delimiter import DelimiterUnknown, delimiter_named
+from router.intake.encoding import EncodingUnknown, text_encoding
+from router.intake.lead_check import Checking
+from router.intake.lead_file import FileUnusable, LeadFile, Row
+from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.mapping import FileMapping, MappingError, check_columns, read_mapping
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
 from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
+from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
-
-log = structlog.get_logger(__name__)
-
-LOG_EVERY_S = 10.0
-
-Report = Callable[[Imported], None]
 
 
 @click.group()
@@ -48,6 +43,9 @@ def leads() -> None:
 @click.option(
     "--rejects", "rejects_file", type=click.Path(path_type=Path), help="Default: FILE.rejects.csv beside FILE."
 )
+@click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: found out.")
+@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: found out.")
+@click.option("--check", is_flag=True, help="Read everything, write nothing, and say what importing would do.")
 @json_option
 @async_command
 async def import_(
@@ -59,32 +57,61 @@ async def import_(
     mapping_file: Path | None,
     batch: int,
     rejects_file: Path | None,
+    encoding: str | None,
+    delimiter: str | None,
+    check: bool,
     as_json: bool,
 ) -> int:
     """Accept the leads in FILE (.csv or .ndjson). Importing it again, or after it was cut off, is fine.
 
-    Rows that cannot be leads go to a rejects file with line, column and reason; then the exit code is 1.
+    Rows that cannot be leads go to a rejects file with line, column and reason; then the exit code is 1. A file
+    that is broken as a whole is refused (exit code 2) before anything of it is accepted. With --check not even
+    the rejects file is written, unless --rejects names one.
 
     \b
-    Example:
+    Examples:
+      lead-router leads import leads.csv --tenant acme --mapping mapping.yaml --check
       lead-router leads import leads.csv --tenant acme --mapping mapping.yaml
     """
     plan = _plan(mapping_file)
-    rejects_path = rejects_file or file.parent / f"{file.name}.rejects.csv"
+    rejects_path = None if check and not rejects_file else rejects_file or file.parent / f"{file.name}.rejects.csv"
     started = time.monotonic()
     async with AsyncExitStack() as open_:
-        opened = open_.enter_context(_opened(file, plan))
-        _check_rejects_path(rejects_path, file)
+        opened = open_.enter_context(_opened(file, plan, encoding, delimiter))
+        if rejects_path:
+            _check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await _tenant(conn, tenant_name)
-        reader = LeadReader(plan, await database_clock(conn), await _phone_region(conn, tenant))
-        rejects = RejectsFile(rejects_path, opened.original_columns)
-        open_.callback(rejects.discard)
-        report = open_.enter_context(_reporting(opened))
-        done = await import_leads(conn, tenant.tenant_id, opened, reader, rejects, batch, report)
-        rejects.finish()
-    _print(done, rejects, tenant, file, time.monotonic() - started, as_json=as_json)
+        reader = await _reader(conn, tenant, plan)
+        intake: Intake = Accepting(conn, tenant.tenant_id)
+        if check:
+            intake = open_.enter_context(Checking(conn, tenant.tenant_id))
+        shown = RejectedRows()
+        rejects = RejectsFile(rejects_path, opened) if rejects_path else None
+        if rejects:
+            open_.callback(rejects.discard)
+        report = open_.enter_context(reporting(opened))
+        try:
+            done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report)
+        except FileUnusable as error:
+            raise CannotRun(f"{error} ({taken_as(opened)})") from error
+        if rejects:
+            rejects.finish()
+    named = str(rejects_path) if done.rejected and rejects_path else None
+    Outcome(done, opened, tenant.name, time.monotonic() - started, check, named, shown).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
+
+
+leads.add_command(synonyms)
+
+
+def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, str, str], None]:
+    def reject(row: Row, column: str, reason: str) -> None:
+        shown.add(row, column, reason)
+        if rejects:
+            rejects.add(row, column, reason)
+
+    return reject
 
 
 def _plan(mapping_file: Path | None) -> FileMapping:
@@ -98,15 +125,20 @@ def _plan(mapping_file: Path | None) -> FileMapping:
         raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
 
 
-def _opened(file: Path, plan: FileMapping) -> LeadFile:
+def _opened(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:
     try:
-        opened = LeadFile(file)
-        if opened.has_fields:
-            check_columns(plan, opened.columns or ())
-    except (FileUnusable, MappingError) as error:
+        coding = text_encoding(encoding) if encoding else None
+        opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None)
+    except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
+    try:
+        if opened.has_fields:
+            check_columns(plan, opened.columns or ())
+    except MappingError as error:
+        opened.close()
+        raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
     return opened
 
 
@@ -125,65 +157,9 @@ async def _tenant(conn: Connection, name: str) -> Tenant:
         raise CannotRun(str(error)) from error
 
 
-async def _phone_region(conn: Connection, tenant: Tenant) -> str | None:
-    """That of the rules in force; None when there are none."""
-    if not tenant.ruleset:
-        return None
-    return (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region
-
-
-@contextmanager
-def _reporting(file: LeadFile) -> Iterator[Report]:
-    """A progress bar on a terminal, otherwise a line in the log now and then; both on stderr."""
-    screen = Screen(stderr=True)
-    if not screen.is_terminal:
-        yield _log_now_and_then(file)
-        return
-    counts = TextColumn("{task.fields[new]:,} new, {task.fields[rejected]:,} rejected")
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        counts,
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=screen) as bar:
-        task = bar.add_task(file.path.name, total=file.size, new=0, rejected=0)
-
-        def report(done: Imported) -> None:
-            bar.update(task, completed=done.position, new=done.new, rejected=done.rejected)
-
-        yield report
-
-
-def _log_now_and_then(file: LeadFile) -> Report:
-    last = time.monotonic()
-
-    def report(done: Imported) -> None:
-        nonlocal last
-        if time.monotonic() - last >= LOG_EVERY_S:
-            last = time.monotonic()
-            percent = 100 * done.position // max(1, file.size)
-            log.info("importing leads", file=str(file.path), percent=percent, **asdict(done))
-
-    return report
-
-
-def _print(done: Imported, rejects: RejectsFile, tenant: Tenant, file: Path, seconds: float, *, as_json: bool) -> None:
-    rate = round(done.rows / seconds) if seconds else 0
-    rejects_file = str(rejects.path) if done.rejected else None
-    if as_json:
-        counts: dict[str, Any] = asdict(done)
-        del counts["position"]
-        place = {"file": str(file), "tenant": tenant.name, "rejects_file": rejects_file}
-        print_json({**place, **counts, "seconds": round(seconds, 3), "rows_per_s": rate})
-        return
-    out = console()
-    out.print(
-        f"{done.rows:,} rows: {done.new:,} new leads, {done.repeated:,} were there before, "
-        f"{done.rejected:,} rejected ({rate:,} rows/s)"
-    )
-    waiting = done.new - done.merged - done.parked
-    out.print(f"new: {waiting:,} wait, {done.merged:,} repeat an earlier lead, {done.parked:,} parked")
-    if rejects_file:
-        out.print(f"why, row by row: {rejects_file}")
+async def _reader(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
+    """With the tenant's words, and the phone region of the rules in force (None when there are none)."""
+    region = None
+    if tenant.ruleset:
+        region = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region
+    return LeadReader(plan, await database_clock(conn), region, await load_spellings(conn, tenant.tenant_id))

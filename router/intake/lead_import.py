@@ -1,16 +1,16 @@
 """Importing a file of leads: read ahead in a thread, accepted batch by batch, what cannot be is set aside."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple, Protocol
 
 import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
-from router.intake.rejects import RejectsFile
 from router.store.leads import accept
 from router.store.statements import Connection
 
@@ -22,16 +22,26 @@ _UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 class Imported:
     """What became of the rows so far: `rows` = `new` + `repeated` + `rejected`.
 
-    `merged` and `parked` are parts of `new`; `position` is in bytes of the file.
+    `merged` and `parked` are parts of `new`; `merged` is None where it cannot be known (a check); `position` is in
+    bytes of the file.
     """
 
     rows: int = 0
     new: int = 0
     repeated: int = 0
-    merged: int = 0
+    merged: int | None = 0
     parked: int = 0
     rejected: int = 0
     position: int = 0
+
+
+class Taken(NamedTuple):
+    """What became of a batch of leads, as in `Imported`."""
+
+    new: int
+    repeated: int
+    merged: int | None
+    parked: int
 
 
 @dataclass(slots=True)
@@ -47,19 +57,39 @@ class _Batch:
         return bool(self.rows or self.rejected)
 
 
+class Intake(Protocol):
+    """What is done with a batch of leads: accepting them, or finding out what accepting them would do."""
+
+    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+        """All or nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """The intake that stores."""
+
+    conn: Connection
+    tenant_id: int
+
+    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+        result = await accept(self.conn, self.tenant_id, leads)
+        return Taken(result.new, result.repeated, result.merged, result.parked)
+
+
 async def import_leads(
-    conn: Connection,
-    tenant_id: int,
+    intake: Intake,
     file: LeadFile,
     reader: LeadReader,
-    rejects: RejectsFile,
+    reject: Callable[[Row, str, str], None],
     batch_rows: int,
     progress: Callable[[Imported], None],
 ) -> Imported:
-    """Accepts all rows of the file, a transaction for each `batch_rows`, and says what became of them.
+    """Takes in all rows of the file, a transaction for each `batch_rows`, and says what became of them.
 
     Cut off anywhere, it has accepted whole batches and left nothing half-done; run again, it accepts the rest.
-    `progress` is called after each batch. Raises what the database raises when it is away.
+    `reject` is called for each rejected row with its column and the reason, `progress` after each batch. Raises
+    what the database raises when it is away, and FileUnusable when the file changes meanwhile.
     """
     done = Imported()
     rows = file.rows()
@@ -75,10 +105,10 @@ async def import_leads(
         while batch := await coming:
             coming = asyncio.create_task(asyncio.to_thread(read_batch))
             done.rows += len(batch.rows) + len(batch.rejected)
-            await _accept(conn, tenant_id, batch, done)
+            await _take(intake, batch, done)
             for rejected in sorted(batch.rejected, key=lambda one: one[0].line):
-                rejects.add(*rejected)
-            done.rejected = rejects.count
+                reject(*rejected)
+            done.rejected += len(batch.rejected)
             done.position = batch.position
             progress(done)
     finally:
@@ -102,12 +132,12 @@ def _read(rows: Iterable[Row], reader: LeadReader) -> _Batch:
     return batch
 
 
-async def _accept(conn: Connection, tenant_id: int, batch: _Batch, done: Imported) -> None:
-    """Accepts the batch; a row that the database cannot store is found by halving, and rejected alone."""
+async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
+    """Takes the batch in; a row that the database cannot store is found by halving, and rejected alone."""
     if not batch.leads:
         return
     try:
-        result = await accept(conn, tenant_id, batch.leads)
+        taken = await intake.take(batch.leads)
     except _UNSTORABLE as error:
         if len(batch.leads) == 1:
             batch.rejected.append((batch.rows[0], "", f"PostgreSQL cannot store it: {error}"))
@@ -115,9 +145,9 @@ async def _accept(conn: Connection, tenant_id: int, batch: _Batch, done: Importe
         half = len(batch.leads) // 2
         for part in (slice(None, half), slice(half, None)):
             halved = _Batch(batch.rows[part], batch.leads[part], batch.rejected)
-            await _accept(conn, tenant_id, halved, done)
+            await _take(intake, halved, done)
         return
-    done.new += result.new
-    done.repeated += result.repeated
-    done.merged += result.merged
-    done.parked += result.parked
+    done.new += taken.new
+    done.repeated += taken.repeated
+    done.merged = None if done.merged is None or taken.merged is None else done.merged + taken.merged
+    done.parked += taken.parked

@@ -1,4 +1,4 @@
-"""The mapping file: what the columns of somebody's lead file mean. Pure, but for reading the file."""
+"""The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,8 @@ from pathlib import Path
 import phonenumbers
 
 from router.domain.calendar import zone
+from router.intake.columns import Identity, Join, Split, columns_after
+from router.intake.mapping_parts import read_identity, read_joins, read_splits, read_values
 from router.intake.rules_file import RulesError, read_file
 from router.intake.rules_reader import (
     At,
@@ -33,6 +35,9 @@ FIELDS = (
 REJECTED = ("rejected_line", "rejected_column", "rejected_reason")
 """What a rejects file has before the original columns; ignored when it is imported."""
 
+MOST_LISTED = 20
+"""Columns that a message names."""
+
 _CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
 
 
@@ -47,9 +52,15 @@ class FileMapping:
     `rename` is column to field; `constants` are values for every lead; `time_zone` holds for times without an
     offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
     become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
-    e-mail and customer id is parked, since nobody could reach it.
+    e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
+    `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
+    there (keys folded).
     """
 
+    split: tuple[Split, ...] = ()
+    join: tuple[Join, ...] = ()
+    external_id: Identity | None = None
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rename: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     time_zone: str | None = None
@@ -64,6 +75,13 @@ class FileMapping:
         """The field that a column means; None = none of them. Dropped columns are the caller's to leave out."""
         renamed = self.rename.get(column)
         return renamed or (column if column in FIELDS else None)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a file that it names."""
+        parts = [split.column for split in self.split], *(join.columns for join in self.join)
+        identity = self.external_id.columns if self.external_id else ()
+        return frozenset([*self.rename, *self.drop, *identity, *(name for part in parts for name in part)])
 
     def dropped(self, column: str) -> bool:
         known = column in self.rename or column in FIELDS
@@ -97,12 +115,20 @@ def parse_mapping(source: str, file: str) -> FileMapping:
 
 def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
     """Compares the mapping with the columns of a file. Raises MappingError when they do not fit."""
-    found = list(columns)
+    given = list(columns)
+    found = columns_after(given, plan.split, plan.join)
+    identity = plan.external_id.columns if plan.external_id else ()
+    split = columns_after(given, plan.split, ())
+    named: list[tuple[str, Iterable[str], list[str]]] = [
+        ("split", [one.column for one in plan.split], given),
+        *((f"join.{one.into}", one.columns, split) for one in plan.join),
+        *(("rename", plan.rename, found), ("drop", plan.drop, found), ("external_id", identity, found)),
+    ]
     wrong = [
-        f"{plan.file}: {where}: the file has no column {shown(column)}{meant(column, found)}"
-        for where, named in (("rename", plan.rename), ("drop", plan.drop))
-        for column in named
-        if column not in found
+        f"{plan.file}: {where}: the file has no column {shown(column)}{meant(column, there)}"
+        for where, wanted, there in named
+        for column in wanted
+        if column not in there
     ]
     sources: dict[str, str] = dict.fromkeys(plan.constants, "constants")
     for column in found:
@@ -111,13 +137,18 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
             wrong.append(f"{plan.file}: {target}: comes from {sources[target]} and from column {shown(column)}")
         elif target:
             sources[target] = f"column {shown(column)}"
-    if "external_id" not in sources:
+    if "external_id" not in sources and not plan.external_id:
         wrong.append(
-            f"{plan.file}: external_id: no column means it; the file has {', '.join(map(shown, found))}; "
-            "name the one that identifies a lead under rename:"
+            f"{plan.file}: external_id: no column means it; the file has {_listed(found)}; name the one that "
+            "identifies a lead under rename:, or have it computed from several under external_id:"
         )
     if wrong:
         raise MappingError("\n".join(wrong))
+
+
+def _listed(columns: list[str]) -> str:
+    more = f" and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
+    return ", ".join(map(shown, columns[:MOST_LISTED])) + more
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
@@ -164,6 +195,10 @@ def _phone_region(at: At) -> str:
 
 
 _READERS = {
+    "split": read_splits,
+    "join": read_joins,
+    "external_id": read_identity,
+    "values": lambda at: read_values(at, _CONSTANT),
     "rename": _rename,
     "constants": _constants,
     "time_zone": _zone,

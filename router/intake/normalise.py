@@ -1,4 +1,4 @@
-"""One row of a file as a lead: fields found, texts trimmed, times and contacts read, the rest kept as attributes.
+"""One row of a file as a lead: fields found, words in one spelling, times and contacts read, the rest attributes.
 
 Pure. Rows come as column to value: texts from CSV, any JSON value from NDJSON.
 """
@@ -10,9 +10,12 @@ from datetime import datetime
 import msgspec
 
 from router.domain.lead_in import LeadIn
+from router.intake.columns import reshaped
 from router.intake.mapping import FileMapping
 from router.intake.phones import PhoneReader
+from router.intake.spelling import Spellings
 from router.intake.times import TimeReader, UnreadableTime
+from router.intake.words import WordReader
 
 MAX_ID = 255
 MAX_FACT = 2_000
@@ -30,12 +33,15 @@ _MAX_EMAIL = 254
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
-_HOLDS_BAD_BYTES = "holds bytes that are not UTF-8"
+_HOLDS_BAD_BYTES = "holds bytes that are no text in the encoding of the file (--encoding names another)"
 _NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
 _NO_ID = "is empty: without it the lead cannot be told from others"
+_NO_ID_PARTS = "is empty, and so are the columns of which one is computed: the lead cannot be told from others"
 _NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
+AS_IT_CAME = "as_it_came"
+"""The attribute with the words that a lead arrived with, by field, where other words took their place."""
 
 
 class Rejected(ValueError):
@@ -49,11 +55,15 @@ class Rejected(ValueError):
 class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
-    `now` (aware) tells which times lie ahead.
+    `now` (aware) tells which times lie ahead; `spellings` is the tenant's table of synonyms.
     """
 
-    def __init__(self, plan: FileMapping, now: datetime, phone_region: str | None = None) -> None:
+    def __init__(
+        self, plan: FileMapping, now: datetime, phone_region: str | None = None, spellings: Spellings | None = None
+    ) -> None:
         self._plan = plan
+        self._words = WordReader(plan.values, spellings or Spellings())
+        self._reshapes = bool(plan.split or plan.join)
         self._times = TimeReader(plan.time_zone, now)
         self._phones = PhoneReader(plan.default_phone_region or phone_region)
         self._targets: dict[str, str | None] = {}
@@ -61,7 +71,13 @@ class LeadReader:
 
     def read(self, row: Mapping[str, object]) -> LeadIn:
         """Raises Rejected."""
+        if self._reshapes:
+            row = reshaped(row, self._plan.split, self._plan.join, self._plan.empty)
         values, extra = self._sorted(row)
+        if "external_id" not in values:
+            values["external_id"] = self._computed_id(row)
+        if came := self._words.put(values):
+            extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
         get = values.get
         phone, email, malformed = self._contacts(get("phone"), get("email"))
@@ -70,7 +86,7 @@ class LeadReader:
         created_at = get("created_at")
         return LeadIn(
             get("source", ""),
-            get("external_id") or self._reject("external_id", _NO_ID),
+            values["external_id"],
             None if created_at is None else self._time(created_at),
             get("name"),
             phone,
@@ -107,6 +123,11 @@ class LeadReader:
             else:
                 values[target] = value if isinstance(value, str) else _plain_text(column, value)
         return values, extra
+
+    def _computed_id(self, row: Mapping[str, object]) -> str:
+        identity = self._plan.external_id
+        found = identity.of(row, self._plan.empty) if identity else None
+        return found or self._reject("external_id", _NO_ID_PARTS if identity else _NO_ID)
 
     def _target(self, column: str) -> str | None:
         """The field that a column means, _DROPPED, or None."""

@@ -6,42 +6,47 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from router.intake.lead_file import Row
+from router.intake.encoding import CARRIED
+from router.intake.lead_file import LeadFile, Row
 from router.intake.mapping import REJECTED
+
+_BEGINNING = 200
 
 
 def is_rejects_file(path: Path) -> bool:
-    """Whether an earlier import wrote the file. Raises OSError."""
-    first = f"{REJECTED[0]},".encode()
+    """Whether an earlier import wrote the file, in whatever encoding. Raises OSError."""
     with path.open("rb") as opened:
-        return opened.read(len(first)) == first
+        start = opened.read(_BEGINNING).lstrip(b"\xef\xbb\xbf\xff\xfe").replace(b"\0", b"").lstrip(b'"')
+    name = REJECTED[0].encode()
+    return start.startswith(name) and not start[len(name) : len(name) + 1].isalnum()
 
 
 class RejectsFile:
-    """Collects rejected rows; `finish` puts the file in place, whole. Made only when there is something in it.
+    """Collects rejected rows of `file`; `finish` puts them in place, whole. Made only when there is something in it.
 
+    It is written like `file` (encoding, delimiter), so that the same tools open it and the same command reads it.
     What an earlier import left at `path` is replaced, or removed when nothing is rejected this time.
     """
 
-    def __init__(self, path: Path, original_columns: list[str]) -> None:
+    def __init__(self, path: Path, file: LeadFile) -> None:
         self.path = path
         self.count = 0
-        self._columns = original_columns
+        self._like = file
         self._file: IO[str] | None = None
 
     def add(self, row: Row, column: str, reason: str) -> None:
         """Raises OSError when the folder cannot be written."""
         if self._file is None:
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 (closed by finish or discard)
-                *("w", -1, "utf-8"),
-                errors="surrogateescape",
+                *("w", -1, self._like.encoding),
+                errors=CARRIED,
                 newline="",
                 dir=self.path.parent,
                 prefix=f".{self.path.name}.",
                 delete=False,
             )
-            self._writer = csv.writer(self._file)
-            self._writer.writerow([*REJECTED, *self._columns])
+            self._writer = csv.writer(self._file, delimiter=self._like.delimiter)
+            self._writer.writerow([*REJECTED, *self._like.original_columns])
         self._writer.writerow([row.line, column, reason, *row.original])
         self.count += 1
 

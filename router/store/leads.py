@@ -65,7 +65,7 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
     rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
-    ids = await _stored(conn, tenant_id, leads)
+    ids = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
         if lead[:2] not in ids:
@@ -86,7 +86,7 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
     )
 
 
-async def _stored(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
+async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
     """The ids of those leads that are there already."""
     rows = await SQL.stored_leads.fetch(
         conn,

@@ -147,6 +147,17 @@ create table lead (
 create index lead_of_customer on lead (tenant_id, customer_id, created_at) where customer_id is not null;
 comment on table lead is 'The facts that arrived: written once by intake, never updated by routing.';
 
+create table synonym (
+    tenant_id  int not null,
+    field      text not null check (field in ('source', 'region', 'industry')),
+    word       text not null,
+    spelling   text not null,
+    author     text not null,
+    changed_at timestamptz not null default clock_timestamp(),
+    primary key (tenant_id, field, word)
+);
+comment on table synonym is 'How words of the business are spelled in leads: 谷歌 and google sem are google. word is folded: no capitals, no full-width characters.';
+
 create table lead_pool (
     tenant_id     int not null,
     lead_id       bigint not null,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
-from router.intake import lead_file
+from router.intake import text_lines
 from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.mapping import FileMapping, MappingError, check_columns, parse_mapping, read_mapping
 from router.intake.normalise import LeadReader, Rejected, is_address
@@ -100,8 +100,8 @@ def test_a_lead_without_contact_is_fine_unless_the_mapping_requires_one() -> Non
         ({"external_id": "1", "name": "a\0b"}, "name", "NUL"),
         ({"external_id": "1", "note": "a\0b"}, "note", "NUL"),
         ({"external_id": "1", "deep": {"a": ["\0"]}}, "attributes", "NUL"),
-        ({"external_id": "1", "name": "a\udcff"}, "name", "not UTF-8"),
-        ({"external_id": "1", "note": "a\udcff"}, "note", "not UTF-8"),
+        ({"external_id": "1", "name": "a\udcff"}, "name", "no text in the encoding"),
+        ({"external_id": "1", "note": "a\udcff"}, "note", "no text in the encoding"),
         ({"external_id": "1", "note": "x" * 100_001}, "", "characters of attributes"),
         ({"external_id": "1", "priority": "high"}, "priority", "no whole number"),
         ({"external_id": "1", "priority": "1000001"}, "priority", "no whole number"),
@@ -214,7 +214,7 @@ def test_csv_cells_keep_quotes_newlines_and_scripts(write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("line", "problem"),
-    [("1", "1 cells where the header names 2"), ("1,2,3", "3 cells"), ('1,"a"b', "is not CSV"), ('1,"a', "is not CSV")],
+    [("1", "1 cells where the header names 2"), ("1,2,3", "3 cells"), ('1,"a"b', "is not CSV")],
 )
 def test_a_broken_line_is_a_problem_of_that_line_alone(write: Write, line: str, problem: str) -> None:
     with LeadFile(write("a.csv", f"external_id,name\n0,x\n{line}\n")) as file:
@@ -229,7 +229,20 @@ def test_a_broken_line_is_a_problem_of_that_line_alone(write: Write, line: str, 
         ("a.csv", b"", "is empty"),
         ("a.csv", b"a,,c\n", "column 2 has no name"),
         ("a.csv", b"a,b,a\n", "'a' is there twice"),
-        ("a.csv", b"a\0,b\n", "not a text in UTF-8"),
+        ("a.csv", b"a\0,b\n", "a.csv:1: holds a NUL"),
+        ("a.csv", b"a,b\n1,x\n2,y\0\n", "a.csv:3: holds a NUL"),
+        ("a.csv", b'a,b\n1,x\n2,"y\n3,z\n', "a.csv:3: a quote is opened in this row and never closed"),
+        ("a.csv", b"a,b\n1,x\n2", "a.csv:3: the file ends in the middle of this line"),
+        ("a.csv", ",".join(f"c{i}" for i in range(3000)).encode(), "3,000 columns; 2,000 are the most"),
+        ("a.csv", b"a" + b"," * 5_000_000, "more than 4,194,304 characters"),
+        ("a.csv", b"a,b\n1," + b"x" * 10_000_000 + b"\n", "a.csv:2: the row that begins here has more than"),
+        ("a.csv", b'a,b\n1,"' + b"x\n" * 5_000_000 + b'"\n', "a.csv:2: the row that begins here has more than"),
+        ("a.csv", b"PK\x03\x04\x14\0", "Excel workbook or a ZIP archive"),
+        ("a.csv", b"\x1f\x8b\x08", "gzip"),
+        ("a.csv", b"<!DOCTYPE html><html>", "web page"),
+        ("a.ndjson", b'{"external_id": "1"}\n{"external_id": "2', "a.ndjson:2: the file ends in the middle"),
+        ("a.ndjson", b'{"external_id": "1\0"}\n', "a.ndjson:1: holds a NUL"),
+        ("a.csv", b"a,b\n1,\x89PNG\r\n\x1a\n\0\0", "holds a NUL"),
         ("a.csv", b"a\xff,b\n", "not a text in UTF-8"),
         ("a.xlsx", b"PK", "use .csv, or .ndjson"),
         ("a.csv", b'"a,b', "cannot be read"),
@@ -248,10 +261,16 @@ def test_json_lines_are_read_alike_and_broken_ones_alone_are_problems(write: Wri
 
 
 def test_an_endless_line_does_not_eat_the_memory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lead_file, "MAX_ROW_BYTES", 100)
-    with LeadFile(write("a.ndjson", '{"a": "' + "x" * 1000 + '"}\n{"external_id": 2}\n')) as file:
-        rows = list(file.rows())
-    assert [(row.line, bool(row.problem)) for row in rows] == [(1, True), (2, False)]
+    monkeypatch.setattr(text_lines, "MAX_ROW", 100)
+    path = write("a.ndjson", '{"external_id": 2}\n{"a": "' + "x" * 1000 + '"}\n')
+    with pytest.raises(FileUnusable, match=r"a\.ndjson:2: the row that begins here has more than 100 characters"):
+        LeadFile(path)
+
+
+def test_a_folder_named_like_a_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(FileUnusable, match="is a folder"):
+        LeadFile(tmp_path / "a.csv")
 
 
 texts = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)

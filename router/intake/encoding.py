@@ -1,0 +1,149 @@
+"""In which of four encodings a text file is: UTF-8, UTF-16 (both with and without a mark), GB18030.
+
+Libraries that guess among a hundred encodings read the whole file into memory, and take a long file with few Chinese
+cells for something else now and then. Four candidates can be tried exactly, in constant memory.
+"""
+
+import codecs
+import re
+from typing import IO
+
+_CHUNK = 1 << 20
+_EVIDENCE = 1 << 20
+"""Bytes of lines with other than ASCII that decide when the file is not clean UTF-8."""
+_PIECE = 1 << 16
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with byte order mark",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16 without byte order mark",
+    "utf-16-be": "UTF-16 (big-endian) without byte order mark",
+    "gb18030": "GB18030",
+}
+_GB_PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
+_GB_COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
+_OTHERS = bytes(range(128))
+
+BAD_BYTE = "\udcff"
+CARRIED = "lead-router-carried"
+"""Error handler: what cannot be decoded goes into the text as lone surrogates, and comes out as it was."""
+
+
+class EncodingUnknown(ValueError):
+    """The name is not that of an encoding of text."""
+
+
+def text_encoding(name: str) -> str:
+    """The encoding of that name, as Python calls it. Raises EncodingUnknown."""
+    try:
+        found = codecs.lookup(name).name
+        "a".encode(found)
+    except (LookupError, UnicodeError, ValueError, TypeError):
+        raise EncodingUnknown(
+            f"{name!r} is no encoding; use utf-8, gb18030, utf-16, or another such as windows-1252, big5, shift_jis"
+        ) from None
+    return found
+
+
+def called(encoding: str) -> str:
+    """The encoding for people."""
+    return _NAMES.get(encoding, encoding)
+
+
+def detect(file: IO[bytes]) -> str:
+    """The encoding of a seekable file, by all of its bytes: a name for `codecs`. Reads from its start.
+
+    A file that is none of the four, or mostly UTF-8 with damage here and there, is UTF-8: its bad lines are
+    found when they are read.
+    """
+    start = _at_start(file).read(_PIECE)
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding
+    if wide := _wide(start):
+        return wide
+    if _is_utf8(file):
+        return "utf-8"
+    return "gb18030" if _looks_like_gb18030(_evidence(file)) else "utf-8"
+
+
+def _at_start(file: IO[bytes]) -> IO[bytes]:
+    file.seek(0)
+    return file
+
+
+def _wide(start: bytes) -> str | None:
+    """UTF-16 without a mark: half of ASCII's bytes are NUL, and ends of lines are ends of lines."""
+    if b"\0" not in start:
+        return None
+    first, second = start[0::2].count(0), start[1::2].count(0)
+    encoding = "utf-16-le" if second > first else "utf-16-be"
+    text = start.decode(encoding, errors="ignore")
+    return encoding if max(first, second) > 2 * min(first, second) and ("\n" in text or "\r" in text) else None
+
+
+def _is_utf8(file: IO[bytes]) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    _at_start(file)
+    try:
+        while chunk := file.read(_CHUNK):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _evidence(file: IO[bytes]) -> bytes:
+    """Lines that hold more than ASCII, up to a limit."""
+    found: list[bytes] = []
+    size = 0
+    _at_start(file)
+    while size < _EVIDENCE and (line := file.readline(_PIECE)):
+        if not line.isascii():
+            found.append(line)
+            size += len(line)
+    return b"".join(found)
+
+
+def _looks_like_gb18030(lines: bytes) -> bool:
+    """More so than like damaged UTF-8, and like text that somebody would write: common characters, hardly an error."""
+    as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _OTHERS))
+    others = len(lines.translate(None, _OTHERS))
+    if 2 * as_utf8 >= others:
+        return False
+    text = lines.decode("gb18030", "replace")
+    pairs = _GB_PAIR.findall(lines)
+    common = sum(_GB_COMMON.fullmatch(pair) is not None for pair in pairs)
+    return 2 * common >= len(pairs) and 100 * text.count("\ufffd") <= len(pairs)
+
+
+def _carried(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeDecodeError):
+        bad = error.object[error.start : error.end]
+        # ASCII cannot stand for itself inside a broken character; it is taken again where that is possible.
+        length = next((place for place, byte in enumerate(bad) if byte < 128), len(bad))
+        if length:
+            return "".join(chr(0xDC00 + byte) for byte in bad[:length]), error.start + length
+        return BAD_BYTE, error.end
+    if isinstance(error, UnicodeEncodeError):
+        return _uncarried(error), error.end
+    raise error
+
+
+def _uncarried(error: UnicodeEncodeError) -> str | bytes:
+    codes = [ord(character) for character in error.object[error.start : error.end]]
+    if error.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return "\ufffd" * len(codes)
+    return b"".join(bytes([code - 0xDC00]) if 0xDC80 <= code <= 0xDCFF else b"?" for code in codes)
+
+
+codecs.register_error(CARRIED, _carried)

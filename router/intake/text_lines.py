@@ -1,0 +1,61 @@
+"""The lines of a text file, in constant memory whatever the file holds."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from router.intake.encoding import CARRIED
+
+MAX_ROW = 4 * 1024 * 1024
+"""Characters of one row, which may have several lines; a lead has far less."""
+
+_MARK = "\ufeff"
+
+
+class FileUnusable(ValueError):
+    """Nothing can be made of the file; the message says why and what would be right."""
+
+
+class TextLines:
+    """Iterates over the lines, their ends included; raises FileUnusable where the file is broken.
+
+    `row` are the lines since whoever reads them last said that a row begins (`begin_row`); together they are limited.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], encoding: str) -> None:
+        self._path = path
+        self._text = io.TextIOWrapper(file, encoding, errors=CARRIED, newline="")
+        self.number = 0
+        self.row: list[str] = []
+        self._size = 0
+
+    def close(self) -> None:
+        self._text.close()
+
+    def begin_row(self) -> None:
+        self.row.clear()
+        self._size = 0
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the last line has no end, as the last one of a file may."""
+        return bool(self.row) and not self.row[-1].endswith(("\n", "\r"))
+
+    def __iter__(self) -> Iterator[str]:
+        readline = self._text.readline
+        while line := readline(MAX_ROW + 1):
+            self.number += 1
+            if self.number == 1:
+                line = line.removeprefix(_MARK)
+            self._size += len(line)
+            if self._size > MAX_ROW:
+                first = self.number - len(self.row)
+                raise FileUnusable(
+                    f"{self._path}:{first}: the row that begins here has more than {MAX_ROW:,} characters; "
+                    "is a quote not closed, or is this no file of leads?"
+                )
+            if "\0" in line:
+                raise FileUnusable(f"{self._path}:{self.number}: holds a NUL character: damaged, or no text")
+            self.row.append(line)
+            yield line

@@ -1,0 +1,54 @@
+"""The words of a lead: those of the business become those of the field, and sources, regions, industries have one
+spelling. Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from router.domain.text import fold
+from router.intake.spelling import SPELLED, Spellings, plain
+
+_REMEMBERED = 20_000
+_SHORT = 200
+
+
+class _Said(NamedTuple):
+    """What a word means; `other` = it is another word, not only another way of writing it."""
+
+    text: str
+    other: bool
+
+
+class WordReader:
+    """`values`: by field, what words mean there (keys folded), from the mapping; then the tenant's spellings."""
+
+    def __init__(self, values: Mapping[str, Mapping[str, str]], spellings: Spellings) -> None:
+        self._values = values
+        self._spellings = spellings
+        self._fields = tuple(dict.fromkeys([*values, *SPELLED]))
+        self._known: dict[str, dict[str, _Said]] = {field: {} for field in self._fields}
+
+    def put(self, values: dict[str, str]) -> dict[str, str] | None:
+        """Puts the right words into the fields; answers those that came, by field, where others took their place."""
+        came: dict[str, str] | None = None
+        for field in self._fields:
+            value = values.get(field)
+            if value is None:
+                continue
+            known = self._known[field]
+            said = known.get(value)
+            if said is None:
+                said = self._meaning(field, value)
+                # Files may say ever new words: memory stays bounded.
+                if len(known) < _REMEMBERED and len(value) <= _SHORT:
+                    known[value] = said
+            values[field] = said.text
+            if said.other:
+                came = came or {}
+                came[field] = value
+        return came
+
+    def _meaning(self, field: str, value: str) -> _Said:
+        text = self._values.get(field, {}).get(fold(value), value)
+        if field in SPELLED:
+            text = self._spellings.spelled(field, text)
+        return _Said(text, plain(text) != plain(value))
