@@ -3,16 +3,25 @@
 import os
 import socket
 
+from ops.roster.duty import RosterSync
+from ops.roster.sources import configured_sources
 from router.app import Instance, Role, run_daemon
 from router.cli.context import Context, Found
-from router.service import ServiceLost
+from router.exposition import Exposition
+from router.service import Service, ServiceLost
+from router.store.connections import Connections
 
 
 async def run(context: Context, roles: frozenset[Role]) -> None:
     """Runs until a signal. Raises Found when a service died too often, CannotRun when the servers cannot be had."""
+    sources = configured_sources(context.settings) if Role.DUTIES in roles else {}
+
+    def duties(connections: Connections, exposition: Exposition) -> list[Service]:
+        return [RosterSync(connections, source, exposition.instruments) for source in sources.values()]
+
     instance = Instance(f"{socket.gethostname()}-{os.getpid()}", roles)
     async with context.open() as urls:
         try:
-            await run_daemon(context.settings, urls.database, instance)
+            await run_daemon(context.settings, urls.database, instance, extra=duties)
         except ServiceLost as error:
             raise Found(f"{error}; see the log") from error

@@ -70,7 +70,9 @@ class LaneStatus:
 
 @dataclass(frozen=True, slots=True)
 class TenantStatus:
-    """One tenant; `states` has all of STATES, `parked` and `waiting` tell two of them by reason."""
+    """One tenant; `states` has all of STATES, `parked` and `waiting` tell two of them by reason.
+
+    `warnings` are sentences about what needs a person."""
 
     tenant: Tenant
     accepted: int
@@ -79,6 +81,7 @@ class TenantStatus:
     waiting: Waiting
     lane: LaneStatus
     rates: Rates
+    warnings: tuple[str, ...] = ()
 
     @property
     def balanced(self) -> bool:
@@ -151,6 +154,7 @@ async def _of_tenants(
         parked[tenant_id][reason] = leads
     lanes = {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids)}
     rates = await _rates(conn, ids, at)
+    told = {row["tenant_id"]: _warnings(row) for row in await load("roster_sync").told.fetch(conn, tenant_ids=ids)}
     engines = Engines(1)
     found = []
     for tenant in tenants:
@@ -160,9 +164,24 @@ async def _of_tenants(
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())
         found.append(
-            TenantStatus(tenant, counts["accepted"], by_state, _by_size(parked[key]), waiting, lane, rates[key])
+            TenantStatus(
+                tenant,
+                counts["accepted"],
+                by_state,
+                _by_size(parked[key]),
+                waiting,
+                lane,
+                rates[key],
+                told.get(key, ()),
+            )
         )
     return found
+
+
+def _warnings(row: asyncpg.Record) -> tuple[str, ...]:
+    """What the last sync of the roster has to tell."""
+    problem = f"roster not synced: {row['problem']}; the roster stays as it was" if row["problem"] else None
+    return tuple(filter(None, (problem, *(f"roster: {warning}" for warning in row["warnings"]))))
 
 
 def _lane(row: asyncpg.Record) -> LaneStatus:

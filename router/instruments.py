@@ -70,6 +70,15 @@ class IntakeOutcome(StrEnum):
     REJECTED = "rejected"
 
 
+class SyncResult(StrEnum):
+    """What became of a look at the CRM's roster. `refused`: it cannot be believed; `failed`: it cannot be read."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One batch, as the instruments see it. Seconds; latencies run from queued_at to assigned_at."""
@@ -106,6 +115,10 @@ class Instruments:
             _SLOW_S,
         )
         self._intake = self._count("intake.leads", "{lead}", "Leads handed in, by outcome")
+        self._syncs = self._count("roster.syncs", "{sync}", "Looks at the CRM's roster, by what became of them")
+        self._not_understood = self._count(
+            "roster.not_understood", "{value}", "What was not understood in the CRM's roster, at each look again"
+        )
         self._in_use = self._level("connections.in_use", "{connection}", "Database connections lent out")
         self._waiting = self._level("connections.waiting", "{request}", "Requests that wait for a connection")
         self._maximum = self._level("connections.maximum", "{connection}", "Connections this process may open")
@@ -147,6 +160,15 @@ class Instruments:
         label = self._tenant(tenant)
         for outcome, leads in outcomes.items():
             self._intake.add(leads, {"tenant": label, "outcome": outcome.value})
+
+    # -- roster
+
+    def roster_synced(self, tenant: str, result: SyncResult, warnings: int) -> None:
+        """Once per look at the tenant's view; `warnings` = what in it was not understood."""
+        label = self._tenant(tenant)
+        for one in SyncResult:
+            self._syncs.add(one is result, {"tenant": label, "result": one.value})
+        self._not_understood.add(warnings, {"tenant": label})
 
     # -- connections
 

@@ -69,6 +69,13 @@ class SupervisionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RosterSyncSettings:
+    """`file` names the views of the CRM that rosters are synced with (None = none are)."""
+
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured. No URL = the embedded server in `data_dir`."""
 
@@ -81,6 +88,7 @@ class Settings:
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
     drain: DrainSettings = DrainSettings()
     supervision: SupervisionSettings = SupervisionSettings()
+    roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 
 FIELDS = {leaf.path: leaf for leaf in fields_of(Settings)}

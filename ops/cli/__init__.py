@@ -17,7 +17,7 @@ from router.settings import SettingsError, read_settings, settings_file
 FAMILIES: dict[str, str] = {
     "migrate": "ops.cli.migrate",
     "tenants": "router.cli.tenants",
-    "reps": "router.cli.reps",
+    "reps": "ops.cli.reps",
     "rules": "router.cli.rules",
     "leads": "router.cli.leads",
     "drain": "router.cli.drain",

@@ -17,6 +17,7 @@ from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
 TENANTS_SHOWN = 20
+WARNINGS_SHOWN = 10
 
 
 def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
@@ -106,6 +107,7 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
             "leads": lane.leads,
         },
         "next_visit_at": _time(lane.next_visit_at),
+        "warnings": list(found.warnings),
         "lane_held_by": None if lane.holder is None else {**asdict(lane.holder), "since": _time(lane.holder.since)},
     }
 
@@ -130,6 +132,10 @@ def show(found: Status, out: Console) -> None:
     )
     out.print(f"{services} for work")
     for tenant in found.tenants:
+        for warning in tenant.warnings[:WARNINGS_SHOWN]:
+            out.print(f"warning: {tenant.tenant.name}: {warning}", style="yellow")
+        if len(tenant.warnings) > WARNINGS_SHOWN:
+            out.print(f"and {len(tenant.warnings) - WARNINGS_SHOWN} more warnings; --json has them all", style="yellow")
         if not tenant.balanced:
             out.print(_wrong(tenant), style="bold red")
 

@@ -94,9 +94,9 @@ async def import_(
         except RosterBusy as error:
             raise Found(str(error)) from error
     if as_json:
-        print_json({"dry_run": dry_run, **_document(change)})
+        print_json({"dry_run": dry_run, **change_document(change)})
         return
-    _print_change(change, dry_run=dry_run)
+    print_change(change, dry_run=dry_run)
     if change.missing:
         fate = "became inactive" if missing == "inactive" else "stay as they are (--missing inactive retires them)"
         console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
@@ -169,9 +169,9 @@ async def set_(
         except RosterBusy as error:
             raise Found(str(error)) from error
     if as_json:
-        print_json(_document(change))
+        print_json(change_document(change))
     else:
-        _print_change(change)
+        print_change(change)
 
 
 def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
@@ -198,7 +198,8 @@ async def _tenant(conn: Connection, name: str) -> Tenant:
         raise CannotRun(str(error)) from error
 
 
-def _document(change: RosterChange) -> dict[str, Any]:
+def change_document(change: RosterChange) -> dict[str, Any]:
+    """The JSON of a change."""
     return {
         "version": change.version,
         "previous": change.previous,
@@ -219,7 +220,8 @@ def _document(change: RosterChange) -> dict[str, Any]:
     }
 
 
-def _print_change(change: RosterChange, *, dry_run: bool = False) -> None:
+def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
+    """A change for people."""
     out = console()
     for one in change.changed[:_REPS_SHOWN]:
         for name, (old, new) in one.fields.items():
@@ -243,6 +245,8 @@ def _table(found: list[RepRecord]) -> Table:
         cells = {name: _text(name, rep.values[name]) for name in fields}
         if not rep.values["active"]:
             cells["available"] = "inactive"
+        elif (held := rep.values["availability_held_until"]) is not None:
+            cells["available"] += f" until {held:%Y-%m-%d %H:%M} UTC, then unknown"
         table.add_row(rep.rep_id, *cells.values())
     return table
 

@@ -57,8 +57,9 @@ def attendance(rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours
     """A rep's state at `now`, and the next instant at which time alone may change it.
 
     A rep without working hours has `default_hours`; when these are None too, all hours. Public holidays of
-    `calendar` are off for everybody. The first that applies is the state: inactive, unavailable, on leave,
-    holiday, off hours. The instant is never later than the true next change, and always after `now`.
+    `calendar` are off for everybody. The first that applies is the state: inactive, availability unknown,
+    unavailable, on leave, holiday, off hours. The instant is never later than the true next change, and always after
+    `now`.
     """
     return _Clock(now, calendar, default_hours).duty(rep)
 
@@ -94,8 +95,15 @@ class _Clock:
     def duty(self, rep: Rep) -> Duty:
         if not rep.active:
             return Attendance.INACTIVE, None
+        held = rep.availability_held_until
+        if held is not None and self._now >= held:
+            return Attendance.AVAILABILITY_UNKNOWN, None
         if not rep.available:
-            return Attendance.UNAVAILABLE, None
+            return Attendance.UNAVAILABLE, held
+        code, until = self._by_hours(rep)
+        return code, until if held is None or (until is not None and until < held) else held
+
+    def _by_hours(self, rep: Rep) -> Duty:
         week = self._default if rep.working_hours is None else rep.working_hours
         plain = self._shared(rep.time_zone, week, ())
         if not rep.leave or not (ahead := self._leave_ahead(rep.leave, plain[1])):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,11 +28,13 @@ class RepLine:
     """What a source says of one rep: values by field name (see READERS), only the fields that it speaks of.
 
     `line` is where in the source; 0 where there are no lines. A value of None means "none of its own".
+    `unknown_at` = when the source's word on the availability was read and not understood; None = there is no such word.
     """
 
     rep_id: str
     values: Mapping[str, Any]
     line: int = 0
+    unknown_at: datetime | None = None
 
 
 def read_field(field: str, text: str) -> Any:

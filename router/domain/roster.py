@@ -1,7 +1,7 @@
 """Reps and groups as of one roster version."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 
 from router.domain.calendar import WeekHours
@@ -23,7 +23,8 @@ class Rep:
 
     `working_hours` None = the ruleset's calendar; caps None = the ruleset's defaults; `weight` in thousandths
     (0 = gets nothing by share, still keeps known customers); `groups` are group numbers; `regions` and
-    `industries` are folded (see `text.fold`).
+    `industries` are folded (see `text.fold`). `availability_held_until` (UTC): the source's word is not understood, so
+    `available` is the last known one and holds until then; None = it is known.
     """
 
     no: int
@@ -32,6 +33,7 @@ class Rep:
     time_zone: str
     active: bool = True
     available: bool = True
+    availability_held_until: datetime | None = None
     working_hours: WeekHours | None = None
     leave: tuple[Leave, ...] = ()
     groups: frozenset[int] = frozenset()

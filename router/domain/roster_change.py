@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from router.domain.rep_fields import RepLine
@@ -12,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "name": None,
     "active": True,
     "available": True,
+    "availability_held_until": None,
     "time_zone": None,
     "working_hours": "",
     "leave": "",
@@ -119,11 +121,13 @@ def plan(
     time_zone: str,
     next_rep_no: int,
     retire_missing: bool = False,
+    unknown_holds_for: timedelta = timedelta(0),
 ) -> Plan:
     """Compares the lines with the current reps (by rep_id); new group names are interned in `groups`.
 
     `time_zone` is that of reps who have none of their own; `retire_missing` makes the reps that no line
-    names inactive.
+    names inactive. Where the availability is not understood, the last known one holds for `unknown_holds_for`; a new
+    rep has none.
     """
     added: list[RepRecord] = []
     updated: list[RepRecord] = []
@@ -133,7 +137,8 @@ def plan(
         named.add(line.rep_id)
         old = current.get(line.rep_id)
         base = old.values if old else DEFAULTS
-        values = _complete({**base, **line.values}, line.rep_id, groups, time_zone)
+        held = _held_until(line, old, unknown_holds_for)
+        values = _complete({**base, "availability_held_until": held, **line.values}, line.rep_id, groups, time_zone)
         if old is None:
             added.append(RepRecord(next_rep_no + len(added), line.rep_id, values))
         elif fields := _differences(old.values, values):
@@ -146,6 +151,14 @@ def plan(
         updated += [RepRecord(rep.rep_no, rep.rep_id, {**rep.values, "active": False}) for rep in missing]
         changed += [RepChange(rep.rep_id, {"active": (True, False)}) for rep in missing]
     return Plan(tuple(added), tuple(updated), tuple(changed), unchanged, len(missing))
+
+
+def _held_until(line: RepLine, old: RepRecord | None, hold: timedelta) -> datetime | None:
+    """Until when the last known availability holds; the time runs from the first word that is not understood."""
+    before: datetime | None = old.values["availability_held_until"] if old else None
+    if line.unknown_at is None:
+        return None if "available" in line.values else before
+    return before or (line.unknown_at + hold if old else line.unknown_at)
 
 
 def _complete(values: dict[str, Any], rep_id: str, groups: GroupNumbers, time_zone: str) -> dict[str, Any]:

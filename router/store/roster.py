@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -40,6 +41,7 @@ async def import_reps(
     note: str = "",
     retire_missing: bool = False,
     dry_run: bool = False,
+    unknown_holds_for: timedelta = timedelta(0),
 ) -> RosterChange:
     """Makes the reps as the lines say, in one transaction; a line leaves what it does not speak of as it is.
 
@@ -59,6 +61,7 @@ async def import_reps(
             time_zone=time_zone,
             next_rep_no=last_rep_no + 1,
             retire_missing=retire_missing,
+            unknown_holds_for=unknown_holds_for,
         )
         if dry_run:
             return _told(intended, version, version)
@@ -148,7 +151,7 @@ async def _applied(
         conn, tenant_id=tenant_id, rep_nos=[r.rep_no for r in added], rep_ids=[r.rep_id for r in added]
     )
     await _SQL.end_rows.execute(conn, tenant_id=tenant_id, version=new, rep_nos=[rep.rep_no for rep in updated])
-    rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)])
+    rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)], default=datetime.isoformat)
     await _SQL.add_rows.execute(conn, tenant_id=tenant_id, version=new, rows=rows)
     await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=new)
     return _told(intended, version, new)
@@ -211,6 +214,7 @@ def _rep(row: asyncpg.Record) -> Rep:
         time_zone=row["time_zone"],
         active=row["active"],
         available=row["available"],
+        availability_held_until=row["availability_held_until"],
         working_hours=_hours(row["working_hours"]),
         leave=_leave(row["leave"]),
         groups=frozenset(row["groups"]),

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.domain.reason import Reason
 from router.exposition import Exposition, open_exposition
-from router.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase
+from router.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -29,6 +29,7 @@ def use_everything(instruments: Instruments) -> None:
     )
     instruments.batch_done("acme", Batch(BatchResult.LOCKED, duration_s=0.001))
     instruments.intake_done("acme", {IntakeOutcome.ACCEPTED: 90, IntakeOutcome.REPEATED: 10})
+    instruments.roster_synced("acme", SyncResult.REFUSED, 2)
     instruments.connections_opened(8, ["drain"])
     with instruments.connection_wait("drain"):
         pass
@@ -61,7 +62,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *IntakeOutcome):
+    for word in (*BatchResult, *Phase, *IntakeOutcome, *SyncResult):
         assert f"`{word}`" in page
 
 

@@ -1,0 +1,75 @@
+"""`lead-router reps`: the commands of the router, and `reps sync`, which reads the CRM's view."""
+
+from typing import Any
+
+import click
+
+from ops.roster.sources import EXAMPLE, Source, configured_sources
+from ops.roster.sync import Synced, sync
+from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.reps import author_option, change_document, print_change, reps, tenant_option
+from router.store.tenants import TenantUnknown, tenant_named
+
+__all__ = ["reps"]
+
+
+@reps.command("sync")
+@tenant_option
+@author_option
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--accept-loss", is_flag=True, help="Take the view although columns or many reps are gone from it.")
+@json_option
+@async_command
+async def sync_(
+    context: Context, /, *, tenant_name: str, author: str, dry_run: bool, accept_loss: bool, as_json: bool
+) -> int:
+    """Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).
+
+    Exit code 1 when nothing was taken, or when the availability of a rep is not understood.
+
+    \b
+    Example:
+      lead-router reps sync --tenant acme --dry-run
+    """
+    source = configured_sources(context.settings).get(tenant_name)
+    if source is None:
+        raise CannotRun(
+            f"no view is configured for tenant {tenant_name!r}: name a file in roster_sync.file "
+            f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
+        )
+    async with context.connection() as conn:
+        try:
+            tenant = await tenant_named(conn, tenant_name)
+        except TenantUnknown as error:
+            raise CannotRun(str(error)) from error
+        synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
+    if synced is None:
+        raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")
+    if as_json:
+        print_json({"dry_run": dry_run, "view": source.shown, **_document(synced)})
+    else:
+        _show(synced, source, dry_run=dry_run)
+    return EXIT_FOUND if synced.change is None or synced.unknown else 0
+
+
+def _document(synced: Synced) -> dict[str, Any]:
+    change = None if synced.change is None else change_document(synced.change)
+    return {
+        "result": synced.result.value,
+        "problem": synced.problem or None,
+        "warnings": list(synced.warnings),
+        "availability_unknown": synced.unknown,
+        "change": change,
+    }
+
+
+def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
+    out = console()
+    for warning in synced.warnings if synced.change else ():
+        out.print(f"warning: {warning}")
+    if synced.change is None:
+        out.print(f"nothing was taken from {source.shown}: {synced.problem}")
+        if synced.result == "refused":
+            out.print("when it is meant to be so: the same command with --accept-loss")
+        return
+    print_change(synced.change, dry_run=dry_run)

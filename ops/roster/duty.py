@@ -1,0 +1,65 @@
+"""The duty that keeps a tenant's roster as the CRM has it: one service for each view, so none waits for another's."""
+
+import structlog
+
+from ops.roster.sources import Source
+from ops.roster.sync import Synced, sync
+from router.instruments import Instruments, SyncResult
+from router.lifeline import Lifeline
+from router.store.connections import Connections, Part
+from router.store.tenants import TenantUnknown, tenant_named
+from router.until_idle import PASSING
+
+log = structlog.get_logger(__name__)
+
+
+class RosterSync:
+    """A service. Several instances may do it at once: one syncs, the others find it done."""
+
+    max_silence_s = 120.0
+
+    def __init__(self, connections: Connections, source: Source, instruments: Instruments) -> None:
+        self.name = f"roster sync {source.tenant}"
+        self._connections = connections
+        self._source = source
+        self._instruments = instruments
+
+    async def run(self, life: Lifeline) -> None:
+        """Syncs every interval until the stop."""
+        while not life.stopping:
+            try:
+                await self._once()
+            except TenantUnknown as error:
+                log.warning("roster not synced", tenant=self._source.tenant, problem=str(error))
+            except PASSING as error:
+                log.warning("roster not synced", tenant=self._source.tenant, problem=f"{type(error).__name__}: {error}")
+            await life.pause(self._source.every.total_seconds())
+
+    async def _once(self) -> None:
+        source = self._source
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            tenant = await tenant_named(conn, source.tenant)
+            synced = await sync(conn, tenant, source, if_older_than=source.every)
+        if synced is not None:
+            self._instruments.roster_synced(source.tenant, synced.result, len(synced.warnings))
+            self._tell(synced)
+
+    def _tell(self, synced: Synced) -> None:
+        """What is new, once: the metrics and `status` say what lasts."""
+        tenant, view = self._source.tenant, self._source.shown
+        if synced.result in (SyncResult.REFUSED, SyncResult.FAILED):
+            if synced.news:
+                log.error("roster not synced", tenant=tenant, view=view, problem=synced.problem)
+            return
+        if synced.news and synced.warnings:
+            log.warning("roster not understood", tenant=tenant, view=view, warnings=list(synced.warnings))
+        elif synced.news:
+            log.info("roster understood again", tenant=tenant, view=view)
+        if synced.result is SyncResult.CHANGED and synced.change is not None:
+            log.info(
+                "roster synced",
+                tenant=tenant,
+                version=synced.change.version,
+                added=len(synced.change.added),
+                changed=len(synced.change.changed),
+            )

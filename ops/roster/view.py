@@ -1,0 +1,100 @@
+"""Reading a view of the CRM: which columns it has, and all of its rows as text; nothing can be written."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from ops.roster.sources import Source
+from router.domain.rep_fields import READERS
+from router.intake.roster_file import MAX_REPS
+from router.store.statements import Connection, load
+
+STATEMENT_TIMEOUT = "10s"
+CONNECT_TIMEOUT_S = 10.0
+# A wire that died silently is noticed by nobody but us.
+READ_TIMEOUT_S = 30.0
+
+_SQL = load("roster_sync")
+
+
+class ViewRefused(Exception):
+    """The view is not as it should be; nothing may be taken from it. The message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRows:
+    """All rows: field to text, None = null. `types` are the database's names of the columns' types, by field."""
+
+    types: Mapping[str, str]
+    rows: Sequence[Mapping[str, str | None]]
+
+
+async def read_view(own: Connection, source: Source) -> ViewRows:
+    """Reads the source's view, in the service's database (`own`, in a transaction) or in the one it names.
+
+    Raises ViewRefused, asyncpg.PostgresError, OSError, TimeoutError.
+    """
+    async with asyncio.timeout(READ_TIMEOUT_S):
+        if source.database_url is None:
+            return await _read(own, source)
+        conn = await asyncpg.connect(
+            source.database_url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "lead-router roster"}
+        )
+        try:
+            return await _read(conn, source)
+        finally:
+            conn.terminate()
+
+
+async def _read(conn: Connection, source: Source) -> ViewRows:
+    """Always rolls back, which takes the limits back too where the transaction is part of a larger one."""
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        await _SQL.only_read.row(conn, statement_timeout=STATEMENT_TIMEOUT)
+        types = await _column_types(conn, source)
+        rows = await conn.fetch(_select(source, types), MAX_REPS + 1)
+    finally:
+        if not conn.is_closed():
+            await transaction.rollback()
+    if len(rows) > MAX_REPS:
+        raise ViewRefused(f"{source.shown} has more than {MAX_REPS:,} rows")
+    return ViewRows(types, [dict(row) for row in rows])
+
+
+async def _column_types(conn: Connection, source: Source) -> dict[str, str]:
+    """The type of the column of each field. Raises ViewRefused."""
+    schema, name = source.view
+    found = await _SQL.columns.fetch(conn, schema=schema, name=name)
+    if not found:
+        raise ViewRefused(f"{source.shown} is not there, or the user may not see it")
+    present = {row["name"]: row["type"] for row in found}
+    columns = source.columns or {field: field for field in READERS if field in present}
+    missing = sorted(column for column in columns.values() if column not in present)
+    if missing:
+        raise ViewRefused(f"{source.shown} has lost {_named(missing)}; it has {', '.join(sorted(present))}")
+    if "rep_id" not in columns:
+        raise ViewRefused(f"{source.shown} has no column rep_id; it has {', '.join(sorted(present))}")
+    return {field: present[column] for field, column in columns.items()}
+
+
+def _select(source: Source, types: Mapping[str, str]) -> str:
+    """The one statement that no file can hold: its names are the configuration's, each of them quoted."""
+    columns = []
+    for field, kind in types.items():
+        column = quoted(source.columns.get(field, field))
+        as_text = f"array_to_string({column}, ';')" if kind.endswith("[]") else f"{column}::text"
+        columns.append(f"{as_text} as {quoted(field)}")
+    view = ".".join(quoted(part) for part in source.view if part is not None)
+    return f"select {', '.join(columns)} from {view} limit $1"
+
+
+def quoted(name: str) -> str:
+    """An identifier that means exactly this name, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _named(columns: Sequence[str]) -> str:
+    return f"column {columns[0]}" if len(columns) == 1 else f"columns {', '.join(columns)}"
