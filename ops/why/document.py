@@ -141,7 +141,8 @@ def _rule(rule: RuleStory, names: Names, now: datetime) -> Json:
     found: Json = {"number": rule.rule_no + 1, "name": rule.name, "verdict": rule.verdict.value}
     if rule.conditions:
         found["conditions"] = [
-            {"field": c.field, "wanted": list(c.wanted), "had": c.had, "holds": c.holds} for c in rule.conditions
+            {"field": c.field, "operator": c.operator, "wanted": list(c.wanted), "had": c.had, "holds": c.holds}
+            for c in rule.conditions
         ]
     if rule.look_again is not None:
         found["time_may_change_it_at"] = _at(rule.look_again)

@@ -10,6 +10,7 @@ from router.domain.explain_parts import (
     Candidate,
     Condition,
     LeftOut,
+    Operator,
     OwnerStory,
     OwnerVerdict,
     RepState,
@@ -82,9 +83,27 @@ def condition(told: Condition, zone_name: str) -> str:
         wanted = f"created {_day_or_age(told.wanted)}"
         had = f"created {when(datetime.fromisoformat(told.had or ''), zone_name)}"
     else:
-        wanted = f"{told.field} {one_of(told.wanted)}"
+        wanted = _fact(told)
         had = f"the lead has {told.had}" if told.had is not None else f"the lead has no {told.field}"
     return wanted if told.holds else f"wants {wanted}; {had}"
+
+
+def _fact(told: Condition) -> str:
+    """What a condition asks of a fact or of the priority."""
+    match told.operator:
+        case Operator.NOT:
+            return f"{told.field} other than {one_of(told.wanted)}"
+        case Operator.PREFIX:
+            return f"{told.field} beginning with {one_of(told.wanted)}"
+        case Operator.PRESENT:
+            return f"{told.field} given" if told.wanted == ("true",) else f"no {told.field}"
+        case Operator.IN_FILE:
+            return f"{told.field} listed in {one_of(told.wanted)}"
+        case Operator.RANGE:
+            least, most = told.wanted
+            bounds = ((f"from {least}" if least else ""), (f"to {most}" if most else ""))
+            return " ".join([told.field, *filter(None, bounds)])
+    return f"{told.field} {one_of(told.wanted)}"
 
 
 def _day_or_age(wanted: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import (
     Condition,
     Explanation,
+    Operator,
     OwnerStory,
     OwnerVerdict,
     RuleStory,
@@ -23,7 +24,10 @@ from router.domain.explain_reps import group_story, left_out, standing_state
 from router.domain.lead import FACT_FIELDS, PoolLead
 from router.domain.matching import folded, one_holds
 from router.domain.reason import Reason
-from router.domain.ruleset import Match, Rule
+from router.domain.ruleset import FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange, Rule
+
+# Field, the part of the match, what it asks, for what, what the lead had.
+_Part = tuple[str, Match, Operator, tuple[str, ...], str]
 
 _LAST = (Verdict.ASSIGNED, Verdict.FAILED)
 
@@ -55,9 +59,9 @@ def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Co
         if not condition.holds:
             return found, None
     again: datetime | None = None
-    for field, part, wanted, had in _others(rule.match, batch, lead):
+    for field, part, operator, wanted, had in _others(rule.match, batch, lead):
         holds, again = batch.conditions(replace(rule, match=part), lead)
-        found.append(Condition(field, wanted, had, holds))
+        found.append(Condition(field, wanted, had, holds, operator))
         if not holds:
             break
     return found, again
@@ -65,24 +69,52 @@ def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Co
 
 def _facts(rule: Rule, lead: PoolLead) -> Iterator[Condition]:
     known = folded(lead.facts)
-    for one_of in rule.match.one_of:
-        had = lead.facts[FACT_FIELDS.index(one_of.field)]
-        yield Condition(one_of.field, tuple(sorted(one_of.values)), had, one_holds(one_of, known))
+    for condition in rule.match.facts:
+        had = lead.facts[FACT_FIELDS.index(condition.field)]
+        operator, wanted = _wanted(condition)
+        yield Condition(condition.field, wanted, had, one_holds(condition, known), operator)
 
 
-def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[tuple[str, Match, tuple[str, ...], str]]:
+def _wanted(condition: FactCondition) -> tuple[Operator, tuple[str, ...]]:
+    match condition:
+        case Present():
+            return Operator.PRESENT, (_truth(condition.present),)
+        case OneOf() if condition.in_file:
+            return Operator.IN_FILE, condition.in_file
+        case NoneOf():
+            operator = Operator.NOT
+        case Prefix():
+            operator = Operator.PREFIX
+        case _:
+            operator = Operator.ONE_OF
+    return operator, tuple(sorted(condition.values))
+
+
+def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[_Part]:
     """The parts that facts alone do not decide, in the order in which they are judged."""
-    if match.priority is not None:
-        wanted = tuple(str(priority) for priority in sorted(match.priority))
-        yield "priority", Match(priority=match.priority), wanted, str(-lead.rank)
+    for priority, operator, wanted in _priorities(match):
+        yield "priority", Match(priority=priority), operator, wanted, str(-lead.rank)
     if match.known_customer is not None:
         known = batch.owner_of(lead) is not None
         part = Match(known_customer=match.known_customer)
-        yield "known_customer", part, (_truth(match.known_customer),), _truth(known)
+        yield "known_customer", part, Operator.ONE_OF, (_truth(match.known_customer),), _truth(known)
     if match.created is not None:
         age = match.created.total_seconds() if isinstance(match.created, timedelta) else None
         wanted = (str(match.created),) if age is None else ("within", f"{age:.0f}")
-        yield "created", Match(created=match.created), wanted, lead.created_at.astimezone(UTC).isoformat()
+        had = lead.created_at.astimezone(UTC).isoformat()
+        yield "created", Match(created=match.created), Operator.ONE_OF, wanted, had
+
+
+def _priorities(match: Match) -> Iterator[tuple[frozenset[int] | PriorityRange, Operator, tuple[str, ...]]]:
+    wanted = match.priority
+    if isinstance(wanted, frozenset):
+        yield wanted, Operator.ONE_OF, tuple(str(priority) for priority in sorted(wanted))
+    elif wanted is not None:
+        bounds = ["" if bound is None else str(bound) for bound in (wanted.least, wanted.most)]
+        if any(bounds):
+            yield PriorityRange(wanted.least, wanted.most), Operator.RANGE, tuple(bounds)
+        if wanted.but:
+            yield PriorityRange(but=wanted.but), Operator.NOT, tuple(str(one) for one in sorted(wanted.but))
 
 
 def _truth(value: bool) -> str:

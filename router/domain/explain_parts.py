@@ -52,18 +52,32 @@ class OwnerVerdict(StrEnum):
     WAITED_LONG_ENOUGH = "waited_long_enough"
 
 
+class Operator(StrEnum):
+    """What a condition asks of the lead's field."""
+
+    ONE_OF = "one_of"
+    NOT = "not"
+    PREFIX = "prefix"
+    PRESENT = "present"
+    RANGE = "range"
+    IN_FILE = "in_file"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition of a rule: the lead's `field` had to be one of `wanted`, and was `had` (None = nothing).
 
     Facts stand as they arrived, `wanted` folded. `created` has `had` in ISO 8601 UTC and wants a named day or
     `within` a number of seconds; `known_customer` wants and had `true` or `false`.
+    Other operators: none of `wanted`; beginning with one of it; `true` or `false` for present or absent; the two
+    bounds of a range, both included, empty where there is none; the names of the files that list the values.
     """
 
     field: str
     wanted: tuple[str, ...]
     had: str | None
     holds: bool
+    operator: Operator = Operator.ONE_OF
 
 
 @dataclass(frozen=True, slots=True)

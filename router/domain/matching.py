@@ -1,14 +1,16 @@
 """Which rules a lead's facts satisfy, without a pass over all rules per lead.
 
-Rules are indexed by their most selective equality condition; what the facts alone decide is remembered per
-combination of facts, since leads share few of them. What depends on time or on the customer is judged per lead
-in `decide`.
+Rules are indexed by their most selective condition: values, beginnings, or that the lead does not say; what the
+facts alone decide is remembered per combination of facts, since leads share few of them. What depends on time or on
+the customer is judged per lead in `decide`.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from router.domain.lead import FACT_FIELDS, Facts
-from router.domain.ruleset import OneOf, Rule
+from router.domain.ruleset import FactCondition, NoneOf, OneOf, Prefix, Present, Rule
 from router.domain.text import fold
 
 # More combinations than this are not remembered: memory stays bounded whatever the leads say.
@@ -20,27 +22,85 @@ def folded(facts: Facts) -> Facts:
     return Facts(*[None if value is None else fold(value) for value in facts])
 
 
-def one_holds(condition: OneOf, facts: Facts) -> bool:
+def one_holds(condition: FactCondition, facts: Facts) -> bool:
     """Whether one condition holds; `facts` folded."""
-    return facts[FACT_FIELDS.index(condition.field)] in condition.values
+    return value_holds(condition, facts[FACT_FIELDS.index(condition.field)])
+
+
+def value_holds(condition: FactCondition, value: str | None) -> bool:
+    """Whether a condition holds for its field's value, folded (None = the lead does not say)."""
+    match condition:
+        case OneOf():
+            return value in condition.values
+        case NoneOf():
+            return value not in condition.values
+        case Prefix():
+            return value is not None and value.startswith(tuple(condition.values))
+        case Present():
+            return (value is not None) == condition.present
+
+
+@dataclass(slots=True)
+class _FieldIndex:
+    """The keys on one field. A key is a set of values that any number of rules share, so that each stands here once.
+
+    `keys` has the rules of every key; `by_value` the keys by value, `by_prefix` by beginning (`lengths` are all
+    there are), `absent` the rules for leads that do not say.
+    """
+
+    keys: list[list[int]] = field(default_factory=list)
+    numbers: dict[tuple[type, frozenset[str]], int] = field(default_factory=dict)
+    by_value: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    by_prefix: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    lengths: set[int] = field(default_factory=set)
+    absent: list[int] = field(default_factory=list)
+
+    def add(self, key: OneOf | Prefix, rule: int) -> None:
+        known = self.numbers.get((type(key), key.values))
+        if known is not None:
+            self.keys[known].append(rule)
+            return
+        number = self.numbers[type(key), key.values] = len(self.keys)
+        self.keys.append([rule])
+        for value in sorted(key.values):
+            (self.by_prefix if isinstance(key, Prefix) else self.by_value)[value].append(number)
+        if isinstance(key, Prefix):
+            self.lengths |= {len(value) for value in key.values}
+
+    def candidates(self, value: str | None) -> Iterator[int]:
+        if value is None:
+            yield from self.absent
+            return
+        found = set(self.by_value.get(value, ()))
+        for length in self.lengths:
+            found.update(self.by_prefix.get(value[:length], ()))
+        for key in found:
+            yield from self.keys[key]
 
 
 class Matcher:
     """Finds the rules whose conditions on facts hold; built once per ruleset."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
-        self._rules = rules
+        self._conditions = tuple(rule.match.facts for rule in rules)
         self._always: list[int] = []
-        self._index: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self._index: dict[int, _FieldIndex] = defaultdict(_FieldIndex)
         self._remembered: dict[Facts, tuple[int, ...]] = {}
-        for number, rule in enumerate(rules):
-            if not rule.match.one_of:
-                self._always.append(number)
-                continue
-            # The condition with the fewest values lets the fewest leads through.
-            key = min(rule.match.one_of, key=lambda c: len(c.values))
-            for value in sorted(key.values):
-                self._index[FACT_FIELDS.index(key.field)][value].append(number)
+        for number, conditions in enumerate(self._conditions):
+            self._file(number, conditions)
+
+    def _file(self, number: int, conditions: tuple[FactCondition, ...]) -> None:
+        """Under the key that lets the fewest leads through: few values before many, values before beginnings."""
+        keys = [c for c in conditions if isinstance(c, OneOf | Prefix)]
+        absent = [c for c in conditions if isinstance(c, Present) and not c.present]
+        if keys:
+            key = min(keys, key=lambda c: (isinstance(c, Prefix), len(c.values)))
+            self._index[FACT_FIELDS.index(key.field)].add(key, number)
+        elif absent:
+            self._index[FACT_FIELDS.index(absent[0].field)].absent.append(number)
+        else:
+            # No condition, or only such as nearly every lead fulfils.
+            self._always.append(number)
 
     def rules_for(self, facts: Facts) -> tuple[int, ...]:
         """Numbers of the rules whose fact conditions hold, ascending. `facts` as they arrived, not folded."""
@@ -55,12 +115,10 @@ class Matcher:
 
     def _search(self, facts: Facts) -> tuple[int, ...]:
         candidates = list(self._always)
-        for field, by_value in self._index.items():
-            value = facts[field]
-            if value is not None:
-                candidates += [n for n in by_value.get(value, ()) if self._holds(self._rules[n].match.one_of, facts)]
-        return tuple(sorted(candidates))
+        for place, index in self._index.items():
+            candidates += index.candidates(facts[place])
+        return tuple(sorted(n for n in candidates if self._holds(self._conditions[n], facts)))
 
     @staticmethod
-    def _holds(conditions: tuple[OneOf, ...], facts: Facts) -> bool:
+    def _holds(conditions: tuple[FactCondition, ...], facts: Facts) -> bool:
         return all(one_holds(condition, facts) for condition in conditions)

@@ -16,20 +16,71 @@ class Created(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The lead's fact `field` is one of `values` (both folded)."""
+    """The lead's fact `field` is one of `values` (both folded). `in_file`: the files that list them, where some do."""
+
+    field: str
+    values: frozenset[str]
+    in_file: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoneOf:
+    """The lead's fact `field` is none of `values` (both folded); a lead that does not say is none of them."""
 
     field: str
     values: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Prefix:
+    """The lead's fact `field` begins with one of `values` (both folded)."""
+
+    field: str
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The lead says (`present`), or does not say, anything in `field`."""
+
+    field: str
+    present: bool
+
+
+FactCondition = OneOf | NoneOf | Prefix | Present
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRange:
+    """Priorities from `least` to `most`, both included (None = no bound), but none of `but`."""
+
+    least: int | None = None
+    most: int | None = None
+    but: frozenset[int] = frozenset()
+
+    def __contains__(self, priority: int) -> bool:
+        if priority in self.but or (self.least is not None and priority < self.least):
+            return False
+        return self.most is None or priority <= self.most
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """All parts must hold. `created` is a named day or a maximum age (by the lead's `created_at`)."""
+    """All parts must hold. `created` is a named day or a maximum age (by the lead's `created_at`).
+
+    `one_of` has each field once at most; `others` are the conditions on facts that no list of values says.
+    """
 
     one_of: tuple[OneOf, ...] = ()
-    priority: frozenset[int] | None = None
+    priority: frozenset[int] | PriorityRange | None = None
     known_customer: bool | None = None
     created: Created | timedelta | None = None
+    others: tuple[NoneOf | Prefix | Present, ...] = ()
+
+    @property
+    def facts(self) -> tuple[FactCondition, ...]:
+        """The conditions that the lead's facts alone decide."""
+        return (*self.one_of, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

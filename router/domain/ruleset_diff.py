@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from router.domain.ruleset import Rule, Ruleset, Weights
+from router.domain.ruleset import Match, NoneOf, OneOf, Prefix, Present, PriorityRange, Rule, Ruleset, Weights
 from router.domain.working_hours import WeekHours, format_week
 
 VALUES_SHOWN = 5
+MEMBERS_SHOWN = 20
 
 Value = str | tuple[str, ...] | None
 """A field's value as text; a tuple where the order of its parts means nothing; None where it is not set."""
@@ -96,9 +97,7 @@ def rule_fields(rule: Rule) -> dict[str, Value]:
     """The fields of a rule, but its name, by their paths in the rule; what is not set is left out."""
     match = rule.match
     created = _span(match.created) if isinstance(match.created, timedelta) else match.created
-    fields: dict[str, Value] = {f"match.{c.field}": tuple(sorted(c.values)) for c in match.one_of}
-    if match.priority is not None:
-        fields["match.priority"] = tuple(map(str, sorted(match.priority)))
+    fields = dict(_fact_fields(match)) | dict(_priority_fields(match.priority))
     if match.known_customer is not None:
         fields["match.known_customer"] = "true" if match.known_customer else "false"
     fields["match.created"] = f"within {created}" if isinstance(match.created, timedelta) else created
@@ -107,6 +106,30 @@ def rule_fields(rule: Rule) -> dict[str, Value]:
     fields["on_no_candidate"] = "wait" if rule.wait else None
     fields["window"] = _hours(rule.window)
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _fact_fields(match: Match) -> Iterator[tuple[str, Value]]:
+    for condition in match.facts:
+        path = f"match.{condition.field}"
+        match condition:
+            case OneOf():
+                yield path, tuple(sorted(condition.values))
+                yield f"{path}.in_file", condition.in_file or None
+            case NoneOf():
+                yield f"{path}.not", tuple(sorted(condition.values))
+            case Prefix():
+                yield f"{path}.prefix", tuple(sorted(condition.values))
+            case Present():
+                yield f"{path}.present", "true" if condition.present else "false"
+
+
+def _priority_fields(wanted: frozenset[int] | PriorityRange | None) -> Iterator[tuple[str, Value]]:
+    if isinstance(wanted, PriorityRange):
+        yield "match.priority.from", _number(wanted.least)
+        yield "match.priority.to", _number(wanted.most)
+        yield "match.priority.not", tuple(map(str, sorted(wanted.but))) or None
+    elif wanted is not None:
+        yield "match.priority", tuple(map(str, sorted(wanted)))
 
 
 def _same_rule(old: Sequence[Rule], was: int, new: Sequence[Rule], now: int, stayed: set[int]) -> Iterator[Change]:
@@ -161,9 +184,9 @@ def _told(rule: Rule) -> str:
     return "; ".join(f"{name} {_shortened(value)}" for name, value in rule_fields(rule).items())
 
 
-def _shortened(value: Value) -> str:
-    if isinstance(value, tuple) and len(value) > VALUES_SHOWN:
-        return f"{_text(value[:VALUES_SHOWN])} and {len(value) - VALUES_SHOWN} more"
+def _shortened(value: Value, most: int = VALUES_SHOWN) -> str:
+    if isinstance(value, tuple) and len(value) > most:
+        return f"{_text(value[:most])} and {len(value) - most} more"
     return _text(value)
 
 
@@ -177,7 +200,8 @@ def _behind(rule: Value) -> str:
 
 def _members(before: tuple[str, ...], after: tuple[str, ...]) -> str:
     came, went = sorted(set(after) - set(before)), sorted(set(before) - set(after))
-    return "; ".join(f"{word} {', '.join(values)}" for word, values in (("added", came), ("removed", went)) if values)
+    told = (("added", came), ("removed", went))
+    return "; ".join(f"{word} {_shortened(tuple(values), MEMBERS_SHOWN)}" for word, values in told if values)
 
 
 def _text(value: Value) -> str:

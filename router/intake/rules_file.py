@@ -1,10 +1,12 @@
 """Reading routing rules from YAML: all of it is understood, or all that is wrong with it is said."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from router.domain.ruleset import Match, Ruleset
+from router.domain.ruleset import Ruleset
+from router.intake.rules_lists import Lists, ReadList, no_lists
 from router.intake.rules_reader import At, Problem
 from router.intake.rules_schema import top_level
 from router.intake.yaml_nodes import MAX_CHARACTERS, YamlError, compose
@@ -14,7 +16,6 @@ __all__ = [
     "RulesError",
     "RulesFile",
     "ZoneDiffers",
-    "hints",
     "read_file",
     "read_rules",
     "read_ruleset",
@@ -44,10 +45,16 @@ class ZoneDiffers(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A ruleset as it stands in a file, of no tenant yet. `stated_zone`: None where it names none."""
+    """A ruleset as it stands in a file, of no tenant yet. `stated_zone`: None where it names none.
+
+    `lists` are the texts of the lists that it names; `lines` (from 1) of its fields, by paths such as
+    `rules[0].match.region`.
+    """
 
     ruleset: Ruleset
     stated_zone: str | None
+    lists: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def for_tenant(self, version: int, time_zone: str) -> Ruleset:
         """As a version of a tenant in that zone. Raises ZoneDiffers when the file states another."""
@@ -59,8 +66,11 @@ class RulesFile:
         return dataclasses.replace(self.ruleset, version=version, business_time_zone=time_zone)
 
 
-def read_rules(text: str, file: str) -> RulesFile:
-    """The rules in `text`; `file` stands for it in messages. Raises RulesError with all that is wrong."""
+def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
+    """The rules in `text`; `file` stands for it in messages, `lists` reads what conditions name with in_file.
+
+    Raises RulesError with all that is wrong.
+    """
     problems: list[Problem] = []
     try:
         node = compose(text)
@@ -68,12 +78,13 @@ def read_rules(text: str, file: str) -> RulesFile:
         raise RulesError([Problem(file, error.line, "", str(error))]) from None
     if node is None:
         raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
-    values = At(node, "", file, problems).read(top_level)
+    top = At(node, "", file, problems, Lists(lists))
+    values = top.read(top_level)
     if problems or values is None:
         raise RulesError(problems)
     stated = values.pop("business_time_zone", None)
     ruleset = Ruleset(version=0, business_time_zone=stated or UNSTATED_ZONE, **values)
-    return RulesFile(ruleset, stated)
+    return RulesFile(ruleset, stated, top.lists.texts, top.lines)
 
 
 def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:
@@ -92,11 +103,3 @@ def read_file(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RulesError([Problem(str(path), line, "", "is not a text in UTF-8; save it as UTF-8")]) from None
-
-
-def hints(ruleset: Ruleset) -> list[str]:
-    """What is worth knowing about valid rules, and may well be meant."""
-    if any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
-        return []
-    parked = "are parked after no_match_max_age"
-    return [f"no rule takes every lead (match: {{}} to a group): leads that no rule matches wait, and {parked}"]

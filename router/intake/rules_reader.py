@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from router.domain.roster import MILLI
+from router.intake.rules_lists import Lists
 from router.intake.yaml_nodes import line_of
 
 T = TypeVar("T")
@@ -49,22 +50,31 @@ class Wrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A value in the file: its node, its path, and where to put what is wrong with it."""
+    """A value in the file: its node, its path, and where to put what is wrong with it.
+
+    `lists` has the lists that conditions name; `lines` takes the line of every field, by its path.
+    """
 
     node: yaml.Node
     path: str
     file: str
     problems: list[Problem]
+    lists: Lists = field(default_factory=Lists)
+    lines: dict[str, int] = field(default_factory=dict)
 
     def wrong(self, message: str, node: yaml.Node | None = None) -> None:
         self.problems.append(Problem(self.file, line_of(node or self.node), self.path, message))
 
     def below(self, name: str, node: yaml.Node) -> "At":
         """The field of that name in this mapping."""
-        return At(node, f"{self.path}.{name}" if self.path else name, self.file, self.problems)
+        return self._inside(node, f"{self.path}.{name}" if self.path else name)
 
     def item(self, number: int, node: yaml.Node) -> "At":
-        return At(node, f"{self.path}[{number}]", self.file, self.problems)
+        return self._inside(node, f"{self.path}[{number}]")
+
+    def _inside(self, node: yaml.Node, path: str) -> "At":
+        self.lines.setdefault(path, line_of(node))
+        return At(node, path, self.file, self.problems, self.lists, self.lines)
 
     def read(self, reader: "Reader[T]") -> T | None:
         """What the reader makes of the value; None when it is wrong, which is then noted."""
@@ -227,10 +237,10 @@ def days(at: At) -> timedelta:
     return timedelta(days=whole(1, LONGEST.days)(at))
 
 
-def shown(value: str) -> str:
+def shown(value: str, most: int = 60) -> str:
     """A value as it can stand in a message: short, on one line."""
     line = _CONTROL.sub(" ", value.strip())
-    return line if len(line) <= 60 else line[:57] + "…"
+    return line if len(line) <= most else line[: most - 3] + "…"
 
 
 def _what(node: yaml.Node) -> str:

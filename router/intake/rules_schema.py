@@ -1,6 +1,5 @@
 """The fields of a rules file: for each of them a reader that gives the value routing works with."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,36 +11,31 @@ from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import (
     CalendarSpec,
     CloseRate,
-    Created,
     Defaults,
     Match,
-    OneOf,
     Rule,
     SoldProduct,
     Weights,
 )
 from router.domain.text import fold
+from router.intake.match_schema import read_match
 from router.intake.rules_reader import (
     At,
     Reader,
     Wrong,
     days,
     duration,
-    empty,
     factor,
     items,
     mapping,
     named_entries,
-    one_or_many,
     scalar,
     shown,
     text,
-    truth,
     whole,
     word,
 )
 
-MAX_PRIORITY = 1_000_000
 MAX_CAP = 1_000_000
 MAX_NAME = 200
 Fields = dict[str, Reader[Any]]
@@ -195,32 +189,6 @@ def _assign_to(at: At) -> str:
     return group
 
 
-def _match(at: At) -> Match:
-    if empty(at):
-        raise Wrong("is empty; write {} to match every lead")
-    values = mapping(at, _MATCH)
-    # In one order, whatever the order in the file, so that equal conditions are equal values.
-    facts = tuple(OneOf(name, values.pop(name)) for name in FACT_FIELDS if name in values)
-    return Match(one_of=facts, **values)
-
-
-def _values(at: At) -> frozenset[str]:
-    return frozenset(map(fold, one_or_many(at, text)))
-
-
-def _priorities(at: At) -> frozenset[int]:
-    return frozenset(one_or_many(at, whole(-MAX_PRIORITY, MAX_PRIORITY)))
-
-
-def _created(at: At) -> Created | timedelta | None:
-    if isinstance(at.node, yaml.MappingNode):
-        return mapping(at, {"within": duration}, required=("within",)).get("within")
-    try:
-        return Created(word(at, tuple(Created)))
-    except Wrong as wrong:
-        raise Wrong(f"{wrong} (or an age: {{within: 4h}})") from None
-
-
 _CLOSE_RATE: Fields = {
     "lookback_days": days,
     "prior_leads": whole(0, 1_000_000),
@@ -232,15 +200,9 @@ _WEIGHTS: Fields = {
     "close_rate": _close_rate,
     "sold_product": _sold_product,
 }
-_MATCH: Fields = {
-    **dict.fromkeys(FACT_FIELDS, _values),
-    "priority": _priorities,
-    "known_customer": truth,
-    "created": _created,
-}
 _RULE: Fields = {
     "name": _name,
-    "match": _match,
+    "match": read_match,
     "assign_to": _assign_to,
     "fall_back_after": duration,
     "on_no_candidate": partial(word, known=("next", "wait")),

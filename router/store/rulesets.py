@@ -1,15 +1,19 @@
 """Rulesets in the database: versions that never change, one of them in force."""
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import asyncpg
 
+from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.domain.ruleset_diff import Change, diff_rulesets
 from router.intake.rules_file import RulesError, RulesFile, read_rules
+from router.intake.rules_lists import ReadList, no_lists, stored_lists
 from router.store.statements import Connection, load
 
 _SQL = load("rulesets")
@@ -31,14 +35,21 @@ class RulesBusy(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One version as it was applied; `applied_at` is aware and in UTC, `source` the YAML to the letter."""
+class Entry:
+    """One version in the history; `applied_at` is aware and in UTC."""
 
     version: int
     applied_at: datetime
     author: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Entry):
+    """One version as it was applied: `source` is the YAML to the letter, `lists` the files it names, by name."""
+
     source: str
+    lists: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +66,31 @@ class Applied:
 
 
 async def apply(
-    conn: Connection, tenant_id: int, source: str, author: str, note: str = "", *, file: str = "rules"
+    conn: Connection,
+    tenant_id: int,
+    source: str,
+    author: str,
+    note: str = "",
+    *,
+    file: str = "rules",
+    lists: ReadList = no_lists,
 ) -> Applied:
     """Makes the YAML in `source` the rules in force, as a new version, in one transaction.
 
-    The source that is in force already makes no version. Groups that rules name get their numbers here. `file`
-    stands for the source in messages.
+    What is in force already makes no version. Groups that rules name get their numbers here. `file` stands for
+    the source in messages; the texts of the lists that it names are stored with it.
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
     """
-    rules = read_rules(source, file)
+    rules = read_rules(source, file, lists)
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
-        if await _is_in_force(conn, tenant, source):
+        if await _is_in_force(conn, tenant, source, rules.lists):
             return Applied(tenant["ruleset"], tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
         changes = await _changes(conn, tenant, rules, groups)
         version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
-        await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, author=author, note=note, source=source)
+        written = {"author": author, "note": note, "source": source, "lists": json.dumps(dict(rules.lists))}
+        await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **written)
         await _ROSTER.add_groups.execute(
             conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
         )
@@ -79,12 +98,34 @@ async def apply(
         return Applied(version, tenant["ruleset"], changes, tuple(groups.new.values()))
 
 
-async def compare(conn: Connection, tenant_id: int, source: str, *, file: str = "rules") -> Applied:
+async def roll_back(conn: Connection, tenant_id: int, version: int | None, author: str, note: str = "") -> Applied:
+    """Puts an earlier version (None = the one before) in force again, as a new version with its source and lists.
+
+    A new number, because leads that wait are told by it that they were refused under other rules, and because the
+    history then says that somebody went back, and when.
+    Raises RulesUnknown, and what `apply` raises.
+    """
+    if version is None:
+        tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
+        version = tenant["ruleset"] - 1
+        if version < 1:
+            raise RulesUnknown(
+                "there is no version before the one in force" if version == 0 else "there are no rules yet"
+            )
+    old = await source_of(conn, tenant_id, version)
+    note = note or f"back to version {version}"
+    name = f"ruleset version {version}"
+    return await apply(conn, tenant_id, old.source, author, note, file=name, lists=stored_lists(old.lists))
+
+
+async def compare(
+    conn: Connection, tenant_id: int, source: str, *, file: str = "rules", lists: ReadList = no_lists
+) -> Applied:
     """What `apply` would do, locking and writing nothing; both versions are the one in force.
 
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
     """
-    rules = read_rules(source, file)
+    rules = read_rules(source, file, lists)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         groups = await _groups(conn, tenant_id)
@@ -104,7 +145,26 @@ async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Rulese
 async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
     """A version as it was applied. Raises RulesUnknown."""
     row = await _row(conn, tenant_id, version)
-    return Stored(row["version"], row["applied_at"], row["author"], row["note"], row["source"])
+    about = (row["version"], row["applied_at"], row["author"], row["note"])
+    return Stored(*about, row["source"], json.loads(row["lists"]))
+
+
+async def history(conn: Connection, tenant_id: int, most: int = 1000) -> list[Entry]:
+    """The versions of a tenant's rules, the last one first."""
+    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, most=most)]
+
+
+async def as_in_force(
+    conn: Connection, tenant_id: int, rules: RulesFile, roster: Roster, version: int
+) -> tuple[Ruleset, Roster]:
+    """Rules as routing would use them, were they applied, and the roster with the groups that they would add.
+
+    Writes nothing. Raises ZoneDiffers, LookupError when there is no such tenant.
+    """
+    tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
+    groups = await _groups(conn, tenant_id)
+    ruleset = _spelled(rules.for_tenant(version, tenant["time_zone"]), groups)
+    return ruleset, replace(roster, group_names=dict(groups.names))
 
 
 async def _locked(conn: Connection, tenant_id: int) -> asyncpg.Record:
@@ -125,9 +185,9 @@ def _found(tenant: asyncpg.Record | None, tenant_id: int) -> asyncpg.Record:
     return tenant
 
 
-async def _is_in_force(conn: Connection, tenant: asyncpg.Record, source: str) -> bool:
+async def _is_in_force(conn: Connection, tenant: asyncpg.Record, source: str, lists: Mapping[str, str]) -> bool:
     row = await _SQL.version.row(conn, tenant_id=tenant["tenant_id"], version=tenant["ruleset"])
-    return row is not None and row["source"] == source
+    return row is not None and row["source"] == source and json.loads(row["lists"]) == lists
 
 
 async def _changes(
@@ -158,7 +218,8 @@ async def _groups(conn: Connection, tenant_id: int) -> GroupNumbers:
 
 
 def _ruleset(row: asyncpg.Record, groups: GroupNumbers) -> Ruleset:
-    rules = read_rules(row["source"], f"ruleset version {row['version']}").ruleset
+    lists = stored_lists(json.loads(row["lists"]))
+    rules = read_rules(row["source"], f"ruleset version {row['version']}", lists).ruleset
     return _spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
 
 

@@ -21,9 +21,10 @@ create table ruleset (
     author     text not null,
     note       text not null default '',
     source     text not null,
+    lists      jsonb not null default '{}' check (jsonb_typeof(lists) = 'object'),
     primary key (tenant_id, version)
 );
-comment on table ruleset is 'The routing rules as YAML, immutable once applied.';
+comment on table ruleset is 'The routing rules as YAML, immutable once applied; lists has the texts of the files that conditions name, by name.';
 
 create table roster_version (
     tenant_id int not null,

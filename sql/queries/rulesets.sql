@@ -8,7 +8,7 @@ select tenant_id, ruleset, time_zone from tenant where tenant_id = :tenant_id;
 
 -- name: version(tenant_id, version)
 -- One version of a tenant's rules, with the zone that they are read in.
-select r.version, r.applied_at, r.author, r.note, r.source, t.time_zone
+select r.version, r.applied_at, r.author, r.note, r.source, r.lists, t.time_zone
   from ruleset r join tenant t on t.tenant_id = r.tenant_id
  where r.tenant_id = :tenant_id and r.version = :version;
 
@@ -16,10 +16,26 @@ select r.version, r.applied_at, r.author, r.note, r.source, t.time_zone
 -- The highest version that the tenant's rules ever had.
 select coalesce(max(version), 0) from ruleset where tenant_id = :tenant_id;
 
--- name: add(tenant_id, version, author, note, source)!
+-- name: history(tenant_id, most)
+-- The versions of a tenant's rules, the last one first.
+select version, applied_at, author, note from ruleset
+ where tenant_id = :tenant_id order by version desc limit :most;
+
+-- name: add(tenant_id, version, author, note, source, lists)!
 -- Stores a version of a tenant's rules, for good.
-insert into ruleset (tenant_id, version, author, note, source) values (:tenant_id, :version, :author, :note, :source);
+insert into ruleset (tenant_id, version, author, note, source, lists)
+values (:tenant_id, :version, :author, :note, :source, :lists::jsonb);
 
 -- name: put_in_force(tenant_id, version)!
 -- Makes a version the one in force; the drain takes it with its next batch.
 update tenant set ruleset = :version where tenant_id = :tenant_id;
+
+-- name: values_seen(tenant_id, fields, since, most)
+-- The different values that leads which came since then have in these fields.
+select distinct f.field, f.value
+  from lead l
+ cross join lateral (values ('source', l.source), ('region', l.region), ('industry', l.industry), ('product', l.product),
+                            ('campaign', l.campaign), ('ad_id', l.ad_id), ('landing_page', l.landing_page)) f (field, value)
+ where l.tenant_id = :tenant_id and l.received_at > clock_timestamp() - :since::interval
+   and f.field = any(:fields::text[]) and f.value is not null
+ limit :most;

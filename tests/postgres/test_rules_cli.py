@@ -232,8 +232,8 @@ async def test_a_ruleset_without_a_catch_all_is_valid_with_a_hint(database_url: 
     file = tmp_path / "rules.yaml"
     file.write_text(RULES.replace("match: {}", "match: {priority: 3}"))
     result = await Cli(database_url).run("check", str(file))
-    assert (result.exit_code, "hint: no rule takes every lead" in result.stdout) == (0, True)
-    assert len((await Cli(database_url).json("check", str(file)))["hints"]) == 1
+    assert (result.exit_code, "hint: rules: no rule takes every lead" in result.stdout) == (0, True)
+    assert len((await Cli(database_url).json("check", str(file)))["findings"]) == 1
 
 
 async def test_files_that_are_none_are_told_apart(database_url: str, tenant: tenants.Tenant, tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ from router.domain.ruleset import (
     Created,
     Defaults,
     Match,
+    NoneOf,
     OneOf,
+    Prefix,
+    Present,
+    PriorityRange,
     Rule,
     Ruleset,
     SoldProduct,
@@ -40,13 +44,46 @@ _intervals = st.lists(st.integers(0, 1440), max_size=6, unique=True).map(
 weeks: st.SearchStrategy[WeekHours] = st.lists(_intervals, min_size=7, max_size=7).map(week_of)
 
 
+_priority = st.integers(-1_000_000, 1_000_000)
+_some_priorities = st.frozensets(_priority, min_size=1, max_size=3)
+
+
 @st.composite
-def matches(draw: st.DrawFn) -> Match:
+def _ranges(draw: st.DrawFn) -> PriorityRange:
+    least, most = draw(st.none() | _priority), draw(st.none() | _priority)
+    if least is not None and most is not None and least > most:
+        least, most = most, least
+    nothing = least is None and most is None
+    return PriorityRange(least, most, draw(_some_priorities if nothing else st.frozensets(_priority, max_size=3)))
+
+
+priorities: st.SearchStrategy[frozenset[int] | PriorityRange | None] = st.none() | _some_priorities | _ranges()
+
+
+@st.composite
+def fact_conditions(
+    draw: st.DrawFn, name: str, values: st.SearchStrategy[str] = _folded
+) -> tuple[OneOf | None, tuple[NoneOf | Prefix | Present, ...]]:
+    """On one field: a plain value or list, or operators as they can stand together, in the reader's order."""
+    sets = st.frozensets(values, min_size=1, max_size=4)
+    kind = draw(st.sampled_from(["plain", "plain", "absent", "operators"]))
+    if kind == "plain":
+        return OneOf(name, draw(sets)), ()
+    if kind == "absent":
+        return None, (Present(name, False),)
+    conditions = (NoneOf(name, draw(sets)), Prefix(name, draw(sets)), Present(name, True))
+    chosen = draw(st.sets(st.integers(0, 2), min_size=1))
+    return None, tuple(conditions[i] for i in sorted(chosen))
+
+
+@st.composite
+def matches(draw: st.DrawFn, values: st.SearchStrategy[str] = _folded) -> Match:
     fields = draw(st.sets(st.sampled_from(FACT_FIELDS)))
-    values = st.frozensets(_folded, min_size=1, max_size=4)
+    drawn = [draw(fact_conditions(name, values)) for name in FACT_FIELDS if name in fields]
     return Match(
-        one_of=tuple(OneOf(name, draw(values)) for name in FACT_FIELDS if name in fields),
-        priority=draw(st.none() | st.frozensets(st.integers(-1_000_000, 1_000_000), min_size=1, max_size=3)),
+        one_of=tuple(one_of for one_of, _ in drawn if one_of is not None),
+        others=tuple(other for _, others in drawn for other in others),
+        priority=draw(priorities),
         known_customer=draw(st.none() | st.booleans()),
         created=draw(st.none() | st.sampled_from(Created) | _spans),
     )
@@ -115,10 +152,15 @@ def to_yaml(ruleset: Ruleset, *, flow: bool, unicode: bool) -> str:
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
-    match: dict[str, Any] = {c.field: sorted(c.values) for c in rule.match.one_of}
-    match = {name: values if len(values) > 1 else values[0] for name, values in match.items()}
-    created = rule.match.created
-    match["priority"] = None if rule.match.priority is None else sorted(rule.match.priority)
+    match: dict[str, Any] = {c.field: _listed(c.values) for c in rule.match.one_of}
+    for other in rule.match.others:
+        word = {NoneOf: "not", Prefix: "prefix", Present: "present"}[type(other)]
+        said = other.present if isinstance(other, Present) else _listed(other.values)
+        match.setdefault(other.field, {})[word] = said
+    created, wanted = rule.match.created, rule.match.priority
+    match["priority"] = sorted(wanted) if isinstance(wanted, frozenset) else None
+    if isinstance(wanted, PriorityRange):
+        match["priority"] = {"from": wanted.least, "to": wanted.most, "not": sorted(wanted.but) or None}
     match["known_customer"] = rule.match.known_customer
     match["created"] = {"within": _span(created)} if isinstance(created, timedelta) else created and str(created)
     return {
@@ -129,6 +171,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "on_no_candidate": "wait" if rule.wait else None,
         "window": _hours(rule.window),
     }
+
+
+def _listed(values: frozenset[str]) -> str | list[str]:
+    return sorted(values) if len(values) > 1 else min(values)
 
 
 def _hours(week: WeekHours | None) -> str | dict[str, str] | None:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, OneOf, Ruleset
 from router.domain.working_hours import parse_week
-from router.intake.rules_file import RulesError, ZoneDiffers, hints, read_file, read_rules, read_ruleset
+from router.intake.rules_file import RulesError, ZoneDiffers, read_file, read_rules, read_ruleset
+from router.intake.rules_lists import lists_beside
 from tests.unit.generated_rules import rulesets, to_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "rulesets"
@@ -48,7 +50,7 @@ def test_the_example_means_what_it_says() -> None:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
-    assert hints(read_ruleset(read_file(path), path.name)) == []
+    assert lint_rules(read_rules(read_file(path), path.name, lists_beside(path)).ruleset) == []
 
 
 def test_what_is_not_stated_has_its_default_and_the_zone_is_the_tenants() -> None:
@@ -59,12 +61,6 @@ def test_what_is_not_stated_has_its_default_and_the_zone_is_the_tenants() -> Non
     assert stated.for_tenant(1, "Asia/Kolkata").business_time_zone == "Asia/Kolkata"
     with pytest.raises(ZoneDiffers, match="is Asia/Kolkata, but the tenant's is UTC"):
         stated.for_tenant(1, "UTC")
-
-
-def test_no_catch_all_is_a_hint_and_a_window_or_an_owner_is_none() -> None:
-    assert hints(read_ruleset(RULE, "r")) == []
-    for text in (RULE + "    window: mon 09:00-10:00\n", RULE.replace("group:g", "owner")):
-        assert "no rule takes every lead" in hints(read_ruleset(text, "r"))[0]
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -111,7 +107,10 @@ WRONG_IN_A_RULE = [
     (("name: x", "match: {ad_id: 2026-01-01}", VALID[2]), "3: rules[0].match.ad_id: 2026-01-01 is a date in YAML"),
     (("name: x", "match: {region: []}", VALID[2]), "3: rules[0].match.region: is an empty list"),
     (("name: x", "match: {region: }", VALID[2]), "3: rules[0].match.region: is empty; leave the field out"),
-    (("name: x", "match: {region: {a: b}}", VALID[2]), "3: rules[0].match.region: must be a single value, not fields"),
+    (
+        ("name: x", "match: {region: {a: b}}", VALID[2]),
+        "3: rules[0].match.region.a: unknown field; known: not, prefix, present, in_file",
+    ),
     (("name: x", "match: {priority: '1'}", VALID[2]), "3: rules[0].match.priority: must be a whole number"),
     (("name: x", "match: {priority: [1, 1.5]}", VALID[2]), "3: rules[0].match.priority[1]: must be a whole number"),
     (("name: x", "match: {priority: 010}", VALID[2]), "3: rules[0].match.priority: must be a whole number"),

@@ -1,0 +1,119 @@
+"""Whether one match takes every lead that another takes, as far as that can be told from the rules alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from router.domain.matching import value_holds
+from router.domain.ruleset import Created, FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange
+
+# Ranges up to this width are compared number by number.
+_COUNTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a match leaves of one field: all values there are (None = endless), or what is known of them."""
+
+    values: frozenset[str] | None
+    conditions: tuple[FactCondition, ...]
+
+
+def covers(wide: Match, narrow: Match) -> bool:
+    """Whether at any moment every lead that `narrow` takes is one that `wide` takes; False where that is not sure."""
+    if wide.known_customer is not None and wide.known_customer != narrow.known_customer:
+        return False
+    if not _covers_time(wide.created, narrow.created) or not _covers_priority(wide.priority, narrow.priority):
+        return False
+    if not wide.facts:
+        return True
+    fields = {condition.field for condition in narrow.facts}
+    if any(condition.field not in fields for condition in wide.facts):
+        return False
+    left = {field: _left(narrow, field) for field in {condition.field for condition in wide.facts}}
+    return all(_implied(condition, left[condition.field]) for condition in wide.facts)
+
+
+def nothing_left(match: Match) -> Iterator[str]:
+    """The fields whose conditions exclude each other, so that no lead can match."""
+    for condition in match.one_of:
+        if _left(match, condition.field).values == frozenset():
+            yield condition.field
+    if _priorities(match.priority) == frozenset():
+        yield "priority"
+
+
+def _left(match: Match, field: str) -> _Left:
+    conditions = tuple(condition for condition in match.facts if condition.field == field)
+    listed = [condition.values for condition in conditions if isinstance(condition, OneOf)]
+    if not listed:
+        return _Left(None, conditions)
+    if len(conditions) == 1:
+        return _Left(listed[0], conditions)
+    values = (value for value in listed[0] if all(value_holds(condition, value) for condition in conditions))
+    return _Left(frozenset(values), conditions)
+
+
+def _implied(wanted: FactCondition, left: _Left) -> bool:
+    """Whether the condition holds for all that is left."""
+    if left.values is not None:
+        if isinstance(wanted, OneOf):
+            return left.values <= wanted.values
+        return all(value_holds(wanted, value) for value in left.values)
+    return any(_implies(known, wanted) for known in left.conditions)
+
+
+def _implies(known: FactCondition, wanted: FactCondition) -> bool:
+    """Whether one condition, of which the values are not listed, says the other."""
+    if isinstance(known, Prefix):
+        return _prefixed(tuple(known.values), wanted)
+    match known, wanted:
+        case Present(present=True), Present(present=True):
+            return True
+        case Present(present=False), NoneOf() | Present(present=False):
+            return True
+        case NoneOf(), NoneOf():
+            return wanted.values <= known.values
+    return False
+
+
+def _prefixed(beginnings: tuple[str, ...], wanted: FactCondition) -> bool:
+    """Whether the condition holds for every value with one of these beginnings."""
+    match wanted:
+        case Prefix():
+            return all(value.startswith(tuple(wanted.values)) for value in beginnings)
+        case NoneOf():
+            return not any(value.startswith(beginnings) for value in wanted.values)
+        case _:
+            return isinstance(wanted, Present) and wanted.present
+
+
+def _covers_time(wide: Created | timedelta | None, narrow: Created | timedelta | None) -> bool:
+    if wide is None or wide == narrow:
+        return True
+    return isinstance(wide, timedelta) and isinstance(narrow, timedelta) and narrow <= wide
+
+
+def _covers_priority(
+    wide: frozenset[int] | PriorityRange | None, narrow: frozenset[int] | PriorityRange | None
+) -> bool:
+    if wide is None or wide == narrow:
+        return True
+    counted = _priorities(narrow)
+    if counted is not None:
+        return all(priority in wide for priority in counted)
+    if not isinstance(wide, PriorityRange):
+        return False
+    of = narrow if isinstance(narrow, PriorityRange) else PriorityRange()
+    below = wide.least is None or (of.least is not None and of.least >= wide.least)
+    above = wide.most is None or (of.most is not None and of.most <= wide.most)
+    return below and above and not any(priority in of for priority in wide.but)
+
+
+def _priorities(wanted: frozenset[int] | PriorityRange | None) -> frozenset[int] | None:
+    """All of them, where they are few enough to count."""
+    if not isinstance(wanted, PriorityRange):
+        return wanted
+    if wanted.least is None or wanted.most is None or wanted.most - wanted.least > _COUNTED:
+        return None
+    return frozenset(priority for priority in range(wanted.least, wanted.most + 1) if priority in wanted)

@@ -1,0 +1,110 @@
+"""What is wrong or odd in rules that can be read: told, never repaired."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from router.domain.covering import covers, nothing_left
+from router.domain.ruleset import Match, Rule, Ruleset
+from router.domain.working_hours import WeekHours
+
+
+class Level(StrEnum):
+    """How sure it is that something is wrong: certainly, very likely, or worth a look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    HINT = "hint"
+
+
+class Lint(StrEnum):
+    """What was looked for."""
+
+    NEVER_MATCHES = "never_matches"
+    NEVER_ASSIGNS = "never_assigns"
+    UNREACHABLE = "unreachable"
+    BEHIND_WIDER = "behind_wider"
+    ZERO_CAP = "zero_cap"
+    NEVER_OPEN = "never_open"
+    NO_CATCH_ALL = "no_catch_all"
+    OTHER_ZONE = "other_zone"
+    UNKNOWN_GROUP = "unknown_group"
+    EMPTY_GROUP = "empty_group"
+    REPS_WITHOUT_LEADS = "reps_without_leads"
+    UNSEEN_VALUE = "unseen_value"
+    NOTHING_SEEN = "nothing_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One of them. `path` is the field, as `rules[0].match.region`; `rule` the rule's name, None for a setting."""
+
+    level: Level
+    lint: Lint
+    path: str
+    message: str
+    rule: str | None = None
+
+
+def lint_rules(ruleset: Ruleset) -> list[Finding]:
+    """What the rules alone show, in their order; settings first."""
+    found = list(_settings(ruleset))
+    for number, rule in enumerate(ruleset.rules):
+        found += _rule(f"rules[{number}]", rule)
+        found += filter(None, [_shadow(ruleset.rules[:number], f"rules[{number}]", rule)])
+    if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
+        waits = "leads that no rule matches wait, and are parked after no_match_max_age"
+        message = f"no rule takes every lead (match: {{}} to a group): {waits}"
+        found.append(Finding(Level.HINT, Lint.NO_CATCH_ALL, "rules", message))
+    return found
+
+
+def is_never(hours: WeekHours | None) -> bool:
+    """Whether these hours never open."""
+    return hours is not None and not any(hours.days)
+
+
+def _settings(ruleset: Ruleset) -> Iterator[Finding]:
+    for name in ("max_open", "max_per_day"):
+        if getattr(ruleset.defaults, name) == 0:
+            message = "is 0: reps who have no cap of their own never get a lead"
+            yield Finding(Level.WARNING, Lint.ZERO_CAP, f"defaults.{name}", message)
+    if is_never(ruleset.calendar.working_hours):
+        message = "never open: reps who have no hours of their own never get a lead"
+        yield Finding(Level.WARNING, Lint.NEVER_OPEN, "calendar.working_hours", message)
+
+
+def _rule(path: str, rule: Rule) -> Iterator[Finding]:
+    for field in nothing_left(rule.match):
+        message = f"the conditions on {field} exclude each other: no lead can match"
+        yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{field}", message, rule.name)
+    if rule.to_owner and rule.match.known_customer is False:
+        message = "takes only leads whose customer nobody has, and gives them to who has the customer: it never assigns"
+        yield Finding(Level.ERROR, Lint.NEVER_ASSIGNS, f"{path}.assign_to", message, rule.name)
+    if is_never(rule.window):
+        message = "never opens: the rule never assigns" + (", and its leads wait for nothing" if rule.wait else "")
+        yield Finding(Level.WARNING, Lint.NEVER_OPEN, f"{path}.window", message, rule.name)
+
+
+def _shadow(front: tuple[Rule, ...], path: str, rule: Rule) -> Finding | None:
+    """The first rule in front that leaves nothing for this one; else the first wider one."""
+    wider: Finding | None = None
+    for other in front:
+        if other.to_owner or not covers(other.match, rule.match):
+            continue
+        if other.wait:
+            # Also outside its window: then its leads wait for that.
+            message = (
+                f'is never reached: "{other.name}" in front takes all of its leads, and says on_no_candidate: wait'
+            )
+            return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
+        if other.window is not None:
+            continue
+        if other.group == rule.group and not rule.wait:
+            message = f'never assigns: "{other.name}" in front gives all of its leads to the same group'
+            return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
+        if wider is None and not covers(rule.match, other.match):
+            nobody = f"gets leads only while nobody in group {other.group} can take them"
+            message = f'{nobody}: "{other.name}" in front is wider; is the narrower rule meant to come first?'
+            wider = Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
+    return wider

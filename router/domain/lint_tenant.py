@@ -1,0 +1,113 @@
+"""What rules show beside the roster and the leads of their tenant."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from router.domain.lint import Finding, Level, Lint, is_never
+from router.domain.roster import Rep, Roster
+from router.domain.ruleset import FactCondition, NoneOf, OneOf, Prefix, Rule, Ruleset
+from router.domain.text import fold
+
+DAYS_SEEN = 90
+NAMED = 5
+# Looking for near spellings takes milliseconds a value among so many.
+_SPELLINGS = 5_000
+
+Seen = Mapping[str, frozenset[str]]
+"""Field to the values, folded, that leads had lately."""
+
+
+def lint_groups(ruleset: Ruleset, roster: Roster) -> list[Finding]:
+    """Groups that rules name and that nobody is in, or nobody who can get a lead. Each group is told once."""
+    found: list[Finding] = []
+    numbers = {fold(name): number for number, name in roster.group_names.items()}
+    told: set[str] = set()
+    for place, rule in enumerate(ruleset.rules):
+        if rule.group is None or fold(rule.group) in told:
+            continue
+        told.add(fold(rule.group))
+        number = numbers.get(fold(rule.group))
+        found += _group(f"rules[{place}].assign_to", rule, number, ruleset, roster)
+    return found
+
+
+def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: Roster) -> Iterator[Finding]:
+    reps = [roster.reps[position] for position in roster.members.get(number, ())] if number is not None else []
+    active = [rep for rep in reps if rep.active]
+    if number is None:
+        used = {fold(name): name for no, name in roster.group_names.items() if roster.members.get(no)}
+        near = difflib.get_close_matches(fold(rule.group or ""), used, n=1)
+        hint = f'; did you mean "{used[near[0]]}"?' if near else ""
+        message = f"nobody has ever been in a group {rule.group}{hint}"
+        yield Finding(Level.WARNING, Lint.UNKNOWN_GROUP, path, message, rule.name)
+    elif not active:
+        none = f"all {len(reps)} of its reps are inactive" if reps else "no rep is in it"
+        yield Finding(Level.WARNING, Lint.EMPTY_GROUP, path, f"group {rule.group} is empty: {none}", rule.name)
+    else:
+        yield from _without_leads(path, rule, active, ruleset)
+
+
+def _without_leads(path: str, rule: Rule, reps: list[Rep], ruleset: Ruleset) -> Iterator[Finding]:
+    why = {rep.rep_id: reason for rep in reps if (reason := _never(rep, ruleset))}
+    if not why:
+        return
+    named = ", ".join(f"{rep_id} ({reason})" for rep_id, reason in list(why.items())[:NAMED])
+    more = f" and {len(why) - NAMED:,} more" if len(why) > NAMED else ""
+    everybody = len(why) == len(reps)
+    whom = "nobody in group" if everybody else f"{len(why):,} of {len(reps):,} reps in group"
+    message = f"{whom} {rule.group} {'ever gets' if everybody else 'never get'} a lead: {named}{more}"
+    yield Finding(Level.WARNING if everybody else Level.HINT, Lint.REPS_WITHOUT_LEADS, path, message, rule.name)
+
+
+def _never(rep: Rep, ruleset: Ruleset) -> str:
+    """What keeps a rep from ever getting a lead of a group; empty = nothing."""
+    if rep.weight == 0:
+        return "weight 0"
+    for name in ("max_open", "max_per_day"):
+        own = getattr(rep, name)
+        if (getattr(ruleset.defaults, name) if own is None else own) == 0:
+            return f"{name} 0"
+    hours = ruleset.calendar.working_hours if rep.working_hours is None else rep.working_hours
+    return "hours that never open" if is_never(hours) else ""
+
+
+def lint_values(ruleset: Ruleset, seen: Seen) -> list[Finding]:
+    """Values that no lead had lately, with the near spelling that leads did have."""
+    if not any(seen.values()):
+        message = (
+            f"no lead arrived in the last {DAYS_SEEN} days, so the values of conditions were compared with nothing"
+        )
+        named = any(rule.match.facts for rule in ruleset.rules)
+        return [Finding(Level.HINT, Lint.NOTHING_SEEN, "rules", message)] if named else []
+    found: list[Finding] = []
+    for number, rule in enumerate(ruleset.rules):
+        for condition in rule.match.facts:
+            path = f"rules[{number}].match.{condition.field}"
+            found += _unseen(path, rule, condition, seen.get(condition.field, frozenset()))
+    return found
+
+
+def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]) -> Iterator[Finding]:
+    nobody = f"no lead of the last {DAYS_SEEN} days had"
+    if isinstance(condition, OneOf) and condition.in_file:
+        if not condition.values & had:
+            files = ", ".join(condition.in_file)
+            message = f"{nobody} a {condition.field} that {files} lists ({len(condition.values):,} values)"
+            yield Finding(Level.WARNING, Lint.UNSEEN_VALUE, f"{path}.in_file", message, rule.name)
+        return
+    if isinstance(condition, Prefix):
+        for value in sorted(condition.values):
+            if not any(one.startswith(value) for one in had):
+                message = f'{nobody} a {condition.field} that begins with "{value}"'
+                yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.prefix", message, rule.name)
+    elif isinstance(condition, OneOf | NoneOf):
+        unseen = sorted(condition.values - had)
+        others = sorted(had - condition.values)
+        for value in unseen[:NAMED]:
+            near = difflib.get_close_matches(value, others, n=1, cutoff=0.75) if len(others) <= _SPELLINGS else []
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            level = Level.WARNING if near else Level.HINT
+            yield Finding(level, Lint.UNSEEN_VALUE, path, f'{nobody} {condition.field} "{value}"{hint}', rule.name)
+        if len(unseen) > NAMED:
+            message = f"{nobody} {len(unseen) - NAMED:,} more of these values of {condition.field}"
+            yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)

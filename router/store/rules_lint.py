@@ -1,0 +1,42 @@
+"""Linting rules beside what their tenant has: roster, groups, zone, and the leads of the last months."""
+
+from collections import defaultdict
+from datetime import timedelta
+
+from router.domain.lint import Finding, Level, Lint
+from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values
+from router.domain.ruleset import Ruleset
+from router.domain.text import fold
+from router.intake.rules_file import RulesFile, ZoneDiffers
+from router.store.roster import load_roster
+from router.store.statements import Connection, load
+from router.store.tenants import Tenant
+
+_SQL = load("rulesets")
+_MOST_VALUES = 200_000
+
+
+async def lint_for_tenant(conn: Connection, tenant: Tenant, rules: RulesFile) -> list[Finding]:
+    """What only shows beside the tenant. Reads the leads of the last months; writes nothing."""
+    found: list[Finding] = []
+    try:
+        rules.for_tenant(0, tenant.time_zone)
+    except ZoneDiffers as error:
+        found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", str(error)))
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
+        seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
+    return [*found, *lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
+
+
+async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Seen:
+    """The values of the fields that rules match on, folded."""
+    fields = sorted({condition.field for rule in ruleset.rules for condition in rule.match.facts})
+    if not fields:
+        return {}
+    since = timedelta(days=DAYS_SEEN)
+    rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, most=_MOST_VALUES)
+    found: dict[str, set[str]] = defaultdict(set)
+    for field, value in rows:
+        found[field].add(fold(value))
+    return {field: frozenset(values) for field, values in found.items()}
