@@ -10,7 +10,7 @@ from router.domain.decide import Assigned, Inputs, Outcome
 from router.domain.flight import record
 from router.lane_state import LaneState, moment_at
 from router.store import lane as store
-from router.store.assignments import take
+from router.store.assignments import hold_lead, take
 from router.store.lane import Book, LaneLimits
 from router.store.roster import RepUnknown
 from router.store.statements import Connection
@@ -49,6 +49,7 @@ async def assign_by_hand(
     asyncpg.LockNotAvailableError when lane or lead stay locked.
     """
     async with conn.transaction():
+        await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
         lane = await store.hold_waiting(conn, tenant_id, now, limits)
         if lane.ruleset == 0:
             raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")

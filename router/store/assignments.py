@@ -95,6 +95,15 @@ async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: 
     return int(row["rep_no"])
 
 
+async def hold_lead(conn: Connection, tenant_id: int, lead_id: int, lock_ms: int) -> None:
+    """Waits, before the lane is taken, for whoever has locked the lead: nobody else shall wait for that.
+
+    Raises asyncpg.LockNotAvailableError in time. Routers pass over the lead until the caller's transaction ends.
+    """
+    await conn.execute(f"set local lock_timeout = {int(lock_ms)}")
+    await _SQL.hold_lead.value(conn, tenant_id=tenant_id, lead_id=lead_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A lead taken out of where it was, to be given by hand; `from_rep` had it until now."""

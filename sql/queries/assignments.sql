@@ -72,6 +72,13 @@ with ended as (
 )
 select rep_no, batch_no from ended;
 
+-- name: hold_lead(tenant_id, lead_id)
+-- Waits for whoever has locked the lead where it is now, and locks it; how many rows of it there are.
+with waiting as (select from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id for update),
+     assigned as (select from assignment where tenant_id = :tenant_id and lead_id = :lead_id for update),
+     parked_one as (select from parked where tenant_id = :tenant_id and lead_id = :lead_id for update)
+select (select count(*) from waiting) + (select count(*) from assigned) + (select count(*) from parked_one);
+
 -- name: take_from_pool(tenant_id, lead_id)
 -- Takes one lead out of the pool.
 delete from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id

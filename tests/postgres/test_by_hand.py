@@ -187,6 +187,31 @@ async def test_a_lane_that_stays_locked_is_an_error_in_time(database_url: str, c
     assert (await give(tenant, 0, "r1", None)).was == "waiting"
 
 
+async def test_whoever_waits_for_a_locked_lead_keeps_no_router_waiting(
+    database_url: str, conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await a_tenant(conn, "r1,yes,10,10")
+    await tenant.accept([lead(0), lead(1, region="east")])
+    locked, drain = await number_of(tenant, 0), a_drain(connections)
+    async with connected(database_url) as own, connected(database_url) as other:
+        foreign = other.transaction()
+        await foreign.start()
+        await other.execute("select from lead_pool where lead_id = $1 for update", locked)
+        patient = LaneLimits(lock_ms=30_000)
+        giving = asyncio.create_task(
+            assign_by_hand(own, tenant.tenant_id, locked, "r1", actor="ann", token=1, limits=patient)
+        )
+
+        async def blocked() -> bool:
+            return giving.done() or await conn.fetchval(BLOCKED) > 0
+
+        await until(blocked, "the gift waits for the lead")
+        assert (await drain.drain_tenant(tenant.tenant_id)).assigned == 1
+        assert not giving.done()
+        await foreign.rollback()
+        assert (await giving).was == "waiting"
+
+
 async def test_people_and_a_router_who_want_the_last_places_at_once_get_no_more_than_there_are(
     database_url: str, conn: asyncpg.Connection, connections: Connections
 ) -> None:
