@@ -30,7 +30,7 @@ _LOCKED_PAUSE = timedelta(seconds=0.5)
 class BatchDone:
     """What a batch did.
 
-    `more` = another batch would find work at once; `stuck` = waiting leads with room are locked by somebody else;
+    `more` = another batch would find work at once; `stuck` = waiting leads with room, or due, are locked by others;
     `waits_s` = seconds from queueing to assignment (median, longest); `cursor` = the last ready lead, when there may
     be more behind it; `phases_s` = seconds spent on each phase.
     """
@@ -164,12 +164,12 @@ async def _wake(conn: Connection, tenant_id: int, state: LaneState, news: News, 
 
 
 async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims, now: datetime) -> bool:
-    """Forgets keys that nobody waits under; answers whether leads with room are left, so locked by somebody else."""
+    """Forgets keys that nobody waits under; answers whether leads with room, or due, are left: others lock them."""
     suspects = (claims.tried | state.maybe_empty) & state.keys.keys()
     state.maybe_empty.clear()
     state.forget_keys(await store.prune_wake_keys(conn, tenant_id, suspects))
-    if claims.more or not claims.tried:
-        return False
+    if claims.due_locked or claims.more or not claims.tried:
+        return claims.due_locked
     return not claims.tried.isdisjoint(state.keys_with_room(now))
 
 

@@ -26,11 +26,16 @@ class BatchSizes:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What was taken. `more` = there may be as much again; `tried` = the wake keys that had room."""
+    """What was taken.
+
+    `more` = there may be as much again; `tried` = the wake keys that had room; `due_locked` = leads that are due are
+    locked by somebody else.
+    """
 
     leads: list[PoolLead]
     more: bool
     tried: frozenset[int]
+    due_locked: bool
 
 
 def order_of(lead: PoolLead) -> OrderKey:
@@ -48,13 +53,15 @@ async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now:
         waiting = await store.claim_waiting(conn, tenant_id, asked, most)
         more = len(waiting) == most or _cut_short(asked, rooms, waiting)
     due: list[PoolLead] = []
+    due_locked = False
     if state.next_due is not None and state.next_due <= now:
         due = await store.claim_due(conn, tenant_id, now, most)
         more = more or len(due) == most
         state.next_due = await store.next_recheck(conn, tenant_id)
+        due_locked = len(due) < most and state.next_due is not None and state.next_due <= now
     leads = waiting + due
     state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
-    return Claims(leads, more, frozenset(rooms))
+    return Claims(leads, more, frozenset(rooms), due_locked)
 
 
 def allowance(rooms: Mapping[int, int], most: int) -> dict[int, int]:

@@ -18,7 +18,7 @@ from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.store import lane as store
-from router.store.engines import Engines
+from router.store.engines import Engines, Versions
 from router.store.lane import Lane, LaneLimits, OrderKey
 from router.store.statements import Connection
 
@@ -55,6 +55,13 @@ class Memory:
         self.states.pop(tenant_id, None)
         self.cursors.pop(tenant_id, None)
 
+    def engine(self, tenant_id: int, versions: Versions) -> Engine | None:
+        """The engine of these versions, when it is there: also that of a tenant whose engine the cache has dropped."""
+        state = self.states.get(tenant_id)
+        if state is not None and state.engine.versions == versions:
+            return state.engine
+        return self.engines.known(tenant_id, versions)
+
     def remember(self, tenant_id: int, state: LaneState, cursor: OrderKey | None) -> None:
         self.states[tenant_id] = state
         if cursor is None:
@@ -89,7 +96,7 @@ async def visit(
                     return VisitResult(Visit.LOCKED)
                 if lane.paused or lane.ruleset == 0:
                     return VisitResult(Visit.PAUSED, lane.tenant)
-                if memory.engines.knows(tenant_id, lane.versions):
+                if memory.engine(tenant_id, lane.versions) is not None:
                     state = await lane_state(conn, memory, lane)
                     after = None if from_top else memory.cursors.get(tenant_id)
                     batch = await run_batch(
@@ -107,7 +114,9 @@ async def visit(
 
 async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:
     """The tenant's state: from memory while the token matches, else read; under the versions in force."""
-    engine = await memory.engines.get(conn, lane.tenant_id, lane.versions)
+    engine = memory.engine(lane.tenant_id, lane.versions)
+    if engine is None:
+        engine = await memory.engines.get(conn, lane.tenant_id, lane.versions)
     state = memory.states.get(lane.tenant_id)
     if state is None or state.token != lane.state_token:
         return await _read_state(conn, lane, engine)

@@ -67,6 +67,11 @@ class Engine:
             group: np.array(positions, dtype=np.int64) for group, positions in roster.members.items()
         }
 
+    @property
+    def versions(self) -> tuple[int, int, int]:
+        """Of ruleset, roster and rates."""
+        return (self.ruleset.version, self.roster.version, self.rates.version)
+
     def members_of(self, group_no: int) -> Int64:
         """Positions of a group's members in the roster, ascending."""
         return self._members.get(group_no, _NOBODY)

@@ -18,9 +18,9 @@ class Engines:
         self._most = most
         self._engines: OrderedDict[tuple[int, Versions], Engine] = OrderedDict()
 
-    def knows(self, tenant_id: int, versions: Versions) -> bool:
-        """Whether `get` would answer at once."""
-        return (tenant_id, versions) in self._engines
+    def known(self, tenant_id: int, versions: Versions) -> Engine | None:
+        """What `get` would answer at once; None when it would have to read."""
+        return self._engines.get((tenant_id, versions))
 
     async def get(self, conn: Connection, tenant_id: int, versions: Versions) -> Engine:
         """The engine of (ruleset, roster, rates) versions. Raises LookupError for a version that never was."""
