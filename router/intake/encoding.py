@@ -6,6 +6,7 @@ cells for something else now and then. Four candidates can be tried exactly, in 
 
 import codecs
 import re
+import sys
 from typing import IO
 
 _CHUNK = 1 << 20
@@ -118,7 +119,7 @@ def _looks_like_gb18030(lines: bytes) -> bool:
     """More so than like damaged UTF-8, and like text that somebody would write: common characters, hardly an error."""
     as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _OTHERS))
     others = len(lines.translate(None, _OTHERS))
-    if 2 * as_utf8 >= others:
+    if 10 * as_utf8 >= 9 * others:
         return False
     text = lines.decode("gb18030", "replace")
     pairs = _GB_PAIR.findall(lines)
@@ -139,10 +140,14 @@ def _carried(error: UnicodeError) -> tuple[str | bytes, int]:
     raise error
 
 
-def _uncarried(error: UnicodeEncodeError) -> str | bytes:
-    codes = [ord(character) for character in error.object[error.start : error.end]]
-    if error.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
-        return "\ufffd" * len(codes)
+def _uncarried(error: UnicodeEncodeError) -> bytes:
+    wrong = error.object[error.start : error.end]
+    encoding = error.encoding.lower().replace("_", "-")
+    if encoding.startswith(("utf-16", "utf-32")):
+        # As itself: half a character, which is as wrong when it is read again.
+        order = "be" if encoding.endswith("be") or (sys.byteorder == "big" and encoding[-2:] != "le") else "le"
+        return wrong.encode(f"{encoding[:6]}-{order}", "surrogatepass")
+    codes = map(ord, wrong)
     return b"".join(bytes([code - 0xDC00]) if 0xDC80 <= code <= 0xDCFF else b"?" for code in codes)
 
 
