@@ -146,7 +146,7 @@ create table lead (
     unique (tenant_id, source, external_id)
 );
 create index lead_of_customer on lead (tenant_id, customer_id, created_at) where customer_id is not null;
-comment on table lead is 'The facts that arrived: written once by intake, never updated by routing.';
+comment on table lead is 'The facts that arrived: written once by intake, never updated by routing. Only customer_id changes, when people merge or part customers.';
 
 create table synonym (
     tenant_id  int not null,
@@ -345,6 +345,7 @@ create table customer_merge (
     merged_at         timestamptz not null,
     actor             text not null,
     note              text not null default '',
+    batch_no          bigint not null check (batch_no >= 0),
     customer_id       bigint not null,
     into_customer_id  bigint not null,
     owner_before      int,
@@ -361,7 +362,7 @@ create table customer_merge (
 );
 create unique index customer_merge_current on customer_merge (tenant_id, customer_id) where parted_at is null;
 create index customer_merge_into on customer_merge (tenant_id, into_customer_id);
-comment on table customer_merge is 'Two customers that were found to be one: whose keys and leads were moved to whom, who owned them (rep numbers), and when they were parted again.';
+comment on table customer_merge is 'Two customers that were found to be one: whose keys and leads were moved to whom after which batch, who owned them (rep numbers), and when they were parted again.';
 
 create table customer_owner (
     tenant_id   int not null,
@@ -387,5 +388,5 @@ end $$;
 -- migrate: rollback
 
 drop table customer_owner, customer_merge, customer_key, customer_rules, flight, lane_inbox, group_share, rep_load, assignment_history, assignment,
-    closed, merged, parked, wake_key, lead_pool, lead, lane, rates, rep_row, rep, grp, roster_version, ruleset, tenant;
+    closed, merged, parked, wake_key, lead_pool, synonym, lead, lane, rates, rep_row, rep, grp, roster_sync, roster_version, ruleset, tenant;
 drop sequence customer_id_seq;
