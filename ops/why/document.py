@@ -115,15 +115,17 @@ def _decision(told: Told, names: Names) -> Json:
         "rates": stored.rates,
         "engine": stored.flight.engine,
         "business_day": moment.day.date.isoformat() if moment else None,
-        "outcome": _outcome(told.decision, names, stored.ruleset),
+        "outcome": outcome_document(told.decision, names, stored.ruleset),
         "reason": explanation.reason.value if explanation and explanation.reason else None,
         "by_hand": hand | {"rep": _rep(told.by_hand, stored.at)} if told.by_hand else None,
-        "rules": [_rule(rule, names, moment.now) for rule in explanation.rules] if explanation and moment else [],
+        "rules": [rule_document(rule, names, moment.now) for rule in explanation.rules]
+        if explanation and moment
+        else [],
         "trouble": told.trouble or None,
     }
 
 
-def _outcome(decision: Decision, names: Names, ruleset: int) -> Json:
+def outcome_document(decision: Decision, names: Names, ruleset: int) -> Json:
     if isinstance(decision, Waiting):
         waits = _targets(decision.targets, names, ruleset)
         return {"kind": "waiting", "waits_for": waits, "recheck_at": _at(decision.recheck_at)}
@@ -137,7 +139,7 @@ def _outcome(decision: Decision, names: Names, ruleset: int) -> Json:
     }
 
 
-def _rule(rule: RuleStory, names: Names, now: datetime) -> Json:
+def rule_document(rule: RuleStory, names: Names, now: datetime) -> Json:
     found: Json = {"number": rule.rule_no + 1, "name": rule.name, "verdict": rule.verdict.value}
     if rule.conditions:
         found["conditions"] = [

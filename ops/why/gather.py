@@ -56,7 +56,7 @@ class _Teller:
         timeline = _timeline(row, place, history, chain, told)
         return Story(
             now=lane["now"],
-            lead=_lead(row, **self._key),
+            lead=lead_row(row, **self._key),
             place=place,
             names=await self._names(place, timeline, told),
             timeline=timeline,
@@ -140,7 +140,7 @@ def place_of(row: asyncpg.Record, history: Sequence[asyncpg.Record]) -> Place:
     return Place(State.NOWHERE, row["received_at"], last["batch_no"] if last else None)
 
 
-def _lead(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
+def lead_row(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
     return LeadRow(
         tenant_id=tenant_id,
         tenant=row["tenant"],

@@ -74,7 +74,7 @@ def _decision(story: Story, told: Told) -> Iterator[RenderableType]:
         loads = f"open {load(rep.opened, rep.max_open)}, today {load(rep.today, rep.max_per_day)}"
         yield _line(f"  {rep.rep_id} {rep.name} had {loads} before it")
     if told.explanation is not None:
-        yield from _rules(story, told.explanation)
+        yield from rules_told(story, told.explanation)
 
 
 def _outcome(story: Story, told: Told) -> str:
@@ -91,7 +91,7 @@ def _outcome(story: Story, told: Told) -> str:
     return f"assigned to {story.names.rep(decision.rep_no)}{by_hand}{note}"
 
 
-def _rules(story: Story, told: Explanation) -> Iterator[RenderableType]:
+def rules_told(story: Story, told: Explanation) -> Iterator[RenderableType]:
     """Rules that were reached; those that do not match only by count when there are many."""
     rules = told.rules
     shown_all = sum(rule.verdict is Verdict.NOT_MATCHED for rule in rules) <= NOT_MATCHED_SHOWN

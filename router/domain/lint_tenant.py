@@ -92,13 +92,13 @@ def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]
     if isinstance(condition, OneOf) and condition.in_file:
         if not condition.values & had:
             files = ", ".join(condition.in_file)
-            message = f"{nobody} a {condition.field} that {files} lists ({len(condition.values):,} values)"
+            message = f"{nobody} {condition.field} listed in {files} ({len(condition.values):,} values)"
             yield Finding(Level.WARNING, Lint.UNSEEN_VALUE, f"{path}.in_file", message, rule.name)
         return
     if isinstance(condition, Prefix):
         for value in sorted(condition.values):
             if not any(one.startswith(value) for one in had):
-                message = f'{nobody} a {condition.field} that begins with "{value}"'
+                message = f'{nobody} {condition.field} beginning with "{value}"'
                 yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.prefix", message, rule.name)
     elif isinstance(condition, OneOf | NoneOf):
         unseen = sorted(condition.values - had)

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from ops.cli.rules import rules as rules_command
 from router.cli.context import Context, Urls
-from router.cli.rules import rules as rules_command
 from router.domain.rep_fields import RepLine
 from router.intake.rules_file import RulesError, ZoneDiffers
 from router.settings import Settings
