@@ -10,6 +10,7 @@ import click
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.cli.customer_texts import described, lead_told, merge_told, moved, print_customer
+from router.cli.customers_check import check
 from router.cli.options import author_option, me, note_option, tenant_option, the_tenant
 from router.intake.customers import key_name, people_of
 from router.intake.match_rules import MatchRules, MatchRulesError, parse_match_rules
@@ -25,6 +26,9 @@ SHOWN = 50
 @click.group()
 def customers() -> None:
     """Customers: by what they are known, whom they belong to, merging two that are one."""
+
+
+customers.add_command(check)
 
 
 @customers.command("show")

@@ -69,20 +69,20 @@ async def import_(
     the rejects file is written, unless --rejects names one.
 
     \b
-    Examples:
+    Example:
       lead-router leads import leads.csv --tenant acme --mapping mapping.yaml --check
       lead-router leads import leads.csv --tenant acme --mapping mapping.yaml
     """
-    plan = _plan(mapping_file)
+    plan = mapping_of(mapping_file)
     rejects_path = None if check and not rejects_file else rejects_file or file.parent / f"{file.name}.rejects.csv"
     started = time.monotonic()
     async with AsyncExitStack() as open_:
-        opened = open_.enter_context(_opened(file, plan, encoding, delimiter))
+        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
         if rejects_path:
             _check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await _tenant(conn, tenant_name)
-        reader = await _reader(conn, tenant, plan)
+        reader = await reader_for(conn, tenant, plan)
         intake: Intake = Accepting(conn, tenant.tenant_id)
         if check:
             intake = open_.enter_context(Checking(conn, tenant.tenant_id))
@@ -114,7 +114,8 @@ def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, st
     return reject
 
 
-def _plan(mapping_file: Path | None) -> FileMapping:
+def mapping_of(mapping_file: Path | None) -> FileMapping:
+    """The mapping; None = the columns are named as the fields are. Raises CannotRun."""
     if mapping_file is None:
         return FileMapping()
     try:
@@ -125,7 +126,8 @@ def _plan(mapping_file: Path | None) -> FileMapping:
         raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
 
 
-def _opened(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:
+def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:
+    """The file, whose columns fit the mapping. Raises CannotRun."""
     try:
         coding = text_encoding(encoding) if encoding else None
         opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None)
@@ -157,7 +159,7 @@ async def _tenant(conn: Connection, name: str) -> Tenant:
         raise CannotRun(str(error)) from error
 
 
-async def _reader(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
+async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
     """With the tenant's words, and the phone region of the rules in force (None when there are none)."""
     region = None
     if tenant.ruleset:

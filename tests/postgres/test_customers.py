@@ -12,6 +12,7 @@ import pytest
 from ops.audit import audit
 from router.by_hand import CannotGive, assign_by_hand
 from router.cli.customers import customers as customers_command
+from router.cli.leads import leads as leads_command
 from router.domain.lead_in import LeadIn
 from router.merge_customers import CannotMerge, merge_customers, part_customers
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
@@ -348,3 +349,37 @@ async def test_the_commands_merge_show_and_part(tenant: Tenancy, database_url: s
     assert "same person" in text
     assert "parted" in text
     assert (await command.run("show", "nobody@x.cn", "--tenant", "acme")).exit_code == 2
+
+
+async def test_a_check_foretells_what_an_import_ties_and_names_suspicious_keys_and_writes_nothing(
+    tenant: Tenancy, database_url: str, tmp_path: Path
+) -> None:
+    await tenant.accept([by_phone(1, 1)], NOON)
+    rows = [f"f{i},+8613800138002,,Bo" for i in range(3)] + ["g1,+8613800138001,,Ann", "g1,+8613800138001,,Ann"]
+    rows += [f"s{i},{SWITCHBOARD},p{i % 7}@co.cn,P {i}" for i in range(8)] + [
+        "x1,+860000000,,Nobody",
+        "y1,,,Anonymous",
+    ]
+    file = tmp_path / "leads.csv"
+    file.write_text("\n".join(["external_id,phone,email,name", *rows]), encoding="utf-8")
+    command = CommandLine(customers_command, database_url)
+    told = await command.json("check", str(file), "--tenant", "acme", code=1)
+    assert await tenant.conn.fetchval("select count(*) from lead") == 1
+    assert (told["leads"], told["without_customer"], told["customers"]) == (14, 2, 9)
+    assert told["sizes"] == {"1": 7, "2": 1, "3": 1}
+    assert [(g["leads"], g["tied_by"]) for g in told["groups"]] == [
+        (3, {"phone": 2}),
+        (2, {"email": 1}),
+        (1, {"phone": 1}),
+    ]
+    assert told["groups"][-1]["customer_id"] == await a_customer(tenant, 1)
+    assert told["shared"] == [{"key": f"phone {SWITCHBOARD}", "people": 6, "leads": 8}]
+    assert told["excluded"] == {"phone +860000000": 1}
+    text = await command.run("check", str(file), "--tenant", "acme")
+    assert "too many share phone" in text.output
+    imported = await CommandLine(leads_command, database_url).json("import", str(file), "--tenant", "acme")
+    assert imported["new"] == 14
+    ties = await tenant.conn.fetch(
+        "select count(*) from lead where external_id <> 'e1' and customer_id > 0 group by customer_id order by 1"
+    )
+    assert [row[0] for row in ties] == [1] * 7 + [2, 3]

@@ -1,0 +1,147 @@
+"""What importing a file would tie: groups of leads by customer, and keys that look suspicious. Writes nothing.
+
+It goes the way of the import, batch by batch, with what the database knows and what the file brings. Its memory grows
+with the file: about a kilobyte for a lead.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from router.domain.lead_in import LeadIn
+from router.intake.customers import Key, Known, Resolution, customer_keys, people_of, resolve
+from router.intake.lead_import import Taken
+from router.intake.match_rules import MatchRules
+from router.store.customers import known_keys
+from router.store.leads import Identity, stored_leads
+from router.store.statements import Connection
+
+# Above the numbers of customers that are there.
+_FIRST_NEW = 1 << 62
+_ONLY_ONE = 1
+
+
+@dataclass(slots=True)
+class Group:
+    """Leads of the file that one customer would have. `tied_by` counts them by the kind of key that tied them.
+
+    `customer_id` None = a new customer; `examples` are some of the external ids.
+    """
+
+    customer_id: int | None
+    leads: int = 0
+    tied_by: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class SharedKey:
+    """A key that would tie nobody: what it is, how many people have it at least, how many leads of the file."""
+
+    key: str
+    people: int
+    leads: int
+
+
+@dataclass(slots=True)
+class Ties:
+    """What a file would tie. `leads` are its new ones; `nobodys` those of them that belong to no customer."""
+
+    leads: int = 0
+    nobodys: int = 0
+    groups: dict[int, Group] = field(default_factory=dict)
+    excluded: Counter[str] = field(default_factory=Counter)
+
+    def sizes(self) -> dict[int, int]:
+        """How many customers would have so many leads of the file."""
+        return dict(sorted(Counter(group.leads for group in self.groups.values()).items()))
+
+    def largest(self, most: int) -> list[Group]:
+        """The groups of more than one lead, or of a customer who is there, the largest first."""
+        tied = [group for group in self.groups.values() if group.leads > _ONLY_ONE or group.customer_id is not None]
+        return sorted(tied, key=lambda group: (-group.leads, group.examples))[:most]
+
+
+class TieCheck:
+    """The intake that only looks whose leads the file brings."""
+
+    def __init__(self, conn: Connection, tenant_id: int, rules: MatchRules, examples: int = 3) -> None:
+        self._conn = conn
+        self._tenant_id = tenant_id
+        self._rules = rules
+        self._without_exclusions = _without_exclusions(rules)
+        self._examples = examples
+        self._next = _FIRST_NEW
+        self._seen: set[Identity] = set()
+        self._keys: dict[str, Known] = {}
+        self._uses: Counter[str] = Counter()
+        self.ties = Ties()
+
+    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+        """Counts what the leads would be tied to; those that are there, or came before in the file, are passed over."""
+        stored = await stored_leads(self._conn, self._tenant_id, leads)
+        fresh = []
+        for lead in leads:
+            if lead[:2] not in stored and lead[:2] not in self._seen:
+                self._seen.add(lead[:2])
+                fresh.append(lead)
+        keys = [customer_keys(lead, self._rules) for lead in fresh]
+        known = await self._known(keys)
+        found = resolve(keys, known, self._rules.most_people)
+        settled = found.numbered(range(self._next, self._next + found.new))
+        self._next += found.new
+        self._count(fresh, keys, settled, known)
+        self._keys |= {name: settled.known(name) for name in settled.keys}
+        self.ties.leads += len(fresh)
+        return Taken(len(fresh), len(leads) - len(fresh), None, sum(lead.invalid is not None for lead in fresh))
+
+    def shared(self) -> list[SharedKey]:
+        """The keys of the file that would tie nobody, the most used first."""
+        found = [
+            SharedKey(key.shared_as, people_of(key.people), self._uses[name])
+            for name, key in self._keys.items()
+            if key.shared_as
+        ]
+        return sorted(found, key=lambda one: (-one.leads, one.key))
+
+    async def _known(self, leads: Sequence[tuple[Key, ...]]) -> dict[str, Known]:
+        names = {key.name for keys in leads for key in keys}
+        here = {name: self._keys[name] for name in names & self._keys.keys()}
+        return here | await known_keys(self._conn, self._tenant_id, sorted(names - here.keys()))
+
+    def _count(
+        self, leads: Sequence[LeadIn], keys: Sequence[tuple[Key, ...]], found: Resolution, known: Mapping[str, Known]
+    ) -> None:
+        before = set(known)
+        for lead, own, customer in zip(leads, keys, found.customers, strict=True):
+            self._count_excluded(lead, own)
+            self._uses.update(key.name for key in own)
+            if customer is None:
+                self.ties.nobodys += 1
+                continue
+            group = self.ties.groups.get(customer)
+            if group is None:
+                group = self.ties.groups[customer] = Group(customer if customer < _FIRST_NEW else None)
+            group.leads += 1
+            tying = [key for key in own if key.name not in found.shared]
+            by = next((key.kind for key in tying if key.name in before), None)
+            if by:
+                group.tied_by[by] += 1
+            if len(group.examples) < self._examples:
+                group.examples.append(lead.external_id)
+            before.update(key.name for key in tying)
+
+    def _count_excluded(self, lead: LeadIn, own: Sequence[Key]) -> None:
+        kinds = {key.kind for key in own}
+        for key in customer_keys(lead, self._without_exclusions):
+            if key.kind not in kinds:
+                self.ties.excluded[f"{key.kind} {key.value}".replace("\0", " + ")] += 1
+
+
+class _NothingExcluded(MatchRules):
+    def excludes(self, kind: str, value: str) -> bool:
+        return False
+
+
+def _without_exclusions(rules: MatchRules) -> MatchRules:
+    return _NothingExcluded(tie_by=rules.tie_by, most_people=rules.most_people)
