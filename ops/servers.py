@@ -63,5 +63,6 @@ def _refusals() -> Iterator[None]:
         yield
     except MigrationError as error:
         raise CannotRun(str(error)) from error
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OverflowError, ValueError) as error:
+        # The last two: a URL with a port that is none.
         raise CannotRun(f"the database refuses: {error}; check LEAD_ROUTER_DATABASE_URL") from error

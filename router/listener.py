@@ -1,6 +1,7 @@
 """The small HTTP listener beside the work: `/livez`, `/readyz`, `/metrics`."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -16,6 +17,10 @@ log = structlog.get_logger(__name__)
 
 # A check returns when all is well and raises what is wrong; its argument is the deadline in seconds.
 Check = Callable[[float], Awaitable[None]]
+
+
+class AddressRefused(OSError):
+    """Somebody else listens there, or this machine has no such address."""
 
 
 class Listener:
@@ -36,11 +41,11 @@ class Listener:
         """The real one once `started` is set; differs from the setting where that is 0."""
 
     async def run(self, life: Lifeline) -> None:
-        """Answers until the stop. Raises OSError when the address cannot be had."""
+        """Answers until the stop. Raises AddressRefused when the address cannot be had."""
         runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._settings.host, self._settings.port).start()
+            await self._listen(runner)
             self.port = runner.addresses[0][1]
             self.started.set()
             log.info("listening", host=self._settings.host, port=self.port)
@@ -48,6 +53,16 @@ class Listener:
         finally:
             self.started.clear()
             await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        host, port = self._settings.host, self._settings.port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise AddressRefused(
+                f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Does another lead-router run "
+                f"here? Set LEAD_ROUTER_LISTEN_PORT to another port, or to 0 for any free one"
+            ) from error
 
     def _application(self) -> web.Application:
         application = web.Application()

@@ -1,6 +1,8 @@
 """What every command shares: settings, output, exit codes, and how it gets its servers."""
 
 import asyncio
+import errno
+import io
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,11 +15,17 @@ import asyncpg
 import click
 
 from router.cli.screen import Screen
+from router.masking import mask_url
 from router.settings import Settings, SettingsError
 from router.store.connections import NoConnection, Part, open_connections
 from router.store.statements import Connection
 
 P = ParamSpec("P")
+
+# The disk says no, not the database.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
+# SQLSTATE classes: name or password, no such database, locks and conflicts, read-only, resources, operator, disk.
+_SAYS_NO = ("08", "25006", "28", "3D", "40", "42501", "53", "55", "57", "58")
 
 EXIT_FOUND = 1
 EXIT_CANNOT_RUN = 2
@@ -71,7 +79,8 @@ def console() -> Screen:
 
 def print_json(document: Any) -> None:
     """The one JSON document of `--json`."""
-    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    ascii_only = "utf" not in (sys.stdout.encoding or "utf").lower()
+    json.dump(document, sys.stdout, ensure_ascii=ascii_only, indent=2, default=str)
     sys.stdout.write("\n")
 
 
@@ -89,6 +98,9 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         async def main() -> int | None:
             return await command(context, *args, **kwargs)
 
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its number; no name may end a command.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             code = asyncio.run(main())
         except (NoConnection, SettingsError) as error:
@@ -96,10 +108,31 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         except BrokenPipeError:
             # Whoever read our output has enough (`| head`); click ends quietly.
             raise
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-            raise CannotRun(f"no connection to the database: {error}") from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise CannotRun(_trouble(error, context.settings)) from error
         except KeyboardInterrupt:
             sys.exit(130)
         sys.exit(code or 0)
 
     return run
+
+
+def _trouble(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError, settings: Settings) -> str:
+    """What stands in the way of a command, in words. Raises an error that only a mistake of ours explains."""
+    where = server_named(settings)
+    if isinstance(error, OSError):
+        if error.filename is not None or error.errno in _DISK:
+            return str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
+    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.CannotConnectNowError | asyncpg.InterfaceError):
+        return f"no connection to the database ({where}): {error}"
+    if (error.sqlstate or "").startswith(_SAYS_NO):
+        return f"the database ({where}) refuses: {error}; what was not confirmed was not done"
+    raise error
+
+
+def server_named(settings: Settings) -> str:
+    """Where the database is, without its password."""
+    if settings.database_url is None:
+        return f"embedded, in {settings.data_dir}"
+    return f"LEAD_ROUTER_DATABASE_URL is {mask_url(settings.database_url)}"

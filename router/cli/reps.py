@@ -18,7 +18,6 @@ from router.store.statements import Connection
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 _REPS_SHOWN = 20
-_TABLE_WIDTH = 2000
 
 
 def _me() -> str:
@@ -119,10 +118,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
     if as_json:
         print_json([{"rep_id": rep.rep_id, **_plain(rep.values)} for rep in found])
     elif found:
-        # Wide as it needs to be: a folded table can be read neither by eyes nor by grep.
-        out = console()
-        out.width = _TABLE_WIDTH
-        out.print(_table(found))
+        console().print(_table(found))
     else:
         console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 

@@ -35,7 +35,10 @@ def known() -> list[str]:
 
 
 async def pending(url: str) -> list[str]:
-    """Ids of the migrations that the database at `url` still needs; changes nothing."""
+    """Ids of the migrations that the database at `url` still needs; changes nothing.
+
+    Raises MigrationError when a newer version has been here: what this one would write there may be wrong.
+    """
     async with _connected(url) as conn:
         return await _pending(conn)
 
@@ -73,6 +76,11 @@ async def _run(action: Any, conn: asyncpg.Connection) -> None:
 
 async def _pending(conn: asyncpg.Connection) -> list[str]:
     done = set(await _applied(conn))
+    if newer := sorted(done - set(known())):
+        raise MigrationError(
+            f"the database's schema is newer than this version, which does not know {', '.join(newer)}; "
+            f"use the version of lead-router that applied it, or a later one"
+        )
     return [migration for migration in known() if migration not in done]
 
 

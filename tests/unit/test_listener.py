@@ -142,5 +142,5 @@ async def test_a_port_that_is_taken_ends_the_process_with_the_port_in_the_messag
         health = Health(MonotonicClock().monotonic)
         listener = Listener(ListenSettings(port=port), health, {}, exposition)
         limits = SupervisionSettings(deaths_allowed=1, restart_wait_first_s=0.001)
-        with pytest.raises(ServiceLost, match=str(port)):
+        with pytest.raises(ServiceLost, match=f"port {port}: Address already in use.*LEAD_ROUTER_LISTEN_PORT"):
             await Supervisor([listener], limits, health, jitter=lambda: 0.0).run()
