@@ -18,7 +18,12 @@ from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 @click.group()
 def synonyms() -> None:
-    """Words that are one source, region or industry, for every door through which leads come."""
+    """Words that are one source, region or industry, for every door through which leads come.
+
+    \b
+    Example:
+      lead-router leads synonyms import synonyms.csv --tenant acme
+    """
 
 
 @synonyms.command("import")

@@ -31,7 +31,8 @@ _NAMES = {
 }
 _GB_PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
 _GB_COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
-_OTHERS = bytes(range(128))
+_FEW, _SELDOM = 3, 20
+_ASCII = bytes(range(128))
 
 BAD_BYTE = "\udcff"
 CARRIED = "lead-router-carried"
@@ -82,13 +83,14 @@ def _at_start(file: IO[bytes]) -> IO[bytes]:
 
 
 def _wide(start: bytes) -> str | None:
-    """UTF-16 without a mark: half of ASCII's bytes are NUL, and ends of lines are ends of lines."""
-    if b"\0" not in start:
-        return None
+    """UTF-16 without a mark: signs, digits, ends of lines have a NUL each, on one side. A NUL or two are damage."""
     first, second = start[0::2].count(0), start[1::2].count(0)
+    most = max(first, second)
+    if most < max(_FEW, len(start) // 2 // _SELDOM) or most <= 2 * min(first, second):
+        return None
     encoding = "utf-16-le" if second > first else "utf-16-be"
     text = start.decode(encoding, errors="ignore")
-    return encoding if max(first, second) > 2 * min(first, second) and ("\n" in text or "\r" in text) else None
+    return encoding if "\n" in text or "\r" in text else None
 
 
 def _is_utf8(file: IO[bytes]) -> bool:
@@ -117,8 +119,8 @@ def _evidence(file: IO[bytes]) -> bytes:
 
 def _looks_like_gb18030(lines: bytes) -> bool:
     """More so than like damaged UTF-8, and like text that somebody would write: common characters, hardly an error."""
-    as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _OTHERS))
-    others = len(lines.translate(None, _OTHERS))
+    as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _ASCII))
+    others = len(lines.translate(None, _ASCII))
     if 10 * as_utf8 >= 9 * others:
         return False
     text = lines.decode("gb18030", "replace")
