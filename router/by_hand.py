@@ -11,7 +11,7 @@ from router.domain.flight import record
 from router.lane_state import LaneState, moment_at
 from router.store import lane as store
 from router.store.assignments import hold_lead, take
-from router.store.lane import Book, LaneLimits
+from router.store.lane import Book, Lane, LaneLimits
 from router.store.roster import RepUnknown
 from router.store.statements import Connection
 from router.visit import Memory, lane_state
@@ -48,55 +48,78 @@ async def assign_by_hand(
     Raises CannotGive (inactive or full rep), RepUnknown, NotAssigned (lead merged or closed), LeadUnknown, and
     asyncpg.LockNotAvailableError when lane or lead stay locked.
     """
-    async with conn.transaction():
-        await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
-        lane = await store.hold_waiting(conn, tenant_id, now, limits)
-        if lane.ruleset == 0:
-            raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
-        state = await lane_state(conn, Memory(), lane)
-        news = await store.fold_inbox(conn, tenant_id)
-        at = lane.now if now is not None else max(lane.now, news.at or lane.now)
-        moment = moment_at(state.engine, at)
-        state.turn_day(moment.day.date)
-        changed = state.fold(news.opened, news.today)
-        taken = await take(conn, tenant_id, lead_id, at)
-        if taken.from_rep is not None:
-            changed |= state.fold({taken.from_rep: -1}, {})
-        position = _free_rep(state, rep_id, taken.from_rep)
-        before = Inputs(moment, [taken.lead], state.on_duty(at).codes, state.opened.copy(), state.today.copy(), {}, {})
-        state.opened[position] += 1
-        state.today[position] += 1
-        rep_no = state.engine.roster.reps[position].no
-        decision = Assigned(rep_no, None, None)
-        customer = taken.lead.customer_id
-        outcome = Outcome(
-            [decision],
-            state.opened,
-            state.today,
-            {},
-            {} if customer is None else {customer: rep_no},
-            frozenset(),
-            frozenset({position}),
-        )
-        book = Book(tenant_id, lane.batch_no + 1, at)
-        flight = record(state.engine, before, outcome, data_versions(state.engine))
-        await store.put_assignments(conn, book, [(0, taken.lead, decision)])
-        await store.put_owners(conn, tenant_id, outcome.owners)
-        await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed | {position}))
-        await store.wake_leads(conn, tenant_id, news.leads)
-        await store.wake_customers(conn, tenant_id, outcome.owners)
-        flight = msgspec.structs.replace(flight, actor=actor, note=note)
-        await store.put_flight(conn, book, lane.versions, "hand", 1, flight)
-        # Places may have become free: the lane is to be visited at once.
-        await store.put_lane(
-            conn,
-            lane,
-            batch_no=book.batch_no,
-            token=token,
-            last_at=at,
-            next_visit_at=at,
-            next_wake_key=lane.next_wake_key,
-        )
+    memory = Memory()
+    while True:
+        async with conn.transaction():
+            await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
+            lane = await store.hold_waiting(conn, tenant_id, now, limits)
+            if lane.ruleset == 0:
+                raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+            if memory.engine(tenant_id, lane.versions) is not None:
+                gift = _Gift(lead_id, rep_id, actor, note, token, clock_given=now is not None)
+                return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
+        # Reading a large ruleset takes long: the lane is given back meanwhile.
+        await memory.engines.get(conn, tenant_id, lane.versions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gift:
+    """What is to be given to whom, by whom."""
+
+    lead_id: int
+    rep_id: str
+    actor: str
+    note: str
+    token: int
+    clock_given: bool
+
+
+async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> Given:
+    """Gives the lead while its row and the lane are held."""
+    tenant_id = lane.tenant_id
+    news = await store.fold_inbox(conn, tenant_id)
+    at = lane.now if gift.clock_given else max(lane.now, news.at or lane.now)
+    moment = moment_at(state.engine, at)
+    state.turn_day(moment.day.date)
+    changed = state.fold(news.opened, news.today)
+    taken = await take(conn, tenant_id, gift.lead_id, at)
+    if taken.from_rep is not None:
+        changed |= state.fold({taken.from_rep: -1}, {})
+    position = _free_rep(state, gift.rep_id, taken.from_rep)
+    before = Inputs(moment, [taken.lead], state.on_duty(at).codes, state.opened.copy(), state.today.copy(), {}, {})
+    state.opened[position] += 1
+    state.today[position] += 1
+    rep_no = state.engine.roster.reps[position].no
+    decision = Assigned(rep_no, None, None)
+    customer = taken.lead.customer_id
+    outcome = Outcome(
+        [decision],
+        state.opened,
+        state.today,
+        {},
+        {} if customer is None else {customer: rep_no},
+        frozenset(),
+        frozenset({position}),
+    )
+    book = Book(tenant_id, lane.batch_no + 1, at)
+    flight = record(state.engine, before, outcome, data_versions(state.engine))
+    await store.put_assignments(conn, book, [(0, taken.lead, decision)])
+    await store.put_owners(conn, tenant_id, outcome.owners)
+    await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed | {position}))
+    await store.wake_leads(conn, tenant_id, news.leads)
+    await store.wake_customers(conn, tenant_id, outcome.owners)
+    flight = msgspec.structs.replace(flight, actor=gift.actor, note=gift.note)
+    await store.put_flight(conn, book, lane.versions, "hand", 1, flight)
+    # Places may have become free: the lane is to be visited at once.
+    await store.put_lane(
+        conn,
+        lane,
+        batch_no=book.batch_no,
+        token=gift.token,
+        last_at=at,
+        next_visit_at=at,
+        next_wake_key=lane.next_wake_key,
+    )
     return Given(rep_no, taken.from_rep, taken.state, book.batch_no)
 
 

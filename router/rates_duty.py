@@ -7,7 +7,7 @@ import structlog
 from router.domain.calendar import business_day
 from router.lifeline import Lifeline
 from router.store.connections import Connections, Part
-from router.store.rates import in_force_as_of, take_snapshot
+from router.store.rates import Wanted, is_taken, take_snapshot
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
@@ -21,6 +21,8 @@ _LOOK_EVERY_S = 60.0
 async def refresh(conn: Connection, tenant: Tenant, now: datetime) -> int | None:
     """Takes the snapshot of the business day that holds `now`, if the rules use one and it is not taken yet.
 
+    New rules that count something else take another one at once.
+
     Answers the version in force after it, None when the rules use no history.
     """
     if not tenant.ruleset:
@@ -28,11 +30,10 @@ async def refresh(conn: Connection, tenant: Tenant, now: datetime) -> int | None
     weights = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).weights
     if weights.close_rate is None and weights.sold_product is None:
         return None
-    as_of = business_day(now, tenant.time_zone).start
-    taken = await in_force_as_of(conn, tenant.tenant_id)
-    if taken is not None and taken >= as_of:
+    wanted = Wanted(business_day(now, tenant.time_zone).start, weights.close_rate, weights.sold_product)
+    if await is_taken(conn, tenant.tenant_id, wanted):
         return tenant.rates
-    return await take_snapshot(conn, tenant.tenant_id, as_of, weights.close_rate, weights.sold_product)
+    return await take_snapshot(conn, tenant.tenant_id, wanted)
 
 
 async def _refresh_alone(conn: Connection, tenant: Tenant, now: datetime) -> None:

@@ -11,7 +11,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.ruleset import CloseRate, SoldProduct
 from router.store.assignments import Ending, end
 from router.store.connections import Connections
-from router.store.rates import take_snapshot
+from router.store.rates import Wanted, take_snapshot
 from tests.world import Tenancy, a_drain, make_tenant, reps_csv, settle
 
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -90,7 +90,7 @@ async def make_busy(conn: asyncpg.Connection, connections: Connections, seed: in
         await settle(drain, tenant_id, now)
         await _life(conn, rng, tenant_id, now + timedelta(minutes=40))
         if hour == 3:
-            await take_snapshot(conn, tenant_id, now, CloseRate(prior_leads=2), SoldProduct())
+            await take_snapshot(conn, tenant_id, Wanted(now, CloseRate(prior_leads=2), SoldProduct()))
         if hour == 5:
             await tenant.rules(EVERYTHING)
         if hour == 8:

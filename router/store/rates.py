@@ -1,5 +1,6 @@
 """Snapshots of what reps sold lately: made from assignments as of a moment, kept by version."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,10 +14,11 @@ _SQL = load("rates")
 
 
 class _Body(msgspec.Struct, array_like=True):
-    """The stored form: segment -> rep number -> (leads, wins); product -> rep numbers."""
+    """The stored form: segment -> rep number -> (leads, wins); product -> rep numbers; what was counted."""
 
     by_segment: dict[str, dict[int, tuple[int, int]]]
     sold: dict[str, list[int]]
+    counted: str = ""
 
 
 async def load_rates(conn: Connection, tenant_id: int, version: int) -> Rates:
@@ -38,33 +40,48 @@ async def load_rates(conn: Connection, tenant_id: int, version: int) -> Rates:
     )
 
 
-async def in_force_as_of(conn: Connection, tenant_id: int) -> datetime | None:
-    """The moment of the snapshot in force; None = there is none yet."""
-    at: datetime | None = await _SQL.in_force_as_of.value(conn, tenant_id=tenant_id)
-    return at
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a snapshot counts: history up to `as_of` (exclusive), as the rules' weights ask for it."""
+
+    as_of: datetime
+    close_rate: CloseRate | None
+    sold: SoldProduct | None
+
+    @property
+    def counted(self) -> str:
+        """What is counted, in words that differ when the counts would."""
+        segment = f"{self.close_rate.segment} in {self.close_rate.lookback}" if self.close_rate else "no segment"
+        return f"{segment}; products in {self.sold.lookback}" if self.sold else f"{segment}; no products"
 
 
-async def take_snapshot(
-    conn: Connection, tenant_id: int, as_of: datetime, close_rate: CloseRate | None, sold: SoldProduct | None
-) -> int:
-    """Counts leads and wins up to `as_of` (exclusive) and makes the counts the version in force; answers it.
+async def is_taken(conn: Connection, tenant_id: int, wanted: Wanted) -> bool:
+    """Whether the snapshot in force counts what is wanted, up to that moment or a later one."""
+    row = await _SQL.in_force.row(conn, tenant_id=tenant_id)
+    if row is None or row["as_of"] < wanted.as_of:
+        return False
+    return msgspec.msgpack.decode(row["body"], type=_Body).counted == wanted.counted
 
-    Runs in a transaction of its own or the caller's. Who counted the same moment already is asked under the lock.
+
+async def take_snapshot(conn: Connection, tenant_id: int, wanted: Wanted) -> int:
+    """Counts leads and wins and makes the counts the version in force; answers it.
+
+    Runs in a transaction of its own or the caller's. Whether another has counted the same is asked under the lock.
     """
+    as_of, close_rate, sold = wanted.as_of, wanted.close_rate, wanted.sold
     async with conn.transaction():
-        current = await _SQL.lock_version.value(conn, tenant_id=tenant_id)
-        taken = await in_force_as_of(conn, tenant_id)
-        if taken is not None and taken >= as_of:
-            return int(current)
+        current = int(await _SQL.lock_version.value(conn, tenant_id=tenant_id))
+        if await is_taken(conn, tenant_id, wanted):
+            return current
         body = _Body(
             await _tallies(conn, tenant_id, as_of, close_rate) if close_rate else {},
             await _sold(conn, tenant_id, as_of, sold.lookback) if sold else {},
+            wanted.counted,
         )
         stored = msgspec.msgpack.encode(body)
-        version = int(current) + 1
-        await _SQL.put_snapshot.execute(conn, tenant_id=tenant_id, version=version, as_of=as_of, body=stored)
-        await _SQL.use_version.execute(conn, tenant_id=tenant_id, version=version)
-        return version
+        await _SQL.put_snapshot.execute(conn, tenant_id=tenant_id, version=current + 1, as_of=as_of, body=stored)
+        await _SQL.use_version.execute(conn, tenant_id=tenant_id, version=current + 1)
+        return current + 1
 
 
 async def _tallies(

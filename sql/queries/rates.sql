@@ -2,9 +2,9 @@
 -- One stored snapshot.
 select as_of, body from rates where tenant_id = :tenant_id and version = :version;
 
--- name: in_force_as_of(tenant_id)
--- The moment of the snapshot in force.
-select r.as_of from tenant t join rates r on r.tenant_id = t.tenant_id and r.version = t.rates where t.tenant_id = :tenant_id;
+-- name: in_force(tenant_id)
+-- The snapshot in force.
+select r.as_of, r.body from tenant t join rates r on r.tenant_id = t.tenant_id and r.version = t.rates where t.tenant_id = :tenant_id;
 
 -- name: lock_version(tenant_id)
 -- The version in force, held against other writers.
