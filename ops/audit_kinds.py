@@ -12,7 +12,7 @@ STOP = "stop the routers of this tenant, correct the row, start them again"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of violation: the promise (1 to 6) that is broken, what it means, what to do."""
+    """A kind of violation: the promise (1 to 10) that is broken, what it means, what to do."""
 
     name: str
     promise: int
@@ -65,6 +65,18 @@ OF_TENANT = (
         1,
         "a lead was merged into a lead that is merged itself",
         "point `into_lead_id` to the last lead of the chain",
+    ),
+    Kind(
+        "customer_differs",
+        10,
+        "a waiting or assigned lead has another customer than the lead itself: it may go to the wrong rep",
+        "the row was changed by hand: set its customer_id to that of `lead`",
+    ),
+    Kind(
+        "customer_merged_away",
+        10,
+        "leads, keys or an owner name a customer that is part of another one: its next lead may go to another rep",
+        "`lead-router customers part` and `merge` again; the merge is named",
     ),
     Kind(
         "lane_missing",

@@ -119,6 +119,33 @@ select count(*) over () as found, format('lead %s into %s into %s', m.lead_id, n
  where m.tenant_id = :tenant_id
  order by m.lead_id limit 5;
 
+-- name: customer_differs(tenant_id)
+-- Waiting and assigned leads with another customer than the lead.
+with placed as (
+    select lead_id, customer_id, 'lead_pool' as what from lead_pool where tenant_id = :tenant_id
+    union all select lead_id, customer_id, 'assignment' from assignment where tenant_id = :tenant_id)
+select count(*) over () as found,
+       format('lead %s: customer %s, in %s customer %s', l.lead_id, coalesce(l.customer_id::text, 'none'), placed.what,
+              coalesce(placed.customer_id::text, 'none')) as example
+  from placed join lead l on l.tenant_id = :tenant_id and l.lead_id = placed.lead_id
+ where l.customer_id is distinct from placed.customer_id
+ order by l.lead_id limit 5;
+
+-- name: customer_merged_away(tenant_id)
+-- Leads, keys and owners of a customer that is part of another one now.
+select count(*) over () as found, format('customer %s (merge %s): %s', m.customer_id, m.merge_id, named.what) as example
+  from customer_merge m
+ cross join lateral (
+       select format('lead %s', l.lead_id) as what from lead l
+        where l.tenant_id = m.tenant_id and l.customer_id = m.customer_id
+       union all
+       select format('key %s', k.key) from customer_key k where k.tenant_id = m.tenant_id and k.customer_id = m.customer_id
+       union all
+       select format('owner rep %s', o.rep_no) from customer_owner o
+        where o.tenant_id = m.tenant_id and o.customer_id = m.customer_id) as named
+ where m.tenant_id = :tenant_id and m.parted_at is null
+ order by m.merge_id, named.what limit 5;
+
 -- name: lane_missing(tenant_id)
 -- A tenant without a lane is never drained.
 select 1::bigint as found, format('tenant %s', t.name) as example

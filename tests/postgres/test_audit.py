@@ -70,6 +70,17 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"merged_chain"},
         "lead 8 into 12 into 1",
     ),
+    "a lead that waits as another customer's": (
+        "update lead_pool set customer_id = 77 where lead_id = 5",
+        {"customer_differs"},
+        "lead 5: customer none, in lead_pool customer 77",
+    ),
+    "an owner of a customer that is part of another": (
+        "insert into customer_merge (tenant_id, merged_at, actor, batch_no, customer_id, into_customer_id, keys, leads)"
+        " values (1, now(), 'ann', 1, 100, 101, '{}', '{}')",
+        {"customer_merged_away"},
+        "owner rep 1",
+    ),
     "the lane is gone": ("delete from lane", {"lane_missing"}, "tenant acme"),
     "two current assignments of a lead": (
         "alter table assignment drop constraint assignment_pkey;"
