@@ -14,7 +14,21 @@ from router.domain.engine import Engine, Moment, WindowState
 from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates, Tally
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import CloseRate, Created, Defaults, Match, OneOf, Rule, Ruleset, SoldProduct, Weights
+from router.domain.ruleset import (
+    CloseRate,
+    Created,
+    Defaults,
+    Match,
+    NoneOf,
+    OneOf,
+    Prefix,
+    Present,
+    PriorityRange,
+    Rule,
+    Ruleset,
+    SoldProduct,
+    Weights,
+)
 from router.domain.standing import GroupCredits
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -93,6 +107,16 @@ def a_rep(rng: Random, number: int) -> Rep:
     )
 
 
+NOT_FIVE = PriorityRange(most=9, but=frozenset({5}))
+OTHERS: tuple[tuple[NoneOf | Prefix | Present, ...], ...] = (
+    *[()] * 6,
+    (NoneOf("region", frozenset({"shanghai"})),),
+    (Prefix("product", frozenset({"rob", "x"})),),
+    (Present("industry", False),),
+    (NoneOf("region", frozenset({"beijing"})), Present("region", True)),
+)
+
+
 def a_rule(rng: Random, number: int) -> Rule:
     """One rule; every fourth asks the owner."""
     conditions = []
@@ -102,7 +126,8 @@ def a_rule(rng: Random, number: int) -> Rule:
         conditions.append(OneOf("industry", some(rng, ("automation", "medical"), least=1)))
     match = Match(
         one_of=tuple(conditions),
-        priority=rng.choice((None, None, None, None, frozenset({0}), frozenset({1, 5}))),
+        others=rng.choice(OTHERS),
+        priority=rng.choice((None, None, None, None, frozenset({0}), frozenset({1, 5}), PriorityRange(1), NOT_FIVE)),
         known_customer=rng.choice((None, None, None, None, True, False)),
         created=rng.choice((None, None, None, None, Created.TODAY, Created.YESTERDAY, timedelta(hours=6))),
     )

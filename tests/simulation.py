@@ -14,7 +14,7 @@ import asyncpg
 
 from router.domain.rep_fields import read_field
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import Created, Rule, Ruleset
+from router.domain.ruleset import Created, NoneOf, Prefix, Present, Rule, Ruleset
 from router.domain.working_hours import WeekHours
 from router.drain import Drain
 from router.store.assignments import Ending, end
@@ -44,11 +44,11 @@ rules:
     """
 defaults: {max_open: 10, max_per_day: 9}
 rules:
-  - {name: vip, match: {priority: [5]}, assign_to: group:vip}
+  - {name: vip, match: {priority: {from: 3}}, assign_to: group:vip}
   - {name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 20m}
   - {name: yesterday, match: {created: yesterday}, assign_to: group:night}
-  - {name: ghosts, match: {region: North}, assign_to: group:ghost, on_no_candidate: wait}
-  - {name: newcomers, match: {known_customer: false, region: [East, West]}, assign_to: group:west}
+  - {name: ghosts, match: {region: {prefix: nor}}, assign_to: group:ghost, on_no_candidate: wait}
+  - {name: newcomers, match: {known_customer: false, region: {not: North, present: true}}, assign_to: group:west}
   - {name: office, match: {}, assign_to: group:east, window: "mon-sun 08:00-20:00"}
 """,
     """
@@ -306,7 +306,8 @@ class Oracle:
 
     def _matches(self, rule: Rule, row: asyncpg.Record, owner: int | None) -> bool:
         match = rule.match
-        if any((row[c.field] or "").casefold() not in c.values for c in match.one_of):
+        listed = all((row[c.field] or "").casefold() in c.values for c in match.one_of)
+        if not listed or not all(_other_holds(other, row[other.field]) for other in match.others):
             return False
         if match.priority is not None and -row["rank"] not in match.priority:
             return False
@@ -321,6 +322,14 @@ class Oracle:
 
     def _window_open(self, rule: Rule) -> bool:
         return rule.window is None or _open_at(rule.window, ZONE, self.now)
+
+
+def _other_holds(condition: NoneOf | Prefix | Present, value: str | None) -> bool:
+    if isinstance(condition, Present):
+        return (value is not None) == condition.present
+    if isinstance(condition, NoneOf):
+        return (value or "").casefold() not in condition.values
+    return any((value or "").casefold().startswith(start) for start in condition.values)
 
 
 def _date(moment: datetime) -> date:
