@@ -18,6 +18,7 @@ from router.store.statements import Connection
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 _REPS_SHOWN = 20
+_NAMES_SHOWN = 10
 
 
 def _me() -> str:
@@ -92,13 +93,24 @@ async def import_(
             )
         except RosterBusy as error:
             raise Found(str(error)) from error
+        alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if _in_no_group(rep)]
     if as_json:
-        print_json({"dry_run": dry_run, **change_document(change)})
+        print_json({"dry_run": dry_run, **change_document(change), "in_no_group": alone})
         return
     print_change(change, dry_run=dry_run)
+    if alone:
+        names = ", ".join(alone[:_NAMES_SHOWN]) + (" …" if len(alone) > _NAMES_SHOWN else "")
+        console().print(
+            f"{_count(len(alone), 'active rep')} in no group, so rules that assign to groups pass them by: {names}"
+        )
     if change.missing:
         fate = "became inactive" if missing == "inactive" else "stay as they are (--missing inactive retires them)"
         console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
+
+
+def _in_no_group(rep: RepRecord) -> bool:
+    """Nobody misses such a rep, since a missing membership is no error: so it is said at once."""
+    return bool(rep.values["active"]) and not rep.values["groups"]
 
 
 @reps.command("list")

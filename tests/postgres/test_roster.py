@@ -21,6 +21,7 @@ from router.intake.roster_file import read_roster
 from router.settings import Settings
 from router.store import tenants
 from router.store.roster import RepUnknown, current_reps, import_reps, load_roster, set_rep
+from tests.command_line import CommandLine
 
 ROSTER = """rep_id,name,available,time_zone,working_hours,groups,regions,weight,max_open
 r1,Wang,是,Asia/Shanghai,"mon-fri 09:00-12:00,13:00-18:00",east;automation,ＳＨＡＮＧＨＡＩ,1.5,200
@@ -304,3 +305,14 @@ async def test_reading_one_version_of_many_looks_at_each_rep_once(
 
 def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", []) for node in _nodes(child))]
+
+
+async def test_reps_outside_every_group_are_named_at_import(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    """Cause F2 of the outage: a missing membership raises no error anywhere, so it is said when it comes in."""
+    await tenants.add(conn, "acme", "UTC")
+    file = tmp_path / "reps.csv"
+    file.write_text("rep_id,name,available,time_zone,groups\nin,A,yes,UTC,east\nout,B,yes,UTC,\n")
+    told = await CommandLine(reps_command, database_url).json("import", str(file), "--tenant", "acme")
+    assert told["in_no_group"] == ["out"]

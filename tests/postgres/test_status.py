@@ -193,7 +193,7 @@ async def one_of_each(tenant: Tenancy, drain: Drain) -> datetime:
     await rep(tenant, most=3)
     await tenant.accept([lead(0, region="north")], NOON)
     await settle(drain, tenant.tenant_id, NOON)
-    same = {"region": "east", "phone": "+8613812345678", "product": "pump"}
+    same = {"region": "east", "phone": "+8613805719021", "product": "pump"}
     await tenant.accept([lead(1, **same), lead(2, **same), lead(3, region="east"), lead(4, region="east")], now)
     await settle(drain, tenant.tenant_id, now)
     number = await tenant.conn.fetchval("select min(lead_id) from assignment")
