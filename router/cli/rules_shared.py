@@ -69,7 +69,7 @@ def read(file: Path, as_json: bool) -> ReadRules:
 
 def print_findings(read_rules: ReadRules, findings: Iterable[Finding]) -> None:
     """Each on a line that begins with file and line; the sure ones first."""
-    ordered = sorted(findings, key=lambda found: list(Level).index(found.level))
+    ordered = sorted(findings, key=lambda found: (list(Level).index(found.level), read_rules.line(found.path)))
     for found in ordered[:FINDINGS_SHOWN]:
         where = f"{read_rules.file}:{read_rules.line(found.path)}: {found.level}"
         of_rule = f'rule "{found.rule}", ' if found.rule is not None else ""

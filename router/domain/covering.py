@@ -27,11 +27,25 @@ def covers(wide: Match, narrow: Match) -> bool:
         return False
     if not wide.facts:
         return True
+    if not _may_cover(wide, narrow):
+        return False
     fields = {condition.field for condition in narrow.facts}
     if any(condition.field not in fields for condition in wide.facts):
         return False
     left = {field: _left(narrow, field) for field in {condition.field for condition in wide.facts}}
     return all(_implied(condition, left[condition.field]) for condition in wide.facts)
+
+
+def _may_cover(wide: Match, narrow: Match) -> bool:
+    """A quick look, since thousands of rules are compared with each other: False = surely not."""
+    listed = {condition.field: condition.values for condition in narrow.one_of}
+    for condition in wide.one_of:
+        values = listed.get(condition.field)
+        if values is None:
+            return False
+        if not values <= condition.values and all(other.field != condition.field for other in narrow.others):
+            return False
+    return True
 
 
 def nothing_left(match: Match) -> Iterator[str]:
