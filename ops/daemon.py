@@ -22,6 +22,6 @@ async def run(context: Context, roles: frozenset[Role]) -> None:
     instance = Instance(f"{socket.gethostname()}-{os.getpid()}", roles)
     async with context.open() as urls:
         try:
-            await run_daemon(context.settings, urls.database, instance, extra=duties)
+            await run_daemon(context.settings, urls.database, instance, redis_url=urls.redis, extra=duties)
         except ServiceLost as error:
             raise Found(f"{error}; see the log") from error

@@ -16,12 +16,14 @@ from router.exposition import Exposition, open_exposition
 from router.health import Health
 from router.lifeline import MonotonicClock
 from router.listener import Listener
+from router.presence import Presence, PresenceWatch
 from router.rates_duty import RatesDuty
 from router.service import Service, Supervisor
 from router.settings import Settings
 from router.signals import stop_on_signals
 from router.store.connections import Connections, open_connections
 from router.store.lane import LaneLimits
+from router.visit import Memory
 from router.wakeups import Listener as WakeupListener
 from router.wakeups import Wakeups
 
@@ -53,6 +55,7 @@ async def run_daemon(
     database_url: str,
     instance: Instance,
     *,
+    redis_url: str | None = None,
     extra: Callable[[Connections, Exposition], Sequence[Service]] = lambda _connections, _exposition: (),
     started: Callable[[int], None] = lambda _port: None,
 ) -> None:
@@ -64,7 +67,9 @@ async def run_daemon(
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
         async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
             listener = Listener(settings.listen, health, {"database": connections.check}, exposition)
-            services: list[Service] = [listener, *_services(settings, database_url, instance, connections, exposition)]
+            presence = Presence(redis_url, exposition.instruments)
+            routing = _services(settings, database_url, instance, connections, exposition, presence)
+            services: list[Service] = [listener, *routing]
             services += extra(connections, exposition)
             supervisor = Supervisor(
                 services,
@@ -81,7 +86,12 @@ async def run_daemon(
 
 
 def _services(
-    settings: Settings, database_url: str, instance: Instance, connections: Connections, exposition: Exposition
+    settings: Settings,
+    database_url: str,
+    instance: Instance,
+    connections: Connections,
+    exposition: Exposition,
+    presence: Presence,
 ) -> list[Service]:
     services: list[Service] = []
     if Role.DRAIN in instance.roles:
@@ -95,7 +105,9 @@ def _services(
             instruments=exposition.instruments,
             sizes=BatchSizes(ready=settings.drain.batch_leads),
             limits=LaneLimits(tcp_user_ms=settings.connections.tcp_user_timeout_ms),
+            memory=Memory(presence=presence),
         )
+        services.append(PresenceWatch(presence, wakeups.hint))
         services.append(
             DrainService(
                 drain,

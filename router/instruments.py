@@ -119,6 +119,7 @@ class Instruments:
         self._not_understood = self._count(
             "roster.not_understood", "{value}", "What was not understood in the CRM's roster, at each look again"
         )
+        self._presence_unknown = self._count("presence.unknown", "{look}", "Looks for heartbeats without an answer")
         self._in_use = self._level("connections.in_use", "{connection}", "Database connections lent out")
         self._waiting = self._level("connections.waiting", "{request}", "Requests that wait for a connection")
         self._maximum = self._level("connections.maximum", "{connection}", "Connections this process may open")
@@ -169,6 +170,10 @@ class Instruments:
         for one in SyncResult:
             self._syncs.add(one is result, {"tenant": label, "result": one.value})
         self._not_understood.add(warnings, {"tenant": label})
+
+    def presence_unknown(self) -> None:
+        """Once per look for heartbeats that Redis did not answer."""
+        self._presence_unknown.add(1)
 
     # -- connections
 

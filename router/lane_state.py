@@ -4,13 +4,13 @@ Valid only while `lane.state_token` is the one that this router wrote last; othe
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from router.domain.attendance import Attendances, attend, open_hours
+from router.domain.attendance import Attendance, Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
 from router.domain.decide import Outcome
 from router.domain.engine import Engine, Moment, WindowState
@@ -37,7 +37,8 @@ class LaneState:
     """A tenant's state in memory.
 
     `next_due` is not later than the earliest `recheck_at`; `quiet` = no key had room at the last look and nothing
-    that could give room has changed since; `maybe_empty` = keys under which nobody may wait any more.
+    that could give room has changed since; `absent` = numbers of reps who must be present and are not;
+    `maybe_empty` = keys under which nobody may wait any more.
     """
 
     engine: Engine
@@ -50,6 +51,7 @@ class LaneState:
     keys: dict[int, WakeKey] = field(default_factory=dict)
     key_numbers: dict[tuple[int, str], int] = field(default_factory=dict)
     attendances: Attendances | None = None
+    absent: frozenset[int] = frozenset()
     quiet: bool = False
     maybe_empty: set[int] = field(default_factory=set)
 
@@ -95,10 +97,25 @@ class LaneState:
         known = self.attendances
         if known is None or now < known.at or (known.until is not None and now >= known.until):
             spec = self.engine.ruleset.calendar
-            known = attend(self.engine.roster, now, self.engine.holidays, spec.working_hours)
+            known = self._present(attend(self.engine.roster, now, self.engine.holidays, spec.working_hours))
             self.attendances = known
             self.quiet = False
         return known
+
+    def leave_out(self, absent: frozenset[int]) -> None:
+        """Reps (numbers) who must be present and are not, from now on."""
+        if absent != self.absent:
+            self.absent = absent
+            self.attendances = None
+            self.quiet = False
+
+    def _present(self, attendances: Attendances) -> Attendances:
+        if not self.absent:
+            return attendances
+        away = np.isin(self.engine.rep_numbers, list(self.absent)) & (attendances.codes == ON_DUTY)
+        codes = np.where(away, np.int8(Attendance.NOT_PRESENT), attendances.codes)
+        codes.flags.writeable = False
+        return replace(attendances, codes=codes)
 
     def rooms(self, now: datetime) -> Int64:
         """How many leads each rep could take at `now`, in roster order."""

@@ -17,6 +17,7 @@ from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
 from router.lane_state import LaneState, aligned_credits, rep_loads
+from router.presence import Presence
 from router.store import lane as store
 from router.store.engines import Engines, Versions
 from router.store.lane import Lane, LaneLimits, OrderKey
@@ -48,6 +49,7 @@ class Memory:
 
     engines: Engines = field(default_factory=Engines)
     states: dict[int, LaneState] = field(default_factory=dict)
+    presence: Presence = field(default_factory=Presence)
     cursors: dict[int, OrderKey] = field(default_factory=dict)
 
     def forget(self, tenant_id: int) -> None:
@@ -104,7 +106,8 @@ async def visit(
                     )
                     break
             # Reading a large ruleset takes long: the lane is given back meanwhile, so that nobody waits for it.
-            await memory.engines.get(conn, tenant_id, lane.versions)
+            engine = await memory.engines.get(conn, tenant_id, lane.versions)
+            await memory.presence.watch(tenant_id, lane.tenant, engine)
     except BaseException:
         memory.forget(tenant_id)
         raise
@@ -119,9 +122,10 @@ async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:
         engine = await memory.engines.get(conn, lane.tenant_id, lane.versions)
     state = memory.states.get(lane.tenant_id)
     if state is None or state.token != lane.state_token:
-        return await _read_state(conn, lane, engine)
-    if state.engine is not engine:
+        state = await _read_state(conn, lane, engine)
+    elif state.engine is not engine:
         state.use(engine)
+    state.leave_out(memory.presence.absent(lane.tenant_id))
     return state
 
 

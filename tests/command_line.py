@@ -16,10 +16,10 @@ from router.settings import Settings
 class CommandLine:
     """A command, called as a user would. It runs in a thread, since it has an event loop of its own."""
 
-    def __init__(self, command: click.Command, url: str) -> None:
+    def __init__(self, command: click.Command, url: str, redis_url: str | None = None) -> None:
         @asynccontextmanager
         async def servers(_: Settings) -> AsyncIterator[Urls]:
-            yield Urls(url, None)
+            yield Urls(url, redis_url)
 
         self._command = command
         self._context = Context(Settings(), servers)

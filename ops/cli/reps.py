@@ -7,10 +7,14 @@ import click
 from ops.roster.sources import EXAMPLE, Source, configured_sources
 from ops.roster.sync import Synced, sync
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.present import present
 from router.cli.reps import author_option, change_document, print_change, reps, tenant_option
 from router.store.tenants import TenantUnknown, tenant_named
 
 __all__ = ["reps"]
+
+
+reps.add_command(present)
 
 
 @reps.command("sync")

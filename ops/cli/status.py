@@ -10,9 +10,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ops.presence import unknown_presence
 from ops.status import Rates, Status, TenantStatus
 from ops.status import status as read_status
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.store.connections import Part, open_connections
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
@@ -49,17 +51,22 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
       lead-router status --tenant acme
       lead-router status --json
     """
-    async with context.connection() as conn:
+    async with (
+        context.open() as urls,
+        open_connections(urls.database, context.settings.connections) as connections,
+        connections.acquire(Part.CONSOLE) as conn,
+    ):
         try:
             found = await read_status(conn, tenant, now)
+            unheard = await unknown_presence(conn, found, urls.redis)
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
             raise CannotRun(f"status could not read: {error}; try again when nobody locks our tables") from error
     if as_json:
-        print_json(document(found))
+        print_json(document(unheard))
     else:
-        show(found, console())
+        show(unheard, console())
     return 0 if found.balanced else EXIT_FOUND
 
 

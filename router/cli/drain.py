@@ -14,10 +14,12 @@ from router.claim import BatchSizes
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from router.cli.screen import Screen
 from router.drain import Drain, Drained
+from router.presence import Presence
 from router.signals import stop_on_signals
 from router.store.connections import Connections, Part, open_connections
 from router.store.tenants import Tenant, TenantUnknown, all_tenants, tenant_named
 from router.until_idle import Idle, drain_until_idle
+from router.visit import Memory
 
 
 @click.command()
@@ -47,7 +49,12 @@ async def drain(
 
     async with context.open() as urls, open_connections(urls.database, settings.connections) as connections:
         tenants = await _chosen(connections, tenant_name)
-        router = Drain(connections, lambda: secrets.randbits(63), sizes=BatchSizes(ready=settings.drain.batch_leads))
+        router = Drain(
+            connections,
+            lambda: secrets.randbits(63),
+            sizes=BatchSizes(ready=settings.drain.batch_leads),
+            memory=Memory(presence=Presence(urls.redis)),
+        )
         begin = perf_counter()
         with stop_on_signals(stop, settings.supervision.stop_deadline_s), _ProgressLine(as_json) as show:
             left = await drain_until_idle(

@@ -148,6 +148,14 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceSpec:
+    """Reps of these groups get leads only while they are present: their last heartbeat is at most `ttl` old."""
+
+    groups: tuple[str, ...]
+    ttl: timedelta = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
     """A version of a tenant's rules. `max_age`: a lead that waited longer is parked."""
 
@@ -158,5 +166,6 @@ class Ruleset:
     calendar: CalendarSpec = field(default_factory=CalendarSpec)
     defaults: Defaults = field(default_factory=Defaults)
     weights: Weights = field(default_factory=Weights)
+    presence: PresenceSpec | None = None
     max_age: timedelta = timedelta(days=30)
     no_match_max_age: timedelta = timedelta(hours=24)

@@ -88,6 +88,8 @@ def settings(ruleset: Ruleset) -> dict[str, Value]:
         "defaults.max_open": _number(ruleset.defaults.max_open),
         "defaults.max_per_day": _number(ruleset.defaults.max_per_day),
         **_weights(ruleset.weights),
+        "presence.groups": None if ruleset.presence is None else ruleset.presence.groups,
+        "presence.ttl": None if ruleset.presence is None else _span(ruleset.presence.ttl),
         "max_age": _span(ruleset.max_age),
         "no_match_max_age": _span(ruleset.no_match_max_age),
     }

@@ -13,6 +13,7 @@ from router.domain.ruleset import (
     CloseRate,
     Defaults,
     Match,
+    PresenceSpec,
     Rule,
     SoldProduct,
     Weights,
@@ -29,6 +30,7 @@ from router.intake.rules_reader import (
     items,
     mapping,
     named_entries,
+    one_or_many,
     scalar,
     shown,
     text,
@@ -113,6 +115,13 @@ def _defaults(at: At) -> Defaults:
 
 def _weights(at: At) -> Weights:
     return Weights(**mapping(at, _WEIGHTS))
+
+
+def _presence(at: At) -> PresenceSpec:
+    values = mapping(at, {"groups": lambda one: tuple(one_or_many(one, text)), "ttl": duration}, ("groups",))
+    if "groups" not in values:
+        raise Wrong("names no groups")
+    return PresenceSpec(**values)
 
 
 def _close_rate(at: At) -> CloseRate:
@@ -214,6 +223,7 @@ _TOP: Fields = {
     "calendar": _calendar,
     "defaults": _defaults,
     "weights": _weights,
+    "presence": _presence,
     "max_age": duration,
     "no_match_max_age": duration,
     "rules": _rules,

@@ -92,6 +92,11 @@ async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
     return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
 
 
+async def knows_rep(conn: Connection, tenant_id: int, rep_id: str) -> bool:
+    """Whether the tenant has a rep of this id (the CRM's)."""
+    return await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id) is not None
+
+
 async def load_roster(conn: Connection, tenant_id: int, version: int, known: Roster | None = None) -> Roster:
     """The roster as of any version (0 = nobody yet).
 

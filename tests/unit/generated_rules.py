@@ -16,6 +16,7 @@ from router.domain.ruleset import (
     NoneOf,
     OneOf,
     Prefix,
+    PresenceSpec,
     Present,
     PriorityRange,
     Rule,
@@ -108,6 +109,7 @@ def rulesets(draw: st.DrawFn) -> Ruleset:
     segments = st.sampled_from(FACT_FIELDS)
     rates = st.builds(CloseRate, lookback=_days, prior_leads=st.integers(0, 1_000_000), segment=segments)
     sold = st.builds(SoldProduct, lookback=_days, factor=_milli)
+    presences = st.builds(PresenceSpec, groups=st.lists(_groups, min_size=1, max_size=3).map(tuple), ttl=_spans)
     return Ruleset(
         version=draw(st.integers(0, 9)),
         rules=tuple(draw(rules(name)) for name in names),
@@ -116,6 +118,7 @@ def rulesets(draw: st.DrawFn) -> Ruleset:
         calendar=CalendarSpec(draw(st.sampled_from([None, "CN", "NO", "DE-BY"])), draw(st.none() | weeks)),
         defaults=Defaults(draw(_caps), draw(_caps)),
         weights=Weights(draw(_milli), draw(_milli), draw(st.none() | rates), draw(st.none() | sold)),
+        presence=draw(st.none() | presences),
         max_age=draw(_spans),
         no_match_max_age=draw(_spans),
     )
@@ -123,12 +126,13 @@ def rulesets(draw: st.DrawFn) -> Ruleset:
 
 def to_yaml(ruleset: Ruleset, *, flow: bool, unicode: bool) -> str:
     """A rules file that says the same, by PyYAML's own writer."""
-    weights = ruleset.weights
+    weights, presence = ruleset.weights, ruleset.presence
     document = {
         "business_time_zone": ruleset.business_time_zone,
         "default_phone_region": ruleset.default_phone_region,
         "calendar": {"country": ruleset.calendar.country, "working_hours": _hours(ruleset.calendar.working_hours)},
         "defaults": {"max_open": ruleset.defaults.max_open, "max_per_day": ruleset.defaults.max_per_day},
+        "presence": presence and {"groups": list(presence.groups), "ttl": _span(presence.ttl)},
         "weights": {
             "region_match": weights.region_match / 1000,
             "industry_match": weights.industry_match / 1000,

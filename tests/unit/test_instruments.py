@@ -30,6 +30,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.batch_done("acme", Batch(BatchResult.LOCKED, duration_s=0.001))
     instruments.intake_done("acme", {IntakeOutcome.ACCEPTED: 90, IntakeOutcome.REPEATED: 10})
     instruments.roster_synced("acme", SyncResult.REFUSED, 2)
+    instruments.presence_unknown()
     instruments.connections_opened(8, ["drain"])
     with instruments.connection_wait("drain"):
         pass

@@ -1,0 +1,265 @@
+"""Presence over a real Redis: who is away gets nothing, who comes back is given leads; without Redis all goes on."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+import structlog
+from redis.asyncio import Redis
+
+from ops.cli.status import status as status_command
+from ops.embedded_account import server_account
+from ops.embedded_server import Valkey
+from router.cli.present import present as present_command
+from router.drain import Drain
+from router.drain_service import DrainService
+from router.lifeline import Lifeline, MonotonicClock
+from router.presence import Presence, PresenceWatch, Watched, heartbeat_key
+from router.replay import rerun
+from router.service import Service
+from router.store.connections import Connections
+from router.store.engines import Engines
+from router.visit import Memory
+from router.wakeups import Wakeups
+from tests.command_line import CommandLine
+from tests.support import until
+from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
+
+RULES = """
+presence: {groups: [East], ttl: 2s}
+rules:
+  - {name: west, match: {region: [west]}, assign_to: "group:west"}
+  - {name: all, match: {}, assign_to: "group:east"}
+"""
+REPS = reps_csv(["r1,One,yes,UTC,east,100,100", "r2,Two,yes,UTC,east,100,100", "r3,Three,yes,UTC,west,100,100"])
+
+
+@pytest.fixture
+async def tenant(conn: asyncpg.Connection) -> Tenancy:
+    return await make_tenant(conn, REPS, RULES)
+
+
+def older_than_a_heartbeat(client: Redis) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return bool((await client.info("server"))["uptime_in_seconds"] >= 2)
+
+    return look
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_url)
+
+    await until(older_than_a_heartbeat(client), "a Redis that is older than a heartbeat")
+    yield client
+    await client.aclose()
+
+
+def with_presence(connections: Connections, url: str | None) -> Drain:
+    return replace(a_drain(connections), memory=Memory(presence=Presence(url)))
+
+
+async def beat(redis: Redis, rep_id: str, seconds: float = 60) -> None:
+    await redis.set(heartbeat_key("acme", rep_id), "1", px=round(seconds * 1000))
+
+
+@asynccontextmanager
+async def routing(drain: Drain) -> AsyncIterator[Wakeups]:
+    """The daemon's drain and its watch, as services; the database is polled only every minute."""
+    wakeups, stop = Wakeups(), asyncio.Event()
+    services: list[Service] = [
+        DrainService(drain, wakeups, jitter=lambda: 0.0, poll_interval_s=60),
+        PresenceWatch(drain.memory.presence, wakeups.hint),
+    ]
+    tasks = [asyncio.create_task(s.run(Lifeline(stop, MonotonicClock(), lambda _: None))) for s in services]
+    try:
+        yield wakeups
+    finally:
+        stop.set()
+        wakeups.poke()
+        await asyncio.gather(*tasks)
+
+
+def has(tenant: Tenancy, counts: dict[str, int]) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return await tenant.counts() == counts
+
+    return look
+
+
+async def test_who_is_away_gets_nothing_and_the_record_says_why(
+    tenant: Tenancy, connections: Connections, redis: Redis, redis_url: str
+) -> None:
+    await beat(redis, "r1")
+    drain = with_presence(connections, redis_url)
+    await tenant.accept([lead(1), lead(2), lead(3, region="west")])
+    await settle(drain, tenant.tenant_id)
+    assert await tenant.counts() == {"r1": 2, "r3": 1}
+    again = await rerun(tenant.conn, Engines(), tenant.tenant_id, 1)
+    assert (again.differences, again.not_compared) == ([], "")
+    await redis.delete(heartbeat_key("acme", "r1"))
+    assert await drain.memory.presence.look() == [tenant.tenant_id]
+    await tenant.accept([lead(4)])
+    await settle(drain, tenant.tenant_id)
+    assert (await tenant.states())["waiting"] == 1
+
+
+async def test_who_comes_back_gets_the_waiting_leads_within_two_seconds(
+    tenant: Tenancy, connections: Connections, redis: Redis, redis_url: str
+) -> None:
+    await tenant.accept([lead(1)])
+    drain = with_presence(connections, redis_url)
+    async with routing(drain):
+
+        async def refused() -> bool:
+            return bool(await tenant.conn.fetchval("select wake_key <> 0 from lead_pool"))
+
+        await until(refused, "a lead that waits since nobody is present")
+        await beat(redis, "r2")
+        await until(has(tenant, {"r2": 1}), "the lead at the rep who came back", deadline_s=2.0)
+
+
+async def test_without_redis_the_working_hours_decide_and_it_is_said_once(
+    tenant: Tenancy, connections: Connections
+) -> None:
+    for url in (None, "redis://127.0.0.1:1"):
+        drain = with_presence(connections, url)
+        await tenant.accept([lead(1 if url else 2)])
+        with structlog.testing.capture_logs() as logs:
+            await settle(drain, tenant.tenant_id)
+            await drain.memory.presence.look()
+        assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
+            "presence unknown: the last known holds, then the working hours"
+        ]
+    assert await tenant.counts() == {"r1": 1, "r2": 1}
+
+
+async def test_rules_that_ask_for_nobodys_presence_never_ask_redis(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    rules = RULES.replace("presence: {groups: [East], ttl: 2s}", "")
+    tenant = await make_tenant(conn, REPS, rules)
+    drain = with_presence(connections, "redis://127.0.0.1:1")
+    await tenant.accept([lead(1)])
+    with structlog.testing.capture_logs() as logs:
+        await settle(drain, tenant.tenant_id)
+        assert await drain.memory.presence.look() == []
+    assert not [log for log in logs if log["log_level"] == "warning"]
+
+
+async def test_new_rules_and_reps_are_watched_from_their_first_batch(
+    tenant: Tenancy, connections: Connections, redis: Redis, redis_url: str
+) -> None:
+    drain = with_presence(connections, redis_url)
+    await tenant.accept([lead(1)])
+    await settle(drain, tenant.tenant_id)
+    assert await tenant.counts() == {}
+    await beat(redis, "r9")
+    await tenant.roster(reps_csv(["r9,Nine,yes,UTC,east,100,100"]))
+    await settle(drain, tenant.tenant_id)
+    assert await tenant.counts() == {"r9": 1}
+    await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
+    await tenant.accept([lead(n) for n in range(2, 8)])
+    await settle(drain, tenant.tenant_id)
+    assert set(await tenant.counts()) == {"r1", "r2", "r9"}
+
+
+async def test_a_redis_killed_in_the_middle_stops_nothing_and_takes_nobody_away(
+    tenant: Tenancy, connections: Connections, reachable_folder: Path
+) -> None:
+    folder = reachable_folder / f"valkey-{uuid.uuid4().hex}"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    with (folder / "log").open("wb") as log_file:
+        valkey = Valkey(folder, server_account(folder), log_file)
+        valkey.start()
+        client = Redis.from_url(valkey.url)
+        await until(older_than_a_heartbeat(client), "a Redis that is older than a heartbeat")
+        await client.set(heartbeat_key("acme", "r1"), "1")
+        drain, seconds = with_presence(connections, valkey.url), 0.0
+        drain.memory.presence.clock = lambda: seconds
+        async with routing(drain) as wakeups:
+
+            async def given(number: int, counts: dict[str, int]) -> None:
+                await tenant.accept([lead(number)])
+                wakeups.hint(tenant.tenant_id)
+                await until(has(tenant, counts), f"lead {number} to be given")
+
+            await given(1, {"r1": 1})
+            assert valkey.process
+            with structlog.testing.capture_logs() as logs:
+                valkey.process.kill()
+                valkey.process.wait()
+
+                async def noticed() -> bool:
+                    return any(log["log_level"] == "warning" for log in logs)
+
+                await until(noticed, "the log to say that presence is unknown")
+            # The last known presence holds as long as a heartbeat, and then the working hours: r2 too is given leads.
+            await given(2, {"r1": 2})
+            seconds = 10.0
+
+            async def by_working_hours() -> bool:
+                return not drain.memory.presence.absent(tenant.tenant_id)
+
+            await until(by_working_hours, "presence to be given up")
+            await given(3, {"r1": 3})
+            await given(4, {"r1": 3, "r2": 1})
+        await client.aclose()
+
+
+async def test_the_command_sends_a_heartbeat_that_ends_by_itself(
+    tenant: Tenancy, database_url: str, redis: Redis, redis_url: str
+) -> None:
+    command = CommandLine(present_command, database_url, redis_url)
+    told = await command.json("r1", "--tenant", "acme")
+    assert told == {"rep_id": "r1", "present": True, "seconds": 2.0}
+    assert 0 < await redis.pttl(heartbeat_key("acme", "r1")) <= 2000
+    assert "away" in (await command.run("r1", "--tenant", "acme", "--away")).output
+    assert not await redis.exists(heartbeat_key("acme", "r1"))
+    assert (await command.run("r7", "--tenant", "acme")).exit_code == 2
+    assert (await command.run("r1", "--tenant", "other")).exit_code == 2
+    assert (await CommandLine(present_command, database_url).run("r1", "--tenant", "acme")).exit_code == 2
+    assert (
+        await CommandLine(present_command, database_url, "redis://127.0.0.1:1").run("r1", "--tenant", "acme")
+    ).exit_code == 1
+    await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
+    assert "nobody's presence" in (await command.run("r1", "--tenant", "acme")).output
+
+
+def test_nobody_goes_away_before_there_was_time_for_the_next_heartbeat() -> None:
+    watched = Watched((1, 2), ("a", "b"), ttl_s=90.0)
+    both, one = frozenset({1, 2}), frozenset({1})
+    watched.hear(both, uptime_s=5.0, now=0.0)
+    assert watched.absent == frozenset()  # Redis has just begun: it cannot know yet
+    watched.hear(one, uptime_s=95.0, now=90.0)
+    assert watched.absent == one
+    watched.hear_nothing(now=91.0)
+    assert watched.absent == one  # the last known
+    watched.hear(both, uptime_s=100.0, now=95.0)
+    assert watched.absent == one  # it was away: heartbeats may be missing
+    watched.hear(both, uptime_s=200.0, now=185.0)
+    assert watched.absent == both
+    watched.hear(frozenset(), uptime_s=3.0, now=190.0)
+    assert watched.absent == frozenset()  # who comes counts at once
+    watched.hear(one, uptime_s=300.0, now=300.0)
+    watched.hear_nothing(now=389.0)
+    assert watched.absent == one
+    watched.hear_nothing(now=391.0)
+    assert watched.absent == frozenset()  # then the working hours alone
+
+
+async def test_status_warns_when_it_cannot_know_who_is_present(
+    tenant: Tenancy, database_url: str, redis_url: str
+) -> None:
+    for url, told in ((None, "no Redis is configured"), ("redis://127.0.0.1:1", "does not answer")):
+        found = await CommandLine(status_command, database_url, url).json()
+        assert told in found["tenants"][0]["warnings"][0]
+    assert (await CommandLine(status_command, database_url, redis_url).json())["tenants"][0]["warnings"] == []
+    await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
+    assert (await CommandLine(status_command, database_url).json())["tenants"][0]["warnings"] == []
