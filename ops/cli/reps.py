@@ -74,6 +74,6 @@ def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
     if synced.change is None:
         out.print(f"nothing was taken from {source.shown}: {synced.problem}")
         if synced.result == "refused":
-            out.print("when it is meant to be so: the same command with --accept-loss")
+            out.print("when columns or reps are gone for good: the same command with --accept-loss")
         return
     print_change(synced.change, dry_run=dry_run)

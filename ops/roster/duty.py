@@ -23,6 +23,7 @@ class RosterSync:
         self._connections = connections
         self._source = source
         self._instruments = instruments
+        self._first = True
 
     async def run(self, life: Lifeline) -> None:
         """Syncs every interval until the stop."""
@@ -45,15 +46,17 @@ class RosterSync:
             self._tell(synced)
 
     def _tell(self, synced: Synced) -> None:
-        """What is new, once: the metrics and `status` say what lasts."""
+        """What is new, once in each process: the metrics and `status` say what lasts."""
+        news = synced.news or (self._first and bool(synced.problem or synced.warnings))
+        self._first = False
         tenant, view = self._source.tenant, self._source.shown
         if synced.result in (SyncResult.REFUSED, SyncResult.FAILED):
-            if synced.news:
+            if news:
                 log.error("roster not synced", tenant=tenant, view=view, problem=synced.problem)
             return
-        if synced.news and synced.warnings:
+        if news and synced.warnings:
             log.warning("roster not understood", tenant=tenant, view=view, warnings=list(synced.warnings))
-        elif synced.news:
+        elif news:
             log.info("roster understood again", tenant=tenant, view=view)
         if synced.result is SyncResult.CHANGED and synced.change is not None:
             log.info(

@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -47,13 +48,19 @@ async def drain(
         nonlocal stopping
         stopping = True
 
-    async with context.open() as urls, open_connections(urls.database, settings.connections) as connections:
+    async with (
+        AsyncExitStack() as closing,
+        context.open() as urls,
+        open_connections(urls.database, settings.connections) as connections,
+    ):
         tenants = await _chosen(connections, tenant_name)
+        presence = Presence(urls.redis)
+        closing.push_async_callback(presence.close)
         router = Drain(
             connections,
             lambda: secrets.randbits(63),
             sizes=BatchSizes(ready=settings.drain.batch_leads),
-            memory=Memory(presence=Presence(urls.redis)),
+            memory=Memory(presence=presence),
         )
         begin = perf_counter()
         with stop_on_signals(stop, settings.supervision.stop_deadline_s), _ProgressLine(as_json) as show:
