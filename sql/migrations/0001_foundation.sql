@@ -335,7 +335,8 @@ create table customer_key (
     constraint ties_somebody_or_is_shared check (customer_id is not null or shared_as is not null),
     constraint shared_since check ((shared_as is null) = (shared_at is null))
 );
-create index customer_key_of_customer on customer_key (tenant_id, customer_id);
+-- Partial, so that the look-ups of a tenant without statistics cannot take it for the primary key.
+create index customer_key_of_customer on customer_key (tenant_id, customer_id) where customer_id is not null;
 create index customer_key_shared on customer_key (tenant_id, shared_at) where shared_at is not null;
 comment on table customer_key is 'By what a customer is known: a hash of the declared id, the phone, the e-mail or what the match rules name. people marks whom it came with; shared_as is its text since too many came with it: then it ties nobody.';
 

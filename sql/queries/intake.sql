@@ -35,11 +35,7 @@ select nextval('customer_id_seq') from generate_series(1, :n::int);
 select named.ord, stored.customer_id, stored.people, stored.shared_as
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
  cross join lateral (
-       select key, customer_id, people, shared_as from customer_key
-        where tenant_id = :tenant_id and key >= named.key
-        order by key
-        limit 1) as stored
- where stored.key = named.key;
+       select customer_id, people, shared_as from customer_key where tenant_id = :tenant_id and key = named.key limit 1) as stored;
 
 -- name: hold_keys(tenant_id, keys, customer_ids, people, shared_as)!
 -- Adds the keys that are new and locks those that are there, in one order for everybody, so that intakes of one customer take turns and cannot deadlock.
