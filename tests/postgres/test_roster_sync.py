@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -286,13 +287,18 @@ async def test_the_duty_takes_changes_and_says_once_what_is_wrong(crm: Crm, conn
         async def renamed() -> bool:
             return bool((await crm.reps())["r1"]["name"] == "Renamed")
 
-        async def tried(after: datetime) -> bool:
-            return bool(await crm.conn.fetchval("select tried_at > $1 from roster_sync", after))
+        async def last_try() -> datetime:
+            at: datetime = await crm.conn.fetchval("select tried_at from roster_sync")
+            return at
+
+        async def tried_since(before: datetime) -> bool:
+            return await last_try() > before
 
         await until(renamed, "the new name")
         await crm.conn.execute("drop view crm.reps")
         for _ in range(4):
-            await until(lambda: tried(datetime.now(UTC)), "another look")
+            before = await last_try()
+            await until(partial(tried_since, before), "another look")
         stop.set()
         await task
     assert [log["event"] for log in logs] == ["roster synced", "roster not synced"]
