@@ -10,11 +10,13 @@ from router.domain.decide import Assigned, Inputs, Outcome
 from router.domain.flight import record
 from router.lane_state import LaneState, moment_at
 from router.store import lane as store
-from router.store.assignments import hold_lead, take
+from router.store.assignments import LeadMoved, hold_lead, hold_lead_now, take
 from router.store.lane import Book, Lane, LaneLimits
 from router.store.roster import RepUnknown
 from router.store.statements import Connection
 from router.visit import Memory, lane_state
+
+_ATTEMPTS = 10
 
 
 class CannotGive(Exception):
@@ -49,17 +51,22 @@ async def assign_by_hand(
     asyncpg.LockNotAvailableError when lane or lead stay locked.
     """
     memory = Memory()
-    while True:
-        async with conn.transaction():
-            await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
-            lane = await store.hold_waiting(conn, tenant_id, now, limits)
-            if lane.ruleset == 0:
-                raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
-            if memory.engine(tenant_id, lane.versions) is not None:
-                gift = _Gift(lead_id, rep_id, actor, note, token, clock_given=now is not None)
-                return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
+    gift = _Gift(lead_id, rep_id, actor, note, token, clock_given=now is not None)
+    for _ in range(_ATTEMPTS):
+        try:
+            async with conn.transaction():
+                await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
+                lane = await store.hold_waiting(conn, tenant_id, now, limits)
+                await hold_lead_now(conn, tenant_id, lead_id)
+                if lane.ruleset == 0:
+                    raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+                if memory.engine(tenant_id, lane.versions) is not None:
+                    return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
+        except LeadMoved:
+            continue
         # Reading a large ruleset takes long: the lane is given back meanwhile.
         await memory.engines.get(conn, tenant_id, lane.versions)
+    raise CannotGive(f"lead {lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
 
 
 @dataclass(frozen=True, slots=True)

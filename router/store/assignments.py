@@ -104,6 +104,18 @@ async def hold_lead(conn: Connection, tenant_id: int, lead_id: int, lock_ms: int
     await _SQL.hold_lead.value(conn, tenant_id=tenant_id, lead_id=lead_id)
 
 
+class LeadMoved(Exception):
+    """The lead went elsewhere before the lane was taken, and somebody else has it there: roll back and begin again."""
+
+
+async def hold_lead_now(conn: Connection, tenant_id: int, lead_id: int) -> None:
+    """Locks the lead where it is once the lane is held. Raises LeadMoved instead of waiting, which could deadlock."""
+    try:
+        await _SQL.hold_lead_now.value(conn, tenant_id=tenant_id, lead_id=lead_id)
+    except asyncpg.LockNotAvailableError as error:
+        raise LeadMoved(f"lead {lead_id} is being changed by somebody else all the time; try again") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A lead taken out of where it was, to be given by hand; `from_rep` had it until now."""

@@ -79,6 +79,13 @@ with waiting as (select from lead_pool where tenant_id = :tenant_id and lead_id 
      parked_one as (select from parked where tenant_id = :tenant_id and lead_id = :lead_id for update)
 select (select count(*) from waiting) + (select count(*) from assigned) + (select count(*) from parked_one);
 
+-- name: hold_lead_now(tenant_id, lead_id)
+-- The same without waiting, an error instead: whoever holds the lane waits for nobody.
+with waiting as (select from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id for update nowait),
+     assigned as (select from assignment where tenant_id = :tenant_id and lead_id = :lead_id for update nowait),
+     parked_one as (select from parked where tenant_id = :tenant_id and lead_id = :lead_id for update nowait)
+select (select count(*) from waiting) + (select count(*) from assigned) + (select count(*) from parked_one);
+
 -- name: take_from_pool(tenant_id, lead_id)
 -- Takes one lead out of the pool.
 delete from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id
