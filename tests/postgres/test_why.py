@@ -20,6 +20,7 @@ from ops.why.document import document
 from ops.why.gather import why
 from ops.why.story import State, Story
 from ops.why.text import renderables
+from ops.why.words import LANGUAGES
 from router.by_hand import assign_by_hand
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
@@ -71,11 +72,11 @@ async def told(tenant: Tenancy, lead_id: int, at: datetime = NOW, batch_no: int 
     return await why(tenant.conn, FoundLead(tenant.tenant_id, lead_id), batch_no=batch_no, now=at)
 
 
-def text_of(story: Story) -> str:
+def text_of(story: Story, lang: str = "en") -> str:
     """What a person reads, with the spaces of the layout made one."""
     out = io.StringIO()
     console = Console(file=out, width=400, soft_wrap=True)
-    for part in renderables(story):
+    for part in renderables(story, LANGUAGES[lang]):
         console.print(part)
     return "\n".join(" ".join(line.split()) for line in out.getvalue().splitlines())
 
