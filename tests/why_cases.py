@@ -93,7 +93,13 @@ async def assigned_by_share(world: World) -> Story:
 
 @case(ALL)
 async def assigned_while_another_was_owed_more(world: World) -> Story:
-    await world.route(*(some(number, region="Beijing") for number in (1, 2, 3)))
+    """The other is owed half a lead, but has been given one by hand, and may have no second."""
+    await world.route(some(1))
+    tenant = world.tenant
+    await tenant.accept([some(2)], NOW)
+    given = {"actor": "lee", "note": "", "token": 1, "now": NOW}
+    await assign_by_hand(tenant.conn, tenant.tenant_id, await world.lead_id(2), "r2", **given)  # type: ignore[arg-type]
+    await world.route(some(3))
     return await world.why(3)
 
 

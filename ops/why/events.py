@@ -2,7 +2,7 @@
 
 from ops.why.languages import Words
 from ops.why.story import Event, Happened, Story
-from ops.why.words import aside, rule_name, targets, when
+from ops.why.words import aside, detail, rule_name, targets, when
 
 
 def event_words(event: Event, story: Story, say: Words) -> str:
@@ -20,7 +20,7 @@ def event_words(event: Event, story: Story, say: Words) -> str:
 def _decided(event: Event, story: Story, say: Words) -> str:
     if event.what is Happened.PARKED:
         reason = say.reasons[event.reason] if event.reason else say.no_reason
-        return say.event_parked.format(reason=aside(reason, event.detail, say))
+        return say.event_parked.format(reason=aside(reason, detail(event.detail, say), say))
     if event.what is Happened.ASSIGNED:
         return say.event_assigned.format(rep=_rep(event, story, say), by=_by(event, story, say))
     words = say.event_refused.format(who=targets(event.targets, story.names, event.ruleset, say))

@@ -41,6 +41,7 @@ class Words:
     factors: Mapping[str, str]
     days: Mapping[str, str]
     no_reason: str
+    too_old: str
     nobody: str
     # The lead.
     head: str
@@ -64,6 +65,7 @@ class Words:
     this_ones_turn: str
     nearest: str
     next_one: str
+    equally_near: str
     owed_more: str
     ahead_now: str
     due_now: str

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from ops.why.languages import Words
 from ops.why.story import Happened, Holder, State, Story, Turn
-from ops.why.words import aside, counted, duration, rule_name, targets, when
+from ops.why.words import aside, counted, detail, duration, rule_name, targets, when
 from router.domain.explain_parts import GroupStory
 
 # Shorter than this, a lock is a batch at work.
@@ -21,7 +21,7 @@ def summary(story: Story, say: Words) -> str:
         return _waiting(story, say)
     if place.state is State.PARKED:
         reason = say.reasons[place.reason] if place.reason else say.no_reason
-        return say.parked.format(since=since, reason=aside(reason, place.detail, say))
+        return say.parked.format(since=since, reason=aside(reason, detail(place.detail, say), say))
     if place.state is State.MERGED:
         return say.merged.format(into=place.into_lead_id, since=since)
     if place.state is State.CLOSED:
@@ -87,8 +87,7 @@ def _ready(story: Story, say: Words) -> str:
     last = story.timeline[-1]
     if last.what is Happened.ENDED and last.rep_no is not None:
         outcome = say.outcomes.get(last.outcome, last.outcome)
-        ended = say.ended_ready.format(outcome=outcome, rep=story.names.rep(last.rep_no), waited=waited)
-        return ended[:1].upper() + ended[1:]
+        return say.ended_ready.format(outcome=outcome.capitalize(), rep=story.names.rep(last.rep_no), waited=waited)
     return say.look_again.format(waited=waited)
 
 

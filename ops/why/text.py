@@ -11,7 +11,7 @@ from ops.why.nearer import nearer
 from ops.why.rules import line, rules_told
 from ops.why.story import Story, Told, Trouble, TroubleKind
 from ops.why.summary import summary
-from ops.why.words import aside, load, targets, when
+from ops.why.words import aside, detail, load, targets, when
 from router.domain.decide import Parked, Waiting
 
 
@@ -22,9 +22,8 @@ def renderables(story: Story, say: Words) -> Iterator[RenderableType]:
     yield line(say.head.format(lead=lead.lead_id, tenant=lead.tenant, state=state), style="bold")
     yield line(_facts(story, say))
     yield line(summary(story, say))
-    near = nearer(story, say)
-    if near:
-        yield line(near)
+    for words in nearer(story, say):
+        yield line(words)
     for number, words in enumerate(customer_lines(story, say)):
         yield line(words, gap=number == 0)
     if story.told is not None:
@@ -82,7 +81,7 @@ def _outcome(story: Story, told: Told, say: Words) -> str:
     decision = told.decision
     if isinstance(decision, Parked):
         reason = say.reasons[decision.reason]
-        return say.was_parked.format(reason=reason, detail=decision.detail, code=decision.reason)
+        return say.was_parked.format(reason=reason, detail=detail(decision.detail, say), code=decision.reason)
     if isinstance(decision, Waiting):
         code = told.explanation.reason if told.explanation else None
         waits = targets(decision.targets, story.names, told.stored.ruleset, say)

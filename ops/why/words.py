@@ -1,5 +1,6 @@
 """How people are told: conditions, reps, targets and reasons in words, times in the tenant's zone."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -18,6 +19,10 @@ LANGUAGES: Mapping[str, Words] = MappingProxyType({"en": ENGLISH, "zh": CHINESE}
 VALUES_SHOWN = 6
 REASONS = ENGLISH.reasons
 
+# As the decision words it; records keep the words.
+_TOO_OLD = re.compile(
+    r"waited (?:(\d+) d (\d+) h|(\d+) h (\d+) min), longer than the ruleset's (?P<limit>\w+)", re.ASCII
+)
 _BY_THE_CLOCK = (LeftOut.ON_LEAVE, LeftOut.HOLIDAY, LeftOut.OFF_HOURS)
 
 
@@ -39,6 +44,16 @@ def duration(time: timedelta, say: Words) -> str:
 
 def counted(words: Counted, count: int) -> str:
     return words[count != 1].format(count=count)
+
+
+def detail(text: str, say: Words) -> str:
+    """What a parked lead's row says beside the reason: an age in the words of the language, else as it is."""
+    told = _TOO_OLD.fullmatch(text)
+    if told is None:
+        return text
+    days, of_day, hours, minutes = (int(number or 0) for number in told.groups()[:4])
+    waited = timedelta(days=days, hours=of_day + hours, minutes=minutes)
+    return say.too_old.format(waited=duration(waited, say), limit=told["limit"])
 
 
 def aside(words: str, more: str, say: Words) -> str:
