@@ -114,6 +114,19 @@ async def assigned_by_owner(world: World) -> Story:
     return await world.why(3, later + HOUR)
 
 
+@case(OWNER + ALL)
+async def customer_with_a_long_history(world: World) -> Story:
+    """Lost, returned and waiting for another, still worked on, waiting for the first time, and more than are shown."""
+    for number in range(1, 8):
+        day = NOW + timedelta(days=number // 2)
+        await world.route(some(number, declared_customer="c1", product=f"p{number}", created_at=day), at=day)
+    await world.end(4, Ending.LOST, NOW + timedelta(days=4))
+    await world.end(5, Ending.RETURNED, NOW + timedelta(days=4))
+    last = NOW + timedelta(days=4, hours=1)
+    await world.tenant.accept([some(number, declared_customer="c1", product=f"q{number}") for number in (8, 9)], last)
+    return await world.why(9, last)
+
+
 @case(ALL)
 async def assigned_by_hand(world: World) -> Story:
     await world.route(some(1))

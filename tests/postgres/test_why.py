@@ -395,7 +395,7 @@ async def test_the_command_answers_by_number_and_by_external_id(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     _, ids = await routed(conn, connections, leads(2))
-    environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LEAD_ROUTER_DATABASE_URL": database_url}
 
     async def run(*arguments: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -411,6 +411,11 @@ async def test_the_command_answers_by_number_and_by_external_id(
     assert code == 0 and "r1 Ann [x] has it since" in out
     code, out, _ = await run("web/e1", "--tenant", "acme", "--json")
     assert code == 0 and json.loads(out)["assigned_to"]["rep_id"] == "r2"
+    code, out, _ = await run(str(ids[0]), "--lang", "zh")
+    assert code == 0 and "起由 r1 Ann [x] 负责" in out
+    environment["LC_ALL"] = "zh_CN.UTF-8"
+    code, out, _ = await run(str(ids[0]))
+    assert code == 0 and "起由 r1 Ann [x] 负责" in out
     code, out, err = await run("4711")
     assert code == 2 and not out and "there is no lead number '4711'" in err
     code, _, err = await run("e1", "--tenant", "nobody")
