@@ -8,7 +8,8 @@ import msgspec
 
 from ops.trial import NEW_LEAD, Trial, try_new, try_stored
 from ops.why.document import outcome_document, rule_document
-from ops.why.text import rules_told
+from ops.why.english import ENGLISH
+from ops.why.rules import rules_told
 from ops.why.words import REASONS, targets
 from router.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.cli.options import tenant_option, the_tenant
@@ -66,7 +67,7 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     else:
         out = console()
         out.print(_head(trial, file), style="bold")
-        for part in rules_told(trial.story, trial.explanation):
+        for part in rules_told(trial.story, trial.explanation, ENGLISH):
             out.print(part)
     return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
 

@@ -1,11 +1,15 @@
 """`lead-router why`: why a lead is where it is."""
 
+import os
+
 import click
 
 from ops.why.document import document
 from ops.why.gather import why as tell
+from ops.why.languages import language_of
 from ops.why.story import State
 from ops.why.text import renderables
+from ops.why.words import LANGUAGES
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.tenants import TenantUnknown
@@ -15,9 +19,16 @@ from router.store.tenants import TenantUnknown
 @click.argument("lead")
 @click.option("--tenant", metavar="T", help="Tenant of the lead; needed when LEAD is an external id.")
 @click.option("--batch", "batch_no", type=click.IntRange(min=1), metavar="N", help="Explain this earlier decision.")
+@click.option(
+    "--lang",
+    type=click.Choice(sorted(LANGUAGES)),
+    help="Language of the text; from LC_ALL or LANG if not given. --json is the same in all.",
+)
 @json_option
 @async_command
-async def why(context: Context, lead: str, tenant: str | None, batch_no: int | None, as_json: bool) -> int:
+async def why(
+    context: Context, lead: str, tenant: str | None, batch_no: int | None, lang: str | None, as_json: bool
+) -> int:
     """Explain why a lead is where it is, and what happened to it.
 
     LEAD is its number, or with --tenant its external id (SOURCE/ID where several sources have it). The numbers
@@ -27,6 +38,7 @@ async def why(context: Context, lead: str, tenant: str | None, batch_no: int | N
     Example:
       lead-router why 4711
       lead-router why W-90221 --tenant acme --json
+      lead-router why 4711 --lang zh
     """
     async with context.connection() as conn:
         try:
@@ -37,7 +49,7 @@ async def why(context: Context, lead: str, tenant: str | None, batch_no: int | N
         print_json(document(story))
     else:
         out = console()
-        for part in renderables(story):
+        for part in renderables(story, LANGUAGES[lang or language_of(os.environ)]):
             out.print(part)
     not_right = story.place.state is State.NOWHERE or (story.told is not None and story.told.explanation_differs)
     return EXIT_FOUND if not_right else 0

@@ -1,11 +1,13 @@
-"""The explanation for machines: the same content as the text, nothing shortened. Times are ISO 8601 in UTC."""
+"""The explanation for machines: the same content as the text in codes of no language, nothing shortened.
+
+Times are ISO 8601 in UTC.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.why.events import event_words
-from ops.why.story import Event, Holder, Names, Place, State, Story, Told, Turn
-from ops.why.summary import summary
+from ops.why.nearer import owed_more
+from ops.why.story import CustomerStory, Event, Holder, Names, Place, State, Story, Told, Turn
 from router.domain.calendar import zone
 from router.domain.decide import Decision, Parked, Waiting
 from router.domain.explain_parts import Candidate, OwnerStory, RepState, RuleStory
@@ -35,8 +37,8 @@ def document(story: Story) -> Json:
         "time_zone": lead.time_zone,
         "state": story.place.state.value,
         "since": _at(story.place.since),
-        "summary": summary(story),
         **_place(story.place, story),
+        "customer": _customer(story.customer, story.names) if story.customer else None,
         "decision": _decision(story.told, story.names) if story.told else None,
         "timeline": [_event(event, story) for event in story.timeline],
         "record_gone_of_batch": story.record_gone,
@@ -63,6 +65,29 @@ def _place(place: Place, story: Story) -> Json:
         had_it = None if place.rep_no is None else _named(place.rep_no, names)
         return {"closed": {"outcome": place.outcome, "by": had_it}}
     return {"waiting": _waiting(place, story)} if place.state is State.WAITING else {}
+
+
+def _customer(customer: CustomerStory, names: Names) -> Json:
+    return {
+        "customer_id": customer.customer_id,
+        "owner": None if customer.owner_no is None else _named(customer.owner_no, names),
+        "earlier_leads": customer.leads,
+        "latest_of_them": [
+            {
+                "number": lead.lead_id,
+                "source": lead.source,
+                "external_id": lead.external_id,
+                "created_at": _at(lead.created_at),
+                "state": lead.state.value,
+                "rep": None if lead.rep_no is None else _named(lead.rep_no, names),
+                "assigned_at": _at(lead.assigned_at),
+                "outcome": lead.outcome,
+                "ended_at": _at(lead.ended_at),
+                "merged_into": lead.into_lead_id,
+            }
+            for lead in customer.earlier
+        ],
+    }
 
 
 def _waiting(place: Place, story: Story) -> Json:
@@ -121,7 +146,7 @@ def _decision(told: Told, names: Names) -> Json:
         "rules": [rule_document(rule, names, moment.now) for rule in explanation.rules]
         if explanation and moment
         else [],
-        "trouble": told.trouble or None,
+        "trouble": {"kind": told.trouble.kind.value, "detail": told.trouble.detail} if told.trouble else None,
     }
 
 
@@ -154,7 +179,13 @@ def rule_document(rule: RuleStory, names: Names, now: datetime) -> Json:
         found["owner"] = _owner(rule.owner, names, now)
     if rule.group is not None:
         members = [_candidate(candidate, now) for candidate in rule.group.candidates]
-        found["group"] = {"name": rule.group.name, "free": len(rule.group.free), "candidates": members}
+        missed = owed_more(rule.group)
+        found["group"] = {
+            "name": rule.group.name,
+            "free": len(rule.group.free),
+            "candidates": members,
+            "owed_more_but_not_free": missed.rep.rep_id if missed else None,
+        }
     if rule.stops:
         found["stops"] = True
     if rule.error:
@@ -204,11 +235,17 @@ def _rep(rep: RepState, now: datetime) -> Json:
 
 
 def _event(event: Event, story: Story) -> Json:
-    found: Json = {"at": _at(event.at), "what": event.what.value, "text": event_words(event, story)}
+    found: Json = {"at": _at(event.at), "what": event.what.value}
     if event.rep_no is not None:
         found |= _named(event.rep_no, story.names)
     known = {
         "batch_no": event.batch_no,
+        "ruleset": event.ruleset,
+        "rule_number": None if event.rule_no is None else event.rule_no + 1,
+        "rule": _rule_of(event, story.names),
+        "group": None if event.group_no is None else story.names.group(event.group_no),
+        "by_hand": event.by_hand or None,
+        "detail": event.detail or None,
         "outcome": event.outcome or None,
         "reason": event.reason.value if event.reason else None,
         "actor": event.actor or None,
@@ -218,6 +255,13 @@ def _event(event: Event, story: Story) -> Json:
         "waits_for": _targets(event.targets, story.names, event.ruleset) or None,
     }
     return found | {name: value for name, value in known.items() if value is not None}
+
+
+def _rule_of(event: Event, names: Names) -> str | None:
+    """The name, where the rules of that time are at hand."""
+    if event.rule_no is None or event.rule_name is not None or event.ruleset != names.ruleset:
+        return event.rule_name
+    return names.rules[event.rule_no] if event.rule_no < len(names.rules) else None
 
 
 def _targets(text: str, names: Names, ruleset: int | None) -> list[Json]:

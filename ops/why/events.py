@@ -1,51 +1,48 @@
 """The lines of a lead's timeline, in words."""
 
+from ops.why.languages import Words
 from ops.why.story import Event, Happened, Story
-from ops.why.words import REASONS, targets, when
+from ops.why.words import aside, detail, rule_name, targets, when
 
 
-def event_words(event: Event, story: Story) -> str:
+def event_words(event: Event, story: Story, say: Words) -> str:
     """What happened, without when."""
-    batch = f" (batch {event.batch_no})" if event.batch_no is not None else ""
     if event.what is Happened.RECEIVED:
-        return f"received from {story.lead.source} as {story.lead.external_id}"
+        return say.received.format(source=story.lead.source, external_id=story.lead.external_id)
     if event.what is Happened.MERGED:
-        return f"merged into lead {event.into_lead_id}, which it repeats"
-    if event.what is Happened.PARKED:
-        reason = REASONS[event.reason] if event.reason else "no reason"
-        return f"parked: {reason}" + (f", {event.detail}" if event.detail else "") + batch
+        return say.merged_into.format(into=event.into_lead_id)
     if event.what is Happened.ENDED:
-        return _ended(event, story)
+        return say.ended.get(event.outcome, f"{event.outcome}, {{rep}}").format(rep=_rep(event, story, say))
+    words = _decided(event, story, say)
+    return words if event.batch_no is None else say.event_batch.format(words=words, batch=event.batch_no)
+
+
+def _decided(event: Event, story: Story, say: Words) -> str:
+    if event.what is Happened.PARKED:
+        reason = say.reasons[event.reason] if event.reason else say.no_reason
+        return say.event_parked.format(reason=aside(reason, detail(event.detail, say), say))
     if event.what is Happened.ASSIGNED:
-        return f"assigned to {_rep(event, story)}{_by(event, story)}{batch}"
-    waits = targets(event.targets, story.names, event.ruleset)
-    again = f", again at the latest {when(event.recheck_at, story.lead.time_zone)}" if event.recheck_at else ""
-    return f"nobody could take it: waits for {waits}{again}{batch}"
+        return say.event_assigned.format(rep=_rep(event, story, say), by=_by(event, story, say))
+    words = say.event_refused.format(who=targets(event.targets, story.names, event.ruleset, say))
+    if event.recheck_at is None:
+        return words
+    return say.event_again.format(words=words, at=when(event.recheck_at, story.lead.time_zone, say))
 
 
-def _ended(event: Event, story: Story) -> str:
-    who = _rep(event, story)
-    return {
-        "won": f"won by {who}",
-        "lost": f"lost by {who}",
-        "returned": f"returned by {who}; to be given to another",
-        "withdrawn": f"withdrawn from {who}",
-        "handed_over": f"taken from {who} by hand, for another",
-    }.get(event.outcome, f"{event.outcome}, {who}")
-
-
-def _by(event: Event, story: Story) -> str:
+def _by(event: Event, story: Story, say: Words) -> str:
     if event.by_hand:
-        return " by hand" + (f" by {event.actor}" if event.actor else "") + (f" ({event.note})" if event.note else "")
+        by = say.event_by_hand_of.format(actor=event.actor) if event.actor else say.event_by_hand
+        return aside(by, event.note, say)
     by = ""
     if event.rule_no is not None and event.ruleset is not None:
-        by = f" by rule {event.rule_name or story.names.rule(event.rule_no, event.ruleset)}"
+        name = event.rule_name or rule_name(story.names, event.rule_no, event.ruleset, say)
+        by = say.event_rule.format(rule=name)
     elif event.rule_no is not None:
-        by = f" by rule number {event.rule_no + 1} of its time"
+        by = say.event_rule_number.format(number=event.rule_no + 1)
     if event.group_no is None:
-        return f"{by}, as the customer's owner"
-    return f"{by}, group {story.names.group(event.group_no)}"
+        return say.event_owner.format(by=by)
+    return say.event_group.format(by=by, group=story.names.group(event.group_no))
 
 
-def _rep(event: Event, story: Story) -> str:
-    return "nobody" if event.rep_no is None else story.names.rep(event.rep_no)
+def _rep(event: Event, story: Story, say: Words) -> str:
+    return say.nobody if event.rep_no is None else story.names.rep(event.rep_no)

@@ -6,9 +6,23 @@ from typing import Any
 
 import asyncpg
 
+from ops.why.customer import customer_story
 from ops.why.present import Question, present
 from ops.why.records import Chain, event_of, follow, tell
-from ops.why.story import Event, Happened, Holder, LeadRow, Names, Place, Present, State, Story, Told, Turn
+from ops.why.story import (
+    CustomerStory,
+    Event,
+    Happened,
+    Holder,
+    LeadRow,
+    Names,
+    Place,
+    Present,
+    State,
+    Story,
+    Told,
+    Turn,
+)
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
@@ -54,15 +68,18 @@ class _Teller:
             raise LookupError(f"there is no flight record of batch {batch_no} (any more)")
         told = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
         timeline = _timeline(row, place, history, chain, told)
+        lead = lead_row(row, **self._key)
+        customer = await customer_story(self._conn, lead)
         return Story(
             now=lane["now"],
-            lead=lead_row(row, **self._key),
+            lead=lead,
             place=place,
-            names=await self._names(place, timeline, told),
+            names=await self._names(place, timeline, told, customer),
             timeline=timeline,
             told=told,
             turn=await self._turn(row, lane, place) if place.state is State.WAITING else None,
             present=await self._present(row, lane["now"], place),
+            customer=customer,
             record_gone=chain.gone,
             older_batch=chain.older,
             later=batch_no not in (None, place.batch_no),
@@ -91,7 +108,9 @@ class _Teller:
         question = Question(self._found.tenant_id, versions, now)
         return await present(self._conn, self._engines, question, place.targets, place.key_ruleset)
 
-    async def _names(self, place: Place, timeline: Iterable[Event], told: Told | None) -> Names:
+    async def _names(
+        self, place: Place, timeline: Iterable[Event], told: Told | None, customer: CustomerStory | None
+    ) -> Names:
         wanted = {place.rep_no, *place.excluded, *_reps_in(place.targets)}
         for event in timeline:
             wanted |= {event.rep_no, *_reps_in(event.targets)}
@@ -99,6 +118,8 @@ class _Teller:
             wanted |= {rule.owner.rep_no} if rule.owner else set()
         if told and told.explanation:
             wanted |= set(told.explanation.lead.excluded)
+        if customer is not None:
+            wanted |= {customer.owner_no, *(earlier.rep_no for earlier in customer.earlier)}
         tenant_id = self._found.tenant_id
         reps = await _SQL.reps.fetch(self._conn, tenant_id=tenant_id, rep_nos=[no for no in wanted if no is not None])
         groups = await _SQL.groups.fetch(self._conn, tenant_id=tenant_id)

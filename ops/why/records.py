@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ops.why.story import Event, Happened, Told
+from ops.why.story import Event, Happened, Told, Trouble, TroubleKind
 from router.domain.decide import Assigned, Decision, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
@@ -71,21 +71,19 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
     try:
         engine, inputs = await recorded_inputs(conn, engines, lead.tenant_id, stored)
     except CannotRerun as error:
-        return replace(told, trouble=str(error))
+        return replace(told, trouble=Trouble(TroubleKind.CANNOT_RERUN, str(error)))
     told = replace(told, engine=engine)
     if stored.kind == HAND:
         assert isinstance(link.decision, Assigned)
         position = engine.roster.position.get(link.decision.rep_no)
         if position is None:
-            return replace(told, trouble=f"rep number {link.decision.rep_no} is not in roster {stored.roster}")
+            return replace(told, trouble=Trouble(TroubleKind.REP_GONE, str(link.decision.rep_no)))
         return replace(told, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
     if stored.flight.engine != ENGINE_VERSION:
-        made_by = f"engine version {stored.flight.engine} decided this; this release has version {ENGINE_VERSION}"
-        return replace(told, trouble=f"{made_by} and does not explain it")
+        return replace(told, trouble=Trouble(TroubleKind.OLD_ENGINE, str(stored.flight.engine)))
     explanation = explain(engine, inputs, lead.lead_id)
     same = explanation.decision == link.decision and agrees(explanation)
-    trouble = "" if same else "the record does not give this decision again; see lead-router audit"
-    return replace(told, explanation=explanation, trouble=trouble)
+    return replace(told, explanation=explanation, trouble=None if same else Trouble(TroubleKind.DIFFERS))
 
 
 def event_of(link: Link, engine: Engine | None) -> Event:

@@ -116,6 +116,52 @@ class Present:
     each: Mapping[tuple[str, int], Reason]
 
 
+class TroubleKind(StrEnum):
+    """Why a decision cannot be explained, or not be trusted."""
+
+    CANNOT_RERUN = "cannot_rerun"
+    REP_GONE = "rep_gone"
+    OLD_ENGINE = "old_engine"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`detail`: what went wrong, the number of the rep, the version of the engine; nothing for DIFFERS."""
+
+    kind: TroubleKind
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierLead:
+    """Another lead of the customer, created before: where it is, who had it last, since when, how that ended."""
+
+    lead_id: int
+    source: str
+    external_id: str
+    created_at: datetime
+    state: State
+    rep_no: int | None = None
+    assigned_at: datetime | None = None
+    outcome: str | None = None
+    ended_at: datetime | None = None
+    into_lead_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerStory:
+    """The customer as of now: the owner, the latest of the leads created before this one, and how many there are.
+
+    `leads` is counted up to a limit.
+    """
+
+    customer_id: int
+    owner_no: int | None
+    earlier: tuple[EarlierLead, ...]
+    leads: int
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One decision about the lead, as recorded, and its explanation.
@@ -131,12 +177,12 @@ class Told:
     engine: Engine | None
     explanation: Explanation | None = None
     by_hand: RepState | None = None
-    trouble: str = ""
+    trouble: Trouble | None = None
 
     @property
     def explanation_differs(self) -> bool:
         """Whether the record does not give the recorded decision again."""
-        return self.explanation is not None and bool(self.trouble)
+        return self.explanation is not None and self.trouble is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +249,7 @@ class Story:
     told: Told | None = None
     turn: Turn | None = None
     present: Present | None = None
+    customer: CustomerStory | None = None
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False

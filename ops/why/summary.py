@@ -2,33 +2,33 @@
 
 from datetime import timedelta
 
+from ops.why.languages import Words
 from ops.why.story import Happened, Holder, State, Story, Turn
-from ops.why.words import REASONS, targets, when
-from router.domain.decide import readable
+from ops.why.words import aside, counted, detail, duration, rule_name, targets, when
 from router.domain.explain_parts import GroupStory
 
 # Shorter than this, a lock is a batch at work.
 _NOTED_LOCK = timedelta(seconds=1)
 
 
-def summary(story: Story) -> str:
+def summary(story: Story, say: Words) -> str:
     """Where the lead is, since when, and why. Times in the tenant's zone."""
-    since = when(story.place.since, story.lead.time_zone)
-    if story.place.state is State.ASSIGNED:
-        return f"{_rep(story)} has it since {since}: {_given(story)}."
-    if story.place.state is State.WAITING:
-        return _waiting(story)
-    if story.place.state is State.PARKED:
-        reason = REASONS[story.place.reason] if story.place.reason else "no reason"
-        detail = f" ({story.place.detail})" if story.place.detail else ""
-        return f"Parked since {since}: {reason}{detail}. Trying again cannot help: a person must look."
-    if story.place.state is State.MERGED:
-        into = story.place.into_lead_id
-        return f"An exact repeat of lead {into}, into which it was merged at {since}: lead-router why {into}"
-    if story.place.state is State.CLOSED:
-        by = f" by {_rep(story)}" if story.place.rep_no is not None else ""
-        return f"Closed as {story.place.outcome} at {since}{by}."
-    return "It is in no state, which must never be: run lead-router audit."
+    place = story.place
+    since = when(place.since, story.lead.time_zone, say)
+    if place.state is State.ASSIGNED:
+        return say.has_it.format(rep=_rep(story), since=since, given=_given(story, say))
+    if place.state is State.WAITING:
+        return _waiting(story, say)
+    if place.state is State.PARKED:
+        reason = say.reasons[place.reason] if place.reason else say.no_reason
+        return say.parked.format(since=since, reason=aside(reason, detail(place.detail, say), say))
+    if place.state is State.MERGED:
+        return say.merged.format(into=place.into_lead_id, since=since)
+    if place.state is State.CLOSED:
+        outcome = say.outcomes.get(place.outcome or "", place.outcome)
+        template = say.closed if place.rep_no is None else say.closed_by
+        return template.format(outcome=outcome, since=since, rep=_rep(story) if place.rep_no is not None else "")
+    return say.nowhere
 
 
 def _rep(story: Story) -> str:
@@ -36,83 +36,86 @@ def _rep(story: Story) -> str:
     return story.names.rep(story.place.rep_no)
 
 
-def _given(story: Story) -> str:
+def _given(story: Story, say: Words) -> str:
     place, told = story.place, story.told
     if place.rule_no is None:
         given = next((e for e in story.timeline if e.batch_no == place.batch_no and e.what is Happened.ASSIGNED), None)
-        by = f"{given.actor} gave it by hand" if given and given.actor else "given by hand"
-        return by + (f" ({given.note})" if given and given.note else "")
+        by = say.given_by.format(actor=given.actor) if given and given.actor else say.given_by_hand
+        return aside(by, given.note if given else "", say)
     at_hand = told if told and told.stored.batch_no == place.batch_no else None
-    ruleset = at_hand.stored.ruleset if at_hand else None
-    rule = f"by rule {story.names.rule(place.rule_no, ruleset)}"
-    if at_hand is None and ruleset is None:
-        rule = f"by rule number {place.rule_no + 1} of its time"
+    if at_hand is None:
+        rule = say.by_rule_number.format(number=place.rule_no + 1)
+    else:
+        rule = say.by_rule.format(rule=rule_name(story.names, place.rule_no, at_hand.stored.ruleset, say))
     if place.group_no is None:
-        return f"{rule}, as the owner of the customer"
-    group = f"{rule} it went to group {story.names.group(place.group_no)}"
+        return say.as_owner.format(rule=rule)
+    group = say.to_group.format(rule=rule, group=story.names.group(place.group_no))
     deciding = at_hand.explanation.deciding if at_hand and at_hand.explanation else None
-    return group + (_turn_of(deciding.group) if deciding and deciding.group else "")
+    return _turn_of(group, deciding.group, say) if deciding and deciding.group else group
 
 
-def _turn_of(group: GroupStory) -> str:
+def _turn_of(given: str, group: GroupStory, say: Words) -> str:
     free, members = len(group.free), len(group.candidates)
     if free == 1:
-        return f", where nobody else of {members} was free" if members > 1 else ", which has nobody else"
-    return f", and of the {free} who were free (of {members}) it was this one's turn"
+        template = say.only_one_free if members > 1 else say.only_one
+        return template.format(given=given, members=members)
+    return say.this_ones_turn.format(given=given, free=free, members=members)
 
 
-def _waiting(story: Story) -> str:
+def _waiting(story: Story, say: Words) -> str:
     place, present, turn = story.place, story.present, story.turn
     assert turn is not None
     if turn.paused_until is not None or turn.no_ruleset or place.ready:
-        return f"{_ready(story)}: {turn_words(turn, story)}."
-    zone_name = story.lead.time_zone
-    queued = f"Queued since {when(place.since, zone_name)}"
+        return say.because.format(state=_ready(story, say), why=turn_words(turn, story, say))
+    zone_name, ruleset = story.lead.time_zone, place.key_ruleset
+    queued = say.queued.format(since=when(place.since, zone_name, say))
     if present is not None and present.old_rules:
-        return (
-            f"Refused under ruleset {place.key_ruleset}; the rules now in force decide with the next batches. {queued}."
-        )
+        return say.old_rules.format(ruleset=ruleset, queued=queued)
     if present is not None and present.room:
-        who = targets(place.targets, story.names, place.key_ruleset)
-        return f"Waited for {who}, who has room now: the next batch tries again. {queued}."
+        return say.has_room.format(who=targets(place.targets, story.names, ruleset, say), queued=queued)
     reasons = present.each if present else {}
     code = f" [{present.reason}]" if present else ""
-    waits = f"Waits for {targets(place.targets, story.names, place.key_ruleset, reasons)}{code}"
-    latest = when(place.recheck_at, zone_name) if place.recheck_at else "the end of its time"
-    return f"{waits}. Tried again when that changes, at the latest {latest}. {queued}."
+    waits = targets(place.targets, story.names, ruleset, say, reasons)
+    latest = say.latest.format(at=when(place.recheck_at, zone_name, say)) if place.recheck_at else say.latest_end
+    return say.waits.format(who=waits + code, latest=latest, queued=queued)
 
 
-def _ready(story: Story) -> str:
-    waited = readable(story.now - story.place.since)
+def _ready(story: Story, say: Words) -> str:
+    waited = duration(story.now - story.place.since, say)
     if story.place.batch_no is None:
-        return f"Waits for {waited}, never tried"
+        return say.never_tried.format(waited=waited)
     last = story.timeline[-1]
     if last.what is Happened.ENDED and last.rep_no is not None:
-        ended = f"{last.outcome.capitalize()} by {story.names.rep(last.rep_no)}"
-        return f"{ended}; waits for {waited} to be given to another"
-    return f"Waits for {waited}, to be looked at again"
+        outcome = say.outcomes.get(last.outcome, last.outcome)
+        return say.ended_ready.format(outcome=outcome.capitalize(), rep=story.names.rep(last.rep_no), waited=waited)
+    return say.look_again.format(waited=waited)
 
 
-def turn_words(turn: Turn, story: Story) -> str:
+def turn_words(turn: Turn, story: Story, say: Words) -> str:
     """Why a lead whose turn has not come has no decision yet."""
+    zone_name = story.lead.time_zone
     if turn.no_ruleset:
-        return "the tenant has no ruleset yet (lead-router rules apply FILE --tenant T)"
+        return say.no_ruleset
     if turn.paused_until is not None:
-        why = f" ({turn.paused_why})" if turn.paused_why else ""
-        return f"the tenant is paused until {when(turn.paused_until, story.lead.time_zone)}{why}"
-    for holder, what in ((turn.row_held_by, "its row"), (turn.lane_held_by, "the tenant's lane")):
+        return aside(say.paused.format(until=when(turn.paused_until, zone_name, say)), turn.paused_why, say)
+    for holder, template in ((turn.row_held_by, say.row_locked), (turn.lane_held_by, say.lane_locked)):
         if holder is not None and _long(holder, story):
-            return f"{what} is locked by {holder_words(holder, story)}"
-    before = f"{turn.before_it:,} leads come before it" if turn.before_it else "it is the next in turn"
+            return template.format(session=holder_words(holder, story, say))
+    before = counted(say.before_it, turn.before_it) if turn.before_it else say.next_in_turn
     if turn.last_batch_at is None:
-        return f"{before}; no router has drained this tenant yet (lead-router drain --until-idle, or serve)"
-    return f"{before}; the tenant was last drained at {when(turn.last_batch_at, story.lead.time_zone)}"
+        return say.never_drained.format(turn=before)
+    return say.last_drained.format(turn=before, at=when(turn.last_batch_at, zone_name, say))
 
 
-def holder_words(holder: Holder, story: Story) -> str:
+def holder_words(holder: Holder, story: Story, say: Words) -> str:
     """A session that holds a lock."""
-    since = f", since {when(holder.since, story.lead.time_zone)}" if holder.since else ""
-    return f"pid {holder.pid} ({holder.application or 'no application name'}, user {holder.user}{since})"
+    template = say.session_since if holder.since else say.session
+    return template.format(
+        pid=holder.pid,
+        application=holder.application or say.no_application,
+        user=holder.user,
+        since=when(holder.since, story.lead.time_zone, say) if holder.since else "",
+    )
 
 
 def _long(holder: Holder, story: Story) -> bool:

@@ -76,3 +76,43 @@ select r.rep_no, r.rep_id, w.name
 -- name: groups(tenant_id)
 -- Names of all groups that ever were.
 select group_no, name from grp where tenant_id = :tenant_id;
+
+-- name: customer(tenant_id, lead_id, customer_id, created_at, most)
+-- Who owns a customer now, and how many of its leads were created before one of them, counted up to a limit.
+select (select rep_no from customer_owner
+         where tenant_id = :tenant_id and customer_id = :customer_id) as owner_no,
+       (select count(*)::int from (
+               select from lead
+                where tenant_id = :tenant_id and customer_id = :customer_id
+                  and (created_at, lead_id) < (:created_at::timestamptz, :lead_id::bigint)
+                limit :most) as earlier) as leads;
+
+-- name: earlier(tenant_id, lead_id, customer_id, created_at, most)
+-- The latest leads of a customer that were created before one of them: where each is, and the assignment that it has or had last.
+select l.lead_id, l.source, l.external_id, l.created_at, m.into_lead_id,
+       case when a.lead_id is not null then 'assigned'
+            when c.lead_id is not null then 'closed'
+            when p.lead_id is not null then 'waiting'
+            when x.lead_id is not null then 'parked'
+            when m.lead_id is not null then 'merged'
+            else 'nowhere' end as state,
+       coalesce(a.rep_no, h.rep_no) as rep_no, coalesce(a.assigned_at, h.assigned_at) as assigned_at,
+       coalesce(c.outcome, h.outcome) as outcome, h.ended_at
+  from (select lead_id, source, external_id, created_at
+          from lead
+         where tenant_id = :tenant_id and customer_id = :customer_id
+           and (created_at, lead_id) < (:created_at::timestamptz, :lead_id::bigint)
+         order by created_at desc, lead_id desc
+         limit :most) l
+  left join assignment a on a.tenant_id = :tenant_id and a.lead_id = l.lead_id
+  left join closed c on c.tenant_id = :tenant_id and c.lead_id = l.lead_id
+  left join lead_pool p on p.tenant_id = :tenant_id and p.lead_id = l.lead_id
+  left join parked x on x.tenant_id = :tenant_id and x.lead_id = l.lead_id
+  left join merged m on m.tenant_id = :tenant_id and m.lead_id = l.lead_id
+  left join lateral (
+       select rep_no, assigned_at, outcome, ended_at
+         from assignment_history
+        where tenant_id = :tenant_id and lead_id = l.lead_id and a.lead_id is null
+        order by ended_at desc, batch_no desc
+        limit 1) h on true
+ order by l.created_at desc, l.lead_id desc;

@@ -20,6 +20,7 @@ from ops.why.document import document
 from ops.why.gather import why
 from ops.why.story import State, Story
 from ops.why.text import renderables
+from ops.why.words import LANGUAGES
 from router.by_hand import assign_by_hand
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
@@ -71,11 +72,11 @@ async def told(tenant: Tenancy, lead_id: int, at: datetime = NOW, batch_no: int 
     return await why(tenant.conn, FoundLead(tenant.tenant_id, lead_id), batch_no=batch_no, now=at)
 
 
-def text_of(story: Story) -> str:
+def text_of(story: Story, lang: str = "en") -> str:
     """What a person reads, with the spaces of the layout made one."""
     out = io.StringIO()
     console = Console(file=out, width=400, soft_wrap=True)
-    for part in renderables(story):
+    for part in renderables(story, LANGUAGES[lang]):
         console.print(part)
     return "\n".join(" ".join(line.split()) for line in out.getvalue().splitlines())
 
@@ -394,7 +395,7 @@ async def test_the_command_answers_by_number_and_by_external_id(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     _, ids = await routed(conn, connections, leads(2))
-    environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LEAD_ROUTER_DATABASE_URL": database_url}
 
     async def run(*arguments: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -410,6 +411,11 @@ async def test_the_command_answers_by_number_and_by_external_id(
     assert code == 0 and "r1 Ann [x] has it since" in out
     code, out, _ = await run("web/e1", "--tenant", "acme", "--json")
     assert code == 0 and json.loads(out)["assigned_to"]["rep_id"] == "r2"
+    code, out, _ = await run(str(ids[0]), "--lang", "zh")
+    assert code == 0 and "起由 r1 Ann [x] 负责" in out
+    environment["LC_ALL"] = "zh_CN.UTF-8"
+    code, out, _ = await run(str(ids[0]))
+    assert code == 0 and "起由 r1 Ann [x] 负责" in out
     code, out, err = await run("4711")
     assert code == 2 and not out and "there is no lead number '4711'" in err
     code, _, err = await run("e1", "--tenant", "nobody")

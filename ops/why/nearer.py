@@ -1,0 +1,60 @@
+"""Who was nearer: why this rep of those who were free, who would have been next, and who was owed more but not free."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ops.why.languages import Words
+from ops.why.story import State, Story
+from ops.why.words import against
+from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
+
+# Turns are compared in about the millionth part of a lead; then the place in the roster decides.
+_EQUAL = 1e-6
+# Who is in the group by name only is not owed anything.
+_NEVER_FREE = (LeftOut.INACTIVE, LeftOut.WEIGHT_ZERO)
+
+
+def nearer(story: Story, say: Words) -> Iterator[str]:
+    """Some sentences for a lead that somebody of a group got; else nothing."""
+    told = story.told
+    explanation = told.explanation if told else None
+    given = story.place.state in (State.ASSIGNED, State.CLOSED)
+    here = given and told is not None and told.stored.batch_no == story.place.batch_no
+    deciding = explanation.deciding if explanation and here else None
+    if explanation is not None and deciding is not None and deciding.group is not None:
+        yield from _sentences(deciding.group, explanation.moment.now, say)
+
+
+def owed_more(group: GroupStory) -> Candidate | None:
+    """The member who was owed most, where that is more than who got the lead, and could not get it."""
+    if not group.free:
+        return None
+    others = [c for c in group.candidates if c.left_out and not set(c.left_out) & set(_NEVER_FREE)]
+    most = max(others, key=lambda candidate: candidate.credit, default=None)
+    return most if most is not None and most.credit > group.free[0].credit else None
+
+
+def _sentences(group: GroupStory, now: datetime, say: Words) -> Iterator[str]:
+    if len(group.free) > 1:
+        for template, candidate in zip((say.nearest, say.next_one), group.free[:2], strict=True):
+            yield template.format(rep=_name(candidate.rep), due=due(candidate, say), credit=candidate.credit)
+        if _equally_near(*group.free[:2]):
+            yield say.equally_near
+    missed = owed_more(group)
+    if missed is not None:
+        why = say.comma.join(against(why, missed.rep, now, say) for why in missed.left_out)
+        yield say.owed_more.format(rep=_name(missed.rep), credit=missed.credit, why=why)
+
+
+def _equally_near(first: Candidate, second: Candidate) -> bool:
+    in_turn = not first.ahead and not second.ahead and first.due_in is not None and second.due_in is not None
+    return in_turn and abs((first.due_in or 0) - (second.due_in or 0)) < _EQUAL
+
+
+def due(candidate: Candidate, say: Words) -> str:
+    """How near the rep's turn was."""
+    return say.ahead_now if candidate.ahead else say.due_now.format(leads=candidate.due_in or 0)
+
+
+def _name(rep: RepState) -> str:
+    return f"{rep.rep_id} {rep.name}".strip()
