@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from loadtest.datasets import demo, olist
+from loadtest.datasets.dataset import DataMissing
 from loadtest.datasets.demo_roster import AWAY, ON_DUTY, TEAMS
-from loadtest.replay import lead_in
 from router.intake.mapping import parse_mapping
 from router.intake.normalise import LeadReader
 from tests.support_data import real_data
@@ -155,7 +155,7 @@ def test_a_lead_of_the_replay_is_the_lead_that_its_file_imports_as() -> None:
         imported = reader.read(row)
         lead = olist.parse_lead(row)
         assert imported.created_at == datetime(2018, 2, 1, 2, tzinfo=UTC)
-        assert lead_in(lead) == imported._replace(created_at=lead.arrives_at)
+        assert olist.lead_in(lead) == imported._replace(created_at=lead.arrives_at)
 
 
 @pytest.mark.data
@@ -176,5 +176,5 @@ def test_the_real_files_are_read_whole() -> None:
 
 def test_a_missing_data_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LEAD_ROUTER_DATA", str(tmp_path))
-    with pytest.raises(olist.DataMissing, match=r"olist_marketing.*LEAD_ROUTER_DATA"):
+    with pytest.raises(DataMissing, match=r"olist_marketing.*LEAD_ROUTER_DATA"):
         olist.data_folder()
