@@ -202,7 +202,7 @@ def _print_course(out: Console, run: Replay, data: Dataset, wait_s: float | None
         there = statistics.median(wait / timedelta(minutes=1) for wait in data.first_touches)
         out.print(
             f"Half of the leads had somebody within {wait_s / 60:,.0f} minutes of their arrival; "
-            f"then, the first person began on half of them within {there:,.0f} minutes."
+            f"in the data, the first person began on half of them within {there:,.0f} minutes."
         )
 
 
