@@ -21,10 +21,7 @@ async def test_all_30327_real_leads_are_routed_and_accounted_for(reachable_folde
     folder = reachable_folder / "real"
     code, output, errors = await python("-m", "loadtest.real", "--data-dir", folder, "--slot-minutes", "120")
     assert code == 0, errors + output
-    said = {
-        name: await lead_router("--data-dir", folder, "status", "--tenant", name, "--json")
-        for name in ("olist", *OTHERS)
-    }
+    said = {name: await lead_router("--data-dir", folder, "status", "--tenant", name, "--json") for name in LEADS}
     await stopped(folder)
     assert all(code == 0 for code, _, _ in said.values()), said
     states = {name: json.loads(text)["states"] for name, (_, text, _) in said.items()}
