@@ -31,7 +31,7 @@ demo: $(STAMP) ## route 5,000 generated leads on the embedded servers and explai
 	@$(BIN)/python -m loadtest.demo
 
 .PHONY: real
-real: $(STAMP) ## route 8,000 real leads with their own clock (needs LEAD_ROUTER_DATA)
+real: $(STAMP) ## route 30,327 real leads, with their own clock where they have one (needs LEAD_ROUTER_DATA)
 	@$(BIN)/python -m loadtest.real
 
 .PHONY: test

@@ -1,15 +1,14 @@
-"""Replaying the Olist leads: intake, endings, rates and routing, all at the simulated time of each step."""
+"""Replaying real leads: intake, endings, rates and routing, all at the simulated time of each step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from loadtest.datasets.olist import Deal, OlistLead
-from loadtest.timeline import Step, slot_end
-from router.domain.lead_in import LeadIn
+from loadtest.datasets.dataset import Outcome
+from loadtest.timeline import SLOT, Step, slot_end
 from router.drain import Drain, Drained
 from router.rates_duty import refresh
-from router.store.assignments import Ending, end
+from router.store.assignments import end
 from router.store.connections import Part
 from router.store.leads import accept
 from router.store.statements import load
@@ -18,25 +17,16 @@ from router.store.tenants import Tenant
 _SQL = load("summary")
 
 
-def lead_in(lead: OlistLead) -> LeadIn:
-    """The lead as `leads import` with the data's mapping would take it, but for the time of day."""
-    return LeadIn(
-        source=lead.origin or "",
-        external_id=lead.mql_id,
-        created_at=lead.arrives_at,
-        landing_page=lead.landing_page,
-    )
-
-
 @dataclass
 class Replay:
-    """A replay in progress. `open_deals` are won, but nobody has the lead; `late` ones were booked afterwards."""
+    """A replay in progress. `open_outcomes` are known, but nobody has the lead; `late` ones were booked afterwards."""
 
     drain: Drain
     tenant: Tenant
+    slot: timedelta = SLOT
     lead_ids: dict[str, int] = field(default_factory=dict)
-    open_deals: list[Deal] = field(default_factory=list)
-    won: int = 0
+    open_outcomes: list[Outcome] = field(default_factory=list)
+    ended: int = 0
     late: int = 0
     total: Drained = field(default_factory=Drained)
     at: datetime | None = None
@@ -47,28 +37,49 @@ class Replay:
         async with self.drain.connections.acquire(Part.INTAKE) as conn:
             if step.opens_day:
                 await refresh(conn, self.tenant, step.at)
-            if step.leads:
-                taken = await accept(conn, self.tenant.tenant_id, [lead_in(lead) for lead in step.leads], step.at)
-                self.lead_ids |= dict(zip((lead.mql_id for lead in step.leads), taken.lead_ids, strict=True))
-        self.total = self.total.plus(await self.drain.drain_tenant(self.tenant.tenant_id, now=step.at))
-        self.open_deals += step.deals
-        if self.open_deals:
-            await self._book(step.at)
+            if step.arrivals:
+                leads = [arrival.lead for arrival in step.arrivals]
+                taken = await accept(conn, self.tenant.tenant_id, leads, step.at)
+                self.lead_ids |= dict(zip((lead.external_id for lead in leads), taken.lead_ids, strict=True))
+        await self._route_and_book(step.outcomes)
 
-    async def _book(self, at: datetime) -> None:
-        """Ends the leads of won deals that have a rep; the others stay open until somebody has the lead."""
-        owned = await self._assigned(self.open_deals)
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """For leads that were imported: routing and endings by the database's clock, until nothing changes."""
         async with self.drain.connections.acquire(Part.INTAKE) as conn:
-            for lead_id in owned.values():
-                await end(conn, self.tenant.tenant_id, lead_id, Ending.WON, at)
-        booked = [deal for deal in self.open_deals if deal.mql_id in owned]
-        self.open_deals = [deal for deal in self.open_deals if deal.mql_id not in owned]
-        self.won += len(booked)
-        self.late += sum(slot_end(deal.won_at) < at for deal in booked)
+            rows = await _SQL.ids_of.fetch(conn, tenant_id=self.tenant.tenant_id)
+        self.lead_ids = {row["external_id"]: row["lead_id"] for row in rows}
+        before = -1
+        await self._route_and_book(outcomes)
+        while self.ended > before:
+            before = self.ended
+            await self._route_and_book(())
 
-    async def _assigned(self, deals: Sequence[Deal]) -> dict[str, int]:
-        """The leads of these deals that somebody has now: id of the data to lead id."""
-        known = {self.lead_ids[deal.mql_id]: deal.mql_id for deal in deals if deal.mql_id in self.lead_ids}
+    async def _route_and_book(self, outcomes: Sequence[Outcome]) -> None:
+        self.total = self.total.plus(await self.drain.drain_tenant(self.tenant.tenant_id, now=self.at))
+        self.open_outcomes += outcomes
+        if self.open_outcomes:
+            await self._book()
+
+    async def _book(self) -> None:
+        """Ends the leads with an outcome that have a rep; the others stay open until somebody has the lead."""
+        owned = await self._assigned()
+        booked = [outcome for outcome in self.open_outcomes if outcome.external_id in owned]
+        if not booked:
+            return
+        async with self.drain.connections.acquire(Part.INTAKE) as conn, conn.transaction():
+            for outcome in booked:
+                await end(conn, self.tenant.tenant_id, owned[outcome.external_id], outcome.how, self.at)
+        self.open_outcomes = [outcome for outcome in self.open_outcomes if outcome.external_id not in owned]
+        self.ended += len(booked)
+        self.late += sum(self._is_late(outcome) for outcome in booked)
+
+    def _is_late(self, outcome: Outcome) -> bool:
+        return outcome.at is not None and self.at is not None and slot_end(outcome.at, self.slot) < self.at
+
+    async def _assigned(self) -> dict[str, int]:
+        """The leads with open outcomes that somebody has now: id of the data to lead id."""
+        ids = (outcome.external_id for outcome in self.open_outcomes)
+        known = {self.lead_ids[key]: key for key in ids if key in self.lead_ids}
         async with self.drain.connections.acquire(Part.INTAKE) as conn:
             rows = await _SQL.assigned_of.fetch(conn, tenant_id=self.tenant.tenant_id, lead_ids=list(known))
         return {known[row["lead_id"]]: row["lead_id"] for row in rows}

@@ -9,22 +9,27 @@ The data stay where they are (`data_folder`); only code is here. What the publis
   day: membership and groups use hindsight, nothing else does. Wins count from the moment they happened.
 """
 
-import csv
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from loadtest.datasets.dataset import MIDNIGHT, Arrival, Dataset, Outcome, folder_of, rows
+from router.domain.lead_in import LeadIn
+from router.store.assignments import Ending
+
+NAME = "olist"
 ZONE = ZoneInfo("America/Sao_Paulo")
 LEADS_FILE = "olist_marketing_qualified_leads_dataset.csv"
 DEALS_FILE = "olist_closed_deals_dataset.csv"
 ARRIVALS_FROM = time(8)
 ARRIVALS_SECONDS = 12 * 3600
 DAY_ENDS = time(18)
+# When somebody's working hours begin.
+VISITS = (MIDNIGHT, time(8), time(9), time(13))
 MAPPING = """\
 # Reads the publisher's own file of leads. Times are dates; `origin` may be empty, which is not `unknown`.
 rename:
@@ -47,10 +52,6 @@ FAMILY_OF_ORIGIN = {
     "other": "network",
     "direct_traffic": "direct",
 }
-
-
-class DataMissing(Exception):
-    """The real data are not there; the message says where they were looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +89,45 @@ class Deal:
 
 
 def data_folder() -> Path:
-    """The folder of the real data: `LEAD_ROUTER_DATA`, else `../shared/data` from the project's root."""
-    configured = os.environ.get("LEAD_ROUTER_DATA")
-    root = Path(configured) if configured else Path(__file__).resolve().parents[3] / "shared" / "data"
-    folder = root / "olist"
-    for name in (LEADS_FILE, DEALS_FILE):
-        if not (folder / name).is_file():
-            raise DataMissing(
-                f"{folder / name} is not there. Put the marketing funnel data of Olist into that folder, "
-                "or let LEAD_ROUTER_DATA name the folder that holds `olist/`."
-            )
-    return folder
+    """Raises DataMissing."""
+    return folder_of(NAME, [LEADS_FILE, DEALS_FILE], "the marketing funnel data of Olist")
+
+
+def dataset(most: int | None = None) -> Dataset:
+    """The earliest `most` leads with their deals, or all. Raises DataMissing."""
+    folder = data_folder()
+    leads, deals = read_leads(folder), read_deals(folder)
+    known = {lead.mql_id for lead in leads[:most]}
+    return Dataset(
+        name=NAME,
+        zone=ZONE,
+        roster=roster(leads, deals),
+        arrivals=[Arrival(lead.arrives_at, lead_in(lead)) for lead in leads[:most]],
+        outcomes=[Outcome(deal.mql_id, Ending.WON, deal.won_at) for deal in deals if deal.mql_id in known],
+        mapping=MAPPING,
+        visits=VISITS,
+    )
+
+
+def lead_in(lead: OlistLead) -> LeadIn:
+    """The lead as `leads import` with MAPPING would take it, but for the time of day."""
+    return LeadIn(
+        source=lead.origin or "",
+        external_id=lead.mql_id,
+        created_at=lead.arrives_at,
+        landing_page=lead.landing_page,
+    )
 
 
 def read_leads(folder: Path) -> list[OlistLead]:
     """All leads in the order of their arrival."""
-    leads = [parse_lead(row) for row in _rows(folder / LEADS_FILE)]
+    leads = [parse_lead(row) for row in rows(folder / LEADS_FILE)]
     return sorted(leads, key=lambda lead: (lead.arrives_at, lead.mql_id))
 
 
 def read_deals(folder: Path) -> list[Deal]:
     """All deals in the order in which they were won."""
-    return sorted((parse_deal(row) for row in _rows(folder / DEALS_FILE)), key=lambda deal: (deal.won_at, deal.mql_id))
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    return sorted((parse_deal(row) for row in rows(folder / DEALS_FILE)), key=lambda deal: (deal.won_at, deal.mql_id))
 
 
 def parse_lead(row: dict[str, str]) -> OlistLead:
@@ -165,11 +178,11 @@ def roster(leads: Iterable[OlistLead], deals: Iterable[Deal]) -> list[dict[str, 
     closers = sorted({deal.sr_id for deal in deals})
     qualifiers = {deal.sdr_id for deal in deals}
     special = _specialities(deals, origins)
-    rows = [
+    reps = [
         _rep(rep, "closing", ["closing", *special[rep], *(["first-contact"] if rep in qualifiers else [])])
         for rep in closers
     ]
-    return rows + [_rep(rep, "first contact", ["first-contact"]) for rep in sorted(qualifiers - set(closers))]
+    return reps + [_rep(rep, "first contact", ["first-contact"]) for rep in sorted(qualifiers - set(closers))]
 
 
 def _rep(rep_id: str, team: str, groups: list[str]) -> dict[str, str]:

@@ -51,6 +51,24 @@ select lead_id from parked where tenant_id = :tenant_id order by parked_at desc,
 -- Which of these leads somebody has now.
 select lead_id from assignment where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) order by lead_id;
 
+-- name: median_wait(tenant_id)
+-- Seconds from the creation of a lead to its first assignment: half of the leads waited less.
+select percentile_cont(0.5) within group (order by extract(epoch from f.assigned_at - l.created_at))
+from (
+    select lead_id, min(assigned_at) as assigned_at
+    from (
+        select lead_id, assigned_at from assignment where tenant_id = :tenant_id
+        union all
+        select lead_id, assigned_at from assignment_history where tenant_id = :tenant_id
+    ) t
+    group by lead_id
+) f
+join lead l on l.tenant_id = :tenant_id and l.lead_id = f.lead_id;
+
+-- name: ids_of(tenant_id)
+-- All leads, by the ids of their file.
+select external_id, lead_id from lead where tenant_id = :tenant_id order by lead_id;
+
 -- name: empty()!
 -- Removes everything, of all tenants, from a database that holds one replay and nothing else.
 do $$ begin drop schema public cascade; create schema public; end $$;

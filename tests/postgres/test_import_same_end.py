@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from loadtest.datasets.olist import MAPPING as OLIST
+from loadtest.datasets import bpic2012, olist, x_education
 from router.store import tenants
 from tests.postgres.test_import_files import Cli, write_csv
 from tests.support import until
@@ -20,19 +20,10 @@ LEADS = """
            product, campaign, ad_id, landing_page, priority, attributes::text, customer_id
       from lead where tenant_id = $1
 """
-BPIC = """
-rename: {case_id: external_id, submitted_at: created_at}
-constants: {source: bank}
-"""
-X_EDUCATION = """
-rename: {Prospect ID: external_id, Lead Source: source, Country: region, Specialization: industry}
-empty: [Select]
-values: {industry: {E-COMMERCE: e-business}}
-"""
 FILES = {
-    "olist/olist_marketing_qualified_leads_dataset.csv": (OLIST, 8_000),
-    "bpic2012/applications.csv": (BPIC, 13_087),
-    "x_education/Leads.csv": (X_EDUCATION, 9_240),
+    "olist/olist_marketing_qualified_leads_dataset.csv": (olist.MAPPING, 8_000),
+    "bpic2012/applications.csv": (bpic2012.MAPPING, 13_087),
+    "x_education/Leads.csv": (x_education.MAPPING, 9_240),
 }
 
 

@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from loadtest.datasets import demo, olist
+from loadtest.datasets import bpic2012, demo, olist, x_education
+from loadtest.datasets.dataset import Arrival, DataMissing, Dataset, rows
 from loadtest.datasets.demo_roster import AWAY, ON_DUTY, TEAMS
-from loadtest.replay import lead_in
+from loadtest.timeline import steps
+from router.domain.working_hours import parse_week
 from router.intake.mapping import parse_mapping
 from router.intake.normalise import LeadReader
+from router.intake.spelling import Synonym, spellings
 from tests.support_data import real_data
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -155,7 +158,7 @@ def test_a_lead_of_the_replay_is_the_lead_that_its_file_imports_as() -> None:
         imported = reader.read(row)
         lead = olist.parse_lead(row)
         assert imported.created_at == datetime(2018, 2, 1, 2, tzinfo=UTC)
-        assert lead_in(lead) == imported._replace(created_at=lead.arrives_at)
+        assert olist.lead_in(lead) == imported._replace(created_at=lead.arrives_at)
 
 
 @pytest.mark.data
@@ -174,7 +177,118 @@ def test_the_real_files_are_read_whole() -> None:
     assert len(olist.roster(leads, deals)) == 41
 
 
+def _application(**cells: str) -> bpic2012.Application:
+    row = {
+        "case_id": "173688",
+        "amount_req": "20000",
+        "submitted_at": "2011-10-01T00:38:44.546+02:00",
+        "first_queue_activity": "W_Completeren aanvraag",
+        "first_start_at": "2011-10-01T11:36:46.437+02:00",
+        "first_start_resource": "",
+        "next_resource": "10862",
+        "outcome": "APPROVED",
+        "last_event_at": "2011-10-13T10:37:37.026+02:00",
+    }
+    return bpic2012.parse_application(row | cells)
+
+
+def test_the_hour_that_comes_twice_when_summer_time_ends_is_told_apart() -> None:
+    before, after = (_application(submitted_at=f"2011-10-30T02:45:00+{hour}:00") for hour in ("02", "01"))
+    assert after.submitted_at - before.submitted_at == timedelta(hours=1)
+    arrivals = [Arrival(one.submitted_at, bpic2012.lead_in(one)) for one in (before, after)]
+    data = Dataset("d", bpic2012.ZONE, [], [], "", arrivals, visits=[time(0), time(2, 30), time(9)])
+    walk = list(steps(data))
+    assert [step.at for step in walk if step.arrivals] == [
+        datetime(2011, 10, 30, hour, 45, tzinfo=UTC) for hour in (0, 1)
+    ]
+    midnights = [step.at for step in walk if step.opens_day]
+    assert midnights[1] - midnights[0] == timedelta(hours=25)
+    nine = [step.at for step in walk if step.at.astimezone(bpic2012.ZONE).hour == 9]
+    assert nine == [datetime(2011, 10, 30, 8, tzinfo=UTC)]
+
+
+def test_hours_of_a_handler_keep_to_the_clock_on_the_wall_over_the_end_of_summer_time() -> None:
+    mondays = [datetime(2011, 10, day, 9, 30, tzinfo=bpic2012.ZONE) for day in (17, 24, 31)]
+    assert {monday.astimezone(UTC).hour for monday in mondays} == {7, 8}
+    assert bpic2012.working_hours(monday.astimezone(UTC) for monday in mondays) == "mon 09:00-10:00"
+
+
+def test_overtime_and_a_day_of_exception_are_no_working_hours() -> None:
+    mondays = [datetime(2011, 10, 3, 9 + n % 8, tzinfo=bpic2012.ZONE) for n in range(48)]
+    overtime = [datetime(2011, 10, 3, 22, tzinfo=bpic2012.ZONE), datetime(2011, 10, 3, 5, tzinfo=bpic2012.ZONE)]
+    sunday = [datetime(2011, 10, 9, 11, tzinfo=bpic2012.ZONE)]
+    assert bpic2012.working_hours(mondays + overtime + sunday) == "mon 09:00-17:00"
+    assert bpic2012.working_hours([]) == "never"
+
+
+def test_an_application_of_the_replay_is_the_lead_that_its_file_imports_as() -> None:
+    reader = LeadReader(parse_mapping(bpic2012.MAPPING, "mapping"), datetime(2026, 1, 1, tzinfo=UTC))
+    row = {"case_id": "173688", "amount_req": "20000", "submitted_at": "2011-10-30T02:45:45.333+01:00"}
+    for queue in ("W_Completeren aanvraag", ""):
+        imported = reader.read(row | {"first_queue_activity": queue})
+        application = _application(submitted_at=row["submitted_at"], first_queue_activity=queue)
+        assert bpic2012.lead_in(application) == imported._replace(priority=1)
+
+
+def test_what_was_decided_without_anybody_has_no_handler_and_no_outcome_is_made_up() -> None:
+    machine = _application(
+        first_queue_activity="",
+        first_start_at="",
+        next_resource="",
+        outcome="",
+        last_event_at="2011-10-01T00:39:37+02:00",
+    )
+    assert (machine.queue, machine.first_touch, machine.handlers, machine.ending) == (None, None, (), None)
+    assert bpic2012.roster([machine]) == []
+
+
+@pytest.mark.data
+def test_the_real_applications_are_read_whole() -> None:
+    real_data()
+    data = bpic2012.dataset()
+    assert len({arrival.lead.external_id for arrival in data.arrivals}) == len(data.arrivals) == 13_087
+    assert sum(arrival.lead.product is None for arrival in data.arrivals) == 3_429
+    assert len(data.roster) == 60
+    assert all(parse_week(rep["working_hours"]) != parse_week("never") for rep in data.roster)
+    switch = datetime(2011, 10, 30, 1, tzinfo=UTC)
+    assert data.arrivals[0].at < switch < data.arrivals[-1].at
+
+
+@pytest.mark.parametrize(
+    ("column", "dirt", "field", "clean"),
+    [
+        ("Specialization", "Select", "industry", None),
+        ("Specialization", "E-COMMERCE", "industry", "e-business"),
+        ("Specialization", "E-Business", "industry", "e-business"),
+        ("Lead Source", "Google", "source", "google"),
+        ("Lead Source", "google", "source", "google"),
+        ("Lead Source", "", "source", ""),
+        ("Lead Source", "testone", "source", "test"),
+        ("Lead Source", "welearnblog_Home", "source", "welearn"),
+        ("Country", "unknown", "region", "elsewhere"),
+    ],
+)
+def test_the_dirt_of_the_enquiries_is_cleaned(column: str, dirt: str, field: str, clean: str | None) -> None:
+    table = spellings(Synonym(**row) for row in x_education.SYNONYMS)
+    reader = LeadReader(
+        parse_mapping(x_education.MAPPING, "mapping"), datetime(2026, 1, 1, tzinfo=UTC), spellings=table
+    )
+    row = {"Prospect ID": "p", "Lead Source": "x", "Lead Origin": "API", "Country": "India", "Specialization": "y"}
+    lead = reader.read(row | {column: dirt, "Converted": "1"})
+    assert getattr(lead, field) == clean
+    assert "Converted" not in (lead.attributes or ""), "what is known afterwards must not be there to match on"
+
+
+@pytest.mark.data
+def test_the_real_enquiries_have_their_outcomes() -> None:
+    real_data()
+    data = x_education.dataset()
+    assert len({outcome.external_id for outcome in data.outcomes}) == len(data.outcomes) == 3_561
+    assert data.file is not None
+    assert len(list(rows(data.file))) == 9_240
+
+
 def test_a_missing_data_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LEAD_ROUTER_DATA", str(tmp_path))
-    with pytest.raises(olist.DataMissing, match=r"olist_marketing.*LEAD_ROUTER_DATA"):
+    with pytest.raises(DataMissing, match=r"olist_marketing.*LEAD_ROUTER_DATA"):
         olist.data_folder()

@@ -8,31 +8,37 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from loadtest.datasets import olist
+from loadtest.datasets.dataset import Arrival, Dataset, Outcome
 from loadtest.summary import ONE_LEAD, Share, by_group, print_summary, totals
 from loadtest.timeline import SLOT, slot_end, steps
+from router.domain.lead_in import LeadIn
+from router.store.assignments import Ending
+
+HOUR = timedelta(hours=1)
 
 moments = st.datetimes(datetime(2017, 6, 1), datetime(2018, 11, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
 
-def _lead(n: int, at: datetime) -> olist.OlistLead:
-    return olist.OlistLead(f"m{n}", at.date(), at, "page", "social")
+def _dataset(came: list[datetime], ended: list[datetime]) -> Dataset:
+    arrivals = [Arrival(at, LeadIn("web", f"m{n}", at)) for n, at in enumerate(came)]
+    outcomes = [Outcome(f"m{n}", Ending.WON, at) for n, at in enumerate(ended)]
+    return Dataset("d", olist.ZONE, [], outcomes, "", arrivals, visits=olist.VISITS)
 
 
-def _deal(n: int, at: datetime) -> olist.Deal:
-    return olist.Deal(f"m{n}", at, False, "a", "b", None, None, (), None, None, None)
-
-
-@given(st.lists(moments, min_size=1, max_size=20), st.lists(moments, max_size=5))
-def test_a_replay_leaves_nothing_out_and_never_goes_back(came: list[datetime], won: list[datetime]) -> None:
-    leads = [_lead(n, at) for n, at in enumerate(came)]
-    deals = [_deal(n, at) for n, at in enumerate(won)]
-    walk = list(steps(leads, deals, olist.ZONE))
-    assert sorted(lead.mql_id for step in walk for lead in step.leads) == sorted(x.mql_id for x in leads)
-    assert sorted(deal.mql_id for step in walk for deal in step.deals) == sorted(x.mql_id for x in deals)
+@given(st.lists(moments, min_size=1, max_size=20), st.lists(moments, max_size=5), st.sampled_from([SLOT, HOUR]))
+def test_a_replay_leaves_nothing_out_and_never_goes_back(
+    came: list[datetime], won: list[datetime], slot: timedelta
+) -> None:
+    data = _dataset(came, won)
+    walk = list(steps(data, slot))
+    assert sorted(a.lead.external_id for step in walk for a in step.arrivals) == sorted(
+        f"m{n}" for n in range(len(came))
+    )
+    assert sorted(o.external_id for step in walk for o in step.outcomes) == sorted(f"m{n}" for n in range(len(won)))
     assert all(one.at < after.at for one, after in pairwise(walk))
     for step in walk:
-        assert all(step.at - SLOT < lead.arrives_at <= step.at for lead in step.leads)
-        assert all(step.at - SLOT < deal.won_at <= step.at for deal in step.deals)
+        assert all(step.at - slot < arrival.at <= step.at for arrival in step.arrivals)
+        assert all(o.at is not None and step.at - slot < o.at <= step.at for o in step.outcomes)
     opened = [step.at.astimezone(olist.ZONE).date() for step in walk if step.opens_day]
     assert len(opened) == len(set(opened)) == (opened[-1] - opened[0]).days + 1
 
@@ -46,7 +52,7 @@ def test_a_moment_is_handed_over_at_the_end_of_its_quarter(at: datetime) -> None
 
 
 def test_without_events_there_is_no_replay() -> None:
-    assert list(steps([], [], olist.ZONE)) == []
+    assert list(steps(_dataset([], []))) == []
 
 
 def test_the_rep_who_is_furthest_from_the_share_is_shown_first() -> None:
