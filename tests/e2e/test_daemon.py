@@ -81,9 +81,12 @@ async def test_hints_that_are_lost_delay_a_lead_and_no_more(database_url: str, c
         await awake(daemon, conn, listens=True)
 
 
-async def test_a_change_of_the_cause_takes_effect_soon(database_url: str, conn: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("settings", [{}, BY_HINT], ids=["as it comes", "by hint alone"])
+async def test_a_change_of_the_cause_takes_effect_soon(
+    database_url: str, conn: asyncpg.Connection, settings: dict[str, object]
+) -> None:
     tenant = await make_tenant(conn, simple_reps(1, groups=""), RULES)
-    async with serving(database_url) as daemon:
+    async with serving(database_url, **settings) as daemon:
         await awake(daemon, conn, listens=True)
         await tenant.accept([lead(1)])
         await waiting(tenant, 1)
