@@ -82,12 +82,14 @@ async def run_batch(
         next_key = await _write(conn, lane, book, state, inputs, outcome)
     await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed))
     woken = await _wake(conn, tenant_id, state, news, outcome)
-    stuck = await _prune(conn, tenant_id, state, claims, now)
+    # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
+    pruned = await _prune(conn, tenant_id, state, claims)
+    stuck = _stuck(state, claims, now)
 
     full = len(ready) == sizes.ready
     more = full or claims.more or news.more or after is not None or woken > 0
     next_visit = _next_visit(state, moment, more=more, stuck=stuck)
-    if leads or changed or woken or next_visit != lane.next_visit_at or lane.seen != lane.versions:
+    if leads or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
         state.token = token
         await store.put_lane(
             conn,
@@ -163,11 +165,17 @@ async def _wake(conn: Connection, tenant_id: int, state: LaneState, news: News, 
     return woken + await store.wake_customers(conn, tenant_id, outcome.owners if outcome else ())
 
 
-async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims, now: datetime) -> bool:
-    """Forgets keys that nobody waits under; answers whether leads with room, or due, are left: others lock them."""
+async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims) -> bool:
+    """Forgets keys that nobody waits under; answers whether there were any."""
     suspects = (claims.tried | state.maybe_empty) & state.keys.keys()
     state.maybe_empty.clear()
-    state.forget_keys(await store.prune_wake_keys(conn, tenant_id, suspects))
+    pruned = await store.prune_wake_keys(conn, tenant_id, suspects)
+    state.forget_keys(pruned)
+    return bool(pruned)
+
+
+def _stuck(state: LaneState, claims: Claims, now: datetime) -> bool:
+    """Whether leads with room, or due, are left after the claims and the pruning: somebody else has locked them."""
     if claims.due_locked or claims.more or not claims.tried:
         return claims.due_locked
     return not claims.tried.isdisjoint(state.keys_with_room(now))

@@ -7,8 +7,9 @@ import click
 from ops.roster.sources import EXAMPLE, Source, configured_sources
 from ops.roster.sync import Synced, sync
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.options import author_option, tenant_option
 from router.cli.present import present
-from router.cli.reps import author_option, change_document, print_change, reps, tenant_option
+from router.cli.reps import change_document, print_change, reps
 from router.store.tenants import TenantUnknown, tenant_named
 
 __all__ = ["reps"]

@@ -3,7 +3,7 @@
 import click
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from router.cli.reps import tenant_option
+from router.cli.options import tenant_option
 from router.presence import AWAY, heartbeat_key, open_redis
 from router.store.connections import Part, open_connections
 from router.store.roster import knows_rep

@@ -1,7 +1,5 @@
 """`lead-router reps`: import, list and set."""
 
-import getpass
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +7,15 @@ import click
 from rich.table import Table
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from router.cli.options import author_option, note_option, tenant_option, the_tenant
 from router.domain.rep_fields import read_field
 from router.domain.roster import MILLI
 from router.domain.roster_change import RepRecord, RosterChange
 from router.intake.roster_file import RosterError, read_roster_file
 from router.store.roster import RepUnknown, RosterBusy, current_reps, import_reps, set_rep
-from router.store.statements import Connection
-from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 _REPS_SHOWN = 20
 _NAMES_SHOWN = 10
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
-
-
-tenant_option = click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
-author_option = click.option("--author", default=_me, help="Who makes the change (default: you).")
-note_option = click.option("--note", default="", help="What the change is for.")
 
 
 @click.group()
@@ -80,7 +65,7 @@ async def import_(
     except RosterError as error:
         raise CannotRun(f"nothing was imported\n{error}") from error
     async with context.connection() as conn:
-        tenant = await _tenant(conn, tenant_name)
+        tenant = await the_tenant(conn, tenant_name)
         try:
             change = await import_reps(
                 conn,
@@ -125,7 +110,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
       lead-router reps list --tenant acme
     """
     async with context.connection() as conn:
-        tenant = await _tenant(conn, tenant_name)
+        tenant = await the_tenant(conn, tenant_name)
         found = await current_reps(conn, tenant.tenant_id)
     if as_json:
         print_json([{"rep_id": rep.rep_id, **_plain(rep.values)} for rep in found])
@@ -169,7 +154,7 @@ async def set_(
     """
     changes = _changes(fields)
     async with context.connection() as conn:
-        tenant = await _tenant(conn, tenant_name)
+        tenant = await the_tenant(conn, tenant_name)
         try:
             change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note)
         except RepUnknown as error:
@@ -197,13 +182,6 @@ def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
     if not changes:
         raise CannotRun("nothing to set; give --available yes|no or another of the options (see --help)")
     return changes
-
-
-async def _tenant(conn: Connection, name: str) -> Tenant:
-    try:
-        return await tenant_named(conn, name)
-    except TenantUnknown as error:
-        raise CannotRun(str(error)) from error
 
 
 def change_document(change: RosterChange) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 
 from router.cli.context import CannotRun, Context, async_command, console, json_option, print_json
-from router.cli.reps import author_option, tenant_option
+from router.cli.options import author_option, tenant_option
 from router.intake.lead_file import FileUnusable
 from router.intake.spelling import Synonym, SynonymError
 from router.intake.synonyms_file import read_synonyms_file
