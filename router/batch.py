@@ -10,11 +10,12 @@ from router.claim import BatchSizes, Claims, claim_waiting, order_of
 from router.domain.calendar import TZ_DATA_VERSION
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import Engine, Moment
-from router.domain.flight import record
+from router.domain.flight import encode, record
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
 from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
+from router.meanwhile import meanwhile
 from router.stopwatch import Stopwatch
 from router.store import lane as store
 from router.store.lane import Book, Lane, News, OrderKey
@@ -143,15 +144,18 @@ async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inp
     if refused:
         earliest = min(recheck for _, _, recheck in refused)
         state.next_due = earliest if state.next_due is None else min(state.next_due, earliest)
-    await store.put_assignments(conn, book, given)
+    flight = await meanwhile(store.put_assignments(conn, book, given), lambda: _recorded(state.engine, inputs, outcome))
     await store.put_back(conn, book, refused)
     await store.put_parked(conn, book, parked)
     await store.put_owners(conn, book.tenant_id, outcome.owners)
     await store.put_shares(conn, book.tenant_id, outcome.credits)
     await store.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
-    flight = record(state.engine, inputs, outcome, data_versions(state.engine))
     await store.put_flight(conn, book, lane.versions, "drain", len(inputs.leads), flight)
     return lane.next_wake_key + len(new_keys)
+
+
+def _recorded(engine: Engine, inputs: Inputs, outcome: Outcome) -> bytes:
+    return encode(record(engine, inputs, outcome, data_versions(engine)))
 
 
 async def _wake(conn: Connection, tenant_id: int, state: LaneState, news: News, outcome: Outcome | None) -> int:

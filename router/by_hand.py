@@ -7,7 +7,7 @@ import msgspec
 
 from router.batch import data_versions
 from router.domain.decide import Assigned, Inputs, Outcome
-from router.domain.flight import record
+from router.domain.flight import encode, record
 from router.lane_state import LaneState, moment_at
 from router.store import lane as store
 from router.store.assignments import LeadMoved, hold_lead, hold_lead_now, take
@@ -116,7 +116,7 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
     await store.wake_leads(conn, tenant_id, news.leads)
     await store.wake_customers(conn, tenant_id, outcome.owners)
     flight = msgspec.structs.replace(flight, actor=gift.actor, note=gift.note)
-    await store.put_flight(conn, book, lane.versions, "hand", 1, flight)
+    await store.put_flight(conn, book, lane.versions, "hand", 1, encode(flight))
     # Places may have become free: the lane is to be visited at once.
     await store.put_lane(
         conn,

@@ -94,16 +94,13 @@ def _turns(standing: Standing, group_no: int, lead: PoolLead) -> dict[int, tuple
     contest = standing.entrants(group_no, lead.excluded)
     if not len(contest.positions):
         return {}
-    weigher = standing.engine.weigher
-    kind = weigher.kind_of(lead.facts)
-    claim = contest.claim(kind, weigher.vector(kind)[contest.positions])
-    deadlines = contest.deadlines(claim)
-    total = int(claim.weights.sum())
+    kind = standing.engine.weigher.kind_of(lead.facts)
+    stake, credits, deadlines = contest.stake(kind), contest.credits, contest.deadlines(kind)
     turns = {}
     # Equal deadlines go by the lower number, as in `choose`.
     for place, i in enumerate(np.argsort(deadlines, kind="stable").tolist(), start=1):
-        missing = ONE_LEAD - int(contest.credits[i])
-        due_in = missing * total / (int(claim.weights[i]) * ONE_LEAD)
+        missing = ONE_LEAD - int(credits[i])
+        due_in = missing * stake.total / (int(stake.weights[i]) * ONE_LEAD)
         turns[int(contest.positions[i])] = (place, due_in, bool(deadlines[i] == NEVER))
     return turns
 

@@ -9,6 +9,7 @@ ruleset and rates from their versions. What was decided is recorded beside it, s
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +25,6 @@ from router.domain.standing import GroupCredits
 Int64 = NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _INACTIVE = 1
 _NONE = -1
 
@@ -66,7 +66,9 @@ class Flight(msgspec.Struct, array_like=True, frozen=True):
 
 def micros(at: datetime) -> int:
     """Microseconds since 1970 UTC."""
-    return (at - _EPOCH) // _MICROSECOND
+    since = at - _EPOCH
+    # Whole numbers all the way, and a third of the time of a division by a microsecond.
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def instant(at: int) -> datetime:
@@ -88,22 +90,23 @@ def record(engine: Engine, inputs: Inputs, outcome: Outcome, calendar: str) -> F
     """The record of a decided batch. `calendar` names the versions of time zone and holiday data."""
     leads, moment = inputs.leads, inputs.moment
     reps = _looked_at(engine, outcome)
+    lead_ids, ranks, queued, _, _, customers, excluded, wake_keys, last_batches = _columns(leads, len(PoolLead._fields))
     texts: dict[str, int] = {}
-    columns = [_result_columns(decision, texts) for decision in outcome.decisions]
-    decided, rules, given_by, rechecks, waits_for = zip(*columns, strict=True) if columns else ((),) * 5
+    results = [_result_columns(decision, texts) for decision in outcome.decisions]
+    decided, rules, given_by, rechecks, waits_for = _columns(results, 5)
     return Flight(
         engine=ENGINE_VERSION,
         calendar=calendar,
         now=micros(moment.now),
         day=_day(moment),
         windows={n: (w.open, micros(w.until) if w.until else None) for n, w in moment.windows.items()},
-        lead_ids=_pack([lead.lead_id for lead in leads]),
-        ranks=_pack([lead.rank for lead in leads]),
-        queued=_pack([micros(lead.queued_at) for lead in leads]),
-        customers=_pack([_NONE if lead.customer_id is None else lead.customer_id for lead in leads]),
-        wake_keys=_pack([lead.wake_key for lead in leads]),
-        last_batches=_pack([lead.last_batch_no or 0 for lead in leads]),
-        excluded={i: list(lead.excluded) for i, lead in enumerate(leads) if lead.excluded},
+        lead_ids=_pack(lead_ids),
+        ranks=_pack(ranks),
+        queued=_pack([micros(at) for at in queued]),
+        customers=_pack([_NONE if customer is None else customer for customer in customers]),
+        wake_keys=_pack(wake_keys),
+        last_batches=_pack([last or 0 for last in last_batches]),
+        excluded={i: list(reps) for i, reps in enumerate(excluded) if reps},
         owners=dict(inputs.owners),
         reps=_pack(engine.rep_numbers[reps]),
         codes=_pack(inputs.codes[reps]),
@@ -182,6 +185,10 @@ def _decision(
         return Waiting(flight.targets[waits_for], instant(recheck))
     reason, detail = flight.parked[i]
     return Parked(Reason(reason), detail)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> Sequence[tuple[Any, ...]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 def _pack(values: Sequence[int] | NDArray[np.integer]) -> bytes:

@@ -1,13 +1,14 @@
 """Which rules a lead's facts satisfy, without a pass over all rules per lead.
 
 Rules are indexed by their most selective condition: values, beginnings, or that the lead does not say; what the
-facts alone decide is remembered per combination of facts, since leads share few of them. What depends on time or on
-the customer is judged per lead in `decide`.
+facts alone decide is remembered per combination of those facts that some rule asks for, since leads share few of them.
+What depends on time or on the customer is judged per lead in `decide`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.ruleset import FactCondition, NoneOf, OneOf, Prefix, Present, Rule
@@ -38,6 +39,12 @@ def value_holds(condition: FactCondition, value: str | None) -> bool:
             return value is not None and value.startswith(tuple(condition.values))
         case Present():
             return (value is not None) == condition.present
+
+
+def picker(places: Iterable[int]) -> Callable[[Facts], object]:
+    """A function that takes the facts at these places (of FACT_FIELDS), as one key for remembering."""
+    wanted = sorted(set(places))
+    return itemgetter(*wanted) if wanted else lambda _: None
 
 
 @dataclass(slots=True)
@@ -85,7 +92,8 @@ class Matcher:
         self._conditions = tuple(rule.match.facts for rule in rules)
         self._always: list[int] = []
         self._index: dict[int, _FieldIndex] = defaultdict(_FieldIndex)
-        self._remembered: dict[Facts, tuple[int, ...]] = {}
+        self._asked_for = picker(FACT_FIELDS.index(c.field) for conditions in self._conditions for c in conditions)
+        self._remembered: dict[object, tuple[int, ...]] = {}
         for number, conditions in enumerate(self._conditions):
             self._file(number, conditions)
 
@@ -104,13 +112,14 @@ class Matcher:
 
     def rules_for(self, facts: Facts) -> tuple[int, ...]:
         """Numbers of the rules whose fact conditions hold, ascending. `facts` as they arrived, not folded."""
-        known = self._remembered.get(facts)
+        combination = self._asked_for(facts)
+        known = self._remembered.get(combination)
         if known is not None:
             return known
         found = self._search(folded(facts))
         if len(self._remembered) >= REMEMBERED_COMBINATIONS:
             self._remembered.clear()
-        self._remembered[facts] = found
+        self._remembered[combination] = found
         return found
 
     def _search(self, facts: Facts) -> tuple[int, ...]:

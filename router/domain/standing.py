@@ -99,7 +99,7 @@ class Standing:
         group = self.group(group_no)
         self._close(group)
         able = self.candidates(group, excluded)
-        return Contest(group.members[able], group.credits[group.slots[able]])
+        return self._contest(group.members[able], group.credits[group.slots[able]])
 
     def take(self, position: int) -> int:
         """Adds one lead to a rep; one who is full leaves the contests of all groups. Answers the rep's number."""
@@ -148,9 +148,12 @@ class Standing:
 
     def _open(self, group: Group, able: NDArray[np.bool_]) -> Contest:
         slots = group.slots[able]
-        group.contest = Contest(group.members[able], group.credits[slots])
+        group.contest = self._contest(group.members[able], group.credits[slots])
         group.contest_slots = slots
         return group.contest
+
+    def _contest(self, positions: Int64, credits: Int64) -> Contest:
+        return Contest(positions, credits, self.engine.weigher.stakes_of(positions))
 
     @staticmethod
     def _close(group: Group) -> None:
@@ -159,8 +162,5 @@ class Standing:
             group.contest = None
 
     def _give(self, group: Group, contest: Contest, facts: Facts) -> int:
-        weigher = self.engine.weigher
-        kind = weigher.kind_of(facts)
-        claim = contest.known_claim(kind) or contest.claim(kind, weigher.vector(kind)[contest.positions])
         group.gave = True
-        return self.take(int(contest.positions[contest.choose(claim)]))
+        return self.take(int(contest.positions[contest.choose(self.engine.weigher.kind_of(facts))]))

@@ -9,7 +9,9 @@ _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 def fold(value: str) -> str:
     """The form in which facts and rules are compared: NFKC (full-width becomes plain), trimmed, caseless."""
-    return unicodedata.normalize("NFKC", value).strip().casefold()
+    # NFKC leaves plain letters as they are, and most words are plain.
+    plain = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    return plain.strip().casefold()
 
 
 def visible(text: str, keep: str = "") -> str:

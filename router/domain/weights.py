@@ -4,16 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.lead import FACT_FIELDS, Facts
-from router.domain.matching import folded
+from router.domain.matching import folded, picker
 from router.domain.rates import Rates
 from router.domain.roster import MILLI, Roster
 from router.domain.ruleset import Weights
+from router.domain.share import Stake
 
 Int64 = NDArray[np.int64]
 
 # Keeps weight sums and products of 5,000 candidates inside 64 bits.
 LARGEST_WEIGHT = 1 << 24
-_REMEMBERED = 2_000
+# Numbers in all the vectors that are kept, and facts: memory stays bounded whatever the leads say.
+_REMEMBERED_NUMBERS = 2_000_000
 _REMEMBERED_FACTS = 50_000
 
 _REGION = FACT_FIELDS.index("region")
@@ -34,7 +36,12 @@ class Weigher:
         self._segment = FACT_FIELDS.index(weights.close_rate.segment) if weights.close_rate else None
         self._factors: dict[tuple[str, str], Int64] = {}
         self._vectors: dict[Kind, Int64] = {}
-        self._kinds: dict[Facts, Kind] = {}
+        self._kinds: dict[object, Kind] = {}
+        self._asked_for = picker(
+            [_REGION, _INDUSTRY, _PRODUCT] if self._segment is None else [_REGION, _INDUSTRY, _PRODUCT, self._segment]
+        )
+        self._stakes: dict[bytes, dict[Kind, Stake]] = {}
+        self._numbers_in_stakes = 0
         self._regions = frozenset().union(*(rep.regions for rep in roster.reps))
         self._industries = frozenset().union(*(rep.industries for rep in roster.reps))
 
@@ -45,12 +52,27 @@ class Weigher:
 
     def kind_of(self, facts: Facts) -> Kind:
         """What of the facts (as they arrived) changes weights; leads of one kind have the same weights."""
-        known = self._kinds.get(facts)
+        combination = self._asked_for(facts)
+        known = self._kinds.get(combination)
         if known is None:
             if len(self._kinds) >= _REMEMBERED_FACTS:
                 self._kinds.clear()
-            known = self._kinds[facts] = self._kind(folded(facts))
+            known = self._kinds[combination] = self._kind(folded(facts))
         return known
+
+    def stakes_of(self, positions: Int64) -> "StakesOf":
+        """What leads are worth to these candidates (positions in the roster): remembered from batch to batch."""
+        return StakesOf(self, positions, self._stakes.setdefault(positions.tobytes(), {}))
+
+    def make_stake(self, kind: Kind, positions: Int64, known: dict[Kind, Stake]) -> Stake:
+        """The stake of a kind of lead, put among those that are `known` of the candidates."""
+        if self._numbers_in_stakes >= _REMEMBERED_NUMBERS:
+            self._stakes.clear()
+            known.clear()
+            self._numbers_in_stakes = 0
+        self._numbers_in_stakes += 2 * len(positions)
+        stake = known[kind] = Stake.of(self.vector(kind)[positions])
+        return stake
 
     def _kind(self, facts: Facts) -> Kind:
         weights = self._weights
@@ -75,7 +97,7 @@ class Weigher:
             if value is not None:
                 vector = vector * self._factor(name, value) // MILLI
         vector = np.where(self._base > 0, np.clip(vector, 1, LARGEST_WEIGHT), 0)
-        if len(self._vectors) >= _REMEMBERED:
+        if len(self._vectors) * len(vector) >= _REMEMBERED_NUMBERS:
             self._vectors.clear()
         self._vectors[kind] = vector
         return vector
@@ -112,3 +134,17 @@ class Weigher:
         else:
             factors = [MILLI] * len(reps)
         return np.array(factors, dtype=np.int64)
+
+
+class StakesOf:
+    """The stakes of some candidates by kind of lead."""
+
+    __slots__ = ("_known", "_positions", "_weigher")
+
+    def __init__(self, weigher: Weigher, positions: Int64, known: dict[Kind, Stake]) -> None:
+        self._weigher = weigher
+        self._positions = positions
+        self._known = known
+
+    def __getitem__(self, kind: Kind) -> Stake:
+        return self._known.get(kind) or self._weigher.make_stake(kind, self._positions, self._known)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import asyncpg
 
 from router.domain.decide import Assigned, Parked
-from router.domain.flight import Flight, decode, encode
+from router.domain.flight import Flight, decode
 from router.domain.lead import Facts, PoolLead
 from router.domain.standing import GroupCredits
 from router.store.statements import Connection, load
@@ -326,9 +326,9 @@ async def prune_wake_keys(conn: Connection, tenant_id: int, keys: Iterable[int])
 
 
 async def put_flight(
-    conn: Connection, book: Book, versions: tuple[int, int, int], kind: str, leads: int, flight: Flight
+    conn: Connection, book: Book, versions: tuple[int, int, int], kind: str, leads: int, flight: bytes
 ) -> None:
-    """Writes the flight record."""
+    """Writes the flight record, encoded."""
     ruleset, roster, rates = versions
     await _SQL.put_flight.execute(
         conn,
@@ -340,7 +340,7 @@ async def put_flight(
         rates=rates,
         kind=kind,
         leads=leads,
-        inputs=encode(flight),
+        inputs=flight,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.domain.share import ONE_LEAD, Contest
+from router.domain.share import ONE_LEAD, Contest, Stake
 
 WEIGHTS = st.lists(st.integers(1, 20).map(lambda w: w * 250), min_size=1, max_size=30)
 SEEDS = st.integers(0, 1 << 32)
@@ -27,9 +27,8 @@ class Fleet:
         if not there.any():
             return []
         positions = np.flatnonzero(there).astype(np.int64)
-        contest = Contest(positions, self.credits[there])
-        claim = contest.claim("kind", self.weights[there])
-        winners = [int(positions[contest.choose(claim)]) for _ in range(leads)]
+        contest = Contest(positions, self.credits[there], {"kind": Stake.of(self.weights[there])})
+        winners = [int(positions[contest.choose("kind")]) for _ in range(leads)]
         self.credits[there] = contest.credits
         for winner in winners:
             self.got[winner] += 1

@@ -1,0 +1,127 @@
+"""`make bench`: every figure with its target, in one run on this machine; `build/bench.json` has them for machines."""
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+
+import asyncpg
+import click
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.bench import drains, growth, operating, trickle, waits
+from loadtest.bench.figures import TARGETS, Figure, rounded
+from loadtest.bench.stage import NotClean, Stage
+from ops.embedded import embedded, stopped
+from ops.embedded_server import postgres_major
+from router.cli.context import EXIT_FOUND, console
+from router.logs import configure_logs
+from router.settings import LogSettings
+
+Measure = Callable[[Stage], Awaitable[list[Figure]]]
+MEASURES: Mapping[str, Measure] = {
+    "one-tenant": drains.one_tenant,
+    "eight-tenants": drains.eight_tenants,
+    "burst": drains.burst_after_empty,
+    "backlog": growth.backlog,
+    "reps": growth.reps,
+    "rules": growth.rules,
+    "tenants": growth.tenants,
+    "history": growth.history,
+    "waiting": waits.waiting,
+    "half-locked": waits.half_locked,
+    "single-leads": trickle.single_leads,
+    "idle-latency": trickle.idle_latency,
+    "large-backlog": operating.large_backlog,
+    "import": operating.import_csv,
+}
+# Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
+SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Small worlds, one run: for being runnable, never for its figures.")
+@click.option("--only", "names", type=click.Choice(list(MEASURES)), multiple=True, help="Only these; else all.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("build/bench.json"))
+def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
+    """Measure the drain beside its limit and its peers; print a table, and write it as JSON."""
+    configure_logs(LogSettings(level="error"), "bench")
+    out = console()
+    begin = monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="lead-router-bench-"))
+    # Root's servers run as another user, who must be able to enter.
+    folder.chmod(0o755)
+    try:
+        figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps([one.document for one in figures], indent=1, ensure_ascii=False) + "\n")
+    _print(out, figures, quick)
+    missed = [one.target.id for one in figures if not one.holds]
+    out.print(f"{_machine()}; {monotonic() - begin:,.0f} s; written to {output}")
+    if missed and not quick:
+        out.print(f"Not reached: {', '.join(missed)}; docs/performance.md says why.", style="yellow")
+    if failed:
+        sys.exit(EXIT_FOUND)
+
+
+async def _measured(folder: Path, names: Sequence[str], quick: bool, out: Console) -> tuple[list[Figure], list[str]]:
+    """All figures in the order of TARGETS, and the measures that failed."""
+    figures, failed = list[Figure](), list[str]()
+    begin = monotonic()
+
+    def say(what: str) -> None:
+        out.print(f"{monotonic() - begin:6.0f} s  {what}", style="dim")
+
+    async with embedded(folder, SERVER, linger_s=0.5) as urls:
+        stage = Stage(urls.database, quick, say)
+        for name in names:
+            say(name)
+            try:
+                figures += await MEASURES[name](stage)
+            except (NotClean, OSError, asyncpg.PostgresError) as error:
+                failed.append(name)
+                out.print(f"{name}: does not count: {type(error).__name__}: {error}", style="red")
+    await stopped(folder)
+    order = [target.id for target in TARGETS]
+    return sorted(figures, key=lambda one: order.index(one.target.id)), failed
+
+
+def _print(out: Console, figures: Sequence[Figure], quick: bool) -> None:
+    table = Table(title="QUICK: these are no figures" if quick else None, title_style="yellow")
+    for heading in ("id", "median", "spread", "unit", "target", "holds"):
+        table.add_column(heading, justify="right" if heading in ("median", "spread", "target") else "left")
+    for one in figures:
+        sign = "≥" if one.target.least else "≤"
+        spread = f"{rounded(min(one.runs)):,g} … {rounded(max(one.runs)):,g}" if len(one.runs) > 1 else ""
+        table.add_row(
+            one.target.id,
+            f"{rounded(one.value):,g}",
+            spread,
+            one.target.unit,
+            f"{sign} {one.target.target:,g}",
+            "yes" if one.holds else "no",
+        )
+    out.print(table)
+    for one in figures:
+        out.print(f"{one.target.id}: {one.note}", style="dim", highlight=False)
+
+
+def _machine() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, "
+        f"embedded PostgreSQL {postgres_major()}, durable commits"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What is measured, what it must reach, and what was seen."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that `make bench` prints. `least`: the value must be at least the target, else at most."""
+
+    id: str
+    what: str
+    unit: str
+    target: float
+    least: bool = True
+
+
+TARGETS = (
+    Target("drain_1_tenant_vs_floor", "1 tenant / floor on 1 connection", "ratio", 0.4),
+    Target("drain_8_tenants_vs_floor", "8 tenants, 2 routers / floor on 2 connections", "ratio", 0.5),
+    Target("drain_vs_pgqueuer", "1 tenant / PgQueuer, no-op handler", "ratio", 3),
+    Target("burst_after_empty", "burst after 3,000 empty visits / warm drain", "ratio", 0.9),
+    Target("backlog_1m_vs_1k", "cost per lead, backlog of 1 M / 1 k", "ratio", 1.25, least=False),
+    Target("reps_5000_vs_10", "cost per lead, 5,000 reps / 10", "ratio", 2.0, least=False),
+    Target("rules_1000_vs_5", "cost per lead, 1,000 rules / 5", "ratio", 1.3, least=False),
+    Target("tenants_1000_vs_8", "cost per lead, 1,000 tenants / 8", "ratio", 2.0, least=False),
+    Target("history_10m_vs_0", "cost per lead, 10 M ended assignments / none", "ratio", 1.1, least=False),
+    Target("waiting_1m_vs_0", "drain with 1 M waiting / with none", "ratio", 0.95),
+    Target("wake_rows_touched", "pool rows touched when ten places become free", "rows", 10, least=False),
+    Target("half_locked_vs_free", "drain with half of the rows locked / free", "ratio", 0.8),
+    Target("single_lead_batches_5000_reps", "one lead a batch, 5,000 reps", "leads/s", 800),
+    Target("idle_latency_p99", "lead committed to assignment committed, 200 leads/s", "ms", 40, least=False),
+    Target("wal_bytes_per_lead", "write-ahead log per lead", "bytes", 2_500, least=False),
+    Target("router_rss", "memory of a router, 1 M backlog, 5,000 reps", "MB", 200, least=False),
+    Target("import_csv", "import of a CSV file", "leads/s", 20_000),
+    Target("why_p99", "why of any lead", "ms", 200, least=False),
+    Target("audit_1m", "audit of 1 M leads", "s", 30, least=False),
+)
+BY_ID = {target.id: target for target in TARGETS}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as it was seen: the median of the runs, and all of them. `note` says what exactly was measured."""
+
+    target: Target
+    runs: tuple[float, ...]
+    note: str
+
+    @property
+    def value(self) -> float:
+        return statistics.median(self.runs)
+
+    @property
+    def holds(self) -> bool:
+        return self.value >= self.target.target if self.target.least else self.value <= self.target.target
+
+    @property
+    def document(self) -> dict[str, object]:
+        """Its entry in `build/bench.json`."""
+        return {
+            "id": self.target.id,
+            "value": rounded(self.value),
+            "unit": self.target.unit,
+            "target": self.target.target,
+            "holds": self.holds,
+            "note": self.note,
+            "spread": [rounded(min(self.runs)), rounded(max(self.runs))],
+            "runs": len(self.runs),
+        }
+
+
+def figure(id_: str, runs: Sequence[float], note: str) -> Figure:
+    """A figure of one of TARGETS. Raises KeyError for another id."""
+    return Figure(BY_ID[id_], tuple(runs), note)
+
+
+def rounded(value: float) -> float:
+    """To three digits or more."""
+    return round(value) if abs(value) >= 1000 else float(f"{value:.3g}")
+
+
+def per_second(leads: int, runs: Sequence[float]) -> str:
+    """Leads a second in words: median, and the spread of the runs (seconds)."""
+    rates = sorted(leads / seconds for seconds in runs)
+    spread = f" ({rates[0]:,.0f} to {rates[-1]:,.0f})" if len(rates) > 1 else ""
+    return f"{statistics.median(rates):,.0f} leads/s{spread}"
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Run by run, since interleaved runs met the same noise."""
+    return [a / b for a, b in zip(above, below, strict=True)]

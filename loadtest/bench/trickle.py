@@ -1,0 +1,69 @@
+"""Leads that come one by one: what a batch of one costs, and how long a lead waits for its rep on a quiet line."""
+
+import asyncio
+from time import monotonic
+
+from loadtest.bench import world as worlds
+from loadtest.bench.figures import Figure, figure
+from loadtest.bench.router_process import routers
+from loadtest.bench.stage import Room, Stage, emptied
+from loadtest.bench.world import SQL, World
+from router.domain.lead_in import LeadIn
+from router.store.leads import accept
+from router.store.statements import load
+
+_RATE = 200
+
+
+async def single_leads(stage: Stage) -> list[Figure]:
+    """single_lead_batches_5000_reps."""
+    world = World(leads=stage.size(4_000, 300), reps=5_000, group_size=250)
+    rates = []
+    async with stage.room() as room:
+        made = await worlds.make(room.conn, world)
+        for _ in range(stage.rounds + 1):
+            await worlds.refill(room.conn, world, made)
+            async with room.drain(ready=1) as drain:
+                rates.append(world.leads / await emptied(drain, made, world.leads))
+            await room.audited()
+    return [figure("single_lead_batches_5000_reps", rates[1:], f"{world.in_words}; a commit and a record for each")]
+
+
+async def idle_latency(stage: Stage) -> list[Figure]:
+    """idle_latency_p99: by the commit times that the server recorded."""
+    seconds = stage.size(20, 3)
+    world = World(leads=1)
+    p99, medians = [], []
+    async with stage.room() as room:
+        [tenant_id] = await worlds.make(room.conn, world)
+        await SQL.forget_results.execute(room.conn)
+        async with routers(room, 1):
+            await _hand_in(room, tenant_id, 0, _RATE * 2)
+            for turn in range(stage.rounds):
+                first = (turn + 1) * 1_000_000
+                await _hand_in(room, tenant_id, first, seconds * _RATE)
+                waits = [
+                    row[0] for row in await SQL.assigned_after.fetch(room.conn, tenant_id=tenant_id, source=f"s{first}")
+                ]
+                p99.append(waits[len(waits) * 99 // 100] * 1000)
+                medians.append(waits[len(waits) // 2] * 1000)
+        await room.conn.execute("delete from lead where source = 'web'")
+        await room.audited()
+    typical = sorted(medians)[len(medians) // 2]
+    note = f"{seconds * _RATE:,} leads, one a transaction, {_RATE} a second; median {typical:.1f} ms"
+    return [figure("idle_latency_p99", p99, note)]
+
+
+async def _hand_in(room: Room, tenant_id: int, first: int, leads: int) -> None:
+    """Accepts leads at a steady rate through the product's intake; returns when all are assigned."""
+    begin = monotonic()
+    for number in range(leads):
+        lead = LeadIn(
+            f"s{first}", str(number), region=f"region{number % worlds.REGIONS}", declared_customer=f"{first + number}"
+        )
+        await accept(room.conn, tenant_id, [lead])
+        if (ahead := begin + (number + 1) / _RATE - monotonic()) > 0:
+            await asyncio.sleep(ahead)
+    async with asyncio.timeout(60):
+        while await load("lane").ready_left.value(room.conn, tenant_id=tenant_id, most=1):
+            await asyncio.sleep(0.01)

@@ -1,0 +1,109 @@
+-- name: fill_leads(tenant_id, first, last, customers, region)!
+-- Leads of `make bench`: of three, one with a customer who has an owner, one with a new customer, one with none. With a
+-- region all are of that region and nobody's customers.
+insert into lead (tenant_id, source, external_id, created_at, received_at, customer_id, region, industry, product, campaign,
+                  ad_id, landing_page)
+select :tenant_id::int, 'web', coalesce(:region::text, 'b') || n, now() - interval '1 minute', now() - interval '1 minute',
+       case when :region::text is not null then null else case n % 3 when 0 then 1 + n / 3 % :customers::int when 1 then 1000000000 + n end end,
+       coalesce(:region::text, 'region' || n % 23), case when n % 5 > 0 then 'industry' || n % 11 end, 'product' || n % 17,
+       case when n % 4 = 0 then 'campaign' || n % 29 end, null, case when n % 2 = 0 then '/landing/' || n % 13 end
+  from generate_series(:first::int, :last::int) n;
+
+-- name: fill_pool(tenant_id, after, most)
+-- Puts so many leads of a tenant, those after a number, into the pool as intake does; answers the last one's number.
+with arrived as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select tenant_id, lead_id, -priority, received_at, created_at, customer_id, source, region, industry, product, campaign, ad_id,
+           landing_page
+      from lead where tenant_id = :tenant_id and lead_id > :after order by lead_id limit :most
+    returning lead_id)
+select max(lead_id) from arrived;
+
+-- name: fill_owners(tenant_id, customers, rep_nos)!
+-- Gives each known customer an owner, the reps in turn.
+insert into customer_owner (tenant_id, customer_id, rep_no)
+select :tenant_id::int, n, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[])] from generate_series(1, :customers::int) n;
+
+-- name: forget_results()!
+-- All leads are undecided again; leads, reps, rules and tenants stay.
+do $$ begin
+    truncate lead_pool, assignment, parked, closed, merged, flight, wake_key, lane_inbox, rep_load,
+             group_share, customer_owner;
+    update lane set batch_no = 0, state_token = 0, last_at = '-infinity', next_visit_at = null, next_wake_key = 1;
+end $$;
+
+-- name: last_lead(tenant_id)
+-- A tenant's last lead, and how many there are that somebody can take.
+select coalesce(max(lead_id), 0) as last, count(*) filter (where external_id like 'b%') as leads from lead where tenant_id = :tenant_id;
+
+-- name: settle()!
+-- Before a measurement: written pages do not fall into it.
+checkpoint;
+
+-- name: fill_history(tenant_id, first, last, rep_nos)!
+-- Ended assignments of earlier days, a thousand of each batch.
+insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no, ended_at, outcome)
+select :tenant_id::int, l.lead_id, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[])], null,
+       now() - interval '40 days' + n * interval '0.2 s', 1 + n / 1000, n % 1000, 1, null, now() - interval '39 days' + n * interval '0.2 s',
+       'returned'
+  from generate_series(:first::int, :last::int) n
+  join (select lead_id, row_number() over (order by lead_id) - 1 as place, count(*) over () as leads
+          from lead where tenant_id = :tenant_id) l on l.place = n % l.leads;
+
+-- name: written()
+-- Bytes of write-ahead log so far.
+select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint;
+
+-- name: assigned_after(tenant_id, source)
+-- Seconds from the commit of a lead to the commit of its assignment; needs track_commit_timestamp.
+select extract(epoch from pg_xact_commit_timestamp(a.xmin) - pg_xact_commit_timestamp(l.xmin))::float8 as seconds
+  from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and l.source = :source order by 1;
+
+-- name: pool_rows_deleted()
+-- Rows of the pool that were deleted or updated so far.
+select n_tup_del + n_tup_upd from pg_stat_user_tables where relname = 'lead_pool';
+
+-- name: pool_rows_locked(tenant_id)
+-- Rows of the pool that somebody has locked since they were written.
+select count(*) from lead_pool where tenant_id = :tenant_id and xmax <> 0;
+
+-- name: lock_half(tenant_id)
+-- Locks every other ready lead, as a foreign script does.
+select count(*) from (
+    select from lead_pool where tenant_id = :tenant_id and wake_key = 0 and lead_id % 2 = 0 for update) as locked;
+
+-- name: waits(tenant_ids)
+-- Whether a ready lead of these tenants is left.
+select exists (select from unnest(:tenant_ids::int[]) as t(id)
+                where exists (select from lead_pool p where p.tenant_id = t.id and p.wake_key = 0));
+
+-- name: copy_tenant(tenant_id, name)
+-- Another tenant with the same roster and rules, and no leads.
+with made as (
+    insert into tenant (name, time_zone, roster, ruleset) select :name::text, time_zone, roster, ruleset from tenant where tenant_id = :tenant_id
+    returning tenant_id),
+lanes as (insert into lane (tenant_id) select tenant_id from made),
+groups as (insert into grp select made.tenant_id, group_no, g.name from grp g, made where g.tenant_id = :tenant_id),
+reps as (insert into rep select made.tenant_id, rep_no, rep_id from rep r, made where r.tenant_id = :tenant_id),
+versions as (
+    insert into roster_version select made.tenant_id, version, at, author, note from roster_version v, made where v.tenant_id = :tenant_id),
+rules as (
+    insert into ruleset select made.tenant_id, version, applied_at, author, note, source, lists from ruleset r, made
+     where r.tenant_id = :tenant_id),
+rows as (
+    insert into rep_row (tenant_id, rep_no, from_version, name, time_zone, working_hours, groups, regions, industries, weight_milli,
+                         max_open, max_per_day)
+    select made.tenant_id, rep_no, from_version, r.name, r.time_zone, working_hours, groups, regions, industries, weight_milli, max_open,
+           max_per_day
+      from rep_row r, made where r.tenant_id = :tenant_id and to_version is null)
+select tenant_id from made;
+
+-- name: some_leads(tenant_id, most)
+-- Leads all over a tenant, for asking why.
+select lead_id from lead where tenant_id = :tenant_id order by lead_id * 2654435761 % 4294967296 limit :most;
+
+-- name: rep_numbers(tenant_id)
+-- The numbers of a tenant's reps.
+select rep_no from rep where tenant_id = :tenant_id order by rep_no;
