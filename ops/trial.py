@@ -8,7 +8,6 @@ import numpy as np
 
 from ops.why.gather import lead_row, place_of
 from ops.why.story import LeadRow, Names, Place, State, Story
-from router.domain.calendar import business_day
 from router.domain.decide import Inputs
 from router.domain.engine import Engine
 from router.domain.explain import explain
@@ -21,7 +20,9 @@ from router.intake.mapping import FileMapping
 from router.intake.match_rules import parse_match_rules
 from router.intake.normalise import LeadReader
 from router.intake.rules_file import RulesFile
-from router.lane_state import LaneState, aligned_credits, moment_at, rep_loads
+from router.lane_state import LaneState, aligned_credits, moment_at
+from router.presence import Presence, Unsure
+from router.present_state import present_state
 from router.store import lane
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.customers import known_keys
@@ -42,13 +43,17 @@ NEW_LEAD = 0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rules would do with the lead. `story` holds the lead and the names, for telling it."""
+    """What the rules would do with the lead. `story` holds the lead and the names, for telling it.
+
+    `unsure`: the rules ask for presence, and who is present is not known now.
+    """
 
     explanation: Explanation
     story: Story
+    unsure: Unsure | None
 
 
-async def try_stored(conn: Connection, tenant: Tenant, rules: RulesFile, lead: str) -> Trial:
+async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, lead: str) -> Trial:
     """A lead by number or external id, as though it were decided now. Raises LeadUnknown, ZoneDiffers."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         found = await find_lead(conn, lead, None if lead.isdecimal() else tenant.name)
@@ -70,10 +75,12 @@ async def try_stored(conn: Connection, tenant: Tenant, rules: RulesFile, lead: s
             customer_id=told.customer_id,
             excluded=place.excluded,
         )
-        return await _decided(conn, tenant, rules, told, pool_lead, now)
+        return await _decided(conn, presence, tenant, rules, told, pool_lead, now)
 
 
-async def try_new(conn: Connection, tenant: Tenant, rules: RulesFile, row: Mapping[str, object]) -> Trial:
+async def try_new(
+    conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, row: Mapping[str, object]
+) -> Trial:
     """A lead as it would arrive, by its fields; what is not given is empty. Raises Rejected, ZoneDiffers."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         now = (await database_clock(conn)).astimezone(UTC)
@@ -97,7 +104,7 @@ async def try_new(conn: Connection, tenant: Tenant, rules: RulesFile, row: Mappi
             facts=facts,
         )
         pool_lead = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
-        return await _decided(conn, tenant, rules, told, pool_lead, now)
+        return await _decided(conn, presence, tenant, rules, told, pool_lead, now)
 
 
 async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | None:
@@ -110,11 +117,17 @@ async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | Non
 
 
 async def _decided(
-    conn: Connection, tenant: Tenant, rules: RulesFile, told: LeadRow, lead: PoolLead, now: datetime
+    conn: Connection,
+    presence: Presence,
+    tenant: Tenant,
+    rules: RulesFile,
+    told: LeadRow,
+    lead: PoolLead,
+    now: datetime,
 ) -> Trial:
     engine = await _engine(conn, tenant, rules)
     owners = await lane.owners(conn, tenant.tenant_id, [lead.customer_id] if lead.customer_id is not None else [])
-    state = await _state(conn, tenant.tenant_id, engine, now)
+    state = await _state(conn, presence, tenant, engine, now)
     inputs = Inputs(
         moment=moment_at(engine, now),
         leads=[lead],
@@ -131,7 +144,7 @@ async def _decided(
         engine.ruleset.version,
     )
     story = Story(now, told, Place(State.WAITING, lead.queued_at, rank=lead.rank), names, ())
-    return Trial(explain(engine, inputs, lead.lead_id), story)
+    return Trial(explain(engine, inputs, lead.lead_id), story, presence.unsure(tenant.tenant_id))
 
 
 async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
@@ -141,16 +154,12 @@ async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
     return Engine(roster, ruleset, await load_rates(conn, tenant.tenant_id, tenant.rates))
 
 
-async def _state(conn: Connection, tenant_id: int, engine: Engine, now: datetime) -> LaneState:
-    """Loads and credits of now, with the endings that no batch has folded in yet."""
-    day = business_day(now, engine.ruleset.business_time_zone).date
-    opened, today = rep_loads(engine, await lane.read_loads(conn, tenant_id), day)
+async def _state(conn: Connection, presence: Presence, tenant: Tenant, engine: Engine, now: datetime) -> LaneState:
+    """Loads, presence and credits of now."""
+    state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, now)
     shares = {
         row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await lane.read_shares(conn, tenant_id)
+        for row in await lane.read_shares(conn, tenant.tenant_id)
     }
-    state = LaneState(engine, 0, day, opened, today, aligned_credits(engine, shares))
-    news = await _WHY.inbox.fetch(conn, tenant_id=tenant_id, day=day)
-    state.fold({r["rep_no"]: r["open_delta"] for r in news}, {(r["rep_no"], day): r["today_delta"] for r in news})
-    state.opened = np.maximum(state.opened, 0)
+    state.credits = aligned_credits(engine, shares)
     return state

@@ -67,7 +67,7 @@ async def run_daemon(
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
         async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
             listener = Listener(settings.listen, health, {"database": connections.check}, exposition)
-            presence = Presence(redis_url, exposition.instruments)
+            presence = Presence(redis_url, instruments=exposition.instruments)
             routing = _services(settings, database_url, instance, connections, exposition, presence)
             services: list[Service] = [listener, *routing]
             services += extra(connections, exposition)

@@ -49,13 +49,13 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     """
     found = read(file, as_json)
     row = _row(lead)
-    async with context.connection() as conn:
+    async with context.present() as (conn, presence):
         tenant = await the_tenant(conn, tenant_name)
         try:
             if row is None:
-                trial = await try_stored(conn, tenant, found.rules, lead)
+                trial = await try_stored(conn, presence, tenant, found.rules, lead)
             else:
-                trial = await try_new(conn, tenant, found.rules, row)
+                trial = await try_new(conn, presence, tenant, found.rules, row)
         except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except Rejected as error:
@@ -67,6 +67,8 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     else:
         out = console()
         out.print(_head(trial, file), style="bold")
+        if trial.unsure is not None:
+            out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
         for part in rules_told(trial.story, trial.explanation, ENGLISH):
             out.print(part)
     return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
@@ -116,6 +118,7 @@ def _document(trial: Trial) -> dict[str, object]:
     return {
         "lead": None if number == NEW_LEAD else number,
         "as_of": told.moment.now.isoformat(),
+        "presence_unknown": trial.unsure,
         "outcome": outcome_document(told.decision, names, names.ruleset or 0),
         "reason": told.reason.value if told.reason else None,
         "rules": [rule_document(rule, names, told.moment.now) for rule in told.rules],

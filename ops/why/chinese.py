@@ -3,6 +3,7 @@
 from ops.why.languages import Words
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 CHINESE = Words(
     tag="zh",
@@ -113,6 +114,13 @@ CHINESE = Words(
     closed_by="已于 {since} 由 {rep} 结束：{outcome}。",
     nowhere="这条线索不在任何状态，这绝不应发生：请运行 lead-router audit。",
     queued="{since} 开始排队。",
+    sentences="{first}{second}",
+    unsure={
+        Unsure.NO_REDIS: "是否在线不明：没有配置 Redis（LEAD_ROUTER_REDIS_URL）。只按工作时间判断。",
+        Unsure.NO_ANSWER: "是否在线不明：Redis 没有应答。这里只按工作时间判断；"
+        "路由程序在一个 ttl 之内按最后知道的情况判断。",
+        Unsure.TOO_NEW: "是否在线不明：Redis 启动还不到一个 ttl。暂时不把任何人算作不在线。",
+    },
     old_rules="按第 {ruleset} 版规则未能分出；接下来的批次会按现行规则重新决定。{queued}",
     has_room="原先等待{who}，现在已有空位，下一批会再试。{queued}",
     waits="正在等待{who}。情况一有变化就会再试，{latest}。{queued}",

@@ -3,6 +3,7 @@
 from ops.why.languages import Words
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 ENGLISH = Words(
     tag="en",
@@ -119,6 +120,13 @@ ENGLISH = Words(
     closed_by="Closed as {outcome} at {since} by {rep}.",
     nowhere="It is in no state, which must never be: run lead-router audit.",
     queued="Queued since {since}.",
+    sentences="{first} {second}",
+    unsure={
+        Unsure.NO_REDIS: "Presence unknown: no Redis is configured (LEAD_ROUTER_REDIS_URL). The working hours decide.",
+        Unsure.NO_ANSWER: "Presence unknown: Redis does not answer. This is by the working hours alone; a router goes "
+        "by what it last knew for up to one ttl.",
+        Unsure.TOO_NEW: "Presence unknown: Redis runs for less than one ttl. Nobody counts as away yet.",
+    },
     old_rules="Refused under ruleset {ruleset}; the rules now in force decide with the next batches. {queued}",
     has_room="Waited for {who}, who has room now: the next batch tries again. {queued}",
     waits="Waits for {who}. Tried again when that changes, at the latest {latest}. {queued}",
