@@ -61,7 +61,7 @@ async def run_daemon(
 ) -> None:
     """Runs until SIGINT or SIGTERM. `extra` adds services of other packages; `started` hears the listener's port.
 
-    Raises ServiceLost when a service died too often, and what opening the connections raises.
+    Raises ServiceLost when a service died too often or cannot start, and what opening the connections raises.
     """
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
