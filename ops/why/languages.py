@@ -184,6 +184,7 @@ class Words:
     owner_gone: str
     # The timeline.
     received: str
+    received_without: str
     merged_into: str
     event_parked: str
     event_refused: str
