@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from ops.roster.holds import holds, holds_told
 from router.domain.flight import decode, unpack
 from router.presence import Presence
 from router.store.engines import Engines
@@ -159,6 +160,7 @@ async def _of_tenants(
     lanes = {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids)}
     rates = await _rates(conn, ids, at)
     told = {row["tenant_id"]: _warnings(row) for row in await load("roster_sync").told.fetch(conn, tenant_ids=ids)}
+    held = {key: holds_told(found, at) for key, found in (await holds(conn, ids)).items()}
     engines = Engines(1)
     found = []
     for tenant in tenants:
@@ -176,7 +178,7 @@ async def _of_tenants(
                 waiting,
                 lane,
                 rates[key],
-                told.get(key, ()),
+                (*told.get(key, ()), *(f"roster: {words}" for words in held.get(key, ()))),
             )
         )
     return found
