@@ -1,7 +1,7 @@
 """Deciding one lead by rules that are not in force: the roster, the loads and the clock of now; nothing is changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,10 +16,11 @@ from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
 from router.domain.standing import GroupCredits
 from router.intake.customers import customer_keys, resolve
-from router.intake.mapping import FileMapping
+from router.intake.mapping import FIELDS, FileMapping
 from router.intake.match_rules import parse_match_rules
-from router.intake.normalise import LeadReader
+from router.intake.normalise import LeadReader, Rejected
 from router.intake.rules_file import RulesFile
+from router.intake.rules_reader import meant
 from router.lane_state import LaneState, aligned_credits, moment_at
 from router.presence import Presence, Unsure
 from router.present_state import present_state
@@ -45,12 +46,22 @@ NEW_LEAD = 0
 class Trial:
     """What the rules would do with the lead. `story` holds the lead and the names, for telling it.
 
-    `unsure`: the rules ask for presence, and who is present is not known now.
+    `unsure`: the rules ask for presence, and who is present is not known now. `malformed`: contacts that are none,
+    which an import takes but which tie the lead to nobody.
     """
 
     explanation: Explanation
     story: Story
     unsure: Unsure | None
+    malformed: tuple[str, ...] = ()
+
+
+class UnknownFields(ValueError):
+    """A lead has fields that leads do not have; `problems` has one for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, lead: str) -> Trial:
@@ -81,7 +92,11 @@ async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules
 async def try_new(
     conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, row: Mapping[str, object]
 ) -> Trial:
-    """A lead as it would arrive, by its fields; what is not given is empty. Raises Rejected, ZoneDiffers."""
+    """A lead as it would arrive, by its fields; what is not given is empty.
+
+    Raises UnknownFields: a misspelt field would leave out what was to be tried. Raises Rejected, ZoneDiffers.
+    """
+    _check_fields(row)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         now = (await database_clock(conn)).astimezone(UTC)
         spellings = await load_spellings(conn, tenant.tenant_id)
@@ -104,7 +119,25 @@ async def try_new(
             facts=facts,
         )
         pool_lead = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
-        return await _decided(conn, presence, tenant, rules, told, pool_lead, now)
+        trial = await _decided(conn, presence, tenant, rules, told, pool_lead, now)
+        return replace(trial, malformed=tuple(sorted(lead.malformed)))
+
+
+def _check_fields(row: Mapping[str, object]) -> None:
+    """What an import may find in a file, and nobody means who writes one lead by hand."""
+    if unknown := [name for name in row if name not in FIELDS]:
+        raise UnknownFields([f"{name}: unknown field{meant(name, FIELDS)}" for name in unknown])
+    created = row.get("created_at")
+    if isinstance(created, str) and _has_no_offset(created.strip()):
+        raise Rejected("created_at", f"{created!r} has no offset; add one, as in 2026-03-02T09:30:00+08:00, or Z")
+
+
+def _has_no_offset(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        # The reader says better what is wrong with it.
+        return False
 
 
 async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | None:
