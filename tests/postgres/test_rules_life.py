@@ -134,7 +134,9 @@ async def test_rules_are_linted_beside_roster_and_leads(
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, f"{file}: 2 rules, 2 warnings, 2 hints")
     assert f'{file}:3: warning: rule "page", assign_to: nobody has ever been in a group wst' in result.stdout
     assert (await cli.run("check", file, "--tenant", "acme", "--strict")).exit_code == 1
-    good = written(tmp_path, RULES + '  - {name: rest, match: {}, assign_to: "group:east"}\n')
+    good = written(
+        tmp_path, "business_time_zone: UTC\n" + RULES + '  - {name: rest, match: {}, assign_to: "group:east"}\n'
+    )
     result = await cli.run("check", good, "--tenant", "acme", "--strict")
     assert result.exit_code == 0, result.stdout
 
