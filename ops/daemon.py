@@ -8,12 +8,12 @@ from ops.roster.sources import configured_sources
 from router.app import Instance, Role, run_daemon
 from router.cli.context import Context, Found
 from router.exposition import Exposition
-from router.service import Service, ServiceLost
+from router.service import Service, ServiceLost, StartRefused
 from router.store.connections import Connections
 
 
 async def run(context: Context, roles: frozenset[Role]) -> None:
-    """Runs until a signal. Raises Found when a service died too often, CannotRun when the servers cannot be had."""
+    """Runs until a signal. Raises Found when a service cannot start or died too often, CannotRun without servers."""
     sources = configured_sources(context.settings) if Role.DUTIES in roles else {}
 
     def duties(connections: Connections, exposition: Exposition) -> list[Service]:
@@ -23,5 +23,7 @@ async def run(context: Context, roles: frozenset[Role]) -> None:
     async with context.open() as urls:
         try:
             await run_daemon(context.settings, urls.database, instance, redis_url=urls.redis, extra=duties)
+        except StartRefused as error:
+            raise Found(str(error)) from error
         except ServiceLost as error:
             raise Found(f"{error}; see the log") from error

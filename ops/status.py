@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from ops.roster.holds import holds, holds_told
 from router.domain.flight import decode, unpack
+from router.presence import Presence
 from router.store.engines import Engines
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant, all_tenants, tenant_named
@@ -127,11 +129,13 @@ class Status:
         return all(tenant.balanced for tenant in self.tenants)
 
 
-async def status(conn: Connection, tenant: str | None = None, now: datetime | None = None) -> Status:
+async def status(
+    conn: Connection, tenant: str | None = None, now: datetime | None = None, presence: Presence | None = None
+) -> Status:
     """Reads it, of one tenant or of all, and changes nothing. `now` None = the database's clock.
 
-    Raises TenantUnknown, and asyncpg.LockNotAvailableError when somebody keeps a whole table locked for
-    LOCK_TIMEOUT_S.
+    `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and
+    asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         settings = await _SQL.settings.row(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
@@ -139,11 +143,12 @@ async def status(conn: Connection, tenant: str | None = None, now: datetime | No
         at = now or settings["now"]
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
-        return Status(at, await _of_tenants(conn, tenants, at, now), listeners)
+        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now)
+        return Status(at, found, listeners)
 
 
 async def _of_tenants(
-    conn: Connection, tenants: Sequence[Tenant], at: datetime, now: datetime | None
+    conn: Connection, presence: Presence, tenants: Sequence[Tenant], at: datetime, now: datetime | None
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -155,11 +160,12 @@ async def _of_tenants(
     lanes = {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids)}
     rates = await _rates(conn, ids, at)
     told = {row["tenant_id"]: _warnings(row) for row in await load("roster_sync").told.fetch(conn, tenant_ids=ids)}
+    held = {key: holds_told(found, at) for key, found in (await holds(conn, ids)).items()}
     engines = Engines(1)
     found = []
     for tenant in tenants:
         key, counts = tenant.tenant_id, states[tenant.tenant_id]
-        waiting = await waiting_by_reason(conn, engines, key, now)
+        waiting = await waiting_by_reason(conn, engines, presence, key, now)
         counts["waiting"], counts["parked"] = waiting.leads, sum(parked[key].values())
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())
@@ -172,7 +178,7 @@ async def _of_tenants(
                 waiting,
                 lane,
                 rates[key],
-                told.get(key, ()),
+                (*told.get(key, ()), *(f"roster: {words}" for words in held.get(key, ()))),
             )
         )
     return found

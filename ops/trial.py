@@ -1,14 +1,13 @@
 """Deciding one lead by rules that are not in force: the roster, the loads and the clock of now; nothing is changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from ops.why.gather import lead_row, place_of
 from ops.why.story import LeadRow, Names, Place, State, Story
-from router.domain.calendar import business_day
 from router.domain.decide import Inputs
 from router.domain.engine import Engine
 from router.domain.explain import explain
@@ -17,11 +16,14 @@ from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
 from router.domain.standing import GroupCredits
 from router.intake.customers import customer_keys, resolve
-from router.intake.mapping import FileMapping
+from router.intake.mapping import FIELDS, FileMapping
 from router.intake.match_rules import parse_match_rules
-from router.intake.normalise import LeadReader
+from router.intake.normalise import LeadReader, Rejected
 from router.intake.rules_file import RulesFile
-from router.lane_state import LaneState, aligned_credits, moment_at, rep_loads
+from router.intake.rules_reader import meant
+from router.lane_state import LaneState, aligned_credits, moment_at
+from router.presence import Presence, Unsure
+from router.present_state import present_state
 from router.store import lane
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.customers import known_keys
@@ -42,13 +44,27 @@ NEW_LEAD = 0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rules would do with the lead. `story` holds the lead and the names, for telling it."""
+    """What the rules would do with the lead. `story` holds the lead and the names, for telling it.
+
+    `unsure`: the rules ask for presence, and who is present is not known now. `malformed`: contacts that are none,
+    which an import takes but which tie the lead to nobody.
+    """
 
     explanation: Explanation
     story: Story
+    unsure: Unsure | None
+    malformed: tuple[str, ...] = ()
 
 
-async def try_stored(conn: Connection, tenant: Tenant, rules: RulesFile, lead: str) -> Trial:
+class UnknownFields(ValueError):
+    """A lead has fields that leads do not have; `problems` has one for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, lead: str) -> Trial:
     """A lead by number or external id, as though it were decided now. Raises LeadUnknown, ZoneDiffers."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         found = await find_lead(conn, lead, None if lead.isdecimal() else tenant.name)
@@ -70,11 +86,17 @@ async def try_stored(conn: Connection, tenant: Tenant, rules: RulesFile, lead: s
             customer_id=told.customer_id,
             excluded=place.excluded,
         )
-        return await _decided(conn, tenant, rules, told, pool_lead, now)
+        return await _decided(conn, presence, tenant, rules, told, pool_lead, now)
 
 
-async def try_new(conn: Connection, tenant: Tenant, rules: RulesFile, row: Mapping[str, object]) -> Trial:
-    """A lead as it would arrive, by its fields; what is not given is empty. Raises Rejected, ZoneDiffers."""
+async def try_new(
+    conn: Connection, presence: Presence, tenant: Tenant, rules: RulesFile, row: Mapping[str, object]
+) -> Trial:
+    """A lead as it would arrive, by its fields; what is not given is empty.
+
+    Raises UnknownFields: a misspelt field would leave out what was to be tried. Raises Rejected, ZoneDiffers.
+    """
+    _check_fields(row)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         now = (await database_clock(conn)).astimezone(UTC)
         spellings = await load_spellings(conn, tenant.tenant_id)
@@ -97,7 +119,25 @@ async def try_new(conn: Connection, tenant: Tenant, rules: RulesFile, row: Mappi
             facts=facts,
         )
         pool_lead = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
-        return await _decided(conn, tenant, rules, told, pool_lead, now)
+        trial = await _decided(conn, presence, tenant, rules, told, pool_lead, now)
+        return replace(trial, malformed=tuple(sorted(lead.malformed)))
+
+
+def _check_fields(row: Mapping[str, object]) -> None:
+    """What an import may find in a file, and nobody means who writes one lead by hand."""
+    if unknown := [name for name in row if name not in FIELDS]:
+        raise UnknownFields([f"{name}: unknown field{meant(name, FIELDS)}" for name in unknown])
+    created = row.get("created_at")
+    if isinstance(created, str) and _has_no_offset(created.strip()):
+        raise Rejected("created_at", f"{created!r} has no offset; add one, as in 2026-03-02T09:30:00+08:00, or Z")
+
+
+def _has_no_offset(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        # The reader says better what is wrong with it.
+        return False
 
 
 async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | None:
@@ -110,11 +150,17 @@ async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | Non
 
 
 async def _decided(
-    conn: Connection, tenant: Tenant, rules: RulesFile, told: LeadRow, lead: PoolLead, now: datetime
+    conn: Connection,
+    presence: Presence,
+    tenant: Tenant,
+    rules: RulesFile,
+    told: LeadRow,
+    lead: PoolLead,
+    now: datetime,
 ) -> Trial:
     engine = await _engine(conn, tenant, rules)
     owners = await lane.owners(conn, tenant.tenant_id, [lead.customer_id] if lead.customer_id is not None else [])
-    state = await _state(conn, tenant.tenant_id, engine, now)
+    state = await _state(conn, presence, tenant, engine, now)
     inputs = Inputs(
         moment=moment_at(engine, now),
         leads=[lead],
@@ -131,7 +177,7 @@ async def _decided(
         engine.ruleset.version,
     )
     story = Story(now, told, Place(State.WAITING, lead.queued_at, rank=lead.rank), names, ())
-    return Trial(explain(engine, inputs, lead.lead_id), story)
+    return Trial(explain(engine, inputs, lead.lead_id), story, presence.unsure(tenant.tenant_id))
 
 
 async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
@@ -141,16 +187,12 @@ async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
     return Engine(roster, ruleset, await load_rates(conn, tenant.tenant_id, tenant.rates))
 
 
-async def _state(conn: Connection, tenant_id: int, engine: Engine, now: datetime) -> LaneState:
-    """Loads and credits of now, with the endings that no batch has folded in yet."""
-    day = business_day(now, engine.ruleset.business_time_zone).date
-    opened, today = rep_loads(engine, await lane.read_loads(conn, tenant_id), day)
+async def _state(conn: Connection, presence: Presence, tenant: Tenant, engine: Engine, now: datetime) -> LaneState:
+    """Loads, presence and credits of now."""
+    state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, now)
     shares = {
         row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await lane.read_shares(conn, tenant_id)
+        for row in await lane.read_shares(conn, tenant.tenant_id)
     }
-    state = LaneState(engine, 0, day, opened, today, aligned_credits(engine, shares))
-    news = await _WHY.inbox.fetch(conn, tenant_id=tenant_id, day=day)
-    state.fold({r["rep_no"]: r["open_delta"] for r in news}, {(r["rep_no"], day): r["today_delta"] for r in news})
-    state.opened = np.maximum(state.opened, 0)
+    state.credits = aligned_credits(engine, shares)
     return state

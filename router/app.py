@@ -61,13 +61,13 @@ async def run_daemon(
 ) -> None:
     """Runs until SIGINT or SIGTERM. `extra` adds services of other packages; `started` hears the listener's port.
 
-    Raises ServiceLost when a service died too often, and what opening the connections raises.
+    Raises ServiceLost when a service died too often or cannot start, and what opening the connections raises.
     """
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
         async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
             listener = Listener(settings.listen, health, {"database": connections.check}, exposition)
-            presence = Presence(redis_url, exposition.instruments)
+            presence = Presence(redis_url, instruments=exposition.instruments)
             routing = _services(settings, database_url, instance, connections, exposition, presence)
             services: list[Service] = [listener, *routing]
             services += extra(connections, exposition)

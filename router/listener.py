@@ -11,6 +11,7 @@ from router.exposition import CONTENT_TYPE, Exposition
 from router.health import Health
 from router.lifeline import Lifeline
 from router.masking import mask_passwords
+from router.service import StartRefused
 from router.settings import ListenSettings
 
 log = structlog.get_logger(__name__)
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 Check = Callable[[float], Awaitable[None]]
 
 
-class AddressRefused(OSError):
+class AddressRefused(StartRefused):
     """Somebody else listens there, or this machine has no such address."""
 
 

@@ -6,8 +6,9 @@ anew, nobody counts as away before there was time for everybody's next heartbeat
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from time import monotonic
 
 import structlog
@@ -28,6 +29,14 @@ _DEADLINE_S = 1.0
 NOBODY: frozenset[int] = frozenset()
 
 AWAY = (RedisError, OSError, TimeoutError)
+
+
+class Unsure(StrEnum):
+    """Why it is not known who is present, so that a fallback holds."""
+
+    NO_REDIS = "no_redis"
+    NO_ANSWER = "no_answer"
+    TOO_NEW = "too_new"
 
 
 def heartbeat_key(tenant: str, rep_id: str) -> str:
@@ -53,14 +62,19 @@ class Watched:
     heard_at: float | None = None
     settled_at: float = 0.0
     lost: bool = False
+    settled: bool = False
+
+    def missing(self, heartbeats: Sequence[bytes | None]) -> frozenset[int]:
+        """Numbers of the reps without a heartbeat, of heartbeats in the order of `keys`."""
+        return frozenset(rep for rep, value in zip(self.reps, heartbeats, strict=True) if value is None)
 
     def hear(self, missing: frozenset[int], uptime_s: float, now: float) -> None:
         """Redis answered: whose heartbeats it does not have, and for how long it has been up."""
         if self.lost:
             self.settled_at = now + self.ttl_s
         self.lost, self.heard_at = False, now
-        settled = uptime_s >= self.ttl_s and now >= self.settled_at
-        self.absent = missing if settled else self.absent & missing
+        self.settled = uptime_s >= self.ttl_s and now >= self.settled_at
+        self.absent = missing if self.settled else self.absent & missing
 
     def hear_nothing(self, now: float) -> None:
         """Redis did not answer."""
@@ -69,11 +83,28 @@ class Watched:
             self.absent = NOBODY
 
 
+def watched_reps(tenant: str, engine: Engine) -> Watched | None:
+    """Those who have to be present by the engine's rules; None = the rules ask for nobody's presence."""
+    required = engine.ruleset.presence
+    if required is None:
+        return None
+    wanted = {fold(name) for name in required.groups}
+    groups = {number for number, name in engine.roster.group_names.items() if fold(name) in wanted}
+    reps = [rep for rep in engine.roster.reps if rep.active and rep.groups & groups]
+    keys = tuple(heartbeat_key(tenant, rep.rep_id) for rep in reps)
+    return Watched(tuple(rep.no for rep in reps), keys, required.ttl.total_seconds())
+
+
 @dataclass
 class Presence:
-    """What a router process knows of presence. Redis (`url`) is asked only when rules ask for presence."""
+    """What a router process knows of presence. Redis (`url`) is asked only when rules ask for presence.
+
+    `once`: that of a command, which looks once. A Redis that did not answer is not asked again, so that many tenants
+    cost one deadline; and the command says itself what the log would.
+    """
 
     url: str | None = None
+    once: bool = False
     instruments: Instruments = field(default_factory=Instruments.silent)
     clock: Callable[[], float] = monotonic
     _watched: dict[int, Watched] = field(default_factory=dict)
@@ -85,21 +116,32 @@ class Presence:
         watched = self._watched.get(tenant_id)
         return NOBODY if watched is None else watched.absent
 
+    def unsure(self, tenant_id: int) -> Unsure | None:
+        """Why a fallback holds for a tenant that is watched; None = it is known who is present, or nobody has to be."""
+        watched = self._watched.get(tenant_id)
+        if watched is None or not watched.keys:
+            return None
+        if watched.lost:
+            return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
+        return None if watched.settled else Unsure.TOO_NEW
+
+    async def unreachable(self) -> Unsure | None:
+        """Why nobody's presence can be known now; None = Redis answers."""
+        try:
+            await self._ask(("lead-router:status",))
+        except AWAY:
+            self._answers = False
+            return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
+        return None
+
     async def watch(self, tenant_id: int, tenant: str, engine: Engine) -> None:
         """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises."""
-        required = engine.ruleset.presence
-        if required is None:
+        new = watched_reps(tenant, engine)
+        if new is None:
             self._watched.pop(tenant_id, None)
             return
-        wanted = {fold(name) for name in required.groups}
-        groups = {number for number, name in engine.roster.group_names.items() if fold(name) in wanted}
-        reps = [rep for rep in engine.roster.reps if rep.active and rep.groups & groups]
         old = self._watched.get(tenant_id)
-        self._watched[tenant_id] = new = Watched(
-            tuple(rep.no for rep in reps),
-            tuple(heartbeat_key(tenant, rep.rep_id) for rep in reps),
-            required.ttl.total_seconds(),
-        )
+        self._watched[tenant_id] = new
         if old is not None:
             new.absent = old.absent & set(new.reps)
             new.heard_at, new.settled_at, new.lost = old.heard_at, old.settled_at, old.lost
@@ -135,14 +177,15 @@ class Presence:
             self.instruments.presence_unknown()
             self._tell(f"{type(error).__name__}: {error}")
             return
-        missing = frozenset(rep for rep, value in zip(watched.reps, found, strict=True) if value is None)
-        watched.hear(missing, uptime_s, self.clock())
+        watched.hear(watched.missing(found), uptime_s, self.clock())
         self._tell(None)
 
     async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
-        """The heartbeats, and for how long Redis has been up (seconds)."""
+        """The heartbeats, and for how long Redis has been up (seconds). Raises one of AWAY, within _DEADLINE_S."""
         if self.url is None:
             raise ConnectionError("no Redis is configured (LEAD_ROUTER_REDIS_URL)")
+        if self.once and not self._answers:
+            raise ConnectionError("Redis did not answer")
         if self._client is None:
             self._client = open_redis(self.url)
         async with asyncio.timeout(_DEADLINE_S):
@@ -153,7 +196,7 @@ class Presence:
         return found, float(server["uptime_in_seconds"])
 
     def _tell(self, problem: str | None) -> None:
-        if problem is not None and self._answers:
+        if problem is not None and self._answers and not self.once:
             log.warning("presence unknown: the last known holds, then the working hours", error=problem)
         elif problem is None and not self._answers:
             log.info("presence known again")

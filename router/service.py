@@ -34,6 +34,10 @@ class ServiceLost(Exception):
     """A service died more often than it may; the process must end, so that its orchestrator acts."""
 
 
+class StartRefused(ServiceLost):
+    """A service cannot start, and trying again does not help before a person changes what the message says."""
+
+
 class EndedEarly(Exception):
     """A service returned although nobody had asked it to stop."""
 
@@ -71,7 +75,7 @@ class Supervisor:
         self._stop.set()
 
     async def run(self) -> None:
-        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one died too often."""
+        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one died too often or cannot start."""
         self._instruments.services_started(kept.name for kept in self._kept)
         async with asyncio.TaskGroup() as group:
             for kept in self._kept:
@@ -120,6 +124,10 @@ class Supervisor:
         health.deaths += 1
         health.last_error = mask_passwords(f"{type(error).__name__}: {error}")
         self._instruments.service_died(kept.name)
+        if isinstance(error, StartRefused) and health.deaths == 1:
+            # Its message is for the person who started us; a traceback would hide it.
+            health.state, self._lost = State.LOST, error
+            return None
         if recent > self._settings.deaths_allowed:
             health.state = State.LOST
             window_s = self._settings.deaths_window_s

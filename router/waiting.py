@@ -11,14 +11,14 @@ from datetime import datetime
 
 import asyncpg
 
-from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.reason import Reason
 from router.domain.standing import Standing
 from router.domain.targets import WakeTargets, reason_for
-from router.lane_state import LaneState, rep_loads
+from router.lane_state import LaneState
+from router.presence import Presence
+from router.present_state import present_state
 from router.store.engines import Engines
-from router.store.lane import read_loads
 from router.store.statements import Connection, load
 
 _SQL = load("waiting")
@@ -127,20 +127,25 @@ class Present:
         return judged
 
 
-async def present(conn: Connection, engines: Engines, tenant_id: int, now: datetime | None = None) -> Present:
-    """The tenant's state at `now` (None = the database's clock), with the inbox taken into account.
+async def present(
+    conn: Connection, engines: Engines, presence: Presence, tenant_id: int, now: datetime | None = None
+) -> Present:
+    """The tenant's state at `now` (None = the database's clock), with the inbox and presence taken into account.
 
     Raises LookupError when there is no such tenant.
     """
-    return await _present(conn, engines, tenant_id, await _tenant(conn, tenant_id, now))
+    return await _present(conn, engines, presence, tenant_id, await _tenant(conn, tenant_id, now))
 
 
-async def _present(conn: Connection, engines: Engines, tenant_id: int, row: asyncpg.Record) -> Present:
+async def _present(
+    conn: Connection, engines: Engines, presence: Presence, tenant_id: int, row: asyncpg.Record
+) -> Present:
     everybody = _holds_everybody(row)
     if everybody is not None:
         return Present(row["now"], None, everybody)
     engine = await engines.get(conn, tenant_id, (row["ruleset"], row["roster"], row["rates"]))
-    return Present(row["now"], await _state(conn, tenant_id, engine, row["now"]), None)
+    state = await present_state(conn, presence, tenant_id, row["name"], engine, row["now"])
+    return Present(row["now"], state, None)
 
 
 async def _tenant(conn: Connection, tenant_id: int, now: datetime | None) -> asyncpg.Record:
@@ -150,7 +155,9 @@ async def _tenant(conn: Connection, tenant_id: int, now: datetime | None) -> asy
     return row
 
 
-async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, now: datetime | None = None) -> Waiting:
+async def waiting_by_reason(
+    conn: Connection, engines: Engines, presence: Presence, tenant_id: int, now: datetime | None = None
+) -> Waiting:
     """Counts what waits, by reason; `READY` = the next batch will look at the lead.
 
     These are leads that were never tried, that a former ruleset refused, that are due, and as many of each wake
@@ -160,7 +167,7 @@ async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, 
     tenant = await _tenant(conn, tenant_id, now)
     rows = await _SQL.by_key.fetch(conn, tenant_id=tenant_id, now=tenant["now"])
     if any(row["targets"] is not None for row in rows):
-        state = await _present(conn, engines, tenant_id, tenant)
+        state = await _present(conn, engines, presence, tenant_id, tenant)
     else:
         # Nobody was refused: what a tenant without a queue costs must not depend on its roster and rules.
         state = Present(tenant["now"], None, _holds_everybody(tenant))
@@ -178,10 +185,15 @@ async def waiting_by_reason(conn: Connection, engines: Engines, tenant_id: int, 
 
 
 async def reason_of_key(
-    conn: Connection, engines: Engines, tenant_id: int, wake_key: int, now: datetime | None = None
+    conn: Connection,
+    engines: Engines,
+    presence: Presence,
+    tenant_id: int,
+    wake_key: int,
+    now: datetime | None = None,
 ) -> WaitsFor | None:
     """Why a lead under this wake key waits now; None = it is ready, the next batch will look at it."""
-    state = await present(conn, engines, tenant_id, now)
+    state = await present(conn, engines, presence, tenant_id, now)
     row = await _SQL.one_key.row(conn, tenant_id=tenant_id, wake_key=wake_key) if wake_key else None
     key = (wake_key, None, None) if row is None else (wake_key, row["ruleset"], row["targets"])
     why = state.judge([key])[wake_key]
@@ -221,18 +233,6 @@ def _holds_everybody(row: asyncpg.Record) -> WaitsFor | None:
         why = f" ({row['paused_why']})" if row["paused_why"] else ""
         return WaitsFor(Reason.PAUSED, f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}")
     return None if row["ruleset"] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
-
-
-async def _state(conn: Connection, tenant_id: int, engine: Engine, now: datetime) -> LaneState:
-    day = business_day(now, engine.ruleset.business_time_zone).date
-    opened, today = rep_loads(engine, await read_loads(conn, tenant_id), day)
-    state = LaneState(engine=engine, token=0, day=day, opened=opened, today=today, credits={})
-    news = await _SQL.inbox.fetch(conn, tenant_id=tenant_id)
-    ended: Counter[int] = Counter()
-    for row in news:
-        ended[row["rep_no"]] += row["open_delta"]
-    state.fold(ended, {(row["rep_no"], row["day"]): row["today_delta"] for row in news if row["today_delta"]})
-    return state
 
 
 def _when_full(state: LaneState, now: datetime) -> Standing:

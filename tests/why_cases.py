@@ -167,6 +167,19 @@ async def waiting_outside_window(world: World) -> Story:
     return await world.why(1)
 
 
+@case('  - {name: late, match: {}, assign_to: "group:away"}\npresence: {groups: [away]}\n')
+async def waiting_with_presence_unknown(world: World) -> Story:
+    await world.route(some(1))
+    return await world.why(1)
+
+
+@case(OWNER + ALL)
+async def received_without_a_source(world: World) -> Story:
+    alone = [LeadIn("", f"e{n}", declared_customer="c1", product=f"p{n}", region="Hangzhou") for n in (1, 2)]
+    await world.route(*alone)
+    return await world.why(2)
+
+
 @case(OWNER + ALL)
 async def waiting_owner_unavailable(world: World) -> Story:
     await world.route(some(1, declared_customer="c1", product="robot"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from ops.roster.holds import holds_told, over
 from ops.roster.sources import EXAMPLE, Source, configured_sources
 from ops.roster.sync import Synced, sync
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
@@ -57,13 +58,23 @@ async def sync_(
     return EXIT_FOUND if synced.change is None or synced.unknown else 0
 
 
+def _holds(synced: Synced) -> tuple[str, ...]:
+    return () if synced.at is None else holds_told(synced.held, synced.at)
+
+
 def _document(synced: Synced) -> dict[str, Any]:
+    ended = [] if synced.at is None else over(synced.held, synced.at)
     change = None if synced.change is None else change_document(synced.change)
     return {
         "result": synced.result.value,
         "problem": synced.problem or None,
         "warnings": list(synced.warnings),
+        "accept_loss_helps": synced.loss,
         "availability_unknown": synced.unknown,
+        "availability_held": [
+            {"rep_id": hold.rep_id, "last_known": hold.available, "until": hold.until, "over": hold in ended}
+            for hold in synced.held
+        ],
         "change": change,
     }
 
@@ -72,9 +83,11 @@ def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
     out = console()
     for warning in synced.warnings if synced.change else ():
         out.print(f"warning: {warning}")
+    for told in _holds(synced):
+        out.print(f"warning: {told}")
     if synced.change is None:
         out.print(f"nothing was taken from {source.shown}: {synced.problem}")
-        if synced.result == "refused":
+        if synced.loss:
             out.print("when columns or reps are gone for good: the same command with --accept-loss")
         return
     print_change(synced.change, dry_run=dry_run)

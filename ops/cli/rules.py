@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from ops.trial import NEW_LEAD, Trial, try_new, try_stored
+from ops.trial import NEW_LEAD, Trial, UnknownFields, try_new, try_stored
 from ops.why.document import outcome_document, rule_document
 from ops.why.english import ENGLISH
 from ops.why.rules import rules_told
@@ -49,15 +49,17 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     """
     found = read(file, as_json)
     row = _row(lead)
-    async with context.connection() as conn:
+    async with context.present() as (conn, presence):
         tenant = await the_tenant(conn, tenant_name)
         try:
             if row is None:
-                trial = await try_stored(conn, tenant, found.rules, lead)
+                trial = await try_stored(conn, presence, tenant, found.rules, lead)
             else:
-                trial = await try_new(conn, tenant, found.rules, row)
+                trial = await try_new(conn, presence, tenant, found.rules, row)
         except LeadUnknown as error:
             raise CannotRun(str(error)) from error
+        except UnknownFields as error:
+            raise CannotRun("\n".join(f"--lead: {problem}" for problem in error.problems)) from error
         except Rejected as error:
             raise CannotRun(f"--lead: {error.column or 'the lead'}: {error}") from error
         except ZoneDiffers as error:
@@ -67,6 +69,10 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     else:
         out = console()
         out.print(_head(trial, file), style="bold")
+        for field in trial.malformed:
+            out.print(f"  the {field} is none, so it ties the lead to no customer", style="yellow")
+        if trial.unsure is not None:
+            out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
         for part in rules_told(trial.story, trial.explanation, ENGLISH):
             out.print(part)
     return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
@@ -116,6 +122,8 @@ def _document(trial: Trial) -> dict[str, object]:
     return {
         "lead": None if number == NEW_LEAD else number,
         "as_of": told.moment.now.isoformat(),
+        "presence_unknown": trial.unsure,
+        "malformed": list(trial.malformed),
         "outcome": outcome_document(told.decision, names, names.ruleset or 0),
         "reason": told.reason.value if told.reason else None,
         "rules": [rule_document(rule, names, told.moment.now) for rule in told.rules],

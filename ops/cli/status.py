@@ -14,7 +14,6 @@ from ops.presence import unknown_presence
 from ops.status import Rates, Status, TenantStatus
 from ops.status import status as read_status
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from router.store.connections import Part, open_connections
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
@@ -51,14 +50,10 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
       lead-router status --tenant acme
       lead-router status --json
     """
-    async with (
-        context.open() as urls,
-        open_connections(urls.database, context.settings.connections) as connections,
-        connections.acquire(Part.CONSOLE) as conn,
-    ):
+    async with context.present() as (conn, presence):
         try:
-            found = await read_status(conn, tenant, now)
-            unheard = await unknown_presence(conn, found, urls.redis)
+            found = await read_status(conn, tenant, now, presence)
+            unheard = await unknown_presence(conn, found, presence)
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:

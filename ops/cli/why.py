@@ -40,9 +40,9 @@ async def why(
       lead-router why W-90221 --tenant acme --json
       lead-router why 4711 --lang zh
     """
-    async with context.connection() as conn:
+    async with context.present() as (conn, presence):
         try:
-            story = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no)
+            story = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no, presence=presence)
         except (LeadUnknown, TenantUnknown, LookupError) as error:
             raise CannotRun(str(error)) from error
     if as_json:

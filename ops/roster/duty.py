@@ -2,6 +2,7 @@
 
 import structlog
 
+from ops.roster.holds import holds_told, over
 from ops.roster.sources import Source
 from ops.roster.sync import Synced, sync
 from router.instruments import Instruments, SyncResult
@@ -24,6 +25,7 @@ class RosterSync:
         self._source = source
         self._instruments = instruments
         self._first = True
+        self._over: frozenset[str] = frozenset()
 
     async def run(self, life: Lifeline) -> None:
         """Syncs every interval until the stop."""
@@ -54,8 +56,11 @@ class RosterSync:
             if news:
                 log.error("roster not synced", tenant=tenant, view=view, problem=synced.problem)
             return
+        ended = frozenset() if synced.at is None else frozenset(hold.rep_id for hold in over(synced.held, synced.at))
+        news, self._over = news or bool(ended - self._over), ended
         if news and synced.warnings:
-            log.warning("roster not understood", tenant=tenant, view=view, warnings=list(synced.warnings))
+            held = holds_told(synced.held, synced.at) if synced.at else ()
+            log.warning("roster not understood", tenant=tenant, view=view, warnings=[*synced.warnings, *held])
         elif news:
             log.info("roster understood again", tenant=tenant, view=view)
         if synced.result is SyncResult.CHANGED and synced.change is not None:

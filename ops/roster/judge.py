@@ -38,9 +38,6 @@ def judge(
     A value that is not understood leaves the field of a known rep as it is; a rep who is new to us comes when all but
     the availability is understood. Raises ViewRefused when the view as a whole cannot be believed.
     """
-    lost = sorted(field for field in types_before if field not in view.types)
-    if lost and not accept_loss:
-        raise ViewRefused(f"it has lost {', '.join(lost)}, which the roster was read from before")
     if not view.rows:
         raise ViewRefused("it is empty")
     ids = [(row["rep_id"] or "").strip() for row in view.rows]
@@ -49,6 +46,10 @@ def judge(
     twice = [rep_id for rep_id, rows in Counter(ids).items() if rows > 1]
     if twice:
         raise ViewRefused(f"{len(twice)} reps are in it more than once: {_some(twice)}")
+    # Last, since only this may be accepted.
+    lost = sorted(field for field in types_before if field not in view.types)
+    if lost and not accept_loss:
+        raise ViewRefused(f"it has lost {', '.join(lost)}, which the roster was read from before", loss=True)
     lines, warnings, unknown = [], _of_types(view.types, types_before), 0
     for rep_id, row in zip(ids, view.rows, strict=True):
         line, problems, wrong = _line(rep_id, row, at)
@@ -69,7 +70,8 @@ def check_loss(judged: Judged, active: Collection[str], most_share: Decimal) -> 
     if len(lost) > most_share * len(active):
         raise ViewRefused(
             f"{len(lost)} of {len(active)} active reps would become inactive, more than the share of {most_share}: "
-            f"{_some(lost)}"
+            f"{_some(lost)}",
+            loss=True,
         )
 
 
@@ -84,9 +86,7 @@ def _line(rep_id: str, row: Mapping[str, str | None], at: datetime) -> tuple[Rep
         except ValueError as error:
             if field == "available":
                 unknown_at = at
-                problems.append(
-                    f"available: {error}; the last known one holds for a while, then the rep is no candidate"
-                )
+                problems.append(f"available: {error}")
             else:
                 wrong = True
                 problems.append(f"{field}: {error}; it stays as it is")

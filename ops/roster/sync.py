@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import asyncpg
 
+from ops.roster.holds import Hold, holds
 from ops.roster.judge import Judged, check_loss, judge
 from ops.roster.sources import Source
 from ops.roster.view import ViewRefused, read_view
@@ -29,7 +30,8 @@ _SQL = load("roster_sync")
 @dataclass(frozen=True, slots=True)
 class Synced:
     """How it went. `change` None = nothing was taken, and `problem` says why. `news` = problem or warnings are not
-    those of the time before. `unknown` = reps whose availability is not understood.
+    those of the time before. `unknown` = reps whose availability is not understood; `held` = the same of the roster
+    that is in force afterwards, as of `at`. `loss` = the problem is one that `accept_loss` would pass over.
     """
 
     result: SyncResult
@@ -38,6 +40,9 @@ class Synced:
     warnings: Sequence[str] = ()
     unknown: int = 0
     news: bool = False
+    held: Sequence[Hold] = ()
+    at: datetime | None = None
+    loss: bool = False
 
 
 async def sync(
@@ -75,7 +80,8 @@ async def sync(
                 unknown_holds_for=source.unknown_holds_for,
             )
         except ViewRefused as refused:
-            return await _problem(conn, tenant, last, SyncResult.REFUSED, str(refused), dry_run=dry_run)
+            synced = await _problem(conn, tenant, last, SyncResult.REFUSED, str(refused), dry_run=dry_run)
+            return replace(synced, loss=refused.loss)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RosterBusy) as error:
             if conn.is_closed():
                 raise
@@ -89,10 +95,13 @@ async def sync(
                 columns=json.dumps(types),
                 warnings=list(judged.warnings),
             )
+    held = (await holds(conn, [tenant.tenant_id])).get(tenant.tenant_id, ())
     differs = bool(change.added or change.changed)
     news = bool(last["problem"]) or list(judged.warnings) != (last["warnings"] or [])
     result = SyncResult.CHANGED if differs else SyncResult.UNCHANGED
-    return Synced(result, change, warnings=judged.warnings, unknown=judged.unknown, news=news)
+    return Synced(
+        result, change, warnings=judged.warnings, unknown=judged.unknown, news=news, held=held, at=last["now"]
+    )
 
 
 async def _judged(

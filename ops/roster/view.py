@@ -20,7 +20,14 @@ _SQL = load("roster_sync")
 
 
 class ViewRefused(Exception):
-    """The view is not as it should be; nothing may be taken from it. The message says what is wrong with it."""
+    """The view is not as it should be; nothing may be taken from it. The message says what is wrong with it.
+
+    `loss` = it is a whole view from which columns or reps are gone, which a person may accept.
+    """
+
+    def __init__(self, message: str, *, loss: bool = False) -> None:
+        super().__init__(message)
+        self.loss = loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from ops.why.languages import Words
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 CHINESE = Words(
     tag="zh",
@@ -84,7 +85,7 @@ CHINESE = Words(
     too_old="已等待 {waited}，超过规则的 {limit}",
     nobody="无人",
     head="{tenant} 的线索 {lead}：{state}",
-    came="{source}/{external_id}，创建于 {created}",
+    came="{name}，创建于 {created}",
     fact="{field} {value}",
     timeline="经过（时间按 {zone}）",
     earlier_one="以上是较早的一次决定；查看最新的决定：lead-router why {lead}",
@@ -113,6 +114,13 @@ CHINESE = Words(
     closed_by="已于 {since} 由 {rep} 结束：{outcome}。",
     nowhere="这条线索不在任何状态，这绝不应发生：请运行 lead-router audit。",
     queued="{since} 开始排队。",
+    sentences="{first}{second}",
+    unsure={
+        Unsure.NO_REDIS: "是否在线不明：没有配置 Redis（LEAD_ROUTER_REDIS_URL）。只按工作时间判断。",
+        Unsure.NO_ANSWER: "是否在线不明：Redis 没有应答。这里只按工作时间判断；"
+        "路由程序在一个 ttl 之内按最后知道的情况判断。",
+        Unsure.TOO_NEW: "是否在线不明：Redis 启动还不到一个 ttl。暂时不把任何人算作不在线。",
+    },
     old_rules="按第 {ruleset} 版规则未能分出；接下来的批次会按现行规则重新决定。{queued}",
     has_room="原先等待{who}，现在已有空位，下一批会再试。{queued}",
     waits="正在等待{who}。情况一有变化就会再试，{latest}。{queued}",
@@ -139,7 +147,7 @@ CHINESE = Words(
     customer_first="此前没有线索",
     customer_earlier=("此前有 {count:,} 条线索", "此前有 {count:,} 条线索"),
     customer_shown="{earlier}，最近 {shown} 条如下：",
-    earlier_lead="{at}  线索 {lead}（{source}/{external_id}）：{how}",
+    earlier_lead="{at}  线索 {lead}（{name}）：{how}",
     earlier_waiting="等待分配",
     earlier_waiting_after="{rep} 自 {since} 起跟进，{ended} {outcome}；等待改派",
     earlier_assigned="{rep} 自 {since} 起跟进至今",
@@ -212,6 +220,7 @@ CHINESE = Words(
     owner_waited="负责人是 {rep}：{kept}；已等到 {until}，不再等下去",
     owner_gone="已不在销售名单里",
     received="收到，来源 {source}，编号 {external_id}",
+    received_without="收到，编号 {external_id}，未注明来源",
     merged_into="与线索 {into} 重复，已并入",
     event_parked="搁置：{reason}",
     event_refused="无人能接，等待{who}",

@@ -6,7 +6,7 @@ import asyncpg
 
 from ops.why.languages import Words
 from ops.why.story import CustomerStory, EarlierLead, LeadRow, Names, State, Story
-from ops.why.words import counted, when
+from ops.why.words import counted, named_by_source, when
 from router.store.statements import Connection, load
 
 SHOWN = 5
@@ -47,8 +47,7 @@ def customer_lines(story: Story, say: Words) -> Iterator[str]:
         yield "  " + say.earlier_lead.format(
             at=when(lead.created_at, story.lead.time_zone, say),
             lead=lead.lead_id,
-            source=lead.source,
-            external_id=lead.external_id,
+            name=named_by_source(lead.source, lead.external_id),
             how=_how(lead, names, story.lead.time_zone, say),
         )
 

@@ -101,6 +101,7 @@ def _waiting(place: Place, story: Story) -> Json:
         "recheck_at": _at(place.recheck_at),
         "reason": present.reason.value if present else None,
         "somebody_has_room": present.room if present else None,
+        "presence_unknown": present.unsure if present else None,
         "refused_under_older_rules": present.old_rules if present else None,
         "turn": _turn(story.turn) if story.turn else None,
     }

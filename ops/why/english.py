@@ -3,6 +3,7 @@
 from ops.why.languages import Words
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 ENGLISH = Words(
     tag="en",
@@ -90,7 +91,7 @@ ENGLISH = Words(
     too_old="waited {waited}, longer than the ruleset's {limit}",
     nobody="nobody",
     head="Lead {lead} of {tenant}: {state}",
-    came="{source}/{external_id}, created {created}",
+    came="{name}, created {created}",
     fact="{field} {value}",
     timeline="Timeline (times in {zone})",
     earlier_one="An earlier decision; the latest: lead-router why {lead}",
@@ -119,6 +120,13 @@ ENGLISH = Words(
     closed_by="Closed as {outcome} at {since} by {rep}.",
     nowhere="It is in no state, which must never be: run lead-router audit.",
     queued="Queued since {since}.",
+    sentences="{first} {second}",
+    unsure={
+        Unsure.NO_REDIS: "Presence unknown: no Redis is configured (LEAD_ROUTER_REDIS_URL). The working hours decide.",
+        Unsure.NO_ANSWER: "Presence unknown: Redis does not answer. This is by the working hours alone; a router goes "
+        "by what it last knew for up to one ttl.",
+        Unsure.TOO_NEW: "Presence unknown: Redis runs for less than one ttl. Nobody counts as away yet.",
+    },
     old_rules="Refused under ruleset {ruleset}; the rules now in force decide with the next batches. {queued}",
     has_room="Waited for {who}, who has room now: the next batch tries again. {queued}",
     waits="Waits for {who}. Tried again when that changes, at the latest {latest}. {queued}",
@@ -145,7 +153,7 @@ ENGLISH = Words(
     customer_first="no earlier lead",
     customer_earlier=("{count:,} earlier lead", "{count:,} earlier leads"),
     customer_shown="{earlier}, the latest {shown}:",
-    earlier_lead="{at}  lead {lead} ({source}/{external_id}): {how}",
+    earlier_lead="{at}  lead {lead} ({name}): {how}",
     earlier_waiting="waits for a rep",
     earlier_waiting_after="{rep} had it from {since}, {outcome} at {ended}; waits for another",
     earlier_assigned="{rep} has it since {since}",
@@ -218,6 +226,7 @@ ENGLISH = Words(
     owner_waited="the owner is {rep}: {kept}; the lead waited until {until}, long enough",
     owner_gone="no longer in the roster",
     received="received from {source} as {external_id}",
+    received_without="received as {external_id}, without a source",
     merged_into="merged into lead {into}, which it repeats",
     event_parked="parked: {reason}",
     event_refused="nobody could take it: waits for {who}",

@@ -8,7 +8,8 @@ from ops.why.words import aside, detail, rule_name, targets, when
 def event_words(event: Event, story: Story, say: Words) -> str:
     """What happened, without when."""
     if event.what is Happened.RECEIVED:
-        return say.received.format(source=story.lead.source, external_id=story.lead.external_id)
+        received = say.received if story.lead.source else say.received_without
+        return received.format(source=story.lead.source, external_id=story.lead.external_id)
     if event.what is Happened.MERGED:
         return say.merged_into.format(into=event.into_lead_id)
     if event.what is Happened.ENDED:

@@ -26,6 +26,7 @@ from ops.why.story import (
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
+from router.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
 from router.store.engines import Engines
 from router.store.statements import Connection, load
@@ -36,23 +37,31 @@ ENDED = 50
 _SQL = load("why")
 
 
-async def why(conn: Connection, found: FoundLead, *, batch_no: int | None = None, now: datetime | None = None) -> Story:
+async def why(
+    conn: Connection,
+    found: FoundLead,
+    *,
+    batch_no: int | None = None,
+    now: datetime | None = None,
+    presence: Presence | None = None,
+) -> Story:
     """The story of a lead as of `now` (None = the database's clock).
 
-    `batch_no` asks for an earlier decision. Raises LeadUnknown, and LookupError when that batch did not decide
-    about the lead.
+    `batch_no` asks for an earlier decision; `presence` hears who is present (None = there is no Redis). Raises
+    LeadUnknown, and LookupError when that batch did not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        return await _Teller(conn, found, now).story(batch_no)
+        return await _Teller(conn, found, presence or Presence(once=True), now).story(batch_no)
 
 
 class _Teller:
     """One question, inside the snapshot of `conn`."""
 
-    def __init__(self, conn: Connection, found: FoundLead, now: datetime | None) -> None:
+    def __init__(self, conn: Connection, found: FoundLead, presence: Presence, now: datetime | None) -> None:
         self._conn = conn
         self._found = found
         self._key = {"tenant_id": found.tenant_id, "lead_id": found.lead_id}
+        self._presence = presence
         self._now = now
         self._engines = Engines()
 
@@ -105,8 +114,8 @@ class _Teller:
         if place.key_ruleset is None:
             return None
         versions = (row["ruleset"], row["roster"], row["rates"])
-        question = Question(self._found.tenant_id, versions, now)
-        return await present(self._conn, self._engines, question, place.targets, place.key_ruleset)
+        question = Question(self._found.tenant_id, row["tenant"], versions, now)
+        return await present(self._conn, self._engines, self._presence, question, place.targets, place.key_ruleset)
 
     async def _names(
         self, place: Place, timeline: Iterable[Event], told: Told | None, customer: CustomerStory | None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 Counted = tuple[str, str]
 """How one and how several are told; both have `{count}`."""
@@ -76,6 +77,8 @@ class Words:
     nowhere: str
     # Waiting.
     queued: str
+    sentences: str
+    unsure: Mapping[Unsure, str]
     old_rules: str
     has_room: str
     waits: str
@@ -181,6 +184,7 @@ class Words:
     owner_gone: str
     # The timeline.
     received: str
+    received_without: str
     merged_into: str
     event_parked: str
     event_refused: str

@@ -10,6 +10,7 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.lead import Facts
 from router.domain.reason import Reason
+from router.presence import Unsure
 from router.store.lane import StoredFlight
 
 
@@ -107,13 +108,15 @@ class Present:
     """Why a waiting lead waits now. `room`: somebody could take it (the next batch will try).
 
     `old_rules`: it was refused under rules that are no more in force, so it is decided again in any case.
-    `each` has the reason of every target by (kind, number), where it has one.
+    `each` has the reason of every target by (kind, number), where it has one. `unsure`: the rules ask for presence,
+    but who is present is not known now, so this rests on the fallback.
     """
 
     reason: Reason
     room: bool
     old_rules: bool
     each: Mapping[tuple[str, int], Reason]
+    unsure: Unsure | None = None
 
 
 class TroubleKind(StrEnum):

@@ -71,6 +71,8 @@ def _waiting(story: Story, say: Words) -> str:
     queued = say.queued.format(since=when(place.since, zone_name, say))
     if present is not None and present.old_rules:
         return say.old_rules.format(ruleset=ruleset, queued=queued)
+    if present is not None and present.unsure is not None:
+        queued = say.sentences.format(first=queued, second=say.unsure[present.unsure])
     if present is not None and present.room:
         return say.has_room.format(who=targets(place.targets, story.names, ruleset, say), queued=queued)
     reasons = present.each if present else {}

@@ -11,7 +11,7 @@ from ops.why.nearer import nearer
 from ops.why.rules import line, rules_told
 from ops.why.story import Story, Told, Trouble, TroubleKind
 from ops.why.summary import summary
-from ops.why.words import aside, detail, load, targets, when
+from ops.why.words import aside, detail, load, named_by_source, targets, when
 from router.domain.decide import Parked, Waiting
 
 
@@ -43,7 +43,7 @@ def _facts(story: Story, say: Words) -> str:
     lead = story.lead
     known = {**lead.facts._asdict(), "priority": lead.priority or None, "customer": lead.customer_id}
     created = when(lead.created_at, lead.time_zone, say)
-    facts = [say.came.format(source=lead.source, external_id=lead.external_id, created=created)]
+    facts = [say.came.format(name=named_by_source(lead.source, lead.external_id), created=created)]
     for name, value in known.items():
         if value is not None and name != "source":
             facts.append(say.fact.format(field=say.fields.get(name, name), value=value))

@@ -46,6 +46,11 @@ def counted(words: Counted, count: int) -> str:
     return words[count != 1].format(count=count)
 
 
+def named_by_source(source: str, external_id: str) -> str:
+    """A lead as its source calls it; not every lead has a source."""
+    return f"{source}/{external_id}" if source else external_id
+
+
 def detail(text: str, say: Words) -> str:
     """What a parked lead's row says beside the reason: an age in the words of the language, else as it is."""
     told = _TOO_OLD.fullmatch(text)

@@ -16,6 +16,7 @@ import click
 
 from router.cli.screen import Screen
 from router.masking import mask_url
+from router.presence import Presence
 from router.settings import Settings, SettingsError
 from router.store.connections import NoConnection, Part, open_connections
 from router.store.statements import Connection
@@ -64,12 +65,22 @@ class Context:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection, for a command that needs no more."""
+        async with self.present() as (conn, _):
+            yield conn
+
+    @asynccontextmanager
+    async def present(self) -> AsyncIterator[tuple[Connection, Presence]]:
+        """One connection, and the way to hear who is present, for a command that judges the present state."""
         async with (
             self.open() as urls,
             open_connections(urls.database, self.settings.connections) as connections,
             connections.acquire(Part.CONSOLE) as conn,
         ):
-            yield conn
+            presence = Presence(urls.redis, once=True)
+            try:
+                yield conn, presence
+            finally:
+                await presence.close()
 
 
 def console() -> Screen:

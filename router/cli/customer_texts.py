@@ -72,7 +72,8 @@ def print_customer(customer: dict[str, Any]) -> None:
     for lead in customer["leads"]:
         where = {"assigned": f"assigned to rep {lead['rep_id']}", "merged": f"merged into lead {lead['into_lead_id']}"}
         state = where.get(lead["state"], lead["state"])
-        name = f"lead {lead['lead_id']} ({lead['source']} {lead['external_id']})"
+        came = " ".join(filter(None, (lead["source"], lead["external_id"])))
+        name = f"lead {lead['lead_id']} ({came})"
         out.print(f"  {name}, {_moment(lead['created_at'])}: {state}")
     for merge in customer["merges"]:
         what = f"customer {merge['customer_id']} became part of {merge['into_customer_id']}"

@@ -9,16 +9,16 @@ import asyncpg
 import click
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from router.cli.customer_named import BY, customer_named
 from router.cli.customer_texts import described, lead_told, merge_told, moved, print_customer
 from router.cli.customers_check import check
 from router.cli.options import author_option, me, note_option, tenant_option, the_tenant
-from router.intake.customers import key_name, people_of
+from router.intake.customers import people_of
 from router.intake.match_rules import MatchRules, MatchRulesError, parse_match_rules
 from router.intake.rules_file import RulesError, read_file
 from router.merge_customers import CannotMerge, merge_customers, part_customers
 from router.store import customer_merges as store
 from router.store.customer_merges import CustomerUnknown
-from router.store.statements import Connection
 
 SHOWN = 50
 
@@ -34,26 +34,29 @@ customers.add_command(check)
 @customers.command("show")
 @click.argument("customer")
 @tenant_option
+@click.option("--by", type=click.Choice(BY), help="What CUSTOMER is, where it could be several.")
 @json_option
 @async_command
-async def show(context: Context, customer: str, tenant_name: str, as_json: bool) -> None:
-    """Show CUSTOMER: its number (see lead-router why), a phone (+86...), an e-mail address, or the CRM's customer id.
+async def show(context: Context, customer: str, tenant_name: str, by: str | None, as_json: bool) -> None:
+    """Show CUSTOMER: its number (see lead-router why), the CRM's customer id, a phone, or an e-mail address.
+
+    A phone without a country code is read in the default_phone_region of the rules. Where several customers could be
+    meant, each is listed, and --by says which.
 
     \b
     Example:
-      lead-router customers show +8613800138000 --tenant acme
+      lead-router customers show 13800138000 --tenant acme
+      lead-router customers show 4711 --by crm-id --tenant acme
     """
     async with context.connection() as conn:
         tenant = await the_tenant(conn, tenant_name)
         with _problems():
-            customer_id = await _customer_named(conn, tenant.tenant_id, customer)
+            customer_id = await customer_named(conn, tenant, customer, by)
         leads = await store.leads_of(conn, tenant.tenant_id, (customer_id,))
         merges = await store.merges_of(conn, tenant.tenant_id, customer_id)
         keys = await store.keys_of(conn, tenant.tenant_id, (customer_id,))
         owner = await store.owner_of(conn, tenant.tenant_id, customer_id)
         names = await store.rep_ids(conn, tenant.tenant_id, [owner, *(lead.rep_no for lead in leads)])
-    if not (leads or merges or keys):
-        raise CannotRun(f"tenant {tenant_name} has no customer {customer_id}")
     part_of = next((m.into_customer_id for m in merges if m.customer_id == customer_id and not m.parted_at), None)
     document = {
         "customer_id": customer_id,
@@ -227,24 +230,6 @@ def _problems() -> Iterator[None]:
         raise Found(
             "an import, a batch or somebody else holds these customers; nothing was changed, try again"
         ) from error
-
-
-async def _customer_named(conn: Connection, tenant_id: int, text: str) -> int:
-    """Raises CustomerUnknown."""
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-    kinds = ["customer_id"]
-    if "@" in text:
-        kinds.append("email")
-    elif text.startswith("+"):
-        kinds.append("phone")
-    for kind in kinds:
-        value = {"email": text.lower(), "phone": "+" + "".join(filter(str.isdecimal, text))}.get(kind, text)
-        customer = await store.customer_of_key(conn, tenant_id, key_name(kind, value))
-        if customer is not None and number is None:
-            return customer
-    if number is None:
-        raise CustomerUnknown(f"no customer is known by {text!r}; customers shared lists what too many people share")
-    return number
 
 
 def _source(file: Path) -> str:

@@ -1,5 +1,6 @@
 """`lead-router reps`: import, list and set."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from router.domain.rep_fields import read_field
 from router.domain.roster import MILLI
 from router.domain.roster_change import RepRecord, RosterChange
 from router.intake.roster_file import RosterError, read_roster_file
+from router.store.leads import database_clock
 from router.store.roster import RepUnknown, RosterBusy, current_reps, import_reps, set_rep
 
 _REPS_SHOWN = 20
@@ -112,10 +114,13 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
     async with context.connection() as conn:
         tenant = await the_tenant(conn, tenant_name)
         found = await current_reps(conn, tenant.tenant_id)
+        now = await database_clock(conn)
     if as_json:
-        print_json([{"rep_id": rep.rep_id, **_plain(rep.values)} for rep in found])
+        print_json(
+            [{"rep_id": rep.rep_id, **_plain(rep.values), "availability": _availability(rep, now)} for rep in found]
+        )
     elif found:
-        console().print(_table(found))
+        console().print(_table(found, now))
     else:
         console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 
@@ -223,7 +228,7 @@ def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
         out.print(f"{counts}; roster version {change.version} is in force")
 
 
-def _table(found: list[RepRecord]) -> Table:
+def _table(found: list[RepRecord], now: datetime) -> Table:
     fields = ("name", "groups", "time_zone", "available", "working_hours", "weight", "max_open", "max_per_day")
     titles = ("rep", "name", "groups", "zone", "available", "hours", "weight", "max open", "max per day")
     table = Table(*titles, box=None, pad_edge=False)
@@ -231,10 +236,18 @@ def _table(found: list[RepRecord]) -> Table:
         cells = {name: _text(name, rep.values[name]) for name in fields}
         if not rep.values["active"]:
             cells["available"] = "inactive"
-        elif (held := rep.values["availability_held_until"]) is not None:
-            cells["available"] += f" until {held:%Y-%m-%d %H:%M} UTC, then unknown"
+        elif (told := _availability(rep, now)) != "known":
+            at = f"{rep.values['availability_held_until']:%Y-%m-%d %H:%M:%S} UTC"
+            holds = f"{cells['available']} until {at}, then unknown"
+            cells["available"] = holds if told == "held" else f"unknown since {at}, so no candidate"
         table.add_row(rep.rep_id, *cells.values())
     return table
+
+
+def _availability(rep: RepRecord, now: datetime) -> str:
+    """Whether it is known; else whether the last known one still is `held`, or it is `unknown`."""
+    until = rep.values["availability_held_until"]
+    return "known" if until is None else "held" if now < until else "unknown"
 
 
 def _plain(values: Any) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import asyncpg
 import click
 
-from router.cli.context import EXIT_FOUND, Context, Found, async_command, json_option, print_json
+from router.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
 from router.cli.options import author_option, note_option, tenant_option, the_tenant
 from router.cli.rules_history import list_versions, rollback, show
 from router.cli.rules_shared import (
     ReadRules,
+    Refused,
     applied_document,
     count,
     file_argument,
@@ -20,9 +22,10 @@ from router.cli.rules_shared import (
     read,
     say,
 )
-from router.domain.lint import Finding, Level, lint_rules
-from router.intake.rules_file import ZoneDiffers
+from router.domain.lint import Finding, Level, Unread, lint_rules
+from router.intake.rules_file import RulesFile, ZoneDiffers
 from router.store import rulesets as store
+from router.store.connections import NoConnection
 from router.store.rules_lint import lint_for_tenant
 
 
@@ -46,14 +49,19 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     """Read the rules in FILE and say what is wrong with them, and what is odd.
 
     Needs no database; with --tenant groups are compared with the roster, and values with those of the leads of the
-    last 90 days. Exit code 1 = something is wrong; with --strict also when something is very likely wrong.
+    last 90 days. Exit code 1 = something is wrong; with --strict also when something is very likely wrong. Of a file
+    that cannot be read whole, what is odd in its readable parts is told too.
 
     \b
     Example:
       lead-router rules check rules.yaml
       lead-router rules check rules.yaml --tenant acme --strict
     """
-    found = read(file, as_json)
+    try:
+        found = read(file, as_json)
+    except Refused as refused:
+        await _tell_of_parts(context, file, refused, tenant_name, as_json)
+        return EXIT_FOUND
     findings = lint_rules(found.rules.ruleset)
     if tenant_name is not None:
         async with context.connection() as conn:
@@ -67,6 +75,43 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
         print_findings(found, findings)
         say(f"{file}: {count(number, 'rule')}, {_verdict(findings)}")
     return EXIT_FOUND if fails else 0
+
+
+async def _tell_of_parts(
+    context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool
+) -> None:
+    """The file's problems, and apart from them what is odd in the parts that could be read."""
+    readable, unread = refused.error.readable, refused.error.unread
+    if not as_json:
+        refused.show()
+    if readable is None:
+        findings, compared = [], ""
+    else:
+        findings = lint_rules(readable.ruleset, unread)
+        odd, compared = await _beside_tenant(context, readable, unread, tenant_name)
+        findings += odd
+    parts = ReadRules(file, "", readable) if readable else None
+    if as_json:
+        told = findings_document(parts, findings) if parts else []
+        print_json({**refused.document, "findings": told, "not_compared": compared or None})
+    elif parts and findings:
+        say(f"{file}: beside these problems, in the parts that could be read: {_verdict(findings)}")
+        print_findings(parts, findings)
+    if compared and not as_json:
+        say(f"not compared with the tenant: {compared}")
+
+
+async def _beside_tenant(
+    context: Context, readable: RulesFile, unread: Unread, tenant_name: str | None
+) -> tuple[list[Finding], str]:
+    """What shows beside the tenant, or why it could not be looked for: the file's problems come first."""
+    if tenant_name is None:
+        return [], ""
+    try:
+        async with context.connection() as conn:
+            return await lint_for_tenant(conn, await the_tenant(conn, tenant_name), readable, unread), ""
+    except (CannotRun, NoConnection, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [], str(error) or type(error).__name__
 
 
 def _verdict(findings: Sequence[Finding]) -> str:

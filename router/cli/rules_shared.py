@@ -25,12 +25,13 @@ class Refused(Found):
 
     def __init__(self, file: Path, error: RulesError, as_json: bool) -> None:
         super().__init__(str(error))
-        self._document = {"file": str(file), "ok": False, "problems": [asdict(p) for p in error.problems]}
+        self.error = error
+        self.document = {"file": str(file), "ok": False, "problems": [asdict(p) for p in error.problems]}
         self._as_json = as_json
 
     def show(self, file: Any = None) -> None:
         if self._as_json:
-            print_json(self._document)
+            print_json(self.document)
         else:
             # Not click's "Error: ": each line begins with file and line, so that editors can jump there.
             click.echo(self.format_message(), err=True)
@@ -72,9 +73,9 @@ def print_findings(read_rules: ReadRules, findings: Iterable[Finding]) -> None:
     ordered = sorted(findings, key=lambda found: (list(Level).index(found.level), read_rules.line(found.path)))
     for found in ordered[:FINDINGS_SHOWN]:
         where = f"{read_rules.file}:{read_rules.line(found.path)}: {found.level}"
-        of_rule = f'rule "{found.rule}", ' if found.rule is not None else ""
+        of_rule = f'rule "{found.rule}", ' if found.rule else ""
         # A path of a rule counts from 0; its name and line say more.
-        field = found.path.partition("].")[2] if found.rule is not None else found.path
+        field = found.path.partition("].")[2] if found.rule else found.path
         say(": ".join(filter(None, [where, (of_rule + field).removesuffix(", "), found.message])))
     if len(ordered) > FINDINGS_SHOWN:
         say(f"… and {count(len(ordered) - FINDINGS_SHOWN, 'more finding')} (--json shows all)")
@@ -86,7 +87,7 @@ def findings_document(read_rules: ReadRules, findings: Iterable[Finding]) -> lis
         {
             "level": found.level.value,
             "lint": found.lint.value,
-            "rule": found.rule,
+            "rule": found.rule or None,
             "line": read_rules.line(found.path),
             "field": found.path,
             "message": found.message,

@@ -1,6 +1,6 @@
 """What is wrong or odd in rules that can be read: told, never repaired."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,12 +46,40 @@ class Finding:
     rule: str | None = None
 
 
-def lint_rules(ruleset: Ruleset) -> list[Finding]:
-    """What the rules alone show, in their order; settings first."""
-    found = list(_settings(ruleset))
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The fields of a file that could not be read, by their paths: what rests on them must not be told."""
+
+    paths: frozenset[str] = frozenset()
+
+    def within(self, path: str) -> bool:
+        """Whether the field, or something in it, could not be read."""
+        return any(bad == path or bad.startswith((f"{path}.", f"{path}[")) for bad in self.paths)
+
+    def told(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings whose field was read whole."""
+        return [one for one in findings if not self.within(one.path)]
+
+
+ALL_READ = Unread()
+
+
+def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
+    """What the rules alone show, in their order; settings first.
+
+    Of a ruleset that could not be read whole, only what is sure whatever stands in the fields that are `unread`.
+    """
+    found = unread.told(_settings(ruleset))
+    front: list[Rule] = []
     for number, rule in enumerate(ruleset.rules):
-        found += _rule(f"rules[{number}]", rule)
-        found += filter(None, [_shadow(ruleset.rules[:number], f"rules[{number}]", rule)])
+        path = f"rules[{number}]"
+        found += unread.told(_rule(path, rule))
+        # A rule that was read in part looks wider than it is.
+        if not unread.within(path):
+            found += filter(None, [_shadow(front, path, rule)])
+            front.append(rule)
+    if unread.within("rules"):
+        return found
     if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
         waits = "leads that no rule matches wait, and are parked after no_match_max_age"
         message = f"no rule takes every lead (match: {{}} to a group): {waits}"
@@ -86,7 +114,7 @@ def _rule(path: str, rule: Rule) -> Iterator[Finding]:
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, f"{path}.window", message, rule.name)
 
 
-def _shadow(front: tuple[Rule, ...], path: str, rule: Rule) -> Finding | None:
+def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:
     """The first rule in front that leaves nothing for this one; else the first wider one."""
     wider: Finding | None = None
     for other in front:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from router.domain.lint import Unread
 from router.domain.ruleset import Ruleset
 from router.intake.rules_lists import Lists, ReadList, no_lists
 from router.intake.rules_reader import At, Problem
@@ -27,11 +28,20 @@ MAX_BYTES = 4 * MAX_CHARACTERS
 
 
 class RulesError(ValueError):
-    """The text holds no valid ruleset; `problems` are all there are, in the order of the file."""
+    """The text holds no valid ruleset; `problems` are all there are, in the order of the file.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    `readable` is what could be read, for lints alone and never to be applied; None = nothing could.
+    """
+
+    def __init__(self, problems: list[Problem], readable: "RulesFile | None" = None) -> None:
         super().__init__(problems)
         self.problems = sorted(problems, key=lambda problem: problem.line)
+        self.readable = readable
+
+    @property
+    def unread(self) -> Unread:
+        """The fields that are not, or not wholly, in what is readable."""
+        return Unread(frozenset(problem.field for problem in self.problems))
 
     def __str__(self) -> str:
         more = len(self.problems) - PROBLEMS_SHOWN
@@ -80,11 +90,15 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
         raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
     top = At(node, "", file, problems, Lists(lists))
     values = top.read(top_level)
-    if problems or values is None:
+    if values is None:
         raise RulesError(problems)
     stated = values.pop("business_time_zone", None)
+    values.setdefault("rules", ())
     ruleset = Ruleset(version=0, business_time_zone=stated or UNSTATED_ZONE, **values)
-    return RulesFile(ruleset, stated, top.lists.texts, top.lines)
+    read = RulesFile(ruleset, stated, top.lists.texts, top.lines)
+    if problems:
+        raise RulesError(problems, read)
+    return read
 
 
 def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:

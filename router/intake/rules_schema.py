@@ -145,6 +145,8 @@ def _rules(at: At) -> tuple[Rule, ...]:
     for number, place in enumerate(items(at)):
         rule = place.read(_rule)
         if rule is None:
+            # Keeps the place, so that the rules behind it have the numbers that they have in the file.
+            found.append(Rule(""))
             continue
         found.append(rule)
         if rule.name and (first := named.setdefault(fold(rule.name), number)) != number:

@@ -195,10 +195,18 @@ def _merge(row: asyncpg.Record) -> Merge:
     return Merge(**values | {"keys": frozenset(key.hex for key in row["keys"]), "leads": frozenset(row["leads"])})
 
 
-async def customer_of_key(conn: Connection, tenant_id: int, key: str) -> int | None:
-    """Whom the key names; None when it is unknown or ties nobody."""
+async def customer_of_key(conn: Connection, tenant_id: int, key: str) -> tuple[int | None, bool]:
+    """Whom the key names (None when it is unknown or ties nobody), and whether too many people share it."""
     row = await _SQL.customer_of_key.row(conn, tenant_id=tenant_id, key=key)
-    return None if row is None or row["shared_as"] else row["customer_id"]
+    if row is None:
+        return None, False
+    shared = bool(row["shared_as"])
+    return None if shared else row["customer_id"], shared
+
+
+async def knows_customer(conn: Connection, tenant_id: int, customer_id: int) -> bool:
+    """Whether the tenant has, or had, a customer of this number."""
+    return bool(await _SQL.knows_customer.value(conn, tenant_id=tenant_id, customer_id=customer_id))
 
 
 async def customer_of_lead(conn: Connection, tenant_id: int, lead_id: int) -> int | None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from datetime import timedelta
 
-from router.domain.lint import Finding, Level, Lint
+from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
 from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
@@ -16,8 +16,10 @@ _SQL = load("rulesets")
 _MOST_VALUES = 200_000
 
 
-async def lint_for_tenant(conn: Connection, tenant: Tenant, rules: RulesFile) -> list[Finding]:
-    """What only shows beside the tenant. Reads the leads of the last months; writes nothing."""
+async def lint_for_tenant(
+    conn: Connection, tenant: Tenant, rules: RulesFile, unread: Unread = ALL_READ
+) -> list[Finding]:
+    """What only shows beside the tenant, of what was read. Reads the leads of the last months; writes nothing."""
     found: list[Finding] = []
     try:
         rules.for_tenant(0, tenant.time_zone)
@@ -26,7 +28,11 @@ async def lint_for_tenant(conn: Connection, tenant: Tenant, rules: RulesFile) ->
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
-    return [*found, *lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
+    found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
+    if unread.within("defaults") or unread.within("calendar"):
+        # Who never gets a lead hangs on them too.
+        found = [one for one in found if one.lint is not Lint.REPS_WITHOUT_LEADS]
+    return unread.told(found)
 
 
 async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Seen:

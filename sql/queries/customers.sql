@@ -127,6 +127,12 @@ update customer_merge set parted_at = :at, parted_by = :actor, parted_note = :no
 -- The customer of a key.
 select customer_id, shared_as from customer_key where tenant_id = :tenant_id and key = :key::uuid;
 
+-- name: knows_customer(tenant_id, customer_id)
+-- Whether a customer of this number has leads or keys, or became a part of another one.
+select exists (select from lead where tenant_id = :tenant_id and customer_id = :customer_id)
+    or exists (select from customer_key where tenant_id = :tenant_id and customer_id = :customer_id)
+    or exists (select from customer_merge where tenant_id = :tenant_id and :customer_id in (customer_id, into_customer_id));
+
 -- name: customer_of_lead(tenant_id, lead_id)
 -- The customer of a lead.
 select customer_id from lead where tenant_id = :tenant_id and lead_id = :lead_id;

@@ -35,3 +35,10 @@ on conflict (tenant_id) do update set tried_at = excluded.tried_at, problem = ex
 -- What is to be told of syncs, by tenant.
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
+
+-- name: held(tenant_ids)
+-- Active reps whose availability is not understood, and until when the last known one holds.
+select w.tenant_id, r.rep_id, w.available, w.availability_held_until
+  from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
+ where w.tenant_id = any(:tenant_ids::int[]) and w.to_version is null and w.active and w.availability_held_until is not null
+ order by w.tenant_id, r.rep_id;

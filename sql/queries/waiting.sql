@@ -1,6 +1,6 @@
 -- name: tenant(tenant_id, now)
 -- A tenant's versions in force and its lane's pause, at a time that never goes back behind the lane's own.
-select t.ruleset, t.roster, t.rates,
+select t.name, t.ruleset, t.roster, t.rates,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused, l.paused_until, l.paused_why,
        greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now
   from tenant t left join lane l on l.tenant_id = t.tenant_id

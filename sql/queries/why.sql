@@ -56,13 +56,6 @@ select count(*)::int from (
           and (rank, queued_at, lead_id) < (:rank::int, :queued_at::timestamptz, :lead_id::bigint)
         limit :most) as earlier;
 
--- name: inbox(tenant_id, day)
--- What has ended since the last batch, per rep: what is to be added to open loads, and to those of the day.
-select rep_no, sum(open_delta)::int as open_delta, coalesce(sum(today_delta) filter (where day = :day), 0)::int as today_delta
-  from lane_inbox
- where tenant_id = :tenant_id and rep_no is not null
- group by rep_no;
-
 -- name: reps(tenant_id, rep_nos)
 -- Ids and latest names of reps.
 select r.rep_no, r.rep_id, w.name

@@ -1,6 +1,7 @@
 """`lead-router serve --role drain` as a real process: fast by hints, sure without them, and honest about itself."""
 
 import json
+import socket
 
 import asyncpg
 import pytest
@@ -65,6 +66,18 @@ async def test_a_lead_gets_a_rep_soon(database_url: str, conn: asyncpg.Connectio
         await waiting(tenant, 0)
         await assigned(tenant, 12)
         assert await daemon.stop() == 0
+
+
+async def test_a_taken_port_is_told_in_one_sentence(database_url: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, _, errors = await lead_router(
+            "serve", LEAD_ROUTER_DATABASE_URL=database_url, LEAD_ROUTER_LISTEN_PORT=str(port)
+        )
+    assert (code, "Traceback" in errors, errors.count("cannot listen")) == (1, False, 1)
+    assert errors.splitlines()[-1].startswith(f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use")
 
 
 async def test_hints_that_are_lost_delay_a_lead_and_no_more(database_url: str, conn: asyncpg.Connection) -> None:

@@ -6,20 +6,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 import asyncpg
 import pytest
 import structlog
 from redis.asyncio import Redis
 
+from ops.cli.rules import try_rules
 from ops.cli.status import status as status_command
+from ops.cli.why import why as why_command
 from ops.embedded_account import server_account
 from ops.embedded_server import Valkey
 from router.cli.present import present as present_command
 from router.drain import Drain
 from router.drain_service import DrainService
 from router.lifeline import Lifeline, MonotonicClock
-from router.presence import Presence, PresenceWatch, Watched, heartbeat_key
+from router.presence import Presence, PresenceWatch, Unsure, Watched, heartbeat_key
 from router.replay import rerun
 from router.service import Service
 from router.store.connections import Connections
@@ -254,12 +258,82 @@ def test_nobody_goes_away_before_there_was_time_for_the_next_heartbeat() -> None
     assert watched.absent == frozenset()  # then the working hours alone
 
 
+async def told(database_url: str, redis_url: str | None) -> tuple[dict[str, int], dict[str, Any]]:
+    """What `status` counts by reason, and what `why` tells of the waiting lead e9."""
+    counted = await CommandLine(status_command, database_url, redis_url).json()
+    why = await CommandLine(why_command, database_url, redis_url).json("e9", "--tenant", "acme")
+    return counted["waiting_by_reason"], why["waiting"]
+
+
+async def test_a_lead_whose_reps_are_all_away_is_not_told_to_have_room(
+    tenant: Tenancy, connections: Connections, database_url: str, redis: Redis, redis_url: str
+) -> None:
+    await tenant.accept([lead(9)])
+    await settle(with_presence(connections, redis_url), tenant.tenant_id)
+    counted, why = await told(database_url, redis_url)
+    assert counted == {"nobody_available": 1}
+    assert (why["reason"], why["somebody_has_room"], why["presence_unknown"]) == ("nobody_available", False, None)
+    await beat(redis, "r2")
+    counted, why = await told(database_url, redis_url)
+    assert counted == {"ready": 1} and why["somebody_has_room"]
+
+
+async def test_without_redis_commands_judge_by_the_working_hours_and_say_so_soon(
+    tenant: Tenancy, connections: Connections, database_url: str, redis: Redis, redis_url: str
+) -> None:
+    await tenant.accept([lead(9)])
+    await settle(with_presence(connections, redis_url), tenant.tenant_id)
+    async with mute_server() as mute:
+        for url, unsure in ((None, "no_redis"), ("redis://127.0.0.1:1", "no_answer"), (mute, "no_answer")):
+            began = monotonic()
+            counted, why = await told(database_url, url)
+            assert monotonic() - began < 8.0
+            assert counted == {"ready": 1}
+            assert (why["somebody_has_room"], why["presence_unknown"]) == (True, unsure)
+    text = (await CommandLine(why_command, database_url, "redis://127.0.0.1:1").run("e9", "--tenant", "acme")).output
+    assert "Presence unknown: Redis does not answer" in text
+
+
+@asynccontextmanager
+async def mute_server() -> AsyncIterator[str]:
+    """A Redis that takes connections and never says a word."""
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    async with server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_trying_rules_passes_over_who_is_away(
+    tenant: Tenancy, database_url: str, redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    await beat(redis, "r2")
+    (tmp_path / "rules.yaml").write_text(RULES)
+    arguments = (str(tmp_path / "rules.yaml"), "--tenant", "acme", "--lead", "{}")
+    tried = await CommandLine(try_rules, database_url, redis_url).json(*arguments)
+    assert (tried["outcome"]["rep_id"], tried["presence_unknown"]) == ("r2", None)
+    tried = await CommandLine(try_rules, database_url).json(*arguments)
+    assert (tried["outcome"]["rep_id"], tried["presence_unknown"]) == ("r1", "no_redis")
+
+
+async def test_many_tenants_cost_a_command_one_deadline_of_a_silent_redis(
+    tenant: Tenancy, conn: asyncpg.Connection
+) -> None:
+    async with mute_server() as url:
+        presence, engines = Presence(url, once=True), Engines()
+        engine = await engines.get(conn, tenant.tenant_id, (1, 1, 0))
+        began = monotonic()
+        for number in range(20):
+            await presence.watch(number, "acme", engine)
+            assert presence.unsure(number) is Unsure.NO_ANSWER
+        assert monotonic() - began < 3.0
+        await presence.close()
+
+
 async def test_status_warns_when_it_cannot_know_who_is_present(
     tenant: Tenancy, database_url: str, redis_url: str
 ) -> None:
-    for url, told in ((None, "no Redis is configured"), ("redis://127.0.0.1:1", "does not answer")):
+    for url, words in ((None, "no Redis is configured"), ("redis://127.0.0.1:1", "does not answer")):
         found = await CommandLine(status_command, database_url, url).json()
-        assert told in found["tenants"][0]["warnings"][0]
+        assert words in found["tenants"][0]["warnings"][0]
     assert (await CommandLine(status_command, database_url, redis_url).json())["tenants"][0]["warnings"] == []
     await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
     assert (await CommandLine(status_command, database_url).json())["tenants"][0]["warnings"] == []

@@ -1,6 +1,7 @@
 """The view of the CRM and its accidents, against a real database: what it says is taken, or nothing and it is told."""
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -156,6 +157,28 @@ async def test_an_accident_of_the_view_changes_nothing(
 ) -> None:
     await crm.conn.execute(accident)
     await refused(crm, *words, result=result)
+
+
+async def test_a_view_that_never_answers_is_given_up_and_holds_nothing(
+    crm: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.roster.view.STATEMENT_TIMEOUT", "100ms")
+    await crm.conn.execute(f"drop view crm.reps; {VIEW.replace(' as rep_id', ' || pg_sleep(60)::text as rep_id')}")
+    await refused(crm, "statement timeout", result=SyncResult.FAILED)
+    # The limit is of the sync alone.
+    assert await crm.conn.fetchval("show statement_timeout") == "0"
+
+
+async def test_a_view_that_may_not_be_read_changes_nothing(crm: Crm) -> None:
+    name = f"reader_{uuid.uuid4().hex}"
+    await crm.conn.execute(
+        f"create role {name}; grant usage on schema crm to {name}; grant all on all tables in schema public to {name}; "
+        f"set role {name}"
+    )
+    try:
+        await refused(crm, "permission denied", result=SyncResult.FAILED)
+    finally:
+        await crm.conn.execute(f"reset role; drop owned by {name}; drop role {name}")
 
 
 async def test_what_was_wrong_with_the_view_is_over_when_it_is_mended(crm: Crm) -> None:

@@ -228,6 +228,23 @@ async def test_problems_are_named_exit_with_1_and_change_nothing(
     assert await counts(conn) == (0, 0, 0)
 
 
+async def test_what_is_odd_is_told_beside_the_problems_of_a_file(
+    database_url: str, tenant: tenants.Tenant, tmp_path: Path
+) -> None:
+    cli, file = Cli(database_url), tmp_path / "rules.yaml"
+    odd = '  - {name: south, match: {}, assign_to: "group:south", window: never}\n'
+    file.write_text(RULES.replace("region", "regio") + odd)
+    result = await cli.run("check", str(file), "--tenant", "acme")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "beside these problems, in the parts that could be read: " in result.stdout
+    assert "never opens" in result.stdout and "nobody has ever been in a group south" in result.stdout
+    document = json.loads((await cli.run("check", str(file), "--json")).stdout)
+    assert (document["ok"], len(document["problems"])) == (False, 1)
+    assert [one["lint"] for one in document["findings"]] == ["never_open"]
+    unknown = await cli.run("check", str(file), "--tenant", "acmee")
+    assert (unknown.exit_code, "not compared with the tenant" in unknown.stdout) == (1, True)
+
+
 async def test_a_ruleset_without_a_catch_all_is_valid_with_a_hint(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(RULES.replace("match: {}", "match: {priority: 3}"))

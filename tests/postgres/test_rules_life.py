@@ -134,7 +134,9 @@ async def test_rules_are_linted_beside_roster_and_leads(
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, f"{file}: 2 rules, 2 warnings, 2 hints")
     assert f'{file}:3: warning: rule "page", assign_to: nobody has ever been in a group wst' in result.stdout
     assert (await cli.run("check", file, "--tenant", "acme", "--strict")).exit_code == 1
-    good = written(tmp_path, RULES + '  - {name: rest, match: {}, assign_to: "group:east"}\n')
+    good = written(
+        tmp_path, "business_time_zone: UTC\n" + RULES + '  - {name: rest, match: {}, assign_to: "group:east"}\n'
+    )
     result = await cli.run("check", good, "--tenant", "acme", "--strict")
     assert result.exit_code == 0, result.stdout
 
@@ -193,6 +195,11 @@ async def test_a_trial_knows_the_customer_of_a_new_lead(
     assert (text.exit_code, document["outcome"]["rep_id"]) == (0, "e1")
     text, document = await tried(cli, file, '{"phone": "+86 138 0013 8001"}')
     assert "wants a known customer; nobody owns the customer" in text.stdout
+    text, document = await tried(cli, file, '{"phone": "none", "attributes": {"budget": 5}}')
+    assert (document["malformed"], "the phone is none, so it ties the lead to no customer" in text.stdout) == (
+        ["phone"],
+        True,
+    )
 
 
 async def test_a_trial_that_cannot_be_says_why(tenant: Tenancy, tmp_path: Path, cli: Cli) -> None:
@@ -203,6 +210,14 @@ async def test_a_trial_that_cannot_be_says_why(tenant: Tenancy, tmp_path: Path, 
         ("4711", "there is no lead number '4711'"),
         ('{"priority": "high"}', "--lead: priority: 'high' is no whole number"),
         ('{"region": ["a"]}', "--lead: region: must be a text, not list"),
+        ('{"priority": 2.5}', "--lead: priority: must be a text, not float"),
+        ('{"regoin": "x", "Phone": "1"}', '--lead: regoin: unknown field; did you mean "region"?'),
+        ('{"regoin": "x", "Phone": "1"}', '--lead: Phone: unknown field; did you mean "phone"?'),
+        ('{"budget": 5}', "--lead: budget: unknown field; known: external_id, source"),
+        ('{"created_at": "yesterday"}', "--lead: created_at: 'yesterday' is not a time such as"),
+        ('{"created_at": "2026-03-02T09:30:00"}', "has no offset; add one, as in 2026-03-02T09:30:00+08:00, or Z"),
+        ('{"created_at": "2026-03-02"}', "has no offset; add one"),
+        ('{"created_at": "9026-03-02T09:30:00Z"}', "lies ahead by more than a day"),
     ):
         result = await cli.run("test", file, "--tenant", "acme", "--lead", given)
         assert (result.exit_code, told in result.stderr) == (2, True), result.output

@@ -12,6 +12,7 @@ from ops.cli.status import status as status_command
 from ops.status import STATES, status
 from router.domain.reason import Reason
 from router.drain import Drain
+from router.presence import Presence
 from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections import Connections
@@ -35,7 +36,7 @@ rules:
 
 
 async def waiting(tenant: Tenancy, now: datetime | None = None) -> Waiting:
-    return await waiting_by_reason(tenant.conn, Engines(), tenant.tenant_id, now)
+    return await waiting_by_reason(tenant.conn, Engines(), Presence(), tenant.tenant_id, now)
 
 
 async def reasons(tenant: Tenancy, now: datetime | None = None) -> dict[str, int]:
@@ -166,14 +167,14 @@ async def test_before_the_first_rules_and_in_a_pause_nobody_is_ready(conn: async
 
 async def test_one_lead_has_the_reason_of_its_key(tenant: Tenancy, drain: Drain) -> None:
     await tenant.accept([lead(1, region="west", declared_customer="c")], NOON)
-    assert await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, 0, NOON) is None
+    assert await reason_of_key(tenant.conn, Engines(), Presence(), tenant.tenant_id, 0, NOON) is None
     await settle(drain, tenant.tenant_id, NOON)
     key = await key_of(tenant)
-    why = await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, key, NOON)
+    why = await reason_of_key(tenant.conn, Engines(), Presence(), tenant.tenant_id, key, NOON)
     assert why is not None
     assert (why.reason, why.words, why.room) == (Reason.GROUP_EMPTY, "a rep in group west", 0)
     await rep(tenant, group="west")
-    assert await reason_of_key(tenant.conn, Engines(), tenant.tenant_id, key, NOON) is None
+    assert await reason_of_key(tenant.conn, Engines(), Presence(), tenant.tenant_id, key, NOON) is None
 
 
 async def test_a_returned_lead_says_who_must_not_get_it(tenant: Tenancy, drain: Drain) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 
 from router.exposition import open_exposition
 from router.health import Health
 from router.lifeline import Lifeline, MonotonicClock
-from router.listener import Check, Listener
-from router.service import Service, ServiceLost, Supervisor
+from router.listener import AddressRefused, Check, Listener
+from router.service import Service, Supervisor
 from router.settings import ListenSettings, SupervisionSettings
 
 
@@ -141,6 +142,7 @@ async def test_a_port_that_is_taken_ends_the_process_with_the_port_in_the_messag
         port = taken.getsockname()[1]
         health = Health(MonotonicClock().monotonic)
         listener = Listener(ListenSettings(port=port), health, {}, exposition)
-        limits = SupervisionSettings(deaths_allowed=1, restart_wait_first_s=0.001)
-        with pytest.raises(ServiceLost, match=f"port {port}: Address already in use.*LEAD_ROUTER_LISTEN_PORT"):
-            await Supervisor([listener], limits, health, jitter=lambda: 0.0).run()
+        refused = pytest.raises(AddressRefused, match=f"port {port}: Address already in use.*LEAD_ROUTER_LISTEN_PORT")
+        with refused, structlog.testing.capture_logs() as logs:
+            await Supervisor([listener], SupervisionSettings(), health, jitter=lambda: 0.0).run()
+        assert logs == []

@@ -11,6 +11,7 @@ from ops.why.story import State
 from ops.why.words import LANGUAGES
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
+from router.presence import Unsure
 
 ENGLISH = LANGUAGES["en"]
 OTHERS = [words for tag, words in LANGUAGES.items() if tag != "en"]
@@ -48,6 +49,7 @@ def test_every_code_has_words(words: Words) -> None:
     assert set(words.reasons) == set(Reason) and set(words.left_out) == set(LeftOut)
     assert set(words.states) == {state.value for state in State}
     assert set(words.outcomes) == set(words.ended)
+    assert set(words.unsure) == set(Unsure)
 
 
 def test_chinese_readers_read_no_sentence_in_english() -> None:

@@ -1,0 +1,66 @@
+"""Availabilities that are not understood: for whom the last known one still holds, and for whom that is over.
+
+Read from the roster in force and judged by the clock each time, so it is true whenever it is told.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.store.statements import Connection, load
+
+_SQL = load("roster_sync")
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An active rep whose availability is not understood; the last known one holds until before `until` (UTC)."""
+
+    rep_id: str
+    available: bool
+    until: datetime
+
+
+async def holds(conn: Connection, tenant_ids: Sequence[int]) -> dict[int, list[Hold]]:
+    """By tenant, in the order of the rep ids; tenants without any are left out."""
+    found: defaultdict[int, list[Hold]] = defaultdict(list)
+    for row in await _SQL.held.fetch(conn, tenant_ids=tenant_ids):
+        found[row["tenant_id"]].append(Hold(row["rep_id"], row["available"], row["availability_held_until"]))
+    return dict(found)
+
+
+def over(held: Sequence[Hold], now: datetime) -> list[Hold]:
+    """Those who are no candidates any more."""
+    return [hold for hold in held if now >= hold.until]
+
+
+def holds_told(held: Sequence[Hold], now: datetime) -> tuple[str, ...]:
+    """A sentence about those for whom it still holds, and one about the others."""
+    ended = over(held, now)
+    running = [hold for hold in held if now < hold.until]
+    told = []
+    if running:
+        listed = _some([f"{hold.rep_id} ({'yes' if hold.available else 'no'} until {_at(hold)})" for hold in running])
+        told.append(f"availability of {_reps(running)} is not understood; the last known one still holds: {listed}")
+    if ended:
+        listed = _some([f"{hold.rep_id} (since {_at(hold)})" for hold in ended])
+        told.append(
+            f"availability of {_reps(ended)} is unknown and the last known one holds no more, so no candidate before "
+            f"the view or reps set says yes or no: {listed}"
+        )
+    return tuple(told)
+
+
+def _at(hold: Hold) -> str:
+    return f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _reps(held: Sequence[Hold]) -> str:
+    return f"{len(held)} rep{'' if len(held) == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
