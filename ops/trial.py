@@ -24,9 +24,10 @@ from router.intake.rules_reader import meant
 from router.lane_state import LaneState, aligned_credits, moment_at
 from router.presence import Presence, Unsure
 from router.present_state import present_state
-from router.store import lane
 from router.store.assignments import LeadUnknown, find_lead
+from router.store.customer_merges import owner_of
 from router.store.customers import known_keys
+from router.store.lane import read_shares
 from router.store.leads import database_clock
 from router.store.rates import load_rates
 from router.store.roster import load_roster
@@ -159,7 +160,8 @@ async def _decided(
     now: datetime,
 ) -> Trial:
     engine = await _engine(conn, tenant, rules)
-    owners = await lane.owners(conn, tenant.tenant_id, [lead.customer_id] if lead.customer_id is not None else [])
+    customer = lead.customer_id
+    owner = None if customer is None else await owner_of(conn, tenant.tenant_id, customer)
     state = await _state(conn, presence, tenant, engine, now)
     inputs = Inputs(
         moment=moment_at(engine, now),
@@ -168,7 +170,7 @@ async def _decided(
         opened=state.opened,
         today=state.today,
         credits=state.credits,
-        owners=owners,
+        owners={} if customer is None or owner is None else {customer: owner},
     )
     names = Names(
         {rep.no: (rep.rep_id, rep.name) for rep in engine.roster.reps},
@@ -192,7 +194,7 @@ async def _state(conn: Connection, presence: Presence, tenant: Tenant, engine: E
     state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, now)
     shares = {
         row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await lane.read_shares(conn, tenant.tenant_id)
+        for row in await read_shares(conn, tenant.tenant_id)
     }
     state.credits = aligned_credits(engine, shares)
     return state

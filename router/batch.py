@@ -18,7 +18,8 @@ from router.lane_state import LaneState, moment_at
 from router.meanwhile import meanwhile
 from router.stopwatch import Stopwatch
 from router.store import lane as store
-from router.store.lane import Book, Lane, News, OrderKey
+from router.store import pool
+from router.store.lane import NO_NEWS, Book, Closing, Lane, News, OrderKey, Record
 from router.store.statements import Connection
 
 # How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
@@ -62,8 +63,9 @@ async def run_batch(
 ) -> BatchDone:
     """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits."""
     tenant_id, watch = lane.tenant_id, Stopwatch()
-    news = await store.fold_inbox(conn, tenant_id)
-    ready = await store.claim_ready(conn, tenant_id, after, sizes.ready)
+    news = await store.fold_inbox(conn, tenant_id) if lane.has_news else NO_NEWS
+    claimed = await pool.claim_ready(conn, tenant_id, after, sizes.ready)
+    ready = claimed.leads
     now = lane.now if clock_given else batch_time(lane.now, news, ready)
     moment = moment_at(state.engine, now)
     state.turn_day(moment.day.date)
@@ -74,14 +76,14 @@ async def run_batch(
 
     book = Book(tenant_id, lane.batch_no + bool(leads), now)
     next_key = lane.next_wake_key
+    written: Record | None = None
     outcome: Outcome | None = None
     if leads:
-        inputs = await _inputs(conn, tenant_id, state, moment, leads)
+        inputs = _inputs(state, moment, leads, claimed.owners | claims.owners)
         outcome = decide(state.engine, inputs)
         watch.lap(Phase.DECIDE)
         changed |= state.adopt(outcome)
-        next_key = await _write(conn, lane, book, state, inputs, outcome)
-    await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed))
+        next_key, written = await _write(conn, lane, book, state, inputs, outcome)
     woken = await _wake(conn, tenant_id, state, news, outcome)
     # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
     pruned = await _prune(conn, tenant_id, state, claims)
@@ -92,15 +94,9 @@ async def run_batch(
     next_visit = _next_visit(state, moment, more=more, stuck=stuck)
     if leads or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
         state.token = token
-        await store.put_lane(
-            conn,
-            lane,
-            batch_no=book.batch_no,
-            token=token,
-            last_at=now,
-            next_visit_at=next_visit,
-            next_wake_key=next_key,
-        )
+        loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
+        closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
+        await store.close(conn, lane, book, closing)
     cursor = order_of(max(ready, key=order_of)) if full else None
     done = _done(leads, outcome, now)
     watch.lap(Phase.WRITE)
@@ -115,15 +111,15 @@ def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime
     return newest if now < newest <= now + _JUST_ARRIVED else now
 
 
-async def _inputs(conn: Connection, tenant_id: int, state: LaneState, moment: Moment, leads: list[PoolLead]) -> Inputs:
-    customers = [lead.customer_id for lead in leads if lead.customer_id is not None]
-    owners = await store.owners(conn, tenant_id, customers)
+def _inputs(state: LaneState, moment: Moment, leads: list[PoolLead], owners: dict[int, int]) -> Inputs:
     codes = state.on_duty(moment.now).codes
     return Inputs(moment, leads, codes, state.opened, state.today, state.credits, owners)
 
 
-async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inputs: Inputs, outcome: Outcome) -> int:
-    """Writes what was decided, one statement per table; answers the next free wake key."""
+async def _write(
+    conn: Connection, lane: Lane, book: Book, state: LaneState, inputs: Inputs, outcome: Outcome
+) -> tuple[int, Record]:
+    """Writes what became of the leads; answers the next free wake key, and the record for closing the visit."""
     given: list[tuple[int, PoolLead, Assigned]] = []
     refused: list[tuple[PoolLead, int, datetime]] = []
     parked: list[tuple[PoolLead, Parked]] = []
@@ -144,14 +140,13 @@ async def _write(conn: Connection, lane: Lane, book: Book, state: LaneState, inp
     if refused:
         earliest = min(recheck for _, _, recheck in refused)
         state.next_due = earliest if state.next_due is None else min(state.next_due, earliest)
-    flight = await meanwhile(store.put_assignments(conn, book, given), lambda: _recorded(state.engine, inputs, outcome))
-    await store.put_back(conn, book, refused)
-    await store.put_parked(conn, book, parked)
-    await store.put_owners(conn, book.tenant_id, outcome.owners)
-    await store.put_shares(conn, book.tenant_id, outcome.credits)
-    await store.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
-    await store.put_flight(conn, book, lane.versions, "drain", len(inputs.leads), flight)
-    return lane.next_wake_key + len(new_keys)
+    flight = await meanwhile(
+        store.put_assignments(conn, book, given, outcome.owners), lambda: _recorded(state.engine, inputs, outcome)
+    )
+    await pool.put_back(conn, book, refused)
+    await pool.put_parked(conn, book, parked)
+    await pool.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
+    return lane.next_wake_key + len(new_keys), Record("drain", len(inputs.leads), flight)
 
 
 def _recorded(engine: Engine, inputs: Inputs, outcome: Outcome) -> bytes:
@@ -165,15 +160,15 @@ async def _wake(conn: Connection, tenant_id: int, state: LaneState, news: News, 
     """
     if not state.keys:
         return 0
-    woken = await store.wake_leads(conn, tenant_id, news.leads)
-    return woken + await store.wake_customers(conn, tenant_id, outcome.owners if outcome else ())
+    woken = await pool.wake_leads(conn, tenant_id, news.leads)
+    return woken + await pool.wake_customers(conn, tenant_id, outcome.owners if outcome else ())
 
 
 async def _prune(conn: Connection, tenant_id: int, state: LaneState, claims: Claims) -> bool:
     """Forgets keys that nobody waits under; answers whether there were any."""
     suspects = (claims.tried | state.maybe_empty) & state.keys.keys()
     state.maybe_empty.clear()
-    pruned = await store.prune_wake_keys(conn, tenant_id, suspects)
+    pruned = await pool.prune_wake_keys(conn, tenant_id, suspects)
     state.forget_keys(pruned)
     return bool(pruned)
 

@@ -10,8 +10,9 @@ from router.domain.decide import Assigned, Inputs, Outcome
 from router.domain.flight import encode, record
 from router.lane_state import LaneState, moment_at
 from router.store import lane as store
+from router.store import pool
 from router.store.assignments import LeadMoved, hold_lead, hold_lead_now, take
-from router.store.lane import Book, Lane, LaneLimits
+from router.store.lane import Book, Closing, Lane, LaneLimits, Record
 from router.store.roster import RepUnknown
 from router.store.statements import Connection
 from router.visit import Memory, lane_state
@@ -110,23 +111,14 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
     )
     book = Book(tenant_id, lane.batch_no + 1, at)
     flight = record(state.engine, before, outcome, data_versions(state.engine))
-    await store.put_assignments(conn, book, [(0, taken.lead, decision)])
-    await store.put_owners(conn, tenant_id, outcome.owners)
-    await store.put_loads(conn, tenant_id, state.day, state.loads_of(changed | {position}))
-    await store.wake_leads(conn, tenant_id, news.leads)
-    await store.wake_customers(conn, tenant_id, outcome.owners)
+    await store.put_assignments(conn, book, [(0, taken.lead, decision)], outcome.owners)
+    await pool.wake_leads(conn, tenant_id, news.leads)
+    await pool.wake_customers(conn, tenant_id, outcome.owners)
     flight = msgspec.structs.replace(flight, actor=gift.actor, note=gift.note)
-    await store.put_flight(conn, book, lane.versions, "hand", 1, encode(flight))
+    loads = state.loads_of(changed | {position})
     # Places may have become free: the lane is to be visited at once.
-    await store.put_lane(
-        conn,
-        lane,
-        batch_no=book.batch_no,
-        token=gift.token,
-        last_at=at,
-        next_visit_at=at,
-        next_wake_key=lane.next_wake_key,
-    )
+    closing = Closing(state.day, loads, {}, Record("hand", 1, encode(flight)), gift.token, at, lane.next_wake_key)
+    await store.close(conn, lane, book, closing)
     return Given(rep_no, taken.from_rep, taken.state, book.batch_no)
 
 

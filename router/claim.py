@@ -7,8 +7,9 @@ from datetime import datetime
 
 from router.domain.lead import PoolLead
 from router.lane_state import LaneState
-from router.store import lane as store
-from router.store.lane import OrderKey
+from router.store import pool
+from router.store.lane import OrderKey, next_recheck
+from router.store.pool import Claimed
 from router.store.statements import Connection
 
 
@@ -28,11 +29,12 @@ class BatchSizes:
 class Claims:
     """What was taken.
 
-    `more` = there may be as much again; `tried` = the wake keys that had room; `due_locked` = leads that are due are
-    locked by somebody else.
+    `owners` is the owning rep's number by customer; `more` = there may be as much again; `tried` = the wake keys that
+    had room; `due_locked` = leads that are due are locked by somebody else.
     """
 
     leads: list[PoolLead]
+    owners: dict[int, int]
     more: bool
     tried: frozenset[int]
     due_locked: bool
@@ -46,22 +48,21 @@ def order_of(lead: PoolLead) -> OrderKey:
 async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Claims:
     """Takes waiting leads at `now`: at most `most` for which there is room, and as many that are due."""
     rooms = state.keys_with_room(now)
-    waiting: list[PoolLead] = []
+    waiting = due = Claimed([], {})
     more = False
     if rooms:
         asked = allowance(rooms, most)
-        waiting = await store.claim_waiting(conn, tenant_id, asked, most)
-        more = len(waiting) == most or _cut_short(asked, rooms, waiting)
-    due: list[PoolLead] = []
+        waiting = await pool.claim_waiting(conn, tenant_id, asked, most)
+        more = len(waiting.leads) == most or _cut_short(asked, rooms, waiting.leads)
     due_locked = False
     if state.next_due is not None and state.next_due <= now:
-        due = await store.claim_due(conn, tenant_id, now, most)
-        more = more or len(due) == most
-        state.next_due = await store.next_recheck(conn, tenant_id)
-        due_locked = len(due) < most and state.next_due is not None and state.next_due <= now
-    leads = waiting + due
+        due = await pool.claim_due(conn, tenant_id, now, most)
+        more = more or len(due.leads) == most
+        state.next_due = await next_recheck(conn, tenant_id)
+        due_locked = len(due.leads) < most and state.next_due is not None and state.next_due <= now
+    leads = waiting.leads + due.leads
     state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
-    return Claims(leads, more, frozenset(rooms), due_locked)
+    return Claims(leads, waiting.owners | due.owners, more, frozenset(rooms), due_locked)
 
 
 def allowance(rooms: Mapping[int, int], most: int) -> dict[int, int]:

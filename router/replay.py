@@ -11,7 +11,7 @@ from router.domain.flight import decisions_of, inputs_of, lead_ids
 from router.domain.reason import Reason
 from router.intake.rules_file import RulesError
 from router.store.engines import Engines
-from router.store.lane import StoredFlight, read_facts, read_flight
+from router.store.flights import StoredFlight, read_facts, read_flight
 from router.store.statements import Connection
 
 HAND = "hand"

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import asyncpg
 
-from router.store.lane import LaneLimits, hold
+from router.store.lane import Book, Closing, LaneLimits, close, hold
 from router.store.statements import load
 
 _SQL = load("lane")
@@ -51,6 +51,7 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
         count = len(rows)
         reps = [1 + i % 200 for i in range(count)]
         customers = [row["customer_id"] for row in rows]
+        new = sorted({c for c in customers if c is not None and c > 1_000_000_000})
         await _SQL.put_assignments.execute(
             conn,
             tenant_id=tenant_id,
@@ -62,27 +63,10 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
             seqs=list(range(count)),
             rules=[1] * count,
             groups=[1] * count,
+            owned=new,
+            owners=[1] * len(new),
         )
-        new = sorted({c for c in customers if c is not None and c > 1_000_000_000})
-        await _SQL.put_owners.execute(conn, tenant_id=tenant_id, customers=new, rep_nos=[1] * len(new))
-        await _SQL.put_loads.execute(
-            conn,
-            tenant_id=tenant_id,
-            day=lane.now.date(),
-            rep_nos=list(range(1, 201)),
-            opened=[1] * 200,
-            today=[1] * 200,
-        )
-        await _SQL.put_lane.execute(
-            conn,
-            tenant_id=tenant_id,
-            batch_no=lane.batch_no + 1,
-            state_token=1,
-            last_at=lane.now,
-            next_visit_at=None,
-            ruleset=lane.ruleset,
-            roster=lane.roster,
-            rates=lane.rates,
-            next_wake_key=1,
-        )
+        loads = [(rep, 1, 1) for rep in range(1, 201)]
+        closing = Closing(lane.now.date(), loads, {}, None, token=1, next_visit_at=None, next_wake_key=1)
+        await close(conn, lane, Book(tenant_id, lane.batch_no + 1, lane.now), closing)
     return count

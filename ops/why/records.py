@@ -13,7 +13,7 @@ from router.domain.flight import Flight, decision_at, unpack
 from router.replay import HAND, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines
-from router.store.lane import StoredFlight, read_flight
+from router.store.flights import StoredFlight, read_flight
 from router.store.statements import Connection
 
 FOLLOWED = 20

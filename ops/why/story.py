@@ -11,7 +11,7 @@ from router.domain.explain_parts import Explanation, RepState
 from router.domain.lead import Facts
 from router.domain.reason import Reason
 from router.presence import Unsure
-from router.store.lane import StoredFlight
+from router.store.flights import StoredFlight
 
 
 class State(StrEnum):

@@ -22,6 +22,7 @@ select l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
        greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now,
+       exists (select from lane_inbox i where i.tenant_id = :tenant_id) as has_news,
        set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true),
@@ -53,7 +54,8 @@ delete from lead_pool
           and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
         order by rank, queued_at, lead_id limit :most for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no;
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
 -- name: claim_waiting(tenant_id, wake_keys, rooms, most)
 -- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
@@ -67,7 +69,8 @@ delete from lead_pool
                order by p.rank, p.queued_at, p.lead_id limit k.room for update skip locked) c
         order by c.rank, c.queued_at, c.lead_id limit :most))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no;
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
 -- name: claim_due(tenant_id, now, most)
 -- Claims waiting leads whose time to be looked at again has come.
@@ -77,14 +80,15 @@ delete from lead_pool
         where tenant_id = :tenant_id and recheck_at <= :now
         order by recheck_at limit :most for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no;
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
--- name: owners(tenant_id, customers)
--- Who owns these customers.
-select customer_id, rep_no from customer_owner where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]);
-
--- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups)!
--- Writes a batch's assignments.
+-- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups, owned, owners)!
+-- Writes a batch's assignments, and sets or moves the owners of customers.
+with owner as (
+    insert into customer_owner (tenant_id, customer_id, rep_no)
+    select :tenant_id, o.customer_id, o.rep_no from unnest(:owned::bigint[], :owners::int[]) as o(customer_id, rep_no)
+        on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no)
 insert into assignment (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no)
 select :tenant_id, a.lead_id, a.rep_no, a.customer_id, :assigned_at, :batch_no, a.seq, a.rule_no, a.group_no
   from unnest(:lead_ids::bigint[], :rep_nos::int[], :customers::bigint[], :seqs::int[], :rules::int[], :groups::int[])
@@ -107,12 +111,6 @@ select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :ba
 insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
 select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
   from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);
-
--- name: put_owners(tenant_id, customers, rep_nos)!
--- Sets or moves the owners of customers.
-insert into customer_owner (tenant_id, customer_id, rep_no)
-select :tenant_id, o.customer_id, o.rep_no from unnest(:customers::bigint[], :rep_nos::int[]) as o(customer_id, rep_no)
-    on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no;
 
 -- name: wake_customers(tenant_id, customers)!
 -- Makes the waiting leads of customers ready; locked rows are passed over.
@@ -144,20 +142,6 @@ select lead_id from lead_pool where tenant_id = :tenant_id and lead_id = any(:le
 -- Notes for the next batch that waiting leads are to be made ready.
 insert into lane_inbox (tenant_id, lead_id) select :tenant_id, l from unnest(:lead_ids::bigint[]) as l;
 
--- name: put_loads(tenant_id, day, rep_nos, opened, today)!
--- Writes the loads that changed.
-insert into rep_load (tenant_id, rep_no, open, day, today)
-select :tenant_id, l.rep_no, l.open, :day, l.today
-  from unnest(:rep_nos::int[], :opened::int[], :today::int[]) as l(rep_no, open, today)
-    on conflict (tenant_id, rep_no) do update set open = excluded.open, day = excluded.day, today = excluded.today;
-
--- name: put_shares(tenant_id, group_nos, reps, credits)!
--- Writes the credits of the groups that gave leads; the arrays come as texts, because unnest takes no ragged ones.
-insert into group_share (tenant_id, group_no, reps, credit)
-select :tenant_id, s.group_no, s.reps::int[], s.credit::bigint[]
-  from unnest(:group_nos::int[], :reps::text[], :credits::text[]) as s(group_no, reps, credit)
-    on conflict (tenant_id, group_no) do update set reps = excluded.reps, credit = excluded.credit;
-
 -- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)!
 -- Interns new wake keys.
 insert into wake_key (tenant_id, wake_key, ruleset, targets)
@@ -170,14 +154,23 @@ delete from wake_key w
    and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
 returning w.wake_key;
 
--- name: put_flight(tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)!
--- Writes a batch's flight record.
-insert into flight (tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
-values (:tenant_id, :batch_no, :at, :ruleset, :roster, :rates, :kind, :leads, :inputs);
-
--- name: put_lane(tenant_id, batch_no, state_token, last_at, next_visit_at, ruleset, roster, rates, next_wake_key)!
--- Closes a visit of the lane.
-update lane set batch_no = :batch_no, state_token = :state_token, last_at = :last_at, next_visit_at = :next_visit_at,
+-- name: close(tenant_id, day, rep_nos, opened, today, group_nos, reps, credits, recorded, kind, leads, inputs, batch_no, at, ruleset, roster, rates, state_token, next_visit_at, next_wake_key)!
+-- Closes a visit of the lane: loads that changed, credits of the groups that gave leads (their arrays come as texts, because
+-- unnest takes no ragged ones), the flight record if there is one, and the lane itself.
+with loads as (
+    insert into rep_load (tenant_id, rep_no, open, day, today)
+    select :tenant_id, l.rep_no, l.open, :day, l.today
+      from unnest(:rep_nos::int[], :opened::int[], :today::int[]) as l(rep_no, open, today)
+        on conflict (tenant_id, rep_no) do update set open = excluded.open, day = excluded.day, today = excluded.today),
+shares as (
+    insert into group_share (tenant_id, group_no, reps, credit)
+    select :tenant_id, s.group_no, s.reps::int[], s.credit::bigint[]
+      from unnest(:group_nos::int[], :reps::text[], :credits::text[]) as s(group_no, reps, credit)
+        on conflict (tenant_id, group_no) do update set reps = excluded.reps, credit = excluded.credit),
+record as (
+    insert into flight (tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
+    select :tenant_id, :batch_no, :at, :ruleset, :roster, :rates, :kind, :leads, :inputs where :recorded)
+update lane set batch_no = :batch_no, state_token = :state_token, last_at = :at, next_visit_at = :next_visit_at,
        ruleset = :ruleset, roster = :roster, rates = :rates, next_wake_key = :next_wake_key
  where tenant_id = :tenant_id;
 

@@ -10,9 +10,9 @@ import pytest
 from ops.audit import audit
 from router.by_hand import CannotGive, Given, assign_by_hand
 from router.cli.assign import assign as assign_command
-from router.store import lane
 from router.store.assignments import Ending, NotAssigned, end
 from router.store.connections import Connections
+from router.store.flights import read_flight
 from router.store.lane import LaneLimits
 from router.store.roster import RepUnknown
 from tests.command_line import CommandLine
@@ -160,7 +160,7 @@ async def test_the_record_says_who_gave_the_lead_and_why(conn: asyncpg.Connectio
     tenant = await a_tenant(conn, "r1,no,10,10")
     await tenant.accept([lead(0)], NOON)
     given = await give(tenant, 0, "r1", note="asked for her")
-    found = await lane.read_flight(conn, tenant.tenant_id, given.batch_no)
+    found = await read_flight(conn, tenant.tenant_id, given.batch_no)
     assert found is not None
     assert (found.kind, found.flight.actor, found.flight.note, found.at) == ("hand", "ann", "asked for her", NOON)
     assigned = await conn.fetchrow("select batch_no, rule_no, group_no, assigned_at from assignment")
@@ -262,7 +262,7 @@ async def test_the_command_says_what_it_did_and_what_it_could_not(database_url: 
     number = await number_of(tenant, 0)
     done = await command.json("e0", *to, "r1", "--note", "asked for her")
     assert done == {"lead_id": number, "rep_id": "r1", "from_rep_id": None, "was": "waiting", "batch_no": 1}
-    record = await lane.read_flight(conn, tenant.tenant_id, 1)
+    record = await read_flight(conn, tenant.tenant_id, 1)
     assert record is not None
     assert (record.flight.actor, record.flight.note) == (getpass.getuser(), "asked for her")
     await tenant.roster(reps_csv(["r2,r2,yes,UTC,all,10,10"]))

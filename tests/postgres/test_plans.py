@@ -35,7 +35,8 @@ class Asked:
 FIRST_KEYS = "'{" + ",".join(str(k) for k in range(1, KEYS + 1)) + "}'"
 ONES = "'{" + ",".join(["1"] * KEYS) + "}'"
 AFTER = {"after_rank": str(-(1 << 31)), "after_queued_at": "'0001-01-01Z'", "after_lead_id": "0"}
-CLAIMS = ("lead_pool_claim",)
+CLAIMS = ("lead_pool_claim", "customer_owner_pkey")
+DUE = ("lead_pool_recheck", "customer_owner_pkey")
 
 STATEMENTS = [
     Asked("claim_ready", LIMIT, {**AFTER, "most": str(LIMIT)}, CLAIMS),
@@ -47,9 +48,8 @@ STATEMENTS = [
     ),
     Asked("claim_waiting", KEYS, {"wake_keys": FIRST_KEYS, "rooms": ONES, "most": str(LIMIT)}, CLAIMS),
     Asked("claim_waiting", LIMIT, {"wake_keys": "'{1}'", "rooms": f"'{{{LIMIT}}}'", "most": str(LIMIT)}, CLAIMS),
-    Asked("claim_due", LIMIT, {"now": "'2026-03-05Z'", "most": str(LIMIT)}, ("lead_pool_recheck",)),
+    Asked("claim_due", LIMIT, {"now": "'2026-03-05Z'", "most": str(LIMIT)}, DUE),
     Asked("fold_inbox", LIMIT, {"most": str(LIMIT)}, ("lane_inbox_pkey",)),
-    Asked("owners", 3, {"customers": "'{5,6,7}'"}, ("customer_owner_pkey",)),
     Asked("wake_customers", 20, {"customers": "'{5,6,7}'"}, ("lead_pool_customer",)),
     Asked("still_waiting", 20, {"customers": "'{5,6,7}'"}, ("lead_pool_customer",)),
     Asked("wake_leads", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),

@@ -14,7 +14,7 @@ from router.domain.roster import Roster
 from router.domain.standing import Standing
 from router.lane_state import LaneState
 from router.replay import rerun
-from router.store import lane as store
+from router.store import pool
 from router.store.connections import Connections
 from router.store.engines import Engines
 from tests.simulation import OracleError, Simulation
@@ -55,10 +55,10 @@ def _no_rooms(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_rechecks(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(*_: object) -> list[object]:
-        return []
+    async def nothing(*_: object) -> pool.Claimed:
+        return pool.Claimed([], {})
 
-    patch.setattr(store, "claim_due", nothing)
+    patch.setattr(pool, "claim_due", nothing)
 
 
 def _endings_forgotten(patch: pytest.MonkeyPatch) -> None:
