@@ -273,6 +273,8 @@ async def test_a_lead_whose_reps_are_all_away_is_not_told_to_have_room(
     counted, why = await told(database_url, redis_url)
     assert counted == {"nobody_available": 1}
     assert (why["reason"], why["somebody_has_room"], why["presence_unknown"]) == ("nobody_available", False, None)
+    text = await CommandLine(why_command, database_url, redis_url).run("e9", "--tenant", "acme", "--lang", "en")
+    assert "left out, not present: 2 (r1, r2)" in text.output
     await beat(redis, "r2")
     counted, why = await told(database_url, redis_url)
     assert counted == {"ready": 1} and why["somebody_has_room"]
