@@ -73,13 +73,18 @@ def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory
     turns = _turns(standing, group_no, lead)
     group = standing.group(group_no)
     kind = weigher.kind_of(lead.facts)
-    weights = weigher.vector(kind)
+    members = zip(
+        group.members.tolist(),
+        group.credits[group.slots].tolist(),
+        weigher.weights_of(kind, group.members).tolist(),
+        strict=True,
+    )
     free: dict[int, Candidate] = {}
     others: list[Candidate] = []
-    for position, credit in zip(group.members.tolist(), group.credits[group.slots].tolist(), strict=True):
+    for position, credit, weight in members:
         rep = standing_state(standing, position)
         base = int(weigher.base[position])
-        share = _Share(credit / ONE_LEAD, base, weigher.factors(kind, position), int(weights[position]))
+        share = _Share(credit / ONE_LEAD, base, weigher.factors(kind, position), weight)
         turn = turns.get(position)
         if turn is None:
             others.append(Candidate(rep, left_out(rep, lead.excluded, base), *share))

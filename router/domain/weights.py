@@ -1,5 +1,7 @@
 """A rep's weight for one lead: base times region, industry, close rate and product factors, in thousandths."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,15 +37,14 @@ class Weigher:
         self._base = np.array([rep.weight for rep in roster.reps], dtype=np.int64)
         self._segment = FACT_FIELDS.index(weights.close_rate.segment) if weights.close_rate else None
         self._factors: dict[tuple[str, str], Int64] = {}
-        self._vectors: dict[Kind, Int64] = {}
         self._kinds: dict[object, Kind] = {}
         self._asked_for = picker(
             [_REGION, _INDUSTRY, _PRODUCT] if self._segment is None else [_REGION, _INDUSTRY, _PRODUCT, self._segment]
         )
         self._stakes: dict[bytes, dict[Kind, Stake]] = {}
         self._numbers_in_stakes = 0
-        self._regions = frozenset().union(*(rep.regions for rep in roster.reps))
-        self._industries = frozenset().union(*(rep.industries for rep in roster.reps))
+        self._regions = _positions_by_value([rep.regions for rep in roster.reps])
+        self._industries = _positions_by_value([rep.industries for rep in roster.reps])
 
     @property
     def base(self) -> Int64:
@@ -71,7 +72,7 @@ class Weigher:
             known.clear()
             self._numbers_in_stakes = 0
         self._numbers_in_stakes += 2 * len(positions)
-        stake = known[kind] = Stake.of(self.vector(kind)[positions])
+        stake = known[kind] = Stake.of(self.weights_of(kind, positions))
         return stake
 
     def _kind(self, facts: Facts) -> Kind:
@@ -87,20 +88,13 @@ class Weigher:
             product if product in self._rates.sold else None,
         )
 
-    def vector(self, kind: Kind) -> Int64:
-        """The weights of all reps, in roster order; at least 1 where the base is above 0."""
-        known = self._vectors.get(kind)
-        if known is not None:
-            return known
-        vector = self._base.copy()
+    def weights_of(self, kind: Kind, positions: Int64) -> Int64:
+        """What a kind of lead weighs for these reps (positions in the roster); at least 1 where the base is above 0."""
+        base = weights = self._base[positions]
         for name, value in zip(("region", "industry", "segment", "product"), kind, strict=True):
             if value is not None:
-                vector = vector * self._factor(name, value) // MILLI
-        vector = np.where(self._base > 0, np.clip(vector, 1, LARGEST_WEIGHT), 0)
-        if len(self._vectors) * len(vector) >= _REMEMBERED_NUMBERS:
-            self._vectors.clear()
-        self._vectors[kind] = vector
-        return vector
+                weights = weights * self._factor(name, value)[positions] // MILLI
+        return np.where(base > 0, np.clip(weights, 1, LARGEST_WEIGHT), 0)
 
     def factors(self, kind: Kind, position: int) -> dict[str, int]:
         """The factors (thousandths) that apply to one rep, for explanations."""
@@ -119,21 +113,33 @@ class Weigher:
         return known
 
     def _make_factor(self, name: str, value: str) -> Int64:
-        reps = self._roster.reps
-        weights = self._weights
+        weights, factors = self._weights, np.full(len(self._base), MILLI, dtype=np.int64)
         if name == "region":
-            factors = [weights.region_match if value in rep.regions else MILLI for rep in reps]
+            factors[self._regions[value]] = weights.region_match
         elif name == "industry":
-            factors = [weights.industry_match if value in rep.industries else MILLI for rep in reps]
+            factors[self._industries[value]] = weights.industry_match
         elif name == "segment" and weights.close_rate:
             rates = self._rates.close_rate_factors(value, weights.close_rate.prior_leads)
-            factors = [rates.get(rep.no, MILLI) for rep in reps]
+            for rep_no, factor in rates.items():
+                self._set(factors, rep_no, factor)
         elif name == "product" and weights.sold_product:
-            sold = self._rates.sold.get(value, frozenset())
-            factors = [weights.sold_product.factor if rep.no in sold else MILLI for rep in reps]
-        else:
-            factors = [MILLI] * len(reps)
-        return np.array(factors, dtype=np.int64)
+            for rep_no in self._rates.sold.get(value, ()):
+                self._set(factors, rep_no, weights.sold_product.factor)
+        return factors
+
+    def _set(self, factors: Int64, rep_no: int, factor: int) -> None:
+        # The rates know reps who are gone.
+        position = self._roster.position.get(rep_no)
+        if position is not None:
+            factors[position] = factor
+
+
+def _positions_by_value(values: Sequence[Iterable[str]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for position, of_rep in enumerate(values):
+        for value in of_rep:
+            found.setdefault(value, []).append(position)
+    return found
 
 
 class StakesOf:
