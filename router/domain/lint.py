@@ -53,12 +53,16 @@ class Unread:
     paths: frozenset[str] = frozenset()
 
     def within(self, path: str) -> bool:
-        """Whether the field, or something in it, could not be read."""
-        return any(bad == path or bad.startswith((f"{path}.", f"{path}[")) for bad in self.paths)
+        """Whether the field, something in it, or what it is a part of could not be read."""
+        return any(_holds(path, bad) or _holds(bad, path) for bad in self.paths)
 
     def told(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings whose field was read whole."""
         return [one for one in findings if not self.within(one.path)]
+
+
+def _holds(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
 
 
 ALL_READ = Unread()

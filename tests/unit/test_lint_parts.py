@@ -47,6 +47,20 @@ rules:
     ]
 
 
+def test_a_rule_with_a_misspelt_condition_is_not_taken_for_one_of_every_lead() -> None:
+    rule = '  - {name: b, match: {region: y}, assign_to: "group:b"}\n'
+    for condition in ("regio: x", "region: 5", "priority: {from: x}"):
+        wide = f'  - {{name: a, match: {{{condition}}}, assign_to: "group:a", on_no_candidate: wait}}\n'
+        assert of_parts(f"rules:\n{wide}{rule}") == []
+
+
+def test_of_what_stands_twice_nothing_is_told() -> None:
+    never = '[{name: a, match: {}, assign_to: "group:a", window: never}]'
+    assert of_parts(f"rules: {never}\nrules: {never}\n") == []
+    twice = f"defaults: {{max_open: 0}}\ndefaults: {{max_open: 5}}\nrules:\n{CATCH_ALL}"
+    assert of_parts(twice) == []
+
+
 def test_hours_that_could_not_be_read_are_not_said_to_never_open() -> None:
     assert of_parts(f'calendar: {{working_hours: {{mon: "9"}}}}\nrules:\n{CATCH_ALL}') == []
     assert of_parts('rules: [{name: a, match: {}, assign_to: "group:a", window: {mon: "9"}}]') == []
