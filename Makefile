@@ -34,6 +34,14 @@ demo: $(STAMP) ## route 5,000 generated leads on the embedded servers and explai
 real: $(STAMP) ## route 30,327 real leads, with their own clock where they have one (needs LEAD_ROUTER_DATA)
 	@$(BIN)/python -m loadtest.real
 
+.PHONY: bench
+bench: $(STAMP) ## measure the drain beside its limit and its peers (QUICK=1: only whether it runs; ONLY="rules reps")
+	@$(BIN)/python -m loadtest.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
+
+.PHONY: profile
+profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-ahead log, plans; in build/profile
+	@$(BIN)/python -m loadtest.bench.profile
+
 .PHONY: test
 test: $(STAMP) ## the tests that need wheels only
 	@$(PYTEST) $(WORKERS) -m "not servers"
