@@ -1,7 +1,7 @@
 """What an import says while it runs and when it is done."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from router.cli.context import console, print_json
 from router.cli.screen import Screen
+from router.domain.lead_in import LeadIn
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
@@ -18,8 +19,9 @@ from router.intake.lead_import import Imported
 log = structlog.get_logger(__name__)
 
 LOG_EVERY_S = 10.0
-REJECTS_KEPT = 100
-REJECTS_SHOWN = 10
+KEPT = 100
+SHOWN = 10
+"""Rows that are named one by one: in JSON, and for people."""
 
 Report = Callable[[Imported], None]
 
@@ -35,6 +37,7 @@ class Outcome:
     checked: bool
     rejects_file: str | None
     rejected: "RejectedRows"
+    differing: "DifferingRows"
 
     def print(self, *, as_json: bool) -> None:
         if as_json:
@@ -54,6 +57,7 @@ class Outcome:
             "checked": self.checked,
             "rejects_file": self.rejects_file,
             **counts,
+            "differences": self.differing.first,
             "seconds": round(self.seconds, 3),
             "rows_per_s": rate,
         }
@@ -68,18 +72,30 @@ class Outcome:
             f"{done.rows:,} rows: {done.new:,} {leads}, {done.repeated:,} were there before, "
             f"{done.rejected:,} rejected ({rate:,} rows/s)"
         )
+        self._tell_differences()
         if self.checked:
             out.print("nothing was written; which leads repeat an earlier enquiry is found when they are stored")
-            for one in self.rejected.first[:REJECTS_SHOWN]:
+            for one in self.rejected.first[:SHOWN]:
                 where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
                 out.print(f"  {where}: {one['reason']}")
-            if done.rejected > REJECTS_SHOWN:
-                out.print(f"  … and {done.rejected - REJECTS_SHOWN:,} more; --rejects FILE writes all of them")
+            if done.rejected > SHOWN:
+                out.print(f"  … and {done.rejected - SHOWN:,} more; --rejects FILE writes all of them")
         elif done.merged is not None:
             waiting = done.new - done.merged - done.parked
             out.print(f"new: {waiting:,} wait, {done.merged:,} repeat an earlier lead, {done.parked:,} parked")
         if self.rejects_file:
             out.print(f"why, row by row: {self.rejects_file}")
+
+    def _tell_differences(self) -> None:
+        out, count = console(), self.done.differing
+        if not count:
+            return
+        out.print(f"{count:,} of those that were there say something else now; what is stored stays as it is:")
+        for one in self.differing.first[:SHOWN]:
+            out.print(f"  line {one['line']}, {one['external_id']}: {', '.join(one['fields'])}")
+        if count > SHOWN:
+            out.print(f"  … and {count - SHOWN:,} more; --json names the first {KEPT}")
+        out.print("  if such a row is an edit, all is well; if it is somebody else, it needs an external_id of its own")
 
 
 @dataclass(slots=True)
@@ -89,8 +105,20 @@ class RejectedRows:
     first: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, row: Row, column: str, reason: str) -> None:
-        if len(self.first) < REJECTS_KEPT:
+        if len(self.first) < KEPT:
             self.first.append({"line": row.line, "column": column, "reason": reason})
+
+
+@dataclass(slots=True)
+class DifferingRows:
+    """The first rows that say something else than the lead that was there, for showing them: not what, only where."""
+
+    first: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: Row, lead: LeadIn, fields: Sequence[str]) -> None:
+        if len(self.first) < KEPT:
+            said = {"source": lead.source, "external_id": lead.external_id, "fields": list(fields)}
+            self.first.append({"line": row.line, **said})
 
 
 def taken_as(file: LeadFile) -> str:

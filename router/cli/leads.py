@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
-from router.cli.lead_report import Outcome, RejectedRows, reporting, taken_as
+from router.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
 from router.cli.synonyms import synonyms
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -68,6 +68,9 @@ async def import_(
     that is broken as a whole is refused (exit code 2) before anything of it is accepted. With --check not even
     the rejects file is written, unless --rejects names one.
 
+    A lead that is there already stays as it is. Rows that say something else about it are counted, and the first
+    of them named: they were edited since, or two people have one external id.
+
     \b
     Example:
       lead-router leads import leads.csv --tenant acme --mapping mapping.yaml --check
@@ -86,19 +89,20 @@ async def import_(
         intake: Intake = Accepting(conn, tenant.tenant_id)
         if check:
             intake = open_.enter_context(Checking(conn, tenant.tenant_id))
-        shown = RejectedRows()
+        shown, differing = RejectedRows(), DifferingRows()
         rejects = RejectsFile(rejects_path, opened) if rejects_path else None
         if rejects:
             open_.callback(rejects.discard)
         report = open_.enter_context(reporting(opened))
         try:
-            done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report)
+            done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report, differing.add)
         except FileUnusable as error:
             raise CannotRun(f"{error} ({taken_as(opened)})") from error
         if rejects:
             rejects.finish()
     named = str(rejects_path) if done.rejected and rejects_path else None
-    Outcome(done, opened, tenant.name, time.monotonic() - started, check, named, shown).print(as_json=as_json)
+    seconds = time.monotonic() - started
+    Outcome(done, opened, tenant.name, seconds, check, named, shown, differing).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
 
 

@@ -7,6 +7,10 @@ from hashlib import blake2b
 from router.domain.text import fold
 
 ID_BYTES = 16
+_EMPTY_PART = (
+    "is empty, but the external id is computed from it: without it two people could become one lead; "
+    "fill it in, or name it in the mapping under external_id.may_be_empty"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +31,47 @@ class Join:
     by: str
 
 
+class NoIdentity(ValueError):
+    """No id can be computed of the row, because of `column`; the message says why, and what to do."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An external id from `columns`: a hash, or the texts with `by` between them."""
+    """An external id from `columns`: a hash, or the texts with `by` between them.
+
+    Columns outside `may_be_empty` (one at least) must be filled: where rows lack the phone, only the date would be
+    left, and all people of that day would be one lead.
+    """
 
     columns: tuple[str, ...]
     hashed: bool = True
     by: str = "-"
+    may_be_empty: frozenset[str] = frozenset()
 
-    def of(self, row: Mapping[str, object], empty: Collection[str]) -> str | None:
-        """The id of a row; None when all the columns are empty.
+    def of(self, row: Mapping[str, object], empty: Collection[str]) -> str:
+        """The id of a row. Raises NoIdentity.
 
-        The hash is that of the texts in one spelling (case, full-width and outer spaces do not matter), 32
-        hexadecimal digits; where one text ends and the next begins does matter.
+        An empty column keeps its place. The hash is that of the texts in one spelling (case, full-width and outer
+        spaces do not matter), 32 hexadecimal digits; where one text ends and the next begins does matter.
         """
-        texts = [_text(row.get(column), empty) for column in self.columns]
-        if not any(texts):
-            return None
+        texts = [self._part(column, row.get(column), empty) for column in self.columns]
         if not self.hashed:
-            return self.by.join(filter(None, texts))
+            return self.by.join(texts)
         whole = "\0".join(map(fold, texts)).encode("utf-8", "surrogatepass")
         return blake2b(whole, digest_size=ID_BYTES).hexdigest()
+
+    def _part(self, column: str, value: object, empty: Collection[str]) -> str:
+        """The column's text. What is no text would count as empty, and tell nobody from others."""
+        if value is not None and type(value) not in (str, int):
+            raise NoIdentity(column, f"must be a text, not {type(value).__name__}: the external id is computed from it")
+        text = _text(value, empty)
+        if not text and column not in self.may_be_empty:
+            raise NoIdentity(column, _EMPTY_PART)
+        return text
 
 
 def columns_after(columns: Iterable[str], splits: Sequence[Split], joins: Sequence[Join]) -> list[str]:

@@ -1,24 +1,28 @@
 """What importing a file would do, found out without writing anything."""
 
 import sqlite3
+import struct
 from collections.abc import Sequence
 from contextlib import closing
 from hashlib import blake2b
 from types import TracebackType
 
 from router.domain.lead_in import LeadIn
+from router.intake.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
 from router.intake.lead_import import Taken
-from router.store.leads import Identity, stored_leads
+from router.store.leads import differences, stored_leads
 from router.store.statements import Connection
 
 _KEY_BYTES = 16
+_MARKS = struct.Struct(f"{len(COMPARED)}q")
 
 
 class Checking:
     """The intake that only looks. Use `with`.
 
-    Which leads came before in the same file is kept in a temporary file of this process, since it may be more than
-    memory holds. Whether a new lead repeats an earlier enquiry is decided when it is stored: `merged` is None.
+    Which leads came before in the same file, and marks of what they said, are kept in a temporary file of this process,
+    since they may be more than memory holds. Whether a new lead repeats an earlier enquiry is decided when it is
+    stored: `merged` is None.
     """
 
     def __init__(self, conn: Connection, tenant_id: int) -> None:
@@ -26,7 +30,9 @@ class Checking:
         self._tenant_id = tenant_id
         self._seen = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._seen.execute("pragma journal_mode = off")
-        self._seen.execute("create table seen (lead blob primary key) without rowid")
+        # One transaction that never ends: each of its own would cost more than it writes.
+        self._seen.execute("begin")
+        self._seen.execute("create table seen (lead blob primary key, marks blob) without rowid")
 
     def __enter__(self) -> "Checking":
         return self
@@ -36,16 +42,34 @@ class Checking:
 
     async def take(self, leads: Sequence[LeadIn]) -> Taken:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
-        new: dict[Identity, LeadIn] = {}
-        for lead in leads:
-            if lead[:2] not in stored:
-                new.setdefault(lead[:2], lead)
-        fresh = [lead for lead in new.values() if self._first(lead)]
-        # A lead that nobody can reach has no customer, and so repeats nothing.
-        parked = sum(lead.invalid is not None for lead in fresh)
-        return Taken(len(fresh), len(leads) - len(fresh), None, parked)
+        new = parked = 0
+        unlike: list[Again] = []
+        found: list[Difference] = []
+        for place, lead in enumerate(leads):
+            if there := stored.get(lead[:2]):
+                if not alike(says := facts_of(lead), said := there[2:]):
+                    unlike.append(Again(place, says, said))
+            elif (marks := self._marks_before(lead)) is None:
+                new += 1
+                # A lead that nobody can reach has no customer, and so repeats nothing.
+                parked += lead.invalid is not None
+            elif fields := differing(_marked(lead), marks):
+                found.append(Difference(place, fields))
+        found += await differences(self._conn, self._tenant_id, unlike)
+        return Taken(new, len(leads) - new, None, parked, sorted(found))
 
-    def _first(self, lead: LeadIn) -> bool:
+    def _marks_before(self, lead: LeadIn) -> Facts | None:
+        """What the lead was marked with when it came earlier in the file; None = it did not, and is marked now."""
         key = blake2b("\0".join(lead[:2]).encode(), digest_size=_KEY_BYTES).digest()
-        with closing(self._seen.execute("insert or ignore into seen values (?)", (key,))) as inserted:
-            return inserted.rowcount == 1
+        marks = _MARKS.pack(*map(hash, facts_of(lead)))
+        with closing(self._seen.execute("insert or ignore into seen values (?, ?)", (key, marks))) as inserted:
+            if inserted.rowcount == 1:
+                return None
+        with closing(self._seen.execute("select marks from seen where lead = ?", (key,))) as there:
+            return _MARKS.unpack(there.fetchone()[0])
+
+
+def _marked(lead: LeadIn) -> Facts:
+    """Hashes of what the lead says, which hold in this process; no time stays no time."""
+    created_at, *rest = facts_of(lead)
+    return (None if created_at is None else hash(created_at), *map(hash, rest))

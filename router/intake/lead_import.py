@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from router.domain.lead_in import LeadIn
+from router.intake.differences import Difference
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
 from router.store.leads import accept
@@ -22,13 +23,14 @@ _UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 class Imported:
     """What became of the rows so far: `rows` = `new` + `repeated` + `rejected`.
 
-    `merged` and `parked` are parts of `new`; `merged` is None where it cannot be known (a check); `position` is in
-    bytes of the file.
+    `merged` and `parked` are parts of `new`; `merged` is None where it cannot be known (a check). `differing` is the
+    part of `repeated` that says something else than the lead that was there. `position` is in bytes of the file.
     """
 
     rows: int = 0
     new: int = 0
     repeated: int = 0
+    differing: int = 0
     merged: int | None = 0
     parked: int = 0
     rejected: int = 0
@@ -42,15 +44,20 @@ class Taken(NamedTuple):
     repeated: int
     merged: int | None
     parked: int
+    differing: Sequence[Difference] = ()
 
 
 @dataclass(slots=True)
 class _Batch:
-    """Leads with their rows side by side, and the rows that are none with column and reason."""
+    """Leads with their rows side by side, and the rows that are none with column and reason.
+
+    Once it is taken in, `differing` has those that say something else than before, with the fields.
+    """
 
     rows: list[Row] = field(default_factory=list)
     leads: list[LeadIn] = field(default_factory=list)
     rejected: list[tuple[Row, str, str]] = field(default_factory=list)
+    differing: list[tuple[Row, LeadIn, tuple[str, ...]]] = field(default_factory=list)
     position: int = 0
 
     def __bool__(self) -> bool:
@@ -74,7 +81,11 @@ class Accepting:
 
     async def take(self, leads: Sequence[LeadIn]) -> Taken:
         result = await accept(self.conn, self.tenant_id, leads)
-        return Taken(result.new, result.repeated, result.merged, result.parked)
+        return Taken(result.new, result.repeated, result.merged, result.parked, result.differing)
+
+
+def _nobody(*_: object) -> None:
+    """Nobody wants to know."""
 
 
 async def import_leads(
@@ -84,12 +95,14 @@ async def import_leads(
     reject: Callable[[Row, str, str], None],
     batch_rows: int,
     progress: Callable[[Imported], None],
+    differ: Callable[[Row, LeadIn, Sequence[str]], None] = _nobody,
 ) -> Imported:
     """Takes in all rows of the file, a transaction for each `batch_rows`, and says what became of them.
 
     Cut off anywhere, it has accepted whole batches and left nothing half-done; run again, it accepts the rest.
-    `reject` is called for each rejected row with its column and the reason, `progress` after each batch. Raises
-    what the database raises when it is away, and FileUnusable when the file changes meanwhile.
+    `reject` is called for each rejected row with its column and the reason, `differ` for each lead that was there and
+    says something else, with the fields; `progress` after each batch. Raises what the database raises when it is
+    away, and FileUnusable when the file changes meanwhile.
     """
     done = Imported()
     rows = file.rows()
@@ -109,6 +122,9 @@ async def import_leads(
             for rejected in sorted(batch.rejected, key=lambda one: one[0].line):
                 reject(*rejected)
             done.rejected += len(batch.rejected)
+            for one in batch.differing:
+                differ(*one)
+            done.differing += len(batch.differing)
             done.position = batch.position
             progress(done)
     finally:
@@ -144,10 +160,11 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
             return
         half = len(batch.leads) // 2
         for part in (slice(None, half), slice(half, None)):
-            halved = _Batch(batch.rows[part], batch.leads[part], batch.rejected)
+            halved = _Batch(batch.rows[part], batch.leads[part], batch.rejected, batch.differing)
             await _take(intake, halved, done)
         return
     done.new += taken.new
     done.repeated += taken.repeated
     done.merged = None if done.merged is None or taken.merged is None else done.merged + taken.merged
     done.parked += taken.parked
+    batch.differing += [(batch.rows[one.place], batch.leads[one.place], one.fields) for one in taken.differing]

@@ -5,7 +5,7 @@ from typing import Any
 
 from router.domain.text import fold
 from router.intake.columns import Identity, Join, Split
-from router.intake.rules_reader import At, Wrong, mapping, named_entries, one_or_many, scalar, shown, text, word
+from router.intake.rules_reader import At, Wrong, mapping, meant, named_entries, one_or_many, scalar, shown, text, word
 
 MAX_BETWEEN = 20
 
@@ -31,13 +31,30 @@ def read_joins(at: At) -> tuple[Join, ...]:
 
 
 def read_identity(at: At) -> Identity:
-    """`external_id: {columns: [Mobile, Received], as: hash}`, or `as: text` with `by`."""
-    readers = {"columns": _columns, "as": lambda at: word(at, ("hash", "text")), "by": _between}
+    """`external_id: {columns: [Mobile, Received], as: hash, may_be_empty: [Received]}`, or `as: text` with `by`."""
+    kinds = ("hash", "text")
+    readers: Mapping[str, Any] = {
+        "columns": _columns,
+        "as": lambda at: word(at, kinds),
+        "by": _between,
+        "may_be_empty": _columns,
+    }
     part = mapping(at, readers, ("columns",))
+    columns, may_be_empty = part.get("columns", ()), part.get("may_be_empty", ())
     hashed = part.get("as", "hash") == "hash"
     if hashed and "by" in part:
         at.wrong("by: is for `as: text`; a hash has nothing between its parts")
-    return Identity(part.get("columns", ()), hashed, part.get("by", "-"))
+    if columns:
+        _check_may_be_empty(at, columns, may_be_empty)
+    return Identity(columns, hashed, part.get("by", "-"), frozenset(may_be_empty))
+
+
+def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collection[str]) -> None:
+    for column in may_be_empty:
+        if column not in columns:
+            at.wrong(f"may_be_empty: {shown(column)} is none of the columns of the id{meant(column, columns)}")
+    if set(columns) <= set(may_be_empty):
+        at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
 
 
 def read_values(at: At, fields: Collection[str]) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.intake.columns import reshaped
+from router.intake.columns import NoIdentity, reshaped
 from router.intake.mapping import FileMapping
 from router.intake.phones import PhoneReader
 from router.intake.spelling import Spellings
@@ -36,7 +36,6 @@ _HOLDS_NUL = "holds a NUL character"
 _HOLDS_BAD_BYTES = "holds bytes that are no text in the encoding of the file (--encoding names another)"
 _NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
 _NO_ID = "is empty: without it the lead cannot be told from others"
-_NO_ID_PARTS = "is empty, and so are the columns of which one is computed: the lead cannot be told from others"
 _NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
@@ -126,8 +125,12 @@ class LeadReader:
 
     def _computed_id(self, row: Mapping[str, object]) -> str:
         identity = self._plan.external_id
-        found = identity.of(row, self._plan.empty) if identity else None
-        return found or self._reject("external_id", _NO_ID_PARTS if identity else _NO_ID)
+        if identity is None:
+            return self._reject("external_id", _NO_ID)
+        try:
+            return identity.of(row, self._plan.empty)
+        except NoIdentity as error:
+            raise Rejected(error.column, str(error)) from None
 
     def _target(self, column: str) -> str | None:
         """The field that a column means, _DROPPED, or None."""

@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from router.domain.lead_in import LeadIn
 from router.intake.customers import customer_keys
+from router.intake.differences import Again, Difference, alike, facts_of, find_differences
 from router.intake.match_rules import MatchRules, parse_match_rules
 from router.intake.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
 from router.store.statements import Connection, load
+from router.store.synonyms import load_spellings
 
 SQL = load("intake")
 INCOMING = (
@@ -21,14 +25,18 @@ ATTEMPTS = 10
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
 
+StoredLead = asyncpg.Record
+"""A lead that is there: `ord`, its number `lead_id`, and from the third column on what it says (COMPARED)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What became of a batch.
 
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
-    is in the pool. `repeated` were there before, or came twice in the batch. `lead_ids` has one id per lead
-    that was handed in, in that order.
+    is in the pool. `repeated` were there before, or came twice in the batch; of these, `differing` say something
+    else than the lead that is stored, which stays as it is. `lead_ids` has one id per lead that was handed in, in
+    that order.
     """
 
     new: int
@@ -36,6 +44,7 @@ class Accepted:
     merged: int
     parked: int
     lead_ids: tuple[int, ...]
+    differing: tuple[Difference, ...] = ()
 
 
 class _OvertakenError(Exception):
@@ -65,10 +74,10 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
     rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
-    ids = await stored_leads(conn, tenant_id, leads)
+    stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
-        if lead[:2] not in ids:
+        if lead[:2] not in stored:
             fresh.setdefault(lead[:2], lead)
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
@@ -76,6 +85,7 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
+    ids = {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     return Accepted(
         new=len(arrivals),
@@ -83,18 +93,37 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
         merged=len(merged),
         parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
         lead_ids=tuple(ids[lead[:2]] for lead in leads),
+        differing=tuple(await differences(conn, tenant_id, _unlike(leads, stored, fresh))),
     )
 
 
-async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
-    """The ids of those leads that are there already."""
+def _unlike(
+    leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, LeadIn]
+) -> list[Again]:
+    """The leads that are there, or came earlier in the batch, and were not the same then to the letter."""
+    unlike = []
+    for place, lead in enumerate(leads):
+        there = stored.get(lead[:2])
+        said = facts_of(fresh[lead[:2]]) if there is None else there[2:]
+        if not alike(says := facts_of(lead), said):
+            unlike.append(Again(place, says, said))
+    return unlike
+
+
+async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
+    """Those that say something else than before; words that the tenant's table makes one are one."""
+    return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:
+    """Those leads that are there already."""
     rows = await SQL.stored_leads.fetch(
         conn,
         tenant_id=tenant_id,
         sources=[lead.source for lead in leads],
         external_ids=[lead.external_id for lead in leads],
     )
-    return {leads[place - 1][:2]: lead_id for place, lead_id in rows}
+    return {leads[row[0] - 1][:2]: row for row in rows}
 
 
 async def _arrive(

@@ -11,11 +11,13 @@ select (select source from customer_rules where tenant_id = :tenant_id order by 
 select clock_timestamp();
 
 -- name: stored_leads(tenant_id, sources, external_ids)
--- Which of the named leads are there already; ord counts from 1 in the arrays.
-select named.ord, near.lead_id
+-- Which of the named leads are there already, and what they say; ord counts from 1 in the arrays.
+select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.email, near.company, near.declared_customer, near.region,
+       near.industry, near.product, near.campaign, near.ad_id, near.landing_page
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
  cross join lateral (
-       select source, external_id, lead_id
+       select source, external_id, lead_id, created_at, name, phone, email, company, declared_customer, region, industry, product,
+              campaign, ad_id, landing_page
          from lead
         where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
         order by source, external_id

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
 from router.domain.text import fold
-from router.intake.columns import Identity
+from router.intake.columns import Identity, NoIdentity
 from router.intake.lead_file import FileUnusable
 from router.intake.mapping import MappingError, check_columns, parse_mapping
 from router.intake.normalise import LeadReader, Rejected
@@ -85,29 +85,73 @@ def test_an_id_is_computed_where_there_is_none() -> None:
     assert lead({"phone": "138 0013 8000", "When": "Monday"}, mapping).external_id == "1"
     row: dict[str, object] = {"external_id": "", "phone": " 13800138000", "When": "Monday"}
     assert lead(row, mapping).external_id == "13800138000/Monday"
-    assert lead({**row, "When": ""}, mapping).external_id == "13800138000"
-    with pytest.raises(Rejected, match="so are the columns of which one is computed"):
-        lead({"external_id": "", "phone": "", "When": " "}, mapping)
     hashed = lead(row, "external_id: {columns: [phone, When]}").external_id
     # Written into databases: it must never come out otherwise.
     assert hashed == "59e74f8fb6f57bc2ac7a982ea56d588d"
     assert hashed == lead({**row, "When": "ＭＯＮＤＡＹ "}, "external_id: {columns: [phone, When]}").external_id
 
 
+@pytest.mark.parametrize("kind", ["hash", "text"])
+@pytest.mark.parametrize("nothing", ["", " \u3000", "n/a", None])
+def test_people_of_whom_the_id_would_know_too_little_are_not_made_one(kind: str, nothing: str | None) -> None:
+    mapping = f"external_id: {{columns: [Mobile, Email, When], as: {kind}, may_be_empty: [Email]}}\nempty: [n/a]"
+    row: dict[str, object] = {"external_id": "", "Mobile": "138", "Email": "a@b.cn", "When": "Monday"}
+    for column in ("Mobile", "When"):
+        with pytest.raises(Rejected, match=r"is empty, but the external id .* external_id\.may_be_empty") as no:
+            lead({**row, column: nothing}, mapping)
+        assert no.value.column == column
+    assert lead({**row, "Email": nothing}, mapping).external_id != lead(row, mapping).external_id
+    assert lead({**row, "Mobile": nothing, "external_id": "7"}, mapping).external_id == "7"
+
+
+def test_what_is_no_text_makes_no_id() -> None:
+    mapping = "external_id: {columns: [a, b], may_be_empty: [b]}"
+    with pytest.raises(Rejected, match="must be a text, not float: the external id is computed from it") as no:
+        lead({"external_id": None, "a": "x", "b": 1.5}, mapping)
+    assert no.value.column == "b"
+    ids = {lead({"external_id": None, "a": "x", "b": value}, mapping).external_id for value in (1, 2, None)}
+    assert len(ids) == 3
+
+
+def test_an_empty_column_keeps_its_place_in_an_id() -> None:
+    mapping = "external_id: {columns: [a, b, c], as: text, may_be_empty: [a, b]}"
+    rows: list[dict[str, object]] = [{"a": "x", "b": "", "c": "z"}, {"a": "", "b": "x", "c": "z"}]
+    assert [lead({"external_id": "", **row}, mapping).external_id for row in rows] == ["x--z", "-x-z"]
+
+
 texts = st.text(max_size=8)
+parts = st.lists(texts, min_size=2, max_size=2)
 
 
-@given(st.lists(texts, min_size=2, max_size=3), st.lists(texts, min_size=2, max_size=3))
-def test_different_columns_give_different_hashes(one: list[str], other: list[str]) -> None:
-    def id_of(values: list[str]) -> str | None:
-        columns = tuple(map(str, range(3)))
-        return Identity(columns).of(dict(zip(columns, values, strict=False)), ())
+@given(texts.filter(str.strip), parts, texts.filter(str.strip), parts)
+def test_different_columns_give_different_hashes(key: str, one: list[str], other_key: str, other: list[str]) -> None:
+    def id_of(*values: str) -> str:
+        return Identity(("k", "a", "b"), may_be_empty=frozenset("ab")).of(dict(zip("kab", values, strict=True)), ())
 
-    def alike(values: list[str]) -> list[str]:
-        return [*(fold(value.strip()) for value in values), *[""] * (3 - len(values))]
+    def alike(*values: str) -> list[str]:
+        return [fold(value.strip()) for value in values]
 
-    if "\0" not in "".join([*one, *other]) and any(map(str.strip, one)) and any(map(str.strip, other)):
-        assert (id_of(one) == id_of(other)) == (alike(one) == alike(other))
+    if "\0" not in "".join([key, *one, other_key, *other]):
+        same = alike(key, *one) == alike(other_key, *other)
+        assert (id_of(key, *one) == id_of(other_key, *other)) == same
+
+
+cells = st.sampled_from(["", " ", "-", "x", "y", "7"])
+
+
+@given(st.lists(cells, min_size=3, max_size=3), st.sets(st.sampled_from("abc")))
+def test_a_row_has_an_id_where_no_column_is_empty_that_must_be_filled(values: list[str], may: set[str]) -> None:
+    row = dict(zip("abc", values, strict=True))
+    must = [column for column, value in row.items() if value in ("", " ", "-") and column not in may]
+    for hashed in (True, False):
+        identity = Identity(tuple("abc"), hashed, "/", frozenset(may))
+        if not must:
+            assert hashed or identity.of(row, {"-"}).split("/") == ["" if v in " -" else v for v in values]
+            assert identity.of(row, {"-"})
+        else:
+            with pytest.raises(NoIdentity) as no:
+                identity.of(row, {"-"})
+            assert no.value.column == must[0]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +164,10 @@ def test_different_columns_give_different_hashes(one: list[str], other: list[str
         ("external_id: {as: hash}", "external_id.columns: is missing"),
         ("external_id: {columns: a, as: number}", "unknown value number"),
         ("external_id: {columns: a, by: '-'}", "by: is for `as: text`"),
+        ("external_id: {columns: [Mail, a], may_be_empty: [mail]}", 'did you mean "Mail"?'),
+        ("external_id: {columns: [a, b], may_be_empty: [c]}", "may_be_empty: c is none of the columns of the id"),
+        ("external_id: {columns: [a, b], may_be_empty: [b, a]}", "names all columns of the id; one at least must"),
+        ("external_id: {columns: [a, b], may_be_empty: [b, b]}", "external_id.may_be_empty: names a column twice"),
         ("values: {colour: {a: b}}", "values.colour: unknown field"),
         ("values: {industry: {Auto: a, AUTO: b}}", "values.industry.AUTO: also means a"),
         ("values: {industry: automation}", "must be fields with values"),
