@@ -17,7 +17,7 @@ _RATE = 200
 
 async def single_leads(stage: Stage) -> list[Figure]:
     """single_lead_batches_5000_reps."""
-    world = World(leads=stage.size(4_000, 300), reps=5_000, group_size=250)
+    world = World(leads=stage.size(4_000, 300), reps=5_000)
     rates = []
     async with stage.room() as room:
         made = await worlds.make(room.conn, world)

@@ -31,15 +31,15 @@ async def customers_of(
     wanted, ids = await _numbered(conn, proposed, [])
     held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
     added = await _write(conn, SQL.hold_keys, tenant_id, wanted, held)
-    if added == len(names):
-        return Customers(wanted.customers, frozenset())
-    stored = await known_keys(conn, tenant_id, names)
+    # Where all that were new are ours, only those that were there can have changed before they were held.
+    ours = added == len(names) - len(known)
+    stored = await known_keys(conn, tenant_id, [name for name in names if name in known] if ours else names)
     foreign = {name: key for name, key in stored.items() if name in known or key != wanted.known(name)}
     settled = wanted
     if foreign != known:
         # A concurrent intake was first with some of our keys: what it knew decides, and the keys we added follow.
         settled, _ = await _numbered(conn, resolve(leads, foreign, most_people), ids)
-    changed = [name for name in held if stored[name] != settled.known(name)]
+    changed = [name for name in held if stored.get(name, wanted.known(name)) != settled.known(name)]
     await _write(conn, SQL.correct_keys, tenant_id, settled, changed)
     return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
 
@@ -54,6 +54,8 @@ async def _numbered(conn: Connection, found: Resolution, ids: list[int]) -> tupl
 
 async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:
     """What is stored of these keys."""
+    if not names:
+        return {}
     rows = await SQL.customers_of_keys.fetch(conn, tenant_id=tenant_id, keys=names)
     return {names[place - 1]: Known(customer, frozenset(people or ()), text) for place, customer, people, text in rows}
 

@@ -21,6 +21,7 @@ INCOMING = (
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
 ATTEMPTS = 10
+_TOGETHER = 2
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -57,10 +58,11 @@ async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now:
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
     transaction needs the isolation level read committed, PostgreSQL's default.
     """
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
             async with conn.transaction():
-                return await _accept(conn, tenant_id, leads, now)
+                # Whoever was overtaken twice goes alone: several intakes of one file could go on like that for ever.
+                return await _accept(conn, tenant_id, leads, now, alone=attempt >= _TOGETHER)
         except _OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: others stored these leads first, {ATTEMPTS} times over")
@@ -72,8 +74,10 @@ async def database_clock(conn: Connection) -> datetime:
     return moment
 
 
-async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
-    rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
+async def _accept(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None, *, alone: bool
+) -> Accepted:
+    rules = parse_match_rules(await SQL.begin.value(conn, tenant_id=tenant_id, alone=alone) or "")
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
