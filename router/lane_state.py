@@ -125,9 +125,11 @@ class LaneState:
 
     def keys_with_room(self, now: datetime) -> dict[int, int]:
         """Room of every key that has some: the sum over its targets' reps, endless for an older ruleset's."""
-        rooms = self.rooms(now)
+        # Whose hours have begun or ended is news, so this comes first.
+        self.on_duty(now)
         if self.quiet or not self.keys:
             return {}
+        rooms = self.rooms(now)
         by_share = np.where(self.engine.weigher.base > 0, rooms, 0)
         found = {}
         for number, key in self.keys.items():

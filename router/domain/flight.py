@@ -211,6 +211,9 @@ def _pack_credits(credits: GroupCredits) -> tuple[bytes, bytes]:
 def _looked_at(engine: Engine, outcome: Outcome) -> NDArray[np.int64]:
     """Positions of every rep whose state could have mattered, ascending."""
     parts = [engine.members_of(group_no) for group_no in outcome.examined]
+    if len(parts) == 1 and not outcome.asked:
+        # What a batch of one lead looks at is in order already.
+        return parts[0]
     parts.append(np.array(sorted(outcome.asked), dtype=np.int64))
     return np.unique(np.concatenate(parts))
 

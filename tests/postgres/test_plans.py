@@ -36,6 +36,39 @@ FIRST_KEYS = "'{" + ",".join(str(k) for k in range(1, KEYS + 1)) + "}'"
 ONES = "'{" + ",".join(["1"] * KEYS) + "}'"
 AFTER = {"after_rank": str(-(1 << 31)), "after_queued_at": "'0001-01-01Z'", "after_lead_id": "0"}
 CLAIMS = ("lead_pool_claim", "customer_owner_pkey")
+GIVEN = {
+    "assigned_at": "now()",
+    "batch_no": "7",
+    "lead_ids": "'{900001,900002,900003}'",
+    "rep_nos": "'{1,2,3}'",
+    "customers": "'{5,6,null}'",
+    "seqs": "'{0,1,2}'",
+    "rules": "'{1,1,1}'",
+    "groups": "'{1,1,null}'",
+    "owned": "'{5,900006}'",
+    "owners": "'{2,1}'",
+}
+CLOSING = {
+    "day": "'2026-03-02'",
+    "rep_nos": "'{1,2,900003}'",
+    "opened": "'{1,2,3}'",
+    "today": "'{1,2,3}'",
+    "group_nos": "'{1,9}'",
+    "reps": '\'{"{1,2}","{3}"}\'',
+    "credits": '\'{"{5,-5}","{0}"}\'',
+    "recorded": "true",
+    "kind": "'drain'",
+    "leads": "3",
+    "inputs": "'\\x00'",
+    "batch_no": "7",
+    "at": "now()",
+    "ruleset": "1",
+    "roster": "1",
+    "rates": "0",
+    "state_token": "77",
+    "next_visit_at": "null",
+    "next_wake_key": "9",
+}
 DUE = ("lead_pool_recheck", "customer_owner_pkey")
 
 STATEMENTS = [
@@ -55,6 +88,8 @@ STATEMENTS = [
     Asked("wake_leads", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
     Asked("waiting_of", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
     Asked("prune_wake_keys", KEYS, {"wake_keys": FIRST_KEYS}, ("wake_key_pkey", "lead_pool_claim")),
+    Asked("put_assignments", 3, GIVEN, ()),
+    Asked("close", 3, CLOSING, ("lane_pkey",)),
     Asked("next_recheck", 1, {}, ("lead_pool_recheck",)),
     Asked("ready_left", LIMIT, {"most": str(LIMIT)}, CLAIMS),
 ]
@@ -72,6 +107,10 @@ select {tenant_id}, n, key, 0, at, case when key > 0 then at + '1 day' end, 1, a
 insert into wake_key select {tenant_id}, k, 1, 'g' || k from generate_series(1, {KEYS}) k;
 insert into lane_inbox (tenant_id, rep_no, open_delta) select {tenant_id}, n, -1 from generate_series(1, 20000) n;
 insert into customer_owner select {tenant_id}, n, 1 from generate_series(1, 20000) n;
+insert into assignment (tenant_id, lead_id, rep_no, assigned_at, batch_no, seq)
+select {tenant_id}, {LEADS} + n, n % 5000, '2026-03-02Z', 1, n from generate_series(1, 100000) n;
+insert into rep_load select {tenant_id}, n, 1, '2026-03-02', 1 from generate_series(1, 5000) n;
+insert into group_share select {tenant_id}, n, '{{1,2}}', '{{0,0}}' from generate_series(1, 500) n;
 """
 
 
