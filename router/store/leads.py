@@ -20,8 +20,6 @@ INCOMING = (
     *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
-ATTEMPTS = 10
-_TOGETHER = 2
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -58,14 +56,14 @@ async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now:
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
     transaction needs the isolation level read committed, PostgreSQL's default.
     """
-    for attempt in range(ATTEMPTS):
+    # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
+    for _ in range(len(leads) + 1):
         try:
             async with conn.transaction():
-                # Whoever was overtaken twice goes alone: several intakes of one file could go on like that for ever.
-                return await _accept(conn, tenant_id, leads, now, alone=attempt >= _TOGETHER)
+                return await _accept(conn, tenant_id, leads, now)
         except _OvertakenError:
             continue
-    raise RuntimeError(f"tenant {tenant_id}: others stored these leads first, {ATTEMPTS} times over")
+    raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
 
 async def database_clock(conn: Connection) -> datetime:
@@ -74,10 +72,8 @@ async def database_clock(conn: Connection) -> datetime:
     return moment
 
 
-async def _accept(
-    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None, *, alone: bool
-) -> Accepted:
-    rules = parse_match_rules(await SQL.begin.value(conn, tenant_id=tenant_id, alone=alone) or "")
+async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
+    rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:

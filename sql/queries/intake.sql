@@ -1,8 +1,7 @@
--- name: begin(tenant_id, alone)
--- The tenant's match rules (null = none, so the default), and until the transaction ends: a lock that intakes of the tenant share,
--- or that one has alone, and plans that do not depend on what statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
+-- name: steady_plans(tenant_id)
+-- The tenant's match rules (null = none, so the default), and until the transaction ends plans that do not depend on what
+-- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       case when :alone::bool then pg_advisory_xact_lock(20050, :tenant_id::int) else pg_advisory_xact_lock_shared(20050, :tenant_id::int) end,
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
