@@ -20,7 +20,6 @@ INCOMING = (
     *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
-ATTEMPTS = 10
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -57,13 +56,14 @@ async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now:
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
     transaction needs the isolation level read committed, PostgreSQL's default.
     """
-    for _ in range(ATTEMPTS):
+    # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
+    for _ in range(len(leads) + 1):
         try:
             async with conn.transaction():
                 return await _accept(conn, tenant_id, leads, now)
         except _OvertakenError:
             continue
-    raise RuntimeError(f"tenant {tenant_id}: others stored these leads first, {ATTEMPTS} times over")
+    raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
 
 async def database_clock(conn: Connection) -> datetime:
