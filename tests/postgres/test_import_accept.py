@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
 from router.domain.lead_in import LeadIn
+from router.store import leads as store_leads
 from router.store import tenants
 from router.store.leads import Accepted, accept
 from router.store.statements import load
@@ -233,6 +235,25 @@ async def test_the_same_lead_in_overlapping_intakes_is_stored_once_and_both_are_
     assert (late.new, late.repeated) == (1, 2)
     ids = await conn.fetch("select lead_id from lead order by external_id")
     assert late.lead_ids == tuple(row["lead_id"] for row in ids)
+
+
+async def test_an_intake_that_others_overtake_again_and_again_ends_when_they_have_stored_all(
+    conn: asyncpg.Connection, database_url: str, tenant_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody's leads: no key keeps the others waiting.
+    same = [lead(f"x{i}") for i in range(30)]
+    write, faster = store_leads._write, iter(same)
+
+    async def overtaken(mine: asyncpg.Connection, *more: Any) -> None:
+        if mine is conn:
+            await accept(other, tenant_id, [next(faster)], NOON)
+        await write(mine, *more)
+
+    async with connected(database_url) as other:
+        monkeypatch.setattr(store_leads, "_write", overtaken)
+        late = await accept(conn, tenant_id, same, NOON)
+    assert (late.new, late.repeated, late.differing) == (0, 30, ())
+    assert await conn.fetchval("select count(*) from lead") == 30
 
 
 async def test_many_intakes_of_the_same_leads_in_opposite_order_neither_deadlock_nor_double(
