@@ -59,11 +59,9 @@ def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
     # Root's servers run as another user, who must be able to enter.
     folder.chmod(0o755)
     try:
-        figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out))
+        figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out, output))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps([one.document for one in figures], indent=1, ensure_ascii=False) + "\n")
     _print(out, figures, quick)
     missed = [one.target.id for one in figures if not one.holds]
     out.print(f"{_machine()}; {monotonic() - begin:,.0f} s; written to {output}")
@@ -73,7 +71,9 @@ def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
         sys.exit(EXIT_FOUND)
 
 
-async def _measured(folder: Path, names: Sequence[str], quick: bool, out: Console) -> tuple[list[Figure], list[str]]:
+async def _measured(
+    folder: Path, names: Sequence[str], quick: bool, out: Console, output: Path
+) -> tuple[list[Figure], list[str]]:
     """All figures in the order of TARGETS, and the measures that failed."""
     figures, failed = list[Figure](), list[str]()
     begin = monotonic()
@@ -86,13 +86,27 @@ async def _measured(folder: Path, names: Sequence[str], quick: bool, out: Consol
         for name in names:
             say(name)
             try:
-                figures += await MEASURES[name](stage)
+                found = await MEASURES[name](stage)
             except (NotClean, OSError, asyncpg.PostgresError) as error:
                 failed.append(name)
                 out.print(f"{name}: does not count: {type(error).__name__}: {error}", style="red")
+            else:
+                figures = sorted([*figures, *found], key=_place)
+                _write(output, figures)
+                for one in found:
+                    say(f"  {one.target.id} {rounded(one.value):,g} {one.target.unit}: {one.note}")
     await stopped(folder)
-    order = [target.id for target in TARGETS]
-    return sorted(figures, key=lambda one: order.index(one.target.id)), failed
+    return figures, failed
+
+
+def _place(one: Figure) -> int:
+    return TARGETS.index(one.target)
+
+
+def _write(output: Path, figures: Sequence[Figure]) -> None:
+    """After each measure, so that what is stopped on its way has told what it saw."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps([one.document for one in figures], indent=1, ensure_ascii=False) + "\n")
 
 
 def _print(out: Console, figures: Sequence[Figure], quick: bool) -> None:
