@@ -103,8 +103,12 @@ def _unlike(
     """The leads that are there, or came earlier in the batch, and were not the same then to the letter."""
     unlike = []
     for place, lead in enumerate(leads):
-        there = stored.get(lead[:2])
-        said = facts_of(fresh[lead[:2]]) if there is None else there[2:]
+        if (there := stored.get(lead[:2])) is not None:
+            said = there[2:]
+        elif (first := fresh[lead[:2]]) is not lead:
+            said = facts_of(first)
+        else:
+            continue
         if not alike(says := facts_of(lead), said):
             unlike.append(Again(place, says, said))
     return unlike
