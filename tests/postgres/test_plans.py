@@ -19,6 +19,8 @@ LEADS, KEYS, LIMIT = 300_000, 300, 50
 SQL = load("lane")
 # After five runs PostgreSQL may keep one plan for good, whatever the arguments are.
 TIMES_BEFORE = 8
+ATTEMPTS = 3
+FILLED = ("lead_pool", "wake_key", "lane_inbox", "customer_owner", "assignment", "rep_load", "group_share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +203,23 @@ async def without_settings(conn: asyncpg.Connection, execute: str) -> dict[str, 
 async def test_statements_prepared_on_an_empty_pool_stay_fast_when_300_000_leads_arrive(
     lane: asyncpg.Connection, before: str, after: str
 ) -> None:
-    await lane.execute(before)
-    prepared = [(asked, await prepare(lane, asked, f"s{i}")) for i, asked in enumerate(STATEMENTS)]
-    for _, execute in prepared:
-        for _ in range(TIMES_BEFORE):
-            await without_settings(lane, execute)
-            await in_lane(lane, execute)
-    await lane.execute(ARRIVE)
-    await lane.execute(after)
-    claim, claims = prepared[0]
-    if after != "analyze":
-        # The danger is real, and this test sees it.
-        assert any(f"touches {LEADS} rows" in fault for fault in faults(await without_settings(lane, claims), claim))
+    for attempt in range(ATTEMPTS):
+        await lane.execute(before)
+        prepared = [(asked, await prepare(lane, asked, f"s{attempt}_{i}")) for i, asked in enumerate(STATEMENTS)]
+        for _, execute in prepared:
+            for _ in range(TIMES_BEFORE):
+                await without_settings(lane, execute)
+                await in_lane(lane, execute)
+        await lane.execute(ARRIVE)
+        await lane.execute(after)
+        claim, claims = prepared[0]
+        # The danger is real, and this test sees it; unless much work of others made this session forget its plans.
+        seen = faults(await without_settings(lane, claims), claim)
+        if after == "analyze" or any(f"touches {LEADS} rows" in fault for fault in seen):
+            break
+        await lane.execute(f"truncate {', '.join(FILLED)}")
+    else:
+        pytest.fail("careless statements were as good as ours: this test sees nothing")
     found = {}
     for number, (asked, execute) in enumerate(prepared):
         plan = await in_lane(lane, execute)
