@@ -19,6 +19,8 @@ LARGEST_WEIGHT = 1 << 24
 # Numbers in all the vectors that are kept, and facts: memory stays bounded whatever the leads say.
 _REMEMBERED_NUMBERS = 2_000_000
 _REMEMBERED_FACTS = 50_000
+# What a stake weighs beside its two arrays: as reps fill up, small groups meet ever new sets of candidates.
+_NUMBERS_BESIDE = 128
 
 _REGION = FACT_FIELDS.index("region")
 _INDUSTRY = FACT_FIELDS.index("industry")
@@ -71,7 +73,7 @@ class Weigher:
             self._stakes.clear()
             known.clear()
             self._numbers_in_stakes = 0
-        self._numbers_in_stakes += 2 * len(positions)
+        self._numbers_in_stakes += 2 * len(positions) + _NUMBERS_BESIDE
         stake = known[kind] = Stake.of(self.weights_of(kind, positions))
         return stake
 
