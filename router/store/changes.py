@@ -1,0 +1,42 @@
+"""What people and instances changed by a command or by configuration: recorded with who and why."""
+
+from dataclasses import dataclass
+
+from router.store.statements import Connection, load
+
+_SQL = load("changes")
+
+SERVICE = 0
+"""The tenant number of changes that concern the service as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `actor` is a person or an instance; `subject` what was changed, `before` and `after` how it was and
+    became; empty = says nothing.
+    """
+
+    actor: str
+    action: str
+    subject: str = ""
+    before: str = ""
+    after: str = ""
+    why: str = ""
+
+
+async def record_change(conn: Connection, tenant_id: int, change: Change) -> None:
+    """Records a change, in the transaction of the caller, so that it stands there exactly when it was done."""
+    await _SQL.record.execute(
+        conn,
+        tenant_id=tenant_id,
+        actor=_text(change.actor),
+        action=_text(change.action),
+        subject=_text(change.subject),
+        before=_text(change.before),
+        after=_text(change.after),
+        why=_text(change.why),
+    )
+
+
+def _text(words: str) -> str:
+    return words.replace("\x00", "")
