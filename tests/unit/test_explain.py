@@ -38,7 +38,9 @@ def test_the_explained_winner_is_the_one_who_got_the_lead(world: tuple[Engine, I
 
 @given(worlds())
 @settings(deadline=None, max_examples=200)
-def test_what_is_told_from_the_record_is_what_deciding_everything_again_would_tell(world: tuple[Engine, Inputs]) -> None:
+def test_what_is_told_from_the_record_is_what_deciding_all_again_would_tell(
+    world: tuple[Engine, Inputs],
+) -> None:
     engine, inputs = world
     recorded = decide(engine, inputs).decisions
     for lead in inputs.leads:
