@@ -42,7 +42,7 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
             raise Found(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
             raise Found(
-                f"a batch or somebody else holds the lane or lead {found.lead_id}; nothing was changed, try again"
+                f"a batch or somebody else holds the lane or lead {lead}; nothing was changed, try again"
             ) from error
         from_rep = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
     if as_json:
