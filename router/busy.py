@@ -55,7 +55,7 @@ NOT_BUSY = Busy()
 
 async def busy_now(conn: Connection, tenant: str | None = None, limits: Limits = Limits()) -> Busy:
     """What is in the way of batches now; looks in transactions of its own, for seconds at the most."""
-    scene = await store.look(conn, tenant)
+    scene = await store.look(conn, tenant, limits=limits)
     foreign = [session for session in scene.sessions if _in_the_way(session, limits)]
     pids = {session.pid: session for session in foreign}
     lanes = {lock.tenant: pids[lock.pid] for lock in scene.row_locks if lock.table == "lane" and lock.pid in pids}
@@ -92,7 +92,7 @@ async def who_blocks(conn: Connection) -> str:
     May be called after any failed transaction; never raises what a lock may cause.
     """
     try:
-        scene = await store.look(conn, rows=False)
+        scene = await store.look(conn, rows=0)
     except (*_TOO_LONG, asyncpg.InterfaceError, OSError):
         return ""
     blocking = [lock for lock in scene.table_locks if lock.blocks]

@@ -20,7 +20,7 @@ from router.masking import mask_url
 from router.presence import Presence
 from router.settings import Settings, SettingsError
 from router.store.connections import NoConnection, Part, open_connections
-from router.store.patience import patient
+from router.store.patience import LOCK_TIMEOUT_S, patient
 from router.store.statements import Connection
 
 P = ParamSpec("P")
@@ -80,7 +80,7 @@ class Context:
         ):
             presence = Presence(urls.redis, once=True)
             try:
-                yield patient(conn), presence
+                yield patient(conn, LOCK_TIMEOUT_S), presence
             except click.ClickException as error:
                 if not _met_a_lock(error):
                     raise

@@ -11,7 +11,7 @@ from functools import cache
 
 import asyncpg
 
-from router.domain.blocking import EXCLUSIVE, MODES, ROW_MODES, RowLocks, Scene, Session, TableLock
+from router.domain.blocking import EXCLUSIVE, MODES, ROW_MODES, Limits, RowLocks, Scene, Session, TableLock
 from router.masking import mask_statement
 from router.store.connections import APPLICATION_NAME
 from router.store.migrate import SCHEMA, migrations_dir
@@ -48,16 +48,19 @@ def our_tables() -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-async def look(conn: Connection, tenant: str | None = None, *, rows: bool = True) -> Scene:
+async def look(
+    conn: Connection, tenant: str | None = None, *, rows: int = ROWS_OF_ALL, limits: Limits = Limits()
+) -> Scene:
     """What is to be seen now; in a transaction of its own, and in seconds whatever is locked.
 
-    `tenant` = look at the rows of this one only; `rows` False = at none. A tenant that is not there has no rows.
+    `tenant` = look at the rows of this one only; `rows` = at how many of each table in all, 0 = at none. A tenant
+    that is not there has no rows. Rows that our own sessions have locked for moments are not told.
     """
     async with conn.transaction():
         await _bound(conn)
         scene = await sessions_and_locks(conn)
     if rows:
-        scene.row_locks = await _RowLook(conn, scene, tenant).all()
+        scene.row_locks = await _RowLook(conn, scene, tenant, rows, limits).all()
     return scene
 
 
@@ -89,15 +92,17 @@ async def lockers_of(conn: Connection, sessions: Sequence[Session], values: Sequ
 class _RowLook:
     """One look at the rows that sessions have locked. Tables that somebody keeps from us are noted and left out."""
 
-    def __init__(self, conn: Connection, scene: Scene, tenant: str | None) -> None:
+    def __init__(self, conn: Connection, scene: Scene, tenant: str | None, rows: int, limits: Limits) -> None:
         self._conn = conn
         self._scene = scene
         self._tenant = tenant
+        self._rows = rows
+        self._limits = limits
         self._shut = {lock.table for lock in scene.table_locks if lock.mode == EXCLUSIVE}
 
     async def all(self) -> list[RowLocks]:
         holding = {lock.pid for lock in self._scene.table_locks if lock.granted and lock.mode in ROW_MODES}
-        suspects = [session for session in self._scene.sessions if session.pid in holding]
+        suspects = [session for session in self._scene.sessions if session.pid in holding and self._lasts(session)]
         if not suspects:
             return []
         tenants = await self._tenants()
@@ -107,6 +112,9 @@ class _RowLook:
             if tenants and any(session.pid in of_table for session in suspects):
                 found += await self._of_table(table, statement, suspects, tenants)
         return found
+
+    def _lasts(self, session: Session) -> bool:
+        return not session.ours or (session.open_s or 0.0) >= self._limits.own_s
 
     async def _tenants(self) -> dict[int, str]:
         if "tenant" in self._shut:
@@ -124,6 +132,11 @@ class _RowLook:
             self._scene.notes.append(f"rows of {TENANTS_MOST:,} of {len(named):,} tenants were looked at")
         return dict(list(named.items())[:TENANTS_MOST])
 
+    def _most(self, table: str, tenants: int) -> int:
+        if table == "lane":
+            return LANES_MOST
+        return max(20, min(ROWS_OF_ONE, self._rows // max(tenants, 1)))
+
     async def _of_table(
         self, table: str, statement: Statement, suspects: Sequence[Session], tenants: Mapping[int, str]
     ) -> list[RowLocks]:
@@ -133,7 +146,7 @@ class _RowLook:
         try:
             async with self._conn.transaction():
                 await _bound(self._conn)
-                rows = await statement.fetch(self._conn, tenant_ids=list(tenants), most=_most(table, len(tenants)))
+                rows = await statement.fetch(self._conn, tenant_ids=list(tenants), most=self._most(table, len(tenants)))
                 lockers = await lockers_of(self._conn, suspects, [row["locker"] for row in rows])
         except _TOO_LONG:
             self._scene.notes.append(f"rows of {table} could not be looked at in time")
@@ -143,12 +156,6 @@ class _RowLook:
             for row in rows
             for session in lockers.get(row["locker"], ())
         ]
-
-
-def _most(table: str, tenants: int) -> int:
-    if table == "lane":
-        return LANES_MOST
-    return max(20, min(ROWS_OF_ONE, ROWS_OF_ALL // max(tenants, 1)))
 
 
 async def _bound(conn: Connection) -> None:

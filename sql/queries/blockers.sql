@@ -85,7 +85,7 @@ select t.tenant_id, o.xmax::text as locker, count(*) as rows
 
 -- name: locked_by_key(tenant_id, lockers)
 -- All waiting leads of a tenant that these lockers have, by wake key.
-select wake_key, xmax::text as locker, count(*) as leads, min(queued_at) as oldest
+select wake_key, xmax::text as locker, count(*) as leads
   from lead_pool where tenant_id = :tenant_id and xmax = any(:lockers::text[]::xid[])
  group by wake_key, xmax::text;
 
@@ -97,6 +97,10 @@ select xmax::text as locker from lead_pool where tenant_id = :tenant_id and lead
 -- Takes and leaves the locks that a batch needs; waits as long as the transaction's lock_timeout allows.
 lock table lane, lead_pool, wake_key, parked, assignment, rep_load, group_share, lane_inbox, flight, customer_owner
   in row exclusive mode;
+
+-- name: watch_alone()
+-- Whether no other stall watch acts just now; until the transaction ends.
+select pg_try_advisory_xact_lock(hashtext('lead-router stall watch'));
 
 -- name: cancel(pid, backend_start, query_start)
 -- Cancels the statement of a session, if it is still the same one.
