@@ -56,6 +56,7 @@ async def test_a_table_that_nobody_can_read_still_tells_who_has_it(
 ) -> None:
     command = CommandLine(blockers_command, database_url)
     async with somebody(database_url) as other:
+        await other.execute("select 1 from lead_pool for update")
         await other.execute(f"lock table {table} in access exclusive mode")
         async with asyncio.timeout(15):
             found = await command.json(code=1)
@@ -66,6 +67,7 @@ async def test_a_table_that_nobody_can_read_still_tells_who_has_it(
     assert blocker["hindrances"][0]["mode"] == "ACCESS EXCLUSIVE"
     assert f"--terminate {blocker['pid']}" in shown.stdout
     assert "lock table" in blocker["query"]
+    assert bool(found["notes"]) == (table in ("lead_pool", "tenant"))
 
 
 @pytest.mark.parametrize(
