@@ -33,16 +33,19 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        try:
             given = await assign_by_hand(
                 conn, found.tenant_id, found.lead_id, rep_id, actor=me(), note=note, token=secrets.randbits(63)
             )
-        except (LeadUnknown, TenantUnknown, RepUnknown) as error:
+        except (LeadUnknown, RepUnknown) as error:
             raise CannotRun(str(error)) from error
         except (NotAssigned, CannotGive) as error:
             raise Found(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
             raise Found(
-                f"a batch or somebody else holds the lane or lead {lead}; nothing was changed, try again"
+                f"a batch or somebody else holds the lane or lead {found.lead_id}; nothing was changed, try again"
             ) from error
         from_rep = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
     if as_json:

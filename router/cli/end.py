@@ -37,13 +37,18 @@ async def end(context: Context, lead: str, how: str, tenant_name: str | None, as
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
-            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending)
         except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        try:
+            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending)
+        except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except NotAssigned as error:
             raise Found(str(error)) from error
         except asyncpg.LockNotAvailableError as error:
-            raise Found(f"a batch or somebody else holds lead {lead}; nothing was changed, try again") from error
+            raise Found(
+                f"a batch or somebody else holds lead {found.lead_id}; nothing was changed, try again"
+            ) from error
         rep_id = await rep_id_of(conn, found.tenant_id, rep_no)
     if as_json:
         print_json({"lead_id": found.lead_id, "rep_id": rep_id, "ended_as": ending.value})
