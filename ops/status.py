@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from ops.roster.holds import holds, holds_told
+from router.busy import Busy, busy_now
 from router.domain.flight import decode, unpack
 from router.presence import Presence
 from router.store.engines import Engines
@@ -137,18 +138,19 @@ async def status(
     `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and
     asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
+    busy = await busy_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         settings = await _SQL.settings.row(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
         assert settings is not None
         at = now or settings["now"]
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
-        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now)
+        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, busy)
         return Status(at, found, listeners)
 
 
 async def _of_tenants(
-    conn: Connection, presence: Presence, tenants: Sequence[Tenant], at: datetime, now: datetime | None
+    conn: Connection, presence: Presence, tenants: Sequence[Tenant], at: datetime, now: datetime | None, busy: Busy
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -165,7 +167,7 @@ async def _of_tenants(
     found = []
     for tenant in tenants:
         key, counts = tenant.tenant_id, states[tenant.tenant_id]
-        waiting = await waiting_by_reason(conn, engines, presence, key, now)
+        waiting = await waiting_by_reason(conn, engines, presence, key, now, busy)
         counts["waiting"], counts["parked"] = waiting.leads, sum(parked[key].values())
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())

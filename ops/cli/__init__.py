@@ -29,6 +29,7 @@ FAMILIES: dict[str, str] = {
     "status": "ops.cli.status",
     "why": "ops.cli.why",
     "audit": "ops.cli.audit",
+    "blockers": "ops.cli.blockers",
 }
 
 
