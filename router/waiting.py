@@ -56,11 +56,15 @@ class WaitingLeads:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first."""
+    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first.
+
+    `again` = the ready ones among them that were looked at before or sent back: these get a share of each batch.
+    """
 
     tenant_id: int
     now: datetime
     reasons: tuple[WaitingLeads, ...]
+    again: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -155,6 +159,11 @@ async def _tenant(conn: Connection, tenant_id: int, now: datetime | None) -> asy
     return row
 
 
+async def held(conn: Connection, tenant_id: int, now: datetime | None = None) -> WaitsFor | None:
+    """What keeps every lead of the tenant waiting: a pause, or that there are no rules yet; None = nothing does."""
+    return _holds_everybody(await _tenant(conn, tenant_id, now))
+
+
 async def waiting_by_reason(
     conn: Connection, engines: Engines, presence: Presence, tenant_id: int, now: datetime | None = None
 ) -> Waiting:
@@ -173,15 +182,17 @@ async def waiting_by_reason(
         state = Present(tenant["now"], None, _holds_everybody(tenant))
     judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+    again = 0
     for number, _, _, leads, due, oldest, recheck in rows:
         why = judged[number]
         ready = leads if why is None else min(leads, why.room + _due(why, due))
         if ready:
-            tallies[READY].add(ready, oldest, None, "the next batch")
+            again += ready if number else 0
+            tallies[READY].add(ready, oldest, None, "a share of the next batches" if number else "the next batch")
         if why is not None and leads > ready:
             tallies[why.reason].add(leads - ready, oldest, recheck, why.words)
     parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
-    return Waiting(tenant_id, state.now, tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))))
+    return Waiting(tenant_id, state.now, tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again)
 
 
 async def reason_of_key(

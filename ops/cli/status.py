@@ -14,6 +14,7 @@ from ops.presence import unknown_presence
 from ops.status import Rates, Status, TenantStatus
 from ops.status import status as read_status
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.options import instant
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
@@ -21,22 +22,10 @@ TENANTS_SHOWN = 20
 WARNINGS_SHOWN = 10
 
 
-def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write it as 2026-03-31T09:30+08:00") from None
-    if at.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")
-    return at.astimezone(UTC)
-
-
 @click.command()
 @click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
 @click.option(
-    "--now", metavar="TIME", callback=_instant, help="As of this time, for replays (default: the database's clock)."
+    "--now", metavar="TIME", callback=instant, help="As of this time, for replays (default: the database's clock)."
 )
 @json_option
 @async_command
