@@ -42,7 +42,7 @@ class Expected:
         if self.seconds is None:
             return f"{text}; no busy batch lately to tell the time by"
         first, last = (readable_s(seconds) for seconds in self.seconds)
-        return f"{text}, about {last if first == last else f'{first} to {last}'}"
+        return f"{text}, {last if first == last else f'{first} to {last}'}"
 
     def document(self) -> dict[str, object]:
         """For machines."""
