@@ -32,11 +32,15 @@ Key = tuple[int, int | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class WaitsFor:
-    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that."""
+    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that.
+
+    `until` = when time ends that, whatever each lead's own time is (UTC).
+    """
 
     reason: Reason
     words: str
     room: int = 0
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ async def waiting_by_reason(
             again += ready if number else 0
             tallies[READY].add(ready, oldest, None, "a share of the next batches" if number else "the next batch")
         if why is not None and leads > ready:
-            tallies[why.reason].add(leads - ready, oldest, recheck, why.words)
+            tallies[why.reason].add(leads - ready, oldest, why.until or recheck, why.words)
     parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
     return Waiting(tenant_id, state.now, tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again)
 
@@ -242,7 +246,8 @@ def _holds_everybody(row: asyncpg.Record) -> WaitsFor | None:
     """What keeps all leads of a tenant waiting, whatever their keys say."""
     if row["paused"]:
         why = f" ({row['paused_why']})" if row["paused_why"] else ""
-        return WaitsFor(Reason.PAUSED, f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}")
+        until: datetime = row["paused_until"]
+        return WaitsFor(Reason.PAUSED, f"the end of the pause at {until:%Y-%m-%d %H:%M %Z}{why}", until=until)
     return None if row["ruleset"] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
 
 
