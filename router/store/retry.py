@@ -16,7 +16,6 @@ from router.store.pool import prune_wake_keys, put_wake_keys
 from router.store.statements import Connection, load
 
 _SQL = load("retry")
-_LANE = load("lane")
 
 SENT_BACK = 0
 """The ruleset of the wake key under which leads wait that a person sent back."""
@@ -66,7 +65,7 @@ async def next_parked(
     conn: Connection, tenant_id: int, reasons: Sequence[str], since: datetime | None, after: int, most: int
 ) -> list[int]:
     """At most `most` parked leads (numbers) of these reasons after lead `after`, in the caller's transaction."""
-    await _LANE.steady_plans.row(conn)
+    await _SQL.in_order.row(conn)
     rows = await _SQL.parked_next.fetch(
         conn, tenant_id=tenant_id, reasons=reasons, since=since, after_lead_id=after, most=most
     )
@@ -83,7 +82,7 @@ async def next_waiting(
     most: int,
 ) -> list[Place]:
     """At most `most` leads under these keys after a place, refused by `upto_batch` or before: each is taken once."""
-    await _LANE.steady_plans.row(conn)
+    await _SQL.in_order.row(conn)
     key, rank, queued_at, lead_id = after
     rows = await _SQL.waiting_next.fetch(
         conn,

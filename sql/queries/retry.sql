@@ -27,6 +27,12 @@ select p.wake_key, k.ruleset, k.targets, p.leads
          group by wake_key) p
   join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key;
 
+-- name: in_order()
+-- For walking along an index until the transaction ends: each part begins where the last one ended, and sorts nothing.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('jit', 'off', true);
+
 -- name: parked_next(tenant_id, reasons, since, after_lead_id, most)
 -- The next parked leads of these reasons, after a lead; holds nothing.
 select lead_id from parked

@@ -1,7 +1,12 @@
 """Leads sent back in bulk: all of them, none twice, and never before the new ones."""
 
 import asyncio
+import json
+import os
+import re
 import secrets
+import signal
+import sys
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -13,10 +18,11 @@ from ops.retry import Ask, Done, Plan, Retry
 from router.domain.reason import Reason
 from router.store.connections import Connections
 from router.store.pauses import pause
+from router.store.statements import load
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected, until
-from tests.workers import serving
+from tests.workers import PROJECT, serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 NO_RULE = """
@@ -183,6 +189,47 @@ async def test_a_retry_that_ends_in_the_middle_is_finished_by_the_same_again(
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 20
     assert (await audit(conn)).ok
+
+
+async def test_ctrl_c_ends_the_command_in_good_order_and_the_same_again_does_the_rest(
+    tenant: Tenancy, conn: asyncpg.Connection, database_url: str
+) -> None:
+    await parked(tenant, Reason.INTERNAL_ERROR, 0, 12_000)
+    command = (sys.executable, "-c", "from ops.cli import main; main()", "retry", "--tenant", "acme", "--json")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=PROJECT,
+        env={**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    await until(lambda: conn.fetchval("select exists (select from lead_pool)"), "the first part is sent back")
+    process.send_signal(signal.SIGINT)
+    output, _ = await process.communicate()
+    assert process.returncode == 130
+    told, states = json.loads(output), await tenant.states()
+    assert (told["stopped"], states["waiting"] + states["parked"]) == (True, 12_000)
+    assert 0 <= states["waiting"] - told["sent_back"] <= 2000  # a part whose commit was under way
+    assert states["parked"] > 0
+    await retried(conn)
+    assert (await tenant.states())["waiting"] == 12_000
+    assert (await audit(conn)).ok
+
+
+async def test_each_part_begins_where_the_last_ended_and_sorts_nothing(conn: asyncpg.Connection) -> None:
+    where = {"tenant_id": 1, "since": None, "most": 2000, "after_lead_id": 7}
+    late = {"upto_batch": 9, "after_wake_key": 3, "after_rank": 0, "after_queued_at": datetime(2026, 3, 2, tzinfo=UTC)}
+    retries = load("retry")
+    async with conn.transaction():
+        await retries.in_order.row(conn)
+        for statement, extra in (
+            (retries.parked_next, {"reasons": ["internal_error"]}),
+            (retries.waiting_next, {"wake_keys": list(range(500)), **late}),
+        ):
+            arguments = where | extra
+            rows = await conn.fetch(f"explain {statement.sql}", *(arguments[name] for name in statement.parameters))
+            plan = "\n".join(row[0] for row in rows)
+            assert "Sort" not in plan
+            assert re.search(r"Index Cond: .*(ROW\(|lead_id >)", plan), plan
 
 
 async def test_two_who_retry_at_once_send_every_lead_back_once(
