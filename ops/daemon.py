@@ -5,6 +5,7 @@ import socket
 
 from ops.roster.duty import RosterSync
 from ops.roster.sources import configured_sources
+from ops.stall import StallWatch
 from router.app import Instance, Role, run_daemon
 from router.cli.context import Context, Found
 from router.exposition import Exposition
@@ -17,7 +18,10 @@ async def run(context: Context, roles: frozenset[Role]) -> None:
     sources = configured_sources(context.settings) if Role.DUTIES in roles else {}
 
     def duties(connections: Connections, exposition: Exposition) -> list[Service]:
-        return [RosterSync(connections, source, exposition.instruments) for source in sources.values()]
+        if Role.DUTIES not in roles:
+            return []
+        watch = StallWatch(connections, context.settings.locks, exposition.instruments, instance.name)
+        return [watch, *(RosterSync(connections, source, exposition.instruments) for source in sources.values())]
 
     instance = Instance(f"{socket.gethostname()}-{os.getpid()}", roles)
     async with context.open() as urls:

@@ -12,6 +12,7 @@ import asyncpg
 
 from ops.pace import Expected, expected
 from ops.roster.holds import holds, holds_told
+from router.busy import Busy, busy_now
 from router.claim import BatchSizes
 from router.domain.flight import decode, unpack
 from router.presence import Presence
@@ -174,13 +175,14 @@ async def status(
     `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers. Raises TenantUnknown,
     and asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
+    busy = await busy_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         settings = await _SQL.settings.row(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
         assert settings is not None
         at = now or settings["now"]
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
-        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes)
+        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, busy)
         return Status(at, found, listeners)
 
 
@@ -191,6 +193,7 @@ async def _of_tenants(
     at: datetime,
     now: datetime | None,
     sizes: BatchSizes,
+    busy: Busy,
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -207,7 +210,7 @@ async def _of_tenants(
     found = []
     for tenant in tenants:
         key, counts = tenant.tenant_id, states[tenant.tenant_id]
-        waiting = await waiting_by_reason(conn, engines, presence, key, now)
+        waiting = await waiting_by_reason(conn, engines, presence, key, now, busy)
         counts["waiting"], counts["parked"] = waiting.leads, sum(part.leads for part in parked[key])
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())

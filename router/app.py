@@ -4,11 +4,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import version
 from random import Random
 
 import structlog
 
+from router.busy import check_lanes
 from router.claim import BatchSizes
 from router.drain import Drain
 from router.drain_service import DrainService
@@ -21,7 +23,7 @@ from router.rates_duty import RatesDuty
 from router.service import Service, Supervisor
 from router.settings import Settings
 from router.signals import stop_on_signals
-from router.store.connections import Connections, open_connections
+from router.store.connections import Connections, Part, open_connections
 from router.store.lane import LaneLimits
 from router.visit import Memory
 from router.wakeups import Listener as WakeupListener
@@ -66,7 +68,10 @@ async def run_daemon(
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
         async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
-            listener = Listener(settings.listen, health, {"database": connections.check}, exposition)
+            checks = {"database": connections.check}
+            if Role.DRAIN in instance.roles:
+                checks["lanes"] = partial(lanes_can_be_worked, connections)
+            listener = Listener(settings.listen, health, checks, exposition)
             presence = Presence(redis_url, instruments=exposition.instruments)
             routing = _services(settings, database_url, instance, connections, exposition, presence)
             services: list[Service] = [listener, *routing]
@@ -83,6 +88,12 @@ async def run_daemon(
                 log.info("started", instance=instance.name, roles=sorted(instance.roles))
                 await supervisor.run()
     log.info("stopped", instance=instance.name)
+
+
+async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:
+    """A readiness check. Raises LanesBlocked with whoever has a table locked that batches write."""
+    async with connections.acquire(Part.DUTIES, deadline_s) as conn:
+        await check_lanes(conn, deadline_s)
 
 
 def _services(

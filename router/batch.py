@@ -6,13 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
 
-from router.claim import BatchSizes, Claims, claim_waiting, order_of
+import asyncpg
+
+from router.claim import NOTHING, BatchSizes, Claims, Taken, claim_few, claim_waiting, order_of
 from router.domain.calendar import TZ_DATA_VERSION
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import Engine, Moment
 from router.domain.flight import encode, record
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
+from router.domain.suspicion import Blamed
 from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
 from router.meanwhile import meanwhile
@@ -21,6 +24,14 @@ from router.store import lane as store
 from router.store import pool
 from router.store.lane import NO_NEWS, Book, Closing, Lane, News, OrderKey, Record
 from router.store.statements import Connection
+
+# What the database says of a row that it will not have, as opposed to being away, busy or full.
+_REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.RaiseError,
+)
 
 # How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
 _JUST_ARRIVED = timedelta(seconds=1)
@@ -51,6 +62,15 @@ class BatchDone:
         return self.assigned + self.refused.total() + self.parked.total()
 
 
+class BatchRefused(Exception):
+    """The database refuses what a batch would write, and says why; it was rolled back. `lead_ids` were in it."""
+
+    def __init__(self, lead_ids: list[int], why: asyncpg.PostgresError) -> None:
+        super().__init__(f"{type(why).__name__}: {why}")
+        self.lead_ids = lead_ids
+        self.why = why
+
+
 async def run_batch(
     conn: Connection,
     lane: Lane,
@@ -60,47 +80,94 @@ async def run_batch(
     after: OrderKey | None,
     sizes: BatchSizes,
     clock_given: bool,
+    blamed: Blamed | None = None,
 ) -> BatchDone:
-    """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits."""
+    """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits.
+
+    A `blamed` lead, if it is what a batch of one takes, is parked instead of decided. Raises BatchRefused.
+    """
     tenant_id, watch = lane.tenant_id, Stopwatch()
     news = await store.fold_inbox(conn, tenant_id) if lane.has_news else NO_NEWS
-    claimed = await pool.claim_ready(conn, tenant_id, after, sizes.ready)
-    ready = claimed.leads
-    now = lane.now if clock_given else batch_time(lane.now, news, ready)
-    moment = moment_at(state.engine, now)
-    state.turn_day(moment.day.date)
-    changed = state.fold(news.opened, news.today)
-    claims = await claim_waiting(conn, tenant_id, state, now, sizes.waiting(len(ready)))
-    leads = sorted([*ready, *claims.leads], key=order_of)
+    taken, moment, changed = await _take(conn, lane, state, news, after, sizes, clock_given)
+    claims, now, leads = taken.claims, moment.now, taken.leads
     watch.lap(Phase.CLAIM)
+    parked_alone = blamed is not None and [lead.lead_id for lead in leads] == [blamed.lead_id]
+    decided = [] if parked_alone else leads
 
-    book = Book(tenant_id, lane.batch_no + bool(leads), now)
+    book = Book(tenant_id, lane.batch_no + bool(decided), now)
     next_key = lane.next_wake_key
     written: Record | None = None
     outcome: Outcome | None = None
-    if leads:
-        inputs = _inputs(state, moment, leads, claimed.owners | claims.owners)
-        outcome = decide(state.engine, inputs)
-        watch.lap(Phase.DECIDE)
-        changed |= state.adopt(outcome)
-        next_key, written = await _write(conn, lane, book, state, inputs, outcome)
-    woken = await _wake(conn, tenant_id, state, news, outcome)
-    # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
-    pruned = await _prune(conn, tenant_id, state, claims)
-    stuck = _stuck(state, claims, now)
+    try:
+        if blamed is not None and parked_alone:
+            await pool.park_blamed(conn, tenant_id, now, leads[0], Parked(Reason.INTERNAL_ERROR, blamed.detail))
+        if decided:
+            inputs = _inputs(state, moment, decided, taken.owners)
+            outcome = decide(state.engine, inputs)
+            watch.lap(Phase.DECIDE)
+            changed |= state.adopt(outcome)
+            next_key, written = await _write(conn, lane, book, state, inputs, outcome)
+        woken = await _wake(conn, tenant_id, state, news, outcome)
+        # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
+        pruned = await _prune(conn, tenant_id, state, claims)
+        stuck = _stuck(state, claims, now)
 
-    full = len(ready) == sizes.ready
-    more = full or claims.more or news.more or after is not None or woken > 0
-    next_visit = _next_visit(state, moment, more=more, stuck=stuck)
-    if leads or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
-        state.token = token
-        loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
-        closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
-        await store.close(conn, lane, book, closing)
-    cursor = order_of(max(ready, key=order_of)) if full else None
-    done = _done(leads, outcome, now)
+        full = len(taken.ready.leads) == sizes.ready or (sizes.most is not None and bool(leads))
+        more = full or claims.more or news.more or after is not None or woken > 0
+        next_visit = _next_visit(state, moment, more=more, stuck=stuck)
+        if decided or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
+            state.token = token
+            loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
+            closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
+            await store.close(conn, lane, book, closing)
+    except _REFUSALS as error:
+        if not leads:
+            raise
+        raise BatchRefused([lead.lead_id for lead in leads], error) from error
+    cursor = order_of(max(taken.ready.leads, key=order_of)) if full and sizes.most is None else None
+    done = _done(decided, outcome, now)
+    if parked_alone:
+        done.parked[Reason.INTERNAL_ERROR] += 1
     watch.lap(Phase.WRITE)
     return replace(done, more=more, stuck=stuck, cursor=cursor, phases_s=watch.laps_s)
+
+
+async def _take(
+    conn: Connection,
+    lane: Lane,
+    state: LaneState,
+    news: News,
+    after: OrderKey | None,
+    sizes: BatchSizes,
+    clock_given: bool,
+) -> tuple[Taken, Moment, set[int]]:
+    """Claims the batch's leads; answers also its moment, and the positions whose load the news changed."""
+    tenant_id = lane.tenant_id
+    ready = NOTHING if sizes.most is not None else await pool.claim_ready(conn, tenant_id, after, sizes.ready)
+    moment = moment_at(state.engine, lane.now if clock_given else batch_time(lane.now, news, ready.leads))
+    state.turn_day(moment.day.date)
+    changed = state.fold(news.opened, news.today)
+    if sizes.most is not None:
+        return await claim_few(conn, tenant_id, state, moment.now, sizes.most), moment, changed
+    claims = await claim_waiting(conn, tenant_id, state, moment.now, sizes.waiting(len(ready.leads)))
+    return Taken(ready, claims), moment, changed
+
+
+async def next_lead(conn: Connection, lane: Lane, state: LaneState, clock_given: bool) -> int | None:
+    """The lead that a batch of one would take; it stays where it is. `state` is not to be used afterwards."""
+    sizes, found = BatchSizes(most=1), list[int]()
+    try:
+        async with conn.transaction():
+            news = await store.fold_inbox(conn, lane.tenant_id) if lane.has_news else NO_NEWS
+            taken, _, _ = await _take(conn, lane, state, news, None, sizes, clock_given)
+            found += [lead.lead_id for lead in taken.leads]
+            raise _GiveBack
+    except _GiveBack:
+        return found[0] if found else None
+
+
+class _GiveBack(Exception):
+    """Takes the claim back and nothing else."""
 
 
 def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime:

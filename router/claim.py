@@ -15,10 +15,19 @@ from router.store.statements import Connection
 
 @dataclass(frozen=True, slots=True)
 class BatchSizes:
-    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths."""
+    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths.
+
+    With `most` it has no more than that in all, and ready ones come last: so one that stops the line is met.
+    """
 
     ready: int = 1000
     waiting_share: int = 250
+    most: int | None = None
+
+    @property
+    def usual(self) -> int:
+        """Most leads in all, while nothing is suspected."""
+        return self.ready + 2 * self.waiting(self.ready)
 
     def waiting(self, ready_claimed: int) -> int:
         """Waiting leads never starve ready ones; without ready ones they may fill the batch."""
@@ -45,21 +54,52 @@ def order_of(lead: PoolLead) -> OrderKey:
     return (lead.rank, lead.queued_at, lead.lead_id)
 
 
-async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Claims:
-    """Takes waiting leads at `now`: at most `most` for which there is room, and as many that are due."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a batch took: ready leads, and the others. Unordered."""
+
+    ready: Claimed
+    claims: Claims
+
+    @property
+    def leads(self) -> list[PoolLead]:
+        """All of them, in the order in which they are decided."""
+        return sorted([*self.ready.leads, *self.claims.leads], key=order_of)
+
+    @property
+    def owners(self) -> dict[int, int]:
+        return self.ready.owners | self.claims.owners
+
+
+NOTHING = Claimed([], {})
+
+
+async def claim_few(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Taken:
+    """At most `most` leads in all, waiting ones before ready ones."""
+    claims = await claim_waiting(conn, tenant_id, state, now, most, in_all=most)
+    left = most - len(claims.leads)
+    ready = await pool.claim_ready(conn, tenant_id, None, left) if left else NOTHING
+    return Taken(ready, claims)
+
+
+async def claim_waiting(
+    conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int, in_all: int | None = None
+) -> Claims:
+    """Takes waiting leads at `now`: at most `most` for which there is room, as many that are due, `in_all` together."""
     rooms = state.keys_with_room(now)
-    waiting = due = Claimed([], {})
+    waiting = due = NOTHING
     more = False
     if rooms:
         asked = allowance(rooms, most)
         waiting = await pool.claim_waiting(conn, tenant_id, asked, most)
         more = len(waiting.leads) == most or _cut_short(asked, rooms, waiting.leads)
     due_locked = False
-    if state.next_due is not None and state.next_due <= now:
-        due = await pool.claim_due(conn, tenant_id, now, most)
-        more = more or len(due.leads) == most
+    most_due = most if in_all is None else min(most, in_all - len(waiting.leads))
+    if most_due and state.next_due is not None and state.next_due <= now:
+        due = await pool.claim_due(conn, tenant_id, now, most_due)
+        more = more or len(due.leads) == most_due
         state.next_due = await next_recheck(conn, tenant_id)
-        due_locked = len(due.leads) < most and state.next_due is not None and state.next_due <= now
+        due_locked = len(due.leads) < most_due and state.next_due is not None and state.next_due <= now
     leads = waiting.leads + due.leads
     state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
     return Claims(leads, waiting.owners | due.owners, more, frozenset(rooms), due_locked)

@@ -9,12 +9,15 @@ from time import perf_counter
 
 import structlog
 
+from router.batch import BatchRefused
 from router.claim import BatchSizes
 from router.domain.reason import Reason
+from router.domain.suspicion import Narrowing
 from router.instruments import Batch, BatchResult, Instruments
 from router.store import lane as store
 from router.store.connections import Connections, Part
 from router.store.lane import LaneLimits
+from router.store.statements import Connection
 from router.visit import Memory, Visit, VisitResult, visit
 
 log = structlog.get_logger(__name__)
@@ -63,6 +66,7 @@ class Drain:
     limits: LaneLimits = LaneLimits()
     memory: Memory = field(default_factory=Memory)
     _names: dict[int, str] = field(default_factory=dict)
+    _narrowing: dict[int, Narrowing] = field(default_factory=dict)
     _looked_from_top: dict[int, float] = field(default_factory=dict)
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
@@ -95,19 +99,12 @@ class Drain:
                 if from_top:
                     self._looked_from_top[tenant_id] = begin
                 try:
-                    result = await visit(
-                        conn,
-                        self.memory,
-                        tenant_id,
-                        token=self.token(),
-                        now=now,
-                        sizes=self.sizes,
-                        limits=self.limits,
-                        from_top=from_top,
-                    )
-                except BaseException:
+                    result = await self._visit(conn, tenant_id, now, from_top)
+                except BaseException as error:
                     failed = Batch(BatchResult.FAILED, perf_counter() - begin)
                     self.instruments.batch_done(self._name(tenant_id), failed)
+                    if isinstance(error, BatchRefused) and self._narrowed(tenant_id, error):
+                        continue
                     raise
                 if result.tenant is not None:
                     self._names[tenant_id] = result.tenant
@@ -120,6 +117,39 @@ class Drain:
                 # Other tenants' tasks and the listener get their turn even while no statement blocks.
                 await asyncio.sleep(0)
         return total
+
+    async def _visit(self, conn: Connection, tenant_id: int, now: datetime | None, from_top: bool) -> VisitResult:
+        narrowing = self._narrowing.get(tenant_id)
+        result = await visit(
+            conn,
+            self.memory,
+            tenant_id,
+            token=self.token(),
+            now=now,
+            sizes=self.sizes if narrowing is None else replace(self.sizes, most=narrowing.most),
+            limits=self.limits,
+            from_top=from_top,
+            blamed=narrowing.blamed if narrowing else None,
+        )
+        if narrowing is not None and result.visit is Visit.DONE:
+            narrowing.passed(result.batch.leads, self.sizes.usual)
+            if narrowing.most is None:
+                del self._narrowing[tenant_id]
+        return result
+
+    def _narrowed(self, tenant_id: int, refused: BatchRefused) -> bool:
+        """Whether fewer leads are tried at once, or the one that is left is parked; else it is not the leads."""
+        narrowing = self._narrowing.setdefault(tenant_id, Narrowing())
+        goes_on = narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
+        log.warning(
+            "the database refuses a batch",
+            tenant=self._name(tenant_id),
+            leads=len(refused.lead_ids),
+            error=str(refused),
+        )
+        if not goes_on:
+            del self._narrowing[tenant_id]
+        return goes_on
 
     def _name(self, tenant_id: int) -> str:
         """For metrics and logs; the number until a visit has told the name."""

@@ -4,6 +4,7 @@ Everything is recorded per batch or per request for a connection, never per lead
 same names as Prometheus shows them; a test holds the two together. Export: `router.exposition`.
 """
 
+from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,6 +127,9 @@ class Instruments:
         self._acquire_s = self._time("connections.acquire.duration", "Wait until a connection was lent")
         self._use_s = self._time("connections.use.duration", "Time for which a connection was lent")
         self._timeouts = self._count("connections.timeouts", "{request}", "Requests that got none in time")
+        self._blockers = self._level("locks.blockers", "{session}", "Sessions that keep leads from being routed")
+        self._ended = self._count("locks.sessions_ended", "{session}", "Sessions cancelled or ended by the stall watch")
+        self._in_the_way: Counted[str] = Counted()
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
 
     @classmethod
@@ -214,6 +218,18 @@ class Instruments:
 
     def connection_timed_out(self, part: str) -> None:
         self._timeouts.add(1, {"part": part})
+
+    # -- locks
+
+    def blockers_seen(self, kinds: Iterable[str], counts: Mapping[str, int]) -> None:
+        """Once per look: how many sessions keep leads from being routed, by how; `kinds` are all that there are."""
+        for kind in kinds:
+            self._blockers.add(counts.get(kind, 0) - self._in_the_way[kind], {"kind": kind})
+        self._in_the_way = Counted(counts)
+
+    def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
+        """`whose` is own or foreign, `deed` cancel or terminate."""
+        self._ended.add(sessions, {"whose": whose, "deed": deed})
 
     # -- services
 

@@ -7,6 +7,7 @@ MASK = "***"
 # Greedy up to the last "@": an unescaped "@" or "/" in a password must not uncover the rest of it.
 _IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)\S+(@)", re.IGNORECASE)
 _AS_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_IN_SQL = re.compile(r"(\bpassword\s+)(?:[eE]?'(?:[^'\\]|\\.|'')*('|$)|(\$\w*\$).*?(\3|$))", re.IGNORECASE | re.DOTALL)
 _WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^/:@]*:).+(@)", re.IGNORECASE | re.DOTALL)
 _WHOLE_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^&]+)", re.IGNORECASE)
 
@@ -16,6 +17,11 @@ def mask_passwords(text: str) -> str:
     if "://" in text:
         text = _IN_URL.sub(rf"\1{MASK}\2", text)
     return _AS_KEYWORD.sub(rf"\1{MASK}", text) if "=" in text else text
+
+
+def mask_statement(sql: str) -> str:
+    """The same for a statement of somebody else: also `alter role … password '…'`."""
+    return mask_passwords(_IN_SQL.sub(rf"\1{MASK}", sql))
 
 
 def mask_url(url: str) -> str:

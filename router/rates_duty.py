@@ -7,6 +7,7 @@ import structlog
 from router.domain.calendar import business_day
 from router.lifeline import Lifeline
 from router.store.connections import Connections, Part
+from router.store.patience import patient
 from router.store.rates import Wanted, is_taken, take_snapshot
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
@@ -68,7 +69,8 @@ class RatesDuty:
             await life.pause(_LOOK_EVERY_S)
 
     async def _look(self, life: Lifeline) -> None:
-        async with self._connections.acquire(Part.DUTIES) as conn:
+        async with self._connections.acquire(Part.DUTIES) as lent:
+            conn = patient(lent)
             now: datetime = await conn.fetchval("select clock_timestamp()")
             for tenant in await all_tenants(conn):
                 if life.stopping:

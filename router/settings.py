@@ -69,6 +69,17 @@ class SupervisionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LockSettings:
+    """The stall watch: our own backends that are stuck with a lane are ended after `own_stuck_after_s`; sessions of
+    others that stand in our way are left alone (None), cancelled, or ended."""
+
+    look_every_s: Annotated[float, Between(0.1, 60)] = 1.0
+    own_stuck_after_s: Annotated[float, Between(0.5, 600)] = 5.0
+    cancel_foreign_after_s: Annotated[float | None, Between(1, 86_400)] = None
+    terminate_foreign_after_s: Annotated[float | None, Between(1, 86_400)] = None
+
+
+@dataclass(frozen=True, slots=True)
 class RosterSyncSettings:
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -88,6 +99,7 @@ class Settings:
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
     drain: DrainSettings = DrainSettings()
     supervision: SupervisionSettings = SupervisionSettings()
+    locks: LockSettings = LockSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

@@ -5,17 +5,20 @@ nobody else has written since.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
+import structlog
 
-from router.batch import BatchDone, run_batch
+from router.batch import BatchDone, next_lead, run_batch
 from router.claim import BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
+from router.domain.suspicion import ALONE_FROM, BLAMED_FROM, NOTED_FROM, Blamed, survived
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
 from router.store import lane as store
@@ -24,6 +27,9 @@ from router.store.lane import Lane, LaneLimits, OrderKey
 from router.store.statements import Connection
 
 _HOLD_DEADLINE_S = 5.0
+_SAY_ALIVE_DEADLINE_S = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class Visit(StrEnum):
@@ -45,12 +51,16 @@ class VisitResult:
 
 @dataclass(slots=True)
 class Memory:
-    """What a router process knows of its tenants; losing it costs time, nothing else."""
+    """What a router process knows of its tenants; losing it costs time, nothing else.
+
+    `failed` are those whose last visit ended with an error here.
+    """
 
     engines: Engines = field(default_factory=Engines)
     states: dict[int, LaneState] = field(default_factory=dict)
     presence: Presence = field(default_factory=Presence)
     cursors: dict[int, OrderKey] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
 
     def forget(self, tenant_id: int) -> None:
         """Whatever was remembered may be wrong: read it again."""
@@ -82,12 +92,14 @@ async def visit(
     sizes: BatchSizes = BatchSizes(),
     limits: LaneLimits = LaneLimits(),
     from_top: bool = True,
+    blamed: Blamed | None = None,
 ) -> VisitResult:
     """Does one batch of a tenant. `now` None = the database's clock; `token` is a fresh random number (63 bits).
 
-    `from_top` False goes on after the last claimed lead, past rows that somebody else has locked. Any error rolls
-    the batch back, drops what was remembered, and is raised.
+    `from_top` False goes on after the last claimed lead, past rows that somebody else has locked. A `blamed` lead is
+    parked when a batch of one takes it. Any error rolls the batch back, drops what was remembered, and is raised.
     """
+    named = False
     try:
         while True:
             async with conn.transaction():
@@ -98,21 +110,61 @@ async def visit(
                     return VisitResult(Visit.LOCKED)
                 if lane.paused or lane.ruleset == 0:
                     return VisitResult(Visit.PAUSED, lane.tenant)
+                if lane.broken_off and tenant_id not in memory.failed:
+                    log.warning("a router went away in the middle of a batch", tenant=lane.tenant, before=lane.deaths)
+                    await store.count_death(conn, tenant_id, ALONE_FROM, sizes.usual)
+                    continue
                 if memory.engine(tenant_id, lane.versions) is not None:
                     state = await lane_state(conn, memory, lane)
-                    after = None if from_top else memory.cursors.get(tenant_id)
+                    if lane.deaths >= NOTED_FROM and not named:
+                        named, blamed = True, await _name_next(conn, memory, lane, state, now)
+                        continue
                     batch = await run_batch(
-                        conn, lane, state, token=token, after=after, sizes=sizes, clock_given=now is not None
+                        conn,
+                        lane,
+                        state,
+                        token=token,
+                        after=None if from_top else memory.cursors.get(tenant_id),
+                        sizes=replace(sizes, most=1) if lane.alone else sizes,
+                        clock_given=now is not None,
+                        blamed=blamed,
                     )
+                    if lane.deaths:
+                        await store.count_survival(conn, tenant_id, *survived(lane.alone, batch.leads))
                     break
             # Reading a large ruleset takes long: the lane is given back meanwhile, so that nobody waits for it.
             engine = await memory.engines.get(conn, tenant_id, lane.versions)
             await memory.presence.watch(tenant_id, lane.tenant, engine)
-    except BaseException:
+    except BaseException as error:
         memory.forget(tenant_id)
+        memory.failed.add(tenant_id)
+        if isinstance(error, Exception):
+            await _say_alive(conn, tenant_id)
         raise
+    memory.failed.discard(tenant_id)
     memory.remember(tenant_id, state, batch.cursor)
     return VisitResult(Visit.DONE, lane.tenant, batch)
+
+
+async def _name_next(
+    conn: Connection, memory: Memory, lane: Lane, state: LaneState, now: datetime | None
+) -> Blamed | None:
+    """Names the lead that comes next, or blames it, when the holder before went away over the same one."""
+    lead_id = await next_lead(conn, lane, state, now is not None)
+    memory.forget(lane.tenant_id)
+    if lead_id is None:
+        return None
+    if lane.deaths >= BLAMED_FROM and lead_id == lane.suspect:
+        return Blamed(lead_id, "whoever took it went away in the middle of it, several times in a row")
+    await store.suspect(conn, lane.tenant_id, lead_id)
+    return None
+
+
+async def _say_alive(conn: Connection, tenant_id: int) -> None:
+    """An error of ours is no death: the next holder shall not count one. Without a connection it will, once."""
+    with suppress(Exception):
+        async with asyncio.timeout(_SAY_ALIVE_DEADLINE_S):
+            await store.touch(conn, tenant_id)
 
 
 async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:

@@ -11,6 +11,8 @@ from datetime import datetime
 
 import asyncpg
 
+from router.busy import NOT_BUSY, Busy, Culprit, locked_leads
+from router.domain.blocking import Session
 from router.domain.engine import Engine
 from router.domain.reason import Reason
 from router.domain.standing import Standing
@@ -62,12 +64,14 @@ class WaitingLeads:
 class Waiting:
     """All leads of a tenant that wait at `now` (UTC), the most frequent reason first.
 
-    `again` = the ready ones among them that were looked at before or sent back: these get a share of each batch.
+    `blocked_by` is who keeps those of `database_busy`; `again` = the ready ones that were looked at before or sent
+    back: these get a share of each batch.
     """
 
     tenant_id: int
     now: datetime
     reasons: tuple[WaitingLeads, ...]
+    blocked_by: tuple[Culprit, ...] = ()
     again: int = 0
 
     @property
@@ -169,13 +173,19 @@ async def held(conn: Connection, tenant_id: int, now: datetime | None = None) ->
 
 
 async def waiting_by_reason(
-    conn: Connection, engines: Engines, presence: Presence, tenant_id: int, now: datetime | None = None
+    conn: Connection,
+    engines: Engines,
+    presence: Presence,
+    tenant_id: int,
+    now: datetime | None = None,
+    busy: Busy = NOT_BUSY,
 ) -> Waiting:
     """Counts what waits, by reason; `READY` = the next batch will look at the lead.
 
     These are leads that were never tried, that a former ruleset refused, that are due, and as many of each wake
-    key as somebody could take. `now` None = the database's clock. Reads every pool row of the tenant once
-    (see docs/operating.md for what that costs). Raises LookupError when there is no such tenant.
+    key as somebody could take; those of them that `busy` keeps are told apart. `now` None = the database's clock.
+    Reads every pool row of the tenant once, twice where rows are locked (see docs/operating.md for what that costs).
+    Raises LookupError when there is no such tenant.
     """
     tenant = await _tenant(conn, tenant_id, now)
     rows = await _SQL.by_key.fetch(conn, tenant_id=tenant_id, now=tenant["now"])
@@ -187,16 +197,50 @@ async def waiting_by_reason(
     judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     again = 0
+    kept = _Kept(busy, tenant["name"], await locked_leads(conn, tenant_id, busy))
     for number, _, _, leads, due, oldest, recheck in rows:
         why = judged[number]
         ready = leads if why is None else min(leads, why.room + _due(why, due))
-        if ready:
-            again += ready if number else 0
-            tallies[READY].add(ready, oldest, None, "a share of the next batches" if number else "the next batch")
+        culprits = kept.of(number, leads, ready)
+        for culprit in culprits:
+            tallies[Reason.DATABASE_BUSY].add(culprit.leads, oldest, None, culprit.words)
+        free = ready - sum(culprit.leads for culprit in culprits)
+        if free:
+            again += free if number else 0
+            tallies[READY].add(free, oldest, None, "a share of the next batches" if number else "the next batch")
         if why is not None and leads > ready:
             tallies[why.reason].add(leads - ready, oldest, why.until or recheck, why.words)
     parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
-    return Waiting(tenant_id, state.now, tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again)
+    ordered = tuple(sorted(parts, key=lambda part: (-part.leads, part.reason)))
+    return Waiting(tenant_id, state.now, ordered, kept.culprits, again)
+
+
+class _Kept:
+    """Who keeps how many of a tenant's ready leads."""
+
+    def __init__(self, busy: Busy, tenant: str, locked: dict[int, list[tuple[Session, int]]]) -> None:
+        self._whole = busy.lane_of(tenant)
+        self._locked = locked
+        self._found: Counter[tuple[Session, str]] = Counter()
+
+    def of(self, wake_key: int, leads: int, ready: int) -> list[Culprit]:
+        """Those of `ready` leads, out of `leads` under the key, that cannot be taken: all, or what free rows leave."""
+        if self._whole is not None:
+            parts = [(*self._whole, ready)]
+        else:
+            holders = self._locked.get(wake_key, [])
+            left = max(0, ready - (leads - sum(count for _, count in holders)))
+            parts = []
+            for session, count in holders:
+                parts.append((session, "rows", min(count, left)))
+                left -= parts[-1][2]
+        culprits = [Culprit(session, holds, count) for session, holds, count in parts if count]
+        self._found.update({(one.session, one.holds): one.leads for one in culprits})
+        return culprits
+
+    @property
+    def culprits(self) -> tuple[Culprit, ...]:
+        return tuple(Culprit(*who, leads) for who, leads in self._found.most_common())
 
 
 async def reason_of_key(

@@ -30,5 +30,5 @@ class CommandLine:
     async def json(self, *arguments: str, code: int = 0) -> Any:
         """The document of `--json`; the command must end with this exit code."""
         result = await self.run(*arguments, "--json")
-        assert result.exit_code == code, result.output
+        assert result.exit_code == code, (result.output, result.exception)
         return json.loads(result.stdout)

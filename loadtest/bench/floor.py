@@ -66,7 +66,7 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
             owned=new,
             owners=[1] * len(new),
         )
-        loads = [(rep, 1, 1) for rep in range(1, 201)]
+        loads = [(rep, 1, 1) for rep in sorted(set(reps))]
         closing = Closing(lane.now.date(), loads, {}, None, token=1, next_visit_at=None, next_wake_key=1)
         await close(conn, lane, Book(tenant_id, lane.batch_no + 1, lane.now), closing)
     return count

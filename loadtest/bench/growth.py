@@ -132,4 +132,6 @@ async def _fill_history(stage: Stage, room: Room, tenant_id: int, rows: int, rep
         await SQL.fill_history.execute(
             room.conn, tenant_id=tenant_id, first=first, last=min(first + portion, rows) - 1, rep_nos=reps_of
         )
+    # Else the server's own vacuum comes while the drain is measured.
+    await room.conn.execute("vacuum (analyze) assignment_history")
     await SQL.settle.execute(room.conn)

@@ -3,8 +3,9 @@
 import asyncio
 from time import monotonic
 
+from loadtest.bench import floor
 from loadtest.bench import world as worlds
-from loadtest.bench.figures import Figure, figure
+from loadtest.bench.figures import Figure, figure, per_second
 from loadtest.bench.router_process import routers
 from loadtest.bench.stage import Room, Stage, emptied
 from loadtest.bench.world import SQL, World
@@ -18,15 +19,21 @@ _RATE = 200
 async def single_leads(stage: Stage) -> list[Figure]:
     """single_lead_batches_5000_reps."""
     world = World(leads=stage.size(4_000, 300), reps=5_000)
-    rates = []
+    drains, floors = list[float](), list[float]()
     async with stage.room() as room:
         made = await worlds.make(room.conn, world)
         for _ in range(stage.rounds + 1):
             await worlds.refill(room.conn, world, made)
+            floors.append(await floor.run(room.url, made, 1, 1))
+            await worlds.refill(room.conn, world, made)
             async with room.drain(ready=1) as drain:
-                rates.append(world.leads / await emptied(drain, made, world.leads))
+                drains.append(await emptied(drain, made, world.leads))
             await room.audited()
-    return [figure("single_lead_batches_5000_reps", rates[1:], f"{world.in_words}; a commit and a record for each")]
+    note = (
+        f"{world.in_words}; a commit and a record for each; the floor, one lead at a time: "
+        f"{per_second(world.leads, floors[1:])}"
+    )
+    return [figure("single_lead_batches_5000_reps", [world.leads / seconds for seconds in drains[1:]], note)]
 
 
 async def idle_latency(stage: Stage) -> list[Figure]:

@@ -34,6 +34,7 @@ FAMILIES: dict[str, str] = {
     "status": "ops.cli.status",
     "why": "ops.cli.why",
     "audit": "ops.cli.audit",
+    "blockers": "ops.cli.blockers",
 }
 
 

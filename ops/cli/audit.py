@@ -47,7 +47,7 @@ async def audit(context: Context, tenant: str | None, sample: int, as_json: bool
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
-            raise CannotRun(f"the audit could not read: {error}; try again when nobody locks our tables") from error
+            raise CannotRun(f"the audit could not read: {error}") from error
     seconds = time.monotonic() - started
     if as_json:
         print_json(document(result, seconds))

@@ -13,12 +13,15 @@ from rich.table import Table
 from ops.presence import unknown_presence
 from ops.status import ParkedLeads, Paused, Rates, Status, TenantStatus
 from ops.status import status as read_status
+from router.busy import Culprit
 from router.claim import BatchSizes
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from router.cli.options import instant
+from router.domain.reason import Reason
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
+_AGAIN = {str(Reason.DATABASE_BUSY): "when that is over"}
 TENANTS_SHOWN = 20
 WARNINGS_SHOWN = 10
 
@@ -48,7 +51,7 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
-            raise CannotRun(f"status could not read: {error}; try again when nobody locks our tables") from error
+            raise CannotRun(f"status could not read: {error}") from error
     if as_json:
         print_json(document(unheard))
     else:
@@ -91,6 +94,7 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
             for part in found.waiting.reasons
         ],
         "looked_at_again": found.again.document(),
+        "blocked_by": [_culprit(one) for one in found.waiting.blocked_by],
         "parked_by_reason": found.parked,
         "parked": [
             {
@@ -120,6 +124,20 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
 
 def _paused_document(paused: Paused) -> dict[str, Any]:
     return {"until": _time(paused.until), "why": paused.why, "by": paused.by, "since": _time(paused.since)}
+
+
+def _culprit(culprit: Culprit) -> dict[str, Any]:
+    session = culprit.session
+    return {
+        "pid": session.pid,
+        "application": session.application,
+        "user": session.role,
+        "client": session.client or None,
+        "since": _time(session.since),
+        "holds": culprit.holds,
+        "leads": culprit.leads,
+        "query": session.query,
+    }
 
 
 def show(found: Status, out: Console) -> None:
@@ -178,7 +196,7 @@ def _states_table(found: Status) -> Table:
 def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime) -> Table:
     table = Table("why", "leads", "oldest", "at the latest", "waits for", box=None, pad_edge=False)
     for part in reasons:
-        again = "now" if part.next_recheck_at is None else _distance(part.next_recheck_at, at)
+        again = _AGAIN.get(part.reason, "now") if part.next_recheck_at is None else _distance(part.next_recheck_at, at)
         words = "; ".join(part.waits_for)
         table.add_row(part.reason, f"{part.leads:,}", _distance(part.oldest_queued_at, at), again, words)
     return table

@@ -8,6 +8,7 @@ from ops.roster.sync import Synced, sync
 from router.instruments import Instruments, SyncResult
 from router.lifeline import Lifeline
 from router.store.connections import Connections, Part
+from router.store.patience import patient
 from router.store.tenants import TenantUnknown, tenant_named
 from router.until_idle import PASSING
 
@@ -40,7 +41,8 @@ class RosterSync:
 
     async def _once(self) -> None:
         source = self._source
-        async with self._connections.acquire(Part.DUTIES) as conn:
+        async with self._connections.acquire(Part.DUTIES) as lent:
+            conn = patient(lent)
             tenant = await tenant_named(conn, source.tenant)
             synced = await sync(conn, tenant, source, if_older_than=source.every)
         if synced is not None:

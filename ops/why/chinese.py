@@ -132,6 +132,7 @@ CHINESE = Words(
     because="{state}：{why}。",
     no_ruleset="租户还没有规则（lead-router rules apply FILE --tenant T）",
     paused="租户的分配已暂停，到 {until} 为止",
+    table_locked="分配要写的数据表被占用：{session}",
     row_locked="这条线索被占用：{session}",
     lane_locked="该租户的分配通道被占用：{session}",
     session="进程 {pid}（{application}，用户 {user}）",

@@ -11,6 +11,7 @@ from ops.why.story import CustomerStory, Event, Holder, Names, Place, State, Sto
 from router.domain.calendar import zone
 from router.domain.decide import Decision, Parked, Waiting
 from router.domain.explain_parts import Candidate, OwnerStory, RepState, RuleStory
+from router.domain.reason import Reason
 from router.domain.roster import MILLI
 from router.domain.targets import read_targets
 
@@ -99,12 +100,19 @@ def _waiting(place: Place, story: Story) -> Json:
         "waits_for": [] if place.ready else _waits_for(place, story),
         "excluded": _people(place.excluded, story.names),
         "recheck_at": _at(place.recheck_at),
-        "reason": present.reason.value if present else None,
+        "reason": _reason(place, story),
         "somebody_has_room": present.room if present else None,
         "presence_unknown": present.unsure if present else None,
         "refused_under_older_rules": present.old_rules if present else None,
         "turn": _turn(story.turn) if story.turn else None,
     }
+
+
+def _reason(place: Place, story: Story) -> str | None:
+    """Why it waits now; None = for its turn."""
+    if story.busy is not None:
+        return Reason.DATABASE_BUSY.value
+    return story.present.reason.value if story.present else None
 
 
 def _turn(turn: Turn) -> Json:
@@ -114,6 +122,7 @@ def _turn(turn: Turn) -> Json:
         "paused_why": turn.paused_why or None,
         "lane_held_by": _holder(turn.lane_held_by),
         "row_held_by": _holder(turn.row_held_by),
+        "table_held_by": _holder(turn.table_held_by),
         "leads_before_it": turn.before_it,
         "last_batch_at": _at(turn.last_batch_at),
     }

@@ -138,6 +138,7 @@ ENGLISH = Words(
     because="{state}: {why}.",
     no_ruleset="the tenant has no ruleset yet (lead-router rules apply FILE --tenant T)",
     paused="the tenant is paused until {until}",
+    table_locked="a table that batches write is locked by {session}",
     row_locked="its row is locked by {session}",
     lane_locked="the tenant's lane is locked by {session}",
     session="pid {pid} ({application}, user {user})",

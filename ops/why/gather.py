@@ -23,11 +23,13 @@ from ops.why.story import (
     Told,
     Turn,
 )
+from router.domain.blocking import Session, table_lock_of_batches
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
 from router.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
+from router.store.blockers import lockers_of, sessions_and_locks
 from router.store.engines import Engines
 from router.store.retry import SENT_BACK
 from router.store.statements import Connection, load
@@ -36,6 +38,7 @@ COUNTED = 10_000
 ENDED = 50
 
 _SQL = load("why")
+_BLOCKERS = load("blockers")
 
 
 async def why(
@@ -100,16 +103,29 @@ class _Teller:
         if place.ready:
             order = {"rank": place.rank, "queued_at": place.since, **self._key}
             before_it = await _SQL.before_it.value(self._conn, **order, most=COUNTED)
-        holder = await _SQL.row_holder.row(self._conn, **self._key)
+        held = await self._held(lane["locker"])
         return Turn(
             no_ruleset=row["ruleset"] == 0,
             paused_until=lane["paused_until"],
             paused_why=(lane["paused_why"] or "") if lane["paused_until"] else "",
-            lane_held_by=_holder(lane),
-            row_held_by=None if holder is None else _holder(holder),
+            lane_held_by=held["lane"],
+            row_held_by=held["row"],
+            table_held_by=held["table"],
             before_it=before_it,
             last_batch_at=lane["last_at"] if lane["batch_no"] else None,
         )
+
+    async def _held(self, lane_locker: str) -> dict[str, Holder | None]:
+        """Who has the lane, the lead's row in the pool, and a table that batches write, locked just now."""
+        scene = await sessions_and_locks(self._conn)
+        row_locker = await _BLOCKERS.of_lead.value(self._conn, **self._key) or "0"
+        lockers = await lockers_of(self._conn, scene.sessions, [lane_locker, row_locker])
+        by_table = table_lock_of_batches(scene)
+        return {
+            "lane": _holder(lockers.get(lane_locker, ())),
+            "row": _holder(lockers.get(row_locker, ())),
+            "table": _holder(by_table[:1] if by_table else ()),
+        }
 
     async def _present(self, row: asyncpg.Record, now: datetime, place: Place) -> Present | None:
         if place.key_ruleset is None:
@@ -188,10 +204,12 @@ def lead_row(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
     )
 
 
-def _holder(row: asyncpg.Record) -> Holder | None:
-    if row["pid"] is None:
+def _holder(sessions: Sequence[Session]) -> Holder | None:
+    """The first of them; several may share a lock."""
+    if not sessions:
         return None
-    return Holder(row["pid"], row["application"] or "", row["usename"] or "", row["since"], row["query"] or "")
+    first = sessions[0]
+    return Holder(first.pid, first.application, first.role, first.since, first.query, first.ours)
 
 
 def _timeline(

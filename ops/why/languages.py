@@ -90,6 +90,7 @@ class Words:
     because: str
     no_ruleset: str
     paused: str
+    table_locked: str
     row_locked: str
     lane_locked: str
     session: str

@@ -9,7 +9,7 @@ from router.domain.decide import Assigned, Decision, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
 from router.domain.explain_reps import rep_state
-from router.domain.flight import Flight, decision_at, unpack
+from router.domain.flight import Flight, decision_at, decisions_of, unpack
 from router.replay import HAND, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines
@@ -81,7 +81,7 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
         return replace(told, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
     if stored.flight.engine != ENGINE_VERSION:
         return replace(told, trouble=Trouble(TroubleKind.OLD_ENGINE, str(stored.flight.engine)))
-    explanation = explain(engine, inputs, lead.lead_id)
+    explanation = explain(engine, inputs, lead.lead_id, decisions_of(stored.flight))
     same = explanation.decision == link.decision and agrees(explanation)
     return replace(told, explanation=explanation, trouble=None if same else Trouble(TroubleKind.DIFFERS))
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from router.domain.blocking import Limits
 from router.domain.decide import Decision
 from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
@@ -12,6 +13,8 @@ from router.domain.lead import Facts
 from router.domain.reason import Reason
 from router.presence import Unsure
 from router.store.flights import StoredFlight
+
+_OURS_LONG = timedelta(seconds=Limits().own_s)
 
 
 class State(StrEnum):
@@ -81,13 +84,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A session that has a row locked, since when."""
+    """A session that has a row or a table locked, since when; `ours` = a router or a command of ours."""
 
     pid: int
     application: str
     user: str
     since: datetime | None
     query: str
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,17 @@ class Turn:
     row_held_by: Holder | None
     before_it: int
     last_batch_at: datetime | None
+    table_held_by: Holder | None = None
+
+    def busy(self, now: datetime) -> tuple[str, Holder] | None:
+        """What is locked (table, row or lane), and who keeps the lead from being taken by that. Our own routers hold
+        rows and lanes all the time, for moments.
+        """
+        held = {"table": self.table_held_by, "row": self.row_held_by, "lane": self.lane_held_by}
+        for what, holder in held.items():
+            if holder is not None and (not holder.ours or holder.since is None or now - holder.since >= _OURS_LONG):
+                return what, holder
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,3 +271,12 @@ class Story:
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False
+
+    @property
+    def busy(self) -> tuple[str, Holder] | None:
+        """What is locked, and by whom, where nothing else keeps the lead from being taken now."""
+        turn, present = self.turn, self.present
+        if turn is None or turn.no_ruleset or turn.paused_until is not None:
+            return None
+        wanted = self.place.ready or (present is not None and (present.room or present.old_rules))
+        return turn.busy(self.now) if wanted else None

@@ -1,14 +1,10 @@
 """One or two sentences that say where a lead is and why."""
 
-from datetime import timedelta
-
 from ops.why.languages import Words
 from ops.why.story import Happened, Holder, State, Story, Turn
 from ops.why.words import aside, counted, detail, duration, rule_name, targets, when
 from router.domain.explain_parts import GroupStory
-
-# Shorter than this, a lock is a batch at work.
-_NOTED_LOCK = timedelta(seconds=1)
+from router.domain.reason import Reason
 
 
 def summary(story: Story, say: Words) -> str:
@@ -65,7 +61,7 @@ def _turn_of(given: str, group: GroupStory, say: Words) -> str:
 def _waiting(story: Story, say: Words) -> str:
     place, present, turn = story.place, story.present, story.turn
     assert turn is not None
-    if turn.paused_until is not None or turn.no_ruleset or place.ready:
+    if turn.paused_until is not None or turn.no_ruleset or place.ready or story.busy is not None:
         return say.because.format(state=_ready(story, say), why=turn_words(turn, story, say))
     zone_name, ruleset = story.lead.time_zone, place.key_ruleset
     queued = say.queued.format(since=when(place.since, zone_name, say))
@@ -100,9 +96,10 @@ def turn_words(turn: Turn, story: Story, say: Words) -> str:
         return say.no_ruleset
     if turn.paused_until is not None:
         return aside(say.paused.format(until=when(turn.paused_until, zone_name, say)), turn.paused_why, say)
-    for holder, template in ((turn.row_held_by, say.row_locked), (turn.lane_held_by, say.lane_locked)):
-        if holder is not None and _long(holder, story):
-            return template.format(session=holder_words(holder, story, say))
+    if story.busy is not None:
+        what, holder = story.busy
+        template = {"table": say.table_locked, "row": say.row_locked, "lane": say.lane_locked}[what]
+        return f"{template.format(session=holder_words(holder, story, say))} [{Reason.DATABASE_BUSY}]"
     before = counted(say.before_it, turn.before_it) if turn.before_it else say.next_in_turn
     if turn.last_batch_at is None:
         return say.never_drained.format(turn=before)
@@ -118,7 +115,3 @@ def holder_words(holder: Holder, story: Story, say: Words) -> str:
         user=holder.user,
         since=when(holder.since, story.lead.time_zone, say) if holder.since else "",
     )
-
-
-def _long(holder: Holder, story: Story) -> bool:
-    return holder.since is None or story.now - holder.since >= _NOTED_LOCK

@@ -33,10 +33,13 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        try:
             given = await assign_by_hand(
                 conn, found.tenant_id, found.lead_id, rep_id, actor=me(), note=note, token=secrets.randbits(63)
             )
-        except (LeadUnknown, TenantUnknown, RepUnknown) as error:
+        except (LeadUnknown, RepUnknown) as error:
             raise CannotRun(str(error)) from error
         except (NotAssigned, CannotGive) as error:
             raise Found(str(error)) from error

@@ -14,11 +14,13 @@ from typing import Any, Concatenate, ParamSpec
 import asyncpg
 import click
 
+from router.busy import who_blocks
 from router.cli.screen import Screen
 from router.masking import mask_url
 from router.presence import Presence
 from router.settings import Settings, SettingsError
 from router.store.connections import NoConnection, Part, open_connections
+from router.store.patience import LOCK_TIMEOUT_S, patient
 from router.store.statements import Connection
 
 P = ParamSpec("P")
@@ -64,7 +66,7 @@ class Context:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """One connection, for a command that needs no more."""
+        """One connection, for a command that needs no more; it waits for no lock longer than LOCK_TIMEOUT_S."""
         async with self.present() as (conn, _):
             yield conn
 
@@ -78,9 +80,28 @@ class Context:
         ):
             presence = Presence(urls.redis, once=True)
             try:
-                yield conn, presence
+                yield patient(conn, LOCK_TIMEOUT_S), presence
+            except click.ClickException as error:
+                if not _met_a_lock(error):
+                    raise
+                raise type(error)(error.message + await _by_whom(conn)) from error
+            except asyncpg.LockNotAvailableError as error:
+                raise CannotRun(_trouble(error, self.settings) + await _by_whom(conn)) from error
             finally:
                 await presence.close()
+
+
+def _met_a_lock(error: BaseException | None) -> bool:
+    """Whether a lock that was not to be had is what a command tells of."""
+    while error is not None and not isinstance(error, asyncpg.LockNotAvailableError):
+        error = error.__cause__
+    return error is not None
+
+
+async def _by_whom(conn: Connection) -> str:
+    """Who has our tables locked, to be added to a message."""
+    who = await who_blocks(conn)
+    return f": {who}; see lead-router blockers" if who else "; lead-router blockers names whoever is in the way"
 
 
 def console() -> Screen:

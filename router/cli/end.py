@@ -37,8 +37,11 @@ async def end(context: Context, lead: str, how: str, tenant_name: str | None, as
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
-            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending)
         except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        try:
+            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending)
+        except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except NotAssigned as error:
             raise Found(str(error)) from error

@@ -144,6 +144,13 @@ class Batch:
                 break
         return self._refuse(lead, refusal)
 
+    def follow(self, lead: PoolLead, decision: Decision) -> None:
+        """Takes over a decision that was made elsewhere: loads and owners, all but the credits."""
+        if isinstance(decision, Assigned):
+            self.standing.take(self.engine.roster.position[decision.rep_no])
+            if decision.group_no is not None:
+                self._own(lead, decision.rep_no)
+
     def owner_of(self, lead: PoolLead) -> int | None:
         """The rep (number) who has the lead's customer at this point of the batch."""
         return None if lead.customer_id is None else self.owners.get(lead.customer_id)

@@ -7,9 +7,10 @@ functions, at the same point of the batch.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 
 from router.domain.attendance import Attendance
-from router.domain.decide import Assigned, Batch, Inputs, Parked, Refusal, Waiting
+from router.domain.decide import Assigned, Batch, Decision, Inputs, Parked, Refusal, Waiting
 from router.domain.engine import Engine
 from router.domain.explain_parts import (
     Condition,
@@ -32,14 +33,22 @@ _Part = tuple[str, Match, Operator, tuple[str, ...], str]
 _LAST = (Verdict.ASSIGNED, Verdict.FAILED)
 
 
-def explain(engine: Engine, inputs: Inputs, lead_id: int) -> Explanation:
-    """Why the lead got its decision in this batch. Raises LookupError when it was not in it."""
+def explain(engine: Engine, inputs: Inputs, lead_id: int, recorded: Sequence[Decision] = ()) -> Explanation:
+    """Why the lead got its decision in this batch. Raises LookupError when it was not in it.
+
+    `recorded` is what was decided about the batch's leads, from the first on; of those before this one only such are
+    decided again whose credits this one meets, and those that are not recorded.
+    """
     seq = next((i for i, lead in enumerate(inputs.leads) if lead.lead_id == lead_id), None)
     if seq is None:
         raise LookupError(f"lead {lead_id} was not in this batch")
     batch, lead = Batch(engine, inputs), inputs.leads[seq]
-    for earlier in inputs.leads[:seq]:
-        batch.decide_lead(earlier)
+    met = _groups_met(engine, lead)
+    for earlier, decision in zip_longest(inputs.leads[:seq], recorded[:seq]):
+        if decision is None or (isinstance(decision, Assigned) and decision.group_no in met):
+            batch.decide_lead(earlier)
+        else:
+            batch.follow(earlier, decision)
     # Before the decision, which changes the standing.
     rules = tuple(_rules(batch, lead))
     decision = batch.decide_lead(lead)
@@ -49,6 +58,15 @@ def explain(engine: Engine, inputs: Inputs, lead_id: int) -> Explanation:
     elif isinstance(decision, Parked):
         reason = decision.reason
     return Explanation(lead, seq, len(inputs.leads), inputs.moment, decision, reason, rules)
+
+
+def _groups_met(engine: Engine, lead: PoolLead) -> frozenset[int | None]:
+    """The groups that may be asked for the lead, whatever time and its customer's owner say."""
+    try:
+        rules = engine.matcher.rules_for(lead.facts)
+    except Exception:  # as `decide_lead` does: such a lead is parked, and asks nobody
+        return frozenset()
+    return frozenset(engine.group_of_rule[rule_no] for rule_no in rules) - {None}
 
 
 def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Condition], datetime | None]:

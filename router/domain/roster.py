@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 
+import msgspec
+
 from router.domain.calendar import WeekHours
 
 MILLI = 1000
@@ -17,8 +19,8 @@ class Leave:
     last: date
 
 
-@dataclass(frozen=True, slots=True)
-class Rep:
+# A struct is made in a tenth of the time of a frozen dataclass, and whoever asks about one lead reads all reps.
+class Rep(msgspec.Struct, frozen=True, gc=False):
     """One rep. `no` is the number used by the hot tables, `rep_id` the CRM's id.
 
     `working_hours` None = the ruleset's calendar; caps None = the ruleset's defaults; `weight` in thousandths

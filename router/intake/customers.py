@@ -16,6 +16,7 @@ from router.intake.match_rules import MatchRules, Tie
 
 DEFAULT_RULES = MatchRules()
 _NOBODY: frozenset[int] = frozenset()
+_CONTACTS = (("phone",), ("email",))
 
 
 class Key(NamedTuple):
@@ -51,22 +52,30 @@ def key_name(kind: str, value: str) -> str:
 def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key, ...]:
     """The lead's keys in their precedence; malformed contacts and excluded values give none."""
     facts = _facts(lead, rules.fields)
-    if not facts:
-        return ()
     keys = []
     people: frozenset[int] | None = None
     for tie in rules.tie_by:
-        values = [facts[name] for name in tie if name in facts and not rules.excludes(name, facts[name])]
-        if len(values) < len(tie):
+        values = _values(tie, facts, rules)
+        if values is None:
             continue
-        if tie in (("phone",), ("email",)):
-            kind, value = tie[0], values[0]
+        if tie in _CONTACTS:
             people = _people(lead, facts) if people is None else people
-            keys.append(Key(key_name(kind, value), kind, value, people))
+            keys.append(Key(key_name(tie[0], values), tie[0], values, people))
         else:
-            kind, value = "+".join(tie), "\0".join(values)
-            keys.append(Key(key_name(kind, value), kind, value, _companies(tie, lead)))
+            kind = "+".join(tie)
+            keys.append(Key(key_name(kind, values), kind, values, _companies(tie, lead)))
     return tuple(keys)
+
+
+def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
+    """The values of a tie's fields, joined by NUL; None where one is missing or ties nobody."""
+    values = []
+    for name in tie:
+        value = facts.get(name)
+        if value is None or rules.excludes(name, value):
+            return None
+        values.append(value)
+    return "\0".join(values)
 
 
 def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:

@@ -39,7 +39,9 @@ async def customers_of(
     if foreign != known:
         # A concurrent intake was first with some of our keys: what it knew decides, and the keys we added follow.
         settled, _ = await _numbered(conn, resolve(leads, foreign, most_people), ids)
-    changed = [name for name in held if stored.get(name, wanted.known(name)) != settled.known(name)]
+    # What nobody had stored before is as we wrote it, unless that was overtaken.
+    suspects = [name for name in held if name in stored] if settled is wanted else held
+    changed = [name for name in suspects if stored.get(name, wanted.known(name)) != settled.known(name)]
     await _write(conn, SQL.correct_keys, tenant_id, settled, changed)
     return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
 

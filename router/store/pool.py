@@ -101,6 +101,20 @@ async def put_parked(conn: Connection, book: Book, parked: Sequence[tuple[PoolLe
         )
 
 
+async def park_blamed(conn: Connection, tenant_id: int, at: datetime, lead: PoolLead, decision: Parked) -> None:
+    """Parks a lead about which nothing was decided: whoever tried went away, or could not write it."""
+    await _SQL.put_parked.execute(
+        conn,
+        tenant_id=tenant_id,
+        at=at,
+        batch_no=lead.last_batch_no,
+        lead_ids=[lead.lead_id],
+        reasons=[decision.reason.value],
+        details=[decision.detail.replace("\x00", "")],
+        excluded=[ragged(lead.excluded)],
+    )
+
+
 async def wake_customers(conn: Connection, tenant_id: int, customers: Iterable[int]) -> int:
     """Makes the customers' waiting leads ready; answers how many. Locked rows are left to the inbox."""
     wanted = sorted(customers)

@@ -42,14 +42,13 @@ select coalesce(max(lead_id), 0) as last, count(*) filter (where external_id lik
 checkpoint;
 
 -- name: fill_history(tenant_id, first, last, rep_nos)!
--- Ended assignments of earlier days, a thousand of each batch.
+-- Ended assignments of earlier days, a thousand of each batch, of the tenant's leads in turn (their numbers have no gaps).
 insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no, ended_at, outcome)
-select :tenant_id::int, l.lead_id, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[])], null,
+select :tenant_id::int, l.first + n % l.leads, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[])], null,
        now() - interval '40 days' + n * interval '0.2 s', 1 + n / 1000, n % 1000, 1, null, now() - interval '39 days' + n * interval '0.2 s',
        'returned'
   from generate_series(:first::int, :last::int) n
-  join (select lead_id, row_number() over (order by lead_id) - 1 as place, count(*) over () as leads
-          from lead where tenant_id = :tenant_id) l on l.place = n % l.leads;
+ cross join (select min(lead_id) as first, count(*) as leads from lead where tenant_id = :tenant_id) l;
 
 -- name: written()
 -- Bytes of write-ahead log so far.

@@ -16,8 +16,9 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
 
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
--- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
-select l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
+-- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes. broken_off =
+-- the transaction that had locked the row before was rolled back: read first, since locking overwrites it.
+select before.broken_off, l.deaths, l.alone, l.suspect, l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
@@ -30,9 +31,32 @@ select l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('lock_timeout', :lock_timeout, true),
        set_config('tcp_user_timeout', :tcp_user_timeout, true)
-  from lane l join tenant t on t.tenant_id = l.tenant_id
+  from (select case when xmax = '0' then false
+                    else coalesce((select pg_xact_status((next_xid - age)::text::xid8) = 'aborted'
+                                     from (select next_xid, (next_xid - xmax::text::bigint + 4294967296) % 4294967296 as age
+                                             from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_xid) n) a
+                                    where age between 1 and 100000000), false) end as broken_off
+          from lane where tenant_id = :tenant_id offset 0) before
+ cross join lane l join tenant t on t.tenant_id = l.tenant_id
  where l.tenant_id = :tenant_id
    for update of l skip locked;
+
+-- name: count_death(tenant_id, alone_from, most)
+-- Counts a holder that went away in the middle of a batch; after some in a row, leads are to be taken one by one.
+update lane set deaths = deaths + 1, alone = case when deaths + 1 >= :alone_from then greatest(alone, :most) else alone end
+ where tenant_id = :tenant_id returning deaths, alone;
+
+-- name: count_survival(tenant_id, deaths, alone)!
+-- Whoever holds the lane came through: so many deaths are left to be counted from, and so many leads to be taken one by one.
+update lane set deaths = :deaths, alone = :alone, suspect = null where tenant_id = :tenant_id;
+
+-- name: suspect(tenant_id, lead_id)!
+-- Notes which lead is taken next: if the holder goes away once more, it was this one.
+update lane set suspect = :lead_id where tenant_id = :tenant_id;
+
+-- name: touch(tenant_id)
+-- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a death.
+select from lane where tenant_id = :tenant_id for update skip locked;
 
 -- name: wait_for(tenant_id)
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.

@@ -27,26 +27,12 @@ select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome
  limit :most;
 
 -- name: lane(tenant_id, now)
--- Whether the tenant's lane is paused, when it was last drained, and who holds it just now.
+-- Whether the tenant's lane is paused, when it was last drained, and what locker its row has or had.
 select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock_timestamp()) as now,
        case when l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) then l.paused_until end as paused_until,
-       l.paused_why, h.pid, h.application, h.usename, h.since, h.query
+       l.paused_why, l.xmax::text as locker
   from lane l
-  left join lateral (
-       select s.pid, s.application_name as application, s.usename, s.xact_start as since, left(s.query, 200) as query
-         from pg_locks k join pg_stat_activity s on s.pid = k.pid
-        where k.locktype = 'transactionid' and k.granted and k.transactionid = l.xmax
-        limit 1) h on true
  where l.tenant_id = :tenant_id;
-
--- name: row_holder(tenant_id, lead_id)
--- Who has the lead's row in the pool locked just now.
-select s.pid, s.application_name as application, s.usename, s.xact_start as since, left(s.query, 200) as query
-  from lead_pool p
-  join pg_locks k on k.locktype = 'transactionid' and k.granted and k.transactionid = p.xmax
-  join pg_stat_activity s on s.pid = k.pid
- where p.tenant_id = :tenant_id and p.lead_id = :lead_id
- limit 1;
 
 -- name: before_it(tenant_id, rank, queued_at, lead_id, most)
 -- How many ready leads come before a lead, counted up to a limit.

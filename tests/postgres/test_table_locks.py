@@ -1,14 +1,28 @@
 """A locked table costs time and says so; it never silences the router and never loses a lead."""
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
+import click
 import pytest
 
+from ops.cli.audit import audit as audit_command
+from ops.cli.reps import reps as reps_command
+from ops.cli.rules import rules as rules_command
+from ops.cli.status import status as status_command
+from ops.cli.why import why as why_command
+from router.cli.assign import assign as assign_command
+from router.cli.customers import customers as customers_command
+from router.cli.end import end as end_command
+from router.cli.leads import leads as leads_command
+from router.cli.tenants import tenants as tenants_command
 from router.store.connections import Connections
 from router.until_idle import PASSING
-from tests.support import connected
-from tests.world import a_drain, lead, make_tenant, settle, simple_reps
+from tests.command_line import CommandLine
+from tests.support import connected, until
+from tests.workers import serving
+from tests.world import CATCH_ALL, a_drain, lead, make_tenant, settle, simple_reps
 
 
 @pytest.mark.parametrize("table", ["lane", "lead_pool", "rep_load", "assignment"])
@@ -30,3 +44,94 @@ async def test_a_locked_table_is_an_error_in_seconds_and_every_lead_is_there_aft
     done = await settle(drain, tenant.tenant_id)
     assert done.assigned == 30
     assert sum((await tenant.states()).values()) == 30
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "table"),
+    [
+        (status_command, "", "lead_pool"),
+        (status_command, "--tenant acme", "tenant"),
+        (why_command, "1", "lead_pool"),
+        (audit_command, "", "assignment"),
+        (rules_command, "list --tenant acme", "ruleset"),
+        (rules_command, "apply {rules} --tenant acme", "tenant"),
+        (reps_command, "list --tenant acme", "rep_row"),
+        (reps_command, "set r001 --tenant acme --available no", "tenant"),
+        (reps_command, "import {reps} --tenant acme", "tenant"),
+        (customers_command, "show 1 --tenant acme", "customer_key"),
+        (customers_command, "merge 1 2 --tenant acme", "lane"),
+        (leads_command, "import {leads} --tenant acme", "lead_pool"),
+        (assign_command, "1 --to r001", "lane"),
+        (assign_command, "1 --to r001", "lead"),
+        (end_command, "1 --as won", "assignment"),
+        (end_command, "1 --as won", "lead"),
+        (tenants_command, "list", "tenant"),
+    ],
+    ids=lambda value: value.name if isinstance(value, click.Command) else str(value),
+)
+async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
+    conn: asyncpg.Connection,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: click.Command,
+    words: str,
+    table: str,
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept([lead(1)])
+    for name, text in (("leads.csv", "source,external_id\nweb,e7\n"), ("rules", CATCH_ALL)):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "reps").write_bytes(simple_reps(4))
+    monkeypatch.setattr("router.cli.context.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.status.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.audit.LOCK_TIMEOUT_S", 0.5)
+    arguments = words.format(rules=tmp_path / "rules", reps=tmp_path / "reps", leads=tmp_path / "leads.csv").split()
+    other = await asyncpg.connect(database_url, server_settings={"application_name": "nightly-cleanup"})
+    try:
+        pid = other.get_server_pid()
+        await other.execute("begin")
+        await other.execute(f"lock table {table} in access exclusive mode")
+        async with asyncio.timeout(25):
+            result = await CommandLine(command, database_url).run(*arguments)
+    finally:
+        await other.close()
+    assert result.exit_code in (1, 2), result.output
+    assert f"nightly-cleanup (process {pid}, " in result.output, result.output
+    assert f"has {table} locked (ACCESS EXCLUSIVE)" in result.output, result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+
+
+async def test_readiness_is_lost_with_the_name_of_the_blocker_and_comes_back(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    async with serving(database_url, "serve") as daemon, connected(database_url) as other:
+        await daemon.said("listening")
+
+        async def ready(status: int, words: str) -> None:
+            async def answers() -> bool:
+                found, text = await daemon.get("/readyz")
+                return found == status and words in text
+
+            await until(answers, f"/readyz answers {status} with {words!r}")
+
+        await ready(200, "")
+        await other.execute("set application_name = 'nightly-cleanup'")
+        await other.execute("begin")
+        await other.execute("lock table lead_pool in share mode")
+        await ready(503, f"nightly-cleanup (process {other.get_server_pid()}")
+        assert (await daemon.get("/livez"))[0] == 200
+        await daemon.said("blocked")
+        await other.execute("rollback")
+        await ready(200, "")
+        await daemon.said("no longer blocked")
+        await tenant.accept(lead(i) for i in range(5))
+
+        async def assigned() -> bool:
+            return (await tenant.states()).get("assigned") == 5
+
+        await until(assigned, "the leads are routed")
+        assert await daemon.stop() == 0
+        assert "service died" not in daemon.events()

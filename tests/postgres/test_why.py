@@ -219,13 +219,16 @@ async def test_a_lead_that_somebody_has_locked_names_who_it_is(conn: asyncpg.Con
     other = await asyncpg.connect(database_url, server_settings={"application_name": "nightly-cleanup"})
     for statement, what in (
         (f"select 1 from lead_pool where lead_id = {ids[0]} for update", "its row is locked"),
+        (f"select 1 from lead_pool where lead_id = {ids[0]} for share", "its row is locked"),
         ("select 1 from lane for update", "the tenant's lane is locked"),
+        ("lock table rep_load in exclusive mode", "a table that batches write is locked"),
     ):
         async with other.transaction():
             await other.execute(statement)
             at = await conn.fetchval("select clock_timestamp() + interval '1 minute'")
             text = text_of(await told(tenant, ids[0], at))
             assert f"{what} by pid {other.get_server_pid()} (nightly-cleanup, user" in text
+            assert json_of(await told(tenant, ids[0], at))["waiting"]["reason"] == "database_busy"
     await other.close()
 
 

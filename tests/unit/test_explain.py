@@ -38,6 +38,17 @@ def test_the_explained_winner_is_the_one_who_got_the_lead(world: tuple[Engine, I
 
 @given(worlds())
 @settings(deadline=None, max_examples=200)
+def test_what_is_told_from_the_record_is_what_deciding_all_again_would_tell(
+    world: tuple[Engine, Inputs],
+) -> None:
+    engine, inputs = world
+    recorded = decide(engine, inputs).decisions
+    for lead in inputs.leads:
+        assert explain(engine, inputs, lead.lead_id, recorded) == explain(engine, inputs, lead.lead_id)
+
+
+@given(worlds())
+@settings(deadline=None, max_examples=200)
 def test_every_member_is_free_or_left_out_for_a_reason(world: tuple[Engine, Inputs]) -> None:
     engine, inputs = world
     for lead in inputs.leads:

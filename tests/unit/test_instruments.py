@@ -37,6 +37,8 @@ def use_everything(instruments: Instruments) -> None:
     with instruments.connection_use("drain"):
         pass
     instruments.connection_timed_out("drain")
+    instruments.blockers_seen(["lane"], {"lane": 1})
+    instruments.session_ended("own", "terminate")
     instruments.services_started(["drain"])
     instruments.service_died("drain")
 

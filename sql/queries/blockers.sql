@@ -1,0 +1,115 @@
+-- Who stands in the way. All but the looks at rows read catalogs and views of the server, which no lock on a table of ours stops.
+
+-- name: bounded(lock_timeout, statement_timeout)
+-- For this transaction: whoever looks for blockers must not become one of those who wait.
+select set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),
+       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+
+-- name: sessions(shown)
+-- All other sessions of this database that do something or keep a transaction open; truly about all tenants.
+select a.pid, a.application_name as application, a.usename as role, a.usename = current_user as same_role,
+       host(a.client_addr) as client, a.backend_type, a.state, a.wait_event_type, a.wait_event,
+       left(a.query, :shown::int) as query, a.query is distinct from '<insufficient privilege>' as visible,
+       a.backend_start, a.xact_start, a.query_start,
+       extract(epoch from clock_timestamp() - a.xact_start)::float8 as open_s,
+       extract(epoch from clock_timestamp() - a.state_change)::float8 as state_s,
+       age(a.backend_xmin) as snapshot_age,
+       case when a.pid = any(array(select l.pid from pg_locks l where not l.granted)) then pg_blocking_pids(a.pid) end as waits_for
+  from pg_stat_activity a
+ where a.datname = current_database() and a.pid <> pg_backend_pid()
+   and (a.state is distinct from 'idle' or a.backend_xid is not null);
+
+-- name: table_locks(schema, tables, modes)
+-- Locks of these modes on our tables and their partitions, held or waited for.
+with recursive ours as (
+    select c.oid, c.relname::text as name from pg_class c
+     where c.relnamespace = to_regnamespace(:schema) and c.relname = any(:tables::text[]) and c.relkind in ('r', 'p')
+    union
+    select i.inhrelid, o.name from pg_inherits i join ours o on o.oid = i.inhparent)
+select distinct l.pid, o.name, l.mode, l.granted
+  from pg_locks l join ours o on o.oid = l.relation
+ where l.locktype = 'relation' and l.pid <> pg_backend_pid() and l.mode = any(:modes::text[])
+   and l.database = (select d.oid from pg_database d where d.datname = current_database());
+
+-- name: transactions(pids)
+-- The transactions and subtransactions of these sessions that have changed or locked something.
+select transactionid::text as xid, pid from pg_locks
+ where locktype = 'transactionid' and granted and mode = 'ExclusiveLock' and pid = any(:pids::int[]);
+
+-- name: members(lockers, xids)
+-- Which of these transactions share the locks of rows with several lockers (multixacts); numbers that are none give no row.
+select c.locker, m.xid::text as xid
+  from unnest(:lockers::text[]) as c(locker)
+ cross join lateral pg_get_multixact_members(
+       case when mxid_age(c.locker::xid) between 1 and (select max(mxid_age(datminmxid)) from pg_database)
+            then c.locker::xid end) m
+ where m.xid::text = any(:xids::text[]);
+
+-- name: locked_in_pool(tenant_ids, most)
+-- Among the first ready and the first waiting leads of each tenant: rows that have or had a locker.
+select t.tenant_id, p.xmax::text as locker, count(*) as rows
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (
+       (select r.xmax from lead_pool r where r.tenant_id = t.tenant_id and r.wake_key = 0
+         order by r.rank, r.queued_at, r.lead_id limit :most)
+       union all
+       (select w.xmax from lead_pool w where w.tenant_id = t.tenant_id and w.wake_key > 0
+         order by w.wake_key, w.rank, w.queued_at, w.lead_id limit :most)) p
+ where p.xmax::text <> '0'
+ group by t.tenant_id, p.xmax::text;
+
+-- name: locked_in_lane(tenant_ids, most)
+-- Lanes that have or had a locker.
+select l.tenant_id, l.xmax::text as locker, 1::bigint as rows
+  from lane l where l.tenant_id = any(:tenant_ids::int[]) and l.xmax::text <> '0' limit :most;
+
+-- name: locked_in_rep_load(tenant_ids, most)
+-- Among the loads of each tenant: rows that have or had a locker.
+select t.tenant_id, r.xmax::text as locker, count(*) as rows
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select l.xmax from rep_load l where l.tenant_id = t.tenant_id order by l.rep_no limit :most) r
+ where r.xmax::text <> '0'
+ group by t.tenant_id, r.xmax::text;
+
+-- name: locked_in_customer_owner(tenant_ids, most)
+-- Among the owners of the customers of the first ready leads of each tenant: rows that have or had a locker.
+select t.tenant_id, o.xmax::text as locker, count(*) as rows
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select distinct p.customer_id
+                       from (select customer_id from lead_pool where tenant_id = t.tenant_id and wake_key = 0
+                              order by rank, queued_at, lead_id limit :most) p) c
+  join customer_owner o on o.tenant_id = t.tenant_id and o.customer_id = c.customer_id
+ where o.xmax::text <> '0'
+ group by t.tenant_id, o.xmax::text;
+
+-- name: locked_by_key(tenant_id, lockers)
+-- All waiting leads of a tenant that these lockers have, by wake key.
+select wake_key, xmax::text as locker, count(*) as leads
+  from lead_pool where tenant_id = :tenant_id and xmax = any(:lockers::text[]::xid[])
+ group by wake_key, xmax::text;
+
+-- name: of_lead(tenant_id, lead_id)
+-- The locker that the row of a waiting lead has or had.
+select xmax::text as locker from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: try_tables()!
+-- Takes and leaves the locks that a batch needs; waits as long as the transaction's lock_timeout allows.
+lock table lane, lead_pool, wake_key, parked, assignment, rep_load, group_share, lane_inbox, flight, customer_owner
+  in row exclusive mode;
+
+-- name: watch_alone()
+-- Whether no other stall watch acts just now; until the transaction ends.
+select pg_try_advisory_xact_lock(hashtext('lead-router stall watch'));
+
+-- name: cancel(pid, backend_start, query_start)
+-- Cancels the statement of a session, if it is still the same one.
+select pg_cancel_backend(pid) from pg_stat_activity
+ where pid = :pid and backend_start is not distinct from :backend_start::timestamptz
+   and query_start is not distinct from :query_start::timestamptz;
+
+-- name: terminate(pid, backend_start, xact_start, wait_ms)
+-- Ends a session, if it still has the same transaction, and waits until it is gone.
+select pg_terminate_backend(pid, :wait_ms::bigint) from pg_stat_activity
+ where pid = :pid and backend_start is not distinct from :backend_start::timestamptz
+   and xact_start is not distinct from :xact_start::timestamptz;

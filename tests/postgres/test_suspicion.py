@@ -1,0 +1,142 @@
+"""A lead that the database refuses, or that kills whoever takes it, stops nobody but itself."""
+
+import asyncpg
+import pytest
+
+from ops.audit import audit
+from router.batch import BatchRefused
+from router.store import lane as store
+from router.store.connections import Connections
+from router.store.lane import LaneLimits
+from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+
+REFUSE = """
+create function refuse() returns trigger language plpgsql as $$ begin
+    raise exception 'no such number' using errcode = '22003'; end $$;
+create trigger refuse before insert on assignment for each row when ({}) execute function refuse();
+"""
+
+
+async def parked(tenant: Tenancy) -> dict[int, str]:
+    rows = await tenant.conn.fetch("select lead_id, detail from parked where reason = 'internal_error'")
+    return {row["lead_id"]: row["detail"] for row in rows}
+
+
+async def suspected(tenant: Tenancy) -> tuple[int, int]:
+    """Deaths in a row, and leads still to be taken one by one."""
+    row = await tenant.conn.fetchrow("select deaths, alone from lane where tenant_id = $1", tenant.tenant_id)
+    assert row is not None
+    return row["deaths"], row["alone"]
+
+
+async def a_router_dies(url: str, tenant_id: int) -> None:
+    """With the lane in its hands; returns when the server knows."""
+    conn = await asyncpg.connect(url)
+    await conn.execute("begin")
+    assert await store.hold(conn, tenant_id, None, LaneLimits())
+    other = await asyncpg.connect(url)
+    await other.fetchval("select pg_terminate_backend($1, 10000)", conn.get_server_pid())
+    await other.close()
+    conn.terminate()
+
+
+@pytest.mark.parametrize("place", [0, 617, 999])
+async def test_a_lead_that_the_database_refuses_parks_alone(
+    conn: asyncpg.Connection, connections: Connections, place: int
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(9))
+    ids = (await tenant.accept(lead(i, product=f"p{i}") for i in range(1000))).lead_ids
+    await conn.execute(REFUSE.format(f"new.lead_id = {ids[place]}"))
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert await tenant.states() == {"waiting": 0, "assigned": 999, "parked": 1, "merged": 0, "closed": 0}
+    assert list(await parked(tenant)) == [ids[place]]
+    assert "no such number" in (await parked(tenant))[ids[place]]
+    assert not (await audit(conn)).violations
+
+
+async def test_a_lead_that_came_back_and_is_refused_does_not_stop_the_new_ones(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1).replace(b",yes,", b",no,"))
+    [old] = (await tenant.accept([lead(1)])).lead_ids
+    drain = a_drain(connections)
+    await settle(drain, tenant.tenant_id)
+    await conn.execute(REFUSE.format(f"new.lead_id = {old}"))
+    await tenant.roster(simple_reps(1))
+    await tenant.accept(lead(i) for i in range(2, 300))
+    await settle(drain, tenant.tenant_id)
+    assert await tenant.states() == {"waiting": 0, "assigned": 298, "parked": 1, "merged": 0, "closed": 0}
+    assert list(await parked(tenant)) == [old]
+    assert not (await audit(conn)).violations
+
+
+async def test_when_the_database_refuses_everything_the_leads_are_not_blamed(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept(lead(i) for i in range(200))
+    await conn.execute(REFUSE.format("true"))
+    drain = a_drain(connections)
+    with pytest.raises(BatchRefused, match="no such number"):
+        await settle(drain, tenant.tenant_id)
+    assert len(await parked(tenant)) == 3
+    await conn.execute("drop trigger refuse on assignment")
+    await settle(drain, tenant.tenant_id)
+    assert (await tenant.states())["assigned"] == 197
+    assert not (await audit(conn)).violations
+
+
+async def test_one_death_is_no_suspicion(conn: asyncpg.Connection, connections: Connections, database_url: str) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept(lead(i) for i in range(200))
+    await a_router_dies(database_url, tenant.tenant_id)
+    done = await settle(a_drain(connections), tenant.tenant_id)
+    assert (done.batches, done.assigned) == (1, 200)
+    assert await suspected(tenant) == (0, 0)
+
+
+async def test_after_deaths_in_a_row_leads_are_taken_one_by_one_and_nobody_innocent_is_parked(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept(lead(i) for i in range(40))
+    drain = a_drain(connections, ready=20)
+    for _ in range(5):
+        await a_router_dies(database_url, tenant.tenant_id)
+        await drain.drain_tenant(tenant.tenant_id, most_batches=0)
+        await conn.execute("update lane set deaths = deaths + 1, alone = 30")
+    done = await settle(drain, tenant.tenant_id)
+    assert done.assigned == 40
+    assert done.batches == 31
+    assert await suspected(tenant) == (0, 0)
+    assert await parked(tenant) == {}
+    assert not (await audit(conn)).violations
+
+
+async def test_the_lead_over_which_one_after_the_other_died_is_parked_and_the_others_go_on(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept(lead(i) for i in range(40))).lead_ids
+    await conn.execute("update lane set deaths = 3, alone = 30, suspect = $1", ids[0])
+    await a_router_dies(database_url, tenant.tenant_id)
+    done = await settle(a_drain(connections, ready=20), tenant.tenant_id)
+    assert done.assigned == 39
+    assert list(await parked(tenant)) == [ids[0]]
+    assert await suspected(tenant) == (0, 0)
+    assert not (await audit(conn)).violations
+
+
+async def test_an_error_that_the_router_survives_is_not_taken_for_its_death(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept([lead(1)])
+    await conn.execute(REFUSE.format("true").replace("22003", "40001"))
+    for seed in range(4):
+        with pytest.raises(asyncpg.SerializationError):
+            await a_drain(connections, seed=seed).drain_tenant(tenant.tenant_id)
+    await conn.execute("drop trigger refuse on assignment")
+    assert await suspected(tenant) == (0, 0)
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert (await tenant.states())["assigned"] == 1
