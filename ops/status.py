@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from ops.pace import Expected, expected
 from ops.roster.holds import holds, holds_told
 from router.busy import Busy, busy_now
+from router.claim import BatchSizes
 from router.domain.flight import decode, unpack
 from router.presence import Presence
 from router.store.engines import Engines
@@ -60,8 +62,18 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Until when nothing of a tenant is routed, and why; `by` whom since when, None = nobody recorded it."""
+
+    until: datetime
+    why: str
+    by: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit and holder."""
+    """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause."""
 
     batch_no: int = 0
     last_batch_at: datetime | None = None
@@ -69,22 +81,43 @@ class LaneStatus:
     leads: int | None = None
     next_visit_at: datetime | None = None
     holder: Holder | None = None
+    paused: Paused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLeads:
+    """Parked leads of one reason: how many, since when, and how many of them in the last hour and the last day."""
+
+    reason: str
+    leads: int
+    oldest: datetime
+    newest: datetime
+    last_hour: int
+    last_day: int
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStatus:
-    """One tenant; `states` has all of STATES, `parked` and `waiting` tell two of them by reason.
+    """One tenant; `states` has all of STATES, `parked_leads` and `waiting` tell two of them by reason.
 
-    `warnings` are sentences about what needs a person."""
+    `again` = how long the ready leads take that were looked at before or sent back; `warnings` are sentences about what
+    needs a person.
+    """
 
     tenant: Tenant
     accepted: int
     states: dict[str, int]
-    parked: dict[str, int]
+    parked_leads: tuple[ParkedLeads, ...]
     waiting: Waiting
     lane: LaneStatus
     rates: Rates
+    again: Expected
     warnings: tuple[str, ...] = ()
+
+    @property
+    def parked(self) -> dict[str, int]:
+        """Parked leads by reason, the most frequent first."""
+        return {part.reason: part.leads for part in self.parked_leads}
 
     @property
     def balanced(self) -> bool:
@@ -131,12 +164,16 @@ class Status:
 
 
 async def status(
-    conn: Connection, tenant: str | None = None, now: datetime | None = None, presence: Presence | None = None
+    conn: Connection,
+    tenant: str | None = None,
+    now: datetime | None = None,
+    presence: Presence | None = None,
+    sizes: BatchSizes = BatchSizes(),
 ) -> Status:
     """Reads it, of one tenant or of all, and changes nothing. `now` None = the database's clock.
 
-    `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and
-    asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
+    `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers. Raises TenantUnknown,
+    and asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
     busy = await busy_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
@@ -145,21 +182,27 @@ async def status(
         at = now or settings["now"]
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
-        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, busy)
+        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, busy)
         return Status(at, found, listeners)
 
 
 async def _of_tenants(
-    conn: Connection, presence: Presence, tenants: Sequence[Tenant], at: datetime, now: datetime | None, busy: Busy
+    conn: Connection,
+    presence: Presence,
+    tenants: Sequence[Tenant],
+    at: datetime,
+    now: datetime | None,
+    sizes: BatchSizes,
+    busy: Busy,
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for tenant_id, state, leads in await _SQL.states.fetch(conn, tenant_ids=ids):
         states[tenant_id][state] = leads
-    parked: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for tenant_id, reason, leads in await _SQL.parked.fetch(conn, tenant_ids=ids):
-        parked[tenant_id][reason] = leads
-    lanes = {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids)}
+    parked: defaultdict[int, list[ParkedLeads]] = defaultdict(list)
+    for tenant_id, *part in await _SQL.parked.fetch(conn, tenant_ids=ids, now=at):
+        parked[tenant_id].append(ParkedLeads(*part))
+    lanes = {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)}
     rates = await _rates(conn, ids, at)
     told = {row["tenant_id"]: _warnings(row) for row in await load("roster_sync").told.fetch(conn, tenant_ids=ids)}
     held = {key: holds_told(found, at) for key, found in (await holds(conn, ids)).items()}
@@ -168,7 +211,7 @@ async def _of_tenants(
     for tenant in tenants:
         key, counts = tenant.tenant_id, states[tenant.tenant_id]
         waiting = await waiting_by_reason(conn, engines, presence, key, now, busy)
-        counts["waiting"], counts["parked"] = waiting.leads, sum(parked[key].values())
+        counts["waiting"], counts["parked"] = waiting.leads, sum(part.leads for part in parked[key])
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())
         found.append(
@@ -176,10 +219,11 @@ async def _of_tenants(
                 tenant,
                 counts["accepted"],
                 by_state,
-                _by_size(parked[key]),
+                tuple(sorted(parked[key], key=lambda part: (-part.leads, part.reason))),
                 waiting,
                 lane,
                 rates[key],
+                await _again(conn, waiting, sizes, at),
                 (*told.get(key, ()), *(f"roster: {words}" for words in held.get(key, ()))),
             )
         )
@@ -196,7 +240,17 @@ def _lane(row: asyncpg.Record) -> LaneStatus:
     holder = None
     if row["pid"] is not None:
         holder = Holder(row["pid"], row["application_name"], row["usename"], row["client"], row["xact_start"])
-    return LaneStatus(row["batch_no"], row["last_at"], row["kind"], row["leads"], row["next_visit_at"], holder)
+    paused = None
+    if row["paused_until"] is not None:
+        paused = Paused(row["paused_until"], row["paused_why"] or "", row["paused_by"], row["paused_at"])
+    last = (row["batch_no"], row["last_at"], row["kind"], row["leads"])
+    return LaneStatus(*last, row["next_visit_at"], holder, paused)
+
+
+async def _again(conn: Connection, waiting: Waiting, sizes: BatchSizes, at: datetime) -> Expected:
+    if not waiting.again:
+        return Expected(0, 0, 0, None)
+    return await expected(conn, waiting.tenant_id, waiting.again, sizes, at)
 
 
 async def _rates(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, Rates]:

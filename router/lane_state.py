@@ -14,12 +14,12 @@ from router.domain.attendance import Attendance, Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
 from router.domain.decide import Outcome
 from router.domain.engine import Engine, Moment, WindowState
-from router.domain.standing import ON_DUTY, GroupCredits
+from router.domain.standing import INACTIVE, ON_DUTY, GroupCredits
 from router.domain.targets import WakeTargets, read_targets
 
 Int64 = NDArray[np.int64]
 
-# Room of a key of an older ruleset: everything under it is decided once more, a bounded share in each batch.
+# Room of a key whose refusals rest on what is no longer so: all under it is decided again, a share of each batch.
 ENDLESS = 1 << 30
 
 
@@ -124,7 +124,10 @@ class LaneState:
         return np.where(codes == ON_DUTY, np.maximum(room, 0), 0)
 
     def keys_with_room(self, now: datetime) -> dict[int, int]:
-        """Room of every key that has some: the sum over its targets' reps, endless for an older ruleset's."""
+        """Room of every key that has some: the sum over its targets' reps.
+
+        Endless for an older ruleset's, and where the owner who was awaited has left.
+        """
         # Whose hours have begun or ended is news, so this comes first.
         self.on_duty(now)
         if self.quiet or not self.keys:
@@ -133,21 +136,28 @@ class LaneState:
         by_share = np.where(self.engine.weigher.base > 0, rooms, 0)
         found = {}
         for number, key in self.keys.items():
-            room = self._room(key, rooms, by_share)
+            room = self._room(key, rooms, by_share, now)
             if room > 0:
                 found[number] = min(room, ENDLESS)
         self.quiet = not found
         return found
 
-    def _room(self, key: WakeKey, rooms: Int64, by_share: Int64) -> int:
+    def _room(self, key: WakeKey, rooms: Int64, by_share: Int64, now: datetime) -> int:
         if key.ruleset != self.engine.ruleset.version:
             return ENDLESS
         if key.positions is None:
             key.positions = self._positions(key.targets)
+        if any(self._left(no, now) for no in key.targets.awaited):
+            return ENDLESS
         owners = [self.engine.roster.position.get(no) for no in key.targets.owners]
         room = int(by_share[key.positions].sum())
         # An owner keeps customers whatever the weight, so weight 0 does not close that door.
         return room + sum(int(rooms[p]) for p in owners if p is not None)
+
+    def _left(self, rep_no: int, now: datetime) -> bool:
+        """Whether a rep is not active any more: a fact on which refusals rest that wait for this rep alone."""
+        position = self.engine.roster.position.get(rep_no)
+        return position is None or self.on_duty(now).codes[position] == INACTIVE
 
     def _positions(self, targets: WakeTargets) -> Int64:
         engine = self.engine

@@ -34,11 +34,15 @@ Key = tuple[int, int | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class WaitsFor:
-    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that."""
+    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that.
+
+    `until` = when time ends that, whatever each lead's own time is (UTC).
+    """
 
     reason: Reason
     words: str
     room: int = 0
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,17 @@ class WaitingLeads:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first; `blocked_by` is who keeps those
-    of `database_busy`."""
+    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first.
+
+    `blocked_by` is who keeps those of `database_busy`; `again` = the ready ones that were looked at before or sent
+    back: these get a share of each batch.
+    """
 
     tenant_id: int
     now: datetime
     reasons: tuple[WaitingLeads, ...]
     blocked_by: tuple[Culprit, ...] = ()
+    again: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -159,6 +167,11 @@ async def _tenant(conn: Connection, tenant_id: int, now: datetime | None) -> asy
     return row
 
 
+async def held(conn: Connection, tenant_id: int, now: datetime | None = None) -> WaitsFor | None:
+    """What keeps every lead of the tenant waiting: a pause, or that there are no rules yet; None = nothing does."""
+    return _holds_everybody(await _tenant(conn, tenant_id, now))
+
+
 async def waiting_by_reason(
     conn: Connection,
     engines: Engines,
@@ -183,6 +196,7 @@ async def waiting_by_reason(
         state = Present(tenant["now"], None, _holds_everybody(tenant))
     judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+    again = 0
     kept = _Kept(busy, tenant["name"], await locked_leads(conn, tenant_id, busy))
     for number, _, _, leads, due, oldest, recheck in rows:
         why = judged[number]
@@ -192,12 +206,13 @@ async def waiting_by_reason(
             tallies[Reason.DATABASE_BUSY].add(culprit.leads, oldest, None, culprit.words)
         free = ready - sum(culprit.leads for culprit in culprits)
         if free:
-            tallies[READY].add(free, oldest, None, "the next batch")
+            again += free if number else 0
+            tallies[READY].add(free, oldest, None, "a share of the next batches" if number else "the next batch")
         if why is not None and leads > ready:
-            tallies[why.reason].add(leads - ready, oldest, recheck, why.words)
+            tallies[why.reason].add(leads - ready, oldest, why.until or recheck, why.words)
     parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
     ordered = tuple(sorted(parts, key=lambda part: (-part.leads, part.reason)))
-    return Waiting(tenant_id, state.now, ordered, kept.culprits)
+    return Waiting(tenant_id, state.now, ordered, kept.culprits, again)
 
 
 class _Kept:
@@ -275,7 +290,8 @@ def _holds_everybody(row: asyncpg.Record) -> WaitsFor | None:
     """What keeps all leads of a tenant waiting, whatever their keys say."""
     if row["paused"]:
         why = f" ({row['paused_why']})" if row["paused_why"] else ""
-        return WaitsFor(Reason.PAUSED, f"the end of the pause at {row['paused_until']:%Y-%m-%d %H:%M %Z}{why}")
+        until: datetime = row["paused_until"]
+        return WaitsFor(Reason.PAUSED, f"the end of the pause at {until:%Y-%m-%d %H:%M %Z}{why}", until=until)
     return None if row["ruleset"] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
 
 

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.presence import unknown_presence
-from ops.status import Rates, Status, TenantStatus
+from ops.status import ParkedLeads, Paused, Rates, Status, TenantStatus
 from ops.status import status as read_status
 from router.busy import Culprit
+from router.claim import BatchSizes
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from router.cli.options import instant
 from router.domain.reason import Reason
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
@@ -24,22 +26,10 @@ TENANTS_SHOWN = 20
 WARNINGS_SHOWN = 10
 
 
-def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no time; write it as 2026-03-31T09:30+08:00") from None
-    if at.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")
-    return at.astimezone(UTC)
-
-
 @click.command()
 @click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
 @click.option(
-    "--now", metavar="TIME", callback=_instant, help="As of this time, for replays (default: the database's clock)."
+    "--now", metavar="TIME", callback=instant, help="As of this time, for replays (default: the database's clock)."
 )
 @json_option
 @async_command
@@ -55,7 +45,8 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
     """
     async with context.present() as (conn, presence):
         try:
-            found = await read_status(conn, tenant, now, presence)
+            sizes = BatchSizes(ready=context.settings.drain.batch_leads)
+            found = await read_status(conn, tenant, now, presence, sizes)
             unheard = await unknown_presence(conn, found, presence)
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
@@ -102,8 +93,20 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
             }
             for part in found.waiting.reasons
         ],
+        "looked_at_again": found.again.document(),
         "blocked_by": [_culprit(one) for one in found.waiting.blocked_by],
         "parked_by_reason": found.parked,
+        "parked": [
+            {
+                "reason": part.reason,
+                "leads": part.leads,
+                "oldest_parked_at": _time(part.oldest),
+                "newest_parked_at": _time(part.newest),
+                "last_hour": part.last_hour,
+                "last_day": part.last_day,
+            }
+            for part in found.parked_leads
+        ],
         "per_minute": _rounded(found.rates),
         "versions": {"ruleset": tenant.ruleset, "roster": tenant.roster, "rates": tenant.rates},
         "last_batch": {
@@ -113,9 +116,14 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
             "leads": lane.leads,
         },
         "next_visit_at": _time(lane.next_visit_at),
+        "paused": None if lane.paused is None else _paused_document(lane.paused),
         "warnings": list(found.warnings),
         "lane_held_by": None if lane.holder is None else {**asdict(lane.holder), "since": _time(lane.holder.since)},
     }
+
+
+def _paused_document(paused: Paused) -> dict[str, Any]:
+    return {"until": _time(paused.until), "why": paused.why, "by": paused.by, "since": _time(paused.since)}
 
 
 def _culprit(culprit: Culprit) -> dict[str, Any]:
@@ -139,6 +147,8 @@ def show(found: Status, out: Console) -> None:
         one = found.tenants[0]
         if one.waiting.reasons:
             out.print(_waiting_table(one.waiting.reasons, found.at))
+        if one.parked_leads:
+            out.print(_parked_table(one.parked_leads, found.at))
         for line in _lane_lines(one, found.at):
             out.print(line)
     elif found.tenants:
@@ -192,8 +202,20 @@ def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime) -> Table:
     return table
 
 
+def _parked_table(parts: Iterable[ParkedLeads], at: datetime) -> Table:
+    table = Table("parked", "leads", "oldest", "newest", "last hour", "last day", box=None, pad_edge=False)
+    for part in parts:
+        when = (_distance(part.oldest, at), _distance(part.newest, at))
+        table.add_row(part.reason, f"{part.leads:,}", *when, f"{part.last_hour:,}", f"{part.last_day:,}")
+    return table
+
+
 def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
     tenant, lane = found.tenant, found.lane
+    if lane.paused is not None:
+        yield f"{_paused(lane.paused, at)}; lead-router resume {tenant.name} ends it"
+    if found.again.leads:
+        yield f"looked at again: {found.again.leads:,} leads, a share of each batch, within {found.again.words}"
     if lane.last_batch_at is not None:
         by = " by hand" if lane.kind == "hand" else ""
         yield f"last batch: number {lane.batch_no}{by}, {lane.leads:,} leads, {_distance(lane.last_batch_at, at)}"
@@ -206,10 +228,16 @@ def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
         yield f"lane: {_holder(found)}"
 
 
+def _paused(paused: Paused, at: datetime) -> str:
+    who = "by nobody who is recorded" if paused.by is None else f"by {paused.by}"
+    since = "" if paused.since is None else f" {_distance(paused.since, at)}"
+    return f"paused until {paused.until:%Y-%m-%d %H:%M %Z} ({_distance(paused.until, at)}), {who}{since}: {paused.why}"
+
+
 def _holder(found: TenantStatus) -> str:
     holder = found.lane.holder
     if holder is None:
-        return "free"
+        return "free" if found.lane.paused is None else f"paused until {found.lane.paused.until:%Y-%m-%d %H:%M %Z}"
     where = f" from {holder.client}" if holder.client else ""
     return f"held by {holder.application or 'a session'} (process {holder.pid}, {holder.user}{where})"
 

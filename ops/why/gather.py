@@ -31,6 +31,7 @@ from router.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
 from router.store.blockers import lockers_of, sessions_and_locks
 from router.store.engines import Engines
+from router.store.retry import SENT_BACK
 from router.store.statements import Connection, load
 
 COUNTED = 10_000
@@ -159,13 +160,14 @@ class _Teller:
 def place_of(row: asyncpg.Record, history: Sequence[asyncpg.Record]) -> Place:
     """Where the lead is, from the one row with all states and the assignments that ended (latest first)."""
     if row["in_pool"] is not None:
+        ready = row["wake_key"] == 0 or row["key_ruleset"] == SENT_BACK
         return Place(
             State.WAITING,
             row["queued_at"],
             row["pool_batch_no"],
-            ready=row["wake_key"] == 0,
+            ready=ready,
             targets=row["targets"] or "",
-            key_ruleset=row["key_ruleset"],
+            key_ruleset=None if ready else row["key_ruleset"],
             rank=row["rank"],
             recheck_at=row["recheck_at"],
             excluded=tuple(row["pool_excluded"] or ()),

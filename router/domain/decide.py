@@ -186,11 +186,12 @@ class Batch:
             self.standing.asked.add(position)
         if position is not None and self.standing.free[position]:
             return owner, False
-        # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
-        refusal.targets.append(owner_target(owner))
         falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
         gone = position is None or self.standing.codes[position] == INACTIVE
-        if gone or self.moment.now >= falls_back:
+        awaited = not gone and self.moment.now < falls_back
+        # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
+        refusal.targets.append(owner_target(owner, awaited=awaited))
+        if not awaited:
             return None, False
         refusal.look_again(falls_back)
         return None, True

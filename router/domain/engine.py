@@ -20,7 +20,7 @@ Int64 = NDArray[np.int64]
 NO_CAP = 1 << 40
 
 # Part of every flight record: raise it whenever the same inputs could give another decision.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from router.domain.roster import MILLI
+from router.domain.span import LONGEST, SHORTEST, read_span
 from router.intake.rules_lists import Lists
 from router.intake.yaml_nodes import line_of
 
@@ -18,7 +19,6 @@ T = TypeVar("T")
 
 MAX_TEXT = 1000
 MAX_ITEMS = 10_000
-LONGEST = timedelta(days=3650)
 
 _TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = {_TAG + kind for kind in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value")}
@@ -27,8 +27,6 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,9})", re.ASCII)
 _FACTOR = re.compile(r"(\d{1,9})(\.\d{1,12})?", re.ASCII)
-_DURATION = re.compile(r"(\d{1,9}) ?([smhd])", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +221,10 @@ def factor(at: At) -> int:
 def duration(at: At) -> timedelta:
     """A time span such as 90s, 30m, 4h or 2d."""
     node = scalar(at)
-    match = _DURATION.fullmatch(node.value.strip())
-    if match is None:
+    span = read_span(node.value.strip())
+    if span is None:
         raise Wrong(f"must be a number with its unit, such as 90s, 30m, 4h or 2d, not {_what(node)}")
-    span = int(match[1]) * timedelta(**{_UNITS[match[2]]: 1})
-    if not timedelta(seconds=1) <= span <= LONGEST:
+    if not SHORTEST <= span <= LONGEST:
         raise Wrong(f"must be between 1s and {LONGEST.days}d, not {shown(node.value)}")
     return span
 

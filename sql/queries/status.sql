@@ -13,17 +13,26 @@ select tenant_id, 'merged', count(*) from merged where tenant_id = any(:tenant_i
 union all
 select tenant_id, 'closed', count(*) from closed where tenant_id = any(:tenant_ids::int[]) group by tenant_id;
 
--- name: parked(tenant_ids)
--- Parked leads by reason.
-select tenant_id, reason, count(*) as leads from parked where tenant_id = any(:tenant_ids::int[]) group by tenant_id, reason;
+-- name: parked(tenant_ids, now)
+-- Parked leads by reason, and how many of them since when.
+select tenant_id, reason, count(*) as leads, min(parked_at) as oldest, max(parked_at) as newest,
+       count(*) filter (where parked_at > :now::timestamptz - interval '1 hour') as last_hour,
+       count(*) filter (where parked_at > :now::timestamptz - interval '1 day') as last_day
+  from parked where tenant_id = any(:tenant_ids::int[]) group by tenant_id, reason;
 
--- name: lanes(tenant_ids)
--- The lane of each tenant with its last batch, and who holds it: the transaction that locked the row, if it still runs.
+-- name: lanes(tenant_ids, now)
+-- The lane of each tenant with its pause and its last batch, and who holds it: the transaction that locked the row, if it still
+-- runs. A pause that nobody recorded was written into the row by hand.
 select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_at,
+       case when l.paused_until > :now then l.paused_until end as paused_until, l.paused_why,
+       p.actor as paused_by, p.at as paused_at,
        h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start
   from lane l
   left join lateral (select at, kind, leads from flight f
                       where f.tenant_id = l.tenant_id and f.batch_no = l.batch_no limit 1) f on true
+  left join lateral (select actor, at from change c
+                      where c.tenant_id = l.tenant_id and c.action = 'pause' and l.paused_until > :now
+                      order by c.id desc limit 1) p on true
   left join pg_locks h on h.locktype = 'transactionid' and h.granted and h.mode = 'ExclusiveLock' and h.transactionid = l.xmax
   left join pg_stat_activity a on a.pid = h.pid
  where l.tenant_id = any(:tenant_ids::int[]);

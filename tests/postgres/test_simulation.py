@@ -114,9 +114,9 @@ def _excluded_reps_lock_the_key(patch: pytest.MonkeyPatch) -> None:
 def _old_rules_stay(patch: pytest.MonkeyPatch) -> None:
     room = LaneState._room
 
-    def as_if_current(self: LaneState, key: object, rooms: object, by_share: object) -> int:
+    def as_if_current(self: LaneState, key: object, *rest: object) -> int:
         key.ruleset = self.engine.ruleset.version  # type: ignore[attr-defined]
-        return room(self, key, rooms, by_share)  # type: ignore[arg-type]
+        return room(self, key, *rest)  # type: ignore[arg-type]
 
     patch.setattr(LaneState, "_room", as_if_current)
 

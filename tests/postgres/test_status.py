@@ -17,6 +17,7 @@ from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections import Connections
 from router.store.engines import Engines
+from router.store.pauses import pause
 from router.waiting import Waiting, reason_of_key, waiting_by_reason
 from tests.command_line import CommandLine
 from tests.support import connected
@@ -282,6 +283,54 @@ async def test_status_names_who_holds_the_lane_and_does_not_wait_for_it(
         assert found.lane.holder.pid == holder.get_server_pid()
     (found,) = (await status(conn)).tenants
     assert found.lane.holder is None
+
+
+async def test_status_tells_who_paused_a_tenant_until_when_and_why(
+    tenant: Tenancy, conn: asyncpg.Connection, database_url: str
+) -> None:
+    await tenant.accept([lead(1)])
+    made, _ = await pause(conn, await tenants.tenant_named(conn, "acme"), timedelta(minutes=30), "ann", "CRM upgrade")
+    command = CommandLine(status_command, database_url)
+    (found,) = (await command.json())["tenants"]
+    assert (found["paused"]["until"], found["paused"]["by"]) == (made.until.isoformat(), "ann")
+    text = (await command.run()).stdout
+    assert f"paused until {made.until:%Y-%m-%d %H:%M} UTC (in " in text
+    assert "), by ann " in text
+    assert " ago: CRM upgrade; lead-router resume acme ends it" in text
+    over = made.until + timedelta(seconds=1)
+    assert (await command.json("--now", over.isoformat()))["tenants"][0]["paused"] is None
+    await conn.execute("delete from change")
+    assert "by nobody who is recorded: CRM upgrade" in (await command.run()).stdout
+
+
+async def test_status_tells_how_old_parked_leads_are(
+    tenant: Tenancy, conn: asyncpg.Connection, database_url: str
+) -> None:
+    await tenant.accept(lead(i, invalid="no contact") for i in range(4))
+    ages = "case lead_id % 4 when 0 then 0 when 1 then 30 when 2 then 600 else 6000 end"
+    await conn.execute(f"update parked set parked_at = $1::timestamptz - interval '1 minute' * {ages}", NOON)
+    command = CommandLine(status_command, database_url)
+    (found,) = (await command.json("--now", NOON.isoformat()))["tenants"]
+    (part,) = found["parked"]
+    assert (part["reason"], part["leads"], part["last_hour"], part["last_day"]) == ("lead_invalid", 4, 2, 3)
+    assert part["oldest_parked_at"] == (NOON - timedelta(minutes=6000)).isoformat()
+    assert "lead_invalid  4      4 d 4 h ago" in (await command.run("--now", NOON.isoformat())).stdout
+
+
+async def test_status_tells_how_long_leads_take_that_are_looked_at_again(
+    tenant: Tenancy, drain: Drain, database_url: str
+) -> None:
+    await tenant.accept((lead(i, region="west") for i in range(1100)), NOON)
+    await settle(drain, tenant.tenant_id, NOON)
+    await tenant.rules(RULES + '  - {name: rest, match: {}, assign_to: "group:nobody"}\n')
+    command = CommandLine(status_command, database_url)
+    (found,) = (await command.json("--now", NOON.isoformat()))["tenants"]
+    assert found["looked_at_again"] == {"leads": 1100, "batches": [2, 5], "seconds": [0.0, 0.0]}
+    assert found["waiting"][0]["waits_for"] == ["a share of the next batches"]
+    assert (
+        "looked at again: 1,100 leads, a share of each batch, within 2 to 5 batches"
+        in (await command.run("--now", NOON.isoformat())).stdout
+    )
 
 
 async def test_status_that_cannot_be_asked_for_says_why(database_url: str) -> None:

@@ -1,0 +1,83 @@
+"""`lead-router park` and `lead-router unpark`: one lead is taken out of the routing by hand, or sent back."""
+
+import asyncpg
+import click
+
+from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from router.cli.options import me, why_option
+from router.store.assignments import LeadUnknown, find_lead
+from router.store.parking import BY_HAND, CannotMove
+from router.store.parking import park as park_lead
+from router.store.parking import unpark as unpark_lead
+from router.store.tenants import TenantUnknown
+
+_tenant_option = click.option(
+    "--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id."
+)
+
+
+@click.command()
+@click.argument("lead")
+@_tenant_option
+@why_option(required=True)
+@json_option
+@async_command
+async def park(context: Context, lead: str, tenant_name: str | None, why: str, as_json: bool) -> None:
+    """Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.
+
+    Only a waiting lead can be parked. It has the reason `screening`, and no retry sends it back unless that reason is
+    named.
+
+    \b
+    Example:
+      lead-router park 4711 --why "asked not to be called"
+    """
+    async with context.connection() as conn:
+        try:
+            found = await find_lead(conn, lead, tenant_name)
+            at = await park_lead(conn, found, me(), why)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        except CannotMove as error:
+            raise Found(str(error)) from error
+        except asyncpg.LockNotAvailableError as error:
+            raise _locked(found.lead_id) from error
+    if as_json:
+        print_json({"lead_id": found.lead_id, "reason": BY_HAND.value, "parked_at": at.isoformat(), "why": why})
+    else:
+        console().print(f"lead {found.lead_id} is parked; lead-router unpark {found.lead_id} sends it back")
+
+
+@click.command()
+@click.argument("lead")
+@_tenant_option
+@why_option()
+@json_option
+@async_command
+async def unpark(context: Context, lead: str, tenant_name: str | None, why: str, as_json: bool) -> None:
+    """Send LEAD (its number, its external id, or SOURCE/ID) back: it waits for a rep again, queued as of now.
+
+    Reps who returned it do not get it again. For many leads there is `lead-router retry`.
+
+    \b
+    Example:
+      lead-router unpark 4711 --why "a slip of the mouse"
+    """
+    async with context.connection() as conn:
+        try:
+            found = await find_lead(conn, lead, tenant_name)
+            reason = await unpark_lead(conn, found, me(), why)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        except CannotMove as error:
+            raise Found(str(error)) from error
+        except asyncpg.LockNotAvailableError as error:
+            raise _locked(found.lead_id) from error
+    if as_json:
+        print_json({"lead_id": found.lead_id, "was_parked_for": reason})
+    else:
+        console().print(f"lead {found.lead_id} waits for a rep again; it was parked for {reason}")
+
+
+def _locked(lead_id: int) -> Found:
+    return Found(f"a batch or somebody else holds lead {lead_id} or its lane; nothing was changed, try again")

@@ -1,0 +1,90 @@
+"""`lead-router pause` and `lead-router resume`: nothing of a tenant is routed for a while."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import click
+
+from router.cli.context import Context, Found, async_command, console, json_option, print_json
+from router.cli.options import me, span, the_tenant, why_option
+from router.store.pauses import Pause
+from router.store.pauses import pause as pause_tenant
+from router.store.pauses import resume as resume_tenant
+from router.store.tenants import Tenant
+
+
+@click.command()
+@click.argument("tenant_name", metavar="TENANT")
+@click.option(
+    "--for", "span", required=True, metavar="TIME", callback=span, help="How long from now: 90s, 30m, 4h, 2d."
+)
+@why_option(required=True)
+@json_option
+@async_command
+async def pause(context: Context, tenant_name: str, span: timedelta, why: str, as_json: bool) -> None:
+    """Route nothing of TENANT for a while. Leads are still accepted, and wait; assign works.
+
+    A batch that runs is waited for, so afterwards nothing moves. A pause that is in force is replaced. It ends by
+    itself.
+
+    \b
+    Example:
+      lead-router pause acme --for 30m --why "CRM upgrade"
+    """
+    async with context.connection() as conn:
+        tenant = await the_tenant(conn, tenant_name)
+        try:
+            made, before = await pause_tenant(conn, tenant, span, me(), why)
+        except asyncpg.LockNotAvailableError as error:
+            raise _lane_locked(tenant) from error
+    if as_json:
+        print_json({"tenant": tenant.name, "pause": _document(made), "replaced": _document(before)})
+        return
+    out = console()
+    out.print(f"{tenant.name} is paused {_words(made, tenant)}")
+    if before is not None:
+        out.print(f"it was paused {_words(before, tenant)}")
+    out.print(f"to end it sooner: lead-router resume {tenant.name}")
+
+
+@click.command()
+@click.argument("tenant_name", metavar="TENANT")
+@why_option()
+@json_option
+@async_command
+async def resume(context: Context, tenant_name: str, why: str, as_json: bool) -> None:
+    """End the pause of TENANT: its leads are routed again at once.
+
+    \b
+    Example:
+      lead-router resume acme --why "the upgrade is done"
+    """
+    async with context.connection() as conn:
+        tenant = await the_tenant(conn, tenant_name)
+        try:
+            before = await resume_tenant(conn, tenant, me(), why)
+        except asyncpg.LockNotAvailableError as error:
+            raise _lane_locked(tenant) from error
+    if as_json:
+        print_json({"tenant": tenant.name, "resumed": before is not None, "was": _document(before)})
+    elif before is None:
+        console().print(f"{tenant.name} is not paused; nothing was changed")
+    else:
+        console().print(f"{tenant.name} goes on; it was paused {_words(before, tenant)}")
+
+
+def _lane_locked(tenant: Tenant) -> Found:
+    return Found(
+        f"somebody else holds the lane of {tenant.name}; nothing was changed, try again "
+        f"(lead-router status --tenant {tenant.name} says who)"
+    )
+
+
+def _document(found: Pause | None) -> dict[str, str] | None:
+    return None if found is None else {"until": found.until.isoformat(), "why": found.why}
+
+
+def _words(found: Pause, tenant: Tenant) -> str:
+    local = found.until.astimezone(ZoneInfo(tenant.time_zone))
+    return f"until {local:%Y-%m-%d %H:%M:%S} ({tenant.time_zone}): {found.why}"

@@ -1,0 +1,191 @@
+"""`lead-router retry`: parked leads go back, and waiting ones are looked at again, many at a time."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ops.retry import Ask, Done, Plan, Retry
+from router.claim import BatchSizes
+from router.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
+from router.cli.options import me, since, the_tenant, why_option
+from router.cli.screen import Screen
+from router.domain.reason import Reason
+from router.store.retry import clock
+from router.store.statements import Connection
+from router.store.tenants import Tenant, all_tenants
+
+
+@click.command()
+@click.option(
+    "--reason", metavar="R", type=click.Choice([str(reason) for reason in Reason]), help="Only leads of this reason."
+)
+@click.option("--tenant", "tenant_name", metavar="T", help="Only leads of this tenant (default: all).")
+@click.option(
+    "--since", "begin", metavar="TIME", callback=since, help="Only leads parked, or queued, since: a time, or 24h ago."
+)
+@click.option("--dry-run", is_flag=True, help="Count what would be done, by tenant and reason; change nothing.")
+@why_option()
+@json_option
+@async_command
+async def retry(
+    context: Context,
+    reason: str | None,
+    tenant_name: str | None,
+    begin: datetime | timedelta | None,
+    dry_run: bool,
+    why: str,
+    as_json: bool,
+) -> int:
+    """Send parked leads back, and have waiting ones looked at again. The options combine; give at least one.
+
+    Parked leads are queued as of now; waiting ones keep their age. New leads come first: what is sent back gets a
+    quarter of each batch, and all of it while there are no new ones. Leads parked for lead_invalid or screening go back
+    only when their reason is named. Exit code 1 when leads stayed because somebody else has them or a lane locked. May
+    be stopped at any time; run again, it does the rest.
+
+    \b
+    Example:
+      lead-router retry --reason internal_error --tenant acme --dry-run
+      lead-router retry --reason no_matching_rule --since 24h --why "rules are mended"
+    """
+    if reason is None and tenant_name is None and begin is None:
+        raise click.UsageError("say which leads: --reason R, --tenant T or --since TIME")
+    async with context.present() as (conn, presence):
+        ask = Ask(Reason(reason) if reason else None, await _instant(conn, begin))
+        tenants = [await the_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
+        sizes = BatchSizes(ready=context.settings.drain.batch_leads)
+        work = Retry(conn, lambda: secrets.randbits(63), sizes, presence)
+        plans = [await work.plan(tenant, ask) for tenant in tenants]
+        told = _Told(tenants, [plan for plan in plans if plan.leads or plan.left], dry_run)
+        try:
+            if not dry_run:
+                await _do(work, told, ask, me(), why, hidden=as_json)
+        except asyncio.CancelledError:
+            told.stopped = True
+            raise
+        finally:
+            if as_json:
+                print_json(told.document())
+            else:
+                told.print()
+    return EXIT_FOUND if told.troubles or told.total("locked") else 0
+
+
+async def _instant(conn: Connection, begin: datetime | timedelta | None) -> datetime | None:
+    return await clock(conn) - begin if isinstance(begin, timedelta) else begin
+
+
+async def _do(work: Retry, told: "_Told", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
+    """Does it tenant by tenant. A lane that stays locked keeps back its tenant only."""
+    with _shown(sum(plan.leads for plan in told.plans), hidden=hidden) as bar:
+        for plan in told.plans:
+            done = told.done.setdefault(plan.tenant.tenant_id, Done())
+            before = sum(one.seen for one in told.done.values())
+            try:
+                await work.run(plan, ask, actor, why, done, lambda: bar(before + done.seen))  # noqa: B023
+            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+                told.troubles.append(plan.tenant)
+
+
+@contextmanager
+def _shown(total: int, *, hidden: bool) -> Iterator[Any]:
+    """How far it is, on stderr, on a terminal only."""
+    columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    screen = Screen(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=hidden or not screen.is_terminal) as bar:
+        task = bar.add_task("retry", total=total)
+        yield lambda seen: bar.update(task, completed=seen)
+
+
+class _Told:
+    """What would be, or was done, for people and machines."""
+
+    def __init__(self, tenants: Sequence[Tenant], plans: Sequence[Plan], dry_run: bool) -> None:
+        self.tenants = tenants
+        self.plans = plans
+        self.dry_run = dry_run
+        self.done: dict[int, Done] = {}
+        self.troubles: list[Tenant] = []
+        self.stopped = False
+
+    def total(self, what: str) -> int:
+        return sum(int(getattr(done, what)) for done in self.done.values())
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dry_run": self.dry_run,
+            "sent_back": self.total("sent_back"),
+            "looked_at_again": self.total("looked_at_again"),
+            "locked": self.total("locked"),
+            "stopped": self.stopped,
+            "lanes_locked": [tenant.name for tenant in self.troubles],
+            "tenants": [self._of(plan) for plan in self.plans],
+        }
+
+    def _of(self, plan: Plan) -> dict[str, Any]:
+        done = self.done.get(plan.tenant.tenant_id, Done())
+        return {
+            "tenant": plan.tenant.name,
+            "parked": plan.parked,
+            "waiting": plan.waiting,
+            "left_parked": plan.left,
+            "held_by": plan.held,
+            "expected": plan.expected.document(),
+            "sent_back": done.sent_back,
+            "looked_at_again": done.looked_at_again,
+            "locked": done.locked,
+        }
+
+    def print(self) -> None:
+        out = console()
+        if not any(plan.leads for plan in self.plans):
+            out.print("no lead to retry")
+        else:
+            out.print(self._table())
+            out.print(self._sentence())
+        for plan in self.plans:
+            for line in _notes(plan):
+                out.print(line)
+        if self.total("locked"):
+            out.print(
+                f"{self.total('locked'):,} leads were passed over: somebody else has them locked, or moved them; "
+                "run it again",
+                style="yellow",
+            )
+        for tenant in self.troubles:
+            out.print(
+                f"{tenant.name}: somebody else holds the lane; what is left was not touched, run it again "
+                f"(lead-router status --tenant {tenant.name} says who)",
+                style="yellow",
+            )
+
+    def _table(self) -> Table:
+        table = Table("tenant", "reason", "parked", "waiting", box=None, pad_edge=False)
+        for plan in self.plans:
+            for reason in sorted({*plan.parked, *plan.waiting}):
+                counts = (plan.parked.get(reason, 0), plan.waiting.get(reason, 0))
+                table.add_row(plan.tenant.name, reason, *(f"{n:,}" for n in counts))
+        return table
+
+    def _sentence(self) -> str:
+        if self.dry_run:
+            return "nothing was changed (--dry-run)"
+        text = f"{self.total('sent_back'):,} sent back, {self.total('looked_at_again'):,} to be looked at again"
+        return f"{text}; stopped before the end, run it again" if self.stopped else text
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    name = plan.tenant.name
+    if plan.leads:
+        after = f", after {plan.held}" if plan.held else ""
+        yield f"{name}: expected to be decided within {plan.expected.words}{after}"
+    for reason, leads in plan.left.items():
+        yield f"{name}: {leads:,} stay parked; to send them back name their reason: --reason {reason}"

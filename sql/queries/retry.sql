@@ -1,0 +1,88 @@
+-- name: park(tenant_id, lead_id, reason, detail)
+-- Parks a waiting lead; no row when it does not wait.
+with taken as (
+    delete from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id returning lead_id, excluded, last_batch_no)
+insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
+select :tenant_id, lead_id, :reason, :detail, clock_timestamp(), last_batch_no, excluded from taken
+returning parked_at;
+
+-- name: parked_reason(tenant_id, lead_id)
+-- Why a lead is parked.
+select reason, detail from parked where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: clock()
+-- The database's time.
+select clock_timestamp();
+
+-- name: parked_counts(tenant_id, since)
+-- Parked leads by reason, those that were parked since then.
+select reason, count(*) as leads from parked
+ where tenant_id = :tenant_id and (:since::timestamptz is null or parked_at >= :since) group by reason;
+
+-- name: waiting_counts(tenant_id, since)
+-- Waiting leads by wake key, those that were queued since then; ready leads are not among them.
+select p.wake_key, k.ruleset, k.targets, p.leads
+  from (select wake_key, count(*) as leads from lead_pool
+         where tenant_id = :tenant_id and wake_key <> 0 and (:since::timestamptz is null or queued_at >= :since)
+         group by wake_key) p
+  join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key;
+
+-- name: in_order()
+-- For walking along an index until the transaction ends: each part begins where the last one ended, and sorts nothing.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
+       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('jit', 'off', true);
+
+-- name: parked_next(tenant_id, reasons, since, after_lead_id, most)
+-- The next parked leads of these reasons, after a lead; holds nothing.
+select lead_id from parked
+ where tenant_id = :tenant_id and lead_id > :after_lead_id and reason = any(:reasons::text[])
+   and (:since::timestamptz is null or parked_at >= :since)
+ order by lead_id limit :most;
+
+-- name: waiting_next(tenant_id, wake_keys, since, upto_batch, after_wake_key, after_rank, after_queued_at, after_lead_id, most)
+-- The next leads that wait for these keys and were refused by no later batch, after a place in line; holds nothing.
+select wake_key, rank, queued_at, lead_id from lead_pool
+ where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]) and last_batch_no <= :upto_batch
+   and (wake_key, rank, queued_at, lead_id)
+       > (:after_wake_key::int, :after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
+   and (:since::timestamptz is null or queued_at >= :since)
+ order by wake_key, rank, queued_at, lead_id limit :most;
+
+-- name: send_back(tenant_id, lead_ids, reasons, wake_key, at, recheck_at)
+-- Parked leads wait again, queued now, without the reps that returned them; locked rows are passed over.
+with back as (
+    delete from parked
+     where tenant_id = :tenant_id and ctid = any(array(
+           select ctid from parked
+            where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and reason = any(:reasons::text[])
+              for update skip locked))
+    returning lead_id, excluded, last_batch_no)
+insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
+                       excluded, source, region, industry, product, campaign, ad_id, landing_page)
+select :tenant_id, b.lead_id, :wake_key, -l.priority, :at, :recheck_at, b.last_batch_no, l.created_at, l.customer_id,
+       b.excluded, nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
+  from back b join lead l on l.tenant_id = :tenant_id and l.lead_id = b.lead_id
+returning lead_id;
+
+-- name: look_again(tenant_id, lead_ids, wake_keys, wake_key)!
+-- Waiting leads wait for their turn instead of for these keys; locked rows are passed over.
+update lead_pool set wake_key = :wake_key
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key = any(:wake_keys::int[])
+          for update skip locked));
+
+-- name: sent_back_key(tenant_id)
+-- The wake key of leads that a person sent back, while any waits under it.
+select wake_key from wake_key where tenant_id = :tenant_id and ruleset = 0 and targets = '';
+
+-- name: call_lane(tenant_id, state_token, next_wake_key, now)
+-- Makes every router read the lane's state again and come at once.
+update lane set state_token = :state_token, next_wake_key = :next_wake_key, next_visit_at = least(next_visit_at, :now)
+ where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
+
+-- name: batches_lately(tenant_id, since, most)
+-- When the last batches since then were and how many leads they decided, the youngest first.
+select at, leads from flight
+ where tenant_id = :tenant_id and at > :since and kind = 'drain' order by batch_no desc limit :most;
