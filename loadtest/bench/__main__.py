@@ -22,6 +22,7 @@ from loadtest.bench.stage import NotClean, Stage
 from ops.embedded import embedded, stopped
 from ops.embedded_server import postgres_major
 from router.cli.context import EXIT_FOUND, console
+from router.garbage import rarely_collect
 from router.logs import configure_logs
 from router.settings import LogSettings
 
@@ -58,6 +59,8 @@ def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="lead-router-bench-"))
     # Root's servers run as another user, who must be able to enter.
     folder.chmod(0o755)
+    # As every command does: some measures drain in this process.
+    rarely_collect()
     try:
         figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out, output))
     finally:

@@ -16,6 +16,7 @@ import click
 
 from router.busy import who_blocks
 from router.cli.screen import Screen
+from router.garbage import rarely_collect
 from router.masking import mask_url
 from router.presence import Presence
 from router.settings import Settings, SettingsError
@@ -130,6 +131,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         async def main() -> int | None:
             return await command(context, *args, **kwargs)
 
+        rarely_collect()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that cannot show a letter gets its number; no name may end a command.
             sys.stdout.reconfigure(errors="backslashreplace")
