@@ -97,7 +97,8 @@ class Supervisor:
                 if wait_s is None:
                     self.stop()
                     return
-                await self._clock.wait(kept.stop, wait_s)
+                if not await self._clock.wait(kept.stop, wait_s):
+                    self._instruments.service_restarted(kept.name)
         finally:
             if health.state is not State.LOST:
                 health.state = State.STOPPED

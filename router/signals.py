@@ -30,6 +30,18 @@ def stop_on_signals(stop: Callable[[], None], give_up_after_s: float) -> Iterato
             signal.signal(number, previous)
 
 
+@contextmanager
+def on_hangup(ask: Callable[[], None]) -> Iterator[None]:
+    """Inside the running event loop of the main thread: calls `ask` in the loop at every SIGHUP."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, ask)
+    try:
+        yield
+    finally:
+        # Whoever asks once more while we stop shall not kill us.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+
 class _Handler:
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None], give_up_after_s: float) -> None:
         self._loop = loop
