@@ -83,44 +83,65 @@ async def run_daemon(
     """
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
-        instruments = exposition.instruments
         async with open_connections(
             around.database_url,
             settings.connections,
-            instruments,
+            exposition.instruments,
             instance=instance.name,
             statement_deadline_s=_STATEMENT_DEADLINE_S,
         ) as connections:
-            gate = Gate(around.schema, Random().random)
-            routing = _routing(settings, around, connections, instruments) if Role.DRAIN in instance.roles else None
-            reloading = Reloading(
-                settings,
-                around.reread,
-                lambda changed: _apply(changed, instance, connections, routing),
-                connections,
-                instruments,
-                instance=instance.name,
-                kind=",".join(sorted(instance.roles)),
-            )
-            watch = ConnectionsWatch(connections, instance.name, health, instruments, _server_recorder(instance.name))
-            waiting: list[Service] = [watch, reloading, *(routing.services if routing else ())]
-            if Role.DUTIES in instance.roles:
-                waiting.append(RatesDuty(connections))
-            waiting += extra(connections, exposition)
-            checks = {"schema": gate.check, "database": connections.check}
-            listener = Listener(settings.listen, health, checks, exposition)
+            cast = cast_of(settings, around, instance, connections, health, exposition, extra(connections, exposition))
             supervisor = Supervisor(
-                [listener, gate, *(Behind(gate, service) for service in waiting)],
+                cast.services,
                 settings.supervision,
                 health,
                 jitter=Random().random,
-                instruments=instruments,
+                instruments=exposition.instruments,
             )
             give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
-            with stop_on_signals(supervisor.stop, give_up_s), on_hangup(reloading.ask):
+            with stop_on_signals(supervisor.stop, give_up_s), on_hangup(cast.reloading.ask):
                 log.info("started", instance=instance.name, roles=sorted(instance.roles))
                 await supervisor.run()
     log.info("stopped", instance=instance.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """All services of a daemon, in the order of their start."""
+
+    services: Sequence[Service]
+    reloading: Reloading
+
+
+def cast_of(
+    settings: Settings,
+    around: Surroundings,
+    instance: Instance,
+    connections: Connections,
+    health: Health,
+    exposition: Exposition,
+    extra: Sequence[Service] = (),
+) -> Cast:
+    """The services of the roles: the listener at once, the others behind the gate that waits for the database."""
+    instruments = exposition.instruments
+    gate = Gate(around.schema, Random().random)
+    routing = _routing(settings, around, connections, instruments) if Role.DRAIN in instance.roles else None
+    reloading = Reloading(
+        settings,
+        around.reread,
+        lambda changed: _apply(changed, instance, connections, routing),
+        connections,
+        instruments,
+        instance=instance.name,
+        kind=",".join(sorted(instance.roles)),
+    )
+    watch = ConnectionsWatch(connections, instance.name, health, instruments, _server_recorder(instance.name))
+    waiting: list[Service] = [watch, reloading, *(routing.services if routing else ())]
+    if Role.DUTIES in instance.roles:
+        waiting.append(RatesDuty(connections))
+    checks = {"schema": gate.check, "database": connections.check}
+    listener = Listener(settings.listen, health, checks, exposition)
+    return Cast([listener, gate, *(Behind(gate, service) for service in (*waiting, *extra))], reloading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class ConnectionsWatch:
         maximum = self._connections.settings.maximum
         room = await server_room(conn, self._instance, maximum)
         self._compared_at = monotonic()
-        self._connections.stock.cap(room.fair(maximum))
+        self._connections.stock.cap(room.fair(maximum), room.free)
         self._instruments.connections_of_all(room.wanted, room.allowed)
         self._hear(room)
         if room.settings() != self._recorded:

@@ -13,7 +13,8 @@ _LABEL = re.compile(rf"{APPLICATION_NAME} (\d{{1,4}}) (\S+)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`instances` = the maximum of each instance by name, `others` = sessions of anybody else, commands included.
+    """`instances` = the maximum of each instance by name, `others` = sessions of anybody else, commands included;
+    `sessions` = all that there are.
 
     `limits` are those of our role and of the database, where there are any.
     """
@@ -21,6 +22,7 @@ class Room:
     max_connections: int
     reserved: int
     others: int
+    sessions: int
     instances: Mapping[str, int]
     limits: tuple[int, ...] = ()
     time_zone: str = ""
@@ -35,6 +37,11 @@ class Room:
     def allowed(self) -> int:
         """What the server has for all instances together."""
         return max(0, min(self.max_connections - self.reserved - self.others, *self.limits, self.max_connections))
+
+    @property
+    def free(self) -> int:
+        """Connections that nobody uses."""
+        return max(0, self.max_connections - self.reserved - self.sessions)
 
     def fair(self, maximum: int) -> int | None:
         """The part of an instance with this maximum; None = there is enough for all."""
@@ -71,8 +78,9 @@ async def server_room(conn: Connection, instance: str | None = None, maximum: in
     row = await _SQL.server_room.row(conn)
     assert row is not None
     instances: dict[str, int] = {}
-    others = 0
+    others = total = 0
     for name, sessions, _ in await _SQL.sessions.fetch(conn):
+        total += sessions
         if known := _LABEL.fullmatch(name or ""):
             # The later row is the one that did something last, after a change of the maximum.
             instances[known[2]] = int(known[1])
@@ -84,6 +92,7 @@ async def server_room(conn: Connection, instance: str | None = None, maximum: in
         max_connections=row["max_connections"],
         reserved=row["reserved"],
         others=others,
+        sessions=total,
         instances=instances,
         limits=tuple(limit for limit in (row["role_limit"], row["database_limit"]) if limit >= 0),
         time_zone=row["time_zone"] or "",

@@ -80,12 +80,14 @@ class Stock:
         self._trim()
         self._changed()
 
-    def cap(self, fair: int | None) -> None:
-        """This process's part of what the server has for all; None = there is enough."""
-        if fair != self._allowance.fair:
-            self._allowance.fair = fair
-            self._trim()
-            self._changed()
+    def cap(self, fair: int | None, free: int) -> None:
+        """This process's part of what the server has for all; None = there is enough. `free` are in use by nobody."""
+        self._allowance.fair = fair
+        if fair is None and free > 0 and self._allowance.recovering:
+            # Nobody waits, so nobody would find out that the server has room again.
+            self._allowance.granted = self.trouble = None
+        self._trim()
+        self._changed()
 
     def take(self) -> Rested | None:
         """One to lend, the one that was used last; None = none is there."""
