@@ -140,4 +140,4 @@ def _of_server(error: BaseException) -> bool:
     """Whether the server or the wire is in trouble, whoever asks."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_OF_SERVER)
-    return isinstance(error, OSError | asyncpg.InterfaceError)
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -15,7 +15,7 @@ from router.store.connections import NoConnection, Part
 from router.visit import Visit
 
 # What may go away by itself: the visit was rolled back, and another one may succeed.
-PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, NoConnection)
+PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, NoConnection)
 
 _PAUSE_S = 0.05
 _LOCKED_COUNT_MOST = 100_000

@@ -176,7 +176,7 @@ class Connections:
             async with asyncio.timeout(_ANSWER_DEADLINE_S):
                 await load("health").answers.value(session)
             answered = True
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             # What rested as long over the same wire is as dead, and each would cost a deadline.
             self.stock.end_resting(_ASK_AFTER_S)
         finally:

@@ -142,6 +142,6 @@ async def closed(conn: Connection) -> None:
     """Says goodbye; a dead wire answers none."""
     try:
         await conn.close(timeout=CLOSE_DEADLINE_S)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except Exception:
         with suppress(asyncpg.InterfaceError):
             conn.terminate()

@@ -117,8 +117,8 @@ class Stock:
             if self._keeps(session):
                 await session.reset(timeout=_RESET_DEADLINE_S)
                 self.answered_at = monotonic()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.debug("connection not kept", error=str(error))
+        except Exception as error:  # also what asyncpg says of itself when a statement was cancelled as the wire broke
+            log.debug("connection not kept", error=f"{type(error).__name__}: {error}")
             session.terminate()
         self._out -= 1
         if self._keeps(session, others=1):
