@@ -99,7 +99,7 @@ async def run_daemon(
                 instruments=exposition.instruments,
             )
             give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
-            with stop_on_signals(supervisor.stop, give_up_s), on_hangup(cast.reloading.ask):
+            with stop_on_signals(supervisor.stop, give_up_s), on_hangup(cast.reloading.ask, supervisor.stop):
                 log.info("started", instance=instance.name, roles=sorted(instance.roles))
                 await supervisor.run()
     log.info("stopped", instance=instance.name)
