@@ -38,8 +38,9 @@ log = structlog.get_logger(__name__)
 
 # Beyond the stop deadline of the supervisor, the process ends whatever still holds it.
 _LAST_WORD_S = 0.8
-# The server ends a statement of the drain before; this is for wires that only seem to be alive.
-_STATEMENT_DEADLINE_S = 60.0
+# The server ends a statement of the drain long before, and the watch finds dead wires: the last resort for wires that
+# only seem to be alive, longer than a duty may count.
+_STATEMENT_DEADLINE_S = 300.0
 
 
 class Role(StrEnum):

@@ -1,6 +1,6 @@
 """What of the settings can change while the process runs, and the record of every change of what is in force."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,16 @@ def text(value: object) -> str:
 def recorded(settings: Settings) -> dict[str, str]:
     """What is compared with the last record of the same kind of instance."""
     return {name: text(value) for name, value in describe(settings).items() if name not in _OF_ONE_PROCESS}
+
+
+async def record_reload(conn: Connection, actor: str, kind: str, changes: Sequence[Difference]) -> None:
+    """Records what one instance changed while it ran, in one transaction."""
+    async with conn.transaction():
+        for one in changes:
+            subject = f"{kind}: {one.name}"
+            await record_change(
+                conn, SERVICE, Change(actor, ACTION, subject, one.before, one.after, "settings read again")
+            )
 
 
 async def record_differences(

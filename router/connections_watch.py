@@ -87,12 +87,12 @@ class ConnectionsWatch:
             self._recorded = room.settings()
 
     def _hear(self, room: Room) -> None:
-        excess = room.excess()
-        if excess is not None and self._excess is None:
-            log.warning("more connections than the server has", problem=excess)
-        elif excess is None and self._excess is not None:
+        before, self._excess = self._excess, room.excess()
+        self._tell()
+        if self._excess is not None and before is None:
+            log.warning("more connections than the server has", problem=self._excess)
+        elif self._excess is None and before is not None:
             log.info("the server has connections for all instances again", wanted=room.wanted, allowed=room.allowed)
-        self._excess = excess
 
     def _tell(self) -> None:
         trouble = self._connections.stock.trouble

@@ -5,17 +5,17 @@ from collections.abc import Callable
 
 import structlog
 
-from router.configuration import Difference, record_differences, recorded, reload
+from router.configuration import Difference, record_differences, record_reload, recorded, reload
 from router.instruments import Instruments, ReloadResult
 from router.lifeline import Lifeline
 from router.settings import Settings, SettingsError
 from router.store.connections import Connections, Part
+from router.store.statements import Connection
 from router.until_idle import PASSING
 
 log = structlog.get_logger(__name__)
 
 _RECORD_AGAIN_S = 5.0
-START, RELOADED = "start", "settings read again"
 
 
 class Reloading:
@@ -38,7 +38,7 @@ class Reloading:
         instance: str,
         kind: str,
     ) -> None:
-        self._settings = settings
+        self._settings = self._at_start = settings
         self._read = read
         self._apply = apply
         self._connections = connections
@@ -47,7 +47,8 @@ class Reloading:
         self._kind = kind
         self._asked = asyncio.Event()
         self._wanted = False
-        self._unrecorded: str | None = START
+        self._start_recorded = False
+        self._unrecorded: list[Difference] = []
 
     def ask(self) -> None:
         """Read the settings again soon; may be called at any time from the event loop."""
@@ -61,9 +62,9 @@ class Reloading:
             if self._wanted:
                 self._wanted = False
                 self._reload()
-            if self._unrecorded is None:
+            if self._start_recorded and not self._unrecorded:
                 await life.until(self._asked)
-            elif not await self._record(self._unrecorded):
+            elif not await self._record():
                 await life.pause(_RECORD_AGAIN_S)
 
     def _reload(self) -> None:
@@ -76,7 +77,7 @@ class Reloading:
         if found.applied:
             self._apply(found.settings)
             self._settings = found.settings
-            self._unrecorded = RELOADED
+            self._unrecorded += found.applied
         for change in found.applied:
             log.info("setting changed", setting=change.name, before=change.before, after=change.after)
         for change in found.needs_restart:
@@ -86,19 +87,21 @@ class Reloading:
         result = ReloadResult.CHANGED if found.applied else ReloadResult.UNCHANGED
         self._instruments.settings_reloaded(result)
 
-    async def _record(self, why: str) -> bool:
-        values, defaults = recorded(self._settings), recorded(Settings())
+    async def _record(self) -> bool:
+        news = list(self._unrecorded)
         try:
             async with self._connections.acquire(Part.DUTIES) as conn:
-                found = await record_differences(conn, self._instance, self._kind, values, defaults, why)
+                if not self._start_recorded:
+                    await self._record_start(conn)
+                    self._start_recorded = True
+                await record_reload(conn, self._instance, self._kind, news)
         except PASSING as error:
             log.warning("settings not recorded yet", error=f"{type(error).__name__}: {error}")
             return False
-        self._unrecorded = None
-        if why == START:
-            self._tell(found)
+        del self._unrecorded[: len(news)]
         return True
 
-    def _tell(self, found: list[Difference]) -> None:
-        for change in found:
-            log.info("setting differs from before", setting=change.name, before=change.before, after=change.after)
+    async def _record_start(self, conn: Connection) -> None:
+        values, defaults = recorded(self._at_start), recorded(Settings())
+        for one in await record_differences(conn, self._instance, self._kind, values, defaults, "start"):
+            log.info("setting differs from before", setting=one.name, before=one.before, after=one.after)

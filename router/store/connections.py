@@ -141,8 +141,8 @@ class Connections:
         finally:
             lending.over()
             del self._lent[session]
-            # Whoever is cancelled meanwhile does not keep the connection from coming back.
-            await asyncio.shield(self.stock.in_background(self._take_back(part, session), "give back"))
+            # Not waited for: cleaning it costs a round trip, and over a dead wire seconds.
+            self.stock.in_background(self._take_back(part, session), "give back")
 
     async def _take_back(self, part: Part, session: Session) -> None:
         try:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from router.store.statements import Connection
-
 APPLICATION_NAME = "lead-router"
-CLOSE_DEADLINE_S = 2.0
+_CLOSE_DEADLINE_S = 2.0
 
 # A first packet that got lost is sent again after 1 s, 3 s, 7 s …: a new attempt is faster once the wire works again.
 _OVERTAKE_AFTER_S = 1.0
@@ -127,21 +125,24 @@ def _limit_the_wire(session: Session, tcp_user_timeout_ms: int) -> None:
     wire = transport.get_extra_info("socket") if transport is not None else None
     if wire is None or wire.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
-        ("TCP_KEEPINTVL", _KEEPALIVE_EVERY_S),
-        ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
-        ("TCP_USER_TIMEOUT", tcp_user_timeout_ms),
-    ):
-        if hasattr(socket, option):
-            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    with suppress(OSError):
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
+            ("TCP_KEEPINTVL", _KEEPALIVE_EVERY_S),
+            ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
+            ("TCP_USER_TIMEOUT", tcp_user_timeout_ms),
+        ):
+            if hasattr(socket, option):
+                wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-async def closed(conn: Connection) -> None:
+async def closed(session: Session) -> None:
     """Says goodbye; a dead wire answers none."""
     try:
-        await conn.close(timeout=CLOSE_DEADLINE_S)
+        await session.close(timeout=_CLOSE_DEADLINE_S)
     except Exception:
-        with suppress(asyncpg.InterfaceError):
-            conn.terminate()
+        session.terminate()
+    except asyncio.CancelledError:
+        session.terminate()
+        raise

@@ -12,11 +12,14 @@ import structlog
 from router.instruments import Instruments
 from router.masking import mask_passwords
 from router.store.allowance import Allowance
-from router.store.opening import CLOSE_DEADLINE_S, Session, closed
+from router.store.opening import Session, closed
 
 log = structlog.get_logger(__name__)
 
 _RESET_DEADLINE_S = 5.0
+# At the end a dead wire may not keep the process; its sessions end with it.
+_GOODBYE_S = 0.3
+_OPENING = "open connection"
 # Nobody needed it for so long: another process may.
 _REST_S = 60.0
 # A session's memory at the server grows with what it has seen.
@@ -51,7 +54,7 @@ class Stock:
         self._changed = changed
         self._allowance = Allowance(maximum)
         self._resting: list[Rested] = []
-        self._out = 0
+        self._out: set[Session] = set()
         self._opening = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -67,7 +70,7 @@ class Stock:
     @property
     def open(self) -> int:
         """How many are open."""
-        return len(self._resting) + self._out
+        return len(self._resting) + len(self._out)
 
     @property
     def limit(self) -> int:
@@ -94,19 +97,19 @@ class Stock:
         while self._resting:
             rested = self._resting.pop()
             if not rested.session.is_closed():
-                self._out += 1
+                self._out.add(rested.session)
                 return rested
         self._show()
         return None
 
     def put_back(self, rested: Rested) -> None:
         """One that was taken and not used."""
-        self._out -= 1
+        self._out.discard(rested.session)
         self._rest(rested)
 
     def lose(self, session: Session) -> None:
         """One that was taken and is of no use."""
-        self._out -= 1
+        self._out.discard(session)
         session.terminate()
         self._show()
 
@@ -120,7 +123,7 @@ class Stock:
         except Exception as error:  # also what asyncpg says of itself when a statement was cancelled as the wire broke
             log.debug("connection not kept", error=f"{type(error).__name__}: {error}")
             session.terminate()
-        self._out -= 1
+        self._out.discard(session)
         if self._keeps(session, others=1):
             self._rest(Rested(session, monotonic()))
         else:
@@ -142,7 +145,7 @@ class Stock:
             room = min(room, 1 - self._opening)
         for _ in range(min(missing, room) if not self.closed else 0):
             self._opening += 1
-            self.in_background(self._open(), "open connection")
+            self.in_background(self._open(), _OPENING)
 
     async def open_first(self) -> None:
         """Opens one. Raises what stands in the way, unless the server only has none left just now."""
@@ -162,16 +165,22 @@ class Stock:
         return task
 
     async def close(self) -> None:
-        """Ends everything; what is still lent is ended when it comes back."""
+        """Ends everything, politely where the server answers soon."""
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
         self.end_resting(0)
         for task in self._tasks:
-            if task.get_name() == "open connection":
+            if task.get_name() == _OPENING:
                 task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2 * CLOSE_DEADLINE_S)
+            _, late = await asyncio.wait(self._tasks, timeout=_GOODBYE_S)
+            for session in self._out:
+                session.terminate()
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=_GOODBYE_S)
         self._show()
 
     # -- inside
