@@ -63,7 +63,8 @@ class ConnectionsWatch:
             for session, lending in connections.lent.items()
             if now - lending.since > _LONG_S and not session.is_closed()
         }
-        due = self._compared_at is None or now - self._compared_at >= _COMPARE_EVERY_S
+        at = self._compared_at
+        due = at is None or now - at >= _COMPARE_EVERY_S or at < connections.stock.returned_at
         scarce = connections.limit < connections.settings.maximum
         if not (long or due or scarce):
             return

@@ -54,8 +54,9 @@ class Room:
         if self.wanted <= self.allowed:
             return None
         limits = f", role or database limited to {min(self.limits)}" if self.limits else ""
+        instances = "1 instance" if len(self.instances) == 1 else f"{len(self.instances)} instances together"
         return (
-            f"{len(self.instances)} instances together may open {self.wanted} connections, but the server has "
+            f"{instances} may open {self.wanted} connections, but the server has "
             f"{self.allowed} for them (max_connections {self.max_connections}, {self.reserved} reserved, {self.others} "
             f"in use by others{limits}): each uses fewer; lower connections.maximum or raise max_connections"
         )

@@ -65,6 +65,8 @@ class Stock:
         """What sessions are to be called from their next reset on; None = as they were opened."""
         self.answered_at = monotonic()
         """When the server last answered anything (monotonic seconds)."""
+        self.returned_at = 0.0
+        """When it last gave one after it had refused or had been away (monotonic seconds); it may be another server."""
         self.closed = False
 
     @property
@@ -197,6 +199,7 @@ class Stock:
     async def _open_or_raise(self) -> None:
         session = await self._opener()
         if self.trouble is not None:
+            self.returned_at = monotonic()
             log.info("the database gives connections again", open=self.open + 1)
         self.trouble = None
         self.answered_at = monotonic()

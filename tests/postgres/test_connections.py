@@ -1,6 +1,7 @@
 """Connections that the server refuses, cuts or forgets, and a set of them that grows and shrinks meanwhile."""
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from time import monotonic
@@ -10,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 import router.store.connections as module
+from ops.cli.status import status as status_command
 from router.configuration import record_differences
 from router.connections_watch import ConnectionsWatch
 from router.exposition import open_exposition
@@ -20,6 +22,7 @@ from router.store.opening import open_session, session_label
 from router.store.server_room import server_room
 from router.store.statements import Connection
 from router.until_idle import PASSING
+from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.wire import a_wire
 
@@ -211,6 +214,19 @@ async def test_instances_are_counted_with_what_they_may_open(database_url: str, 
         assert room.wanted - before.wanted == 1030
         assert room.others == before.others + 1
         assert room.excess()
+
+
+async def test_status_warns_when_instances_may_open_more_than_the_server_has(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    command = CommandLine(status_command, database_url)
+    async with open_connections(database_url, ConnectionSettings(maximum=1000), instance="big") as connections:
+        await use(connections)
+        told = json.loads((await command.run("--json")).output)["connections"]
+        assert told["instances"]["big"] == 1000
+        assert told["wanted"] >= 1000 > told["allowed"] > 0
+        assert "lower connections.maximum" in told["problem"]
+        assert "warning: " in (await command.run()).output
 
 
 async def test_no_connection_is_lost_whatever_happens_to_the_server_and_the_set(
