@@ -10,6 +10,16 @@ from router.cli.context import CannotRun, Urls
 from router.settings import Settings
 from router.store.migrate import MigrationError, migrate, pending
 
+# The server is not there just now, or has no connection left; what it would say is not known.
+UNREACHABLE = (
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
 
 @asynccontextmanager
 async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
@@ -18,14 +28,22 @@ async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
     Ours are migrated at once. A configured database is somebody's: its schema changes only by `migrate`.
     """
     async with open_unmigrated(settings) as urls:
-        if settings.database_url is None:
-            await apply_migrations(urls.database)
-        elif missing := await pending_migrations(urls.database):
-            raise CannotRun(
-                f"the database's schema is older than this version: {', '.join(missing)} not applied; "
-                f"run `lead-router migrate`"
-            )
+        await ensure_schema(settings, urls)
         yield urls
+
+
+async def ensure_schema(settings: Settings, urls: Urls) -> None:
+    """The schema is that of this version afterwards. Raises CannotRun when a person must act first.
+
+    Raises OSError or asyncpg errors while the database cannot be reached.
+    """
+    if settings.database_url is None:
+        await apply_migrations(urls.database)
+    elif missing := await pending_migrations(urls.database):
+        raise CannotRun(
+            f"the database's schema is older than this version: {', '.join(missing)} not applied; "
+            f"run `lead-router migrate`"
+        )
 
 
 @asynccontextmanager
@@ -63,6 +81,8 @@ def _refusals() -> Iterator[None]:
         yield
     except MigrationError as error:
         raise CannotRun(str(error)) from error
+    except UNREACHABLE:
+        raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OverflowError, ValueError) as error:
         # The last two: a URL with a port that is none.
         raise CannotRun(f"the database refuses: {error}; check LEAD_ROUTER_DATABASE_URL") from error

@@ -17,6 +17,7 @@ from router.claim import BatchSizes
 from router.domain.flight import decode, unpack
 from router.presence import Presence
 from router.store.engines import Engines
+from router.store.server_room import Room, server_room
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant, all_tenants, tenant_named
 from router.waiting import Waiting, waiting_by_reason
@@ -127,11 +128,12 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The tenants asked for, at one moment (UTC). `listeners` = services that listen for work."""
+    """The tenants asked for, at one moment (UTC). `listeners` = services that listen for work, `room` = connections."""
 
     at: datetime
     tenants: list[TenantStatus] = field(default_factory=list)
     listeners: int = 0
+    room: Room | None = None
 
     @property
     def accepted(self) -> int:
@@ -183,7 +185,7 @@ async def status(
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
         found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, busy)
-        return Status(at, found, listeners)
+        return Status(at, found, listeners, await server_room(conn))
 
 
 async def _of_tenants(

@@ -1,7 +1,7 @@
 """The composition root of the daemon: builds the services of the roles it plays, and supervises them."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -12,29 +12,37 @@ import structlog
 
 from router.busy import check_lanes
 from router.claim import BatchSizes
+from router.configuration import record_differences
+from router.connections_watch import ConnectionsWatch
 from router.drain import Drain
 from router.drain_service import DrainService
 from router.exposition import Exposition, open_exposition
+from router.gate import Behind, Gate
 from router.health import Health
+from router.instruments import Instruments
 from router.lifeline import MonotonicClock
 from router.listener import Listener
+from router.logs import configure_logs
 from router.presence import Presence, PresenceWatch
 from router.rates_duty import RatesDuty
+from router.reloading import Reloading
 from router.service import Service, Supervisor
 from router.settings import Settings
-from router.signals import stop_on_signals
+from router.signals import on_hangup, stop_on_signals
 from router.store.connections import Connections, Part, open_connections
 from router.store.lane import LaneLimits
+from router.store.statements import Connection
 from router.visit import Memory
 from router.wakeups import Listener as WakeupListener
 from router.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
 
-# With fewer connections than this none is kept for listening: polling finds the same work.
-_LISTEN_FROM_CONNECTIONS = 4
 # Beyond the stop deadline of the supervisor, the process ends whatever still holds it.
 _LAST_WORD_S = 0.8
+# The server ends a statement of the drain long before, and the watch finds dead wires: the last resort for wires that
+# only seem to be alive, longer than a duty may count.
+_STATEMENT_DEADLINE_S = 300.0
 
 
 class Role(StrEnum):
@@ -52,39 +60,49 @@ class Instance:
     roles: frozenset[Role]
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the daemon is given: its servers, how to see that the schema is right, and how to read the settings again.
+
+    `schema` returns when the database can be used; it raises StartRefused when a person must act first.
+    """
+
+    database_url: str
+    redis_url: str | None
+    schema: Callable[[], Awaitable[None]]
+    reread: Callable[[], Settings]
+
+
 async def run_daemon(
     settings: Settings,
-    database_url: str,
+    around: Surroundings,
     instance: Instance,
     *,
-    redis_url: str | None = None,
     extra: Callable[[Connections, Exposition], Sequence[Service]] = lambda _connections, _exposition: (),
-    started: Callable[[int], None] = lambda _port: None,
 ) -> None:
-    """Runs until SIGINT or SIGTERM. `extra` adds services of other packages; `started` hears the listener's port.
+    """Runs until SIGINT or SIGTERM. `extra` adds services of other packages. A database that is away is waited for.
 
-    Raises ServiceLost when a service died too often or cannot start, and what opening the connections raises.
+    Raises ServiceLost when a service died too often or cannot start.
     """
     health = Health(MonotonicClock().monotonic)
     with open_exposition(instance.name, version("lead-router"), settings.metrics.tenants) as exposition:
-        async with open_connections(database_url, settings.connections, exposition.instruments) as connections:
-            checks = {"database": connections.check}
-            if Role.DRAIN in instance.roles:
-                checks["lanes"] = partial(lanes_can_be_worked, connections)
-            listener = Listener(settings.listen, health, checks, exposition)
-            presence = Presence(redis_url, instruments=exposition.instruments)
-            routing = _services(settings, database_url, instance, connections, exposition, presence)
-            services: list[Service] = [listener, *routing]
-            services += extra(connections, exposition)
+        async with open_connections(
+            around.database_url,
+            settings.connections,
+            exposition.instruments,
+            instance=instance.name,
+            statement_deadline_s=_STATEMENT_DEADLINE_S,
+        ) as connections:
+            cast = cast_of(settings, around, instance, connections, health, exposition, extra(connections, exposition))
             supervisor = Supervisor(
-                services,
+                cast.services,
                 settings.supervision,
                 health,
                 jitter=Random().random,
                 instruments=exposition.instruments,
             )
             give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
-            with stop_on_signals(supervisor.stop, give_up_s):
+            with stop_on_signals(supervisor.stop, give_up_s), on_hangup(cast.reloading.ask, supervisor.stop):
                 log.info("started", instance=instance.name, roles=sorted(instance.roles))
                 await supervisor.run()
     log.info("stopped", instance=instance.name)
@@ -96,38 +114,93 @@ async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> No
         await check_lanes(conn, deadline_s)
 
 
-def _services(
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """All services of a daemon, in the order of their start."""
+
+    services: Sequence[Service]
+    reloading: Reloading
+
+
+def cast_of(
     settings: Settings,
-    database_url: str,
+    around: Surroundings,
     instance: Instance,
     connections: Connections,
+    health: Health,
     exposition: Exposition,
-    presence: Presence,
-) -> list[Service]:
-    services: list[Service] = []
-    if Role.DRAIN in instance.roles:
-        wakeups = Wakeups()
-        if settings.connections.maximum >= _LISTEN_FROM_CONNECTIONS:
-            connect_s = settings.connections.connect_deadline_s
-            services.append(WakeupListener(database_url, wakeups, Random().random, connect_s))
-        drain = Drain(
-            connections,
-            token=lambda: secrets.randbits(63),
-            instruments=exposition.instruments,
-            sizes=BatchSizes(ready=settings.drain.batch_leads),
-            limits=LaneLimits(tcp_user_ms=settings.connections.tcp_user_timeout_ms),
-            memory=Memory(presence=presence),
-        )
-        services.append(PresenceWatch(presence, wakeups.hint))
-        services.append(
-            DrainService(
-                drain,
-                wakeups,
-                jitter=Random().random,
-                poll_interval_s=settings.drain.poll_interval_s,
-                concurrency=min(settings.drain.concurrency, max(1, settings.connections.maximum - 1)),
-            )
-        )
+    extra: Sequence[Service] = (),
+) -> Cast:
+    """The services of the roles: the listener at once, the others behind the gate that waits for the database."""
+    instruments = exposition.instruments
+    gate = Gate(around.schema, Random().random)
+    routing = _routing(settings, around, connections, instruments) if Role.DRAIN in instance.roles else None
+    reloading = Reloading(
+        settings,
+        around.reread,
+        lambda changed: _apply(changed, instance, connections, routing),
+        connections,
+        instruments,
+        instance=instance.name,
+        kind=",".join(sorted(instance.roles)),
+    )
+    watch = ConnectionsWatch(connections, instance.name, health, instruments, _server_recorder(instance.name))
+    waiting: list[Service] = [watch, reloading, *(routing.services if routing else ())]
     if Role.DUTIES in instance.roles:
-        services.append(RatesDuty(connections))
-    return services
+        waiting.append(RatesDuty(connections))
+    checks = {"schema": gate.check, "database": connections.check}
+    if Role.DRAIN in instance.roles:
+        checks["lanes"] = partial(lanes_can_be_worked, connections)
+    listener = Listener(settings.listen, health, checks, exposition)
+    return Cast([listener, gate, *(Behind(gate, service) for service in (*waiting, *extra))], reloading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Routing:
+    """The services that route, and what of them follows the settings."""
+
+    drain: Drain
+    service: DrainService
+    services: tuple[Service, ...]
+
+
+def _routing(settings: Settings, around: Surroundings, connections: Connections, instruments: Instruments) -> _Routing:
+    presence = Presence(around.redis_url, instruments=instruments)
+    wakeups = Wakeups()
+    drain = Drain(
+        connections,
+        token=lambda: secrets.randbits(63),
+        instruments=instruments,
+        sizes=BatchSizes(ready=settings.drain.batch_leads),
+        limits=LaneLimits(tcp_user_ms=settings.connections.tcp_user_timeout_ms),
+        memory=Memory(presence=presence),
+    )
+    service = DrainService(
+        drain,
+        wakeups,
+        jitter=Random().random,
+        poll_interval_s=settings.drain.poll_interval_s,
+        concurrency=settings.drain.concurrency,
+    )
+    listener = WakeupListener(connections, wakeups, Random().random)
+    return _Routing(drain, service, (listener, PresenceWatch(presence, wakeups.hint), service))
+
+
+def _apply(settings: Settings, instance: Instance, connections: Connections, routing: _Routing | None) -> None:
+    """Uses what can be used at once: `configuration.AT_RUN_TIME`."""
+    configure_logs(settings.log, instance.name)
+    connections.resize(settings.connections)
+    if routing is not None:
+        routing.drain.sizes = BatchSizes(ready=settings.drain.batch_leads)
+        routing.service.concurrency = settings.drain.concurrency
+        routing.service.poll_interval_s = settings.drain.poll_interval_s
+
+
+def _server_recorder(instance: str) -> Callable[[Connection, dict[str, str]], Awaitable[None]]:
+    async def record(conn: Connection, values: dict[str, str]) -> None:
+        for change in await record_differences(conn, instance, "server", values, {}, "seen by this instance"):
+            log.info(
+                "server setting differs from before", setting=change.name, before=change.before, after=change.after
+            )
+
+    return record

@@ -3,18 +3,26 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic
 
+import asyncpg
 import structlog
 
-from router.domain.backoff import full_jitter
+from router.domain.backoff import LONGEST_S, full_jitter
 from router.drain import Drain
 from router.lifeline import Lifeline
+from router.store.connections import NoConnection, Part
 from router.until_idle import PASSING
 from router.visit import Visit
 from router.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
+
+# The server as a whole is in trouble, not the tenant: when that is over, nobody shall have to wait for a minute.
+_LONGEST_WAIT_FOR_SERVER_S = 1.0
+# SQLSTATE: connection lost, resources (disk, memory, connections), operator's intervention, the system, read-only.
+_OF_SERVER = ("08", "53", "57P", "58", "25006")
 
 
 @dataclass(slots=True)
@@ -30,7 +38,8 @@ class DrainService:
     """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant.
 
     Tenants stand in a line for the slots, and who had a turn and has more goes to its end: however long a backlog
-    is, every other tenant comes before its next turn.
+    is, every other tenant comes before its next turn. There are `concurrency` slots, or fewer when the drain's
+    share of the connections that there are now is smaller.
     """
 
     drain: Drain
@@ -62,7 +71,7 @@ class DrainService:
                     failures = 0
                 except PASSING as error:
                     failures += 1
-                    wait_s = full_jitter(failures, self.jitter())
+                    wait_s = full_jitter(failures, self.jitter(), longest_s=_LONGEST_WAIT_FOR_SERVER_S)
                     log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
                     await life.pause(wait_s)
                 else:
@@ -81,7 +90,7 @@ class DrainService:
 
     def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline) -> None:
         for tenant_id in [tenant_id for tenant_id in self._line if tenant_id not in self._turns]:
-            if len(self._turns) >= self.concurrency:
+            if len(self._turns) >= min(self.concurrency, self.drain.connections.share(Part.DRAIN)):
                 return
             del self._line[tenant_id]
             task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
@@ -89,10 +98,13 @@ class DrainService:
 
     async def _turn(self, tenant_id: int, life: Lifeline) -> None:
         try:
-            done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=lambda: life.stopping)
+            done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=self._over(life))
             self._trouble.pop(tenant_id, None)
             if done.more and done.visit is Visit.DONE:
                 self._line.setdefault(tenant_id)
+        except NoConnection:
+            # It had no turn at all, which is no trouble of its own.
+            self._line.setdefault(tenant_id)
         except PASSING as error:
             self._back_off(tenant_id, error)
         except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
@@ -103,10 +115,16 @@ class DrainService:
             if self._line:
                 self.wakeups.poke()
 
+    def _over(self, life: Lifeline) -> Callable[[], bool]:
+        """Whether a turn ends before its next batch: at the stop, or when another part needs the connection."""
+        batches = count()
+        return lambda: life.stopping or (next(batches) > 0 and self.drain.connections.contended(Part.DRAIN))
+
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
         trouble = self._trouble.setdefault(tenant_id, _Trouble())
         trouble.failures += 1
-        wait_s = full_jitter(trouble.failures, self.jitter())
+        longest_s = _LONGEST_WAIT_FOR_SERVER_S if _of_server(error) else LONGEST_S
+        wait_s = full_jitter(trouble.failures, self.jitter(), longest_s=longest_s)
         trouble.until_s = monotonic() + wait_s
         self._line.pop(tenant_id, None)
         log.warning(
@@ -116,3 +134,10 @@ class DrainService:
             failures=trouble.failures,
             retry_in_s=round(wait_s, 2),
         )
+
+
+def _of_server(error: BaseException) -> bool:
+    """Whether the server or the wire is in trouble, whoever asks."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_OF_SERVER)
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)

@@ -47,6 +47,8 @@ class Health:
         self._monotonic = monotonic
         self.stopping = False
         self.services: dict[str, ServiceHealth] = {}
+        self.degraded: dict[str, str] = {}
+        """What is worse than it should be although the work goes on, by what it is about."""
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""

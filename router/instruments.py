@@ -13,6 +13,7 @@ from itertools import product
 from time import perf_counter
 
 from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCounter
+from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
 
@@ -80,6 +81,14 @@ class SyncResult(StrEnum):
     FAILED = "failed"
 
 
+class ReloadResult(StrEnum):
+    """What became of a request to read the settings again. `failed`: they are wrong, nothing changed."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One batch, as the instruments see it. Seconds; latencies run from queued_at to assigned_at."""
@@ -130,7 +139,16 @@ class Instruments:
         self._blockers = self._level("locks.blockers", "{session}", "Sessions that keep leads from being routed")
         self._ended = self._count("locks.sessions_ended", "{session}", "Sessions cancelled or ended by the stall watch")
         self._in_the_way: Counted[str] = Counted()
+        self._open = self._level("connections.open", "{connection}", "Database connections that are open")
+        self._limit = self._gauge("connections.limit", "{connection}", "Connections that may be open now")
+        self._short_s = self._count("connections.short", "s", "Time during which somebody waited for a connection")
+        self._not_opened = self._count("connections.not_opened", "{attempt}", "Connections that could not be opened")
+        self._held = self._count("connections.held_too_long", "{connection}", "Connections that were held too long")
+        self._wanted = self._gauge("connections.wanted", "{connection}", "Connections all instances may open")
+        self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
+        self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
+        self._reloads = self._count("settings.reloads", "{reload}", "Times the settings were read again, by result")
 
     @classmethod
     def silent(cls) -> "Instruments":
@@ -188,9 +206,36 @@ class Instruments:
             self._timeouts.add(0, {"part": part})
             self._in_use.add(0, {"part": part})
             self._waiting.add(0, {"part": part})
+            self._held.add(0, {"part": part})
+        for cause in ("refused", "away"):
+            self._not_opened.add(0, {"cause": cause})
+        self._short_s.add(0)
 
-    def connections_closed(self, maximum: int) -> None:
-        self._maximum.add(-maximum)
+    def connections_resized(self, difference: int) -> None:
+        """The maximum is another one."""
+        self._maximum.add(difference)
+
+    def connections_open(self, difference: int, limit: int) -> None:
+        """More or fewer are open; `limit` may be open now."""
+        if difference:
+            self._open.add(difference)
+        self._limit.set(limit)
+
+    def connections_short(self, seconds: float) -> None:
+        """Somebody waited for a connection during this time."""
+        self._short_s.add(seconds)
+
+    def connection_not_opened(self, cause: str) -> None:
+        """`refused`: the server has no more; `away`: it cannot be reached."""
+        self._not_opened.add(1, {"cause": cause})
+
+    def connection_held_too_long(self, part: str) -> None:
+        self._held.add(1, {"part": part})
+
+    def connections_of_all(self, wanted: int, allowed: int) -> None:
+        """What all instances may open, and what the server has for them."""
+        self._wanted.set(wanted)
+        self._allowed.set(allowed)
 
     @contextmanager
     def connection_wait(self, part: str) -> Iterator[None]:
@@ -236,9 +281,20 @@ class Instruments:
     def services_started(self, names: Iterable[str]) -> None:
         for name in names:
             self._deaths.add(0, {"service": name})
+            self._restarts.add(0, {"service": name})
 
     def service_died(self, name: str) -> None:
         self._deaths.add(1, {"service": name})
+
+    def service_restarted(self, name: str) -> None:
+        self._restarts.add(1, {"service": name})
+
+    # -- settings
+
+    def settings_reloaded(self, result: ReloadResult) -> None:
+        """Once per request to read the settings again."""
+        for one in ReloadResult:
+            self._reloads.add(one is result, {"result": one.value})
 
     # -- how they are made
 
@@ -266,6 +322,9 @@ class Instruments:
 
     def _level(self, name: str, unit: str, description: str) -> UpDownCounter:
         return self._meter.create_up_down_counter(f"{NAMESPACE}.{name}", unit, description)
+
+    def _gauge(self, name: str, unit: str, description: str) -> Gauge:
+        return self._meter.create_gauge(f"{NAMESPACE}.{name}", unit, description)
 
     def _time(self, name: str, description: str) -> Histogram:
         return self._histogram(name, "s", description, _FAST_S)

@@ -65,3 +65,15 @@ class Lifeline:
         self._heard(None)
         await self._stop.wait()
         self.beat()
+
+    async def until(self, event: asyncio.Event) -> bool:
+        """Sleeps until the event or the stop; answers whether to stop."""
+        self._heard(None)
+        waits = [asyncio.create_task(one.wait()) for one in (event, self._stop)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+            self.beat()
+        return self.stopping

@@ -89,12 +89,15 @@ class Listener:
         return web.json_response({"alive": alive, "services": shown}, status=200 if alive else 503)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        """Ready = can do its work now. If not, a restart does not help; sending work elsewhere does."""
+        """Ready = can do its work now, be it slower (`degraded`). If not, a restart does not help; sending work
+        elsewhere does.
+        """
         faults = await asyncio.gather(*(self._fault(check) for check in self._checks.values()))
         reasons = {name: fault for name, fault in zip(self._checks, faults, strict=True) if fault}
         if self._health.stopping:
             reasons["stopping"] = "this process was asked to stop"
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+        shown = {"ready": not reasons, "reasons": reasons, "degraded": self._health.degraded}
+        return web.json_response(shown, status=503 if reasons else 200)
 
     async def _fault(self, check: Check) -> str | None:
         deadline_s = self._settings.check_deadline_s

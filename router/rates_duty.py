@@ -72,8 +72,11 @@ class RatesDuty:
         async with self._connections.acquire(Part.DUTIES) as lent:
             conn = patient(lent)
             now: datetime = await conn.fetchval("select clock_timestamp()")
-            for tenant in await all_tenants(conn):
-                if life.stopping:
-                    return
+            tenants = await all_tenants(conn)
+        for tenant in tenants:
+            if life.stopping:
+                return
+            # One connection for all of them would be held for minutes, and may be the only one there is.
+            async with self._connections.acquire(Part.DUTIES) as conn:
                 await _refresh_alone(conn, tenant, now)
-                life.beat()
+            life.beat()

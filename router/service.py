@@ -64,6 +64,8 @@ class Supervisor:
         self._instruments = instruments or Instruments.silent()
         self._clock = clock or MonotonicClock()
         self._stop = asyncio.Event()
+        self._running = False
+        self._ended = asyncio.Event()
         self._lost: ServiceLost | None = None
         self._kept = [_Kept(service) for service in services]
         if len({kept.name for kept in self._kept}) < len(self._kept):
@@ -75,7 +77,22 @@ class Supervisor:
         self._stop.set()
 
     async def run(self) -> None:
-        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one died too often or cannot start."""
+        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one died too often or cannot start.
+
+        Called again, it starts nothing twice: it ends when the first call does, in the same way.
+        """
+        if self._running:
+            await self._ended.wait()
+        else:
+            self._running = True
+            try:
+                await self._run()
+            finally:
+                self._ended.set()
+        if self._lost:
+            raise self._lost
+
+    async def _run(self) -> None:
         self._instruments.services_started(kept.name for kept in self._kept)
         async with asyncio.TaskGroup() as group:
             for kept in self._kept:
@@ -83,8 +100,6 @@ class Supervisor:
                 kept.task = group.create_task(self._tend(kept), name=kept.name)
             await self._stop.wait()
             await self._stop_in_order()
-        if self._lost:
-            raise self._lost
 
     async def _tend(self, kept: "_Kept") -> None:
         health = self._health.services[kept.name]
@@ -97,7 +112,8 @@ class Supervisor:
                 if wait_s is None:
                     self.stop()
                     return
-                await self._clock.wait(kept.stop, wait_s)
+                if not await self._clock.wait(kept.stop, wait_s):
+                    self._instruments.service_restarted(kept.name)
         finally:
             if health.state is not State.LOST:
                 health.state = State.STOPPED

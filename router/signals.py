@@ -30,6 +30,31 @@ def stop_on_signals(stop: Callable[[], None], give_up_after_s: float) -> Iterato
             signal.signal(number, previous)
 
 
+@contextmanager
+def on_hangup(ask: Callable[[], None], stop: Callable[[], None]) -> Iterator[None]:
+    """Inside the running event loop of the main thread: calls `ask` in the loop at every SIGHUP.
+
+    Only when the terminal that it was started on is gone does the signal mean what it once did: `stop`.
+    """
+    loop = asyncio.get_running_loop()
+    on_terminal = has_terminal()
+    loop.add_signal_handler(signal.SIGHUP, lambda: stop() if on_terminal and not has_terminal() else ask())
+    try:
+        yield
+    finally:
+        # Whoever asks once more while we stop shall not kill us.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+
+def has_terminal() -> bool:
+    """Whether this process has a terminal that can still be opened."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 class _Handler:
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None], give_up_after_s: float) -> None:
         self._loop = loop

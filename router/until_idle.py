@@ -16,7 +16,7 @@ from router.store.patience import patient
 from router.visit import Visit
 
 # What may go away by itself: the visit was rolled back, and another one may succeed.
-PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, NoConnection)
+PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, NoConnection)
 
 _PAUSE_S = 0.05
 _LOCKED_COUNT_MOST = 100_000

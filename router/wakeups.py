@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 
-import asyncpg
 import structlog
 
 from router.domain.backoff import full_jitter
 from router.lifeline import Lifeline
-from router.store.connections import APPLICATION_NAME
+from router.store.connections import APPLICATION_NAME, Connections, Part
+from router.store.statements import Connection, load
 from router.until_idle import PASSING
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "lead_router"
 _ASK_EVERY_S = 15
+_ANSWER_DEADLINE_S = 5.0
+# The poll finds work meanwhile, so a lost hint costs little; but it should not be lost for a minute.
+_LONGEST_WAIT_S = 5.0
 # By this name `status` counts the services that listen for work.
 LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
 
@@ -51,57 +54,56 @@ class Wakeups:
 
 
 class Listener:
-    """The service that listens. It has a connection of its own, since a listening one cannot be lent to others."""
+    """The service that listens, over a connection that it keeps. With too few connections it has none, and waits."""
 
     name = "wakeups"
     max_silence_s = 60.0
 
-    def __init__(
-        self, url: str, wakeups: Wakeups, jitter: Callable[[], float], connect_deadline_s: float = 10.0
-    ) -> None:
-        self._url = url
+    def __init__(self, connections: Connections, wakeups: Wakeups, jitter: Callable[[], float]) -> None:
+        self._connections = connections
         self._wakeups = wakeups
         self._jitter = jitter
-        self._connect_deadline_s = connect_deadline_s
         self._failures = 0
 
     async def run(self, life: Lifeline) -> None:
         """Listens until the stop. A lost connection costs hints, never the process: polling goes on meanwhile."""
         while not life.stopping:
+            if not self._connections.share(Part.HINTS):
+                await life.pause(1.0)
+                continue
             try:
                 await self._listen(life)
             except PASSING as error:
                 self._failures += 1
-                wait_s = full_jitter(self._failures, self._jitter())
+                wait_s = full_jitter(self._failures, self._jitter(), longest_s=_LONGEST_WAIT_S)
                 log.warning("hints are lost", error=f"{type(error).__name__}: {error}", retry_in_s=round(wait_s, 2))
                 await life.pause(wait_s)
 
     async def _listen(self, life: Lifeline) -> None:
-        conn = await asyncpg.connect(
-            self._url,
-            timeout=self._connect_deadline_s,
-            server_settings={"application_name": LISTENER_NAME},
-        )
-        try:
-            await conn.add_listener(CHANNEL, self._heard)
-            self._failures = 0
-            # What was said while nobody listened is looked for.
-            self._wakeups.poke()
-            seconds = count(1)
-            while not await life.pause(1.0):
-                # A connection through which nothing comes may be dead: asking now and then finds out.
-                if conn.is_closed() or next(seconds) % _ASK_EVERY_S == 0:
-                    await conn.execute("select 1", timeout=self._connect_deadline_s)
-        finally:
-            await _closed(conn)
+        async with self._connections.acquire(Part.HINTS) as conn:
+            async with asyncio.timeout(_ANSWER_DEADLINE_S):
+                await load("connections").name_session.execute(conn, name=LISTENER_NAME)
+                await conn.add_listener(CHANNEL, self._heard)
+            try:
+                await self._hear(life, conn)
+            finally:
+                if not conn.is_closed():
+                    async with asyncio.timeout(_ANSWER_DEADLINE_S):
+                        await conn.remove_listener(CHANNEL, self._heard)
+
+    async def _hear(self, life: Lifeline, conn: Connection) -> None:
+        self._failures = 0
+        # What was said while nobody listened is looked for.
+        self._wakeups.poke()
+        seconds = count(1)
+        while not await life.pause(1.0):
+            if not self._connections.share(Part.HINTS):
+                return
+            # A connection through which nothing comes may be dead: asking now and then finds out.
+            if conn.is_closed() or next(seconds) % _ASK_EVERY_S == 0:
+                async with asyncio.timeout(_ANSWER_DEADLINE_S):
+                    await load("health").answers.value(conn)
 
     def _heard(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
         if isinstance(payload, str) and payload.isascii() and payload.isdecimal() and len(payload) < 10:
             self._wakeups.hint(int(payload))
-
-
-async def _closed(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
-    try:
-        await conn.close(timeout=2.0)
-    except (TimeoutError, OSError, asyncpg.PostgresError):
-        conn.terminate()

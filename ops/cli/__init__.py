@@ -11,7 +11,7 @@ import click
 from ops.servers import open_servers
 from router.cli.context import CannotRun, Context
 from router.logs import configure_logs
-from router.settings import SettingsError, read_settings, settings_file
+from router.settings import Settings, SettingsError, read_settings, settings_file
 
 # family name -> module with the click command or group of the same name; read only when it is called.
 FAMILIES: dict[str, str] = {
@@ -73,10 +73,15 @@ class Families(click.Group):
 def main(ctx: click.Context, data_dir: Path | None, config_file: Path | None) -> None:
     """Puts every sales lead, exactly once, in the hands of the right rep."""
     try:
-        settings = read_settings(os.environ, config_file or settings_file(os.environ))
+        file = config_file or settings_file(os.environ)
+        settings = _settings(file, data_dir)
     except SettingsError as error:
         raise CannotRun(str(error)) from error
-    if data_dir is not None:
-        settings = replace(settings, data_dir=data_dir)
     configure_logs(settings.log, f"{socket.gethostname()}-{os.getpid()}")
-    ctx.obj = Context(settings, open_servers)
+    # A file that was there and is gone is a mistake, not the wish for the defaults.
+    ctx.obj = Context(settings, open_servers, lambda: _settings(file or settings_file(os.environ), data_dir))
+
+
+def _settings(file: Path | None, data_dir: Path | None) -> Settings:
+    settings = read_settings(os.environ, file)
+    return settings if data_dir is None else replace(settings, data_dir=data_dir)

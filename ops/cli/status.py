@@ -18,6 +18,7 @@ from router.claim import BatchSizes
 from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from router.cli.options import instant
 from router.domain.reason import Reason
+from router.store.server_room import Room
 from router.store.tenants import TenantUnknown
 from router.waiting import WaitingLeads
 
@@ -71,7 +72,21 @@ def document(found: Status) -> dict[str, Any]:
         "oldest_waiting_at": _time(_oldest(found.tenants)),
         "per_minute": _rounded(found.rates),
         "listeners": found.listeners,
+        "connections": None if found.room is None else _connections(found.room),
         "tenants": [_tenant_document(tenant) for tenant in found.tenants],
+    }
+
+
+def _connections(room: Room) -> dict[str, Any]:
+    return {
+        "wanted": room.wanted,
+        "allowed": room.allowed,
+        "in_use": room.sessions,
+        "max_connections": room.max_connections,
+        "reserved": room.reserved,
+        "others": room.others,
+        "instances": dict(room.instances),
+        "problem": room.excess(),
     }
 
 
@@ -161,6 +176,8 @@ def show(found: Status, out: Console) -> None:
         found.listeners, f"{found.listeners} services listen"
     )
     out.print(f"{services} for work")
+    if found.room is not None and (excess := found.room.excess()):
+        out.print(f"warning: {excess}", style="yellow")
     for tenant in found.tenants:
         for warning in tenant.warnings[:WARNINGS_SHOWN]:
             out.print(f"warning: {tenant.tenant.name}: {warning}", style="yellow")

@@ -57,10 +57,14 @@ class Found(click.ClickException):
 
 @dataclass(frozen=True)
 class Context:
-    """`servers` opens the configured or the embedded servers, migrated, as long as the command needs them."""
+    """`servers` opens the configured or the embedded servers, migrated, as long as the command needs them.
+
+    `reread` reads the settings once more, from where they came (None = they came from nowhere). Raises SettingsError.
+    """
 
     settings: Settings
     servers: Callable[[Settings], AbstractAsyncContextManager[Urls]]
+    reread: Callable[[], Settings] | None = None
 
     def open(self) -> AbstractAsyncContextManager[Urls]:
         return self.servers(self.settings)

@@ -14,6 +14,7 @@ from pogo_core.util import migrate as pogo
 from router.store.statements import load, sql_root
 
 SCHEMA = "public"
+CONNECT_DEADLINE_S = 10.0
 LOCK_POLL_S = 0.1
 LOCK_DEADLINE_S = 600.0
 # A migration that cannot get its table gives up rather than make everybody queue behind it.
@@ -94,7 +95,9 @@ async def _applied(conn: asyncpg.Connection) -> list[str]:
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
     conn = await asyncpg.connect(
-        url, server_settings={"application_name": "lead-router migrate", "lock_timeout": LOCK_TIMEOUT}
+        url,
+        timeout=CONNECT_DEADLINE_S,
+        server_settings={"application_name": "lead-router migrate", "lock_timeout": LOCK_TIMEOUT},
     )
     try:
         yield conn

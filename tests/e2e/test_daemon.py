@@ -127,9 +127,12 @@ async def test_it_says_that_it_lives_is_ready_and_what_it_did(database_url: str,
         await waiting(tenant, 2)
         status, text = await daemon.get("/livez")
         services = json.loads(text)["services"]
-        assert (status, set(services)) == (200, {"listener", "wakeups", "presence", "drain"})
+        assert (status, set(services)) == (
+            200,
+            {"listener", "schema", "connections", "settings", "wakeups", "presence", "drain"},
+        )
         assert all(service["alive"] and not service["deaths"] for service in services.values())
-        assert await daemon.get("/readyz") == (200, '{"ready": true, "reasons": {}}')
+        assert await daemon.get("/readyz") == (200, '{"ready": true, "reasons": {}, "degraded": {}}')
 
         async def counted() -> bool:
             lines = (await daemon.get("/metrics"))[1].splitlines()

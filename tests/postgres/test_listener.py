@@ -6,7 +6,6 @@ import random
 import socket
 
 import aiohttp
-import asyncpg
 import pytest
 
 from router.exposition import open_exposition
@@ -93,11 +92,14 @@ async def test_a_timeout_of_the_user_of_a_connection_is_not_taken_for_a_missing_
 async def test_a_database_that_does_not_answer_is_not_taken_for_connections_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"postgresql://router@127.0.0.1:{mute.getsockname()[1]}/leads"
-        async with asyncpg.create_pool(url, min_size=0, max_size=1, timeout=0.05) as pool:
-            connections = Connections(pool, ConnectionSettings(maximum=1))
-            with pytest.raises(TimeoutError):
-                async with connections.acquire(Part.DRAIN, 20):
+        limits = ConnectionSettings(maximum=1, connect_deadline_s=0.05)
+        async with open_connections(url, limits, instance="a") as connections:
+            with pytest.raises(NoConnection, match=r"the server gives none: TimeoutError: .* within 0.05 s"):
+                async with connections.acquire(Part.DRAIN, 0.5):
                     pass
+        with pytest.raises(TimeoutError, match=r"does not answer within 0.05 s"):
+            async with open_connections(url, limits):
+                pass
 
 
 async def test_no_connection_is_lost_when_requests_are_cancelled_at_any_moment(database_url: str) -> None:

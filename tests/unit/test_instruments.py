@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.domain.reason import Reason
 from router.exposition import Exposition, open_exposition
-from router.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, SyncResult
+from router.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -39,6 +39,10 @@ def use_everything(instruments: Instruments) -> None:
     instruments.connection_timed_out("drain")
     instruments.blockers_seen(["lane"], {"lane": 1})
     instruments.session_ended("own", "terminate")
+    instruments.connections_open(1, 8)
+    instruments.connections_of_all(16, 97)
+    instruments.settings_reloaded(ReloadResult.CHANGED)
+    instruments.service_restarted("drain")
     instruments.services_started(["drain"])
     instruments.service_died("drain")
 
@@ -65,7 +69,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *IntakeOutcome, *SyncResult):
+    for word in (*BatchResult, *Phase, *IntakeOutcome, *SyncResult, *ReloadResult):
         assert f"`{word}`" in page
 
 

@@ -79,7 +79,7 @@ async def test_a_process_that_progresses_is_alive_and_ready() -> None:
         status, body = await get_json(f"{url}/livez")
         assert (status, body["alive"]) == (200, True)
         assert body["services"]["listener"]["state"] == "running"
-        assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}})
+        assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}, "degraded": {}})
 
 
 async def test_a_service_that_hangs_makes_the_process_not_alive_until_it_goes_on() -> None:
@@ -106,6 +106,7 @@ async def test_every_failed_check_is_named_and_no_password_is_shown() -> None:
             "database": "OSError: cannot reach postgresql://router:***@db/leads",
             "redis": "no answer within 0.1 s",
         },
+        "degraded": {},
     }
 
 

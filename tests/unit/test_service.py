@@ -190,6 +190,17 @@ async def test_a_stop_ends_the_wait_for_a_restart() -> None:
         supervisor.stop()
 
 
+async def test_running_twice_starts_nothing_twice_and_both_end_in_the_same_way() -> None:
+    service = Scripted("drain", *[dies] * 4)
+    supervisor, _ = supervised([service], JumpingClock())
+    outcomes = await asyncio.gather(*(supervisor.run() for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in outcomes] == [ServiceLost] * 3
+    assert service.runs == 4
+    with pytest.raises(ServiceLost):
+        await supervisor.run()
+    assert service.runs == 4
+
+
 async def test_two_services_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="same name"):
         supervised([Scripted("drain"), Scripted("drain")], JumpingClock())
@@ -211,6 +222,8 @@ async def test_deaths_are_counted_from_zero_on() -> None:
         text = exposition.text().decode()
     assert 'lead_router_service_deaths_total{service="drain"} 4.0' in text
     assert 'lead_router_service_deaths_total{service="listener"} 0.0' in text
+    assert 'lead_router_service_restarts_total{service="drain"} 3.0' in text
+    assert 'lead_router_service_restarts_total{service="listener"} 0.0' in text
 
 
 async def test_a_service_is_overdue_only_when_it_is_silent_while_it_works() -> None:

@@ -1,5 +1,7 @@
 """Signals, sent to real processes: the first ends work in good order, the second at once."""
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from router.signals import on_hangup
 
 PROGRAM = textwrap.dedent("""
     import asyncio, sys, time
@@ -70,3 +74,18 @@ def test_a_stop_that_does_not_end_is_given_up_even_when_the_loop_is_busy(behavio
         _, err = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "not stopped within 0.2 s" in err
+
+
+@pytest.mark.parametrize(
+    ("terminals", "expected"), [((False, False), "ask"), ((True, True), "ask"), ((True, False), "stop")]
+)
+async def test_a_hangup_asks_to_reload_unless_the_terminal_is_gone(
+    monkeypatch: pytest.MonkeyPatch, terminals: tuple[bool, bool], expected: str
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    looks = iter(terminals)
+    monkeypatch.setattr("router.signals.has_terminal", lambda: next(looks))
+    with on_hangup(lambda: heard.put_nowait("ask"), lambda: heard.put_nowait("stop")):
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(5):
+            assert await heard.get() == expected

@@ -1,0 +1,106 @@
+"""The duty that keeps the connections honest: whether the server has enough for all instances, and whether the
+wires of those that are lent still lead somewhere.
+"""
+
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+import structlog
+
+from router.health import Health
+from router.instruments import Instruments
+from router.lifeline import Lifeline
+from router.store.connections import Connections, Part
+from router.store.opening import short_name
+from router.store.server_room import Room, dead_backends, server_room
+from router.store.statements import Connection
+from router.until_idle import PASSING
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 5.0
+_COMPARE_EVERY_S = 30.0
+_LONG_S = 5.0
+TOPIC = "connections"
+
+Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
+
+
+class ConnectionsWatch:
+    """A service. `record` is given the server's settings when they are not as this process saw them last."""
+
+    name = "connections"
+    max_silence_s = 60.0
+
+    def __init__(
+        self, connections: Connections, instance: str, health: Health, instruments: Instruments, record: Recorder
+    ) -> None:
+        self._connections = connections
+        self._instance = short_name(instance)
+        self._health = health
+        self._instruments = instruments
+        self._record = record
+        self._compared_at: float | None = None
+        self._excess: str | None = None
+        self._recorded: dict[str, str] | None = None
+
+    async def run(self, life: Lifeline) -> None:
+        """Looks every 5 s until the stop, and compares every 30 s, or every 5 s while connections are scarce."""
+        while not life.stopping:
+            self._connections.stock.end_resting()
+            try:
+                await self._look()
+            except PASSING as error:
+                log.warning("connections not compared", error=f"{type(error).__name__}: {error}")
+            self._tell()
+            await life.pause(_LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        connections = self._connections
+        now = monotonic()
+        long = {
+            session.get_server_pid(): session
+            for session, lending in connections.lent.items()
+            if now - lending.since > _LONG_S and not session.is_closed()
+        }
+        at = self._compared_at
+        due = at is None or now - at >= _COMPARE_EVERY_S or at < connections.stock.returned_at
+        scarce = connections.limit < connections.settings.maximum
+        if not (long or due or scarce):
+            return
+        async with connections.acquire(Part.DUTIES) as conn:
+            if due or scarce:
+                await self._compare(conn)
+            for pid in await dead_backends(conn, long) if long else ():
+                # Whoever waits for an answer over this wire would wait until its own deadline.
+                log.warning("connection leads nowhere", process=pid, holder=str(connections.lent.get(long[pid])))
+                long[pid].terminate()
+
+    async def _compare(self, conn: Connection) -> None:
+        maximum = self._connections.settings.maximum
+        room = await server_room(conn, self._instance, maximum)
+        self._compared_at = monotonic()
+        self._connections.stock.cap(room.fair(maximum), room.free)
+        self._instruments.connections_of_all(room.wanted, room.allowed)
+        self._hear(room)
+        if room.settings() != self._recorded:
+            await self._record(conn, room.settings())
+            self._recorded = room.settings()
+
+    def _hear(self, room: Room) -> None:
+        before, self._excess = self._excess, room.excess()
+        self._tell()
+        if self._excess is not None and before is None:
+            log.warning("more connections than the server has", problem=self._excess)
+        elif self._excess is None and before is not None:
+            log.info("the server has connections for all instances again", wanted=room.wanted, allowed=room.allowed)
+
+    def _tell(self) -> None:
+        trouble = self._connections.stock.trouble
+        told = self._excess
+        if told is None and trouble is not None:
+            told = f"the server gives no more than {self._connections.limit} connections: {type(trouble).__name__}"
+        if told is None:
+            self._health.degraded.pop(TOPIC, None)
+        else:
+            self._health.degraded[TOPIC] = told

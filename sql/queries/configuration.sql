@@ -1,0 +1,10 @@
+-- name: turn()
+-- One instance at a time compares and records, until its transaction ends.
+select pg_advisory_xact_lock(4711005);
+
+-- name: last_recorded(action, subjects)
+-- How each of these was when it was last recorded.
+select distinct on (subject) subject, after
+  from change
+ where tenant_id = 0 and action = :action and subject = any(:subjects::text[])
+ order by subject, id desc;

@@ -1,0 +1,27 @@
+-- name: name_session(name)
+-- Calls this session something else until its next reset.
+select set_config('application_name', :name, false);
+
+-- name: server_room()
+-- What the server has for connections, and which of its settings matter to us. Limits of -1 = none; a superuser has none.
+select current_setting('max_connections')::int as max_connections,
+       current_setting('superuser_reserved_connections')::int
+         + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
+       case when r.rolsuper then -1 else r.rolconnlimit end as role_limit,
+       case when r.rolsuper then -1 else d.datconnlimit end as database_limit,
+       (select reset_val from pg_settings where name = 'TimeZone') as time_zone,
+       current_setting('server_version') as server_version
+  from pg_roles r, pg_database d
+ where r.rolname = current_user and d.datname = current_database();
+
+-- name: sessions()
+-- Who is connected to the server, whatever the database. Truly about all tenants. What may not be seen counts as a client.
+select application_name, count(*)::int as sessions, max(state_change) as last_at
+  from pg_stat_activity
+ where coalesce(backend_type, 'client backend') = 'client backend' and usesysid is not null
+ group by application_name
+ order by last_at nulls first;
+
+-- name: living(pids)
+-- Which of these server processes still serve somebody, and whether the one that asks is known by its number.
+select pg_backend_pid() as asking, array(select pid from pg_stat_activity where pid = any(:pids::int[])) as pids;

@@ -1,0 +1,300 @@
+"""Connections that the server refuses, cuts or forgets, and a set of them that grows and shrinks meanwhile."""
+
+import asyncio
+import json
+import random
+from collections.abc import Sequence
+from time import monotonic
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+import router.store.connections as module
+from ops.cli.status import status as status_command
+from router.configuration import record_differences
+from router.connections_watch import ConnectionsWatch
+from router.exposition import open_exposition
+from router.health import Health
+from router.instruments import Instruments
+from router.store.connections import Connections, ConnectionSettings, NoConnection, Part, open_connections
+from router.store.opening import open_session, session_label
+from router.store.server_room import server_room
+from router.store.statements import Connection
+from router.until_idle import PASSING
+from tests.command_line import CommandLine
+from tests.support import connected, until
+from tests.wire import a_wire
+
+ALL = [Part.DRAIN, Part.INTAKE, Part.CONSOLE, Part.DUTIES]
+
+
+async def role_with(conn: asyncpg.Connection, limit: int) -> str:
+    """A role of the test's own that may have so many connections."""
+    name = f"r_{random.getrandbits(60):x}"
+    await conn.execute(f"create role {name} login connection limit {limit}")
+    return name
+
+
+def as_role(url: str, role: str) -> str:
+    return url.replace("postgres@", f"{role}@")
+
+
+async def count_sessions(conn: asyncpg.Connection) -> int:
+    """Ours, besides the one that counts."""
+    return int(
+        await conn.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    )
+
+
+async def use(connections: Connections, part: Part = Part.DRAIN, seconds: float = 0.0) -> int:
+    async with connections.acquire(part, 20) as conn:
+        return int(await conn.fetchval("select 1 from pg_sleep($1)", seconds))
+
+
+async def test_who_is_refused_by_the_server_waits_for_a_connection_that_comes_back(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    role = await role_with(conn, 2)
+    with open_exposition("a", "1") as exposition:
+        settings = ConnectionSettings(maximum=10)
+        async with open_connections(
+            as_role(database_url, role), settings, exposition.instruments, instance="a"
+        ) as connections:
+            answers = await asyncio.gather(*(use(connections, part, 0.02) for part in ALL * 10))
+            assert answers == [1] * 40
+            assert connections.limit <= 3
+            assert connections.share(Part.DRAIN) <= 2
+            text = exposition.text().decode()
+            assert 'lead_router_connections_timeouts_total{part="drain"} 0.0' in text
+            assert 'connections_not_opened_total{cause="refused"} 0.0' not in text
+            await conn.execute(f"alter role {role} connection limit 6")
+            busy = [asyncio.create_task(use(connections, part, 0.3)) for part in ALL * 20]
+
+            async def more() -> bool:
+                return connections.stock.open == 6
+
+            await until(more, "what the server has again is used")
+            await asyncio.gather(*busy)
+    await conn.execute(f"drop role {role}")
+
+
+async def test_a_command_waits_too_when_the_server_has_no_connection_left(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    role = await role_with(conn, 1)
+    url = as_role(database_url, role)
+    other = await asyncpg.connect(url)
+    async with open_connections(url) as connections:
+        asking = asyncio.create_task(use(connections))
+        with pytest.raises(NoConnection, match="the server gives none: TooManyConnectionsError"):
+            async with connections.acquire(Part.CONSOLE, 0.2):
+                pass
+        await other.close()
+        assert await asking == 1
+    await conn.execute(f"drop role {role}")
+
+
+async def test_connections_that_the_server_ended_are_replaced_and_nobody_notices(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    async with open_connections(database_url) as connections:
+        for _ in range(5):
+            await asyncio.gather(*(use(connections, part, 0.01) for part in ALL))
+            await conn.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            await asyncio.sleep(0)
+
+
+async def test_a_wire_that_died_while_it_rested_costs_a_moment_and_no_error(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_wire(database_url) as wire, open_connections(wire.url) as connections:
+        await asyncio.gather(*(use(connections, part, 0.05) for part in ALL))
+        monkeypatch.setattr(module, "_ASK_AFTER_S", 0.0)
+        wire.cut_behind()
+        begin = monotonic()
+        assert await use(connections) == 1
+        assert monotonic() - begin < 5
+
+
+async def test_an_attempt_that_is_stuck_is_overtaken_by_another(database_url: str) -> None:
+    async with a_wire(database_url) as wire:
+        wire.swallow = 2
+        begin = monotonic()
+        session = await open_session(wire.url, "x", 10.0, 5000)
+        assert monotonic() - begin < 5
+        assert wire.accepted == 3
+        await session.close()
+
+
+async def test_whoever_holds_a_connection_too_long_is_named_once_and_again_when_it_is_over(database_url: str) -> None:
+    with open_exposition("a", "1") as exposition, capture_logs() as logs:
+        settings = ConnectionSettings(held_limit_s=0.05)
+        async with open_connections(database_url, settings, exposition.instruments) as connections:
+            await asyncio.create_task(use(connections, Part.DUTIES, 0.3), name="roster sync acme")
+            await use(connections)
+        text = exposition.text().decode()
+    told = [(line["event"], line["part"], line["holder"]) for line in logs if "holder" in line]
+    assert told == [
+        ("connection held too long", "duties", "roster sync acme"),
+        ("connection given back after all", "duties", "roster sync acme"),
+    ]
+    assert 'lead_router_connections_held_too_long_total{part="duties"} 1.0' in text
+    assert 'lead_router_connections_held_too_long_total{part="drain"} 0.0' in text
+
+
+async def test_a_smaller_maximum_ends_no_work_and_a_larger_one_is_used_at_once(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    async with open_connections(database_url, ConnectionSettings(maximum=10), instance="a") as connections:
+        working = [asyncio.create_task(use(connections, part, 0.5)) for part in ALL * 2]
+
+        async def eight() -> bool:
+            return len(connections.lent) == 8
+
+        await until(eight, "eight are lent")
+        connections.resize(ConnectionSettings(maximum=2))
+        assert len(connections.lent) == 8
+        assert await asyncio.gather(*working) == [1] * 8
+
+        async def two() -> bool:
+            return await count_sessions(conn) == 2
+
+        await until(two, "two are left")
+        connections.resize(ConnectionSettings(maximum=5))
+        await asyncio.gather(*(use(connections, part, 0.1) for part in ALL * 3))
+        assert connections.stock.open == 5
+        assert dict((await server_room(conn)).instances) == {"a": 5}
+
+
+async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebody_waits_for_its_answer(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.connections_watch._LONG_S", 0.0)
+
+    async def record(_conn: Connection, _values: dict[str, str]) -> None:
+        pass
+
+    async with a_wire(database_url) as wire, open_connections(wire.url, instance="a") as connections:
+        watch = ConnectionsWatch(connections, "a", Health(monotonic), Instruments.silent(), record)
+        waiting = asyncio.create_task(use(connections, Part.DRAIN, 30))
+
+        async def lent() -> bool:
+            return bool(connections.lent)
+
+        await until(lent, "it waits for an answer")
+        await asyncio.sleep(0.2)
+        wire.cut_behind()
+        (session,) = connections.lent
+        async with connected(database_url) as admin:
+            await admin.execute("select pg_terminate_backend($1, 5000)", session.get_server_pid())
+        await watch._look()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await waiting
+
+
+async def test_instances_are_counted_with_what_they_may_open(database_url: str, conn: asyncpg.Connection) -> None:
+    before = await server_room(conn)
+    name = "a host with a name that is so long that it does not fit, and strange'; drop table lead --"
+    label = session_label(name, 1000)
+    assert len(label.encode()) <= 63
+    async with (
+        open_connections(database_url, ConnectionSettings(maximum=30), instance="one") as one,
+        open_connections(database_url, ConnectionSettings(maximum=1000), instance=name) as other,
+        open_connections(database_url),
+    ):
+        await asyncio.gather(use(one), use(other))
+        room = await server_room(conn)
+        assert sorted(set(room.instances.values()) - set(before.instances.values())) == [30, 1000]
+        assert room.wanted - before.wanted == 1030
+        assert room.others == before.others + 1
+        assert room.excess()
+
+
+async def test_status_warns_when_instances_may_open_more_than_the_server_has(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    command = CommandLine(status_command, database_url)
+    async with open_connections(database_url, ConnectionSettings(maximum=1000), instance="big") as connections:
+        await use(connections)
+        told = json.loads((await command.run("--json")).output)["connections"]
+        assert told["instances"]["big"] == 1000
+        assert told["wanted"] >= 1000 > told["allowed"] > 0
+        assert "lower connections.maximum" in told["problem"]
+        assert "warning: " in (await command.run()).output
+
+
+async def test_no_connection_is_lost_whatever_happens_to_the_server_and_the_set(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    chance = random.Random(11)
+    role = await role_with(conn, 5)
+    url = as_role(database_url, role)
+    async with open_connections(url, ConnectionSettings(maximum=8), instance="a") as connections:
+        ending = asyncio.create_task(disturb(conn, connections, role, chance))
+        tasks: Sequence[asyncio.Task[int]] = [
+            asyncio.create_task(use(connections, chance.choice(ALL), chance.random() * 0.02)) for _ in range(400)
+        ]
+        while not all(task.done() for task in tasks):
+            chance.choice(tasks).cancel()
+            await asyncio.sleep(0.002)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        ending.cancel()
+        await asyncio.wait([ending])
+        unexpected = [
+            one
+            for one in outcomes
+            if not isinstance(one, int | asyncio.CancelledError) and not isinstance(one, PASSING)
+        ]
+        assert unexpected == []
+        connections.resize(ConnectionSettings(maximum=4))
+        await conn.execute(f"alter role {role} connection limit -1")
+        assert await asyncio.gather(*(use(connections, part, 0.05) for part in ALL * 4)) == [1] * 16
+        assert not connections.lent
+        assert connections.stock.open <= 4
+    assert await gone(conn, role)
+    await conn.execute(f"drop role {role}")
+
+
+async def disturb(conn: asyncpg.Connection, connections: Connections, role: str, chance: random.Random) -> None:
+    while True:
+        await asyncio.sleep(chance.random() * 0.03)
+        connections.resize(ConnectionSettings(maximum=chance.randrange(1, 9)))
+        await conn.execute(f"alter role {role} connection limit {chance.randrange(1, 7)}")
+        await conn.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = $1 order by random() limit 2", role
+        )
+
+
+async def gone(conn: asyncpg.Connection, role: str) -> bool:
+    async def none() -> bool:
+        return not await conn.fetchval("select count(*) from pg_stat_activity where usename = $1", role)
+
+    await until(none, "no session is left")
+    return True
+
+
+async def test_a_configuration_is_recorded_when_it_differs_from_that_of_the_last_of_its_kind(
+    conn: asyncpg.Connection,
+) -> None:
+    defaults = {"connections.maximum": "8", "log.level": "info"}
+
+    async def start(kind: str, actor: str, **values: str) -> list[str]:
+        found = await record_differences(conn, actor, kind, {**defaults, **values}, defaults, "start")
+        return [f"{one.name} {one.before} {one.after}" for one in found]
+
+    assert await start("drain", "a") == []
+    assert await start("drain", "b", **{"connections.maximum": "30"}) == ["connections.maximum 8 30"]
+    assert await start("drain", "c", **{"connections.maximum": "30"}) == []
+    assert await start("duties", "d") == []
+    assert await start("drain", "e") == ["connections.maximum 30 8"]
+    rows = await conn.fetch("select tenant_id, actor, action, subject, before, after from change order by id")
+    assert [tuple(row) for row in rows] == [
+        (0, "b", "configure", "drain: connections.maximum", "8", "30"),
+        (0, "e", "configure", "drain: connections.maximum", "30", "8"),
+    ]

@@ -1,0 +1,54 @@
+"""How many connections there may be: never above what the server gave, and back to the maximum when it gives more."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.store.allowance import Allowance
+from router.store.server_room import Room
+
+
+@given(maximum=st.integers(1, 50), gives=st.lists(st.integers(0, 60), min_size=1, max_size=20))
+def test_it_settles_at_what_the_server_gives_whatever_that_was_before(maximum: int, gives: list[int]) -> None:
+    allowance, opened = Allowance(maximum), 0
+    for server_has in gives:
+        opened = min(opened, server_has)
+        refusals = 0
+        while refusals < 3 and opened < maximum:
+            if allowance.limit <= opened:
+                allowance.try_again(opened)
+            if opened < server_has:
+                opened += 1
+                allowance.opened(opened)
+            else:
+                refusals += 1
+                wait_s = allowance.failed(opened, 0.99)
+                assert 0 < wait_s <= (5.0 if opened else 1.0)
+                assert allowance.limit == opened
+        assert opened == min(maximum, server_has)
+
+
+def test_waits_for_a_server_that_gives_nothing_grow_but_never_beyond_a_second() -> None:
+    allowance = Allowance(8)
+    waits = [allowance.failed(0, 0.999) for _ in range(20)]
+    assert waits[0] < 0.11
+    assert max(waits) < 1.0
+    assert waits == sorted(waits)
+
+
+def test_a_part_of_what_the_server_has_is_never_nothing() -> None:
+    instances = {"a": 100, "b": 1, "c": 1}
+    for has in range(110):
+        room = Room(has, 3, 0, 0, instances)
+        parts = [room.fair(maximum) for maximum in instances.values()]
+        assert all(part is None or part >= 1 for part in parts)
+        if room.allowed >= 102:
+            assert parts == [None, None, None]
+        elif room.allowed >= 3:
+            assert sum(part or 0 for part in parts) <= room.allowed + 2
+
+
+def test_a_limit_of_the_role_or_the_database_counts() -> None:
+    assert Room(100, 3, 10, 0, {"a": 8}).allowed == 87
+    room = Room(100, 3, 10, 0, {"a": 8, "b": 8}, limits=(10,))
+    assert (room.allowed, room.fair(8)) == (10, 5)
+    assert "role or database limited to 10" in (room.excess() or "")
