@@ -59,10 +59,12 @@ class Turns(Generic[Lent]):
 
     def servable(self, limit: int) -> int:
         """How many of those who wait may have a connection within their shares."""
+        self._forget_cancelled()
         return sum(min(len(line), self._left(part, limit)) for part, line in self._waiting.items() if line)
 
     def serve(self, lent: Lent, limit: int) -> bool:
         """Gives it to whose turn it is; False = to nobody."""
+        self._forget_cancelled()
         able = [part for part, line in self._waiting.items() if line and self._left(part, limit)]
         if not able:
             return False
@@ -84,6 +86,12 @@ class Turns(Generic[Lent]):
             for other, line in self._waiting.items()
             if line
         )
+
+    def _forget_cancelled(self) -> None:
+        """Whoever was cancelled leaves only when its task runs again; until then nothing may be given to it."""
+        for line in self._waiting.values():
+            for waiter in [one for one in line if one.done()]:
+                line.remove(waiter)
 
     def _left(self, part: Part, limit: int) -> int:
         return max(0, share(part, limit) - self.in_use[part])

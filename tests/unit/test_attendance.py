@@ -1,11 +1,11 @@
 """Who is on duty, and when time alone changes that, against an oracle that looks at every minute."""
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -75,15 +75,15 @@ def test_who_is_inactive_or_unavailable_does_not_change_with_time() -> None:
 
 def test_an_availability_nobody_understands_holds_as_last_known_and_then_is_the_reason() -> None:
     held = at("2024-06-03T10:00+08:00")
-    rep = dataclasses.replace(a_rep(), availability_held_until=held)
+    rep = msgspec.structs.replace(a_rep(), availability_held_until=held)
     unknown = (Attendance.AVAILABILITY_UNKNOWN, None)
     assert duty(rep, "2024-06-03T09:00+08:00") == (Attendance.ON_DUTY, held)
     assert duty(rep, "2024-06-03T07:00+08:00") == (Attendance.OFF_HOURS, at("2024-06-03T09:00+08:00"))
     assert duty(rep, "2024-06-03T10:00+08:00") == unknown
-    away = dataclasses.replace(rep, available=False)
+    away = msgspec.structs.replace(rep, available=False)
     assert duty(away, "2024-06-03T09:00+08:00") == (Attendance.UNAVAILABLE, held)
     assert duty(away, "2024-06-03T10:00+08:00") == unknown
-    gone = dataclasses.replace(rep, active=False)
+    gone = msgspec.structs.replace(rep, active=False)
     assert duty(gone, "2024-06-03T11:00+08:00") == (Attendance.INACTIVE, None)
 
 

@@ -58,7 +58,10 @@ def test_everybody_who_waits_is_served_and_no_share_is_exceeded(seed: int, limit
                 turns.join(*waiting[-1])
             elif act < 0.6 and waiting:
                 gone = waiting.pop(chance.randrange(len(waiting)))
-                turns.leave(*gone)
+                if chance.random() < 0.5:
+                    turns.leave(*gone)
+                else:
+                    gone[1].cancel()
             elif lent:
                 turns.back(lent.pop(chance.randrange(len(lent))))
             while len(lent) < limit and turns.serve(0, limit):
