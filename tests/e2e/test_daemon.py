@@ -132,7 +132,9 @@ async def test_it_says_that_it_lives_is_ready_and_what_it_did(database_url: str,
             {"listener", "schema", "connections", "settings", "wakeups", "presence", "drain"},
         )
         assert all(service["alive"] and not service["deaths"] for service in services.values())
-        assert await daemon.get("/readyz") == (200, '{"ready": true, "reasons": {}, "degraded": {}}')
+        status, text = await daemon.get("/readyz")
+        # Other tests' daemons on the same server may want more connections than it has.
+        assert (status, json.loads(text)["reasons"]) == (200, {})
 
         async def counted() -> bool:
             lines = (await daemon.get("/metrics"))[1].splitlines()

@@ -228,9 +228,8 @@ async def test_after_a_restart_of_the_database_the_first_lead_has_a_rep_soon(ser
             async with connected(server.url) as conn:
                 return bool(
                     await conn.fetchval(
-                        "select after from change where subject = 'server: max_connections' order by id desc limit 1"
+                        "select exists (select from change where subject = 'server: max_connections' and after = '27')"
                     )
-                    == "27"
                 )
 
         await until(recorded, "the server's new maximum is recorded")

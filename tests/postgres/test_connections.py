@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 import asyncpg
@@ -18,11 +18,13 @@ from router.exposition import open_exposition
 from router.health import Health
 from router.instruments import Instruments
 from router.store.connections import Connections, ConnectionSettings, NoConnection, Part, open_connections
+from router.store.migrate import migrate
 from router.store.opening import open_session, session_label
 from router.store.server_room import server_room
 from router.store.statements import Connection
 from router.until_idle import PASSING
 from tests.command_line import CommandLine
+from tests.own_server import own_server
 from tests.support import connected, until
 from tests.wire import a_wire
 
@@ -198,7 +200,20 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
             await waiting
 
 
-async def test_instances_are_counted_with_what_they_may_open(database_url: str, conn: asyncpg.Connection) -> None:
+@pytest.fixture(scope="module")
+def own_url() -> Iterator[str]:
+    """A server of our own: what instances may open is summed over all of the server, that of other tests too."""
+    with own_server() as server:
+        asyncio.run(migrate(server.url))
+        yield server.url
+
+
+async def test_instances_are_counted_with_what_they_may_open(own_url: str) -> None:
+    async with connected(own_url) as conn:
+        await instances_are_counted(own_url, conn)
+
+
+async def instances_are_counted(database_url: str, conn: asyncpg.Connection) -> None:
     before = await server_room(conn)
     name = "a host with a name that is so long that it does not fit, and strange'; drop table lead --"
     label = session_label(name, 1000)
@@ -216,11 +231,9 @@ async def test_instances_are_counted_with_what_they_may_open(database_url: str, 
         assert room.excess()
 
 
-async def test_status_warns_when_instances_may_open_more_than_the_server_has(
-    database_url: str, conn: asyncpg.Connection
-) -> None:
-    command = CommandLine(status_command, database_url)
-    async with open_connections(database_url, ConnectionSettings(maximum=1000), instance="big") as connections:
+async def test_status_warns_when_instances_may_open_more_than_the_server_has(own_url: str) -> None:
+    command = CommandLine(status_command, own_url)
+    async with open_connections(own_url, ConnectionSettings(maximum=1000), instance="big") as connections:
         await use(connections)
         told = json.loads((await command.run("--json")).output)["connections"]
         assert told["instances"]["big"] == 1000
