@@ -44,7 +44,7 @@ profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-a
 
 .PHONY: test
 test: $(STAMP) ## the tests that need wheels only
-	@$(PYTEST) $(WORKERS) -m "not servers"
+	@$(PYTEST) $(WORKERS) -m "not servers and not full"
 
 .PHONY: test-all
 test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the installation as the image does it

@@ -13,6 +13,7 @@ from router.domain.engine import Engine, Moment
 from router.domain.flight import encode, record
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
+from router.failpoints import Point, met, reached
 from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
 from router.meanwhile import meanwhile
@@ -73,6 +74,8 @@ async def run_batch(
     claims = await claim_waiting(conn, tenant_id, state, now, sizes.waiting(len(ready)))
     leads = sorted([*ready, *claims.leads], key=order_of)
     watch.lap(Phase.CLAIM)
+    met(leads)
+    reached(Point.CLAIMED)
 
     book = Book(tenant_id, lane.batch_no + bool(leads), now)
     next_key = lane.next_wake_key
@@ -82,11 +85,13 @@ async def run_batch(
         inputs = _inputs(state, moment, leads, claimed.owners | claims.owners)
         outcome = decide(state.engine, inputs)
         watch.lap(Phase.DECIDE)
+        reached(Point.DECIDED)
         changed |= state.adopt(outcome)
         next_key, written = await _write(conn, lane, book, state, inputs, outcome)
     woken = await _wake(conn, tenant_id, state, news, outcome)
     # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
     pruned = await _prune(conn, tenant_id, state, claims)
+    reached(Point.WOKEN)
     stuck = _stuck(state, claims, now)
 
     full = len(ready) == sizes.ready
@@ -97,6 +102,7 @@ async def run_batch(
         loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
         closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
         await store.close(conn, lane, book, closing)
+        reached(Point.CLOSED)
     cursor = order_of(max(ready, key=order_of)) if full else None
     done = _done(leads, outcome, now)
     watch.lap(Phase.WRITE)
@@ -143,9 +149,13 @@ async def _write(
     flight = await meanwhile(
         store.put_assignments(conn, book, given, outcome.owners), lambda: _recorded(state.engine, inputs, outcome)
     )
+    reached(Point.ASSIGNMENTS_WRITTEN)
     await pool.put_back(conn, book, refused)
+    reached(Point.REFUSED_WRITTEN)
     await pool.put_parked(conn, book, parked)
+    reached(Point.PARKED_WRITTEN)
     await pool.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
+    reached(Point.KEYS_WRITTEN)
     return lane.next_wake_key + len(new_keys), Record("drain", len(inputs.leads), flight)
 
 

@@ -16,6 +16,7 @@ from router.claim import BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
+from router.failpoints import Point, reached
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
 from router.store import lane as store
@@ -96,6 +97,7 @@ async def visit(
                     lane = await store.hold(conn, tenant_id, now, limits)
                 if lane is None:
                     return VisitResult(Visit.LOCKED)
+                reached(Point.LANE_HELD)
                 if lane.paused or lane.ruleset == 0:
                     return VisitResult(Visit.PAUSED, lane.tenant)
                 if memory.engine(tenant_id, lane.versions) is not None:
@@ -111,6 +113,7 @@ async def visit(
     except BaseException:
         memory.forget(tenant_id)
         raise
+    reached(Point.COMMITTED)
     memory.remember(tenant_id, state, batch.cursor)
     return VisitResult(Visit.DONE, lane.tenant, batch)
 
