@@ -17,13 +17,11 @@ class Wire(StrEnum):
     """What becomes of the bytes.
 
     `cut`: connections are closed, new ones too. `stalled`: nothing goes through, and all of it once it is mended.
-    `half_open`: nothing goes through, nobody is told, and what was sent meanwhile is lost.
     """
 
     OPEN = "open"
     CUT = "cut"
     STALLED = "stalled"
-    HALF_OPEN = "half_open"
 
 
 class Answer(StrEnum):
@@ -38,8 +36,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     cut_at_answer: bool = False
-    # Bytes were lost, so that the two sides no longer agree on what was said.
-    lossy: bool = False
+    half_open: bool = False
 
     def reset(self) -> None:
         """Both sides hear a reset, as from a peer that has gone."""
@@ -71,7 +68,7 @@ class Proxy:
     _open: asyncio.Event = field(default_factory=asyncio.Event)
 
     def set_wire(self, wire: Wire) -> None:
-        """From now on; connections that lost bytes are reset when the wire is open again."""
+        """From now on, for all connections."""
         self.wire = wire
         if wire is Wire.STALLED:
             self._open.clear()
@@ -79,9 +76,6 @@ class Proxy:
             self._open.set()
         if wire is Wire.CUT:
             self._each(_Link.close)
-        if wire is Wire.OPEN:
-            for link in [link for link in self._links if link.lossy]:
-                link.reset()
 
     def slow(self, delay_s: float) -> None:
         """Each chunk waits so long, in both directions; 0 ends it."""
@@ -90,6 +84,11 @@ class Proxy:
     def reset(self) -> None:
         """Resets every connection that there is now."""
         self._each(_Link.reset)
+
+    def half_open(self) -> None:
+        """What is sent over the connections of now is lost for good and nobody is told; new connections work."""
+        for link in self._links:
+            link.half_open = True
 
     def cut_at_commit(self, answer: Answer, times: int = 1) -> None:
         """Cuts the wires of the next COMMITs, each of another connection or the same one again."""
@@ -135,7 +134,9 @@ class Proxy:
                     link.reset()
                 else:
                     link.cut_at_answer = True
-        link.server.close()
+        # Who is gone behind a half-open wire cannot say goodbye either.
+        if not link.half_open:
+            link.server.close()
 
     async def _pass_answers(self, reader: asyncio.StreamReader, link: _Link) -> None:
         while data := await reader.read(_CHUNK_BYTES):
@@ -146,15 +147,14 @@ class Proxy:
                 link.client.write(data)
                 await link.client.drain()
                 self.passed_to_client += len(data)
-        link.client.close()
+        if not link.half_open:
+            link.client.close()
 
     async def _lets_through(self, link: _Link) -> bool:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         await self._open.wait()
-        if self.wire is Wire.HALF_OPEN:
-            link.lossy = True
-        return not link.lossy
+        return not link.half_open
 
     def close(self) -> None:
         self._each(_Link.reset)

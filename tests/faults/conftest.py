@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.faults.server import FaultServer
+from ops.embedded_server import DATABASE
 from router.store.migrate import migrate
 from tests.support import created
 
@@ -42,7 +43,7 @@ async def server(own_server: FaultServer) -> AsyncIterator[FaultServer]:
 @pytest.fixture
 async def database(server: FaultServer) -> AsyncIterator[str]:
     """Name of a fresh migrated database; dropped afterwards."""
-    async with created(server.url("postgres"), "faults", "lead_router"):
+    async with created(server.url("postgres"), "faults", DATABASE):
         yield "faults"
         if not server.usual:
             await server.crash()
