@@ -14,14 +14,13 @@ import asyncpg
 
 from loadtest.daemon import Daemon, started
 from loadtest.faults.conservation import Monitor, conserved
-from loadtest.faults.people import SQL, Ender, Ledger, Session, Writer
+from loadtest.faults.people import PASSED, SQL, Ender, Ledger, Session, Writer
 from loadtest.faults.proxy import Proxy, proxy
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH, make_tenants
 from loadtest.until import until
 from router.domain.lead_in import LeadIn
 from router.store.leads import accept
-from router.until_idle import PASSING
 
 PROBE_SOURCE = "probe"
 _SETTLE_S = 90.0
@@ -102,7 +101,7 @@ class Arena:
                     while not await SQL.is_assigned.value(conn, tenant_id=tenant_id, lead_id=lead_ids[0]):
                         await asyncio.sleep(0.005)
                     return monotonic() - begin
-            except (*PASSING, TimeoutError) as error:
+            except PASSED as error:
                 if monotonic() > deadline:
                     raise AssertionError(f"no lead was routed within {deadline_s:g} s: {error!r}") from error
                 await asyncio.sleep(0.02)
@@ -144,7 +143,7 @@ class Arena:
             try:
                 async with self.session() as conn:
                     return not await SQL.unsettled.value(conn)
-            except PASSING:
+            except PASSED:
                 return False
 
         await until(nothing_left, "everything that can be routed is", deadline_s)

@@ -8,9 +8,8 @@ from time import monotonic
 
 import asyncpg
 
-from loadtest.faults.people import SQL, Session
+from loadtest.faults.people import PASSED, SQL, Session
 from router.store.connections import APPLICATION_NAME
-from router.until_idle import PASSING
 
 TABLES = ("lead_pool", "lane", "assignment", "rep_load", "flight", "lead")
 _PATIENCE_S = 30.0
@@ -97,7 +96,7 @@ async def terminate_at_random(url: str, rng: random.Random, seconds: float) -> i
     ended, deadline = 0, monotonic() + seconds
     async with foreigner(url) as conn:
         while monotonic() < deadline:
-            with suppress(*PASSING):
+            with suppress(*PASSED):
                 if pids := await SQL.other_sessions.fetch(conn, application=APPLICATION_NAME):
                     ended += bool(await SQL.terminate.value(conn, pid=rng.choice(pids)["pid"]))
             await asyncio.sleep(rng.random() * 0.2)

@@ -18,6 +18,8 @@ from router.until_idle import PASSING
 
 SQL = load("faults")
 Session = asyncpg.Connection
+# What a fault may do to somebody's session; the last when the server threw it out while it was idle.
+PASSED = (*PASSING, TimeoutError, asyncpg.InternalClientError)
 _TRY_S = 15.0
 _CONNECT_S = 5.0
 _PAUSE_S = 0.05
@@ -105,7 +107,7 @@ class Writer:
         try:
             async with asyncio.timeout(_TRY_S):
                 accepted = await accept(await caller.session(), tenant_id, leads)
-        except (*PASSING, TimeoutError) as error:
+        except PASSED as error:
             caller.lost(error)
             return False
         self.ledger.note(tenant_id, leads, accepted.lead_ids)
@@ -130,7 +132,7 @@ class Ender:
                 try:
                     async with asyncio.timeout(_TRY_S):
                         await self._end_some(await caller.session(), rng, done)
-                except (*PASSING, TimeoutError) as error:
+                except PASSED as error:
                     caller.lost(error)
                 await asyncio.sleep(self.every_s)
         finally:

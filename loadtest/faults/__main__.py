@@ -1,0 +1,52 @@
+"""`make soak`: random faults with a seed for some minutes; the last line on stdout is JSON."""
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from time import monotonic
+
+import click
+
+from loadtest.faults.server import fault_server
+from loadtest.faults.soak import Soaked, soak
+from ops.embedded_server import DATABASE
+from router.cli.context import EXIT_FOUND
+from router.store.migrate import migrate
+
+
+@click.command()
+@click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same faults.")
+def main(minutes: float, seed: int) -> None:
+    """Break four routers, their wires and their server for some minutes; exit 1 when a promise was broken."""
+    folder = Path(tempfile.mkdtemp(prefix="lead-router-soak-"))
+    # Root's server runs as another user, who must be able to enter.
+    folder.chmod(0o755)
+    try:
+        done = asyncio.run(_soaked(folder, seed, minutes * 60))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for told in done.violations:
+        click.echo(f"violation: {told}", err=True)
+    click.echo(json.dumps(done.document))
+    if done.violations:
+        sys.exit(EXIT_FOUND)
+
+
+async def _soaked(folder: Path, seed: int, seconds: float) -> Soaked:
+    begin = monotonic()
+
+    def say(what: str) -> None:
+        click.echo(f"{monotonic() - begin:6.0f} s  {what}", err=True)
+
+    say(f"seed {seed}, {seconds:g} s")
+    async with fault_server(folder) as server:
+        await migrate(server.url())
+        return await soak(server, DATABASE, seed, seconds, say)
+
+
+if __name__ == "__main__":
+    main()
