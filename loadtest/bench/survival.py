@@ -1,11 +1,8 @@
 """How fast the service comes back from faults, and what fewer connections cost it."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from time import monotonic, perf_counter
 
 import psutil
@@ -18,7 +15,7 @@ from loadtest.bench.world import World
 from loadtest.faults import foreign
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.people import Ledger, Writer
-from loadtest.faults.server import FaultServer, fault_server
+from loadtest.faults.server import FaultServer, fault_server, reachable_folder
 from loadtest.faults.world import SOUTH
 from loadtest.until import until
 from ops.embedded_server import DATABASE
@@ -34,15 +31,10 @@ _DURABLE = {"fsync": "on"}
 @asynccontextmanager
 async def _server() -> AsyncIterator[FaultServer]:
     """A server of our own with durable commits, since it is going to be broken."""
-    folder = Path(tempfile.mkdtemp(prefix="lead-router-bench-"))
-    # Root's server runs as another user, who must be able to enter.
-    folder.chmod(0o755)
-    try:
+    with reachable_folder("lead-router-bench-") as folder:
         async with fault_server(folder, _DURABLE) as server:
             await migrate(server.url())
             yield server
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _clean(scene: Arena) -> None:
@@ -123,7 +115,7 @@ async def connections(stage: Stage) -> list[Figure]:
     few, many = few[1:] or few, many[1:] or many
     leads = world.leads * world.tenants
     note = (
-        f"{world.in_words}, {_ROUTERS} routers, leads come in meanwhile without an error: {per_second(leads, few)} with "
+        f"{world.in_words}, {_ROUTERS} routers, intake unharmed: {per_second(leads, few)} with "
         f"30 connections in all, {per_second(leads, many)} with 150"
     )
     refused, leads_seen = await _on_two(stage)

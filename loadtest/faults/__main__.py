@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from time import monotonic
 
 import click
 
-from loadtest.faults.server import fault_server
+from loadtest.faults.server import fault_server, reachable_folder
 from loadtest.faults.soak import Soaked, soak
 from ops.embedded_server import DATABASE
 from router.cli.context import EXIT_FOUND
@@ -22,13 +20,8 @@ from router.store.migrate import migrate
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same faults.")
 def main(minutes: float, seed: int) -> None:
     """Break four routers, their wires and their server for some minutes; exit 1 when a promise was broken."""
-    folder = Path(tempfile.mkdtemp(prefix="lead-router-soak-"))
-    # Root's server runs as another user, who must be able to enter.
-    folder.chmod(0o755)
-    try:
+    with reachable_folder("lead-router-soak-") as folder:
         done = asyncio.run(_soaked(folder, seed, minutes * 60))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     for told in done.violations:
         click.echo(f"violation: {told}", err=True)
     click.echo(json.dumps(done.document))

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from loadtest.daemon import Daemon
 from loadtest.faults import foreign
@@ -123,7 +123,7 @@ async def _snapshot(arena: Arena, step: Step) -> None:
         await asyncio.sleep(step.lasts_s)
 
 
-DEEDS: Mapping[Fault, Callable[[Arena, Step], Awaitable[None]]] = {
+DEEDS: Mapping[Fault, Callable[[Arena, Step], Coroutine[None, None, None]]] = {
     Fault.KILL: _kill,
     Fault.KILL_AT_POINT: _kill_at_point,
     Fault.FREEZE: _freeze,

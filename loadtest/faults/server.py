@@ -1,11 +1,13 @@
 """A PostgreSQL of our own that may be crashed, starved and put back to an older state, on a socket and on TCP."""
 
 import asyncio
+import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ops.embedded_account import server_account
@@ -121,6 +123,17 @@ async def fault_server(folder: Path, options: Mapping[str, str] | None = None) -
         yield server
     finally:
         await server.crash()
+
+
+@contextmanager
+def reachable_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder that every user can enter: root's server runs as another one."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:

@@ -55,8 +55,8 @@ def small_disk(beside: Path, megabytes: int = 96) -> Iterator[SmallDisk]:
     place = Path(os.environ.get(NAMED, _SHARED_MEMORY))
     if shutil.disk_usage(place).total > _MOST_BYTES:
         raise RuntimeError(
-            f"no small disk: mount says {made.stderr.strip()!r} and {place} is larger than {_MOST_BYTES:,} bytes; run as "
-            f"root, or name a folder on a small file system of its own in {NAMED}"
+            f"no small disk: mount says {made.stderr.strip()!r} and {place} is larger than {_MOST_BYTES:,} bytes; run "
+            f"as root, or name a folder on a small file system of its own in {NAMED}"
         )
     folder = Path(tempfile.mkdtemp(prefix="lead-router-", dir=place))
     folder.chmod(0o755)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.daemon import started
-from loadtest.faults.arena import Arena, arena
+from loadtest.faults.arena import arena
 from loadtest.faults.people import Session
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH
@@ -58,20 +58,22 @@ async def nothing_happened_at_another_time(conn: Session) -> None:
 DAY_RULES = 'rules:\n  - {name: everyone, match: {}, assign_to: "group:all"}\n'
 A_DAY = 40
 REPS = 3
-# A clock of the database that can be set: its functions come first in the search path.
+# A clock of the database that can be set: its function comes first in the search path of new sessions.
 CLOCK = """
 create schema clock;
+create table clock.ahead (of_the_real_one interval);
+insert into clock.ahead values ('0');
 create function clock.clock_timestamp() returns timestamptz language sql volatile as
-    $$ select pg_catalog.clock_timestamp() + interval '{}' $$;
+    $$ select pg_catalog.clock_timestamp() + of_the_real_one from clock.ahead $$;
 alter database "{}" set search_path = clock, pg_catalog, public;
 """
 
 
-async def set_clock(scene: Arena, moment: datetime) -> None:
-    """From now on, for new sessions, the database's clock goes on from `moment`."""
-    async with scene.session() as conn:
-        ahead = moment - await conn.fetchval("select pg_catalog.clock_timestamp()")
-        await conn.execute(CLOCK.format(f"{ahead.total_seconds()} seconds", scene.database))
+async def set_clock(conn: Session, moment: datetime) -> None:
+    """From now on the database's clock goes on from `moment`."""
+    await conn.execute(
+        "update clock.ahead set of_the_real_one = $1::timestamptz - pg_catalog.clock_timestamp()", moment
+    )
 
 
 @pytest.mark.parametrize("seconds", [5, full(30)])
@@ -80,7 +82,9 @@ async def test_a_business_day_that_turns_during_a_drain_gives_each_day_its_own_c
 ) -> None:
     midnight = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # in UTC, while Europe changes its clocks that night
     async with arena(server, database, routers=0, tenants=0) as scene:
-        await set_clock(scene, midnight - timedelta(seconds=seconds))
+        async with scene.session() as conn:
+            await conn.execute(CLOCK.format(database))
+            await set_clock(conn, midnight - timedelta(hours=12))
         header = "rep_id,name,available,time_zone,groups,max_open,max_per_day\n"
         lines = "".join(f"r{i},R{i},yes,Asia/Shanghai,all,1000000,{A_DAY}\n" for i in range(REPS))
         async with scene.session() as conn:
@@ -96,6 +100,8 @@ async def test_a_business_day_that_turns_during_a_drain_gives_each_day_its_own_c
             for first in range(0, len(leads), 30):
                 some = leads[first : first + 30]
                 scene.ledger.note(tenant_id, some, (await accept(conn, tenant_id, some)).lead_ids)
+
+            await set_clock(conn, midnight - timedelta(seconds=seconds))
 
             async def both_days_are_full() -> bool:
                 return bool(await conn.fetchval("select count(*) from assignment") == 2 * A_DAY * REPS)

@@ -22,8 +22,8 @@ async def test_an_import_killed_in_the_middle_and_run_again_has_each_lead_once(
     lines = (f"L{i},web,south,p{i},{13800000000 + i}" for i in range(rows))
     file.write_text("\n".join(["external_id,source,region,product,phone", *lines]), encoding="utf-8")
     (tmp_path / "mapping.yaml").write_text("default_phone_region: CN\n", encoding="utf-8")
-    words = ("leads", "import", str(file), "--tenant", "t1", "--mapping", str(tmp_path / "mapping.yaml"))
-    words += ("--batch", str(rows // 20))
+    mapping = str(tmp_path / "mapping.yaml")
+    words = ("leads", "import", str(file), "--tenant", "t1", "--mapping", mapping, "--batch", str(rows // 20))
     async with arena(server, database, tenants=1) as scene, scene.session() as conn:
         accepted = "select count(*) from lead"
         for share in (0.2, 0.6):

@@ -1,4 +1,4 @@
-"""PostgreSQL itself fails: it crashes, throws sessions out, takes no writes, is full, or comes back older than it was."""
+"""PostgreSQL itself fails: it crashes, throws sessions out, takes no writes, is full, or comes back older."""
 
 import asyncio
 import copy
@@ -21,9 +21,9 @@ from tests.faults.support import full
 
 
 @asynccontextmanager
-async def unharmed(server: FaultServer, database: str, **settings: object) -> AsyncIterator[Arena]:
+async def unharmed(server: FaultServer, database: str, maximum: int = 8) -> AsyncIterator[Arena]:
     """Life goes on around the block, leads are routed after it, and nothing is lost."""
-    async with arena(server, database, **settings) as scene:
+    async with arena(server, database, connections_maximum=maximum) as scene:
         async with scene.life() as monitor:
             await scene.progressed(50)
             yield scene
@@ -74,7 +74,7 @@ async def test_connections_used_up_by_others_cost_no_lead(server: FaultServer, d
 async def test_a_restart_with_thirty_connections_is_slower_and_loses_no_lead(
     server: FaultServer, database: str
 ) -> None:
-    async with unharmed(server, database, connections_maximum=50):
+    async with unharmed(server, database, maximum=50):
         await server.stop()
         await server.start(max_connections=30)
 
