@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import monotonic, perf_counter
+from time import monotonic
 
 import psutil
 
 from loadtest.bench import world as worlds
+from loadtest.bench.drains import burst
 from loadtest.bench.figures import Figure, figure, per_second, ratios
-from loadtest.bench.router_process import emptied_by_routers, routers
+from loadtest.bench.router_process import routers
 from loadtest.bench.stage import NotClean, Stage
 from loadtest.bench.world import World
 from loadtest.faults import foreign
@@ -26,6 +27,7 @@ from router.store.migrate import migrate
 
 _ROUTERS = 4
 _DURABLE = {"fsync": "on"}
+_AS_DELIVERED = {"drain_batch_leads": 1000, "drain_poll_interval_s": 0.5}
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def faults(stage: Stage) -> list[Figure]:
     rounds = stage.size(5, 1)
     rows = stage.size(5_000, 300)
     returned, restarted, taken = list[float](), list[float](), list[float]()
-    async with _server() as server, arena(server, DATABASE, routers=_ROUTERS, tenants=1) as scene:
+    async with _server() as server, arena(server, DATABASE, routers=_ROUTERS, tenants=1, **_AS_DELIVERED) as scene:
         for turn in range(rounds):
             returned.append(await _locked_rows(scene, rows, f"locked{turn}"))
             async with scene.life(turn):
@@ -124,30 +126,27 @@ async def connections(stage: Stage) -> list[Figure]:
 
 
 async def _drained(stage: Stage, world: World, in_all: int) -> float:
-    """Seconds in which four routers with so many connections in all drain the world. Raises NotClean."""
+    """Seconds in which four routers with so many connections in all drain a burst. Raises NotClean."""
+    variables = {"LEAD_ROUTER_CONNECTIONS_MAXIMUM": in_all // _ROUTERS, "LEAD_ROUTER_DRAIN_CONCURRENCY": world.tenants}
     async with stage.room() as room:
         made = await worlds.make(room.conn, world)
-        await worlds.refill(room.conn, world, made)
-        settings = {
-            "LEAD_ROUTER_CONNECTIONS_MAXIMUM": in_all // _ROUTERS,
-            "LEAD_ROUTER_DRAIN_CONCURRENCY": world.tenants,
-        }
         stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
+        async with routers(room, _ROUTERS, **variables), asyncio.TaskGroup() as group:
             intake = group.create_task(Writer(room.url, made, Ledger(), seed=1).run(stop))
-            begin = perf_counter()
-            async with routers(room, _ROUTERS, **settings):
-                seconds = await emptied_by_routers(room, made)
-            stage.say(f"  {in_all} connections: {perf_counter() - begin:.1f} s with the start of the routers")
+            seconds = await burst(room, world, made)
             stop.set()
         if intake.result():
             raise NotClean(f"intake was refused: {dict(intake.result())}")
+        await room.audited()
         return seconds
 
 
 async def _on_two(stage: Stage) -> tuple[float, int]:
     """Errors and warnings of a service on two connections, and the leads that it got. Raises NotClean."""
-    async with _server() as server, arena(server, DATABASE, routers=1, tenants=6, connections_maximum=2) as scene:
+    async with (
+        _server() as server,
+        arena(server, DATABASE, routers=1, tenants=6, **_AS_DELIVERED, connections_maximum=2) as scene,
+    ):
         async with scene.life():
             await scene.progressed(stage.size(3_000, 100), deadline_s=300)
         await _clean(scene)

@@ -1,13 +1,15 @@
 """A run of random faults with a seed: how many, how fast the service came back, and what was broken."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from time import monotonic
 
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.inject import inject
-from loadtest.faults.schedule import Step, schedule
+from loadtest.faults.schedule import Fault, Step, schedule
 from loadtest.faults.server import FaultServer
 
 _RECOVER_S = 90.0
@@ -37,8 +39,25 @@ class Soaked:
             "recovery_p99_s": round(self.recovery_p99_s, 3),
         }
 
+    @property
+    def by_fault(self) -> list[str]:
+        """A line for each fault: how often, median and longest recovery."""
+        seen = defaultdict[str, list[float]](list)
+        for step, seconds in zip(self.faults, self.recoveries_s, strict=False):
+            seen[step.fault].append(seconds)
+        return [
+            f"{fault}: {len(s)} times, {median(s):.2f} s, at most {max(s):.2f} s" for fault, s in sorted(seen.items())
+        ]
 
-async def soak(server: FaultServer, database: str, seed: int, seconds: float, say: Callable[[str], None]) -> Soaked:
+
+async def soak(
+    server: FaultServer,
+    database: str,
+    seed: int,
+    seconds: float,
+    say: Callable[[str], None],
+    faults: Sequence[Fault] = tuple(Fault),
+) -> Soaked:
     """Faults one after the other for so long, on a migrated database; then rest, and the conservation check.
 
     A service that does not come back, or does not come to rest, is a violation too.
@@ -47,7 +66,7 @@ async def soak(server: FaultServer, database: str, seed: int, seconds: float, sa
     async with arena(server, database) as scene:
         try:
             async with scene.life(seed, through_proxy=True) as monitor:
-                for step in schedule(seed):
+                for step in schedule(seed, faults):
                     if monotonic() - begin > seconds:
                         break
                     await _one(scene, step, done, say)
@@ -69,10 +88,10 @@ async def _one(scene: Arena, step: Step, done: Soaked, say: Callable[[str], None
     recovery_s = await scene.recovered(_RECOVER_S)
     done.recoveries_s.append(recovery_s)
     say(f"  a lead is routed {recovery_s:.2f} s after it; {scene.ledger.leads:,} leads so far")
-    await all_run_again(scene)
+    await _all_run_again(scene)
 
 
-async def all_run_again(scene: Arena) -> None:
+async def _all_run_again(scene: Arena) -> None:
     """A router that gave up for good is started again, as its orchestrator would."""
     for daemon in [daemon for daemon in scene.routers if not daemon.alive]:
         await scene.remove_router(daemon)
