@@ -148,6 +148,11 @@ class Arena:
 
         await until(nothing_left, "everything that can be routed is", deadline_s)
 
+    def surprises(self) -> list[str]:
+        """What the routers that run now logged as an error: a fault of others is a warning at most."""
+        lines = [line for daemon in self.routers for line in daemon.log]
+        return [str(line) for line in lines if line.get("level") in ("error", "critical")]
+
     async def broken_promises(self) -> list[str]:
         """The conservation check, to be called when all has settled."""
         async with self.session() as conn:

@@ -22,7 +22,7 @@ async def sessions(scene: Arena) -> int:
         return every - len(await SQL.other_sessions.fetch(conn, application=LISTENER_NAME))
 
 
-@pytest.mark.parametrize("assignments", [150, full(3_000)])
+@pytest.mark.parametrize("assignments", [150, full(1_000)])
 async def test_a_maximum_that_is_lowered_and_raised_under_load_drops_nothing(
     server: FaultServer, database: str, tmp_path: Path, assignments: int
 ) -> None:

@@ -24,7 +24,7 @@ async def test_an_import_killed_in_the_middle_and_run_again_has_each_lead_once(
     (tmp_path / "mapping.yaml").write_text("default_phone_region: CN\n", encoding="utf-8")
     mapping = str(tmp_path / "mapping.yaml")
     words = ("leads", "import", str(file), "--tenant", "t1", "--mapping", mapping, "--batch", str(rows // 20))
-    async with arena(server, database, tenants=1) as scene, scene.session() as conn:
+    async with arena(server, database, tenants=1, drain_batch_leads=1000) as scene, scene.session() as conn:
         accepted = "select count(*) from lead"
         for share in (0.2, 0.6):
             importing = await started(scene.url, *words)

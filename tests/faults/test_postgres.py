@@ -33,6 +33,7 @@ async def unharmed(server: FaultServer, database: str, maximum: int = 8) -> Asyn
         assert await scene.broken_promises() == []
         assert all(daemon.alive for daemon in scene.routers)
         assert monitor.looks > 0
+        assert scene.surprises() == []
 
 
 @pytest.mark.parametrize("times", [2, full(10)])
