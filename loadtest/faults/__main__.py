@@ -20,7 +20,9 @@ from router.store.migrate import migrate
 @click.command()
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same faults.")
-@click.option("--only", "names", type=click.Choice([fault.value for fault in Fault]), multiple=True, help="Only these; else all.")
+@click.option(
+    "--only", "names", type=click.Choice([fault.value for fault in Fault]), multiple=True, help="Only these; else all."
+)
 def main(minutes: float, seed: int, names: tuple[str, ...]) -> None:
     """Break four routers, their wires and their server for some minutes; exit 1 when a promise was broken."""
     with reachable_folder("lead-router-soak-") as folder:
