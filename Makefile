@@ -42,12 +42,17 @@ bench: $(STAMP) ## measure the drain beside its limit and its peers (QUICK=1: on
 profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-ahead log, plans; in build/profile
 	@$(BIN)/python -m loadtest.bench.profile
 
+.PHONY: soak
+soak: $(STAMP) ## break everything at random for MINUTES=10 with SEED=1 (repeatable); the last line is JSON
+	@$(BIN)/python -m loadtest.faults --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+
 .PHONY: test
 test: $(STAMP) ## the tests that need wheels only
-	@$(PYTEST) $(WORKERS) -m "not servers"
+	@$(PYTEST) $(WORKERS) -m "not servers and not full"
 
 .PHONY: test-all
 test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the installation as the image does it
+	@$(BIN)/python -m tests.debian
 	@$(PYTEST) $(WORKERS) --nothing-skipped
 	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped tests/postgres
 	@rm -rf build/image

@@ -60,6 +60,10 @@ class Postgres:
 
     def start(self) -> None:
         """Answers when connections are accepted. Raises EmbeddedError."""
+        wait_until(self.is_ready, self.launch(), "PostgreSQL")
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts the server and answers at once; `is_ready` tells when it accepts connections. Raises EmbeddedError."""
         self._stop_leftovers()
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
@@ -73,9 +77,10 @@ class Postgres:
             command += ["-c", f"{key}={value}"]
         # SIGINT is PostgreSQL's fast shutdown: sessions are ended, data is written, nothing needs recovery.
         self.process = self.account.spawn(command, self.log, death_signal=signal.SIGINT)
-        wait_until(self._is_ready, self.process, "PostgreSQL")
+        return self.process
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether the launched server accepts connections."""
         assert self.process
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()

@@ -16,6 +16,7 @@ from router.domain.flight import encode, record
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
 from router.domain.suspicion import Blamed
+from router.failpoints import Point, met, reached
 from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
 from router.meanwhile import meanwhile
@@ -93,6 +94,8 @@ async def run_batch(
     watch.lap(Phase.CLAIM)
     parked_alone = blamed is not None and [lead.lead_id for lead in leads] == [blamed.lead_id]
     decided = [] if parked_alone else leads
+    met(decided)
+    reached(Point.CLAIMED)
 
     book = Book(tenant_id, lane.batch_no + bool(decided), now)
     next_key = lane.next_wake_key
@@ -105,11 +108,13 @@ async def run_batch(
             inputs = _inputs(state, moment, decided, taken.owners)
             outcome = decide(state.engine, inputs)
             watch.lap(Phase.DECIDE)
+            reached(Point.DECIDED)
             changed |= state.adopt(outcome)
             next_key, written = await _write(conn, lane, book, state, inputs, outcome)
         woken = await _wake(conn, tenant_id, state, news, outcome)
         # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
         pruned = await _prune(conn, tenant_id, state, claims)
+        reached(Point.WOKEN)
         stuck = _stuck(state, claims, now)
 
         full = len(taken.ready.leads) == sizes.ready or (sizes.most is not None and bool(leads))
@@ -120,6 +125,7 @@ async def run_batch(
             loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
             closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
             await store.close(conn, lane, book, closing)
+            reached(Point.CLOSED)
     except _REFUSALS as error:
         if not leads:
             raise
@@ -210,9 +216,13 @@ async def _write(
     flight = await meanwhile(
         store.put_assignments(conn, book, given, outcome.owners), lambda: _recorded(state.engine, inputs, outcome)
     )
+    reached(Point.ASSIGNMENTS_WRITTEN)
     await pool.put_back(conn, book, refused)
+    reached(Point.REFUSED_WRITTEN)
     await pool.put_parked(conn, book, parked)
+    reached(Point.PARKED_WRITTEN)
     await pool.put_wake_keys(conn, book.tenant_id, ruleset, new_keys)
+    reached(Point.KEYS_WRITTEN)
     return lane.next_wake_key + len(new_keys), Record("drain", len(inputs.leads), flight)
 
 

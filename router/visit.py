@@ -19,6 +19,7 @@ from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
 from router.domain.suspicion import ALONE_FROM, BLAMED_FROM, NOTED_FROM, Blamed, survived
+from router.failpoints import Point, reached
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
 from router.store import lane as store
@@ -108,6 +109,7 @@ async def visit(
                     lane = await store.hold(conn, tenant_id, now, limits)
                 if lane is None:
                     return VisitResult(Visit.LOCKED)
+                reached(Point.LANE_HELD)
                 if lane.paused or lane.ruleset == 0:
                     return VisitResult(Visit.PAUSED, lane.tenant)
                 if lane.broken_off and tenant_id not in memory.failed:
@@ -141,6 +143,7 @@ async def visit(
         if isinstance(error, Exception):
             await _say_alive(conn, tenant_id)
         raise
+    reached(Point.COMMITTED)
     memory.failed.discard(tenant_id)
     memory.remember(tenant_id, state, batch.cursor)
     return VisitResult(Visit.DONE, lane.tenant, batch)

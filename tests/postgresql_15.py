@@ -17,27 +17,10 @@ from typing import IO
 
 from ops.embedded_account import Account, server_account
 from ops.embedded_server import wait_until
+from tests.debian import install
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 PACKAGE = "postgresql-15"
-NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
-
-
-def install() -> None:
-    """Needs root, or sudo without a password."""
-    if (PROGRAMS / "postgres").exists():
-        return
-    if not shutil.which("apt-get"):
-        sys.exit(f"{PACKAGE} is not installed and there is no apt-get: run this on Debian 12, or in its image")
-    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    if not NO_CLUSTER.exists():  # the package would start a server of its own
-        subprocess.run([*root, "mkdir", "-p", NO_CLUSTER.parent], check=True)
-        subprocess.run([*root, "tee", NO_CLUSTER], check=True, input=b"create_main_cluster = false\n")
-    subprocess.run([*root, "apt-get", "update", "-qq"], check=True, stdin=subprocess.DEVNULL)
-    options = ["-y", "-qq", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"]
-    command = [*root, *environment, "apt-get", "install", *options, PACKAGE]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 @contextmanager

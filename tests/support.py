@@ -1,18 +1,19 @@
 """What tests of several folders share: databases, and waiting for something to become true."""
 
-import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from loadtest.until import DEADLINE_S, until
 from router.store.migrate import migrate, migrations_dir
 
+__all__ = ["DEADLINE_S", "cloned", "connected", "created", "database_of", "migrated_template", "until"]
+
 TEMPLATE_LOCK = 4471
-DEADLINE_S = 30.0
 
 
 def database_of(url: str, name: str) -> str:
@@ -62,13 +63,3 @@ async def created(admin_url: str, name: str, template: str) -> AsyncIterator[str
     finally:
         async with connected(admin_url) as admin:
             await admin.execute(f'drop database if exists "{name}" with (force)')
-
-
-async def until(true: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Looks until `true()`; after `deadline_s` (seconds) fails, naming `what` was awaited."""
-    try:
-        async with asyncio.timeout(deadline_s):
-            while not await true():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        raise AssertionError(f"not within {deadline_s:g} s: {what}") from None

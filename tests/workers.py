@@ -5,26 +5,24 @@
 
 import asyncio
 import json
-import os
 import random
-import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 import asyncpg
 
+from loadtest.daemon import Daemon, serving
+from loadtest.shell import PROJECT
 from router.by_hand import CannotGive, assign_by_hand
 from router.domain.lead_in import LeadIn
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
 from router.store.leads import accept
 from tests.support import connected, until
 
-PROJECT = Path(__file__).parents[1]
+__all__ = ["Daemon", "accept_leads", "end_leads", "give_leads", "serving", "some_leads", "work"]
 
 
 async def end_leads(url: str, tenants: Sequence[int], count: int, seed: int) -> Counter[str]:
@@ -131,83 +129,6 @@ async def work(task: str, **arguments: Any) -> Counter[str]:
             process.kill()
     assert process.returncode == 0, f"{task} failed, see its traceback above"
     return Counter(json.loads(output))
-
-
-class Daemon:
-    """A running `lead-router` command; its log is read so that nothing blocks it."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.log: list[dict[str, Any]] = []
-        self._reader = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self.process.stderr
-        async for line in self.process.stderr:
-            try:
-                self.log.append(json.loads(line))
-            except ValueError:
-                self.log.append({"event": line.decode()})
-
-    def events(self) -> list[str]:
-        return [str(line.get("event")) for line in self.log]
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(next(line["port"] for line in self.log if line.get("event") == "listening"))
-
-    async def get(self, path: str) -> tuple[int, str]:
-        """Status and text that its listener answers."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
-            return answer.status, await answer.text()
-
-    async def said(self, event: str) -> None:
-        """Until the event stands in the log."""
-
-        async def seen() -> bool:
-            assert self.process.returncode is None, self.log
-            return event in self.events()
-
-        await until(seen, f"{event!r} in the log")
-
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Sends the signal; answers the exit code."""
-        self.process.send_signal(number)
-        return await self.ended()
-
-    async def ended(self) -> int:
-        """The exit code, when it is over."""
-        code = await self.process.wait()
-        await self._reader
-        return code
-
-
-@asynccontextmanager
-async def serving(url: str, *words: str, **settings: object) -> AsyncIterator[Daemon]:
-    """`lead-router serve --role drain` (or other words) on this database; killed at the end if it still runs.
-
-    Settings are named as in the environment, in lower case: `drain_batch_leads=20`.
-    """
-    named = {f"LEAD_ROUTER_{name.upper()}": str(value) for name, value in settings.items()}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEAD_ROUTER_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "from ops.cli import main; main()",
-        *(words or ("serve", "--role", "drain")),
-        cwd=PROJECT,
-        env=inherited | {"LEAD_ROUTER_DATABASE_URL": url, "LEAD_ROUTER_LISTEN_PORT": "0"} | named,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    daemon = Daemon(process)
-    try:
-        yield daemon
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await daemon.ended()
 
 
 TASKS = {"end": end_leads, "give": give_leads, "accept": accept_leads}

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench import drains, growth, operating, trickle, waits
+from loadtest.bench import drains, growth, operating, survival, trickle, waits
 from loadtest.bench.figures import TARGETS, Figure, rounded
 from loadtest.bench.stage import NotClean, Stage
 from ops.embedded import embedded, stopped
@@ -42,6 +42,8 @@ MEASURES: Mapping[str, Measure] = {
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
     "import": operating.import_csv,
+    "faults": survival.faults,
+    "connections": survival.connections,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}
@@ -90,7 +92,7 @@ async def _measured(
             say(name)
             try:
                 found = await MEASURES[name](stage)
-            except (NotClean, OSError, asyncpg.PostgresError) as error:
+            except (NotClean, AssertionError, OSError, asyncpg.PostgresError) as error:
                 failed.append(name)
                 out.print(f"{name}: does not count: {type(error).__name__}: {error}", style="red")
             else:

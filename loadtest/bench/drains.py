@@ -69,7 +69,7 @@ async def eight_tenants(stage: Stage) -> list[Figure]:
             floors.append(await _floor(room, world, made, 2))
             await SQL.forget_results.execute(room.conn)
             async with routers(room, 2):
-                drains.append(await _burst(room, world, made))
+                drains.append(await burst(room, world, made))
             await room.audited()
     leads = world.leads * world.tenants
     note = (
@@ -79,7 +79,7 @@ async def eight_tenants(stage: Stage) -> list[Figure]:
     return [figure("drain_8_tenants_vs_floor", ratios(floors[1:], drains[1:]), note)]
 
 
-async def _burst(room: Room, world: World, made: Sequence[int]) -> float:
+async def burst(room: Room, world: World, made: Sequence[int]) -> float:
     """All leads of all tenants come at once to routers that are there already."""
     async with room.conn.transaction():
         for tenant_id in made:

@@ -36,6 +36,11 @@ TARGETS = (
     Target("import_csv", "import of a CSV file", "leads/s", 20_000),
     Target("why_p99", "why of any lead", "ms", 200, least=False),
     Target("audit_1m", "audit of 1 M leads", "s", 30, least=False),
+    Target("locked_rows_return", "locked rows routed after the lock is released", "s", 2, least=False),
+    Target("recovery_after_restart", "first lead routed after PostgreSQL is ready again", "s", 2, least=False),
+    Target("lane_takeover", "lane taken over after SIGSTOP of its holder", "s", 10, least=False),
+    Target("connections_30_vs_150", "30 connections / 150, 4 routers, 20 tenants", "ratio", 0.9),
+    Target("connections_2", "what a service on 2 connections refuses", "errors", 0, least=False),
 )
 BY_ID = {target.id: target for target in TARGETS}
 

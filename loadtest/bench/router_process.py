@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -16,9 +16,9 @@ _DEADLINE_S = 120.0
 
 
 @asynccontextmanager
-async def routers(room: Room, count: int) -> AsyncIterator[None]:
-    """So many running routers that listen for work; stopped at the end."""
-    started = [await _serve(room.url) for _ in range(count)]
+async def routers(room: Room, count: int, **variables: object) -> AsyncIterator[None]:
+    """So many running routers that listen for work; stopped at the end. `variables` are added to their environment."""
+    started = [await _serve(room.url, variables) for _ in range(count)]
     try:
         async with asyncio.timeout(_DEADLINE_S):
             while await _listening(room) < count:
@@ -30,13 +30,14 @@ async def routers(room: Room, count: int) -> AsyncIterator[None]:
         await asyncio.gather(*(process.wait() for process in started))
 
 
-async def _serve(url: str) -> asyncio.subprocess.Process:
+async def _serve(url: str, variables: Mapping[str, object]) -> asyncio.subprocess.Process:
     environment = {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
         "LEAD_ROUTER_DATABASE_URL": url,
         "LEAD_ROUTER_LISTEN_PORT": "0",
         "LEAD_ROUTER_LOG_LEVEL": "error",
+        **{name: str(value) for name, value in variables.items()},
     }
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, "serve", "--role", "drain", env=environment, stdout=asyncio.subprocess.DEVNULL

@@ -1,0 +1,178 @@
+"""Everything that a fault meets: a server, a proxy before it, routers, a stream of leads, endings, a monitor."""
+
+import asyncio
+import secrets
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+import asyncpg
+
+from loadtest.daemon import Daemon, started
+from loadtest.faults.conservation import Monitor, conserved
+from loadtest.faults.people import PASSED, SQL, Ender, Ledger, Session, Writer
+from loadtest.faults.proxy import Proxy, proxy
+from loadtest.faults.server import FaultServer
+from loadtest.faults.world import SOUTH, make_tenants
+from loadtest.until import until
+from router.domain.lead_in import LeadIn
+from router.store.leads import accept
+
+PROBE_SOURCE = "probe"
+_SETTLE_S = 90.0
+_RECOVER_S = 60.0
+_FIRST = 1_000_000
+SETTINGS: Mapping[str, object] = {"drain_batch_leads": 40, "drain_poll_interval_s": 0.2}
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """What intake heard instead of yes while the leads came, by type, and how many assignments ended how."""
+
+    intake: Counter[str]
+    endings: Counter[str]
+
+
+@dataclass
+class Arena:
+    """Open with `arena`. Routers come through the proxy, everybody else directly."""
+
+    server: FaultServer
+    proxy: Proxy
+    database: str
+    tenants: list[int] = field(default_factory=list)
+    settings: dict[str, object] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    routers: list[Daemon] = field(default_factory=list)
+    errors: Errors = field(default_factory=lambda: Errors(Counter(), Counter()))
+    _probes: int = 0
+
+    @property
+    def url(self) -> str:
+        """Past the proxy."""
+        return self.server.url(self.database)
+
+    @property
+    def routed_url(self) -> str:
+        """As the routers know the database."""
+        return self.server.tcp_url(self.database, self.proxy.port)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection past the proxy."""
+        conn = await asyncpg.connect(self.url, timeout=10)
+        try:
+            yield conn
+        finally:
+            conn.terminate()
+
+    async def add_router(self, **settings: object) -> Daemon:
+        """One more router, started and perhaps not running yet; `settings` as of `loadtest.daemon.started`."""
+        daemon = await started(self.routed_url, **(self.settings | settings))
+        self.routers.append(daemon)
+        return daemon
+
+    async def remove_router(self, daemon: Daemon, number: signal.Signals = signal.SIGKILL) -> int:
+        """Ends a router by a signal; answers its exit code."""
+        self.routers.remove(daemon)
+        daemon.hear(number)
+        return await daemon.ended()
+
+    async def all_listening(self) -> None:
+        await asyncio.gather(*(daemon.said("listening") for daemon in self.routers))
+
+    async def recovered(self, deadline_s: float = _RECOVER_S) -> float:
+        """Hands in one urgent lead, waits until it has a rep; answers seconds from now. Raises AssertionError."""
+        begin, deadline = monotonic(), monotonic() + deadline_s
+        self._probes += 1
+        # Not only its number: the server may have been put back to a time when that number was free.
+        name = f"{self._probes}-{secrets.token_hex(4)}"
+        lead = LeadIn(PROBE_SOURCE, name, region=SOUTH, product=name, priority=_FIRST)
+        tenant_id = self.tenants[self._probes % len(self.tenants)]
+        while True:
+            try:
+                async with asyncio.timeout(10), self.session() as conn:
+                    lead_ids = (await accept(conn, tenant_id, [lead])).lead_ids
+                    self.ledger.note(tenant_id, [lead], lead_ids)
+                    while not await SQL.is_assigned.value(conn, tenant_id=tenant_id, lead_id=lead_ids[0]):
+                        await asyncio.sleep(0.005)
+                    return monotonic() - begin
+            except PASSED as error:
+                if monotonic() > deadline:
+                    raise AssertionError(f"no lead was routed within {deadline_s:g} s: {error!r}") from error
+                await asyncio.sleep(0.02)
+
+    async def progressed(self, assignments: int, deadline_s: float = _RECOVER_S) -> None:
+        """Until so many more leads have been assigned than now."""
+        async with self.session() as conn:
+            goal = await SQL.assigned_so_far.value(conn) + assignments
+
+            async def there() -> bool:
+                return bool(await SQL.assigned_so_far.value(conn) >= goal)
+
+            await until(there, f"{assignments} more assignments", deadline_s)
+
+    @asynccontextmanager
+    async def life(self, seed: int = 1, *, through_proxy: bool = False, portion: int = 10) -> AsyncIterator[Monitor]:
+        """Leads stream in, assignments end, somebody looks; at the end of the block all of it stops, by itself.
+
+        Raises AssertionError when a snapshot broke a promise. `through_proxy`: the writer's wire is the routers'.
+        """
+        stop, monitor = asyncio.Event(), Monitor(self.url)
+        writer_url = self.routed_url if through_proxy else self.url
+        writer = Writer(writer_url, self.tenants, self.ledger, seed, portion)
+        async with asyncio.TaskGroup() as group:
+            errors = group.create_task(writer.run(stop))
+            endings = group.create_task(Ender(self.url, self.tenants, seed).run(stop))
+            group.create_task(monitor.run(stop))
+            try:
+                yield monitor
+            finally:
+                stop.set()
+        self.errors = Errors(errors.result(), endings.result())
+        assert not monitor.findings.told, monitor.findings.told
+
+    async def settled(self, deadline_s: float = _SETTLE_S) -> None:
+        """Until no ready lead and no news is left. Raises AssertionError."""
+
+        async def nothing_left() -> bool:
+            try:
+                async with self.session() as conn:
+                    return not await SQL.unsettled.value(conn)
+            except PASSED:
+                return False
+
+        await until(nothing_left, "everything that can be routed is", deadline_s)
+
+    def surprises(self) -> list[str]:
+        """What the routers that run now logged as an error: a fault of others is a warning at most."""
+        lines = [line for daemon in self.routers for line in daemon.log]
+        return [str(line) for line in lines if line.get("level") in ("error", "critical")]
+
+    async def broken_promises(self) -> list[str]:
+        """The conservation check, to be called when all has settled."""
+        async with self.session() as conn:
+            return await conserved(conn, self.ledger)
+
+
+@asynccontextmanager
+async def arena(
+    server: FaultServer, database: str, *, routers: int = 4, tenants: int = 3, **settings: object
+) -> AsyncIterator[Arena]:
+    """Routers on tenants of a migrated database; whatever is left of the routers is killed at the end."""
+    async with proxy(server.port) as wire:
+        made = Arena(server, wire, database, settings={**SETTINGS, **settings})
+        async with made.session() as conn:
+            made.tenants = await make_tenants(conn, tenants, datetime.now(UTC))
+        try:
+            for _ in range(routers):
+                await made.add_router()
+            await made.all_listening()
+            yield made
+        finally:
+            for daemon in list(made.routers):
+                await made.remove_router(daemon)

@@ -1,0 +1,89 @@
+"""What must hold whatever was done: looked at all the while in snapshots, and at the end to the last lead."""
+
+import asyncio
+from dataclasses import dataclass, field
+from time import monotonic
+
+from loadtest.faults.people import PASSED, SQL, Caller, Ledger, Session
+from ops.audit import audit
+
+_LOOK_S = 30.0
+_EXAMPLES = 20
+
+
+@dataclass(slots=True)
+class Findings:
+    """Broken promises, as sentences; empty = all is well."""
+
+    told: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str) -> None:
+        if len(self.told) < _EXAMPLES:
+            self.told.append(sentence)
+
+
+async def conserved(conn: Session, ledger: Ledger, sample: int = 20) -> list[str]:
+    """Everything acknowledged is there once, and the audit finds nothing; answers what is broken.
+
+    The audit holds: each lead in one state, one owner each, loads with the inbox equal to a recount, caps as of every
+    batch by the flight records, and `sample` of them decided again.
+    """
+    found = Findings()
+    for tenant_id, told in ledger.acknowledged.items():
+        rows = await SQL.not_as_acknowledged.fetch(
+            conn,
+            tenant_id=tenant_id,
+            sources=[source for source, _ in told],
+            external_ids=[external_id for _, external_id in told],
+            lead_ids=list(told.values()),
+        )
+        if rows:
+            found.add(f"{rows[0]['found']} acknowledged leads are not there: {rows[0]['example']}")
+    await _audited(conn, sample, found)
+    return found.told
+
+
+async def _audited(conn: Session, sample: int, found: Findings) -> int:
+    """Adds the audit's violations; answers the accepted leads."""
+    seen = await audit(conn, sample=sample)
+    for one in seen.violations:
+        found.add(f"{one.kind.name} {one.count}: {'; '.join(one.examples[:2])}")
+    return seen.accepted
+
+
+async def snapshot(conn: Session, accepted_before: int, found: Findings) -> int:
+    """One look while everything runs: the audit, caps of now, and nothing accepted is gone. Answers the accepted."""
+    rows = await SQL.over_cap.fetch(conn)
+    if rows:
+        found.add(f"over_cap {rows[0]['found']}: {rows[0]['example']}")
+    accepted = await _audited(conn, 0, found)
+    if accepted < accepted_before:
+        found.add(f"accepted leads fell from {accepted_before} to {accepted}")
+    return accepted
+
+
+@dataclass
+class Monitor:
+    """Looks again and again until told to stop; what keeps it from looking is a fault of somebody's, not a finding."""
+
+    url: str
+    every_s: float = 0.25
+    looks: int = 0
+    accepted: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        caller = Caller(self.url)
+        try:
+            while not stop.is_set():
+                begin = monotonic()
+                try:
+                    async with asyncio.timeout(_LOOK_S):
+                        self.accepted = await snapshot(await caller.session(), self.accepted, self.findings)
+                    self.looks += 1
+                except PASSED as error:
+                    caller.lost(error)
+                # A fifth of the time at most, so that looking is no fault by itself.
+                await asyncio.sleep(max(self.every_s, 4 * (monotonic() - begin)))
+        finally:
+            await caller.close()

@@ -1,0 +1,103 @@
+"""What other people do to the database: locks, old snapshots, sessions without end, ended sessions, settings."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
+
+import asyncpg
+
+from loadtest.faults.people import PASSED, SQL, Session
+from router.store.connections import APPLICATION_NAME
+
+TABLES = ("lead_pool", "lane", "assignment", "rep_load", "flight", "lead")
+_PATIENCE_S = 30.0
+_MOST_SESSIONS = 2_000
+
+
+@asynccontextmanager
+async def foreigner(url: str) -> AsyncIterator[Session]:
+    """Somebody's session, which goes away however the server is by then."""
+    conn = await asyncpg.connect(url, timeout=_PATIENCE_S, server_settings={"application_name": "foreign script"})
+    try:
+        yield conn
+    finally:
+        conn.terminate()
+
+
+@asynccontextmanager
+async def half_locked(url: str) -> AsyncIterator[int]:
+    """Half of the pool's rows are locked; how many."""
+    async with foreigner(url) as conn:
+        await conn.execute("begin")
+        yield int(await SQL.lock_half.value(conn))
+
+
+@asynccontextmanager
+async def table_locked(url: str, table: str) -> AsyncIterator[None]:
+    """One of our tables is locked against everybody."""
+    async with foreigner(url) as conn:
+        await conn.execute("begin")
+        await conn.execute(f'lock table "{table}" in access exclusive mode')
+        yield
+
+
+@asynccontextmanager
+async def old_snapshot(url: str) -> AsyncIterator[None]:
+    """Somebody reads in a transaction without end, so that dead rows stay."""
+    async with foreigner(url) as conn:
+        await conn.execute("begin isolation level repeatable read")
+        await SQL.assigned_so_far.value(conn)
+        yield
+
+
+@asynccontextmanager
+async def read_only(url: str) -> AsyncIterator[None]:
+    """The whole server takes no writes."""
+    try:
+        await _set(url, "alter system set default_transaction_read_only = on")
+        yield
+    finally:
+        await _set(url, "alter system reset default_transaction_read_only")
+
+
+async def _set(url: str, statement: str) -> None:
+    async with foreigner(url) as conn:
+        await conn.execute(statement)
+        await conn.execute("select pg_reload_conf()")
+
+
+@asynccontextmanager
+async def connections_used_up(url: str) -> AsyncIterator[int]:
+    """No connection is left for anybody; and the routers have lost theirs. How many were taken."""
+    taken = list[Session]()
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await _take_all(url, taken)
+            for row in await SQL.other_sessions.fetch(taken[0], application=APPLICATION_NAME):
+                await SQL.terminate.value(taken[0], pid=row["pid"])
+                # Faster than the router, or not: both happen in life.
+                await _take_all(url, taken)
+        yield len(taken)
+    finally:
+        for conn in taken:
+            conn.terminate()
+
+
+async def _take_all(url: str, taken: list[Session]) -> None:
+    with suppress(asyncpg.TooManyConnectionsError):
+        while len(taken) < _MOST_SESSIONS:
+            taken.append(await asyncpg.connect(url, timeout=_PATIENCE_S))
+
+
+async def terminate_at_random(url: str, rng: random.Random, seconds: float) -> int:
+    """Ends random sessions of the routers for so long; answers how many."""
+    ended, deadline = 0, monotonic() + seconds
+    async with foreigner(url) as conn:
+        while monotonic() < deadline:
+            with suppress(*PASSED):
+                if pids := await SQL.other_sessions.fetch(conn, application=APPLICATION_NAME):
+                    ended += bool(await SQL.terminate.value(conn, pid=rng.choice(pids)["pid"]))
+            await asyncio.sleep(rng.random() * 0.2)
+    return ended

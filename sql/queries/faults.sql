@@ -1,0 +1,57 @@
+-- What the fault suite asks the database; the rest of its checks is `lead-router audit`.
+
+-- name: not_as_acknowledged(tenant_id, sources, external_ids, lead_ids)
+-- Leads that intake acknowledged and that are not there under the number that it told; a row is an example.
+select count(*) over () as found,
+       format('%s %s: acknowledged as lead %s, there is %s', a.source, a.external_id, a.lead_id, coalesce(l.lead_id::text, 'none')) as example
+  from unnest(:sources::text[], :external_ids::text[], :lead_ids::bigint[]) as a(source, external_id, lead_id)
+  left join lead l on l.tenant_id = :tenant_id and l.source = a.source and l.external_id = a.external_id
+ where l.lead_id is distinct from a.lead_id
+ order by a.lead_id limit 5;
+
+-- name: over_cap()
+-- Reps who have more open leads at this moment than their own cap of now. Truly about all tenants.
+select count(*) over () as found, format('tenant %s rep %s: %s open, the cap is %s', a.tenant_id, a.rep_no, a.open, r.max_open) as example
+  from (select tenant_id, rep_no, count(*) as open from assignment group by tenant_id, rep_no) a
+  join rep_row r on r.tenant_id = a.tenant_id and r.rep_no = a.rep_no and r.to_version is null
+ where a.open > r.max_open
+ order by a.tenant_id, a.rep_no limit 5;
+
+-- name: assigned_from(tenant_id, lead_id, most)
+-- Some assigned leads, from a number on.
+select lead_id from assignment where tenant_id = :tenant_id and lead_id >= :lead_id order by lead_id limit :most;
+
+-- name: last_lead(tenant_id)
+-- The number of a tenant's last lead; 0 = none.
+select coalesce(max(lead_id), 0) from lead where tenant_id = :tenant_id;
+
+-- name: is_assigned(tenant_id, lead_id)
+-- Whether a lead has a rep, or had one.
+select exists (select from assignment where tenant_id = :tenant_id and lead_id = :lead_id)
+    or exists (select from assignment_history where tenant_id = :tenant_id and lead_id = :lead_id);
+
+-- name: assigned_so_far()
+-- How many assignments there were and are. Truly about all tenants.
+select (select count(*) from assignment) + (select count(*) from assignment_history);
+
+-- name: unsettled()
+-- Whether a ready lead or news of a lane is left. Truly about all tenants.
+select exists (select from lead_pool where wake_key = 0) or exists (select from lane_inbox);
+
+-- name: other_sessions(application)
+-- Processes of the server that talk to this database under a name that begins so.
+select pid from pg_stat_activity
+ where datname = current_database() and application_name like :application || '%' and pid <> pg_backend_pid() order by pid;
+
+-- name: terminate(pid)
+-- Ends a session of somebody else.
+select pg_terminate_backend(:pid::int);
+
+-- name: lock_half()
+-- Locks every other lead of the pool, as a foreign script does, as far as nobody else has them. Truly about all tenants.
+select count(*) from (select from lead_pool where lead_id % 2 = 0 for update skip locked) as locked;
+
+-- name: stuck_in_write()
+-- Routers' sessions of this database whose answer nobody takes.
+select pid from pg_stat_activity
+ where datname = current_database() and application_name = 'lead-router' and wait_event = 'ClientWrite';

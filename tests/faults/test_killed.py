@@ -1,0 +1,53 @@
+"""A router that is killed takes nothing with it, wherever in a batch it dies."""
+
+import asyncio
+import random
+import signal
+
+import pytest
+
+from loadtest.faults.arena import Arena, arena
+from loadtest.faults.server import FaultServer
+from router.failpoints import FAIL_POINT, Point
+from tests.faults.support import full
+
+
+async def dies(scene: Arena, point: Point, times: int) -> None:
+    """A router that is armed comes to the point so often, and dies there."""
+    daemon = await scene.add_router(**{FAIL_POINT: f"{point}:kill:{times}"})
+    async with asyncio.timeout(60):
+        assert await daemon.ended() == -signal.SIGKILL, daemon.log
+    scene.routers.remove(daemon)
+
+
+@pytest.mark.parametrize("rounds", [1, full(5)])
+async def test_a_router_killed_anywhere_in_a_batch_loses_no_lead_and_doubles_none(
+    server: FaultServer, database: str, rounds: int
+) -> None:
+    async with arena(server, database, routers=1) as scene:
+        async with scene.life():
+            for round_ in range(rounds):
+                for some in (list(Point)[:5], list(Point)[5:]):
+                    await asyncio.gather(*(dies(scene, point, times=1 + round_) for point in some))
+            await scene.recovered()
+        await scene.settled()
+        assert await scene.broken_promises() == []
+        assert scene.errors.intake.total() == 0
+
+
+@pytest.mark.parametrize("kills", [6, full(50)])
+async def test_routers_killed_at_random_moments_lose_no_lead_and_double_none(
+    server: FaultServer, database: str, kills: int
+) -> None:
+    rng = random.Random(5)
+    async with arena(server, database) as scene:
+        async with scene.life():
+            for _ in range(kills):
+                await asyncio.sleep(rng.random() / 2)
+                assert await scene.remove_router(scene.routers[0]) == -signal.SIGKILL
+                await scene.add_router()
+                await scene.routers[0].said("listening")
+            await scene.recovered()
+        await scene.settled()
+        assert await scene.broken_promises() == []
+        assert scene.errors.intake.total() == 0
