@@ -100,6 +100,8 @@ async def run_daemon(
                 health,
                 jitter=Random().random,
                 instruments=exposition.instruments,
+                # A statement that was cancelled waits for the server's answer, which a dead wire never brings.
+                late=connections.stock.abandon,
             )
             give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
             with stop_on_signals(supervisor.stop, give_up_s), on_hangup(cast.reloading.ask, supervisor.stop):

@@ -2,6 +2,7 @@
 wires of those that are lent still lead somewhere.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
@@ -18,9 +19,12 @@ from router.until_idle import PASSING
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 2.0
 _COMPARE_EVERY_S = 30.0
-_LONG_S = 5.0
+_COMPARE_SCARCE_EVERY_S = 5.0
+_LONG_S = 3.0
+# The wire of the one who looks may be dead too.
+_ANSWER_DEADLINE_S = 3.0
 TOPIC = "connections"
 
 Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
@@ -45,7 +49,7 @@ class ConnectionsWatch:
         self._recorded: dict[str, str] | None = None
 
     async def run(self, life: Lifeline) -> None:
-        """Looks every 5 s until the stop, and compares every 30 s, or every 5 s while connections are scarce."""
+        """Looks every 2 s until the stop, and compares every 30 s, or every 5 s while connections are scarce."""
         while not life.stopping:
             self._connections.stock.end_resting()
             try:
@@ -63,18 +67,23 @@ class ConnectionsWatch:
             for session, lending in connections.lent.items()
             if now - lending.since > _LONG_S and not session.is_closed()
         }
-        at = self._compared_at
-        due = at is None or now - at >= _COMPARE_EVERY_S or at < connections.stock.returned_at
-        scarce = connections.limit < connections.settings.maximum
-        if not (long or due or scarce):
+        due = self._due(now)
+        if not (long or due):
             return
-        async with connections.acquire(Part.DUTIES) as conn:
-            if due or scarce:
+        async with connections.acquire(Part.DUTIES) as conn, asyncio.timeout(_ANSWER_DEADLINE_S):
+            if due:
                 await self._compare(conn)
             for pid in await dead_backends(conn, long) if long else ():
                 # Whoever waits for an answer over this wire would wait until its own deadline.
                 log.warning("connection leads nowhere", process=pid, holder=str(connections.lent.get(long[pid])))
                 long[pid].terminate()
+
+    def _due(self, now: float) -> bool:
+        at = self._compared_at
+        if at is None or at < self._connections.stock.returned_at:
+            return True
+        scarce = self._connections.limit < self._connections.settings.maximum
+        return now - at >= (_COMPARE_SCARCE_EVERY_S if scarce else _COMPARE_EVERY_S)
 
     async def _compare(self, conn: Connection) -> None:
         maximum = self._connections.settings.maximum

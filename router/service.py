@@ -45,7 +45,8 @@ class EndedEarly(Exception):
 class Supervisor:
     """Starts services in order, restarts those that die, stops them in the opposite order.
 
-    `jitter` answers numbers in [0, 1): a restart waits that share of a limit that doubles with every death.
+    `jitter` answers numbers in [0, 1): a restart waits that share of a limit that doubles with every death. `late` is
+    called when a service did not stop in time: to end what it may wait for, also after it is cancelled.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Supervisor:
         jitter: Callable[[], float],
         instruments: Instruments | None = None,
         clock: Clock | None = None,
+        late: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._health = health
         self._jitter = jitter
         self._instruments = instruments or Instruments.silent()
         self._clock = clock or MonotonicClock()
+        self._late = late
         self._stop = asyncio.Event()
         self._running = False
         self._ended = asyncio.Event()
@@ -167,6 +170,7 @@ class Supervisor:
             if left_s > 0 and await self._clock.wait(kept.ended, left_s):
                 continue
             log.warning("service did not stop in time; cancelled", service=kept.name)
+            self._late()
             kept.cancel()
 
 

@@ -25,7 +25,7 @@ from router.store.stock import Rested, Stock
 __all__ = ["APPLICATION_NAME", "ConnectionSettings", "Connections", "NoConnection", "Part", "open_connections"]
 
 # One that rested longer is asked for an answer before it is lent: its wire may be dead without a word.
-_ASK_AFTER_S = 5.0
+_ASK_AFTER_S = 1.0
 _ANSWER_DEADLINE_S = 1.0
 # While all are lent, an answer that is not older than this proves that the server is there.
 _SIGN_OF_LIFE_S = 10.0

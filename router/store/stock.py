@@ -166,6 +166,11 @@ class Stock:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def abandon(self) -> None:
+        """Ends what is lent, whoever uses it: what was not committed is rolled back."""
+        for session in self._out:
+            session.terminate()
+
     async def close(self) -> None:
         """Ends everything, politely where the server answers soon."""
         self.closed = True
@@ -177,8 +182,7 @@ class Stock:
                 task.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_GOODBYE_S)
-            for session in self._out:
-                session.terminate()
+            self.abandon()
             for task in late:
                 task.cancel()
             if late:

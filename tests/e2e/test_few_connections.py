@@ -14,6 +14,7 @@ from router.store.leads import accept
 from router.store.migrate import migrate
 from tests.own_server import OwnServer, own_server
 from tests.support import connected, until
+from tests.wire import a_wire
 from tests.workers import Daemon, serving
 from tests.world import CATCH_ALL, lead, make_tenant, simple_reps
 
@@ -259,3 +260,24 @@ async def test_instances_that_want_more_than_the_server_has_share_it(server: Own
             await until(shared, "each uses its part")
             await hand_in(conn, 0, 100)
             await all_assigned(conn)
+
+
+async def test_wires_that_die_without_a_word_are_left_and_leads_go_on(
+    database_url: str, conn: asyncpg.Connection
+) -> None:
+    await some_tenants(conn)
+    async with a_wire(database_url) as wire, serving(wire.url, drain_batch_leads=20) as daemon:
+        await daemon.said("listening")
+        await hand_in(conn, 0, 100)
+        await all_assigned(conn)
+        took = []
+        for number in range(1, 4):
+            await hand_in(conn, number * 1000, 400)
+            wire.cut_behind()
+            begin = monotonic()
+            await all_assigned(conn, 25)
+            took.append(monotonic() - begin)
+        services = json.loads((await daemon.get("/livez"))[1])["services"]
+        assert {name: service["deaths"] for name, service in services.items() if service["deaths"]} == {}, took
+        wire.cut_behind()
+        assert await daemon.stop() == 0

@@ -171,6 +171,25 @@ async def test_a_service_that_ignores_the_stop_is_cancelled_at_the_deadline() ->
     assert clock.now <= LIMITS.stop_deadline_s
 
 
+async def test_what_a_late_service_waits_for_is_ended_before_it_is_cancelled() -> None:
+    answer = asyncio.Event()
+
+    async def waits_even_when_cancelled(_life: Lifeline) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await answer.wait()
+
+    health = Health(MonotonicClock().monotonic)
+    limits = SupervisionSettings(stop_deadline_s=0.1)
+    service = Scripted("drain", waits_even_when_cancelled)
+    supervisor = Supervisor([service], limits, health, jitter=lambda: 0.5, late=answer.set)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(supervisor.run())
+        await until(lambda: service.runs == 1)
+        supervisor.stop()
+
+
 async def test_a_stop_before_the_start_starts_nothing() -> None:
     service = Scripted("drain")
     supervisor, _ = supervised([service], JumpingClock())
