@@ -176,10 +176,18 @@ async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:
     if engine is None:
         engine = await memory.engines.get(conn, lane.tenant_id, lane.versions)
     state = memory.states.get(lane.tenant_id)
+    if state is not None and state.token == lane.state_token and state.engine is engine:
+        return _with_presence(state, memory, lane)
+    if not await memory.engines.still_true(conn, lane.tenant_id, engine):
+        state, engine = None, await memory.engines.get(conn, lane.tenant_id, lane.versions)
     if state is None or state.token != lane.state_token:
         state = await _read_state(conn, lane, engine)
     elif state.engine is not engine:
         state.use(engine)
+    return _with_presence(state, memory, lane)
+
+
+def _with_presence(state: LaneState, memory: Memory, lane: Lane) -> LaneState:
     state.leave_out(memory.presence.absent(lane.tenant_id))
     return state
 

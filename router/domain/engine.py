@@ -45,9 +45,12 @@ class Moment:
 
 
 class Engine:
-    """What deciding needs of one roster, ruleset and rates."""
+    """What deciding needs of one roster, ruleset and rates. `made_at` tells when these versions were made (UTC)."""
 
-    def __init__(self, roster: Roster, ruleset: Ruleset, rates: Rates) -> None:
+    def __init__(
+        self, roster: Roster, ruleset: Ruleset, rates: Rates, made_at: tuple[datetime | None, ...] = ()
+    ) -> None:
+        self.made_at = made_at
         self.roster = roster
         self.ruleset = ruleset
         self.rates = rates

@@ -1,18 +1,22 @@
 """Engines by version: roster, ruleset and rates read once and kept while they are used."""
 
 from collections import OrderedDict
+from datetime import datetime
 
 from router.domain.engine import Engine
 from router.store.rates import load_rates
 from router.store.roster import load_roster
 from router.store.rulesets import load_ruleset
-from router.store.statements import Connection
+from router.store.statements import Connection, load
 
 Versions = tuple[int, int, int]
+MadeAt = tuple[datetime | None, ...]
+
+_SQL = load("engines")
 
 
 class Engines:
-    """A bounded cache; versions are immutable, so nothing in it can become stale."""
+    """A bounded cache. Versions are immutable; only a server that lost its last commits gives a number twice."""
 
     def __init__(self, most: int = 64) -> None:
         self._most = most
@@ -29,13 +33,31 @@ class Engines:
             self._engines.move_to_end(key)
             return self._engines[key]
         ruleset, roster, rates = versions
-        known = next((e.roster for (t, _), e in reversed(self._engines.items()) if t == tenant_id), None)
+        made_at = await _made_at(conn, tenant_id, versions)
+        before = next((e for (t, _), e in reversed(self._engines.items()) if t == tenant_id), None)
+        if before is not None and not await self.still_true(conn, tenant_id, before):
+            before = None
         engine = Engine(
-            await load_roster(conn, tenant_id, roster, known),
+            await load_roster(conn, tenant_id, roster, before.roster if before else None),
             await load_ruleset(conn, tenant_id, ruleset),
             await load_rates(conn, tenant_id, rates),
+            made_at,
         )
         self._engines[key] = engine
         if len(self._engines) > self._most:
             self._engines.popitem(last=False)
         return engine
+
+    async def still_true(self, conn: Connection, tenant_id: int, engine: Engine) -> bool:
+        """Whether the database still means the same by the engine's versions; if not, the tenant's are forgotten."""
+        if await _made_at(conn, tenant_id, engine.versions) == engine.made_at:
+            return True
+        for key in [key for key in self._engines if key[0] == tenant_id]:
+            del self._engines[key]
+        return False
+
+
+async def _made_at(conn: Connection, tenant_id: int, versions: Versions) -> MadeAt:
+    ruleset, roster, rates = versions
+    row = await _SQL.made_at.row(conn, tenant_id=tenant_id, ruleset=ruleset, roster=roster, rates=rates)
+    return () if row is None else tuple(row)

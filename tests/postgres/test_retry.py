@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from loadtest.shell import PROJECT
 from ops.audit import audit
 from ops.cli.retry import retry as retry_command
 from ops.retry import Ask, Done, Plan, Retry
@@ -22,7 +23,7 @@ from router.store.statements import load
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected, until
-from tests.workers import PROJECT, serving
+from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 NO_RULE = """
