@@ -1,6 +1,7 @@
 """What must hold whatever was done: looked at all the while in snapshots, and at the end to the last lead."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -8,6 +9,7 @@ from loadtest.faults.people import PASSED, SQL, Caller, Ledger, Session
 from ops.audit import audit
 
 _LOOK_S = 30.0
+_PAUSE_MOST_S = 5.0
 _EXAMPLES = 20
 
 
@@ -83,7 +85,9 @@ class Monitor:
                     self.looks += 1
                 except PASSED as error:
                     caller.lost(error)
-                # A fifth of the time at most, so that looking is no fault by itself.
-                await asyncio.sleep(max(self.every_s, 4 * (monotonic() - begin)))
+                # A fifth of the time at most, so that looking is no fault by itself; a look that met a lock took long.
+                pause_s = min(_PAUSE_MOST_S, max(self.every_s, 4 * (monotonic() - begin)))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause_s)
         finally:
             await caller.close()
