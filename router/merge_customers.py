@@ -16,6 +16,7 @@ from router.store import customer_merges as store
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.customer_merges import CustomerLead, CustomersMoved, CustomerUnknown, Merge
 from router.store.lane import Lane, LaneLimits, hold_waiting
+from router.store.limits import limit_transaction
 from router.store.statements import Connection
 
 ATTEMPTS = 10
@@ -156,7 +157,7 @@ async def _hold(
     conn: Connection, tenant_id: int, customers: Sequence[int], now: datetime | None, limits: LaneLimits
 ) -> tuple[dict[str, int], Lane]:
     """The customer of each key, and the lane; all of it ours until the transaction ends."""
-    await conn.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+    await limit_transaction(conn, LOCK_TIMEOUT_MS)
     keys = await store.hold_customers(conn, tenant_id, customers)
     lane = await hold_waiting(conn, tenant_id, now, limits)
     await store.hold_leads_now(conn, tenant_id, customers)

@@ -7,6 +7,7 @@ from enum import StrEnum
 import asyncpg
 
 from router.domain.lead import Facts, PoolLead
+from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
 
@@ -84,7 +85,7 @@ async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: 
     Raises NotAssigned. The lane's next batch takes the place off the rep's load: until then it reads high.
     """
     async with conn.transaction():
-        await conn.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+        await limit_transaction(conn, LOCK_TIMEOUT_MS)
         if how is Ending.RETURNED:
             row = await _SQL.give_back.row(conn, tenant_id=tenant_id, lead_id=lead_id, now=now)
         else:
@@ -100,7 +101,7 @@ async def hold_lead(conn: Connection, tenant_id: int, lead_id: int, lock_ms: int
 
     Raises asyncpg.LockNotAvailableError in time. Routers pass over the lead until the caller's transaction ends.
     """
-    await conn.execute(f"set local lock_timeout = {int(lock_ms)}")
+    await limit_transaction(conn, lock_ms)
     await _SQL.hold_lead.value(conn, tenant_id=tenant_id, lead_id=lead_id)
 
 

@@ -9,6 +9,7 @@ import asyncpg
 from router.domain.decide import Assigned
 from router.domain.lead import PoolLead
 from router.domain.standing import GroupCredits
+from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
 
 _SQL = load("lane")
@@ -120,7 +121,7 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
 
 async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, limits: LaneLimits) -> Lane:
     """Takes the lane for a change by hand, waiting for its holder. Raises asyncpg.LockNotAvailableError in time."""
-    await conn.execute(f"set local lock_timeout = {int(limits.lock_ms)}")
+    await limit_transaction(conn, limits.lock_ms, limits.idle_ms)
     await _SQL.wait_for.value(conn, tenant_id=tenant_id)
     lane = await hold(conn, tenant_id, now, limits)
     if lane is None:

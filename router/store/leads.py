@@ -12,6 +12,7 @@ from router.intake.differences import Again, Difference, alike, facts_of, find_d
 from router.intake.match_rules import MatchRules, parse_match_rules
 from router.intake.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
+from router.store.limits import IDLE_MS
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 
@@ -20,6 +21,8 @@ INCOMING = (
     *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
+
+_MS_A_LEAD = 1
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -66,6 +69,11 @@ async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now:
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
 
+def _idle_timeout(leads: int) -> str:
+    """This side works on the leads between two statements; whoever is gone keeps their customers from others."""
+    return str(IDLE_MS + _MS_A_LEAD * leads)
+
+
 async def database_clock(conn: Connection) -> datetime:
     """The time that is stored: the database's, aware."""
     moment: datetime = await SQL.clock.value(conn)
@@ -73,7 +81,9 @@ async def database_clock(conn: Connection) -> datetime:
 
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
-    rules = parse_match_rules(await SQL.steady_plans.value(conn, tenant_id=tenant_id) or "")
+    rules = parse_match_rules(
+        await SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
+    )
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:

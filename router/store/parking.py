@@ -6,6 +6,7 @@ from router.domain.reason import Reason
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, hold_lead, place_of
 from router.store.changes import Change, record_change
 from router.store.lane import LaneLimits, hold_waiting
+from router.store.limits import limit_transaction
 from router.store.retry import call_lane, put_in_pool
 from router.store.statements import Connection, load
 
@@ -30,7 +31,7 @@ async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datet
     detail = f"by {actor}: {why}".replace("\x00", "")
     for _ in range(_ATTEMPTS):
         async with conn.transaction():
-            await conn.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+            await limit_transaction(conn, LOCK_TIMEOUT_MS)
             at: datetime | None = await _SQL.park.value(conn, reason=BY_HAND.value, detail=detail, **key)
             if at is not None:
                 change = Change(actor, "park", f"lead {lead.lead_id}", "waiting", f"parked: {BY_HAND}", why)

@@ -10,9 +10,12 @@ from typing import Any, cast
 
 from asyncpg.transaction import Transaction
 
+from router.store.limits import limit_transaction
 from router.store.statements import Connection
 
 LOCK_TIMEOUT_S = 10.0
+# A command may think for long between two statements, as over a large ruleset; a dead one is gone for good.
+_IDLE_MS = 120_000
 
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
@@ -65,7 +68,7 @@ class _Bounded:
 
     async def _limit(self) -> None:
         try:
-            await self._conn.execute(f"set local lock_timeout = {int(self._lock_timeout_s * 1000)}")
+            await limit_transaction(self._conn, int(self._lock_timeout_s * 1000), _IDLE_MS)
         except BaseException:
             if not self._conn.is_closed():
                 await self._transaction.rollback()

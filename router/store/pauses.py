@@ -7,6 +7,7 @@ import asyncpg
 
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
+from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 
@@ -54,7 +55,7 @@ async def resume(conn: Connection, tenant: Tenant, actor: str, why: str) -> Paus
 
 async def _hold(conn: Connection, tenant: Tenant) -> tuple[Pause | None, datetime]:
     """The pause that is in force, and the database's clock."""
-    await conn.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+    await limit_transaction(conn, LOCK_TIMEOUT_MS)
     row: asyncpg.Record | None = await _SQL.hold_pause.row(conn, tenant_id=tenant.tenant_id)
     if row is None:
         raise LookupError(f"tenant {tenant.name} has no lane")
