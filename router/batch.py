@@ -8,14 +8,14 @@ from statistics import median
 
 import asyncpg
 
-from router.claim import NOTHING, BatchSizes, Claims, Taken, claim_few, claim_waiting, order_of
+from router.claim import NO_CLAIMS, BatchSizes, Claims, Taken, claim_named, claim_waiting, order_of
 from router.domain.calendar import TZ_DATA_VERSION
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import Engine, Moment
 from router.domain.flight import encode, record
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
-from router.domain.suspicion import Blamed
+from router.domain.suspicion import Only
 from router.failpoints import Point, met, reached
 from router.instruments import Phase
 from router.lane_state import LaneState, moment_at
@@ -81,95 +81,126 @@ async def run_batch(
     after: OrderKey | None,
     sizes: BatchSizes,
     clock_given: bool,
-    blamed: Blamed | None = None,
+    only: Only | None = None,
 ) -> BatchDone:
     """Does one batch while the lane is held; changes `state`, which is true only once the transaction commits.
 
-    A `blamed` lead, if it is what a batch of one takes, is parked instead of decided. Raises BatchRefused.
+    `only` names the leads that it may take (None = as `sizes` say, after the key `after`). Raises BatchRefused.
     """
-    tenant_id, watch = lane.tenant_id, Stopwatch()
-    news = await store.fold_inbox(conn, tenant_id) if lane.has_news else NO_NEWS
-    taken, moment, changed = await _take(conn, lane, state, news, after, sizes, clock_given)
-    claims, now, leads = taken.claims, moment.now, taken.leads
+    watch = Stopwatch()
+    take = await _take(conn, lane, state, after, sizes, clock_given, only)
+    leads = take.taken.leads
     watch.lap(Phase.CLAIM)
-    parked_alone = blamed is not None and [lead.lead_id for lead in leads] == [blamed.lead_id]
-    decided = [] if parked_alone else leads
-    met(decided)
-    reached(Point.CLAIMED)
-
-    book = Book(tenant_id, lane.batch_no + bool(decided), now)
-    next_key = lane.next_wake_key
-    written: Record | None = None
-    outcome: Outcome | None = None
     try:
-        if blamed is not None and parked_alone:
-            await pool.park_blamed(conn, tenant_id, now, leads[0], Parked(Reason.INTERNAL_ERROR, blamed.detail))
-        if decided:
-            inputs = _inputs(state, moment, decided, taken.owners)
-            outcome = decide(state.engine, inputs)
-            watch.lap(Phase.DECIDE)
-            reached(Point.DECIDED)
-            changed |= state.adopt(outcome)
-            next_key, written = await _write(conn, lane, book, state, inputs, outcome)
-        woken = await _wake(conn, tenant_id, state, news, outcome)
-        # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
-        pruned = await _prune(conn, tenant_id, state, claims)
-        reached(Point.WOKEN)
-        stuck = _stuck(state, claims, now)
-
-        full = len(taken.ready.leads) == sizes.ready or (sizes.most is not None and bool(leads))
-        more = full or claims.more or news.more or after is not None or woken > 0
-        next_visit = _next_visit(state, moment, more=more, stuck=stuck)
-        if decided or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
-            state.token = token
-            loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
-            closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
-            await store.close(conn, lane, book, closing)
-            reached(Point.CLOSED)
+        if only is not None and only.blame:
+            done = await _park(conn, lane, take, leads, only.blame)
+        else:
+            done = await _settle(conn, lane, state, take, leads, token, watch)
+        reached(Point.CLOSED)
     except _REFUSALS as error:
         if not leads:
             raise
         raise BatchRefused([lead.lead_id for lead in leads], error) from error
-    cursor = order_of(max(taken.ready.leads, key=order_of)) if full and sizes.most is None else None
-    done = _done(decided, outcome, now)
-    if parked_alone:
-        done.parked[Reason.INTERNAL_ERROR] += 1
     watch.lap(Phase.WRITE)
-    return replace(done, more=more, stuck=stuck, cursor=cursor, phases_s=watch.laps_s)
+    return replace(done, phases_s=watch.laps_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    """What a batch begins with: news, leads, its moment, and the positions whose load the news changed.
+
+    `more` = it was not all; `cursor` = the last ready lead, where there may be more behind it.
+    """
+
+    news: News
+    taken: Taken
+    moment: Moment
+    changed: set[int]
+    more: bool
+    cursor: OrderKey | None
 
 
 async def _take(
     conn: Connection,
     lane: Lane,
     state: LaneState,
-    news: News,
     after: OrderKey | None,
     sizes: BatchSizes,
     clock_given: bool,
-) -> tuple[Taken, Moment, set[int]]:
-    """Claims the batch's leads; answers also its moment, and the positions whose load the news changed."""
+    only: Only | None,
+) -> _Take:
     tenant_id = lane.tenant_id
-    ready = NOTHING if sizes.most is not None else await pool.claim_ready(conn, tenant_id, after, sizes.ready)
-    moment = moment_at(state.engine, lane.now if clock_given else batch_time(lane.now, news, ready.leads))
+    # What only parks writes no loads: the news is left for the next batch.
+    folds = lane.has_news and not (only and only.blame)
+    news = await store.fold_inbox(conn, tenant_id) if folds else NO_NEWS
+    if only is not None:
+        taken = await claim_named(conn, tenant_id, state, only.lead_ids)
+    else:
+        taken = Taken(await pool.claim_ready(conn, tenant_id, after, sizes.ready), NO_CLAIMS)
+    ready = taken.ready.leads
+    moment = moment_at(state.engine, lane.now if clock_given else batch_time(lane.now, news, ready))
     state.turn_day(moment.day.date)
     changed = state.fold(news.opened, news.today)
-    if sizes.most is not None:
-        return await claim_few(conn, tenant_id, state, moment.now, sizes.most), moment, changed
-    claims = await claim_waiting(conn, tenant_id, state, moment.now, sizes.waiting(len(ready.leads)))
-    return Taken(ready, claims), moment, changed
+    if only is not None:
+        return _Take(news, taken, moment, changed, more=True, cursor=None)
+    claims = await claim_waiting(conn, tenant_id, state, moment.now, sizes.waiting(len(ready)))
+    full = len(ready) == sizes.ready
+    more = full or claims.more or news.more or after is not None
+    cursor = order_of(max(ready, key=order_of)) if full else None
+    return _Take(news, Taken(taken.ready, claims), moment, changed, more, cursor)
 
 
-async def next_lead(conn: Connection, lane: Lane, state: LaneState, clock_given: bool) -> int | None:
-    """The lead that a batch of one would take; it stays where it is. `state` is not to be used afterwards."""
-    sizes, found = BatchSizes(most=1), list[int]()
+async def _settle(
+    conn: Connection, lane: Lane, state: LaneState, take: _Take, leads: list[PoolLead], token: int, watch: Stopwatch
+) -> BatchDone:
+    """Decides about the leads and writes everything."""
+    tenant_id, now, changed = lane.tenant_id, take.moment.now, take.changed
+    met(leads)
+    reached(Point.CLAIMED)
+    book = Book(tenant_id, lane.batch_no + bool(leads), now)
+    next_key = lane.next_wake_key
+    written: Record | None = None
+    outcome: Outcome | None = None
+    if leads:
+        inputs = _inputs(state, take.moment, leads, take.taken.owners)
+        outcome = decide(state.engine, inputs)
+        watch.lap(Phase.DECIDE)
+        reached(Point.DECIDED)
+        changed |= state.adopt(outcome)
+        next_key, written = await _write(conn, lane, book, state, inputs, outcome)
+    woken = await _wake(conn, tenant_id, state, take.news, outcome)
+    # A key that is gone must be gone from every router's memory, so pruning is a change like any other.
+    pruned = await _prune(conn, tenant_id, state, take.taken.claims)
+    reached(Point.WOKEN)
+    stuck = _stuck(state, take.taken.claims, now)
+    more = take.more or woken > 0
+    next_visit = _next_visit(state, take.moment, more=more, stuck=stuck)
+    if leads or changed or woken or pruned or next_visit != lane.next_visit_at or lane.seen != lane.versions:
+        state.token = token
+        loads, credits = state.loads_of(changed), outcome.credits if outcome else {}
+        closing = Closing(state.day, loads, credits, written, token, next_visit, next_key)
+        await store.close(conn, lane, book, closing)
+    return replace(_done(leads, outcome, now), more=more, stuck=stuck, cursor=take.cursor)
+
+
+async def _park(conn: Connection, lane: Lane, take: _Take, leads: list[PoolLead], blame: str) -> BatchDone:
+    """Parks the leads undecided, without a record: nothing can be run again that nobody came through."""
+    for lead in leads:
+        decision = Parked(Reason.INTERNAL_ERROR, blame)
+        await pool.park_blamed(conn, lane.tenant_id, take.moment.now, lead, decision)
+    return BatchDone(parked=Counter({Reason.INTERNAL_ERROR: len(leads)}), more=True)
+
+
+async def next_leads(conn: Connection, lane: Lane, state: LaneState, sizes: BatchSizes, clock_given: bool) -> list[int]:
+    """The leads that the next batch would take; they stay where they are. `state` is not to be used afterwards."""
+    found = list[int]()
     try:
         async with conn.transaction():
-            news = await store.fold_inbox(conn, lane.tenant_id) if lane.has_news else NO_NEWS
-            taken, _, _ = await _take(conn, lane, state, news, None, sizes, clock_given)
-            found += [lead.lead_id for lead in taken.leads]
+            take = await _take(conn, lane, state, None, sizes, clock_given, None)
+            found += [lead.lead_id for lead in take.taken.leads]
             raise _GiveBack
     except _GiveBack:
-        return found[0] if found else None
+        return found
 
 
 class _GiveBack(Exception):

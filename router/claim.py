@@ -15,19 +15,10 @@ from router.store.statements import Connection
 
 @dataclass(frozen=True, slots=True)
 class BatchSizes:
-    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths.
-
-    With `most` it has no more than that in all, and ready ones come last: so one that stops the line is met.
-    """
+    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths."""
 
     ready: int = 1000
     waiting_share: int = 250
-    most: int | None = None
-
-    @property
-    def usual(self) -> int:
-        """Most leads in all, while nothing is suspected."""
-        return self.ready + 2 * self.waiting(self.ready)
 
     def waiting(self, ready_claimed: int) -> int:
         """Waiting leads never starve ready ones; without ready ones they may fill the batch."""
@@ -72,20 +63,18 @@ class Taken:
 
 
 NOTHING = Claimed([], {})
+NO_CLAIMS = Claims([], {}, False, frozenset(), False)
 
 
-async def claim_few(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Taken:
-    """At most `most` leads in all, waiting ones before ready ones."""
-    claims = await claim_waiting(conn, tenant_id, state, now, most, in_all=most)
-    left = most - len(claims.leads)
-    ready = await pool.claim_ready(conn, tenant_id, None, left) if left else NOTHING
-    return Taken(ready, claims)
+async def claim_named(conn: Connection, tenant_id: int, state: LaneState, lead_ids: Sequence[int]) -> Taken:
+    """These leads, as far as they are there and free."""
+    found = await pool.claim_named(conn, tenant_id, lead_ids)
+    state.maybe_empty.update(lead.wake_key for lead in found.leads if lead.wake_key)
+    return Taken(found, NO_CLAIMS)
 
 
-async def claim_waiting(
-    conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int, in_all: int | None = None
-) -> Claims:
-    """Takes waiting leads at `now`: at most `most` for which there is room, as many that are due, `in_all` together."""
+async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Claims:
+    """Takes waiting leads at `now`: at most `most` for which there is room, and as many that are due."""
     rooms = state.keys_with_room(now)
     waiting = due = NOTHING
     more = False
@@ -94,12 +83,11 @@ async def claim_waiting(
         waiting = await pool.claim_waiting(conn, tenant_id, asked, most)
         more = len(waiting.leads) == most or _cut_short(asked, rooms, waiting.leads)
     due_locked = False
-    most_due = most if in_all is None else min(most, in_all - len(waiting.leads))
-    if most_due and state.next_due is not None and state.next_due <= now:
-        due = await pool.claim_due(conn, tenant_id, now, most_due)
-        more = more or len(due.leads) == most_due
+    if state.next_due is not None and state.next_due <= now:
+        due = await pool.claim_due(conn, tenant_id, now, most)
+        more = more or len(due.leads) == most
         state.next_due = await next_recheck(conn, tenant_id)
-        due_locked = len(due.leads) < most_due and state.next_due is not None and state.next_due <= now
+        due_locked = len(due.leads) < most and state.next_due is not None and state.next_due <= now
     leads = waiting.leads + due.leads
     state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
     return Claims(leads, waiting.owners | due.owners, more, frozenset(rooms), due_locked)

@@ -126,30 +126,26 @@ class Drain:
             tenant_id,
             token=self.token(),
             now=now,
-            sizes=self.sizes if narrowing is None else replace(self.sizes, most=narrowing.most),
+            sizes=self.sizes,
             limits=self.limits,
             from_top=from_top,
-            blamed=narrowing.blamed if narrowing else None,
+            only=narrowing.only if narrowing else None,
         )
         if narrowing is not None and result.visit is Visit.DONE:
-            narrowing.passed(result.batch.leads, self.sizes.usual)
-            if narrowing.most is None:
+            narrowing.passed(result.batch.leads)
+            if narrowing.over:
                 del self._narrowing[tenant_id]
         return result
 
     def _narrowed(self, tenant_id: int, refused: BatchRefused) -> bool:
         """Whether fewer leads are tried at once, or the one that is left is parked; else it is not the leads."""
         narrowing = self._narrowing.setdefault(tenant_id, Narrowing())
-        goes_on = narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
-        log.warning(
-            "the database refuses a batch",
-            tenant=self._name(tenant_id),
-            leads=len(refused.lead_ids),
-            error=str(refused),
-        )
-        if not goes_on:
-            del self._narrowing[tenant_id]
-        return goes_on
+        leads = len(refused.lead_ids)
+        log.warning("the database refuses a batch", tenant=self._name(tenant_id), leads=leads, error=str(refused))
+        if narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}"):
+            return True
+        del self._narrowing[tenant_id]
+        return False
 
     def _name(self, tenant_id: int) -> str:
         """For metrics and logs; the number until a visit has told the name."""

@@ -6,23 +6,24 @@ nobody else has written since.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
 import structlog
 
-from router.batch import BatchDone, next_lead, run_batch
+from router.batch import BatchDone, next_leads, run_batch
 from router.claim import BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
-from router.domain.suspicion import ALONE_FROM, BLAMED_FROM, NOTED_FROM, Blamed, survived
+from router.domain.suspicion import WENT_AWAY, Only, Step, next_step
 from router.failpoints import Point, reached
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
 from router.store import lane as store
+from router.store import suspects
 from router.store.engines import Engines, Versions
 from router.store.lane import Lane, LaneLimits, OrderKey
 from router.store.statements import Connection
@@ -93,14 +94,14 @@ async def visit(
     sizes: BatchSizes = BatchSizes(),
     limits: LaneLimits = LaneLimits(),
     from_top: bool = True,
-    blamed: Blamed | None = None,
+    only: Only | None = None,
 ) -> VisitResult:
     """Does one batch of a tenant. `now` None = the database's clock; `token` is a fresh random number (63 bits).
 
-    `from_top` False goes on after the last claimed lead, past rows that somebody else has locked. A `blamed` lead is
-    parked when a batch of one takes it. Any error rolls the batch back, drops what was remembered, and is raised.
+    `from_top` False goes on after the last claimed lead, past rows that somebody else has locked. `only` names the
+    leads of the batch. Any error rolls it back, drops what was remembered, and is raised.
     """
-    named = False
+    taking: Only | None = None
     try:
         while True:
             async with conn.transaction():
@@ -113,26 +114,32 @@ async def visit(
                 if lane.paused or lane.ruleset == 0:
                     return VisitResult(Visit.PAUSED, lane.tenant)
                 if lane.broken_off and tenant_id not in memory.failed:
-                    log.warning("a router went away in the middle of a batch", tenant=lane.tenant, before=lane.deaths)
-                    await store.count_death(conn, tenant_id, ALONE_FROM, sizes.usual)
+                    log.warning(
+                        "a router went away in the middle of a batch", tenant=lane.tenant, lately=lane.deaths + 1
+                    )
+                    await suspects.count_death(conn, tenant_id)
                     continue
                 if memory.engine(tenant_id, lane.versions) is not None:
                     state = await lane_state(conn, memory, lane)
-                    if lane.deaths >= NOTED_FROM and not named:
-                        named, blamed = True, await _name_next(conn, memory, lane, state, now)
-                        continue
+                    if taking is None:
+                        step = next_step(lane.deaths, lane.suspects, lane.tries, just_named=lane.just_named)
+                        if step is Step.LEAVE:
+                            return VisitResult(Visit.LOCKED)
+                        taking = await _prepare(conn, memory, lane, state, step, sizes, now)
+                        if step is Step.NAME or step is Step.TRY:
+                            continue
                     batch = await run_batch(
                         conn,
                         lane,
                         state,
                         token=token,
                         after=None if from_top else memory.cursors.get(tenant_id),
-                        sizes=replace(sizes, most=1) if lane.alone else sizes,
+                        sizes=sizes,
                         clock_given=now is not None,
-                        blamed=blamed,
+                        only=taking if taking is not None and taking.lead_ids else only,
                     )
-                    if lane.deaths:
-                        await store.count_survival(conn, tenant_id, *survived(lane.alone, batch.leads))
+                    if taking is not None:
+                        await _came_through(conn, lane, taking)
                     break
             # Reading a large ruleset takes long: the lane is given back meanwhile, so that nobody waits for it.
             engine = await memory.engines.get(conn, tenant_id, lane.versions)
@@ -149,25 +156,42 @@ async def visit(
     return VisitResult(Visit.DONE, lane.tenant, batch)
 
 
-async def _name_next(
-    conn: Connection, memory: Memory, lane: Lane, state: LaneState, now: datetime | None
-) -> Blamed | None:
-    """Names the lead that comes next, or blames it, when the holder before went away over the same one."""
-    lead_id = await next_lead(conn, lane, state, now is not None)
-    memory.forget(lane.tenant_id)
-    if lead_id is None:
+async def _prepare(
+    conn: Connection,
+    memory: Memory,
+    lane: Lane,
+    state: LaneState,
+    step: Step,
+    sizes: BatchSizes,
+    now: datetime | None,
+) -> Only | None:
+    """What a step of suspicion takes, noted in the lane before it is taken; None = as usual."""
+    if step is Step.AS_USUAL:
         return None
-    if lane.deaths >= BLAMED_FROM and lead_id == lane.suspect:
-        return Blamed(lead_id, "whoever took it went away in the middle of it, several times in a row")
-    await store.suspect(conn, lane.tenant_id, lead_id)
-    return None
+    if step is Step.PARK:
+        return Only(lane.suspects[:1], WENT_AWAY)
+    memory.forget(lane.tenant_id)
+    if step is Step.TRY:
+        await suspects.try_suspect(conn, lane.tenant_id)
+        return Only(lane.suspects[:1])
+    found = await next_leads(conn, lane, state, sizes, now is not None)
+    if found:
+        await suspects.name_leads(conn, lane.tenant_id, found)
+    return Only(found)
+
+
+async def _came_through(conn: Connection, lane: Lane, taken: Only) -> None:
+    """Nobody went away over these leads; with the last suspect, or the one that is parked, the suspicion ends."""
+    await suspects.clear_suspects(conn, lane.tenant_id, len(taken.lead_ids))
+    if taken.blame or len(lane.suspects) == 1 == len(taken.lead_ids):
+        await suspects.forget_deaths(conn, lane.tenant_id)
 
 
 async def _say_alive(conn: Connection, tenant_id: int) -> None:
     """An error of ours is no death: the next holder shall not count one. Without a connection it will, once."""
     with suppress(Exception):
         async with asyncio.timeout(_SAY_ALIVE_DEADLINE_S):
-            await store.touch(conn, tenant_id)
+            await suspects.say_alive(conn, tenant_id)
 
 
 async def lane_state(conn: Connection, memory: Memory, lane: Lane) -> LaneState:

@@ -1,70 +1,94 @@
 """Finding the one lead that a batch dies of: after deaths of the lane's holder, or because the database refuses it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
-ALONE_FROM = 2
-"""So many holders in a row went away in the middle of a batch: from now on leads are taken one by one."""
+CAREFUL_FROM = 2
+"""So many holders went away lately: from now on a batch's leads are named before they are taken."""
 
-NOTED_FROM = 3
-"""The last of them had taken a single lead: from now on the next one is named before it is taken."""
+BLAMED_AFTER = 2
+"""So often a lead was taken alone and its holder went away: it is parked."""
 
-BLAMED_FROM = 4
-"""One more went away over the named lead: that lead is parked."""
+WENT_AWAY = "whoever took it, and nothing else, went away in the middle of it, twice"
 
 _PARKED_IN_A_ROW = 3
 
 
-def survived(alone: int, leads: int) -> tuple[int, int]:
-    """What is left of (deaths, leads to be taken one by one) after a batch of `leads` went well.
+class Step(Enum):
+    """What is to be done with the lane next, as its deaths and suspects stand."""
 
-    Nothing when the suspects are through, or none is left; else a death over one of the others counts as the first
-    over a single lead.
-    """
-    left = max(0, alone - leads) if leads else 0
-    return (ALONE_FROM, left) if left else (0, 0)
+    AS_USUAL = auto()
+    NAME = auto()
+    """Name the batch that comes next, then take it."""
+    TRY = auto()
+    """Note that the first suspect is taken, then take it alone."""
+    PARK = auto()
+    """Park the first suspect."""
+    LEAVE = auto()
+    """Whoever named the suspects is about to take them."""
+
+
+def next_step(deaths: int, suspects: Sequence[int], tries: int, *, just_named: bool) -> Step:
+    """See Step; the arguments are those of the lane."""
+    if suspects and just_named:
+        return Step.LEAVE
+    if suspects:
+        return Step.PARK if tries >= BLAMED_AFTER else Step.TRY
+    return Step.NAME if deaths >= CAREFUL_FROM else Step.AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)
-class Blamed:
-    """A lead that is to be parked, and what for."""
+class Only:
+    """The leads that a batch may take, and nothing else; with `blame`, they are parked for it instead of decided."""
 
-    lead_id: int
-    detail: str
+    lead_ids: Sequence[int]
+    blame: str = ""
 
 
 @dataclass(slots=True)
 class Narrowing:
-    """Of a batch that the database refuses, half is tried, until one lead is left: that one is parked.
+    """Of a batch that the database refuses, each half is tried, and so on, until one lead is left: it is parked."""
 
-    `most` is how many leads the next batch may have (None = as many as usual); `blamed` the lead that it parks.
-    """
-
-    most: int | None = None
-    blamed: Blamed | None = None
+    parts: list[Sequence[int]] = field(default_factory=list)
+    blame: str = ""
     parked_in_a_row: int = 0
 
-    def refused(self, lead_ids: list[int], detail: str) -> bool:
-        """The database refused these leads; answers whether narrowing goes on.
+    @property
+    def only(self) -> Only | None:
+        """What the next batch takes; None = as usual."""
+        return Only(self.parts[-1], self.blame) if self.parts else None
+
+    def refused(self, lead_ids: Sequence[int], why: str) -> bool:
+        """The database refused these leads; answers whether it goes on.
 
         It does not when one lead after the other is refused: then it is not the leads.
         """
+        if self.parts:
+            self.parts.pop()
         if len(lead_ids) > 1:
-            self.most, self.blamed = len(lead_ids) // 2, None
+            half = len(lead_ids) // 2
+            self.parts += [lead_ids[half:], lead_ids[:half]]
             return True
-        if self.blamed is not None or self.parked_in_a_row >= _PARKED_IN_A_ROW:
-            self.most, self.blamed, self.parked_in_a_row = None, None, 0
+        if self.blame or self.parked_in_a_row >= _PARKED_IN_A_ROW:
+            self.parts.clear()
+            self.blame = ""
             return False
-        self.most, self.blamed = 1, Blamed(lead_ids[0], detail)
+        self.parts.append(lead_ids)
+        self.blame = why
         return True
 
-    def passed(self, leads: int, usual: int) -> None:
-        """A batch went well: the next one may have twice as many leads."""
-        if self.blamed is not None:
+    def passed(self, leads: int) -> None:
+        """The batch that was asked for went well, with so many leads."""
+        if self.blame:
             self.parked_in_a_row += 1
-            self.blamed = None
+            self.blame = ""
         elif leads:
             self.parked_in_a_row = 0
-            if self.most is not None:
-                self.most = self.most * 2 if self.most * 2 < usual else None
-        else:
-            self.most = None
+        if self.parts:
+            self.parts.pop()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be tried or remembered."""
+        return not (self.parts or self.parked_in_a_row)

@@ -33,8 +33,9 @@ class LaneLimits:
 class Lane:
     """The lane row as its holder found it; `now` is the batch's time, `seen` the versions that the last batch used.
 
-    `broken_off` = the last holder's transaction was rolled back; `deaths` holders in a row went away so, and because of
-    that `alone` leads are still taken one by one; `suspect` is the lead to be blamed for one death more.
+    `broken_off` = the last holder's transaction was rolled back; `deaths` holders went away so within ten minutes.
+    `suspects` = leads that were named before they were taken and did not come through, the first of them `tries` times
+    alone; `just_named` = whoever named them may still come and take them.
     """
 
     tenant_id: int
@@ -51,8 +52,9 @@ class Lane:
     has_news: bool
     broken_off: bool
     deaths: int
-    alone: int
-    suspect: int | None
+    suspects: tuple[int, ...]
+    tries: int
+    just_named: bool
     now: datetime
 
     @property
@@ -113,8 +115,9 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         has_news=row["has_news"],
         broken_off=row["broken_off"],
         deaths=row["deaths"],
-        alone=row["alone"],
-        suspect=row["suspect"],
+        suspects=tuple(row["suspects"] or ()),
+        tries=row["tries"],
+        just_named=row["just_named"],
         now=row["now"],
     )
 
@@ -127,26 +130,6 @@ async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, l
     if lane is None:
         raise LookupError(f"tenant {tenant_id} has no lane")
     return lane
-
-
-async def count_death(conn: Connection, tenant_id: int, alone_from: int, most: int) -> None:
-    """Counts a holder that went away; from `alone_from` in a row, the next `most` leads are taken one by one."""
-    await _SQL.count_death.row(conn, tenant_id=tenant_id, alone_from=alone_from, most=most)
-
-
-async def count_survival(conn: Connection, tenant_id: int, deaths: int, alone: int) -> None:
-    """The holder came through: what is left of the suspicion."""
-    await _SQL.count_survival.execute(conn, tenant_id=tenant_id, deaths=deaths, alone=alone)
-
-
-async def suspect(conn: Connection, tenant_id: int, lead_id: int) -> None:
-    """Notes the lead that is taken next."""
-    await _SQL.suspect.execute(conn, tenant_id=tenant_id, lead_id=lead_id)
-
-
-async def touch(conn: Connection, tenant_id: int) -> None:
-    """After an error of ours that rolled a batch back: not to be taken for a death."""
-    await _SQL.touch.row(conn, tenant_id=tenant_id)
 
 
 async def fold_inbox(conn: Connection, tenant_id: int) -> News:

@@ -44,6 +44,11 @@ async def claim_ready(conn: Connection, tenant_id: int, after: OrderKey | None, 
     return _claimed(rows)
 
 
+async def claim_named(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> Claimed:
+    """Claims these leads, as far as they wait and are free; unordered."""
+    return _claimed(await _SQL.claim_named.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids))
+
+
 async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, int], most: int) -> Claimed:
     """Claims at most `rooms[key]` leads of each wake key, and at most `most` in all; unordered."""
     rows = await _SQL.claim_waiting.fetch(

@@ -18,7 +18,10 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes. broken_off =
 -- the transaction that had locked the row before was rolled back: read first, since locking overwrites it.
-select before.broken_off, l.deaths, l.alone, l.suspect, l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
+select before.broken_off, l.suspects, l.tries,
+       case when l.died_at > clock_timestamp() - interval '10 min' then l.deaths else 0 end as deaths,
+       coalesce(l.named_at > clock_timestamp() - interval '2 s', false) as just_named,
+       l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
@@ -41,22 +44,32 @@ select before.broken_off, l.deaths, l.alone, l.suspect, l.batch_no, l.state_toke
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 
--- name: count_death(tenant_id, alone_from, most)
--- Counts a holder that went away in the middle of a batch; after some in a row, leads are to be taken one by one.
-update lane set deaths = deaths + 1, alone = case when deaths + 1 >= :alone_from then greatest(alone, :most) else alone end
- where tenant_id = :tenant_id returning deaths, alone;
+-- name: count_death(tenant_id)!
+-- Counts a holder that went away in the middle of a batch; what it had named is to be taken one by one.
+update lane set deaths = case when died_at > clock_timestamp() - interval '10 min' then deaths else 0 end + 1,
+       died_at = clock_timestamp(), named_at = null
+ where tenant_id = :tenant_id;
 
--- name: count_survival(tenant_id, deaths, alone)!
--- Whoever holds the lane came through: so many deaths are left to be counted from, and so many leads to be taken one by one.
-update lane set deaths = :deaths, alone = :alone, suspect = null where tenant_id = :tenant_id;
+-- name: name_leads(tenant_id, lead_ids)!
+-- Names the leads that are taken next: if the holder goes away, it was one of these.
+update lane set suspects = :lead_ids, tries = 0, named_at = clock_timestamp() where tenant_id = :tenant_id;
 
--- name: suspect(tenant_id, lead_id)!
--- Notes which lead is taken next: if the holder goes away once more, it was this one.
-update lane set suspect = :lead_id where tenant_id = :tenant_id;
+-- name: try_suspect(tenant_id)!
+-- The first suspect is taken next, alone.
+update lane set tries = tries + 1, named_at = clock_timestamp() where tenant_id = :tenant_id;
 
--- name: touch(tenant_id)
+-- name: clear_suspects(tenant_id, count)!
+-- The first suspects are through; when none is left, nothing is suspected any more.
+update lane set suspects = nullif(suspects[:count + 1:], '{}'), tries = 0, named_at = null where tenant_id = :tenant_id;
+
+-- name: forget_deaths(tenant_id)!
+-- What the holders died of is found.
+update lane set deaths = 0, died_at = null where tenant_id = :tenant_id;
+
+-- name: say_alive(tenant_id)!
 -- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a death.
-select from lane where tenant_id = :tenant_id for update skip locked;
+update lane set tries = 0
+ where tenant_id = :tenant_id and ctid = any(array(select ctid from lane where tenant_id = :tenant_id for update skip locked));
 
 -- name: wait_for(tenant_id)
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
@@ -77,6 +90,16 @@ delete from lead_pool
         where tenant_id = :tenant_id and wake_key = 0
           and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
         order by rank, queued_at, lead_id limit :most for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
+-- name: claim_named(tenant_id, lead_ids)
+-- Claims these leads, wherever they stand, passing over locked rows.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);

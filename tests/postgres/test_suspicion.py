@@ -1,5 +1,7 @@
 """A lead that the database refuses, or that kills whoever takes it, stops nobody but itself."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -8,6 +10,7 @@ from router.batch import BatchRefused
 from router.store import lane as store
 from router.store.connections import Connections
 from router.store.lane import LaneLimits
+from router.visit import Visit
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 REFUSE = """
@@ -22,11 +25,11 @@ async def parked(tenant: Tenancy) -> dict[int, str]:
     return {row["lead_id"]: row["detail"] for row in rows}
 
 
-async def suspected(tenant: Tenancy) -> tuple[int, int]:
-    """Deaths in a row, and leads still to be taken one by one."""
-    row = await tenant.conn.fetchrow("select deaths, alone from lane where tenant_id = $1", tenant.tenant_id)
+async def suspected(tenant: Tenancy) -> tuple[int, list[int]]:
+    """Deaths lately, and the leads that are suspected."""
+    row = await tenant.conn.fetchrow("select deaths, suspects from lane where tenant_id = $1", tenant.tenant_id)
     assert row is not None
-    return row["deaths"], row["alone"]
+    return row["deaths"], row["suspects"] or []
 
 
 async def a_router_dies(url: str, tenant_id: int) -> None:
@@ -92,23 +95,35 @@ async def test_one_death_is_no_suspicion(conn: asyncpg.Connection, connections: 
     await a_router_dies(database_url, tenant.tenant_id)
     done = await settle(a_drain(connections), tenant.tenant_id)
     assert (done.batches, done.assigned) == (1, 200)
-    assert await suspected(tenant) == (0, 0)
+    assert await suspected(tenant) == (1, [])
 
 
-async def test_after_deaths_in_a_row_leads_are_taken_one_by_one_and_nobody_innocent_is_parked(
+async def test_after_deaths_batches_are_named_before_they_are_taken_and_nobody_is_parked_for_it(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
     await tenant.accept(lead(i) for i in range(40))
     drain = a_drain(connections, ready=20)
-    for _ in range(5):
+    for deaths in (1, 2, 3, 4):
         await a_router_dies(database_url, tenant.tenant_id)
-        await drain.drain_tenant(tenant.tenant_id, most_batches=0)
-        await conn.execute("update lane set deaths = deaths + 1, alone = 30")
-    done = await settle(drain, tenant.tenant_id)
-    assert done.assigned == 40
-    assert done.batches == 31
-    assert await suspected(tenant) == (0, 0)
+        await drain.drain_tenant(tenant.tenant_id, most_batches=1)
+        assert await suspected(tenant) == (deaths, [])
+    assert (await tenant.states())["assigned"] == 40
+    assert await parked(tenant) == {}
+    assert not (await audit(conn)).violations
+
+
+async def test_leads_over_which_a_router_died_are_taken_one_by_one_also_when_others_come_before_them(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept(lead(i) for i in range(20))).lead_ids
+    await conn.execute("update lane set deaths = 2, died_at = now(), suspects = $1", list(ids))
+    await a_router_dies(database_url, tenant.tenant_id)
+    await tenant.accept(lead(i, priority=5) for i in range(20, 60))
+    done = await settle(a_drain(connections), tenant.tenant_id)
+    assert (done.assigned, done.batches) == (60, 21)
+    assert await suspected(tenant) == (0, [])
     assert await parked(tenant) == {}
     assert not (await audit(conn)).violations
 
@@ -118,25 +133,41 @@ async def test_the_lead_over_which_one_after_the_other_died_is_parked_and_the_ot
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
     ids = (await tenant.accept(lead(i) for i in range(40))).lead_ids
-    await conn.execute("update lane set deaths = 3, alone = 30, suspect = $1", ids[0])
+    await conn.execute("update lane set deaths = 4, died_at = now(), tries = 2, suspects = $1", [ids[7], ids[8]])
     await a_router_dies(database_url, tenant.tenant_id)
-    done = await settle(a_drain(connections, ready=20), tenant.tenant_id)
+    done = await settle(a_drain(connections), tenant.tenant_id)
     assert done.assigned == 39
-    assert list(await parked(tenant)) == [ids[0]]
-    assert await suspected(tenant) == (0, 0)
+    assert list(await parked(tenant)) == [ids[7]]
+    assert await suspected(tenant) == (0, [])
     assert not (await audit(conn)).violations
+
+
+async def test_who_has_named_leads_is_left_the_time_to_take_them(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept([lead(1)])).lead_ids
+    await conn.execute("update lane set deaths = 2, died_at = now(), named_at = now(), suspects = $1", list(ids))
+    drain = a_drain(connections)
+    assert (await drain.drain_tenant(tenant.tenant_id)).visit is Visit.LOCKED
+    async with asyncio.timeout(30):
+        while not (await drain.drain_tenant(tenant.tenant_id)).assigned:
+            await asyncio.sleep(0.05)
 
 
 async def test_an_error_that_the_router_survives_is_not_taken_for_its_death(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
-    await tenant.accept([lead(1)])
+    ids = (await tenant.accept([lead(1)])).lead_ids
+    await conn.execute("update lane set deaths = 2, died_at = now(), suspects = $1", list(ids))
     await conn.execute(REFUSE.format("true").replace("22003", "40001"))
-    for seed in range(4):
+    for seed in range(5):
         with pytest.raises(asyncpg.SerializationError):
             await a_drain(connections, seed=seed).drain_tenant(tenant.tenant_id)
+        await conn.execute("update lane set named_at = null")
+        assert await suspected(tenant) == (2, [*ids])
     await conn.execute("drop trigger refuse on assignment")
-    assert await suspected(tenant) == (0, 0)
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 1
+    assert await suspected(tenant) == (0, [])
