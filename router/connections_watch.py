@@ -23,6 +23,15 @@ _LOOK_EVERY_S = 2.0
 _COMPARE_EVERY_S = 30.0
 _COMPARE_SCARCE_EVERY_S = 5.0
 _LONG_S = 3.0
+# Whoever drains works in memory only for moments: a server that waits that long for the next statement never got it.
+# Duties may wait for others meanwhile, and hints are waited for.
+_SILENT_S: dict[Part, float | None] = {
+    Part.DRAIN: 4.0,
+    Part.CONSOLE: 4.0,
+    Part.INTAKE: 30.0,
+    Part.DUTIES: 30.0,
+    Part.HINTS: None,
+}
 # The wire of the one who looks may be dead too.
 _ANSWER_DEADLINE_S = 3.0
 TOPIC = "connections"
@@ -73,7 +82,9 @@ class ConnectionsWatch:
         async with connections.acquire(Part.DUTIES) as conn, asyncio.timeout(_ANSWER_DEADLINE_S):
             if due:
                 await self._compare(conn)
-            for pid in await dead_backends(conn, long) if long else ():
+            long = {pid: session for pid, session in long.items() if session in connections.lent}
+            silent_for = {pid: _SILENT_S[connections.lent[session].part] for pid, session in long.items()}
+            for pid in await dead_backends(conn, silent_for) if long else ():
                 # Whoever waits for an answer over this wire would wait until its own deadline.
                 log.warning("connection leads nowhere", process=pid, holder=str(connections.lent.get(long[pid])))
                 long[pid].terminate()

@@ -101,9 +101,13 @@ async def server_room(conn: Connection, instance: str | None = None, maximum: in
     )
 
 
-async def dead_backends(conn: Connection, pids: Mapping[int, object]) -> list[int]:
-    """Which of these server processes are gone. Empty where numbers mean nothing, as behind a pooler."""
-    row = await _SQL.living.row(conn, pids=list(pids))
+async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | None]) -> list[int]:
+    """Which of these server processes are gone, or have waited for a statement longer than so many seconds.
+
+    While somebody here waits for an answer, that means that question or answer got lost. Empty where numbers mean
+    nothing, as behind a pooler.
+    """
+    row = await _SQL.living.row(conn, pids=list(silent_for_s), silent_for=list(silent_for_s.values()))
     if row is None or row["asking"] != conn.get_server_pid():
         return []
-    return sorted(set(pids) - set(row["pids"]))
+    return sorted(set(silent_for_s) - set(row["pids"]))

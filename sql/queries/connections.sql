@@ -22,6 +22,11 @@ select application_name, count(*)::int as sessions, max(state_change) as last_at
  group by application_name
  order by last_at nulls first;
 
--- name: living(pids)
--- Which of these server processes still serve somebody, and whether the one that asks is known by its number.
-select pg_backend_pid() as asking, array(select pid from pg_stat_activity where pid = any(:pids::int[])) as pids;
+-- name: living(pids, silent_for)
+-- Which of these server processes still serve somebody: they work, or wait for the next statement for less than so many seconds
+-- (null = however long). And whether the one that asks is known by its number.
+select pg_backend_pid() as asking,
+       array(select a.pid
+               from unnest(:pids::int[], :silent_for::float8[]) as k(pid, silent_for) join pg_stat_activity a on a.pid = k.pid
+              where a.state not like 'idle%' or k.silent_for is null
+                 or a.state_change > clock_timestamp() - make_interval(secs => k.silent_for)) as pids;
