@@ -54,4 +54,4 @@ select count(*) from (select from lead_pool where lead_id % 2 = 0 for update ski
 -- name: stuck_in_write()
 -- Routers' sessions of this database whose answer nobody takes.
 select pid from pg_stat_activity
- where datname = current_database() and application_name = 'lead-router' and wait_event = 'ClientWrite';
+ where datname = current_database() and application_name like 'lead-router%' and wait_event = 'ClientWrite';
