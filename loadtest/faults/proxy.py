@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+_KEEP_ALIVE_S = 40.0
 _CHUNK_BYTES = 64 * 1024
 _COMMIT = re.compile(rb"\bcommit\b", re.IGNORECASE)
 
@@ -86,9 +87,13 @@ class Proxy:
         self._each(_Link.reset)
 
     def half_open(self) -> None:
-        """What is sent over the connections of now is lost for good and nobody is told; new connections work."""
+        """What is sent over the connections of now is lost for good and nobody is told; new connections work.
+
+        The server hears of it much later, as from the kernel's keep-alive: else its sessions would be used up.
+        """
         for link in self._links:
             link.half_open = True
+            asyncio.get_running_loop().call_later(_KEEP_ALIVE_S, link.server.close)
 
     def cut_at_commit(self, answer: Answer, times: int = 1) -> None:
         """Cuts the wires of the next COMMITs, each of another connection or the same one again."""
