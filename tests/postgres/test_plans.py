@@ -81,6 +81,7 @@ STATEMENTS = [
         {"after_rank": "0", "after_queued_at": "'2026-03-02 05:00Z'", "after_lead_id": "70000", "most": str(LIMIT)},
         CLAIMS,
     ),
+    Asked("claim_named", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey", "customer_owner_pkey")),
     Asked("claim_waiting", KEYS, {"wake_keys": FIRST_KEYS, "rooms": ONES, "most": str(LIMIT)}, CLAIMS),
     Asked("claim_waiting", LIMIT, {"wake_keys": "'{1}'", "rooms": f"'{{{LIMIT}}}'", "most": str(LIMIT)}, CLAIMS),
     Asked("claim_due", LIMIT, {"now": "'2026-03-05Z'", "most": str(LIMIT)}, DUE),
