@@ -15,6 +15,7 @@ from ops.roster.holds import holds, holds_told
 from router.busy import Busy, busy_now
 from router.claim import BatchSizes
 from router.domain.flight import decode, unpack
+from router.domain.suspicion import CAREFUL_FROM
 from router.presence import Presence
 from router.store.engines import Engines
 from router.store.server_room import Room, server_room
@@ -74,7 +75,10 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause."""
+    """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause.
+
+    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken one by one for it.
+    """
 
     batch_no: int = 0
     last_batch_at: datetime | None = None
@@ -83,6 +87,21 @@ class LaneStatus:
     next_visit_at: datetime | None = None
     holder: Holder | None = None
     paused: Paused | None = None
+    deaths: int = 0
+    suspects: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its deaths ask of a person."""
+        if self.deaths < CAREFUL_FROM:
+            return ()
+        alone = f"; {self.suspects:,} leads are taken one by one, to find one that may be at fault" * (
+            self.suspects > 0
+        )
+        return (
+            f"routers went away {self.deaths} times in the last ten minutes in the middle of a batch{alone}: see why these "
+            "processes ended, or lost the database",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +245,7 @@ async def _of_tenants(
                 lane,
                 rates[key],
                 await _again(conn, waiting, sizes, at),
-                (*told.get(key, ()), *(f"roster: {words}" for words in held.get(key, ()))),
+                (*lane.warnings, *told.get(key, ()), *(f"roster: {words}" for words in held.get(key, ()))),
             )
         )
     return found
@@ -246,7 +265,7 @@ def _lane(row: asyncpg.Record) -> LaneStatus:
     if row["paused_until"] is not None:
         paused = Paused(row["paused_until"], row["paused_why"] or "", row["paused_by"], row["paused_at"])
     last = (row["batch_no"], row["last_at"], row["kind"], row["leads"])
-    return LaneStatus(*last, row["next_visit_at"], holder, paused)
+    return LaneStatus(*last, row["next_visit_at"], holder, paused, row["deaths"], row["suspects"])
 
 
 async def _again(conn: Connection, waiting: Waiting, sizes: BatchSizes, at: datetime) -> Expected:

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from ops.audit import audit
+from ops.status import status
 from router.batch import BatchRefused
 from router.store import lane as store
 from router.store.connections import Connections
@@ -140,6 +141,16 @@ async def test_the_lead_over_which_one_after_the_other_died_is_parked_and_the_ot
     assert list(await parked(tenant)) == [ids[7]]
     assert await suspected(tenant) == (0, [])
     assert not (await audit(conn)).violations
+
+
+async def test_whoever_looks_sees_that_routers_go_away(conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept([lead(1), lead(2)])).lead_ids
+    assert (await status(conn)).tenants[0].warnings == ()
+    await conn.execute("update lane set deaths = 3, died_at = now(), suspects = $1", list(ids))
+    [warning] = (await status(conn)).tenants[0].warnings
+    assert "went away 3 times" in warning
+    assert "2 leads are taken one by one" in warning
 
 
 async def test_who_has_named_leads_is_left_the_time_to_take_them(
