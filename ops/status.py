@@ -77,7 +77,7 @@ class Paused:
 class LaneStatus:
     """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause.
 
-    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken one by one for it.
+    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken one by one.
     """
 
     batch_no: int = 0
