@@ -77,7 +77,7 @@ class Paused:
 class LaneStatus:
     """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause.
 
-    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken one by one.
+    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken apart.
     """
 
     batch_no: int = 0
@@ -95,13 +95,10 @@ class LaneStatus:
         """What its deaths ask of a person."""
         if self.deaths < CAREFUL_FROM:
             return ()
-        alone = f"; {self.suspects:,} leads are taken one by one, to find one that may be at fault" * (
-            self.suspects > 0
-        )
-        return (
-            f"routers went away {self.deaths} times in the last ten minutes in the middle of a batch{alone}: see why these "
-            "processes ended, or lost the database",
-        )
+        words = f"routers went away {self.deaths} times in the last ten minutes in the middle of a batch"
+        if self.suspects:
+            words += f"; {self.suspects:,} leads are taken apart, to find one that may be at fault"
+        return (f"{words}: see why these processes ended, or lost the database",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from router.claim import BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
-from router.domain.suspicion import WENT_AWAY, Only, Step, next_step
+from router.domain.suspicion import WENT_AWAY, Only, Step, at_once, next_step
 from router.failpoints import Point, reached
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
@@ -172,8 +172,9 @@ async def _prepare(
         return Only(lane.suspects[:1], WENT_AWAY)
     memory.forget(lane.tenant_id)
     if step is Step.TRY:
-        await suspects.try_suspect(conn, lane.tenant_id)
-        return Only(lane.suspects[:1])
+        count = at_once(len(lane.suspects))
+        await suspects.try_suspects(conn, lane.tenant_id, count)
+        return Only(lane.suspects[:count])
     found = await next_leads(conn, lane, state, sizes, now is not None)
     if found:
         await suspects.name_leads(conn, lane.tenant_id, found)
@@ -181,9 +182,9 @@ async def _prepare(
 
 
 async def _came_through(conn: Connection, lane: Lane, taken: Only) -> None:
-    """Nobody went away over these leads; with the last suspect, or the one that is parked, the suspicion ends."""
+    """Nobody went away over these leads. With the one that is parked what they died of is found."""
     await suspects.clear_suspects(conn, lane.tenant_id, len(taken.lead_ids))
-    if taken.blame or len(lane.suspects) == 1 == len(taken.lead_ids):
+    if taken.blame:
         await suspects.forget_deaths(conn, lane.tenant_id)
 
 

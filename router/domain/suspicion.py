@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import isqrt
 
 CAREFUL_FROM = 2
 """So many holders went away lately: from now on a batch's leads are named before they are taken."""
@@ -13,6 +14,7 @@ BLAMED_AFTER = 2
 WENT_AWAY = "whoever took it, and nothing else, went away in the middle of it, twice"
 
 _PARKED_IN_A_ROW = 3
+_ALONE_UP_TO = 8
 
 
 class Step(Enum):
@@ -22,7 +24,7 @@ class Step(Enum):
     NAME = auto()
     """Name the batch that comes next, then take it."""
     TRY = auto()
-    """Note that the first suspect is taken, then take it alone."""
+    """Note how many of the first suspects are taken, then take these, and nothing else."""
     PARK = auto()
     """Park the first suspect."""
     LEAVE = auto()
@@ -36,6 +38,11 @@ def next_step(deaths: int, suspects: Sequence[int], tries: int, *, just_named: b
     if suspects:
         return Step.PARK if tries >= BLAMED_AFTER else Step.TRY
     return Step.NAME if deaths >= CAREFUL_FROM else Step.AS_USUAL
+
+
+def at_once(suspects: int) -> int:
+    """How many of so many suspects are taken at once: few batches where nobody is at fault, few deaths where one is."""
+    return 1 if suspects <= _ALONE_UP_TO else isqrt(suspects)
 
 
 @dataclass(frozen=True, slots=True)

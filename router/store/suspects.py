@@ -8,7 +8,7 @@ _SQL = load("lane")
 
 
 async def count_death(conn: Connection, tenant_id: int) -> None:
-    """Counts a holder that went away; what it had named is to be taken one by one."""
+    """Counts a holder that went away; those of the suspects that it had in hand remain."""
     await _SQL.count_death.execute(conn, tenant_id=tenant_id)
 
 
@@ -17,9 +17,9 @@ async def name_leads(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) 
     await _SQL.name_leads.execute(conn, tenant_id=tenant_id, lead_ids=lead_ids)
 
 
-async def try_suspect(conn: Connection, tenant_id: int) -> None:
-    """Notes that the first suspect is taken next, alone."""
-    await _SQL.try_suspect.execute(conn, tenant_id=tenant_id)
+async def try_suspects(conn: Connection, tenant_id: int, count: int) -> None:
+    """Notes that the first `count` suspects are taken next, and nothing else."""
+    await _SQL.try_suspects.execute(conn, tenant_id=tenant_id, count=count)
 
 
 async def clear_suspects(conn: Connection, tenant_id: int, count: int) -> None:

@@ -45,22 +45,24 @@ select before.broken_off, l.suspects, l.tries,
    for update of l skip locked;
 
 -- name: count_death(tenant_id)!
--- Counts a holder that went away in the middle of a batch; what it had named is to be taken one by one.
+-- Counts a holder that went away in the middle of a batch; what it had in hand of the suspects, these remain.
 update lane set deaths = case when died_at > clock_timestamp() - interval '10 min' then deaths else 0 end + 1,
-       died_at = clock_timestamp(), named_at = null
+       died_at = clock_timestamp(), named_at = null, trying = 0,
+       suspects = case when trying > 1 then suspects[1 : trying] else suspects end
  where tenant_id = :tenant_id;
 
 -- name: name_leads(tenant_id, lead_ids)!
 -- Names the leads that are taken next: if the holder goes away, it was one of these.
-update lane set suspects = :lead_ids, tries = 0, named_at = clock_timestamp() where tenant_id = :tenant_id;
+update lane set suspects = :lead_ids, tries = 0, trying = 0, named_at = clock_timestamp() where tenant_id = :tenant_id;
 
--- name: try_suspect(tenant_id)!
--- The first suspect is taken next, alone.
-update lane set tries = tries + 1, named_at = clock_timestamp() where tenant_id = :tenant_id;
+-- name: try_suspects(tenant_id, count)!
+-- So many of the first suspects are taken next, and nothing else.
+update lane set trying = :count, tries = tries + case when :count = 1 then 1 else 0 end, named_at = clock_timestamp()
+ where tenant_id = :tenant_id;
 
 -- name: clear_suspects(tenant_id, count)!
 -- The first suspects are through; when none is left, nothing is suspected any more.
-update lane set suspects = nullif(suspects[:count + 1:], '{}'), tries = 0, named_at = null where tenant_id = :tenant_id;
+update lane set suspects = nullif(suspects[:count + 1:], '{}'), trying = 0, tries = 0, named_at = null where tenant_id = :tenant_id;
 
 -- name: forget_deaths(tenant_id)!
 -- What the holders died of is found.
@@ -68,7 +70,7 @@ update lane set deaths = 0, died_at = null where tenant_id = :tenant_id;
 
 -- name: say_alive(tenant_id)!
 -- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a death.
-update lane set tries = 0
+update lane set trying = 0, tries = 0
  where tenant_id = :tenant_id and ctid = any(array(select ctid from lane where tenant_id = :tenant_id for update skip locked));
 
 -- name: wait_for(tenant_id)

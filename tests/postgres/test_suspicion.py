@@ -114,7 +114,7 @@ async def test_after_deaths_batches_are_named_before_they_are_taken_and_nobody_i
     assert not (await audit(conn)).violations
 
 
-async def test_leads_over_which_a_router_died_are_taken_one_by_one_also_when_others_come_before_them(
+async def test_leads_over_which_a_router_died_are_taken_apart_also_when_others_come_before_them(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
@@ -123,10 +123,22 @@ async def test_leads_over_which_a_router_died_are_taken_one_by_one_also_when_oth
     await a_router_dies(database_url, tenant.tenant_id)
     await tenant.accept(lead(i, priority=5) for i in range(20, 60))
     done = await settle(a_drain(connections), tenant.tenant_id)
-    assert (done.assigned, done.batches) == (60, 21)
-    assert await suspected(tenant) == (0, [])
+    # 4, 4, 3, 3 of 20, 16, 12, 9; then six alone; then the others.
+    assert (done.assigned, done.batches) == (60, 11)
+    assert await suspected(tenant) == (3, [])
     assert await parked(tenant) == {}
     assert not (await audit(conn)).violations
+
+
+async def test_of_the_suspects_those_remain_that_were_in_the_hands_of_whoever_died(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept(lead(i) for i in range(20))).lead_ids
+    await conn.execute("update lane set deaths = 2, died_at = now(), suspects = $1, trying = 4", list(ids))
+    await a_router_dies(database_url, tenant.tenant_id)
+    await a_drain(connections).drain_tenant(tenant.tenant_id, most_batches=1)
+    assert await suspected(tenant) == (3, list(ids[1:4]))
 
 
 async def test_the_lead_over_which_one_after_the_other_died_is_parked_and_the_others_go_on(
@@ -150,7 +162,7 @@ async def test_whoever_looks_sees_that_routers_go_away(conn: asyncpg.Connection)
     await conn.execute("update lane set deaths = 3, died_at = now(), suspects = $1", list(ids))
     [warning] = (await status(conn)).tenants[0].warnings
     assert "went away 3 times" in warning
-    assert "2 leads are taken one by one" in warning
+    assert "2 leads are taken apart" in warning
 
 
 async def test_who_has_named_leads_is_left_the_time_to_take_them(
@@ -181,4 +193,4 @@ async def test_an_error_that_the_router_survives_is_not_taken_for_its_death(
     await conn.execute("drop trigger refuse on assignment")
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 1
-    assert await suspected(tenant) == (0, [])
+    assert await suspected(tenant) == (2, [])
