@@ -4,7 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ops.blockers import Deed
-from router.domain.blocking import ROW_MODES, STUCK_WAITS, Blocker, Hindrance, Kind, Limits, Scene, Session, blockers
+from router.domain.blocking import (
+    ROW_MODES,
+    STUCK_WAITS,
+    WRITE_MODE,
+    Blocker,
+    Hindrance,
+    Kind,
+    Limits,
+    Scene,
+    Session,
+    blockers,
+)
 from router.settings import LockSettings
 from router.store.connections import APPLICATION_NAME
 
@@ -68,7 +79,7 @@ class Watched:
         if for_s < self.settings.own_stuck_after_s:
             return None
         waits = session.wait.rpartition(":")[2] or session.state
-        why = f"the router has not answered the server for {for_s:.1f} s while it holds a lane ({waits})"
+        why = f"its process has not answered the server for {for_s:.1f} s while it holds a lane or rows ({waits})"
         return Order(Deed.TERMINATE, Blocker(session, (Hindrance(Kind.LANE, why, ("lane",)),)), True, why)
 
     def _foreign(self, blocker: Blocker, seen_s: float) -> Order | None:
@@ -89,11 +100,18 @@ class Watched:
 
 
 def _stuck(scene: Scene) -> Iterable[Session]:
-    """Backends of ours that hold a lane, or are about to, and wait for their router."""
-    lanes = {lock.pid for lock in scene.table_locks if lock.table == "lane" and lock.granted and lock.mode in ROW_MODES}
+    """Backends of ours that hold a lane, or are about to, and wait for their router.
+
+    And those that have written anything and wait in the middle of a statement: there the server's own limit on idle
+    transactions does not count.
+    """
+    granted = [lock for lock in scene.table_locks if lock.granted]
+    lanes = {lock.pid for lock in granted if lock.table == "lane" and lock.mode in ROW_MODES}
+    writing = {lock.pid for lock in granted if lock.mode == WRITE_MODE}
     for session in scene.sessions:
-        waits = session.idle or session.wait.rpartition(":")[2] in STUCK_WAITS
-        if session.ours and session.pid in lanes and waits:
+        in_the_middle = not session.idle and session.wait.rpartition(":")[2] in STUCK_WAITS
+        has_lane = session.pid in lanes and (session.idle or in_the_middle)
+        if session.ours and (has_lane or (session.pid in writing and in_the_middle)):
             yield session
 
 

@@ -13,6 +13,7 @@ from loadtest.faults.world import some_leads
 from router.domain.lead_in import LeadIn
 from router.store.assignments import Ending, NotAssigned, end
 from router.store.leads import accept
+from router.store.opening import APPLICATION_NAME
 from router.store.statements import load
 from router.until_idle import PASSING
 
@@ -58,7 +59,9 @@ class Caller:
     async def session(self) -> Session:
         """Raises what connecting raises."""
         if self._conn is None or self._conn.is_closed():
-            self._conn = await asyncpg.connect(self._url, timeout=_CONNECT_S)
+            # As a command of ours calls its sessions: the stall watch frees what they hold.
+            named = {"application_name": APPLICATION_NAME}
+            self._conn = await asyncpg.connect(self._url, timeout=_CONNECT_S, server_settings=named)
         return self._conn
 
     def lost(self, error: BaseException) -> None:

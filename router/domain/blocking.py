@@ -16,7 +16,8 @@ MODES = {
 }
 EXCLUSIVE = "AccessExclusiveLock"
 # Whoever locks or changes rows has one of these on the table.
-ROW_MODES = frozenset({"RowShareLock", "RowExclusiveLock"})
+WRITE_MODE = "RowExclusiveLock"
+ROW_MODES = frozenset({"RowShareLock", WRITE_MODE})
 # A batch writes these; of the others it reads some.
 WRITTEN_BY_BATCHES = frozenset(
     (

@@ -77,6 +77,25 @@ async def test_a_router_that_froze_with_the_lane_loses_it(
     assert await changes(conn) == [("terminate", "this test")]
 
 
+async def test_an_intake_that_died_in_the_middle_of_a_statement_gives_its_customers_back(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1, phone="+8613800138000")])
+    async with session(database_url, APPLICATION_NAME) as frozen:
+        await frozen.execute("begin")
+        await frozen.execute("update customer_key set people = people")
+        transport = frozen._transport  # type: ignore[attr-defined]
+        transport.pause_reading()
+        asking = asyncio.create_task(frozen.fetch("select repeat('x', 1000) from generate_series(1, 100000)"))
+        async with watching(connections, LockSettings(**QUICK)), asyncio.timeout(10):
+            await gone(conn, frozen.get_server_pid())
+        assert await conn.fetch("select key from customer_key for update nowait")
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert await changes(conn) == [("terminate", "this test")]
+
+
 async def test_two_watches_end_a_session_once(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
