@@ -64,7 +64,7 @@ async def _explained(room: Room, tenant_id: int, most: int) -> list[float]:
 
 async def import_csv(stage: Stage) -> list[Figure]:
     """import_csv: `lead-router leads import`, its start included; new leads, and then the same file again."""
-    rows = stage.size(200_000, 5_000)
+    rows = stage.size(100_000, 5_000)
     world = World(leads=1)
     rates, again = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as name:

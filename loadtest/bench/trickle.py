@@ -38,7 +38,7 @@ async def single_leads(stage: Stage) -> list[Figure]:
 
 async def idle_latency(stage: Stage) -> list[Figure]:
     """idle_latency_p99: by the commit times that the server recorded."""
-    seconds = stage.size(20, 3)
+    seconds = stage.size(10, 3)
     world = World(leads=1)
     p99, medians = [], []
     async with stage.room() as room:
