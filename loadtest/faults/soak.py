@@ -13,6 +13,9 @@ from loadtest.faults.schedule import Fault, Step, schedule
 from loadtest.faults.server import FaultServer
 
 _RECOVER_S = 90.0
+# A recovery that took longer is told with what the routers said meanwhile.
+_SLOW_S = 8.0
+_LAST_WORDS = 8
 
 
 @dataclass(slots=True)
@@ -88,7 +91,20 @@ async def _one(scene: Arena, step: Step, done: Soaked, say: Callable[[str], None
     recovery_s = await scene.recovered(_RECOVER_S)
     done.recoveries_s.append(recovery_s)
     say(f"  a lead is routed {recovery_s:.2f} s after it; {scene.ledger.leads:,} leads so far")
+    if recovery_s > _SLOW_S:
+        for line in _last_words(scene):
+            say(line)
     await _all_run_again(scene)
+
+
+def _last_words(scene: Arena) -> list[str]:
+    """What the routers logged last that is more than news: evidence of what kept them."""
+    told = []
+    for daemon in scene.routers:
+        for line in [line for line in daemon.log if line.get("level") != "info"][-_LAST_WORDS:]:
+            words = {name: value for name, value in line.items() if name not in ("level", "service", "instance")}
+            told.append(f"    {daemon.process.pid}: {words}")
+    return told
 
 
 async def _all_run_again(scene: Arena) -> None:
