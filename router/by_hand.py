@@ -1,5 +1,6 @@
 """Giving a lead to a rep by hand: takes the lane first, so caps hold, and leaves a flight record like a batch."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,20 +55,37 @@ async def assign_by_hand(
     memory = Memory()
     gift = _Gift(lead_id, rep_id, actor, note, token, clock_given=now is not None)
     for _ in range(_ATTEMPTS):
-        try:
-            async with conn.transaction():
-                await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
-                lane = await store.hold_waiting(conn, tenant_id, now, limits)
-                await hold_lead_now(conn, tenant_id, lead_id)
-                if lane.ruleset == 0:
-                    raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
-                if memory.engine(tenant_id, lane.versions) is not None:
-                    return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
-        except LeadMoved:
-            continue
+        async with conn.transaction():
+            await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
+            lane = await store.hold_waiting(conn, tenant_id, now, limits)
+            # Taken back alone: a transaction that rolls back with the lane in hand looks like the death of its holder.
+            given = await _attempted(conn, _give_if_there(conn, memory, lane, gift))
+        if isinstance(given, Given):
+            return given
+        if isinstance(given, Exception) and not isinstance(given, LeadMoved):
+            raise given
         # Reading a large ruleset takes long: the lane is given back meanwhile.
         await memory.engines.get(conn, tenant_id, lane.versions)
     raise CannotGive(f"lead {lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
+
+
+async def _attempted(conn: Connection, giving: Awaitable[Given | None]) -> Given | Exception | None:
+    """In a savepoint; answers also what it raised, after having taken back what it did."""
+    try:
+        async with conn.transaction():
+            return await giving
+    except Exception as error:
+        return error
+
+
+async def _give_if_there(conn: Connection, memory: Memory, lane: Lane, gift: "_Gift") -> Given | None:
+    """Gives the lead while the lane is held; None when the tenant's rules have to be read first."""
+    await hold_lead_now(conn, lane.tenant_id, gift.lead_id)
+    if lane.ruleset == 0:
+        raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
+    if memory.engine(lane.tenant_id, lane.versions) is None:
+        return None
+    return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ async def number_of(tenant: Tenancy, n: int) -> FoundLead:
 
 
 async def changes(conn: asyncpg.Connection) -> list[tuple[str, ...]]:
-    rows = await conn.fetch("select actor, action, subject, before, after, why from change order by id")
+    rows = await conn.fetch(
+        "select actor, action, subject, before, after, why from change where action <> 'configure' order by id"
+    )
     return [tuple(row) for row in rows]
 
 
