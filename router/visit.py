@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from time import monotonic
 
 import numpy as np
 import structlog
@@ -30,6 +31,9 @@ from router.store.statements import Connection
 
 _HOLD_DEADLINE_S = 5.0
 _SAY_ALIVE_DEADLINE_S = 1.0
+# For so long the others leave a lane alone whose leads were named (`hold` has it in seconds, too).
+_NAMED_S = 2.0
+_NAMED_PAUSE_S = 0.005
 
 log = structlog.get_logger(__name__)
 
@@ -102,12 +106,17 @@ async def visit(
     leads of the batch. Any error rolls it back, drops what was remembered, and is raised.
     """
     taking: Only | None = None
+    named_until = 0.0
     try:
         while True:
             async with conn.transaction():
                 # The statement's own limits hold from its execution on; a locked table stops it before that.
                 async with asyncio.timeout(_HOLD_DEADLINE_S):
                     lane = await store.hold(conn, tenant_id, now, limits)
+                if lane is None and taking is not None and monotonic() < named_until:
+                    # Others look at the lane for a moment; nobody but us may take what we have named.
+                    await asyncio.sleep(_NAMED_PAUSE_S)
+                    continue
                 if lane is None:
                     return VisitResult(Visit.LOCKED)
                 reached(Point.LANE_HELD)
@@ -127,6 +136,7 @@ async def visit(
                             return VisitResult(Visit.LOCKED)
                         taking = await _prepare(conn, memory, lane, state, step, sizes, now)
                         if step is Step.NAME or step is Step.TRY:
+                            named_until = monotonic() + _NAMED_S
                             continue
                     batch = await run_batch(
                         conn,

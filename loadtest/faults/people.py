@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -17,6 +18,7 @@ from router.store.opening import APPLICATION_NAME
 from router.store.statements import load
 from router.until_idle import PASSING
 
+Done = TypeVar("Done")
 SQL = load("faults")
 Session = asyncpg.Connection
 # What a fault may do to somebody's session; the last when the server threw it out while it was idle.
@@ -64,6 +66,22 @@ class Caller:
             self._conn = await asyncpg.connect(self._url, timeout=_CONNECT_S, server_settings=named)
         return self._conn
 
+    async def within(self, seconds: float, work: Coroutine[Any, Any, Done]) -> Done:
+        """Does it on the session of now; after so long the session is given up, and it fails.
+
+        Not by cancelling: a cancelled statement waits for the server's answer, which a dead wire never brings.
+        """
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait([task], timeout=seconds)
+        except BaseException:
+            task.cancel()
+            raise
+        finally:
+            if not task.done() and self._conn is not None:
+                self._conn.terminate()
+        return await task
+
     def lost(self, error: BaseException) -> None:
         """What was asked failed: the next one asks on a new connection."""
         self.errors[type(error).__name__] += 1
@@ -108,8 +126,7 @@ class Writer:
 
     async def _handed_in(self, caller: Caller, tenant_id: int, leads: Sequence[LeadIn]) -> bool:
         try:
-            async with asyncio.timeout(_TRY_S):
-                accepted = await accept(await caller.session(), tenant_id, leads)
+            accepted = await caller.within(_TRY_S, accept(await caller.session(), tenant_id, leads))
         except PASSED as error:
             caller.lost(error)
             return False
@@ -133,8 +150,7 @@ class Ender:
         try:
             while not stop.is_set():
                 try:
-                    async with asyncio.timeout(_TRY_S):
-                        await self._end_some(await caller.session(), rng, done)
+                    await caller.within(_TRY_S, self._end_some(await caller.session(), rng, done))
                 except PASSED as error:
                     caller.lost(error)
                 await asyncio.sleep(self.every_s)
