@@ -105,97 +105,134 @@ async def visit(
     `from_top` False goes on after the last claimed lead, past rows that somebody else has locked. `only` names the
     leads of the batch. Any error rolls it back, drops what was remembered, and is raised.
     """
-    taking: Only | None = None
-    named_until = 0.0
+    asked = _Visit(conn, memory, tenant_id, token, now, sizes, limits, from_top, only)
     try:
-        while True:
-            async with conn.transaction():
-                # The statement's own limits hold from its execution on; a locked table stops it before that.
-                async with asyncio.timeout(_HOLD_DEADLINE_S):
-                    lane = await store.hold(conn, tenant_id, now, limits)
-                if lane is None and taking is not None and monotonic() < named_until:
-                    # Others look at the lane for a moment; nobody but us may take what we have named.
-                    await asyncio.sleep(_NAMED_PAUSE_S)
-                    continue
-                if lane is None:
-                    return VisitResult(Visit.LOCKED)
-                reached(Point.LANE_HELD)
-                if lane.paused or lane.ruleset == 0:
-                    return VisitResult(Visit.PAUSED, lane.tenant)
-                if lane.broken_off and tenant_id not in memory.failed:
-                    log.warning(
-                        "a router went away in the middle of a batch", tenant=lane.tenant, lately=lane.deaths + 1
-                    )
-                    await suspects.count_death(conn, tenant_id)
-                    continue
-                if memory.engine(tenant_id, lane.versions) is not None:
-                    state = await lane_state(conn, memory, lane)
-                    if taking is None:
-                        step = next_step(lane.deaths, lane.suspects, lane.tries, just_named=lane.just_named)
-                        if step is Step.LEAVE:
-                            return VisitResult(Visit.LOCKED)
-                        taking = await _prepare(conn, memory, lane, state, step, sizes, now)
-                        if step is Step.NAME or step is Step.TRY:
-                            named_until = monotonic() + _NAMED_S
-                            continue
-                    batch = await run_batch(
-                        conn,
-                        lane,
-                        state,
-                        token=token,
-                        after=None if from_top else memory.cursors.get(tenant_id),
-                        sizes=sizes,
-                        clock_given=now is not None,
-                        only=taking if taking is not None and taking.lead_ids else only,
-                    )
-                    if taking is not None:
-                        await _came_through(conn, lane, taking)
-                    break
-            # Reading a large ruleset takes long: the lane is given back meanwhile, so that nobody waits for it.
-            engine = await memory.engines.get(conn, tenant_id, lane.versions)
-            await memory.presence.watch(tenant_id, lane.tenant, engine)
+        result = await asked.run()
     except BaseException as error:
         memory.forget(tenant_id)
         memory.failed.add(tenant_id)
         if isinstance(error, Exception):
             await _say_alive(conn, tenant_id)
         raise
-    reached(Point.COMMITTED)
-    memory.failed.discard(tenant_id)
-    memory.remember(tenant_id, state, batch.cursor)
-    return VisitResult(Visit.DONE, lane.tenant, batch)
+    if asked.state is not None:
+        memory.failed.discard(tenant_id)
+        memory.remember(tenant_id, asked.state, result.batch.cursor)
+    return result
 
 
-async def _prepare(
-    conn: Connection,
-    memory: Memory,
-    lane: Lane,
-    state: LaneState,
-    step: Step,
-    sizes: BatchSizes,
-    now: datetime | None,
-) -> Only | None:
-    """What a step of suspicion takes, noted in the lane before it is taken; None = as usual."""
-    if step is Step.AS_USUAL:
-        return None
-    if step is Step.PARK:
-        return Only(lane.suspects[:1], WENT_AWAY)
-    memory.forget(lane.tenant_id)
-    if step is Step.TRY:
-        count = at_once(len(lane.suspects))
-        await suspects.try_suspects(conn, lane.tenant_id, count)
-        return Only(lane.suspects[:count])
-    found = await next_leads(conn, lane, state, sizes, now is not None)
-    if found:
-        await suspects.name_leads(conn, lane.tenant_id, found)
-    return Only(found)
+@dataclass(slots=True)
+class _Visit:
+    """A visit under way: what it was asked for, what it found out, and what it has named to take.
 
+    It takes as many transactions as it needs: one, while nothing is to be read or suspected. `state` is there once
+    its batch is done.
+    """
 
-async def _came_through(conn: Connection, lane: Lane, taken: Only) -> None:
-    """Nobody went away over these leads. With the one that is parked what they died of is found."""
-    await suspects.clear_suspects(conn, lane.tenant_id, len(taken.lead_ids))
-    if taken.blame:
-        await suspects.forget_deaths(conn, lane.tenant_id)
+    conn: Connection
+    memory: Memory
+    tenant_id: int
+    token: int
+    now: datetime | None
+    sizes: BatchSizes
+    limits: LaneLimits
+    from_top: bool
+    only: Only | None
+    state: LaneState | None = None
+    unread: Lane | None = None
+    taking: Only | None = None
+    named_until: float = 0.0
+
+    async def run(self) -> VisitResult:
+        while True:
+            async with self.conn.transaction():
+                result = await self._transaction()
+            if result is not None:
+                if self.state is not None:
+                    reached(Point.COMMITTED)
+                return result
+            await self._between()
+
+    async def _transaction(self) -> VisitResult | None:
+        """One transaction; None = another one is to follow."""
+        # The statement's own limits hold from its execution on; a locked table stops it before that.
+        async with asyncio.timeout(_HOLD_DEADLINE_S):
+            lane = await store.hold(self.conn, self.tenant_id, self.now, self.limits)
+        if lane is None:
+            # Others look at the lane for a moment; nobody but us may take what we have named.
+            return None if monotonic() < self.named_until else VisitResult(Visit.LOCKED)
+        reached(Point.LANE_HELD)
+        if lane.paused or lane.ruleset == 0:
+            return VisitResult(Visit.PAUSED, lane.tenant)
+        if not await self._ready(lane):
+            return None
+        state = await lane_state(self.conn, self.memory, lane)
+        if self.taking is None:
+            step = next_step(lane.deaths, lane.suspects, lane.tries, just_named=lane.just_named)
+            if step is Step.LEAVE:
+                return VisitResult(Visit.LOCKED)
+            if not await self._prepared(lane, state, step):
+                return None
+        return await self._batch(lane, state)
+
+    async def _ready(self, lane: Lane) -> bool:
+        """Whether the lane may be used at once: no death is to be counted before, and no rules are to be read."""
+        if lane.broken_off and self.tenant_id not in self.memory.failed:
+            lately = lane.deaths + 1
+            log.warning("a router went away in the middle of a batch", tenant=lane.tenant, lately=lately)
+            await suspects.count_death(self.conn, self.tenant_id)
+            return False
+        if self.memory.engine(self.tenant_id, lane.versions) is None:
+            self.unread = lane
+            return False
+        return True
+
+    async def _between(self) -> None:
+        """What is done without the lane."""
+        if self.unread is not None:
+            # Reading a large ruleset takes long: nobody waits for the lane meanwhile.
+            lane, self.unread = self.unread, None
+            engine = await self.memory.engines.get(self.conn, self.tenant_id, lane.versions)
+            await self.memory.presence.watch(self.tenant_id, lane.tenant, engine)
+        elif self.named_until:
+            await asyncio.sleep(_NAMED_PAUSE_S)
+
+    async def _prepared(self, lane: Lane, state: LaneState, step: Step) -> bool:
+        """Whether the batch may come now; else what it takes was named, which has to be committed before."""
+        if step is Step.PARK:
+            self.taking = Only(lane.suspects[:1], WENT_AWAY)
+        if step is Step.AS_USUAL or step is Step.PARK:
+            return True
+        self.memory.forget(self.tenant_id)
+        self.named_until = monotonic() + _NAMED_S
+        if step is Step.TRY:
+            count = at_once(len(lane.suspects))
+            await suspects.try_suspects(self.conn, self.tenant_id, count)
+            self.taking = Only(lane.suspects[:count])
+            return False
+        found = await next_leads(self.conn, lane, state, self.sizes, self.now is not None)
+        if found:
+            await suspects.name_leads(self.conn, self.tenant_id, found)
+        self.taking = Only(found)
+        return False
+
+    async def _batch(self, lane: Lane, state: LaneState) -> VisitResult:
+        batch = await run_batch(
+            self.conn,
+            lane,
+            state,
+            token=self.token,
+            after=None if self.from_top else self.memory.cursors.get(self.tenant_id),
+            sizes=self.sizes,
+            clock_given=self.now is not None,
+            only=self.taking if self.taking is not None and self.taking.lead_ids else self.only,
+        )
+        if self.taking is not None:
+            # Nobody went away over these leads. With the one that is parked what they died of is found.
+            await suspects.clear_suspects(self.conn, self.tenant_id, len(self.taking.lead_ids))
+            if self.taking.blame:
+                await suspects.forget_deaths(self.conn, self.tenant_id)
+        self.state = state
+        return VisitResult(Visit.DONE, lane.tenant, batch)
 
 
 async def _say_alive(conn: Connection, tenant_id: int) -> None:
