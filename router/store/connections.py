@@ -1,6 +1,6 @@
 """Database connections: a bounded set that is lent by shares, with deadlines, and that grows and shrinks as it runs.
 
-It is our own set, not asyncpg's: docs/decisions/0018-own-set-of-connections.md says why.
+It is our own set, not asyncpg's: docs/decisions/0017-own-set-of-connections.md says why.
 """
 
 import asyncio
