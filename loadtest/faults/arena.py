@@ -49,6 +49,7 @@ class Arena:
     ledger: Ledger = field(default_factory=Ledger)
     routers: list[Daemon] = field(default_factory=list)
     errors: Errors = field(default_factory=lambda: Errors(Counter(), Counter()))
+    intake_errors: Counter[str] = field(default_factory=Counter)
     _probes: int = 0
 
     @property
@@ -126,6 +127,7 @@ class Arena:
         stop, monitor = asyncio.Event(), Monitor(self.url)
         writer_url = self.routed_url if through_proxy else self.url
         writer = Writer(writer_url, self.tenants, self.ledger, seed, portion)
+        self.intake_errors = writer.errors
         async with asyncio.TaskGroup() as group:
             errors = group.create_task(writer.run(stop))
             endings = group.create_task(Ender(self.url, self.tenants, seed).run(stop))

@@ -53,10 +53,10 @@ class Ledger:
 class Caller:
     """Somebody with a connection of their own, which is opened again whenever it is lost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, errors: Counter[str] | None = None) -> None:
         self._url = url
         self._conn: Session | None = None
-        self.errors = Counter[str]()
+        self.errors = Counter[str]() if errors is None else errors
 
     async def session(self) -> Session:
         """Raises what connecting raises."""
@@ -107,11 +107,12 @@ class Writer:
     seed: int
     portion: int = 10
     every_s: float = 0.05
+    errors: Counter[str] = field(default_factory=Counter)
     _number: int = 0
 
     async def run(self, stop: asyncio.Event) -> Counter[str]:
         """Answers the errors that intake gave, by type."""
-        rng, caller = random.Random(self.seed), Caller(self.url)
+        rng, caller = random.Random(self.seed), Caller(self.url, self.errors)
         try:
             while not stop.is_set():
                 tenant_id = self.tenants[self._number // self.portion % len(self.tenants)]

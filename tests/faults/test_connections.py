@@ -16,9 +16,9 @@ from tests.support import until
 
 
 async def sessions(scene: Arena) -> int:
-    """How many the routers have, without those that only listen."""
+    """How many the routers have, without those that only listen; those of commands have no maximum in their name."""
     async with scene.session() as conn:
-        every = len(await SQL.other_sessions.fetch(conn, application=APPLICATION_NAME))
+        every = len(await SQL.other_sessions.fetch(conn, application=f"{APPLICATION_NAME} "))
         return every - len(await SQL.other_sessions.fetch(conn, application=LISTENER_NAME))
 
 

@@ -79,8 +79,8 @@ PLANTED: dict[str, tuple[str, str, str]] = {
     ),
     "a flight record is lost": ("delete from flight where batch_no = 2", "flight_missing", "flight_missing"),
     "a decision is another than the recorded one": (
-        "update assignment a set rep_no = 6 - rep_no where batch_no = (select max(batch_no) from assignment b"
-        " where b.tenant_id = a.tenant_id) and rep_no in (2, 4)",
+        "update assignment set rep_no = case rep_no when 1 then 2 else 1 end where (tenant_id, lead_id) in"
+        " (select distinct on (tenant_id) tenant_id, lead_id from assignment order by tenant_id, batch_no desc)",
         "record_differs",
         "load_wrong",
     ),

@@ -65,7 +65,10 @@ async def test_a_commit_whose_answer_never_came_is_neither_lost_nor_done_twice(
 ) -> None:
     async with arena(server, database) as scene:
         async with scene.life(through_proxy=True):
-            for number in range(1, commits + 1):
+            number = 0
+            # Routers commit more often than intake does; it must have been hit, too.
+            while number < commits or not scene.intake_errors:
+                number += 1
                 scene.proxy.cut_at_commit(answer)
                 async with asyncio.timeout(60):
                     while scene.proxy.commits_cut < number:
