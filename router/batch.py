@@ -186,8 +186,8 @@ async def _settle(
 async def _park(conn: Connection, lane: Lane, take: _Take, leads: list[PoolLead], blame: str) -> BatchDone:
     """Parks the leads undecided, without a record: nothing can be run again that nobody came through."""
     for lead in leads:
-        decision = Parked(Reason.INTERNAL_ERROR, blame)
-        await pool.park_blamed(conn, lane.tenant_id, take.moment.now, lead, decision)
+        why = Parked(Reason.INTERNAL_ERROR, blame)
+        await pool.park_undecided(conn, lane.tenant_id, take.moment.now, lead, why)
     return BatchDone(parked=Counter({Reason.INTERNAL_ERROR: len(leads)}), more=True)
 
 

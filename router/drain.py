@@ -142,10 +142,7 @@ class Drain:
         narrowing = self._narrowing.setdefault(tenant_id, Narrowing())
         leads = len(refused.lead_ids)
         log.warning("the database refuses a batch", tenant=self._name(tenant_id), leads=leads, error=str(refused))
-        if narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}"):
-            return True
-        del self._narrowing[tenant_id]
-        return False
+        return narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
 
     def _name(self, tenant_id: int) -> str:
         """For metrics and logs; the number until a visit has told the name."""

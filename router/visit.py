@@ -229,7 +229,7 @@ class _Visit:
         if self.taking is not None:
             # Nobody went away over these leads. With the one that is parked what they died of is found.
             await suspects.clear_suspects(self.conn, self.tenant_id, len(self.taking.lead_ids))
-            if self.taking.blame:
+            if self.taking.blame and batch.leads:
                 await suspects.forget_deaths(self.conn, self.tenant_id)
         self.state = state
         return VisitResult(Visit.DONE, lane.tenant, batch)

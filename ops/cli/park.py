@@ -1,15 +1,21 @@
 """`lead-router park` and `lead-router unpark`: one lead is taken out of the routing by hand, or sent back."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import asyncpg
 import click
 
 from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.cli.options import me, why_option
-from router.store.assignments import LeadUnknown, find_lead
+from router.store.assignments import FoundLead, LeadUnknown, find_lead
 from router.store.parking import BY_HAND, CannotMove
 from router.store.parking import park as park_lead
 from router.store.parking import unpark as unpark_lead
+from router.store.statements import Connection
 from router.store.tenants import TenantUnknown
+
+Done = TypeVar("Done")
 
 _tenant_option = click.option(
     "--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id."
@@ -32,16 +38,7 @@ async def park(context: Context, lead: str, tenant_name: str | None, why: str, a
     Example:
       lead-router park 4711 --why "asked not to be called"
     """
-    async with context.connection() as conn:
-        try:
-            found = await find_lead(conn, lead, tenant_name)
-            at = await park_lead(conn, found, me(), why)
-        except (LeadUnknown, TenantUnknown) as error:
-            raise CannotRun(str(error)) from error
-        except CannotMove as error:
-            raise Found(str(error)) from error
-        except asyncpg.LockNotAvailableError as error:
-            raise _locked(found.lead_id) from error
+    found, at = await _moved(context, lead, tenant_name, lambda conn, there: park_lead(conn, there, me(), why))
     if as_json:
         print_json({"lead_id": found.lead_id, "reason": BY_HAND.value, "parked_at": at.isoformat(), "why": why})
     else:
@@ -63,21 +60,25 @@ async def unpark(context: Context, lead: str, tenant_name: str | None, why: str,
     Example:
       lead-router unpark 4711 --why "a slip of the mouse"
     """
-    async with context.connection() as conn:
-        try:
-            found = await find_lead(conn, lead, tenant_name)
-            reason = await unpark_lead(conn, found, me(), why)
-        except (LeadUnknown, TenantUnknown) as error:
-            raise CannotRun(str(error)) from error
-        except CannotMove as error:
-            raise Found(str(error)) from error
-        except asyncpg.LockNotAvailableError as error:
-            raise _locked(found.lead_id) from error
+    found, reason = await _moved(context, lead, tenant_name, lambda conn, there: unpark_lead(conn, there, me(), why))
     if as_json:
         print_json({"lead_id": found.lead_id, "was_parked_for": reason})
     else:
         console().print(f"lead {found.lead_id} waits for a rep again; it was parked for {reason}")
 
 
-def _locked(lead_id: int) -> Found:
-    return Found(f"a batch or somebody else holds lead {lead_id} or its lane; nothing was changed, try again")
+async def _moved(
+    context: Context, lead: str, tenant_name: str | None, move: Callable[[Connection, FoundLead], Awaitable[Done]]
+) -> tuple[FoundLead, Done]:
+    """The lead, and what moving it answered. Raises CannotRun and Found."""
+    async with context.connection() as conn:
+        try:
+            found = await find_lead(conn, lead, tenant_name)
+            return found, await move(conn, found)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        except CannotMove as error:
+            raise Found(str(error)) from error
+        except asyncpg.LockNotAvailableError as error:
+            busy = f"a batch or somebody else holds lead {found.lead_id} or its lane; nothing was changed, try again"
+            raise Found(busy) from error

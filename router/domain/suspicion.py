@@ -69,7 +69,8 @@ class Narrowing:
     def refused(self, lead_ids: Sequence[int], why: str) -> bool:
         """The database refused these leads; answers whether it goes on.
 
-        It does not when one lead after the other is refused: then it is not the leads.
+        It does not when one lead after the other is refused: then it is not the leads, and none is parked any more
+        until a batch goes well.
         """
         if self.parts:
             self.parts.pop()
@@ -86,9 +87,9 @@ class Narrowing:
         return True
 
     def passed(self, leads: int) -> None:
-        """The batch that was asked for went well, with so many leads."""
+        """The batch that was asked for went well, with so many leads (0: they are gone or locked)."""
         if self.blame:
-            self.parked_in_a_row += 1
+            self.parked_in_a_row += leads
             self.blame = ""
         elif leads:
             self.parked_in_a_row = 0

@@ -92,31 +92,28 @@ async def put_back(conn: Connection, book: Book, refused: Sequence[tuple[PoolLea
 
 
 async def put_parked(conn: Connection, book: Book, parked: Sequence[tuple[PoolLead, Parked]]) -> None:
-    """Writes parked leads."""
+    """Writes a batch's parked leads."""
     if parked:
-        await _SQL.put_parked.execute(
-            conn,
-            tenant_id=book.tenant_id,
-            at=book.at,
-            batch_no=book.batch_no,
-            lead_ids=[lead.lead_id for lead, _ in parked],
-            reasons=[decision.reason.value for _, decision in parked],
-            details=[decision.detail.replace("\x00", "") for _, decision in parked],
-            excluded=[ragged(lead.excluded) for lead, _ in parked],
-        )
+        await _put_parked(conn, book.tenant_id, book.at, book.batch_no, parked)
 
 
-async def park_blamed(conn: Connection, tenant_id: int, at: datetime, lead: PoolLead, decision: Parked) -> None:
-    """Parks a lead about which nothing was decided: whoever tried went away, or could not write it."""
+async def park_undecided(conn: Connection, tenant_id: int, at: datetime, lead: PoolLead, why: Parked) -> None:
+    """Parks a lead about which this batch decides nothing: the last batch that did stays its last."""
+    await _put_parked(conn, tenant_id, at, lead.last_batch_no, [(lead, why)])
+
+
+async def _put_parked(
+    conn: Connection, tenant_id: int, at: datetime, batch_no: int | None, parked: Sequence[tuple[PoolLead, Parked]]
+) -> None:
     await _SQL.put_parked.execute(
         conn,
         tenant_id=tenant_id,
         at=at,
-        batch_no=lead.last_batch_no,
-        lead_ids=[lead.lead_id],
-        reasons=[decision.reason.value],
-        details=[decision.detail.replace("\x00", "")],
-        excluded=[ragged(lead.excluded)],
+        batch_no=batch_no,
+        lead_ids=[lead.lead_id for lead, _ in parked],
+        reasons=[decision.reason.value for _, decision in parked],
+        details=[decision.detail.replace("\x00", "") for _, decision in parked],
+        excluded=[ragged(lead.excluded) for lead, _ in parked],
     )
 
 

@@ -10,9 +10,9 @@ from time import monotonic
 import asyncpg
 import pytest
 
+from loadtest.faults.server import FaultServer, reachable_folder
 from router.store.leads import accept
 from router.store.migrate import migrate
-from tests.own_server import OwnServer, own_server
 from tests.support import connected, until
 from tests.wire import a_wire
 from tests.workers import Daemon, serving
@@ -23,17 +23,24 @@ SOON_S = 2.0
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnServer]:
+def server() -> Iterator[FaultServer]:
     """One for all tests here."""
-    with own_server() as running:
-        asyncio.run(migrate(running.url))
+    with reachable_folder("lead-router-own-") as folder:
+        running = FaultServer(folder, {"max_connections": "30"})
+
+        async def prepared() -> None:
+            await running.start()
+            await migrate(running.url())
+
+        asyncio.run(prepared())
         yield running
+        asyncio.run(running.crash())
 
 
 @pytest.fixture
-async def url(server: OwnServer) -> str:
+async def url(server: FaultServer) -> str:
     """As a role that is no superuser, on a database without leads."""
-    async with connected(server.url) as admin:
+    async with connected(server.url()) as admin:
         tables = await admin.fetchval(
             "select string_agg(format('%I', relname), ', ') from pg_class c where relkind in ('r', 'p') "
             "and relnamespace = 'public'::regnamespace and not relname like '\\_pogo%' and not relispartition"
@@ -44,7 +51,7 @@ async def url(server: OwnServer) -> str:
         await admin.execute("alter role router connection limit -1")
         await admin.execute("grant pg_read_all_data, pg_write_all_data to router")
         await admin.execute("grant usage on all sequences in schema public to router")
-    return server.url_of("router")
+    return server.url().replace("postgres@", "router@")
 
 
 async def some_tenants(conn: asyncpg.Connection) -> list[int]:
@@ -79,9 +86,9 @@ async def sessions(conn: asyncpg.Connection) -> int:
 
 @pytest.mark.parametrize("maximum", [1, 2])
 async def test_the_whole_service_works_with_so_many_connections_and_nothing_is_refused(
-    server: OwnServer, url: str, maximum: int
+    server: FaultServer, url: str, maximum: int
 ) -> None:
-    async with connected(server.url) as conn:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
         await conn.execute(f"alter role router connection limit {maximum}")
         words = ("serve", "--role", "drain,duties")
@@ -100,8 +107,8 @@ async def test_the_whole_service_works_with_so_many_connections_and_nothing_is_r
             assert await daemon.stop() == 0
 
 
-async def test_a_server_that_gives_fewer_makes_it_slower_and_gives_more_later(server: OwnServer, url: str) -> None:
-    async with connected(server.url) as conn:
+async def test_a_server_that_gives_fewer_makes_it_slower_and_gives_more_later(server: FaultServer, url: str) -> None:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
         await conn.execute("alter role router connection limit 2")
         async with serving(url, connections_maximum=10, drain_batch_leads=20, drain_concurrency=8) as daemon:
@@ -125,17 +132,17 @@ async def test_a_server_that_gives_fewer_makes_it_slower_and_gives_more_later(se
 
 
 async def test_the_maximum_goes_down_and_up_under_load_and_no_batch_is_lost(
-    server: OwnServer, url: str, tmp_path: Path
+    server: FaultServer, url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "router.yaml"
     file.write_text("connections: {maximum: 12}\n")
-    async with connected(server.url) as conn:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
         async with serving(
             url, config=file, drain_batch_leads=20, drain_concurrency=8, drain_poll_interval_s=0.05
         ) as daemon:
             await daemon.said("listening")
-            handing_in = asyncio.create_task(keep_handing_in(server.url))
+            handing_in = asyncio.create_task(keep_handing_in(server.url()))
             for maximum in (3, 1, 20, 2, 12):
                 file.write_text(f"connections: {{maximum: {maximum}}}\nlisten: {{check_deadline_s: 3}}\n")
                 daemon.process.send_signal(signal.SIGHUP)
@@ -185,10 +192,10 @@ async def keep_handing_in(url: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_it_starts_while_the_database_is_away_and_says_so(server: OwnServer, url: str) -> None:
-    async with connected(server.url) as conn:
+async def test_it_starts_while_the_database_is_away_and_says_so(server: FaultServer, url: str) -> None:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
-    server.crash()
+    await server.crash()
     async with serving(url) as daemon:
         await daemon.said("listening")
         await daemon.said("waiting for the database")
@@ -196,37 +203,37 @@ async def test_it_starts_while_the_database_is_away_and_says_so(server: OwnServe
         assert status == 503
         assert "could not be reached since the start" in json.loads(text)["reasons"]["schema"]
         assert (await daemon.get("/livez"))[0] == 200
-        server.start()
-        async with connected(server.url) as conn:
+        await server.start()
+        async with connected(server.url()) as conn:
             await hand_in(conn, 0, 1)
             await all_assigned(conn, 3.0)
         assert (await daemon.get("/readyz"))[0] == 200
         assert await daemon.stop() == 0
 
 
-async def test_after_a_restart_of_the_database_the_first_lead_has_a_rep_soon(server: OwnServer, url: str) -> None:
-    async with connected(server.url) as conn:
+async def test_after_a_restart_of_the_database_the_first_lead_has_a_rep_soon(server: FaultServer, url: str) -> None:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
     async with serving(url, drain_batch_leads=20) as daemon:
         await daemon.said("listening")
         took = []
         for number in range(4):
-            async with connected(server.url) as conn:
+            async with connected(server.url()) as conn:
                 await hand_in(conn, number * 1000, 200)
-            server.crash()
+            await server.crash()
             if number == 3:
                 # Long enough for a backoff that would grow to a minute.
                 await asyncio.sleep(12)
             # Not in a thread: the kernel ends the server with the thread that started it.
-            server.start(max_connections=str(30 - number))
+            await server.start(max_connections=str(30 - number))
             begin = monotonic()
-            async with connected(server.url) as conn:
+            async with connected(server.url()) as conn:
                 await all_assigned(conn)
             took.append(monotonic() - begin)
         assert max(took) < SOON_S + 1.0, took
 
         async def recorded() -> bool:
-            async with connected(server.url) as conn:
+            async with connected(server.url()) as conn:
                 return bool(
                     await conn.fetchval(
                         "select exists (select from change where subject = 'server: max_connections' and after = '27')"
@@ -239,8 +246,8 @@ async def test_after_a_restart_of_the_database_the_first_lead_has_a_rep_soon(ser
         assert await daemon.stop() == 0
 
 
-async def test_instances_that_want_more_than_the_server_has_share_it(server: OwnServer, url: str) -> None:
-    async with connected(server.url) as conn:
+async def test_instances_that_want_more_than_the_server_has_share_it(server: FaultServer, url: str) -> None:
+    async with connected(server.url()) as conn:
         await some_tenants(conn)
         async with serving(url, connections_maximum=30) as one, serving(url, connections_maximum=60) as other:
             await one.said("listening")

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 import router.store.connections as module
+from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.status import status as status_command
 from router.configuration import record_differences
 from router.connections_watch import ConnectionsWatch
@@ -24,7 +25,6 @@ from router.store.server_room import server_room
 from router.store.statements import Connection
 from router.until_idle import PASSING
 from tests.command_line import CommandLine
-from tests.own_server import own_server
 from tests.support import connected, until
 from tests.wire import a_wire
 
@@ -203,9 +203,16 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
 @pytest.fixture(scope="module")
 def own_url() -> Iterator[str]:
     """A server of our own: what instances may open is summed over all of the server, that of other tests too."""
-    with own_server() as server:
-        asyncio.run(migrate(server.url))
-        yield server.url
+    with reachable_folder("lead-router-own-") as folder:
+        server = FaultServer(folder, {"max_connections": "30"})
+
+        async def prepared() -> None:
+            await server.start()
+            await migrate(server.url())
+
+        asyncio.run(prepared())
+        yield server.url()
+        asyncio.run(server.crash())
 
 
 async def test_instances_are_counted_with_what_they_may_open(own_url: str) -> None:

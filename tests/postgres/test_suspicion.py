@@ -84,6 +84,10 @@ async def test_when_the_database_refuses_everything_the_leads_are_not_blamed(
     with pytest.raises(BatchRefused, match="no such number"):
         await settle(drain, tenant.tenant_id)
     assert len(await parked(tenant)) == 3
+    for _ in range(3):
+        with pytest.raises(BatchRefused, match="no such number"):
+            await settle(drain, tenant.tenant_id)
+    assert len(await parked(tenant)) == 3
     await conn.execute("drop trigger refuse on assignment")
     await settle(drain, tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 197
