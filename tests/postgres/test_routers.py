@@ -229,6 +229,7 @@ async def test_a_second_signal_ends_a_router_at_once_and_its_batch_is_rolled_bac
     async with connected(database_url) as foreign, foreign.transaction():
         await foreign.execute("lock table assignment in exclusive mode")
         async with serving(database_url) as router:
+            await router.said("listening")
             await waits_for_a_lock(conn)
             router.process.send_signal(signal.SIGTERM)
             await stops(router)
