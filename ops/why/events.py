@@ -12,6 +12,10 @@ def event_words(event: Event, story: Story, say: Words) -> str:
         return received.format(source=story.lead.source, external_id=story.lead.external_id)
     if event.what is Happened.MERGED:
         return say.merged_into.format(into=event.into_lead_id)
+    if event.what is Happened.SENT_BACK:
+        return aside(say.event_sent_back_by.format(actor=event.actor), event.note, say)
+    if event.what is Happened.PARKED and event.actor:
+        return aside(say.event_parked_by.format(actor=event.actor), event.note, say)
     if event.what is Happened.ENDED:
         return say.ended.get(event.outcome, f"{event.outcome}, {{rep}}").format(rep=_rep(event, story, say))
     words = _decided(event, story, say)

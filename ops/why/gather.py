@@ -30,7 +30,9 @@ from router.domain.targets import read_targets
 from router.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
 from router.store.blockers import lockers_of, sessions_and_locks
+from router.store.changes import the_lead
 from router.store.engines import Engines
+from router.store.parking import BY_HAND
 from router.store.retry import SENT_BACK
 from router.store.statements import Connection, load
 
@@ -75,12 +77,15 @@ class _Teller:
         if row is None or lane is None:
             raise LeadUnknown(f"there is no lead {self._found.lead_id}")
         history = await _SQL.history.fetch(self._conn, **self._key, most=ENDED)
+        handled = await _SQL.handled.fetch(
+            self._conn, tenant_id=self._found.tenant_id, subject=the_lead(self._found.lead_id), most=ENDED
+        )
         place = place_of(row, history)
         chain = await follow(self._conn, self._found, batch_no or place.batch_no)
         if batch_no is not None and not chain.links:
             raise LookupError(f"there is no flight record of batch {batch_no} (any more)")
         told = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
-        timeline = _timeline(row, place, history, chain, told)
+        timeline = _timeline(row, place, history, handled, chain, told)
         lead = lead_row(row, **self._key)
         customer = await customer_story(self._conn, lead)
         return Story(
@@ -213,10 +218,16 @@ def _holder(sessions: Sequence[Session]) -> Holder | None:
 
 
 def _timeline(
-    row: asyncpg.Record, place: Place, history: Sequence[asyncpg.Record], chain: Chain, told: Told | None
+    row: asyncpg.Record,
+    place: Place,
+    history: Sequence[asyncpg.Record],
+    handled: Sequence[asyncpg.Record],
+    chain: Chain,
+    told: Told | None,
 ) -> tuple[Event, ...]:
     """Everything that happened, the first thing first. Assignments stand in their rows, whatever records are gone."""
     events = [Event(row["received_at"], Happened.RECEIVED)]
+    events += [_by_hand(change) for change in handled]
     for link in chain.links:
         here = told is not None and told.stored.batch_no == link.stored.batch_no
         events.append(event_of(link, told.engine if told and here else None))
@@ -228,11 +239,23 @@ def _timeline(
             events.append(_assigned(ended, ended["batch_no"]))
         how = {"outcome": ended["outcome"], "rep_no": ended["rep_no"], "batch_no": ended["batch_no"]}
         events.append(Event(ended["ended_at"], Happened.ENDED, **how))
-    if place.state is State.PARKED and place.batch_no not in recorded:
+    if place.state is State.PARKED and place.batch_no not in recorded and not _parked_by_hand(place, handled):
         events.append(Event(place.since, Happened.PARKED, place.batch_no, reason=place.reason, detail=place.detail))
     if place.state is State.MERGED:
         events.append(Event(place.since, Happened.MERGED, into_lead_id=place.into_lead_id))
     return tuple(sorted(events, key=_order))
+
+
+_HANDLED = {"park": Happened.PARKED, "unpark": Happened.SENT_BACK}
+
+
+def _by_hand(change: asyncpg.Record) -> Event:
+    return Event(change["at"], _HANDLED[change["action"]], by_hand=True, actor=change["actor"], note=change["why"])
+
+
+def _parked_by_hand(place: Place, handled: Sequence[asyncpg.Record]) -> bool:
+    """Whether a person parked the lead the last time, which is told already."""
+    return place.reason == BY_HAND and any(change["action"] == "park" for change in handled)
 
 
 def _order(event: Event) -> tuple[datetime, int, int]:

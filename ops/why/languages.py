@@ -188,6 +188,8 @@ class Words:
     received_without: str
     merged_into: str
     event_parked: str
+    event_parked_by: str
+    event_sent_back_by: str
     event_refused: str
     event_again: str
     event_assigned: str

@@ -37,6 +37,7 @@ class Happened(StrEnum):
     ASSIGNED = "assigned"
     ENDED = "ended"
     PARKED = "parked"
+    SENT_BACK = "sent_back"
 
 
 @dataclass(frozen=True, slots=True)

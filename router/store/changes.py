@@ -24,6 +24,11 @@ class Change:
     why: str = ""
 
 
+def the_lead(lead_id: int) -> str:
+    """How changes name a lead as their subject."""
+    return f"lead {lead_id}"
+
+
 async def record_change(conn: Connection, tenant_id: int, change: Change) -> None:
     """Records a change, in the transaction of the caller, so that it stands there exactly when it was done."""
     await _SQL.record.execute(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from router.domain.reason import Reason
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, hold_lead, place_of
-from router.store.changes import Change, record_change
+from router.store.changes import Change, record_change, the_lead
 from router.store.lane import LaneLimits, hold_waiting
 from router.store.limits import limit_transaction
 from router.store.retry import call_lane, put_in_pool
@@ -34,7 +34,7 @@ async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datet
             await limit_transaction(conn, LOCK_TIMEOUT_MS)
             at: datetime | None = await _SQL.park.value(conn, reason=BY_HAND.value, detail=detail, **key)
             if at is not None:
-                change = Change(actor, "park", f"lead {lead.lead_id}", "waiting", f"parked: {BY_HAND}", why)
+                change = Change(actor, "park", the_lead(lead.lead_id), "waiting", f"parked: {BY_HAND}", why)
                 await record_change(conn, lead.tenant_id, change)
                 return at
         await _where(conn, lead, wanted="waiting", verb="parked")
@@ -55,7 +55,7 @@ async def unpark(conn: Connection, lead: FoundLead, actor: str, why: str) -> str
             await put_in_pool(conn, lane, [lead.lead_id], [found["reason"]], wake_key=0)
             await call_lane(conn, lane, lane.state_token, lane.next_wake_key)
             before = f"parked: {found['reason']} {found['detail']}".strip()
-            change = Change(actor, "unpark", f"lead {lead.lead_id}", before, "waiting", why)
+            change = Change(actor, "unpark", the_lead(lead.lead_id), before, "waiting", why)
             await record_change(conn, lead.tenant_id, change)
             return str(found["reason"])
     await _where(conn, lead, wanted="parked", verb="sent back")

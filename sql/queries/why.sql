@@ -26,6 +26,14 @@ select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome
  order by ended_at desc, batch_no desc
  limit :most;
 
+-- name: handled(tenant_id, subject, most)
+-- When people parked a lead or sent it back, the latest first; subject is how changes name the lead.
+select at, actor, action, why
+  from change
+ where tenant_id = :tenant_id and subject = :subject and action in ('park', 'unpark')
+ order by at desc
+ limit :most;
+
 -- name: lane(tenant_id, now)
 -- Whether the tenant's lane is paused, when it was last drained, and what locker its row has or had.
 select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock_timestamp()) as now,

@@ -152,12 +152,20 @@ async def test_a_parked_lead_stays_until_it_is_sent_back(
     (row,) = await conn.fetch("select reason, detail from parked")
     assert tuple(row) == ("screening", f"by {getpass.getuser()}: asked not to be called")
     told = (await CommandLine(why_command, database_url).run(str(one.lead_id))).stdout
-    assert "asked not to be called" in told
+    user = getpass.getuser()
+    assert told.count("asked not to be called") == 2, "once where it is, once in the timeline"
+    assert f"parked by hand by {user} (asked not to be called)" in told
     back = await CommandLine(unpark_command, database_url).json(str(one.lead_id), "--why", "agreed")
     assert back == {"lead_id": one.lead_id, "was_parked_for": "screening"}
     await settle(drain, tenant.tenant_id)
     assert await places(tenant) == {"assigned": 2}
     assert (await audit(conn)).ok
+    happened = (await CommandLine(why_command, database_url).json(str(one.lead_id)))["timeline"]
+    assert [event["what"] for event in happened] == ["received", "parked", "sent_back", "assigned"]
+    assert [(event.get("actor"), event.get("note")) for event in happened[1:3]] == [
+        (user, "asked not to be called"),
+        (user, "agreed"),
+    ]
     assert [(row[1], row[2], row[5]) for row in await changes(conn)] == [
         ("park", f"lead {one.lead_id}", "asked not to be called"),
         ("unpark", f"lead {one.lead_id}", "agreed"),
