@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from router.batch import data_versions
+from router.deciding import data_versions
 from router.domain.decide import Assigned, Inputs, Outcome
 from router.domain.flight import encode, record
 from router.lane_state import LaneState, moment_at

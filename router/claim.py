@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.domain.lead import PoolLead
+from router.domain.suspicion import Only
 from router.lane_state import LaneState
 from router.store import pool
 from router.store.lane import OrderKey, next_recheck
@@ -17,12 +18,30 @@ from router.store.statements import Connection
 class BatchSizes:
     """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths."""
 
-    ready: int = 1000
+    ready: int = 2000
     waiting_share: int = 250
+
+    @property
+    def first(self) -> int:
+        """So many of the ready ones are claimed first; if as many are there, the rest is while these are decided."""
+        return (self.ready + 1) // 2
 
     def waiting(self, ready_claimed: int) -> int:
         """Waiting leads never starve ready ones; without ready ones they may fill the batch."""
         return self.ready if not ready_claimed else max(1, self.ready * self.waiting_share // 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a batch may take: as `sizes` say, ready leads after a key (None = from the top); or `only` the named ones.
+
+    `clock_given` = the lane's time is the caller's, not the database's.
+    """
+
+    sizes: BatchSizes
+    clock_given: bool
+    after: OrderKey | None = None
+    only: Only | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,16 @@ class Taken:
 
     ready: Claimed
     claims: Claims
+
+    def with_more(self, ready: Claimed) -> "Taken":
+        """With ready leads that were claimed after these; what was read of an owner first holds."""
+        both = Claimed([*self.ready.leads, *ready.leads], ready.owners | self.ready.owners)
+        return Taken(both, self.claims)
+
+    @property
+    def last_ready(self) -> OrderKey | None:
+        """After which ready leads have not been claimed; None where there were none."""
+        return max(map(order_of, self.ready.leads), default=None)
 
     @property
     def leads(self) -> list[PoolLead]:

@@ -13,7 +13,7 @@ from router.batch import BatchRefused
 from router.claim import BatchSizes
 from router.domain.reason import Reason
 from router.domain.suspicion import Narrowing
-from router.instruments import Batch, BatchResult, Instruments
+from router.instruments import Batch, BatchResult, Instruments, Phase
 from router.store import lane as store
 from router.store.connections import Connections, Part
 from router.store.lane import LaneLimits
@@ -22,8 +22,10 @@ from router.visit import Memory, Visit, VisitResult, visit
 
 log = structlog.get_logger(__name__)
 
-# With locked rows at the head, claims go on after the last key; this often they look from the top again.
-_LOOK_FROM_TOP_S = 0.5
+# With locked rows at the head, claims go on after the last key. How long until they look from the top again: so long
+# that the look, which passes over all that is locked, costs a tenth of the time, within what a free lead may wait.
+_LOOK_FROM_TOP_S = (0.5, 1.5)
+_LOOK_COSTS = 0.1
 # The search for work takes milliseconds; longer than this, somebody has locked a table.
 _SEARCH_DEADLINE_S = 5.0
 
@@ -67,7 +69,7 @@ class Drain:
     memory: Memory = field(default_factory=Memory)
     _names: dict[int, str] = field(default_factory=dict)
     _narrowing: dict[int, Narrowing] = field(default_factory=dict)
-    _looked_from_top: dict[int, float] = field(default_factory=dict)
+    _look_from_top_at: dict[int, float] = field(default_factory=dict)
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
         """Tenants that a visit may help, at `now` (None = the database's clock).
@@ -95,9 +97,7 @@ class Drain:
             while not stop() and (most_batches is None or total.batches < most_batches):
                 begin = perf_counter()
                 # Remembered from turn to turn: turns may be shorter than the time between two looks.
-                from_top = begin - self._looked_from_top.get(tenant_id, 0.0) >= _LOOK_FROM_TOP_S
-                if from_top:
-                    self._looked_from_top[tenant_id] = begin
+                from_top = begin >= self._look_from_top_at.get(tenant_id, 0.0)
                 try:
                     result = await self._visit(conn, tenant_id, now, from_top)
                 except BaseException as error:
@@ -108,6 +108,8 @@ class Drain:
                     raise
                 if result.tenant is not None:
                     self._names[tenant_id] = result.tenant
+                if from_top:
+                    self._look_from_top_at[tenant_id] = begin + _until_next_look(result)
                 self._tell(tenant_id, result, perf_counter() - begin)
                 done = _drained(result)
                 progress(done)
@@ -173,6 +175,12 @@ class Drain:
                 parked={reason.value: n for reason, n in batch.parked.items()},
                 seconds=round(seconds, 4),
             )
+
+
+def _until_next_look(result: VisitResult) -> float:
+    """Seconds from one look from the top to the next."""
+    shortest, longest = _LOOK_FROM_TOP_S
+    return min(max(shortest, result.batch.phases_s.get(Phase.CLAIM, 0.0) / _LOOK_COSTS), longest)
 
 
 def _drained(result: VisitResult) -> Drained:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+Answer = TypeVar("Answer")
 Made = TypeVar("Made")
 
 
-async def meanwhile(statement: Coroutine[Any, Any, None], work: Callable[[], Made]) -> Made:
-    """Sends the statement, does `work` while the server executes it, waits for it; answers what `work` made.
+async def meanwhile(statement: Coroutine[Any, Any, Answer], work: Callable[[], Made]) -> tuple[Answer, Made]:
+    """Sends the statement, does `work` while the server executes it, waits for it; answers both.
 
     Raises what either raises; whichever fails, the statement is over when this returns.
     """
@@ -21,5 +22,4 @@ async def meanwhile(statement: Coroutine[Any, Any, None], work: Callable[[], Mad
         sent.cancel()
         await asyncio.wait([sent])
         raise
-    await sent
-    return made
+    return await sent, made

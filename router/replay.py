@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from router.batch import data_versions
+from router.deciding import data_versions
 from router.domain.decide import Assigned, Decision, Inputs, Parked, decide
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.flight import decisions_of, inputs_of, lead_ids

@@ -27,7 +27,7 @@ class SettingsError(Exception):
 class DrainSettings:
     """`batch_leads` is the most ready leads in one batch; `concurrency` the tenants drained side by side."""
 
-    batch_leads: Annotated[int, Between(1, 20_000)] = 1000
+    batch_leads: Annotated[int, Between(1, 20_000)] = 2000
     poll_interval_s: Annotated[float, Between(0.01, 60)] = 0.5
     concurrency: Annotated[int, Between(1, 256)] = 4
 

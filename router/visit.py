@@ -6,7 +6,7 @@ nobody else has written since.
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from time import monotonic
@@ -15,14 +15,16 @@ import numpy as np
 import structlog
 
 from router.batch import BatchDone, next_leads, run_batch
-from router.claim import BatchSizes
+from router.claim import Asked, BatchSizes
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
 from router.domain.suspicion import WENT_AWAY, Only, Step, at_once, next_step
 from router.failpoints import Point, reached
+from router.instruments import Phase
 from router.lane_state import LaneState, aligned_credits, rep_loads
 from router.presence import Presence
+from router.stopwatch import Stopwatch
 from router.store import lane as store
 from router.store import suspects
 from router.store.engines import Engines, Versions
@@ -144,15 +146,17 @@ class _Visit:
 
     async def run(self) -> VisitResult:
         while True:
+            watch = Stopwatch()
             async with self.conn.transaction():
-                result = await self._transaction()
+                result = await self._transaction(watch)
             if result is not None:
                 if self.state is not None:
                     reached(Point.COMMITTED)
-                return result
+                    watch.lap(Phase.COMMIT)
+                return replace(result, batch=replace(result.batch, phases_s=watch.laps_s))
             await self._between()
 
-    async def _transaction(self) -> VisitResult | None:
+    async def _transaction(self, watch: Stopwatch) -> VisitResult | None:
         """One transaction; None = another one is to follow."""
         # The statement's own limits hold from its execution on; a locked table stops it before that.
         async with asyncio.timeout(_HOLD_DEADLINE_S):
@@ -172,7 +176,7 @@ class _Visit:
                 return VisitResult(Visit.LOCKED)
             if not await self._prepared(lane, state, step):
                 return None
-        return await self._batch(lane, state)
+        return await self._batch(lane, state, watch)
 
     async def _ready(self, lane: Lane) -> bool:
         """Whether the lane may be used at once: no death is to be counted before, and no rules are to be read."""
@@ -209,23 +213,21 @@ class _Visit:
             await suspects.try_suspects(self.conn, self.tenant_id, count)
             self.taking = Only(lane.suspects[:count])
             return False
-        found = await next_leads(self.conn, lane, state, self.sizes, self.now is not None)
+        found = await next_leads(self.conn, lane, state, Asked(self.sizes, self.now is not None))
         if found:
             await suspects.name_leads(self.conn, self.tenant_id, found)
         self.taking = Only(found)
         return False
 
-    async def _batch(self, lane: Lane, state: LaneState) -> VisitResult:
-        batch = await run_batch(
-            self.conn,
-            lane,
-            state,
-            token=self.token,
+    async def _batch(self, lane: Lane, state: LaneState, watch: Stopwatch) -> VisitResult:
+        watch.lap(Phase.LANE)
+        asked = Asked(
+            self.sizes,
+            self.now is not None,
             after=None if self.from_top else self.memory.cursors.get(self.tenant_id),
-            sizes=self.sizes,
-            clock_given=self.now is not None,
             only=self.taking if self.taking is not None and self.taking.lead_ids else self.only,
         )
+        batch = await run_batch(self.conn, lane, state, asked, token=self.token, watch=watch)
         if self.taking is not None:
             # Nobody went away over these leads. With the one that is parked what they died of is found.
             await suspects.clear_suspects(self.conn, self.tenant_id, len(self.taking.lead_ids))

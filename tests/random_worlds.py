@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 from hypothesis import strategies as st
 
+from router.claim import order_of
 from router.domain.attendance import Attendance
 from router.domain.calendar import business_day, day_before, parse_week
 from router.domain.decide import Inputs
@@ -59,7 +60,7 @@ def a_world(rng: Random) -> tuple[Engine, Inputs]:
     someone = [rep.no for rep in reps] + [999]
     return engine, Inputs(
         moment=moment_of(engine),
-        leads=sorted(leads, key=lambda lead: lead.order),
+        leads=sorted(leads, key=order_of),
         codes=np.array([rng.choice([0] * 40 + [int(c) for c in Attendance]) for _ in reps], dtype=np.int8),
         opened=np.array([rng.choice((0, 0, 0, 1, 2)) for _ in reps], dtype=np.int64),
         today=np.array([rng.choice((0, 0, 1, 2)) for _ in reps], dtype=np.int64),

@@ -5,8 +5,8 @@
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -67,6 +67,16 @@ class Inputs:
     credits: Mapping[int, GroupCredits]
     owners: Mapping[int, int]
 
+    def extended(self, leads: Sequence[PoolLead], owners: Mapping[int, int]) -> "Inputs":
+        """The same batch with more leads behind it.
+
+        What was read of a customer first, an owner or none, holds for the whole batch: so it comes out the same when
+        all of it is decided at once.
+        """
+        known = {lead.customer_id for lead in self.leads}
+        fresh = {customer: rep_no for customer, rep_no in owners.items() if customer not in known}
+        return replace(self, leads=[*self.leads, *leads], owners={**self.owners, **fresh})
+
 
 @dataclass
 class Outcome:
@@ -109,6 +119,15 @@ class Batch:
         self.standing = Standing(engine, inputs.codes, inputs.opened, inputs.today, inputs.credits)
         self.owners = dict(inputs.owners)
         self.moved: dict[int, int] = {}
+
+    def decide(self, leads: Iterable[PoolLead]) -> list[Decision]:
+        """The next leads of the batch, in their order."""
+        return [self.decide_lead(lead) for lead in leads]
+
+    def learn(self, inputs: Inputs) -> None:
+        """The batch has become longer, as `inputs` say: the owners of customers that were not in it before."""
+        for customer, rep_no in inputs.owners.items():
+            self.owners.setdefault(customer, rep_no)
 
     def decide_lead(self, lead: PoolLead) -> Decision:
         """One lead; an error in deciding about it parks it and leaves everything else untouched."""
@@ -234,7 +253,7 @@ class Batch:
 def decide(engine: Engine, inputs: Inputs) -> Outcome:
     """Decides all leads in their order. Pure: equal arguments give an equal outcome in any process."""
     batch = Batch(engine, inputs)
-    return batch.outcome([batch.decide_lead(lead) for lead in inputs.leads])
+    return batch.outcome(batch.decide(inputs.leads))
 
 
 def fingerprint(error: BaseException) -> str:

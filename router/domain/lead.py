@@ -34,8 +34,3 @@ class PoolLead(NamedTuple):
     excluded: tuple[int, ...] = ()
     wake_key: int = 0
     last_batch_no: int | None = None
-
-    @property
-    def order(self) -> tuple[int, datetime, int]:
-        """Leads are decided in this order."""
-        return (self.rank, self.queued_at, self.lead_id)
