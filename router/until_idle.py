@@ -10,7 +10,6 @@ import asyncpg
 
 from router.drain import Drain, Drained
 from router.store import lane as store
-from router.store.assignments import lane_progress
 from router.store.connections import NoConnection, Part
 from router.store.patience import patient
 from router.visit import Visit
@@ -120,5 +119,4 @@ class Left:
 async def _look(drain: Drain, tenant_id: int) -> Left:
     async with drain.connections.acquire(Part.DRAIN) as lent:
         conn = patient(lent)
-        ready = await store.ready_left(conn, tenant_id, _LOCKED_COUNT_MOST)
-        return Left(ready, await lane_progress(conn, tenant_id))
+        return Left(*await store.left_over(conn, tenant_id, _LOCKED_COUNT_MOST))

@@ -170,7 +170,8 @@ class _Visit:
         if not await self._ready(lane):
             return None
         state = await lane_state(self.conn, self.memory, lane)
-        if self.taking is None:
+        # Leads that the database refused are looked for first: as suspects they would only be refused again.
+        if self.taking is None and self.only is None:
             step = next_step(lane.deaths, lane.suspects, lane.tries, just_named=lane.just_named)
             if step is Step.LEAVE:
                 return VisitResult(Visit.LOCKED)
@@ -268,10 +269,11 @@ def _with_presence(state: LaneState, memory: Memory, lane: Lane) -> LaneState:
 
 async def _read_state(conn: Connection, lane: Lane, engine: Engine) -> LaneState:
     day = business_day(lane.now, engine.ruleset.business_time_zone).date
-    opened, today = rep_loads(engine, await store.read_loads(conn, lane.tenant_id), day)
+    kept = await store.read_kept(conn, lane.tenant_id)
+    opened, today = rep_loads(engine, kept.loads, day)
     shares = {
-        row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await store.read_shares(conn, lane.tenant_id)
+        group_no: GroupCredits(np.array(reps, dtype=np.int64), np.array(credit, dtype=np.int64))
+        for group_no, reps, credit in kept.shares
     }
     state = LaneState(
         engine=engine,
@@ -280,8 +282,8 @@ async def _read_state(conn: Connection, lane: Lane, engine: Engine) -> LaneState
         opened=opened,
         today=today,
         credits=aligned_credits(engine, shares),
-        next_due=await store.next_recheck(conn, lane.tenant_id),
+        next_due=kept.next_recheck,
     )
-    for number, ruleset, targets in await store.read_wake_keys(conn, lane.tenant_id):
+    for number, ruleset, targets in kept.wake_keys:
         state.learn_key(number, ruleset, targets)
     return state

@@ -124,8 +124,29 @@ class _Clock:
         key = (zone_name, week, leave)
         duty = self._known.get(key)
         if duty is None:
-            duty = self._known[key] = _find(zone_name, week, leave, self._now, self._calendar)
+            duty = self._known[key] = _remembered(zone_name, week, leave, self._now, self._calendar)
         return duty
+
+
+_Found = tuple[datetime, datetime, "Attendance"]
+_found: dict[tuple[str, WeekHours, tuple[Leave, ...], HolidayCalendar], _Found] = {}
+_FOUND_MOST = 10_000
+
+
+def _remembered(
+    zone_name: str, week: WeekHours, leave: tuple[Leave, ...], now: datetime, calendar: HolidayCalendar
+) -> Duty:
+    """As `_find`, which answers the same from one change to the next: many tenants keep the same hours."""
+    key = (zone_name, week, leave, calendar)
+    if (known := _found.get(key)) and known[0] <= now < known[1]:
+        return known[2], known[1]
+    code, until = _find(zone_name, week, leave, now, calendar)
+    # What ends the search is no change: that would be another instant for another `now`.
+    if until is not None and until < now + LOOK_AHEAD:
+        if len(_found) >= _FOUND_MOST:
+            _found.clear()
+        _found[key] = (now, until, code)
+    return code, until
 
 
 def _find(zone_name: str, week: WeekHours, leave: tuple[Leave, ...], now: datetime, calendar: HolidayCalendar) -> Duty:

@@ -251,9 +251,38 @@ async def next_recheck(conn: Connection, tenant_id: int) -> datetime | None:
     return at
 
 
-async def ready_left(conn: Connection, tenant_id: int, most: int) -> int:
-    """Ready leads that are there, locked or not, counted up to `most`."""
-    return int(await _SQL.ready_left.value(conn, tenant_id=tenant_id, most=most))
+async def left_over(conn: Connection, tenant_id: int, most: int) -> tuple[int, int]:
+    """How many leads are still ready, at most `most`, and the number of the lane's last batch."""
+    row = await _SQL.left_over.row(conn, tenant_id=tenant_id, most=most)
+    assert row is not None
+    return row["ready"], row["batch_no"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a lane keeps from batch to batch.
+
+    `loads` are (rep number, open, day, today), `shares` (group number, reps, credits), `wake_keys` (number, ruleset,
+    targets); `next_recheck` = when the first waiting lead is due (UTC).
+    """
+
+    loads: Sequence[tuple[int, int, date, int]]
+    shares: Sequence[tuple[int, Sequence[int], Sequence[int]]]
+    wake_keys: Sequence[tuple[int, int, str]]
+    next_recheck: datetime | None
+
+
+async def read_kept(conn: Connection, tenant_id: int) -> Kept:
+    """Reads it while the lane is held."""
+    row = await _SQL.kept.row(conn, tenant_id=tenant_id)
+    assert row is not None
+    shares = [(group_no, _numbers(reps), _numbers(credit)) for group_no, reps, credit in row["shares"]]
+    return Kept(list(map(tuple, row["loads"])), shares, list(map(tuple, row["wake_keys"])), row["next_recheck"])
+
+
+def _numbers(array: str) -> list[int]:
+    """What PostgreSQL writes as `{1,2,3}`."""
+    return list(map(int, array[1:-1].split(","))) if len(array) > 2 else []
 
 
 async def read_loads(conn: Connection, tenant_id: int) -> list[tuple[int, int, date, int]]:
@@ -264,8 +293,3 @@ async def read_loads(conn: Connection, tenant_id: int) -> list[tuple[int, int, d
 async def read_shares(conn: Connection, tenant_id: int) -> Sequence[asyncpg.Record]:
     """Rows of (group_no, reps, credit)."""
     return await _SQL.shares.fetch(conn, tenant_id=tenant_id)
-
-
-async def read_wake_keys(conn: Connection, tenant_id: int) -> Sequence[asyncpg.Record]:
-    """Rows of (wake_key, ruleset, targets)."""
-    return await _SQL.wake_keys.fetch(conn, tenant_id=tenant_id)

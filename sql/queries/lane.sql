@@ -235,13 +235,19 @@ select rep_no, open, day, today from rep_load where tenant_id = :tenant_id;
 -- All credits of a tenant.
 select group_no, reps, credit from group_share where tenant_id = :tenant_id;
 
--- name: wake_keys(tenant_id)
--- All wake keys of a tenant.
-select wake_key, ruleset, targets from wake_key where tenant_id = :tenant_id;
+-- name: kept(tenant_id)
+-- All that a router remembers of a lane from batch to batch, in one answer: loads, credits, wake keys, and the earliest time at
+-- which a waiting lead is to be looked at again. Arrays inside of rows go as texts: the driver reads no others there.
+select array(select row (rep_no, open, day, today) from rep_load where tenant_id = :tenant_id) as loads,
+       array(select row (group_no, reps::text, credit::text) from group_share where tenant_id = :tenant_id) as shares,
+       array(select row (wake_key, ruleset, targets) from wake_key where tenant_id = :tenant_id) as wake_keys,
+       (select recheck_at from lead_pool where tenant_id = :tenant_id and recheck_at is not null order by recheck_at limit 1) as next_recheck;
 
--- name: ready_left(tenant_id, most)
--- How many ready leads are left, counted up to a limit; after an idle visit these are locked by somebody else, or new.
-select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :most) as left_over;
+-- name: left_over(tenant_id, most)
+-- How many ready leads are left, counted up to a limit: after an idle visit these are locked by somebody else, or new. And the number of
+-- the lane's last batch: it moves while somebody drains.
+select (select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :most) as leads) as ready,
+       (select batch_no from lane where tenant_id = :tenant_id) as batch_no;
 
 -- name: facts(tenant_id, lead_ids)
 -- What arrived with these leads, for running a flight record again.

@@ -72,6 +72,8 @@ CLOSING = {
     "next_wake_key": "9",
 }
 DUE = ("lead_pool_recheck", "customer_owner_pkey")
+# Of the two indexes of wake keys either has the rows of a tenant together, which is all that is asked.
+KEPT = ("rep_load_pkey", "group_share_pkey", "wake_key_pkey", "wake_key_text")
 
 STATEMENTS = [
     Asked("claim_ready", LIMIT, {**AFTER, "most": str(LIMIT)}, CLAIMS),
@@ -94,7 +96,8 @@ STATEMENTS = [
     Asked("put_assignments", 3, GIVEN, ()),
     Asked("close", 3, CLOSING, ("lane_pkey",)),
     Asked("next_recheck", 1, {}, ("lead_pool_recheck",)),
-    Asked("ready_left", LIMIT, {"most": str(LIMIT)}, CLAIMS),
+    Asked("kept", max(KEYS, 5000), {}, (*KEPT, "lead_pool_recheck")),
+    Asked("left_over", LIMIT, {"most": str(LIMIT)}, (*CLAIMS, "lane_pkey")),
 ]
 
 

@@ -12,6 +12,7 @@ from router.store import lane as store
 from router.store.connections import Connections
 from router.store.lane import LaneLimits
 from router.visit import Visit
+from tests.support import until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 REFUSE = """
@@ -55,6 +56,26 @@ async def test_a_lead_that_the_database_refuses_parks_alone(
     assert await tenant.states() == {"waiting": 0, "assigned": 999, "parked": 1, "merged": 0, "closed": 0}
     assert list(await parked(tenant)) == [ids[place]]
     assert "no such number" in (await parked(tenant))[ids[place]]
+    assert not (await audit(conn)).violations
+
+
+@pytest.mark.parametrize("leads", [1, 5, 200])
+async def test_a_lead_that_the_database_refuses_parks_alone_also_after_deaths(
+    conn: asyncpg.Connection, connections: Connections, leads: int
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    ids = (await tenant.accept(lead(i) for i in range(leads))).lead_ids
+    await conn.execute(REFUSE.format(f"new.lead_id = {ids[leads // 2]}"))
+    await conn.execute("update lane set deaths = 2, died_at = now()")
+    drain = a_drain(connections)
+
+    async def over() -> bool:
+        await settle(drain, tenant.tenant_id)
+        return (await tenant.states())["waiting"] == 0 and (await suspected(tenant))[1] == []
+
+    await until(over, "every lead has its place, and nobody is suspected any more")
+    assert list(await parked(tenant)) == [ids[leads // 2]]
+    assert (await tenant.states())["assigned"] == leads - 1
     assert not (await audit(conn)).violations
 
 
