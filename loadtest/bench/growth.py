@@ -77,7 +77,7 @@ async def rules(stage: Stage) -> list[Figure]:
 
 async def tenants(stage: Stage) -> list[Figure]:
     """tenants_1000_vs_8: the same number of leads in all."""
-    leads, many_tenants = stage.size(80_000, 4_000), stage.size(1_000, 100)
+    leads, many_tenants = stage.size(160_000, 4_000), stage.size(1_000, 100)
     few_world = World(leads // 8, tenants=8, reps=20, rules=10)
     many_world = World(leads // many_tenants, tenants=many_tenants, reps=20, rules=10)
     async with stage.room() as room, stage.room() as other:
