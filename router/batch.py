@@ -7,7 +7,7 @@ from statistics import median
 
 import asyncpg
 
-from router.claim import NO_CLAIMS, Asked, Claims, Taken, claim_named, claim_waiting
+from router.claim import NO_CLAIMS, Asked, Claims, Taken, claim_named, claim_waiting, order_of
 from router.deciding import Decided, Take, decide_and_give, moment_of
 from router.domain.decide import Assigned, Outcome, Parked, Waiting
 from router.domain.engine import Moment
@@ -82,9 +82,9 @@ async def run_batch(
             done = await _settle(conn, lane, state, take, token, watch)
         reached(Point.CLOSED)
     except _REFUSALS as error:
-        if not take.taken.leads:
+        if not take.taken:
             raise
-        raise BatchRefused([lead.lead_id for lead in take.taken.leads], error) from error
+        raise BatchRefused([lead.lead_id for lead in take.taken.in_order()], error) from error
     watch.lap(Phase.WRITE)
     return done
 
@@ -111,9 +111,10 @@ async def _take_waiting(conn: Connection, lane: Lane, state: LaneState, take: Ta
     ready, sizes = take.taken.ready, take.asked.sizes
     claims = await claim_waiting(conn, lane.tenant_id, state, take.moment.now, sizes.waiting(len(ready.leads)))
     take.taken = Taken(ready, claims)
+    take.last = max(map(order_of, ready.leads), default=None)
     take.rest = sizes.ready - sizes.first if len(ready.leads) == sizes.first else 0
     if take.rest and claims.leads:
-        take.add(await pool.claim_ready(conn, lane.tenant_id, take.taken.last_ready, take.rest))
+        take.add(await pool.claim_ready(conn, lane.tenant_id, take.last, take.rest))
         take.moment = moment_of(lane, state, take.news, take.taken, clock_given=take.asked.clock_given)
 
 
@@ -123,7 +124,7 @@ async def _settle(
     """Decides about the leads and writes everything."""
     tenant_id, changed = lane.tenant_id, take.changed
     next_key, decided = lane.next_wake_key, None
-    if take.taken.leads:
+    if take.taken:
         decided = await decide_and_give(conn, lane, state, take, watch)
         changed |= state.adopt(decided.outcome)
         next_key = await _put_others(conn, lane, state, decided)
@@ -174,7 +175,7 @@ async def _put_others(conn: Connection, lane: Lane, state: LaneState, decided: D
 
 async def _park(conn: Connection, lane: Lane, take: Take, blame: str) -> BatchDone:
     """Parks the leads undecided, without a record: nothing can be run again that nobody came through."""
-    leads = take.taken.leads
+    leads = take.taken.in_order()
     for lead in leads:
         why = Parked(Reason.INTERNAL_ERROR, blame)
         await pool.park_undecided(conn, lane.tenant_id, take.moment.now, lead, why)
@@ -187,7 +188,7 @@ async def next_leads(conn: Connection, lane: Lane, state: LaneState, asked: Aske
     try:
         async with conn.transaction():
             take = await _take(conn, lane, state, asked)
-            found += [lead.lead_id for lead in take.taken.leads]
+            found += [lead.lead_id for lead in take.taken.in_order()]
             raise _GiveBack
     except _GiveBack:
         return found

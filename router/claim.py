@@ -1,9 +1,10 @@
 """What a batch takes from the lead pool: ready leads, waiting ones for which there is room, and those that are due."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from router.domain.lead import PoolLead
 from router.domain.suspicion import Only
@@ -59,9 +60,8 @@ class Claims:
     due_locked: bool
 
 
-def order_of(lead: PoolLead) -> OrderKey:
-    """Leads are claimed and decided in this order."""
-    return (lead.rank, lead.queued_at, lead.lead_id)
+order_of: Callable[[PoolLead], OrderKey] = attrgetter("rank", "queued_at", "lead_id")
+"""Leads are claimed and decided in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,10 @@ class Taken:
         both = Claimed([*self.ready.leads, *ready.leads], ready.owners | self.ready.owners)
         return Taken(both, self.claims)
 
-    @property
-    def last_ready(self) -> OrderKey | None:
-        """After which ready leads have not been claimed; None where there were none."""
-        return max(map(order_of, self.ready.leads), default=None)
+    def __bool__(self) -> bool:
+        return bool(self.ready.leads or self.claims.leads)
 
-    @property
-    def leads(self) -> list[PoolLead]:
+    def in_order(self) -> list[PoolLead]:
         """All of them, in the order in which they are decided."""
         return sorted([*self.ready.leads, *self.claims.leads], key=order_of)
 

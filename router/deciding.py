@@ -5,9 +5,10 @@ writes the assignments of the first, this side decides about the second; while i
 flight record. What is decided is the same as if all of it had been claimed and decided at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from router.claim import Asked, Taken, order_of
 from router.domain.calendar import TZ_DATA_VERSION
@@ -28,13 +29,14 @@ from router.store.statements import Connection
 
 # How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
 _JUST_ARRIVED = timedelta(seconds=1)
+_queued_at: Callable[[PoolLead], datetime] = attrgetter("queued_at")
 
 
 @dataclass(slots=True)
 class Take:
     """What a batch has in hand: news, leads, its moment, and the positions whose load the news changed.
 
-    `rest` = so many more ready leads may follow the ones in hand; 0 = these are all.
+    `last` is the key of the last ready lead; `rest` = so many more may follow it, 0 = these are all.
     """
 
     asked: Asked
@@ -42,11 +44,13 @@ class Take:
     taken: Taken
     moment: Moment
     changed: set[int]
+    last: OrderKey | None = None
     rest: int = 0
 
     def add(self, ready: Claimed) -> None:
         """The rest has come."""
         self.taken, self.rest = self.taken.with_more(ready), 0
+        self.last = max(map(order_of, ready.leads), default=self.last)
 
     @property
     def more(self) -> bool:
@@ -58,7 +62,7 @@ class Take:
     @property
     def cursor(self) -> OrderKey | None:
         """The last ready lead, where there may be more behind it."""
-        return self.taken.last_ready if self._full else None
+        return self.last if self._full else None
 
     @property
     def _full(self) -> bool:
@@ -80,13 +84,13 @@ async def decide_and_give(conn: Connection, lane: Lane, state: LaneState, take: 
 
     Changes `take` when more comes into the hand; `state` only in that the business day may turn.
     """
-    met(take.taken.leads)
-    reached(Point.CLAIMED)
     inputs = _inputs(state, take)
+    met(inputs.leads)
+    reached(Point.CLAIMED)
     batch = Batch(state.engine, inputs)
     decisions, left = list[Decision](), inputs.leads
     if take.rest:
-        claim = pool.claim_ready(conn, lane.tenant_id, take.taken.last_ready, take.rest)
+        claim = pool.claim_ready(conn, lane.tenant_id, take.last, take.rest)
         more, decisions = await meanwhile(claim, lambda: batch.decide(inputs.leads))
         left = sorted(more.leads, key=order_of)
         met(left)
@@ -129,7 +133,7 @@ def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime
     """The batch's time: not before an ending that it folds in, nor before a lead that came while it began."""
     if news.at is not None:
         now = max(now, news.at)
-    newest = max((lead.queued_at for lead in ready), default=now)
+    newest = max(map(_queued_at, ready), default=now)
     return newest if now < newest <= now + _JUST_ARRIVED else now
 
 
@@ -145,7 +149,7 @@ def _later(lane: Lane, state: LaneState, take: Take) -> bool:
 
 def _inputs(state: LaneState, take: Take) -> Inputs:
     codes = state.on_duty(take.moment.now).codes
-    leads, owners = take.taken.leads, take.taken.owners
+    leads, owners = take.taken.in_order(), take.taken.owners
     return Inputs(take.moment, leads, codes, state.opened, state.today, state.credits, owners)
 
 
