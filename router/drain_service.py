@@ -21,8 +21,12 @@ log = structlog.get_logger(__name__)
 
 # The server as a whole is in trouble, not the tenant: when that is over, nobody shall have to wait for a minute.
 _LONGEST_WAIT_FOR_SERVER_S = 1.0
-# SQLSTATE: connection lost, resources (disk, memory, connections), operator's intervention, the system, read-only.
-_OF_SERVER = ("08", "53", "57P", "58", "25006")
+# SQLSTATE: connection lost, resources (disk, memory, connections), ended by an operator, the system, read-only or idle.
+_OF_SERVER = ("08", "53", "57P", "58", "25")
+# Somebody has locked what a batch needs. An attempt waits for 2 s and keeps a slot from other tenants for so long.
+_LONGEST_WAIT_FOR_LOCKS_S = 5.0
+# SQLSTATE: lock not available, cancelled or timed out, serialization failure or deadlock.
+_OF_LOCKS = ("55", "57014", "40")
 
 
 @dataclass(slots=True)
@@ -123,8 +127,7 @@ class DrainService:
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
         trouble = self._trouble.setdefault(tenant_id, _Trouble())
         trouble.failures += 1
-        longest_s = _LONGEST_WAIT_FOR_SERVER_S if _of_server(error) else LONGEST_S
-        wait_s = full_jitter(trouble.failures, self.jitter(), longest_s=longest_s)
+        wait_s = full_jitter(trouble.failures, self.jitter(), longest_s=_longest_wait_s(error))
         trouble.until_s = monotonic() + wait_s
         self._line.pop(tenant_id, None)
         log.warning(
@@ -136,8 +139,12 @@ class DrainService:
         )
 
 
-def _of_server(error: BaseException) -> bool:
-    """Whether the server or the wire is in trouble, whoever asks."""
+def _longest_wait_s(error: BaseException) -> float:
+    """What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts."""
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(_OF_SERVER)
-    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+        state = error.sqlstate or ""
+        if state.startswith(_OF_SERVER):
+            return _LONGEST_WAIT_FOR_SERVER_S
+        return _LONGEST_WAIT_FOR_LOCKS_S if state.startswith(_OF_LOCKS) else LONGEST_S
+    of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return _LONGEST_WAIT_FOR_SERVER_S if of_wire else LONGEST_S
