@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
+from time import perf_counter
 
 import asyncpg
 
 from router.claim import NO_CLAIMS, Asked, Claims, Taken, claim_named, claim_waiting, order_of
-from router.deciding import Decided, Take, decide_and_give, moment_of
+from router.deciding import Decided, Take, claim_rest, decide_and_give, moment_of
 from router.domain.decide import Assigned, Outcome, Parked, Waiting
 from router.domain.engine import Moment
 from router.domain.lead import PoolLead
@@ -40,7 +41,8 @@ class BatchDone:
 
     `more` = another batch would find work at once; `stuck` = waiting leads with room, or due, are locked by others;
     `waits_s` = seconds from queueing to assignment (median, longest); `cursor` = the last ready lead, when there may
-    be more behind it; `phases_s` = seconds of the visit that went into each phase, once it is over.
+    be more behind it; `look_s` = seconds of the first claim; `phases_s` = seconds of the visit that went into each
+    phase, once it is over.
     """
 
     assigned: int = 0
@@ -50,6 +52,7 @@ class BatchDone:
     stuck: bool = False
     waits_s: tuple[float, float] | None = None
     cursor: OrderKey | None = None
+    look_s: float = 0.0
     phases_s: dict[Phase, float] = field(default_factory=dict)
 
     @property
@@ -95,12 +98,14 @@ async def _take(conn: Connection, lane: Lane, state: LaneState, asked: Asked) ->
     # What only parks writes no loads: the news is left for the next batch.
     folds = lane.has_news and not (only and only.blame)
     news = await store.fold_inbox(conn, tenant_id) if folds else NO_NEWS
+    begin = perf_counter()
     if only is not None:
         taken = await claim_named(conn, tenant_id, state, only.lead_ids)
     else:
         taken = Taken(await pool.claim_ready(conn, tenant_id, asked.after, sizes.first), NO_CLAIMS)
+    look_s = perf_counter() - begin
     moment = moment_of(lane, state, news, taken, clock_given=asked.clock_given)
-    take = Take(asked, news, taken, moment, state.fold(news.opened, news.today))
+    take = Take(asked, news, taken, moment, state.fold(news.opened, news.today), look_s)
     if only is None:
         await _take_waiting(conn, lane, state, take)
     return take
@@ -114,8 +119,7 @@ async def _take_waiting(conn: Connection, lane: Lane, state: LaneState, take: Ta
     take.last = max(map(order_of, ready.leads), default=None)
     take.rest = sizes.ready - sizes.first if len(ready.leads) == sizes.first else 0
     if take.rest and claims.leads:
-        take.add(await pool.claim_ready(conn, lane.tenant_id, take.last, take.rest))
-        take.moment = moment_of(lane, state, take.news, take.taken, clock_given=take.asked.clock_given)
+        await claim_rest(conn, lane, take)
 
 
 async def _settle(
@@ -142,7 +146,7 @@ async def _settle(
         book = decided.book if decided else Book(tenant_id, lane.batch_no, now)
         closing = Closing(state.day, loads, credits, decided.record if decided else None, token, next_visit, next_key)
         await store.close(conn, lane, book, closing)
-    return replace(_done(decided), more=more, stuck=stuck, cursor=take.cursor)
+    return replace(_done(decided), more=more, stuck=stuck, cursor=take.cursor, look_s=take.look_s)
 
 
 async def _put_others(conn: Connection, lane: Lane, state: LaneState, decided: Decided) -> int:

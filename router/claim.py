@@ -72,7 +72,7 @@ class Taken:
     claims: Claims
 
     def with_more(self, ready: Claimed) -> "Taken":
-        """With ready leads that were claimed after these; what was read of an owner first holds."""
+        """With ready leads that were claimed after these."""
         both = Claimed([*self.ready.leads, *ready.leads], ready.owners | self.ready.owners)
         return Taken(both, self.claims)
 

@@ -36,7 +36,8 @@ _queued_at: Callable[[PoolLead], datetime] = attrgetter("queued_at")
 class Take:
     """What a batch has in hand: news, leads, its moment, and the positions whose load the news changed.
 
-    `last` is the key of the last ready lead; `rest` = so many more may follow it, 0 = these are all.
+    `last` is the key of the last ready lead; `rest` = so many more may follow it, 0 = these are all. `look_s` = seconds
+    that the first claim took.
     """
 
     asked: Asked
@@ -44,6 +45,7 @@ class Take:
     taken: Taken
     moment: Moment
     changed: set[int]
+    look_s: float = 0.0
     last: OrderKey | None = None
     rest: int = 0
 
@@ -54,19 +56,16 @@ class Take:
 
     @property
     def more(self) -> bool:
-        """Whether there may be more to take, behind these leads or before them."""
+        """Whether there may be more to take, behind these leads, before them, or because it came after the moment."""
         taken, asked = self.taken, self.asked
-        behind = self._full or taken.claims.more or self.news.more
+        behind = len(taken.ready.leads) >= asked.sizes.first or taken.claims.more or self.news.more
         return behind or asked.only is not None or asked.after is not None
 
     @property
     def cursor(self) -> OrderKey | None:
         """The last ready lead, where there may be more behind it."""
-        return self.last if self._full else None
-
-    @property
-    def _full(self) -> bool:
-        return self.asked.only is None and len(self.taken.ready.leads) == self.asked.sizes.ready
+        full = self.asked.only is None and len(self.taken.ready.leads) == self.asked.sizes.ready
+        return self.last if full else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Decided:
 async def decide_and_give(conn: Connection, lane: Lane, state: LaneState, take: Take, watch: Stopwatch) -> Decided:
     """Decides about all that the batch takes, claims the rest of it on the way, and writes the assignments.
 
-    Changes `take` when more comes into the hand; `state` only in that the business day may turn.
+    Changes `take` when more comes into the hand, and nothing else: what was decided is adopted by the caller.
     """
     inputs = _inputs(state, take)
     met(inputs.leads)
@@ -90,18 +89,12 @@ async def decide_and_give(conn: Connection, lane: Lane, state: LaneState, take: 
     batch = Batch(state.engine, inputs)
     decisions, left = list[Decision](), inputs.leads
     if take.rest:
-        claim = pool.claim_ready(conn, lane.tenant_id, take.last, take.rest)
-        more, decisions = await meanwhile(claim, lambda: batch.decide(inputs.leads))
+        more, decisions = await meanwhile(claim_rest(conn, lane, take), lambda: batch.decide(inputs.leads))
         left = sorted(more.leads, key=order_of)
         met(left)
-        take.add(more)
-        if _later(lane, state, take):
-            # A lead of the second part came after the time for which the first was decided: all of it anew.
-            inputs = _inputs(state, take)
-            batch, decisions, left = Batch(state.engine, inputs), [], inputs.leads
-        else:
-            inputs = inputs.extended(left, more.owners)
-            batch.learn(inputs)
+        reached(Point.MORE_CLAIMED)
+        inputs = inputs.extended(left, more.owners)
+        batch.learn(inputs)
     book = Book(lane.tenant_id, lane.batch_no + 1, take.moment.now)
     written, owners = 0, dict[int, int]()
     if decisions and left:
@@ -109,6 +102,7 @@ async def decide_and_give(conn: Connection, lane: Lane, state: LaneState, take: 
         first = store.put_assignments(conn, book, _given(inputs.leads, decisions), owners)
         _, more_decisions = await meanwhile(first, lambda: batch.decide(left))
         decisions += more_decisions
+        reached(Point.HALF_WRITTEN)
     else:
         decisions += batch.decide(left)
     outcome = batch.outcome(decisions)
@@ -121,8 +115,16 @@ async def decide_and_give(conn: Connection, lane: Lane, state: LaneState, take: 
     return Decided(inputs, outcome, book, Record("drain", len(inputs.leads), flight))
 
 
+async def claim_rest(conn: Connection, lane: Lane, take: Take) -> Claimed:
+    """Takes the rest of the ready leads. Those that came after the batch's moment are the next one's."""
+    until = None if take.asked.clock_given else take.moment.now
+    more = await pool.claim_ready(conn, lane.tenant_id, take.last, take.rest, until)
+    take.add(more)
+    return more
+
+
 def moment_of(lane: Lane, state: LaneState, news: News, taken: Taken, *, clock_given: bool) -> Moment:
-    """When the batch is, by what it has in hand so far; the state's business day follows."""
+    """When the batch is, by what it takes first; the state's business day follows."""
     now = lane.now if clock_given else batch_time(lane.now, news, taken.ready.leads)
     moment = moment_at(state.engine, now)
     state.turn_day(moment.day.date)
@@ -135,16 +137,6 @@ def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime
         now = max(now, news.at)
     newest = max(map(_queued_at, ready), default=now)
     return newest if now < newest <= now + _JUST_ARRIVED else now
-
-
-def _later(lane: Lane, state: LaneState, take: Take) -> bool:
-    """Whether what has come into the hand makes the batch later than it was."""
-    before = take.moment
-    moment = moment_of(lane, state, take.news, take.taken, clock_given=take.asked.clock_given)
-    if moment.now == before.now:
-        return False
-    take.moment = moment
-    return True
 
 
 def _inputs(state: LaneState, take: Take) -> Inputs:

@@ -13,7 +13,7 @@ from router.batch import BatchRefused
 from router.claim import BatchSizes
 from router.domain.reason import Reason
 from router.domain.suspicion import Narrowing
-from router.instruments import Batch, BatchResult, Instruments, Phase
+from router.instruments import Batch, BatchResult, Instruments
 from router.store import lane as store
 from router.store.connections import Connections, Part
 from router.store.lane import LaneLimits
@@ -23,7 +23,7 @@ from router.visit import Memory, Visit, VisitResult, visit
 log = structlog.get_logger(__name__)
 
 # With locked rows at the head, claims go on after the last key. How long until they look from the top again: so long
-# that the look, which passes over all that is locked, costs a tenth of the time, within what a free lead may wait.
+# that the look, which passes over all that is locked, costs a tenth of the time, as far as free leads may wait so long.
 _LOOK_FROM_TOP_S = (0.5, 1.5)
 _LOOK_COSTS = 0.1
 # The search for work takes milliseconds; longer than this, somebody has locked a table.
@@ -180,7 +180,7 @@ class Drain:
 def _until_next_look(result: VisitResult) -> float:
     """Seconds from one look from the top to the next."""
     shortest, longest = _LOOK_FROM_TOP_S
-    return min(max(shortest, result.batch.phases_s.get(Phase.CLAIM, 0.0) / _LOOK_COSTS), longest)
+    return min(max(shortest, result.batch.look_s / _LOOK_COSTS), longest)
 
 
 def _drained(result: VisitResult) -> Drained:

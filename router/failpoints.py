@@ -22,6 +22,8 @@ class Point(StrEnum):
 
     LANE_HELD = "lane_held"
     CLAIMED = "claimed"
+    MORE_CLAIMED = "more_claimed"
+    HALF_WRITTEN = "half_written"
     DECIDED = "decided"
     ASSIGNMENTS_WRITTEN = "assignments_written"
     REFUSED_WRITTEN = "refused_written"

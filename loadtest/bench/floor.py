@@ -44,7 +44,7 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
         lane = await hold(conn, tenant_id, None, _LIMITS)
         assert lane is not None
         rows = await _SQL.claim_ready.fetch(
-            conn, tenant_id=tenant_id, **_FIRST, after_queued_at=lane.now.replace(year=1990), most=batch
+            conn, tenant_id=tenant_id, **_FIRST, after_queued_at=lane.now.replace(year=1990), until=lane.now, most=batch
         )
         if not rows:
             return 0

@@ -239,8 +239,11 @@ def _timeline(
             events.append(_assigned(ended, ended["batch_no"]))
         how = {"outcome": ended["outcome"], "rep_no": ended["rep_no"], "batch_no": ended["batch_no"]}
         events.append(Event(ended["ended_at"], Happened.ENDED, **how))
-    if place.state is State.PARKED and place.batch_no not in recorded and not _parked_by_hand(place, handled):
-        events.append(Event(place.since, Happened.PARKED, place.batch_no, reason=place.reason, detail=place.detail))
+    told_already = any(e.what is Happened.PARKED and e.batch_no == place.batch_no for e in events if not e.by_hand)
+    if place.state is State.PARKED and not told_already and not _parked_by_hand(place, handled):
+        # Undecided it keeps the number of the batch before, which did something else.
+        batch_no = None if place.batch_no in recorded else place.batch_no
+        events.append(Event(place.since, Happened.PARKED, batch_no, reason=place.reason, detail=place.detail))
     if place.state is State.MERGED:
         events.append(Event(place.since, Happened.MERGED, into_lead_id=place.into_lead_id))
     return tuple(sorted(events, key=_order))

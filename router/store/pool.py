@@ -13,6 +13,7 @@ from router.store.statements import Connection, load
 
 _SQL = load("lane")
 _FIRST_KEY = (-(1 << 31), datetime(1, 1, 1, tzinfo=UTC), 0)
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ def _claimed(rows: Sequence[asyncpg.Record]) -> Claimed:
     return Claimed(leads, {r[11]: r[15] for r in rows if r[15] is not None})
 
 
-async def claim_ready(conn: Connection, tenant_id: int, after: OrderKey | None, most: int) -> Claimed:
-    """Claims ready leads after a key (None = from the top); unordered."""
+async def claim_ready(
+    conn: Connection, tenant_id: int, after: OrderKey | None, most: int, until: datetime | None = None
+) -> Claimed:
+    """Claims ready leads after a key (None = from the top) that came until then (None = whenever); unordered."""
     rank, queued_at, lead_id = after or _FIRST_KEY
     rows = await _SQL.claim_ready.fetch(
         conn,
@@ -39,6 +42,7 @@ async def claim_ready(conn: Connection, tenant_id: int, after: OrderKey | None, 
         after_rank=rank,
         after_queued_at=queued_at,
         after_lead_id=lead_id,
+        until=until or _ANY_TIME,
         most=most,
     )
     return _claimed(rows)

@@ -84,13 +84,14 @@ delete from lane_inbox
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :most for update skip locked))
 returning rep_no, open_delta, day, today_delta, lead_id, greatest(at, clock_timestamp()) as at;
 
--- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, most)
--- Claims ready leads in order, after a key, passing over locked rows.
+-- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, most)
+-- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
 delete from lead_pool
  where tenant_id = :tenant_id and ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and wake_key = 0
           and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
+          and queued_at <= :until::timestamptz
         order by rank, queued_at, lead_id limit :most for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,

@@ -36,6 +36,7 @@ class Asked:
 
 FIRST_KEYS = "'{" + ",".join(str(k) for k in range(1, KEYS + 1)) + "}'"
 ONES = "'{" + ",".join(["1"] * KEYS) + "}'"
+ALL = {"until": "'9999-12-31Z'", "most": str(LIMIT)}
 AFTER = {"after_rank": str(-(1 << 31)), "after_queued_at": "'0001-01-01Z'", "after_lead_id": "0"}
 CLAIMS = ("lead_pool_claim", "customer_owner_pkey")
 GIVEN = {
@@ -76,11 +77,11 @@ DUE = ("lead_pool_recheck", "customer_owner_pkey")
 KEPT = ("rep_load_pkey", "group_share_pkey", "wake_key_pkey", "wake_key_text")
 
 STATEMENTS = [
-    Asked("claim_ready", LIMIT, {**AFTER, "most": str(LIMIT)}, CLAIMS),
+    Asked("claim_ready", LIMIT, {**AFTER, **ALL}, CLAIMS),
     Asked(
         "claim_ready",
         LIMIT,
-        {"after_rank": "0", "after_queued_at": "'2026-03-02 05:00Z'", "after_lead_id": "70000", "most": str(LIMIT)},
+        {"after_rank": "0", "after_queued_at": "'2026-03-02 05:00Z'", "after_lead_id": "70000", **ALL},
         CLAIMS,
     ),
     Asked("claim_named", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey", "customer_owner_pkey")),

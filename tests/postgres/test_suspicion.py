@@ -7,8 +7,11 @@ import pytest
 
 from ops.audit import audit
 from ops.status import status
+from ops.why.gather import why
+from ops.why.story import Happened
 from router.batch import BatchRefused
 from router.store import lane as store
+from router.store.assignments import find_lead
 from router.store.connections import Connections
 from router.store.lane import LaneLimits
 from router.visit import Visit
@@ -92,6 +95,8 @@ async def test_a_lead_that_came_back_and_is_refused_does_not_stop_the_new_ones(
     await settle(drain, tenant.tenant_id)
     assert await tenant.states() == {"waiting": 0, "assigned": 298, "parked": 1, "merged": 0, "closed": 0}
     assert list(await parked(tenant)) == [old]
+    story = await why(conn, await find_lead(conn, str(old), None))
+    assert [event.what for event in story.timeline] == [Happened.RECEIVED, Happened.REFUSED, Happened.PARKED]
     assert not (await audit(conn)).violations
 
 
