@@ -11,6 +11,10 @@ from loadtest.faults.server import FaultServer
 from router.failpoints import FAIL_POINT, Point
 from tests.faults.support import full
 
+# Between the halves of a long batch; the others are passed by every batch.
+_HALVES = [Point.MORE_CLAIMED, Point.HALF_WRITTEN]
+_ALWAYS = [point for point in Point if point not in _HALVES]
+
 
 async def dies(scene: Arena, point: Point, times: int) -> None:
     """A router that is armed comes to the point so often, and dies there."""
@@ -24,12 +28,29 @@ async def dies(scene: Arena, point: Point, times: int) -> None:
 async def test_a_router_killed_anywhere_in_a_batch_loses_no_lead_and_doubles_none(
     server: FaultServer, database: str, rounds: int
 ) -> None:
-    # Batches so small that they come in two parts.
-    async with arena(server, database, routers=1, drain_batch_leads=6) as scene:
+    async with arena(server, database, routers=1) as scene:
         async with scene.life():
             for round_ in range(rounds):
-                for some in (list(Point)[:6], list(Point)[6:]):
+                for some in (_ALWAYS[:5], _ALWAYS[5:]):
                     await asyncio.gather(*(dies(scene, point, times=1 + round_) for point in some))
+            await scene.recovered()
+        await scene.settled()
+        assert await scene.broken_promises() == []
+        assert scene.errors.intake.total() == 0
+
+
+@pytest.mark.parametrize("rounds", [1, full(5)])
+async def test_a_router_killed_between_the_halves_of_a_batch_loses_no_lead_and_doubles_none(
+    server: FaultServer, database: str, rounds: int
+) -> None:
+    async with arena(server, database, routers=0, drain_batch_leads=6) as scene:
+        async with scene.life():
+            for point in _HALVES * rounds:
+                # After two deaths leads are named before they are taken, and then a batch has no halves.
+                async with scene.session() as conn:
+                    await conn.execute("update lane set deaths = 0")
+                await dies(scene, point, times=2)
+            await scene.add_router()
             await scene.recovered()
         await scene.settled()
         assert await scene.broken_promises() == []

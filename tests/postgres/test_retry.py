@@ -195,7 +195,8 @@ async def test_a_retry_that_ends_in_the_middle_is_finished_by_the_same_again(
 async def test_ctrl_c_ends_the_command_in_good_order_and_the_same_again_does_the_rest(
     tenant: Tenancy, conn: asyncpg.Connection, database_url: str
 ) -> None:
-    await parked(tenant, Reason.INTERNAL_ERROR, 0, 12_000)
+    # So many parts that the signal comes before the last one, however late it is sent.
+    await parked(tenant, Reason.INTERNAL_ERROR, 0, 40_000)
     command = (sys.executable, "-c", "from ops.cli import main; main()", "retry", "--tenant", "acme", "--json")
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -208,11 +209,11 @@ async def test_ctrl_c_ends_the_command_in_good_order_and_the_same_again_does_the
     output, _ = await process.communicate()
     assert process.returncode == 130
     told, states = json.loads(output), await tenant.states()
-    assert (told["stopped"], states["waiting"] + states["parked"]) == (True, 12_000)
+    assert (told["stopped"], states["waiting"] + states["parked"]) == (True, 40_000)
     assert 0 <= states["waiting"] - told["sent_back"] <= 2000  # a part whose commit was under way
     assert states["parked"] > 0
     await retried(conn)
-    assert (await tenant.states())["waiting"] == 12_000
+    assert (await tenant.states())["waiting"] == 40_000
     assert (await audit(conn)).ok
 
 
@@ -326,11 +327,11 @@ async def test_a_dry_run_counts_by_tenant_and_reason_and_changes_nothing(
     assert (told["dry_run"], told["sent_back"]) == (True, 0)
     acme, second = told["tenants"]
     assert (acme["tenant"], acme["parked"], acme["waiting"]) == ("acme", {"internal_error": 1200}, {})
-    assert acme["expected"]["batches"] == [2, 5]
+    assert acme["expected"]["batches"] == [1, 3]
     assert (second["tenant"], second["waiting"]) == ("other", {"no_matching_rule": 1})
     text = (await command.run("--since", "1h", "--dry-run")).stdout
     assert "nothing was changed (--dry-run)" in text
-    assert "acme: expected to be decided within 2 to 5 batches" in text
+    assert "acme: expected to be decided within 1 to 3 batches" in text
     assert before == [await tenant.states(), await other.states(), await conn.fetch("select * from lane order by 1")]
     assert await changes(conn) == []
 

@@ -325,10 +325,10 @@ async def test_status_tells_how_long_leads_take_that_are_looked_at_again(
     await tenant.rules(RULES + '  - {name: rest, match: {}, assign_to: "group:nobody"}\n')
     command = CommandLine(status_command, database_url)
     (found,) = (await command.json("--now", NOON.isoformat()))["tenants"]
-    assert found["looked_at_again"] == {"leads": 1100, "batches": [2, 5], "seconds": [0.0, 0.0]}
+    assert found["looked_at_again"] == {"leads": 1100, "batches": [1, 3], "seconds": [0.0, 0.0]}
     assert found["waiting"][0]["waits_for"] == ["a share of the next batches"]
     assert (
-        "looked at again: 1,100 leads, a share of each batch, within 2 to 5 batches"
+        "looked at again: 1,100 leads, a share of each batch, within 1 to 3 batches"
         in (await command.run("--now", NOON.isoformat())).stdout
     )
 
