@@ -1,6 +1,5 @@
 """What a lead costs as the world around it grows; each pair is measured in turns."""
 
-from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from loadtest.bench import world as worlds
@@ -30,18 +29,18 @@ async def backlog(stage: Stage) -> list[Figure]:
                 small.append(seconds / batches / 1000)
                 await worlds.arrive(room.conn, tenant_id, world.leads, after)
                 await worlds.settle(room.conn)
-                large.append(await _some_batches(drain.drain_tenant, tenant_id, batches))
+                large.append(await _some_batches(drain, tenant_id, batches))
             await room.audited()
     note = f"the first {batches} batches of {world.leads:,} leads: {_cost(large)}; 1,000 at a time: {_cost(small)}"
     return [figure("backlog_1m_vs_1k", ratios(large, small), note)]
 
 
-async def _some_batches(drain_tenant: Callable[..., Awaitable[object]], tenant_id: int, batches: int) -> float:
+async def _some_batches(drain: Drain, tenant_id: int, batches: int) -> float:
     """Seconds a lead, the first batch left out."""
-    await drain_tenant(tenant_id, most_batches=1)
+    await drain.drain_tenant(tenant_id, most_batches=1)
     begin = perf_counter()
-    await drain_tenant(tenant_id, most_batches=batches)
-    return (perf_counter() - begin) / batches / 1000
+    done = await drain.drain_tenant(tenant_id, most_batches=batches)
+    return (perf_counter() - begin) / done.assigned
 
 
 def _cost(seconds: list[float]) -> str:
