@@ -20,6 +20,7 @@ from loadtest.faults.server import FaultServer, fault_server, reachable_folder
 from loadtest.faults.world import SOUTH
 from loadtest.until import until
 from ops.embedded_server import DATABASE
+from router.claim import BatchSizes
 from router.domain.lead_in import LeadIn
 from router.failpoints import FAIL_POINT, Point
 from router.store.leads import accept
@@ -27,7 +28,7 @@ from router.store.migrate import migrate
 
 _ROUTERS = 4
 _DURABLE = {"fsync": "on"}
-_AS_DELIVERED = {"drain_batch_leads": 1000, "drain_poll_interval_s": 0.5}
+_AS_DELIVERED = {"drain_batch_leads": BatchSizes().ready, "drain_poll_interval_s": 0.5}
 
 
 @asynccontextmanager
