@@ -18,6 +18,7 @@ from router.store.assignments import Ending, FoundLead, end
 from router.store.connections import Connections
 from router.store.parking import CannotMove, park, unpark
 from router.store.pauses import pause, resume
+from router.store.statements import load
 from router.store.tenants import tenant_named
 from router.visit import Visit
 from tests.command_line import CommandLine
@@ -260,3 +261,17 @@ async def test_what_people_write_is_shown_as_they_wrote_it_and_harms_nothing(
     assert await conn.fetchval("select why from change") == hostile.replace("\x00", "")
     with pytest.raises(CannotMove, match="parked already"):
         await park(conn, one, "ann", "again")
+
+
+async def test_what_people_did_to_a_lead_is_found_by_index_among_many_changes(conn: asyncpg.Connection) -> None:
+    await conn.execute(
+        """insert into change (tenant_id, actor, action, subject)
+           select 1, 'ann', case when n % 2 = 0 then 'park' else 'retry' end, 'lead ' || n
+             from generate_series(1, 50000) n"""
+    )
+    await conn.execute("analyze change")
+    await conn.execute(f"prepare handled as {load('why').handled.sql}")
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        await conn.execute(f"set plan_cache_mode = {mode}")
+        plan = "\n".join(row[0] for row in await conn.fetch("explain execute handled(1, 'lead 7', 50)"))
+        assert "change_of_lead" in plan and "Seq Scan" not in plan and "Sort" not in plan, plan
