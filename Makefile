@@ -67,7 +67,7 @@ lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, th
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint Dockerfile
-	@$(BIN)/python -m ops.schema_page --check
+	@$(BIN)/python -m ops.schema.page --check
 
 .PHONY: format
 format: $(STAMP) ## put the code into the form that lint wants
@@ -76,7 +76,7 @@ format: $(STAMP) ## put the code into the form that lint wants
 
 .PHONY: schema
 schema: $(STAMP) ## write sql/schema.md from the migrations
-	@$(BIN)/python -m ops.schema_page
+	@$(BIN)/python -m ops.schema.page
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

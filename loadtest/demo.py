@@ -18,9 +18,9 @@ from rich.console import Console
 from loadtest.datasets import demo as data
 from loadtest.shell import CommandFailed, Shell
 from loadtest.summary import Share, print_summary
-from ops.servers import open_servers
-from router.cli.context import EXIT_FOUND, console
-from router.settings import Settings
+from ops.cli.context import EXIT_FOUND, console
+from ops.embedded.servers import open_servers
+from router.settings.model import Settings
 from router.store.statements import load
 from router.store.tenants import TenantUnknown, tenant_named
 

@@ -26,14 +26,14 @@ from loadtest.replay import Replay
 from loadtest.shell import CommandFailed, Shell
 from loadtest.summary import Share, print_summary
 from loadtest.timeline import SLOT, steps
-from ops.servers import open_servers
-from router.cli.context import EXIT_CANNOT_RUN, EXIT_FOUND, CannotRun, console
-from router.drain import Drain
-from router.logs import configure_logs
-from router.settings import LogSettings, Settings
-from router.store.connections import Connections, Part, open_connections
+from ops.cli.context import EXIT_CANNOT_RUN, EXIT_FOUND, CannotRun, console
+from ops.embedded.servers import open_servers
+from router.drain.drain import Drain
+from router.settings.model import Settings
+from router.store.connections.connections import Connections, Part, open_connections
 from router.store.statements import load
 from router.store.tenants import all_tenants, tenant_named
+from router.telemetry.logs import configure_logs
 
 DATASETS: Mapping[str, Callable[[int | None], Dataset]] = {
     one.NAME: one.dataset for one in (olist, bpic2012, x_education)
@@ -58,7 +58,7 @@ class LeadsMissing(Exception):
 )
 def main(data_dir: Path, names: tuple[str, ...], leads: int | None, slot_minutes: int) -> None:
     """Route the real leads on embedded servers in a data folder, which is emptied first."""
-    configure_logs(LogSettings(level="warning"), "real")
+    configure_logs("warning", "auto", "real")
     try:
         data = [DATASETS[name](leads) for name in dict.fromkeys(names or DATASETS)]
         asyncio.run(replay(data_dir, data, timedelta(minutes=slot_minutes)))

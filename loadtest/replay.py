@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from loadtest.datasets.dataset import Outcome
 from loadtest.timeline import SLOT, Step, slot_end
-from router.drain import Drain, Drained
-from router.rates_duty import refresh
+from router.drain.close_rates import refresh
+from router.drain.drain import Drain, Drained
 from router.store.assignments import end
-from router.store.connections import Part
+from router.store.connections.connections import Part
 from router.store.leads import accept
 from router.store.statements import load
 from router.store.tenants import Tenant

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from router.by_hand import assign_by_hand
 from router.domain.lead_in import LeadIn
 from router.domain.ruleset import CloseRate, SoldProduct
+from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.rates import Wanted, take_snapshot
 from tests.world import Tenancy, a_drain, make_tenant, reps_csv, settle
 

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.testing import CliRunner, Result
 
-from router.cli.context import Context, Urls
-from router.settings import Settings
+from ops.cli.context import Context, Urls
+from router.settings.model import Settings
 
 
 class CommandLine:

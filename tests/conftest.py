@@ -15,9 +15,9 @@ import hypothesis
 import pytest
 import redis.asyncio as redis
 
-from ops.embedded import open_embedded, stopped
-from router.cli.context import Urls
-from router.store.connections import Connections, open_connections
+from ops.cli.context import Urls
+from ops.embedded.embedded import open_embedded, stopped
+from router.store.connections.connections import Connections, open_connections
 from tests.support import cloned, migrated_template
 
 FOLDER = "LEAD_ROUTER_TEST_FOLDER"

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ops.embedded_account import Account, server_account
-from ops.embedded_server import wait_until
+from ops.embedded.account import Account, server_account
+from ops.embedded.server import wait_until
 from tests.debian import install
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")

@@ -7,7 +7,6 @@ from random import Random
 import numpy as np
 from hypothesis import strategies as st
 
-from router.claim import order_of
 from router.domain.attendance import Attendance
 from router.domain.calendar import business_day, day_before, parse_week
 from router.domain.decide import Inputs
@@ -31,6 +30,7 @@ from router.domain.ruleset import (
     Weights,
 )
 from router.domain.standing import GroupCredits
+from router.drain.claim import order_of
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 # What makes the engine stumble over one lead: the day of its creation has no end.

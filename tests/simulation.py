@@ -16,9 +16,9 @@ from router.domain.rep_fields import read_field
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Created, NoneOf, Prefix, Present, Rule, Ruleset
 from router.domain.working_hours import WeekHours
-from router.drain import Drain
+from router.drain.drain import Drain
 from router.store.assignments import Ending, end
-from router.store.connections import Connections, Part
+from router.store.connections.connections import Connections, Part
 from router.store.roster import load_roster, set_rep
 from router.store.rulesets import load_ruleset
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv

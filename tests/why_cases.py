@@ -8,10 +8,10 @@ import asyncpg
 
 from ops.why.gather import why
 from ops.why.story import Story
-from router.by_hand import assign_by_hand
 from router.domain.lead_in import LeadIn
+from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 # A Monday, 10:00 in Shanghai.

@@ -16,8 +16,8 @@ import asyncpg
 
 from loadtest.daemon import Daemon, serving
 from loadtest.shell import PROJECT
-from router.by_hand import CannotGive, assign_by_hand
 from router.domain.lead_in import LeadIn
+from router.manual.assign import CannotGive, assign_by_hand
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
 from router.store.leads import accept
 from tests.support import connected, until

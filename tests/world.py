@@ -7,13 +7,13 @@ from datetime import datetime
 
 import asyncpg
 
-from router.claim import BatchSizes
 from router.domain.lead_in import LeadIn
 from router.domain.rep_fields import RepLine
-from router.drain import Drain, Drained
+from router.drain.claim import BatchSizes
+from router.drain.drain import Drain, Drained
 from router.intake.roster_file import read_roster
 from router.store import rulesets, tenants
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.leads import Accepted, accept
 from router.store.roster import import_reps
 

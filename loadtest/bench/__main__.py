@@ -19,12 +19,11 @@ from rich.table import Table
 from loadtest.bench import drains, growth, operating, survival, trickle, waits
 from loadtest.bench.figures import TARGETS, Figure, rounded
 from loadtest.bench.stage import NotClean, Stage
-from ops.embedded import embedded, stopped
-from ops.embedded_server import postgres_major
-from router.cli.context import EXIT_FOUND, console
-from router.garbage import rarely_collect
-from router.logs import configure_logs
-from router.settings import LogSettings
+from ops.cli.context import EXIT_FOUND, console
+from ops.embedded.embedded import embedded, stopped
+from ops.embedded.server import postgres_major
+from router.runtime.garbage import rarely_collect
+from router.telemetry.logs import configure_logs
 
 Measure = Callable[[Stage], Awaitable[list[Figure]]]
 MEASURES: Mapping[str, Measure] = {
@@ -55,7 +54,7 @@ SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("build/bench.json"))
 def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
     """Measure the drain beside its limit and its peers; print a table, and write it as JSON."""
-    configure_logs(LogSettings(level="error"), "bench")
+    configure_logs("error", "auto", "bench")
     out = console()
     begin = monotonic()
     folder = Path(tempfile.mkdtemp(prefix="lead-router-bench-"))

@@ -6,7 +6,7 @@ from loadtest.bench import world as worlds
 from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.stage import Room, Stage, emptied
 from loadtest.bench.world import SQL, World
-from router.drain import Drain
+from router.drain.drain import Drain
 
 
 async def backlog(stage: Stage) -> list[Figure]:

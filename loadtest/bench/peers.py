@@ -1,7 +1,7 @@
 """PgQueuer in the same run: the jobs of a queue on PostgreSQL, with a handler that does nothing.
 
-Each time in a process of its own, as its users run it: it neither gains by how this process is tuned (router/garbage.py
-makes it half as fast again) nor leaves anything in it that slows down what is measured next.
+Each time in a process of its own, as its users run it: it neither gains by how this process is tuned
+(router/runtime/garbage.py makes it half as fast again) nor leaves anything in it that slows down what is measured next.
 """
 
 import asyncio

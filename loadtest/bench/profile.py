@@ -17,12 +17,11 @@ import click
 from loadtest.bench import world as worlds
 from loadtest.bench.world import World
 from loadtest.shell import PROGRAM, PROJECT
-from ops.embedded import embedded, stopped
-from ops.servers import apply_migrations
-from router.cli.context import EXIT_CANNOT_RUN, console
-from router.logs import configure_logs
-from router.settings import LogSettings
+from ops.cli.context import EXIT_CANNOT_RUN, console
+from ops.embedded.embedded import embedded, stopped
+from ops.embedded.servers import apply_migrations
 from router.store.statements import load
+from router.telemetry.logs import configure_logs
 
 _SQL = load("profile")
 
@@ -46,7 +45,7 @@ SERVER = {
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), default=Path("build/profile"))
 def main(leads: int, reps: int, rules: int, output: Path) -> None:
     """Drain one tenant under a profiler."""
-    configure_logs(LogSettings(level="error"), "profile")
+    configure_logs("error", "auto", "profile")
     output.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="lead-router-profile-"))
     # Root's servers run as another user, who must be able to enter.

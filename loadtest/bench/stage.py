@@ -9,12 +9,12 @@ from time import perf_counter
 import asyncpg
 
 from loadtest.bench import world as worlds
-from ops.audit import audit
-from ops.servers import apply_migrations
-from router.claim import BatchSizes
-from router.drain import Drain
-from router.store.connections import open_connections
-from router.until_idle import drain_until_idle
+from ops.audit.audit import audit
+from ops.embedded.servers import apply_migrations
+from router.drain.claim import BatchSizes
+from router.drain.drain import Drain
+from router.drain.until_idle import drain_until_idle
+from router.store.connections.connections import open_connections
 
 
 class NotClean(Exception):

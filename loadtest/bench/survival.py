@@ -19,10 +19,10 @@ from loadtest.faults.people import Ledger, Writer
 from loadtest.faults.server import FaultServer, fault_server, reachable_folder
 from loadtest.faults.world import SOUTH
 from loadtest.until import until
-from ops.embedded_server import DATABASE
-from router.claim import BatchSizes
+from ops.embedded.server import DATABASE
 from router.domain.lead_in import LeadIn
-from router.failpoints import FAIL_POINT, Point
+from router.drain.claim import BatchSizes
+from router.drain.failpoints import FAIL_POINT, Point
 from router.store.leads import accept
 from router.store.migrate import migrate
 

@@ -10,7 +10,7 @@ from loadtest.bench import world as worlds
 from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.stage import NotClean, Room, Stage, emptied
 from loadtest.bench.world import SQL, World
-from router.drain import Drain
+from router.drain.drain import Drain
 from router.intake.roster_file import read_roster
 from router.store.roster import import_reps
 

@@ -12,8 +12,8 @@ import click
 from loadtest.faults.schedule import Fault
 from loadtest.faults.server import fault_server, reachable_folder
 from loadtest.faults.soak import Soaked, soak
-from ops.embedded_server import DATABASE
-from router.cli.context import EXIT_FOUND
+from ops.cli.context import EXIT_FOUND
+from ops.embedded.server import DATABASE
 from router.store.migrate import migrate
 
 

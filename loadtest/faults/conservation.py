@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from loadtest.faults.people import PASSED, SQL, Caller, Ledger, Session
-from ops.audit import audit
+from ops.audit.audit import audit
 
 _LOOK_S = 30.0
 _PAUSE_MOST_S = 5.0

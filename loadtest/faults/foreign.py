@@ -9,7 +9,7 @@ from time import monotonic
 import asyncpg
 
 from loadtest.faults.people import PASSED, SQL, Session
-from router.store.connections import APPLICATION_NAME
+from router.store.connections.connections import APPLICATION_NAME
 
 TABLES = ("lead_pool", "lane", "assignment", "rep_load", "flight", "lead")
 _PATIENCE_S = 30.0

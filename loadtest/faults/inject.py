@@ -10,7 +10,7 @@ from loadtest.faults import foreign
 from loadtest.faults.arena import Arena
 from loadtest.faults.proxy import Answer, Wire
 from loadtest.faults.schedule import Fault, Step
-from router.failpoints import FAIL_POINT, Point
+from router.drain.failpoints import FAIL_POINT, Point
 
 _PATIENCE_S = 20.0
 

@@ -13,16 +13,16 @@ import asyncpg
 from loadtest.faults.world import some_leads
 from router.domain.lead_in import LeadIn
 from router.store.assignments import Ending, NotAssigned, end
+from router.store.connections.connect import APPLICATION_NAME
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.leads import accept
-from router.store.opening import APPLICATION_NAME
 from router.store.statements import load
-from router.until_idle import PASSING
 
 Done = TypeVar("Done")
 SQL = load("faults")
 Session = asyncpg.Connection
 # What a fault may do to somebody's session; the last when the server threw it out while it was idle.
-PASSED = (*PASSING, TimeoutError, asyncpg.InternalClientError)
+PASSED = (*TRANSIENT_ERRORS, TimeoutError, asyncpg.InternalClientError)
 _TRY_S = 15.0
 _CONNECT_S = 5.0
 _PAUSE_S = 0.05

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ops.embedded_account import server_account
-from ops.embedded_server import DATABASE, SUPERUSER, Postgres
+from ops.embedded.account import server_account
+from ops.embedded.server import DATABASE, SUPERUSER, Postgres
 
 # Small, so that it starts fast. Not synced to disk: a killed server loses nothing by that, only a power cut would.
 OPTIONS: Mapping[str, str] = {

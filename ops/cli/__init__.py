@@ -8,22 +8,22 @@ from pathlib import Path
 
 import click
 
-from ops.servers import open_servers
-from router.cli.context import CannotRun, Context
-from router.logs import configure_logs
-from router.settings import Settings, SettingsError, read_settings, settings_file
+from ops.cli.context import CannotRun, Context
+from ops.embedded.servers import open_servers
+from router.settings.model import Settings, SettingsError, read_settings, settings_file
+from router.telemetry.logs import configure_logs
 
 # family name -> module with the click command or group of the same name; read only when it is called.
 FAMILIES: dict[str, str] = {
     "migrate": "ops.cli.migrate",
-    "tenants": "router.cli.tenants",
-    "reps": "ops.cli.reps",
-    "rules": "ops.cli.rules",
-    "leads": "router.cli.leads",
-    "customers": "router.cli.customers",
-    "drain": "router.cli.drain",
-    "end": "router.cli.end",
-    "assign": "router.cli.assign",
+    "tenants": "ops.cli.tenants",
+    "reps": "ops.cli.reps_sync",
+    "rules": "ops.cli.rules_trial",
+    "leads": "ops.cli.leads",
+    "customers": "ops.cli.customers",
+    "drain": "ops.cli.drain",
+    "end": "ops.cli.end",
+    "assign": "ops.cli.assign",
     "pause": "ops.cli.pause",
     "resume": "ops.cli.pause",
     "park": "ops.cli.park",
@@ -77,7 +77,7 @@ def main(ctx: click.Context, data_dir: Path | None, config_file: Path | None) ->
         settings = _settings(file, data_dir)
     except SettingsError as error:
         raise CannotRun(str(error)) from error
-    configure_logs(settings.log, f"{socket.gethostname()}-{os.getpid()}")
+    configure_logs(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
     # A file that was there and is gone is a mistake, not the wish for the defaults.
     ctx.obj = Context(settings, open_servers, lambda: _settings(file or settings_file(os.environ), data_dir))
 

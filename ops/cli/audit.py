@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from ops import audit as checks
-from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from router.cli.screen import Screen
+from ops.audit import audit as checks
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.screen import Screen
 from router.store.tenants import TenantUnknown
 
 

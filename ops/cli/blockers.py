@@ -8,12 +8,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ops.blockers import CannotAct, Deed, Done, act
-from router.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from router.cli.options import me, note_option
-from router.domain.blocking import Blocker, Hindrance, Limits, Scene, ago
-from router.domain.blocking import blockers as judge
-from router.store.blockers import look
+from ops.blocking.blockers import CannotAct, Deed, Done, act
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import me, note_option
+from router.store.blocking.judge import Blocker, Hindrance, Limits, Scene, ago
+from router.store.blocking.judge import blockers as judge
+from router.store.blocking.sessions import look
 from router.store.statements import Connection
 from router.store.tenants import TenantUnknown, tenant_named
 

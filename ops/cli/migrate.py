@@ -2,8 +2,8 @@
 
 import click
 
-from ops.servers import apply_migrations, open_unmigrated, pending_migrations
-from router.cli.context import Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import Context, Found, async_command, console, json_option, print_json
+from ops.embedded.servers import apply_migrations, open_unmigrated, pending_migrations
 
 
 @click.command(epilog="Example: lead-router migrate --check")

@@ -6,8 +6,8 @@ from typing import TypeVar
 import asyncpg
 import click
 
-from router.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from router.cli.options import me, why_option
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import me, why_option
 from router.store.assignments import FoundLead, LeadUnknown, find_lead
 from router.store.parking import BY_HAND, CannotMove
 from router.store.parking import park as park_lead

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import click
 
-from router.cli.context import Context, Found, async_command, console, json_option, print_json
-from router.cli.options import me, span, the_tenant, why_option
+from ops.cli.context import Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import me, span, the_tenant, why_option
 from router.store.pauses import Pause
 from router.store.pauses import pause as pause_tenant
 from router.store.pauses import resume as resume_tenant

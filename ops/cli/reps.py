@@ -1,93 +1,273 @@
-"""`lead-router reps`: the commands of the router, and `reps sync`, which reads the CRM's view."""
+"""`lead-router reps`: import, list and set."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
+from rich.table import Table
 
-from ops.roster.holds import holds_told, over
-from ops.roster.sources import EXAMPLE, Source, configured_sources
-from ops.roster.sync import Synced, sync
-from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from router.cli.options import author_option, tenant_option
-from router.cli.present import present
-from router.cli.reps import change_document, print_change, reps
-from router.store.tenants import TenantUnknown, tenant_named
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import author_option, note_option, tenant_option, the_tenant
+from router.domain.rep_fields import read_field
+from router.domain.roster import MILLI
+from router.domain.roster_change import RepRecord, RosterChange
+from router.intake.roster_file import RosterError, read_roster_file
+from router.store.leads import database_clock
+from router.store.roster import RepUnknown, RosterBusy, current_reps, import_reps, set_rep
 
-__all__ = ["reps"]
-
-
-reps.add_command(present)
+_REPS_SHOWN = 20
+_NAMES_SHOWN = 10
 
 
-@reps.command("sync")
+@click.group()
+def reps() -> None:
+    """The roster: who can be given leads, and when."""
+
+
+@reps.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
+@note_option
+@click.option(
+    "--missing",
+    type=click.Choice(["keep", "inactive"]),
+    default="keep",
+    show_default=True,
+    help="What becomes of reps that the file does not name.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--accept-loss", is_flag=True, help="Take the view although columns or many reps are gone from it.")
 @json_option
 @async_command
-async def sync_(
-    context: Context, /, *, tenant_name: str, author: str, dry_run: bool, accept_loss: bool, as_json: bool
-) -> int:
-    """Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).
+async def import_(
+    context: Context,
+    /,
+    *,
+    file: Path,
+    tenant_name: str,
+    author: str,
+    note: str,
+    missing: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Import reps from a CSV FILE: all of it, or nothing when something in it is wrong.
 
-    Exit code 1 when nothing was taken, or when the availability of a rep is not understood.
+    A column that is absent leaves its field as it is. Importing the same file again changes nothing.
 
     \b
     Example:
-      lead-router reps sync --tenant acme --dry-run
+      lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
     """
-    source = configured_sources(context.settings).get(tenant_name)
-    if source is None:
-        raise CannotRun(
-            f"no view is configured for tenant {tenant_name!r}: name a file in roster_sync.file "
-            f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
-        )
+    try:
+        lines = read_roster_file(file)
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror or error}") from error
+    except RosterError as error:
+        raise CannotRun(f"nothing was imported\n{error}") from error
     async with context.connection() as conn:
+        tenant = await the_tenant(conn, tenant_name)
         try:
-            tenant = await tenant_named(conn, tenant_name)
-        except TenantUnknown as error:
-            raise CannotRun(str(error)) from error
-        synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
-    if synced is None:
-        raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")
+            change = await import_reps(
+                conn,
+                tenant.tenant_id,
+                lines,
+                author,
+                note=note,
+                retire_missing=missing == "inactive",
+                dry_run=dry_run,
+            )
+        except RosterBusy as error:
+            raise Found(str(error)) from error
+        alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if _in_no_group(rep)]
     if as_json:
-        print_json({"dry_run": dry_run, "view": source.shown, **_document(synced)})
+        print_json({"dry_run": dry_run, **change_document(change), "in_no_group": alone})
+        return
+    print_change(change, dry_run=dry_run)
+    if alone:
+        names = ", ".join(alone[:_NAMES_SHOWN]) + (" …" if len(alone) > _NAMES_SHOWN else "")
+        console().print(
+            f"{_count(len(alone), 'active rep')} in no group, so rules that assign to groups pass them by: {names}"
+        )
+    if change.missing:
+        fate = "became inactive" if missing == "inactive" else "stay as they are (--missing inactive retires them)"
+        console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
+
+
+def _in_no_group(rep: RepRecord) -> bool:
+    """Nobody misses such a rep, since a missing membership is no error: so it is said at once."""
+    return bool(rep.values["active"]) and not rep.values["groups"]
+
+
+@reps.command("list")
+@tenant_option
+@json_option
+@async_command
+async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+    """List the reps of a tenant as the newest roster version has them.
+
+    \b
+    Example:
+      lead-router reps list --tenant acme
+    """
+    async with context.connection() as conn:
+        tenant = await the_tenant(conn, tenant_name)
+        found = await current_reps(conn, tenant.tenant_id)
+        now = await database_clock(conn)
+    if as_json:
+        print_json(
+            [{"rep_id": rep.rep_id, **_plain(rep.values), "availability": _availability(rep, now)} for rep in found]
+        )
+    elif found:
+        console().print(_table(found, now))
     else:
-        _show(synced, source, dry_run=dry_run)
-    return EXIT_FOUND if synced.change is None or synced.unknown else 0
+        console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 
 
-def _holds(synced: Synced) -> tuple[str, ...]:
-    return () if synced.at is None else holds_told(synced.held, synced.at)
+@reps.command("set")
+@click.argument("rep_id")
+@tenant_option
+@click.option("--available", metavar="yes|no", help="Takes leads now.")
+@click.option("--active", metavar="yes|no", help="Works here; an inactive rep loses known customers too.")
+@click.option("--weight", metavar="N", help="Share of the leads, against others of the group (1 = normal).")
+@click.option("--max-open", metavar="N", help='Most open leads ("" = as the rules say).')
+@click.option("--max-per-day", metavar="N", help='Most leads of one business day ("" = as the rules say).')
+@click.option("--leave", metavar="DAYS", help='"2026-10-01..2026-10-07; 2026-12-24" ("" = none).')
+@click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
+@click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')
+@author_option
+@note_option
+@json_option
+@async_command
+async def set_(
+    context: Context,
+    /,
+    *,
+    rep_id: str,
+    tenant_name: str,
+    author: str,
+    note: str,
+    as_json: bool,
+    **fields: str | None,
+) -> None:
+    """Change fields of one rep.
+
+    \b
+    Example:
+      lead-router reps set r017 --tenant acme --available no --note "ill"
+    """
+    changes = _changes(fields)
+    async with context.connection() as conn:
+        tenant = await the_tenant(conn, tenant_name)
+        try:
+            change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note)
+        except RepUnknown as error:
+            raise CannotRun(f"tenant {tenant.name}: {error}") from error
+        except RosterBusy as error:
+            raise Found(str(error)) from error
+    if as_json:
+        print_json(change_document(change))
+    else:
+        print_change(change)
 
 
-def _document(synced: Synced) -> dict[str, Any]:
-    ended = [] if synced.at is None else over(synced.held, synced.at)
-    change = None if synced.change is None else change_document(synced.change)
+def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
+    """The values of the options that were given. Raises CannotRun naming every one that is not understood."""
+    changes, problems = {}, []
+    for name, text in fields.items():
+        if text is None:
+            continue
+        try:
+            changes[name] = read_field(name, text)
+        except ValueError as error:
+            problems.append(f"--{name.replace('_', '-')}: {error}")
+    if problems:
+        raise CannotRun("\n".join(problems))
+    if not changes:
+        raise CannotRun("nothing to set; give --available yes|no or another of the options (see --help)")
+    return changes
+
+
+def change_document(change: RosterChange) -> dict[str, Any]:
+    """The JSON of a change."""
     return {
-        "result": synced.result.value,
-        "problem": synced.problem or None,
-        "warnings": list(synced.warnings),
-        "accept_loss_helps": synced.loss,
-        "availability_unknown": synced.unknown,
-        "availability_held": [
-            {"rep_id": hold.rep_id, "last_known": hold.available, "until": hold.until, "over": hold in ended}
-            for hold in synced.held
+        "version": change.version,
+        "previous": change.previous,
+        "added": list(change.added),
+        "changed": [
+            {
+                "rep_id": one.rep_id,
+                "fields": {
+                    name: {"old": _value(name, old), "new": _value(name, new)}
+                    for name, (old, new) in one.fields.items()
+                },
+            }
+            for one in change.changed
         ],
-        "change": change,
+        "unchanged": change.unchanged,
+        "missing": change.missing,
+        "fields": change.fields,
     }
 
 
-def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
+def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
+    """A change for people."""
     out = console()
-    for warning in synced.warnings if synced.change else ():
-        out.print(f"warning: {warning}")
-    for told in _holds(synced):
-        out.print(f"warning: {told}")
-    if synced.change is None:
-        out.print(f"nothing was taken from {source.shown}: {synced.problem}")
-        if synced.loss:
-            out.print("when columns or reps are gone for good: the same command with --accept-loss")
-        return
-    print_change(synced.change, dry_run=dry_run)
+    for one in change.changed[:_REPS_SHOWN]:
+        for name, (old, new) in one.fields.items():
+            out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}")
+    if len(change.changed) > _REPS_SHOWN:
+        out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
+    counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
+    if dry_run:
+        out.print(f"{counts}; nothing was written (--dry-run)")
+    elif change.version == change.previous:
+        out.print(f"{counts}; roster version {change.version} stays in force")
+    else:
+        out.print(f"{counts}; roster version {change.version} is in force")
+
+
+def _table(found: list[RepRecord], now: datetime) -> Table:
+    fields = ("name", "groups", "time_zone", "available", "working_hours", "weight", "max_open", "max_per_day")
+    titles = ("rep", "name", "groups", "zone", "available", "hours", "weight", "max open", "max per day")
+    table = Table(*titles, box=None, pad_edge=False)
+    for rep in found:
+        cells = {name: _text(name, rep.values[name]) for name in fields}
+        if not rep.values["active"]:
+            cells["available"] = "inactive"
+        elif (told := _availability(rep, now)) != "known":
+            at = f"{rep.values['availability_held_until']:%Y-%m-%d %H:%M:%S} UTC"
+            holds = f"{cells['available']} until {at}, then unknown"
+            cells["available"] = holds if told == "held" else f"unknown since {at}, so no candidate"
+        table.add_row(rep.rep_id, *cells.values())
+    return table
+
+
+def _availability(rep: RepRecord, now: datetime) -> str:
+    """Whether it is known; else whether the last known one still is `held`, or it is `unknown`."""
+    until = rep.values["availability_held_until"]
+    return "known" if until is None else "held" if now < until else "unknown"
+
+
+def _plain(values: Any) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in values.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    """As in a file: the weight as a number, not in thousandths."""
+    if name == "weight":
+        return value // MILLI if value % MILLI == 0 else value / MILLI
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "; ".join(value) or "-"
+    return "-" if value in (None, "") else str(_value(name, value))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -12,12 +12,12 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ops.retry import Ask, Done, Plan, Retry
-from router.claim import BatchSizes
-from router.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
-from router.cli.options import me, since, the_tenant, why_option
-from router.cli.screen import Screen
+from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
+from ops.cli.options import me, since, the_tenant, why_option
+from ops.cli.screen import Screen
+from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.reason import Reason
+from router.drain.claim import BatchSizes
 from router.store.retry import clock
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants

@@ -1,130 +1,205 @@
-"""`lead-router rules`: the commands of router.cli.rules, and `test`, which tells its decision as `why` does."""
+"""`lead-router rules`: check, apply and diff; the commands about versions are in `rules_history`."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
+import asyncpg
 import click
-import msgspec
 
-from ops.trial import NEW_LEAD, Trial, UnknownFields, try_new, try_stored
-from ops.why.document import outcome_document, rule_document
-from ops.why.english import ENGLISH
-from ops.why.rules import rules_told
-from ops.why.words import REASONS, targets
-from router.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from router.cli.options import tenant_option, the_tenant
-from router.cli.rules import rules
-from router.cli.rules_shared import file_argument, read
-from router.domain.decide import Assigned, Parked
-from router.intake.normalise import Rejected
-from router.intake.rules_file import ZoneDiffers
-from router.store.assignments import LeadUnknown
-
-__all__ = ["rules", "try_rules"]
-
-_MOST_BYTES = 1_000_000
-
-
-@rules.command("test")
-@file_argument
-@tenant_option
-@click.option(
-    "--lead",
-    required=True,
-    metavar="LEAD",
-    help="A lead's number or external id, its fields as JSON, or a file with that JSON.",
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
+from ops.cli.options import author_option, note_option, tenant_option, the_tenant
+from ops.cli.rules_history import list_versions, rollback, show
+from ops.cli.rules_shared import (
+    ReadRules,
+    Refused,
+    applied_document,
+    count,
+    file_argument,
+    findings_document,
+    named,
+    print_changes,
+    print_findings,
+    read,
+    say,
 )
+from router.domain.lint import Finding, Level, Unread, lint_rules
+from router.rules.file import RulesFile, ZoneDiffers
+from router.store import rulesets as store
+from router.store.errors import NoConnection
+from router.store.rules_lint import lint_for_tenant
+
+
+@click.group()
+def rules() -> None:
+    """The routing rules: who gets which lead."""
+
+
+rules.add_command(show)
+rules.add_command(list_versions)
+rules.add_command(rollback)
+
+
+@rules.command()
+@file_argument
+@click.option("--tenant", "tenant_name", metavar="T", help="Also compare with the roster and the leads of this tenant.")
+@click.option("--strict", is_flag=True, help="Warnings fail too (exit code 1), as for a check before merging.")
 @json_option
 @async_command
-async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: str, as_json: bool) -> int:
-    """Decide one lead by the rules in FILE, with the reps and loads of now, and say why. Changes nothing.
+async def check(context: Context, /, *, file: Path, tenant_name: str | None, strict: bool, as_json: bool) -> int:
+    """Read the rules in FILE and say what is wrong with them, and what is odd.
 
-    A stored lead is decided as though it came to its turn now; one in JSON as though it arrived now. Exit code 1 =
-    nobody would get it.
+    Needs no database; with --tenant groups are compared with the roster, and values with those of the leads of the
+    last 90 days. Exit code 1 = something is wrong; with --strict also when something is very likely wrong. Of a file
+    that cannot be read whole, what is odd in its readable parts is told too.
 
     \b
     Example:
-      lead-router rules test rules.yaml --tenant acme --lead 4711
-      lead-router rules test rules.yaml --tenant acme --lead '{"region": "Shanghai", "priority": 5}'
+      lead-router rules check rules.yaml
+      lead-router rules check rules.yaml --tenant acme --strict
+    """
+    try:
+        found = read(file, as_json)
+    except Refused as refused:
+        await _tell_of_parts(context, file, refused, tenant_name, as_json)
+        return EXIT_FOUND
+    findings = lint_rules(found.rules.ruleset)
+    if tenant_name is not None:
+        async with context.connection() as conn:
+            findings += await lint_for_tenant(conn, await the_tenant(conn, tenant_name), found.rules)
+    fails = any(one.level is Level.ERROR or (strict and one.level is Level.WARNING) for one in findings)
+    number = len(found.rules.ruleset.rules)
+    if as_json:
+        told = {"problems": [], "findings": findings_document(found, findings), "rules": number}
+        print_json({"file": str(file), "ok": not fails, **told})
+    else:
+        print_findings(found, findings)
+        say(f"{file}: {count(number, 'rule')}, {_verdict(findings)}")
+    return EXIT_FOUND if fails else 0
+
+
+async def _tell_of_parts(
+    context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool
+) -> None:
+    """The file's problems, and apart from them what is odd in the parts that could be read."""
+    readable, unread = refused.error.readable, refused.error.unread
+    if not as_json:
+        refused.show()
+    if readable is None:
+        findings, compared = [], ""
+    else:
+        findings = lint_rules(readable.ruleset, unread)
+        odd, compared = await _beside_tenant(context, readable, unread, tenant_name)
+        findings += odd
+    parts = ReadRules(file, "", readable) if readable else None
+    if as_json:
+        told = findings_document(parts, findings) if parts else []
+        print_json({**refused.document, "findings": told, "not_compared": compared or None})
+    elif parts and findings:
+        say(f"{file}: beside these problems, in the parts that could be read: {_verdict(findings)}")
+        print_findings(parts, findings)
+    if compared and not as_json:
+        say(f"not compared with the tenant: {compared}")
+
+
+async def _beside_tenant(
+    context: Context, readable: RulesFile, unread: Unread, tenant_name: str | None
+) -> tuple[list[Finding], str]:
+    """What shows beside the tenant, or why it could not be looked for: the file's problems come first."""
+    if tenant_name is None:
+        return [], ""
+    try:
+        async with context.connection() as conn:
+            return await lint_for_tenant(conn, await the_tenant(conn, tenant_name), readable, unread), ""
+    except (CannotRun, NoConnection, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [], str(error) or type(error).__name__
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    numbers = [(sum(one.level is level for one in findings), level.value) for level in Level]
+    return ", ".join(count(number, word) for number, word in numbers if number) or "nothing wrong"
+
+
+@rules.command()
+@file_argument
+@tenant_option
+@author_option
+@note_option
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@json_option
+@async_command
+async def apply(
+    context: Context, /, *, file: Path, tenant_name: str, author: str, note: str, dry_run: bool, as_json: bool
+) -> None:
+    """Put the rules in FILE in force, as a new version. Routers take it with their next batch.
+
+    Applying what is in force already changes nothing. Rules with an error (see check) are not applied.
+
+    \b
+    Example:
+      lead-router rules apply rules.yaml --tenant acme --note "team in Wuhan takes Hubei"
     """
     found = read(file, as_json)
-    row = _row(lead)
-    async with context.present() as (conn, presence):
+    findings = lint_rules(found.rules.ruleset)
+    if any(one.level is Level.ERROR for one in findings):
+        raise Found(f"{file}: nothing was applied: {_first_error(findings)}; see lead-router rules check {file}")
+    async with context.connection() as conn:
+        tenant_id = (await the_tenant(conn, tenant_name)).tenant_id
+        where = {"file": str(file)}
+        try:
+            if dry_run:
+                applied = await store.compare(conn, tenant_id, found.source, lists=found.lists, **where)
+            else:
+                applied = await store.apply(conn, tenant_id, found.source, author, note, lists=found.lists, **where)
+        except (ZoneDiffers, store.RulesBusy) as error:
+            raise Found(f"{file}: nothing was applied: {error}") from error
+    if as_json:
+        told = findings_document(found, findings)
+        print_json({"dry_run": dry_run, **applied_document(applied), "findings": told})
+        return
+    _tell(found, applied, findings, dry_run)
+
+
+def _first_error(findings: Sequence[Finding]) -> str:
+    first = next(one for one in findings if one.level is Level.ERROR)
+    return f'rule "{first.rule}": {first.message}'
+
+
+def _tell(found: ReadRules, applied: store.Applied, findings: Sequence[Finding], dry_run: bool) -> None:
+    print_changes(applied.changes)
+    print_findings(found, findings)
+    for group in applied.new_groups:
+        say(f"hint: no rep is in group {group} yet: nobody has named it before")
+    if dry_run:
+        say(f"{count(len(applied.changes), 'change')}; nothing was written (--dry-run)")
+    elif applied.version == applied.previous:
+        say(f"these rules are in force already; ruleset version {applied.version} stays")
+    else:
+        say(f"{count(len(applied.changes), 'change')}; ruleset version {applied.version} is in force")
+
+
+@rules.command()
+@file_argument
+@tenant_option
+@json_option
+@async_command
+async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) -> None:
+    """Say what FILE would change in the rules in force.
+
+    \b
+    Example:
+      lead-router rules diff rules.yaml --tenant acme
+    """
+    read_rules = read(file, as_json)
+    async with context.connection() as conn:
         tenant = await the_tenant(conn, tenant_name)
         try:
-            if row is None:
-                trial = await try_stored(conn, presence, tenant, found.rules, lead)
-            else:
-                trial = await try_new(conn, presence, tenant, found.rules, row)
-        except LeadUnknown as error:
-            raise CannotRun(str(error)) from error
-        except UnknownFields as error:
-            raise CannotRun("\n".join(f"--lead: {problem}" for problem in error.problems)) from error
-        except Rejected as error:
-            raise CannotRun(f"--lead: {error.column or 'the lead'}: {error}") from error
+            found = await store.compare(
+                conn, tenant.tenant_id, read_rules.source, file=str(file), lists=read_rules.lists
+            )
         except ZoneDiffers as error:
             raise Found(f"{file}: {error}") from error
     if as_json:
-        print_json(_document(trial))
-    else:
-        out = console()
-        out.print(_head(trial, file), style="bold")
-        for field in trial.malformed:
-            out.print(f"  the {field} is none, so it ties the lead to no customer", style="yellow")
-        if trial.unsure is not None:
-            out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
-        for part in rules_told(trial.story, trial.explanation, ENGLISH):
-            out.print(part)
-    return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
-
-
-def _row(lead: str) -> Mapping[str, object] | None:
-    """The fields of a lead in JSON; None where a stored lead is meant. Raises CannotRun."""
-    text, where = lead.encode(), "--lead"
-    if not lead.lstrip().startswith("{"):
-        if not lead.endswith(".json"):
-            return None
-        text, where = _read(Path(lead)), lead
-    try:
-        row = msgspec.json.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise CannotRun(f"{where}: is no JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise CannotRun(f'{where}: must be a JSON object, such as {{"region": "Shanghai"}}')
-    return row
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as opened:
-            return opened.read(_MOST_BYTES)
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
-
-
-def _head(trial: Trial, file: Path) -> str:
-    lead, decision, names = trial.story.lead, trial.explanation.decision, trial.story.names
-    what = "This lead" if lead.lead_id == NEW_LEAD else f"Lead {lead.lead_id}"
-    by = f"by {file}, now"
-    if isinstance(decision, Assigned):
-        return f"{what} would go to {names.rep(decision.rep_no)} ({by}; nothing was changed)"
-    if isinstance(decision, Parked):
-        return f"{what} would be parked, {REASONS[decision.reason]}: {decision.detail} ({by}; nothing was changed)"
-    reason = trial.explanation.reason
-    told = f" [{reason}]" if reason else ""
-    waits = targets(decision.targets, names, names.ruleset)
-    return f"{what} would wait for {waits}{told} ({by}; nothing was changed)"
-
-
-def _document(trial: Trial) -> dict[str, object]:
-    names, told = trial.story.names, trial.explanation
-    number = trial.story.lead.lead_id
-    return {
-        "lead": None if number == NEW_LEAD else number,
-        "as_of": told.moment.now.isoformat(),
-        "presence_unknown": trial.unsure,
-        "malformed": list(trial.malformed),
-        "outcome": outcome_document(told.decision, names, names.ruleset or 0),
-        "reason": told.reason.value if told.reason else None,
-        "rules": [rule_document(rule, names, told.moment.now) for rule in told.rules],
-    }
+        print_json({"file": str(file), **applied_document(found)})
+        return
+    print_changes(found.changes)
+    say(f"{count(len(found.changes), 'change')} to {named(found.previous)}")

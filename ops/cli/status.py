@@ -10,17 +10,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ops.presence import unknown_presence
-from ops.status import ParkedLeads, Paused, Rates, Status, TenantStatus
-from ops.status import status as read_status
-from router.busy import Culprit
-from router.claim import BatchSizes
-from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from router.cli.options import instant
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.options import instant
+from ops.status.presence import unknown_presence
+from ops.status.status import ParkedLeads, Paused, Rates, Status, TenantStatus
+from ops.status.status import status as read_status
+from ops.waiting.judge import WaitingLeads
 from router.domain.reason import Reason
-from router.store.server_room import Room
+from router.drain.claim import BatchSizes
+from router.store.blocking.busy import Culprit
+from router.store.connections.server_capacity import Room
 from router.store.tenants import TenantUnknown
-from router.waiting import WaitingLeads
 
 _AGAIN = {str(Reason.DATABASE_BUSY): "when that is over"}
 TENANTS_SHOWN = 20

@@ -2,9 +2,9 @@
 
 import click
 
-from ops.daemon import run
-from router.app import Role
-from router.cli.context import Context, async_command
+from ops.cli.context import Context, async_command
+from ops.daemon.app import Role
+from ops.daemon.daemon import run
 
 
 @click.command()

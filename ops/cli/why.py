@@ -4,13 +4,13 @@ import os
 
 import click
 
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.why.document import document
 from ops.why.gather import why as tell
 from ops.why.languages import language_of
 from ops.why.story import State
 from ops.why.text import renderables
 from ops.why.words import LANGUAGES
-from router.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.tenants import TenantUnknown
 

@@ -5,12 +5,12 @@ import structlog
 from ops.roster.holds import holds_told, over
 from ops.roster.sources import Source
 from ops.roster.sync import Synced, sync
-from router.instruments import Instruments, SyncResult
-from router.lifeline import Lifeline
-from router.store.connections import Connections, Part
+from router.runtime.lifeline import Lifeline
+from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
 from router.store.tenants import TenantUnknown, tenant_named
-from router.until_idle import PASSING
+from router.telemetry.instruments import Instruments, SyncResult
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class RosterSync:
                 await self._once()
             except TenantUnknown as error:
                 log.warning("roster not synced", tenant=self._source.tenant, problem=str(error))
-            except PASSING as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("roster not synced", tenant=self._source.tenant, problem=f"{type(error).__name__}: {error}")
             await life.pause(self._source.every.total_seconds())
 

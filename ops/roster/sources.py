@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from router.cli.context import CannotRun
+from ops.cli.context import CannotRun
 from router.domain.rep_fields import READERS
-from router.intake.rules_reader import At, Problem, Reader, Wrong, duration, mapping, named_entries, scalar, text
-from router.intake.yaml_nodes import YamlError, compose
-from router.settings import Settings
+from router.rules.reader import At, Problem, Reader, Wrong, duration, mapping, named_entries, scalar, text
+from router.rules.yaml_nodes import YamlError, compose
+from router.settings.model import Settings
 
 EXAMPLE = "config/examples/roster_sync.yaml"
 _SCHEMES = ("postgresql://", "postgres://")

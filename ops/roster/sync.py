@@ -12,11 +12,11 @@ from ops.roster.judge import Judged, check_loss, judge
 from ops.roster.sources import Source
 from ops.roster.view import ViewRefused, read_view
 from router.domain.roster_change import RosterChange
-from router.instruments import SyncResult
-from router.masking import mask_passwords
 from router.store.roster import RosterBusy, current_reps, import_reps
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
+from router.telemetry.instruments import SyncResult
+from router.telemetry.masking import mask_passwords
 
 AUTHOR = "roster sync"
 # Any number of ours: the locks of one class are one per tenant.

@@ -3,7 +3,7 @@
 from ops.why.languages import Words
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
-from router.presence import Unsure
+from router.drain.presence import Unsure
 
 ENGLISH = Words(
     tag="en",

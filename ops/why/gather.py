@@ -23,13 +23,13 @@ from ops.why.story import (
     Told,
     Turn,
 )
-from router.domain.blocking import Session, table_lock_of_batches
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
-from router.presence import Presence
+from router.drain.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
-from router.store.blockers import lockers_of, sessions_and_locks
+from router.store.blocking.judge import Session, table_lock_of_batches
+from router.store.blocking.sessions import lockers_of, sessions_and_locks
 from router.store.changes import the_lead
 from router.store.engines import Engines
 from router.store.parking import BY_HAND

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
-from router.presence import Unsure
+from router.drain.presence import Unsure
 
 Counted = tuple[str, str]
 """How one and how several are told; both have `{count}`."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from ops.why.story import Present
 from router.domain.standing import Standing
 from router.domain.targets import WakeTargets, read_targets, reason_for
-from router.presence import Presence
-from router.present_state import present_state
+from router.drain.presence import Presence
+from router.drain.present_state import present_state
 from router.store.engines import Engines, Versions
 from router.store.statements import Connection
 

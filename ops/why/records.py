@@ -10,7 +10,7 @@ from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
 from router.domain.explain_reps import rep_state
 from router.domain.flight import Flight, decision_at, decisions_of, unpack
-from router.replay import HAND, CannotRerun, recorded_inputs
+from router.drain.replay import HAND, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines
 from router.store.flights import StoredFlight, read_flight

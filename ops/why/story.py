@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.domain.blocking import Limits
 from router.domain.decide import Decision
 from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.lead import Facts
 from router.domain.reason import Reason
-from router.presence import Unsure
+from router.drain.presence import Unsure
+from router.store.blocking.judge import Limits
 from router.store.flights import StoredFlight
 
 _OURS_LONG = timedelta(seconds=Limits().own_s)

@@ -1,4 +1,4 @@
-"""A tenant's routing rules, as values. Reading them from YAML is `router.intake.rules_file`'s duty."""
+"""A tenant's routing rules, as values. Reading them from YAML is `router.rules.file`'s duty."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.domain.lead_in import LeadIn
-from router.intake.customers import Key, Known, Resolution, customer_keys, people_of, resolve
 from router.intake.lead_import import Taken
-from router.intake.match_rules import MatchRules
+from router.rules.customers import Key, Known, Resolution, customer_keys, people_of, resolve
+from router.rules.match_rules import MatchRules
 from router.store.customers import known_keys
 from router.store.leads import Identity, stored_leads
 from router.store.statements import Connection

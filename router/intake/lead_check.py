@@ -8,8 +8,8 @@ from hashlib import blake2b
 from types import TracebackType
 
 from router.domain.lead_in import LeadIn
-from router.intake.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
 from router.intake.lead_import import Taken
+from router.rules.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
 from router.store.leads import differences, stored_leads
 from router.store.statements import Connection
 

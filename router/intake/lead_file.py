@@ -11,8 +11,8 @@ import msgspec
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
 from router.intake.file_kind import refuse_what_is_no_text
-from router.intake.mapping import FIELDS, REJECTED
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
+from router.rules.mapping import FIELDS, REJECTED
 
 __all__ = ["FileUnusable", "LeadFile", "Row"]
 

@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.intake.differences import Difference
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
+from router.rules.differences import Difference
 from router.store.leads import accept
 from router.store.statements import Connection
 

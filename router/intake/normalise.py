@@ -10,12 +10,12 @@ from datetime import datetime
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.intake.columns import NoIdentity, reshaped
-from router.intake.mapping import FileMapping
 from router.intake.phones import PhoneReader
-from router.intake.spelling import Spellings
 from router.intake.times import TimeReader, UnreadableTime
 from router.intake.words import WordReader
+from router.rules.columns import NoIdentity, reshaped
+from router.rules.mapping import FileMapping
+from router.rules.spelling import Spellings
 
 MAX_ID = 255
 MAX_FACT = 2_000

@@ -8,7 +8,7 @@ from typing import IO
 
 from router.intake.encoding import CARRIED
 from router.intake.lead_file import LeadFile, Row
-from router.intake.mapping import REJECTED
+from router.rules.mapping import REJECTED
 
 _BEGINNING = 200
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from router.intake.lead_file import FileUnusable, LeadFile
-from router.intake.spelling import Synonym, SynonymError, spellings
+from router.rules.spelling import Synonym, SynonymError, spellings
 
 COLUMNS = ("field", "word", "spelling")
 MAX_SYNONYMS = 100_000

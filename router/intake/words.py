@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from router.domain.text import fold
-from router.intake.spelling import SPELLED, Spellings, plain
+from router.rules.spelling import SPELLED, Spellings, plain
 
 _REMEMBERED = 20_000
 _SHORT = 200

@@ -8,7 +8,7 @@ import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.domain.merging import GivenTo
-from router.intake.match_rules import MatchRules, parse_match_rules
+from router.rules.match_rules import MatchRules, parse_match_rules
 from router.store.statements import Connection, load
 
 _SQL = load("customers")

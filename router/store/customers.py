@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.intake.customers import Key, Known, Resolution, resolve
+from router.rules.customers import Key, Known, Resolution, resolve
 from router.store.statements import Connection, Statement, load
 
 SQL = load("intake")

@@ -7,10 +7,10 @@ from datetime import datetime
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.intake.customers import customer_keys
-from router.intake.differences import Again, Difference, alike, facts_of, find_differences
-from router.intake.match_rules import MatchRules, parse_match_rules
-from router.intake.repeats import Arrival, find_repeats
+from router.rules.customers import customer_keys
+from router.rules.differences import Again, Difference, alike, facts_of, find_differences
+from router.rules.match_rules import MatchRules, parse_match_rules
+from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
 from router.store.limits import IDLE_MS
 from router.store.statements import Connection, load

@@ -7,7 +7,7 @@ from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
 from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
-from router.intake.rules_file import RulesFile, ZoneDiffers
+from router.rules.file import RulesFile, ZoneDiffers
 from router.store.roster import load_roster
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant

@@ -12,8 +12,8 @@ from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.domain.ruleset_diff import Change, diff_rulesets
-from router.intake.rules_file import RulesError, RulesFile, read_rules
-from router.intake.rules_lists import ReadList, no_lists, stored_lists
+from router.rules.file import RulesError, RulesFile, read_rules
+from router.rules.lists import ReadList, no_lists, stored_lists
 from router.store.statements import Connection, load
 
 _SQL = load("rulesets")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.intake.spelling import Spellings, Synonym, plain, spellings
+from router.rules.spelling import Spellings, Synonym, plain, spellings
 from router.store.statements import Connection, load
 
 _SQL = load("synonyms")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.embedded import stopped
+from ops.embedded.embedded import stopped
 from tests.e2e.commands import lead_router, python
 
 LEADS = 800

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.embedded import stopped
+from ops.embedded.embedded import stopped
 from tests.e2e.commands import lead_router, python
 from tests.support_data import real_data
 

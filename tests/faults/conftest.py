@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.faults.server import FaultServer
-from ops.embedded_server import DATABASE
+from ops.embedded.server import DATABASE
 from router.store.migrate import migrate
 from tests.support import created
 

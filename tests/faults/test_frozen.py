@@ -11,7 +11,7 @@ from loadtest.faults.people import SQL
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH
 from router.domain.lead_in import LeadIn
-from router.failpoints import FAIL_POINT, Point
+from router.drain.failpoints import FAIL_POINT, Point
 from router.store.leads import accept
 from tests.support import until
 

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.server import FaultServer
-from router.failpoints import FAIL_POINT, Point
+from router.drain.failpoints import FAIL_POINT, Point
 from tests.faults.support import full
 
 # Between the halves of a long batch; the others are passed by every batch.

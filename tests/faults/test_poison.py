@@ -7,7 +7,7 @@ from loadtest.faults.arena import Arena, arena
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH
 from router.domain.lead_in import LeadIn
-from router.failpoints import DEADLY_CAMPAIGN
+from router.drain.failpoints import DEADLY_CAMPAIGN
 from router.store.leads import accept
 from tests.support import until
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.audit import Step, audit
-from ops.audit_kinds import DERIVED, KINDS
+from ops.audit.audit import Step, audit
+from ops.audit.kinds import DERIVED, KINDS
 from router.store.statements import load
 from router.store.tenants import TenantUnknown
 from tests.postgres import audit_world as world
@@ -390,7 +390,7 @@ async def test_an_audit_while_others_write_accuses_nobody(acme: asyncpg.Connecti
 async def test_an_audit_gives_up_on_a_locked_table_instead_of_waiting_for_ever(
     acme: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.audit.LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("ops.audit.audit.LOCK_TIMEOUT_S", 0.1)
     async with connected(database_url) as other, other.transaction():
         await other.execute("lock table lead_pool in access exclusive mode")
         with pytest.raises(asyncpg.LockNotAvailableError):

@@ -6,10 +6,10 @@ import random
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from router.by_hand import CannotGive, assign_by_hand
+from ops.audit.audit import audit
+from router.manual.assign import CannotGive, assign_by_hand
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
-from router.store.connections import Connections, Part
+from router.store.connections.connections import Connections, Part
 from tests.support import connected
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 

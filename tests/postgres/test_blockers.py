@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from ops.cli.blockers import blockers as blockers_command
-from router.store.blockers import our_tables
+from router.store.blocking.sessions import our_tables
 from tests.command_line import CommandLine
 from tests.support import until
 from tests.world import Tenancy, lead, make_tenant, simple_reps

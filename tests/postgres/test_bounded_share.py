@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)

@@ -12,10 +12,10 @@ from typing import cast
 import asyncpg
 import pytest
 
-from ops.audit import audit
+from ops.audit.audit import audit
 from router.domain.calendar import day_after, day_before, day_of
 from router.domain.calendar import zone as zone_of
-from router.store.connections import Connections, open_connections
+from router.store.connections.connections import Connections, open_connections
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 # (host, session); the tenants' zones are none of them.

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from ops.cli.status import status as status_command
-from ops.status import status
-from router.store.connections import APPLICATION_NAME, Connections
+from ops.status.status import status
+from router.store.connections.connections import APPLICATION_NAME, Connections
 from tests.command_line import CommandLine
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 

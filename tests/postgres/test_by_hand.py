@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from router.by_hand import CannotGive, Given, assign_by_hand
-from router.cli.assign import assign as assign_command
+from ops.audit.audit import audit
+from ops.cli.assign import assign as assign_command
+from router.manual.assign import CannotGive, Given, assign_by_hand
 from router.store.assignments import Ending, NotAssigned, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.flights import read_flight
 from router.store.lane import LaneLimits
 from router.store.roster import RepUnknown

@@ -10,20 +10,21 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-import router.store.connections as module
 from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.status import status as status_command
-from router.configuration import record_differences
-from router.connections_watch import ConnectionsWatch
-from router.exposition import open_exposition
-from router.health import Health
-from router.instruments import Instruments
-from router.store.connections import Connections, ConnectionSettings, NoConnection, Part, open_connections
+from router.runtime.configuration import record_differences
+from router.runtime.connections_watch import ConnectionsWatch
+from router.runtime.health import Health
+from router.settings.model import ConnectionSettings
+from router.store.connections import connections as module
+from router.store.connections.connect import open_session, session_label
+from router.store.connections.connections import Connections, Part, open_connections
+from router.store.connections.server_capacity import server_room
+from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
-from router.store.opening import open_session, session_label
-from router.store.server_room import server_room
 from router.store.statements import Connection
-from router.until_idle import PASSING
+from router.telemetry.exposition import open_exposition
+from router.telemetry.instruments import Instruments
 from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.wire import a_wire
@@ -177,7 +178,7 @@ async def test_a_smaller_maximum_ends_no_work_and_a_larger_one_is_used_at_once(
 async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebody_waits_for_its_answer(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.connections_watch._LONG_S", 0.0)
+    monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
 
     async def record(_conn: Connection, _values: dict[str, str]) -> None:
         pass
@@ -269,7 +270,7 @@ async def test_no_connection_is_lost_whatever_happens_to_the_server_and_the_set(
         unexpected = [
             one
             for one in outcomes
-            if not isinstance(one, int | asyncio.CancelledError) and not isinstance(one, PASSING)
+            if not isinstance(one, int | asyncio.CancelledError) and not isinstance(one, TRANSIENT_ERRORS)
         ]
         assert unexpected == []
         connections.resize(ConnectionSettings(maximum=4))

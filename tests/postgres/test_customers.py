@@ -9,14 +9,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from router.by_hand import CannotGive, assign_by_hand
-from router.cli.customers import customers as customers_command
-from router.cli.leads import leads as leads_command
+from ops.audit.audit import audit
+from ops.cli.customers import customers as customers_command
+from ops.cli.leads import leads as leads_command
 from router.domain.lead_in import LeadIn
-from router.merge_customers import CannotMerge, merge_customers, part_customers
+from router.manual.assign import CannotGive, assign_by_hand
+from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.customer_merges import CustomerUnknown, leads_of
 from router.store.leads import accept
 from tests.command_line import CommandLine

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from router.store.connections import Connections, Part
+from router.drain.until_idle import drain_until_idle
+from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
 from router.store.rulesets import load_ruleset
-from router.until_idle import drain_until_idle
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 

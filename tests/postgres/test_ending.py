@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from router.cli.end import end as end_command
+from ops.audit.audit import audit
+from ops.cli.end import end as end_command
 from router.store import assignments
 from router.store.assignments import Ending, NotAssigned, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.e2e.commands import lead_router
 from tests.support import connected, until

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from ops.cli.assign import assign as assign_command
 from ops.cli.audit import audit as audit_command
+from ops.cli.end import end as end_command
+from ops.cli.reps import reps as reps_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
-from router.cli.assign import assign as assign_command
-from router.cli.end import end as end_command
-from router.cli.reps import reps as reps_command
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.world import a_drain, lead, make_tenant, reps_csv, settle
 

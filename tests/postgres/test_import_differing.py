@@ -12,7 +12,7 @@ import pytest
 
 from router.domain.lead_in import LeadIn
 from router.intake.lead_check import Checking
-from router.intake.spelling import Synonym
+from router.rules.spelling import Synonym
 from router.store import tenants
 from router.store.leads import accept
 from router.store.synonyms import import_synonyms

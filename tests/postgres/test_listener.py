@@ -8,14 +8,15 @@ import socket
 import aiohttp
 import pytest
 
-from router.exposition import open_exposition
-from router.health import Health
-from router.instruments import Instruments
-from router.lifeline import MonotonicClock
-from router.listener import Listener
-from router.service import Supervisor
-from router.settings import ListenSettings, SupervisionSettings
-from router.store.connections import Connections, ConnectionSettings, NoConnection, Part, open_connections
+from router.http.listener import Listener
+from router.runtime.health import Health
+from router.runtime.lifeline import MonotonicClock
+from router.runtime.supervisor import Supervisor
+from router.settings.model import ConnectionSettings, ListenSettings, SupervisionSettings
+from router.store.connections.connections import Connections, Part, open_connections
+from router.store.errors import NoConnection
+from router.telemetry.exposition import open_exposition
+from router.telemetry.instruments import Instruments
 from tests.support import connected
 
 

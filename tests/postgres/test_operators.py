@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from ops.audit import audit
+from ops.audit.audit import audit
 from ops.cli.park import park as park_command
 from ops.cli.park import unpark as unpark_command
 from ops.cli.pause import pause as pause_command
 from ops.cli.pause import resume as resume_command
 from ops.cli.why import why as why_command
 from router.domain.reason import Reason
+from router.drain.lane_transaction import Visit
 from router.store.assignments import Ending, FoundLead, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.parking import CannotMove, park, unpark
 from router.store.pauses import pause, resume
 from router.store.statements import load
 from router.store.tenants import tenant_named
-from router.visit import Visit
 from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.workers import serving

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import asyncpg
 import pytest
 
-from ops.audit import audit
+from ops.audit.audit import audit
 from router.domain.lead_in import LeadIn
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 FRESH_FIRST = """

@@ -14,22 +14,22 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from ops.cli.rules import try_rules
+from ops.cli.present import present as present_command
+from ops.cli.rules_trial import try_rules
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
-from ops.embedded_account import server_account
-from ops.embedded_server import Valkey
-from router.cli.present import present as present_command
-from router.drain import Drain
-from router.drain_service import DrainService
-from router.lifeline import Lifeline, MonotonicClock
-from router.presence import Presence, PresenceWatch, Unsure, Watched, heartbeat_key
-from router.replay import rerun
-from router.service import Service
-from router.store.connections import Connections
+from ops.embedded.account import server_account
+from ops.embedded.server import Valkey
+from router.drain.drain import Drain
+from router.drain.hints import Wakeups
+from router.drain.lane_transaction import Memory
+from router.drain.presence import Presence, PresenceWatch, Unsure, Watched, heartbeat_key
+from router.drain.replay import rerun
+from router.drain.scheduler import DrainService
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.supervisor import Service
+from router.store.connections.connections import Connections
 from router.store.engines import Engines
-from router.visit import Memory
-from router.wakeups import Wakeups
 from tests.command_line import CommandLine
 from tests.support import until
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from router.domain.rates import Tally
-from router.rates_duty import refresh
+from router.drain.close_rates import refresh
 from router.store.assignments import Ending, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.rates import load_rates
 from router.store.tenants import tenant_named
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps

@@ -14,8 +14,8 @@ import pytest
 from router.domain.decide import Assigned, Decision, Parked
 from router.domain.flight import Flight, decisions_of, decode, encode
 from router.domain.reason import Reason
-from router.replay import CannotRerun, FlightGone, Rerun, rerun
-from router.store.connections import Connections
+from router.drain.replay import CannotRerun, FlightGone, Rerun, rerun
+from router.store.connections.connections import Connections
 from router.store.engines import Engines
 from tests.busy_world import make_busy
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps

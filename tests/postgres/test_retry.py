@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 
 from loadtest.shell import PROJECT
-from ops.audit import audit
+from ops.audit.audit import audit
 from ops.cli.retry import retry as retry_command
-from ops.retry import Ask, Done, Plan, Retry
+from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.reason import Reason
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.pauses import pause
 from router.store.statements import load
 from router.store.tenants import tenant_named

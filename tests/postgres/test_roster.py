@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from router.cli.context import Context, Urls
-from router.cli.reps import reps as reps_command
-from router.cli.tenants import tenants as tenants_command
+from ops.cli.context import Context, Urls
+from ops.cli.reps import reps as reps_command
+from ops.cli.tenants import tenants as tenants_command
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Roster
 from router.intake.roster_file import read_roster
-from router.settings import Settings
+from router.settings.model import Settings
 from router.store import tenants
 from router.store.roster import RepUnknown, current_reps, import_reps, load_roster, set_rep
 from tests.command_line import CommandLine

@@ -9,18 +9,18 @@ import asyncpg
 import pytest
 import structlog
 
-from ops.cli.reps import reps as reps_command
+from ops.cli.context import Context
+from ops.cli.reps_sync import reps as reps_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from ops.roster.duty import RosterSync
 from ops.roster.sources import Source
 from ops.roster.sync import sync
-from router.cli.context import Context
-from router.instruments import Instruments
-from router.settings import RosterSyncSettings, Settings
-from router.store.connections import Connections
+from router.settings.model import RosterSyncSettings, Settings
+from router.store.connections.connections import Connections
 from router.store.roster import set_rep
 from router.store.tenants import tenant_named
+from router.telemetry.instruments import Instruments
 from tests.command_line import CommandLine
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 

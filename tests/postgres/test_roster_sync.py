@@ -14,20 +14,20 @@ import asyncpg
 import pytest
 import structlog
 
-from ops.cli.reps import reps as reps_command
+from ops.cli.context import Context
+from ops.cli.reps_sync import reps as reps_command
 from ops.cli.status import status as status_command
 from ops.roster.duty import RosterSync
 from ops.roster.sources import Source
 from ops.roster.sync import AUTHOR, Synced, sync
-from router.cli.context import Context
 from router.domain.attendance import Attendance, attendance
 from router.domain.holidays import holiday_calendar
-from router.instruments import Instruments, SyncResult
-from router.lifeline import Lifeline, MonotonicClock
-from router.settings import RosterSyncSettings, Settings
-from router.store.connections import Connections
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.settings.model import RosterSyncSettings, Settings
+from router.store.connections.connections import Connections
 from router.store.roster import current_reps, load_roster, set_rep
 from router.store.tenants import Tenant, add
+from router.telemetry.instruments import Instruments, SyncResult
 from tests.command_line import CommandLine
 from tests.support import connected, until
 

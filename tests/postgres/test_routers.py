@@ -12,7 +12,7 @@ from time import monotonic
 import asyncpg
 import pytest
 
-from ops.audit import audit
+from ops.audit.audit import audit
 from tests.support import connected, until
 from tests.workers import Daemon, serving, some_leads, work
 from tests.world import Tenancy, lead, make_tenant, reps_csv, simple_reps

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli.rules import rules as rules_command
-from router.cli.context import Context, Urls
+from ops.cli.context import Context, Urls
+from ops.cli.rules_trial import rules as rules_command
 from router.domain.rep_fields import RepLine
-from router.intake.rules_file import RulesError, ZoneDiffers
-from router.settings import Settings
+from router.rules.file import RulesError, ZoneDiffers
+from router.settings.model import Settings
 from router.store import rulesets, tenants
 from router.store.roster import import_reps, load_roster
 

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from click.testing import Result
 
-from router.intake.rules_lists import stored_lists
+from router.rules.lists import stored_lists
 from router.store import rulesets
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.postgres.test_rules_cli import Cli
 from tests.support import until
 from tests.workers import serving

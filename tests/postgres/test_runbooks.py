@@ -8,10 +8,10 @@ import asyncpg
 import click
 import pytest
 
-from ops.audit import audit
+from ops.audit.audit import audit
 from ops.cli import FAMILIES, main
 from ops.cli.retry import retry
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.schema_page import schema_page
+from ops.schema.page import schema_page
 from router.store.migrate import migrate, rollback
 from router.store.statements import load, sql_root
 from tests.support import connected

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from ops.daemon.app import Cast, Instance, Role, Surroundings, cast_of
 from ops.roster.duty import RosterSync
 from ops.roster.sources import Source
-from router.app import Cast, Instance, Role, Surroundings, cast_of
-from router.exposition import open_exposition
-from router.health import Health, State
-from router.lifeline import Lifeline, MonotonicClock
-from router.service import Service, Supervisor
-from router.settings import DrainSettings, ListenSettings, Settings, SupervisionSettings
-from router.store.connections import Connections, ConnectionSettings, open_connections
+from router.runtime.health import Health, State
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.supervisor import Service, Supervisor
+from router.settings.model import ConnectionSettings, DrainSettings, ListenSettings, Settings, SupervisionSettings
+from router.store.connections.connections import Connections, open_connections
+from router.telemetry.exposition import open_exposition
 from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, lead, make_tenant, simple_reps
 

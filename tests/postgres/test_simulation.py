@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 import asyncpg
 import pytest
 
-import router.batch
 from router.domain import engine as engines
 from router.domain.attendance import Attendances, attend
 from router.domain.roster import Roster
 from router.domain.standing import Standing
-from router.lane_state import LaneState
-from router.replay import rerun
+from router.drain import batch
+from router.drain.lane_state import LaneState
+from router.drain.replay import rerun
 from router.store import pool
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.engines import Engines
 from tests.simulation import OracleError, Simulation
 
@@ -127,7 +127,7 @@ def _prune_forgets_too_much(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nobody_visits_when_time_brings_a_rep(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(router.batch, "_next_visit", lambda state, moment, more, stuck: moment.now + timedelta(days=9))
+    patch.setattr(batch, "_next_visit", lambda state, moment, more, stuck: moment.now + timedelta(days=9))
 
 
 BROKEN: list[Break] = [

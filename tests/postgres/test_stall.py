@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from ops.stall import StallWatch
-from router.exposition import open_exposition
-from router.instruments import Instruments
-from router.lifeline import Lifeline, MonotonicClock
-from router.settings import LockSettings
-from router.store.connections import APPLICATION_NAME, Connections
+from ops.blocking.stall_watch import StallWatch
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.settings.model import LockSettings
+from router.store.connections.connections import APPLICATION_NAME, Connections
+from router.telemetry.exposition import open_exposition
+from router.telemetry.instruments import Instruments
 from tests.support import until
 from tests.world import lead, make_tenant, simple_reps
 

@@ -9,16 +9,16 @@ import asyncpg
 import pytest
 
 from ops.cli.status import status as status_command
-from ops.status import STATES, status
+from ops.status.status import STATES, status
+from ops.waiting.judge import Waiting, reason_of_key, waiting_by_reason
 from router.domain.reason import Reason
-from router.drain import Drain
-from router.presence import Presence
+from router.drain.drain import Drain
+from router.drain.presence import Presence
 from router.store import tenants
 from router.store.assignments import Ending, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.engines import Engines
 from router.store.pauses import pause
-from router.waiting import Waiting, reason_of_key, waiting_by_reason
 from tests.command_line import CommandLine
 from tests.support import connected
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle

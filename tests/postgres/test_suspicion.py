@@ -5,16 +5,16 @@ import asyncio
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from ops.status import status
+from ops.audit.audit import audit
+from ops.status.status import status
 from ops.why.gather import why
 from ops.why.story import Happened
-from router.batch import BatchRefused
+from router.drain.batch import BatchRefused
+from router.drain.lane_transaction import Visit
 from router.store import lane as store
 from router.store.assignments import find_lead
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.lane import LaneLimits
-from router.visit import Visit
 from tests.support import until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 

@@ -7,18 +7,18 @@ import asyncpg
 import click
 import pytest
 
+from ops.cli.assign import assign as assign_command
 from ops.cli.audit import audit as audit_command
-from ops.cli.reps import reps as reps_command
-from ops.cli.rules import rules as rules_command
+from ops.cli.customers import customers as customers_command
+from ops.cli.end import end as end_command
+from ops.cli.leads import leads as leads_command
+from ops.cli.reps_sync import reps as reps_command
+from ops.cli.rules_trial import rules as rules_command
 from ops.cli.status import status as status_command
+from ops.cli.tenants import tenants as tenants_command
 from ops.cli.why import why as why_command
-from router.cli.assign import assign as assign_command
-from router.cli.customers import customers as customers_command
-from router.cli.end import end as end_command
-from router.cli.leads import leads as leads_command
-from router.cli.tenants import tenants as tenants_command
-from router.store.connections import Connections
-from router.until_idle import PASSING
+from router.store.connections.connections import Connections
+from router.store.errors import TRANSIENT_ERRORS
 from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.workers import serving
@@ -37,7 +37,7 @@ async def test_a_locked_table_is_an_error_in_seconds_and_every_lead_is_there_aft
         await holding.start()
         await other.execute(f"lock table {table} in access exclusive mode")
         async with asyncio.timeout(30):
-            with pytest.raises(PASSING):
+            with pytest.raises(TRANSIENT_ERRORS):
                 await drain.tenants_with_work()
                 await drain.drain_tenant(tenant.tenant_id)
         await holding.rollback()

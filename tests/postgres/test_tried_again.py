@@ -12,21 +12,21 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from ops.waiting.judge import waiting_by_reason
 from router.domain.reason import Reason
-from router.drain import Drain
-from router.drain_service import DrainService
-from router.lifeline import Lifeline, MonotonicClock
-from router.presence import Presence
+from router.drain.drain import Drain
+from router.drain.hints import Wakeups
+from router.drain.presence import Presence
+from router.drain.scheduler import DrainService
+from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.store import rulesets, tenants
 from router.store.assignments import Ending, FoundLead, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from router.store.engines import Engines
 from router.store.parking import park, unpark
 from router.store.pauses import pause, resume
 from router.store.roster import set_rep
 from router.store.tenants import tenant_named
-from router.waiting import waiting_by_reason
-from router.wakeups import Wakeups
 from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 

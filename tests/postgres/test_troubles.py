@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
-from ops.servers import pending_migrations
-from router.cli.context import CannotRun, Context
-from router.cli.tenants import tenants as tenants_command
-from router.settings import Settings
+from ops.cli.context import CannotRun, Context
+from ops.cli.tenants import tenants as tenants_command
+from ops.embedded.servers import pending_migrations
+from router.settings.model import Settings
 from tests.command_line import CommandLine
 
 

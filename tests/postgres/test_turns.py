@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from router.drain_service import DrainService
-from router.lifeline import Lifeline, MonotonicClock
-from router.rates_duty import RatesDuty
-from router.store.connections import Connections
-from router.until_idle import drain_until_idle
-from router.wakeups import Wakeups
+from router.drain.close_rates import RatesDuty
+from router.drain.hints import Wakeups
+from router.drain.scheduler import DrainService
+from router.drain.until_idle import drain_until_idle
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.store.connections.connections import Connections
 from tests.support import until
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 

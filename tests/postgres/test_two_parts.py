@@ -5,10 +5,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from ops.audit import audit
-from router.instruments import Phase
-from router.store.connections import Connections, Part
-from router.visit import Memory, visit
+from ops.audit.audit import audit
+from router.drain.lane_transaction import Memory, visit
+from router.store.connections.connections import Connections, Part
+from router.telemetry.instruments import Phase
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 RULES = """

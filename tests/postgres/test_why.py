@@ -21,13 +21,13 @@ from ops.why.gather import why
 from ops.why.story import State, Story
 from ops.why.text import renderables
 from ops.why.words import LANGUAGES
-from router.by_hand import assign_by_hand
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
 from router.domain.flight import decode, encode
 from router.domain.lead_in import LeadIn
+from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, LeadUnknown, end
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.busy_world import make_busy
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 

@@ -17,7 +17,7 @@ from ops.why.story import State, Story
 from ops.why.text import renderables
 from ops.why.words import LANGUAGES
 from router.domain.reason import Reason
-from router.store.connections import Connections
+from router.store.connections.connections import Connections
 from tests.why_cases import CASES, story_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "why"

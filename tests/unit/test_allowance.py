@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.store.allowance import Allowance
-from router.store.server_room import Room
+from router.store.connections.adaptive_limit import Allowance
+from router.store.connections.server_capacity import Room
 
 
 @given(maximum=st.integers(1, 50), gives=st.lists(st.integers(0, 60), min_size=1, max_size=20))

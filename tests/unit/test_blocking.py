@@ -5,11 +5,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ops.blockers import Deed
-from ops.stalled import Watched
-from router.domain.blocking import Kind, Limits, RowLocks, Scene, Session, TableLock, blockers, table_lock_of_batches
-from router.masking import mask_statement
-from router.settings import LockSettings
+from ops.blocking.blockers import Deed
+from ops.blocking.stalled import Watched
+from router.settings.model import LockSettings
+from router.store.blocking.judge import (
+    Kind,
+    Limits,
+    RowLocks,
+    Scene,
+    Session,
+    TableLock,
+    blockers,
+    table_lock_of_batches,
+)
+from router.telemetry.masking import mask_statement
 
 AT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 LATER = AT.replace(hour=3)

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from router.configuration import AT_RUN_TIME, Difference, recorded, reload
-from router.settings import FIELDS, DrainSettings, ListenSettings, Settings
-from router.store.connections import ConnectionSettings
+from router.runtime.configuration import AT_RUN_TIME, Difference, recorded, reload
+from router.settings.model import FIELDS, ConnectionSettings, DrainSettings, ListenSettings, Settings
 
 
 def test_what_is_used_at_once_and_what_is_not_is_told_apart() -> None:

@@ -13,9 +13,9 @@ from loadtest.datasets.dataset import Arrival, DataMissing, Dataset, rows
 from loadtest.datasets.demo_roster import AWAY, ON_DUTY, TEAMS
 from loadtest.timeline import steps
 from router.domain.working_hours import parse_week
-from router.intake.mapping import parse_mapping
 from router.intake.normalise import LeadReader
-from router.intake.spelling import Synonym, spellings
+from router.rules.mapping import parse_mapping
+from router.rules.spelling import Synonym, spellings
 from tests.support_data import real_data
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

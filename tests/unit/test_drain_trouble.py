@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from router.domain.backoff import LONGEST_S
-from router.drain_service import _longest_wait_s
+from router.drain.scheduler import _longest_wait_s
 
 OF_SERVER = [
     ConnectionRefusedError(),

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from router import failpoints
 from router.domain.lead import Facts, PoolLead
-from router.failpoints import DEADLY_CAMPAIGN, FAIL_POINT, Point, armed_lead, armed_point
+from router.drain import failpoints
+from router.drain.failpoints import DEADLY_CAMPAIGN, FAIL_POINT, Point, armed_lead, armed_point
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

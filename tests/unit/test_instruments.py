@@ -6,8 +6,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.domain.reason import Reason
-from router.exposition import Exposition, open_exposition
-from router.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
+from router.telemetry.exposition import Exposition, open_exposition
+from router.telemetry.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
-from router.intake.customers import Key, Known, Resolution, customer_keys, people_of
-from router.intake.customers import resolve as resolve_keys
-from router.intake.match_rules import MatchRules
-from router.intake.repeats import WINDOW, Arrival, find_repeats
+from router.rules.customers import Key, Known, Resolution, customer_keys, people_of
+from router.rules.customers import resolve as resolve_keys
+from router.rules.match_rules import MatchRules
+from router.rules.repeats import WINDOW, Arrival, find_repeats
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

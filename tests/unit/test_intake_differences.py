@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
-from router.intake.differences import COMPARED, Again, alike, differing, facts_of, find_differences
-from router.intake.spelling import Spellings, Synonym, spellings
+from router.rules.differences import COMPARED, Again, alike, differing, facts_of, find_differences
+from router.rules.spelling import Spellings, Synonym, spellings
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FULL = LeadIn(

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from router.intake.delimiter import DELIMITERS, DelimiterUnknown, delimiter_named
 from router.intake.encoding import CARRIED, EncodingUnknown, called, text_encoding
 from router.intake.lead_file import LeadFile
-from router.intake.mapping import parse_mapping
 from router.intake.normalise import LeadReader, Rejected
 from router.intake.rejects import RejectsFile, is_rejects_file
-from router.intake.spelling import Synonym, plain, spellings
+from router.rules.mapping import parse_mapping
+from router.rules.spelling import Synonym, plain, spellings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ENCODINGS = ("utf-8", "utf-8-sig", "gb18030", "utf-16", "utf-16-le", "utf-16-be")

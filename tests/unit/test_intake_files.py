@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from router.domain.lead_in import LeadIn
 from router.intake import text_lines
 from router.intake.lead_file import FileUnusable, LeadFile
-from router.intake.mapping import FileMapping, MappingError, check_columns, parse_mapping, read_mapping
 from router.intake.normalise import LeadReader, Rejected, is_address
+from router.rules.mapping import FileMapping, MappingError, check_columns, parse_mapping, read_mapping
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

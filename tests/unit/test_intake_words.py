@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
 from router.domain.text import fold
-from router.intake.columns import Identity, NoIdentity
 from router.intake.lead_file import FileUnusable
-from router.intake.mapping import MappingError, check_columns, parse_mapping
 from router.intake.normalise import LeadReader, Rejected
-from router.intake.spelling import Spellings, Synonym, SynonymError, spellings
 from router.intake.synonyms_file import read_synonyms_file
+from router.rules.columns import Identity, NoIdentity
+from router.rules.mapping import MappingError, check_columns, parse_mapping
+from router.rules.spelling import Spellings, Synonym, SynonymError, spellings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 TABLE = spellings([Synonym("source", "谷歌", "Google"), Synonym("source", "Google  SEM", "Google")])

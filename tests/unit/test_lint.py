@@ -7,7 +7,7 @@ from router.domain.lint_tenant import Seen, lint_groups, lint_values
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Ruleset
 from router.domain.working_hours import parse_week
-from router.intake.rules_file import read_rules
+from router.rules.file import read_rules
 
 CATCH_ALL = "  - {name: rest, match: {}, assign_to: group:rest}\n"
 LISTS = {"cities.txt": "# sea\nShanghai\n\nＮＩＮＧＢＯ\n"}

@@ -3,7 +3,7 @@
 import pytest
 
 from router.domain.lint import lint_rules
-from router.intake.rules_file import RulesError, read_rules
+from router.rules.file import RulesError, read_rules
 from tests.unit.test_lint import CATCH_ALL, FINDS, LISTS, QUIET, ruleset
 
 

@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 import structlog
 
-from router.exposition import open_exposition
-from router.health import Health
-from router.lifeline import Lifeline, MonotonicClock
-from router.listener import AddressRefused, Check, Listener
-from router.service import Service, Supervisor
-from router.settings import ListenSettings, SupervisionSettings
+from router.http.listener import AddressRefused, Check, Listener
+from router.runtime.health import Health
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.supervisor import Service, Supervisor
+from router.settings.model import ListenSettings, SupervisionSettings
+from router.telemetry.exposition import open_exposition
 
 
 class Silent:

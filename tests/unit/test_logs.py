@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from router.logs import configure_logs
-from router.settings import LogSettings
+from router.telemetry.logs import configure_logs
 
 URL = "postgresql://router:S3cret@db/leads"
 
@@ -21,7 +20,7 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     stream = io.StringIO()
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    configure_logs(LogSettings(level="info", format="auto"), "router-7", stream)
+    configure_logs("info", "auto", "router-7", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = before
     root.setLevel(level)
@@ -75,7 +74,7 @@ def test_the_console_form_has_no_password_either() -> None:
     stream = io.StringIO()
     root = logging.getLogger()
     before = root.handlers[:]
-    configure_logs(LogSettings(format="console"), "router-7", stream)
+    configure_logs("info", "console", "router-7", stream)
     try:
         secret = URL
         raise OSError(f"cannot reach {secret}")

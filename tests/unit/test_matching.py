@@ -9,7 +9,7 @@ from router.domain.covering import covers, nothing_left
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.matching import Matcher
 from router.domain.ruleset import Match, NoneOf, OneOf, Prefix, Present, Rule
-from router.intake.rules_file import read_ruleset
+from router.rules.file import read_ruleset
 from tests.unit.generated_rules import matches
 
 # Few letters, so that values, beginnings and leads meet; full-width and upper case are the same as plain.

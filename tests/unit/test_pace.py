@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ops.pace import expectation, readable_s
-from router.claim import BatchSizes
+from ops.waiting.estimate import expectation, readable_s
+from router.drain.claim import BatchSizes
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SIZES = BatchSizes(ready=1000)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, OneOf, Ruleset
 from router.domain.working_hours import parse_week
-from router.intake.rules_file import RulesError, ZoneDiffers, read_file, read_rules, read_ruleset
-from router.intake.rules_lists import lists_beside
+from router.rules.file import RulesError, ZoneDiffers, read_file, read_rules, read_ruleset
+from router.rules.lists import lists_beside
 from tests.unit.generated_rules import rulesets, to_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "rulesets"

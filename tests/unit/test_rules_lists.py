@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from router.domain.ruleset import Match, NoneOf, OneOf, PriorityRange
-from router.intake.rules_file import RulesError, RulesFile, read_file, read_rules
-from router.intake.rules_lists import lists_beside, stored_lists
+from router.rules.file import RulesError, RulesFile, read_file, read_rules
+from router.rules.lists import lists_beside, stored_lists
 
 
 def rules(condition: str) -> str:

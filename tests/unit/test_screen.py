@@ -6,8 +6,8 @@ import sys
 import pytest
 from rich.table import Table
 
-from router.cli.context import console, print_json
-from router.cli.screen import Screen
+from ops.cli.context import console, print_json
+from ops.cli.screen import Screen
 
 
 def test_a_table_is_folded_by_no_width_of_a_terminal(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.exposition import open_exposition
-from router.health import Health, ServiceHealth, State
-from router.lifeline import Lifeline, MonotonicClock
-from router.service import Service, ServiceLost, Supervisor
-from router.settings import SupervisionSettings
+from router.runtime.health import Health, ServiceHealth, State
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.supervisor import Service, ServiceLost, Supervisor
+from router.settings.model import SupervisionSettings
+from router.telemetry.exposition import open_exposition
 
 LIMITS = SupervisionSettings(deaths_allowed=3, deaths_window_s=60.0)
 

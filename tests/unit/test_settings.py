@@ -9,17 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.fields import Field, value_at
-from router.masking import mask_passwords
-from router.settings import (
-    FIELDS,
-    VARIABLES,
-    Settings,
-    SettingsError,
-    describe,
-    read_settings,
-    settings_file,
-)
+from router.settings.fields import Field, value_at
+from router.settings.model import FIELDS, VARIABLES, Settings, SettingsError, describe, read_settings, settings_file
+from router.telemetry.masking import mask_passwords
 
 ROOT = Path(__file__).parents[2]
 

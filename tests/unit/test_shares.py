@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.store.shares import LISTEN_FROM, Part, Turns, share
+from router.store.connections.fair_queue import LISTEN_FROM, Part, Turns, share
 
 ASKING = [part for part in Part if part is not Part.HINTS]
 

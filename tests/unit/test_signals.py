@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from router.signals import on_hangup
+from router.runtime.signals import on_hangup
 
 PROGRAM = textwrap.dedent("""
     import asyncio, sys, time

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.domain.suspicion import Narrowing
+from router.drain.quarantine import Narrowing
 
 
 @given(st.integers(1, 300), st.data())

@@ -11,7 +11,7 @@ from ops.why.story import State
 from ops.why.words import LANGUAGES
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
-from router.presence import Unsure
+from router.drain.presence import Unsure
 
 ENGLISH = LANGUAGES["en"]
 OTHERS = [words for tag, words in LANGUAGES.items() if tag != "en"]

@@ -1,0 +1,100 @@
+"""The duty that watches for stalls: ends backends of ours that are stuck with a lane, tells who stands in our way, and,
+where the settings say so, cancels or ends sessions of others.
+"""
+
+from collections import Counter
+from time import monotonic
+
+import structlog
+
+from ops.blocking.blockers import CannotAct, Deed, act
+from ops.blocking.stalled import Order, Verdict, Watched
+from router.runtime.lifeline import Lifeline
+from router.settings.model import LockSettings
+from router.store.blocking.judge import HOLDS_LEADS, Blocker
+from router.store.blocking.sessions import look
+from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.patience import patient
+from router.store.statements import load
+from router.telemetry.instruments import Instruments
+
+log = structlog.get_logger(__name__)
+
+# In all tenants together: this look is taken every second or so, by each instance.
+_ROWS = 4_000
+_LOCK_TIMEOUT_S = 2.0
+_KINDS = sorted(kind.value for kind in HOLDS_LEADS)
+
+
+class StallWatch:
+    """A service. Several instances watch at once; only one acts at a time. `actor` is this instance."""
+
+    name = "stall watch"
+    max_silence_s = 60.0
+
+    def __init__(self, connections: Connections, settings: LockSettings, instruments: Instruments, actor: str) -> None:
+        self._connections = connections
+        self._settings = settings
+        self._instruments = instruments
+        self._actor = actor
+        self._blocking: dict[int, str] = {}
+
+    async def run(self, life: Lifeline) -> None:
+        """Looks every `look_every_s` until the stop. What was seen before a death of this service counts no more."""
+        watched = Watched(self._settings)
+        for deed in Deed:
+            for whose in ("own", "foreign"):
+                self._instruments.session_ended(whose, deed, 0)
+        while not life.stopping:
+            try:
+                await self._once(watched)
+            except TRANSIENT_ERRORS as error:
+                log.warning("cannot look for stalls", error=f"{type(error).__name__}: {error}")
+            await life.pause(self._settings.look_every_s)
+
+    async def _once(self, watched: Watched) -> None:
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            verdict = watched.judge(await look(conn, rows=_ROWS), monotonic())
+        self._tell(verdict)
+        for order in verdict.orders:
+            await self._obey(order)
+
+    def _tell(self, verdict: Verdict) -> None:
+        counts = Counter(blocker.hindrances[0].kind.value for blocker in verdict.blocking)
+        self._instruments.blockers_seen(_KINDS, counts)
+        for blocker in verdict.new:
+            log.warning("blocked", **_told(blocker), state=blocker.session.state, query=blocker.session.query)
+        here = {blocker.session.pid: blocker.session.named() for blocker in verdict.blocking}
+        for pid, named in self._blocking.items():
+            if pid not in here:
+                log.info("no longer blocked", by=named)
+        self._blocking = here
+
+    async def _obey(self, order: Order) -> None:
+        """Acts unless another instance is at it: what that one leaves, the next look finds."""
+        told = _told(order.blocker) | {"deed": order.deed.value, "why": order.why}
+        async with self._connections.acquire(Part.DUTIES) as lent:
+            conn = patient(lent, _LOCK_TIMEOUT_S)
+            try:
+                async with conn.transaction():
+                    if not await load("blockers").watch_alone.value(conn):
+                        return
+                    done = await act(conn, order.deed, order.blocker, actor=self._actor, why=order.why)
+            except CannotAct as error:
+                log.warning("stalled session left alone", **told, problem=str(error))
+                return
+        self._instruments.session_ended("own" if order.own else "foreign", order.deed)
+        log.warning("stalled session ended", **told, gone=done.gone, unrecorded=done.unrecorded)
+
+
+def _told(blocker: Blocker) -> dict[str, object]:
+    session = blocker.session
+    return {
+        "pid": session.pid,
+        "application": session.application,
+        "user": session.role,
+        "client": session.client,
+        "open_s": None if session.open_s is None else round(session.open_s, 1),
+        "does": [hindrance.words for hindrance in blocker.hindrances],
+    }

@@ -1,0 +1,56 @@
+"""`lead-router assign`: a person gives a lead to a rep."""
+
+import secrets
+
+import asyncpg
+import click
+
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import me, note_option
+from router.manual.assign import CannotGive, assign_by_hand
+from router.store.assignments import LeadUnknown, NotAssigned, find_lead, rep_id_of
+from router.store.roster import RepUnknown
+from router.store.tenants import TenantUnknown
+
+
+@click.command()
+@click.argument("lead")
+@click.option("--to", "rep_id", required=True, metavar="REP", help="The rep_id of the rep who gets it.")
+@click.option("--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id.")
+@note_option
+@json_option
+@async_command
+async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | None, note: str, as_json: bool) -> None:
+    """Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand.
+
+    The lead may wait, be parked or belong to another rep. Caps hold, working hours do not: a rep off duty may get
+    it. The rep owns the customer from then on; nobody's share changes.
+
+    \b
+    Example:
+      lead-router assign 4711 --to r017 --note "asked for her"
+    """
+    async with context.connection() as conn:
+        try:
+            found = await find_lead(conn, lead, tenant_name)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        try:
+            given = await assign_by_hand(
+                conn, found.tenant_id, found.lead_id, rep_id, actor=me(), note=note, token=secrets.randbits(63)
+            )
+        except (LeadUnknown, RepUnknown) as error:
+            raise CannotRun(str(error)) from error
+        except (NotAssigned, CannotGive) as error:
+            raise Found(str(error)) from error
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+            raise Found(
+                f"a batch or somebody else holds the lane or lead {found.lead_id}; nothing was changed, try again"
+            ) from error
+        from_rep = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
+    if as_json:
+        done = {"lead_id": found.lead_id, "rep_id": rep_id, "from_rep_id": from_rep}
+        print_json({**done, "was": given.was, "batch_no": given.batch_no})
+    else:
+        whose = f"taken from rep {from_rep}" if from_rep else f"it was {given.was}"
+        console().print(f"lead {found.lead_id} now belongs to rep {rep_id}; {whose}")

@@ -1,0 +1,164 @@
+"""What an import says while it runs and when it is done."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ops.cli.context import console, print_json
+from ops.cli.screen import Screen
+from router.domain.lead_in import LeadIn
+from router.intake import delimiter, encoding
+from router.intake.lead_file import LeadFile, Row
+from router.intake.lead_import import Imported
+
+log = structlog.get_logger(__name__)
+
+LOG_EVERY_S = 10.0
+KEPT = 100
+SHOWN = 10
+"""Rows that are named one by one: in JSON, and for people."""
+
+Report = Callable[[Imported], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known at the end. `checked` = nothing was written; `rejects_file` None = none was."""
+
+    done: Imported
+    file: LeadFile
+    tenant: str
+    seconds: float
+    checked: bool
+    rejects_file: str | None
+    rejected: "RejectedRows"
+    differing: "DifferingRows"
+
+    def print(self, *, as_json: bool) -> None:
+        if as_json:
+            print_json(self._document())
+        else:
+            self._for_people()
+
+    def _document(self) -> dict[str, Any]:
+        counts: dict[str, Any] = asdict(self.done)
+        del counts["position"]
+        rate = round(self.done.rows / self.seconds) if self.seconds else 0
+        document = {
+            "file": str(self.file.path),
+            "encoding": self.file.encoding,
+            "delimiter": self.file.delimiter if self.file.is_csv else None,
+            "tenant": self.tenant,
+            "checked": self.checked,
+            "rejects_file": self.rejects_file,
+            **counts,
+            "differences": self.differing.first,
+            "seconds": round(self.seconds, 3),
+            "rows_per_s": rate,
+        }
+        return document | ({"rejects": self.rejected.first} if self.checked else {})
+
+    def _for_people(self) -> None:
+        out, done = console(), self.done
+        rate = round(done.rows / self.seconds) if self.seconds else 0
+        out.print(f"{self.file.path}: read as {taken_as(self.file)}")
+        leads = "leads would be new" if self.checked else "new leads"
+        out.print(
+            f"{done.rows:,} rows: {done.new:,} {leads}, {done.repeated:,} were there before, "
+            f"{done.rejected:,} rejected ({rate:,} rows/s)"
+        )
+        self._tell_differences()
+        if self.checked:
+            out.print("nothing was written; which leads repeat an earlier enquiry is found when they are stored")
+            for one in self.rejected.first[:SHOWN]:
+                where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
+                out.print(f"  {where}: {one['reason']}")
+            if done.rejected > SHOWN:
+                out.print(f"  … and {done.rejected - SHOWN:,} more; --rejects FILE writes all of them")
+        elif done.merged is not None:
+            waiting = done.new - done.merged - done.parked
+            out.print(f"new: {waiting:,} wait, {done.merged:,} repeat an earlier lead, {done.parked:,} parked")
+        if self.rejects_file:
+            out.print(f"why, row by row: {self.rejects_file}")
+
+    def _tell_differences(self) -> None:
+        out, count = console(), self.done.differing
+        if not count:
+            return
+        out.print(f"{count:,} of those that were there say something else now; what is stored stays as it is:")
+        for one in self.differing.first[:SHOWN]:
+            out.print(f"  line {one['line']}, {one['external_id']}: {', '.join(one['fields'])}")
+        if count > SHOWN:
+            out.print(f"  … and {count - SHOWN:,} more; --json names the first {KEPT}")
+        out.print("  if such a row is an edit, all is well; if it is somebody else, it needs an external_id of its own")
+
+
+@dataclass(slots=True)
+class RejectedRows:
+    """The first rejected rows, for showing them."""
+
+    first: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: Row, column: str, reason: str) -> None:
+        if len(self.first) < KEPT:
+            self.first.append({"line": row.line, "column": column, "reason": reason})
+
+
+@dataclass(slots=True)
+class DifferingRows:
+    """The first rows that say something else than the lead that was there, for showing them: not what, only where."""
+
+    first: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: Row, lead: LeadIn, fields: Sequence[str]) -> None:
+        if len(self.first) < KEPT:
+            said = {"source": lead.source, "external_id": lead.external_id, "fields": list(fields)}
+            self.first.append({"line": row.line, **said})
+
+
+def taken_as(file: LeadFile) -> str:
+    """The encoding and the delimiter that a file is read with, for people."""
+    name = encoding.called(file.encoding)
+    return f"{name}, cells between {delimiter.called(file.delimiter)}s" if file.is_csv else f"{name}, JSON lines"
+
+
+@contextmanager
+def reporting(file: LeadFile) -> Iterator[Report]:
+    """A progress bar on a terminal, otherwise a line in the log now and then; both on stderr."""
+    screen = Screen(stderr=True)
+    if not screen.is_terminal:
+        yield _log_now_and_then(file)
+        return
+    counts = TextColumn("{task.fields[new]:,} new, {task.fields[rejected]:,} rejected")
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        counts,
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(file.path.name, total=file.size, new=0, rejected=0)
+
+        def report(done: Imported) -> None:
+            bar.update(task, completed=done.position, new=done.new, rejected=done.rejected)
+
+        yield report
+
+
+def _log_now_and_then(file: LeadFile) -> Report:
+    last = time.monotonic()
+
+    def report(done: Imported) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LOG_EVERY_S:
+            last = time.monotonic()
+            percent = 100 * done.position // max(1, file.size)
+            log.info("importing leads", file=str(file.path), percent=percent, **asdict(done))
+
+    return report

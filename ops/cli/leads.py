@@ -1,0 +1,171 @@
+"""`lead-router leads`: import, and the synonyms of words in leads."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
+from ops.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
+from ops.cli.synonyms import synonyms
+from router.intake.delimiter import DelimiterUnknown, delimiter_named
+from router.intake.encoding import EncodingUnknown, text_encoding
+from router.intake.lead_check import Checking
+from router.intake.lead_file import FileUnusable, LeadFile, Row
+from router.intake.lead_import import Accepting, Intake, import_leads
+from router.intake.normalise import LeadReader
+from router.intake.rejects import RejectsFile, is_rejects_file
+from router.rules.mapping import FileMapping, MappingError, check_columns, read_mapping
+from router.store.leads import database_clock
+from router.store.rulesets import load_ruleset
+from router.store.statements import Connection
+from router.store.synonyms import load_spellings
+from router.store.tenants import Tenant, TenantUnknown, tenant_named
+
+
+@click.group()
+def leads() -> None:
+    """Leads that come from files."""
+
+
+@leads.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
+@click.option(
+    "--mapping", "mapping_file", type=click.Path(path_type=Path), metavar="M.yaml", help="What the columns mean."
+)
+@click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=5000, show_default=True, help="Rows in one transaction."
+)
+@click.option(
+    "--rejects", "rejects_file", type=click.Path(path_type=Path), help="Default: FILE.rejects.csv beside FILE."
+)
+@click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: found out.")
+@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: found out.")
+@click.option("--check", is_flag=True, help="Read everything, write nothing, and say what importing would do.")
+@json_option
+@async_command
+async def import_(
+    context: Context,
+    /,
+    *,
+    file: Path,
+    tenant_name: str,
+    mapping_file: Path | None,
+    batch: int,
+    rejects_file: Path | None,
+    encoding: str | None,
+    delimiter: str | None,
+    check: bool,
+    as_json: bool,
+) -> int:
+    """Accept the leads in FILE (.csv or .ndjson). Importing it again, or after it was cut off, is fine.
+
+    Rows that cannot be leads go to a rejects file with line, column and reason; then the exit code is 1. A file
+    that is broken as a whole is refused (exit code 2) before anything of it is accepted. With --check not even
+    the rejects file is written, unless --rejects names one.
+
+    A lead that is there already stays as it is. Rows that say something else about it are counted, and the first
+    of them named: they were edited since, or two people have one external id.
+
+    \b
+    Example:
+      lead-router leads import leads.csv --tenant acme --mapping mapping.yaml --check
+      lead-router leads import leads.csv --tenant acme --mapping mapping.yaml
+    """
+    plan = mapping_of(mapping_file)
+    rejects_path = None if check and not rejects_file else rejects_file or file.parent / f"{file.name}.rejects.csv"
+    started = time.monotonic()
+    async with AsyncExitStack() as open_:
+        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
+        if rejects_path:
+            _check_rejects_path(rejects_path, file)
+        conn = await open_.enter_async_context(context.connection())
+        tenant = await _tenant(conn, tenant_name)
+        reader = await reader_for(conn, tenant, plan)
+        intake: Intake = Accepting(conn, tenant.tenant_id)
+        if check:
+            intake = open_.enter_context(Checking(conn, tenant.tenant_id))
+        shown, differing = RejectedRows(), DifferingRows()
+        rejects = RejectsFile(rejects_path, opened) if rejects_path else None
+        if rejects:
+            open_.callback(rejects.discard)
+        report = open_.enter_context(reporting(opened))
+        try:
+            done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report, differing.add)
+        except FileUnusable as error:
+            raise CannotRun(f"{error} ({taken_as(opened)})") from error
+        if rejects:
+            rejects.finish()
+    named = str(rejects_path) if done.rejected and rejects_path else None
+    seconds = time.monotonic() - started
+    Outcome(done, opened, tenant.name, seconds, check, named, shown, differing).print(as_json=as_json)
+    return EXIT_FOUND if done.rejected else 0
+
+
+leads.add_command(synonyms)
+
+
+def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, str, str], None]:
+    def reject(row: Row, column: str, reason: str) -> None:
+        shown.add(row, column, reason)
+        if rejects:
+            rejects.add(row, column, reason)
+
+    return reject
+
+
+def mapping_of(mapping_file: Path | None) -> FileMapping:
+    """The mapping; None = the columns are named as the fields are. Raises CannotRun."""
+    if mapping_file is None:
+        return FileMapping()
+    try:
+        return read_mapping(mapping_file)
+    except MappingError as error:
+        raise CannotRun(str(error)) from error
+    except OSError as error:
+        raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
+
+
+def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:
+    """The file, whose columns fit the mapping. Raises CannotRun."""
+    try:
+        coding = text_encoding(encoding) if encoding else None
+        opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None)
+    except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
+        raise CannotRun(str(error)) from error
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror or error}") from error
+    try:
+        if opened.has_fields:
+            check_columns(plan, opened.columns or ())
+    except MappingError as error:
+        opened.close()
+        raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
+    return opened
+
+
+def _check_rejects_path(rejects: Path, file: Path) -> None:
+    """Better now than after an hour, at the first row that has to go there; and never over anything else."""
+    if rejects.exists() and (rejects.samefile(file) or not is_rejects_file(rejects)):
+        raise CannotRun(f"{rejects} is there and is no rejects file; say where that may go with --rejects")
+    if not os.access(rejects.parent, os.W_OK | os.X_OK):
+        raise CannotRun(f"{rejects.parent} cannot be written; say where the rejects file may go with --rejects")
+
+
+async def _tenant(conn: Connection, name: str) -> Tenant:
+    try:
+        return await tenant_named(conn, name)
+    except TenantUnknown as error:
+        raise CannotRun(str(error)) from error
+
+
+async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
+    """With the tenant's words, and the phone region of the rules in force (None when there are none)."""
+    region = None
+    if tenant.ruleset:
+        region = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region
+    return LeadReader(plan, await database_clock(conn), region, await load_spellings(conn, tenant.tenant_id))

@@ -1,0 +1,85 @@
+"""Options that several families of commands have."""
+
+import getpass
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from ops.cli.context import CannotRun
+from router.domain.span import LONGEST, SHORTEST, read_span
+from router.store.statements import Connection
+from router.store.tenants import Tenant, TenantUnknown, tenant_named
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def me() -> str:
+    """The login name; without one the user's number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+tenant_option = click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
+author_option = click.option("--author", default=me, help="Who makes the change (default: you).")
+note_option = click.option("--note", default="", help="What the change is for.")
+
+WHY_MOST = 1000
+
+
+def why_option(*, required: bool = False) -> Callable[[F], F]:
+    """Adds `--why` as the argument `why`: what `lead-router changes` tells of the change, beside who made it."""
+    return click.option(
+        "--why", "--note", "why", default="", metavar="TEXT", required=required, callback=_why, help="What it is for."
+    )
+
+
+def _why(_ctx: click.Context, param: click.Parameter, text: str) -> str:
+    words = text.strip()
+    if param.required and not words:
+        raise click.BadParameter("say in a few words what it is for")
+    if len(words) > WHY_MOST:
+        raise click.BadParameter(f"has {len(words):,} characters; say it in {WHY_MOST:,}")
+    return words
+
+
+def span(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:
+    """Reads a time span such as 30m: a callback of options."""
+    found = read_span(text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no time span; write a whole number with its unit: 90s, 30m, 4h or 2d")
+    if not SHORTEST <= found <= LONGEST:
+        raise click.BadParameter(f"{text!r} must be between 1s and {LONGEST.days}d")
+    return found
+
+
+def instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Reads a time with its offset, as UTC: a callback of options."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is no time; write it as 2026-03-31T09:30+08:00") from None
+    raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")
+
+
+def since(ctx: click.Context, param: click.Parameter, text: str | None) -> datetime | timedelta | None:
+    """Reads a time, or how long ago it was: a callback of options."""
+    if text is not None and read_span(text.strip()) is not None:
+        return span(ctx, param, text)
+    return instant(ctx, param, text)
+
+
+async def the_tenant(conn: Connection, name: str) -> Tenant:
+    """The tenant of `--tenant`. Raises CannotRun that says which there are."""
+    try:
+        return await tenant_named(conn, name)
+    except TenantUnknown as error:
+        raise CannotRun(str(error)) from error

@@ -1,0 +1,93 @@
+"""`lead-router reps`: the commands of the router, and `reps sync`, which reads the CRM's view."""
+
+from typing import Any
+
+import click
+
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.options import author_option, tenant_option
+from ops.cli.present import present
+from ops.cli.reps import change_document, print_change, reps
+from ops.roster.holds import holds_told, over
+from ops.roster.sources import EXAMPLE, Source, configured_sources
+from ops.roster.sync import Synced, sync
+from router.store.tenants import TenantUnknown, tenant_named
+
+__all__ = ["reps"]
+
+
+reps.add_command(present)
+
+
+@reps.command("sync")
+@tenant_option
+@author_option
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--accept-loss", is_flag=True, help="Take the view although columns or many reps are gone from it.")
+@json_option
+@async_command
+async def sync_(
+    context: Context, /, *, tenant_name: str, author: str, dry_run: bool, accept_loss: bool, as_json: bool
+) -> int:
+    """Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).
+
+    Exit code 1 when nothing was taken, or when the availability of a rep is not understood.
+
+    \b
+    Example:
+      lead-router reps sync --tenant acme --dry-run
+    """
+    source = configured_sources(context.settings).get(tenant_name)
+    if source is None:
+        raise CannotRun(
+            f"no view is configured for tenant {tenant_name!r}: name a file in roster_sync.file "
+            f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
+        )
+    async with context.connection() as conn:
+        try:
+            tenant = await tenant_named(conn, tenant_name)
+        except TenantUnknown as error:
+            raise CannotRun(str(error)) from error
+        synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
+    if synced is None:
+        raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")
+    if as_json:
+        print_json({"dry_run": dry_run, "view": source.shown, **_document(synced)})
+    else:
+        _show(synced, source, dry_run=dry_run)
+    return EXIT_FOUND if synced.change is None or synced.unknown else 0
+
+
+def _holds(synced: Synced) -> tuple[str, ...]:
+    return () if synced.at is None else holds_told(synced.held, synced.at)
+
+
+def _document(synced: Synced) -> dict[str, Any]:
+    ended = [] if synced.at is None else over(synced.held, synced.at)
+    change = None if synced.change is None else change_document(synced.change)
+    return {
+        "result": synced.result.value,
+        "problem": synced.problem or None,
+        "warnings": list(synced.warnings),
+        "accept_loss_helps": synced.loss,
+        "availability_unknown": synced.unknown,
+        "availability_held": [
+            {"rep_id": hold.rep_id, "last_known": hold.available, "until": hold.until, "over": hold in ended}
+            for hold in synced.held
+        ],
+        "change": change,
+    }
+
+
+def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
+    out = console()
+    for warning in synced.warnings if synced.change else ():
+        out.print(f"warning: {warning}")
+    for told in _holds(synced):
+        out.print(f"warning: {told}")
+    if synced.change is None:
+        out.print(f"nothing was taken from {source.shown}: {synced.problem}")
+        if synced.loss:
+            out.print("when columns or reps are gone for good: the same command with --accept-loss")
+        return
+    print_change(synced.change, dry_run=dry_run)

@@ -1,0 +1,125 @@
+"""What the commands about rules share: reading a file, and telling what was found in it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ops.cli.context import CannotRun, Found, console, print_json
+from router.domain.lint import Finding, Level
+from router.domain.ruleset_diff import Change
+from router.rules.file import RulesError, RulesFile, read_file, read_rules
+from router.rules.lists import ReadList, lists_beside
+from router.store import rulesets as store
+
+CHANGES_SHOWN = 50
+FINDINGS_SHOWN = 50
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+class Refused(Found):
+    """The file holds no valid rules; with `as_json` its problems are a document instead of text."""
+
+    def __init__(self, file: Path, error: RulesError, as_json: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.document = {"file": str(file), "ok": False, "problems": [asdict(p) for p in error.problems]}
+        self._as_json = as_json
+
+    def show(self, file: Any = None) -> None:
+        if self._as_json:
+            print_json(self.document)
+        else:
+            # Not click's "Error: ": each line begins with file and line, so that editors can jump there.
+            click.echo(self.format_message(), err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRules:
+    """A rules file that can be read: where it is, its text, and what it says."""
+
+    file: Path
+    source: str
+    rules: RulesFile
+
+    @property
+    def lists(self) -> ReadList:
+        """The lists as they stand on disk."""
+        return lists_beside(self.file)
+
+    def line(self, path: str) -> int:
+        """The line of a field, or of the nearest thing around it; 1 where there is none."""
+        while path and path not in self.rules.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.rules.lines.get(path, 1)
+
+
+def read(file: Path, as_json: bool) -> ReadRules:
+    """Raises CannotRun, and Refused with the file's problems."""
+    try:
+        source = read_file(file)
+        return ReadRules(file, source, read_rules(source, str(file), lists_beside(file)))
+    except (OSError, ValueError) as error:
+        if isinstance(error, RulesError):
+            raise Refused(file, error, as_json) from error
+        raise CannotRun(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def print_findings(read_rules: ReadRules, findings: Iterable[Finding]) -> None:
+    """Each on a line that begins with file and line; the sure ones first."""
+    ordered = sorted(findings, key=lambda found: (list(Level).index(found.level), read_rules.line(found.path)))
+    for found in ordered[:FINDINGS_SHOWN]:
+        where = f"{read_rules.file}:{read_rules.line(found.path)}: {found.level}"
+        of_rule = f'rule "{found.rule}", ' if found.rule else ""
+        # A path of a rule counts from 0; its name and line say more.
+        field = found.path.partition("].")[2] if found.rule else found.path
+        say(": ".join(filter(None, [where, (of_rule + field).removesuffix(", "), found.message])))
+    if len(ordered) > FINDINGS_SHOWN:
+        say(f"… and {count(len(ordered) - FINDINGS_SHOWN, 'more finding')} (--json shows all)")
+
+
+def findings_document(read_rules: ReadRules, findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """For `--json`, in the order in which they were found."""
+    return [
+        {
+            "level": found.level.value,
+            "lint": found.lint.value,
+            "rule": found.rule or None,
+            "line": read_rules.line(found.path),
+            "field": found.path,
+            "message": found.message,
+        }
+        for found in findings
+    ]
+
+
+def applied_document(applied: store.Applied) -> dict[str, Any]:
+    """What was applied, for `--json`."""
+    return {
+        "version": applied.version,
+        "previous": applied.previous,
+        "changes": [{**asdict(change), "text": str(change)} for change in applied.changes],
+        "new_groups": list(applied.new_groups),
+    }
+
+
+def print_changes(changes: Sequence[Change]) -> None:
+    for change in changes[:CHANGES_SHOWN]:
+        say(str(change))
+    if len(changes) > CHANGES_SHOWN:
+        say(f"… and {count(len(changes) - CHANGES_SHOWN, 'more change')} (--json shows all)")
+
+
+def say(line: str) -> None:
+    console().print(line)
+
+
+def named(version: int) -> str:
+    return f"ruleset version {version}" if version else "the empty ruleset: none is in force"
+
+
+def count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,113 @@
+"""`lead-router leads synonyms`: import and list."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.options import author_option, tenant_option
+from router.intake.lead_file import FileUnusable
+from router.intake.synonyms_file import read_synonyms_file
+from router.rules.spelling import Synonym, SynonymError
+from router.store.statements import Connection
+from router.store.synonyms import SourcesHaveLeads, import_synonyms, load_synonyms
+from router.store.tenants import Tenant, TenantUnknown, tenant_named
+
+
+@click.group()
+def synonyms() -> None:
+    """Words that are one source, region or industry, for every door through which leads come.
+
+    \b
+    Example:
+      lead-router leads synonyms import synonyms.csv --tenant acme
+    """
+
+
+@synonyms.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@tenant_option
+@author_option
+@click.option("--replace", is_flag=True, help="Forget the words that FILE does not name.")
+@click.option("--renames-sources", is_flag=True, help="Also where leads are stored under a source already.")
+@json_option
+@async_command
+async def import_(
+    context: Context,
+    /,
+    *,
+    file: Path,
+    tenant_name: str,
+    author: str,
+    replace: bool,
+    renames_sources: bool,
+    as_json: bool,
+) -> None:
+    """Import words from a CSV FILE with the columns field, word, spelling: all of it or nothing.
+
+    Leads that come later are spelled so; stored leads stay as they are. Importing the file again changes nothing.
+
+    \b
+    Example:
+      lead-router leads synonyms import synonyms.csv --tenant acme
+    """
+    table = _read(file)
+    async with context.connection() as conn:
+        tenant = await _tenant(conn, tenant_name)
+        try:
+            change = await import_synonyms(
+                conn, tenant.tenant_id, table, author, replace=replace, renames_sources=renames_sources
+            )
+        except SynonymError as error:
+            raise CannotRun(f"{file} contradicts the words that are there: {error}") from error
+        except SourcesHaveLeads as error:
+            raise CannotRun(
+                f"leads have the source {', '.join(error.sources)} already, and a lead is told from others by its "
+                "source and id: spelled otherwise they would come in a second time with the next import of their "
+                "file. Nothing was changed; --renames-sources does it all the same"
+            ) from error
+    if as_json:
+        print_json({"tenant": tenant.name, "words": len(table), **asdict(change)})
+    else:
+        out = console()
+        out.print(f"{len(table):,} words: {change.changed:,} new or changed, {change.removed:,} removed")
+
+
+@synonyms.command("list")
+@tenant_option
+@json_option
+@async_command
+async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+    """List the words and how they are spelled.
+
+    \b
+    Example:
+      lead-router leads synonyms list --tenant acme --json
+    """
+    async with context.connection() as conn:
+        found = await load_synonyms(conn, (await _tenant(conn, tenant_name)).tenant_id)
+    if as_json:
+        print_json([one._asdict() for one in found])
+        return
+    table = Table("field", "word", "spelling", box=None, pad_edge=False)
+    for one in found:
+        table.add_row(*one)
+    console().print(table if found else "no synonyms; lead-router leads synonyms import FILE.csv --tenant T")
+
+
+def _read(file: Path) -> list[Synonym]:
+    try:
+        return read_synonyms_file(file)
+    except (FileUnusable, SynonymError) as error:
+        raise CannotRun(str(error)) from error
+    except OSError as error:
+        raise CannotRun(f"{file}: {error.strerror or error}") from error
+
+
+async def _tenant(conn: Connection, name: str) -> Tenant:
+    try:
+        return await tenant_named(conn, name)
+    except TenantUnknown as error:
+        raise CannotRun(str(error)) from error

@@ -1,0 +1,60 @@
+"""`lead-router tenants`: add and list."""
+
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from router.store import tenants as store
+
+
+@click.group()
+def tenants() -> None:
+    """Companies or divisions that own leads, reps and rules."""
+
+
+@tenants.command()
+@click.argument("name")
+@click.option("--time-zone", required=True, metavar="ZONE", help="IANA name of the zone of its business day.")
+@json_option
+@async_command
+async def add(context: Context, name: str, time_zone: str, as_json: bool) -> None:
+    """Create the tenant NAME. Doing it twice is fine.
+
+    \b
+    Example:
+      lead-router tenants add acme --time-zone Asia/Shanghai
+    """
+    async with context.connection() as conn:
+        try:
+            tenant = await store.add(conn, name, time_zone)
+        except store.TenantExists as error:
+            raise Found(str(error)) from error
+        except store.TenantError as error:
+            raise CannotRun(str(error)) from error
+    if as_json:
+        print_json(asdict(tenant))
+    else:
+        console().print(f"tenant {tenant.name} (number {tenant.tenant_id}) in {tenant.time_zone}")
+
+
+@tenants.command("list")
+@json_option
+@async_command
+async def list_(context: Context, as_json: bool) -> None:
+    """List all tenants with the versions in force.
+
+    \b
+    Example:
+      lead-router tenants list --json
+    """
+    async with context.connection() as conn:
+        found = await store.all_tenants(conn)
+    if as_json:
+        print_json([asdict(tenant) for tenant in found])
+        return
+    table = Table("tenant", "time zone", "roster", "ruleset", box=None, pad_edge=False)
+    for tenant in found:
+        table.add_row(tenant.name, tenant.time_zone, str(tenant.roster or "-"), str(tenant.ruleset or "-"))
+    console().print(table if found else "no tenant yet; lead-router tenants add NAME --time-zone ZONE")

@@ -1,0 +1,82 @@
+"""How long leads take that are looked at a share of each batch at a time: sent back ones, those of former rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from router.drain.claim import BatchSizes
+from router.store.statements import Connection, load
+
+_SQL = load("retry")
+
+_LATELY = timedelta(hours=1)
+_BATCHES_MOST = 50
+# A longer time between two batches was a pause in the work, not a batch.
+_LONGEST_BATCH = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What it takes to look at `leads` leads: from the `fewest` batches, when no new leads come, to the `most`.
+
+    `batch_s` = seconds that a busy batch took lately; None = there was none in the last hour.
+    """
+
+    leads: int
+    fewest: int
+    most: int
+    batch_s: float | None
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """The same in seconds."""
+        return None if self.batch_s is None else (self.fewest * self.batch_s, self.most * self.batch_s)
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        batches = f"{self.fewest:,}" if self.fewest == self.most else f"{self.fewest:,} to {self.most:,}"
+        text = f"{batches} batch{'es'[: 2 * (self.most != 1)]}"
+        if self.seconds is None:
+            return f"{text}; no busy batch lately to tell the time by"
+        first, last = (readable_s(seconds) for seconds in self.seconds)
+        return f"{text}, {last if first == last else f'{first} to {last}'}"
+
+    def document(self) -> dict[str, object]:
+        """For machines."""
+        first, last = self.seconds or (None, None)
+        return {
+            "leads": self.leads,
+            "batches": [self.fewest, self.most],
+            "seconds": None if first is None or last is None else [round(first, 2), round(last, 2)],
+        }
+
+
+async def expected(conn: Connection, tenant_id: int, leads: int, sizes: BatchSizes, now: datetime) -> Expected:
+    """Judges by the tenant's batches before `now`; `sizes` are those of the routers."""
+    rows = await _SQL.batches_lately.fetch(conn, tenant_id=tenant_id, since=now - _LATELY, most=_BATCHES_MOST)
+    return expectation(leads, sizes, [(row[0], row[1]) for row in rows])
+
+
+def expectation(leads: int, sizes: BatchSizes, batches: Sequence[tuple[datetime, int]]) -> Expected:
+    """`batches` are (time, leads) of the last ones, the youngest first."""
+    share = sizes.waiting(ready_claimed=1)
+    # From a full batch to the next one there was no idle time between them.
+    gaps = [
+        newer - older
+        for (newer, _), (older, decided) in pairwise(batches)
+        if decided >= share and newer - older <= _LONGEST_BATCH
+    ]
+    batch_s = median(gap.total_seconds() for gap in gaps) if gaps else None
+    return Expected(leads, -(-leads // sizes.waiting(ready_claimed=0)), -(-leads // share), batch_s)
+
+
+def readable_s(seconds: float) -> str:
+    """A duration for people, in its largest unit that matters."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

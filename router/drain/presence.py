@@ -1,0 +1,223 @@
+"""Who is present, where rules ask for it: heartbeats of reps in Redis, read in bulk, kept in memory.
+
+A heartbeat is a key that expires, so who stops sending is away soon. Redis is never the truth: while it does not answer
+the last known presence holds as long as a heartbeat would, then the working hours alone; and after it was away or began
+anew, nobody counts as away before there was time for everybody's next heartbeat.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import monotonic
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from router.domain.engine import Engine
+from router.domain.text import fold
+from router.runtime.lifeline import Lifeline
+from router.telemetry.instruments import Instruments
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 1.0
+_DEADLINE_S = 1.0
+NOBODY: frozenset[int] = frozenset()
+
+AWAY = (RedisError, OSError, TimeoutError)
+
+
+class Unsure(StrEnum):
+    """Why it is not known who is present, so that a fallback holds."""
+
+    NO_REDIS = "no_redis"
+    NO_ANSWER = "no_answer"
+    TOO_NEW = "too_new"
+
+
+def heartbeat_key(tenant: str, rep_id: str) -> str:
+    """The key of a rep's heartbeat; its value says nothing, its TTL is the `presence.ttl` of the rules."""
+    return f"lead-router:present:{tenant}:{rep_id}"
+
+
+def open_redis(url: str) -> "Redis":
+    """A client that gives up soon and does not try again by itself."""
+    return Redis.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_timeout=_DEADLINE_S, socket_connect_timeout=_DEADLINE_S
+    )
+
+
+@dataclass(slots=True)
+class Watched:
+    """A tenant whose rules ask for presence. `reps` are numbers, in the order of `keys`; times are monotonic."""
+
+    reps: tuple[int, ...]
+    keys: tuple[str, ...]
+    ttl_s: float
+    absent: frozenset[int] = NOBODY
+    heard_at: float | None = None
+    settled_at: float = 0.0
+    lost: bool = False
+    settled: bool = False
+
+    def missing(self, heartbeats: Sequence[bytes | None]) -> frozenset[int]:
+        """Numbers of the reps without a heartbeat, of heartbeats in the order of `keys`."""
+        return frozenset(rep for rep, value in zip(self.reps, heartbeats, strict=True) if value is None)
+
+    def hear(self, missing: frozenset[int], uptime_s: float, now: float) -> None:
+        """Redis answered: whose heartbeats it does not have, and for how long it has been up."""
+        if self.lost:
+            self.settled_at = now + self.ttl_s
+        self.lost, self.heard_at = False, now
+        self.settled = uptime_s >= self.ttl_s and now >= self.settled_at
+        self.absent = missing if self.settled else self.absent & missing
+
+    def hear_nothing(self, now: float) -> None:
+        """Redis did not answer."""
+        self.lost = True
+        if self.heard_at is None or now - self.heard_at > self.ttl_s:
+            self.absent = NOBODY
+
+
+def watched_reps(tenant: str, engine: Engine) -> Watched | None:
+    """Those who have to be present by the engine's rules; None = the rules ask for nobody's presence."""
+    required = engine.ruleset.presence
+    if required is None:
+        return None
+    wanted = {fold(name) for name in required.groups}
+    groups = {number for number, name in engine.roster.group_names.items() if fold(name) in wanted}
+    reps = [rep for rep in engine.roster.reps if rep.active and rep.groups & groups]
+    keys = tuple(heartbeat_key(tenant, rep.rep_id) for rep in reps)
+    return Watched(tuple(rep.no for rep in reps), keys, required.ttl.total_seconds())
+
+
+@dataclass
+class Presence:
+    """What a router process knows of presence. Redis (`url`) is asked only when rules ask for presence.
+
+    `once`: that of a command, which looks once. A Redis that did not answer is not asked again, so that many tenants
+    cost one deadline; and the command says itself what the log would.
+    """
+
+    url: str | None = None
+    once: bool = False
+    instruments: Instruments = field(default_factory=Instruments.silent)
+    clock: Callable[[], float] = monotonic
+    _watched: dict[int, Watched] = field(default_factory=dict)
+    _client: "Redis | None" = None
+    _answers: bool = True
+
+    def absent(self, tenant_id: int) -> frozenset[int]:
+        """Numbers of the reps who have to be present and are not, as last heard."""
+        watched = self._watched.get(tenant_id)
+        return NOBODY if watched is None else watched.absent
+
+    def unsure(self, tenant_id: int) -> Unsure | None:
+        """Why a fallback holds for a tenant that is watched; None = it is known who is present, or nobody has to be."""
+        watched = self._watched.get(tenant_id)
+        if watched is None or not watched.keys:
+            return None
+        if watched.lost:
+            return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
+        return None if watched.settled else Unsure.TOO_NEW
+
+    async def unreachable(self) -> Unsure | None:
+        """Why nobody's presence can be known now; None = Redis answers."""
+        try:
+            await self._ask(("lead-router:status",))
+        except AWAY:
+            self._answers = False
+            return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
+        return None
+
+    async def watch(self, tenant_id: int, tenant: str, engine: Engine) -> None:
+        """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises."""
+        new = watched_reps(tenant, engine)
+        if new is None:
+            self._watched.pop(tenant_id, None)
+            return
+        old = self._watched.get(tenant_id)
+        self._watched[tenant_id] = new
+        if old is not None:
+            new.absent = old.absent & set(new.reps)
+            new.heard_at, new.settled_at, new.lost = old.heard_at, old.settled_at, old.lost
+        await self._look(new)
+
+    async def look(self) -> list[int]:
+        """Reads all heartbeats; answers the tenants where somebody came or went. Never raises."""
+        changed = []
+        for tenant_id, watched in list(self._watched.items()):
+            before = watched.absent
+            await self._look(watched)
+            if watched.absent != before:
+                changed.append(tenant_id)
+        return changed
+
+    async def close(self) -> None:
+        """Gives the connection back."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                await client.aclose()
+            except AWAY:
+                log.debug("redis said no goodbye")
+
+    async def _look(self, watched: Watched) -> None:
+        if not watched.keys:
+            watched.absent = NOBODY
+            return
+        try:
+            found, uptime_s = await self._ask(watched.keys)
+        except AWAY as error:
+            watched.hear_nothing(self.clock())
+            self.instruments.presence_unknown()
+            self._tell(f"{type(error).__name__}: {error}")
+            return
+        watched.hear(watched.missing(found), uptime_s, self.clock())
+        self._tell(None)
+
+    async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
+        """The heartbeats, and for how long Redis has been up (seconds). Raises one of AWAY, within _DEADLINE_S."""
+        if self.url is None:
+            raise ConnectionError("no Redis is configured (LEAD_ROUTER_REDIS_URL)")
+        if self.once and not self._answers:
+            raise ConnectionError("Redis did not answer")
+        if self._client is None:
+            self._client = open_redis(self.url)
+        async with asyncio.timeout(_DEADLINE_S):
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.mget(keys)
+            pipeline.info("server")
+            found, server = await pipeline.execute()
+        return found, float(server["uptime_in_seconds"])
+
+    def _tell(self, problem: str | None) -> None:
+        if problem is not None and self._answers and not self.once:
+            log.warning("presence unknown: the last known holds, then the working hours", error=problem)
+        elif problem is None and not self._answers:
+            log.info("presence known again")
+        self._answers = problem is None
+
+
+class PresenceWatch:
+    """A service: reads heartbeats every second, and `call`s the router to the tenants where somebody came or went."""
+
+    name = "presence"
+    max_silence_s = 60.0
+
+    def __init__(self, presence: Presence, call: Callable[[int], None]) -> None:
+        self._presence = presence
+        self._call = call
+
+    async def run(self, life: Lifeline) -> None:
+        """Looks until the stop."""
+        try:
+            while not await life.pause(LOOK_EVERY_S):
+                for tenant_id in await self._presence.look():
+                    self._call(tenant_id)
+        finally:
+            await self._presence.close()

@@ -1,0 +1,150 @@
+"""The drain as a service: finds tenants with work and drains some of them at once, each for a turn."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from time import monotonic
+
+import asyncpg
+import structlog
+
+from router.domain.backoff import LONGEST_S, full_jitter
+from router.drain.drain import Drain
+from router.drain.hints import Wakeups
+from router.drain.lane_transaction import Visit
+from router.runtime.lifeline import Lifeline
+from router.store.connections.connections import Part
+from router.store.errors import TRANSIENT_ERRORS, NoConnection
+
+log = structlog.get_logger(__name__)
+
+# The server as a whole is in trouble, not the tenant: when that is over, nobody shall have to wait for a minute.
+_LONGEST_WAIT_FOR_SERVER_S = 1.0
+# SQLSTATE: connection lost, resources (disk, memory, connections), ended by an operator, the system, read-only or idle.
+_OF_SERVER = ("08", "53", "57P", "58", "25")
+# Somebody has locked what a batch needs. An attempt waits for 2 s and keeps a slot from other tenants for so long.
+_LONGEST_WAIT_FOR_LOCKS_S = 5.0
+# SQLSTATE: lock not available, cancelled or timed out, serialization failure or deadlock.
+_OF_LOCKS = ("55", "57014", "40")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """Failures in a row of one tenant, and until when (monotonic seconds) it is left alone."""
+
+    failures: int = 0
+    until_s: float = 0.0
+
+
+@dataclass
+class DrainService:
+    """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant.
+
+    Tenants stand in a line for the slots, and who had a turn and has more goes to its end: however long a backlog
+    is, every other tenant comes before its next turn. There are `concurrency` slots, or fewer when the drain's
+    share of the connections that there are now is smaller.
+    """
+
+    drain: Drain
+    wakeups: Wakeups
+    jitter: Callable[[], float]
+    poll_interval_s: float = 0.5
+    concurrency: int = 4
+    turn_batches: int = 20
+    name: str = "drain"
+    max_silence_s: float = 60.0
+    _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _trouble: dict[int, _Trouble] = field(default_factory=dict)
+    _line: dict[int, None] = field(default_factory=dict)
+
+    async def run(self, life: Lifeline) -> None:
+        """Drains until the stop; then every turn ends after its batch."""
+        self._turns.clear()
+        self._line.clear()
+        failures = 0
+        async with asyncio.TaskGroup() as group:
+            while not life.stopping:
+                life.beat()
+                # Who was named gets a slot before the search, which costs a statement. Also one whose turn goes on:
+                # that turn may have looked before the news was there.
+                self._stand_in_line(self.wakeups.take())
+                self._start_turns(group, life)
+                try:
+                    found = await self.drain.tenants_with_work()
+                    failures = 0
+                except TRANSIENT_ERRORS as error:
+                    failures += 1
+                    wait_s = full_jitter(failures, self.jitter(), longest_s=_LONGEST_WAIT_FOR_SERVER_S)
+                    log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
+                    await life.pause(wait_s)
+                else:
+                    # Several routers begin at different tenants, so that they do not meet at the same lanes.
+                    first = int(self.jitter() * len(found))
+                    self._stand_in_line(t for t in [*found[first:], *found[:first]] if t not in self._turns)
+                    self._start_turns(group, life)
+                    await self.wakeups.wait(self.poll_interval_s)
+
+    def _stand_in_line(self, tenants: Iterable[int]) -> None:
+        now = monotonic()
+        for tenant_id in tenants:
+            trouble = self._trouble.get(tenant_id)
+            if trouble is None or now >= trouble.until_s:
+                self._line.setdefault(tenant_id)
+
+    def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline) -> None:
+        for tenant_id in [tenant_id for tenant_id in self._line if tenant_id not in self._turns]:
+            if len(self._turns) >= min(self.concurrency, self.drain.connections.share(Part.DRAIN)):
+                return
+            del self._line[tenant_id]
+            task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
+            self._turns[tenant_id] = task
+
+    async def _turn(self, tenant_id: int, life: Lifeline) -> None:
+        try:
+            done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=self._over(life))
+            self._trouble.pop(tenant_id, None)
+            if done.more and done.visit is Visit.DONE:
+                self._line.setdefault(tenant_id)
+        except NoConnection:
+            # It had no turn at all, which is no trouble of its own.
+            self._line.setdefault(tenant_id)
+        except TRANSIENT_ERRORS as error:
+            self._back_off(tenant_id, error)
+        except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
+            self._back_off(tenant_id, error)
+            log.error("tenant cannot be routed", tenant=tenant_id, exc_info=error)
+        finally:
+            self._turns.pop(tenant_id, None)
+            if self._line:
+                self.wakeups.poke()
+
+    def _over(self, life: Lifeline) -> Callable[[], bool]:
+        """Whether a turn ends before its next batch: at the stop, or when another part needs the connection."""
+        batches = count()
+        return lambda: life.stopping or (next(batches) > 0 and self.drain.connections.contended(Part.DRAIN))
+
+    def _back_off(self, tenant_id: int, error: BaseException) -> None:
+        trouble = self._trouble.setdefault(tenant_id, _Trouble())
+        trouble.failures += 1
+        wait_s = full_jitter(trouble.failures, self.jitter(), longest_s=_longest_wait_s(error))
+        trouble.until_s = monotonic() + wait_s
+        self._line.pop(tenant_id, None)
+        log.warning(
+            "batch rolled back",
+            tenant=tenant_id,
+            error=f"{type(error).__name__}: {error}",
+            failures=trouble.failures,
+            retry_in_s=round(wait_s, 2),
+        )
+
+
+def _longest_wait_s(error: BaseException) -> float:
+    """What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state.startswith(_OF_SERVER):
+            return _LONGEST_WAIT_FOR_SERVER_S
+        return _LONGEST_WAIT_FOR_LOCKS_S if state.startswith(_OF_LOCKS) else LONGEST_S
+    of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return _LONGEST_WAIT_FOR_SERVER_S if of_wire else LONGEST_S

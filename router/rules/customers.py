@@ -1,0 +1,220 @@
+"""Who is the customer of a lead: by declared id, then phone, then e-mail, or as the tenant's match rules say.
+
+Pure; the store keeps the keys. With every key goes a tally of the people it came with. A key with too many people, a
+switchboard or a number that only fills a form, ties nobody any more.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+from zlib import crc32
+
+from router.domain.lead_in import LeadIn
+from router.rules.match_rules import MatchRules, Tie
+
+DEFAULT_RULES = MatchRules()
+_NOBODY: frozenset[int] = frozenset()
+_CONTACTS = (("phone",), ("email",))
+
+
+class Key(NamedTuple):
+    """By what a lead names its customer: `name` has 32 hexadecimal digits.
+
+    `people` are the marks of whom this lead says that it is: a number for its name and each of its contacts.
+    """
+
+    name: str
+    kind: str
+    value: str
+    people: frozenset[int] = _NOBODY
+
+
+class Known(NamedTuple):
+    """What is known of a key. `shared_as` is its text once too many people share it; then it ties nobody.
+
+    `customer` is then whom it tied until it did; None = nobody.
+    """
+
+    customer: int | None
+    people: frozenset[int] = _NOBODY
+    shared_as: str | None = None
+
+
+def key_name(kind: str, value: str) -> str:
+    """The name of a key. The kind of a tie of several fields is these joined by `+`, its value theirs by NUL."""
+    # Declared ids had this name before there were match rules.
+    kind = "declared" if kind == "customer_id" else kind
+    return blake2b(f"{kind}\0{value}".encode(), digest_size=16).hexdigest()
+
+
+def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key, ...]:
+    """The lead's keys in their precedence; malformed contacts and excluded values give none."""
+    facts = _facts(lead, rules.fields)
+    keys = []
+    people: frozenset[int] | None = None
+    for tie in rules.tie_by:
+        values = _values(tie, facts, rules)
+        if values is None:
+            continue
+        if tie in _CONTACTS:
+            people = _people(lead, facts) if people is None else people
+            keys.append(Key(key_name(tie[0], values), tie[0], values, people))
+        else:
+            kind = "+".join(tie)
+            keys.append(Key(key_name(kind, values), kind, values, _companies(tie, lead)))
+    return tuple(keys)
+
+
+def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
+    """The values of a tie's fields, joined by NUL; None where one is missing or ties nobody."""
+    values = []
+    for name in tie:
+        value = facts.get(name)
+        if value is None or rules.excludes(name, value):
+            return None
+        values.append(value)
+    return "\0".join(values)
+
+
+def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
+    """What of a lead can tie it, in one spelling; of name and company only what is wanted."""
+    facts = dict[str, str]()
+    if lead.declared_customer:
+        facts["customer_id"] = lead.declared_customer
+    if lead.phone and "phone" not in lead.malformed:
+        facts["phone"] = lead.phone
+    if lead.email and "email" not in lead.malformed:
+        facts["email"] = lead.email
+        if "email_domain" in wanted:
+            facts["email_domain"] = lead.email.rpartition("@")[2]
+    if lead.name and "name" in wanted:
+        facts["name"] = _one_spelling(lead.name)
+    if lead.company and "company" in wanted:
+        facts["company"] = _one_spelling(lead.company)
+    return facts
+
+
+def _one_spelling(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
+    """The marks of who asks. A phone is shared when names, addresses or customer ids are many, an address likewise."""
+    marks = [crc32(_one_spelling(lead.name).encode()) << 2] if lead.name else []
+    if "phone" in facts:
+        marks.append(crc32(facts["phone"].encode()) << 2 | 1)
+    if "email" in facts:
+        marks.append(crc32(facts["email"].encode()) << 2 | 2)
+    if "customer_id" in facts:
+        marks.append(crc32(facts["customer_id"].encode()) << 2 | 3)
+    return frozenset(marks)
+
+
+def _companies(tie: Tie, lead: LeadIn) -> frozenset[int]:
+    """A domain is shared when companies are many: people of one company are meant to be tied. Ids are never shared."""
+    if tie != ("email_domain",) or not lead.company:
+        return _NOBODY
+    return frozenset((crc32(_one_spelling(lead.company).encode()) << 2,))
+
+
+def people_of(marks: Iterable[int]) -> int:
+    """How many different people these marks show at least: the most names, or phones, or e-mail addresses, or ids."""
+    return max(Counter(mark & 3 for mark in marks).values(), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """`customers`: one per lead, None = no key that ties.
+
+    Of every key of the batch `keys` has the customer (None = nobody yet) and `people` the marks; `shared` has the
+    texts of those that tie nobody. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
+    their own.
+    """
+
+    customers: tuple[int | None, ...]
+    keys: Mapping[str, int | None]
+    people: Mapping[str, frozenset[int]]
+    shared: Mapping[str, str]
+    new: int
+
+    def numbered(self, ids: Sequence[int]) -> "Resolution":
+        """With `ids[0]` for customer -1 and so on; takes `new` ids and ignores the rest."""
+        customers = tuple([ids[-c - 1] if c is not None and c < 0 else c for c in self.customers])
+        keys = {key: ids[-c - 1] if c is not None and c < 0 else c for key, c in self.keys.items()}
+        return Resolution(customers, keys, self.people, self.shared, 0)
+
+    def known(self, name: str) -> Known:
+        """What is known of one of the keys now."""
+        return Known(self.keys[name], self.people[name], self.shared.get(name))
+
+
+def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], most_people: int = 5) -> Resolution:
+    """The customer of each lead, in order: that of its first known key; its other keys become theirs too.
+
+    `leads` are the keys of each lead, in precedence; `known` the keys that are stored. A key keeps its customer: a
+    lead with keys of two customers belongs to the one that its first known key names. The batch's people are counted
+    before its leads are tied, so inside a batch it does not matter who came first.
+    """
+    people = _tally(leads, known, most_people)
+    shared = _shared(leads, people, most_people)
+    owner = {name: key.customer for name, key in known.items() if key.customer is not None and name not in shared}
+    customers: list[int | None] = []
+    new = 0
+    for keys in leads:
+        names = [key[0] for key in keys]
+        if shared:
+            names = [name for name in names if name not in shared]
+        customer = None
+        for name in names:
+            if name in owner:
+                customer = owner[name]
+                break
+        if customer is None and names:
+            new += 1
+            customer = -new
+        for name in names:
+            owner.setdefault(name, customer or 0)
+        customers.append(customer)
+    now: dict[str, int | None] = {name: owner[name] for name in people if name not in shared}
+    now |= {name: known[name].customer if name in known else None for name in shared}
+    return Resolution(tuple(customers), now, people, shared, new)
+
+
+def _tally(leads: Iterable[tuple[Key, ...]], known: Mapping[str, Known], most_people: int) -> dict[str, frozenset[int]]:
+    """The people of every key. Of a key that ties nobody no more are noted than prove it."""
+    tally: dict[str, frozenset[int]] = {}
+    full = {name for name, key in known.items() if _is_shared(key.people, most_people)}
+    for keys in leads:
+        for name, _, _, people in keys:
+            before = tally.get(name)
+            if before is None:
+                stored = known.get(name)
+                tally[name] = people if stored is None else stored.people if name in full else stored.people | people
+            elif before is not people and name not in full:
+                tally[name] = before | people
+    for name, people in tally.items():
+        if len(people) > most_people and name not in full:
+            tally[name] = _enough(people, most_people)
+    return tally
+
+
+def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], most_people: int) -> dict[str, str]:
+    """The texts of the keys that too many people have."""
+    names = {name for name, people in tally.items() if _is_shared(people, most_people)}
+    if not names:
+        return {}
+    return {key.name: f"{key.kind} {key.value}" for keys in leads for key in keys if key.name in names}
+
+
+def _is_shared(people: frozenset[int], most_people: int) -> bool:
+    return len(people) > most_people and people_of(people) > most_people
+
+
+def _enough(people: frozenset[int], most_people: int) -> frozenset[int]:
+    """Of every kind of mark the lowest ones, one more than is allowed; so that order does not matter."""
+    kept: list[int] = []
+    for witness in range(4):
+        kept += sorted(mark for mark in people if mark & 3 == witness)[: most_people + 1]
+    return frozenset(kept)

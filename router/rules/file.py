@@ -1,0 +1,119 @@
+"""Reading routing rules from YAML: all of it is understood, or all that is wrong with it is said."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from router.domain.lint import Unread
+from router.domain.ruleset import Ruleset
+from router.rules.lists import Lists, ReadList, no_lists
+from router.rules.reader import At, Problem
+from router.rules.schema import top_level
+from router.rules.yaml_nodes import MAX_CHARACTERS, YamlError, compose
+
+__all__ = [
+    "Problem",
+    "RulesError",
+    "RulesFile",
+    "ZoneDiffers",
+    "read_file",
+    "read_rules",
+    "read_ruleset",
+]
+
+PROBLEMS_SHOWN = 50
+UNSTATED_ZONE = "UTC"
+MAX_BYTES = 4 * MAX_CHARACTERS
+
+
+class RulesError(ValueError):
+    """The text holds no valid ruleset; `problems` are all there are, in the order of the file.
+
+    `readable` is what could be read, for lints alone and never to be applied; None = nothing could.
+    """
+
+    def __init__(self, problems: list[Problem], readable: "RulesFile | None" = None) -> None:
+        super().__init__(problems)
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        self.readable = readable
+
+    @property
+    def unread(self) -> Unread:
+        """The fields that are not, or not wholly, in what is readable."""
+        return Unread(frozenset(problem.field for problem in self.problems))
+
+    def __str__(self) -> str:
+        more = len(self.problems) - PROBLEMS_SHOWN
+        shown = [str(problem) for problem in self.problems[:PROBLEMS_SHOWN]]
+        return "\n".join([*shown, f"… and {more} more problems"] if more > 0 else shown)
+
+
+class ZoneDiffers(ValueError):
+    """The rules state another business time zone than their tenant has."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFile:
+    """A ruleset as it stands in a file, of no tenant yet. `stated_zone`: None where it names none.
+
+    `lists` are the texts of the lists that it names; `lines` (from 1) of its fields, by paths such as
+    `rules[0].match.region`.
+    """
+
+    ruleset: Ruleset
+    stated_zone: str | None
+    lists: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def for_tenant(self, version: int, time_zone: str) -> Ruleset:
+        """As a version of a tenant in that zone. Raises ZoneDiffers when the file states another."""
+        if self.stated_zone is not None and self.stated_zone != time_zone:
+            raise ZoneDiffers(
+                f"business_time_zone is {self.stated_zone}, but the tenant's is {time_zone} and stays so; "
+                f"write business_time_zone: {time_zone}, or leave the line out"
+            )
+        return dataclasses.replace(self.ruleset, version=version, business_time_zone=time_zone)
+
+
+def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
+    """The rules in `text`; `file` stands for it in messages, `lists` reads what conditions name with in_file.
+
+    Raises RulesError with all that is wrong.
+    """
+    problems: list[Problem] = []
+    try:
+        node = compose(text)
+    except YamlError as error:
+        raise RulesError([Problem(file, error.line, "", str(error))]) from None
+    if node is None:
+        raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
+    top = At(node, "", file, problems, Lists(lists))
+    values = top.read(top_level)
+    if values is None:
+        raise RulesError(problems)
+    stated = values.pop("business_time_zone", None)
+    values.setdefault("rules", ())
+    ruleset = Ruleset(version=0, business_time_zone=stated or UNSTATED_ZONE, **values)
+    read = RulesFile(ruleset, stated, top.lists.texts, top.lines)
+    if problems:
+        raise RulesError(problems, read)
+    return read
+
+
+def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:
+    """The ruleset alone; where the text states no zone it is UTC. Raises RulesError."""
+    return dataclasses.replace(read_rules(text, file).ruleset, version=version)
+
+
+def read_file(path: Path) -> str:
+    """The text of a rules file. Raises OSError, and RulesError when it is not UTF-8."""
+    with path.open("rb") as opened:
+        data = opened.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise RulesError([Problem(str(path), 1, "", f"has more than {MAX_BYTES:,} bytes")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RulesError([Problem(str(path), line, "", "is not a text in UTF-8; save it as UTF-8")]) from None

@@ -1,0 +1,210 @@
+"""The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import phonenumbers
+
+from router.domain.calendar import zone
+from router.rules.columns import Identity, Join, Split, columns_after
+from router.rules.file import RulesError, read_file
+from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
+from router.rules.reader import (
+    At,
+    Problem,
+    Wrong,
+    mapping,
+    meant,
+    named_entries,
+    one_or_many,
+    scalar,
+    shown,
+    text,
+    truth,
+    word,
+)
+from router.rules.yaml_nodes import YamlError, compose
+
+FIELDS = (
+    *("external_id", "source", "created_at", "name", "phone", "email", "company", "customer_id", "region"),
+    *("industry", "product", "campaign", "ad_id", "landing_page", "priority", "attributes"),
+)
+"""The fields of a lead, by the names that files use."""
+
+REJECTED = ("rejected_line", "rejected_column", "rejected_reason")
+"""What a rejects file has before the original columns; ignored when it is imported."""
+
+MOST_LISTED = 20
+"""Columns that a message names."""
+
+_CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
+
+
+class MappingError(ValueError):
+    """The mapping cannot be used; the message names file, line, field and what is wrong, one problem a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMapping:
+    """How to read a file. Columns named like a field of a lead mean that field, unless `rename` says otherwise.
+
+    `rename` is column to field; `constants` are values for every lead; `time_zone` holds for times without an
+    offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
+    become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
+    e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
+    `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
+    there (keys folded).
+    """
+
+    split: tuple[Split, ...] = ()
+    join: tuple[Join, ...] = ()
+    external_id: Identity | None = None
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str | None = None
+    empty: frozenset[str] = frozenset()
+    drop: frozenset[str] = frozenset()
+    unknown_columns: str = "attributes"
+    default_phone_region: str | None = None
+    require_contact: bool = False
+    file: str = "no mapping"
+
+    def target(self, column: str) -> str | None:
+        """The field that a column means; None = none of them. Dropped columns are the caller's to leave out."""
+        renamed = self.rename.get(column)
+        return renamed or (column if column in FIELDS else None)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of a file that it names."""
+        parts = [split.column for split in self.split], *(join.columns for join in self.join)
+        identity = self.external_id.columns if self.external_id else ()
+        return frozenset([*self.rename, *self.drop, *identity, *(name for part in parts for name in part)])
+
+    def dropped(self, column: str) -> bool:
+        known = column in self.rename or column in FIELDS
+        return column in self.drop or column in REJECTED or not (known or self.unknown_columns == "attributes")
+
+
+def read_mapping(path: Path) -> FileMapping:
+    """Raises MappingError with all that is wrong, and OSError."""
+    try:
+        return parse_mapping(read_file(path), str(path))
+    except RulesError as error:
+        raise MappingError(str(error)) from None
+
+
+def parse_mapping(source: str, file: str) -> FileMapping:
+    """The mapping in the YAML text; `file` stands for it in messages. Raises MappingError."""
+    problems: list[Problem] = []
+    try:
+        node = compose(source)
+    except YamlError as error:
+        raise MappingError(str(Problem(file, error.line, "", str(error)))) from None
+    if node is None:
+        return FileMapping(file=file)
+    values = At(node, "", file, problems).read(lambda at: mapping(at, _READERS)) or {}
+    if not problems:
+        problems.extend(_contradictions(FileMapping(**values, file=file)))
+    if problems:
+        raise MappingError("\n".join(str(problem) for problem in sorted(problems, key=lambda p: p.line)))
+    return FileMapping(**values, file=file)
+
+
+def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
+    """Compares the mapping with the columns of a file. Raises MappingError when they do not fit."""
+    given = list(columns)
+    found = columns_after(given, plan.split, plan.join)
+    identity = plan.external_id.columns if plan.external_id else ()
+    split = columns_after(given, plan.split, ())
+    named: list[tuple[str, Iterable[str], list[str]]] = [
+        ("split", [one.column for one in plan.split], given),
+        *((f"join.{one.into}", one.columns, split) for one in plan.join),
+        *(("rename", plan.rename, found), ("drop", plan.drop, found), ("external_id", identity, found)),
+    ]
+    wrong = [
+        f"{plan.file}: {where}: the file has no column {shown(column)}{meant(column, there)}"
+        for where, wanted, there in named
+        for column in wanted
+        if column not in there
+    ]
+    sources: dict[str, str] = dict.fromkeys(plan.constants, "constants")
+    for column in found:
+        target = None if plan.dropped(column) else plan.target(column)
+        if target and target in sources:
+            wrong.append(f"{plan.file}: {target}: comes from {sources[target]} and from column {shown(column)}")
+        elif target:
+            sources[target] = f"column {shown(column)}"
+    if "external_id" not in sources and not plan.external_id:
+        wrong.append(
+            f"{plan.file}: external_id: no column means it; the file has {_listed(found)}; name the one that "
+            "identifies a lead under rename:, or have it computed from several under external_id:"
+        )
+    if wrong:
+        raise MappingError("\n".join(wrong))
+
+
+def _listed(columns: list[str]) -> str:
+    more = f" and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
+    return ", ".join(map(shown, columns[:MOST_LISTED])) + more
+
+
+def _contradictions(plan: FileMapping) -> list[Problem]:
+    targets = list(plan.rename.values())
+    twice = sorted({name for name in targets if targets.count(name) > 1})
+    both = sorted(set(targets) & set(plan.constants))
+    gone = sorted(set(plan.rename) & plan.drop)
+    return [
+        *(Problem(plan.file, 1, "rename", f"two columns mean {name}") for name in twice),
+        *(Problem(plan.file, 1, f"constants.{name}", "is also the meaning of a column") for name in both),
+        *(Problem(plan.file, 1, "drop", f"{shown(name)} is also under rename") for name in gone),
+    ]
+
+
+def _rename(at: At) -> dict[str, str]:
+    values = {}
+    for column, (_, node) in named_entries(at).items():
+        place = at.below(column, node)
+        if (target := place.read(lambda at: word(at, FIELDS))) is not None:
+            values[column] = target
+    return values
+
+
+def _constants(at: At) -> dict[str, str]:
+    return mapping(at, dict.fromkeys(_CONSTANT, lambda at: scalar(at).value.strip()))
+
+
+def _texts(at: At) -> frozenset[str]:
+    return frozenset(one_or_many(at, text))
+
+
+def _zone(at: At) -> str:
+    try:
+        return zone(text(at)).key
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _phone_region(at: At) -> str:
+    region = text(at).upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise Wrong(f"{shown(region)} is no country code of two letters such as CN, US or DE")
+    return region
+
+
+_READERS = {
+    "split": read_splits,
+    "join": read_joins,
+    "external_id": read_identity,
+    "values": lambda at: read_values(at, _CONSTANT),
+    "rename": _rename,
+    "constants": _constants,
+    "time_zone": _zone,
+    "empty": _texts,
+    "drop": _texts,
+    "unknown_columns": lambda at: word(at, ("attributes", "drop")),
+    "default_phone_region": _phone_region,
+    "require_contact": truth,
+}

@@ -1,0 +1,104 @@
+"""Reading the entries of a mapping that make columns of columns and words of words."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from router.domain.text import fold
+from router.rules.columns import Identity, Join, Split
+from router.rules.reader import At, Wrong, mapping, meant, named_entries, one_or_many, scalar, shown, text, word
+
+MAX_BETWEEN = 20
+
+
+def read_splits(at: At) -> tuple[Split, ...]:
+    """`split: {Area: {by: "/", into: [region, district]}}`."""
+    readers: Mapping[str, Any] = {"by": _between, "into": _several}
+    return tuple(
+        Split(column, part["by"], part["into"])
+        for column, part in _named_parts(at, readers, ("by", "into")).items()
+        if part.keys() >= {"by", "into"}
+    )
+
+
+def read_joins(at: At) -> tuple[Join, ...]:
+    """`join: {name: {columns: [First, Last], by: " "}}`; a space where nothing else is said."""
+    readers: Mapping[str, Any] = {"by": _between, "columns": _several}
+    return tuple(
+        Join(into, part["columns"], part.get("by", " "))
+        for into, part in _named_parts(at, readers, ("columns",)).items()
+        if "columns" in part
+    )
+
+
+def read_identity(at: At) -> Identity:
+    """`external_id: {columns: [Mobile, Received], as: hash, may_be_empty: [Received]}`, or `as: text` with `by`."""
+    kinds = ("hash", "text")
+    readers: Mapping[str, Any] = {
+        "columns": _columns,
+        "as": lambda at: word(at, kinds),
+        "by": _between,
+        "may_be_empty": _columns,
+    }
+    part = mapping(at, readers, ("columns",))
+    columns, may_be_empty = part.get("columns", ()), part.get("may_be_empty", ())
+    hashed = part.get("as", "hash") == "hash"
+    if hashed and "by" in part:
+        at.wrong("by: is for `as: text`; a hash has nothing between its parts")
+    if columns:
+        _check_may_be_empty(at, columns, may_be_empty)
+    return Identity(columns, hashed, part.get("by", "-"), frozenset(may_be_empty))
+
+
+def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collection[str]) -> None:
+    for column in may_be_empty:
+        if column not in columns:
+            at.wrong(f"may_be_empty: {shown(column)} is none of the columns of the id{meant(column, columns)}")
+    if set(columns) <= set(may_be_empty):
+        at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
+
+
+def read_values(at: At, fields: Collection[str]) -> dict[str, dict[str, str]]:
+    """`values: {industry: {自动化: automation}}`: field to folded word to the field's own."""
+    return mapping(at, dict.fromkeys(fields, _words))
+
+
+def _words(at: At) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for said, (key, node) in named_entries(at).items():
+        place = at.below(said, node)
+        value = place.read(lambda at: scalar(at).value.strip())
+        if value is None:
+            continue
+        if words.setdefault(fold(said), value) != value:
+            place.wrong(f"also means {shown(words[fold(said)])}: capitals and full-width make no difference", key)
+    return words
+
+
+def _named_parts(at: At, readers: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    parts = {}
+    for name, (_, node) in named_entries(at).items():
+        place = at.below(name, node)
+        if (part := place.read(lambda at: mapping(at, readers, required))) is not None:
+            parts[name] = part
+    return parts
+
+
+def _columns(at: At) -> tuple[str, ...]:
+    names = tuple(one_or_many(at, text))
+    if len(set(names)) < len(names):
+        raise Wrong("names a column twice")
+    return names
+
+
+def _several(at: At) -> tuple[str, ...]:
+    names = _columns(at)
+    if len(names) < 2:
+        raise Wrong("must name two columns or more")
+    return names
+
+
+def _between(at: At) -> str:
+    sign = str(scalar(at).value)
+    if not 1 <= len(sign) <= MAX_BETWEEN:
+        raise Wrong(f"must have 1 to {MAX_BETWEEN} characters")
+    return sign

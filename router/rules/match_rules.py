@@ -1,0 +1,115 @@
+"""By what a tenant's leads are known to be of one customer, and what ties nobody. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import cached_property, lru_cache
+
+from router.rules.free_mail import FREE_MAIL
+from router.rules.reader import At, Problem, Wrong, items, mapping, one_or_many, shown, text, whole, word
+from router.rules.yaml_nodes import YamlError, compose
+
+FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
+_WEAK = frozenset(("name", "company"))
+# Numbers that end so were typed to fill the form, as were those that end in seven equal digits.
+_FAKE_TAILS = ("1234567", "2345678", "3456789", "4567890", "7654321")
+_FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@.*")
+
+Tie = tuple[str, ...]
+"""Fields that must all be there, and agree."""
+
+
+class MatchRulesError(ValueError):
+    """The match rules cannot be used; the message names file, line, field and what is wrong, one problem a line."""
+
+
+@dataclass(frozen=True)
+class MatchRules:
+    """How customers are known.
+
+    `tie_by` are the ties in their precedence. A phone, e-mail address or domain with which more than `most_people`
+    different people have come ties nobody, nor does a value that one of the patterns `ties_nobody` matches (`*` stands
+    for any characters). `free_mail` are domains beside the built-in ones that are no company's.
+    """
+
+    tie_by: tuple[Tie, ...] = (("customer_id",), ("phone",), ("email",))
+    most_people: int = 5
+    ties_nobody: tuple[str, ...] = ()
+    free_mail: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def _excluded(self) -> re.Pattern[str] | None:
+        patterns = [translate(pattern.casefold()) for pattern in self.ties_nobody]
+        return re.compile("|".join(patterns)) if patterns else None
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields that the ties are made of."""
+        return frozenset(name for tie in self.tie_by for name in tie)
+
+    def excludes(self, kind: str, value: str) -> bool:
+        """Whether this value of a field never ties anybody."""
+        if kind == "phone" and (value.endswith(_FAKE_TAILS) or value[-7:] == value[-1:] * 7):
+            return True
+        if kind == "email" and _FAKE_MAIL.fullmatch(value):
+            return True
+        if kind == "email_domain" and (value in FREE_MAIL or value in self.free_mail):
+            return True
+        return (
+            bool(self.ties_nobody)
+            and self._excluded is not None
+            and self._excluded.fullmatch(value.casefold()) is not None
+        )
+
+
+@lru_cache(maxsize=256)
+def parse_match_rules(source: str, file: str = "the match rules") -> MatchRules:
+    """The match rules in the YAML text; what it leaves out is as by default. Raises MatchRulesError."""
+    problems: list[Problem] = []
+    try:
+        node = compose(source)
+    except YamlError as error:
+        raise MatchRulesError(str(Problem(file, error.line, "", str(error)))) from None
+    if node is None:
+        return MatchRules()
+    values = At(node, "", file, problems).read(lambda at: mapping(at, _READERS)) or {}
+    if problems:
+        raise MatchRulesError("\n".join(str(problem) for problem in sorted(problems, key=lambda p: p.line)))
+    return MatchRules(**values)
+
+
+def _ties(at: At) -> tuple[Tie, ...]:
+    ties = [tie for item in items(at) if (tie := item.read(_tie)) is not None]
+    if len(set(ties)) < len(ties):
+        raise Wrong("names a tie twice")
+    return tuple(ties)
+
+
+def _tie(at: At) -> Tie:
+    fields = one_or_many(at, lambda one: word(one, FIELDS))
+    if _WEAK.issuperset(fields):
+        raise Wrong(f"{' and '.join(fields)} alone would tie strangers; add phone, email or email_domain")
+    return tuple(name for name in FIELDS if name in fields)
+
+
+def _patterns(at: At) -> tuple[str, ...]:
+    return tuple(one_or_many(at, _pattern))
+
+
+def _pattern(at: At) -> str:
+    pattern = text(at)
+    if not pattern.strip("*?"):
+        raise Wrong(f"{shown(pattern)} would match everything: then nobody is tied")
+    return pattern
+
+
+def _domains(at: At) -> frozenset[str]:
+    return frozenset(domain.casefold() for domain in one_or_many(at, text))
+
+
+_READERS = {
+    "tie_by": _ties,
+    "most_people": whole(1, 1000),
+    "ties_nobody": _patterns,
+    "free_mail": _domains,
+}

@@ -1,0 +1,113 @@
+"""The conditions of a rule: plain values, and what the operators say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import yaml
+
+from router.domain.lead import FACT_FIELDS
+from router.domain.ruleset import Created, FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange
+from router.domain.text import fold
+from router.rules.lists import ListError
+from router.rules.reader import At, Wrong, duration, empty, mapping, one_or_many, shown, text, truth, whole, word
+
+MAX_PRIORITY = 1_000_000
+
+_priority = whole(-MAX_PRIORITY, MAX_PRIORITY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """The conditions on one field."""
+
+    one_of: OneOf | None = None
+    others: tuple[NoneOf | Prefix | Present, ...] = ()
+
+
+def read_match(at: At) -> Match:
+    """A rule's `match`."""
+    if empty(at):
+        raise Wrong("is empty; write {} to match every lead")
+    values = mapping(at, _MATCH)
+    # In one order, whatever the order in the file, so that equal conditions are equal values.
+    facts = [values.pop(name) for name in FACT_FIELDS if name in values]
+    one_of = tuple(fact.one_of for fact in facts if fact.one_of is not None)
+    return Match(one_of=one_of, others=tuple(other for fact in facts for other in fact.others), **values)
+
+
+def _fact(field: str, at: At) -> _Fact:
+    if not isinstance(at.node, yaml.MappingNode):
+        return _Fact(OneOf(field, _values(at)))
+    if not at.node.value:
+        raise Wrong(f"must be a value, a list, or one of {', '.join(_OPERATORS)}, not empty fields")
+    values = mapping(at, _OPERATORS)
+    if values.get("present") is False and len(values) > 1:
+        raise Wrong("present: false leaves nothing that the other conditions could hold for")
+    one_of = OneOf(field, *values["in_file"]) if "in_file" in values else None
+    others: list[FactCondition] = []
+    if "not" in values:
+        others.append(NoneOf(field, values["not"]))
+    if "prefix" in values:
+        others.append(Prefix(field, values["prefix"]))
+    if "present" in values:
+        others.append(Present(field, values["present"]))
+    return _Fact(one_of, tuple(other for other in others if not isinstance(other, OneOf)))
+
+
+def _values(at: At) -> frozenset[str]:
+    return frozenset(map(fold, one_or_many(at, text)))
+
+
+def _listed(at: At) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The values of all the files together, and their names."""
+    found: list[tuple[str, frozenset[str]]] = one_or_many(at, _list)
+    names = tuple(sorted({name for name, _ in found}))
+    # One file is what most conditions name: all of them then share one set.
+    values = found[0][1] if len(names) == 1 else frozenset().union(*(values for _, values in found))
+    return values, names
+
+
+def _list(at: At) -> tuple[str, frozenset[str]]:
+    name = text(at)
+    try:
+        return name, at.lists.values(name)
+    except ListError as error:
+        raise Wrong(shown(str(error), 300)) from None
+
+
+def _priorities(at: At) -> frozenset[int] | PriorityRange:
+    if not isinstance(at.node, yaml.MappingNode):
+        return frozenset(one_or_many(at, _priority))
+    values = mapping(at, _RANGE)
+    if not at.node.value:
+        raise Wrong(f"must be a number, a list, or some of {', '.join(_RANGE)}, not empty fields")
+    least, most = values.get("from"), values.get("to")
+    if least is not None and most is not None and least > most:
+        raise Wrong(f"no priority is from {least:,} to {most:,}; the lower bound comes first")
+    return PriorityRange(least, most, values.get("not", frozenset()))
+
+
+def _created(at: At) -> Created | timedelta | None:
+    if isinstance(at.node, yaml.MappingNode):
+        return mapping(at, {"within": duration}, required=("within",)).get("within")
+    try:
+        return Created(word(at, tuple(Created)))
+    except Wrong as wrong:
+        raise Wrong(f"{wrong} (or an age: {{within: 4h}})") from None
+
+
+_OPERATORS: dict[str, Callable[[At], Any]] = {"not": _values, "prefix": _values, "present": truth, "in_file": _listed}
+_RANGE: dict[str, Callable[[At], Any]] = {
+    "from": _priority,
+    "to": _priority,
+    "not": lambda at: frozenset(one_or_many(at, _priority)),
+}
+_MATCH: dict[str, Callable[[At], Any]] = {
+    **{name: partial(_fact, name) for name in FACT_FIELDS},
+    "priority": _priorities,
+    "known_customer": truth,
+    "created": _created,
+}

@@ -1,0 +1,232 @@
+"""The fields of a rules file: for each of them a reader that gives the value routing works with."""
+
+from functools import partial
+from typing import Any
+
+import phonenumbers
+import yaml
+
+from router.domain.calendar import WeekHours, holiday_calendar, parse_week, zone
+from router.domain.lead import FACT_FIELDS
+from router.domain.ruleset import (
+    CalendarSpec,
+    CloseRate,
+    Defaults,
+    Match,
+    PresenceSpec,
+    Rule,
+    SoldProduct,
+    Weights,
+)
+from router.domain.text import fold
+from router.rules.match_schema import read_match
+from router.rules.reader import (
+    At,
+    Reader,
+    Wrong,
+    days,
+    duration,
+    factor,
+    items,
+    mapping,
+    named_entries,
+    one_or_many,
+    scalar,
+    shown,
+    text,
+    whole,
+    word,
+)
+
+MAX_CAP = 1_000_000
+MAX_NAME = 200
+Fields = dict[str, Reader[Any]]
+
+_GROUP = "group:"
+_TO_OWNER = ""
+# What parts the groups of a rep in a roster file, so no group can have it in its name.
+_NOT_IN_GROUP_NAMES = ";；|、"
+
+
+def top_level(at: At) -> dict[str, Any]:
+    """Everything that could be read, by the names of Ruleset's fields; the rest is noted."""
+    return mapping(at, _TOP, required=("rules",))
+
+
+def _zone(at: At) -> str:
+    name = text(at)
+    try:
+        zone(name)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return name
+
+
+def _phone_region(at: At) -> str:
+    region = text(at).upper()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise Wrong(f"{shown(region)} is no country code of two letters such as CN, US or DE")
+    return region
+
+
+def _country(at: At) -> str:
+    code = text(at)
+    try:
+        return holiday_calendar(code).country or code
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _hours(at: At) -> WeekHours:
+    """A text, or a mapping of days to hours; each entry is tried alone first, so that its line is named."""
+    if not isinstance(at.node, yaml.MappingNode):
+        return _week(scalar(at).value)
+    week, before = {}, len(at.problems)
+    for name, (_, node) in named_entries(at).items():
+        place = at.below(name, node)
+        if place.read(partial(_day, name)) is not None:
+            week[name] = scalar(place).value
+    if len(at.problems) > before:
+        return parse_week("never")
+    if not week:
+        raise Wrong("names no day; write never or always if that is meant")
+    return _week(week)
+
+
+def _day(name: str, at: At) -> WeekHours:
+    return _week({name: scalar(at).value})
+
+
+def _week(spec: str | dict[str, str]) -> WeekHours:
+    try:
+        return parse_week(spec)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _calendar(at: At) -> CalendarSpec:
+    return CalendarSpec(**mapping(at, {"country": _country, "working_hours": _hours}))
+
+
+def _defaults(at: At) -> Defaults:
+    cap = whole(0, MAX_CAP)
+    return Defaults(**mapping(at, {"max_open": cap, "max_per_day": cap}))
+
+
+def _weights(at: At) -> Weights:
+    return Weights(**mapping(at, _WEIGHTS))
+
+
+def _presence(at: At) -> PresenceSpec:
+    values = mapping(at, {"groups": lambda one: tuple(one_or_many(one, text)), "ttl": duration}, ("groups",))
+    if "groups" not in values:
+        raise Wrong("names no groups")
+    return PresenceSpec(**values)
+
+
+def _close_rate(at: At) -> CloseRate:
+    values = mapping(at, _CLOSE_RATE)
+    if "lookback_days" in values:
+        values["lookback"] = values.pop("lookback_days")
+    return CloseRate(**values)
+
+
+def _sold_product(at: At) -> SoldProduct:
+    values = mapping(at, {"lookback_days": days, "factor": factor})
+    if "lookback_days" in values:
+        values["lookback"] = values.pop("lookback_days")
+    return SoldProduct(**values)
+
+
+def _rules(at: At) -> tuple[Rule, ...]:
+    """The rules in their order; a name that is there twice is noted, whatever its case and width."""
+    found: list[Rule] = []
+    named: dict[str, int] = {}
+    for number, place in enumerate(items(at)):
+        rule = place.read(_rule)
+        if rule is None:
+            # Keeps the place, so that the rules behind it have the numbers that they have in the file.
+            found.append(Rule(""))
+            continue
+        found.append(rule)
+        if rule.name and (first := named.setdefault(fold(rule.name), number)) != number:
+            _field(place, "name").wrong(f"{shown(rule.name)} is also the name of rules[{first}]")
+    return tuple(found)
+
+
+def _rule(at: At) -> Rule:
+    values = mapping(at, _RULE, required=("name", "match", "assign_to"))
+    target = values.get("assign_to")
+    if target == _TO_OWNER and "on_no_candidate" in values:
+        _field(at, "on_no_candidate").wrong("is for groups; an owner rule waits for as long as fall_back_after says")
+    if target and "fall_back_after" in values:
+        _field(at, "fall_back_after").wrong("only goes with assign_to: owner; a group rule has on_no_candidate")
+    return Rule(
+        name=values.get("name", ""),
+        match=values.get("match", Match()),
+        group=target or None,
+        fall_back_after=values.get("fall_back_after"),
+        wait=values.get("on_no_candidate") == "wait",
+        window=values.get("window"),
+    )
+
+
+def _field(at: At, name: str) -> At:
+    """The place of a field that the mapping is known to have."""
+    return at.below(name, next(node for key, node in at.node.value if key.value == name))
+
+
+def _name(at: At) -> str:
+    name = text(at)
+    if len(name) > MAX_NAME:
+        raise Wrong(f"has {len(name)} characters; {MAX_NAME} are the most")
+    return name
+
+
+def _assign_to(at: At) -> str:
+    """The group's name as it is written, or _TO_OWNER."""
+    if isinstance(at.node, yaml.MappingNode):
+        raise Wrong("must be owner or group:NAME; write it without a space behind the colon")
+    target = _name(at)
+    if target == "owner":
+        return _TO_OWNER
+    group = target.removeprefix(_GROUP).strip()
+    if not target.startswith(_GROUP):
+        raise Wrong(f"must be owner or group:NAME, not {shown(target)}; did you mean {_GROUP}{shown(target)}?")
+    if not group:
+        raise Wrong("names no group; write group:NAME")
+    if any(mark in group for mark in _NOT_IN_GROUP_NAMES):
+        raise Wrong(f"a group's name cannot hold any of {' '.join(_NOT_IN_GROUP_NAMES)}")
+    return group
+
+
+_CLOSE_RATE: Fields = {
+    "lookback_days": days,
+    "prior_leads": whole(0, 1_000_000),
+    "segment": partial(word, known=FACT_FIELDS),
+}
+_WEIGHTS: Fields = {
+    "region_match": factor,
+    "industry_match": factor,
+    "close_rate": _close_rate,
+    "sold_product": _sold_product,
+}
+_RULE: Fields = {
+    "name": _name,
+    "match": read_match,
+    "assign_to": _assign_to,
+    "fall_back_after": duration,
+    "on_no_candidate": partial(word, known=("next", "wait")),
+    "window": _hours,
+}
+_TOP: Fields = {
+    "business_time_zone": _zone,
+    "default_phone_region": _phone_region,
+    "calendar": _calendar,
+    "defaults": _defaults,
+    "weights": _weights,
+    "presence": _presence,
+    "max_age": duration,
+    "no_match_max_age": duration,
+    "rules": _rules,
+}

@@ -1,0 +1,126 @@
+"""The duty that keeps the connections honest: whether the server has enough for all instances, and whether the
+wires of those that are lent still lead somewhere.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+import structlog
+
+from router.runtime.health import Health
+from router.runtime.lifeline import Lifeline
+from router.store.connections.connect import short_name
+from router.store.connections.connections import Connections, Part
+from router.store.connections.server_capacity import Room, dead_backends, server_room
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.statements import Connection
+from router.telemetry.instruments import Instruments
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 2.0
+_COMPARE_EVERY_S = 30.0
+_COMPARE_SCARCE_EVERY_S = 5.0
+_LONG_S = 3.0
+# Whoever drains works in memory only for moments: a server that waits that long for the next statement never got it.
+# Duties may wait for others meanwhile, and hints are waited for.
+_SILENT_S: dict[Part, float | None] = {
+    Part.DRAIN: 4.0,
+    Part.CONSOLE: 4.0,
+    Part.INTAKE: 30.0,
+    Part.DUTIES: 30.0,
+    Part.HINTS: None,
+}
+# The wire of the one who looks may be dead too.
+_ANSWER_DEADLINE_S = 3.0
+TOPIC = "connections"
+
+Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
+
+
+class ConnectionsWatch:
+    """A service. `record` is given the server's settings when they are not as this process saw them last."""
+
+    name = "connections"
+    max_silence_s = 60.0
+
+    def __init__(
+        self, connections: Connections, instance: str, health: Health, instruments: Instruments, record: Recorder
+    ) -> None:
+        self._connections = connections
+        self._instance = short_name(instance)
+        self._health = health
+        self._instruments = instruments
+        self._record = record
+        self._compared_at: float | None = None
+        self._excess: str | None = None
+        self._recorded: dict[str, str] | None = None
+
+    async def run(self, life: Lifeline) -> None:
+        """Looks every 2 s until the stop, and compares every 30 s, or every 5 s while connections are scarce."""
+        while not life.stopping:
+            self._connections.stock.end_resting()
+            try:
+                await self._look()
+            except TRANSIENT_ERRORS as error:
+                log.warning("connections not compared", error=f"{type(error).__name__}: {error}")
+            self._tell()
+            await life.pause(_LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        connections = self._connections
+        now = monotonic()
+        long = {
+            session.get_server_pid(): session
+            for session, lending in connections.lent.items()
+            if now - lending.since > _LONG_S and not session.is_closed()
+        }
+        due = self._due(now)
+        if not (long or due):
+            return
+        async with connections.acquire(Part.DUTIES) as conn, asyncio.timeout(_ANSWER_DEADLINE_S):
+            if due:
+                await self._compare(conn)
+            long = {pid: session for pid, session in long.items() if session in connections.lent}
+            silent_for = {pid: _SILENT_S[connections.lent[session].part] for pid, session in long.items()}
+            for pid in await dead_backends(conn, silent_for) if long else ():
+                # Whoever waits for an answer over this wire would wait until its own deadline.
+                log.warning("connection leads nowhere", process=pid, holder=str(connections.lent.get(long[pid])))
+                long[pid].terminate()
+
+    def _due(self, now: float) -> bool:
+        at = self._compared_at
+        if at is None or at < self._connections.stock.returned_at:
+            return True
+        scarce = self._connections.limit < self._connections.settings.maximum
+        return now - at >= (_COMPARE_SCARCE_EVERY_S if scarce else _COMPARE_EVERY_S)
+
+    async def _compare(self, conn: Connection) -> None:
+        maximum = self._connections.settings.maximum
+        room = await server_room(conn, self._instance, maximum)
+        self._compared_at = monotonic()
+        self._connections.stock.cap(room.fair(maximum), room.free)
+        self._instruments.connections_of_all(room.wanted, room.allowed)
+        self._hear(room)
+        if room.settings() != self._recorded:
+            await self._record(conn, room.settings())
+            self._recorded = room.settings()
+
+    def _hear(self, room: Room) -> None:
+        before, self._excess = self._excess, room.excess()
+        self._tell()
+        if self._excess is not None and before is None:
+            log.warning("more connections than the server has", problem=self._excess)
+        elif self._excess is None and before is not None:
+            log.info("the server has connections for all instances again", wanted=room.wanted, allowed=room.allowed)
+
+    def _tell(self) -> None:
+        trouble = self._connections.stock.trouble
+        told = self._excess
+        if told is None and trouble is not None:
+            told = f"the server gives no more than {self._connections.limit} connections: {type(trouble).__name__}"
+        if told is None:
+            self._health.degraded.pop(TOPIC, None)
+        else:
+            self._health.degraded[TOPIC] = told

@@ -1,0 +1,107 @@
+"""The service that records the settings in force, and that reads them again on SIGHUP."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from router.runtime.configuration import Difference, record_differences, record_reload, recorded, reload
+from router.runtime.lifeline import Lifeline
+from router.settings.model import Settings, SettingsError
+from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.statements import Connection
+from router.telemetry.instruments import Instruments, ReloadResult
+
+log = structlog.get_logger(__name__)
+
+_RECORD_AGAIN_S = 5.0
+
+
+class Reloading:
+    """`read` answers the settings as they stand now, `apply` uses those that can be used at once.
+
+    `kind` is what instances of the same configuration have in common: their roles.
+    """
+
+    name = "settings"
+    max_silence_s = 60.0
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        apply: Callable[[Settings], None],
+        connections: Connections,
+        instruments: Instruments,
+        *,
+        instance: str,
+        kind: str,
+    ) -> None:
+        self._settings = self._at_start = settings
+        self._read = read
+        self._apply = apply
+        self._connections = connections
+        self._instruments = instruments
+        self._instance = instance
+        self._kind = kind
+        self._asked = asyncio.Event()
+        self._wanted = False
+        self._start_recorded = False
+        self._unrecorded: list[Difference] = []
+
+    def ask(self) -> None:
+        """Read the settings again soon; may be called at any time from the event loop."""
+        self._wanted = True
+        self._asked.set()
+
+    async def run(self, life: Lifeline) -> None:
+        """Until the stop. What could not be recorded because the database is away is recorded later."""
+        while not life.stopping:
+            self._asked.clear()
+            if self._wanted:
+                self._wanted = False
+                self._reload()
+            if self._start_recorded and not self._unrecorded:
+                await life.until(self._asked)
+            elif not await self._record():
+                await life.pause(_RECORD_AGAIN_S)
+
+    def _reload(self) -> None:
+        try:
+            found = reload(self._settings, self._read())
+        except SettingsError as error:
+            log.error("settings not read again, nothing changed", problem=str(error))
+            self._instruments.settings_reloaded(ReloadResult.FAILED)
+            return
+        if found.applied:
+            self._apply(found.settings)
+            self._settings = found.settings
+            self._unrecorded += found.applied
+        for change in found.applied:
+            log.info("setting changed", setting=change.name, before=change.before, after=change.after)
+        for change in found.needs_restart:
+            log.warning("setting needs a restart", setting=change.name, in_force=change.before, read=change.after)
+        if not found.applied:
+            log.info("settings read again, nothing changed")
+        result = ReloadResult.CHANGED if found.applied else ReloadResult.UNCHANGED
+        self._instruments.settings_reloaded(result)
+
+    async def _record(self) -> bool:
+        news = list(self._unrecorded)
+        try:
+            async with self._connections.acquire(Part.DUTIES) as conn:
+                if not self._start_recorded:
+                    await self._record_start(conn)
+                    self._start_recorded = True
+                await record_reload(conn, self._instance, self._kind, news)
+        except TRANSIENT_ERRORS as error:
+            log.warning("settings not recorded yet", error=f"{type(error).__name__}: {error}")
+            return False
+        del self._unrecorded[: len(news)]
+        return True
+
+    async def _record_start(self, conn: Connection) -> None:
+        values, defaults = recorded(self._at_start), recorded(Settings())
+        for one in await record_differences(conn, self._instance, self._kind, values, defaults, "start"):
+            log.info("setting differs from before", setting=one.name, before=one.before, after=one.after)

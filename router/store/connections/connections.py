@@ -1,0 +1,240 @@
+"""Database connections: a bounded set that is lent by shares, with deadlines, and that grows and shrinks as it runs.
+
+It is our own set, not asyncpg's: docs/decisions/0017-own-set-of-connections.md says why.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from random import random
+from time import monotonic
+
+import asyncpg
+
+from router.settings.model import ConnectionSettings
+from router.store.connections.connect import APPLICATION_NAME, Session, open_session, session_label
+from router.store.connections.fair_queue import Part, Turns, share
+from router.store.connections.leases import Lending, holder_named
+from router.store.connections.open_connections import Rested, Stock
+from router.store.errors import NoConnection
+from router.store.statements import Connection, load
+from router.telemetry.instruments import Instruments
+from router.telemetry.masking import mask_passwords
+
+__all__ = ["APPLICATION_NAME", "ConnectionSettings", "Connections", "NoConnection", "Part", "open_connections"]
+
+# One that rested longer is asked for an answer before it is lent: its wire may be dead without a word.
+_ASK_AFTER_S = 1.0
+_ANSWER_DEADLINE_S = 1.0
+# While all are lent, an answer that is not older than this proves that the server is there.
+_SIGN_OF_LIFE_S = 10.0
+
+
+Opener = Callable[[ConnectionSettings], Awaitable[Session]]
+
+
+class Connections:
+    """A bounded set of connections to one database; open with `open_connections`.
+
+    Who waits stands in a line per part (`fair_queue`); the stock (`open_connections`) opens connections
+    for those who wait, as far as the server gives them, and what is there goes to whose turn it is.
+    """
+
+    def __init__(
+        self,
+        opener: Opener,
+        settings: ConnectionSettings,
+        instruments: Instruments | None = None,
+        *,
+        instance: str | None = None,
+        random: Callable[[], float] = random,
+    ) -> None:
+        self.settings = settings
+        self.instance = instance
+        self._instruments = instruments or Instruments.silent()
+        self._turns: Turns[Rested] = Turns()
+        self._lent: dict[Session, Lending] = {}
+        self._short_since: float | None = None
+        self._instruments.connections_opened(settings.maximum, Part)
+        self.stock = Stock(
+            lambda: opener(self.settings), settings.maximum, self._instruments, random, changed=self._serve
+        )
+
+    # -- what is there
+
+    @property
+    def limit(self) -> int:
+        """How many there may be now (at least 1): the maximum, unless others need theirs or the server refuses."""
+        return max(1, self.stock.limit)
+
+    @property
+    def lent(self) -> dict[Session, Lending]:
+        """What is lent now, and to whom."""
+        return dict(self._lent)
+
+    def share(self, part: Part) -> int:
+        """How many connections the part may use at once, now."""
+        return share(part, self.limit)
+
+    def contended(self, part: Part) -> bool:
+        """Whether another part, which has fewer, waits: give one back at the next occasion."""
+        return self._turns.contended(part, self.limit)
+
+    async def check(self, deadline_s: float) -> None:
+        """Asks the database for an answer. Raises NoConnection, TimeoutError, OSError or asyncpg errors.
+
+        All connections at work are no fault: then it is enough that the server answered one of them lately.
+        """
+        try:
+            async with asyncio.timeout(deadline_s), self.acquire(Part.CONSOLE, deadline_s * 0.9) as conn:
+                await load("health").answers.value(conn)
+        except NoConnection:
+            at_work = self.stock.trouble is None and bool(self._lent)
+            if not at_work or monotonic() - self.stock.answered_at > _SIGN_OF_LIFE_S:
+                raise
+
+    # -- changing it
+
+    def resize(self, settings: ConnectionSettings) -> None:
+        """Applies other settings at once. A lower maximum ends no work: who has a connection keeps it until done."""
+        self._instruments.connections_resized(settings.maximum - self.settings.maximum)
+        self.settings = settings
+        self.stock.label = session_label(self.instance, settings.maximum)
+        self.stock.resize(settings.maximum)
+
+    async def close(self) -> None:
+        """Ends all connections; a dead wire costs some seconds at most."""
+        await self.stock.close()
+        self._instruments.connections_resized(-self.settings.maximum)
+
+    # -- lending
+
+    @asynccontextmanager
+    async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
+        """Lends a connection. Raises NoConnection when none is free within the deadline (seconds).
+
+        A server that refuses or is away is asked again until then.
+        """
+        session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
+        limit_s = None if part is Part.HINTS else self.settings.held_limit_s
+        lending = Lending(part, holder_named(), limit_s, self._instruments)
+        self._lent[session] = lending
+        try:
+            with self._instruments.connection_use(part):
+                yield session
+        finally:
+            lending.over()
+            del self._lent[session]
+            # Not waited for: cleaning it costs a round trip, and over a dead wire seconds.
+            self.stock.in_background(self._take_back(part, session), "give back")
+
+    async def _take_back(self, part: Part, session: Session) -> None:
+        try:
+            await self.stock.give_back(session)
+        finally:
+            self._turns.back(part)
+            self._serve()
+
+    async def _wait(self, part: Part, wait_s: float) -> Session:
+        with self._instruments.connection_wait(part):
+            try:
+                async with asyncio.timeout(wait_s) as limit:
+                    return await self._usable(part)
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                self._instruments.connection_timed_out(part)
+                raise NoConnection(self._why_none(part, wait_s)) from self.stock.trouble or error
+
+    async def _usable(self, part: Part) -> Session:
+        first = False
+        while True:
+            rested = await self._turn(part, first=first)
+            if monotonic() - rested.since < _ASK_AFTER_S or await self._answers(part, rested.session):
+                return rested.session
+            first = True
+
+    async def _answers(self, part: Part, session: Session) -> bool:
+        answered = False
+        try:
+            async with asyncio.timeout(_ANSWER_DEADLINE_S):
+                await load("health").answers.value(session)
+            answered = True
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            # What rested as long over the same wire is as dead, and each would cost a deadline.
+            self.stock.end_resting(_ASK_AFTER_S)
+        finally:
+            if not answered:
+                self.stock.lose(session)
+                self._turns.back(part)
+        return answered
+
+    async def _turn(self, part: Part, *, first: bool) -> Rested:
+        if self.stock.closed:
+            raise NoConnection(f"{part}: the connections are closed")
+        waiter: asyncio.Future[Rested] = asyncio.get_running_loop().create_future()
+        self._turns.join(part, waiter, first=first)
+        self._serve()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                # It came in the moment in which nobody waited for it any more.
+                self._turns.back(part)
+                self.stock.put_back(waiter.result())
+            raise
+        finally:
+            self._turns.leave(part, waiter)
+            self._mark_shortage()
+
+    def _serve(self) -> None:
+        """Gives what is there to whose turn it is, and has opened what is missing."""
+        limit = self.limit
+        while self._turns.servable(limit) and (rested := self.stock.take()) is not None:
+            self._turns.serve(rested, limit)
+        self.stock.want(self._turns.servable(limit))
+        self._mark_shortage()
+
+    def _mark_shortage(self) -> None:
+        now = monotonic()
+        if self._short_since is not None:
+            self._instruments.connections_short(now - self._short_since)
+        self._short_since = now if self._turns.waiting else None
+
+    def _why_none(self, part: Part, wait_s: float) -> str:
+        words = f"{part}: no database connection within {wait_s:g} s"
+        trouble = self.stock.trouble
+        if trouble is not None:
+            return f"{words}; the server gives none: {mask_passwords(f'{type(trouble).__name__}: {trouble}')}"
+        holders = ", ".join(sorted(str(lending) for lending in self._lent.values())[:5])
+        return f"{words}; {len(self._lent)} of {self.limit} are in use" + (f" ({holders})" if holders else "")
+
+
+@asynccontextmanager
+async def open_connections(
+    url: str,
+    settings: ConnectionSettings | None = None,
+    instruments: Instruments | None = None,
+    *,
+    instance: str | None = None,
+    statement_deadline_s: float | None = None,
+) -> AsyncIterator[Connections]:
+    """Opens connections to `url`, closes them at the end. Raises OSError or asyncpg errors when it cannot.
+
+    With `instance`, that of a service, it does not raise but waits for the database: `acquire` tells who asks.
+    `statement_deadline_s` ends the wait for an answer over a wire that only seems to be alive.
+    """
+
+    async def open_one(limits: ConnectionSettings) -> Session:
+        label = session_label(instance, limits.maximum)
+        return await open_session(
+            url, label, limits.connect_deadline_s, limits.tcp_user_timeout_ms, statement_deadline_s
+        )
+
+    connections = Connections(open_one, settings or ConnectionSettings(), instruments, instance=instance)
+    try:
+        if instance is None:
+            await connections.stock.open_first()
+        yield connections
+    finally:
+        await connections.close()

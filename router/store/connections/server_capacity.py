@@ -1,0 +1,113 @@
+"""What all instances together may open, beside what the server has for them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from router.store.connections.connect import APPLICATION_NAME
+from router.store.statements import Connection, load
+
+_SQL = load("connections")
+_LABEL = re.compile(rf"{APPLICATION_NAME} (\d{{1,4}}) (\S+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`instances` = the maximum of each instance by name, `others` = sessions of anybody else, commands included;
+    `sessions` = all that there are.
+
+    `limits` are those of our role and of the database, where there are any.
+    """
+
+    max_connections: int
+    reserved: int
+    others: int
+    sessions: int
+    instances: Mapping[str, int]
+    limits: tuple[int, ...] = ()
+    time_zone: str = ""
+    server_version: str = ""
+
+    @property
+    def wanted(self) -> int:
+        """What all instances together may open."""
+        return sum(self.instances.values())
+
+    @property
+    def allowed(self) -> int:
+        """What the server has for all instances together."""
+        return max(0, min(self.max_connections - self.reserved - self.others, *self.limits, self.max_connections))
+
+    @property
+    def free(self) -> int:
+        """Connections that nobody uses."""
+        return max(0, self.max_connections - self.reserved - self.sessions)
+
+    def fair(self, maximum: int) -> int | None:
+        """The part of an instance with this maximum; None = there is enough for all."""
+        if self.wanted <= self.allowed:
+            return None
+        return max(1, self.allowed * maximum // self.wanted)
+
+    def excess(self) -> str | None:
+        """What is too much, in words; None = nothing."""
+        if self.wanted <= self.allowed:
+            return None
+        limits = f", role or database limited to {min(self.limits)}" if self.limits else ""
+        instances = "1 instance" if len(self.instances) == 1 else f"{len(self.instances)} instances together"
+        return (
+            f"{instances} may open {self.wanted} connections, but the server has "
+            f"{self.allowed} for them (max_connections {self.max_connections}, {self.reserved} reserved, {self.others} "
+            f"in use by others{limits}): each uses fewer; lower connections.maximum or raise max_connections"
+        )
+
+    def settings(self) -> dict[str, str]:
+        """The server's settings that matter to us."""
+        return {
+            "max_connections": str(self.max_connections),
+            "reserved connections": str(self.reserved),
+            "TimeZone": self.time_zone,
+            "server_version": self.server_version,
+        }
+
+
+async def server_room(conn: Connection, instance: str | None = None, maximum: int = 0) -> Room:
+    """Reads it; with `instance`, that one counts with `maximum` whatever its sessions are called.
+
+    An instance is known by what its sessions are called, so one without any session does not count.
+    """
+    row = await _SQL.server_room.row(conn)
+    assert row is not None
+    instances: dict[str, int] = {}
+    others = total = 0
+    for name, sessions, _ in await _SQL.sessions.fetch(conn):
+        total += sessions
+        if known := _LABEL.fullmatch(name or ""):
+            # The later row is the one that did something last, after a change of the maximum.
+            instances[known[2]] = int(known[1])
+        elif name != f"{APPLICATION_NAME} wakeups":
+            others += sessions
+    if instance is not None:
+        instances[instance] = maximum
+    return Room(
+        max_connections=row["max_connections"],
+        reserved=row["reserved"],
+        others=others,
+        sessions=total,
+        instances=instances,
+        limits=tuple(limit for limit in (row["role_limit"], row["database_limit"]) if limit >= 0),
+        time_zone=row["time_zone"] or "",
+        server_version=row["server_version"],
+    )
+
+
+async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | None]) -> list[int]:
+    """Which of these server processes are gone, or have waited for a statement longer than so many seconds.
+
+    While somebody here waits for an answer, that means that question or answer got lost. Empty where numbers mean
+    nothing, as behind a pooler.
+    """
+    row = await _SQL.living.row(conn, pids=list(silent_for_s), silent_for=list(silent_for_s.values()))
+    if row is None or row["asking"] != conn.get_server_pid():
+        return []
+    return sorted(set(silent_for_s) - set(row["pids"]))

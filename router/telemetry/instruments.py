@@ -1,0 +1,340 @@
+"""The instruments of the service: what is counted and timed, under which names, behind one verb per event.
+
+Everything is recorded per batch or per request for a connection, never per lead. `docs/metrics.md` lists the
+same names as Prometheus shows them; a test holds the two together. Export: `router.telemetry.exposition`.
+"""
+
+from collections import Counter as Counted
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from time import perf_counter
+
+from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCounter
+from opentelemetry.metrics import _Gauge as Gauge
+
+from router.domain.reason import Reason
+
+NAMESPACE = "lead_router"
+OTHER_TENANTS = "(other)"
+# 13 reasons for each tenant stay below the 2,000 series at which OpenTelemetry folds an instrument into one.
+TENANTS_MOST = 150
+
+_FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLOW_S = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    60.0,
+    600.0,
+    3600.0,
+    28800.0,
+    86400.0,
+)
+_LEADS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+
+
+class BatchResult(StrEnum):
+    """How a batch ended. `locked`: another router holds the lane, or all its rows. `failed`: rolled back."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    LOCKED = "locked"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    """What a batch spends its time on: taking the lane and its state, claiming, deciding, writing, commit."""
+
+    LANE = "lane"
+    CLAIM = "claim"
+    DECIDE = "decide"
+    WRITE = "write"
+    COMMIT = "commit"
+
+
+class IntakeOutcome(StrEnum):
+    """What became of a lead that was handed in."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    MERGED = "merged"
+    REJECTED = "rejected"
+
+
+class SyncResult(StrEnum):
+    """What became of a look at the CRM's roster. `refused`: it cannot be believed; `failed`: it cannot be read."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class ReloadResult(StrEnum):
+    """What became of a request to read the settings again. `failed`: they are wrong, nothing changed."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch, as the instruments see it. Seconds; latencies run from queued_at to assigned_at."""
+
+    result: BatchResult
+    duration_s: float
+    phases_s: Mapping[Phase, float] = field(default_factory=dict)
+    leads: int = 0
+    assigned: int = 0
+    refused: Mapping[Reason, int] = field(default_factory=dict)
+    parked: Mapping[Reason, int] = field(default_factory=dict)
+    latency_median_s: float | None = None
+    latency_max_s: float | None = None
+
+
+class Instruments:
+    """Records on one OpenTelemetry meter. The first `tenants_most` tenants get a label of their own."""
+
+    def __init__(self, meter: Meter, tenants_most: int = TENANTS_MOST) -> None:
+        self._meter = meter
+        self._tenants_most = tenants_most
+        self._tenants: set[str] = set()
+        self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
+        self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
+        self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
+        self._batches = self._count("batches", "{batch}", "Batches by how they ended")
+        self._batch_s = self._time("batch.duration", "A batch from its beginning to its end, by how it ended")
+        self._phase_s = self._time("batch.phase.duration", "The parts of a batch that took leads")
+        self._batch_leads = self._histogram("batch.size", "{lead}", "Leads in a batch that took any", _LEADS)
+        self._latency_s = self._histogram(
+            "assignment.latency",
+            "s",
+            "Queued until assigned: the median and the slowest lead of each batch",
+            _SLOW_S,
+        )
+        self._intake = self._count("intake.leads", "{lead}", "Leads handed in, by outcome")
+        self._syncs = self._count("roster.syncs", "{sync}", "Looks at the CRM's roster, by what became of them")
+        self._not_understood = self._count(
+            "roster.not_understood", "{value}", "What was not understood in the CRM's roster, at each look again"
+        )
+        self._presence_unknown = self._count("presence.unknown", "{look}", "Looks for heartbeats without an answer")
+        self._in_use = self._level("connections.in_use", "{connection}", "Database connections lent out")
+        self._waiting = self._level("connections.waiting", "{request}", "Requests that wait for a connection")
+        self._maximum = self._level("connections.maximum", "{connection}", "Connections this process may open")
+        self._acquire_s = self._time("connections.acquire.duration", "Wait until a connection was lent")
+        self._use_s = self._time("connections.use.duration", "Time for which a connection was lent")
+        self._timeouts = self._count("connections.timeouts", "{request}", "Requests that got none in time")
+        self._blockers = self._level("locks.blockers", "{session}", "Sessions that keep leads from being routed")
+        self._ended = self._count("locks.sessions_ended", "{session}", "Sessions cancelled or ended by the stall watch")
+        self._in_the_way: Counted[str] = Counted()
+        self._open = self._level("connections.open", "{connection}", "Database connections that are open")
+        self._limit = self._gauge("connections.limit", "{connection}", "Connections that may be open now")
+        self._short_s = self._count("connections.short", "s", "Time during which somebody waited for a connection")
+        self._not_opened = self._count("connections.not_opened", "{attempt}", "Connections that could not be opened")
+        self._held = self._count("connections.held_too_long", "{connection}", "Connections that were held too long")
+        self._wanted = self._gauge("connections.wanted", "{connection}", "Connections all instances may open")
+        self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
+        self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
+        self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
+        self._reloads = self._count("settings.reloads", "{reload}", "Times the settings were read again, by result")
+
+    @classmethod
+    def silent(cls) -> "Instruments":
+        """Records nothing, at next to no cost: for commands that nobody scrapes."""
+        return cls(NoOpMeter(NAMESPACE))
+
+    # -- drain
+
+    def batch_done(self, tenant: str, batch: Batch) -> None:
+        """Once per batch, also for one that found nothing or rolled back."""
+        label = self._tenant(tenant)
+        self._batches.add(1, {"tenant": label, "result": batch.result.value})
+        self._batch_s.record(batch.duration_s, {"result": batch.result.value})
+        if batch.leads == 0:
+            return
+        self._batch_leads.record(batch.leads)
+        for phase, seconds in batch.phases_s.items():
+            self._phase_s.record(seconds, {"phase": phase.value})
+        if batch.assigned:
+            self._assigned.add(batch.assigned, {"tenant": label})
+        _add_by_reason(self._refused, label, batch.refused)
+        _add_by_reason(self._parked, label, batch.parked)
+        if batch.latency_median_s is not None:
+            self._latency_s.record(batch.latency_median_s, {"statistic": "median"})
+        if batch.latency_max_s is not None:
+            self._latency_s.record(batch.latency_max_s, {"statistic": "max"})
+
+    # -- intake
+
+    def intake_done(self, tenant: str, outcomes: Mapping[IntakeOutcome, int]) -> None:
+        """Once per request or chunk of a file: how many leads had which outcome."""
+        label = self._tenant(tenant)
+        for outcome, leads in outcomes.items():
+            self._intake.add(leads, {"tenant": label, "outcome": outcome.value})
+
+    # -- roster
+
+    def roster_synced(self, tenant: str, result: SyncResult, warnings: int) -> None:
+        """Once per look at the tenant's view; `warnings` = what in it was not understood."""
+        label = self._tenant(tenant)
+        for one in SyncResult:
+            self._syncs.add(one is result, {"tenant": label, "result": one.value})
+        self._not_understood.add(warnings, {"tenant": label})
+
+    def presence_unknown(self) -> None:
+        """Once per look for heartbeats that Redis did not answer."""
+        self._presence_unknown.add(1)
+
+    # -- connections
+
+    def connections_opened(self, maximum: int, parts: Iterable[str]) -> None:
+        """Shows every part at zero from the start, so that its first timeout is seen as a rise."""
+        self._maximum.add(maximum)
+        for part in parts:
+            self._timeouts.add(0, {"part": part})
+            self._in_use.add(0, {"part": part})
+            self._waiting.add(0, {"part": part})
+            self._held.add(0, {"part": part})
+        for cause in ("refused", "away"):
+            self._not_opened.add(0, {"cause": cause})
+        self._short_s.add(0)
+
+    def connections_resized(self, difference: int) -> None:
+        """The maximum is another one."""
+        self._maximum.add(difference)
+
+    def connections_open(self, difference: int, limit: int) -> None:
+        """More or fewer are open; `limit` may be open now."""
+        if difference:
+            self._open.add(difference)
+        self._limit.set(limit)
+
+    def connections_short(self, seconds: float) -> None:
+        """Somebody waited for a connection during this time."""
+        self._short_s.add(seconds)
+
+    def connection_not_opened(self, cause: str) -> None:
+        """`refused`: the server has no more; `away`: it cannot be reached."""
+        self._not_opened.add(1, {"cause": cause})
+
+    def connection_held_too_long(self, part: str) -> None:
+        self._held.add(1, {"part": part})
+
+    def connections_of_all(self, wanted: int, allowed: int) -> None:
+        """What all instances may open, and what the server has for them."""
+        self._wanted.set(wanted)
+        self._allowed.set(allowed)
+
+    @contextmanager
+    def connection_wait(self, part: str) -> Iterator[None]:
+        """Around the wait for a connection; only a wait that ends with one is timed."""
+        labels = {"part": part}
+        self._waiting.add(1, labels)
+        begin = perf_counter()
+        try:
+            yield
+            self._acquire_s.record(perf_counter() - begin, labels)
+        finally:
+            self._waiting.add(-1, labels)
+
+    @contextmanager
+    def connection_use(self, part: str) -> Iterator[None]:
+        """Around the use of a connection."""
+        labels = {"part": part}
+        self._in_use.add(1, labels)
+        begin = perf_counter()
+        try:
+            yield
+        finally:
+            self._in_use.add(-1, labels)
+            self._use_s.record(perf_counter() - begin, labels)
+
+    def connection_timed_out(self, part: str) -> None:
+        self._timeouts.add(1, {"part": part})
+
+    # -- locks
+
+    def blockers_seen(self, kinds: Iterable[str], counts: Mapping[str, int]) -> None:
+        """Once per look: how many sessions keep leads from being routed, by how; `kinds` are all that there are."""
+        for kind in kinds:
+            self._blockers.add(counts.get(kind, 0) - self._in_the_way[kind], {"kind": kind})
+        self._in_the_way = Counted(counts)
+
+    def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
+        """`whose` is own or foreign, `deed` cancel or terminate."""
+        self._ended.add(sessions, {"whose": whose, "deed": deed})
+
+    # -- services
+
+    def services_started(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._deaths.add(0, {"service": name})
+            self._restarts.add(0, {"service": name})
+
+    def service_died(self, name: str) -> None:
+        self._deaths.add(1, {"service": name})
+
+    def service_restarted(self, name: str) -> None:
+        self._restarts.add(1, {"service": name})
+
+    # -- settings
+
+    def settings_reloaded(self, result: ReloadResult) -> None:
+        """Once per request to read the settings again."""
+        for one in ReloadResult:
+            self._reloads.add(one is result, {"result": one.value})
+
+    # -- how they are made
+
+    def _tenant(self, tenant: str) -> str:
+        if tenant in self._tenants:
+            return tenant
+        if len(self._tenants) >= self._tenants_most:
+            return OTHER_TENANTS
+        self._tenants.add(tenant)
+        self._show_at_zero(tenant)
+        return tenant
+
+    def _show_at_zero(self, tenant: str) -> None:
+        # A series that begins at 1 hides its first rise from `increase()`: alerts would miss the first lead.
+        self._assigned.add(0, {"tenant": tenant})
+        for counter, reason in product((self._refused, self._parked), Reason):
+            counter.add(0, {"tenant": tenant, "reason": reason.value})
+        for result in BatchResult:
+            self._batches.add(0, {"tenant": tenant, "result": result.value})
+        for outcome in IntakeOutcome:
+            self._intake.add(0, {"tenant": tenant, "outcome": outcome.value})
+
+    def _count(self, name: str, unit: str, description: str) -> Counter:
+        return self._meter.create_counter(f"{NAMESPACE}.{name}", unit, description)
+
+    def _level(self, name: str, unit: str, description: str) -> UpDownCounter:
+        return self._meter.create_up_down_counter(f"{NAMESPACE}.{name}", unit, description)
+
+    def _gauge(self, name: str, unit: str, description: str) -> Gauge:
+        return self._meter.create_gauge(f"{NAMESPACE}.{name}", unit, description)
+
+    def _time(self, name: str, description: str) -> Histogram:
+        return self._histogram(name, "s", description, _FAST_S)
+
+    def _histogram(self, name: str, unit: str, description: str, bounds: tuple[float, ...]) -> Histogram:
+        return self._meter.create_histogram(
+            f"{NAMESPACE}.{name}", unit, description, explicit_bucket_boundaries_advisory=bounds
+        )
+
+
+def _add_by_reason(counter: Counter, tenant: str, leads_by_reason: Mapping[Reason, int]) -> None:
+    for reason, leads in leads_by_reason.items():
+        counter.add(leads, {"tenant": tenant, "reason": reason.value})
