@@ -1,6 +1,16 @@
-"""What the database's errors mean to the product: one place that knows."""
+"""What an error of the database means to the product: the one place that knows drivers and SQLSTATEs.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+from enum import StrEnum
 
 import asyncpg
+
+PostgresError = asyncpg.PostgresError
+LockNotAvailable = asyncpg.LockNotAvailableError
+LOCK_TIMEOUTS = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+"""A lock, or a statement that waits for one, took longer than it may."""
 
 
 class NoConnection(Exception):
@@ -9,3 +19,45 @@ class NoConnection(Exception):
 
 TRANSIENT_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, NoConnection)
 """What may go away by itself: what was under way was rolled back, and another attempt may succeed."""
+
+
+class Trouble(StrEnum):
+    """What an error calls for."""
+
+    LOCK_CONFLICT = "lock_conflict"
+    """Somebody else has locked what is needed, or conflicts with it: try again soon."""
+    UNREACHABLE = "unreachable"
+    """The server or the wire to it is away, or has no connection left: try again soon."""
+    SERVER = "server"
+    """The server is there and cannot work: disk, memory, read-only, shutting down. Try again soon."""
+    REFUSED_ROW = "refused_row"
+    """The server will not have a row or value, whenever it is written."""
+    FOR_A_PERSON = "for_a_person"
+    """Trying again does not help before somebody changes something: rights, password, schema, a fault of ours."""
+
+
+# SQLSTATE or the beginning of one; the first that fits decides.
+_BY_STATE: tuple[tuple[str, Trouble], ...] = (
+    ("57014", Trouble.LOCK_CONFLICT),
+    ("55", Trouble.LOCK_CONFLICT),
+    ("40", Trouble.LOCK_CONFLICT),
+    ("53300", Trouble.UNREACHABLE),
+    ("08", Trouble.UNREACHABLE),
+    ("57P", Trouble.UNREACHABLE),
+    ("53", Trouble.SERVER),
+    ("58", Trouble.SERVER),
+    ("25", Trouble.SERVER),
+    ("22", Trouble.REFUSED_ROW),
+    ("23", Trouble.REFUSED_ROW),
+    ("54", Trouble.REFUSED_ROW),
+    ("P0001", Trouble.REFUSED_ROW),
+)
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What `error` calls for; whatever is unknown is for a person."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return next((trouble for begin, trouble in _BY_STATE if state.startswith(begin)), Trouble.FOR_A_PERSON)
+    of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
+    return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON

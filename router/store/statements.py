@@ -54,6 +54,7 @@ class Statement:
 
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Row = asyncpg.Record
 
 
 class Family:

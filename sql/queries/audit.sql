@@ -1,4 +1,4 @@
--- Every statement after `settings`, `states` and the helpers is one kind of violation (see ops/audit_kinds.py): no row =
+-- Every statement after `settings`, `states` and the helpers is one kind of violation (see ops/audit/kinds.py): no row =
 -- none. A row is an example; `found` is how many there are in all. They read one snapshot and change nothing.
 
 -- name: settings(lock_timeout)

@@ -91,7 +91,7 @@ def running(data_dir: Path) -> dict[str, psutil.Process]:
         words = process.info["cmdline"] or []
         if str(data_dir / "postgres") in words and "-D" in words:
             found["postgres"] = process
-        elif str(data_dir) in words and "ops.embedded_keeper" in words:
+        elif str(data_dir) in words and "ops.embedded.keeper" in words:
             found["keeper"] = process
         elif str(data_dir / "run" / "valkey.sock") in " ".join(words):
             found["valkey"] = process

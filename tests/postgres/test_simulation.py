@@ -92,7 +92,7 @@ def _attendance_never_changes(patch: pytest.MonkeyPatch) -> None:
     def once(roster: Roster, now: datetime, *calendar: object) -> Attendances:
         return looked.setdefault(roster.version, attend(roster, now, *calendar))  # type: ignore[arg-type]
 
-    patch.setattr("router.lane_state.attend", once)
+    patch.setattr("router.drain.lane_state.attend", once)
 
 
 def _rules_fall_through(patch: pytest.MonkeyPatch) -> None:

@@ -83,9 +83,9 @@ async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
     for name, text in (("leads.csv", "source,external_id\nweb,e7\n"), ("rules", CATCH_ALL)):
         (tmp_path / name).write_text(text)
     (tmp_path / "reps").write_bytes(simple_reps(4))
-    monkeypatch.setattr("router.cli.context.LOCK_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("ops.status.LOCK_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("ops.audit.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.cli.context.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.status.status.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.audit.audit.LOCK_TIMEOUT_S", 0.5)
     arguments = words.format(rules=tmp_path / "rules", reps=tmp_path / "reps", leads=tmp_path / "leads.csv").split()
     other = await asyncpg.connect(database_url, server_settings={"application_name": "nightly-cleanup"})
     try:

@@ -16,7 +16,7 @@ from router.runtime.signals import on_hangup
 
 PROGRAM = textwrap.dedent("""
     import asyncio, sys, time
-    from router.signals import stop_on_signals
+    from router.runtime.signals import stop_on_signals
 
     async def main():
         stop = asyncio.Event()
@@ -84,7 +84,7 @@ async def test_a_hangup_asks_to_reload_unless_the_terminal_is_gone(
 ) -> None:
     heard: asyncio.Queue[str] = asyncio.Queue()
     looks = iter(terminals)
-    monkeypatch.setattr("router.signals.has_terminal", lambda: next(looks))
+    monkeypatch.setattr("router.runtime.signals.has_terminal", lambda: next(looks))
     with on_hangup(lambda: heard.put_nowait("ask"), lambda: heard.put_nowait("stop")):
         os.kill(os.getpid(), signal.SIGHUP)
         async with asyncio.timeout(5):
