@@ -52,9 +52,14 @@ test: $(STAMP) ## the tests that need wheels only
 
 .PHONY: test-all
 test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the installation as the image does it
+	@$(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full"
+	@$(MAKE) test-added
+
+.PHONY: test-added
+test-added: $(STAMP) ## only what test-all adds to test
 	@$(BIN)/python -m tests.debian
-	@$(PYTEST) $(WORKERS) --nothing-skipped
-	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped tests/postgres
+	@$(PYTEST) $(WORKERS) --nothing-skipped -m "servers or full"
+	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full" tests/postgres
 	@rm -rf build/image
 	@.ci/install build/image
 	@build/image/bin/lead-router --data-dir build/image/data migrate --json
