@@ -12,9 +12,9 @@ from router.store.customer_merges import CustomerLead, Merge
 def described(in_force: MatchRules) -> dict[str, Any]:
     """The rules as documents show them."""
     return {
-        "tie_by": ["+".join(tie) for tie in in_force.tie_by],
-        "most_people": in_force.most_people,
-        "ties_nobody": list(in_force.ties_nobody),
+        "match_on": ["+".join(tie) for tie in in_force.match_on],
+        "shared_above": in_force.shared_above,
+        "ignore": list(in_force.ignore),
         "free_mail": sorted(in_force.free_mail),
     }
 

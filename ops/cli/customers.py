@@ -16,7 +16,7 @@ from ops.cli.options import author_option, me, note_option, tenant_option, the_t
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.rules.customers import people_of
 from router.rules.file import RulesError, read_file
-from router.rules.match_rules import MatchRules, MatchRulesError, parse_match_rules
+from router.rules.match_rules import MatchRules, MatchRulesError, parse_match_rules, parse_stored_match_rules
 from router.store import customer_merges as store
 from router.store.customer_merges import CustomerUnknown
 
@@ -153,7 +153,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         if source is not None:
             await store.apply_match_rules(conn, tenant.tenant_id, source, author, note)
         stored = await store.stored_match_rules(conn, tenant.tenant_id)
-    in_force = parse_match_rules(stored.source) if stored else MatchRules()
+    in_force = parse_stored_match_rules(stored.source) if stored else MatchRules()
     document: dict[str, Any] = {
         "tenant": tenant_name,
         "version": stored.version if stored else 0,

@@ -22,7 +22,7 @@ from router.intake.normalise import LeadReader, Rejected
 from router.rules.customers import customer_keys, resolve
 from router.rules.file import RulesFile
 from router.rules.mapping import FIELDS, FileMapping
-from router.rules.match_rules import parse_match_rules
+from router.rules.match_rules import parse_stored_match_rules
 from router.rules.reader import meant
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.customer_merges import owner_of
@@ -143,10 +143,10 @@ def _has_no_offset(text: str) -> bool:
 
 async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | None:
     """The customer that the lead would belong to; None where that is a new one, or nobody."""
-    rules = parse_match_rules(await _SQL.match_rules.value(conn, tenant_id=tenant_id) or "")
+    rules = parse_stored_match_rules(await _SQL.match_rules.value(conn, tenant_id=tenant_id) or "")
     keys = customer_keys(lead, rules)
     known = await known_keys(conn, tenant_id, sorted(key.name for key in keys))
-    customer = resolve([keys], known, rules.most_people).customers[0]
+    customer = resolve([keys], known, rules.shared_above).customers[0]
     return customer if customer is not None and customer > 0 else None
 
 

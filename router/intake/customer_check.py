@@ -87,7 +87,7 @@ class TieCheck:
                 fresh.append(lead)
         keys = [customer_keys(lead, self._rules) for lead in fresh]
         known = await self._known(keys)
-        found = resolve(keys, known, self._rules.most_people)
+        found = resolve(keys, known, self._rules.shared_above)
         settled = found.numbered(range(self._next, self._next + found.new))
         self._next += found.new
         self._count(fresh, keys, settled, known)
@@ -144,4 +144,4 @@ class _NothingExcluded(MatchRules):
 
 
 def _without_exclusions(rules: MatchRules) -> MatchRules:
-    return _NothingExcluded(tie_by=rules.tie_by, most_people=rules.most_people)
+    return _NothingExcluded(match_on=rules.match_on, shared_above=rules.shared_above)

@@ -54,7 +54,7 @@ def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key,
     facts = _facts(lead, rules.fields)
     keys = []
     people: frozenset[int] | None = None
-    for tie in rules.tie_by:
+    for tie in rules.match_on:
         values = _values(tie, facts, rules)
         if values is None:
             continue

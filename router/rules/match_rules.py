@@ -1,12 +1,14 @@
 """By what a tenant's leads are known to be of one customer, and what ties nobody. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property, lru_cache
+from typing import Any
 
 from router.rules.free_mail import FREE_MAIL
-from router.rules.reader import At, Problem, Wrong, items, mapping, one_or_many, shown, text, whole, word
+from router.rules.reader import At, Problem, Reader, Wrong, items, mapping, one_or_many, shown, text, whole, word
 from router.rules.yaml_nodes import YamlError, compose
 
 FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
@@ -27,25 +29,25 @@ class MatchRulesError(ValueError):
 class MatchRules:
     """How customers are known.
 
-    `tie_by` are the ties in their precedence. A phone, e-mail address or domain with which more than `most_people`
-    different people have come ties nobody, nor does a value that one of the patterns `ties_nobody` matches (`*` stands
-    for any characters). `free_mail` are domains beside the built-in ones that are no company's.
+    `match_on` are the ties in their precedence. A phone, e-mail address or domain with which more than `shared_above`
+    different people have come is not used for matching, nor is a value that one of the patterns in `ignore` matches
+    (`*` stands for any characters). `free_mail` are free e-mail domains in addition to the built-in ones.
     """
 
-    tie_by: tuple[Tie, ...] = (("customer_id",), ("phone",), ("email",))
-    most_people: int = 5
-    ties_nobody: tuple[str, ...] = ()
+    match_on: tuple[Tie, ...] = (("customer_id",), ("phone",), ("email",))
+    shared_above: int = 5
+    ignore: tuple[str, ...] = ()
     free_mail: frozenset[str] = field(default_factory=frozenset)
 
     @cached_property
     def _excluded(self) -> re.Pattern[str] | None:
-        patterns = [translate(pattern.casefold()) for pattern in self.ties_nobody]
+        patterns = [translate(pattern.casefold()) for pattern in self.ignore]
         return re.compile("|".join(patterns)) if patterns else None
 
     @cached_property
     def fields(self) -> frozenset[str]:
         """The fields that the ties are made of."""
-        return frozenset(name for tie in self.tie_by for name in tie)
+        return frozenset(name for tie in self.match_on for name in tie)
 
     def excludes(self, kind: str, value: str) -> bool:
         """Whether this value of a field never ties anybody."""
@@ -56,26 +58,35 @@ class MatchRules:
         if kind == "email_domain" and (value in FREE_MAIL or value in self.free_mail):
             return True
         return (
-            bool(self.ties_nobody)
-            and self._excluded is not None
-            and self._excluded.fullmatch(value.casefold()) is not None
+            bool(self.ignore) and self._excluded is not None and self._excluded.fullmatch(value.casefold()) is not None
         )
 
 
 @lru_cache(maxsize=256)
 def parse_match_rules(source: str, file: str = "the match rules") -> MatchRules:
     """The match rules in the YAML text; what it leaves out is as by default. Raises MatchRulesError."""
+    return MatchRules(**_values(source, file, _READERS))
+
+
+@lru_cache(maxsize=256)
+def parse_stored_match_rules(source: str) -> MatchRules:
+    """Match rules that were accepted once, perhaps under the field names of an earlier release."""
+    values = _values(source, "the match rules", _READERS | {old: _READERS[new] for old, new in _RENAMED.items()})
+    return MatchRules(**{_RENAMED.get(name, name): value for name, value in values.items()})
+
+
+def _values(source: str, file: str, readers: Mapping[str, Reader[Any]]) -> dict[str, Any]:
     problems: list[Problem] = []
     try:
         node = compose(source)
     except YamlError as error:
         raise MatchRulesError(str(Problem(file, error.line, "", str(error)))) from None
     if node is None:
-        return MatchRules()
-    values = At(node, "", file, problems).read(lambda at: mapping(at, _READERS)) or {}
+        return {}
+    values = At(node, "", file, problems).read(lambda at: mapping(at, readers, renamed=_RENAMED)) or {}
     if problems:
         raise MatchRulesError("\n".join(str(problem) for problem in sorted(problems, key=lambda p: p.line)))
-    return MatchRules(**values)
+    return values
 
 
 def _ties(at: At) -> tuple[Tie, ...]:
@@ -99,7 +110,7 @@ def _patterns(at: At) -> tuple[str, ...]:
 def _pattern(at: At) -> str:
     pattern = text(at)
     if not pattern.strip("*?"):
-        raise Wrong(f"{shown(pattern)} would match everything: then nobody is tied")
+        raise Wrong(f"{shown(pattern)} would ignore every value")
     return pattern
 
 
@@ -107,9 +118,10 @@ def _domains(at: At) -> frozenset[str]:
     return frozenset(domain.casefold() for domain in one_or_many(at, text))
 
 
-_READERS = {
-    "tie_by": _ties,
-    "most_people": whole(1, 1000),
-    "ties_nobody": _patterns,
+_READERS: dict[str, Reader[Any]] = {
+    "match_on": _ties,
+    "shared_above": whole(1, 1000),
+    "ignore": _patterns,
     "free_mail": _domains,
 }
+_RENAMED = {"tie_by": "match_on", "most_people": "shared_above", "ties_nobody": "ignore"}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
@@ -86,8 +87,16 @@ class At:
 Reader = Callable[[At], T]
 
 
-def mapping(at: At, readers: Mapping[str, Reader[Any]], required: Iterable[str] = ()) -> dict[str, Any]:
-    """The fields of a mapping that could be read; those that could not, and missing ones, are noted."""
+def mapping(
+    at: At,
+    readers: Mapping[str, Reader[Any]],
+    required: Iterable[str] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The fields of a mapping that could be read; those that could not, and missing ones, are noted.
+
+    `renamed` has the new names of fields that were called otherwise once.
+    """
     entries = named_entries(at)
     for name in required:
         if name not in entries:
@@ -95,7 +104,9 @@ def mapping(at: At, readers: Mapping[str, Reader[Any]], required: Iterable[str] 
     values = {}
     for name, (key, node) in entries.items():
         place = at.below(name, node)
-        if name not in readers:
+        if name not in readers and name in renamed:
+            at.wrong(f"{name} is now {renamed[name]}", key)
+        elif name not in readers:
             place.wrong(f"unknown field{meant(name, readers)}", key)
         elif (value := place.read(readers[name])) is not None:
             values[name] = value

@@ -8,7 +8,7 @@ import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.domain.merging import GivenTo
-from router.rules.match_rules import MatchRules, parse_match_rules
+from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.store.statements import Connection, load
 
 _SQL = load("customers")
@@ -246,7 +246,7 @@ async def stored_match_rules(conn: Connection, tenant_id: int) -> StoredMatchRul
 async def match_rules(conn: Connection, tenant_id: int) -> MatchRules:
     """The match rules in force."""
     stored = await stored_match_rules(conn, tenant_id)
-    return parse_match_rules(stored.source) if stored else MatchRules()
+    return parse_stored_match_rules(stored.source) if stored else MatchRules()
 
 
 async def apply_match_rules(conn: Connection, tenant_id: int, source: str, author: str, note: str) -> int:

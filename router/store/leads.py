@@ -9,7 +9,7 @@ import asyncpg
 from router.domain.lead_in import LeadIn
 from router.rules.customers import customer_keys
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
-from router.rules.match_rules import MatchRules, parse_match_rules
+from router.rules.match_rules import MatchRules, parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
 from router.store.limits import IDLE_MS
@@ -81,7 +81,7 @@ async def database_clock(conn: Connection) -> datetime:
 
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
-    rules = parse_match_rules(
+    rules = parse_stored_match_rules(
         await SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
     )
     stored = await stored_leads(conn, tenant_id, leads)
@@ -148,7 +148,7 @@ async def _arrive(
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.most_people)
+    customers = await customers_of(conn, tenant_id, keys, rules.shared_above)
     lead_ids = await SQL.new_lead_ids.fetch(conn, n=len(fresh))
     numbered = zip(lead_ids, order, customers.of_lead, strict=True)
     return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old

@@ -144,22 +144,44 @@ async def test_a_tenants_match_rules_hold_for_what_comes_after_them(
 ) -> None:
     command = CommandLine(customers_command, database_url)
     file = tmp_path / "match.yaml"
-    file.write_text("tie_by: [customer_id, email, [email_domain, company]]\nties_nobody: info@*\nmost_people: 2\n")
+    file.write_text("match_on: [customer_id, email, [email_domain, company]]\nignore: info@*\nshared_above: 2\n")
     await tenant.accept([by_phone(1, 1), by_phone(2, 1)], NOON)
     assert await customer(tenant, 1) == await customer(tenant, 2)
     assert (await command.json("rules", "--tenant", "acme"))["version"] == 0
     told = await command.json("rules", str(file), "--tenant", "acme", "--author", "ann", "--note", "fair")
-    assert (told["version"], told["author"], told["tie_by"][-1]) == (1, "ann", "email_domain+company")
+    assert (told["version"], told["author"], told["match_on"][-1]) == (1, "ann", "email_domain+company")
     await tenant.accept(
         [by_phone(3, 1), enquiry(4, email="info@co.cn", company="Co"), enquiry(5, email="a@co.cn", company="co ")]
     )
     assert await customer(tenant, 3) is None
     assert await customer(tenant, 4) == await customer(tenant, 5) is not None
-    file.write_text("tie_by: [[name]]\n")
+    file.write_text("match_on: [[name]]\n")
     wrong = await command.run("rules", str(file), "--tenant", "acme")
     assert wrong.exit_code == 2
     assert "would tie strangers" in wrong.output
     assert (await command.json("rules", "--tenant", "acme"))["version"] == 1
+
+
+async def test_match_rules_applied_before_their_fields_were_renamed_hold_and_are_shown_by_the_new_names(
+    tenant: Tenancy, database_url: str, tmp_path: Path
+) -> None:
+    old = "tie_by: [email]\nties_nobody: info@*\nmost_people: 2\n"
+    await tenant.conn.execute(
+        "insert into customer_rules (tenant_id, version, author, source) values ($1, 1, 'ann', $2)",
+        tenant.tenant_id,
+        old,
+    )
+    await tenant.accept([by_phone(1, 1), enquiry(2, email="a@co.cn"), enquiry(3, email="a@co.cn")], NOON)
+    assert await customer(tenant, 1) is None
+    assert await customer(tenant, 2) == await customer(tenant, 3) is not None
+    command = CommandLine(customers_command, database_url)
+    described = await command.json("rules", "--tenant", "acme")
+    assert (described["match_on"], described["shared_above"], described["ignore"]) == (["email"], 2, ["info@*"])
+    file = tmp_path / "match.yaml"
+    file.write_text(old)
+    refused = await command.run("rules", str(file), "--tenant", "acme")
+    assert refused.exit_code == 2
+    assert "match.yaml:1: tie_by is now match_on" in refused.output
 
 
 async def test_merged_customers_have_one_rep_their_waiting_leads_go_there_and_the_keys_of_both_lead_to_it(

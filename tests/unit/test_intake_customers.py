@@ -4,13 +4,14 @@ import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
 from router.rules.customers import Key, Known, Resolution, customer_keys, people_of
 from router.rules.customers import resolve as resolve_keys
-from router.rules.match_rules import MatchRules
+from router.rules.match_rules import MatchRules, MatchRulesError, parse_match_rules, parse_stored_match_rules
 from router.rules.repeats import WINDOW, Arrival, find_repeats
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -168,8 +169,8 @@ def test_a_key_that_the_rules_allow_more_people_ties_again_whom_it_tied() -> Non
 
 def test_excluded_values_free_mail_and_fake_numbers_give_no_key() -> None:
     rules = MatchRules(
-        tie_by=(("phone",), ("email",), ("email_domain", "company"), ("email_domain",)),
-        ties_nobody=("info@*", "+86400*"),
+        match_on=(("phone",), ("email",), ("email_domain", "company"), ("email_domain",)),
+        ignore=("info@*", "+86400*"),
         free_mail=frozenset({"mail.example"}),
     )
 
@@ -186,3 +187,21 @@ def test_excluded_values_free_mail_and_fake_numbers_give_no_key() -> None:
         assert kinds(phone=fake) == []
     assert kinds(email="noreply@co.cn") == ["email_domain"]
     assert kinds(email="notary@co.cn") == ["email", "email_domain"]
+
+
+OLD_NAMES = "tie_by: [phone]\nmost_people: 2\nties_nobody: [info@*]\n"
+
+
+def test_a_file_with_the_old_names_of_fields_is_refused_with_the_new_ones() -> None:
+    with pytest.raises(MatchRulesError) as refused:
+        parse_match_rules(OLD_NAMES, "match.yaml")
+    assert str(refused.value).splitlines() == [
+        "match.yaml:1: tie_by is now match_on",
+        "match.yaml:2: most_people is now shared_above",
+        "match.yaml:3: ties_nobody is now ignore",
+    ]
+
+
+def test_match_rules_that_were_stored_under_the_old_names_still_hold() -> None:
+    now = "match_on: [phone]\nshared_above: 2\nignore: [info@*]\n"
+    assert parse_stored_match_rules(OLD_NAMES) == parse_stored_match_rules(now) == parse_match_rules(now)
