@@ -7,7 +7,6 @@ waiting lead. Running it again is fine: the imports change nothing, and what wai
 import asyncio
 import shutil
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def main(data_dir: Path, leads: int, seed: int) -> None:
 async def demonstrate(data_dir: Path, leads: int, seed: int) -> None:
     """Raises CommandFailed, and CannotRun when there are no servers."""
     out = console()
-    async with open_servers(replace(Settings(), data_dir=data_dir)) as urls:
+    async with open_servers(Settings(data_dir=data_dir)) as urls:
         conn = await asyncpg.connect(urls.database)
         try:
             files = await _files(conn, out, data_dir / "demo", leads, seed)

@@ -11,7 +11,6 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def main(data_dir: Path, names: tuple[str, ...], leads: int | None, slot_minutes
 
 async def replay(data_dir: Path, datasets: Sequence[Dataset], slot: timedelta) -> None:
     """Raises CannotRun, CommandFailed, LeadsMissing."""
-    settings, out = replace(Settings(), data_dir=data_dir), console()
+    settings, out = Settings(data_dir=data_dir), console()
     await _empty(settings)
     accounted = []
     async with (

@@ -2,15 +2,16 @@
 
 import os
 import socket
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import click
+import msgspec
 
 from ops.cli.context import CannotRun, Context
 from ops.embedded.servers import open_servers
-from router.settings.model import Settings, SettingsError, read_settings, settings_file
+from router.settings.model import Settings, SettingsError
+from router.settings.read import read_settings, settings_file
 from router.telemetry.logs import configure_logs
 
 # family name -> module with the click command or group of the same name; read only when it is called.
@@ -84,4 +85,4 @@ def main(ctx: click.Context, data_dir: Path | None, config_file: Path | None) ->
 
 def _settings(file: Path | None, data_dir: Path | None) -> Settings:
     settings = read_settings(os.environ, file)
-    return settings if data_dir is None else replace(settings, data_dir=data_dir)
+    return settings if data_dir is None else msgspec.structs.replace(settings, data_dir=data_dir)

@@ -15,8 +15,8 @@ from ops.cli.customers_check import check
 from ops.cli.options import author_option, me, note_option, tenant_option, the_tenant
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.rules.customers import people_of
-from router.rules.file import RulesError, read_file
-from router.rules.match_rules import MatchRules, MatchRulesError, parse_match_rules, parse_stored_match_rules
+from router.rules.document import InvalidFile, read_file
+from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.store import customer_merges as store
 from router.store.customer_merges import CustomerUnknown
 
@@ -236,7 +236,7 @@ def _source(file: Path) -> str:
     try:
         source = read_file(file)
         parse_match_rules(source, str(file))
-    except (RulesError, MatchRulesError) as error:
+    except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error

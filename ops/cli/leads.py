@@ -18,7 +18,8 @@ from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
-from router.rules.mapping import FileMapping, MappingError, check_columns, read_mapping
+from router.rules.document import InvalidFile
+from router.rules.mapping import FileMapping, check_columns, read_mapping
 from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
@@ -124,7 +125,7 @@ def mapping_of(mapping_file: Path | None) -> FileMapping:
         return FileMapping()
     try:
         return read_mapping(mapping_file)
-    except MappingError as error:
+    except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
@@ -142,7 +143,7 @@ def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: 
     try:
         if opened.has_fields:
             check_columns(plan, opened.columns or ())
-    except MappingError as error:
+    except InvalidFile as error:
         opened.close()
         raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
     return opened

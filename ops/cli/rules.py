@@ -22,8 +22,8 @@ from ops.cli.rules_shared import (
     read,
     say,
 )
-from router.domain.lint import Finding, Level, Unread, lint_rules
-from router.rules.file import RulesFile, ZoneDiffers
+from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
+from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
 from router.store.errors import NoConnection
 from router.store.rules_lint import lint_for_tenant
@@ -81,7 +81,8 @@ async def _tell_of_parts(
     context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool
 ) -> None:
     """The file's problems, and apart from them what is odd in the parts that could be read."""
-    readable, unread = refused.error.readable, refused.error.unread
+    error = refused.error
+    readable, unread = (error.readable, error.unread) if isinstance(error, RulesError) else (None, ALL_READ)
     if not as_json:
         refused.show()
     if readable is None:

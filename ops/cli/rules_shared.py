@@ -10,7 +10,8 @@ import click
 from ops.cli.context import CannotRun, Found, console, print_json
 from router.domain.lint import Finding, Level
 from router.domain.ruleset_diff import Change
-from router.rules.file import RulesError, RulesFile, read_file, read_rules
+from router.rules.document import InvalidFile, read_file
+from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, lists_beside
 from router.store import rulesets as store
 
@@ -23,7 +24,7 @@ file_argument = click.argument("file", type=click.Path(path_type=Path))
 class Refused(Found):
     """The file holds no valid rules; with `as_json` its problems are a document instead of text."""
 
-    def __init__(self, file: Path, error: RulesError, as_json: bool) -> None:
+    def __init__(self, file: Path, error: InvalidFile, as_json: bool) -> None:
         super().__init__(str(error))
         self.error = error
         self.document = {"file": str(file), "ok": False, "problems": [asdict(p) for p in error.problems]}
@@ -63,7 +64,7 @@ def read(file: Path, as_json: bool) -> ReadRules:
         source = read_file(file)
         return ReadRules(file, source, read_rules(source, str(file), lists_beside(file)))
     except (OSError, ValueError) as error:
-        if isinstance(error, RulesError):
+        if isinstance(error, InvalidFile):
             raise Refused(file, error, as_json) from error
         raise CannotRun(f"{file}: {getattr(error, 'strerror', None) or error}") from error
 

@@ -11,17 +11,14 @@ from typing import Any
 
 from ops.cli.context import CannotRun
 from router.domain.rep_fields import READERS
-from router.rules.reader import At, Problem, Reader, Wrong, duration, mapping, named_entries, scalar, text
-from router.rules.yaml_nodes import YamlError, compose
+from router.rules.document import At, InvalidFile, Problem, Reader, Wrong, read_file, read_top, top_of
+from router.rules.kinds import duration
+from router.rules.reader import mapping, named_entries, scalar, text
 from router.settings.model import Settings
 
 EXAMPLE = "config/examples/roster_sync.yaml"
 _SCHEMES = ("postgresql://", "postgres://")
 _NAME_BYTES = 63
-
-
-class SourcesError(ValueError):
-    """The file cannot be used; the message says where and why, one line for each problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +47,20 @@ def configured_sources(settings: Settings) -> dict[str, Source]:
         return {}
     try:
         return read_sources(settings.roster_sync.file, os.environ)
-    except SourcesError as error:
+    except InvalidFile as error:
         raise CannotRun(str(error)) from error
 
 
 def read_sources(file: Path, environment: Mapping[str, str]) -> dict[str, Source]:
-    """The sources by the name of their tenant. Raises SourcesError; never shows a URL, which may hold a password."""
+    """The sources by the name of their tenant. Raises InvalidFile; never shows a URL, which may hold a password."""
     try:
-        node = compose(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourcesError(f"{file}: cannot be read: {type(error).__name__}") from None
-    except YamlError as error:
-        raise SourcesError(f"{file}:{error.line}: {error}") from None
-    if node is None:
-        raise SourcesError(f"{file}: is empty; {EXAMPLE} is a file to start from")
-    problems: list[Problem] = []
+        top = top_of(read_file(file), str(file))
+    except OSError as error:
+        raise InvalidFile([Problem(str(file), 0, "", f"cannot be read: {error.strerror}")]) from None
+    if top is None:
+        raise InvalidFile([Problem(str(file), 1, "", f"is empty; {EXAMPLE} is a file to start from")])
     tenants = partial(_tenants, environment=environment)
-    found = At(node, "", str(file), problems).read(lambda at: mapping(at, {"tenants": tenants}, ("tenants",)))
-    if problems or found is None:
-        raise SourcesError("\n".join(str(problem) for problem in problems))
-    sources: dict[str, Source] = found["tenants"]
+    sources: dict[str, Source] = read_top(top, lambda at: mapping(at, {"tenants": tenants}, ("tenants",)))["tenants"]
     return sources
 
 

@@ -1,52 +1,32 @@
-"""Reading routing rules from YAML: all of it is understood, or all that is wrong with it is said."""
+"""Reading routing rules from YAML: all of it is understood, or all that is wrong with it is reported."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from router.domain.lint import Unread
 from router.domain.ruleset import Ruleset
+from router.rules.document import InvalidFile, Problem, top_of
 from router.rules.lists import Lists, ReadList, no_lists
-from router.rules.reader import At, Problem
 from router.rules.schema import top_level
-from router.rules.yaml_nodes import MAX_CHARACTERS, YamlError, compose
 
-__all__ = [
-    "Problem",
-    "RulesError",
-    "RulesFile",
-    "ZoneDiffers",
-    "read_file",
-    "read_rules",
-    "read_ruleset",
-]
-
-PROBLEMS_SHOWN = 50
 UNSTATED_ZONE = "UTC"
-MAX_BYTES = 4 * MAX_CHARACTERS
 
 
-class RulesError(ValueError):
-    """The text holds no valid ruleset; `problems` are all there are, in the order of the file.
+class RulesError(InvalidFile):
+    """The text holds no valid ruleset.
 
     `readable` is what could be read, for lints alone and never to be applied; None = nothing could.
     """
 
-    def __init__(self, problems: list[Problem], readable: "RulesFile | None" = None) -> None:
+    def __init__(self, problems: Iterable[Problem], readable: "RulesFile | None" = None) -> None:
         super().__init__(problems)
-        self.problems = sorted(problems, key=lambda problem: problem.line)
         self.readable = readable
 
     @property
     def unread(self) -> Unread:
         """The fields that are not, or not wholly, in what is readable."""
         return Unread(frozenset(problem.field for problem in self.problems))
-
-    def __str__(self) -> str:
-        more = len(self.problems) - PROBLEMS_SHOWN
-        shown = [str(problem) for problem in self.problems[:PROBLEMS_SHOWN]]
-        return "\n".join([*shown, f"… and {more} more problems"] if more > 0 else shown)
 
 
 class ZoneDiffers(ValueError):
@@ -81,39 +61,24 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
 
     Raises RulesError with all that is wrong.
     """
-    problems: list[Problem] = []
     try:
-        node = compose(text)
-    except YamlError as error:
-        raise RulesError([Problem(file, error.line, "", str(error))]) from None
-    if node is None:
+        top = top_of(text, file, Lists(lists))
+    except InvalidFile as error:
+        raise RulesError(error.problems) from None
+    if top is None:
         raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
-    top = At(node, "", file, problems, Lists(lists))
     values = top.read(top_level)
     if values is None:
-        raise RulesError(problems)
+        raise RulesError(top.problems)
     stated = values.pop("business_time_zone", None)
     values.setdefault("rules", ())
     ruleset = Ruleset(version=0, business_time_zone=stated or UNSTATED_ZONE, **values)
     read = RulesFile(ruleset, stated, top.lists.texts, top.lines)
-    if problems:
-        raise RulesError(problems, read)
+    if top.problems:
+        raise RulesError(top.problems, read)
     return read
 
 
 def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:
     """The ruleset alone; where the text states no zone it is UTC. Raises RulesError."""
     return dataclasses.replace(read_rules(text, file).ruleset, version=version)
-
-
-def read_file(path: Path) -> str:
-    """The text of a rules file. Raises OSError, and RulesError when it is not UTF-8."""
-    with path.open("rb") as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise RulesError([Problem(str(path), 1, "", f"has more than {MAX_BYTES:,} bytes")])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise RulesError([Problem(str(path), line, "", "is not a text in UTF-8; save it as UTF-8")]) from None

@@ -42,7 +42,7 @@ def lists_beside(file: Path) -> ReadList:
             if len(data) > MAX_LIST_BYTES:
                 return " " * len(data)
             line = data.count(b"\n", 0, error.start) + 1
-            raise ListError(f"{name}:{line}: is not a text in UTF-8; save it as UTF-8") from None
+            raise ListError(f"{name}:{line}: is not valid UTF-8; save it as UTF-8") from None
 
     return read
 

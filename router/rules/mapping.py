@@ -4,27 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import phonenumbers
-
-from router.domain.calendar import zone
 from router.rules.columns import Identity, Join, Split, columns_after
-from router.rules.file import RulesError, read_file
+from router.rules.document import At, InvalidFile, Problem, read_file, read_top, top_of
+from router.rules.kinds import phone_region, zone_name
 from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
-from router.rules.reader import (
-    At,
-    Problem,
-    Wrong,
-    mapping,
-    meant,
-    named_entries,
-    one_or_many,
-    scalar,
-    shown,
-    text,
-    truth,
-    word,
-)
-from router.rules.yaml_nodes import YamlError, compose
+from router.rules.reader import mapping, meant, named_entries, one_or_many, scalar, shown, text, truth, word
 
 FIELDS = (
     *("external_id", "source", "created_at", "name", "phone", "email", "company", "customer_id", "region"),
@@ -39,10 +23,6 @@ MOST_LISTED = 20
 """Columns that a message names."""
 
 _CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
-
-
-class MappingError(ValueError):
-    """The mapping cannot be used; the message names file, line, field and what is wrong, one problem a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,32 +69,25 @@ class FileMapping:
 
 
 def read_mapping(path: Path) -> FileMapping:
-    """Raises MappingError with all that is wrong, and OSError."""
-    try:
-        return parse_mapping(read_file(path), str(path))
-    except RulesError as error:
-        raise MappingError(str(error)) from None
+    """Raises InvalidFile with all that is wrong, and OSError."""
+    return parse_mapping(read_file(path), str(path))
 
 
 def parse_mapping(source: str, file: str) -> FileMapping:
-    """The mapping in the YAML text; `file` stands for it in messages. Raises MappingError."""
-    problems: list[Problem] = []
-    try:
-        node = compose(source)
-    except YamlError as error:
-        raise MappingError(str(Problem(file, error.line, "", str(error)))) from None
-    if node is None:
-        return FileMapping(file=file)
-    values = At(node, "", file, problems).read(lambda at: mapping(at, _READERS)) or {}
-    if not problems:
-        problems.extend(_contradictions(FileMapping(**values, file=file)))
-    if problems:
-        raise MappingError("\n".join(str(problem) for problem in sorted(problems, key=lambda p: p.line)))
-    return FileMapping(**values, file=file)
+    """The mapping in the YAML text; `file` stands for it in messages. Raises InvalidFile."""
+    top = top_of(source, file)
+    return FileMapping(file=file) if top is None else read_top(top, _plan)
+
+
+def _plan(at: At) -> FileMapping:
+    plan = FileMapping(**mapping(at, _READERS), file=at.file)
+    if not at.problems:
+        at.problems.extend(_contradictions(plan))
+    return plan
 
 
 def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
-    """Compares the mapping with the columns of a file. Raises MappingError when they do not fit."""
+    """Compares the mapping with the columns of a file. Raises InvalidFile when they do not fit."""
     given = list(columns)
     found = columns_after(given, plan.split, plan.join)
     identity = plan.external_id.columns if plan.external_id else ()
@@ -125,7 +98,7 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
         *(("rename", plan.rename, found), ("drop", plan.drop, found), ("external_id", identity, found)),
     ]
     wrong = [
-        f"{plan.file}: {where}: the file has no column {shown(column)}{meant(column, there)}"
+        Problem(plan.file, 0, where, f"the file has no column {shown(column)}{meant(column, there)}")
         for where, wanted, there in named
         for column in wanted
         if column not in there
@@ -134,16 +107,18 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
     for column in found:
         target = None if plan.dropped(column) else plan.target(column)
         if target and target in sources:
-            wrong.append(f"{plan.file}: {target}: comes from {sources[target]} and from column {shown(column)}")
+            message = f"comes from {sources[target]} and from column {shown(column)}"
+            wrong.append(Problem(plan.file, 0, target, message))
         elif target:
             sources[target] = f"column {shown(column)}"
     if "external_id" not in sources and not plan.external_id:
-        wrong.append(
-            f"{plan.file}: external_id: no column means it; the file has {_listed(found)}; name the one that "
-            "identifies a lead under rename:, or have it computed from several under external_id:"
+        message = (
+            f"no column is mapped to external_id; the file has {_listed(found)}; name the one that identifies a lead "
+            "under rename:, or have it computed from several under external_id:"
         )
+        wrong.append(Problem(plan.file, 0, "external_id", message))
     if wrong:
-        raise MappingError("\n".join(wrong))
+        raise InvalidFile(wrong)
 
 
 def _listed(columns: list[str]) -> str:
@@ -180,20 +155,6 @@ def _texts(at: At) -> frozenset[str]:
     return frozenset(one_or_many(at, text))
 
 
-def _zone(at: At) -> str:
-    try:
-        return zone(text(at)).key
-    except ValueError as error:
-        raise Wrong(str(error)) from None
-
-
-def _phone_region(at: At) -> str:
-    region = text(at).upper()
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise Wrong(f"{shown(region)} is no country code of two letters such as CN, US or DE")
-    return region
-
-
 _READERS = {
     "split": read_splits,
     "join": read_joins,
@@ -201,10 +162,10 @@ _READERS = {
     "values": lambda at: read_values(at, _CONSTANT),
     "rename": _rename,
     "constants": _constants,
-    "time_zone": _zone,
+    "time_zone": zone_name,
     "empty": _texts,
     "drop": _texts,
     "unknown_columns": lambda at: word(at, ("attributes", "drop")),
-    "default_phone_region": _phone_region,
+    "default_phone_region": phone_region,
     "require_contact": truth,
 }

@@ -5,7 +5,8 @@ from typing import Any
 
 from router.domain.text import fold
 from router.rules.columns import Identity, Join, Split
-from router.rules.reader import At, Wrong, mapping, meant, named_entries, one_or_many, scalar, shown, text, word
+from router.rules.document import At, Wrong
+from router.rules.reader import mapping, meant, named_entries, one_or_many, scalar, shown, text, word
 
 MAX_BETWEEN = 20
 

@@ -7,9 +7,9 @@ from fnmatch import translate
 from functools import cached_property, lru_cache
 from typing import Any
 
+from router.rules.document import At, Reader, Wrong, read_top, top_of
 from router.rules.free_mail import FREE_MAIL
-from router.rules.reader import At, Problem, Reader, Wrong, items, mapping, one_or_many, shown, text, whole, word
-from router.rules.yaml_nodes import YamlError, compose
+from router.rules.reader import items, mapping, one_or_many, shown, text, whole, word
 
 FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
 _WEAK = frozenset(("name", "company"))
@@ -19,10 +19,6 @@ _FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@.*")
 
 Tie = tuple[str, ...]
 """Fields that must all be there, and agree."""
-
-
-class MatchRulesError(ValueError):
-    """The match rules cannot be used; the message names file, line, field and what is wrong, one problem a line."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class MatchRules:
 
 @lru_cache(maxsize=256)
 def parse_match_rules(source: str, file: str = "the match rules") -> MatchRules:
-    """The match rules in the YAML text; what it leaves out is as by default. Raises MatchRulesError."""
+    """The match rules in the YAML text; what it leaves out is as by default. Raises InvalidFile."""
     return MatchRules(**_values(source, file, _READERS))
 
 
@@ -76,17 +72,8 @@ def parse_stored_match_rules(source: str) -> MatchRules:
 
 
 def _values(source: str, file: str, readers: Mapping[str, Reader[Any]]) -> dict[str, Any]:
-    problems: list[Problem] = []
-    try:
-        node = compose(source)
-    except YamlError as error:
-        raise MatchRulesError(str(Problem(file, error.line, "", str(error)))) from None
-    if node is None:
-        return {}
-    values = At(node, "", file, problems).read(lambda at: mapping(at, readers, renamed=_RENAMED)) or {}
-    if problems:
-        raise MatchRulesError("\n".join(str(problem) for problem in sorted(problems, key=lambda p: p.line)))
-    return values
+    top = top_of(source, file)
+    return {} if top is None else read_top(top, lambda at: mapping(at, readers, renamed=_RENAMED))
 
 
 def _ties(at: At) -> tuple[Tie, ...]:

@@ -11,8 +11,10 @@ import yaml
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import Created, FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange
 from router.domain.text import fold
+from router.rules.document import At, Wrong
+from router.rules.kinds import duration
 from router.rules.lists import ListError
-from router.rules.reader import At, Wrong, duration, empty, mapping, one_or_many, shown, text, truth, whole, word
+from router.rules.reader import empty, mapping, one_or_many, shown, text, truth, whole, word
 
 MAX_PRIORITY = 1_000_000
 

@@ -1,19 +1,14 @@
-"""Reading one value of a rules file: the kinds of values there are, and what is said when one is wrong."""
+"""Reading one value of a YAML file: the kinds of values there are, and what is reported when one is wrong."""
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
 
-from router.domain.roster import MILLI
-from router.domain.span import LONGEST, SHORTEST, read_span
-from router.rules.lists import Lists
+from router.rules.document import At, Reader, Wrong
 from router.rules.yaml_nodes import line_of
 
 T = TypeVar("T")
@@ -27,64 +22,6 @@ _MISREAD = {"bool": "true or false", "int": "a number", "float": "a number", "ti
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,9})", re.ASCII)
-_FACTOR = re.compile(r"(\d{1,9})(\.\d{1,12})?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and where. `line` counts from 1; `field` is a path, rules counted from 0, or empty."""
-
-    file: str
-    line: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: " + (f"{self.field}: " if self.field else "") + self.message
-
-
-class Wrong(ValueError):
-    """The value cannot be read; the message says why and what would be right."""
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """A value in the file: its node, its path, and where to put what is wrong with it.
-
-    `lists` has the lists that conditions name; `lines` takes the line of every field, by its path.
-    """
-
-    node: yaml.Node
-    path: str
-    file: str
-    problems: list[Problem]
-    lists: Lists = field(default_factory=Lists)
-    lines: dict[str, int] = field(default_factory=dict)
-
-    def wrong(self, message: str, node: yaml.Node | None = None) -> None:
-        self.problems.append(Problem(self.file, line_of(node or self.node), self.path, message))
-
-    def below(self, name: str, node: yaml.Node) -> "At":
-        """The field of that name in this mapping."""
-        return self._inside(node, f"{self.path}.{name}" if self.path else name)
-
-    def item(self, number: int, node: yaml.Node) -> "At":
-        return self._inside(node, f"{self.path}[{number}]")
-
-    def _inside(self, node: yaml.Node, path: str) -> "At":
-        self.lines.setdefault(path, line_of(node))
-        return At(node, path, self.file, self.problems, self.lists, self.lines)
-
-    def read(self, reader: "Reader[T]") -> T | None:
-        """What the reader makes of the value; None when it is wrong, which is then noted."""
-        try:
-            return reader(self)
-        except Wrong as wrong:
-            self.wrong(str(wrong))
-            return None
-
-
-Reader = Callable[[At], T]
 
 
 def mapping(
@@ -116,7 +53,7 @@ def mapping(
 def named_entries(at: At) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """Key and value nodes by field name; what is not a mapping, has no name or is there twice is noted."""
     if not isinstance(at.node, yaml.MappingNode) or at.node.tag != _TAG + "map":
-        raise Wrong(f"must be fields with values, not {_what(at.node)}")
+        raise Wrong(f"must be fields with values, not {what(at.node)}")
     entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
     for key, node in at.node.value:
         if not isinstance(key, yaml.ScalarNode) or _CONTROL.search(key.value) or len(key.value) > 100:
@@ -141,7 +78,7 @@ def meant(word: str, known: Iterable[str]) -> str:
 def items(at: At) -> list[At]:
     """The places of a list's items. An empty list is refused: it would never hold."""
     if not isinstance(at.node, yaml.SequenceNode) or at.node.tag != _TAG + "seq":
-        raise Wrong(f"must be a list, not {_what(at.node)}")
+        raise Wrong(f"must be a list, not {what(at.node)}")
     if not at.node.value:
         raise Wrong("is an empty list")
     if len(at.node.value) > MAX_ITEMS:
@@ -158,12 +95,17 @@ def one_or_many(at: At, reader: Reader[T]) -> list[T]:
 
 def scalar(at: At) -> yaml.ScalarNode:
     if not isinstance(at.node, yaml.ScalarNode):
-        raise Wrong(f"must be a single value, not {_what(at.node)}")
+        raise Wrong(f"must be a single value, not {what(at.node)}")
     if at.node.tag not in _KNOWN_TAGS:
         raise Wrong(f"has a tag, {shown(at.node.tag)}; plain values need none")
     if empty(at):
         raise Wrong("is empty; leave the field out, or give it a value")
     return at.node
+
+
+def is_number(node: yaml.ScalarNode) -> bool:
+    """Whether YAML takes the value for a number."""
+    return node.tag in (_TAG + "int", _TAG + "float")
 
 
 def empty(at: At) -> bool:
@@ -202,7 +144,7 @@ def word(at: At, known: Iterable[str]) -> str:
 def truth(at: At) -> bool:
     node = scalar(at)
     if node.tag != _TAG + "bool":
-        raise Wrong(f"must be true or false, not {_what(node)}")
+        raise Wrong(f"must be true or false, not {what(node)}")
     return _TRUTH[node.value.casefold()]
 
 
@@ -213,36 +155,10 @@ def whole(least: int, most: int) -> Reader[int]:
         node = scalar(at)
         plain = node.tag == _TAG + "int" and _WHOLE.fullmatch(node.value)
         if not plain or not least <= int(node.value) <= most:
-            raise Wrong(f"must be a whole number from {least:,} to {most:,}, not {_what(node)}")
+            raise Wrong(f"must be a whole number from {least:,} to {most:,}, not {what(node)}")
         return int(node.value)
 
     return read
-
-
-def factor(at: At) -> int:
-    """A factor on weights, in thousandths: 0.001 to 1000, as at most three decimals can say."""
-    node = scalar(at)
-    plain = node.tag in (_TAG + "int", _TAG + "float") and _FACTOR.fullmatch(node.value)
-    thousandths = Decimal(node.value) * MILLI if plain else Decimal(0)
-    if not 1 <= thousandths <= 1000 * MILLI or thousandths != int(thousandths):
-        raise Wrong(f"must be a number from 0.001 to 1000 with at most three decimals, not {_what(node)}")
-    return int(thousandths)
-
-
-def duration(at: At) -> timedelta:
-    """A time span such as 90s, 30m, 4h or 2d."""
-    node = scalar(at)
-    span = read_span(node.value.strip())
-    if span is None:
-        raise Wrong(f"must be a number with its unit, such as 90s, 30m, 4h or 2d, not {_what(node)}")
-    if not SHORTEST <= span <= LONGEST:
-        raise Wrong(f"must be between 1s and {LONGEST.days}d, not {shown(node.value)}")
-    return span
-
-
-def days(at: At) -> timedelta:
-    """A whole number of days."""
-    return timedelta(days=whole(1, LONGEST.days)(at))
 
 
 def shown(value: str, most: int = 60) -> str:
@@ -251,7 +167,7 @@ def shown(value: str, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 3] + "…"
 
 
-def _what(node: yaml.Node) -> str:
+def what(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
     if isinstance(node, yaml.MappingNode):

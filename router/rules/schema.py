@@ -3,10 +3,9 @@
 from functools import partial
 from typing import Any
 
-import phonenumbers
 import yaml
 
-from router.domain.calendar import WeekHours, holiday_calendar, parse_week, zone
+from router.domain.calendar import WeekHours, holiday_calendar, parse_week
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import (
     CalendarSpec,
@@ -19,24 +18,10 @@ from router.domain.ruleset import (
     Weights,
 )
 from router.domain.text import fold
+from router.rules.document import At, Reader, Wrong
+from router.rules.kinds import days, duration, factor, phone_region, zone_name
 from router.rules.match_schema import read_match
-from router.rules.reader import (
-    At,
-    Reader,
-    Wrong,
-    days,
-    duration,
-    factor,
-    items,
-    mapping,
-    named_entries,
-    one_or_many,
-    scalar,
-    shown,
-    text,
-    whole,
-    word,
-)
+from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shown, text, whole, word
 
 MAX_CAP = 1_000_000
 MAX_NAME = 200
@@ -51,22 +36,6 @@ _NOT_IN_GROUP_NAMES = ";；|、"
 def top_level(at: At) -> dict[str, Any]:
     """Everything that could be read, by the names of Ruleset's fields; the rest is noted."""
     return mapping(at, _TOP, required=("rules",))
-
-
-def _zone(at: At) -> str:
-    name = text(at)
-    try:
-        zone(name)
-    except ValueError as error:
-        raise Wrong(str(error)) from None
-    return name
-
-
-def _phone_region(at: At) -> str:
-    region = text(at).upper()
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise Wrong(f"{shown(region)} is no country code of two letters such as CN, US or DE")
-    return region
 
 
 def _country(at: At) -> str:
@@ -220,8 +189,8 @@ _RULE: Fields = {
     "window": _hours,
 }
 _TOP: Fields = {
-    "business_time_zone": _zone,
-    "default_phone_region": _phone_region,
+    "business_time_zone": zone_name,
+    "default_phone_region": phone_region,
     "calendar": _calendar,
     "defaults": _defaults,
     "weights": _weights,

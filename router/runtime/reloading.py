@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import structlog
 
-from router.runtime.configuration import Difference, record_differences, record_reload, recorded, reload
 from router.runtime.lifeline import Lifeline
 from router.settings.model import Settings, SettingsError
+from router.settings.reload import Difference, recorded, reload
+from router.store.configuration import record_differences, record_reload
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection

@@ -250,6 +250,6 @@ async def match_rules(conn: Connection, tenant_id: int) -> MatchRules:
 
 
 async def apply_match_rules(conn: Connection, tenant_id: int, source: str, author: str, note: str) -> int:
-    """Puts match rules in force for what arrives from now on; answers their version. Raises MatchRulesError."""
+    """Puts match rules in force for what arrives from now on; answers their version. Raises InvalidFile."""
     parse_match_rules(source)
     return int(await _SQL.put_match_rules.value(conn, tenant_id=tenant_id, author=author, note=note, source=source))

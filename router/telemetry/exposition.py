@@ -10,7 +10,8 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from router.telemetry.instruments import NAMESPACE, TENANTS_MOST, Instruments
+from router.telemetry.instruments import NAMESPACE, Instruments
+from router.telemetry.limits import MAX_TENANTS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -28,7 +29,7 @@ class Exposition:
 
 
 @contextmanager
-def open_exposition(instance: str, version: str, tenants_most: int = TENANTS_MOST) -> Iterator[Exposition]:
+def open_exposition(instance: str, version: str, tenants_most: int = MAX_TENANTS) -> Iterator[Exposition]:
     """Nothing global is touched, so that one process may hold several, each with its own figures.
 
     `instance` and `version` are shown in `target_info`; CPU, memory and open files as `process_…`.

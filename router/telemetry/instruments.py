@@ -16,11 +16,10 @@ from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCo
 from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
+from router.telemetry.limits import MAX_TENANTS
 
 NAMESPACE = "lead_router"
 OTHER_TENANTS = "(other)"
-# 13 reasons for each tenant stay below the 2,000 series at which OpenTelemetry folds an instrument into one.
-TENANTS_MOST = 150
 
 _FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW_S = (
@@ -107,7 +106,7 @@ class Batch:
 class Instruments:
     """Records on one OpenTelemetry meter. The first `tenants_most` tenants get a label of their own."""
 
-    def __init__(self, meter: Meter, tenants_most: int = TENANTS_MOST) -> None:
+    def __init__(self, meter: Meter, tenants_most: int = MAX_TENANTS) -> None:
         self._meter = meter
         self._tenants_most = tenants_most
         self._tenants: set[str] = set()

@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.status import status as status_command
-from router.runtime.configuration import record_differences
 from router.runtime.connections_watch import ConnectionsWatch
 from router.runtime.health import Health
 from router.settings.model import ConnectionSettings
+from router.store.configuration import record_differences
 from router.store.connections import connections as module
 from router.store.connections.connect import open_session, session_label
 from router.store.connections.connections import Connections, Part, open_connections

@@ -81,7 +81,7 @@ async def test_an_import_says_what_it_took_the_file_for(
         (b"external_id" + b",c" * 5_000, [], "names 5,001 columns; 2,000 are the most"),
         (b"external_id," * 500_000, [], "has more than 4,194,304 characters"),
         (b"PK\x03\x04", [], "an Excel workbook or a ZIP archive"),
-        (b"1,x\n2,y\n", [], "external_id: no column means it; the file has 1, x"),
+        (b"1,x\n2,y\n", [], "external_id: no column is mapped to external_id; the file has 1, x"),
         (b"external_id,name\n1,x\n", ["--encoding", "utf-99"], "'utf-99' is no encoding"),
         (b"external_id,name\n1,x\n", ["--delimiter", "ab"], "'ab' is no delimiter"),
         (b"external_id,name\n1,x\n", ["--delimiter", ";"], "was read as UTF-8, cells between semicolons"),

@@ -241,7 +241,7 @@ async def test_a_row_that_only_postgresql_cannot_store_is_rejected_alone(
     ("name", "content", "arguments", "said"),
     [
         ("a.csv", "external_id,name\n1,x\n", ["--tenant", "acne"], "no tenant 'acne'"),
-        ("a.csv", "id,name\n1,x\n", [], "external_id: no column means it"),
+        ("a.csv", "id,name\n1,x\n", [], "external_id: no column is mapped to external_id"),
         ("a.csv", "", [], "is empty"),
         ("a.txt", "external_id\n1\n", [], "use .csv, or .ndjson"),
         ("a.csv", "external_id\n1\n", ["--mapping", "nowhere.yaml"], "nowhere.yaml: No such file"),

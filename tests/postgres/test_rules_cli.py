@@ -261,8 +261,8 @@ async def test_files_that_are_none_are_told_apart(database_url: str, tenant: ten
     for name, code, told in (
         ("none", 2, "No such file"),
         ("", 2, "Is a directory"),
-        ("binary", 1, "is not a text in UTF-8"),
-        ("utf16", 1, "is not a text in UTF-8"),
+        ("binary", 1, "is not valid UTF-8"),
+        ("utf16", 1, "is not valid UTF-8"),
         ("empty", 1, ":1: is empty; a ruleset has at least one rule"),
     ):
         result = await cli.run("check", str(tmp_path / name))

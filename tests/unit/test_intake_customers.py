@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from router.domain.lead_in import LeadIn
 from router.rules.customers import Key, Known, Resolution, customer_keys, people_of
 from router.rules.customers import resolve as resolve_keys
-from router.rules.match_rules import MatchRules, MatchRulesError, parse_match_rules, parse_stored_match_rules
+from router.rules.document import InvalidFile
+from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.rules.repeats import WINDOW, Arrival, find_repeats
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -193,7 +194,7 @@ OLD_NAMES = "tie_by: [phone]\nmost_people: 2\nties_nobody: [info@*]\n"
 
 
 def test_a_file_with_the_old_names_of_fields_is_refused_with_the_new_ones() -> None:
-    with pytest.raises(MatchRulesError) as refused:
+    with pytest.raises(InvalidFile) as refused:
         parse_match_rules(OLD_NAMES, "match.yaml")
     assert str(refused.value).splitlines() == [
         "match.yaml:1: tie_by is now match_on",

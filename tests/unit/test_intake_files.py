@@ -14,7 +14,8 @@ from router.domain.lead_in import LeadIn
 from router.intake import text_lines
 from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.normalise import LeadReader, Rejected, is_address
-from router.rules.mapping import FileMapping, MappingError, check_columns, parse_mapping, read_mapping
+from router.rules.document import InvalidFile
+from router.rules.mapping import FileMapping, check_columns, parse_mapping, read_mapping
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -186,19 +187,19 @@ def test_no_row_breaks_the_reader_and_what_it_reads_can_be_stored(row: dict[str,
     ],
 )
 def test_a_wrong_mapping_names_file_line_and_field(text: str, said: str) -> None:
-    with pytest.raises(MappingError) as wrong:
+    with pytest.raises(InvalidFile) as wrong:
         parse_mapping(text, "m.yaml")
     assert said in str(wrong.value)
 
 
 def test_a_mapping_that_does_not_fit_the_file_says_so() -> None:
     plan = parse_mapping("rename: {Full name: name}\nconstants: {source: x}", "m.yaml")
-    with pytest.raises(MappingError) as wrong:
+    with pytest.raises(InvalidFile) as wrong:
         check_columns(plan, ["id", "full name", "source"])
     said = str(wrong.value)
     assert 'no column Full name; did you mean "full name"?' in said
     assert "source: comes from constants and from column" in said
-    assert "external_id: no column means it" in said
+    assert "external_id: no column is mapped to external_id" in said
 
 
 def test_the_example_mapping_is_valid() -> None:

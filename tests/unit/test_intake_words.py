@@ -14,7 +14,8 @@ from router.intake.lead_file import FileUnusable
 from router.intake.normalise import LeadReader, Rejected
 from router.intake.synonyms_file import read_synonyms_file
 from router.rules.columns import Identity, NoIdentity
-from router.rules.mapping import MappingError, check_columns, parse_mapping
+from router.rules.document import InvalidFile
+from router.rules.mapping import check_columns, parse_mapping
 from router.rules.spelling import Spellings, Synonym, SynonymError, spellings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -174,7 +175,7 @@ def test_a_row_has_an_id_where_no_column_is_empty_that_must_be_filled(values: li
     ],
 )
 def test_a_wrong_entry_names_file_line_and_field(text: str, said: str) -> None:
-    with pytest.raises(MappingError) as wrong:
+    with pytest.raises(InvalidFile) as wrong:
         parse_mapping(text, "m.yaml")
     assert said in str(wrong.value)
     assert str(wrong.value).startswith("m.yaml:1: ")
@@ -186,7 +187,7 @@ def test_columns_that_entries_need_must_be_there() -> None:
         "external_id: {columns: [Mobil]}\nrename: {b: product}",
         "m.yaml",
     )
-    with pytest.raises(MappingError) as wrong:
+    with pytest.raises(InvalidFile) as wrong:
         check_columns(plan, ["Area", "first", "Mobile"])
     said = str(wrong.value)
     assert "split: the file has no column area" in said

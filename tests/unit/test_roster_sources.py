@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.roster.sources import EXAMPLE, Source, SourcesError, read_sources
+from ops.roster.sources import EXAMPLE, Source, read_sources
+from router.rules.document import InvalidFile
 
 ROOT = Path(__file__).parents[2]
 CRM = {"CRM_DATABASE_URL": "postgresql://u:s3cret@crm/sales"}
@@ -49,14 +50,14 @@ def test_a_view_alone_is_enough(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(SourcesError) as error:
+    with pytest.raises(InvalidFile) as error:
         read(tmp_path, text)
     assert told in str(error.value)
 
 
 def test_a_url_that_is_none_is_not_shown(tmp_path: Path) -> None:
-    with pytest.raises(SourcesError) as error:
+    with pytest.raises(InvalidFile) as error:
         read(tmp_path, "tenants: {acme: {view: a, database_url: 'mysql://u:s3cret@h/x'}}")
     assert "s3cret" not in str(error.value)
-    with pytest.raises(SourcesError, match="cannot be read"):
+    with pytest.raises(InvalidFile, match="cannot be read"):
         read_sources(tmp_path / "none.yaml", {})

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, OneOf, Ruleset
 from router.domain.working_hours import parse_week
-from router.rules.file import RulesError, ZoneDiffers, read_file, read_rules, read_ruleset
+from router.rules.document import InvalidFile, read_file
+from router.rules.file import RulesError, ZoneDiffers, read_rules, read_ruleset
 from router.rules.lists import lists_beside
 from tests.unit.generated_rules import rulesets, to_yaml
 
@@ -176,7 +177,7 @@ WRONG_AT_THE_TOP = [
         "1: business_time_zone: unknown time zone 'Asia/Shangai'; did you mean",
     ),
     ("default_phone_region: NO", '1: default_phone_region: NO is true or false in YAML, not a text; quote it: "NO"'),
-    ("default_phone_region: CHN", "1: default_phone_region: CHN is no country code of two letters"),
+    ("default_phone_region: CHN", "1: default_phone_region: CHN is not a country code of two letters"),
     ("calendar: {country: Atlantis}", "1: calendar.country: no holidays are known for country 'Atlantis'"),
     ("calendar: {working_hours: 8}", "1: calendar.working_hours: '8' is not days and hours"),
     ("calendar: CN", '1: calendar: must be fields with values, not the text "CN"'),
@@ -291,7 +292,7 @@ def test_a_thousand_problems_are_shown_in_part_and_kept_in_full() -> None:
 def test_a_file_in_another_encoding_is_refused_with_the_line(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_bytes(b"max_age: 1d\n# \xc9\xcf\xba\xa3\n" + RULE.encode())
-    with pytest.raises(RulesError, match=r"r\.yaml:2: is not a text in UTF-8"):
+    with pytest.raises(InvalidFile, match=r"r\.yaml:2: is not valid UTF-8"):
         read_file(path)
     path.write_bytes(("\ufeff" + RULE).encode())
     assert read_file(path) == RULE

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from router.domain.ruleset import Match, NoneOf, OneOf, PriorityRange
-from router.rules.file import RulesError, RulesFile, read_file, read_rules
+from router.rules.document import read_file
+from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import lists_beside, stored_lists
 
 
@@ -39,7 +40,7 @@ def test_a_list_is_read_beside_the_rules_and_kept_with_them(tmp_path: Path) -> N
         ("cities.txt", None, "cities.txt: No such file or directory"),
         ("cities.txt", b"", "cities.txt: is an empty list"),
         ("cities.txt", b"# only words\n", "cities.txt: is an empty list"),
-        ("cities.txt", b"a\n\xff\xfe\n", "cities.txt:2: is not a text in UTF-8"),
+        ("cities.txt", b"a\n\xff\xfe\n", "cities.txt:2: is not valid UTF-8"),
         ("cities.txt", b"a\nb\tc\n", "cities.txt:2: holds a character that cannot be printed"),
         ("cities.txt", b"# \x00\na\n", "cities.txt: holds a NUL character"),
         ("cities.txt", b"a\n" + b"x" * 1001, "cities.txt:2: has 1,001 characters; 1,000 are the most"),

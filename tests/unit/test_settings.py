@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.settings.fields import Field, value_at
-from router.settings.model import FIELDS, VARIABLES, Settings, SettingsError, describe, read_settings, settings_file
+from router.settings.kinds import expected
+from router.settings.model import KINDS, Settings, SettingsError, describe, values_of
+from router.settings.read import VARIABLES, read_settings, settings_file
 from router.telemetry.masking import mask_passwords
 
 ROOT = Path(__file__).parents[2]
@@ -33,36 +34,43 @@ def refusal(environment: dict[str, str], file: Path | None = None) -> str:
     return str(caught.value)
 
 
-def values_of(field: Field) -> st.SearchStrategy[object]:
-    if field.url:
-        return st.sampled_from(field.url.schemes).map(lambda scheme: f"{scheme}://host:5432/leads")
-    if field.choices:
-        return st.sampled_from(field.choices)
-    if field.limits and field.kind is int:
-        return st.integers(int(field.limits.least), int(field.limits.most))
-    if field.limits:
-        return st.floats(field.limits.least, field.limits.most)
-    return st.from_regex(r"[a-z][a-z0-9./-]{0,20}", fullmatch=True).map(field.kind)
+def bounds(name: str) -> tuple[float, float] | None:
+    found = re.search(r" from (\S+) to (\S+)$", expected(name))
+    return (float(found[1]), float(found[2])) if found else None
+
+
+def some_value(name: str) -> st.SearchStrategy[object]:
+    words = expected(name)
+    if words.startswith("a URL"):
+        return st.sampled_from(re.findall(r"\w+://", words)).map(lambda scheme: f"{scheme}host:5432/leads")
+    if words.startswith("one of"):
+        return st.sampled_from(words.removeprefix("one of ").split(", "))
+    limits = bounds(name)
+    if limits and words.startswith("a whole number"):
+        return st.integers(int(limits[0]), int(limits[1]))
+    if limits:
+        return st.floats(*limits)
+    return st.from_regex(r"[a-z][a-z0-9./-]{0,20}", fullmatch=True).map(Path if words == "a path" else str)
 
 
 @st.composite
-def some_values(draw: st.DrawFn) -> dict[tuple[str, ...], object]:
-    paths = draw(st.lists(st.sampled_from(list(FIELDS)), unique=True))
-    return {path: draw(values_of(FIELDS[path])) for path in paths}
+def some_values(draw: st.DrawFn) -> dict[str, object]:
+    return {name: draw(some_value(name)) for name in draw(st.lists(st.sampled_from(list(KINDS)), unique=True))}
 
 
-def as_tree(values: dict[tuple[str, ...], object]) -> dict[str, object]:
+def as_tree(values: dict[str, object]) -> dict[str, object]:
     tree: dict[str, object] = {}
-    for path, value in values.items():
+    for name, value in values.items():
         branch = tree
-        for name in path[:-1]:
-            branch = branch.setdefault(name, {})  # type: ignore[assignment]
-        branch[path[-1]] = value if isinstance(value, int | float) else str(value)
+        *sections, last = name.split(".")
+        for section in sections:
+            branch = branch.setdefault(section, {})  # type: ignore[assignment]
+        branch[last] = value if isinstance(value, int | float) else str(value)
     return tree
 
 
-def variable(path: tuple[str, ...]) -> str:
-    return next(name for name, field in VARIABLES.items() if field.path == path)
+def variable(name: str) -> str:
+    return next(one for one, of in VARIABLES.items() if of == name)
 
 
 def test_nothing_configured_gives_the_defaults() -> None:
@@ -71,18 +79,15 @@ def test_nothing_configured_gives_the_defaults() -> None:
 
 @given(in_file=some_values(), in_environment=some_values())
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
-    folder: Path, in_file: dict[tuple[str, ...], object], in_environment: dict[tuple[str, ...], object]
+    folder: Path, in_file: dict[str, object], in_environment: dict[str, object]
 ) -> None:
     file = written(folder, yaml.safe_dump(as_tree(in_file)))
-    environment = {variable(path): str(value) for path, value in in_environment.items()}
-    settings = read_settings(environment, file)
-    for path in FIELDS:
-        expected = in_environment.get(path, in_file.get(path, value_at(Settings(), path)))
-        assert value_at(settings, path) == expected
+    environment = {variable(name): str(value) for name, value in in_environment.items()}
+    assert values_of(read_settings(environment, file)) == values_of(Settings()) | in_file | in_environment
 
 
 def test_every_setting_has_a_variable_of_its_own() -> None:
-    assert len(VARIABLES) == len(FIELDS)
+    assert len(VARIABLES) == len(KINDS)
     assert {"LEAD_ROUTER_DATABASE_URL", "LEAD_ROUTER_REDIS_URL"} <= set(VARIABLES)
     assert {"LEAD_ROUTER_DRAIN_BATCH_LEADS", "LEAD_ROUTER_CONNECTIONS_MAXIMUM"} <= set(VARIABLES)
 
@@ -91,20 +96,20 @@ def test_the_delivered_file_names_every_setting_with_its_default() -> None:
     file = ROOT / "config/router.yaml"
     assert read_settings({}, file) == Settings()
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    named = {(a,) if not isinstance(b, dict) else (a, c) for a, b in tree.items() for c in (b or {"": 0})}
-    assert named == set(FIELDS)
+    named = {f"{a}.{c}" if isinstance(b, dict) else a for a, b in tree.items() for c in (b or {"": 0})}
+    assert named == set(KINDS)
 
 
 def test_the_manual_explains_every_setting_with_its_default_and_bounds() -> None:
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     rows = {row[1]: row for row in re.finditer(r"^\| `([^`]+)` \| `([^`]+)` \| ([^|]+) \|([^|]*)\|", page, re.M)}
-    assert set(rows) == {field.name for field in FIELDS.values()}
-    for path, field in FIELDS.items():
-        row, default = rows[field.name], value_at(Settings(), path)
-        assert row[2] == variable(path)
+    assert set(rows) == set(KINDS)
+    for name, default in values_of(Settings()).items():
+        row = rows[name]
+        assert row[2] == variable(name)
         assert row[3].strip("` ") == ("empty" if default is None else str(default))
-        if field.limits:
-            assert row[4].strip() == f"{field.limits.least:.10g} to {field.limits.most:.10g}"
+        if limits := bounds(name):
+            assert row[4].strip() == f"{limits[0]:.10g} to {limits[1]:.10g}"
 
 
 def test_a_misspelt_variable_is_refused_with_the_right_one() -> None:
@@ -115,7 +120,7 @@ def test_a_misspelt_variable_is_refused_with_the_right_one() -> None:
 
 def test_a_misspelt_key_is_refused_with_its_line_and_the_right_one(folder: Path) -> None:
     file = written(folder, "drain:\n  concurrency: 2\n  batch_lead: 5\n")
-    assert refusal({}, file) == f"{file}:3: drain.batch_lead is not a setting; did you mean batch_leads?"
+    assert refusal({}, file) == f'{file}:3: drain.batch_lead: unknown field; did you mean "batch_leads"?'
 
 
 @pytest.mark.parametrize(
@@ -137,11 +142,27 @@ def test_a_misspelt_key_is_refused_with_its_line_and_the_right_one(folder: Path)
     ],
 )
 def test_a_wrong_value_is_refused_with_place_value_and_what_is_right(folder: Path, name: str, text: str) -> None:
-    field = VARIABLES[f"LEAD_ROUTER_{name}"]
+    setting = VARIABLES[f"LEAD_ROUTER_{name}"]
     message = refusal({f"LEAD_ROUTER_{name}": text})
-    assert f"LEAD_ROUTER_{name} is {text!r}, not {field.expected()}" in message
-    file = written(folder, f"{field.path[0]}:\n  {field.path[1]}: '{text}'\n")
-    assert refusal({}, file) == f"{file}:2: {field.name} is {text!r}, not {field.expected()}"
+    assert f"LEAD_ROUTER_{name} is {text!r}, not {expected(setting)}" in message
+    section, key = setting.split(".")
+    file = written(folder, f"{section}:\n  {key}: '{text}'\n")
+    assert refusal({}, file) == f"{file}:2: {setting}: is {text!r}, not {expected(setting)}"
+
+
+@pytest.mark.parametrize(("text", "value"), [(".5", 0.5), ("1.", 1.0), ("+2", 2.0), (" 3 ", 3.0), ("1e1", 10.0)])
+def test_numbers_can_be_written_as_people_write_them(text: str, value: float) -> None:
+    assert read_settings({"LEAD_ROUTER_DRAIN_POLL_INTERVAL_S": text}, None).drain.poll_interval_s == value
+
+
+def test_all_that_is_wrong_with_a_file_is_reported_at_once(folder: Path) -> None:
+    file = written(folder, "drain:\n  concurrency: 0\nlog: {level: loud}\nlisten: {prot: 1}\n")
+    assert [line.split(":")[1] for line in refusal({}, file).splitlines()] == ["2", "3", "4"]
+
+
+def test_a_wrong_value_in_the_file_is_refused_also_where_a_variable_replaces_it(folder: Path) -> None:
+    file = written(folder, "drain: {concurrency: 0}\n")
+    assert "drain.concurrency" in refusal({"LEAD_ROUTER_DRAIN_CONCURRENCY": "2"}, file)
 
 
 def test_an_empty_variable_is_refused_instead_of_meaning_the_embedded_server() -> None:
@@ -151,14 +172,14 @@ def test_an_empty_variable_is_refused_instead_of_meaning_the_embedded_server() -
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("- a", ":1: the file must be a mapping"),
-        ("drain: 5", ":1: drain must be a mapping"),
-        ("drain:\n  batch_leads: [1]", ":2: drain.batch_leads must be a whole number"),
-        ("drain:\n  batch_leads:\n", ":2: drain.batch_leads is empty"),
-        ("drain: {concurrency: 1, concurrency: 2}", ":1: drain.concurrency stands there twice"),
+        ("- a", ":1: must be a mapping with keys of database_url, "),
+        ("drain: 5", ":1: drain: must be a mapping with keys of batch_leads, "),
+        ("drain:\n  batch_leads: [1]", ":2: drain.batch_leads: must be a whole number"),
+        ("drain:\n  batch_leads:\n", ":2: drain.batch_leads: is empty"),
+        ("drain: {concurrency: 1, concurrency: 2}", ":1: drain.concurrency: is there twice, first on line 1"),
         ("a: b: c", ":1: is not YAML"),
         ("drain: *nothing", ":1: is not YAML"),
-        ("a: '\x01'", "is not YAML"),
+        ("a: '\x01'", ":1: holds a character that YAML forbids"),
         ("? [1]\n: 2", ":1:"),
     ],
 )
@@ -169,7 +190,7 @@ def test_a_broken_file_is_refused_with_its_line(folder: Path, text: str, fragmen
 def test_a_file_that_is_not_there_or_not_text_is_refused_by_name(folder: Path) -> None:
     assert "nowhere.yaml: cannot be read" in refusal({}, folder / "nowhere.yaml")
     (folder / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    assert "binary.yaml: cannot be read" in refusal({}, folder / "binary.yaml")
+    assert "binary.yaml:1: is not valid UTF-8" in refusal({}, folder / "binary.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "drain:\n", "database_url: ~\n"])
@@ -228,6 +249,8 @@ def test_no_password_of_a_url_is_ever_shown(folder: Path, password: str, user: s
             refusal({}, written(folder, yaml.safe_dump({"redis_url": url}))),
             refusal({}, written(folder, yaml.safe_dump({url: 1}))),
             refusal({}, written(folder, f"drain: {{\n{url}")),
+            refusal({}, written(folder, yaml.safe_dump({"drain": url}))),
+            refusal({}, written(folder, yaml.safe_dump({"database_url": [url]}))),
         ):
             assert text not in message
 

@@ -1,0 +1,39 @@
+"""The record of every change of the settings in use."""
+
+from collections.abc import Mapping, Sequence
+
+from router.settings.reload import Difference
+from router.store.changes import SERVICE, Change, record_change
+from router.store.statements import Connection, load
+
+ACTION = "configure"
+
+_SQL = load("configuration")
+
+
+async def record_reload(conn: Connection, actor: str, kind: str, changes: Sequence[Difference]) -> None:
+    """Records what one instance changed while it ran, in one transaction."""
+    async with conn.transaction():
+        for one in changes:
+            await _record(conn, actor, kind, one, "settings read again")
+
+
+async def record_differences(
+    conn: Connection, actor: str, kind: str, values: Mapping[str, str], first: Mapping[str, str], why: str
+) -> list[Difference]:
+    """Records, in one transaction, what differs from the last record of this kind; `first` = before any record."""
+    async with conn.transaction():
+        await _SQL.turn.value(conn)
+        subjects = [f"{kind}: {name}" for name in values]
+        rows = await _SQL.last_recorded.fetch(conn, action=ACTION, subjects=subjects)
+        last = {row["subject"].removeprefix(f"{kind}: "): row["after"] for row in rows}
+        before = {name: last.get(name, first.get(name, "")) for name in values}
+        found = [Difference(name, before[name], after) for name, after in values.items() if before[name] != after]
+        for one in found:
+            await _record(conn, actor, kind, one, why)
+    return found
+
+
+async def _record(conn: Connection, actor: str, kind: str, one: Difference, why: str) -> None:
+    change = Change(actor, ACTION, f"{kind}: {one.name}", one.before, one.after, why)
+    await record_change(conn, SERVICE, change)
