@@ -24,7 +24,7 @@ COMMAND = """
 import asyncio, sys
 from functools import partial
 from pathlib import Path
-from ops.embedded import embedded
+from ops.embedded.embedded import embedded
 
 async def main():
     async with embedded(Path(sys.argv[1]), linger_s=0.3) as urls:
