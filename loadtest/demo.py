@@ -41,7 +41,7 @@ def main(data_dir: Path, leads: int, seed: int) -> None:
 
 
 async def demonstrate(data_dir: Path, leads: int, seed: int) -> None:
-    """Raises CommandFailed, and CannotRun when there are no servers."""
+    """Raises CommandFailed, and ServersError when there are no servers."""
     out = console()
     async with open_servers(Settings(data_dir=data_dir)) as urls:
         conn = await asyncpg.connect(urls.database)

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ops.cli.context import Urls
+from ops.embedded.urls import Urls
 
 PROGRAM = "from ops.cli import main; main(prog_name='lead-router')"
 PROJECT = Path(__file__).parents[1]

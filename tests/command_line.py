@@ -9,7 +9,8 @@ from typing import Any
 import click
 from click.testing import CliRunner, Result
 
-from ops.cli.context import Context, Urls
+from ops.cli.context import Context
+from ops.embedded.urls import Urls
 from router.settings.model import Settings
 
 

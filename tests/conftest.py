@@ -15,8 +15,8 @@ import hypothesis
 import pytest
 import redis.asyncio as redis
 
-from ops.cli.context import Urls
 from ops.embedded.embedded import open_embedded, stopped
+from ops.embedded.urls import Urls
 from router.store.connections.connections import Connections, open_connections
 from tests.support import cloned, migrated_template
 

@@ -15,6 +15,8 @@ import asyncpg
 import click
 
 from ops.cli.screen import Screen
+from ops.embedded.urls import ServersError, Urls
+from router.rules.document import InvalidFile
 from router.drain.presence import Presence
 from router.runtime.garbage import rarely_collect
 from router.settings.model import Settings, SettingsError
@@ -34,14 +36,6 @@ _SAYS_NO = ("08", "25006", "28", "3D", "40", "42501", "53", "55", "57", "58")
 
 EXIT_FOUND = 1
 EXIT_CANNOT_RUN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Urls:
-    """Where the servers are; None = without Redis."""
-
-    database: str
-    redis: str | None
 
 
 class CannotRun(click.ClickException):
@@ -142,7 +136,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             code = asyncio.run(main())
-        except (NoConnection, SettingsError) as error:
+        except (NoConnection, ServersError, SettingsError, InvalidFile) as error:
             raise CannotRun(str(error)) from error
         except BrokenPipeError:
             # Whoever read our output has enough (`| head`); click ends quietly.

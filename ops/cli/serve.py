@@ -2,9 +2,10 @@
 
 import click
 
-from ops.cli.context import CannotRun, Context, async_command
-from ops.daemon.app import Role
-from ops.daemon.daemon import run
+from ops.cli.context import CannotRun, Context, Found, async_command
+from ops.daemon.daemon import run_daemon
+from ops.daemon.services import Role
+from router.runtime.supervisor import ServiceLost, StartRefused
 
 
 @click.command()
@@ -28,7 +29,17 @@ async def serve(context: Context, roles: str) -> None:
     """
     if context.settings.database_url is None:
         raise CannotRun("no database is configured: set LEAD_ROUTER_DATABASE_URL, or use `lead-router up`")
-    await run(context, read_roles(roles))
+    await run_until_signal(context, read_roles(roles))
+
+
+async def run_until_signal(context: Context, roles: frozenset[Role]) -> None:
+    """Raises Found when a service cannot start or crashed too often."""
+    try:
+        await run_daemon(context.settings, roles, context.reread or (lambda: context.settings))
+    except StartRefused as error:
+        raise Found(str(error)) from error
+    except ServiceLost as error:
+        raise Found(f"{error}; see the log") from error
 
 
 def read_roles(text: str) -> frozenset[Role]:

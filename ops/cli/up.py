@@ -3,8 +3,8 @@
 import click
 
 from ops.cli.context import Context, async_command
-from ops.daemon.app import Role
-from ops.daemon.daemon import run
+from ops.cli.serve import run_until_signal
+from ops.daemon.services import Role
 
 
 @click.command()
@@ -16,4 +16,4 @@ async def up(context: Context) -> None:
     Example:
       lead-router up
     """
-    await run(context, frozenset(Role))
+    await run_until_signal(context, frozenset(Role))

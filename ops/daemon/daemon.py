@@ -1,35 +1,44 @@
-"""Running the daemon: the router's services, under the name of this process."""
+"""Running the daemon: its services, under the name of this process, until a signal."""
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
+from random import Random
 
-from ops.blocking.stall_watch import StallWatch
-from ops.cli.context import CannotRun, Context, Found
-from ops.daemon.app import Instance, Role, Surroundings, run_daemon
+import structlog
+
+from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
-from ops.roster.duty import RosterSync
+from ops.embedded.urls import ServersError
 from ops.roster.sources import configured_sources
-from router.runtime.supervisor import Service, ServiceLost, StartRefused
-from router.store.connections.connections import Connections
-from router.telemetry.exposition import Exposition
+from router.runtime.health import Health
+from router.runtime.lifeline import MonotonicClock
+from router.runtime.signals import on_hangup, stop_on_signals
+from router.runtime.supervisor import StartRefused, Supervisor
+from router.settings.model import Settings
+from router.store.connections.connections import open_connections
+from router.telemetry.exposition import open_exposition
+
+log = structlog.get_logger(__name__)
+
+# Beyond the stop deadline of the supervisor, the process ends whatever still holds it.
+_LAST_WORD_S = 0.8
+# The server ends a statement of the drain long before, and the watch finds dead wires: the last resort for wires that
+# only seem to be alive, longer than a duty may count.
+_STATEMENT_DEADLINE_S = 300.0
 
 
-async def run(context: Context, roles: frozenset[Role]) -> None:
-    """Runs until a signal. Raises Found when a service cannot start or died too often, CannotRun without servers.
+async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callable[[], Settings]) -> None:
+    """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for.
 
-    A configured database that is away at the start is waited for; one that refuses us is not.
+    Raises ServersError without servers, InvalidFile for a file of views that cannot be read, and ServiceLost when a
+    service cannot start or crashed too often.
     """
-    settings = context.settings
-    sources = configured_sources(settings) if Role.DUTIES in roles else {}
-
-    def duties(connections: Connections, exposition: Exposition) -> list[Service]:
-        if Role.DUTIES not in roles:
-            return []
-        watch = StallWatch(connections, context.settings.locks, exposition.instruments, instance.name)
-        return [watch, *(RosterSync(connections, source, exposition.instruments) for source in sources.values())]
-
-    instance = Instance(f"{socket.gethostname()}-{os.getpid()}", roles)
+    instance = f"{socket.gethostname()}-{os.getpid()}"
+    sources = tuple(configured_sources(settings).values()) if Role.DUTIES in roles else ()
+    health = Health(MonotonicClock().monotonic)
     async with open_unmigrated(settings) as urls:
         found = False
         with suppress(*UNREACHABLE):
@@ -41,13 +50,31 @@ async def run(context: Context, roles: frozenset[Role]) -> None:
                 return
             try:
                 await ensure_schema(settings, urls)
-            except CannotRun as error:
+            except ServersError as error:
                 raise StartRefused(str(error)) from error
 
-        around = Surroundings(urls.database, urls.redis, schema, context.reread or (lambda: settings))
-        try:
-            await run_daemon(settings, around, instance, extra=duties)
-        except StartRefused as error:
-            raise Found(str(error)) from error
-        except ServiceLost as error:
-            raise Found(f"{error}; see the log") from error
+        with open_exposition(instance, version("lead-router"), settings.metrics.tenants) as exposition:
+            async with open_connections(
+                urls.database,
+                settings.connections,
+                exposition.instruments,
+                instance=instance,
+                statement_deadline_s=_STATEMENT_DEADLINE_S,
+            ) as connections:
+                services = Services(
+                    settings, urls, roles, instance, connections, health, exposition, schema, reread, sources
+                )
+                supervisor = Supervisor(
+                    services.build(),
+                    settings.supervision,
+                    health,
+                    jitter=Random().random,
+                    instruments=exposition.instruments,
+                    # A statement that was cancelled waits for the server's answer, which a dead wire never brings.
+                    late=connections.stock.abandon,
+                )
+                give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
+                with stop_on_signals(supervisor.stop, give_up_s), on_hangup(services.reloading.ask, supervisor.stop):
+                    log.info("started", instance=instance, roles=sorted(roles))
+                    await supervisor.run()
+        log.info("stopped", instance=instance)

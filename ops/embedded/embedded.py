@@ -17,9 +17,9 @@ from pathlib import Path
 
 import asyncpg
 
-from ops.cli.context import Urls
 from ops.embedded.account import EmbeddedError
 from ops.embedded.server import START_DEADLINE_S, postgres_major
+from ops.embedded.urls import Urls
 
 __all__ = ["Embedded", "EmbeddedError", "embedded", "open_embedded", "stopped"]
 

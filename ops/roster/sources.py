@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ops.cli.context import CannotRun
 from router.domain.rep_fields import READERS
 from router.rules.document import At, InvalidFile, Problem, Reader, Wrong, read_file, read_top, top_of
 from router.rules.kinds import duration
@@ -42,13 +41,10 @@ class Source:
 
 
 def configured_sources(settings: Settings) -> dict[str, Source]:
-    """The views that are configured, by tenant. Raises CannotRun."""
+    """The views that are configured, by tenant. Raises InvalidFile."""
     if settings.roster_sync.file is None:
         return {}
-    try:
-        return read_sources(settings.roster_sync.file, os.environ)
-    except InvalidFile as error:
-        raise CannotRun(str(error)) from error
+    return read_sources(settings.roster_sync.file, os.environ)
 
 
 def read_sources(file: Path, environment: Mapping[str, str]) -> dict[str, Source]:

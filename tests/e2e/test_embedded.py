@@ -16,8 +16,8 @@ import psutil
 import pytest
 import redis.asyncio as redis
 
-from ops.cli.context import Urls
 from ops.embedded.embedded import EmbeddedError, embedded, stopped
+from ops.embedded.urls import Urls
 from tests.support import connected, until
 
 COMMAND = """

@@ -12,9 +12,10 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli.context import Context, Urls
+from ops.cli.context import Context
 from ops.cli.reps import reps as reps_command
 from ops.cli.tenants import tenants as tenants_command
+from ops.embedded.urls import Urls
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Roster
 from router.intake.roster_file import read_roster

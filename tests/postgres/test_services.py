@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from ops.daemon.app import Cast, Instance, Role, Surroundings, cast_of
-from ops.roster.duty import RosterSync
+from ops.daemon.services import Role, Services
+from ops.embedded.urls import Urls
 from ops.roster.sources import Source
 from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.reloading import Reloading
 from router.runtime.supervisor import Service, Supervisor
 from router.settings.model import ConnectionSettings, DrainSettings, ListenSettings, Settings, SupervisionSettings
 from router.store.connections.connections import Connections, open_connections
@@ -38,6 +39,7 @@ NAMES = [
     "presence",
     "drain",
     "close rates",
+    "stall watch",
     "roster sync t",
 ]
 
@@ -48,7 +50,8 @@ class Stage:
 
     admin: asyncpg.Connection
     tenant: Tenancy
-    cast: Cast
+    services: list[Service]
+    reloading: Reloading
     connections: Connections
     health: Health
     database: str
@@ -67,7 +70,7 @@ class Stage:
             await asyncio.sleep(chance.random() * 0.2)
             await self.admin.execute(f'alter database "{self.database}" allow_connections true')
         elif act == 2:
-            self.cast.reloading.ask()
+            self.reloading.ask()
         elif act == 3:
             self.connections.resize(ConnectionSettings(maximum=chance.randrange(1, 8), acquire_deadline_s=0.5))
         else:
@@ -84,8 +87,7 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
         async with connected(database_url):
             pass
 
-    around = Surroundings(database_url, "redis://127.0.0.1:1/0", schema, lambda: SETTINGS)
-    instance = Instance("test-1", frozenset(Role))
+    urls = Urls(database_url, "redis://127.0.0.1:1/0")
     with open_exposition("test-1", "1") as exposition:
         async with (
             connected(admin_url) as admin,
@@ -93,10 +95,20 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
                 database_url, SETTINGS.connections, exposition.instruments, instance="test-1", statement_deadline_s=60
             ) as connections,
         ):
-            roster = RosterSync(connections, Source("t", (None, "reps")), exposition.instruments)
-            cast = cast_of(SETTINGS, around, instance, connections, health, exposition, [roster])
+            services = Services(
+                SETTINGS,
+                urls,
+                frozenset(Role),
+                "test-1",
+                connections,
+                health,
+                exposition,
+                schema,
+                lambda: SETTINGS,
+                [Source("t", (None, "reps"))],
+            )
             database: str = await conn.fetchval("select current_database()")
-            yield Stage(admin, tenant, cast, connections, health, database)
+            yield Stage(admin, tenant, services.build(), services.reloading, connections, health, database)
 
 
 async def nobody_is_left(stage: Stage, before: set["asyncio.Task[object]"]) -> None:
@@ -119,7 +131,7 @@ async def test_whenever_the_stop_comes_and_whatever_fails_all_services_end_and_n
     chance = random.Random(seed)
     async with staged(database_url, admin_url, conn) as stage:
         before = asyncio.all_tasks()
-        supervisor = Supervisor(stage.cast.services, SETTINGS.supervision, stage.health, jitter=chance.random)
+        supervisor = Supervisor(stage.services, SETTINGS.supervision, stage.health, jitter=chance.random)
         runs = [asyncio.create_task(supervisor.run()) for _ in range(2)]
         await stage.tenant.accept(lead(number) for number in range(300))
         for _ in range(chance.randrange(12)):
@@ -146,7 +158,7 @@ async def test_every_service_can_be_stopped_cancelled_and_started_again_at_any_m
 ) -> None:
     chance = random.Random(name)
     async with staged(database_url, admin_url, conn) as stage:
-        services: Sequence[Service] = stage.cast.services
+        services: Sequence[Service] = stage.services
         assert [service.name for service in services] == NAMES
         (service,) = (one for one in services if one.name == name)
         (gate,) = (one for one in services if one.name == "schema")

@@ -3,16 +3,17 @@
 import asyncpg
 import pytest
 
-from ops.cli.context import CannotRun, Context
+from ops.cli.context import Context
 from ops.cli.tenants import tenants as tenants_command
 from ops.embedded.servers import pending_migrations
+from ops.embedded.urls import ServersError
 from router.settings.model import Settings
 from tests.command_line import CommandLine
 
 
 async def test_the_database_of_a_newer_version_is_refused(conn: asyncpg.Connection, database_url: str) -> None:
     await conn.execute("update _pogo_migration set migration_id = '9999_future'")
-    with pytest.raises(CannotRun, match="newer than this version, which does not know 9999_future"):
+    with pytest.raises(ServersError, match="newer than this version, which does not know 9999_future"):
         await pending_migrations(database_url)
 
 
@@ -26,7 +27,7 @@ async def test_a_database_that_is_read_only_is_no_traceback(conn: asyncpg.Connec
 
 @pytest.mark.parametrize("rest", ["99999/db", "abc/db", "5432/db?sslmode=maybe"])
 async def test_a_url_that_asyncpg_cannot_use_is_a_setting_to_mend(rest: str) -> None:
-    with pytest.raises(CannotRun, match="check LEAD_ROUTER_DATABASE_URL"):
+    with pytest.raises(ServersError, match="check LEAD_ROUTER_DATABASE_URL"):
         await pending_migrations(f"postgresql://u:secret@127.0.0.1:{rest}")
 
 

@@ -1,0 +1,141 @@
+"""The composition root: the services of a daemon, by the roles that it plays."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from random import Random
+
+import structlog
+
+from ops.blocking.stall_watch import StallWatch
+from ops.embedded.urls import Urls
+from ops.roster.duty import RosterSync
+from ops.roster.sources import Source
+from router.drain.claim import BatchSizes
+from router.drain.close_rates import RatesDuty
+from router.drain.drain import Drain
+from router.drain.hints import Listener as WakeupListener
+from router.drain.hints import Wakeups
+from router.drain.lane_transaction import Memory
+from router.drain.presence import Presence, PresenceWatch
+from router.drain.scheduler import DrainService
+from router.http.listener import Listener
+from router.store.configuration import record_differences
+from router.runtime.connections_watch import ConnectionsWatch
+from router.runtime.database_gate import Behind, Gate
+from router.runtime.health import Health
+from router.runtime.reloading import Reloading
+from router.runtime.supervisor import Service
+from router.settings.model import Settings
+from router.store.blocking.busy import check_lanes
+from router.store.connections.connections import Connections, Part
+from router.store.lane import LaneLimits
+from router.store.statements import Connection
+from router.telemetry.exposition import Exposition
+from router.telemetry.logs import configure_logs
+
+log = structlog.get_logger(__name__)
+
+
+class Role(StrEnum):
+    """What a daemon does."""
+
+    DRAIN = "drain"
+    DUTIES = "duties"
+
+
+@dataclass
+class Services:
+    """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
+    once more; `settings` are those of the start, `sources` the views that rosters are synced from.
+    """
+
+    settings: Settings
+    urls: Urls
+    roles: frozenset[Role]
+    instance: str
+    connections: Connections
+    health: Health
+    exposition: Exposition
+    schema: Callable[[], Awaitable[None]]
+    reread: Callable[[], Settings]
+    sources: Sequence[Source] = ()
+    reloading: Reloading = field(init=False)
+    _drain: DrainService | None = None
+
+    def build(self) -> list[Service]:
+        """In the order of their start: the listener at once, the others once the database has its schema."""
+        instruments = self.exposition.instruments
+        gate = Gate(self.schema, Random().random)
+        routing = self._routing() if Role.DRAIN in self.roles else []
+        self.reloading = Reloading(
+            self.settings,
+            self.reread,
+            self.apply,
+            self.connections,
+            instruments,
+            instance=self.instance,
+            kind=",".join(sorted(self.roles)),
+        )
+        record = partial(record_server_settings, self.instance)
+        watch = ConnectionsWatch(self.connections, self.instance, self.health, instruments, record)
+        behind: list[Service] = [watch, self.reloading, *routing]
+        if Role.DUTIES in self.roles:
+            behind += self._duties()
+        return [self._listener(gate), gate, *(Behind(gate, service) for service in behind)]
+
+    def _listener(self, gate: Gate) -> Listener:
+        checks = {"schema": gate.check, "database": self.connections.check}
+        if Role.DRAIN in self.roles:
+            checks["lanes"] = partial(lanes_can_be_worked, self.connections)
+        return Listener(self.settings.listen, self.health, checks, self.exposition)
+
+    def _routing(self) -> list[Service]:
+        presence = Presence(self.urls.redis, instruments=self.exposition.instruments)
+        wakeups = Wakeups()
+        drain = Drain(
+            self.connections,
+            token=lambda: secrets.randbits(63),
+            instruments=self.exposition.instruments,
+            sizes=BatchSizes(ready=self.settings.drain.batch_leads),
+            limits=LaneLimits(tcp_user_ms=self.settings.connections.tcp_user_timeout_ms),
+            memory=Memory(presence=presence),
+        )
+        self._drain = DrainService(
+            drain,
+            wakeups,
+            jitter=Random().random,
+            poll_interval_s=self.settings.drain.poll_interval_s,
+            concurrency=self.settings.drain.concurrency,
+        )
+        listener = WakeupListener(self.connections, wakeups, Random().random)
+        return [listener, PresenceWatch(presence, wakeups.hint), self._drain]
+
+    def _duties(self) -> list[Service]:
+        instruments = self.exposition.instruments
+        stalls = StallWatch(self.connections, self.settings.locks, instruments, self.instance)
+        rosters = [RosterSync(self.connections, source, instruments) for source in self.sources]
+        return [RatesDuty(self.connections), stalls, *rosters]
+
+    def apply(self, settings: Settings) -> None:
+        """Uses what can be used at once: `configuration.AT_RUN_TIME`."""
+        configure_logs(settings.log.level, settings.log.format, self.instance)
+        self.connections.resize(settings.connections)
+        if self._drain is not None:
+            self._drain.drain.sizes = BatchSizes(ready=settings.drain.batch_leads)
+            self._drain.concurrency = settings.drain.concurrency
+            self._drain.poll_interval_s = settings.drain.poll_interval_s
+
+
+async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:
+    """A readiness check. Raises LanesBlocked with the session that has a table locked that batches write."""
+    async with connections.acquire(Part.DUTIES, deadline_s) as conn:
+        await check_lanes(conn, deadline_s)
+
+
+async def record_server_settings(instance: str, conn: Connection, values: dict[str, str]) -> None:
+    """Records what of the server's settings is not as it was recorded last, by any instance."""
+    for change in await record_differences(conn, instance, "server", values, {}, "seen by this instance"):
+        log.info("server setting differs from before", setting=change.name, before=change.before, after=change.after)
