@@ -19,6 +19,7 @@ from loadtest.shell import CommandFailed, Shell
 from loadtest.summary import Share, print_summary
 from ops.cli.context import EXIT_FOUND, console
 from ops.embedded.servers import open_servers
+from ops.embedded.urls import ServersError
 from router.settings.model import Settings
 from router.store.statements import load
 from router.store.tenants import TenantUnknown, tenant_named
@@ -35,7 +36,7 @@ def main(data_dir: Path, leads: int, seed: int) -> None:
     """Show the main job on the embedded servers of a data folder."""
     try:
         asyncio.run(demonstrate(data_dir, leads, seed))
-    except CommandFailed as error:
+    except (CommandFailed, ServersError) as error:
         click.echo(f"The demo stopped: {error}", err=True)
         sys.exit(EXIT_FOUND)
 

@@ -27,6 +27,7 @@ from loadtest.summary import Share, print_summary
 from loadtest.timeline import SLOT, steps
 from ops.cli.context import EXIT_CANNOT_RUN, EXIT_FOUND, CannotRun, console
 from ops.embedded.servers import open_servers
+from ops.embedded.urls import ServersError
 from router.drain.drain import Drain
 from router.settings.model import Settings
 from router.store.connections.connections import Connections, Part, open_connections
@@ -64,13 +65,13 @@ def main(data_dir: Path, names: tuple[str, ...], leads: int | None, slot_minutes
     except DataMissing as missing:
         click.echo(f"No real data: {missing}", err=True)
         sys.exit(EXIT_CANNOT_RUN)
-    except (CommandFailed, LeadsMissing) as error:
+    except (CommandFailed, LeadsMissing, ServersError) as error:
         click.echo(f"The replay failed: {error}", err=True)
         sys.exit(EXIT_FOUND)
 
 
 async def replay(data_dir: Path, datasets: Sequence[Dataset], slot: timedelta) -> None:
-    """Raises CannotRun, CommandFailed, LeadsMissing."""
+    """Raises CannotRun, CommandFailed, LeadsMissing, ServersError."""
     settings, out = Settings(data_dir=data_dir), console()
     await _empty(settings)
     accounted = []

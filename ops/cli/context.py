@@ -16,8 +16,8 @@ import click
 
 from ops.cli.screen import Screen
 from ops.embedded.urls import ServersError, Urls
-from router.rules.document import InvalidFile
 from router.drain.presence import Presence
+from router.rules.document import InvalidFile
 from router.runtime.garbage import rarely_collect
 from router.settings.model import Settings, SettingsError
 from router.store.blocking.busy import who_blocks

@@ -22,7 +22,6 @@ from router.drain.lane_transaction import Memory
 from router.drain.presence import Presence, PresenceWatch
 from router.drain.scheduler import DrainService
 from router.http.listener import Listener
-from router.store.configuration import record_differences
 from router.runtime.connections_watch import ConnectionsWatch
 from router.runtime.database_gate import Behind, Gate
 from router.runtime.health import Health
@@ -30,6 +29,7 @@ from router.runtime.reloading import Reloading
 from router.runtime.supervisor import Service
 from router.settings.model import Settings
 from router.store.blocking.busy import check_lanes
+from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
 from router.store.lane import LaneLimits
 from router.store.statements import Connection
