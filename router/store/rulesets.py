@@ -6,15 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import asyncpg
-
 from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.domain.ruleset_diff import Change, diff_rulesets
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
-from router.store.statements import Connection, load
+from router.rules.stored import StoredRules, read_stored, spelled
+from router.store.errors import LockNotAvailable
+from router.store.statements import Connection, Row, load
 
 _SQL = load("rulesets")
 _ROSTER = load("roster")
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored(Entry):
-    """One version as it was applied: `source` is the YAML to the letter, `lists` the files it names, by name."""
+    """One version as it was applied: `source` is the YAML as it was given, `lists` the files it names, by name."""
 
     source: str
     lists: Mapping[str, str]
@@ -84,10 +84,11 @@ async def apply(
     rules = read_rules(source, file, lists)
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
-        if await _is_in_force(conn, tenant, source, rules.lists):
+        before = await _stored(conn, tenant_id, tenant["ruleset"])
+        if before is not None and (before.source, before.lists) == (source, rules.lists):
             return Applied(tenant["ruleset"], tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
-        changes = await _changes(conn, tenant, rules, groups)
+        new = _as_applied(rules, tenant, groups)
         version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
         written = {"author": author, "note": note, "source": source, "lists": json.dumps(dict(rules.lists))}
         await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **written)
@@ -95,7 +96,7 @@ async def apply(
             conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
         )
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
-        return Applied(version, tenant["ruleset"], changes, tuple(groups.new.values()))
+    return Applied(version, tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
 
 async def roll_back(conn: Connection, tenant_id: int, version: int | None, author: str, note: str = "") -> Applied:
@@ -128,9 +129,10 @@ async def compare(
     rules = read_rules(source, file, lists)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
+        before = await _stored(conn, tenant_id, tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
-        changes = await _changes(conn, tenant, rules, groups)
-        return Applied(tenant["ruleset"], tenant["ruleset"], changes, tuple(groups.new.values()))
+    new = _as_applied(rules, tenant, groups)
+    return Applied(tenant["ruleset"], tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
 
 async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Ruleset:
@@ -138,8 +140,8 @@ async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Rulese
 
     Raises RulesUnknown, and RulesError when this release cannot read it.
     """
-    row = await _row(conn, tenant_id, version)
-    return _ruleset(row, await _groups(conn, tenant_id))
+    stored = _rules_in(await _row(conn, tenant_id, version))
+    return read_stored(stored, await _groups(conn, tenant_id))
 
 
 async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
@@ -163,47 +165,53 @@ async def as_in_force(
     """
     tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
     groups = await _groups(conn, tenant_id)
-    ruleset = _spelled(rules.for_tenant(version, tenant["time_zone"]), groups)
+    ruleset = spelled(rules.for_tenant(version, tenant["time_zone"]), groups)
     return ruleset, replace(roster, group_names=dict(groups.names))
 
 
-async def _locked(conn: Connection, tenant_id: int) -> asyncpg.Record:
+async def _locked(conn: Connection, tenant_id: int) -> Row:
     """The tenant's row, with the right to make the next version."""
     await _ROSTER.wait_for_lock_at_most.execute(conn, duration=_LOCK_WAIT)
     try:
         return _found(await _SQL.lock_tenant.row(conn, tenant_id=tenant_id), tenant_id)
-    except asyncpg.LockNotAvailableError as error:
+    except LockNotAvailable as error:
         raise RulesBusy(
             f"somebody else has been changing the tenant's rules or roster for {_LOCK_WAIT}; "
             "nothing was changed, try again"
         ) from error
 
 
-def _found(tenant: asyncpg.Record | None, tenant_id: int) -> asyncpg.Record:
+def _found(tenant: Row | None, tenant_id: int) -> Row:
     if tenant is None:
         raise LookupError(f"there is no tenant number {tenant_id}")
     return tenant
 
 
-async def _is_in_force(conn: Connection, tenant: asyncpg.Record, source: str, lists: Mapping[str, str]) -> bool:
-    row = await _SQL.version.row(conn, tenant_id=tenant["tenant_id"], version=tenant["ruleset"])
-    return row is not None and row["source"] == source and json.loads(row["lists"]) == lists
+def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers) -> Ruleset:
+    """The new rules in the tenant's zone; their new groups are interned in `groups`."""
+    return spelled(rules.for_tenant(0, tenant["time_zone"]), groups)
 
 
-async def _changes(
-    conn: Connection, tenant: asyncpg.Record, rules: RulesFile, groups: GroupNumbers
-) -> tuple[Change, ...]:
-    """From the rules in force to these ones, whose new groups are interned in `groups`."""
-    row = await _SQL.version.row(conn, tenant_id=tenant["tenant_id"], version=tenant["ruleset"])
-    old = replace(NO_RULES, business_time_zone=tenant["time_zone"])
-    if row is not None:
+def _changes(before: StoredRules | None, new: Ruleset, groups: GroupNumbers) -> tuple[Change, ...]:
+    """From the rules in force to the new ones."""
+    old = replace(NO_RULES, business_time_zone=new.business_time_zone)
+    if before is not None:
         # Where an earlier release wrote what this one cannot read, all of the new rules are news.
         with suppress(RulesError):
-            old = _ruleset(row, groups)
-    return tuple(diff_rulesets(old, _spelled(rules.for_tenant(0, tenant["time_zone"]), groups)))
+            old = read_stored(before, groups)
+    return tuple(diff_rulesets(old, new))
 
 
-async def _row(conn: Connection, tenant_id: int, version: int) -> asyncpg.Record:
+async def _stored(conn: Connection, tenant_id: int, version: int) -> StoredRules | None:
+    row = await _SQL.version.row(conn, tenant_id=tenant_id, version=version)
+    return None if row is None else _rules_in(row)
+
+
+def _rules_in(row: Row) -> StoredRules:
+    return StoredRules(row["version"], row["source"], json.loads(row["lists"]), row["time_zone"])
+
+
+async def _row(conn: Connection, tenant_id: int, version: int) -> Row:
     row = await _SQL.version.row(conn, tenant_id=tenant_id, version=version)
     if row is None:
         last = await _SQL.last_version.value(conn, tenant_id=tenant_id)
@@ -215,18 +223,3 @@ async def _row(conn: Connection, tenant_id: int, version: int) -> asyncpg.Record
 async def _groups(conn: Connection, tenant_id: int) -> GroupNumbers:
     rows = await _ROSTER.groups.fetch(conn, tenant_id=tenant_id)
     return GroupNumbers({row["group_no"]: row["name"] for row in rows})
-
-
-def _ruleset(row: asyncpg.Record, groups: GroupNumbers) -> Ruleset:
-    lists = stored_lists(json.loads(row["lists"]))
-    rules = read_rules(row["source"], f"ruleset version {row['version']}", lists).ruleset
-    return _spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
-
-
-def _spelled(ruleset: Ruleset, groups: GroupNumbers) -> Ruleset:
-    """With the groups of rules spelled as they are stored; new ones are interned in `groups`."""
-    rules = tuple(
-        rule if rule.group is None else replace(rule, group=groups.names[groups.intern(rule.group)])
-        for rule in ruleset.rules
-    )
-    return replace(ruleset, rules=rules)
