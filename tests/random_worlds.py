@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from router.domain.attendance import Attendance
 from router.domain.calendar import business_day, day_before, parse_week
+from router.domain.conditions import NoneOf, OneOf, Prefix, Present
 from router.domain.decide import Inputs
 from router.domain.engine import Engine, Moment, WindowState
 from router.domain.lead import Facts, PoolLead
@@ -19,10 +20,6 @@ from router.domain.ruleset import (
     Created,
     Defaults,
     Match,
-    NoneOf,
-    OneOf,
-    Prefix,
-    Present,
     PriorityRange,
     Rule,
     Ruleset,

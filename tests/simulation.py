@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from router.domain.conditions import FactCondition, NoneOf, Prefix, Present
 from router.domain.rep_fields import read_field
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import Created, NoneOf, Prefix, Present, Rule, Ruleset
+from router.domain.ruleset import Created, Rule, Ruleset
 from router.domain.working_hours import WeekHours
 from router.drain.drain import Drain
 from router.store.assignments import Ending, end
@@ -324,11 +325,12 @@ class Oracle:
         return rule.window is None or _open_at(rule.window, ZONE, self.now)
 
 
-def _other_holds(condition: NoneOf | Prefix | Present, value: str | None) -> bool:
+def _other_holds(condition: FactCondition, value: str | None) -> bool:
     if isinstance(condition, Present):
         return (value is not None) == condition.present
     if isinstance(condition, NoneOf):
         return (value or "").casefold() not in condition.values
+    assert isinstance(condition, Prefix)
     return any((value or "").casefold().startswith(start) for start in condition.values)
 
 

@@ -10,7 +10,8 @@ from ops.why.english import ENGLISH
 from ops.why.languages import Counted, Words
 from ops.why.story import Names
 from router.domain.calendar import zone
-from router.domain.explain_parts import Candidate, Condition, LeftOut, Operator, OwnerStory, OwnerVerdict, RepState
+from router.domain.conditions import Operator
+from router.domain.explain_parts import Candidate, Condition, LeftOut, OwnerStory, OwnerVerdict, RepState
 from router.domain.reason import Reason
 from router.domain.roster import MILLI
 from router.domain.targets import read_targets

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from router.domain.matching import value_holds
-from router.domain.ruleset import Created, FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange
+from router.domain.conditions import FactCondition, OneOf
+from router.domain.ruleset import Created, Match, PriorityRange
 
 # Ranges up to this width are compared number by number.
 _COUNTED = 1_000
@@ -64,7 +64,7 @@ def _left(match: Match, field: str) -> _Left:
         return _Left(None, conditions)
     if len(conditions) == 1:
         return _Left(listed[0], conditions)
-    values = (value for value in listed[0] if all(value_holds(condition, value) for condition in conditions))
+    values = (value for value in listed[0] if all(condition.holds(value) for condition in conditions))
     return _Left(frozenset(values), conditions)
 
 
@@ -73,33 +73,8 @@ def _implied(wanted: FactCondition, left: _Left) -> bool:
     if left.values is not None:
         if isinstance(wanted, OneOf):
             return left.values <= wanted.values
-        return all(value_holds(wanted, value) for value in left.values)
-    return any(_implies(known, wanted) for known in left.conditions)
-
-
-def _implies(known: FactCondition, wanted: FactCondition) -> bool:
-    """Whether one condition, of which the values are not listed, says the other."""
-    if isinstance(known, Prefix):
-        return _prefixed(tuple(known.values), wanted)
-    match known, wanted:
-        case Present(present=True), Present(present=True):
-            return True
-        case Present(present=False), NoneOf() | Present(present=False):
-            return True
-        case NoneOf(), NoneOf():
-            return wanted.values <= known.values
-    return False
-
-
-def _prefixed(beginnings: tuple[str, ...], wanted: FactCondition) -> bool:
-    """Whether the condition holds for every value with one of these beginnings."""
-    match wanted:
-        case Prefix():
-            return all(value.startswith(tuple(wanted.values)) for value in beginnings)
-        case NoneOf():
-            return not any(value.startswith(beginnings) for value in wanted.values)
-        case _:
-            return isinstance(wanted, Present) and wanted.present
+        return all(wanted.holds(value) for value in left.values)
+    return any(known.implies(wanted) for known in left.conditions)
 
 
 def _covers_time(wide: Created | timedelta | None, narrow: Created | timedelta | None) -> bool:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
 from router.domain.attendance import Attendance
+from router.domain.conditions import Operator
 from router.domain.decide import Assigned, Batch, Decision, Inputs, Parked, Refusal, Waiting
 from router.domain.engine import Engine
 from router.domain.explain_parts import (
     Condition,
     Explanation,
-    Operator,
     OwnerStory,
     OwnerVerdict,
     RuleStory,
@@ -23,9 +23,9 @@ from router.domain.explain_parts import (
 )
 from router.domain.explain_reps import group_story, left_out, standing_state
 from router.domain.lead import FACT_FIELDS, PoolLead
-from router.domain.matching import folded, one_holds
+from router.domain.matching import folded
 from router.domain.reason import Reason
-from router.domain.ruleset import FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange, Rule
+from router.domain.ruleset import Match, PriorityRange, Rule
 
 # Field, the part of the match, what it asks, for what, what the lead had.
 _Part = tuple[str, Match, Operator, tuple[str, ...], str]
@@ -88,24 +88,9 @@ def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Co
 def _facts(rule: Rule, lead: PoolLead) -> Iterator[Condition]:
     known = folded(lead.facts)
     for condition in rule.match.facts:
-        had = lead.facts[FACT_FIELDS.index(condition.field)]
-        operator, wanted = _wanted(condition)
-        yield Condition(condition.field, wanted, had, one_holds(condition, known), operator)
-
-
-def _wanted(condition: FactCondition) -> tuple[Operator, tuple[str, ...]]:
-    match condition:
-        case Present():
-            return Operator.PRESENT, (_truth(condition.present),)
-        case OneOf() if condition.in_file:
-            return Operator.IN_FILE, condition.in_file
-        case NoneOf():
-            operator = Operator.NOT
-        case Prefix():
-            operator = Operator.PREFIX
-        case _:
-            operator = Operator.ONE_OF
-    return operator, tuple(sorted(condition.values))
+        place = FACT_FIELDS.index(condition.field)
+        operator, wanted = condition.asked()
+        yield Condition(condition.field, wanted, lead.facts[place], condition.holds(known[place]), operator)
 
 
 def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[_Part]:

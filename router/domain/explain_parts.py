@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from router.domain.attendance import Attendance
+from router.domain.conditions import Operator
 from router.domain.decide import Decision
 from router.domain.engine import Moment, WindowState
 from router.domain.lead import PoolLead
@@ -50,17 +51,6 @@ class OwnerVerdict(StrEnum):
     GONE = "gone"
     NO_ROOM = "no_room"
     WAITED_LONG_ENOUGH = "waited_long_enough"
-
-
-class Operator(StrEnum):
-    """What a condition asks of the lead's field."""
-
-    ONE_OF = "one_of"
-    NOT = "not"
-    PREFIX = "prefix"
-    PRESENT = "present"
-    RANGE = "range"
-    IN_FILE = "in_file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 import difflib
 from collections.abc import Iterator, Mapping
 
+from router.domain.conditions import FactCondition, Listed, OneOf
 from router.domain.lint import Finding, Level, Lint, is_never
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import FactCondition, NoneOf, OneOf, Prefix, Rule, Ruleset
+from router.domain.ruleset import Rule, Ruleset
 from router.domain.text import fold
 
 DAYS_SEEN = 90
@@ -95,19 +96,20 @@ def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]
             message = f"{nobody} {condition.field} listed in {files} ({len(condition.values):,} values)"
             yield Finding(Level.WARNING, Lint.UNSEEN_VALUE, f"{path}.in_file", message, rule.name)
         return
-    if isinstance(condition, Prefix):
-        for value in sorted(condition.values):
-            if not any(one.startswith(value) for one in had):
-                message = f'{nobody} {condition.field} beginning with "{value}"'
-                yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.prefix", message, rule.name)
-    elif isinstance(condition, OneOf | NoneOf):
-        unseen = sorted(condition.values - had)
-        others = sorted(had - condition.values)
-        for value in unseen[:NAMED]:
-            near = difflib.get_close_matches(value, others, n=1, cutoff=0.75) if len(others) <= _SPELLINGS else []
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            level = Level.WARNING if near else Level.HINT
-            yield Finding(level, Lint.UNSEEN_VALUE, path, f'{nobody} {condition.field} "{value}"{hint}', rule.name)
-        if len(unseen) > NAMED:
-            message = f"{nobody} {len(unseen) - NAMED:,} more of these values of {condition.field}"
-            yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)
+    if not isinstance(condition, Listed):
+        return
+    unseen = sorted(condition.unseen(had))
+    if condition.fits:
+        for value in unseen:
+            message = f'{nobody} {condition.field} {condition.fits} "{value}"'
+            yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.{condition.key}", message, rule.name)
+        return
+    others = sorted(had - condition.values)
+    for value in unseen[:NAMED]:
+        near = difflib.get_close_matches(value, others, n=1, cutoff=0.75) if len(others) <= _SPELLINGS else []
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        level = Level.WARNING if near else Level.HINT
+        yield Finding(level, Lint.UNSEEN_VALUE, path, f'{nobody} {condition.field} "{value}"{hint}', rule.name)
+    if len(unseen) > NAMED:
+        message = f"{nobody} {len(unseen) - NAMED:,} more of these values of {condition.field}"
+        yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)

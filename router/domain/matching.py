@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from router.domain.conditions import FactCondition, OneOf, Prefix, Present
 from router.domain.lead import FACT_FIELDS, Facts
-from router.domain.ruleset import FactCondition, NoneOf, OneOf, Prefix, Present, Rule
+from router.domain.ruleset import Rule
 from router.domain.text import fold
 
 # More combinations than this are not remembered: memory stays bounded whatever the leads say.
@@ -21,24 +22,6 @@ REMEMBERED_COMBINATIONS = 50_000
 def folded(facts: Facts) -> Facts:
     """The facts in the spelling in which rules, regions and industries are compared."""
     return Facts(*[None if value is None else fold(value) for value in facts])
-
-
-def one_holds(condition: FactCondition, facts: Facts) -> bool:
-    """Whether one condition holds; `facts` folded."""
-    return value_holds(condition, facts[FACT_FIELDS.index(condition.field)])
-
-
-def value_holds(condition: FactCondition, value: str | None) -> bool:
-    """Whether a condition holds for its field's value, folded (None = the lead does not say)."""
-    match condition:
-        case OneOf():
-            return value in condition.values
-        case NoneOf():
-            return value not in condition.values
-        case Prefix():
-            return value is not None and value.startswith(tuple(condition.values))
-        case Present():
-            return (value is not None) == condition.present
 
 
 def picker(places: Iterable[int]) -> Callable[[Facts], object]:
@@ -130,4 +113,4 @@ class Matcher:
 
     @staticmethod
     def _holds(conditions: tuple[FactCondition, ...], facts: Facts) -> bool:
-        return all(one_holds(condition, facts) for condition in conditions)
+        return all(condition.holds(facts[FACT_FIELDS.index(condition.field)]) for condition in conditions)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from router.domain.calendar import WeekHours
+from router.domain.conditions import FactCondition, OneOf
 
 
 class Created(StrEnum):
@@ -12,42 +13,6 @@ class Created(StrEnum):
 
     TODAY = "today"
     YESTERDAY = "yesterday"
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """The lead's fact `field` is one of `values` (both folded). `in_file`: the files that list them, where some do."""
-
-    field: str
-    values: frozenset[str]
-    in_file: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NoneOf:
-    """The lead's fact `field` is none of `values` (both folded); a lead that does not say is none of them."""
-
-    field: str
-    values: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """The lead's fact `field` begins with one of `values` (both folded)."""
-
-    field: str
-    values: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """The lead says (`present`), or does not say, anything in `field`."""
-
-    field: str
-    present: bool
-
-
-FactCondition = OneOf | NoneOf | Prefix | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +40,7 @@ class Match:
     priority: frozenset[int] | PriorityRange | None = None
     known_customer: bool | None = None
     created: Created | timedelta | None = None
-    others: tuple[NoneOf | Prefix | Present, ...] = ()
+    others: tuple[FactCondition, ...] = ()
 
     @property
     def facts(self) -> tuple[FactCondition, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from router.domain.ruleset import Match, NoneOf, OneOf, Prefix, Present, PriorityRange, Rule, Ruleset, Weights
+from router.domain.ruleset import Match, PriorityRange, Rule, Ruleset, Weights
 from router.domain.working_hours import WeekHours, format_week
 
 VALUES_SHOWN = 5
@@ -112,17 +112,8 @@ def rule_fields(rule: Rule) -> dict[str, Value]:
 
 def _fact_fields(match: Match) -> Iterator[tuple[str, Value]]:
     for condition in match.facts:
-        path = f"match.{condition.field}"
-        match condition:
-            case OneOf():
-                yield path, tuple(sorted(condition.values))
-                yield f"{path}.in_file", condition.in_file or None
-            case NoneOf():
-                yield f"{path}.not", tuple(sorted(condition.values))
-            case Prefix():
-                yield f"{path}.prefix", tuple(sorted(condition.values))
-            case Present():
-                yield f"{path}.present", "true" if condition.present else "false"
+        for key, value in condition.written().items():
+            yield ".".join(filter(None, ("match", condition.field, key))), value
 
 
 def _priority_fields(wanted: frozenset[int] | PriorityRange | None) -> Iterator[tuple[str, Value]]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf
 from router.domain.lead import FACT_FIELDS
-from router.domain.ruleset import Created, FactCondition, Match, NoneOf, OneOf, Prefix, Present, PriorityRange
+from router.domain.ruleset import Created, Match, PriorityRange
 from router.domain.text import fold
 from router.rules.document import At, Wrong
 from router.rules.kinds import duration
@@ -26,7 +27,7 @@ class _Fact:
     """The conditions on one field."""
 
     one_of: OneOf | None = None
-    others: tuple[NoneOf | Prefix | Present, ...] = ()
+    others: tuple[FactCondition, ...] = ()
 
 
 def read_match(at: At) -> Match:
@@ -49,14 +50,7 @@ def _fact(field: str, at: At) -> _Fact:
     if values.get("present") is False and len(values) > 1:
         raise Wrong("present: false leaves nothing that the other conditions could hold for")
     one_of = OneOf(field, *values["in_file"]) if "in_file" in values else None
-    others: list[FactCondition] = []
-    if "not" in values:
-        others.append(NoneOf(field, values["not"]))
-    if "prefix" in values:
-        others.append(Prefix(field, values["prefix"]))
-    if "present" in values:
-        others.append(Present(field, values["present"]))
-    return _Fact(one_of, tuple(other for other in others if not isinstance(other, OneOf)))
+    return _Fact(one_of, tuple(kind(field, values[kind.key]) for kind in OPERATORS if kind.key in values))
 
 
 def _values(at: At) -> frozenset[str]:
@@ -101,7 +95,10 @@ def _created(at: At) -> Created | timedelta | None:
         raise Wrong(f"{wrong} (or an age: {{within: 4h}})") from None
 
 
-_OPERATORS: dict[str, Callable[[At], Any]] = {"not": _values, "prefix": _values, "present": truth, "in_file": _listed}
+_OPERATORS: dict[str, Callable[[At], Any]] = {
+    **{kind.key: _values if issubclass(kind, Listed) else truth for kind in OPERATORS},
+    "in_file": _listed,
+}
 _RANGE: dict[str, Callable[[At], Any]] = {
     "from": _priority,
     "to": _priority,

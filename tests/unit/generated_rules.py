@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from router.domain.conditions import NoneOf, OneOf, Prefix, Present
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import (
     CalendarSpec,
@@ -13,11 +14,7 @@ from router.domain.ruleset import (
     Created,
     Defaults,
     Match,
-    NoneOf,
-    OneOf,
-    Prefix,
     PresenceSpec,
-    Present,
     PriorityRange,
     Rule,
     Ruleset,
@@ -158,9 +155,9 @@ def to_yaml(ruleset: Ruleset, *, flow: bool, unicode: bool) -> str:
 def _rule(rule: Rule) -> dict[str, Any]:
     match: dict[str, Any] = {c.field: _listed(c.values) for c in rule.match.one_of}
     for other in rule.match.others:
+        assert isinstance(other, NoneOf | Prefix | Present)
         word = {NoneOf: "not", Prefix: "prefix", Present: "present"}[type(other)]
-        said = other.present if isinstance(other, Present) else _listed(other.values)
-        match.setdefault(other.field, {})[word] = said
+        match.setdefault(other.field, {})[word] = other.present if isinstance(other, Present) else _listed(other.values)
     created, wanted = rule.match.created, rule.match.priority
     match["priority"] = sorted(wanted) if isinstance(wanted, frozenset) else None
     if isinstance(wanted, PriorityRange):

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from router.domain.attendance import Attendance
+from router.domain.conditions import OneOf
 from router.domain.decide import Assigned, Batch, Inputs, Parked, Waiting, decide
 from router.domain.engine import Engine
 from router.domain.explain import agrees, explain
@@ -14,7 +15,7 @@ from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates
 from router.domain.reason import Reason
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import Created, Match, OneOf, Rule, Ruleset, Weights
+from router.domain.ruleset import Created, Match, Rule, Ruleset, Weights
 from router.domain.share import ONE_LEAD
 from router.domain.standing import GroupCredits
 from tests.random_worlds import NOW, POISON, moment_of, worlds

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.domain.conditions import NoneOf, OneOf, Prefix, Present
 from router.domain.covering import covers, nothing_left
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.matching import Matcher
-from router.domain.ruleset import Match, NoneOf, OneOf, Prefix, Present, Rule
+from router.domain.ruleset import Match, Rule
 from router.rules.file import read_ruleset
 from tests.unit.generated_rules import matches
 
@@ -34,6 +35,7 @@ def naive(match: Match, lead: Facts) -> bool:
         elif isinstance(condition, Prefix):
             holds = value is not None and any(value[: len(start)] == start for start in condition.values)
         else:
+            assert isinstance(condition, OneOf)
             holds = any(value == wanted for wanted in condition.values)
         if not holds:
             return False

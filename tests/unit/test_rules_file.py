@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.domain.conditions import OneOf
 from router.domain.lint import lint_rules
-from router.domain.ruleset import Created, Match, OneOf, Ruleset
+from router.domain.ruleset import Created, Match, Ruleset
 from router.domain.working_hours import parse_week
 from router.rules.document import InvalidFile, read_file
 from router.rules.file import RulesError, ZoneDiffers, read_rules, read_ruleset

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from router.domain.ruleset import Match, NoneOf, OneOf, PriorityRange
+from router.domain.conditions import NoneOf, OneOf
+from router.domain.ruleset import Match, PriorityRange
 from router.rules.document import read_file
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import lists_beside, stored_lists

@@ -1,0 +1,146 @@
+"""What a rule can ask of a fact of a lead: one class for each operator.
+
+All that depends on the operator is here: its key in the rules file, when it holds, what it implies, and what reports,
+explanations and differences show of it. Only its words in explanations are elsewhere, in `ops.why`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Operator(StrEnum):
+    """What a condition asks of the lead's field."""
+
+    ONE_OF = "one_of"
+    NOT = "not"
+    PREFIX = "prefix"
+    PRESENT = "present"
+    RANGE = "range"
+    IN_FILE = "in_file"
+
+
+@dataclass(frozen=True, slots=True)
+class FactCondition(ABC):
+    """A condition on the fact `field`. `key` is the operator's key in the rules file, empty for plain values."""
+
+    field: str
+
+    key: ClassVar[str]
+
+    @abstractmethod
+    def holds(self, value: str | None) -> bool:
+        """Whether the condition holds for the field's value, folded (None = the lead does not have it)."""
+
+    @abstractmethod
+    def asked(self) -> tuple[Operator, tuple[str, ...]]:
+        """The operator and its values, as explanations show them."""
+
+    def implies(self, wanted: "FactCondition") -> bool:
+        """Whether `wanted`, a condition on the same field, surely holds where this one does."""
+        return self == wanted
+
+    def written(self) -> Mapping[str, str | tuple[str, ...]]:
+        """Its values by their keys in the rules file, for what differs between two rulesets."""
+        return {self.key: self.asked()[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(FactCondition):
+    """A condition with a set of `values`, folded."""
+
+    values: frozenset[str]
+
+    operator: ClassVar[Operator]
+    fits: ClassVar[str] = ""
+    """How a value must fit, in words; empty = exactly."""
+
+    def asked(self) -> tuple[Operator, tuple[str, ...]]:
+        return self.operator, tuple(sorted(self.values))
+
+    def unseen(self, had: frozenset[str]) -> Collection[str]:
+        """Its values that fit none of those that leads had."""
+        return self.values - had
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Listed):
+    """The fact is one of `values`. `in_file`: the files that list them, where some do."""
+
+    in_file: tuple[str, ...] = ()
+
+    key = ""
+    operator = Operator.ONE_OF
+
+    def holds(self, value: str | None) -> bool:
+        return value in self.values
+
+    def asked(self) -> tuple[Operator, tuple[str, ...]]:
+        return (Operator.IN_FILE, self.in_file) if self.in_file else (self.operator, tuple(sorted(self.values)))
+
+    def written(self) -> Mapping[str, str | tuple[str, ...]]:
+        values = {"": tuple(sorted(self.values))}
+        return values | {"in_file": self.in_file} if self.in_file else values
+
+
+@dataclass(frozen=True, slots=True)
+class NoneOf(Listed):
+    """The fact is none of `values`; a lead without the fact fulfils this."""
+
+    key = "not"
+    operator = Operator.NOT
+
+    def holds(self, value: str | None) -> bool:
+        return value not in self.values
+
+    def implies(self, wanted: FactCondition) -> bool:
+        return isinstance(wanted, NoneOf) and wanted.values <= self.values
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix(Listed):
+    """The fact begins with one of `values`."""
+
+    key = "prefix"
+    operator = Operator.PREFIX
+    fits = "beginning with"
+
+    def holds(self, value: str | None) -> bool:
+        return value is not None and value.startswith(tuple(self.values))
+
+    def implies(self, wanted: FactCondition) -> bool:
+        if isinstance(wanted, Prefix):
+            return all(map(wanted.holds, self.values))
+        if isinstance(wanted, NoneOf):
+            return not any(map(self.holds, wanted.values))
+        return isinstance(wanted, Present) and wanted.present
+
+    def unseen(self, had: frozenset[str]) -> Collection[str]:
+        return [value for value in self.values if not any(one.startswith(value) for one in had)]
+
+
+@dataclass(frozen=True, slots=True)
+class Present(FactCondition):
+    """The lead has (`present`), or does not have, a value in `field`."""
+
+    present: bool
+
+    key = "present"
+
+    def holds(self, value: str | None) -> bool:
+        return (value is not None) == self.present
+
+    def asked(self) -> tuple[Operator, tuple[str, ...]]:
+        return Operator.PRESENT, ("true" if self.present else "false",)
+
+    def implies(self, wanted: FactCondition) -> bool:
+        return self == wanted or (isinstance(wanted, NoneOf) and not self.present)
+
+    def written(self) -> Mapping[str, str | tuple[str, ...]]:
+        return {self.key: self.asked()[1][0]}
+
+
+OPERATORS: tuple[type[Listed] | type[Present], ...] = (NoneOf, Prefix, Present)
+"""Those that the rules file writes as fields of a field, in the order in which a match has them."""
