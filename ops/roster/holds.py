@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.domain.phrases import count, listed
 from router.store.statements import Connection, load
 
 _SQL = load("roster_sync")
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +42,18 @@ def holds_told(held: Sequence[Hold], now: datetime) -> tuple[str, ...]:
     running = [hold for hold in held if now < hold.until]
     told = []
     if running:
-        listed = _some([f"{hold.rep_id} ({'yes' if hold.available else 'no'} until {_at(hold)})" for hold in running])
-        told.append(f"availability of {_reps(running)} is not understood; the last known one still holds: {listed}")
-    if ended:
-        listed = _some([f"{hold.rep_id} (since {_at(hold)})" for hold in ended])
+        names = listed([f"{hold.rep_id} ({'yes' if hold.available else 'no'} until {_at(hold)})" for hold in running])
         told.append(
-            f"availability of {_reps(ended)} is unknown and the last known one holds no more, so no candidate before "
-            f"the view or reps set says yes or no: {listed}"
+            f"availability of {count(len(running), 'rep')} is not understood; the last known one still holds: {names}"
+        )
+    if ended:
+        names = listed([f"{hold.rep_id} (since {_at(hold)})" for hold in ended])
+        told.append(
+            f"availability of {count(len(ended), 'rep')} is unknown and the last known one holds no more, so no "
+            f"candidate before the view or reps set says yes or no: {names}"
         )
     return tuple(told)
 
 
 def _at(hold: Hold) -> str:
     return f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _reps(held: Sequence[Hold]) -> str:
-    return f"{len(held)} rep{'' if len(held) == 1 else 's'}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ops.roster.view import ViewRefused, ViewRows
+from router.domain.phrases import listed
 from router.domain.rep_fields import RepLine, read_field
 
 WARNINGS_MOST = 50
@@ -45,7 +46,7 @@ def judge(
         raise ViewRefused(f"{ids.count('')} of its {len(ids)} rows have no rep_id")
     twice = [rep_id for rep_id, rows in Counter(ids).items() if rows > 1]
     if twice:
-        raise ViewRefused(f"{len(twice)} reps are in it more than once: {_some(twice)}")
+        raise ViewRefused(f"{len(twice)} reps are in it more than once: {listed(twice)}")
     # Last, since only this may be accepted.
     lost = sorted(field for field in types_before if field not in view.types)
     if lost and not accept_loss:
@@ -70,7 +71,7 @@ def check_loss(judged: Judged, active: Collection[str], most_share: Decimal) -> 
     if len(lost) > most_share * len(active):
         raise ViewRefused(
             f"{len(lost)} of {len(active)} active reps would become inactive, more than the share of {most_share}: "
-            f"{_some(lost)}",
+            f"{listed(lost)}",
             loss=True,
         )
 
@@ -103,8 +104,3 @@ def _of_types(types: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
             change = f"; it was {was}" if was != kind else ""
             found.append(f"column {field} is of type {kind}, not {expected[0]}{change}; each value is read as text")
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

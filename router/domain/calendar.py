@@ -4,7 +4,6 @@ Zone data come from the `tzdata` wheel, never from the host, so that two machine
 can name the version. Working hours and holidays have modules of their own; their names are offered here too.
 """
 
-import difflib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -13,6 +12,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from router.domain.holidays import DayKind, HolidayCalendar, holiday_calendar
+from router.domain.phrases import suggestion
 from router.domain.working_hours import ALWAYS, NEVER, WeekHours, format_week, parse_week
 
 __all__ = [
@@ -155,7 +155,5 @@ def _near_names(name: str) -> str:
     wanted = name.strip().casefold().replace(" ", "_")
     known = {known.casefold(): known for known in sorted(zone_names())}
     near = [known[key] for key in known if wanted in (key, key.rpartition("/")[2])]
-    near = near or [known[key] for key in difflib.get_close_matches(wanted, known, n=3)]
-    if not near:
-        return "; use an IANA name such as Asia/Shanghai"
-    return f"; did you mean {' or '.join(near)}?"
+    meant = " or ".join(near) or suggestion(wanted, known.values(), limit=3)
+    return f"; did you mean {meant}?" if meant else "; use an IANA name such as Asia/Shanghai"

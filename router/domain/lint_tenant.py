@@ -1,10 +1,10 @@
 """What rules show beside the roster and the leads of their tenant."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from router.domain.conditions import FactCondition, Listed, OneOf
 from router.domain.lint import Finding, Level, Lint, is_never
+from router.domain.phrases import listed, suggestion
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Rule, Ruleset
 from router.domain.text import fold
@@ -36,9 +36,9 @@ def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: 
     reps = [roster.reps[position] for position in roster.members.get(number, ())] if number is not None else []
     active = [rep for rep in reps if rep.active]
     if number is None:
-        used = {fold(name): name for no, name in roster.group_names.items() if roster.members.get(no)}
-        near = difflib.get_close_matches(fold(rule.group or ""), used, n=1)
-        hint = f'; did you mean "{used[near[0]]}"?' if near else ""
+        used = [name for no, name in roster.group_names.items() if roster.members.get(no)]
+        meant = suggestion(fold(rule.group or ""), used)
+        hint = f'; did you mean "{meant}"?' if meant else ""
         message = f"nobody has ever been in a group {rule.group}{hint}"
         yield Finding(Level.WARNING, Lint.UNKNOWN_GROUP, path, message, rule.name)
     elif not active:
@@ -52,11 +52,10 @@ def _without_leads(path: str, rule: Rule, reps: list[Rep], ruleset: Ruleset) -> 
     why = {rep.rep_id: reason for rep in reps if (reason := _never(rep, ruleset))}
     if not why:
         return
-    named = ", ".join(f"{rep_id} ({reason})" for rep_id, reason in list(why.items())[:NAMED])
-    more = f" and {len(why) - NAMED:,} more" if len(why) > NAMED else ""
+    named = listed((f"{rep_id} ({reason})" for rep_id, reason in why.items()), NAMED)
     everybody = len(why) == len(reps)
     whom = "nobody in group" if everybody else f"{len(why):,} of {len(reps):,} reps in group"
-    message = f"{whom} {rule.group} {'ever gets' if everybody else 'never get'} a lead: {named}{more}"
+    message = f"{whom} {rule.group} {'ever gets' if everybody else 'never get'} a lead: {named}"
     yield Finding(Level.WARNING if everybody else Level.HINT, Lint.REPS_WITHOUT_LEADS, path, message, rule.name)
 
 
@@ -106,9 +105,9 @@ def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]
         return
     others = sorted(had - condition.values)
     for value in unseen[:NAMED]:
-        near = difflib.get_close_matches(value, others, n=1, cutoff=0.75) if len(others) <= _SPELLINGS else []
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        level = Level.WARNING if near else Level.HINT
+        meant = suggestion(value, others, cutoff=0.75) if len(others) <= _SPELLINGS else None
+        hint = f'; did you mean "{meant}"?' if meant else ""
+        level = Level.WARNING if meant else Level.HINT
         yield Finding(level, Lint.UNSEEN_VALUE, path, f'{nobody} {condition.field} "{value}"{hint}', rule.name)
     if len(unseen) > NAMED:
         message = f"{nobody} {len(unseen) - NAMED:,} more of these values of {condition.field}"

@@ -1,6 +1,5 @@
 """The roster: versioned rows of reps. A change writes new rows for the reps it changes, and one version."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ import asyncpg
 
 from router.domain.availability import parse_leave
 from router.domain.calendar import WeekHours, parse_week
+from router.domain.phrases import count, suggestion
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Rep, Roster
 from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterChange, plan
@@ -193,8 +193,8 @@ def _record(row: asyncpg.Record, group_names: Mapping[int, str]) -> RepRecord:
 
 async def _no_such_rep(conn: Connection, tenant_id: int, rep_id: str) -> str:
     known = [row["rep_id"] for row in await _SQL.rep_ids.fetch(conn, tenant_id=tenant_id)]
-    near = difflib.get_close_matches(rep_id, known, n=3)
-    guess = f"; did you mean {' or '.join(near)}?" if near else f"; the tenant has {len(known)} reps"
+    meant = suggestion(rep_id, known, limit=3)
+    guess = f"; did you mean {meant}?" if meant else f"; the tenant has {count(len(known), 'rep')}"
     return f"there is no rep {rep_id!r}{guess}"
 
 

@@ -1,12 +1,12 @@
 """Tenants: who owns leads, reps and rules, and in which zone a business day is."""
 
-import difflib
 import re
 from dataclasses import dataclass
 
 import asyncpg
 
 from router.domain.calendar import zone
+from router.domain.phrases import listed, suggestion
 from router.store.statements import Connection, load
 
 _SQL = load("tenants")
@@ -107,10 +107,6 @@ def _check_zone(time_zone: str) -> None:
 def _unknown_message(name: str, known: list[str]) -> str:
     if not known:
         return f"there is no tenant {name!r}, nor any other; lead-router tenants add NAME --time-zone ZONE"
-    near = difflib.get_close_matches(name.casefold(), {k.casefold(): k for k in known}, n=1)
-    meant = next((k for k in known if near and k.casefold() == near[0]), None)
-    shown = ", ".join(known[:_NAMES_SHOWN]) + (
-        f" and {len(known) - _NAMES_SHOWN} more" if len(known) > _NAMES_SHOWN else ""
-    )
+    meant = suggestion(name, known)
     guess = f"did you mean {meant}? " if meant else ""
-    return f"there is no tenant {name!r}; {guess}known tenants: {shown}"
+    return f"there is no tenant {name!r}; {guess}known tenants: {listed(known, _NAMES_SHOWN)}"
