@@ -16,7 +16,7 @@ from ops.cli.rules_shared import (
     count,
     file_argument,
     findings_document,
-    named,
+    now_active,
     print_changes,
     print_findings,
     read,
@@ -31,7 +31,7 @@ from router.store.rules_lint import lint_for_tenant
 
 @click.group()
 def rules() -> None:
-    """The routing rules: who gets which lead."""
+    """Routing rules: which rep gets which lead."""
 
 
 rules.add_command(show)
@@ -46,11 +46,11 @@ rules.add_command(rollback)
 @json_option
 @async_command
 async def check(context: Context, /, *, file: Path, tenant_name: str | None, strict: bool, as_json: bool) -> int:
-    """Read the rules in FILE and say what is wrong with them, and what is odd.
+    """Check the rules in FILE: report what is wrong, and what is odd.
 
     Needs no database; with --tenant groups are compared with the roster, and values with those of the leads of the
-    last 90 days. Exit code 1 = something is wrong; with --strict also when something is very likely wrong. Of a file
-    that cannot be read whole, what is odd in its readable parts is told too.
+    last 90 days. Exit code 1 = something is wrong (with --strict: or very likely wrong). Of a file
+    that cannot be read completely, the readable parts are checked too.
 
     \b
     Example:
@@ -60,7 +60,7 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     try:
         found = read(file, as_json)
     except Refused as refused:
-        await _tell_of_parts(context, file, refused, tenant_name, as_json)
+        await _report_parts(context, file, refused, tenant_name, as_json)
         return EXIT_FOUND
     findings = lint_rules(found.rules.ruleset)
     if tenant_name is not None:
@@ -69,18 +69,18 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     fails = any(one.level is Level.ERROR or (strict and one.level is Level.WARNING) for one in findings)
     number = len(found.rules.ruleset.rules)
     if as_json:
-        told = {"problems": [], "findings": findings_document(found, findings), "rules": number}
-        print_json({"file": str(file), "ok": not fails, **told})
+        document = {"problems": [], "findings": findings_document(found, findings), "rules": number}
+        print_json({"file": str(file), "ok": not fails, **document})
     else:
         print_findings(found, findings)
         say(f"{file}: {count(number, 'rule')}, {_verdict(findings)}")
     return EXIT_FOUND if fails else 0
 
 
-async def _tell_of_parts(
+async def _report_parts(
     context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool
 ) -> None:
-    """The file's problems, and apart from them what is odd in the parts that could be read."""
+    """The file's problems, and apart from them what is odd in the readable parts."""
     error = refused.error
     readable, unread = (error.readable, error.unread) if isinstance(error, RulesError) else (None, ALL_READ)
     if not as_json:
@@ -89,23 +89,23 @@ async def _tell_of_parts(
         findings, compared = [], ""
     else:
         findings = lint_rules(readable.ruleset, unread)
-        odd, compared = await _beside_tenant(context, readable, unread, tenant_name)
+        odd, compared = await _compared(context, readable, unread, tenant_name)
         findings += odd
     parts = ReadRules(file, "", readable) if readable else None
     if as_json:
-        told = findings_document(parts, findings) if parts else []
-        print_json({**refused.document, "findings": told, "not_compared": compared or None})
+        listed = findings_document(parts, findings) if parts else []
+        print_json({**refused.document, "findings": listed, "not_compared": compared or None})
     elif parts and findings:
-        say(f"{file}: beside these problems, in the parts that could be read: {_verdict(findings)}")
+        say(f"{file}: apart from these problems, in the parts that could be read: {_verdict(findings)}")
         print_findings(parts, findings)
     if compared and not as_json:
         say(f"not compared with the tenant: {compared}")
 
 
-async def _beside_tenant(
+async def _compared(
     context: Context, readable: RulesFile, unread: Unread, tenant_name: str | None
 ) -> tuple[list[Finding], str]:
-    """What shows beside the tenant, or why it could not be looked for: the file's problems come first."""
+    """What the comparison with the tenant shows, or why it was not possible: the file's problems come first."""
     if tenant_name is None:
         return [], ""
     try:
@@ -117,7 +117,7 @@ async def _beside_tenant(
 
 def _verdict(findings: Sequence[Finding]) -> str:
     numbers = [(sum(one.level is level for one in findings), level.value) for level in Level]
-    return ", ".join(count(number, word) for number, word in numbers if number) or "nothing wrong"
+    return ", ".join(count(number, word) for number, word in numbers if number) or "no problems"
 
 
 @rules.command()
@@ -125,15 +125,15 @@ def _verdict(findings: Sequence[Finding]) -> str:
 @tenant_option
 @author_option
 @note_option
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @json_option
 @async_command
 async def apply(
     context: Context, /, *, file: Path, tenant_name: str, author: str, note: str, dry_run: bool, as_json: bool
 ) -> None:
-    """Put the rules in FILE in force, as a new version. Routers take it with their next batch.
+    """Make the rules in FILE the active ones, as a new version. Routers use it from their next batch on.
 
-    Applying what is in force already changes nothing. Rules with an error (see check) are not applied.
+    Applying the active rules again changes nothing. Rules with an error (see check) are not applied.
 
     \b
     Example:
@@ -154,10 +154,10 @@ async def apply(
         except (ZoneDiffers, store.RulesBusy) as error:
             raise Found(f"{file}: nothing was applied: {error}") from error
     if as_json:
-        told = findings_document(found, findings)
-        print_json({"dry_run": dry_run, **applied_document(applied), "findings": told})
+        listed = findings_document(found, findings)
+        print_json({"dry_run": dry_run, **applied_document(applied), "findings": listed})
         return
-    _tell(found, applied, findings, dry_run)
+    _report(found, applied, findings, dry_run)
 
 
 def _first_error(findings: Sequence[Finding]) -> str:
@@ -165,17 +165,15 @@ def _first_error(findings: Sequence[Finding]) -> str:
     return f'rule "{first.rule}": {first.message}'
 
 
-def _tell(found: ReadRules, applied: store.Applied, findings: Sequence[Finding], dry_run: bool) -> None:
+def _report(found: ReadRules, applied: store.Applied, findings: Sequence[Finding], dry_run: bool) -> None:
     print_changes(applied.changes)
     print_findings(found, findings)
     for group in applied.new_groups:
-        say(f"hint: no rep is in group {group} yet: nobody has named it before")
+        say(f"hint: group {group} is new: no rep is in it yet")
     if dry_run:
         say(f"{count(len(applied.changes), 'change')}; nothing was written (--dry-run)")
-    elif applied.version == applied.previous:
-        say(f"these rules are in force already; ruleset version {applied.version} stays")
     else:
-        say(f"{count(len(applied.changes), 'change')}; ruleset version {applied.version} is in force")
+        say(now_active(applied))
 
 
 @rules.command()
@@ -184,7 +182,7 @@ def _tell(found: ReadRules, applied: store.Applied, findings: Sequence[Finding],
 @json_option
 @async_command
 async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) -> None:
-    """Say what FILE would change in the rules in force.
+    """Show what FILE would change in the active rules.
 
     \b
     Example:
@@ -203,4 +201,5 @@ async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) ->
         print_json({"file": str(file), **applied_document(found)})
         return
     print_changes(found.changes)
-    say(f"{count(len(found.changes), 'change')} to {named(found.previous)}")
+    compared = f"to ruleset version {found.previous}" if found.previous else "(no rules are active yet)"
+    say(f"{count(len(found.changes), 'change')} {compared}")

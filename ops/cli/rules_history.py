@@ -6,7 +6,7 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, json_option, print_json
 from ops.cli.options import author_option, note_option, tenant_option, the_tenant
-from ops.cli.rules_shared import applied_document, count, print_changes, say
+from ops.cli.rules_shared import applied_document, now_active, print_changes, say
 from router.rules.file import RulesError, ZoneDiffers
 from router.store import rulesets as store
 from router.store.tenants import Tenant
@@ -16,7 +16,7 @@ _VERSION = click.IntRange(1, 2**31 - 1)
 
 @click.command()
 @tenant_option
-@click.option("--version", type=_VERSION, help="Which version (default: the one in force).")
+@click.option("--version", type=_VERSION, help="Which version (default: the active one).")
 @click.option("--list", "list_name", metavar="NAME", help="Print this list of values that the rules name (in_file).")
 @json_option
 @async_command
@@ -41,9 +41,9 @@ async def show(
         print_json({**asdict(found), "in_force": found.version == tenant.ruleset})
         return
     if list_name is not None and list_name not in found.lists:
-        there = f"there are: {', '.join(found.lists)}" if found.lists else "they name none"
-        raise CannotRun(f"ruleset version {found.version} names no list {list_name}; {there}")
-    state = "in force" if found.version == tenant.ruleset else f"not in force, version {tenant.ruleset} is"
+        there = f"its lists: {', '.join(found.lists)}" if found.lists else "it has no lists"
+        raise CannotRun(f"ruleset version {found.version} has no list {list_name}; {there}")
+    state = "active" if found.version == tenant.ruleset else f"not active, version {tenant.ruleset} is"
     note = f": {found.note}" if found.note else ""
     when = found.applied_at.isoformat(" ", "seconds")
     click.echo(f"# ruleset version {found.version} ({state}), applied {when} by {found.author}{note}", err=True)
@@ -71,7 +71,7 @@ async def list_versions(context: Context, tenant_name: str, as_json: bool) -> No
         print_json([{**asdict(entry), "in_force": entry.version == tenant.ruleset} for entry in versions])
         return
     for entry in versions:
-        state = "  in force" if entry.version == tenant.ruleset else ""
+        state = "  active" if entry.version == tenant.ruleset else ""
         note = f": {entry.note}" if entry.note else ""
         say(f"{entry.version:>4}  {entry.applied_at.isoformat(' ', 'seconds')}  {entry.author}{note}{state}")
     if not versions:
@@ -88,7 +88,7 @@ async def list_versions(context: Context, tenant_name: str, as_json: bool) -> No
 async def rollback(
     context: Context, /, *, tenant_name: str, version: int | None, author: str, note: str, as_json: bool
 ) -> None:
-    """Put an earlier version of the rules in force again, as a new version with the same text and lists.
+    """Make an earlier version of the rules active again, as a new version with the same text and lists.
 
     The history keeps every version, so that a rollback can be rolled back too.
 
@@ -109,10 +109,7 @@ async def rollback(
         print_json(applied_document(applied))
         return
     print_changes(applied.changes)
-    if applied.version == applied.previous:
-        say(f"these rules are in force already; ruleset version {applied.version} stays")
-    else:
-        say(f"{count(len(applied.changes), 'change')}; ruleset version {applied.version} is in force")
+    say(now_active(applied))
 
 
 def _must_have_rules(tenant: Tenant) -> None:

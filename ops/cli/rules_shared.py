@@ -1,4 +1,4 @@
-"""What the commands about rules share: reading a file, and telling what was found in it."""
+"""What the commands about rules share: reading a file, and reporting what was found in it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ class Refused(Found):
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """A rules file that can be read: where it is, its text, and what it says."""
+    """A rules file that can be read: its place, its text, and its rules."""
 
     file: Path
     source: str
@@ -48,11 +48,11 @@ class ReadRules:
 
     @property
     def lists(self) -> ReadList:
-        """The lists as they stand on disk."""
+        """The lists as they are on disk."""
         return lists_beside(self.file)
 
     def line(self, path: str) -> int:
-        """The line of a field, or of the nearest thing around it; 1 where there is none."""
+        """The line of a field, or of the nearest field around it; 1 where there is none."""
         while path and path not in self.rules.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.rules.lines.get(path, 1)
@@ -118,8 +118,10 @@ def say(line: str) -> None:
     console().print(line)
 
 
-def named(version: int) -> str:
-    return f"ruleset version {version}" if version else "the empty ruleset: none is in force"
+def now_active(applied: store.Applied) -> str:
+    if applied.version == applied.previous:
+        return f"no change: ruleset version {applied.version} is already active"
+    return f"{count(len(applied.changes), 'change')}; ruleset version {applied.version} is now active"
 
 
 def count(number: int, word: str) -> str:

@@ -1,4 +1,4 @@
-"""`lead-router rules`: the commands of router.cli.rules, and `test`, which tells its decision as `why` does."""
+"""`lead-router rules test`, which explains its decision as `why` does."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,8 @@ from router.store.assignments import LeadUnknown
 
 __all__ = ["rules", "try_rules"]
 
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
+_CONTACTS = {"phone": "phone number", "email": "e-mail address"}
 
 
 @rules.command("test")
@@ -37,7 +38,7 @@ _MOST_BYTES = 1_000_000
 @json_option
 @async_command
 async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: str, as_json: bool) -> int:
-    """Decide one lead by the rules in FILE, with the reps and loads of now, and say why. Changes nothing.
+    """Decide one lead by the rules in FILE, with the reps and loads of now, and explain why. Changes nothing.
 
     A stored lead is decided as though it came to its turn now; one in JSON as though it arrived now. Exit code 1 =
     nobody would get it.
@@ -70,7 +71,7 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
         out = console()
         out.print(_head(trial, file), style="bold")
         for field in trial.malformed:
-            out.print(f"  the {field} is none, so it ties the lead to no customer", style="yellow")
+            out.print(f"  the {_CONTACTS.get(field, field)} is invalid and was not used to find the customer", style="yellow")
         if trial.unsure is not None:
             out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
         for part in rules_told(trial.story, trial.explanation, ENGLISH):
@@ -88,7 +89,7 @@ def _row(lead: str) -> Mapping[str, object] | None:
     try:
         row = msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
-        raise CannotRun(f"{where}: is no JSON: {error}") from error
+        raise CannotRun(f"{where}: is not JSON: {error}") from error
     if not isinstance(row, dict):
         raise CannotRun(f'{where}: must be a JSON object, such as {{"region": "Shanghai"}}')
     return row
@@ -97,7 +98,7 @@ def _row(lead: str) -> Mapping[str, object] | None:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as opened:
-            return opened.read(_MOST_BYTES)
+            return opened.read(_MAX_BYTES)
     except OSError as error:
         raise CannotRun(f"{path}: {error.strerror or error}") from error
 
@@ -111,20 +112,20 @@ def _head(trial: Trial, file: Path) -> str:
     if isinstance(decision, Parked):
         return f"{what} would be parked, {REASONS[decision.reason]}: {decision.detail} ({by}; nothing was changed)"
     reason = trial.explanation.reason
-    told = f" [{reason}]" if reason else ""
+    code = f" [{reason}]" if reason else ""
     waits = targets(decision.targets, names, names.ruleset)
-    return f"{what} would wait for {waits}{told} ({by}; nothing was changed)"
+    return f"{what} would wait for {waits}{code} ({by}; nothing was changed)"
 
 
 def _document(trial: Trial) -> dict[str, object]:
-    names, told = trial.story.names, trial.explanation
+    names, explanation = trial.story.names, trial.explanation
     number = trial.story.lead.lead_id
     return {
         "lead": None if number == NEW_LEAD else number,
-        "as_of": told.moment.now.isoformat(),
+        "as_of": explanation.moment.now.isoformat(),
         "presence_unknown": trial.unsure,
         "malformed": list(trial.malformed),
-        "outcome": outcome_document(told.decision, names, names.ruleset or 0),
-        "reason": told.reason.value if told.reason else None,
-        "rules": [rule_document(rule, names, told.moment.now) for rule in told.rules],
+        "outcome": outcome_document(explanation.decision, names, names.ruleset or 0),
+        "reason": explanation.reason.value if explanation.reason else None,
+        "rules": [rule_document(rule, names, explanation.moment.now) for rule in explanation.rules],
     }

@@ -23,7 +23,7 @@ from router.rules.customers import customer_keys, resolve
 from router.rules.file import RulesFile
 from router.rules.mapping import FIELDS, FileMapping
 from router.rules.match_rules import parse_stored_match_rules
-from router.rules.reader import meant
+from router.rules.reader import hint
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.customer_merges import owner_of
 from router.store.customers import known_keys
@@ -127,7 +127,7 @@ async def try_new(
 def _check_fields(row: Mapping[str, object]) -> None:
     """What an import may find in a file, and nobody means who writes one lead by hand."""
     if unknown := [name for name in row if name not in FIELDS]:
-        raise UnknownFields([f"{name}: unknown field{meant(name, FIELDS)}" for name in unknown])
+        raise UnknownFields([f"{name}: unknown field{hint(name, FIELDS)}" for name in unknown])
     created = row.get("created_at")
     if isinstance(created, str) and _has_no_offset(created.strip()):
         raise Rejected("created_at", f"{created!r} has no offset; add one, as in 2026-03-02T09:30:00+08:00, or Z")

@@ -1,4 +1,4 @@
-"""Whether one match takes every lead that another takes, as far as that can be told from the rules alone."""
+"""Whether one match takes every lead that another takes, as far as the rules alone show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

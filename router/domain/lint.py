@@ -1,4 +1,4 @@
-"""What is wrong or odd in rules that can be read: told, never repaired."""
+"""What is wrong or odd in rules that can be read: reported, never repaired."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The fields of a file that could not be read, by their paths: what rests on them must not be told."""
+    """The fields of a file that could not be read, by their paths: what depends on them must not be reported."""
 
     paths: frozenset[str] = frozenset()
 
@@ -56,7 +56,7 @@ class Unread:
         """Whether the field, something in it, or what it is a part of could not be read."""
         return any(_holds(path, bad) or _holds(bad, path) for bad in self.paths)
 
-    def told(self, findings: Iterable[Finding]) -> list[Finding]:
+    def keep(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings whose field was read whole."""
         return [one for one in findings if not self.within(one.path)]
 
@@ -71,13 +71,13 @@ ALL_READ = Unread()
 def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
     """What the rules alone show, in their order; settings first.
 
-    Of a ruleset that could not be read whole, only what is sure whatever stands in the fields that are `unread`.
+    Of a ruleset that could not be read whole, only what is certain whatever is in the fields that are `unread`.
     """
-    found = unread.told(_settings(ruleset))
+    found = unread.keep(_settings(ruleset))
     front: list[Rule] = []
     for number, rule in enumerate(ruleset.rules):
         path = f"rules[{number}]"
-        found += unread.told(_rule(path, rule))
+        found += unread.keep(_rule(path, rule))
         # A rule that was read in part looks wider than it is.
         if not unread.within(path):
             found += filter(None, [_shadow(front, path, rule)])
@@ -86,7 +86,7 @@ def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
         return found
     if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
         waits = "leads that no rule matches wait, and are parked after no_match_max_age"
-        message = f"no rule takes every lead (match: {{}} to a group): {waits}"
+        message = f"no rule matches every lead (match: {{}} to a group): {waits}"
         found.append(Finding(Level.HINT, Lint.NO_CATCH_ALL, "rules", message))
     return found
 
@@ -111,15 +111,15 @@ def _rule(path: str, rule: Rule) -> Iterator[Finding]:
         message = f"the conditions on {field} exclude each other: no lead can match"
         yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{field}", message, rule.name)
     if rule.to_owner and rule.match.known_customer is False:
-        message = "takes only leads whose customer nobody has, and gives them to who has the customer: it never assigns"
+        message = "matches only customers without an owner but assigns to the owner: it can never assign"
         yield Finding(Level.ERROR, Lint.NEVER_ASSIGNS, f"{path}.assign_to", message, rule.name)
     if is_never(rule.window):
-        message = "never opens: the rule never assigns" + (", and its leads wait for nothing" if rule.wait else "")
+        message = "never opens: the rule never assigns" + (", and its leads wait in vain" if rule.wait else "")
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, f"{path}.window", message, rule.name)
 
 
 def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:
-    """The first rule in front that leaves nothing for this one; else the first wider one."""
+    """The first rule before it that leaves nothing for this one; else the first wider one."""
     wider: Finding | None = None
     for other in front:
         if other.to_owner or not covers(other.match, rule.match):
@@ -127,16 +127,16 @@ def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:
         if other.wait:
             # Also outside its window: then its leads wait for that.
             message = (
-                f'is never reached: "{other.name}" in front takes all of its leads, and says on_no_candidate: wait'
+                f'is never reached: "{other.name}" before it matches all of its leads and has on_no_candidate: wait'
             )
             return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
         if other.window is not None:
             continue
         if other.group == rule.group and not rule.wait:
-            message = f'never assigns: "{other.name}" in front gives all of its leads to the same group'
+            message = f'never assigns: "{other.name}" before it gives all of its leads to the same group'
             return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
         if wider is None and not covers(rule.match, other.match):
-            nobody = f"gets leads only while nobody in group {other.group} can take them"
-            message = f'{nobody}: "{other.name}" in front is wider; is the narrower rule meant to come first?'
+            last = f"gets leads only while nobody in group {other.group} is available"
+            message = f'{last}: "{other.name}" before it is wider; should the narrower rule come first?'
             wider = Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
     return wider

@@ -1,6 +1,6 @@
 """Which rules a lead's facts satisfy, without a pass over all rules per lead.
 
-Rules are indexed by their most selective condition: values, beginnings, or that the lead does not say; what the
+Rules are indexed by their most selective condition: values, beginnings, or that the lead has no value; what the
 facts alone decide is remembered per combination of those facts that some rule asks for, since leads share few of them.
 What depends on time or on the customer is judged per lead in `decide`.
 """
@@ -32,7 +32,7 @@ def picker(places: Iterable[int]) -> Callable[[Facts], object]:
 
 @dataclass(slots=True)
 class _FieldIndex:
-    """The keys on one field. A key is a set of values that any number of rules share, so that each stands here once.
+    """The keys on one field. A key is a set of values that any number of rules share, so that each is here once.
 
     `keys` has the rules of every key; `by_value` the keys by value, `by_prefix` by beginning (`lengths` are all
     there are), `absent` the rules for leads that do not say.

@@ -17,7 +17,7 @@ class Created(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PriorityRange:
-    """Priorities from `least` to `most`, both included (None = no bound), but none of `but`."""
+    """Priorities from `least` to `most`, both included (None = no bound), without those in `but`."""
 
     least: int | None = None
     most: int | None = None
@@ -33,7 +33,7 @@ class PriorityRange:
 class Match:
     """All parts must hold. `created` is a named day or a maximum age (by the lead's `created_at`).
 
-    `one_of` has each field once at most; `others` are the conditions on facts that no list of values says.
+    `one_of` has each field once at most; `others` are the conditions on facts without a list of values.
     """
 
     one_of: tuple[OneOf, ...] = ()

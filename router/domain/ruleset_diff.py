@@ -31,8 +31,8 @@ class Change:
     """One difference. `rule` is the rule's name in the old ruleset, or in the new one if it was added.
 
     For a changed `field` (such as `match.region`) `before` and `after` are its values; for a renamed rule its names;
-    for a moved one the rules in front of it (None = it is the first); for an added or removed one what it says,
-    and `behind` is the rule in front of it.
+    for a moved one the rules before it (None = it is the first); for an added or removed one its fields,
+    and `behind` is the rule before it.
     """
 
     kind: Kind
@@ -46,13 +46,13 @@ class Change:
         subject = f'rule "{self.rule}"'
         match self.kind:
             case Kind.ADDED:
-                return f"{subject} added, {_behind(self.behind)}: {_text(self.after)}"
+                return f"{subject} added {_place(self.behind)}: {_text(self.after)}"
             case Kind.REMOVED:
                 return f"{subject} removed: {_text(self.before)}"
             case Kind.RENAMED:
                 return f'{subject} renamed to "{self.after}"'
             case Kind.MOVED:
-                return f"{subject} moved, now {_behind(self.after)}, before {_behind(self.before)}"
+                return f"{subject} moved: now {_place(self.after)}, was {_place(self.before)}"
         field = f"{subject}: {self.field}" if self.rule is not None else self.field
         if isinstance(self.before, tuple) and isinstance(self.after, tuple):
             return f"{field}: {_members(self.before, self.after)}"
@@ -69,12 +69,12 @@ def diff_rulesets(old: Ruleset, new: Ruleset) -> list[Change]:
             changes += _same_rule(old.rules, pairs[rule.name], new.rules, place, stayed)
         else:
             front = _before(new.rules, place)
-            changes.append(Change(Kind.ADDED, rule.name, after=_told(rule), behind=front))
+            changes.append(Change(Kind.ADDED, rule.name, after=_summary(rule), behind=front))
     kept = set(pairs.values())
     for place, rule in enumerate(old.rules):
         if place not in kept:
             front = _before(old.rules, place)
-            changes.append(Change(Kind.REMOVED, rule.name, before=_told(rule), behind=front))
+            changes.append(Change(Kind.REMOVED, rule.name, before=_summary(rule), behind=front))
     return changes
 
 
@@ -156,7 +156,7 @@ def _paired(old: Sequence[Rule], new: Sequence[Rule]) -> dict[str, int]:
 
 
 def _longest_rise(places: Sequence[int]) -> set[int]:
-    """The members of a longest rising subsequence: the rules that can be said not to have moved."""
+    """The members of a longest rising subsequence: the rules that count as not moved."""
     ends: list[int] = []
     tops: list[int] = []
     previous: dict[int, int | None] = {}
@@ -173,13 +173,13 @@ def _longest_rise(places: Sequence[int]) -> set[int]:
     return found
 
 
-def _told(rule: Rule) -> str:
+def _summary(rule: Rule) -> str:
     return "; ".join(f"{name} {_shortened(value)}" for name, value in rule_fields(rule).items())
 
 
-def _shortened(value: Value, most: int = VALUES_SHOWN) -> str:
-    if isinstance(value, tuple) and len(value) > most:
-        return f"{_text(value[:most])} and {len(value) - most} more"
+def _shortened(value: Value, limit: int = VALUES_SHOWN) -> str:
+    if isinstance(value, tuple) and len(value) > limit:
+        return f"{_text(value[:limit])} and {len(value) - limit} more"
     return _text(value)
 
 
@@ -187,14 +187,14 @@ def _before(rules: Sequence[Rule], place: int) -> str | None:
     return rules[place - 1].name if place else None
 
 
-def _behind(rule: Value) -> str:
-    return "the first" if rule is None else f'behind "{rule}"'
+def _place(rule: Value) -> str:
+    return "as first rule" if rule is None else f'after "{rule}"'
 
 
 def _members(before: tuple[str, ...], after: tuple[str, ...]) -> str:
     came, went = sorted(set(after) - set(before)), sorted(set(before) - set(after))
-    told = (("added", came), ("removed", went))
-    return "; ".join(f"{word} {_shortened(tuple(values), MEMBERS_SHOWN)}" for word, values in told if values)
+    changed = (("added", came), ("removed", went))
+    return "; ".join(f"{word} {_shortened(tuple(values), MEMBERS_SHOWN)}" for word, values in changed if values)
 
 
 def _text(value: Value) -> str:

@@ -32,7 +32,7 @@ class Join:
 
 
 class NoIdentity(ValueError):
-    """No id can be computed of the row, because of `column`; the message says why, and what to do."""
+    """No id can be computed for the row, because of `column`; the message has the reason, and what to do."""
 
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(reason)
@@ -65,7 +65,7 @@ class Identity:
         return blake2b(whole, digest_size=ID_BYTES).hexdigest()
 
     def _part(self, column: str, value: object, empty: Collection[str]) -> str:
-        """The column's text. What is no text would count as empty, and tell nobody from others."""
+        """The column's text. What is not a text would count as empty, and could not tell people apart."""
         if value is not None and type(value) not in (str, int):
             raise NoIdentity(column, f"must be a text, not {type(value).__name__}: the external id is computed from it")
         text = _text(value, empty)
@@ -97,6 +97,6 @@ def reshaped(
 
 
 def _text(value: object, empty: Collection[str]) -> str:
-    """A cell as text; what is no text and no whole number (only JSON has that) counts as empty."""
+    """A cell as text; what is neither a text nor a whole number (only JSON has that) counts as empty."""
     text = value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
     return "" if text in empty else text

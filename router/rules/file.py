@@ -1,4 +1,4 @@
-"""Reading routing rules from YAML: all of it is understood, or all that is wrong with it is reported."""
+"""Reading routing rules from YAML: all of it is understood, or everything wrong with it is reported."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class ZoneDiffers(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A ruleset as it stands in a file, of no tenant yet. `stated_zone`: None where it names none.
+    """A ruleset as it is in a file, not of a tenant yet. `stated_zone`: None where it names none.
 
     `lists` are the texts of the lists that it names; `lines` (from 1) of its fields, by paths such as
     `rules[0].match.region`.

@@ -10,7 +10,7 @@ from router.domain.calendar import zone
 from router.domain.roster import MILLI
 from router.domain.span import LONGEST, SHORTEST, read_span
 from router.rules.document import At, Wrong
-from router.rules.reader import is_number, scalar, shown, text, what, whole
+from router.rules.reader import is_number, scalar, shorten, text, what, whole
 
 _FACTOR = re.compile(r"(\d{1,9})(\.\d{1,12})?", re.ASCII)
 
@@ -32,7 +32,7 @@ def duration(at: At) -> timedelta:
     if span is None:
         raise Wrong(f"must be a number with its unit, such as 90s, 30m, 4h or 2d, not {what(node)}")
     if not SHORTEST <= span <= LONGEST:
-        raise Wrong(f"must be between 1s and {LONGEST.days}d, not {shown(node.value)}")
+        raise Wrong(f"must be between 1s and {LONGEST.days}d, not {shorten(node.value)}")
     return span
 
 
@@ -53,5 +53,5 @@ def phone_region(at: At) -> str:
     """The code of a country, for phone numbers without one."""
     region = text(at).upper()
     if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise Wrong(f"{shown(region)} is not a country code of two letters such as CN, US or DE")
+        raise Wrong(f"{shorten(region)} is not a country code of two letters such as CN, US or DE")
     return region

@@ -23,7 +23,7 @@ ReadList = Callable[[str], str]
 
 
 def no_lists(name: str) -> str:
-    """For rules that come from nowhere, so that nothing stands beside them."""
+    """For rules that are in no folder, and so have no lists."""
     raise ListError(f"{name}: these rules were given without their lists")
 
 
@@ -89,7 +89,7 @@ def _check_name(name: str) -> None:
 def _values_in(name: str, text: str) -> frozenset[str]:
     """One value a line; empty lines and those that begin with # say nothing."""
     if "\0" in text:
-        raise ListError(f"{name}: holds a NUL character: is it a text?")
+        raise ListError(f"{name}: contains a NUL character: is it a text file?")
     found: set[str] = set()
     # Only line feeds part lines: a value may hold what else Unicode takes for a line's end, and is refused then.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -97,12 +97,12 @@ def _values_in(name: str, text: str) -> frozenset[str]:
         if not value or value.startswith(_COMMENT):
             continue
         if len(value) > MAX_VALUE:
-            raise ListError(f"{name}:{number}: has {len(value):,} characters; {MAX_VALUE:,} are the most")
+            raise ListError(f"{name}:{number}: has {len(value):,} characters; the maximum is {MAX_VALUE:,}")
         if not value.isprintable():
-            raise ListError(f"{name}:{number}: holds a character that cannot be printed; one value stands on a line")
+            raise ListError(f"{name}:{number}: contains a character that cannot be printed; write one value per line")
         found.add(fold(value))
     if not found:
         raise ListError(f"{name}: is an empty list")
     if len(found) > MAX_LISTED:
-        raise ListError(f"{name}: has {len(found):,} values; {MAX_LISTED:,} are the most")
+        raise ListError(f"{name}: has {len(found):,} values; the maximum is {MAX_LISTED:,}")
     return frozenset(found)

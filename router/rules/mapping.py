@@ -8,7 +8,7 @@ from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, InvalidFile, Problem, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
 from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
-from router.rules.reader import mapping, meant, named_entries, one_or_many, scalar, shown, text, truth, word
+from router.rules.reader import mapping, hint, named_entries, one_or_many, scalar, shorten, text, truth, word
 
 FIELDS = (
     *("external_id", "source", "created_at", "name", "phone", "email", "company", "customer_id", "region"),
@@ -19,7 +19,7 @@ FIELDS = (
 REJECTED = ("rejected_line", "rejected_column", "rejected_reason")
 """What a rejects file has before the original columns; ignored when it is imported."""
 
-MOST_LISTED = 20
+COLUMNS_LISTED = 20
 """Columns that a message names."""
 
 _CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
@@ -98,7 +98,7 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
         *(("rename", plan.rename, found), ("drop", plan.drop, found), ("external_id", identity, found)),
     ]
     wrong = [
-        Problem(plan.file, 0, where, f"the file has no column {shown(column)}{meant(column, there)}")
+        Problem(plan.file, 0, where, f"the file has no column {shorten(column)}{hint(column, there)}")
         for where, wanted, there in named
         for column in wanted
         if column not in there
@@ -107,10 +107,10 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
     for column in found:
         target = None if plan.dropped(column) else plan.target(column)
         if target and target in sources:
-            message = f"comes from {sources[target]} and from column {shown(column)}"
+            message = f"comes from {sources[target]} and from column {shorten(column)}"
             wrong.append(Problem(plan.file, 0, target, message))
         elif target:
-            sources[target] = f"column {shown(column)}"
+            sources[target] = f"column {shorten(column)}"
     if "external_id" not in sources and not plan.external_id:
         message = (
             f"no column is mapped to external_id; the file has {_listed(found)}; name the one that identifies a lead "
@@ -122,8 +122,8 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
 
 
 def _listed(columns: list[str]) -> str:
-    more = f" and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
-    return ", ".join(map(shown, columns[:MOST_LISTED])) + more
+    more = f" and {len(columns) - COLUMNS_LISTED} more" if len(columns) > COLUMNS_LISTED else ""
+    return ", ".join(map(shown, columns[:COLUMNS_LISTED])) + more
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
@@ -134,7 +134,7 @@ def _contradictions(plan: FileMapping) -> list[Problem]:
     return [
         *(Problem(plan.file, 1, "rename", f"two columns mean {name}") for name in twice),
         *(Problem(plan.file, 1, f"constants.{name}", "is also the meaning of a column") for name in both),
-        *(Problem(plan.file, 1, "drop", f"{shown(name)} is also under rename") for name in gone),
+        *(Problem(plan.file, 1, "drop", f"{shorten(name)} is also under rename") for name in gone),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from router.domain.text import fold
 from router.rules.columns import Identity, Join, Split
 from router.rules.document import At, Wrong
-from router.rules.reader import mapping, meant, named_entries, one_or_many, scalar, shown, text, word
+from router.rules.reader import mapping, hint, named_entries, one_or_many, scalar, shorten, text, word
 
 MAX_BETWEEN = 20
 
@@ -22,7 +22,7 @@ def read_splits(at: At) -> tuple[Split, ...]:
 
 
 def read_joins(at: At) -> tuple[Join, ...]:
-    """`join: {name: {columns: [First, Last], by: " "}}`; a space where nothing else is said."""
+    """`join: {name: {columns: [First, Last], by: " "}}`; a space by default."""
     readers: Mapping[str, Any] = {"by": _between, "columns": _several}
     return tuple(
         Join(into, part["columns"], part.get("by", " "))
@@ -53,7 +53,7 @@ def read_identity(at: At) -> Identity:
 def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collection[str]) -> None:
     for column in may_be_empty:
         if column not in columns:
-            at.wrong(f"may_be_empty: {shown(column)} is none of the columns of the id{meant(column, columns)}")
+            at.wrong(f"may_be_empty: {shorten(column)} is not one of the columns of the id{hint(column, columns)}")
     if set(columns) <= set(may_be_empty):
         at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
 
@@ -65,13 +65,13 @@ def read_values(at: At, fields: Collection[str]) -> dict[str, dict[str, str]]:
 
 def _words(at: At) -> dict[str, str]:
     words: dict[str, str] = {}
-    for said, (key, node) in named_entries(at).items():
-        place = at.below(said, node)
+    for written, (key, node) in named_entries(at).items():
+        place = at.below(written, node)
         value = place.read(lambda at: scalar(at).value.strip())
         if value is None:
             continue
-        if words.setdefault(fold(said), value) != value:
-            place.wrong(f"also means {shown(words[fold(said)])}: capitals and full-width make no difference", key)
+        if words.setdefault(fold(written), value) != value:
+            place.wrong(f"also means {shorten(words[fold(written)])}: capitals and full-width make no difference", key)
     return words
 
 

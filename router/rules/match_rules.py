@@ -9,7 +9,7 @@ from typing import Any
 
 from router.rules.document import At, Reader, Wrong, read_top, top_of
 from router.rules.free_mail import FREE_MAIL
-from router.rules.reader import items, mapping, one_or_many, shown, text, whole, word
+from router.rules.reader import items, mapping, one_or_many, shorten, text, whole, word
 
 FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
 _WEAK = frozenset(("name", "company"))
@@ -97,7 +97,7 @@ def _patterns(at: At) -> tuple[str, ...]:
 def _pattern(at: At) -> str:
     pattern = text(at)
     if not pattern.strip("*?"):
-        raise Wrong(f"{shown(pattern)} would ignore every value")
+        raise Wrong(f"{shorten(pattern)} would ignore every value")
     return pattern
 
 

@@ -15,7 +15,7 @@ from router.domain.text import fold
 from router.rules.document import At, Wrong
 from router.rules.kinds import duration
 from router.rules.lists import ListError
-from router.rules.reader import empty, mapping, one_or_many, shown, text, truth, whole, word
+from router.rules.reader import empty, mapping, one_or_many, shorten, text, truth, whole, word
 
 MAX_PRIORITY = 1_000_000
 
@@ -48,7 +48,7 @@ def _fact(field: str, at: At) -> _Fact:
         raise Wrong(f"must be a value, a list, or one of {', '.join(_OPERATORS)}, not empty fields")
     values = mapping(at, _OPERATORS)
     if values.get("present") is False and len(values) > 1:
-        raise Wrong("present: false leaves nothing that the other conditions could hold for")
+        raise Wrong("present: false excludes all values, so no other condition can hold")
     one_of = OneOf(field, *values["in_file"]) if "in_file" in values else None
     return _Fact(one_of, tuple(kind(field, values[kind.key]) for kind in OPERATORS if kind.key in values))
 
@@ -71,7 +71,7 @@ def _list(at: At) -> tuple[str, frozenset[str]]:
     try:
         return name, at.lists.values(name)
     except ListError as error:
-        raise Wrong(shown(str(error), 300)) from None
+        raise Wrong(shorten(str(error), 300)) from None
 
 
 def _priorities(at: At) -> frozenset[int] | PriorityRange:
@@ -82,7 +82,7 @@ def _priorities(at: At) -> frozenset[int] | PriorityRange:
         raise Wrong(f"must be a number, a list, or some of {', '.join(_RANGE)}, not empty fields")
     least, most = values.get("from"), values.get("to")
     if least is not None and most is not None and least > most:
-        raise Wrong(f"no priority is from {least:,} to {most:,}; the lower bound comes first")
+        raise Wrong(f"there is no priority from {least:,} to {most:,}; write the lower bound first")
     return PriorityRange(least, most, values.get("not", frozenset()))
 
 

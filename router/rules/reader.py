@@ -44,7 +44,7 @@ def mapping(
         if name not in readers and name in renamed:
             at.wrong(f"{name} is now {renamed[name]}", key)
         elif name not in readers:
-            place.wrong(f"unknown field{meant(name, readers)}", key)
+            place.wrong(f"unknown field{hint(name, readers)}", key)
         elif (value := place.read(readers[name])) is not None:
             values[name] = value
     return values
@@ -68,7 +68,7 @@ def named_entries(at: At) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     return entries
 
 
-def meant(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, or all of them."""
     names = list(known)
     near = difflib.get_close_matches(word.strip().casefold(), names, n=1)
@@ -82,7 +82,7 @@ def items(at: At) -> list[At]:
     if not at.node.value:
         raise Wrong("is an empty list")
     if len(at.node.value) > MAX_ITEMS:
-        raise Wrong(f"has {len(at.node.value):,} items; {MAX_ITEMS:,} are the most")
+        raise Wrong(f"has {len(at.node.value):,} items; the maximum is {MAX_ITEMS:,}")
     return [at.item(number, node) for number, node in enumerate(at.node.value)]
 
 
@@ -97,7 +97,7 @@ def scalar(at: At) -> yaml.ScalarNode:
     if not isinstance(at.node, yaml.ScalarNode):
         raise Wrong(f"must be a single value, not {what(at.node)}")
     if at.node.tag not in _KNOWN_TAGS:
-        raise Wrong(f"has a tag, {shown(at.node.tag)}; plain values need none")
+        raise Wrong(f"has a tag, {shorten(at.node.tag)}; plain values need none")
     if empty(at):
         raise Wrong("is empty; leave the field out, or give it a value")
     return at.node
@@ -119,14 +119,14 @@ def text(at: At) -> str:
     kind = node.tag.removeprefix(_TAG)
     if kind != "str":
         raise Wrong(
-            f"{shown(node.value)} is {_MISREAD.get(kind, 'a special word')} in YAML, not a text; "
-            f'quote it: "{shown(node.value)}"'
+            f"{shorten(node.value)} is {_MISREAD.get(kind, 'a special word')} in YAML, not a text; "
+            f'quote it: "{shorten(node.value)}"'
         )
     value = node.value.strip()
     if not value:
         raise Wrong("is an empty text")
     if len(value) > MAX_TEXT:
-        raise Wrong(f"has {len(value):,} characters; {MAX_TEXT:,} are the most")
+        raise Wrong(f"has {len(value):,} characters; the maximum is {MAX_TEXT:,}")
     if _CONTROL.search(value):
         raise Wrong("must be on one line, without control characters")
     return str(value)
@@ -137,7 +137,7 @@ def word(at: At, known: Iterable[str]) -> str:
     names = tuple(known)
     value = text(at)
     if value not in names:
-        raise Wrong(f"unknown value {shown(value)}{meant(value, names)}")
+        raise Wrong(f"unknown value {shorten(value)}{hint(value, names)}")
     return value
 
 
@@ -148,23 +148,23 @@ def truth(at: At) -> bool:
     return _TRUTH[node.value.casefold()]
 
 
-def whole(least: int, most: int) -> Reader[int]:
+def whole(minimum: int, maximum: int) -> Reader[int]:
     """A reader of whole numbers, both bounds allowed."""
 
     def read(at: At) -> int:
         node = scalar(at)
         plain = node.tag == _TAG + "int" and _WHOLE.fullmatch(node.value)
-        if not plain or not least <= int(node.value) <= most:
-            raise Wrong(f"must be a whole number from {least:,} to {most:,}, not {what(node)}")
+        if not plain or not minimum <= int(node.value) <= maximum:
+            raise Wrong(f"must be a whole number from {minimum:,} to {maximum:,}, not {what(node)}")
         return int(node.value)
 
     return read
 
 
-def shown(value: str, most: int = 60) -> str:
+def shorten(value: str, limit: int = 60) -> str:
     """A value as it can stand in a message: short, on one line."""
     line = _CONTROL.sub(" ", value.strip())
-    return line if len(line) <= most else line[: most - 3] + "…"
+    return line if len(line) <= limit else line[: limit - 3] + "…"
 
 
 def what(node: yaml.Node) -> str:
@@ -174,4 +174,4 @@ def what(node: yaml.Node) -> str:
         return "fields"
     if node.tag == _TAG + "null" or not node.value.strip():
         return "nothing"
-    return f'the text "{shown(node.value)}"' if node.tag == _TAG + "str" else shown(node.value)
+    return f'the text "{shorten(node.value)}"' if node.tag == _TAG + "str" else shorten(node.value)

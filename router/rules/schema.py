@@ -21,7 +21,7 @@ from router.domain.text import fold
 from router.rules.document import At, Reader, Wrong
 from router.rules.kinds import days, duration, factor, phone_region, zone_name
 from router.rules.match_schema import read_match
-from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shown, text, whole, word
+from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shorten, text, whole, word
 
 MAX_CAP = 1_000_000
 MAX_NAME = 200
@@ -29,7 +29,7 @@ Fields = dict[str, Reader[Any]]
 
 _GROUP = "group:"
 _TO_OWNER = ""
-# What parts the groups of a rep in a roster file, so no group can have it in its name.
+# What separates the groups of a rep in a roster file, so no group can have it in its name.
 _NOT_IN_GROUP_NAMES = ";；|、"
 
 
@@ -58,7 +58,7 @@ def _hours(at: At) -> WeekHours:
     if len(at.problems) > before:
         return parse_week("never")
     if not week:
-        raise Wrong("names no day; write never or always if that is meant")
+        raise Wrong("names no day; write never or always if you mean that")
     return _week(week)
 
 
@@ -119,7 +119,7 @@ def _rules(at: At) -> tuple[Rule, ...]:
             continue
         found.append(rule)
         if rule.name and (first := named.setdefault(fold(rule.name), number)) != number:
-            _field(place, "name").wrong(f"{shown(rule.name)} is also the name of rules[{first}]")
+            _field(place, "name").wrong(f"{shorten(rule.name)} is also the name of rules[{first}]")
     return tuple(found)
 
 
@@ -127,7 +127,7 @@ def _rule(at: At) -> Rule:
     values = mapping(at, _RULE, required=("name", "match", "assign_to"))
     target = values.get("assign_to")
     if target == _TO_OWNER and "on_no_candidate" in values:
-        _field(at, "on_no_candidate").wrong("is for groups; an owner rule waits for as long as fall_back_after says")
+        _field(at, "on_no_candidate").wrong("is for groups; an owner rule waits for fall_back_after")
     if target and "fall_back_after" in values:
         _field(at, "fall_back_after").wrong("only goes with assign_to: owner; a group rule has on_no_candidate")
     return Rule(
@@ -148,7 +148,7 @@ def _field(at: At, name: str) -> At:
 def _name(at: At) -> str:
     name = text(at)
     if len(name) > MAX_NAME:
-        raise Wrong(f"has {len(name)} characters; {MAX_NAME} are the most")
+        raise Wrong(f"has {len(name)} characters; the maximum is {MAX_NAME}")
     return name
 
 
@@ -161,9 +161,9 @@ def _assign_to(at: At) -> str:
         return _TO_OWNER
     group = target.removeprefix(_GROUP).strip()
     if not target.startswith(_GROUP):
-        raise Wrong(f"must be owner or group:NAME, not {shown(target)}; did you mean {_GROUP}{shown(target)}?")
+        raise Wrong(f"must be owner or group:NAME, not {shorten(target)}; did you mean {_GROUP}{shorten(target)}?")
     if not group:
-        raise Wrong("names no group; write group:NAME")
+        raise Wrong("has no group name; write group:NAME")
     if any(mark in group for mark in _NOT_IN_GROUP_NAMES):
         raise Wrong(f"a group's name cannot hold any of {' '.join(_NOT_IN_GROUP_NAMES)}")
     return group

@@ -27,7 +27,7 @@ def compose(text: str) -> yaml.Node | None:
     Raises YamlError.
     """
     if len(text) > MAX_CHARACTERS:
-        raise YamlError(1, f"has {len(text):,} characters; {MAX_CHARACTERS:,} are the most")
+        raise YamlError(1, f"has {len(text):,} characters; the maximum is {MAX_CHARACTERS:,}")
     try:
         _check_size(yaml.parse(text, Loader=_Loader))
         return yaml.compose(text, Loader=_Loader)
@@ -82,7 +82,7 @@ def _check_size(events: Iterator[yaml.Event]) -> None:
             size.add(done.values, done.anchor)
         elif isinstance(event, yaml.AliasEvent):
             if any(event.anchor == o.anchor for o in size.open):
-                raise YamlError(line, f"*{event.anchor} stands inside its own anchor")
+                raise YamlError(line, f"*{event.anchor} is inside its own anchor")
             size.add(size.anchored.get(event.anchor or "", 0))
         if len(size.open) > MAX_DEPTH:
             raise YamlError(line, f"is nested deeper than {MAX_DEPTH} levels")

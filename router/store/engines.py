@@ -18,12 +18,12 @@ _SQL = load("engines")
 class Engines:
     """A bounded cache. Versions are immutable; only a server that lost its last commits gives a number twice."""
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
+    def __init__(self, limit: int = 64) -> None:
+        self._limit = limit
         self._engines: OrderedDict[tuple[int, Versions], Engine] = OrderedDict()
 
     def known(self, tenant_id: int, versions: Versions) -> Engine | None:
-        """What `get` would answer at once; None when it would have to read."""
+        """What `get` would return at once; None when it would have to read."""
         return self._engines.get((tenant_id, versions))
 
     async def get(self, conn: Connection, tenant_id: int, versions: Versions) -> Engine:
@@ -44,7 +44,7 @@ class Engines:
             made_at,
         )
         self._engines[key] = engine
-        if len(self._engines) > self._most:
+        if len(self._engines) > self._limit:
             self._engines.popitem(last=False)
         return engine
 

@@ -13,7 +13,7 @@ from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 
 _SQL = load("rulesets")
-_MOST_VALUES = 200_000
+_VALUES_LIMIT = 200_000
 
 
 async def lint_for_tenant(
@@ -32,7 +32,7 @@ async def lint_for_tenant(
     if unread.within("defaults") or unread.within("calendar"):
         # Who never gets a lead hangs on them too.
         found = [one for one in found if one.lint is not Lint.REPS_WITHOUT_LEADS]
-    return unread.told(found)
+    return unread.keep(found)
 
 
 async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Seen:
@@ -41,7 +41,7 @@ async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Se
     if not fields:
         return {}
     since = timedelta(days=DAYS_SEEN)
-    rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, most=_MOST_VALUES)
+    rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, most=_VALUES_LIMIT)
     found: dict[str, set[str]] = defaultdict(set)
     for field, value in rows:
         found[field].add(fold(value))

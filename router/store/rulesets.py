@@ -31,7 +31,7 @@ class RulesUnknown(LookupError):
 
 
 class RulesBusy(Exception):
-    """Somebody else was changing this tenant's rules or roster for too long; nothing was changed."""
+    """Another session was changing this tenant's rules or roster for too long; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Stored(Entry):
 class Applied:
     """What was done. `version` is in force afterwards; it equals `previous` when nothing was applied.
 
-    `changes` is the difference to the previous version, `new_groups` the groups that nobody had named before.
+    `changes` is the difference to the previous version, `new_groups` the groups that did not exist before.
     """
 
     version: int
@@ -77,7 +77,7 @@ async def apply(
 ) -> Applied:
     """Makes the YAML in `source` the rules in force, as a new version, in one transaction.
 
-    What is in force already makes no version. Groups that rules name get their numbers here. `file` stands for
+    Rules that are active already make no version. Groups that rules name get their numbers here. `file` stands for
     the source in messages; the texts of the lists that it names are stored with it.
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
     """
@@ -102,8 +102,7 @@ async def apply(
 async def roll_back(conn: Connection, tenant_id: int, version: int | None, author: str, note: str = "") -> Applied:
     """Puts an earlier version (None = the one before) in force again, as a new version with its source and lists.
 
-    A new number, because leads that wait are told by it that they were refused under other rules, and because the
-    history then says that somebody went back, and when.
+    A new number, because waiting leads are tried again under a new number, and so that the history shows the rollback.
     Raises RulesUnknown, and what `apply` raises.
     """
     if version is None:
@@ -111,7 +110,7 @@ async def roll_back(conn: Connection, tenant_id: int, version: int | None, autho
         version = tenant["ruleset"] - 1
         if version < 1:
             raise RulesUnknown(
-                "there is no version before the one in force" if version == 0 else "there are no rules yet"
+                "there is no version before the active one" if version == 0 else "there are no rules yet"
             )
     old = await source_of(conn, tenant_id, version)
     note = note or f"back to version {version}"
@@ -151,9 +150,9 @@ async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
     return Stored(*about, row["source"], json.loads(row["lists"]))
 
 
-async def history(conn: Connection, tenant_id: int, most: int = 1000) -> list[Entry]:
+async def history(conn: Connection, tenant_id: int, limit: int = 1000) -> list[Entry]:
     """The versions of a tenant's rules, the last one first."""
-    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, most=most)]
+    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, most=limit)]
 
 
 async def as_in_force(
@@ -176,7 +175,7 @@ async def _locked(conn: Connection, tenant_id: int) -> Row:
         return _found(await _SQL.lock_tenant.row(conn, tenant_id=tenant_id), tenant_id)
     except LockNotAvailable as error:
         raise RulesBusy(
-            f"somebody else has been changing the tenant's rules or roster for {_LOCK_WAIT}; "
+            f"another session has been changing the tenant's rules or roster for {_LOCK_WAIT}; "
             "nothing was changed, try again"
         ) from error
 

@@ -170,14 +170,14 @@ async def test_the_commands_as_a_user_types_them(
 ) -> None:
     cli, file, to = Cli(database_url), tmp_path / "rules.yaml", ("--tenant", "acme")
     file.write_text(RULES, "utf-8")
-    assert (await cli.run("check", str(file))).stdout == f"{file}: 2 rules, nothing wrong\n"
+    assert (await cli.run("check", str(file))).stdout == f"{file}: 2 rules, no problems\n"
     dry = await cli.json("apply", str(file), *to, "--dry-run")
     assert (dry["dry_run"], dry["version"], dry["new_groups"]) == (True, 0, ["East", "default"])
     result = await cli.run("apply", str(file), *to, "--author", "ann", "--note", "first")
-    assert 'rule "east" added, the first: match.region shanghai; assign_to group:East' in result.stdout
-    assert "no rep is in group East yet" in result.stdout
-    assert result.stdout.endswith("2 changes; ruleset version 1 is in force\n")
-    assert "in force already; ruleset version 1 stays" in (await cli.run("apply", str(file), *to)).stdout
+    assert 'rule "east" added as first rule: match.region shanghai; assign_to group:East' in result.stdout
+    assert "group East is new: no rep is in it yet" in result.stdout
+    assert result.stdout.endswith("2 changes; ruleset version 1 is now active\n")
+    assert "no change: ruleset version 1 is already active" in (await cli.run("apply", str(file), *to)).stdout
     file.write_text(OTHER, "utf-8")
     result = await cli.run("diff", str(file), *to)
     assert result.stdout.endswith("2 changes to ruleset version 1\n")
@@ -194,7 +194,7 @@ async def test_the_commands_as_a_user_types_them(
     # show gives back the file to the letter, so that it can be mended and applied
     result = await cli.run("show", *to, "--version", "1")
     assert result.stdout == RULES
-    assert "ruleset version 1 (not in force, version 2 is)" in result.stderr
+    assert "ruleset version 1 (not active, version 2 is)" in result.stderr
     assert "by ann: first" in result.stderr
     assert (await cli.run("show", *to)).stdout == OTHER
     assert (await cli.json("show", *to))["in_force"] is True
@@ -237,7 +237,7 @@ async def test_what_is_odd_is_told_beside_the_problems_of_a_file(
     file.write_text(RULES.replace("region", "regio") + odd)
     result = await cli.run("check", str(file), "--tenant", "acme")
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
-    assert "beside these problems, in the parts that could be read: " in result.stdout
+    assert "apart from these problems, in the parts that could be read: " in result.stdout
     assert "never opens" in result.stdout and "nobody has ever been in a group south" in result.stdout
     document = json.loads((await cli.run("check", str(file), "--json")).stdout)
     assert (document["ok"], len(document["problems"])) == (False, 1)
@@ -250,7 +250,7 @@ async def test_a_ruleset_without_a_catch_all_is_valid_with_a_hint(database_url: 
     file = tmp_path / "rules.yaml"
     file.write_text(RULES.replace("match: {}", "match: {priority: 3}"))
     result = await Cli(database_url).run("check", str(file))
-    assert (result.exit_code, "hint: rules: no rule takes every lead" in result.stdout) == (0, True)
+    assert (result.exit_code, "hint: rules: no rule matches every lead" in result.stdout) == (0, True)
     assert len((await Cli(database_url).json("check", str(file)))["findings"]) == 1
 
 

@@ -166,7 +166,7 @@ def test_a_row_has_an_id_where_no_column_is_empty_that_must_be_filled(values: li
         ("external_id: {columns: a, as: number}", "unknown value number"),
         ("external_id: {columns: a, by: '-'}", "by: is for `as: text`"),
         ("external_id: {columns: [Mail, a], may_be_empty: [mail]}", 'did you mean "Mail"?'),
-        ("external_id: {columns: [a, b], may_be_empty: [c]}", "may_be_empty: c is none of the columns of the id"),
+        ("external_id: {columns: [a, b], may_be_empty: [c]}", "may_be_empty: c is not one of the columns of the id"),
         ("external_id: {columns: [a, b], may_be_empty: [b, a]}", "names all columns of the id; one at least must"),
         ("external_id: {columns: [a, b], may_be_empty: [b, b]}", "external_id.may_be_empty: names a column twice"),
         ("values: {colour: {a: b}}", "values.colour: unknown field"),

@@ -44,7 +44,7 @@ def test_a_list_is_read_beside_the_rules_and_kept_with_them(tmp_path: Path) -> N
         ("cities.txt", b"a\n\xff\xfe\n", "cities.txt:2: is not valid UTF-8"),
         ("cities.txt", b"a\nb\tc\n", "cities.txt:2: holds a character that cannot be printed"),
         ("cities.txt", b"# \x00\na\n", "cities.txt: holds a NUL character"),
-        ("cities.txt", b"a\n" + b"x" * 1001, "cities.txt:2: has 1,001 characters; 1,000 are the most"),
+        ("cities.txt", b"a\n" + b"x" * 1001, "cities.txt:2: has 1,001 characters; the maximum is 1,000"),
         ("cities.txt", b"abc\n" * 1_000_001, "cities.txt: the lists of a ruleset have more than 4,000,000 bytes"),
         ("cities.txt", b"".join(b"%x\n" % n for n in range(100_001)), "cities.txt: has 100,001 values; 100,000 are"),
         ("../cities.txt", b"a", "../cities.txt: must be a file beside the rules file, or in a folder below"),
@@ -76,7 +76,7 @@ def test_rules_that_come_without_their_lists_are_refused() -> None:
         ("region: {prefix: []}", "match.region.prefix: is an empty list"),
         ("region: {not: [NO]}", "match.region.not[0]: NO is true or false in YAML"),
         ("priority: {}", "match.priority: must be a number, a list, or some of from, to, not"),
-        ("priority: {from: 9, to: 3}", "match.priority: no priority is from 9 to 3"),
+        ("priority: {from: 9, to: 3}", "match.priority: there is no priority from 9 to 3"),
         ("priority: {from: high}", "match.priority.from: must be a whole number"),
     ],
 )

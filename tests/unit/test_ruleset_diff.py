@@ -45,7 +45,7 @@ def test_every_change_is_told_in_the_words_of_the_rules_file() -> None:
         "weights.region_match: 1 → 1.25",
         "weights.sold_product.lookback_days: none → 90",
         "weights.sold_product.factor: none → 2",
-        'rule "west" moved, now the first, before behind "east"',
+        'rule "west" moved: now as first rule, was after "east"',
         'rule "west": match.priority: added 6',
         'rule "west": match.created: within 4h → within 90m',
         'rule "west": on_no_candidate: wait → none',
@@ -53,7 +53,7 @@ def test_every_change_is_told_in_the_words_of_the_rules_file() -> None:
         'rule "east": match.region: added ningbo; removed hangzhou',
         'rule "east": match.created: today → none',
         'rule "east": assign_to: group:east → group:sea',
-        'rule "new" added, behind "east": match.product a, b, c, d, e and 1 more; assign_to owner; window never',
+        'rule "new" added after "east": match.product a, b, c, d, e and 1 more; assign_to owner; window never',
         'rule "rest" renamed to "catch-all"',
     ]
     assert told(NEW, OLD)[-1].startswith('rule "new" removed: match.product a, b, c, d, e and 1 more; assign_to owner')
