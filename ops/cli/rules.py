@@ -13,7 +13,6 @@ from ops.cli.rules_shared import (
     ReadRules,
     Refused,
     applied_document,
-    count,
     file_argument,
     findings_document,
     now_active,
@@ -23,6 +22,7 @@ from ops.cli.rules_shared import (
     say,
 )
 from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
+from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
 from router.store.errors import NoConnection
@@ -77,9 +77,7 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     return EXIT_FOUND if fails else 0
 
 
-async def _report_parts(
-    context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool
-) -> None:
+async def _report_parts(context: Context, file: Path, refused: Refused, tenant_name: str | None, as_json: bool) -> None:
     """The file's problems, and apart from them what is odd in the readable parts."""
     error = refused.error
     readable, unread = (error.readable, error.unread) if isinstance(error, RulesError) else (None, ALL_READ)

@@ -9,6 +9,7 @@ import click
 
 from ops.cli.context import CannotRun, Found, console, print_json
 from router.domain.lint import Finding, Level
+from router.domain.phrases import count
 from router.domain.ruleset_diff import Change
 from router.rules.document import InvalidFile, read_file
 from router.rules.file import RulesFile, read_rules
@@ -122,7 +123,3 @@ def now_active(applied: store.Applied) -> str:
     if applied.version == applied.previous:
         return f"no change: ruleset version {applied.version} is already active"
     return f"{count(len(applied.changes), 'change')}; ruleset version {applied.version} is now active"
-
-
-def count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

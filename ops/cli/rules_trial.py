@@ -71,7 +71,9 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
         out = console()
         out.print(_head(trial, file), style="bold")
         for field in trial.malformed:
-            out.print(f"  the {_CONTACTS.get(field, field)} is invalid and was not used to find the customer", style="yellow")
+            out.print(
+                f"  the {_CONTACTS.get(field, field)} is invalid and was not used to find the customer", style="yellow"
+            )
         if trial.unsure is not None:
             out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
         for part in rules_told(trial.story, trial.explanation, ENGLISH):

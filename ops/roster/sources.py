@@ -35,7 +35,7 @@ class Source:
     most_lost_share: Decimal = Decimal("0.2")
 
     @property
-    def shorten(self) -> str:
+    def shown(self) -> str:
         """The view's name for people."""
         return ".".join(part for part in self.view if part is not None)
 

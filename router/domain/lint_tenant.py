@@ -1,4 +1,4 @@
-"""What rules show beside the roster and the leads of their tenant."""
+"""What rules show when compared with the roster and the leads of their tenant."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,18 +15,18 @@ NAMED = 5
 _SPELLINGS = 5_000
 
 Seen = Mapping[str, frozenset[str]]
-"""Field to the values, folded, that leads had lately."""
+"""Field to the values, folded, that recent leads had."""
 
 
 def lint_groups(ruleset: Ruleset, roster: Roster) -> list[Finding]:
-    """Groups that rules name and that nobody is in, or nobody who can get a lead. Each group is told once."""
+    """Groups that rules name and that nobody is in, or nobody who can get a lead. Each group is reported once."""
     found: list[Finding] = []
     numbers = {fold(name): number for number, name in roster.group_names.items()}
-    told: set[str] = set()
+    seen: set[str] = set()
     for place, rule in enumerate(ruleset.rules):
-        if rule.group is None or fold(rule.group) in told:
+        if rule.group is None or fold(rule.group) in seen:
             continue
-        told.add(fold(rule.group))
+        seen.add(fold(rule.group))
         number = numbers.get(fold(rule.group))
         found += _group(f"rules[{place}].assign_to", rule, number, ruleset, roster)
     return found
@@ -39,7 +39,7 @@ def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: 
         used = [name for no, name in roster.group_names.items() if roster.members.get(no)]
         meant = suggestion(fold(rule.group or ""), used)
         hint = f'; did you mean "{meant}"?' if meant else ""
-        message = f"nobody has ever been in a group {rule.group}{hint}"
+        message = f'group "{rule.group}" does not exist{hint}'
         yield Finding(Level.WARNING, Lint.UNKNOWN_GROUP, path, message, rule.name)
     elif not active:
         none = f"all {len(reps)} of its reps are inactive" if reps else "no rep is in it"
@@ -72,11 +72,9 @@ def _never(rep: Rep, ruleset: Ruleset) -> str:
 
 
 def lint_values(ruleset: Ruleset, seen: Seen) -> list[Finding]:
-    """Values that no lead had lately, with the near spelling that leads did have."""
+    """Values that no recent lead had, with the near spelling that leads did have."""
     if not any(seen.values()):
-        message = (
-            f"no lead arrived in the last {DAYS_SEEN} days, so the values of conditions were compared with nothing"
-        )
+        message = f"no lead arrived in the last {DAYS_SEEN} days, so condition values could not be checked"
         named = any(rule.match.facts for rule in ruleset.rules)
         return [Finding(Level.HINT, Lint.NOTHING_SEEN, "rules", message)] if named else []
     found: list[Finding] = []

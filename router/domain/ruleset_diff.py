@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from router.domain.phrases import listed
 from router.domain.ruleset import Match, PriorityRange, Rule, Ruleset, Weights
 from router.domain.working_hours import WeekHours, format_week
 
@@ -178,9 +179,7 @@ def _summary(rule: Rule) -> str:
 
 
 def _shortened(value: Value, limit: int = VALUES_SHOWN) -> str:
-    if isinstance(value, tuple) and len(value) > limit:
-        return f"{_text(value[:limit])} and {len(value) - limit} more"
-    return _text(value)
+    return listed(value, limit) if isinstance(value, tuple) else _text(value)
 
 
 def _before(rules: Sequence[Rule], place: int) -> str | None:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from router.domain.phrases import listed
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, InvalidFile, Problem, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
 from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
-from router.rules.reader import mapping, hint, named_entries, one_or_many, scalar, shorten, text, truth, word
+from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
 
 FIELDS = (
     *("external_id", "source", "created_at", "name", "phone", "email", "company", "customer_id", "region"),
@@ -113,17 +114,12 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
             sources[target] = f"column {shorten(column)}"
     if "external_id" not in sources and not plan.external_id:
         message = (
-            f"no column is mapped to external_id; the file has {_listed(found)}; name the one that identifies a lead "
-            "under rename:, or have it computed from several under external_id:"
+            f"no column is mapped to external_id; the file has {listed(map(shorten, found), COLUMNS_LISTED)}; name the "
+            "one that identifies a lead under rename:, or have it computed from several under external_id:"
         )
         wrong.append(Problem(plan.file, 0, "external_id", message))
     if wrong:
         raise InvalidFile(wrong)
-
-
-def _listed(columns: list[str]) -> str:
-    more = f" and {len(columns) - COLUMNS_LISTED} more" if len(columns) > COLUMNS_LISTED else ""
-    return ", ".join(map(shown, columns[:COLUMNS_LISTED])) + more
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:

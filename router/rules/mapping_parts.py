@@ -6,7 +6,7 @@ from typing import Any
 from router.domain.text import fold
 from router.rules.columns import Identity, Join, Split
 from router.rules.document import At, Wrong
-from router.rules.reader import mapping, hint, named_entries, one_or_many, scalar, shorten, text, word
+from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, word
 
 MAX_BETWEEN = 20
 

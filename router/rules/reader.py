@@ -1,6 +1,5 @@
 """Reading one value of a YAML file: the kinds of values there are, and what is reported when one is wrong."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from router.domain.phrases import suggestion
 from router.rules.document import At, Reader, Wrong
 from router.rules.yaml_nodes import line_of
 
@@ -71,8 +71,8 @@ def named_entries(at: At) -> dict[str, tuple[yaml.Node, yaml.Node]]:
 def hint(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest known one, or all of them."""
     names = list(known)
-    near = difflib.get_close_matches(word.strip().casefold(), names, n=1)
-    return f'; did you mean "{near[0]}"?' if near else f"; known: {', '.join(names)}"
+    near = suggestion(word, names)
+    return f'; did you mean "{near}"?' if near else f"; known: {', '.join(names)}"
 
 
 def items(at: At) -> list[At]:

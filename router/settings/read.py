@@ -1,11 +1,11 @@
 """Reading the settings: defaults, then `config/router.yaml`, then `LEAD_ROUTER_…` of the environment."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from router.domain.phrases import suggestion
 from router.settings.kinds import WrongValue, parsed
 from router.settings.model import KINDS, Settings, SettingsError, settings_with
 from router.telemetry.masking import mask_passwords
@@ -47,8 +47,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any
             except WrongValue as wrong:
                 raise SettingsError(mask_passwords(f"environment variable {variable} {wrong}")) from None
         elif variable.startswith(PREFIX) and not _is_foreign(variable, text):
-            near = difflib.get_close_matches(variable, VARIABLES, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(VARIABLES)}"
+            near = suggestion(variable, VARIABLES)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(VARIABLES)}"
             raise SettingsError(mask_passwords(f"environment variable {variable} is not a setting; {hint}"))
 
 

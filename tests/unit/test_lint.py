@@ -135,7 +135,7 @@ def test_groups_that_nobody_is_in_are_found_with_the_near_name() -> None:
     rules = ruleset(group("a", "region: x", to="group:ＥＡＳＴＥ"), group("b", "region: y", to="group:old"))
     reps = roster(rep(1, {1}), rep(2, {2}), rep(3, {3}, active=False))
     assert of_groups(rules, reps) == [
-        (Level.WARNING, Lint.UNKNOWN_GROUP, 'nobody has ever been in a group ＥＡＳＴＥ; did you mean "East"?'),
+        (Level.WARNING, Lint.UNKNOWN_GROUP, 'group "ＥＡＳＴＥ" does not exist; did you mean "East"?'),
         (Level.WARNING, Lint.EMPTY_GROUP, "group old is empty: all 1 of its reps are inactive"),
     ]
     assert of_groups(rules, roster(rep(2, {2})))[1][2] == "group old is empty: no rep is in it"
