@@ -107,7 +107,7 @@ async def test_going_back_without_anything_before_says_so(
 ) -> None:
     await make_tenant(conn, REPS)
     result = await cli.run("rollback", "--tenant", "acme")
-    assert (result.exit_code, "no version before the one in force" in result.stderr) == (2, True)
+    assert (result.exit_code, "no version before the active one" in result.stderr) == (2, True)
 
 
 async def test_rules_are_linted_beside_roster_and_leads(
