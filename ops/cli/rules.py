@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import asyncpg
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
@@ -25,7 +24,7 @@ from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
 from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
-from router.store.errors import NoConnection
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.rules_lint import lint_for_tenant
 
 
@@ -109,7 +108,7 @@ async def _compared(
     try:
         async with context.connection() as conn:
             return await lint_for_tenant(conn, await the_tenant(conn, tenant_name), readable, unread), ""
-    except (CannotRun, NoConnection, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (CannotRun, *TRANSIENT_ERRORS) as error:
         return [], str(error) or type(error).__name__
 
 

@@ -1,7 +1,9 @@
 """Rulesets as the database has them: the text and the lists of a version, read with what its tenant has."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
@@ -9,20 +11,14 @@ from router.rules.file import read_rules
 from router.rules.lists import stored_lists
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRules:
-    """A version that was applied: `source` is the YAML as it was given, `lists` the files it names, by name."""
+def read_stored(row: Mapping[str, Any], groups: GroupNumbers) -> Ruleset:
+    """A version as routing uses it, of its `version`, `source`, `lists` (as JSON) and `time_zone`.
 
-    version: int
-    source: str
-    lists: Mapping[str, str]
-    time_zone: str
-
-
-def read_stored(stored: StoredRules, groups: GroupNumbers) -> Ruleset:
-    """The version as routing uses it. Raises RulesError when this release cannot read it."""
-    rules = read_rules(stored.source, f"ruleset version {stored.version}", stored_lists(stored.lists)).ruleset
-    return spelled(replace(rules, version=stored.version, business_time_zone=stored.time_zone), groups)
+    Raises RulesError when this release cannot read it.
+    """
+    lists = stored_lists(json.loads(row["lists"]))
+    rules = read_rules(row["source"], f"ruleset version {row['version']}", lists).ruleset
+    return spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
 
 
 def spelled(ruleset: Ruleset, groups: GroupNumbers) -> Ruleset:

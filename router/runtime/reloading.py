@@ -20,7 +20,7 @@ _RECORD_AGAIN_S = 5.0
 
 
 class Reloading:
-    """`read` answers the settings as they stand now, `apply` uses those that can be used at once.
+    """`read` returns the current settings, `apply` uses those that can change at run time.
 
     `kind` is what instances of the same configuration have in common: their roles.
     """
@@ -57,7 +57,7 @@ class Reloading:
         self._asked.set()
 
     async def run(self, life: Lifeline) -> None:
-        """Until the stop. What could not be recorded because the database is away is recorded later."""
+        """Until the stop. What could not be recorded because the database was unreachable is recorded later."""
         while not life.stopping:
             self._asked.clear()
             if self._wanted:

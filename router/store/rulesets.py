@@ -12,7 +12,7 @@ from router.domain.ruleset import Ruleset
 from router.domain.ruleset_diff import Change, diff_rulesets
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
-from router.rules.stored import StoredRules, read_stored, spelled
+from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
 from router.store.statements import Connection, Row, load
 
@@ -84,8 +84,8 @@ async def apply(
     rules = read_rules(source, file, lists)
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
-        before = await _stored(conn, tenant_id, tenant["ruleset"])
-        if before is not None and (before.source, before.lists) == (source, rules.lists):
+        before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
+        if before is not None and (before["source"], json.loads(before["lists"])) == (source, rules.lists):
             return Applied(tenant["ruleset"], tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
         new = _as_applied(rules, tenant, groups)
@@ -128,7 +128,7 @@ async def compare(
     rules = read_rules(source, file, lists)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
-        before = await _stored(conn, tenant_id, tenant["ruleset"])
+        before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
     new = _as_applied(rules, tenant, groups)
     return Applied(tenant["ruleset"], tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
@@ -139,8 +139,8 @@ async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Rulese
 
     Raises RulesUnknown, and RulesError when this release cannot read it.
     """
-    stored = _rules_in(await _row(conn, tenant_id, version))
-    return read_stored(stored, await _groups(conn, tenant_id))
+    row = await _row(conn, tenant_id, version)
+    return read_stored(dict(row), await _groups(conn, tenant_id))
 
 
 async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
@@ -191,23 +191,14 @@ def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers) -> Ruleset:
     return spelled(rules.for_tenant(0, tenant["time_zone"]), groups)
 
 
-def _changes(before: StoredRules | None, new: Ruleset, groups: GroupNumbers) -> tuple[Change, ...]:
+def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple[Change, ...]:
     """From the rules in force to the new ones."""
     old = replace(NO_RULES, business_time_zone=new.business_time_zone)
     if before is not None:
         # Where an earlier release wrote what this one cannot read, all of the new rules are news.
         with suppress(RulesError):
-            old = read_stored(before, groups)
+            old = read_stored(dict(before), groups)
     return tuple(diff_rulesets(old, new))
-
-
-async def _stored(conn: Connection, tenant_id: int, version: int) -> StoredRules | None:
-    row = await _SQL.version.row(conn, tenant_id=tenant_id, version=version)
-    return None if row is None else _rules_in(row)
-
-
-def _rules_in(row: Row) -> StoredRules:
-    return StoredRules(row["version"], row["source"], json.loads(row["lists"]), row["time_zone"])
 
 
 async def _row(conn: Connection, tenant_id: int, version: int) -> Row:
