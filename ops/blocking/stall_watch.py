@@ -1,4 +1,4 @@
-"""The duty that watches for stalls: ends backends of ours that are stuck with a lane, tells who stands in our way, and,
+"""The duty that watches for stalls: ends backends of ours that are stuck with a lane, reports blocking sessions, and,
 where the settings say so, cancels or ends sessions of others.
 """
 
@@ -7,16 +7,15 @@ from time import monotonic
 
 import structlog
 
-from ops.blocking.blockers import CannotAct, Deed, act
-from ops.blocking.stalled import Order, Verdict, Watched
+from ops.blocking.overdue import Verdict, Watched
 from router.runtime.lifeline import Lifeline
 from router.settings.model import LockSettings
+from router.store.blocking.action import Action, CannotAct, act, alone
+from router.store.blocking.activity import look
 from router.store.blocking.judge import HOLDS_LEADS, Blocker
-from router.store.blocking.sessions import look
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
-from router.store.statements import load
 from router.telemetry.instruments import Instruments
 
 log = structlog.get_logger(__name__)
@@ -41,11 +40,11 @@ class StallWatch:
         self._blocking: dict[int, str] = {}
 
     async def run(self, life: Lifeline) -> None:
-        """Looks every `look_every_s` until the stop. What was seen before a death of this service counts no more."""
+        """Looks every `look_every_s` until the stop. What was seen before a crash of this service counts no more."""
         watched = Watched(self._settings)
-        for deed in Deed:
+        for name in ("cancel", "terminate"):
             for whose in ("own", "foreign"):
-                self._instruments.session_ended(whose, deed, 0)
+                self._instruments.session_ended(whose, name, 0)
         while not life.stopping:
             try:
                 await self._once(watched)
@@ -56,39 +55,39 @@ class StallWatch:
     async def _once(self, watched: Watched) -> None:
         async with self._connections.acquire(Part.DUTIES) as conn:
             verdict = watched.judge(await look(conn, rows=_ROWS), monotonic())
-        self._tell(verdict)
-        for order in verdict.orders:
-            await self._obey(order)
+        self._report(verdict)
+        for action in verdict.actions:
+            await self._act(action)
 
-    def _tell(self, verdict: Verdict) -> None:
-        counts = Counter(blocker.hindrances[0].kind.value for blocker in verdict.blocking)
+    def _report(self, verdict: Verdict) -> None:
+        counts = Counter(blocker.blocks[0].kind.value for blocker in verdict.blocking)
         self._instruments.blockers_seen(_KINDS, counts)
         for blocker in verdict.new:
-            log.warning("blocked", **_told(blocker), state=blocker.session.state, query=blocker.session.query)
+            log.warning("blocked", **_described(blocker), state=blocker.session.state, query=blocker.session.query)
         here = {blocker.session.pid: blocker.session.named() for blocker in verdict.blocking}
         for pid, named in self._blocking.items():
             if pid not in here:
                 log.info("no longer blocked", by=named)
         self._blocking = here
 
-    async def _obey(self, order: Order) -> None:
+    async def _act(self, action: Action) -> None:
         """Acts unless another instance is at it: what that one leaves, the next look finds."""
-        told = _told(order.blocker) | {"deed": order.deed.value, "why": order.why}
+        described = _described(action.blocker) | {"action": action.name, "why": action.why}
         async with self._connections.acquire(Part.DUTIES) as lent:
             conn = patient(lent, _LOCK_TIMEOUT_S)
             try:
                 async with conn.transaction():
-                    if not await load("blockers").watch_alone.value(conn):
+                    if not await alone(conn):
                         return
-                    done = await act(conn, order.deed, order.blocker, actor=self._actor, why=order.why)
+                    done = await act(conn, action, self._actor)
             except CannotAct as error:
-                log.warning("stalled session left alone", **told, problem=str(error))
+                log.warning("stalled session left alone", **described, problem=str(error))
                 return
-        self._instruments.session_ended("own" if order.own else "foreign", order.deed)
-        log.warning("stalled session ended", **told, gone=done.gone, unrecorded=done.unrecorded)
+        self._instruments.session_ended("own" if action.own else "foreign", action.name)
+        log.warning("stalled session ended", **described, gone=done.gone, unrecorded=done.unrecorded)
 
 
-def _told(blocker: Blocker) -> dict[str, object]:
+def _described(blocker: Blocker) -> dict[str, object]:
     session = blocker.session
     return {
         "pid": session.pid,
@@ -96,5 +95,5 @@ def _told(blocker: Blocker) -> dict[str, object]:
         "user": session.role,
         "client": session.client,
         "open_s": None if session.open_s is None else round(session.open_s, 1),
-        "does": [hindrance.words for hindrance in blocker.hindrances],
+        "holds": [one.words for one in blocker.blocks],
     }

@@ -20,7 +20,7 @@ from router.drain.presence import Presence
 from router.rules.document import InvalidFile
 from router.runtime.garbage import rarely_collect
 from router.settings.model import Settings, SettingsError
-from router.store.blocking.busy import who_blocks
+from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part, open_connections
 from router.store.errors import NoConnection
 from router.store.patience import LOCK_TIMEOUT_S, patient

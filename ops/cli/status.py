@@ -18,7 +18,7 @@ from ops.status.status import status as read_status
 from ops.waiting.judge import WaitingLeads
 from router.domain.reason import Reason
 from router.drain.claim import BatchSizes
-from router.store.blocking.busy import Culprit
+from router.store.blocking.blocked import BlockedLeads
 from router.store.connections.server_capacity import Room
 from router.store.tenants import TenantUnknown
 
@@ -109,7 +109,7 @@ def _tenant_document(found: TenantStatus) -> dict[str, Any]:
             for part in found.waiting.reasons
         ],
         "looked_at_again": found.again.document(),
-        "blocked_by": [_culprit(one) for one in found.waiting.blocked_by],
+        "blocked_by": [_blocked_by(one) for one in found.waiting.blocked_by],
         "parked_by_reason": found.parked,
         "parked": [
             {
@@ -141,16 +141,16 @@ def _paused_document(paused: Paused) -> dict[str, Any]:
     return {"until": _time(paused.until), "why": paused.why, "by": paused.by, "since": _time(paused.since)}
 
 
-def _culprit(culprit: Culprit) -> dict[str, Any]:
-    session = culprit.session
+def _blocked_by(blocked: BlockedLeads) -> dict[str, Any]:
+    session = blocked.session
     return {
         "pid": session.pid,
         "application": session.application,
         "user": session.role,
         "client": session.client or None,
         "since": _time(session.since),
-        "holds": culprit.holds,
-        "leads": culprit.leads,
+        "holds": blocked.holds,
+        "leads": blocked.leads,
         "query": session.query,
     }
 

@@ -28,7 +28,7 @@ from router.runtime.health import Health
 from router.runtime.reloading import Reloading
 from router.runtime.supervisor import Service
 from router.settings.model import Settings
-from router.store.blocking.busy import check_lanes
+from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
 from router.store.lane import LaneLimits

@@ -18,7 +18,7 @@ from router.drain.claim import BatchSizes
 from router.drain.hints import LISTENER_NAME
 from router.drain.presence import Presence
 from router.drain.quarantine import CAREFUL_FROM
-from router.store.blocking.busy import Busy, busy_now
+from router.store.blocking.blocked import Blocked, blocked_now
 from router.store.connections.server_capacity import Room, server_room
 from router.store.engines import Engines
 from router.store.statements import Connection, load
@@ -193,14 +193,14 @@ async def status(
     `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers. Raises TenantUnknown,
     and asyncpg.LockNotAvailableError when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
-    busy = await busy_now(conn, tenant)
+    blocked = await blocked_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         settings = await _SQL.settings.row(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
         assert settings is not None
         at = now or settings["now"]
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
-        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, busy)
+        found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, blocked)
         return Status(at, found, listeners, await server_room(conn))
 
 
@@ -211,7 +211,7 @@ async def _of_tenants(
     at: datetime,
     now: datetime | None,
     sizes: BatchSizes,
-    busy: Busy,
+    blocked: Blocked,
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -228,7 +228,7 @@ async def _of_tenants(
     found = []
     for tenant in tenants:
         key, counts = tenant.tenant_id, states[tenant.tenant_id]
-        waiting = await waiting_by_reason(conn, engines, presence, key, now, busy)
+        waiting = await waiting_by_reason(conn, engines, presence, key, now, blocked)
         counts["waiting"], counts["parked"] = waiting.leads, sum(part.leads for part in parked[key])
         by_state = {state: counts[state] for state in STATES}
         lane = lanes.get(key, LaneStatus())

@@ -18,7 +18,7 @@ from router.domain.targets import WakeTargets, reason_for
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence
 from router.drain.present_state import present_state
-from router.store.blocking.busy import NOT_BUSY, Busy, Culprit, locked_leads
+from router.store.blocking.blocked import NOT_BLOCKED, Blocked, BlockedLeads, locked_leads
 from router.store.blocking.judge import Session
 from router.store.engines import Engines
 from router.store.statements import Connection, load
@@ -71,7 +71,7 @@ class Waiting:
     tenant_id: int
     now: datetime
     reasons: tuple[WaitingLeads, ...]
-    blocked_by: tuple[Culprit, ...] = ()
+    blocked_by: tuple[BlockedLeads, ...] = ()
     again: int = 0
 
     @property
@@ -178,12 +178,12 @@ async def waiting_by_reason(
     presence: Presence,
     tenant_id: int,
     now: datetime | None = None,
-    busy: Busy = NOT_BUSY,
+    blocked: Blocked = NOT_BLOCKED,
 ) -> Waiting:
     """Counts what waits, by reason; `READY` = the next batch will look at the lead.
 
     These are leads that were never tried, that a former ruleset refused, that are due, and as many of each wake
-    key as somebody could take; those of them that `busy` keeps are told apart. `now` None = the database's clock.
+    key as somebody could take; those of them that are `blocked` are counted apart. `now` None = the database's clock.
     Reads every pool row of the tenant once, twice where rows are locked (see docs/operating.md for what that costs).
     Raises LookupError when there is no such tenant.
     """
@@ -197,14 +197,14 @@ async def waiting_by_reason(
     judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
     tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
     again = 0
-    kept = _Kept(busy, tenant["name"], await locked_leads(conn, tenant_id, busy))
+    kept = _Kept(blocked, tenant["name"], await locked_leads(conn, tenant_id, blocked))
     for number, _, _, leads, due, oldest, recheck in rows:
         why = judged[number]
         ready = leads if why is None else min(leads, why.room + _due(why, due))
-        culprits = kept.of(number, leads, ready)
-        for culprit in culprits:
-            tallies[Reason.DATABASE_BUSY].add(culprit.leads, oldest, None, culprit.words)
-        free = ready - sum(culprit.leads for culprit in culprits)
+        taken = kept.of(number, leads, ready)
+        for one in taken:
+            tallies[Reason.DATABASE_BUSY].add(one.leads, oldest, None, one.words)
+        free = ready - sum(one.leads for one in taken)
         if free:
             again += free if number else 0
             tallies[READY].add(free, oldest, None, "a share of the next batches" if number else "the next batch")
@@ -212,18 +212,18 @@ async def waiting_by_reason(
             tallies[why.reason].add(leads - ready, oldest, why.until or recheck, why.words)
     parts = [tally.told(str(reason)) for reason, tally in tallies.items()]
     ordered = tuple(sorted(parts, key=lambda part: (-part.leads, part.reason)))
-    return Waiting(tenant_id, state.now, ordered, kept.culprits, again)
+    return Waiting(tenant_id, state.now, ordered, kept.blocked, again)
 
 
 class _Kept:
     """Who keeps how many of a tenant's ready leads."""
 
-    def __init__(self, busy: Busy, tenant: str, locked: dict[int, list[tuple[Session, int]]]) -> None:
-        self._whole = busy.lane_of(tenant)
+    def __init__(self, blocked: Blocked, tenant: str, locked: dict[int, list[tuple[Session, int]]]) -> None:
+        self._whole = blocked.lane_of(tenant)
         self._locked = locked
         self._found: Counter[tuple[Session, str]] = Counter()
 
-    def of(self, wake_key: int, leads: int, ready: int) -> list[Culprit]:
+    def of(self, wake_key: int, leads: int, ready: int) -> list[BlockedLeads]:
         """Those of `ready` leads, out of `leads` under the key, that cannot be taken: all, or what free rows leave."""
         if self._whole is not None:
             parts = [(*self._whole, ready)]
@@ -234,13 +234,13 @@ class _Kept:
             for session, count in holders:
                 parts.append((session, "rows", min(count, left)))
                 left -= parts[-1][2]
-        culprits = [Culprit(session, holds, count) for session, holds, count in parts if count]
-        self._found.update({(one.session, one.holds): one.leads for one in culprits})
-        return culprits
+        blocked = [BlockedLeads(session, holds, count) for session, holds, count in parts if count]
+        self._found.update({(one.session, one.holds): one.leads for one in blocked})
+        return blocked
 
     @property
-    def culprits(self) -> tuple[Culprit, ...]:
-        return tuple(Culprit(*who, leads) for who, leads in self._found.most_common())
+    def blocked(self) -> tuple[BlockedLeads, ...]:
+        return tuple(BlockedLeads(*who, leads) for who, leads in self._found.most_common())
 
 
 async def reason_of_key(

@@ -28,8 +28,8 @@ from router.domain.reason import Reason
 from router.domain.targets import read_targets
 from router.drain.presence import Presence
 from router.store.assignments import FoundLead, LeadUnknown
-from router.store.blocking.judge import Session, table_lock_of_batches
-from router.store.blocking.sessions import lockers_of, sessions_and_locks
+from router.store.blocking.blocked import holders_of
+from router.store.blocking.judge import Session
 from router.store.changes import the_lead
 from router.store.engines import Engines
 from router.store.parking import BY_HAND
@@ -40,7 +40,6 @@ COUNTED = 10_000
 ENDED = 50
 
 _SQL = load("why")
-_BLOCKERS = load("blockers")
 
 
 async def why(
@@ -108,7 +107,8 @@ class _Teller:
         if place.ready:
             order = {"rank": place.rank, "queued_at": place.since, **self._key}
             before_it = await _SQL.before_it.value(self._conn, **order, most=COUNTED)
-        held = await self._held(lane["locker"])
+        holders = await holders_of(self._conn, **self._key, lane_locker=lane["locker"])
+        held = {what: None if session is None else _holder(session) for what, session in holders.items()}
         return Turn(
             no_ruleset=row["ruleset"] == 0,
             paused_until=lane["paused_until"],
@@ -119,18 +119,6 @@ class _Teller:
             before_it=before_it,
             last_batch_at=lane["last_at"] if lane["batch_no"] else None,
         )
-
-    async def _held(self, lane_locker: str) -> dict[str, Holder | None]:
-        """Who has the lane, the lead's row in the pool, and a table that batches write, locked just now."""
-        scene = await sessions_and_locks(self._conn)
-        row_locker = await _BLOCKERS.of_lead.value(self._conn, **self._key) or "0"
-        lockers = await lockers_of(self._conn, scene.sessions, [lane_locker, row_locker])
-        by_table = table_lock_of_batches(scene)
-        return {
-            "lane": _holder(lockers.get(lane_locker, ())),
-            "row": _holder(lockers.get(row_locker, ())),
-            "table": _holder(by_table[:1] if by_table else ()),
-        }
 
     async def _present(self, row: asyncpg.Record, now: datetime, place: Place) -> Present | None:
         if place.key_ruleset is None:
@@ -209,12 +197,8 @@ def lead_row(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
     )
 
 
-def _holder(sessions: Sequence[Session]) -> Holder | None:
-    """The first of them; several may share a lock."""
-    if not sessions:
-        return None
-    first = sessions[0]
-    return Holder(first.pid, first.application, first.role, first.since, first.query, first.ours)
+def _holder(session: Session) -> Holder:
+    return Holder(session.pid, session.application, session.role, session.since, session.query, session.ours)
 
 
 def _timeline(

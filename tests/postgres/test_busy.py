@@ -57,11 +57,11 @@ async def test_ready_leads_that_somebody_has_locked_are_database_busy(
         shown = (await CommandLine(status_command, database_url).run("--tenant", "acme")).stdout
     reasons = {"database_busy": busy} | ({"ready": 30 - busy} if busy < 30 else {})
     assert found["waiting_by_reason"] == reasons
-    (culprit,) = found["tenants"][0]["blocked_by"]
-    assert (culprit["pid"], culprit["application"]) == (other.get_server_pid(), "nightly-cleanup")
-    assert (culprit["holds"], culprit["leads"]) == (holds, busy)
-    assert culprit["since"] is not None
-    assert f"the end of nightly-cleanup (process {other.get_server_pid()}, " in shown
+    (blocked,) = found["tenants"][0]["blocked_by"]
+    assert (blocked["pid"], blocked["application"]) == (other.get_server_pid(), "nightly-cleanup")
+    assert (blocked["holds"], blocked["leads"]) == (holds, busy)
+    assert blocked["since"] is not None
+    assert f"nightly-cleanup (process {other.get_server_pid()}, " in shown
     assert (await told(database_url))["waiting_by_reason"] == {"ready": 30}
 
 

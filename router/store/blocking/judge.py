@@ -1,10 +1,12 @@
-"""Who stands in our way, and how badly: judged from what the server says of sessions, their locks and their age."""
+"""Which sessions block us, and how badly: judged from what the server says of sessions, their locks and their age."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from router.domain.phrases import count, duration, listed
 
 STUCK_WAITS = frozenset({"ClientWrite", "ClientRead"})
 # Locks that keep us from writing a table; the last one keeps us from reading it too.
@@ -15,28 +17,17 @@ MODES = {
     "AccessExclusiveLock": "ACCESS EXCLUSIVE",
 }
 EXCLUSIVE = "AccessExclusiveLock"
-# Whoever locks or changes rows has one of these on the table.
+# Who locks or changes rows has one of these on the table.
 WRITE_MODE = "RowExclusiveLock"
 ROW_MODES = frozenset({"RowShareLock", WRITE_MODE})
 # A batch writes these; of the others it reads some.
-WRITTEN_BY_BATCHES = frozenset(
-    (
-        "lane",
-        "lead_pool",
-        "wake_key",
-        "parked",
-        "assignment",
-        "rep_load",
-        "group_share",
-        "lane_inbox",
-        "flight",
-        "customer_owner",
-    )
+_WRITTEN_BY_BATCHES = frozenset({"lane", "lead_pool", "wake_key", "parked", "assignment", "rep_load"}) | frozenset(
+    {"group_share", "lane_inbox", "flight", "customer_owner"}
 )
 
 
 class Kind(StrEnum):
-    """How somebody stands in the way, the worst first."""
+    """How a session blocks us, the worst first; the last two keep no leads from being assigned, they only cost."""
 
     TABLE_LOCK = "table_lock"
     TABLE_LOCK_WANTED = "table_lock_wanted"
@@ -47,14 +38,23 @@ class Kind(StrEnum):
     IDLE = "idle_in_transaction"
 
 
-_RANK = {kind: rank for rank, kind in enumerate(Kind)}
-# These keep leads from being routed; the others only cost.
-HOLDS_LEADS = frozenset({Kind.TABLE_LOCK, Kind.TABLE_LOCK_WANTED, Kind.LANE, Kind.AWAITED, Kind.ROWS})
+TABLE_LOCKS = frozenset({Kind.TABLE_LOCK, Kind.TABLE_LOCK_WANTED})
+HOLDS_LEADS = frozenset(Kind) - {Kind.OLD_SNAPSHOT, Kind.IDLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From when on (seconds) a session blocks us by its age: our own ones with a lane, and any that is idle in a
+    transaction or has an old snapshot.
+    """
+
+    own_s: float = 5.0
+    old_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of the server. Durations are seconds, None = not told; `visible` False = we may not see most of it.
+    """A session of the server. Durations are seconds, None = unknown; `visible` False = most of it is hidden from us.
 
     `ours` = of lead-router, under our role; `open_s` since its transaction began, `state_s` since it is in its
     `state`; `snapshot_age` in transactions; `waits_for` the pids that it waits for.
@@ -83,6 +83,19 @@ class Session:
         """In a transaction, but waiting for its client."""
         return self.state.startswith("idle in transaction")
 
+    @property
+    def stuck(self) -> bool:
+        """Waiting for its client in the middle of a statement."""
+        return not self.idle and self.wait.rpartition(":")[2] in STUCK_WAITS
+
+    def open_for(self, seconds: float) -> bool:
+        """Whether its transaction has been open for that long."""
+        return (self.open_s or 0.0) >= seconds
+
+    def at_work(self, limits: Limits) -> bool:
+        """Our own routers lock rows and lanes all the time, for moments."""
+        return self.ours and not self.open_for(limits.own_s)
+
     def named(self) -> str:
         """Who it is, in words."""
         where = f" from {self.client}" if self.client else ""
@@ -99,18 +112,14 @@ class TableLock:
     granted: bool
 
     @property
-    def blocks(self) -> bool:
-        return self.mode in MODES
-
-    @property
     def holds_batches(self) -> bool:
         """Whether no batch can be written as long as it lasts."""
-        return self.blocks and (self.mode == EXCLUSIVE or self.table in WRITTEN_BY_BATCHES)
+        return self.mode == EXCLUSIVE or (self.mode in MODES and self.table in _WRITTEN_BY_BATCHES)
 
 
 @dataclass(frozen=True, slots=True)
 class RowLocks:
-    """Rows of a table that a session has locked, of those that were looked at; `locker` is what stands in them."""
+    """Rows of a table that a session has locked, of those that were looked at; `locker` is their xmax."""
 
     pid: int
     table: str
@@ -119,201 +128,158 @@ class RowLocks:
     locker: str = ""
 
 
+@dataclass(slots=True)
+class Activity:
+    """Everything that was seen at one moment. `notes` say what could not be looked at."""
+
+    sessions: Sequence[Session] = ()
+    table_locks: Sequence[TableLock] = ()
+    row_locks: list[RowLocks] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """From when on (seconds) a session counts as a hindrance by its age: our own ones with a lane, and anybody idle in
-    a transaction or with an old snapshot.
-    """
-
-    own_s: float = 5.0
-    old_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hindrance:
-    """One way in which a session is in the way; `words` say what that does to us."""
+class Blocking:
+    """One way in which a session blocks us: what it does, and the `effect` of that."""
 
     kind: Kind
-    words: str
+    does: str
+    effect: str = ""
     tables: tuple[str, ...] = ()
     mode: str = ""
     rows: int = 0
     tenants: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        return f"{self.does}: {self.effect}" if self.effect else self.does
+
+    @property
+    def badness(self) -> tuple[int, bool, int]:
+        """Sorts the worst first."""
+        return (list(Kind).index(self.kind), self.mode != MODES[EXCLUSIVE], -self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session with all its hindrances, the worst first."""
+    """A session with all the ways in which it blocks us, the worst first."""
 
     session: Session
-    hindrances: tuple[Hindrance, ...]
+    blocks: tuple[Blocking, ...]
 
     @property
     def holds_leads(self) -> bool:
         """Whether leads or commands wait for it; else it only costs."""
-        return any(hindrance.kind in HOLDS_LEADS for hindrance in self.hindrances)
+        return any(one.kind in HOLDS_LEADS for one in self.blocks)
 
     @property
-    def deed(self) -> str:
+    def remedy(self) -> str:
         """What ends it: cancel its statement, where it runs one that can be cancelled, else terminate it."""
-        session = self.session
-        frozen = session.ours or session.wait.endswith("ClientWrite")
-        return "cancel" if session.state == "active" and not frozen else "terminate"
+        frozen = self.session.ours or self.session.wait.endswith("ClientWrite")
+        return "cancel" if self.session.state == "active" and not frozen else "terminate"
 
 
-@dataclass(slots=True)
-class Scene:
-    """Everything that was seen at one moment. `notes` say what could not be looked at."""
-
-    sessions: Sequence[Session] = ()
-    table_locks: Sequence[TableLock] = ()
-    row_locks: Sequence[RowLocks] = ()
-    notes: list[str] = field(default_factory=list)
-
-
-def blockers(scene: Scene, limits: Limits) -> list[Blocker]:
-    """Who is in our way, the worst first."""
-    sessions = {session.pid: session for session in scene.sessions}
-    found: defaultdict[int, list[Hindrance]] = defaultdict(list)
+def blockers(activity: Activity, limits: Limits) -> list[Blocker]:
+    """The sessions that block us, the worst first."""
+    sessions = {session.pid: session for session in activity.sessions}
+    found: defaultdict[int, list[Blocking]] = defaultdict(list)
     for pid, session in sessions.items():
-        locks = [lock for lock in scene.table_locks if lock.pid == pid]
-        rows = [lock for lock in scene.row_locks if lock.pid == pid]
-        found[pid] += [*_table_locks(session, locks), *_lanes(session, rows, limits)]
-        found[pid] += [*_rows(session, rows, locks, limits), *_ages(session, limits)]
+        locks = [lock for lock in activity.table_locks if lock.pid == pid]
+        found[pid] += [*_table_locks(session, locks), *_ages(session, limits)]
+        if not session.at_work(limits):
+            rows = [lock for lock in activity.row_locks if lock.pid == pid]
+            found[pid] += [*_lanes(session, rows), *_rows(session, rows, locks, limits)]
     for pid, waiting in _awaited(sessions, found).items():
-        quick = sessions[pid].ours and (sessions[pid].open_s or 0.0) < limits.own_s
-        if not quick:
+        if not sessions[pid].at_work(limits):
             found[pid].append(_awaited_by(waiting))
-    made = [Blocker(sessions[pid], tuple(sorted(all_, key=_badness))) for pid, all_ in found.items() if all_]
-    return sorted(made, key=lambda one: (_badness(one.hindrances[0]), -(one.session.open_s or 0.0), one.session.pid))
+    worst_first = {pid: tuple(sorted(all_, key=lambda one: one.badness)) for pid, all_ in found.items() if all_}
+    made = [Blocker(sessions[pid], all_) for pid, all_ in worst_first.items()]
+    return sorted(made, key=lambda one: (one.blocks[0].badness, -(one.session.open_s or 0.0), one.session.pid))
 
 
-def _badness(hindrance: Hindrance) -> tuple[int, bool, int]:
-    return (_RANK[hindrance.kind], hindrance.mode != MODES[EXCLUSIVE], -hindrance.rows)
-
-
-def _table_locks(session: Session, locks: Sequence[TableLock]) -> Iterable[Hindrance]:
+def _table_locks(session: Session, locks: Sequence[TableLock]) -> Iterable[Blocking]:
     by_mode: defaultdict[tuple[bool, str], list[str]] = defaultdict(list)
     for lock in locks:
-        if lock.blocks:
+        if lock.mode in MODES:
             by_mode[lock.granted, lock.mode].append(lock.table)
-    for (granted, mode), tables in by_mode.items():
-        names, told = ", ".join(sorted(tables)), MODES[mode]
+    for (granted, mode), found in by_mode.items():
+        tables, name = tuple(sorted(found)), MODES[mode]
+        what = f"{', '.join(tables)} locked ({name})"
         if granted:
-            does = "nobody can read or write there" if mode == EXCLUSIVE else "nobody can write there"
-            words = f"has {names} locked ({told}): {does}"
-            yield Hindrance(Kind.TABLE_LOCK, words, tuple(sorted(tables)), told)
+            effect = f"nobody can {'read or ' * (mode == EXCLUSIVE)}write there"
+            yield Blocking(Kind.TABLE_LOCK, f"has {what}", effect, tables, name)
         else:
-            waits = f"; it waits for process {_listed(session.waits_for)} itself" if session.waits_for else ""
-            words = f"wants to lock {names} ({told}), and everybody queues behind it{waits}"
-            yield Hindrance(Kind.TABLE_LOCK_WANTED, words, tuple(sorted(tables)), told)
+            waits = f"; it waits for process {listed(session.waits_for)} itself" if session.waits_for else ""
+            effect = f"everybody queues behind it{waits}"
+            yield Blocking(Kind.TABLE_LOCK_WANTED, f"waits to have {what}", effect, tables, name)
 
 
-def _lanes(session: Session, rows: Sequence[RowLocks], limits: Limits) -> Iterable[Hindrance]:
-    """Our own routers hold lanes all the time; they are in the way once they do so for too long."""
+def _lanes(session: Session, rows: Sequence[RowLocks]) -> Iterable[Blocking]:
     tenants = tuple(sorted({lock.tenant for lock in rows if lock.table == "lane"}))
-    if not tenants or (session.ours and (session.open_s or 0.0) < limits.own_s):
-        return
-    does = "none of their leads is routed"
-    if session.ours and (session.idle or session.wait.split(":")[-1] in STUCK_WAITS):
-        does += "; the router does not answer the server (frozen, or its wire is cut)"
-    yield Hindrance(Kind.LANE, f"holds the lane of {_listed(tenants)}: {does}", ("lane",), "", len(tenants), tenants)
+    if tenants:
+        effect = "none of their leads is routed"
+        if session.ours and (session.idle or session.stuck):
+            effect += "; the router does not answer the server (frozen, or its connection is cut)"
+        yield Blocking(Kind.LANE, f"holds the lane of {listed(tenants)}", effect, ("lane",), "", len(tenants), tenants)
 
 
-def _rows(
-    session: Session, rows: Sequence[RowLocks], locks: Sequence[TableLock], limits: Limits
-) -> Iterable[Hindrance]:
-    if session.ours and (session.open_s or 0.0) < limits.own_s:
-        return
-    counts: Counter[str] = Counter()
-    tenants: defaultdict[str, set[str]] = defaultdict(set)
-    for lock in rows:
-        if lock.table != "lane":
-            counts[lock.table] += lock.rows
-            tenants[lock.table].add(lock.tenant)
-    for table, count in counts.items():
-        whose = tuple(sorted(tenants[table]))
-        does = "these leads are passed over" if table == "lead_pool" else "batches that need them wait and fail"
-        words = f"has {count:,} row{'s'[: count != 1]} of {table} locked, of {_listed(whose)}: {does}"
-        yield Hindrance(Kind.ROWS, words, (table,), "", count, whose)
+def _rows(session: Session, rows: Sequence[RowLocks], locks: Sequence[TableLock], limits: Limits) -> Iterable[Blocking]:
+    tables = dict.fromkeys(lock.table for lock in rows if lock.table != "lane")
+    for table in tables:
+        number = sum(lock.rows for lock in rows if lock.table == table)
+        tenants = tuple(sorted({lock.tenant for lock in rows if lock.table == table}))
+        does = f"has {count(number, 'row')} of {table} locked, of {listed(tenants)}"
+        effect = "these leads are skipped" if table == "lead_pool" else "batches that need them wait and fail"
+        yield Blocking(Kind.ROWS, does, effect, (table,), "", number, tenants)
     touched = any(lock.table == "lead_pool" and lock.mode in ROW_MODES and lock.granted for lock in locks)
-    if touched and not counts and not session.ours and (session.open_s or 0.0) >= limits.old_s:
-        words = "changes or locks rows of lead_pool, none of those that were looked at"
-        yield Hindrance(Kind.ROWS, words, ("lead_pool",))
+    if touched and not tables and not session.ours and session.open_for(limits.old_s):
+        does = "changes or locks rows of lead_pool, none of those that were looked at"
+        yield Blocking(Kind.ROWS, does, tables=("lead_pool",))
 
 
-def _ages(session: Session, limits: Limits) -> Iterable[Hindrance]:
+def _ages(session: Session, limits: Limits) -> Iterable[Blocking]:
     if session.idle and (session.state_s or 0.0) >= limits.old_s:
-        words = "is idle in a transaction: keeps its locks, and keeps vacuum from cleaning up"
-        yield Hindrance(Kind.IDLE, words)
-    old = (session.open_s or 0.0) >= limits.old_s and session.backend != "autovacuum worker"
-    if session.snapshot_age and old:
-        words = (
-            f"has an old snapshot, {session.snapshot_age:,} transactions ago: vacuum cannot clean lead_pool, and "
-            "claims walk over what was deleted since"
-        )
-        yield Hindrance(Kind.OLD_SNAPSHOT, words)
+        yield Blocking(Kind.IDLE, "is idle in a transaction", "keeps its locks, and keeps vacuum from cleaning up")
+    if session.snapshot_age and session.open_for(limits.old_s) and session.backend != "autovacuum worker":
+        does = f"has an old snapshot, {session.snapshot_age:,} transactions ago"
+        yield Blocking(Kind.OLD_SNAPSHOT, does, "vacuum cannot clean lead_pool, and claims read what was deleted since")
 
 
-def _awaited(
-    sessions: Mapping[int, Session], found: Mapping[int, Sequence[Hindrance]]
-) -> dict[int, tuple[Session, ...]]:
+def _awaited(sessions: Mapping[int, Session], found: Mapping[int, Sequence[Blocking]]) -> dict[int, list[Session]]:
     """Who is waited for by a session of ours, or by one that we wait for, however long the line."""
-    in_the_way = {pid for pid, all_ in found.items() if any(one.kind in HOLDS_LEADS for one in all_)}
-    waiting = [one for one in sessions.values() if one.waits_for and (one.ours or one.pid in in_the_way)]
+    blocking = {pid for pid, all_ in found.items() if any(one.kind in HOLDS_LEADS for one in all_)}
+    waiting = [one for one in sessions.values() if one.waits_for and (one.ours or one.pid in blocking)]
     awaited: defaultdict[int, list[Session]] = defaultdict(list)
     seen: set[int] = set()
     while waiting:
         session = waiting.pop()
-        if session.pid in seen:
-            continue
-        seen.add(session.pid)
-        for pid in session.waits_for:
-            if pid in sessions:
-                awaited[pid].append(session)
-                waiting += [sessions[pid]] if sessions[pid].waits_for else []
-    return {pid: tuple(all_) for pid, all_ in awaited.items()}
+        if session.pid not in seen:
+            seen.add(session.pid)
+            for awaited_one in (sessions[pid] for pid in session.waits_for if pid in sessions):
+                awaited[awaited_one.pid].append(session)
+                waiting.append(awaited_one)
+    return awaited
 
 
-def _awaited_by(waiting: Sequence[Session]) -> Hindrance:
+def _awaited_by(waiting: Sequence[Session]) -> Blocking:
     ours = [session.pid for session in waiting if session.ours]
     others = [session.pid for session in waiting if not session.ours]
-    parts = [f"our process {_listed(ours)}"] if ours else []
-    parts += [f"process {_listed(others)}, behind which we queue,"] if others else []
+    parts = [f"our process {listed(ours)}"] if ours else []
+    parts += [f"process {listed(others)}, behind which we queue,"] if others else []
     wait = "waits" if len(waiting) == 1 else "wait"
-    return Hindrance(Kind.AWAITED, f"{' and '.join(parts)} {wait} for it", rows=len(waiting))
+    return Blocking(Kind.AWAITED, f"{' and '.join(parts)} {wait} for it", rows=len(waiting))
 
 
-def _listed(items: Iterable[object], most: int = 5) -> str:
-    words = [str(item) for item in items]
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+def blocker_of_batches(activity: Activity) -> Session | None:
+    """Who keeps every batch from being written by a lock on a table: who has it before who waits for it, and of these
+    the oldest.
+    """
+    sessions = {session.pid: session for session in activity.sessions}
+    locks = [lock for lock in activity.table_locks if lock.holds_batches and lock.pid in sessions]
+    keyed = [(not lock.granted, -(sessions[lock.pid].open_s or 0.0), lock.pid) for lock in locks]
+    return sessions[min(keyed)[2]] if keyed else None
 
 
-def table_lock_of_batches(scene: Scene) -> tuple[Session, tuple[TableLock, ...]] | None:
-    """Who keeps every batch from being written by a lock on a table, or by waiting for one, with these locks."""
-    sessions = {session.pid: session for session in scene.sessions}
-    locks = [lock for lock in scene.table_locks if lock.holds_batches and lock.pid in sessions]
-    if not locks:
-        return None
-    # Who has it before who wants it, and the oldest of these.
-    first = min(locks, key=lambda lock: (not lock.granted, -(sessions[lock.pid].open_s or 0.0), lock.pid))
-    its = sorted((lock for lock in locks if lock.pid == first.pid), key=lambda lock: (not lock.granted, lock.table))
-    return sessions[first.pid], tuple(its)
-
-
-def in_words(session: Session, locks: Sequence[TableLock]) -> str:
-    """Who has or wants which tables locked, and for how long."""
-    granted = locks[0].granted
-    tables = ", ".join(sorted({lock.table for lock in locks if lock.granted == granted}))
-    does = f"has {tables} locked ({MODES[locks[0].mode]})" if granted else f"waits to lock {tables}, and we behind it"
-    return f"{session.named()} {does} {ago(session.open_s)}"
-
-
-def ago(seconds: float | None) -> str:
-    """How long something lasts, in the unit that matters."""
-    if seconds is None:
-        return "for a time that we may not see"
-    if seconds < 120:
-        return f"for {max(seconds, 0):.0f} s"
-    return f"for {seconds / 60:.0f} min" if seconds < 7200 else f"for {seconds / 3600:.1f} h"
+def open_time(session: Session) -> str:
+    """For how long its transaction has been open, in words."""
+    return "for an unknown time" if session.open_s is None else f"for {duration(session.open_s)}"

@@ -1,17 +1,19 @@
--- Who stands in the way. All but the looks at rows read catalogs and views of the server, which no lock on a table of ours stops.
+-- Which sessions block us. All but the looks at rows read catalogs and views of the server, which no lock on a table of ours stops.
 
 -- name: bounded(lock_timeout, statement_timeout)
--- For this transaction: whoever looks for blockers must not become one of those who wait.
+-- For this transaction: who looks for blockers must not become one of those who wait.
 select set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
 
--- name: sessions(shown)
+-- name: sessions(shown, application)
 -- All other sessions of this database that do something or keep a transaction open; truly about all tenants.
-select a.pid, a.application_name as application, a.usename as role, a.usename = current_user as same_role,
-       host(a.client_addr) as client, a.backend_type, a.state, a.wait_event_type, a.wait_event,
-       left(a.query, :shown::int) as query, a.query is distinct from '<insufficient privilege>' as visible,
-       a.backend_start, a.xact_start, a.query_start,
+select a.pid, coalesce(a.application_name, '') as application, coalesce(a.usename, '')::text as role,
+       coalesce(host(a.client_addr), '') as client, coalesce(a.backend_type, '') as backend, coalesce(a.state, '') as state,
+       concat_ws(':', a.wait_event_type, a.wait_event) as wait, coalesce(left(a.query, :shown::int), '') as query,
+       coalesce(starts_with(a.application_name, :application) and a.usename = current_user, false) as ours,
+       a.query is distinct from '<insufficient privilege>' as visible,
+       a.backend_start as started_at, a.xact_start as since, a.query_start as query_at,
        extract(epoch from clock_timestamp() - a.xact_start)::float8 as open_s,
        extract(epoch from clock_timestamp() - a.state_change)::float8 as state_s,
        age(a.backend_xmin) as snapshot_age,
@@ -46,39 +48,39 @@ select c.locker, m.xid::text as xid
             then c.locker::xid end) m
  where m.xid::text = any(:xids::text[]);
 
--- name: locked_in_pool(tenant_ids, most)
+-- name: locked_in_pool(tenant_ids, limit)
 -- Among the first ready and the first waiting leads of each tenant: rows that have or had a locker.
 select t.tenant_id, p.xmax::text as locker, count(*) as rows
   from unnest(:tenant_ids::int[]) as t(tenant_id)
  cross join lateral (
        (select r.xmax from lead_pool r where r.tenant_id = t.tenant_id and r.wake_key = 0
-         order by r.rank, r.queued_at, r.lead_id limit :most)
+         order by r.rank, r.queued_at, r.lead_id limit :limit)
        union all
        (select w.xmax from lead_pool w where w.tenant_id = t.tenant_id and w.wake_key > 0
-         order by w.wake_key, w.rank, w.queued_at, w.lead_id limit :most)) p
+         order by w.wake_key, w.rank, w.queued_at, w.lead_id limit :limit)) p
  where p.xmax::text <> '0'
  group by t.tenant_id, p.xmax::text;
 
--- name: locked_in_lane(tenant_ids, most)
+-- name: locked_in_lane(tenant_ids, limit)
 -- Lanes that have or had a locker.
 select l.tenant_id, l.xmax::text as locker, 1::bigint as rows
-  from lane l where l.tenant_id = any(:tenant_ids::int[]) and l.xmax::text <> '0' limit :most;
+  from lane l where l.tenant_id = any(:tenant_ids::int[]) and l.xmax::text <> '0' limit :limit;
 
--- name: locked_in_rep_load(tenant_ids, most)
+-- name: locked_in_rep_load(tenant_ids, limit)
 -- Among the loads of each tenant: rows that have or had a locker.
 select t.tenant_id, r.xmax::text as locker, count(*) as rows
   from unnest(:tenant_ids::int[]) as t(tenant_id)
- cross join lateral (select l.xmax from rep_load l where l.tenant_id = t.tenant_id order by l.rep_no limit :most) r
+ cross join lateral (select l.xmax from rep_load l where l.tenant_id = t.tenant_id order by l.rep_no limit :limit) r
  where r.xmax::text <> '0'
  group by t.tenant_id, r.xmax::text;
 
--- name: locked_in_customer_owner(tenant_ids, most)
+-- name: locked_in_customer_owner(tenant_ids, limit)
 -- Among the owners of the customers of the first ready leads of each tenant: rows that have or had a locker.
 select t.tenant_id, o.xmax::text as locker, count(*) as rows
   from unnest(:tenant_ids::int[]) as t(tenant_id)
  cross join lateral (select distinct p.customer_id
                        from (select customer_id from lead_pool where tenant_id = t.tenant_id and wake_key = 0
-                              order by rank, queued_at, lead_id limit :most) p) c
+                              order by rank, queued_at, lead_id limit :limit) p) c
   join customer_owner o on o.tenant_id = t.tenant_id and o.customer_id = c.customer_id
  where o.xmax::text <> '0'
  group by t.tenant_id, o.xmax::text;

@@ -1,0 +1,98 @@
+"""What is done about a blocker: its statement is cancelled or its session terminated, and that is recorded."""
+
+from dataclasses import dataclass
+
+from asyncpg import InsufficientPrivilegeError
+
+from router.store.blocking.judge import Blocker, open_time
+from router.store.changes import SERVICE, Change, record_change
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.patience import patient
+from router.store.statements import Connection, load
+
+_SQL = load("blocking")
+
+# A session that is terminated ends at once, unless its disk or its kernel does not answer.
+_GONE_WITHIN_MS = 2_000
+_RECORD_LOCK_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done to whom: `name` is cancel or terminate. `own` = it is a backend of ours."""
+
+    name: str
+    blocker: Blocker
+    why: str = ""
+    own: bool = False
+
+
+class CannotAct(Exception):
+    """The session was left alone; the message says why, and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How it ended: `gone` False = the session had not ended in time; `unrecorded` = why the change could not be
+    recorded, None = it is.
+    """
+
+    gone: bool
+    unrecorded: str | None
+
+
+async def alone(conn: Connection) -> bool:
+    """Whether no other stall watch acts just now; until the transaction ends."""
+    return bool(await _SQL.watch_alone.value(conn))
+
+
+async def act(conn: Connection, action: Action, actor: str) -> Done:
+    """Does it to that very session, and not to a later one of the same number. Raises CannotAct.
+
+    First the action, then the record: the session may be what keeps us from recording.
+    """
+    session = action.blocker.session
+    gone = await _signal(conn, action)
+    change = Change(
+        actor=actor,
+        action=action.name,
+        subject=session.named(),
+        before="; ".join(one.words for one in action.blocker.blocks),
+        after=f"{session.state or 'state unknown'} {open_time(session)}: {session.query}",
+        why=action.why,
+    )
+    return Done(gone, await _record(conn, change))
+
+
+async def _signal(conn: Connection, action: Action) -> bool:
+    session, cancel = action.blocker.session, action.name == "cancel"
+    if cancel and session.visible and session.state != "active":
+        raise CannotAct(
+            f"{session.named()} runs no statement that could be cancelled ({session.state or 'idle'}); "
+            f"--terminate {session.pid} ends it with its transaction"
+        )
+    same = {"pid": session.pid, "backend_start": session.started_at}
+    try:
+        if cancel:
+            sent = await _SQL.cancel.value(conn, **same, query_start=session.query_at)
+        else:
+            sent = await _SQL.terminate.value(conn, **same, xact_start=session.since, wait_ms=_GONE_WITHIN_MS)
+    except InsufficientPrivilegeError as error:
+        raise CannotAct(
+            f"our role may not {action.name} {session.named()}: {error}; grant pg_signal_backend to it (superusers' "
+            f"sessions need a superuser), or have an administrator run: select pg_{action.name}_backend({session.pid})"
+        ) from error
+    if sent is None:
+        raise CannotAct(f"{session.named()} is gone or has gone on to other work; nothing was done")
+    return bool(sent)
+
+
+async def _record(conn: Connection, change: Change) -> str | None:
+    """Records it, waiting for a lock only for moments; returns why it could not be."""
+    bounded = patient(conn, _RECORD_LOCK_TIMEOUT_S)
+    try:
+        async with bounded.transaction():
+            await record_change(bounded, SERVICE, change)
+    except TRANSIENT_ERRORS as error:
+        return str(error) or type(error).__name__
+    return None
