@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from loadtest.datasets.dataset import Outcome
 from loadtest.timeline import SLOT, Step, slot_end
 from router.drain.close_rates import refresh
-from router.drain.drain import Drain, Drained
+from router.drain.drain import Drain
+from router.drain.outcome import Drained
 from router.store.assignments import end
 from router.store.connections.connections import Part
 from router.store.leads import accept
@@ -55,7 +56,7 @@ class Replay:
             await self._route_and_book(())
 
     async def _route_and_book(self, outcomes: Sequence[Outcome]) -> None:
-        self.total = self.total.plus(await self.drain.drain_tenant(self.tenant.tenant_id, now=self.at))
+        self.total = self.total + await self.drain.drain_tenant(self.tenant.tenant_id, now=self.at)
         self.open_outcomes += outcomes
         if self.open_outcomes:
             await self._book()

@@ -9,8 +9,9 @@ import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.domain.rep_fields import RepLine
-from router.drain.claim import BatchSizes
-from router.drain.drain import Drain, Drained
+from router.drain.claim import BatchRequest
+from router.drain.drain import Drain
+from router.drain.outcome import Drained
 from router.intake.roster_file import read_roster
 from router.store import rulesets, tenants
 from router.store.connections.connections import Connections
@@ -103,7 +104,7 @@ async def make_tenant(
 def a_drain(connections: Connections, *, seed: int = 1, ready: int = 1000) -> Drain:
     """A router with tokens that repeat from run to run."""
     rng = random.Random(seed)
-    return Drain(connections, lambda: rng.getrandbits(63), sizes=BatchSizes(ready=ready))
+    return Drain(connections, lambda: rng.getrandbits(63), request=BatchRequest(ready=ready))
 
 
 async def settle(drain: Drain, tenant_id: int, now: datetime | None = None) -> Drained:
@@ -111,6 +112,6 @@ async def settle(drain: Drain, tenant_id: int, now: datetime | None = None) -> D
     total = Drained()
     while True:
         done = await drain.drain_tenant(tenant_id, now=now)
-        total = total.plus(done)
+        total = total + done
         if not done.leads:
             return total

@@ -9,7 +9,7 @@ from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.router_process import emptied_by_routers, routers
 from loadtest.bench.stage import Room, Stage, emptied
 from loadtest.bench.world import SQL, World
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 
 _EMPTY_VISITS = 3_000
 
@@ -45,7 +45,7 @@ async def one_tenant(stage: Stage) -> list[Figure]:
 
 async def _floor(room: Room, world: World, made: list[int], connections: int) -> float:
     await worlds.refill(room.conn, world, made)
-    return await floor.run(room.url, made, connections, BatchSizes().ready)
+    return await floor.run(room.url, made, connections, BatchRequest().ready)
 
 
 async def _drain(room: Room, world: World, made: list[int]) -> tuple[float, int]:

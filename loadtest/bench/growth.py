@@ -37,9 +37,9 @@ async def backlog(stage: Stage) -> list[Figure]:
 
 async def _some_batches(drain: Drain, tenant_id: int, batches: int) -> float:
     """Seconds a lead, the first batch left out."""
-    await drain.drain_tenant(tenant_id, most_batches=1)
+    await drain.drain_tenant(tenant_id, batch_limit=1)
     begin = perf_counter()
-    done = await drain.drain_tenant(tenant_id, most_batches=batches)
+    done = await drain.drain_tenant(tenant_id, batch_limit=batches)
     return (perf_counter() - begin) / done.assigned
 
 

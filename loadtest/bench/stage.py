@@ -11,7 +11,7 @@ import asyncpg
 from loadtest.bench import world as worlds
 from ops.audit.audit import audit
 from ops.embedded.servers import apply_migrations
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.drain.drain import Drain
 from router.drain.until_idle import drain_until_idle
 from router.store.connections.connections import open_connections
@@ -39,9 +39,9 @@ class Room:
     @asynccontextmanager
     async def drain(self, ready: int | None = None) -> AsyncIterator[Drain]:
         """A router as `lead-router drain` makes it, with batches of `ready` leads (None = the product's)."""
-        sizes = BatchSizes() if ready is None else BatchSizes(ready=ready)
+        request = BatchRequest() if ready is None else BatchRequest(ready=ready)
         async with open_connections(self.url) as connections:
-            yield Drain(connections, lambda: secrets.randbits(63), sizes=sizes)
+            yield Drain(connections, lambda: secrets.randbits(63), request=request)
 
 
 @dataclass(slots=True)

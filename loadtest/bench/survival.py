@@ -21,14 +21,14 @@ from loadtest.faults.world import SOUTH
 from loadtest.until import until
 from ops.embedded.server import DATABASE
 from router.domain.lead_in import LeadIn
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.drain.failpoints import FAIL_POINT, Point
 from router.store.leads import accept
 from router.store.migrate import migrate
 
 _ROUTERS = 4
 _DURABLE = {"fsync": "on"}
-_AS_DELIVERED = {"drain_batch_leads": BatchSizes().ready, "drain_poll_interval_s": 0.5}
+_AS_DELIVERED = {"drain_batch_leads": BatchRequest().ready, "drain_poll_interval_s": 0.5}
 
 
 @asynccontextmanager

@@ -13,9 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
-from router.drain.claim import BatchSizes
-from router.drain.drain import Drain, Drained
-from router.drain.lane_transaction import Memory
+from router.drain.claim import BatchRequest
+from router.drain.drain import Drain
+from router.drain.outcome import Drained
 from router.drain.presence import Presence
 from router.drain.until_idle import Idle, drain_until_idle
 from router.runtime.signals import stop_on_signals
@@ -59,8 +59,8 @@ async def drain(
         router = Drain(
             connections,
             lambda: secrets.randbits(63),
-            sizes=BatchSizes(ready=settings.drain.batch_leads),
-            memory=Memory(presence=presence),
+            request=BatchRequest(ready=settings.drain.batch_leads),
+            presence=presence,
         )
         begin = perf_counter()
         with stop_on_signals(stop, settings.supervision.stop_deadline_s), _ProgressLine(as_json) as show:
@@ -172,7 +172,7 @@ class Summary:
     def _total(self) -> Drained:
         total = Drained(refused=Counter(), parked=Counter())
         for idle in self.left:
-            total = total.plus(idle.drained)
+            total = total + idle.drained
         return total
 
 

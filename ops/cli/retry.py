@@ -17,7 +17,7 @@ from ops.cli.options import me, since, the_tenant, why_option
 from ops.cli.screen import Screen
 from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.reason import Reason
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.store.retry import clock
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
@@ -61,7 +61,7 @@ async def retry(
     async with context.present() as (conn, presence):
         ask = Ask(Reason(reason) if reason else None, await _instant(conn, begin))
         tenants = [await the_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
-        sizes = BatchSizes(ready=context.settings.drain.batch_leads)
+        sizes = BatchRequest(ready=context.settings.drain.batch_leads)
         work = Retry(conn, lambda: secrets.randbits(63), sizes, presence)
         plans = [await work.plan(tenant, ask) for tenant in tenants]
         told = _Told(tenants, [plan for plan in plans if plan.leads or plan.left], dry_run)

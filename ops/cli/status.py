@@ -17,7 +17,7 @@ from ops.status.status import ParkedLeads, Paused, Rates, Status, TenantStatus
 from ops.status.status import status as read_status
 from ops.waiting.judge import WaitingLeads
 from router.domain.reason import Reason
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.store.blocking.blocked import BlockedLeads
 from router.store.connections.server_capacity import Room
 from router.store.tenants import TenantUnknown
@@ -46,7 +46,7 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
     """
     async with context.present() as (conn, presence):
         try:
-            sizes = BatchSizes(ready=context.settings.drain.batch_leads)
+            sizes = BatchRequest(ready=context.settings.drain.batch_leads)
             found = await read_status(conn, tenant, now, presence, sizes)
             unheard = await unknown_presence(conn, found, presence)
         except TenantUnknown as error:

@@ -13,12 +13,11 @@ from ops.blocking.stall_watch import StallWatch
 from ops.embedded.urls import Urls
 from ops.roster.duty import RosterSync
 from ops.roster.sources import Source
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.drain.close_rates import RatesDuty
 from router.drain.drain import Drain
 from router.drain.hints import Listener as WakeupListener
 from router.drain.hints import Wakeups
-from router.drain.lane_transaction import Memory
 from router.drain.presence import Presence, PresenceWatch
 from router.drain.scheduler import DrainService
 from router.http.listener import Listener
@@ -99,9 +98,9 @@ class Services:
             self.connections,
             token=lambda: secrets.randbits(63),
             instruments=self.exposition.instruments,
-            sizes=BatchSizes(ready=self.settings.drain.batch_leads),
+            request=BatchRequest(ready=self.settings.drain.batch_leads),
             limits=LaneLimits(tcp_user_ms=self.settings.connections.tcp_user_timeout_ms),
-            memory=Memory(presence=presence),
+            presence=presence,
         )
         self._drain = DrainService(
             drain,
@@ -124,7 +123,7 @@ class Services:
         configure_logs(settings.log.level, settings.log.format, self.instance)
         self.connections.resize(settings.connections)
         if self._drain is not None:
-            self._drain.drain.sizes = BatchSizes(ready=settings.drain.batch_leads)
+            self._drain.drain.request = BatchRequest(ready=settings.drain.batch_leads)
             self._drain.concurrency = settings.drain.concurrency
             self._drain.poll_interval_s = settings.drain.poll_interval_s
 

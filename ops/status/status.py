@@ -14,7 +14,7 @@ from ops.roster.holds import holds, holds_told
 from ops.waiting.estimate import Expected, expected
 from ops.waiting.judge import Waiting, waiting_by_reason
 from router.domain.flight import decode, unpack
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.drain.hints import LISTENER_NAME
 from router.drain.presence import Presence
 from router.drain.quarantine import CAREFUL_FROM
@@ -77,7 +77,8 @@ class Paused:
 class LaneStatus:
     """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause.
 
-    `deaths` routers went away in the middle of a batch within ten minutes; `suspects` leads are taken apart.
+    `crashes` routers crashed in the middle of a batch within ten minutes; `careful` leads are still taken
+    one at a time.
     """
 
     batch_no: int = 0
@@ -87,17 +88,17 @@ class LaneStatus:
     next_visit_at: datetime | None = None
     holder: Holder | None = None
     paused: Paused | None = None
-    deaths: int = 0
-    suspects: int = 0
+    crashes: int = 0
+    careful: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What its deaths ask of a person."""
-        if self.deaths < CAREFUL_FROM:
+        """What its crashes ask of a person."""
+        if self.crashes < CAREFUL_FROM:
             return ()
-        words = f"routers went away {self.deaths} times in the last ten minutes in the middle of a batch"
-        if self.suspects:
-            words += f"; {self.suspects:,} leads are taken apart, to find one that may be at fault"
+        words = f"routers crashed {self.crashes} times in the last ten minutes in the middle of a batch"
+        if self.careful:
+            words += f"; the next {self.careful:,} leads are taken one at a time, to find one that may be at fault"
         return (f"{words}: see why these processes ended, or lost the database",)
 
 
@@ -186,7 +187,7 @@ async def status(
     tenant: str | None = None,
     now: datetime | None = None,
     presence: Presence | None = None,
-    sizes: BatchSizes = BatchSizes(),
+    sizes: BatchRequest = BatchRequest(),
 ) -> Status:
     """Reads it, of one tenant or of all, and changes nothing. `now` None = the database's clock.
 
@@ -210,7 +211,7 @@ async def _of_tenants(
     tenants: Sequence[Tenant],
     at: datetime,
     now: datetime | None,
-    sizes: BatchSizes,
+    sizes: BatchRequest,
     blocked: Blocked,
 ) -> list[TenantStatus]:
     ids = [tenant.tenant_id for tenant in tenants]
@@ -262,10 +263,10 @@ def _lane(row: asyncpg.Record) -> LaneStatus:
     if row["paused_until"] is not None:
         paused = Paused(row["paused_until"], row["paused_why"] or "", row["paused_by"], row["paused_at"])
     last = (row["batch_no"], row["last_at"], row["kind"], row["leads"])
-    return LaneStatus(*last, row["next_visit_at"], holder, paused, row["deaths"], row["suspects"])
+    return LaneStatus(*last, row["next_visit_at"], holder, paused, row["crashes"], row["careful"])
 
 
-async def _again(conn: Connection, waiting: Waiting, sizes: BatchSizes, at: datetime) -> Expected:
+async def _again(conn: Connection, waiting: Waiting, sizes: BatchRequest, at: datetime) -> Expected:
     if not waiting.again:
         return Expected(0, 0, 0, None)
     return await expected(conn, waiting.tenant_id, waiting.again, sizes, at)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.store.statements import Connection, load
 
 _SQL = load("retry")
@@ -54,13 +54,13 @@ class Expected:
         }
 
 
-async def expected(conn: Connection, tenant_id: int, leads: int, sizes: BatchSizes, now: datetime) -> Expected:
+async def expected(conn: Connection, tenant_id: int, leads: int, sizes: BatchRequest, now: datetime) -> Expected:
     """Judges by the tenant's batches before `now`; `sizes` are those of the routers."""
     rows = await _SQL.batches_lately.fetch(conn, tenant_id=tenant_id, since=now - _LATELY, most=_BATCHES_MOST)
     return expectation(leads, sizes, [(row[0], row[1]) for row in rows])
 
 
-def expectation(leads: int, sizes: BatchSizes, batches: Sequence[tuple[datetime, int]]) -> Expected:
+def expectation(leads: int, sizes: BatchRequest, batches: Sequence[tuple[datetime, int]]) -> Expected:
     """`batches` are (time, leads) of the last ones, the youngest first."""
     share = sizes.waiting(ready_claimed=1)
     # From a full batch to the next one there was no idle time between them.

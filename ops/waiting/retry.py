@@ -14,7 +14,7 @@ from time import perf_counter
 from ops.waiting.estimate import Expected, expected
 from ops.waiting.judge import held, present
 from router.domain.reason import Reason
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 from router.drain.presence import Presence
 from router.store import retry as store
 from router.store.assignments import lane_progress
@@ -85,7 +85,7 @@ class Retry:
 
     conn: Connection
     token: Callable[[], int]
-    sizes: BatchSizes = BatchSizes()
+    sizes: BatchRequest = BatchRequest()
     presence: Presence = field(default_factory=lambda: Presence(once=True))
     at_once: int = AT_ONCE
     _engines: Engines = field(default_factory=Engines)

@@ -3,24 +3,41 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
+from time import perf_counter
 
+from router.domain.engine import Moment
 from router.domain.lead import PoolLead
-from router.drain.lane_state import LaneState
-from router.drain.quarantine import Only
+from router.drain.lane_state import LaneState, moment_at
+from router.store import lane as store
 from router.store import pool
-from router.store.lane import OrderKey, next_recheck
-from router.store.pool import Claimed
+from router.store.lane import NO_NEWS, Lane, News, OrderKey
 from router.store.statements import Connection
+
+order_of: Callable[[PoolLead], OrderKey] = attrgetter("rank", "queued_at", "lead_id")
+"""Leads are claimed and decided in this order."""
+
+# How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
+_JUST_ARRIVED = timedelta(seconds=1)
+_queued_at: Callable[[PoolLead], datetime] = attrgetter("queued_at")
 
 
 @dataclass(frozen=True, slots=True)
-class BatchSizes:
-    """Most leads of a batch: `ready` ones; beside them, of waiting and of due ones, `waiting_share` thousandths."""
+class BatchRequest:
+    """What a batch may take: up to `ready` ready leads after a key (None = from the top), and beside them, of waiting
+    and of due ones, `waiting_share` thousandths of that; or `lead_ids` and nothing else.
+
+    `parked_for` = why these are parked instead of decided; `clock_given` = the lane's time is the caller's, not the
+    database's.
+    """
 
     ready: int = 2000
     waiting_share: int = 250
+    after: OrderKey | None = None
+    lead_ids: Sequence[int] | None = None
+    parked_for: str = ""
+    clock_given: bool = False
 
     @property
     def first(self) -> int:
@@ -32,101 +49,127 @@ class BatchSizes:
         return self.ready if not ready_claimed else max(1, self.ready * self.waiting_share // 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a batch may take: as `sizes` say, ready leads after a key (None = from the top); or `only` the named ones.
+@dataclass(slots=True)
+class Claimed:
+    """What a batch has in hand: the inbox's news, ready leads and waiting ones, unordered, with the owning rep's
+    number by customer.
 
-    `clock_given` = the lane's time is the caller's, not the database's.
+    `changed` = positions of reps whose load the inbox changed; `look_s` = seconds of the first claim; `last` = the key
+    of the last ready lead; `rest` = so many more may follow it, 0 = these are all. Of the waiting: `tried` = the wake
+    keys that had room, `more_waiting` = there may be as much again, `due_locked` = some that are due are locked.
     """
 
-    sizes: BatchSizes
-    clock_given: bool
-    after: OrderKey | None = None
-    only: Only | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What was taken.
-
-    `owners` is the owning rep's number by customer; `more` = there may be as much again; `tried` = the wake keys that
-    had room; `due_locked` = leads that are due are locked by somebody else.
-    """
-
-    leads: list[PoolLead]
+    moment: Moment
+    news: News
+    ready: list[PoolLead]
     owners: dict[int, int]
-    more: bool
-    tried: frozenset[int]
-    due_locked: bool
-
-
-order_of: Callable[[PoolLead], OrderKey] = attrgetter("rank", "queued_at", "lead_id")
-"""Leads are claimed and decided in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a batch took: ready leads, and the others. Unordered."""
-
-    ready: Claimed
-    claims: Claims
-
-    def with_more(self, ready: Claimed) -> "Taken":
-        """With ready leads that were claimed after these."""
-        both = Claimed([*self.ready.leads, *ready.leads], ready.owners | self.ready.owners)
-        return Taken(both, self.claims)
+    changed: set[int]
+    look_s: float
+    waiting: Sequence[PoolLead] = ()
+    tried: frozenset[int] = frozenset()
+    more_waiting: bool = False
+    due_locked: bool = False
+    last: OrderKey | None = None
+    rest: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.ready.leads or self.claims.leads)
+        return bool(self.ready or self.waiting)
 
     def in_order(self) -> list[PoolLead]:
         """All of them, in the order in which they are decided."""
-        return sorted([*self.ready.leads, *self.claims.leads], key=order_of)
+        return sorted([*self.ready, *self.waiting], key=order_of)
 
-    @property
-    def owners(self) -> dict[int, int]:
-        return self.ready.owners | self.claims.owners
+    def more(self, request: BatchRequest) -> bool:
+        """Whether there may be more to take, behind these leads, before them, or because it came after the moment."""
+        behind = len(self.ready) >= request.first or self.more_waiting or self.news.more
+        return behind or request.lead_ids is not None or request.after is not None
 
-
-NOTHING = Claimed([], {})
-NO_CLAIMS = Claims([], {}, False, frozenset(), False)
-
-
-async def claim_named(conn: Connection, tenant_id: int, state: LaneState, lead_ids: Sequence[int]) -> Taken:
-    """These leads, as far as they are there and free."""
-    found = await pool.claim_named(conn, tenant_id, lead_ids)
-    state.maybe_empty.update(lead.wake_key for lead in found.leads if lead.wake_key)
-    return Taken(found, NO_CLAIMS)
+    def cursor(self, request: BatchRequest) -> OrderKey | None:
+        """The last ready lead, where there may be more behind it."""
+        return self.last if request.lead_ids is None and len(self.ready) == request.ready else None
 
 
-async def claim_waiting(conn: Connection, tenant_id: int, state: LaneState, now: datetime, most: int) -> Claims:
-    """Takes waiting leads at `now`: at most `most` for which there is room, and as many that are due."""
-    rooms = state.keys_with_room(now)
-    waiting = due = NOTHING
-    more = False
-    if rooms:
-        asked = allowance(rooms, most)
-        waiting = await pool.claim_waiting(conn, tenant_id, asked, most)
-        more = len(waiting.leads) == most or _cut_short(asked, rooms, waiting.leads)
-    due_locked = False
-    if state.next_due is not None and state.next_due <= now:
-        due = await pool.claim_due(conn, tenant_id, now, most)
-        more = more or len(due.leads) == most
-        state.next_due = await next_recheck(conn, tenant_id)
-        due_locked = len(due.leads) < most and state.next_due is not None and state.next_due <= now
-    leads = waiting.leads + due.leads
-    state.maybe_empty.update(lead.wake_key for lead in leads if lead.wake_key)
-    return Claims(leads, waiting.owners | due.owners, more, frozenset(rooms), due_locked)
+async def fold(conn: Connection, lane: Lane) -> News:
+    """Takes what others have put into the lane's inbox."""
+    return await store.fold_inbox(conn, lane.tenant_id) if lane.has_news else NO_NEWS
 
 
-def allowance(rooms: Mapping[int, int], most: int) -> dict[int, int]:
-    """How many leads to ask of each key: its room, but where many keys have much, an equal part of twice `most`.
+async def claim(conn: Connection, lane: Lane, state: LaneState, request: BatchRequest, news: News) -> Claimed:
+    """Takes what is decided first: of a long backlog half a batch of ready leads, and what waits and may be tried.
 
-    The claim sorts what it gets by rank and keeps `most`, so a bound on what it looks at is enough.
+    The batch's moment is fixed by it; `state` turns to its business day and takes the news over.
     """
-    if sum(min(room, most) for room in rooms.values()) <= 4 * most:
-        return {key: min(room, most) for key, room in rooms.items()}
-    part = max(1, 2 * most // len(rooms))
+    begin = perf_counter()
+    if request.lead_ids is None:
+        ready, owners = await pool.claim_ready(conn, lane.tenant_id, request.after, request.first)
+    else:
+        ready, owners = await pool.claim_named(conn, lane.tenant_id, request.lead_ids)
+        state.maybe_empty.update(lead.wake_key for lead in ready if lead.wake_key)
+    look_s = perf_counter() - begin
+    now = lane.now if request.clock_given else batch_time(lane.now, news, ready)
+    moment = moment_at(state.engine, now)
+    state.turn_day(moment.day.date)
+    claimed = Claimed(moment, news, ready, owners, state.fold(news.opened, news.today), look_s)
+    if request.lead_ids is None:
+        await _claim_waiting(conn, lane.tenant_id, state, request, claimed)
+        claimed.last = max(map(order_of, ready), default=None)
+        claimed.rest = request.ready - request.first if len(ready) == request.first else 0
+        if claimed.rest and claimed.waiting:
+            # All are in hand then: they are decided in one order with the ready ones.
+            await claim_rest(conn, lane, request, claimed)
+    return claimed
+
+
+async def claim_rest(conn: Connection, lane: Lane, request: BatchRequest, claimed: Claimed) -> list[PoolLead]:
+    """Takes the rest of the ready leads. Those that came after the batch's moment are the next one's."""
+    until = None if request.clock_given else claimed.moment.now
+    more, owners = await pool.claim_ready(conn, lane.tenant_id, claimed.last, claimed.rest, until)
+    claimed.ready = [*claimed.ready, *more]
+    claimed.owners = owners | claimed.owners
+    claimed.last = max(map(order_of, more), default=claimed.last)
+    claimed.rest = 0
+    return more
+
+
+def batch_time(now: datetime, news: News, ready: Sequence[PoolLead]) -> datetime:
+    """The batch's time: not before an ending that it folds in, nor before a lead that came while it began."""
+    if news.at is not None:
+        now = max(now, news.at)
+    newest = max(map(_queued_at, ready), default=now)
+    return newest if now < newest <= now + _JUST_ARRIVED else now
+
+
+async def _claim_waiting(
+    conn: Connection, tenant_id: int, state: LaneState, request: BatchRequest, claimed: Claimed
+) -> None:
+    """Takes waiting leads: those for which there is room, and as many that are due."""
+    limit, now = request.waiting(len(claimed.ready)), claimed.moment.now
+    rooms = state.keys_with_room(now)
+    claimed.tried = frozenset(rooms)
+    waiting, due = list[PoolLead](), list[PoolLead]()
+    if rooms:
+        asked = asked_of_keys(rooms, limit)
+        waiting, owners = await pool.claim_waiting(conn, tenant_id, asked, limit)
+        claimed.owners |= owners
+        claimed.more_waiting = len(waiting) == limit or _cut_short(asked, rooms, waiting)
+    if state.next_due is not None and state.next_due <= now:
+        due, owners = await pool.claim_due(conn, tenant_id, now, limit)
+        claimed.owners |= owners
+        claimed.more_waiting = claimed.more_waiting or len(due) == limit
+        state.next_due = await store.next_recheck(conn, tenant_id)
+        claimed.due_locked = len(due) < limit and state.next_due is not None and state.next_due <= now
+    claimed.waiting = waiting + due
+    state.maybe_empty.update(lead.wake_key for lead in claimed.waiting if lead.wake_key)
+
+
+def asked_of_keys(rooms: Mapping[int, int], limit: int) -> dict[int, int]:
+    """How many leads to ask of each key: its room, but where many keys have much, an equal part of twice `limit`.
+
+    The claim sorts what it gets by rank and keeps `limit`, so a bound on what it looks at is enough.
+    """
+    if sum(min(room, limit) for room in rooms.values()) <= 4 * limit:
+        return {key: min(room, limit) for key, room in rooms.items()}
+    part = max(1, 2 * limit // len(rooms))
     return {key: min(room, part) for key, room in rooms.items()}
 
 
@@ -134,3 +177,21 @@ def _cut_short(asked: Mapping[int, int], rooms: Mapping[int, int], claimed: Sequ
     """Whether a key gave all that it was asked for although it had room for more."""
     got = Counter(lead.wake_key for lead in claimed)
     return any(got[key] == asked[key] < rooms[key] for key in asked)
+
+
+async def next_lead(conn: Connection, lane: Lane, state: LaneState) -> int | None:
+    """The lead that a batch would decide first, which stays where it is; None = there is none to take.
+
+    `state` is not to be used afterwards.
+    """
+    found: list[PoolLead] = []
+    try:
+        async with conn.transaction():
+            found = (await claim(conn, lane, state, BatchRequest(ready=1), NO_NEWS)).in_order()
+            raise _GiveBack
+    except _GiveBack:
+        return found[0].lead_id if found else None
+
+
+class _GiveBack(Exception):
+    """Takes the claim back and nothing else."""

@@ -1,7 +1,6 @@
-"""Draining: visits to the lanes of tenants that have work, until they are idle or their turn is over."""
+"""Draining: lane transactions of tenants that have work, until they are idle or their turn is over."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,16 +8,18 @@ from time import perf_counter
 
 import structlog
 
-from router.domain.reason import Reason
 from router.drain.batch import BatchRefused
-from router.drain.claim import BatchSizes
-from router.drain.lane_transaction import Memory, Visit, VisitResult, visit
-from router.drain.quarantine import Narrowing
+from router.drain.claim import BatchRequest
+from router.drain.lane_transaction import run_lane_transaction
+from router.drain.outcome import Drained, LaneOutcome
+from router.drain.presence import Presence
+from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store.connections.connections import Connections, Part
+from router.store.engines import Engines
 from router.store.lane import LaneLimits
 from router.store.statements import Connection
-from router.telemetry.instruments import Batch, BatchResult, Instruments
+from router.telemetry.instruments import BatchResult, Instruments
 
 log = structlog.get_logger(__name__)
 
@@ -30,49 +31,27 @@ _LOOK_COSTS = 0.1
 _SEARCH_DEADLINE_S = 5.0
 
 
-@dataclass(frozen=True)
-class Drained:
-    """What visits did to one or more tenants. `stuck` = leads that should be taken are locked by somebody else."""
-
-    batches: int = 0
-    assigned: int = 0
-    refused: Counter[Reason] = field(default_factory=Counter)
-    parked: Counter[Reason] = field(default_factory=Counter)
-    visit: Visit = Visit.DONE
-    more: bool = False
-    stuck: bool = False
-
-    @property
-    def leads(self) -> int:
-        return self.assigned + self.refused.total() + self.parked.total()
-
-    def plus(self, other: "Drained") -> "Drained":
-        """Both together; how it ended is told by the later one."""
-        return replace(
-            other,
-            batches=self.batches + other.batches,
-            assigned=self.assigned + other.assigned,
-            refused=self.refused + other.refused,
-            parked=self.parked + other.parked,
-        )
-
-
 @dataclass
 class Drain:
-    """What a router needs to drain. `token` gives fresh random numbers of 63 bits."""
+    """What a router needs to drain. `token` gives fresh random numbers of 63 bits; `request` is what a batch takes."""
 
     connections: Connections
     token: Callable[[], int]
     instruments: Instruments = field(default_factory=Instruments.silent)
-    sizes: BatchSizes = BatchSizes()
+    request: BatchRequest = BatchRequest()
     limits: LaneLimits = LaneLimits()
-    memory: Memory = field(default_factory=Memory)
-    _names: dict[int, str] = field(default_factory=dict)
-    _narrowing: dict[int, Narrowing] = field(default_factory=dict)
-    _look_from_top_at: dict[int, float] = field(default_factory=dict)
+    engines: Engines = field(default_factory=Engines)
+    presence: Presence = field(default_factory=Presence)
+    sessions: dict[int, TenantSession] = field(default_factory=dict)
+
+    def session(self, tenant_id: int) -> TenantSession:
+        """What is remembered of the tenant; a new one knows nothing yet."""
+        if tenant_id not in self.sessions:
+            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence)
+        return self.sessions[tenant_id]
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
-        """Tenants that a visit may help, at `now` (None = the database's clock).
+        """Tenants for which a batch may find work, at `now` (None = the database's clock).
 
         Raises TimeoutError when a table stays locked: the search must fail loudly rather than wait in silence.
         """
@@ -84,113 +63,75 @@ class Drain:
         tenant_id: int,
         *,
         now: datetime | None = None,
-        most_batches: int | None = None,
+        batch_limit: int | None = None,
         stop: Callable[[], bool] = lambda: False,
         progress: Callable[[Drained], None] = lambda _: None,
     ) -> Drained:
         """Batches of one tenant until it is idle, is locked or paused, `stop()` says so, or its turn is over.
 
-        `progress` hears of each batch. Errors of the database are raised after their batch was rolled back.
+        `progress` is given each batch. Errors of the database are raised after their batch was rolled back.
         """
-        total = Drained()
+        total, session = Drained(), self.session(tenant_id)
         async with self.connections.acquire(Part.DRAIN) as conn:
-            while not stop() and (most_batches is None or total.batches < most_batches):
-                begin = perf_counter()
-                # Remembered from turn to turn: turns may be shorter than the time between two looks.
-                from_top = begin >= self._look_from_top_at.get(tenant_id, 0.0)
-                try:
-                    result = await self._visit(conn, tenant_id, now, from_top)
-                except BaseException as error:
-                    failed = Batch(BatchResult.FAILED, perf_counter() - begin)
-                    self.instruments.batch_done(self._name(tenant_id), failed)
-                    if isinstance(error, BatchRefused) and self._narrowed(tenant_id, error):
-                        continue
-                    raise
-                if result.tenant is not None:
-                    self._names[tenant_id] = result.tenant
-                if from_top:
-                    self._look_from_top_at[tenant_id] = begin + _until_next_look(result)
-                self._tell(tenant_id, result, perf_counter() - begin)
-                done = _drained(result)
+            while not stop() and (batch_limit is None or total.batches < batch_limit):
+                done = await self._batch(conn, session, now)
+                if done is None:
+                    continue
                 progress(done)
-                total = total.plus(done)
-                if result.visit is not Visit.DONE or not result.batch.more:
+                total += done
+                if done.outcome is not LaneOutcome.DONE or not done.more:
                     break
                 # Other tenants' tasks and the listener get their turn even while no statement blocks.
                 await asyncio.sleep(0)
         return total
 
-    async def _visit(self, conn: Connection, tenant_id: int, now: datetime | None, from_top: bool) -> VisitResult:
-        narrowing = self._narrowing.get(tenant_id)
-        result = await visit(
-            conn,
-            self.memory,
-            tenant_id,
-            token=self.token(),
-            now=now,
-            sizes=self.sizes,
-            limits=self.limits,
-            from_top=from_top,
-            only=narrowing.only if narrowing else None,
+    async def _batch(self, conn: Connection, session: TenantSession, now: datetime | None) -> Drained | None:
+        """One batch; None when it was refused and a part of it is to be tried."""
+        begin = perf_counter()
+        # Remembered from turn to turn: turns may be shorter than the time between two looks.
+        from_top = begin >= session.look_from_top_at
+        request = replace(
+            self.request,
+            after=None if from_top else session.cursor,
+            lead_ids=session.bisection.lead_ids,
+            parked_for=session.bisection.parked_for,
         )
-        if narrowing is not None and result.visit is Visit.DONE:
-            narrowing.passed(result.batch.leads)
-            if narrowing.over:
-                del self._narrowing[tenant_id]
-        return result
+        try:
+            done = await run_lane_transaction(conn, session, request, token=self.token(), now=now, limits=self.limits)
+        except BaseException as error:
+            self.instruments.batch_done(str(session), BatchResult.FAILED, perf_counter() - begin)
+            if isinstance(error, BatchRefused) and _bisected(session, error):
+                return None
+            raise
+        if done.outcome is LaneOutcome.DONE:
+            session.bisection.passed(done.leads)
+        if from_top:
+            session.look_from_top_at = begin + _until_next_look(done)
+        self._record(session, done, perf_counter() - begin)
+        return done
 
-    def _narrowed(self, tenant_id: int, refused: BatchRefused) -> bool:
-        """Whether fewer leads are tried at once, or the one that is left is parked; else it is not the leads."""
-        narrowing = self._narrowing.setdefault(tenant_id, Narrowing())
-        leads = len(refused.lead_ids)
-        log.warning("the database refuses a batch", tenant=self._name(tenant_id), leads=leads, error=str(refused))
-        return narrowing.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
-
-    def _name(self, tenant_id: int) -> str:
-        """For metrics and logs; the number until a visit has told the name."""
-        return self._names.get(tenant_id, str(tenant_id))
-
-    def _tell(self, tenant_id: int, result: VisitResult, seconds: float) -> None:
-        batch = result.batch
-        kind = BatchResult.LOCKED if result.visit is Visit.LOCKED else BatchResult.EMPTY
-        median_s, longest_s = batch.waits_s or (None, None)
-        seen = Batch(
-            result=BatchResult.OK if batch.leads else kind,
-            duration_s=seconds,
-            phases_s=batch.phases_s,
-            leads=batch.leads,
-            assigned=batch.assigned,
-            refused=batch.refused,
-            parked=batch.parked,
-            latency_median_s=median_s,
-            latency_max_s=longest_s,
-        )
-        self.instruments.batch_done(self._name(tenant_id), seen)
-        if batch.leads:
+    def _record(self, session: TenantSession, done: Drained, seconds: float) -> None:
+        nothing = BatchResult.LOCKED if done.outcome is LaneOutcome.LOCKED else BatchResult.EMPTY
+        self.instruments.batch_done(str(session), BatchResult.OK if done.leads else nothing, seconds, done)
+        if done.leads:
             log.debug(
                 "batch",
-                tenant=self._name(tenant_id),
-                assigned=batch.assigned,
-                refused={reason.value: n for reason, n in batch.refused.items()},
-                parked={reason.value: n for reason, n in batch.parked.items()},
+                tenant=str(session),
+                assigned=done.assigned,
+                refused={reason.value: n for reason, n in done.refused.items()},
+                parked={reason.value: n for reason, n in done.parked.items()},
                 seconds=round(seconds, 4),
             )
 
 
-def _until_next_look(result: VisitResult) -> float:
+def _bisected(session: TenantSession, refused: BatchRefused) -> bool:
+    """Whether fewer leads are tried at once, or the one that is left is parked; else it is not the leads."""
+    leads = len(refused.lead_ids)
+    log.warning("the database refuses a batch", tenant=str(session), leads=leads, error=str(refused))
+    return session.bisection.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
+
+
+def _until_next_look(done: Drained) -> float:
     """Seconds from one look from the top to the next."""
     shortest, longest = _LOOK_FROM_TOP_S
-    return min(max(shortest, result.batch.look_s / _LOOK_COSTS), longest)
-
-
-def _drained(result: VisitResult) -> Drained:
-    batch = result.batch
-    return Drained(
-        batches=1 if batch.leads else 0,
-        assigned=batch.assigned,
-        refused=batch.refused,
-        parked=batch.parked,
-        visit=result.visit,
-        more=batch.more,
-        stuck=batch.stuck,
-    )
+    return min(max(shortest, done.look_s / _LOOK_COSTS), longest)

@@ -1,76 +1,68 @@
-"""Finding the one lead that a batch dies of: after deaths of the lane's holder, or because the database refuses it."""
+"""Finding the one lead that stops a lane: its holders crash over it, or the database refuses it.
+
+docs/decisions/0016-a-lead-that-kills.md
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from math import isqrt
 
 CAREFUL_FROM = 2
-"""So many holders went away lately: from now on a batch's leads are named before they are taken."""
+"""So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
+
+CAREFUL_LEADS = 3_000
+"""So many leads then come one at a time: at least as many as were in hand when a holder crashed."""
 
 BLAMED_AFTER = 2
-"""So often a lead was taken alone and its holder went away: it is parked."""
+"""So many holders crashed while a lead was noted: it is parked."""
 
-WENT_AWAY = "whoever took it, and nothing else, went away in the middle of it, twice"
+CRASHED = "every router that took this lead, and nothing else, crashed in the middle of it, twice"
 
 _PARKED_IN_A_ROW = 3
-_ALONE_UP_TO = 8
 
 
 class Step(Enum):
-    """What is to be done with the lane next, as its deaths and suspects stand."""
+    """What is to be done with a lane next, by what it notes."""
 
     AS_USUAL = auto()
-    NAME = auto()
-    """Name the batch that comes next, then take it."""
-    TRY = auto()
-    """Note how many of the first suspects are taken, then take these, and nothing else."""
+    NOTE = auto()
+    """Note the lead that comes next, commit, then take it."""
+    TAKE = auto()
+    """Take the noted lead, and nothing else."""
     PARK = auto()
-    """Park the first suspect."""
-    LEAVE = auto()
-    """Whoever named the suspects is about to take them."""
+    """Park the noted lead."""
 
 
-def next_step(deaths: int, suspects: Sequence[int], tries: int, *, just_named: bool) -> Step:
+def next_step(careful: int, noted_lead: int | None, noted_crashes: int) -> Step:
     """See Step; the arguments are those of the lane."""
-    if suspects and just_named:
-        return Step.LEAVE
-    if suspects:
-        return Step.PARK if tries >= BLAMED_AFTER else Step.TRY
-    return Step.NAME if deaths >= CAREFUL_FROM else Step.AS_USUAL
-
-
-def at_once(suspects: int) -> int:
-    """How many of so many suspects are taken at once: few batches where nobody is at fault, few deaths where one is."""
-    return 1 if suspects <= _ALONE_UP_TO else isqrt(suspects)
-
-
-@dataclass(frozen=True, slots=True)
-class Only:
-    """The leads that a batch may take, and nothing else; with `blame`, they are parked for it instead of decided."""
-
-    lead_ids: Sequence[int]
-    blame: str = ""
+    if not careful:
+        return Step.AS_USUAL
+    if noted_lead is None:
+        return Step.NOTE
+    return Step.PARK if noted_crashes >= BLAMED_AFTER else Step.TAKE
 
 
 @dataclass(slots=True)
-class Narrowing:
-    """Of a batch that the database refuses, each half is tried, and so on, until one lead is left: it is parked."""
+class Bisection:
+    """Of a batch that the database refuses, each half is tried, and so on, until one lead is left: it is parked.
+
+    `parked_for` = why the part that comes next is parked instead of decided, "" = it is decided.
+    """
 
     parts: list[Sequence[int]] = field(default_factory=list)
-    blame: str = ""
+    parked_for: str = ""
     parked_in_a_row: int = 0
 
     @property
-    def only(self) -> Only | None:
+    def lead_ids(self) -> Sequence[int] | None:
         """What the next batch takes; None = as usual."""
-        return Only(self.parts[-1], self.blame) if self.parts else None
+        return self.parts[-1] if self.parts else None
 
     def refused(self, lead_ids: Sequence[int], why: str) -> bool:
-        """The database refused these leads; answers whether it goes on.
+        """The database refused these leads; returns whether to go on.
 
-        It does not when one lead after the other is refused: then it is not the leads, and none is parked any more
-        until a batch goes well.
+        Not when one lead after the other is refused: then it is not the leads, and none is parked any more until a
+        batch goes well.
         """
         if self.parts:
             self.parts.pop()
@@ -78,25 +70,20 @@ class Narrowing:
             half = len(lead_ids) // 2
             self.parts += [lead_ids[half:], lead_ids[:half]]
             return True
-        if self.blame or self.parked_in_a_row >= _PARKED_IN_A_ROW:
+        if self.parked_for or self.parked_in_a_row >= _PARKED_IN_A_ROW:
             self.parts.clear()
-            self.blame = ""
+            self.parked_for = ""
             return False
         self.parts.append(lead_ids)
-        self.blame = why
+        self.parked_for = why
         return True
 
     def passed(self, leads: int) -> None:
         """The batch that was asked for went well, with so many leads (0: they are gone or locked)."""
-        if self.blame:
+        if self.parked_for:
             self.parked_in_a_row += leads
-            self.blame = ""
+            self.parked_for = ""
         elif leads:
             self.parked_in_a_row = 0
         if self.parts:
             self.parts.pop()
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is left to be tried or remembered."""
-        return not (self.parts or self.parked_in_a_row)

@@ -6,35 +6,21 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
-import asyncpg
 import structlog
 
 from router.domain.backoff import LONGEST_S, full_jitter
 from router.drain.drain import Drain
 from router.drain.hints import Wakeups
-from router.drain.lane_transaction import Visit
+from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
 from router.store.connections.connections import Part
-from router.store.errors import TRANSIENT_ERRORS, NoConnection
+from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
 
 log = structlog.get_logger(__name__)
 
-# The server as a whole is in trouble, not the tenant: when that is over, nobody shall have to wait for a minute.
-_LONGEST_WAIT_FOR_SERVER_S = 1.0
-# SQLSTATE: connection lost, resources (disk, memory, connections), ended by an operator, the system, read-only or idle.
-_OF_SERVER = ("08", "53", "57P", "58", "25")
-# Somebody has locked what a batch needs. An attempt waits for 2 s and keeps a slot from other tenants for so long.
-_LONGEST_WAIT_FOR_LOCKS_S = 5.0
-# SQLSTATE: lock not available, cancelled or timed out, serialization failure or deadlock.
-_OF_LOCKS = ("55", "57014", "40")
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """Failures in a row of one tenant, and until when (monotonic seconds) it is left alone."""
-
-    failures: int = 0
-    until_s: float = 0.0
+# What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts. While somebody has
+# locked what a batch needs, an attempt waits for 2 s and keeps a slot from other tenants for so long.
+_LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_CONFLICT: 5.0}
 
 
 @dataclass
@@ -55,7 +41,6 @@ class DrainService:
     name: str = "drain"
     max_silence_s: float = 60.0
     _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
-    _trouble: dict[int, _Trouble] = field(default_factory=dict)
     _line: dict[int, None] = field(default_factory=dict)
 
     async def run(self, life: Lifeline) -> None:
@@ -75,7 +60,7 @@ class DrainService:
                     failures = 0
                 except TRANSIENT_ERRORS as error:
                     failures += 1
-                    wait_s = full_jitter(failures, self.jitter(), longest_s=_LONGEST_WAIT_FOR_SERVER_S)
+                    wait_s = full_jitter(failures, self.jitter(), longest_s=_LONGEST_WAIT_S[Trouble.SERVER])
                     log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
                     await life.pause(wait_s)
                 else:
@@ -88,8 +73,7 @@ class DrainService:
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()
         for tenant_id in tenants:
-            trouble = self._trouble.get(tenant_id)
-            if trouble is None or now >= trouble.until_s:
+            if now >= self.drain.session(tenant_id).retry_at_s:
                 self._line.setdefault(tenant_id)
 
     def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline) -> None:
@@ -102,9 +86,10 @@ class DrainService:
 
     async def _turn(self, tenant_id: int, life: Lifeline) -> None:
         try:
-            done = await self.drain.drain_tenant(tenant_id, most_batches=self.turn_batches, stop=self._over(life))
-            self._trouble.pop(tenant_id, None)
-            if done.more and done.visit is Visit.DONE:
+            done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
+            session = self.drain.session(tenant_id)
+            session.failures, session.retry_at_s = 0, 0.0
+            if done.more and done.outcome is LaneOutcome.DONE:
                 self._line.setdefault(tenant_id)
         except NoConnection:
             # It had no turn at all, which is no trouble of its own.
@@ -125,26 +110,20 @@ class DrainService:
         return lambda: life.stopping or (next(batches) > 0 and self.drain.connections.contended(Part.DRAIN))
 
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
-        trouble = self._trouble.setdefault(tenant_id, _Trouble())
-        trouble.failures += 1
-        wait_s = full_jitter(trouble.failures, self.jitter(), longest_s=_longest_wait_s(error))
-        trouble.until_s = monotonic() + wait_s
+        session = self.drain.session(tenant_id)
+        session.failures += 1
+        wait_s = full_jitter(session.failures, self.jitter(), longest_s=longest_wait_s(error))
+        session.retry_at_s = monotonic() + wait_s
         self._line.pop(tenant_id, None)
         log.warning(
             "batch rolled back",
             tenant=tenant_id,
             error=f"{type(error).__name__}: {error}",
-            failures=trouble.failures,
+            failures=session.failures,
             retry_in_s=round(wait_s, 2),
         )
 
 
-def _longest_wait_s(error: BaseException) -> float:
-    """What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts."""
-    if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or ""
-        if state.startswith(_OF_SERVER):
-            return _LONGEST_WAIT_FOR_SERVER_S
-        return _LONGEST_WAIT_FOR_LOCKS_S if state.startswith(_OF_LOCKS) else LONGEST_S
-    of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
-    return _LONGEST_WAIT_FOR_SERVER_S if of_wire else LONGEST_S
+def longest_wait_s(error: BaseException) -> float:
+    """For how long, at the most, a tenant is left alone after an error."""
+    return _LONGEST_WAIT_S.get(trouble_of(error), LONGEST_S)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
-from router.drain.drain import Drain, Drained
-from router.drain.lane_transaction import Visit
+from router.drain.drain import Drain
+from router.drain.outcome import Drained, LaneOutcome
 from router.store import lane as store
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS
@@ -84,13 +84,13 @@ async def _until_idle(
             failure = f"{type(error).__name__}: {error}"
         except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
             failure, lasting = f"{type(error).__name__}: {error}", True
-        total = total.plus(done)
+        total = total + done
         idle = Idle(
             tenant_id,
             total,
-            locked_leads=0 if done.visit is Visit.PAUSED else left.ready,
-            busy=done.visit is Visit.LOCKED,
-            paused=done.visit is Visit.PAUSED,
+            locked_leads=0 if done.outcome is LaneOutcome.PAUSED else left.ready,
+            busy=done.outcome is LaneOutcome.LOCKED,
+            paused=done.outcome is LaneOutcome.PAUSED,
             failure=failure,
         )
         if stop():

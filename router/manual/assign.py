@@ -9,8 +9,9 @@ import msgspec
 from router.domain.decide import Assigned, Inputs, Outcome
 from router.domain.flight import encode, record
 from router.drain.lane_state import LaneState, moment_at
-from router.drain.lane_transaction import Memory, lane_state
+from router.drain.lane_transaction import lane_state
 from router.drain.overlap import data_versions
+from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store import pool
 from router.store.assignments import LeadMoved, hold_lead, hold_lead_now, take
@@ -50,22 +51,22 @@ async def assign_by_hand(
     """Gives a waiting, parked or assigned lead to a rep (CRM id), who then owns the customer; moves no credit.
 
     Raises CannotGive (inactive or full rep), RepUnknown, NotAssigned (lead merged or closed), LeadUnknown, and
-    asyncpg.LockNotAvailableError when lane or lead stay locked.
+    LockNotAvailable when lane or lead stay locked.
     """
-    memory = Memory()
+    session = TenantSession(tenant_id)
     gift = _Gift(lead_id, rep_id, actor, note, token, clock_given=now is not None)
     for _ in range(_ATTEMPTS):
         async with conn.transaction():
             await hold_lead(conn, tenant_id, lead_id, limits.lock_ms)
             lane = await store.hold_waiting(conn, tenant_id, now, limits)
-            # Taken back alone: a transaction that rolls back with the lane in hand looks like the death of its holder.
-            given = await _attempted(conn, _give_if_there(conn, memory, lane, gift))
+            # Taken back alone: a transaction that rolls back with the lane in hand looks like a crash of its holder.
+            given = await _attempted(conn, _give_if_there(conn, session, lane, gift))
         if isinstance(given, Given):
             return given
         if isinstance(given, Exception) and not isinstance(given, LeadMoved):
             raise given
         # Reading a large ruleset takes long: the lane is given back meanwhile.
-        await memory.engines.get(conn, tenant_id, lane.versions)
+        await session.engines.get(conn, tenant_id, lane.versions)
     raise CannotGive(f"lead {lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
 
 
@@ -78,14 +79,14 @@ async def _attempted(conn: Connection, giving: Awaitable[Given | None]) -> Given
         return error
 
 
-async def _give_if_there(conn: Connection, memory: Memory, lane: Lane, gift: "_Gift") -> Given | None:
+async def _give_if_there(conn: Connection, session: TenantSession, lane: Lane, gift: "_Gift") -> Given | None:
     """Gives the lead while the lane is held; None when the tenant's rules have to be read first."""
     await hold_lead_now(conn, lane.tenant_id, gift.lead_id)
     if lane.ruleset == 0:
         raise CannotGive("the tenant has no ruleset yet: lead-router rules apply FILE --tenant T")
-    if memory.engine(lane.tenant_id, lane.versions) is None:
+    if session.engine(lane.versions) is None:
         return None
-    return await _give(conn, lane, await lane_state(conn, memory, lane), gift)
+    return await _give(conn, lane, await lane_state(conn, session, lane), gift)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,9 @@ class LaneLimits:
 class Lane:
     """The lane row as its holder found it; `now` is the batch's time, `seen` the versions that the last batch used.
 
-    `broken_off` = the last holder's transaction was rolled back; `deaths` holders went away so within ten minutes.
-    `suspects` = leads that were named before they were taken and did not come through, the first of them `tries` times
-    alone; `just_named` = whoever named them may still come and take them.
+    `previous_holder_aborted` = the last holder's transaction was rolled back; `crashes` holders crashed within ten
+    minutes. `careful` = so many leads are to be taken one at a time; `noted_lead` = the one that is taken next,
+    `noted_crashes` = how often a holder crashed while it was noted.
     """
 
     tenant_id: int
@@ -50,11 +50,11 @@ class Lane:
     tenant: str
     paused: bool
     has_news: bool
-    broken_off: bool
-    deaths: int
-    suspects: tuple[int, ...]
-    tries: int
-    just_named: bool
+    previous_holder_aborted: bool
+    crashes: int
+    careful: int
+    noted_lead: int | None
+    noted_crashes: int
     now: datetime
 
     @property
@@ -113,11 +113,11 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         tenant=row["name"],
         paused=bool(row["paused"]),
         has_news=row["has_news"],
-        broken_off=row["broken_off"],
-        deaths=row["deaths"],
-        suspects=tuple(row["suspects"] or ()),
-        tries=row["tries"],
-        just_named=row["just_named"],
+        previous_holder_aborted=row["previous_holder_aborted"],
+        crashes=row["crashes"],
+        careful=row["careful"],
+        noted_lead=row["noted_lead"],
+        noted_crashes=row["noted_crashes"],
         now=row["now"],
     )
 

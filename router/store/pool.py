@@ -1,39 +1,32 @@
 """The lead pool in the hands of the lane's holder: claims, leads that go back or are parked, what wakes the waiting."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import asyncpg
 
 from router.domain.decide import Parked
 from router.domain.lead import Facts, PoolLead
 from router.store.lane import Book, OrderKey, ragged
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Row, load
 
 _SQL = load("lane")
 _FIRST_KEY = (-(1 << 31), datetime(1, 1, 1, tzinfo=UTC), 0)
 _ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """Leads that were taken out of the pool, unordered; `owners` is the owning rep's number by customer."""
-
-    leads: list[PoolLead]
-    owners: dict[int, int]
+ClaimedRows = tuple[list[PoolLead], dict[int, int]]
+"""Leads that were taken out of the pool, unordered, and the owning rep's number by customer."""
 
 
-def _claimed(rows: Sequence[asyncpg.Record]) -> Claimed:
+def _claimed(rows: Sequence[Row]) -> ClaimedRows:
     leads = [
         PoolLead(r[0], r[1], r[2], r[3], Facts._make(r[4:11]), r[11], tuple(r[12] or ()), r[13], r[14]) for r in rows
     ]
-    return Claimed(leads, {r[11]: r[15] for r in rows if r[15] is not None})
+    return leads, {r[11]: r[15] for r in rows if r[15] is not None}
 
 
 async def claim_ready(
     conn: Connection, tenant_id: int, after: OrderKey | None, most: int, until: datetime | None = None
-) -> Claimed:
+) -> ClaimedRows:
     """Claims ready leads after a key (None = from the top) that came until then (None = whenever); unordered."""
     rank, queued_at, lead_id = after or _FIRST_KEY
     rows = await _SQL.claim_ready.fetch(
@@ -48,12 +41,12 @@ async def claim_ready(
     return _claimed(rows)
 
 
-async def claim_named(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> Claimed:
+async def claim_named(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> ClaimedRows:
     """Claims these leads, as far as they wait and are free; unordered."""
     return _claimed(await _SQL.claim_named.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids))
 
 
-async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, int], most: int) -> Claimed:
+async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, int], most: int) -> ClaimedRows:
     """Claims at most `rooms[key]` leads of each wake key, and at most `most` in all; unordered."""
     rows = await _SQL.claim_waiting.fetch(
         conn, tenant_id=tenant_id, wake_keys=list(rooms), rooms=list(rooms.values()), most=most
@@ -61,7 +54,7 @@ async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, in
     return _claimed(rows)
 
 
-async def claim_due(conn: Connection, tenant_id: int, now: datetime, most: int) -> Claimed:
+async def claim_due(conn: Connection, tenant_id: int, now: datetime, most: int) -> ClaimedRows:
     """Claims leads whose `recheck_at` has come; unordered."""
     return _claimed(await _SQL.claim_due.fetch(conn, tenant_id=tenant_id, now=now, most=most))
 

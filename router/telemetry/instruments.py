@@ -7,10 +7,10 @@ same names as Prometheus shows them; a test holds the two together. Export: `rou
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 from time import perf_counter
+from typing import Protocol
 
 from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge
@@ -88,19 +88,21 @@ class ReloadResult(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One batch, as the instruments see it. Seconds; latencies run from queued_at to assigned_at."""
+class BatchCounts(Protocol):
+    """What a batch did, for the instruments; `waits_s` = seconds from queueing to assignment (median, longest)."""
 
-    result: BatchResult
-    duration_s: float
-    phases_s: Mapping[Phase, float] = field(default_factory=dict)
-    leads: int = 0
-    assigned: int = 0
-    refused: Mapping[Reason, int] = field(default_factory=dict)
-    parked: Mapping[Reason, int] = field(default_factory=dict)
-    latency_median_s: float | None = None
-    latency_max_s: float | None = None
+    @property
+    def leads(self) -> int: ...
+    @property
+    def assigned(self) -> int: ...
+    @property
+    def refused(self) -> Mapping[Reason, int]: ...
+    @property
+    def parked(self) -> Mapping[Reason, int]: ...
+    @property
+    def waits_s(self) -> tuple[float, float] | None: ...
+    @property
+    def phases_s(self) -> Mapping[Phase, float]: ...
 
 
 class Instruments:
@@ -156,24 +158,23 @@ class Instruments:
 
     # -- drain
 
-    def batch_done(self, tenant: str, batch: Batch) -> None:
+    def batch_done(self, tenant: str, result: BatchResult, seconds: float, counts: BatchCounts | None = None) -> None:
         """Once per batch, also for one that found nothing or rolled back."""
         label = self._tenant(tenant)
-        self._batches.add(1, {"tenant": label, "result": batch.result.value})
-        self._batch_s.record(batch.duration_s, {"result": batch.result.value})
-        if batch.leads == 0:
+        self._batches.add(1, {"tenant": label, "result": result.value})
+        self._batch_s.record(seconds, {"result": result.value})
+        if counts is None or counts.leads == 0:
             return
-        self._batch_leads.record(batch.leads)
-        for phase, seconds in batch.phases_s.items():
-            self._phase_s.record(seconds, {"phase": phase.value})
-        if batch.assigned:
-            self._assigned.add(batch.assigned, {"tenant": label})
-        _add_by_reason(self._refused, label, batch.refused)
-        _add_by_reason(self._parked, label, batch.parked)
-        if batch.latency_median_s is not None:
-            self._latency_s.record(batch.latency_median_s, {"statistic": "median"})
-        if batch.latency_max_s is not None:
-            self._latency_s.record(batch.latency_max_s, {"statistic": "max"})
+        self._batch_leads.record(counts.leads)
+        for phase, phase_s in counts.phases_s.items():
+            self._phase_s.record(phase_s, {"phase": phase.value})
+        if counts.assigned:
+            self._assigned.add(counts.assigned, {"tenant": label})
+        _add_by_reason(self._refused, label, counts.refused)
+        _add_by_reason(self._parked, label, counts.parked)
+        if counts.waits_s is not None:
+            for statistic, wait_s in zip(("median", "max"), counts.waits_s, strict=True):
+                self._latency_s.record(wait_s, {"statistic": statistic})
 
     # -- intake
 

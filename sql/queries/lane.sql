@@ -16,11 +16,12 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
 
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
--- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes. broken_off =
--- the transaction that had locked the row before was rolled back: read first, since locking overwrites it.
-select before.broken_off, l.suspects, l.tries,
-       case when l.died_at > clock_timestamp() - interval '10 min' then l.deaths else 0 end as deaths,
-       coalesce(l.named_at > clock_timestamp() - interval '2 s', false) as just_named,
+-- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
+-- previous_holder_aborted = the transaction that had locked the row before was rolled back: read first, since locking
+-- overwrites it. Crashes are forgotten ten minutes after the last.
+select before.previous_holder_aborted, l.noted_lead, l.noted_crashes,
+       case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
+       case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
        l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
@@ -38,39 +39,44 @@ select before.broken_off, l.suspects, l.tries,
                     else coalesce((select pg_xact_status((next_xid - age)::text::xid8) = 'aborted'
                                      from (select next_xid, (next_xid - xmax::text::bigint + 4294967296) % 4294967296 as age
                                              from (select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as next_xid) n) a
-                                    where age between 1 and 100000000), false) end as broken_off
+                                    where age between 1 and 100000000), false) end as previous_holder_aborted
           from lane where tenant_id = :tenant_id offset 0) before
  cross join lane l join tenant t on t.tenant_id = l.tenant_id
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 
--- name: count_death(tenant_id)!
--- Counts a holder that went away in the middle of a batch; what it had in hand of the suspects, these remain.
-update lane set deaths = case when died_at > clock_timestamp() - interval '10 min' then deaths else 0 end + 1,
-       died_at = clock_timestamp(), named_at = null, trying = 0,
-       suspects = case when trying > 1 then suspects[1 : trying] else suspects end
+-- name: count_crash(tenant_id, careful_from, careful_leads)!
+-- Counts a holder that crashed in the middle of a batch; from `careful_from` crashes on, so many leads are taken one at a time.
+update lane l set crashes = n.crashes, crashed_at = clock_timestamp(),
+       careful = case when n.crashes >= :careful_from then :careful_leads else 0 end,
+       noted_lead = case when n.crashes > 1 then l.noted_lead end,
+       noted_crashes = case when n.crashes > 1 and l.noted_lead is not null then l.noted_crashes + 1 else 0 end
+  from (select case when crashed_at > clock_timestamp() - interval '10 min' then crashes else 0 end + 1 as crashes
+          from lane where tenant_id = :tenant_id) n
+ where l.tenant_id = :tenant_id;
+
+-- name: note_lead(tenant_id, lead_id)!
+-- Notes the lead that is taken next, and nothing else with it.
+update lane set noted_lead = :lead_id, noted_crashes = 0 where tenant_id = :tenant_id;
+
+-- name: lead_came_through(tenant_id)!
+-- After a lead that was taken alone: the next ready one is noted, or none when enough came through.
+update lane set crashes = case when careful > 1 then crashes else 0 end, careful = greatest(careful - 1, 0), noted_crashes = 0,
+       noted_lead = case when careful > 1 then (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
+                                                 order by rank, queued_at, lead_id limit 1) end
  where tenant_id = :tenant_id;
 
--- name: name_leads(tenant_id, lead_ids)!
--- Names the leads that are taken next: if the holder goes away, it was one of these.
-update lane set suspects = :lead_ids, tries = 0, trying = 0, named_at = clock_timestamp() where tenant_id = :tenant_id;
+-- name: forget_note(tenant_id)!
+-- The noted lead is not there any more, or somebody else has it locked.
+update lane set noted_lead = null, noted_crashes = 0 where tenant_id = :tenant_id;
 
--- name: try_suspects(tenant_id, count)!
--- So many of the first suspects are taken next, and nothing else.
-update lane set trying = :count, tries = tries + case when :count = 1 then 1 else 0 end, named_at = clock_timestamp()
- where tenant_id = :tenant_id;
+-- name: end_quarantine(tenant_id)!
+-- The lead that crashed the holders is parked: batches are as usual again.
+update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0 where tenant_id = :tenant_id;
 
--- name: clear_suspects(tenant_id, count)!
--- The first suspects are through; when none is left, nothing is suspected any more.
-update lane set suspects = nullif(suspects[:count + 1:], '{}'), trying = 0, tries = 0, named_at = null where tenant_id = :tenant_id;
-
--- name: forget_deaths(tenant_id)!
--- What the holders died of is found.
-update lane set deaths = 0, died_at = null where tenant_id = :tenant_id;
-
--- name: say_alive(tenant_id)!
--- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a death.
-update lane set trying = 0, tries = 0
+-- name: not_crashed(tenant_id)!
+-- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a crash.
+update lane set careful = careful
  where tenant_id = :tenant_id and ctid = any(array(select ctid from lane where tenant_id = :tenant_id for update skip locked));
 
 -- name: wait_for(tenant_id)

@@ -24,8 +24,8 @@ select tenant_id, reason, count(*) as leads, min(parked_at) as oldest, max(parke
 -- The lane of each tenant with its pause and its last batch, and who holds it: the transaction that locked the row, if it still
 -- runs. A pause that nobody recorded was written into the row by hand.
 select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_at,
-       case when l.died_at > clock_timestamp() - interval '10 min' then l.deaths else 0 end as deaths,
-       coalesce(cardinality(l.suspects), 0) as suspects,
+       case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
+       case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
        case when l.paused_until > :now then l.paused_until end as paused_until, l.paused_why,
        p.actor as paused_by, p.at as paused_at,
        h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start

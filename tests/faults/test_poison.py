@@ -48,12 +48,12 @@ async def test_a_lead_that_the_database_refuses_parks_alone(server: FaultServer,
         assert await scene.broken_promises() == []
 
 
-async def test_a_lead_that_kills_its_router_parks_alone_after_three_deaths(server: FaultServer, database: str) -> None:
+async def test_a_lead_that_kills_its_router_parks_alone_after_a_few_crashes(server: FaultServer, database: str) -> None:
     deadly = {DEADLY_CAMPAIGN: "deadly"}
     async with arena(server, database, routers=0, tenants=1) as scene:
         lead_id = await poisoned(scene)
         async with scene.life():
-            deaths = 0
+            crashes = 0
             async with asyncio.timeout(90):
                 while not await is_parked(scene, lead_id):
                     # The orchestrator starts it again, each time.
@@ -61,9 +61,9 @@ async def test_a_lead_that_kills_its_router_parks_alone_after_three_deaths(serve
                     while daemon.alive and not await is_parked(scene, lead_id):
                         await asyncio.sleep(0.05)
                     if not daemon.alive:
-                        deaths += await scene.remove_router(daemon) == -signal.SIGKILL
+                        crashes += await scene.remove_router(daemon) == -signal.SIGKILL
             await scene.recovered()
         await scene.settled()
         assert await scene.broken_promises() == []
-        # The batches shrink before one lead is blamed.
-        assert 3 <= deaths <= 12
+        # Two before leads come one at a time, two while this one was noted; what else takes the lane can hide one.
+        assert 4 <= crashes <= 12

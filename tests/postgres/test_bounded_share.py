@@ -21,7 +21,7 @@ rules:
 async def new_ones_first(tenant: Tenancy, connections: Connections, now: datetime) -> None:
     """With as many new leads as a batch takes, one batch takes all of them, and a share of what came back."""
     await tenant.accept((lead(10_000 + i, region="north") for i in range(READY)), now)
-    await a_drain(connections, ready=READY).drain_tenant(tenant.tenant_id, now=now, most_batches=1)
+    await a_drain(connections, ready=READY).drain_tenant(tenant.tenant_id, now=now, batch_limit=1)
     assert await tenant.conn.fetchval("select count(*) from lead_pool where region = 'north' and wake_key = 0") == 0
     # Waiting leads for which there is room have a share, those whose time has come another.
     assert READY + SHARE <= await tenant.conn.fetchval("select leads from flight order by batch_no desc") <= READY + 50

@@ -48,7 +48,7 @@ async def test_rules_are_not_read_again_for_every_batch_however_many_tenants_the
     conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drain = a_drain(connections)
-    drain.memory.engines = Engines(limit=2)
+    drain.engines = Engines(limit=2)
     tenants = [await make_tenant(conn, simple_reps(1), name=f"t{i}") for i in range(5)]
     for tenant in tenants:
         await drain.drain_tenant(tenant.tenant_id)

@@ -14,7 +14,7 @@ from ops.cli.pause import pause as pause_command
 from ops.cli.pause import resume as resume_command
 from ops.cli.why import why as why_command
 from router.domain.reason import Reason
-from router.drain.lane_transaction import Visit
+from router.drain.outcome import LaneOutcome
 from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections
 from router.store.parking import CannotMove, park, unpark
@@ -77,7 +77,7 @@ async def test_a_pause_ends_by_itself(tenant: Tenancy, conn: asyncpg.Connection,
     drain = a_drain(connections)
     made, _ = await pause(conn, await tenant_named(conn, "acme"), timedelta(minutes=30), "ann", "CRM upgrade")
     await tenant.accept([lead(1)])
-    assert (await drain.drain_tenant(tenant.tenant_id)).visit is Visit.PAUSED
+    assert (await drain.drain_tenant(tenant.tenant_id)).outcome is LaneOutcome.PAUSED
     assert await drain.tenants_with_work() == []
     later = made.until + timedelta(seconds=1)
     assert await drain.tenants_with_work(later) == [tenant.tenant_id]

@@ -22,7 +22,6 @@ from ops.embedded.account import server_account
 from ops.embedded.server import Valkey
 from router.drain.drain import Drain
 from router.drain.hints import Wakeups
-from router.drain.lane_transaction import Memory
 from router.drain.presence import Presence, PresenceWatch, Unsure, Watched, heartbeat_key
 from router.drain.replay import rerun
 from router.drain.scheduler import DrainService
@@ -65,7 +64,7 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 def with_presence(connections: Connections, url: str | None) -> Drain:
-    return replace(a_drain(connections), memory=Memory(presence=Presence(url)))
+    return replace(a_drain(connections), presence=Presence(url))
 
 
 async def beat(redis: Redis, rep_id: str, seconds: float = 60) -> None:
@@ -78,7 +77,7 @@ async def routing(drain: Drain) -> AsyncIterator[Wakeups]:
     wakeups, stop = Wakeups(), asyncio.Event()
     services: list[Service] = [
         DrainService(drain, wakeups, jitter=lambda: 0.0, poll_interval_s=60),
-        PresenceWatch(drain.memory.presence, wakeups.hint),
+        PresenceWatch(drain.presence, wakeups.hint),
     ]
     tasks = [asyncio.create_task(s.run(Lifeline(stop, MonotonicClock(), lambda _: None))) for s in services]
     try:
@@ -107,7 +106,7 @@ async def test_who_is_away_gets_nothing_and_the_record_says_why(
     again = await rerun(tenant.conn, Engines(), tenant.tenant_id, 1)
     assert (again.differences, again.not_compared) == ([], "")
     await redis.delete(heartbeat_key("acme", "r1"))
-    assert await drain.memory.presence.look() == [tenant.tenant_id]
+    assert await drain.presence.look() == [tenant.tenant_id]
     await tenant.accept([lead(4)])
     await settle(drain, tenant.tenant_id)
     assert (await tenant.states())["waiting"] == 1
@@ -136,7 +135,7 @@ async def test_without_redis_the_working_hours_decide_and_it_is_said_once(
         await tenant.accept([lead(1 if url else 2)])
         with structlog.testing.capture_logs() as logs:
             await settle(drain, tenant.tenant_id)
-            await drain.memory.presence.look()
+            await drain.presence.look()
         assert [log["event"] for log in logs if log["log_level"] == "warning"] == [
             "presence unknown: the last known holds, then the working hours"
         ]
@@ -152,7 +151,7 @@ async def test_rules_that_ask_for_nobodys_presence_never_ask_redis(
     await tenant.accept([lead(1)])
     with structlog.testing.capture_logs() as logs:
         await settle(drain, tenant.tenant_id)
-        assert await drain.memory.presence.look() == []
+        assert await drain.presence.look() == []
     assert not [log for log in logs if log["log_level"] == "warning"]
 
 
@@ -186,7 +185,7 @@ async def test_a_redis_killed_in_the_middle_stops_nothing_and_takes_nobody_away(
         await until(older_than_a_heartbeat(client), "a Redis that is older than a heartbeat")
         await client.set(heartbeat_key("acme", "r1"), "1")
         drain, seconds = with_presence(connections, valkey.url), 0.0
-        drain.memory.presence.clock = lambda: seconds
+        drain.presence.clock = lambda: seconds
         async with routing(drain) as wakeups:
 
             async def given(number: int, counts: dict[str, int]) -> None:
@@ -209,7 +208,7 @@ async def test_a_redis_killed_in_the_middle_stops_nothing_and_takes_nobody_away(
             seconds = 10.0
 
             async def by_working_hours() -> bool:
-                return not drain.memory.presence.absent(tenant.tenant_id)
+                return not drain.presence.absent(tenant.tenant_id)
 
             await until(by_working_hours, "presence to be given up")
             await given(3, {"r1": 3})

@@ -261,7 +261,7 @@ async def test_a_flood_of_retries_does_not_go_before_new_leads(
         if came < flood + new:
             await tenant.accept(lead(number) for number in range(came, came + 200))
             came += 200
-        await drain.drain_tenant(tenant.tenant_id, most_batches=1)
+        await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
     when = await conn.fetch(
         """select external_id >= 'e' || $1 and length(external_id) = length('e' || $1) as fresh, batch_no, count(*)
              from assignment join lead using (tenant_id, lead_id) group by 1, 2 order by 2""",

@@ -11,7 +11,7 @@ from router.domain import engine as engines
 from router.domain.attendance import Attendances, attend
 from router.domain.roster import Roster
 from router.domain.standing import Standing
-from router.drain import batch
+from router.drain import write
 from router.drain.lane_state import LaneState
 from router.drain.replay import rerun
 from router.store import pool
@@ -55,8 +55,8 @@ def _no_rooms(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_rechecks(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(*_: object) -> pool.Claimed:
-        return pool.Claimed([], {})
+    async def nothing(*_: object) -> pool.ClaimedRows:
+        return [], {}
 
     patch.setattr(pool, "claim_due", nothing)
 
@@ -127,7 +127,7 @@ def _prune_forgets_too_much(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nobody_visits_when_time_brings_a_rep(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(batch, "_next_visit", lambda state, moment, more, stuck: moment.now + timedelta(days=9))
+    patch.setattr(write, "_next_visit", lambda state, moment, more, stuck: moment.now + timedelta(days=9))
 
 
 BROKEN: list[Break] = [

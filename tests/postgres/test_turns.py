@@ -31,11 +31,11 @@ async def test_an_urgent_lead_does_not_wait_for_the_end_of_a_backlog_that_is_dra
     tenant = await make_tenant(conn, simple_reps(1, max_open=100_000, max_per_day=100_000))
     await tenant.accept(lead(i) for i in range(20_000))
     drain = a_drain(connections, ready=2)
-    await drain.drain_tenant(tenant.tenant_id, most_batches=3)
+    await drain.drain_tenant(tenant.tenant_id, batch_limit=3)
     urgent = (await tenant.accept([lead(99_999, priority=9)])).lead_ids[0]
 
     async def given() -> bool:
-        await drain.drain_tenant(tenant.tenant_id, most_batches=3)
+        await drain.drain_tenant(tenant.tenant_id, batch_limit=3)
         return bool(await conn.fetchval("select exists (select from assignment where lead_id = $1)", urgent))
 
     await until(given, "the urgent lead has a rep")

@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from ops.audit.audit import audit
-from router.drain.lane_transaction import Memory, visit
+from router.drain.lane_transaction import run_lane_transaction
+from router.drain.session import TenantSession
 from router.store.connections.connections import Connections, Part
 from router.telemetry.instruments import Phase
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
@@ -27,7 +28,7 @@ async def test_a_batch_in_two_parts_is_one_batch_and_its_record_gives_the_same_a
     of_one = {"declared_customer": "c"}
     await tenant.accept(lead(i, name=f"n{i}", **(of_one if i % 3 == 0 else {})) for i in range(leads))
     drain = a_drain(connections, ready=20)
-    done = await drain.drain_tenant(tenant.tenant_id, most_batches=1)
+    done = await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
     assert done.assigned == min(leads, 20)
     [(batch_no, recorded)] = await conn.fetch("select batch_no, leads from flight")
     assert (batch_no, recorded) == (1, min(leads, 20))
@@ -58,6 +59,6 @@ async def test_no_part_of_a_batch_s_time_is_missing_from_the_metrics(
     tenant = await make_tenant(conn, simple_reps(3))
     await tenant.accept([lead(i) for i in range(10)])
     async with connections.acquire(Part.DRAIN) as lent:
-        result = await visit(lent, Memory(), tenant.tenant_id, token=1)
-    assert result.batch.assigned == 10
-    assert result.batch.phases_s.keys() == set(Phase)
+        result = await run_lane_transaction(lent, TenantSession(tenant.tenant_id), token=1)
+    assert result.assigned == 10
+    assert result.phases_s.keys() == set(Phase)

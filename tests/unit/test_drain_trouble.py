@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from router.domain.backoff import LONGEST_S
-from router.drain.scheduler import _longest_wait_s
+from router.drain.scheduler import longest_wait_s
 
 OF_SERVER = [
     ConnectionRefusedError(),
@@ -30,14 +30,14 @@ OF_TENANT = [asyncpg.CheckViolationError(), asyncpg.UndefinedTableError(), Value
 
 @pytest.mark.parametrize("error", OF_SERVER, ids=lambda error: type(error).__name__)
 def test_after_trouble_of_the_whole_server_no_tenant_waits_long(error: Exception) -> None:
-    assert _longest_wait_s(error) <= 1
+    assert longest_wait_s(error) <= 1
 
 
 @pytest.mark.parametrize("error", OF_LOCKS, ids=lambda error: type(error).__name__)
 def test_after_a_long_lock_leads_wait_seconds_and_not_a_minute(error: Exception) -> None:
-    assert 1 < _longest_wait_s(error) <= 5
+    assert 1 < longest_wait_s(error) <= 5
 
 
 @pytest.mark.parametrize("error", OF_TENANT, ids=lambda error: type(error).__name__)
 def test_after_trouble_of_one_tenant_the_server_is_spared(error: Exception) -> None:
-    assert _longest_wait_s(error) == LONGEST_S
+    assert longest_wait_s(error) == LONGEST_S

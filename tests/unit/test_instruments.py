@@ -1,13 +1,15 @@
 """What is counted is what is shown and what the manual lists; strangers cannot make it grow without end."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.domain.reason import Reason
+from router.drain.outcome import Drained
 from router.telemetry.exposition import Exposition, open_exposition
-from router.telemetry.instruments import Batch, BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
+from router.telemetry.instruments import BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -15,19 +17,17 @@ PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 def use_everything(instruments: Instruments) -> None:
     instruments.batch_done(
         "acme",
-        Batch(
-            BatchResult.OK,
-            duration_s=0.2,
+        BatchResult.OK,
+        0.2,
+        Drained(
             phases_s={Phase.CLAIM: 0.01, Phase.DECIDE: 0.02, Phase.WRITE: 0.1},
-            leads=10,
             assigned=7,
-            refused={Reason.NOBODY_AVAILABLE: 2},
-            parked={Reason.LEAD_INVALID: 1},
-            latency_median_s=0.02,
-            latency_max_s=90.0,
+            refused=Counter({Reason.NOBODY_AVAILABLE: 2}),
+            parked=Counter({Reason.LEAD_INVALID: 1}),
+            waits_s=(0.02, 90.0),
         ),
     )
-    instruments.batch_done("acme", Batch(BatchResult.LOCKED, duration_s=0.001))
+    instruments.batch_done("acme", BatchResult.LOCKED, 0.001)
     instruments.intake_done("acme", {IntakeOutcome.ACCEPTED: 90, IntakeOutcome.REPEATED: 10})
     instruments.roster_synced("acme", SyncResult.REFUSED, 2)
     instruments.presence_unknown()
@@ -92,9 +92,9 @@ def test_a_batch_is_counted_lead_by_lead() -> None:
 
 def test_the_number_of_series_is_bounded_whatever_the_number_of_tenants() -> None:
     with open_exposition("a", "1", tenants_most=3) as exposition:
-        batch = Batch(BatchResult.OK, 0.1, leads=1, assigned=1, refused=dict.fromkeys(Reason, 1))
+        counts = Drained(assigned=1, refused=Counter(Reason))
         for number in range(500):
-            exposition.instruments.batch_done(f"tenant-{number}", batch)
+            exposition.instruments.batch_done(f"tenant-{number}", BatchResult.OK, 0.1, counts)
         shown = samples(exposition)
     by_tenant = {dict(labels)["tenant"]: n for (name, labels), n in shown.items() if name.endswith("assigned_total")}
     assert by_tenant == {"tenant-0": 1, "tenant-1": 1, "tenant-2": 1, "(other)": 497}
@@ -103,7 +103,7 @@ def test_the_number_of_series_is_bounded_whatever_the_number_of_tenants() -> Non
 def test_the_most_tenants_that_can_be_set_still_have_series_of_their_own() -> None:
     with open_exposition("a", "1") as exposition:
         for number in range(200):
-            exposition.instruments.batch_done(f"tenant-{number}", Batch(BatchResult.EMPTY, 0.1))
+            exposition.instruments.batch_done(f"tenant-{number}", BatchResult.EMPTY, 0.1)
         assert "otel_metric_overflow" not in exposition.text().decode()
 
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from ops.waiting.estimate import expectation, readable_s
-from router.drain.claim import BatchSizes
+from router.drain.claim import BatchRequest
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-SIZES = BatchSizes(ready=1000)
+SIZES = BatchRequest(ready=1000)
 
 
 def batches(*ones: tuple[float, int]) -> list[tuple[datetime, int]]:
@@ -32,7 +32,7 @@ def test_the_time_is_that_of_busy_batches_whatever_idle_time_lies_between() -> N
 
 def test_one_lead_is_one_batch() -> None:
     assert expectation(1, SIZES, batches((0, 1000), (0.01, 1000))).words == "1 batch, less than 1 s"
-    assert expectation(3, BatchSizes(ready=1), []).words.startswith("3 batches;")
+    assert expectation(3, BatchRequest(ready=1), []).words.startswith("3 batches;")
 
 
 def test_times_are_readable() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.drain.quarantine import Narrowing
+from router.drain.quarantine import Bisection, Step, next_step
 
 
 @given(st.integers(1, 300), st.data())
@@ -11,35 +11,44 @@ def test_whoever_is_refused_is_parked_and_nobody_else(leads: int, data: st.DataO
     # More than three in a row are not the leads' fault, so the bad ones stand apart here.
     bad = data.draw(st.sets(st.integers(0, leads - 1), max_size=3))
     left, parked, routed = list(range(leads)), set[int](), set[int]()
-    narrowing = Narrowing()
+    bisection = Bisection()
     for _ in range(20 * leads + 20):
-        only = narrowing.only
-        batch = left if only is None else [lead for lead in left if lead in only.lead_ids]
-        if only is not None and only.blame:
+        only, why = bisection.lead_ids, bisection.parked_for
+        batch = left if only is None else [lead for lead in left if lead in only]
+        if why:
             parked.update(batch)
         elif bad & set(batch):
-            assert narrowing.refused(batch, "refused")
+            assert bisection.refused(batch, "refused")
             continue
         else:
             routed.update(batch)
         left = [lead for lead in left if lead not in batch]
-        narrowing.passed(len(batch))
+        bisection.passed(len(batch))
         if not left:
             break
     assert (parked, routed) == (bad, set(range(leads)) - bad)
 
 
 def test_when_everything_is_refused_three_are_parked_and_then_it_is_not_the_leads() -> None:
-    narrowing, parked = Narrowing(), 0
+    bisection, parked = Bisection(), 0
     left = list(range(100))
     while True:
-        only = narrowing.only
-        batch = left if only is None else list(only.lead_ids)
-        if only is not None and only.blame:
+        only, why = bisection.lead_ids, bisection.parked_for
+        batch = left if only is None else list(only)
+        if why:
             parked += 1
             left = [lead for lead in left if lead not in batch]
-            narrowing.passed(len(batch))
-        elif not narrowing.refused(batch, "refused"):
+            bisection.passed(len(batch))
+        elif not bisection.refused(batch, "refused"):
             break
     assert parked == 3
-    assert narrowing.only is None
+    assert bisection.lead_ids is None
+
+
+@given(st.integers(0, 10), st.none() | st.integers(1, 9), st.integers(0, 9))
+def test_a_lead_is_blamed_only_after_two_crashes_while_it_was_noted(
+    careful: int, noted: int | None, crashes: int
+) -> None:
+    step = next_step(careful, noted, crashes)
+    assert (step is Step.AS_USUAL) == (careful == 0)
+    assert (step is Step.PARK) == (careful > 0 and noted is not None and crashes >= 2)

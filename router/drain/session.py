@@ -1,0 +1,46 @@
+"""What a router remembers of one tenant between batches. Losing it costs time, nothing else."""
+
+from dataclasses import dataclass, field
+
+from router.domain.engine import Engine
+from router.drain.lane_state import LaneState
+from router.drain.presence import Presence
+from router.drain.quarantine import Bisection
+from router.store.engines import Engines, Versions
+from router.store.lane import OrderKey
+
+
+@dataclass(slots=True)
+class TenantSession:
+    """Of one tenant; `engines` and `presence` are shared by all.
+
+    `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
+    `failed` = the last transaction ended with an error here; `failures` in a row, and until when (monotonic seconds)
+    the tenant is left alone for them.
+    """
+
+    tenant_id: int
+    engines: Engines = field(default_factory=Engines)
+    presence: Presence = field(default_factory=Presence)
+    name: str | None = None
+    state: LaneState | None = None
+    cursor: OrderKey | None = None
+    look_from_top_at: float = 0.0
+    bisection: Bisection = field(default_factory=Bisection)
+    failed: bool = False
+    failures: int = 0
+    retry_at_s: float = 0.0
+
+    def __str__(self) -> str:
+        """For metrics and logs; the number until a lane transaction has read the name."""
+        return self.name or str(self.tenant_id)
+
+    def forget_state(self) -> None:
+        """It may be wrong: read it again."""
+        self.state = self.cursor = None
+
+    def engine(self, versions: Versions) -> Engine | None:
+        """The engine of these versions, when it is here: also one that the shared cache has dropped."""
+        if self.state is not None and self.state.engine.versions == versions:
+            return self.state.engine
+        return self.engines.known(self.tenant_id, versions)
