@@ -77,8 +77,3 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
     if top.problems:
         raise RulesError(top.problems, read)
     return read
-
-
-def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:
-    """The ruleset alone; where the text states no zone it is UTC. Raises RulesError."""
-    return dataclasses.replace(read_rules(text, file).ruleset, version=version)

@@ -1,7 +1,8 @@
 """The fields of a rules file: for each of them a reader that gives the value routing works with."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -22,6 +23,8 @@ from router.rules.document import At, Reader, Wrong
 from router.rules.kinds import days, duration, factor, phone_region, zone_name
 from router.rules.match_schema import read_match
 from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shorten, text, whole, word
+
+T = TypeVar("T")
 
 MAX_CAP = 1_000_000
 MAX_NAME = 200
@@ -73,17 +76,9 @@ def _week(spec: str | dict[str, str]) -> WeekHours:
         raise Wrong(str(error)) from None
 
 
-def _calendar(at: At) -> CalendarSpec:
-    return CalendarSpec(**mapping(at, {"country": _country, "working_hours": _hours}))
-
-
-def _defaults(at: At) -> Defaults:
-    cap = whole(0, MAX_CAP)
-    return Defaults(**mapping(at, {"max_open": cap, "max_per_day": cap}))
-
-
-def _weights(at: At) -> Weights:
-    return Weights(**mapping(at, _WEIGHTS))
+def _made_of(kind: Callable[..., T], readers: Fields) -> Reader[T]:
+    """A reader of fields that together make one value."""
+    return lambda at: kind(**{_ATTRIBUTES.get(name, name): value for name, value in mapping(at, readers).items()})
 
 
 def _presence(at: At) -> PresenceSpec:
@@ -91,20 +86,6 @@ def _presence(at: At) -> PresenceSpec:
     if "groups" not in values:
         raise Wrong("names no groups")
     return PresenceSpec(**values)
-
-
-def _close_rate(at: At) -> CloseRate:
-    values = mapping(at, _CLOSE_RATE)
-    if "lookback_days" in values:
-        values["lookback"] = values.pop("lookback_days")
-    return CloseRate(**values)
-
-
-def _sold_product(at: At) -> SoldProduct:
-    values = mapping(at, {"lookback_days": days, "factor": factor})
-    if "lookback_days" in values:
-        values["lookback"] = values.pop("lookback_days")
-    return SoldProduct(**values)
 
 
 def _rules(at: At) -> tuple[Rule, ...]:
@@ -169,6 +150,7 @@ def _assign_to(at: At) -> str:
     return group
 
 
+_ATTRIBUTES = {"lookback_days": "lookback"}
 _CLOSE_RATE: Fields = {
     "lookback_days": days,
     "prior_leads": whole(0, 1_000_000),
@@ -177,8 +159,8 @@ _CLOSE_RATE: Fields = {
 _WEIGHTS: Fields = {
     "region_match": factor,
     "industry_match": factor,
-    "close_rate": _close_rate,
-    "sold_product": _sold_product,
+    "close_rate": _made_of(CloseRate, _CLOSE_RATE),
+    "sold_product": _made_of(SoldProduct, {"lookback_days": days, "factor": factor}),
 }
 _RULE: Fields = {
     "name": _name,
@@ -191,9 +173,9 @@ _RULE: Fields = {
 _TOP: Fields = {
     "business_time_zone": zone_name,
     "default_phone_region": phone_region,
-    "calendar": _calendar,
-    "defaults": _defaults,
-    "weights": _weights,
+    "calendar": _made_of(CalendarSpec, {"country": _country, "working_hours": _hours}),
+    "defaults": _made_of(Defaults, dict.fromkeys(("max_open", "max_per_day"), whole(0, MAX_CAP))),
+    "weights": _made_of(Weights, _WEIGHTS),
     "presence": _presence,
     "max_age": duration,
     "no_match_max_age": duration,

@@ -1,7 +1,6 @@
 """YAML as nodes that know their lines: no object is ever constructed, and hostile files stay small."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import yaml
 
@@ -47,46 +46,30 @@ def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-@dataclass(slots=True)
-class _Open:
-    """A list or mapping that is being read. `values` counts what it holds so far, aliases written out."""
-
-    anchor: str | None
-    values: int = 1
-
-
-@dataclass(slots=True)
-class _Size:
-    """Sizes of what has been read: of the open ones, and of the finished ones that have an anchor."""
-
-    open: list[_Open] = field(default_factory=lambda: [_Open(None)])
-    anchored: dict[str, int] = field(default_factory=dict)
-
-    def add(self, values: int, anchor: str | None = None) -> None:
-        self.open[-1].values += values
-        if anchor:
-            self.anchored[anchor] = values
-
-
 def _check_size(events: Iterator[yaml.Event]) -> None:
     """Refuses what would not fit when read: deep nesting, aliases of aliases, circular aliases."""
-    size = _Size()
+    # Of the lists and mappings that are open: their anchors, and what they hold so far with every alias written out.
+    anchors: list[str | None] = [None]
+    values = [0]
+    finished: dict[str | None, int] = {}
     for event in events:
         line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.ScalarEvent):
-            size.add(1, event.anchor)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            size.open.append(_Open(event.anchor))
+        if isinstance(event, yaml.CollectionStartEvent):
+            anchors.append(event.anchor)
+            values.append(1)
         elif isinstance(event, yaml.CollectionEndEvent):
-            done = size.open.pop()
-            size.add(done.values, done.anchor)
+            finished[anchors.pop()] = count = values.pop()
+            values[-1] += count
+        elif isinstance(event, yaml.ScalarEvent):
+            finished[event.anchor] = 1
+            values[-1] += 1
         elif isinstance(event, yaml.AliasEvent):
-            if any(event.anchor == o.anchor for o in size.open):
+            if event.anchor in anchors:
                 raise YamlError(line, f"*{event.anchor} is inside its own anchor")
-            size.add(size.anchored.get(event.anchor or "", 0))
-        if len(size.open) > MAX_DEPTH:
+            values[-1] += finished.get(event.anchor, 0)
+        if len(anchors) > MAX_DEPTH:
             raise YamlError(line, f"is nested deeper than {MAX_DEPTH} levels")
-        if size.open[-1].values > MAX_VALUES:
+        if values[-1] > MAX_VALUES:
             raise YamlError(line, f"has more than {MAX_VALUES:,} values")
 
 

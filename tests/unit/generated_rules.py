@@ -1,5 +1,6 @@
 """Random valid rulesets, and the YAML that says the same."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from router.domain.ruleset import (
 )
 from router.domain.text import fold
 from router.domain.working_hours import WeekHours, format_week, week_of
+from router.rules.file import read_rules
 
 _characters = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 # What YAML would read as something else, when it is not quoted.
@@ -196,3 +198,8 @@ def _stated(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _stated(one) for name, one in value.items() if one is not None}
     return [_stated(one) for one in value] if isinstance(value, list) else value
+
+
+def read_ruleset(text: str, file: str, version: int = 0) -> Ruleset:
+    """The ruleset in the text alone; where it states no zone it is UTC. Raises RulesError."""
+    return replace(read_rules(text, file).ruleset, version=version)

@@ -10,8 +10,7 @@ from router.domain.covering import covers, nothing_left
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.matching import Matcher
 from router.domain.ruleset import Match, Rule
-from router.rules.file import read_ruleset
-from tests.unit.generated_rules import matches
+from tests.unit.generated_rules import matches, read_ruleset
 
 # Few letters, so that values, beginnings and leads meet; full-width and upper case are the same as plain.
 _word = st.text("ab", min_size=1, max_size=3)

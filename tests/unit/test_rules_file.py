@@ -13,9 +13,9 @@ from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, Ruleset
 from router.domain.working_hours import parse_week
 from router.rules.document import InvalidFile, read_file
-from router.rules.file import RulesError, ZoneDiffers, read_rules, read_ruleset
+from router.rules.file import RulesError, ZoneDiffers, read_rules
 from router.rules.lists import lists_beside
-from tests.unit.generated_rules import rulesets, to_yaml
+from tests.unit.generated_rules import read_ruleset, rulesets, to_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "rulesets"
 RULE = "rules:\n  - name: all\n    match: {}\n    assign_to: group:g\n"

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from router.domain.ruleset import Rule, Ruleset
 from router.domain.ruleset_diff import Kind, diff_rulesets
-from router.rules.file import read_ruleset
-from tests.unit.generated_rules import rulesets
+from tests.unit.generated_rules import read_ruleset, rulesets
 
 OLD = """
 defaults: {max_open: 200}
