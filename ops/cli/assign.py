@@ -2,13 +2,13 @@
 
 import secrets
 
-import asyncpg
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import me, note_option
 from router.manual.assign import CannotGive, assign_by_hand
 from router.store.assignments import LeadUnknown, NotAssigned, find_lead, rep_id_of
+from router.store.errors import LOCK_TIMEOUTS
 from router.store.roster import RepUnknown
 from router.store.tenants import TenantUnknown
 
@@ -43,7 +43,7 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
             raise CannotRun(str(error)) from error
         except (NotAssigned, CannotGive) as error:
             raise Found(str(error)) from error
-        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        except LOCK_TIMEOUTS as error:
             raise Found(
                 f"a batch or somebody else holds the lane or lead {found.lead_id}; nothing was changed, try again"
             ) from error

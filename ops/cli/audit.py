@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -14,6 +13,7 @@ from rich.text import Text
 from ops.audit import audit as checks
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
+from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 
 
@@ -46,7 +46,7 @@ async def audit(context: Context, tenant: str | None, sample: int, as_json: bool
                 result = await checks.audit(conn, tenant, sample, progress)
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
-        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        except LOCK_TIMEOUTS as error:
             raise CannotRun(f"the audit could not read: {error}") from error
     seconds = time.monotonic() - started
     if as_json:

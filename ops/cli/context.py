@@ -4,35 +4,38 @@ import asyncio
 import errno
 import io
 import json
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-import asyncpg
 import click
+import msgspec
 
-from ops.cli.screen import Screen
+from ops.embedded.servers import ensure_schema, open_migrated, open_unmigrated
 from ops.embedded.urls import ServersError, Urls
-from router.drain.presence import Presence
 from router.rules.document import InvalidFile
 from router.runtime.garbage import rarely_collect
 from router.settings.model import Settings, SettingsError
-from router.store.blocking.blocked import who_blocks
-from router.store.connections.connections import Part, open_connections
-from router.store.errors import NoConnection
-from router.store.patience import LOCK_TIMEOUT_S, patient
+from router.settings.read import read_settings, settings_file
+from router.store.errors import InterfaceError, LockNotAvailable, NoConnection, PostgresError, Trouble, trouble_of
 from router.store.statements import Connection
+from router.telemetry.logs import configure_logs
 from router.telemetry.masking import mask_url
+
+if TYPE_CHECKING:
+    from ops.cli.screen import Screen
+    from router.drain.presence import Presence
 
 P = ParamSpec("P")
 
 # The disk says no, not the database.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
-# SQLSTATE classes: name or password, no such database, locks and conflicts, read-only, resources, operator, disk.
-_SAYS_NO = ("08", "25006", "28", "3D", "40", "42501", "53", "55", "57", "58")
 
 EXIT_FOUND = 1
 EXIT_CANNOT_RUN = 2
@@ -52,7 +55,7 @@ class Found(click.ClickException):
 
 @dataclass(frozen=True)
 class Context:
-    """`servers` opens the configured or the embedded servers, migrated, as long as the command needs them.
+    """`servers` opens the configured or the embedded servers as long as the command needs them.
 
     `reread` reads the settings once more, from where they came (None = they came from nowhere). Raises SettingsError.
     """
@@ -61,51 +64,74 @@ class Context:
     servers: Callable[[Settings], AbstractAsyncContextManager[Urls]]
     reread: Callable[[], Settings] | None = None
 
-    def open(self) -> AbstractAsyncContextManager[Urls]:
-        return self.servers(self.settings)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Urls]:
+        """Servers with an up-to-date schema, for a command that needs several connections."""
+        async with self.servers(self.settings) as urls:
+            await ensure_schema(self.settings, urls)
+            yield urls
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection, for a command that needs no more; it waits for no lock longer than LOCK_TIMEOUT_S."""
-        async with self.present() as (conn, _):
+        async with self.connected() as (conn, _):
             yield conn
 
     @asynccontextmanager
-    async def present(self) -> AsyncIterator[tuple[Connection, Presence]]:
-        """One connection, and the way to hear who is present, for a command that judges the present state."""
-        async with (
-            self.open() as urls,
-            open_connections(urls.database, self.settings.connections) as connections,
-            connections.acquire(Part.CONSOLE) as conn,
-        ):
-            presence = Presence(urls.redis, once=True)
+    async def connected(self) -> AsyncIterator[tuple[Connection, Urls]]:
+        """The same, and where the servers are."""
+        async with self.servers(self.settings) as urls, open_migrated(self.settings, urls) as conn:
             try:
-                yield patient(conn, LOCK_TIMEOUT_S), presence
+                yield conn, urls
             except click.ClickException as error:
                 if not _met_a_lock(error):
                     raise
                 raise type(error)(error.message + await _by_whom(conn)) from error
-            except asyncpg.LockNotAvailableError as error:
-                raise CannotRun(_trouble(error, self.settings) + await _by_whom(conn)) from error
-            finally:
-                await presence.close()
+            except LockNotAvailable as error:
+                raise CannotRun(_in_words(error, self.settings) + await _by_whom(conn)) from error
+
+    @asynccontextmanager
+    async def present(self) -> AsyncIterator[tuple[Connection, "Presence"]]:
+        """One connection, and how to learn who is present, for a command that judges the present state."""
+        from router.drain.presence import Presence  # noqa: PLC0415 - most commands do not ask
+
+        async with self.connected() as (conn, urls), aclosing(Presence(urls.redis, once=True)) as presence:
+            yield conn, presence
 
 
 def _met_a_lock(error: BaseException | None) -> bool:
-    """Whether a lock that was not to be had is what a command tells of."""
-    while error is not None and not isinstance(error, asyncpg.LockNotAvailableError):
+    """Whether the command failed because it could not get a lock."""
+    while error is not None and not isinstance(error, LockNotAvailable):
         error = error.__cause__
     return error is not None
 
 
 async def _by_whom(conn: Connection) -> str:
     """Who has our tables locked, to be added to a message."""
+    from router.store.blocking.blocked import who_blocks  # noqa: PLC0415 - rarely asked
+
     who = await who_blocks(conn)
-    return f": {who}; see lead-router blockers" if who else "; lead-router blockers names whoever is in the way"
+    return f": {who}; see lead-router blockers" if who else "; lead-router blockers shows blocking sessions"
 
 
-def console() -> Screen:
+def start(data_dir: Path | None, config_file: Path | None) -> Context:
+    """What a command starts with: settings from file, environment and options, and the logs. Raises SettingsError."""
+    file = config_file or settings_file(os.environ)
+
+    def read(chosen: Path | None) -> Settings:
+        settings = read_settings(os.environ, chosen)
+        return settings if data_dir is None else msgspec.structs.replace(settings, data_dir=data_dir)
+
+    settings = read(file)
+    configure_logs(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
+    # A file that was there and is gone is a mistake, not the wish for the defaults.
+    return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)))
+
+
+def console() -> "Screen":
     """For people; goes to stdout, so never use it beside `print_json`."""
+    from ops.cli.screen import Screen  # noqa: PLC0415 - `--json` needs none
+
     return Screen()
 
 
@@ -122,11 +148,16 @@ def json_option(command: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | None]]) -> Callable[P, None]:
-    """Runs an async command with the Context first; its answer is the exit code (None = 0)."""
+    """Runs an async command with the Context first; it returns the exit code (None = 0)."""
 
-    @click.pass_obj
+    @click.pass_context
     @wraps(command)
-    def run(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def run(ctx: click.Context, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            context = ctx.obj or start(**ctx.find_root().params)
+        except SettingsError as error:
+            raise CannotRun(str(error)) from error
+
         async def main() -> int | None:
             return await command(context, *args, **kwargs)
 
@@ -141,8 +172,8 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         except BrokenPipeError:
             # Whoever read our output has enough (`| head`); click ends quietly.
             raise
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise CannotRun(_trouble(error, context.settings)) from error
+        except (OSError, PostgresError, InterfaceError) as error:
+            raise CannotRun(_in_words(error, context.settings)) from error
         except KeyboardInterrupt:
             sys.exit(130)
         sys.exit(code or 0)
@@ -150,16 +181,14 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
     return run
 
 
-def _trouble(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError, settings: Settings) -> str:
-    """What stands in the way of a command, in words. Raises an error that only a mistake of ours explains."""
-    where = server_named(settings)
-    if isinstance(error, OSError):
-        if error.filename is not None or error.errno in _DISK:
-            return str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+def _in_words(error: OSError | PostgresError | InterfaceError, settings: Settings) -> str:
+    """Why the command could not go on. Raises an error that only a mistake of ours explains."""
+    where, trouble = server_named(settings), trouble_of(error)
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
+        return str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+    if trouble is Trouble.UNREACHABLE:
         return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
-    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.CannotConnectNowError | asyncpg.InterfaceError):
-        return f"no connection to the database ({where}): {error}"
-    if (error.sqlstate or "").startswith(_SAYS_NO):
+    if trouble in (Trouble.LOCK_CONFLICT, Trouble.SERVER, Trouble.DENIED):
         return f"the database ({where}) refuses: {error}; what was not confirmed was not done"
     raise error
 

@@ -5,13 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.customer_named import BY, customer_named
 from ops.cli.customer_texts import described, lead_told, merge_told, moved, print_customer
-from ops.cli.customers_check import check
 from ops.cli.options import author_option, me, note_option, tenant_option, the_tenant
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.rules.customers import people_of
@@ -19,19 +17,12 @@ from router.rules.document import InvalidFile, read_file
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.store import customer_merges as store
 from router.store.customer_merges import CustomerUnknown
+from router.store.errors import LOCK_TIMEOUTS
 
 SHOWN = 50
 
 
-@click.group()
-def customers() -> None:
-    """Customers: by what they are known, whom they belong to, merging two that are one."""
-
-
-customers.add_command(check)
-
-
-@customers.command("show")
+@click.command("show")
 @click.argument("customer")
 @tenant_option
 @click.option("--by", type=click.Choice(BY), help="What CUSTOMER is, where it could be several.")
@@ -72,7 +63,7 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
         print_customer(document)
 
 
-@customers.command("merge")
+@click.command("merge")
 @click.argument("stays", type=int, metavar="A")
 @click.argument("moves", type=int, metavar="B")
 @tenant_option
@@ -106,7 +97,7 @@ async def merge(context: Context, stays: int, moves: int, tenant_name: str, note
         )
 
 
-@customers.command("part")
+@click.command("part")
 @click.argument("merge_id", type=int, metavar="MERGE_ID")
 @note_option
 @json_option
@@ -132,7 +123,7 @@ async def part(context: Context, merge_id: int, note: str, as_json: bool) -> Non
         )
 
 
-@customers.command("rules")
+@click.command("rules")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @tenant_option
 @author_option
@@ -175,7 +166,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         out.print(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
 
 
-@customers.command("shared")
+@click.command("shared")
 @tenant_option
 @click.option("--most", type=click.IntRange(1, 10_000), default=SHOWN, show_default=True, help="How many to show.")
 @json_option
@@ -226,7 +217,7 @@ def _problems() -> Iterator[None]:
         raise CannotRun(str(error)) from error
     except CannotMerge as error:
         raise Found(str(error)) from error
-    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+    except LOCK_TIMEOUTS as error:
         raise Found(
             "an import, a batch or somebody else holds these customers; nothing was changed, try again"
         ) from error

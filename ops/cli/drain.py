@@ -55,7 +55,7 @@ async def drain(
     ):
         tenants = await _chosen(connections, tenant_name)
         presence = Presence(urls.redis)
-        closing.push_async_callback(presence.close)
+        closing.push_async_callback(presence.aclose)
         router = Drain(
             connections,
             lambda: secrets.randbits(63),

@@ -1,11 +1,11 @@
 """`lead-router end`: an assignment is over, won, lost or returned."""
 
-import asyncpg
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, find_lead, rep_id_of
 from router.store.assignments import end as end_assignment
+from router.store.errors import LockNotAvailable
 from router.store.tenants import TenantUnknown
 
 _AFTERWARDS = {
@@ -45,7 +45,7 @@ async def end(context: Context, lead: str, how: str, tenant_name: str | None, as
             raise CannotRun(str(error)) from error
         except NotAssigned as error:
             raise Found(str(error)) from error
-        except asyncpg.LockNotAvailableError as error:
+        except LockNotAvailable as error:
             raise Found(
                 f"a batch or somebody else holds lead {found.lead_id}; nothing was changed, try again"
             ) from error

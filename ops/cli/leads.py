@@ -1,4 +1,4 @@
-"""`lead-router leads`: import, and the synonyms of words in leads."""
+"""`lead-router leads import`."""
 
 import os
 import time
@@ -10,7 +10,6 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
-from ops.cli.synonyms import synonyms
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.lead_check import Checking
@@ -27,12 +26,7 @@ from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 
-@click.group()
-def leads() -> None:
-    """Leads that come from files."""
-
-
-@leads.command("import")
+@click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
 @click.option(
@@ -105,9 +99,6 @@ async def import_(
     seconds = time.monotonic() - started
     Outcome(done, opened, tenant.name, seconds, check, named, shown, differing).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
-
-
-leads.add_command(synonyms)
 
 
 def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, str, str], None]:

@@ -13,7 +13,7 @@ from ops.embedded.servers import apply_migrations, open_unmigrated, pending_migr
 async def migrate(context: Context, check: bool, as_json: bool) -> None:
     """Brings the database's schema up to this version."""
     async with open_unmigrated(context.settings) as urls:
-        ids = await (pending_migrations if check else apply_migrations)(urls.database)
+        ids = await (pending_migrations(context.settings, urls) if check else apply_migrations(urls.database))
     if as_json:
         print_json({"pending" if check else "applied": ids})
     elif not check:

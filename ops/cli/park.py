@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import asyncpg
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import me, why_option
 from router.store.assignments import FoundLead, LeadUnknown, find_lead
+from router.store.errors import LockNotAvailable
 from router.store.parking import BY_HAND, CannotMove
 from router.store.parking import park as park_lead
 from router.store.parking import unpark as unpark_lead
@@ -79,6 +79,6 @@ async def _moved(
             raise CannotRun(str(error)) from error
         except CannotMove as error:
             raise Found(str(error)) from error
-        except asyncpg.LockNotAvailableError as error:
+        except LockNotAvailable as error:
             busy = f"a batch or somebody else holds lead {found.lead_id} or its lane; nothing was changed, try again"
             raise Found(busy) from error

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import click
 
 from ops.cli.context import Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import me, span, the_tenant, why_option
+from router.store.errors import LockNotAvailable
 from router.store.pauses import Pause
 from router.store.pauses import pause as pause_tenant
 from router.store.pauses import resume as resume_tenant
@@ -36,7 +36,7 @@ async def pause(context: Context, tenant_name: str, span: timedelta, why: str, a
         tenant = await the_tenant(conn, tenant_name)
         try:
             made, before = await pause_tenant(conn, tenant, span, me(), why)
-        except asyncpg.LockNotAvailableError as error:
+        except LockNotAvailable as error:
             raise _lane_locked(tenant) from error
     if as_json:
         print_json({"tenant": tenant.name, "pause": _document(made), "replaced": _document(before)})
@@ -64,7 +64,7 @@ async def resume(context: Context, tenant_name: str, why: str, as_json: bool) ->
         tenant = await the_tenant(conn, tenant_name)
         try:
             before = await resume_tenant(conn, tenant, me(), why)
-        except asyncpg.LockNotAvailableError as error:
+        except LockNotAvailable as error:
             raise _lane_locked(tenant) from error
     if as_json:
         print_json({"tenant": tenant.name, "resumed": before is not None, "was": _document(before)})

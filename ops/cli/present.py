@@ -4,7 +4,7 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import tenant_option
-from router.drain.presence import AWAY, heartbeat_key, open_redis
+from router.drain.presence import heartbeat_key, open_redis, unreachable_errors
 from router.store.connections.connections import Part, open_connections
 from router.store.roster import knows_rep
 from router.store.rulesets import load_ruleset
@@ -19,7 +19,7 @@ from router.store.tenants import TenantUnknown, tenant_named
 @json_option
 @async_command
 async def present(context: Context, rep_id: str, tenant_name: str, away: bool, as_json: bool) -> None:
-    """Tell that a rep is present, for as long as `presence.ttl` of the rules says; to be repeated before that is over.
+    """Record that a rep is present, for as long as `presence.ttl` of the rules says. Repeat it before that is over.
 
     \b
     Example:
@@ -37,7 +37,7 @@ async def present(context: Context, rep_id: str, tenant_name: str, away: bool, a
         key = heartbeat_key(tenant_name, rep_id)
         try:
             await (redis.delete(key) if away else redis.set(key, "1", px=round(ttl_s * 1000)))
-        except AWAY as error:
+        except unreachable_errors() as error:
             raise Found(f"Redis does not answer: {error}; nothing was changed") from error
         finally:
             await redis.aclose()

@@ -20,12 +20,7 @@ _REPS_SHOWN = 20
 _NAMES_SHOWN = 10
 
 
-@click.group()
-def reps() -> None:
-    """The roster: who can be given leads, and when."""
-
-
-@reps.command("import")
+@click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
@@ -100,7 +95,7 @@ def _in_no_group(rep: RepRecord) -> bool:
     return bool(rep.values["active"]) and not rep.values["groups"]
 
 
-@reps.command("list")
+@click.command("list")
 @tenant_option
 @json_option
 @async_command
@@ -125,7 +120,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
         console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 
 
-@reps.command("set")
+@click.command("set")
 @click.argument("rep_id")
 @tenant_option
 @click.option("--available", metavar="yes|no", help="Takes leads now.")

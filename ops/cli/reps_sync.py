@@ -1,4 +1,4 @@
-"""`lead-router reps`: the commands of the router, and `reps sync`, which reads the CRM's view."""
+"""`lead-router reps sync`: the roster as the CRM has it, once."""
 
 from typing import Any
 
@@ -6,20 +6,14 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import author_option, tenant_option
-from ops.cli.present import present
-from ops.cli.reps import change_document, print_change, reps
+from ops.cli.reps import change_document, print_change
 from ops.roster.holds import holds_told, over
 from ops.roster.sources import EXAMPLE, Source, configured_sources
 from ops.roster.sync import Synced, sync
 from router.store.tenants import TenantUnknown, tenant_named
 
-__all__ = ["reps"]
 
-
-reps.add_command(present)
-
-
-@reps.command("sync")
+@click.command("sync")
 @tenant_option
 @author_option
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -18,6 +17,7 @@ from ops.cli.screen import Screen
 from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.reason import Reason
 from router.drain.claim import BatchRequest
+from router.store.errors import LOCK_TIMEOUTS
 from router.store.retry import clock
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
@@ -91,7 +91,7 @@ async def _do(work: Retry, told: "_Told", ask: Ask, actor: str, why: str, *, hid
             before = sum(one.seen for one in told.done.values())
             try:
                 await work.run(plan, ask, actor, why, done, lambda: bar(before + done.seen))  # noqa: B023
-            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+            except LOCK_TIMEOUTS:
                 told.troubles.append(plan.tenant)
 
 

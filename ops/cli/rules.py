@@ -7,7 +7,6 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
 from ops.cli.options import author_option, note_option, tenant_option, the_tenant
-from ops.cli.rules_history import list_versions, rollback, show
 from ops.cli.rules_shared import (
     ReadRules,
     Refused,
@@ -20,6 +19,7 @@ from ops.cli.rules_shared import (
     read,
     say,
 )
+from ops.embedded.urls import ServersError
 from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
 from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
@@ -28,17 +28,7 @@ from router.store.errors import TRANSIENT_ERRORS
 from router.store.rules_lint import lint_for_tenant
 
 
-@click.group()
-def rules() -> None:
-    """Routing rules: which rep gets which lead."""
-
-
-rules.add_command(show)
-rules.add_command(list_versions)
-rules.add_command(rollback)
-
-
-@rules.command()
+@click.command()
 @file_argument
 @click.option("--tenant", "tenant_name", metavar="T", help="Also compare with the roster and the leads of this tenant.")
 @click.option("--strict", is_flag=True, help="Warnings fail too (exit code 1), as for a check before merging.")
@@ -108,7 +98,7 @@ async def _compared(
     try:
         async with context.connection() as conn:
             return await lint_for_tenant(conn, await the_tenant(conn, tenant_name), readable, unread), ""
-    except (CannotRun, *TRANSIENT_ERRORS) as error:
+    except (CannotRun, ServersError, *TRANSIENT_ERRORS) as error:
         return [], str(error) or type(error).__name__
 
 
@@ -117,7 +107,7 @@ def _verdict(findings: Sequence[Finding]) -> str:
     return ", ".join(count(number, word) for number, word in numbers if number) or "no problems"
 
 
-@rules.command()
+@click.command()
 @file_argument
 @tenant_option
 @author_option
@@ -173,7 +163,7 @@ def _report(found: ReadRules, applied: store.Applied, findings: Sequence[Finding
         say(now_active(applied))
 
 
-@rules.command()
+@click.command()
 @file_argument
 @tenant_option
 @json_option

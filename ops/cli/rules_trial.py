@@ -8,7 +8,6 @@ import msgspec
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import tenant_option, the_tenant
-from ops.cli.rules import rules
 from ops.cli.rules_shared import file_argument, read
 from ops.why.document import outcome_document, rule_document
 from ops.why.english import ENGLISH
@@ -20,13 +19,11 @@ from router.intake.normalise import Rejected
 from router.rules.file import ZoneDiffers
 from router.store.assignments import LeadUnknown
 
-__all__ = ["rules", "try_rules"]
-
 _MAX_BYTES = 1_000_000
 _CONTACTS = {"phone": "phone number", "email": "e-mail address"}
 
 
-@rules.command("test")
+@click.command("test")
 @file_argument
 @tenant_option
 @click.option(

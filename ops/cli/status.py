@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import click
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +19,7 @@ from router.domain.reason import Reason
 from router.drain.claim import BatchRequest
 from router.store.blocking.blocked import BlockedLeads
 from router.store.connections.server_capacity import Room
+from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 
 _AGAIN = {str(Reason.DATABASE_BUSY): "when that is over"}
@@ -51,7 +51,7 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
             unheard = await unknown_presence(conn, found, presence)
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
-        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        except LOCK_TIMEOUTS as error:
             raise CannotRun(f"status could not read: {error}") from error
     if as_json:
         print_json(document(unheard))

@@ -16,17 +16,7 @@ from router.store.synonyms import SourcesHaveLeads, import_synonyms, load_synony
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 
-@click.group()
-def synonyms() -> None:
-    """Words that are one source, region or industry, for every door through which leads come.
-
-    \b
-    Example:
-      lead-router leads synonyms import synonyms.csv --tenant acme
-    """
-
-
-@synonyms.command("import")
+@click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
@@ -75,7 +65,7 @@ async def import_(
         out.print(f"{len(table):,} words: {change.changed:,} new or changed, {change.removed:,} removed")
 
 
-@synonyms.command("list")
+@click.command("list")
 @tenant_option
 @json_option
 @async_command

@@ -9,12 +9,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, console, j
 from router.store import tenants as store
 
 
-@click.group()
-def tenants() -> None:
-    """Companies or divisions that own leads, reps and rules."""
-
-
-@tenants.command()
+@click.command()
 @click.argument("name")
 @click.option("--time-zone", required=True, metavar="ZONE", help="IANA name of the zone of its business day.")
 @json_option
@@ -39,7 +34,7 @@ async def add(context: Context, name: str, time_zone: str, as_json: bool) -> Non
         console().print(f"tenant {tenant.name} (number {tenant.tenant_id}) in {tenant.time_zone}")
 
 
-@tenants.command("list")
+@click.command("list")
 @json_option
 @async_command
 async def list_(context: Context, as_json: bool) -> None:

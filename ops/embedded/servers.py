@@ -1,14 +1,15 @@
 """Which servers a command works on: the configured ones, or the embedded ones of its data folder."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
 
-from ops.embedded.embedded import EmbeddedError, open_embedded
 from ops.embedded.urls import ServersError, Urls
 from router.settings.model import Settings
+from router.store.connections.single import open_connection
 from router.store.migrate import MigrationError, migrate, pending
+from router.store.statements import Connection
 
 # The server is not there just now, or has no connection left; what it would say is not known.
 UNREACHABLE = (
@@ -22,36 +23,13 @@ UNREACHABLE = (
 
 
 @asynccontextmanager
-async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
-    """Servers with an up-to-date schema. Raises ServersError.
-
-    Ours are migrated at once. A configured database is somebody's: its schema changes only by `migrate`.
-    """
-    async with open_unmigrated(settings) as urls:
-        await ensure_schema(settings, urls)
-        yield urls
-
-
-async def ensure_schema(settings: Settings, urls: Urls) -> None:
-    """The schema is that of this version afterwards. Raises ServersError when a person must act first.
-
-    Raises OSError or asyncpg errors while the database cannot be reached.
-    """
-    if settings.database_url is None:
-        await apply_migrations(urls.database)
-    elif missing := await pending_migrations(urls.database):
-        raise ServersError(
-            f"the database's schema is older than this version: {', '.join(missing)} not applied; "
-            f"run `lead-router migrate`"
-        )
-
-
-@asynccontextmanager
 async def open_unmigrated(settings: Settings) -> AsyncIterator[Urls]:
-    """The same servers, whatever their schema. Raises ServersError."""
+    """The servers, whatever their schema. Raises ServersError."""
     if settings.database_url is not None:
         yield Urls(settings.database_url, settings.redis_url)
         return
+    from ops.embedded.embedded import EmbeddedError, open_embedded  # noqa: PLC0415 - only who has no servers needs them
+
     try:
         servers = await open_embedded(settings.data_dir)
     except EmbeddedError as error:
@@ -62,21 +40,57 @@ async def open_unmigrated(settings: Settings) -> AsyncIterator[Urls]:
         servers.close()
 
 
+@asynccontextmanager
+async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
+    """Servers with an up-to-date schema. Raises ServersError."""
+    async with open_unmigrated(settings) as urls:
+        await ensure_schema(settings, urls)
+        yield urls
+
+
+async def ensure_schema(settings: Settings, urls: Urls) -> None:
+    """The schema is that of this version afterwards. Raises as `open_migrated`."""
+    async with open_migrated(settings, urls):
+        pass
+
+
+@asynccontextmanager
+async def open_migrated(settings: Settings, urls: Urls) -> AsyncIterator[Connection]:
+    """One connection to a database with the schema of this version. Raises ServersError when a person must act first.
+
+    Embedded servers are migrated at once. A configured database is somebody's: its schema changes only by `migrate`.
+    Raises OSError or asyncpg errors while the database cannot be reached.
+    """
+    async with AsyncExitStack() as opened:
+        with _refusals():
+            conn = await opened.enter_async_context(open_connection(urls.database, settings.connections))
+            missing = await pending(conn)
+            if missing and settings.database_url is None:
+                await migrate(urls.database)
+            elif missing:
+                raise ServersError(
+                    f"the database's schema is older than this version: {', '.join(missing)} not applied; "
+                    f"run `lead-router migrate`"
+                )
+        yield conn
+
+
 async def apply_migrations(url: str) -> list[str]:
-    """Applies what is pending; answers the ids. Raises ServersError."""
+    """Applies what is pending; returns the ids. Raises ServersError."""
     with _refusals():
         return await migrate(url)
 
 
-async def pending_migrations(url: str) -> list[str]:
+async def pending_migrations(settings: Settings, urls: Urls) -> list[str]:
     """Ids of what is pending. Raises ServersError."""
     with _refusals():
-        return await pending(url)
+        async with open_connection(urls.database, settings.connections) as conn:
+            return await pending(conn)
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turns a database that is there but says no (name, password, permission, locks) into ServersError."""
+    """Turns a database that is there but refuses (name, password, permission, locks) into ServersError."""
     try:
         yield
     except MigrationError as error:

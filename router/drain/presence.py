@@ -10,25 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from router.domain.engine import Engine
 from router.domain.text import fold
-from router.runtime.lifeline import Lifeline
-from router.telemetry.instruments import Instruments
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from router.domain.engine import Engine
+    from router.runtime.lifeline import Lifeline
+    from router.telemetry.instruments import Instruments
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 _DEADLINE_S = 1.0
 NOBODY: frozenset[int] = frozenset()
-
-AWAY = (RedisError, OSError, TimeoutError)
 
 
 class Unsure(StrEnum):
@@ -44,8 +43,20 @@ def heartbeat_key(tenant: str, rep_id: str) -> str:
     return f"lead-router:present:{tenant}:{rep_id}"
 
 
+def unreachable_errors() -> tuple[type[Exception], ...]:
+    """What is raised when Redis cannot be reached, or does not answer."""
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    return (RedisError, OSError, TimeoutError)
+
+
 def open_redis(url: str) -> "Redis":
     """A client that gives up soon and does not try again by itself."""
+    # Slow to read, and needed only where rules ask for presence.
+    from redis.asyncio import Redis  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
     return Redis.from_url(
         url, retry=Retry(NoBackoff(), 0), socket_timeout=_DEADLINE_S, socket_connect_timeout=_DEADLINE_S
     )
@@ -83,7 +94,7 @@ class Watched:
             self.absent = NOBODY
 
 
-def watched_reps(tenant: str, engine: Engine) -> Watched | None:
+def watched_reps(tenant: str, engine: "Engine") -> Watched | None:
     """Those who have to be present by the engine's rules; None = the rules ask for nobody's presence."""
     required = engine.ruleset.presence
     if required is None:
@@ -105,7 +116,7 @@ class Presence:
 
     url: str | None = None
     once: bool = False
-    instruments: Instruments = field(default_factory=Instruments.silent)
+    instruments: "Instruments | None" = None
     clock: Callable[[], float] = monotonic
     _watched: dict[int, Watched] = field(default_factory=dict)
     _client: "Redis | None" = None
@@ -129,12 +140,12 @@ class Presence:
         """Why nobody's presence can be known now; None = Redis answers."""
         try:
             await self._ask(("lead-router:status",))
-        except AWAY:
+        except unreachable_errors():
             self._answers = False
             return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
         return None
 
-    async def watch(self, tenant_id: int, tenant: str, engine: Engine) -> None:
+    async def watch(self, tenant_id: int, tenant: str, engine: "Engine") -> None:
         """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises."""
         new = watched_reps(tenant, engine)
         if new is None:
@@ -157,13 +168,13 @@ class Presence:
                 changed.append(tenant_id)
         return changed
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Gives the connection back."""
         client, self._client = self._client, None
         if client is not None:
             try:
                 await client.aclose()
-            except AWAY:
+            except unreachable_errors():
                 log.debug("redis said no goodbye")
 
     async def _look(self, watched: Watched) -> None:
@@ -172,16 +183,17 @@ class Presence:
             return
         try:
             found, uptime_s = await self._ask(watched.keys)
-        except AWAY as error:
+        except unreachable_errors() as error:
             watched.hear_nothing(self.clock())
-            self.instruments.presence_unknown()
+            if self.instruments is not None:
+                self.instruments.presence_unknown()
             self._tell(f"{type(error).__name__}: {error}")
             return
         watched.hear(watched.missing(found), uptime_s, self.clock())
         self._tell(None)
 
     async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
-        """The heartbeats, and for how long Redis has been up (seconds). Raises one of AWAY, within _DEADLINE_S."""
+        """The heartbeats, and for how long Redis has been up (seconds). Raises `unreachable_errors`, soon."""
         if self.url is None:
             raise ConnectionError("no Redis is configured (LEAD_ROUTER_REDIS_URL)")
         if self.once and not self._answers:
@@ -213,11 +225,11 @@ class PresenceWatch:
         self._presence = presence
         self._call = call
 
-    async def run(self, life: Lifeline) -> None:
+    async def run(self, life: "Lifeline") -> None:
         """Looks until the stop."""
         try:
             while not await life.pause(LOOK_EVERY_S):
                 for tenant_id in await self._presence.look():
                     self._call(tenant_id)
         finally:
-            await self._presence.close()
+            await self._presence.aclose()

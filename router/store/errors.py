@@ -8,6 +8,7 @@ from enum import StrEnum
 import asyncpg
 
 PostgresError = asyncpg.PostgresError
+InterfaceError = asyncpg.InterfaceError
 LockNotAvailable = asyncpg.LockNotAvailableError
 LOCK_TIMEOUTS = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 """A lock, or a statement that waits for one, took longer than it may."""
@@ -32,8 +33,10 @@ class Trouble(StrEnum):
     """The server is there and cannot work: disk, memory, read-only, shutting down. Try again soon."""
     REFUSED_ROW = "refused_row"
     """The server will not have a row or value, whenever it is written."""
+    DENIED = "denied"
+    """The server refuses us: rights, password, name of the database. Somebody must change that."""
     FOR_A_PERSON = "for_a_person"
-    """Trying again does not help before somebody changes something: rights, password, schema, a fault of ours."""
+    """Trying again does not help before somebody changes something: the schema, a fault of ours."""
 
 
 # SQLSTATE or the beginning of one; the first that fits decides.
@@ -51,6 +54,9 @@ _BY_STATE: tuple[tuple[str, Trouble], ...] = (
     ("23", Trouble.REFUSED_ROW),
     ("54", Trouble.REFUSED_ROW),
     ("P0001", Trouble.REFUSED_ROW),
+    ("28", Trouble.DENIED),
+    ("3D", Trouble.DENIED),
+    ("42501", Trouble.DENIED),
 )
 
 

@@ -5,13 +5,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
-from pogo_core.error import BadMigrationError
-from pogo_core.util import migrate as pogo
 
-from router.store.statements import load, sql_root
+from router.store.statements import Connection, load, sql_root
 
 SCHEMA = "public"
 CONNECT_DEADLINE_S = 10.0
@@ -35,47 +32,11 @@ def known() -> list[str]:
     return sorted(path.stem for path in migrations_dir().glob("*.sql"))
 
 
-async def pending(url: str) -> list[str]:
-    """Ids of the migrations that the database at `url` still needs; changes nothing.
+async def pending(conn: Connection) -> list[str]:
+    """Ids of the migrations that the database still needs; changes nothing.
 
     Raises MigrationError when a newer version has been here: what this one would write there may be wrong.
     """
-    async with _connected(url) as conn:
-        return await _pending(conn)
-
-
-async def migrate(url: str) -> list[str]:
-    """Applies what is pending; answers the ids applied. Safe to call from many processes at once.
-
-    Needs a connection of its own (not through a transaction-mode PgBouncer). Raises MigrationError.
-    """
-    async with _connected(url) as conn:
-        await _become_sole_migrator(conn)
-        wanted = await _pending(conn)
-        if wanted:
-            await _run(pogo.apply, conn)
-        return wanted
-
-
-async def rollback(url: str) -> list[str]:
-    """Takes every migration back, newest first; answers their ids. **Deletes all data.** For tests."""
-    async with _connected(url) as conn:
-        await _become_sole_migrator(conn)
-        applied = await _applied(conn)
-        await _run(pogo.rollback, conn)
-        return applied[::-1]
-
-
-async def _run(action: Any, conn: asyncpg.Connection) -> None:
-    quiet = logging.getLogger("lead_router.migrate")
-    quiet.setLevel(logging.ERROR)
-    try:
-        await action(conn, migrations_dir(), schema_name=SCHEMA, logger=quiet)
-    except BadMigrationError as error:
-        raise MigrationError(f"{error}: {error.__cause__ or 'see the migration file'}") from error
-
-
-async def _pending(conn: asyncpg.Connection) -> list[str]:
     done = set(await _applied(conn))
     if newer := sorted(done - set(known())):
         raise MigrationError(
@@ -85,7 +46,42 @@ async def _pending(conn: asyncpg.Connection) -> list[str]:
     return [migration for migration in known() if migration not in done]
 
 
-async def _applied(conn: asyncpg.Connection) -> list[str]:
+async def migrate(url: str) -> list[str]:
+    """Applies what is pending; returns the ids applied. Safe to call from many processes at once.
+
+    Needs a connection of its own (not through a transaction-mode PgBouncer). Raises MigrationError.
+    """
+    async with _connected(url) as conn:
+        await _become_sole_migrator(conn)
+        wanted = await pending(conn)
+        if wanted:
+            await _run("apply", conn)
+        return wanted
+
+
+async def rollback(url: str) -> list[str]:
+    """Takes every migration back, newest first; returns their ids. **Deletes all data.** For tests."""
+    async with _connected(url) as conn:
+        await _become_sole_migrator(conn)
+        applied = await _applied(conn)
+        await _run("rollback", conn)
+        return applied[::-1]
+
+
+async def _run(action: str, conn: asyncpg.Connection) -> None:
+    # Every command looks whether something is pending; few have something to apply.
+    from pogo_core.error import BadMigrationError  # noqa: PLC0415
+    from pogo_core.util import migrate as pogo  # noqa: PLC0415
+
+    quiet = logging.getLogger("lead_router.migrate")
+    quiet.setLevel(logging.ERROR)
+    try:
+        await getattr(pogo, action)(conn, migrations_dir(), schema_name=SCHEMA, logger=quiet)
+    except BadMigrationError as error:
+        raise MigrationError(f"{error}: {error.__cause__ or 'see the migration file'}") from error
+
+
+async def _applied(conn: Connection) -> list[str]:
     statements = load("schema")
     if not await statements.has_migrations.value(conn):
         return []

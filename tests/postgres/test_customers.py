@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from ops.audit.audit import audit
-from ops.cli.customers import customers as customers_command
-from ops.cli.leads import leads as leads_command
+from ops.cli.commands import customers as customers_command
+from ops.cli.commands import leads as leads_command
 from router.domain.lead_in import LeadIn
 from router.manual.assign import CannotGive, assign_by_hand
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers

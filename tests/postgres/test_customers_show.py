@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from ops.cli.customers import customers as customers_command
+from ops.cli.commands import customers as customers_command
 from tests.command_line import CommandLine
 from tests.postgres.test_customers import NOON, SWITCHBOARD, a_customer, by_phone, enquiry
 from tests.world import CATCH_ALL, Tenancy, make_tenant, simple_reps

@@ -6,8 +6,8 @@ import asyncpg
 
 from ops.cli.assign import assign as assign_command
 from ops.cli.audit import audit as audit_command
+from ops.cli.commands import reps as reps_command
 from ops.cli.end import end as end_command
-from ops.cli.reps import reps as reps_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from router.store.connections.connections import Connections

@@ -326,7 +326,7 @@ async def test_many_tenants_cost_a_command_one_deadline_of_a_silent_redis(
             await presence.watch(number, "acme", engine)
             assert presence.unsure(number) is Unsure.NO_ANSWER
         assert monotonic() - began < 3.0
-        await presence.close()
+        await presence.aclose()
 
 
 async def test_status_warns_when_it_cannot_know_who_is_present(

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from ops.cli.commands import reps as reps_command
+from ops.cli.commands import tenants as tenants_command
 from ops.cli.context import Context
-from ops.cli.reps import reps as reps_command
-from ops.cli.tenants import tenants as tenants_command
 from ops.embedded.urls import Urls
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Roster

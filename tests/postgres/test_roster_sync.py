@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 import structlog
 
+from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
-from ops.cli.reps_sync import reps as reps_command
 from ops.cli.status import status as status_command
 from ops.roster.duty import RosterSync
 from ops.roster.sources import Source

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from ops.cli.commands import rules as rules_command
 from ops.cli.context import Context
-from ops.cli.rules_trial import rules as rules_command
 from ops.embedded.urls import Urls
 from router.domain.rep_fields import RepLine
 from router.rules.file import RulesError, ZoneDiffers

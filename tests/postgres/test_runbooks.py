@@ -9,7 +9,8 @@ import click
 import pytest
 
 from ops.audit.audit import audit
-from ops.cli import FAMILIES, main
+from ops.cli import main
+from ops.cli.commands import COMMANDS
 from ops.cli.retry import retry
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
@@ -59,7 +60,7 @@ def test_every_command_of_a_runbook_can_be_typed(page: Path, tmp_path: Path, mon
     for name in ("rules.yaml", "leads.csv", "mapping.yaml"):
         (tmp_path / name).touch()
     for words in commands(page):
-        if words[0] in FAMILIES and len(words) > 1:
+        if words[0] in COMMANDS and len(words) > 1:
             parsed(words)
 
 

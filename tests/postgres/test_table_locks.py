@@ -9,13 +9,13 @@ import pytest
 
 from ops.cli.assign import assign as assign_command
 from ops.cli.audit import audit as audit_command
-from ops.cli.customers import customers as customers_command
+from ops.cli.commands import customers as customers_command
+from ops.cli.commands import leads as leads_command
+from ops.cli.commands import reps as reps_command
+from ops.cli.commands import rules as rules_command
+from ops.cli.commands import tenants as tenants_command
 from ops.cli.end import end as end_command
-from ops.cli.leads import leads as leads_command
-from ops.cli.reps_sync import reps as reps_command
-from ops.cli.rules_trial import rules as rules_command
 from ops.cli.status import status as status_command
-from ops.cli.tenants import tenants as tenants_command
 from ops.cli.why import why as why_command
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS
@@ -83,7 +83,7 @@ async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
     for name, text in (("leads.csv", "source,external_id\nweb,e7\n"), ("rules", CATCH_ALL)):
         (tmp_path / name).write_text(text)
     (tmp_path / "reps").write_bytes(simple_reps(4))
-    monkeypatch.setattr("ops.cli.context.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("router.store.connections.single.LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr("ops.status.status.LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr("ops.audit.audit.LOCK_TIMEOUT_S", 0.5)
     arguments = words.format(rules=tmp_path / "rules", reps=tmp_path / "reps", leads=tmp_path / "leads.csv").split()

@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
+from ops.cli.commands import tenants as tenants_command
 from ops.cli.context import Context
-from ops.cli.tenants import tenants as tenants_command
 from ops.embedded.servers import pending_migrations
-from ops.embedded.urls import ServersError
+from ops.embedded.urls import ServersError, Urls
 from router.settings.model import Settings
 from tests.command_line import CommandLine
 
@@ -14,7 +14,7 @@ from tests.command_line import CommandLine
 async def test_the_database_of_a_newer_version_is_refused(conn: asyncpg.Connection, database_url: str) -> None:
     await conn.execute("update _pogo_migration set migration_id = '9999_future'")
     with pytest.raises(ServersError, match="newer than this version, which does not know 9999_future"):
-        await pending_migrations(database_url)
+        await pending_migrations(Settings(), Urls(database_url, None))
 
 
 async def test_a_database_that_is_read_only_is_no_traceback(conn: asyncpg.Connection, database_url: str) -> None:
@@ -28,7 +28,7 @@ async def test_a_database_that_is_read_only_is_no_traceback(conn: asyncpg.Connec
 @pytest.mark.parametrize("rest", ["99999/db", "abc/db", "5432/db?sslmode=maybe"])
 async def test_a_url_that_asyncpg_cannot_use_is_a_setting_to_mend(rest: str) -> None:
     with pytest.raises(ServersError, match="check LEAD_ROUTER_DATABASE_URL"):
-        await pending_migrations(f"postgresql://u:secret@127.0.0.1:{rest}")
+        await pending_migrations(Settings(), Urls(f"postgresql://u:secret@127.0.0.1:{rest}", None))
 
 
 async def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:

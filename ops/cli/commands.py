@@ -1,0 +1,138 @@
+"""The table of all commands: where each is, and the first sentence of its help."""
+
+from ops.cli.family import Family
+
+tenants = Family(
+    "tenants",
+    "Companies or divisions that own leads, reps and rules.",
+    "tenants add acme --time-zone Asia/Shanghai",
+    {
+        "add": ("tenants:add", "Create the tenant NAME."),
+        "list": ("tenants:list_", "List all tenants with the versions in force."),
+    },
+)
+
+reps = Family(
+    "reps",
+    "The roster: who can be given leads, and when.",
+    "reps import reps.csv --tenant acme",
+    {
+        "import": ("reps:import_", "Import reps from a CSV FILE: all of it, or nothing when something in it is wrong."),
+        "list": ("reps:list_", "List the reps of a tenant as the newest roster version has them."),
+        "set": ("reps:set_", "Change fields of one rep."),
+        "sync": (
+            "reps_sync:sync_",
+            "Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).",
+        ),
+        "present": ("present", "Record that a rep is present, for as long as `presence.ttl` of the rules says."),
+    },
+)
+
+rules = Family(
+    "rules",
+    "The routing rules: who gets which lead.",
+    "rules check rules.yaml --tenant acme",
+    {
+        "check": ("rules:check", "Check the rules in FILE: report what is wrong, and what is odd."),
+        "test": (
+            "rules_trial:try_rules",
+            "Decide one lead by the rules in FILE, with the reps and loads of now, and explain why.",
+        ),
+        "diff": ("rules:diff", "Show what FILE would change in the active rules."),
+        "apply": ("rules:apply", "Make the rules in FILE the active ones, as a new version."),
+        "show": (
+            "rules_history:show",
+            "Print rules as they were applied; on stderr which version that is, when and by whom it was applied.",
+        ),
+        "list": ("rules_history:list_versions", "The versions of a tenant's rules, the last one first."),
+        "rollback": (
+            "rules_history:rollback",
+            "Make an earlier version of the rules active again, as a new version with the same text and lists.",
+        ),
+    },
+)
+
+synonyms = Family(
+    "synonyms",
+    "Words that mean the same source, region or industry; they apply to every intake path.",
+    "leads synonyms import synonyms.csv --tenant acme",
+    {
+        "import": (
+            "synonyms:import_",
+            "Import words from a CSV FILE with the columns field, word, spelling: all of it or nothing.",
+        ),
+        "list": ("synonyms:list_", "List the words and how they are spelled."),
+    },
+)
+
+leads = Family(
+    "leads",
+    "Leads that come from files.",
+    "leads import leads.csv --tenant acme --mapping mapping.yaml",
+    {"import": ("leads:import_", "Accept the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
+)
+
+customers = Family(
+    "customers",
+    "Customers: how leads are matched to them, who owns them, and merging duplicates.",
+    "customers show 13800138000 --tenant acme",
+    {
+        "show": (
+            "customers:show",
+            "Show CUSTOMER: its number (see lead-router why), the CRM's customer id, a phone, or an e-mail address.",
+        ),
+        "check": (
+            "customers_check:check",
+            "Report which leads of FILE would be one customer's, by which key, and which keys look suspicious.",
+        ),
+        "merge": ("customers:merge", "Make customer B a part of customer A, because they are one."),
+        "part": ("customers:part", "Undo the merge MERGE_ID."),
+        "rules": (
+            "customers:rules",
+            "Show by what leads are known to be of one customer, or apply FILE to what arrives from now on.",
+        ),
+        "shared": (
+            "customers:shared",
+            "List phones, addresses and domains that too many people share, so that they tie nobody any more.",
+        ),
+    },
+)
+
+COMMANDS: dict[str, tuple[str, str] | Family] = {
+    "migrate": ("migrate", "Brings the database's schema up to this version."),
+    "tenants": tenants,
+    "reps": reps,
+    "rules": rules,
+    "leads": leads,
+    "customers": customers,
+    "drain": ("drain", "Route all leads that can be routed now, print a summary, and exit."),
+    "end": ("end", "End the assignment of LEAD: its number, its external id, or SOURCE/ID."),
+    "assign": ("assign", "Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand."),
+    "pause": ("pause", "Route nothing of TENANT for a while."),
+    "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
+    "park": (
+        "park",
+        "Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.",
+    ),
+    "unpark": (
+        "park:unpark",
+        "Send LEAD (its number, its external id, or SOURCE/ID) back: it waits for a rep again, queued as of now.",
+    ),
+    "retry": ("retry", "Send parked leads back, and have waiting ones looked at again."),
+    "serve": ("serve", "Run the daemon until SIGTERM or Ctrl-C, on the configured servers (LEAD_ROUTER_DATABASE_URL)."),
+    "up": (
+        "up",
+        "Run everything in one process tree until Ctrl-C, on the embedded servers (or the configured ones).",
+    ),
+    "status": ("status", "Show where all leads are, why those wait that wait, and who works."),
+    "why": ("why", "Explain why a lead is where it is, and what happened to it."),
+    "audit": (
+        "audit",
+        "Prove that nothing is lost, nothing doubled, caps and shares are exact, and decisions repeat.",
+    ),
+    "blockers": (
+        "blockers",
+        "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "
+        "old snapshots.",
+    ),
+}

@@ -1,0 +1,40 @@
+"""Families of commands whose modules are read only when a command is called: not for `--help`, not for the others."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class Later(click.Command):
+    """A command that was not read yet. `place` is MODULE or MODULE:NAME below `ops.cli`."""
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, short_help=summary)
+        self._place = place
+
+    def read(self) -> click.Command:
+        """The command itself."""
+        module, _, name = self._place.partition(":")
+        command = getattr(import_module(f"ops.cli.{module}"), name or module)
+        assert isinstance(command, click.Command)
+        return command
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        return self.read().make_context(*arguments, **options)
+
+
+class Family(click.Group):
+    """Its commands in the order given: (place, first sentence of the help), or a family in it."""
+
+    def __init__(
+        self, name: str, help: str, example: str, commands: "Mapping[str, tuple[str, str] | Family]", **options: Any
+    ) -> None:
+        members: dict[str, click.Command] = {
+            key: one if isinstance(one, Family) else Later(key, *one) for key, one in commands.items()
+        }
+        super().__init__(name, commands=members, help=help, epilog=f"Example: lead-router {example}", **options)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)

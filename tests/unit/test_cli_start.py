@@ -1,0 +1,74 @@
+"""What starting a command costs: short help must not read the commands."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner
+
+from ops.cli import main
+from ops.cli.family import Family, Later
+
+HEAVY = {
+    "numpy",
+    "opentelemetry",
+    "phonenumbers",
+    "holidays",
+    "redis",
+    "rich",
+    "aiohttp",
+    "pogo_core",
+    "psutil",
+    "aiosql",
+}
+SLOW_TO_READ = {*HEAVY, "asyncpg", "asyncio", "structlog", "yaml", "msgspec", "importlib.metadata"}
+
+
+def later(family: Family, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Later]]:
+    """All commands, with the words that call them."""
+    for name, command in family.commands.items():
+        if isinstance(command, Family):
+            yield from later(command, (*words, name))
+        else:
+            assert isinstance(command, Later)
+            yield (*words, name), command
+
+
+COMMANDS = dict(later(main))
+
+
+def read_by(*words: str) -> set[str]:
+    """The modules that a command has read when it is done."""
+    program = f"import sys\nsys.argv = {['lead-router', *words]!r}\nfrom ops.cli import main\n" + (
+        "try:\n    main()\nfinally:\n    print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_of_a_family_says_of_a_command_what_its_own_help_says(words: tuple[str, ...]) -> None:
+    found = COMMANDS[words]
+    assert found.get_short_help_str(1000) == found.read().get_short_help_str(1000)
+
+
+@pytest.mark.parametrize("words", [(), ("reps",), ("rules",), ("leads", "synonyms"), ("customers",)], ids=" ".join)
+def test_help_comes_at_once(words: tuple[str, ...]) -> None:
+    read = read_by(*words, "--help")
+    assert not SLOW_TO_READ & read
+    assert {name for name in read if name.startswith(("router", "ops"))} == {
+        *("ops", "ops.cli", "ops.cli.commands", "ops.cli.family")
+    }
+
+
+def test_a_misspelt_command_leads_to_the_right_one() -> None:
+    assert "Did you mean one of: 'pause', " in CliRunner().invoke(main, ["paus"]).output.replace("\n", " ")
+
+
+def test_settings_that_are_wrong_do_not_keep_anybody_from_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAD_ROUTER_DRAIN_BATCH_LEADS", "many")
+    assert CliRunner().invoke(main, ["status", "--help"]).exit_code == 0
+    refused = CliRunner().invoke(main, ["status"])
+    assert refused.exit_code == 2
+    assert "LEAD_ROUTER_DRAIN_BATCH_LEADS is 'many', not" in refused.output
