@@ -33,7 +33,7 @@ from router.settings.model import Settings
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.statements import load
 from router.store.tenants import all_tenants, tenant_named
-from router.telemetry.logs import configure_logs
+from router.telemetry.log_format import configure_logs
 
 DATASETS: Mapping[str, Callable[[int | None], Dataset]] = {
     one.NAME: one.dataset for one in (olist, bpic2012, x_education)

@@ -23,7 +23,7 @@ from ops.cli.context import EXIT_FOUND, console
 from ops.embedded.embedded import embedded, stopped
 from ops.embedded.server import postgres_major
 from router.runtime.garbage import rarely_collect
-from router.telemetry.logs import configure_logs
+from router.telemetry.log_format import configure_logs
 
 Measure = Callable[[Stage], Awaitable[list[Figure]]]
 MEASURES: Mapping[str, Measure] = {

@@ -21,7 +21,7 @@ from ops.cli.context import EXIT_CANNOT_RUN, console
 from ops.embedded.embedded import embedded, stopped
 from ops.embedded.servers import apply_migrations
 from router.store.statements import load
-from router.telemetry.logs import configure_logs
+from router.telemetry.log_format import configure_logs
 
 _SQL = load("profile")
 

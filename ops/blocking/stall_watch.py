@@ -5,8 +5,6 @@ where the settings say so, cancels or ends sessions of others.
 from collections import Counter
 from time import monotonic
 
-import structlog
-
 from ops.blocking.overdue import Verdict, Watched
 from router.runtime.lifeline import Lifeline
 from router.settings.model import LockSettings
@@ -17,8 +15,9 @@ from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
 from router.telemetry.instruments import Instruments
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # In all tenants together: this look is taken every second or so, by each instance.
 _ROWS = 4_000

@@ -19,13 +19,13 @@ import msgspec
 
 from ops.embedded.servers import ensure_schema, open_migrated, open_unmigrated
 from ops.embedded.urls import ServersError, Urls
-from router.rules.document import InvalidFile
+from router.rules.problems import InvalidFile
 from router.runtime.garbage import rarely_collect
 from router.settings.model import Settings, SettingsError
 from router.settings.read import read_settings, settings_file
 from router.store.errors import InterfaceError, LockNotAvailable, NoConnection, PostgresError, Trouble, trouble_of
 from router.store.statements import Connection
-from router.telemetry.logs import configure_logs
+from router.telemetry.logs import configure_logs_later
 from router.telemetry.masking import mask_url
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def start(data_dir: Path | None, config_file: Path | None) -> Context:
         return settings if data_dir is None else msgspec.structs.replace(settings, data_dir=data_dir)
 
     settings = read(file)
-    configure_logs(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
+    configure_logs_later(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
     # A file that was there and is gone is a mistake, not the wish for the defaults.
     return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)))
 

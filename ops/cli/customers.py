@@ -13,8 +13,9 @@ from ops.cli.customer_texts import described, lead_told, merge_told, moved, prin
 from ops.cli.options import author_option, me, note_option, tenant_option, the_tenant
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.rules.customers import people_of
-from router.rules.document import InvalidFile, read_file
+from router.rules.document import read_file
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
+from router.rules.problems import InvalidFile
 from router.store import customer_merges as store
 from router.store.customer_merges import CustomerUnknown
 from router.store.errors import LOCK_TIMEOUTS

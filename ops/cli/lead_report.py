@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import structlog
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ops.cli.context import console, print_json
@@ -15,8 +14,9 @@ from router.domain.lead_in import LeadIn
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOG_EVERY_S = 10.0
 KEPT = 100

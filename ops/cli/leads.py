@@ -17,8 +17,8 @@ from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
-from router.rules.document import InvalidFile
 from router.rules.mapping import FileMapping, check_columns, read_mapping
+from router.rules.problems import InvalidFile
 from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection

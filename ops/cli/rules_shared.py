@@ -11,9 +11,10 @@ from ops.cli.context import CannotRun, Found, console, print_json
 from router.domain.lint import Finding, Level
 from router.domain.phrases import count
 from router.domain.ruleset_diff import Change
-from router.rules.document import InvalidFile, read_file
+from router.rules.document import read_file
 from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, lists_beside
+from router.rules.problems import InvalidFile
 from router.store import rulesets as store
 
 CHANGES_SHOWN = 50

@@ -7,8 +7,6 @@ from contextlib import suppress
 from importlib.metadata import version
 from random import Random
 
-import structlog
-
 from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
@@ -20,8 +18,9 @@ from router.runtime.supervisor import StartRefused, Supervisor
 from router.settings.model import Settings
 from router.store.connections.connections import open_connections
 from router.telemetry.exposition import open_exposition
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Beyond the stop deadline of the supervisor, the process ends whatever still holds it.
 _LAST_WORD_S = 0.8

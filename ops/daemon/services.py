@@ -7,8 +7,6 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
-import structlog
-
 from ops.blocking.stall_watch import StallWatch
 from ops.embedded.urls import Urls
 from ops.roster.duty import RosterSync
@@ -33,9 +31,10 @@ from router.store.connections.connections import Connections, Part
 from router.store.lane import LaneLimits
 from router.store.statements import Connection
 from router.telemetry.exposition import Exposition
-from router.telemetry.logs import configure_logs
+from router.telemetry.log_format import configure_logs
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Role(StrEnum):

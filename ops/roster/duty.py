@@ -1,7 +1,5 @@
 """The duty that keeps a tenant's roster as the CRM has it: one service for each view, so none waits for another's."""
 
-import structlog
-
 from ops.roster.holds import holds_told, over
 from ops.roster.sources import Source
 from ops.roster.sync import Synced, sync
@@ -11,8 +9,9 @@ from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
 from router.store.tenants import TenantUnknown, tenant_named
 from router.telemetry.instruments import Instruments, SyncResult
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class RosterSync:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from router.domain.rep_fields import READERS
-from router.rules.document import At, InvalidFile, Problem, Reader, Wrong, read_file, read_top, top_of
+from router.rules.document import At, Reader, Wrong, read_file, read_top, top_of
 from router.rules.kinds import duration
+from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import mapping, named_entries, scalar, text
 from router.settings.model import Settings
 

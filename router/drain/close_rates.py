@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-import structlog
-
 from router.domain.calendar import business_day
 from router.runtime.lifeline import Lifeline
 from router.store.connections.connections import Connections, Part
@@ -13,8 +11,9 @@ from router.store.rates import Wanted, is_taken, take_snapshot
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _LOOK_EVERY_S = 60.0
 

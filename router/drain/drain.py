@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 
-import structlog
-
 from router.drain.batch import BatchRefused
 from router.drain.claim import BatchRequest
 from router.drain.lane_transaction import run_lane_transaction
@@ -20,8 +18,9 @@ from router.store.engines import Engines
 from router.store.lane import LaneLimits
 from router.store.statements import Connection
 from router.telemetry.instruments import BatchResult, Instruments
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # With locked rows at the head, claims go on after the last key. How long until they look from the top again: so long
 # that the look, which passes over all that is locked, costs a tenth of the time, as far as free leads may wait so long.

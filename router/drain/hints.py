@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 
-import structlog
-
 from router.domain.backoff import full_jitter
 from router.runtime.lifeline import Lifeline
 from router.store.connections.connections import APPLICATION_NAME, Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CHANNEL = "lead_router"
 _ASK_EVERY_S = 15

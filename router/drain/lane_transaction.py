@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
-import structlog
 
 from router.domain.calendar import business_day
 from router.domain.engine import Engine
@@ -27,12 +26,13 @@ from router.store import quarantine
 from router.store.lane import Lane, LaneLimits
 from router.store.statements import Connection
 from router.telemetry.instruments import Phase
+from router.telemetry.logs import get_logger
 from router.telemetry.stopwatch import Stopwatch
 
 _HOLD_DEADLINE_S = 5.0
 _NOT_CRASHED_DEADLINE_S = 1.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 async def run_lane_transaction(

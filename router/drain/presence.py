@@ -12,9 +12,8 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import structlog
-
 from router.domain.text import fold
+from router.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from router.runtime.lifeline import Lifeline
     from router.telemetry.instruments import Instruments
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 _DEADLINE_S = 1.0

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
-import structlog
-
 from router.domain.backoff import LONGEST_S, full_jitter
 from router.drain.drain import Drain
 from router.drain.hints import Wakeups
@@ -15,8 +13,9 @@ from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts. While somebody has
 # locked what a batch needs, an attempt waits for 2 s and keeps a slot from other tenants for so long.

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from aiohttp import web
 
 from router.runtime.health import Health
@@ -12,9 +11,10 @@ from router.runtime.lifeline import Lifeline
 from router.runtime.supervisor import StartRefused
 from router.settings.model import ListenSettings
 from router.telemetry.exposition import CONTENT_TYPE, Exposition
+from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # A check returns when all is well and raises what is wrong; its argument is the deadline in seconds.
 Check = Callable[[float], Awaitable[None]]

@@ -1,6 +1,6 @@
 """A YAML file that people write: its text, its values with their places, and all that is wrong with it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -8,39 +8,12 @@ from typing import TypeVar
 import yaml
 
 from router.rules.lists import Lists
+from router.rules.problems import InvalidFile, Problem
 from router.rules.yaml_nodes import MAX_CHARACTERS, YamlError, compose, line_of
 
 T = TypeVar("T")
 
-PROBLEMS_SHOWN = 50
 MAX_BYTES = 4 * MAX_CHARACTERS
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and where. `line` counts from 1; 0 = nowhere in particular. `field` is a path, or empty."""
-
-    file: str
-    line: int
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(filter(None, (place, self.field, self.message)))
-
-
-class InvalidFile(ValueError):
-    """A file cannot be used; `problems` are all there are, in the order of the file."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        super().__init__(problems)
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-
-    def __str__(self) -> str:
-        more = len(self.problems) - PROBLEMS_SHOWN
-        shown = [str(problem) for problem in self.problems[:PROBLEMS_SHOWN]]
-        return "\n".join([*shown, f"… and {more} more problems"] if more > 0 else shown)
 
 
 def read_file(path: Path) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from router.domain.lint import Unread
 from router.domain.ruleset import Ruleset
-from router.rules.document import InvalidFile, Problem, top_of
+from router.rules.document import top_of
 from router.rules.lists import Lists, ReadList, no_lists
+from router.rules.problems import InvalidFile, Problem
 from router.rules.schema import top_level
 
 UNSTATED_ZONE = "UTC"

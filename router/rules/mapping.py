@@ -6,9 +6,10 @@ from pathlib import Path
 
 from router.domain.phrases import listed
 from router.rules.columns import Identity, Join, Split, columns_after
-from router.rules.document import At, InvalidFile, Problem, read_file, read_top, top_of
+from router.rules.document import At, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
 from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
+from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
 
 FIELDS = (

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-import structlog
-
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.store.connections.connect import short_name
@@ -16,8 +14,9 @@ from router.store.connections.server_capacity import Room, dead_backends, server
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _LOOK_EVERY_S = 2.0
 _COMPARE_EVERY_S = 30.0

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from router.domain.backoff import full_jitter
 from router.runtime.lifeline import Lifeline
 from router.runtime.supervisor import Service
 from router.store.errors import TRANSIENT_ERRORS
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _LOOK_DEADLINE_S = 10.0
 _LONGEST_WAIT_S = 1.0

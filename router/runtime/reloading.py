@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
 from router.runtime.lifeline import Lifeline
 from router.settings.model import Settings, SettingsError
 from router.settings.reload import Difference, recorded, reload
@@ -13,8 +11,9 @@ from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments, ReloadResult
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _RECORD_AGAIN_S = 5.0
 

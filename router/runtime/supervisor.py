@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-import structlog
-
 from router.runtime.health import Health, ServiceHealth, State
 from router.runtime.lifeline import Clock, Lifeline, MonotonicClock
 from router.settings.model import SupervisionSettings
 from router.telemetry.instruments import Instruments
+from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Service(Protocol):

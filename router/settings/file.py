@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from router.rules.document import At, InvalidFile, Reader, Wrong, read_file, read_top, top_of
+from router.rules.document import At, Reader, Wrong, read_file, read_top, top_of
+from router.rules.problems import InvalidFile
 from router.rules.reader import empty, mapping
 from router.settings.kinds import WrongValue, expected, may_be_empty, parsed
 from router.settings.model import KINDS, SettingsError

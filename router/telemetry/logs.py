@@ -1,84 +1,56 @@
-"""Structured logs on stderr: one JSON object a line, or for people on a terminal; never a password.
+"""The logs of this process: nothing is set up, and structlog is not read, before something is logged.
 
-Written per batch and per event of the service, never per lead. What libraries log through `logging`, such as
-asyncio's "exception was never retrieved", comes out in the same form.
+Most commands log nothing, and reading structlog takes as long as everything else that they read.
 """
 
 import logging
-import sys
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any
 
-import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
-
-from router.telemetry.masking import MASK, mask_passwords
-
-_PLAIN = (bool, int, float, type(None))
+_set_up: Callable[[], None] | None = None
 
 
-def configure_logs(level: str, form: str, instance: str, stream: TextIO | None = None) -> None:
-    """Sets up this process's logs, on `stream` or stderr; may be called again. `form` is auto, json or console.
+class Logger:
+    """The logger of a module, with the methods of structlog's: `log.info("synced", tenant=name)`."""
 
-    Bind a tenant where one is at work: `with structlog.contextvars.bound_contextvars(tenant="acme"): …`.
-    """
-    target = stream or sys.stderr
-    as_json = form == "json" or (form == "auto" and not target.isatty())
-    shared = _shared_processors(instance)
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(as_json, target),
-            ],
-        )
-    )
-    lowest = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(handlers=[handler], level=lowest, force=True)
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        import structlog  # noqa: PLC0415
+
+        _now()
+        return getattr(structlog.get_logger(self._name), method)
 
 
-def _shared_processors(instance: str) -> list[Processor]:
-    def add_instance(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {**event, "instance": instance}
-
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        add_instance,
-    ]
+def get_logger(name: str) -> Logger:
+    """As `structlog.get_logger`."""
+    return Logger(name)
 
 
-def _rendering(as_json: bool, target: TextIO) -> list[Processor]:
-    if as_json:
-        renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
-    else:
-        # The plain formatter: the rich one shows local variables, and with them whatever a URL hides.
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-    return [structlog.processors.format_exc_info, mask_event, renderer]
+def configure_logs_later(level: str, form: str, instance: str) -> None:
+    """As `log_format.configure_logs`, once something is logged, by us or by a library."""
+    global _set_up  # noqa: PLW0603 - the logs of a process are one
+
+    def set_up() -> None:
+        from router.telemetry.log_format import configure_logs  # noqa: PLC0415
+
+        configure_logs(level, form, instance)
+
+    _set_up = set_up
+    logging.basicConfig(handlers=[_First()], level=logging.getLevelNamesMapping()[level.upper()], force=True)
 
 
-def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The processor that takes passwords out of every text of an event, however deep it stands."""
-    return {key: MASK if "password" in key.lower() else _masked(value) for key, value in event.items()}
+class _First(logging.Handler):
+    """Sets the logs up with the first record, which is then written as all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _now()
+        logging.getLogger().handle(record)
 
 
-def _masked(value: object) -> object:
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, Mapping):
-        return {mask_passwords(str(k)): MASK if "password" in str(k).lower() else _masked(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(item) for item in value]
-    return mask_passwords(str(value))
+def _now() -> None:
+    global _set_up
+    set_up, _set_up = _set_up, None
+    if set_up is not None:
+        set_up()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from router.domain.lead_in import LeadIn
 from router.rules.customers import Key, Known, Resolution, customer_keys, people_of
 from router.rules.customers import resolve as resolve_keys
-from router.rules.document import InvalidFile
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
+from router.rules.problems import InvalidFile
 from router.rules.repeats import WINDOW, Arrival, find_repeats
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -14,8 +14,8 @@ from router.domain.lead_in import LeadIn
 from router.intake import text_lines
 from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.normalise import LeadReader, Rejected, is_address
-from router.rules.document import InvalidFile
 from router.rules.mapping import FileMapping, check_columns, parse_mapping, read_mapping
+from router.rules.problems import InvalidFile
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from router.intake.lead_file import FileUnusable
 from router.intake.normalise import LeadReader, Rejected
 from router.intake.synonyms_file import read_synonyms_file
 from router.rules.columns import Identity, NoIdentity
-from router.rules.document import InvalidFile
 from router.rules.mapping import check_columns, parse_mapping
+from router.rules.problems import InvalidFile
 from router.rules.spelling import Spellings, Synonym, SynonymError, spellings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

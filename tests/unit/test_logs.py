@@ -4,13 +4,15 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import structlog
 
-from router.telemetry.logs import configure_logs
+from router.telemetry.log_format import configure_logs
 
 URL = "postgresql://router:S3cret@db/leads"
 
@@ -85,3 +87,20 @@ def test_the_console_form_has_no_password_either() -> None:
         structlog.reset_defaults()
     assert "OSError" in stream.getvalue()
     assert "S3cret" not in stream.getvalue()
+
+
+def test_a_command_sets_its_logs_up_with_the_first_thing_that_is_logged() -> None:
+    program = """
+import logging, sys
+from router.telemetry.logs import configure_logs_later, get_logger
+log = get_logger("router.drain")
+configure_logs_later("info", "json", "router-7")
+assert "structlog" not in sys.modules
+{}
+"""
+    firsts = (f"logging.getLogger('asyncio').error('lost: {URL}')", f"log.info('lost: {URL}')")
+    for first in firsts:
+        words = [sys.executable, "-c", program.format(first)]
+        written = subprocess.run(words, check=True, capture_output=True, text=True).stderr
+        (event,) = [json.loads(line) for line in written.splitlines()]
+        assert (event["event"], event["instance"]) == ("lost: postgresql://router:***@db/leads", "router-7")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.roster.sources import EXAMPLE, Source, read_sources
-from router.rules.document import InvalidFile
+from router.rules.problems import InvalidFile
 
 ROOT = Path(__file__).parents[2]
 CRM = {"CRM_DATABASE_URL": "postgresql://u:s3cret@crm/sales"}

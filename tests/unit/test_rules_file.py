@@ -12,9 +12,10 @@ from router.domain.conditions import OneOf
 from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, Ruleset
 from router.domain.working_hours import parse_week
-from router.rules.document import InvalidFile, read_file
+from router.rules.document import read_file
 from router.rules.file import RulesError, ZoneDiffers, read_rules
 from router.rules.lists import lists_beside
+from router.rules.problems import InvalidFile
 from tests.unit.generated_rules import read_ruleset, rulesets, to_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "rulesets"

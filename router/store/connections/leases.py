@@ -3,12 +3,11 @@
 import asyncio
 from time import monotonic
 
-import structlog
-
 from router.store.connections.fair_queue import Part
 from router.telemetry.instruments import Instruments
+from router.telemetry.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Lending:

@@ -7,14 +7,14 @@ from time import monotonic
 from typing import Any
 
 import asyncpg
-import structlog
 
 from router.store.connections.adaptive_limit import Allowance
 from router.store.connections.connect import Session, closed
 from router.telemetry.instruments import Instruments
+from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _RESET_DEADLINE_S = 5.0
 # At the end a dead wire may not keep the process; its sessions end with it.
