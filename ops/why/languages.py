@@ -162,12 +162,7 @@ class Words:
     within_minutes: str
     lead_has: str
     lead_has_no: str
-    one_of: str
-    other_than: str
-    beginning_with: str
-    given: str
-    not_given: str
-    listed_in: str
+    operators: Mapping[str, str]
     range_both: str
     range_least: str
     range_most: str

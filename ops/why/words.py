@@ -102,13 +102,8 @@ def _fact(told: Condition, say: Words) -> str:
         least, most = told.wanted
         template = say.range_both if least and most else say.range_least if least else say.range_most
         return template.format(field=field, least=least, most=most)
-    template = {
-        Operator.ONE_OF: say.one_of,
-        Operator.NOT: say.other_than,
-        Operator.PREFIX: say.beginning_with,
-        Operator.PRESENT: say.given if told.wanted == ("true",) else say.not_given,
-        Operator.IN_FILE: say.listed_in,
-    }[told.operator]
+    absent = told.operator is Operator.PRESENT and told.wanted == ("false",)
+    template = say.operators["absent" if absent else told.operator]
     return template.format(field=field, values=one_of(told.wanted, say))
 
 

@@ -9,6 +9,7 @@ import pytest
 from ops.why.languages import Words, language_of
 from ops.why.story import State
 from ops.why.words import LANGUAGES
+from router.domain.conditions import Operator
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
 from router.drain.presence import Unsure
@@ -50,6 +51,7 @@ def test_every_code_has_words(words: Words) -> None:
     assert set(words.states) == {state.value for state in State}
     assert set(words.outcomes) == set(words.ended)
     assert set(words.unsure) == set(Unsure)
+    assert set(words.operators) == set(Operator) - {Operator.RANGE} | {"absent"}
 
 
 def test_chinese_readers_read_no_sentence_in_english() -> None:
