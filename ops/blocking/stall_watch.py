@@ -7,12 +7,12 @@ from time import monotonic
 
 from ops.blocking.overdue import Verdict, Watched
 from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
 from router.settings.model import LockSettings
 from router.store.blocking.action import Action, CannotAct, act, alone
 from router.store.blocking.activity import look
 from router.store.blocking.judge import HOLDS_LEADS, Blocker
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -25,35 +25,32 @@ _LOCK_TIMEOUT_S = 2.0
 _KINDS = sorted(kind.value for kind in HOLDS_LEADS)
 
 
-class StallWatch:
-    """A service. Several instances watch at once; only one acts at a time. `actor` is this instance."""
+class StallWatchService(Periodic):
+    """Several instances watch at once; only one acts at a time. `actor` is this instance."""
 
     name = "stall watch"
-    max_silence_s = 60.0
+    failing = "cannot look for stalls"
 
     def __init__(self, connections: Connections, settings: LockSettings, instruments: Instruments, actor: str) -> None:
+        self.interval_s = settings.look_every_s
         self._connections = connections
         self._settings = settings
         self._instruments = instruments
         self._actor = actor
+        self._watched = Watched(settings)
         self._blocking: dict[int, str] = {}
 
-    async def run(self, life: Lifeline) -> None:
-        """Looks every `look_every_s` until the stop. What was seen before a crash of this service counts no more."""
-        watched = Watched(self._settings)
+    async def begin(self) -> None:
+        """What was seen before a crash of this service counts no more."""
+        self._watched = Watched(self._settings)
         for name in ("cancel", "terminate"):
             for whose in ("own", "foreign"):
                 self._instruments.session_ended(whose, name, 0)
-        while not life.stopping:
-            try:
-                await self._once(watched)
-            except TRANSIENT_ERRORS as error:
-                log.warning("cannot look for stalls", error=f"{type(error).__name__}: {error}")
-            await life.pause(self._settings.look_every_s)
 
-    async def _once(self, watched: Watched) -> None:
+    async def once(self, life: Lifeline) -> None:
+        """Looks, reports what is new, and acts."""
         async with self._connections.acquire(Part.DUTIES) as conn:
-            verdict = watched.judge(await look(conn, rows=_ROWS), monotonic())
+            verdict = self._watched.judge(await look(conn, rows=_ROWS), monotonic())
         self._report(verdict)
         for action in verdict.actions:
             await self._act(action)

@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from random import Random
 
 from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
@@ -67,7 +66,6 @@ async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callabl
                     services.build(),
                     settings.supervision,
                     health,
-                    jitter=Random().random,
                     instruments=exposition.instruments,
                     # A statement that was cancelled waits for the server's answer, which a dead wire never brings.
                     late=connections.stock.abandon,

@@ -7,22 +7,22 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
-from ops.blocking.stall_watch import StallWatch
+from ops.blocking.stall_watch import StallWatchService
 from ops.embedded.urls import Urls
-from ops.roster.duty import RosterSync
+from ops.roster.duty import RosterSyncService
 from ops.roster.sources import Source
 from router.drain.claim import BatchRequest
-from router.drain.close_rates import RatesDuty
+from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
-from router.drain.hints import Listener as WakeupListener
-from router.drain.hints import Wakeups
-from router.drain.presence import Presence, PresenceWatch
+from router.drain.hints import HintsService, Wakeups
+from router.drain.presence import Presence
+from router.drain.presence_service import PresenceService
 from router.drain.scheduler import DrainService
 from router.http.listener import Listener
-from router.runtime.connections_watch import ConnectionsWatch
-from router.runtime.database_gate import Behind, Gate
+from router.runtime.connections_watch import ConnectionsService
+from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
-from router.runtime.reloading import Reloading
+from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service
 from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
@@ -60,15 +60,15 @@ class Services:
     schema: Callable[[], Awaitable[None]]
     reread: Callable[[], Settings]
     sources: Sequence[Source] = ()
-    reloading: Reloading = field(init=False)
+    reloading: ReloadingService = field(init=False)
     _drain: DrainService | None = None
 
     def build(self) -> list[Service]:
         """In the order of their start: the listener at once, the others once the database has its schema."""
         instruments = self.exposition.instruments
-        gate = Gate(self.schema, Random().random)
+        gate = DatabaseGate(self.schema)
         routing = self._routing() if Role.DRAIN in self.roles else []
-        self.reloading = Reloading(
+        self.reloading = ReloadingService(
             self.settings,
             self.reread,
             self.apply,
@@ -78,13 +78,13 @@ class Services:
             kind=",".join(sorted(self.roles)),
         )
         record = partial(record_server_settings, self.instance)
-        watch = ConnectionsWatch(self.connections, self.instance, self.health, instruments, record)
+        watch = ConnectionsService(self.connections, self.instance, self.health, instruments, record)
         behind: list[Service] = [watch, self.reloading, *routing]
         if Role.DUTIES in self.roles:
             behind += self._duties()
-        return [self._listener(gate), gate, *(Behind(gate, service) for service in behind)]
+        return [self._listener(gate), gate, *(AfterDatabase(gate, service) for service in behind)]
 
-    def _listener(self, gate: Gate) -> Listener:
+    def _listener(self, gate: DatabaseGate) -> Listener:
         checks = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
@@ -108,14 +108,14 @@ class Services:
             poll_interval_s=self.settings.drain.poll_interval_s,
             concurrency=self.settings.drain.concurrency,
         )
-        listener = WakeupListener(self.connections, wakeups, Random().random)
-        return [listener, PresenceWatch(presence, wakeups.hint), self._drain]
+        listener = HintsService(self.connections, wakeups)
+        return [listener, PresenceService(presence, wakeups.hint), self._drain]
 
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments
-        stalls = StallWatch(self.connections, self.settings.locks, instruments, self.instance)
-        rosters = [RosterSync(self.connections, source, instruments) for source in self.sources]
-        return [RatesDuty(self.connections), stalls, *rosters]
+        stalls = StallWatchService(self.connections, self.settings.locks, instruments, self.instance)
+        rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
+        return [CloseRatesService(self.connections), stalls, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

@@ -4,6 +4,7 @@ from ops.roster.holds import holds_told, over
 from ops.roster.sources import Source
 from ops.roster.sync import Synced, sync
 from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
@@ -14,31 +15,24 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-class RosterSync:
-    """A service. Several instances may do it at once: one syncs, the others find it done."""
+class RosterSyncService(Periodic):
+    """Several instances may do it at once: one syncs, the others find it done."""
 
+    failing = "roster not synced"
     max_silence_s = 120.0
+    transient = (*TRANSIENT_ERRORS, TenantUnknown)
 
     def __init__(self, connections: Connections, source: Source, instruments: Instruments) -> None:
         self.name = f"roster sync {source.tenant}"
+        self.interval_s = self.longest_wait_s = source.every.total_seconds()
         self._connections = connections
         self._source = source
         self._instruments = instruments
         self._first = True
         self._over: frozenset[str] = frozenset()
 
-    async def run(self, life: Lifeline) -> None:
-        """Syncs every interval until the stop."""
-        while not life.stopping:
-            try:
-                await self._once()
-            except TenantUnknown as error:
-                log.warning("roster not synced", tenant=self._source.tenant, problem=str(error))
-            except TRANSIENT_ERRORS as error:
-                log.warning("roster not synced", tenant=self._source.tenant, problem=f"{type(error).__name__}: {error}")
-            await life.pause(self._source.every.total_seconds())
-
-    async def _once(self) -> None:
+    async def once(self, life: Lifeline) -> None:
+        """Syncs, unless another instance did."""
         source = self._source
         async with self._connections.acquire(Part.DUTIES) as lent:
             conn = patient(lent)

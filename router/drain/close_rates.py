@@ -4,6 +4,7 @@ from datetime import datetime
 
 from router.domain.calendar import business_day
 from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.patience import patient
@@ -15,15 +16,13 @@ from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_LOOK_EVERY_S = 60.0
-
 
 async def refresh(conn: Connection, tenant: Tenant, now: datetime) -> int | None:
     """Takes the snapshot of the business day that holds `now`, if the rules use one and it is not taken yet.
 
     New rules that count something else take another one at once.
 
-    Answers the version in force after it, None when the rules use no history.
+    Returns the version in force after it, None when the rules use no history.
     """
     if not tenant.ruleset:
         return None
@@ -49,25 +48,20 @@ async def _refresh_alone(conn: Connection, tenant: Tenant, now: datetime) -> Non
         log.info("close rates counted", tenant=tenant.name, version=version)
 
 
-class RatesDuty:
-    """A service. Several instances may do it at once: the second finds the day's snapshot taken."""
+class CloseRatesService(Periodic):
+    """Several instances may do it at once: the second finds the day's snapshot taken."""
 
     name = "close rates"
+    failing = "close rates not refreshed"
+    interval_s = 60.0
+    longest_wait_s = 60.0
     max_silence_s = 120.0
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    async def run(self, life: Lifeline) -> None:
-        """Looks at every tenant now and then until the stop."""
-        while not life.stopping:
-            try:
-                await self._look(life)
-            except TRANSIENT_ERRORS as error:
-                log.warning("close rates not refreshed", error=f"{type(error).__name__}: {error}")
-            await life.pause(_LOOK_EVERY_S)
-
-    async def _look(self, life: Lifeline) -> None:
+    async def once(self, life: Lifeline) -> None:
+        """Looks at every tenant."""
         async with self._connections.acquire(Part.DUTIES) as lent:
             conn = patient(lent)
             now: datetime = await conn.fetchval("select clock_timestamp()")

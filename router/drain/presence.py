@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from router.domain.engine import Engine
-    from router.runtime.lifeline import Lifeline
     from router.telemetry.instruments import Instruments
 
 log = get_logger(__name__)
@@ -174,7 +173,7 @@ class Presence:
             try:
                 await client.aclose()
             except unreachable_errors():
-                log.debug("redis said no goodbye")
+                log.debug("redis did not close cleanly")
 
     async def _look(self, watched: Watched) -> None:
         if not watched.keys:
@@ -212,23 +211,3 @@ class Presence:
         elif problem is None and not self._answers:
             log.info("presence known again")
         self._answers = problem is None
-
-
-class PresenceWatch:
-    """A service: reads heartbeats every second, and `call`s the router to the tenants where somebody came or went."""
-
-    name = "presence"
-    max_silence_s = 60.0
-
-    def __init__(self, presence: Presence, call: Callable[[int], None]) -> None:
-        self._presence = presence
-        self._call = call
-
-    async def run(self, life: "Lifeline") -> None:
-        """Looks until the stop."""
-        try:
-            while not await life.pause(LOOK_EVERY_S):
-                for tenant_id in await self._presence.look():
-                    self._call(tenant_id)
-        finally:
-            await self._presence.aclose()

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
 
-from router.domain.backoff import LONGEST_S, full_jitter
 from router.drain.drain import Drain
 from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
+from router.store.backoff import LONGEST_S, wait_s
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
 from router.telemetry.logs import get_logger
@@ -24,7 +24,8 @@ _LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_C
 
 @dataclass
 class DrainService:
-    """Service contract: `run`. `jitter` gives numbers in [0, 1); a turn is `turn_batches` batches of one tenant.
+    """A service. `jitter` gives numbers in [0, 1), by which several routers begin at different tenants; a turn is
+    `turn_batches` batches of one tenant.
 
     Tenants stand in a line for the slots, and who had a turn and has more goes to its end: however long a backlog
     is, every other tenant comes before its next turn. There are `concurrency` slots, or fewer when the drain's
@@ -59,9 +60,9 @@ class DrainService:
                     failures = 0
                 except TRANSIENT_ERRORS as error:
                     failures += 1
-                    wait_s = full_jitter(failures, self.jitter(), longest_s=_LONGEST_WAIT_S[Trouble.SERVER])
-                    log.warning("cannot look for work", error=str(error), retry_in_s=round(wait_s, 2))
-                    await life.pause(wait_s)
+                    pause_s = wait_s(failures, longest_s=_LONGEST_WAIT_S[Trouble.SERVER])
+                    log.warning("cannot query for work", error=str(error), retry_in_s=round(pause_s, 2))
+                    await life.pause(pause_s)
                 else:
                     # Several routers begin at different tenants, so that they do not meet at the same lanes.
                     first = int(self.jitter() * len(found))
@@ -111,15 +112,15 @@ class DrainService:
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
         session = self.drain.session(tenant_id)
         session.failures += 1
-        wait_s = full_jitter(session.failures, self.jitter(), longest_s=longest_wait_s(error))
-        session.retry_at_s = monotonic() + wait_s
+        pause_s = wait_s(session.failures, longest_s=longest_wait_s(error))
+        session.retry_at_s = monotonic() + pause_s
         self._line.pop(tenant_id, None)
         log.warning(
             "batch rolled back",
             tenant=tenant_id,
             error=f"{type(error).__name__}: {error}",
             failures=session.failures,
-            retry_in_s=round(wait_s, 2),
+            retry_in_s=round(pause_s, 2),
         )
 
 

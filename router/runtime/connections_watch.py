@@ -8,17 +8,16 @@ from time import monotonic
 
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
 from router.store.connections.connect import short_name
 from router.store.connections.connections import Connections, Part
 from router.store.connections.server_capacity import Room, dead_backends, server_room
-from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_LOOK_EVERY_S = 2.0
 _COMPARE_EVERY_S = 30.0
 _COMPARE_SCARCE_EVERY_S = 5.0
 _LONG_S = 3.0
@@ -38,11 +37,13 @@ TOPIC = "connections"
 Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
 
 
-class ConnectionsWatch:
+class ConnectionsService(Periodic):
     """A service. `record` is given the server's settings when they are not as this process saw them last."""
 
-    name = "connections"
-    max_silence_s = 60.0
+    name = "connections watch"
+    failing = "connections not compared"
+    interval_s = 2.0
+    longest_wait_s = 2.0
 
     def __init__(
         self, connections: Connections, instance: str, health: Health, instruments: Instruments, record: Recorder
@@ -56,16 +57,13 @@ class ConnectionsWatch:
         self._excess: str | None = None
         self._recorded: dict[str, str] | None = None
 
-    async def run(self, life: Lifeline) -> None:
-        """Looks every 2 s until the stop, and compares every 30 s, or every 5 s while connections are scarce."""
-        while not life.stopping:
-            self._connections.stock.end_resting()
-            try:
-                await self._look()
-            except TRANSIENT_ERRORS as error:
-                log.warning("connections not compared", error=f"{type(error).__name__}: {error}")
+    async def once(self, life: Lifeline) -> None:
+        """Looks every 2 s, and compares every 30 s, or every 5 s while connections are scarce."""
+        self._connections.stock.end_resting()
+        try:
+            await self._look()
+        finally:
             self._tell()
-            await life.pause(_LOOK_EVERY_S)
 
     async def _look(self) -> None:
         connections = self._connections

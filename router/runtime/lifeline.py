@@ -14,7 +14,7 @@ class Clock(Protocol):
         ...
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Until `event` is set or `seconds` have passed; answers whether it is set."""
+        """Until `event` is set or `seconds` have passed; returns whether it is set."""
         ...
 
 
@@ -38,10 +38,17 @@ class Lifeline:
     calls `beat` while it works or spends its idle time in `pause` and `wait`, which are no silence.
     """
 
-    def __init__(self, stop: asyncio.Event, clock: Clock, heard: Callable[[float | None], None]) -> None:
+    def __init__(
+        self,
+        stop: asyncio.Event,
+        clock: Clock,
+        heard: Callable[[float | None], None],
+        report: Callable[[str | None], None] = lambda _problem: None,
+    ) -> None:
         self._stop = stop
         self._clock = clock
         self._heard = heard
+        self._report = report
         self.beat()
 
     @property
@@ -49,12 +56,20 @@ class Lifeline:
         """Finish what you have in hand, release what you hold, return."""
         return self._stop.is_set()
 
+    def failed(self, problem: str) -> None:
+        """A piece of work failed, and will be tried again."""
+        self._report(problem)
+
+    def works(self) -> None:
+        """Nothing fails any more."""
+        self._report(None)
+
     def beat(self) -> None:
         """I am alive, and come back within my longest silence."""
         self._heard(0.0)
 
     async def pause(self, seconds: float) -> bool:
-        """Sleeps, at most until the stop; answers whether to stop."""
+        """Sleeps, at most until the stop; returns whether to stop."""
         self._heard(seconds)
         stopping = await self._clock.wait(self._stop, seconds)
         self.beat()
@@ -67,7 +82,7 @@ class Lifeline:
         self.beat()
 
     async def until(self, event: asyncio.Event) -> bool:
-        """Sleeps until the event or the stop; answers whether to stop."""
+        """Sleeps until the event or the stop; returns whether to stop."""
         self._heard(None)
         waits = [asyncio.create_task(one.wait()) for one in (event, self._stop)]
         try:

@@ -4,28 +4,26 @@ import asyncio
 from collections.abc import Callable
 
 from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
 from router.settings.model import Settings, SettingsError
 from router.settings.reload import Difference, recorded, reload
 from router.store.configuration import record_differences, record_reload
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments, ReloadResult
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-_RECORD_AGAIN_S = 5.0
 
-
-class Reloading:
+class ReloadingService(Periodic):
     """`read` returns the current settings, `apply` uses those that can change at run time.
 
     `kind` is what instances of the same configuration have in common: their roles.
     """
 
     name = "settings"
-    max_silence_s = 60.0
+    failing = "settings not recorded yet"
 
     def __init__(
         self,
@@ -55,17 +53,18 @@ class Reloading:
         self._wanted = True
         self._asked.set()
 
-    async def run(self, life: Lifeline) -> None:
-        """Until the stop. What could not be recorded because the database was unreachable is recorded later."""
-        while not life.stopping:
-            self._asked.clear()
-            if self._wanted:
-                self._wanted = False
-                self._reload()
-            if self._start_recorded and not self._unrecorded:
-                await life.until(self._asked)
-            elif not await self._record():
-                await life.pause(_RECORD_AGAIN_S)
+    async def once(self, life: Lifeline) -> None:
+        """Reads what was asked for, and records it; while the database is away that is tried again."""
+        self._asked.clear()
+        if self._wanted:
+            self._wanted = False
+            self._reload()
+        if self._unrecorded or not self._start_recorded:
+            await self._record()
+
+    async def rest(self, life: Lifeline) -> None:
+        """Until somebody asks."""
+        await life.until(self._asked)
 
     def _reload(self) -> None:
         try:
@@ -87,19 +86,14 @@ class Reloading:
         result = ReloadResult.CHANGED if found.applied else ReloadResult.UNCHANGED
         self._instruments.settings_reloaded(result)
 
-    async def _record(self) -> bool:
+    async def _record(self) -> None:
         news = list(self._unrecorded)
-        try:
-            async with self._connections.acquire(Part.DUTIES) as conn:
-                if not self._start_recorded:
-                    await self._record_start(conn)
-                    self._start_recorded = True
-                await record_reload(conn, self._instance, self._kind, news)
-        except TRANSIENT_ERRORS as error:
-            log.warning("settings not recorded yet", error=f"{type(error).__name__}: {error}")
-            return False
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            if not self._start_recorded:
+                await self._record_start(conn)
+                self._start_recorded = True
+            await record_reload(conn, self._instance, self._kind, news)
         del self._unrecorded[: len(news)]
-        return True
 
     async def _record_start(self, conn: Connection) -> None:
         values, defaults = recorded(self._at_start), recorded(Settings())

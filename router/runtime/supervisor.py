@@ -9,6 +9,7 @@ from typing import Protocol
 from router.runtime.health import Health, ServiceHealth, State
 from router.runtime.lifeline import Clock, Lifeline, MonotonicClock
 from router.settings.model import SupervisionSettings
+from router.store.backoff import wait_s
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
@@ -17,9 +18,9 @@ log = get_logger(__name__)
 
 
 class Service(Protocol):
-    """Runs until its lifeline says stop. Returning earlier, like an exception, is a death.
+    """Runs until its lifeline says stop. Returning earlier, like an exception, is a crash.
 
-    A service that died is started again by calling `run` anew, so `run` sets up and releases what it needs.
+    A service that crashed is started again by calling `run` anew, so `run` sets up and releases what it needs.
     `max_silence_s` is the longest time between two of its signs of life while it works.
     """
 
@@ -30,7 +31,7 @@ class Service(Protocol):
 
 
 class ServiceLost(Exception):
-    """A service died more often than it may; the process must end, so that its orchestrator acts."""
+    """A service crashed more often than it may; the process must end, so that its orchestrator acts."""
 
 
 class StartRefused(ServiceLost):
@@ -42,10 +43,9 @@ class EndedEarly(Exception):
 
 
 class Supervisor:
-    """Starts services in order, restarts those that die, stops them in the opposite order.
+    """Starts services in order, restarts those that crash, stops them in the opposite order.
 
-    `jitter` answers numbers in [0, 1): a restart waits that share of a limit that doubles with every death. `late` is
-    called when a service did not stop in time: to end what it may wait for, also after it is cancelled.
+    `late` is called when a service did not stop in time: to end what it may wait for, also after it is cancelled.
     """
 
     def __init__(
@@ -54,14 +54,12 @@ class Supervisor:
         settings: SupervisionSettings,
         health: Health,
         *,
-        jitter: Callable[[], float],
         instruments: Instruments | None = None,
         clock: Clock | None = None,
         late: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._health = health
-        self._jitter = jitter
         self._instruments = instruments or Instruments.silent()
         self._clock = clock or MonotonicClock()
         self._late = late
@@ -79,7 +77,7 @@ class Supervisor:
         self._stop.set()
 
     async def run(self) -> None:
-        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one died too often or cannot start.
+        """Runs all until `stop`. Raises ServiceLost, after an ordered stop, when one crashed too often or cannot start.
 
         Called again, it starts nothing twice: it ends when the first call does, in the same way.
         """
@@ -110,11 +108,11 @@ class Supervisor:
                 error = await self._run_once(kept, health)
                 if error is None:
                     return
-                wait_s = self._after_death(kept, health, error)
-                if wait_s is None:
+                pause_s = self._after_crash(kept, health, error)
+                if pause_s is None:
                     self.stop()
                     return
-                if not await self._clock.wait(kept.stop, wait_s):
+                if not await self._clock.wait(kept.stop, pause_s):
                     self._instruments.service_restarted(kept.name)
         finally:
             if health.state is not State.LOST:
@@ -123,11 +121,12 @@ class Supervisor:
 
     async def _run_once(self, kept: "_Kept", health: ServiceHealth) -> BaseException | None:
         health.state = State.RUNNING
-        life = Lifeline(kept.stop, self._clock, partial(self._health.heard, kept.name))
+        heard, report = partial(self._health.heard, kept.name), partial(self._report, kept.name)
+        life = Lifeline(kept.stop, self._clock, heard, report)
         try:
             await kept.service.run(life)
         except asyncio.CancelledError as error:
-            # Ours ends the service. One that leaked out of a library is a death like any other.
+            # Ours ends the service. One that leaked out of a library is a crash like any other.
             if _being_cancelled():
                 raise
             return error
@@ -135,10 +134,18 @@ class Supervisor:
             return error
         return None if life.stopping else EndedEarly(f"{kept.name} returned without being asked to stop")
 
-    def _after_death(self, kept: "_Kept", health: ServiceHealth, error: BaseException) -> float | None:
-        """Counts the death; answers the wait before the next start, None = it died too often."""
+    def _report(self, name: str, problem: str | None) -> None:
+        """What a service says of its work: a problem that it goes on with, or None = all is well."""
+        if problem is None:
+            self._health.degraded.pop(name, None)
+        else:
+            self._health.degraded[name] = mask_passwords(problem)
+            self._instruments.service_failed(name)
+
+    def _after_crash(self, kept: "_Kept", health: ServiceHealth, error: BaseException) -> float | None:
+        """Counts the crash; returns the wait before the next start, None = it crashed too often."""
         now = self._clock.monotonic()
-        recent = kept.recent_deaths(now, self._settings.deaths_window_s)
+        recent = kept.recent_crashes(now, self._settings.deaths_window_s)
         health.deaths += 1
         health.last_error = mask_passwords(f"{type(error).__name__}: {error}")
         self._instruments.service_died(kept.name)
@@ -149,17 +156,17 @@ class Supervisor:
         if recent > self._settings.deaths_allowed:
             health.state = State.LOST
             window_s = self._settings.deaths_window_s
-            self._lost = ServiceLost(f"{kept.name} died {recent} times in {window_s:g} s: {health.last_error}")
-            log.critical("service lost", service=kept.name, deaths=recent, exc_info=error)
+            self._lost = ServiceLost(f"{kept.name} crashed {recent} times in {window_s:g} s: {health.last_error}")
+            log.critical("service lost", service=kept.name, crashes=recent, exc_info=error)
             return None
         health.state = State.WAITING
-        wait_s = self._restart_wait_s(recent)
-        log.error("service died", service=kept.name, deaths=recent, restart_in_s=round(wait_s, 3), exc_info=error)
-        return wait_s
+        pause_s = self._restart_wait_s(recent)
+        log.error("service crashed", service=kept.name, crashes=recent, restart_in_s=round(pause_s, 3), exc_info=error)
+        return pause_s
 
-    def _restart_wait_s(self, deaths: int) -> float:
-        first_s, most_s = self._settings.restart_wait_first_s, self._settings.restart_wait_most_s
-        return self._jitter() * min(most_s, first_s * 2.0 ** min(deaths - 1, 60))
+    def _restart_wait_s(self, crashes: int) -> float:
+        settings = self._settings
+        return wait_s(crashes, first_s=settings.restart_wait_first_s, longest_s=settings.restart_wait_most_s)
 
     async def _stop_in_order(self) -> None:
         deadline = self._clock.monotonic() + self._settings.stop_deadline_s
@@ -174,7 +181,7 @@ class Supervisor:
 
 
 class _Kept:
-    """One service with its task, its own stop, and its recent deaths."""
+    """One service with its task, its own stop, and its recent crashes."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -184,7 +191,7 @@ class _Kept:
         self.task: asyncio.Task[None] | None = None
         self._deaths: deque[float] = deque()
 
-    def recent_deaths(self, now: float, window_s: float) -> int:
+    def recent_crashes(self, now: float, window_s: float) -> int:
         """Adds a death at `now`; answers how many there are within the window, this one included."""
         self._deaths.append(now)
         while self._deaths[0] <= now - window_s:

@@ -147,6 +147,7 @@ class Instruments:
         self._held = self._count("connections.held_too_long", "{connection}", "Connections that were held too long")
         self._wanted = self._gauge("connections.wanted", "{connection}", "Connections all instances may open")
         self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
+        self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
         self._reloads = self._count("settings.reloads", "{reload}", "Times the settings were read again, by result")
@@ -281,7 +282,12 @@ class Instruments:
     def services_started(self, names: Iterable[str]) -> None:
         for name in names:
             self._deaths.add(0, {"service": name})
+            self._failures.add(0, {"service": name})
             self._restarts.add(0, {"service": name})
+
+    def service_failed(self, name: str) -> None:
+        """A piece of work of a service failed, and is tried again."""
+        self._failures.add(1, {"service": name})
 
     def service_died(self, name: str) -> None:
         self._deaths.add(1, {"service": name})

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.status import status as status_command
-from router.runtime.connections_watch import ConnectionsWatch
+from router.runtime.connections_watch import ConnectionsService
 from router.runtime.health import Health
 from router.settings.model import ConnectionSettings
 from router.store.configuration import record_differences
@@ -184,7 +184,7 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
         pass
 
     async with a_wire(database_url) as wire, open_connections(wire.url, instance="a") as connections:
-        watch = ConnectionsWatch(connections, "a", Health(monotonic), Instruments.silent(), record)
+        watch = ConnectionsService(connections, "a", Health(monotonic), Instruments.silent(), record)
         waiting = asyncio.create_task(use(connections, Part.DRAIN, 30))
 
         async def lent() -> bool:

@@ -32,7 +32,7 @@ async def test_readiness_follows_the_database(database_url: str, admin_url: str)
         async with open_connections(database_url) as connections, connected(admin_url) as admin:
             checks = {"database": connections.check}
             listener = Listener(ListenSettings(port=0), health, checks, exposition)
-            supervisor = Supervisor([listener], SupervisionSettings(), health, jitter=random.random)
+            supervisor = Supervisor([listener], SupervisionSettings(), health)
             async with asyncio.TaskGroup() as group:
                 group.create_task(supervisor.run())
                 await listener.started.wait()

@@ -22,7 +22,8 @@ from ops.embedded.account import server_account
 from ops.embedded.server import Valkey
 from router.drain.drain import Drain
 from router.drain.hints import Wakeups
-from router.drain.presence import Presence, PresenceWatch, Unsure, Watched, heartbeat_key
+from router.drain.presence import Presence, Unsure, Watched, heartbeat_key
+from router.drain.presence_service import PresenceService
 from router.drain.replay import rerun
 from router.drain.scheduler import DrainService
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -77,7 +78,7 @@ async def routing(drain: Drain) -> AsyncIterator[Wakeups]:
     wakeups, stop = Wakeups(), asyncio.Event()
     services: list[Service] = [
         DrainService(drain, wakeups, jitter=lambda: 0.0, poll_interval_s=60),
-        PresenceWatch(drain.presence, wakeups.hint),
+        PresenceService(drain.presence, wakeups.hint),
     ]
     tasks = [asyncio.create_task(s.run(Lifeline(stop, MonotonicClock(), lambda _: None))) for s in services]
     try:

@@ -1,5 +1,6 @@
 """An availability that nobody understands: texts say truly whether the last known one still holds."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +14,10 @@ from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
-from ops.roster.duty import RosterSync
+from ops.roster.duty import RosterSyncService
 from ops.roster.sources import Source
 from ops.roster.sync import sync
+from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import RosterSyncSettings, Settings
 from router.store.connections.connections import Connections
 from router.store.roster import set_rep
@@ -103,15 +105,16 @@ async def test_it_ends_between_two_syncs_and_a_person_ends_it(tenant: Tenancy, d
 
 
 async def test_the_log_says_once_that_it_is_over(tenant: Tenancy, connections: Connections) -> None:
-    duty = RosterSync(connections, replace(HOLDS, every=timedelta(0)), Instruments.silent())
+    duty = RosterSyncService(connections, replace(HOLDS, every=timedelta(0)), Instruments.silent())
+    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
     with structlog.testing.capture_logs() as logs:
-        await duty._once()
-        await duty._once()
+        await duty.once(life)
+        await duty.once(life)
         await tenant.conn.execute(
             "update rep_row set availability_held_until = clock_timestamp() where availability_held_until is not null"
         )
-        await duty._once()
-        await duty._once()
+        await duty.once(life)
+        await duty.once(life)
     told = [log["warnings"][-1] for log in logs if log["event"] == "roster not understood"]
     assert ["still holds" in words for words in told] == [True, False]
     assert "holds no more" in told[1]

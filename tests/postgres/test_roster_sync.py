@@ -17,7 +17,7 @@ import structlog
 from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
 from ops.cli.status import status as status_command
-from ops.roster.duty import RosterSync
+from ops.roster.duty import RosterSyncService
 from ops.roster.sources import Source
 from ops.roster.sync import AUTHOR, Synced, sync
 from router.domain.attendance import Attendance, attendance
@@ -301,7 +301,7 @@ async def test_only_one_syncs_at_a_time_and_the_others_find_it_done(crm: Crm, da
 
 
 async def test_the_duty_takes_changes_and_says_once_what_is_wrong(crm: Crm, connections: Connections) -> None:
-    duty = RosterSync(connections, replace(SOURCE, every=timedelta(milliseconds=20)), Instruments.silent())
+    duty = RosterSyncService(connections, replace(SOURCE, every=timedelta(milliseconds=20)), Instruments.silent())
     stop = asyncio.Event()
     with structlog.testing.capture_logs() as logs:
         task = asyncio.create_task(duty.run(Lifeline(stop, MonotonicClock(), lambda _: None)))

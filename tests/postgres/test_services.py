@@ -16,7 +16,7 @@ from ops.embedded.urls import Urls
 from ops.roster.sources import Source
 from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.runtime.reloading import Reloading
+from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service, Supervisor
 from router.settings.model import ConnectionSettings, DrainSettings, ListenSettings, Settings, SupervisionSettings
 from router.store.connections.connections import Connections, open_connections
@@ -33,7 +33,7 @@ SETTINGS = Settings(
 NAMES = [
     "listener",
     "schema",
-    "connections",
+    "connections watch",
     "settings",
     "wakeups",
     "presence",
@@ -51,7 +51,7 @@ class Stage:
     admin: asyncpg.Connection
     tenant: Tenancy
     services: list[Service]
-    reloading: Reloading
+    reloading: ReloadingService
     connections: Connections
     health: Health
     database: str
@@ -131,7 +131,7 @@ async def test_whenever_the_stop_comes_and_whatever_fails_all_services_end_and_n
     chance = random.Random(seed)
     async with staged(database_url, admin_url, conn) as stage:
         before = asyncio.all_tasks()
-        supervisor = Supervisor(stage.services, SETTINGS.supervision, stage.health, jitter=chance.random)
+        supervisor = Supervisor(stage.services, SETTINGS.supervision, stage.health)
         runs = [asyncio.create_task(supervisor.run()) for _ in range(2)]
         await stage.tenant.accept(lead(number) for number in range(300))
         for _ in range(chance.randrange(12)):

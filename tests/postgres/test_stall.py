@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from ops.blocking.stall_watch import StallWatch
+from ops.blocking.stall_watch import StallWatchService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import LockSettings
 from router.store.connections.connections import APPLICATION_NAME, Connections
@@ -25,7 +25,7 @@ async def watching(
 ) -> AsyncIterator[None]:
     """A stall watch at work."""
     stop = asyncio.Event()
-    watch = StallWatch(connections, settings, instruments or Instruments.silent(), "this test")
+    watch = StallWatchService(connections, settings, instruments or Instruments.silent(), "this test")
     task = asyncio.create_task(watch.run(Lifeline(stop, MonotonicClock(), lambda _: None)))
     try:
         yield

@@ -134,4 +134,4 @@ async def test_readiness_is_lost_with_the_name_of_the_blocker_and_comes_back(
 
         await until(assigned, "the leads are routed")
         assert await daemon.stop() == 0
-        assert "service died" not in daemon.events()
+        assert "service crashed" not in daemon.events()

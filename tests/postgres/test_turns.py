@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from router.drain.close_rates import RatesDuty
+from router.drain.close_rates import CloseRatesService
 from router.drain.hints import Wakeups
 from router.drain.scheduler import DrainService
 from router.drain.until_idle import drain_until_idle
@@ -84,7 +84,7 @@ async def test_rules_that_this_release_cannot_read_keep_no_other_tenant_from_its
     await other.accept([lead(1, created_at=datetime.now(UTC))])
     await settle(a_drain(connections), other.tenant_id)
     stop = asyncio.Event()
-    running = asyncio.create_task(RatesDuty(connections).run(Lifeline(stop, MonotonicClock(), lambda _: None)))
+    running = asyncio.create_task(CloseRatesService(connections).run(Lifeline(stop, MonotonicClock(), lambda _: None)))
 
     async def counted() -> bool:
         return running.done() or bool(await conn.fetchval("select rates from tenant where name = 'other'"))

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from router.domain.backoff import LONGEST_S
 from router.drain.scheduler import longest_wait_s
+from router.store.backoff import LONGEST_S
 
 OF_SERVER = [
     ConnectionRefusedError(),

@@ -41,9 +41,7 @@ async def listening(
     with open_exposition("test-1", "1.2.3") as exposition:
         settings = ListenSettings(port=0, check_deadline_s=check_deadline_s)
         listener = Listener(settings, health, checks, exposition)
-        supervisor = Supervisor(
-            [listener, *others], SupervisionSettings(), health, jitter=lambda: 0.5, instruments=exposition.instruments
-        )
+        supervisor = Supervisor([listener, *others], SupervisionSettings(), health, instruments=exposition.instruments)
         async with asyncio.TaskGroup() as group:
             group.create_task(supervisor.run())
             await listener.started.wait()
@@ -145,5 +143,5 @@ async def test_a_port_that_is_taken_ends_the_process_with_the_port_in_the_messag
         listener = Listener(ListenSettings(port=port), health, {}, exposition)
         refused = pytest.raises(AddressRefused, match=f"port {port}: Address already in use.*LEAD_ROUTER_LISTEN_PORT")
         with refused, structlog.testing.capture_logs() as logs:
-            await Supervisor([listener], SupervisionSettings(), health, jitter=lambda: 0.0).run()
+            await Supervisor([listener], SupervisionSettings(), health).run()
         assert logs == []

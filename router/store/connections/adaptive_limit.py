@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.domain.backoff import full_jitter
+from router.store.backoff import wait_s
 
 _FIRST_WAIT_S = 0.1
 # With nothing open nobody is served, so the server is asked often; else the others go on meanwhile.
@@ -36,12 +36,12 @@ class Allowance:
         """The server refused one not long ago: open one after the other."""
         return self.granted is not None
 
-    def failed(self, now_open: int, random: float) -> float:
-        """One could not be opened beside `now_open` others; answers after how many seconds to try again."""
+    def failed(self, now_open: int) -> float:
+        """One could not be opened beside `now_open` others; returns after how many seconds to try again."""
         self.granted = now_open
         self.failures += 1
         longest_s = _LONGEST_WAIT_WITH_SOME_S if now_open else _LONGEST_WAIT_S
-        return max(_SHORTEST_WAIT_S, full_jitter(self.failures, random, _FIRST_WAIT_S, longest_s))
+        return max(_SHORTEST_WAIT_S, wait_s(self.failures, first_s=_FIRST_WAIT_S, longest_s=longest_s))
 
     def try_again(self, now_open: int) -> None:
         """It is time to ask for one more."""

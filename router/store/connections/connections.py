@@ -6,7 +6,6 @@ It is our own set, not asyncpg's: docs/decisions/0017-own-set-of-connections.md 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from random import random
 from time import monotonic
 
 import asyncpg
@@ -17,7 +16,8 @@ from router.store.connections.fair_queue import Part, Turns, share
 from router.store.connections.leases import Lending, holder_named
 from router.store.connections.open_connections import Rested, Stock
 from router.store.errors import NoConnection
-from router.store.statements import Connection, load
+from router.store.health import answers
+from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from router.telemetry.masking import mask_passwords
 
@@ -47,7 +47,6 @@ class Connections:
         instruments: Instruments | None = None,
         *,
         instance: str | None = None,
-        random: Callable[[], float] = random,
     ) -> None:
         self.settings = settings
         self.instance = instance
@@ -56,9 +55,7 @@ class Connections:
         self._lent: dict[Session, Lending] = {}
         self._short_since: float | None = None
         self._instruments.connections_opened(settings.maximum, Part)
-        self.stock = Stock(
-            lambda: opener(self.settings), settings.maximum, self._instruments, random, changed=self._serve
-        )
+        self.stock = Stock(lambda: opener(self.settings), settings.maximum, self._instruments, changed=self._serve)
 
     # -- what is there
 
@@ -87,7 +84,7 @@ class Connections:
         """
         try:
             async with asyncio.timeout(deadline_s), self.acquire(Part.CONSOLE, deadline_s * 0.9) as conn:
-                await load("health").answers.value(conn)
+                await answers(conn)
         except NoConnection:
             at_work = self.stock.trouble is None and bool(self._lent)
             if not at_work or monotonic() - self.stock.answered_at > _SIGN_OF_LIFE_S:
@@ -158,7 +155,7 @@ class Connections:
         answered = False
         try:
             async with asyncio.timeout(_ANSWER_DEADLINE_S):
-                await load("health").answers.value(session)
+                await answers(session)
             answered = True
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             # What rested as long over the same wire is as dead, and each would cost a deadline.

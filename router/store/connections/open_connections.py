@@ -45,12 +45,10 @@ class Stock:
         opener: Callable[[], Awaitable[Session]],
         maximum: int,
         instruments: Instruments,
-        random: Callable[[], float],
         changed: Callable[[], None],
     ) -> None:
         self._opener = opener
         self._instruments = instruments
-        self._random = random
         self._changed = changed
         self._allowance = Allowance(maximum)
         self._resting: list[Rested] = []
@@ -213,7 +211,7 @@ class Stock:
     def _failed(self, error: BaseException) -> None:
         refused = isinstance(error, asyncpg.TooManyConnectionsError)
         self._instruments.connection_not_opened("refused" if refused else "away")
-        wait_s = self._allowance.failed(self.open, self._random())
+        wait_s = self._allowance.failed(self.open)
         if type(error) is not type(self.trouble):
             what = "the database refuses more connections" if refused else "the database gives no connection"
             log.warning(what, error=mask_passwords(f"{type(error).__name__}: {error}"), open=self.open)

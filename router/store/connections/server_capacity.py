@@ -111,3 +111,8 @@ async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | Non
     if row is None or row["asking"] != conn.get_server_pid():
         return []
     return sorted(set(silent_for_s) - set(row["pids"]))
+
+
+async def name_session(conn: Connection, name: str) -> None:
+    """Calls this session something else until its next reset."""
+    await _SQL.name_session.execute(conn, name=name)
