@@ -22,7 +22,7 @@ from loadtest.bench.stage import NotClean, Stage
 from ops.cli.context import EXIT_FOUND, console
 from ops.embedded.embedded import embedded, stopped
 from ops.embedded.server import postgres_major
-from router.runtime.garbage import rarely_collect
+from router.runtime.garbage import tune_gc
 from router.telemetry.log_format import configure_logs
 
 Measure = Callable[[Stage], Awaitable[list[Figure]]]
@@ -61,7 +61,7 @@ def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
     # Root's servers run as another user, who must be able to enter.
     folder.chmod(0o755)
     # As every command does: some measures drain in this process.
-    rarely_collect()
+    tune_gc()
     try:
         figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out, output))
     finally:

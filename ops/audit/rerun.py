@@ -5,12 +5,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import asyncpg
-
 from router.domain.decide import Assigned, Decision
 from router.domain.flight import lead_ids
 from router.drain.replay import CannotRerun, FlightGone, Rerun, rerun
 from router.store.engines import Engines
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
 
 # Bounds what the rows and records of a large sample take in memory.
@@ -70,7 +69,7 @@ async def replay(
     try:
         again = await rerun(conn, engines, tenant_id, batch_no)
         recorded = dict(zip(lead_ids(again.stored.flight), again.recorded, strict=True))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except TRANSIENT_ERRORS:
         raise
     except (FlightGone, CannotRerun) as error:
         result.differences.append(str(error))

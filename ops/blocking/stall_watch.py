@@ -13,7 +13,7 @@ from router.store.blocking.action import Action, CannotAct, act, alone
 from router.store.blocking.activity import look
 from router.store.blocking.judge import HOLDS_LEADS, Blocker
 from router.store.connections.connections import Connections, Part
-from router.store.patience import patient
+from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
@@ -70,7 +70,7 @@ class StallWatchService(Periodic):
         """Acts unless another instance is at it: what that one leaves, the next look finds."""
         described = _described(action.blocker) | {"action": action.name, "why": action.why}
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = patient(lent, _LOCK_TIMEOUT_S)
+            conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
             try:
                 async with conn.transaction():
                     if not await alone(conn):

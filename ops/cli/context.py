@@ -20,7 +20,7 @@ import msgspec
 from ops.embedded.servers import ensure_schema, open_migrated, open_unmigrated
 from ops.embedded.urls import ServersError, Urls
 from router.rules.problems import InvalidFile
-from router.runtime.garbage import rarely_collect
+from router.runtime.garbage import tune_gc
 from router.settings.model import Settings, SettingsError
 from router.settings.read import read_settings, settings_file
 from router.store.errors import InterfaceError, LockNotAvailable, NoConnection, PostgresError, Trouble, trouble_of
@@ -161,7 +161,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         async def main() -> int | None:
             return await command(context, *args, **kwargs)
 
-        rarely_collect()
+        tune_gc()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that cannot show a letter gets its number; no name may end a command.
             sys.stdout.reconfigure(errors="backslashreplace")

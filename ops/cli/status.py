@@ -18,7 +18,7 @@ from ops.waiting.judge import WaitingLeads
 from router.domain.reason import Reason
 from router.drain.claim import BatchRequest
 from router.store.blocking.blocked import BlockedLeads
-from router.store.connections.server_capacity import Room
+from router.store.connections.server_capacity import ServerCapacity
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 
@@ -77,7 +77,7 @@ def document(found: Status) -> dict[str, Any]:
     }
 
 
-def _connections(room: Room) -> dict[str, Any]:
+def _connections(room: ServerCapacity) -> dict[str, Any]:
     return {
         "wanted": room.wanted,
         "allowed": room.allowed,

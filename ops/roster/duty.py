@@ -7,8 +7,8 @@ from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.patience import patient
 from router.store.tenants import TenantUnknown, tenant_named
+from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments, SyncResult
 from router.telemetry.logs import get_logger
 
@@ -35,7 +35,7 @@ class RosterSyncService(Periodic):
         """Syncs, unless another instance did."""
         source = self._source
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = patient(lent)
+            conn = with_lock_timeout(lent)
             tenant = await tenant_named(conn, source.tenant)
             synced = await sync(conn, tenant, source, if_older_than=source.every)
         if synced is not None:

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from ops.roster.holds import Hold, holds
 from ops.roster.judge import Judged, check_loss, judge
 from ops.roster.sources import Source
 from ops.roster.view import ViewRefused, read_view
 from router.domain.roster_change import RosterChange
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.roster import RosterBusy, current_reps, import_reps
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Row, load
 from router.store.tenants import Tenant
 from router.telemetry.instruments import SyncResult
 from router.telemetry.masking import mask_passwords
@@ -82,7 +81,7 @@ async def sync(
         except ViewRefused as refused:
             synced = await _problem(conn, tenant, last, SyncResult.REFUSED, str(refused), dry_run=dry_run)
             return replace(synced, loss=refused.loss)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, RosterBusy) as error:
+        except (*TRANSIENT_ERRORS, RosterBusy) as error:
             if conn.is_closed():
                 raise
             problem = f"{type(error).__name__}: {error}"
@@ -105,7 +104,7 @@ async def sync(
 
 
 async def _judged(
-    conn: Connection, tenant: Tenant, source: Source, last: asyncpg.Record, *, accept_loss: bool
+    conn: Connection, tenant: Tenant, source: Source, last: Row, *, accept_loss: bool
 ) -> tuple[Judged, dict[str, str]]:
     """What may be taken, and the columns' types. Raises ViewRefused and what reading the view raises."""
     view = await read_view(conn, source)
@@ -118,7 +117,7 @@ async def _judged(
 
 
 async def _problem(
-    conn: Connection, tenant: Tenant, last: asyncpg.Record, result: SyncResult, problem: str, *, dry_run: bool
+    conn: Connection, tenant: Tenant, last: Row, result: SyncResult, problem: str, *, dry_run: bool
 ) -> Synced:
     told = mask_passwords(problem)
     if not dry_run:

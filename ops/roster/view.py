@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
 from ops.roster.sources import Source
 from router.domain.rep_fields import READERS
 from router.intake.roster_file import MAX_REPS
+from router.store.connections.connect import open_session
 from router.store.statements import Connection, load
 
 STATEMENT_TIMEOUT = "10s"
 CONNECT_TIMEOUT_S = 10.0
+_WIRE_TIMEOUT_MS = 5_000
 # A wire that died silently is noticed by nobody but us.
 READ_TIMEOUT_S = 30.0
 
@@ -41,14 +41,12 @@ class ViewRows:
 async def read_view(own: Connection, source: Source) -> ViewRows:
     """Reads the source's view, in the service's database (`own`, in a transaction) or in the one it names.
 
-    Raises ViewRefused, asyncpg.PostgresError, OSError, TimeoutError.
+    Raises ViewRefused, PostgresError, OSError, TimeoutError.
     """
     async with asyncio.timeout(READ_TIMEOUT_S):
         if source.database_url is None:
             return await _read(own, source)
-        conn = await asyncpg.connect(
-            source.database_url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "lead-router roster"}
-        )
+        conn = await open_session(source.database_url, "lead-router roster", CONNECT_TIMEOUT_S, _WIRE_TIMEOUT_MS)
         try:
             return await _read(conn, source)
         finally:

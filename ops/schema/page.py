@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
-import asyncpg
-
 from ops.embedded.embedded import embedded, stopped
+from router.settings.model import ConnectionSettings
+from router.store.connections.single import open_connection
 from router.store.migrate import migrate
-from router.store.statements import Connection, load, sql_root
+from router.store.statements import Connection, Row, load, sql_root
 
 PREFACE = """# Schema
 
@@ -42,15 +42,15 @@ async def schema_page(conn: Connection) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _by_table(rows: Iterable[asyncpg.Record]) -> dict[int, list[asyncpg.Record]]:
+def _by_table(rows: Iterable[Row]) -> dict[int, list[Row]]:
     return {number: list(group) for number, group in groupby(rows, lambda row: int(row["table_id"]))}
 
 
 def _table(
-    table: asyncpg.Record,
-    columns: list[asyncpg.Record],
-    constraints: list[asyncpg.Record],
-    indexes: list[asyncpg.Record],
+    table: Row,
+    columns: list[Row],
+    constraints: list[Row],
+    indexes: list[Row],
 ) -> Iterator[str]:
     yield f"## {table['name']}"
     yield ""
@@ -71,7 +71,7 @@ def _table(
         yield f"- storage: {_list(table['options'])}"
 
 
-def _column(column: asyncpg.Record) -> str:
+def _column(column: Row) -> str:
     default = f"`{column['filled_with']}`".replace("|", "\\|") if column["filled_with"] else ""
     about = f" ({column['comment']})" if column["comment"] else ""
     null = "" if column["not_null"] else "yes"
@@ -87,9 +87,8 @@ async def fresh_schema_page() -> str:
     with _temporary_folder() as folder:
         async with embedded(folder / "data", {"fsync": "off"}, linger_s=0) as urls:
             await migrate(urls.database)
-            conn = await asyncpg.connect(urls.database)
-            page = await schema_page(conn)
-            await conn.close()
+            async with open_connection(urls.database, ConnectionSettings()) as conn:
+                page = await schema_page(conn)
         await stopped(folder / "data")
     return page
 

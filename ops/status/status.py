@@ -19,7 +19,7 @@ from router.drain.hints import LISTENER_NAME
 from router.drain.presence import Presence
 from router.drain.quarantine import CAREFUL_FROM
 from router.store.blocking.blocked import Blocked, blocked_now
-from router.store.connections.server_capacity import Room, server_room
+from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
 from router.store.engines import Engines
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant, all_tenants, tenant_named
@@ -150,7 +150,7 @@ class Status:
     at: datetime
     tenants: list[TenantStatus] = field(default_factory=list)
     listeners: int = 0
-    room: Room | None = None
+    room: ServerCapacity | None = None
 
     @property
     def accepted(self) -> int:
@@ -202,7 +202,7 @@ async def status(
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         listeners = await _SQL.listeners.value(conn, application=LISTENER_NAME)
         found = await _of_tenants(conn, presence or Presence(once=True), tenants, at, now, sizes, blocked)
-        return Status(at, found, listeners, await server_room(conn))
+        return Status(at, found, listeners, await read_server_capacity(conn))
 
 
 async def _of_tenants(

@@ -7,11 +7,11 @@ from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.patience import patient
 from router.store.rates import Wanted, is_taken, take_snapshot
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
+from router.store.transactions import with_lock_timeout
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -63,7 +63,7 @@ class CloseRatesService(Periodic):
     async def once(self, life: Lifeline) -> None:
         """Looks at every tenant."""
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = patient(lent)
+            conn = with_lock_timeout(lent)
             now: datetime = await conn.fetchval("select clock_timestamp()")
             tenants = await all_tenants(conn)
         for tenant in tenants:

@@ -16,8 +16,8 @@ from router.store import customer_merges as store
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.customer_merges import CustomerLead, CustomersMoved, CustomerUnknown, Merge
 from router.store.lane import Lane, LaneLimits, hold_waiting
-from router.store.limits import limit_transaction
 from router.store.statements import Connection
+from router.store.transactions import limit_transaction
 
 ATTEMPTS = 10
 

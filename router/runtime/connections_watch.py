@@ -11,7 +11,7 @@ from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connect import short_name
 from router.store.connections.connections import Connections, Part
-from router.store.connections.server_capacity import Room, dead_backends, server_room
+from router.store.connections.server_capacity import ServerCapacity, dead_backends, read_server_capacity
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -95,7 +95,7 @@ class ConnectionsService(Periodic):
 
     async def _compare(self, conn: Connection) -> None:
         maximum = self._connections.settings.maximum
-        room = await server_room(conn, self._instance, maximum)
+        room = await read_server_capacity(conn, self._instance, maximum)
         self._compared_at = monotonic()
         self._connections.stock.cap(room.fair(maximum), room.free)
         self._instruments.connections_of_all(room.wanted, room.allowed)
@@ -104,7 +104,7 @@ class ConnectionsService(Periodic):
             await self._record(conn, room.settings())
             self._recorded = room.settings()
 
-    def _hear(self, room: Room) -> None:
+    def _hear(self, room: ServerCapacity) -> None:
         before, self._excess = self._excess, room.excess()
         self._tell()
         if self._excess is not None and before is None:

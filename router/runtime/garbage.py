@@ -9,7 +9,7 @@ _YOUNG_LOOKS_PER_OLDER = 20
 _OLDER_LOOKS_PER_FULL = 100
 
 
-def rarely_collect() -> None:
+def tune_gc() -> None:
     """Looks for cycles seldom, and never through what is there by now: modules and code live until the end."""
     gc.freeze()
     gc.set_threshold(_YOUNG_MOST, _YOUNG_LOOKS_PER_OLDER, _OLDER_LOOKS_PER_FULL)

@@ -7,9 +7,9 @@ from enum import StrEnum
 import asyncpg
 
 from router.domain.lead import Facts, PoolLead
-from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
+from router.store.transactions import limit_transaction
 
 _SQL = load("assignments")
 

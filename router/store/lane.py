@@ -9,8 +9,8 @@ import asyncpg
 from router.domain.decide import Assigned
 from router.domain.lead import PoolLead
 from router.domain.standing import GroupCredits
-from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
+from router.store.transactions import limit_transaction
 
 _SQL = load("lane")
 

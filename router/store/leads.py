@@ -12,9 +12,9 @@ from router.rules.differences import Again, Difference, alike, facts_of, find_di
 from router.rules.match_rules import MatchRules, parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
-from router.store.limits import IDLE_MS
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
+from router.store.transactions import IDLE_MS
 
 SQL = load("intake")
 INCOMING = (

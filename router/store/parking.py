@@ -6,9 +6,9 @@ from router.domain.reason import Reason
 from router.store.assignments import LOCK_TIMEOUT_MS, FoundLead, hold_lead, place_of
 from router.store.changes import Change, record_change, the_lead
 from router.store.lane import LaneLimits, hold_waiting
-from router.store.limits import limit_transaction
 from router.store.retry import call_lane, put_in_pool
 from router.store.statements import Connection, load
+from router.store.transactions import limit_transaction
 
 _SQL = load("retry")
 

@@ -7,9 +7,9 @@ import asyncpg
 
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
-from router.store.limits import limit_transaction
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
+from router.store.transactions import limit_transaction
 
 _SQL = load("pauses")
 

@@ -19,7 +19,7 @@ from router.store.configuration import record_differences
 from router.store.connections import connections as module
 from router.store.connections.connect import open_session, session_label
 from router.store.connections.connections import Connections, Part, open_connections
-from router.store.connections.server_capacity import server_room
+from router.store.connections.server_capacity import read_server_capacity
 from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
 from router.store.statements import Connection
@@ -172,7 +172,7 @@ async def test_a_smaller_maximum_ends_no_work_and_a_larger_one_is_used_at_once(
         connections.resize(ConnectionSettings(maximum=5))
         await asyncio.gather(*(use(connections, part, 0.1) for part in ALL * 3))
         assert connections.stock.open == 5
-        assert dict((await server_room(conn)).instances) == {"a": 5}
+        assert dict((await read_server_capacity(conn)).instances) == {"a": 5}
 
 
 async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebody_waits_for_its_answer(
@@ -222,7 +222,7 @@ async def test_instances_are_counted_with_what_they_may_open(own_url: str) -> No
 
 
 async def instances_are_counted(database_url: str, conn: asyncpg.Connection) -> None:
-    before = await server_room(conn)
+    before = await read_server_capacity(conn)
     name = "a host with a name that is so long that it does not fit, and strange'; drop table lead --"
     label = session_label(name, 1000)
     assert len(label.encode()) <= 63
@@ -232,7 +232,7 @@ async def instances_are_counted(database_url: str, conn: asyncpg.Connection) -> 
         open_connections(database_url),
     ):
         await asyncio.gather(use(one), use(other))
-        room = await server_room(conn)
+        room = await read_server_capacity(conn)
         assert sorted(set(room.instances.values()) - set(before.instances.values())) == [30, 1000]
         assert room.wanted - before.wanted == 1030
         assert room.others == before.others + 1

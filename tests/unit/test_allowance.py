@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.store.connections.adaptive_limit import Allowance
-from router.store.connections.server_capacity import Room
+from router.store.connections.adaptive_limit import AdaptiveLimit
+from router.store.connections.server_capacity import ServerCapacity
 
 
 @given(maximum=st.integers(1, 50), gives=st.lists(st.integers(0, 60), min_size=1, max_size=20))
 def test_it_settles_at_what_the_server_gives_whatever_that_was_before(maximum: int, gives: list[int]) -> None:
-    allowance, opened = Allowance(maximum), 0
+    allowance, opened = AdaptiveLimit(maximum), 0
     for server_has in gives:
         opened = min(opened, server_has)
         refusals = 0
@@ -29,7 +29,7 @@ def test_it_settles_at_what_the_server_gives_whatever_that_was_before(maximum: i
 
 def test_waits_for_a_server_that_gives_nothing_grow_but_never_beyond_a_second() -> None:
     def wait_after(failures: int) -> float:
-        allowance = Allowance(8)
+        allowance = AdaptiveLimit(8)
         return [allowance.failed(0) for _ in range(failures)][-1]
 
     longest = [max(wait_after(failures) for _ in range(200)) for failures in (1, 2, 20)]
@@ -41,7 +41,7 @@ def test_waits_for_a_server_that_gives_nothing_grow_but_never_beyond_a_second() 
 def test_a_part_of_what_the_server_has_is_never_nothing() -> None:
     instances = {"a": 100, "b": 1, "c": 1}
     for has in range(110):
-        room = Room(has, 3, 0, 0, instances)
+        room = ServerCapacity(has, 3, 0, 0, instances)
         parts = [room.fair(maximum) for maximum in instances.values()]
         assert all(part is None or part >= 1 for part in parts)
         if room.allowed >= 102:
@@ -51,7 +51,7 @@ def test_a_part_of_what_the_server_has_is_never_nothing() -> None:
 
 
 def test_a_limit_of_the_role_or_the_database_counts() -> None:
-    assert Room(100, 3, 10, 0, {"a": 8}).allowed == 87
-    room = Room(100, 3, 10, 0, {"a": 8, "b": 8}, limits=(10,))
+    assert ServerCapacity(100, 3, 10, 0, {"a": 8}).allowed == 87
+    room = ServerCapacity(100, 3, 10, 0, {"a": 8, "b": 8}, limits=(10,))
     assert (room.allowed, room.fair(8)) == (10, 5)
     assert "role or database limited to 10" in (room.excess() or "")

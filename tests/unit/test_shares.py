@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.store.connections.fair_queue import LISTEN_FROM, Part, Turns, share
+from router.store.connections.fair_queue import LISTEN_FROM, FairQueue, Part, share
 
 ASKING = [part for part in Part if part is not Part.HINTS]
 
@@ -23,7 +23,7 @@ def test_no_part_may_have_all_when_there_is_more_than_one(limit: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8])
 async def test_a_part_that_floods_the_line_delays_another_by_one_turn_at_most(limit: int) -> None:
-    turns: Turns[int] = Turns()
+    turns: FairQueue[int] = FairQueue()
     loop = asyncio.get_running_loop()
     floods = [loop.create_future() for _ in range(1000)]
     for one in floods:
@@ -45,7 +45,7 @@ def test_everybody_who_waits_is_served_and_no_share_is_exceeded(seed: int, limit
     chance = random.Random(seed)
 
     async def play() -> None:
-        turns: Turns[int] = Turns()
+        turns: FairQueue[int] = FairQueue()
         loop = asyncio.get_running_loop()
         waiting: list[tuple[Part, asyncio.Future[int]]] = []
         lent: list[Part] = []

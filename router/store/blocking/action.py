@@ -7,8 +7,8 @@ from asyncpg import InsufficientPrivilegeError
 from router.store.blocking.judge import Blocker, open_time
 from router.store.changes import SERVICE, Change, record_change
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.patience import patient
 from router.store.statements import Connection, load
+from router.store.transactions import with_lock_timeout
 
 _SQL = load("blocking")
 
@@ -89,7 +89,7 @@ async def _signal(conn: Connection, action: Action) -> bool:
 
 async def _record(conn: Connection, change: Change) -> str | None:
     """Records it, waiting for a lock only for moments; returns why it could not be."""
-    bounded = patient(conn, _RECORD_LOCK_TIMEOUT_S)
+    bounded = with_lock_timeout(conn, _RECORD_LOCK_TIMEOUT_S)
     try:
         async with bounded.transaction():
             await record_change(bounded, SERVICE, change)

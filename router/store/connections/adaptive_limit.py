@@ -12,7 +12,7 @@ _SHORTEST_WAIT_S = 0.02
 
 
 @dataclass(slots=True)
-class Allowance:
+class AdaptiveLimit:
     """`maximum` is configured; `fair` this process's part of what the server has (None = there is enough for all);
     `granted` what the server gave when it last refused one (None = it refused none since).
 

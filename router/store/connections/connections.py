@@ -12,9 +12,9 @@ import asyncpg
 
 from router.settings.model import ConnectionSettings
 from router.store.connections.connect import APPLICATION_NAME, Session, open_session, session_label
-from router.store.connections.fair_queue import Part, Turns, share
-from router.store.connections.leases import Lending, holder_named
-from router.store.connections.open_connections import Rested, Stock
+from router.store.connections.fair_queue import FairQueue, Part, share
+from router.store.connections.leases import Lease, holder_named
+from router.store.connections.open_connections import IdleConnection, OpenConnections
 from router.store.errors import NoConnection
 from router.store.health import answers
 from router.store.statements import Connection
@@ -51,11 +51,13 @@ class Connections:
         self.settings = settings
         self.instance = instance
         self._instruments = instruments or Instruments.silent()
-        self._turns: Turns[Rested] = Turns()
-        self._lent: dict[Session, Lending] = {}
+        self._turns: FairQueue[IdleConnection] = FairQueue()
+        self._lent: dict[Session, Lease] = {}
         self._short_since: float | None = None
         self._instruments.connections_opened(settings.maximum, Part)
-        self.stock = Stock(lambda: opener(self.settings), settings.maximum, self._instruments, changed=self._serve)
+        self.stock = OpenConnections(
+            lambda: opener(self.settings), settings.maximum, self._instruments, changed=self._serve
+        )
 
     # -- what is there
 
@@ -65,7 +67,7 @@ class Connections:
         return max(1, self.stock.limit)
 
     @property
-    def lent(self) -> dict[Session, Lending]:
+    def lent(self) -> dict[Session, Lease]:
         """What is lent now, and to whom."""
         return dict(self._lent)
 
@@ -114,7 +116,7 @@ class Connections:
         """
         session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
         limit_s = None if part is Part.HINTS else self.settings.held_limit_s
-        lending = Lending(part, holder_named(), limit_s, self._instruments)
+        lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending
         try:
             with self._instruments.connection_use(part):
@@ -166,10 +168,10 @@ class Connections:
                 self._turns.back(part)
         return answered
 
-    async def _turn(self, part: Part, *, first: bool) -> Rested:
+    async def _turn(self, part: Part, *, first: bool) -> IdleConnection:
         if self.stock.closed:
             raise NoConnection(f"{part}: the connections are closed")
-        waiter: asyncio.Future[Rested] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[IdleConnection] = asyncio.get_running_loop().create_future()
         self._turns.join(part, waiter, first=first)
         self._serve()
         try:

@@ -30,7 +30,7 @@ def share(part: Part, limit: int) -> int:
     return kept if part is Part.HINTS else max(1, limit - kept - 1)
 
 
-class Turns(Generic[Lent]):
+class FairQueue(Generic[Lent]):
     """Who has how many and who waits. Within a part the first come is served first; of several parts that one which
     has the fewest, and of these the one that was served the longest time ago.
     """

@@ -10,7 +10,7 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-class Lending:
+class Lease:
     """One connection lent to `part` for `purpose`; told when it takes longer than `limit_s` (None = it may)."""
 
     def __init__(self, part: Part, purpose: str, limit_s: float | None, instruments: Instruments) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from router.store.connections.adaptive_limit import Allowance
+from router.store.connections.adaptive_limit import AdaptiveLimit
 from router.store.connections.connect import Session, closed
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -27,14 +27,14 @@ _LIFE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rested:
+class IdleConnection:
     """A session, and since when (monotonic seconds) nothing was asked through it."""
 
     session: Session
     since: float
 
 
-class Stock:
+class OpenConnections:
     """`opener` opens one; `changed` hears that there is one to lend, or that the limit is another.
 
     Not to be shared between threads; every method but `give_back` and `close` returns at once.
@@ -50,8 +50,8 @@ class Stock:
         self._opener = opener
         self._instruments = instruments
         self._changed = changed
-        self._allowance = Allowance(maximum)
-        self._resting: list[Rested] = []
+        self._allowance = AdaptiveLimit(maximum)
+        self._resting: list[IdleConnection] = []
         self._out: set[Session] = set()
         self._opening = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -92,7 +92,7 @@ class Stock:
         self._trim()
         self._changed()
 
-    def take(self) -> Rested | None:
+    def take(self) -> IdleConnection | None:
         """One to lend, the one that was used last; None = none is there."""
         while self._resting:
             rested = self._resting.pop()
@@ -102,7 +102,7 @@ class Stock:
         self._show()
         return None
 
-    def put_back(self, rested: Rested) -> None:
+    def put_back(self, rested: IdleConnection) -> None:
         """One that was taken and not used."""
         self._out.discard(rested.session)
         self._rest(rested)
@@ -125,7 +125,7 @@ class Stock:
             session.terminate()
         self._out.discard(session)
         if self._keeps(session, others=1):
-            self._rest(Rested(session, monotonic()))
+            self._rest(IdleConnection(session, monotonic()))
         else:
             self._end(session)
             self._changed()
@@ -206,7 +206,7 @@ class Stock:
         self.trouble = None
         self.answered_at = monotonic()
         self._allowance.opened(self.open + 1)
-        self._rest(Rested(session, monotonic()))
+        self._rest(IdleConnection(session, monotonic()))
 
     def _failed(self, error: BaseException) -> None:
         refused = isinstance(error, asyncpg.TooManyConnectionsError)
@@ -228,7 +228,7 @@ class Stock:
         young = asyncio.get_running_loop().time() - session.opened_at < _LIFE_S
         return young and not self.closed and not session.is_closed() and self.open + others <= max(1, self.limit)
 
-    def _rest(self, rested: Rested) -> None:
+    def _rest(self, rested: IdleConnection) -> None:
         if self.closed:
             self._end(rested.session)
         elif not rested.session.is_closed():

@@ -12,7 +12,7 @@ _LABEL = re.compile(rf"{APPLICATION_NAME} (\d{{1,4}}) (\S+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ServerCapacity:
     """`instances` = the maximum of each instance by name, `others` = sessions of anybody else, commands included;
     `sessions` = all that there are.
 
@@ -71,7 +71,7 @@ class Room:
         }
 
 
-async def server_room(conn: Connection, instance: str | None = None, maximum: int = 0) -> Room:
+async def read_server_capacity(conn: Connection, instance: str | None = None, maximum: int = 0) -> ServerCapacity:
     """Reads it; with `instance`, that one counts with `maximum` whatever its sessions are called.
 
     An instance is known by what its sessions are called, so one without any session does not count.
@@ -89,7 +89,7 @@ async def server_room(conn: Connection, instance: str | None = None, maximum: in
             others += sessions
     if instance is not None:
         instances[instance] = maximum
-    return Room(
+    return ServerCapacity(
         max_connections=row["max_connections"],
         reserved=row["reserved"],
         others=others,

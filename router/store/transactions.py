@@ -1,8 +1,9 @@
-"""A connection that never waits for ever: each of its transactions begins with a limit on waiting for locks.
+"""What a transaction of ours may cost others: how long it waits for locks, and how long it may hold them in silence.
 
-`set local` in every transaction, since a pooler in transaction mode hands the server's session, settings and all, to
-somebody else after each; and a limit among the options of the connection is refused by it. What is asked outside of a
-transaction gets one of its own.
+A server does not notice for hours that nobody is left at the other end of a wire; until then a transaction that was
+under way would keep its locks. The limits are `set local` in every transaction, since a pooler in transaction mode
+hands the server's session, settings and all, to somebody else after each; and a limit among the options of the
+connection is refused by it. What is asked outside of a transaction gets one of its own.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,6 @@ from typing import Any, cast
 
 from asyncpg.transaction import Transaction
 
-from router.store.limits import limit_transaction
 from router.store.statements import Connection
 
 LOCK_TIMEOUT_S = 10.0
@@ -20,12 +20,23 @@ _IDLE_MS = 120_000
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
 
-def patient(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Connection:
-    """`conn`, with asyncpg.LockNotAvailableError instead of a wait longer than this. A transaction may set its own."""
-    return cast(Connection, _Patient(conn, lock_timeout_s))
+IDLE_MS = 5_000
+"""Longest silence inside a transaction that only changes rows, in milliseconds; then the server ends the session."""
 
 
-class _Patient:
+async def limit_transaction(conn: Connection, lock_ms: int, idle_ms: int = IDLE_MS) -> None:
+    """Until the transaction ends: LockNotAvailable after `lock_ms`, lost after `idle_ms` of silence."""
+    await conn.execute(
+        f"set local lock_timeout = {int(lock_ms)}; set local idle_in_transaction_session_timeout = {int(idle_ms)}"
+    )
+
+
+def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Connection:
+    """`conn`, with LockNotAvailable instead of a wait longer than this. A transaction may set its own."""
+    return cast(Connection, _WithLockTimeout(conn, lock_timeout_s))
+
+
+class _WithLockTimeout:
     """Passes everything on to the connection."""
 
     def __init__(self, conn: Connection, lock_timeout_s: float) -> None:
