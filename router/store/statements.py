@@ -4,9 +4,9 @@ aiosql parses the files and turns `:name` into `$1`; execution is ours, because 
 inspects the connection with `dir()` and yields row by row, which costs more than many of the statements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,13 @@ Row = asyncpg.Record
 
 
 class Family:
-    """The statements of one file, as attributes: `load("drain").claim_ready`."""
+    """The statements of one file, as attributes: `load("lane").hold`. The file is read with the first of them.
 
-    def __init__(self, statements: dict[str, Statement]) -> None:
-        self._statements = statements
+    Raises ValueError then for a statement without a purpose line (a comment under its name).
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path = sql_root() / "queries" / f"{name}.sql"
 
     def __getattr__(self, name: str) -> Statement:
         try:
@@ -69,23 +72,26 @@ class Family:
         except KeyError:
             raise AttributeError(f"no statement {name!r}; there are {sorted(self._statements)}") from None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Statement]:
         return iter(self._statements.values())
+
+    @cached_property
+    def _statements(self) -> dict[str, Statement]:
+        queries = aiosql.from_path(self._path, "asyncpg")
+        order: dict[str, list[str]] = queries.driver_adapter.var_sorted
+        statements = {}
+        for name in queries.available_queries:
+            if name.endswith("_cursor"):
+                continue
+            query = getattr(queries, name)
+            purpose = (query.__doc__ or "").strip()
+            if not purpose:
+                raise ValueError(f"{self._path}: statement {name} has no purpose line")
+            statements[name] = Statement(name, purpose, query.sql, tuple(order.get(name, ())))
+        return statements
 
 
 @cache
 def load(family: str) -> Family:
-    """Reads `sql/queries/<family>.sql`. Every statement must have a purpose line (a comment under its name)."""
-    path = sql_root() / "queries" / f"{family}.sql"
-    queries = aiosql.from_path(path, "asyncpg")
-    order: dict[str, list[str]] = queries.driver_adapter.var_sorted
-    statements = {}
-    for name in queries.available_queries:
-        if name.endswith("_cursor"):
-            continue
-        query = getattr(queries, name)
-        purpose = (query.__doc__ or "").strip()
-        if not purpose:
-            raise ValueError(f"{path}: statement {name} has no purpose line")
-        statements[name] = Statement(name, purpose, query.sql, tuple(order.get(name, ())))
-    return Family(statements)
+    """The statements of `sql/queries/<family>.sql`."""
+    return Family(family)
