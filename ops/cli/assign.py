@@ -5,7 +5,7 @@ import secrets
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import me, note_option
+from ops.cli.options import current_user, note_option
 from router.manual.assign import CannotGive, assign_by_hand
 from router.store.assignments import LeadUnknown, NotAssigned, find_lead, rep_id_of
 from router.store.errors import LOCK_TIMEOUTS
@@ -24,12 +24,13 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
     """Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand.
 
     The lead may wait, be parked or belong to another rep. Caps hold, working hours do not: a rep off duty may get
-    it. The rep owns the customer from then on; nobody's share changes.
+    it. The rep owns the customer from then on; fair shares are not affected.
 
     \b
     Example:
       lead-router assign 4711 --to r017 --note "asked for her"
     """
+    token = secrets.randbits(63)
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
@@ -37,16 +38,14 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
             raise CannotRun(str(error)) from error
         try:
             given = await assign_by_hand(
-                conn, found.tenant_id, found.lead_id, rep_id, actor=me(), note=note, token=secrets.randbits(63)
+                conn, found.tenant_id, found.lead_id, rep_id, actor=current_user(), note=note, token=token
             )
         except (LeadUnknown, RepUnknown) as error:
             raise CannotRun(str(error)) from error
         except (NotAssigned, CannotGive) as error:
             raise Found(str(error)) from error
         except LOCK_TIMEOUTS as error:
-            raise Found(
-                f"a batch or somebody else holds the lane or lead {found.lead_id}; nothing was changed, try again"
-            ) from error
+            raise Found(f"lead {found.lead_id} or its lane is locked; nothing changed, try again") from error
         from_rep = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
     if as_json:
         done = {"lead_id": found.lead_id, "rep_id": rep_id, "from_rep_id": from_rep}

@@ -13,6 +13,7 @@ from rich.text import Text
 from ops.audit import audit as checks
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
+from router.domain.phrases import count
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 
@@ -102,13 +103,13 @@ def _print(result: checks.Audit, seconds: float) -> None:
     out.print(f"{result.accepted:,} leads accepted: {states or 'none yet'}")
     for violation in result.violations:
         _print_violation(out, violation)
-    found = len(result.violations)
-    verdict = ("nothing found", "green") if result.ok else (f"\n{found} kind{'s'[: found > 1]} of violations", "red")
-    replays = f"{result.replayed} batches run again"
+    kinds = f"\n{count(len(result.violations), 'kind')} of violations"
+    verdict = ("OK", "green") if result.ok else (kinds, "red")
+    replays = f"{count(result.replayed, 'batch', 'batches')} run again"
     if result.not_replayed:
         replays += f" ({result.not_replayed} could not be)"
-    numbers = f": {result.checks} checks, {result.tenants} tenants, {replays}, {seconds:.1f} s"
-    out.print(Text.assemble(verdict, numbers))
+    numbers = f"{count(result.checks, 'check')}, {count(result.tenants, 'tenant')}, {replays}, {seconds:.1f} s"
+    out.print(Text.assemble(verdict, f": {numbers}", "; no problems found" if result.ok else ""))
 
 
 def _print_violation(out: Console, violation: checks.Violation) -> None:

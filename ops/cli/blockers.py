@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import me, note_option
+from ops.cli.options import current_user, note_option
 from router.store.blocking.action import Action, CannotAct, Done, act
 from router.store.blocking.activity import look
 from router.store.blocking.judge import MODES, Activity, Blocker, Limits, Session, open_time
@@ -103,7 +103,7 @@ def _chosen(pid: int, found: list[Blocker]) -> Blocker:
 
 async def _act(conn: Connection, action: Action) -> Done:
     try:
-        return await act(conn, action, me())
+        return await act(conn, action, current_user())
     except CannotAct as error:
         raise Found(str(error)) from error
     except PostgresError as error:

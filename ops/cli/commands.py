@@ -118,7 +118,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "park:unpark",
         "Send LEAD (its number, its external id, or SOURCE/ID) back: it waits for a rep again, queued as of now.",
     ),
-    "retry": ("retry", "Send parked leads back, and have waiting ones looked at again."),
+    "retry": ("retry", "Send parked leads back, and have waiting ones tried again."),
     "serve": ("serve", "Run the daemon until SIGTERM or Ctrl-C, on the configured servers (LEAD_ROUTER_DATABASE_URL)."),
     "up": (
         "up",

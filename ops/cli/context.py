@@ -189,7 +189,7 @@ def _in_words(error: OSError | PostgresError | InterfaceError, settings: Setting
     if trouble is Trouble.UNREACHABLE:
         return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
     if trouble in (Trouble.LOCK_CONFLICT, Trouble.SERVER, Trouble.DENIED):
-        return f"the database ({where}) refuses: {error}; what was not confirmed was not done"
+        return f"database error ({where}): {error}; only what was confirmed was changed"
     raise error
 
 

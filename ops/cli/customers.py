@@ -10,7 +10,7 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.customer_named import BY, customer_named
 from ops.cli.customer_texts import described, lead_told, merge_told, moved, print_customer
-from ops.cli.options import author_option, me, note_option, tenant_option, the_tenant
+from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
 from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
 from router.rules.customers import people_of
 from router.rules.document import read_file
@@ -41,7 +41,7 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
       lead-router customers show 4711 --by crm-id --tenant acme
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         with _problems():
             customer_id = await customer_named(conn, tenant, customer, by)
         leads = await store.leads_of(conn, tenant.tenant_id, (customer_id,))
@@ -82,9 +82,9 @@ async def merge(context: Context, stays: int, moves: int, tenant_name: str, note
       lead-router customers merge 4711 4890 --tenant acme --note "same person, private number"
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         with _problems():
-            done = await merge_customers(conn, tenant.tenant_id, stays, moves, actor=me(), note=note)
+            done = await merge_customers(conn, tenant.tenant_id, stays, moves, actor=current_user(), note=note)
         names = await store.rep_ids(conn, tenant.tenant_id, [done.into_owner])
     document = moved(done) | {"owner": names.get(done.into_owner or 0)}
     if as_json:
@@ -114,7 +114,7 @@ async def part(context: Context, merge_id: int, note: str, as_json: bool) -> Non
     """
     async with context.connection() as conn:
         with _problems():
-            done = await part_customers(conn, merge_id, actor=me(), note=note)
+            done = await part_customers(conn, merge_id, actor=current_user(), note=note)
     if as_json:
         print_json(moved(done))
     else:
@@ -141,7 +141,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
     """
     source = None if file is None else _source(file)
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         if source is not None:
             await store.apply_match_rules(conn, tenant.tenant_id, source, author, note)
         stored = await store.stored_match_rules(conn, tenant.tenant_id)
@@ -182,7 +182,7 @@ async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -
       lead-router customers shared --tenant acme
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         rows = await store.shared_keys(conn, tenant.tenant_id, most)
     listed = [
         {

@@ -10,7 +10,7 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.lead_report import RejectedRows, reporting, taken_as
 from ops.cli.leads import mapping_of, opened_file, reader_for
-from ops.cli.options import tenant_option, the_tenant
+from ops.cli.options import require_tenant, tenant_option
 from router.intake.customer_check import TieCheck
 from router.intake.lead_file import FileUnusable
 from router.intake.lead_import import import_leads
@@ -54,7 +54,7 @@ async def check(
     with ExitStack() as open_:
         opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
         async with context.connection() as conn:
-            tenant = await the_tenant(conn, tenant_name)
+            tenant = await require_tenant(conn, tenant_name)
             reader = await reader_for(conn, tenant, plan)
             looking = TieCheck(conn, tenant.tenant_id, await match_rules(conn, tenant.tenant_id))
             report = open_.enter_context(reporting(opened))

@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
+from router.domain.phrases import count
 from router.drain.claim import BatchRequest
 from router.drain.drain import Drain
 from router.drain.outcome import Drained
@@ -24,7 +25,7 @@ from router.store.tenants import Tenant, TenantUnknown, all_tenants, tenant_name
 
 
 @click.command()
-@click.option("--until-idle", is_flag=True, required=True, help="Go on until nothing more can be routed, then exit.")
+@click.option("--until-idle", is_flag=True, required=True, help="Go on until no more leads can be routed, then exit.")
 @click.option("--tenant", "tenant_name", metavar="T", help="Only this tenant (default: all).")
 @click.option("--patience", default=5.0, show_default=True, metavar="SECONDS", help="Wait this long for locked leads.")
 @json_option
@@ -34,7 +35,7 @@ async def drain(
 ) -> int | None:
     """Route all leads that can be routed now, print a summary, and exit.
 
-    Exit code 1 when leads stayed behind because somebody else has them or the lane locked. Ctrl-C or SIGTERM
+    Exit code 1 when leads stayed behind because another session has them or the lane locked. Ctrl-C or SIGTERM
     finishes the batch and exits with 0.
 
     \b
@@ -157,17 +158,19 @@ class Summary:
     def print(self, out: Console) -> None:
         done = self._total()
         pace = f", {done.leads / self.seconds:,.0f} leads/s" if done.leads and self.seconds else ""
-        out.print(f"{done.assigned:,} assigned in {done.batches:,} batches and {self.seconds:.2f} s{pace}")
-        for verb, counts in (("refused", done.refused), ("parked", done.parked)):
+        out.print(
+            f"{done.assigned:,} assigned in {count(done.batches, 'batch', 'batches')} and {self.seconds:.2f} s{pace}"
+        )
+        for verb, counts in (("left waiting", done.refused), ("parked", done.parked)):
             for reason, n in sorted(counts.items()):
                 out.print(f"{n:,} {verb}: {reason.value}")
         for tenant, idle in zip(self.tenants, self.left, strict=True):
             for line in _left_behind(tenant, idle):
                 out.print(line)
         if self.stopped:
-            out.print("stopped by a signal before everything was routed; run it again")
+            out.print("stopped by a signal before all leads were routed; run it again")
         elif self.clean:
-            out.print("idle: nothing more can be routed now")
+            out.print("done: nothing else can be assigned right now")
 
     def _total(self) -> Drained:
         total = Drained(refused=Counter(), parked=Counter())
@@ -184,11 +187,11 @@ def _left_behind(tenant: Tenant, idle: Idle) -> list[str]:
     elif idle.paused:
         lines.append(f"{name}: is paused; lead-router resume {name}")
     if idle.locked_leads:
-        lines.append(f"{name}: {idle.locked_leads:,} ready leads are locked by somebody else")
+        lines.append(f"{name}: {count(idle.locked_leads, 'ready lead')} locked by another session")
     if idle.drained.stuck:
-        lines.append(f"{name}: waiting leads that a rep could take are locked by somebody else")
+        lines.append(f"{name}: waiting leads that a rep could take are locked by another session")
     if idle.busy:
-        lines.append(f"{name}: somebody else holds the lane and makes no progress")
+        lines.append(f"{name}: another session holds the lane and makes no progress")
     if idle.failure:
         lines.append(f"{name}: the last batch was rolled back: {idle.failure}")
     return lines

@@ -46,9 +46,7 @@ async def end(context: Context, lead: str, how: str, tenant_name: str | None, as
         except NotAssigned as error:
             raise Found(str(error)) from error
         except LockNotAvailable as error:
-            raise Found(
-                f"a batch or somebody else holds lead {found.lead_id}; nothing was changed, try again"
-            ) from error
+            raise Found(f"lead {found.lead_id} is locked; nothing changed, try again") from error
         rep_id = await rep_id_of(conn, found.tenant_id, rep_no)
     if as_json:
         print_json({"lead_id": found.lead_id, "rep_id": rep_id, "ended_as": ending.value})

@@ -16,8 +16,8 @@ from router.store.tenants import Tenant, TenantUnknown, tenant_named
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def me() -> str:
-    """The login name; without one the user's number."""
+def current_user() -> str:
+    """The login name of the person who runs the command; without one the user's number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -25,25 +25,32 @@ def me() -> str:
 
 
 tenant_option = click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
-author_option = click.option("--author", default=me, help="Who makes the change (default: you).")
+author_option = click.option("--author", default=current_user, help="Who makes the change (default: you).")
 note_option = click.option("--note", default="", help="What the change is for.")
 
-WHY_MOST = 1000
+MAX_WHY = 1000
 
 
 def why_option(*, required: bool = False) -> Callable[[F], F]:
-    """Adds `--why` as the argument `why`: what `lead-router changes` tells of the change, beside who made it."""
+    """Adds `--why` as the argument `why`: why the change was made, recorded beside who made it."""
     return click.option(
-        "--why", "--note", "why", default="", metavar="TEXT", required=required, callback=_why, help="What it is for."
+        "--why",
+        "--note",
+        "why",
+        default="",
+        metavar="TEXT",
+        required=required,
+        callback=_why,
+        help="The reason, recorded with the change.",
     )
 
 
 def _why(_ctx: click.Context, param: click.Parameter, text: str) -> str:
     words = text.strip()
     if param.required and not words:
-        raise click.BadParameter("say in a few words what it is for")
-    if len(words) > WHY_MOST:
-        raise click.BadParameter(f"has {len(words):,} characters; say it in {WHY_MOST:,}")
+        raise click.BadParameter("give the reason in a few words")
+    if len(words) > MAX_WHY:
+        raise click.BadParameter(f"has {len(words):,} characters; the limit is {MAX_WHY:,}")
     return words
 
 
@@ -51,7 +58,7 @@ def span(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:
     """Reads a time span such as 30m: a callback of options."""
     found = read_span(text.strip())
     if found is None:
-        raise click.BadParameter(f"{text!r} is no time span; write a whole number with its unit: 90s, 30m, 4h or 2d")
+        raise click.BadParameter(f"invalid duration {text!r}: use a number with a unit, e.g. 90s, 30m, 4h or 2d")
     if not SHORTEST <= found <= LONGEST:
         raise click.BadParameter(f"{text!r} must be between 1s and {LONGEST.days}d")
     return found
@@ -66,7 +73,7 @@ def instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> d
         if at.tzinfo is not None:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is no time; write it as 2026-03-31T09:30+08:00") from None
+        raise click.BadParameter(f"invalid time {text!r}: write it as 2026-03-31T09:30+08:00") from None
     raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")
 
 
@@ -77,8 +84,8 @@ def since(ctx: click.Context, param: click.Parameter, text: str | None) -> datet
     return instant(ctx, param, text)
 
 
-async def the_tenant(conn: Connection, name: str) -> Tenant:
-    """The tenant of `--tenant`. Raises CannotRun that says which there are."""
+async def require_tenant(conn: Connection, name: str) -> Tenant:
+    """The tenant of `--tenant`. Raises CannotRun with the names of the known ones."""
     try:
         return await tenant_named(conn, name)
     except TenantUnknown as error:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import me, why_option
+from ops.cli.options import current_user, why_option
 from router.store.assignments import FoundLead, LeadUnknown, find_lead
 from router.store.errors import LockNotAvailable
 from router.store.parking import BY_HAND, CannotMove
@@ -38,7 +38,7 @@ async def park(context: Context, lead: str, tenant_name: str | None, why: str, a
     Example:
       lead-router park 4711 --why "asked not to be called"
     """
-    found, at = await _moved(context, lead, tenant_name, lambda conn, there: park_lead(conn, there, me(), why))
+    found, at = await _moved(context, lead, tenant_name, park_lead, why)
     if as_json:
         print_json({"lead_id": found.lead_id, "reason": BY_HAND.value, "parked_at": at.isoformat(), "why": why})
     else:
@@ -58,9 +58,9 @@ async def unpark(context: Context, lead: str, tenant_name: str | None, why: str,
 
     \b
     Example:
-      lead-router unpark 4711 --why "a slip of the mouse"
+      lead-router unpark 4711 --why "parked by mistake"
     """
-    found, reason = await _moved(context, lead, tenant_name, lambda conn, there: unpark_lead(conn, there, me(), why))
+    found, reason = await _moved(context, lead, tenant_name, unpark_lead, why)
     if as_json:
         print_json({"lead_id": found.lead_id, "was_parked_for": reason})
     else:
@@ -68,17 +68,21 @@ async def unpark(context: Context, lead: str, tenant_name: str | None, why: str,
 
 
 async def _moved(
-    context: Context, lead: str, tenant_name: str | None, move: Callable[[Connection, FoundLead], Awaitable[Done]]
+    context: Context,
+    lead: str,
+    tenant_name: str | None,
+    move: Callable[[Connection, FoundLead, str, str], Awaitable[Done]],
+    why: str,
 ) -> tuple[FoundLead, Done]:
-    """The lead, and what moving it answered. Raises CannotRun and Found."""
+    """The lead, and what moving it returned. Raises CannotRun and Found."""
     async with context.connection() as conn:
         try:
             found = await find_lead(conn, lead, tenant_name)
-            return found, await move(conn, found)
+            return found, await move(conn, found, current_user(), why)
         except (LeadUnknown, TenantUnknown) as error:
             raise CannotRun(str(error)) from error
         except CannotMove as error:
             raise Found(str(error)) from error
         except LockNotAvailable as error:
-            busy = f"a batch or somebody else holds lead {found.lead_id} or its lane; nothing was changed, try again"
+            busy = f"lead {found.lead_id} or its lane is locked; nothing changed, try again"
             raise Found(busy) from error

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from ops.cli.context import Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import me, span, the_tenant, why_option
+from ops.cli.options import current_user, require_tenant, span, why_option
 from router.store.errors import LockNotAvailable
 from router.store.pauses import Pause
 from router.store.pauses import pause as pause_tenant
@@ -25,17 +25,17 @@ from router.store.tenants import Tenant
 async def pause(context: Context, tenant_name: str, span: timedelta, why: str, as_json: bool) -> None:
     """Route nothing of TENANT for a while. Leads are still accepted, and wait; assign works.
 
-    A batch that runs is waited for, so afterwards nothing moves. A pause that is in force is replaced. It ends by
-    itself.
+    A batch that runs is waited for, so afterwards nothing moves. A pause that is in force is replaced. It expires
+    automatically.
 
     \b
     Example:
       lead-router pause acme --for 30m --why "CRM upgrade"
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
-            made, before = await pause_tenant(conn, tenant, span, me(), why)
+            made, before = await pause_tenant(conn, tenant, span, current_user(), why)
         except LockNotAvailable as error:
             raise _lane_locked(tenant) from error
     if as_json:
@@ -61,23 +61,23 @@ async def resume(context: Context, tenant_name: str, why: str, as_json: bool) ->
       lead-router resume acme --why "the upgrade is done"
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
-            before = await resume_tenant(conn, tenant, me(), why)
+            before = await resume_tenant(conn, tenant, current_user(), why)
         except LockNotAvailable as error:
             raise _lane_locked(tenant) from error
     if as_json:
         print_json({"tenant": tenant.name, "resumed": before is not None, "was": _document(before)})
     elif before is None:
-        console().print(f"{tenant.name} is not paused; nothing was changed")
+        console().print(f"{tenant.name} is not paused; nothing changed")
     else:
-        console().print(f"{tenant.name} goes on; it was paused {_words(before, tenant)}")
+        console().print(f"{tenant.name} resumed (was paused {_words(before, tenant)})")
 
 
 def _lane_locked(tenant: Tenant) -> Found:
     return Found(
-        f"somebody else holds the lane of {tenant.name}; nothing was changed, try again "
-        f"(lead-router status --tenant {tenant.name} says who)"
+        f"the lane of {tenant.name} is locked; nothing changed, try again "
+        f"(lead-router status --tenant {tenant.name} shows the holder)"
     )
 
 

@@ -3,13 +3,11 @@
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import tenant_option
+from ops.cli.options import require_tenant, tenant_option
 from router.drain.presence import heartbeat_key, open_redis, unreachable_errors
-from router.store.connections.connections import Part, open_connections
 from router.store.roster import knows_rep
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
-from router.store.tenants import TenantUnknown, tenant_named
 
 
 @click.command()
@@ -25,20 +23,16 @@ async def present(context: Context, rep_id: str, tenant_name: str, away: bool, a
     Example:
       lead-router reps present r017 --tenant acme
     """
-    async with context.open() as urls:
+    async with context.connected() as (conn, urls):
         if urls.redis is None:
             raise CannotRun("no Redis is configured: set LEAD_ROUTER_REDIS_URL")
-        async with (
-            open_connections(urls.database, context.settings.connections) as connections,
-            connections.acquire(Part.CONSOLE) as conn,
-        ):
-            ttl_s = await _ttl_s(conn, tenant_name, rep_id)
+        ttl_s = await _ttl_s(conn, tenant_name, rep_id)
         redis = open_redis(urls.redis)
         key = heartbeat_key(tenant_name, rep_id)
         try:
             await (redis.delete(key) if away else redis.set(key, "1", px=round(ttl_s * 1000)))
         except unreachable_errors() as error:
-            raise Found(f"Redis does not answer: {error}; nothing was changed") from error
+            raise Found(f"Redis does not respond: {error}; nothing changed") from error
         finally:
             await redis.aclose()
     if as_json:
@@ -49,13 +43,10 @@ async def present(context: Context, rep_id: str, tenant_name: str, away: bool, a
 
 async def _ttl_s(conn: Connection, tenant_name: str, rep_id: str) -> float:
     """For how long a heartbeat counts. Raises CannotRun."""
-    try:
-        tenant = await tenant_named(conn, tenant_name)
-    except TenantUnknown as error:
-        raise CannotRun(str(error)) from error
+    tenant = await require_tenant(conn, tenant_name)
     spec = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).presence if tenant.ruleset else None
     if spec is None:
-        raise CannotRun(f"the rules of tenant {tenant_name} ask for nobody's presence (presence: groups, ttl)")
+        raise CannotRun(f"the rules of {tenant_name} do not use presence (presence: groups, ttl)")
     if not await knows_rep(conn, tenant.tenant_id, rep_id):
-        raise CannotRun(f"there is no rep {rep_id!r}; lead-router reps list --tenant {tenant_name}")
+        raise CannotRun(f"unknown rep {rep_id!r}; lead-router reps list --tenant {tenant_name}")
     return spec.ttl.total_seconds()

@@ -8,7 +8,8 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import author_option, note_option, tenant_option, the_tenant
+from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from router.domain.phrases import count, listed
 from router.domain.rep_fields import read_field
 from router.domain.roster import MILLI
 from router.domain.roster_change import RepRecord, RosterChange
@@ -30,9 +31,9 @@ _NAMES_SHOWN = 10
     type=click.Choice(["keep", "inactive"]),
     default="keep",
     show_default=True,
-    help="What becomes of reps that the file does not name.",
+    help="What happens to reps that are not in the file.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @json_option
 @async_command
 async def import_(
@@ -62,7 +63,7 @@ async def import_(
     except RosterError as error:
         raise CannotRun(f"nothing was imported\n{error}") from error
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
             change = await import_reps(
                 conn,
@@ -81,17 +82,15 @@ async def import_(
         return
     print_change(change, dry_run=dry_run)
     if alone:
-        names = ", ".join(alone[:_NAMES_SHOWN]) + (" …" if len(alone) > _NAMES_SHOWN else "")
-        console().print(
-            f"{_count(len(alone), 'active rep')} in no group, so rules that assign to groups pass them by: {names}"
-        )
+        names = listed(alone, _NAMES_SHOWN)
+        console().print(f"{count(len(alone), 'active rep')} in no group, so no group rule can assign to them: {names}")
     if change.missing:
-        fate = "became inactive" if missing == "inactive" else "stay as they are (--missing inactive retires them)"
-        console().print(f"{_count(change.missing, 'active rep')} not in the file: {fate}")
+        fate = "deactivated" if missing == "inactive" else "unchanged (use --missing inactive to deactivate them)"
+        console().print(f"{count(change.missing, 'active rep')} not in the file: {fate}")
 
 
 def _in_no_group(rep: RepRecord) -> bool:
-    """Nobody misses such a rep, since a missing membership is no error: so it is said at once."""
+    """Nobody would notice, since a missing membership is not an error: so it is reported at once."""
     return bool(rep.values["active"]) and not rep.values["groups"]
 
 
@@ -107,7 +106,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
       lead-router reps list --tenant acme
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         found = await current_reps(conn, tenant.tenant_id)
         now = await database_clock(conn)
     if as_json:
@@ -154,7 +153,7 @@ async def set_(
     """
     changes = _changes(fields)
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
             change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note)
         except RepUnknown as error:
@@ -218,9 +217,9 @@ def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
     if dry_run:
         out.print(f"{counts}; nothing was written (--dry-run)")
     elif change.version == change.previous:
-        out.print(f"{counts}; roster version {change.version} stays in force")
+        out.print(f"{counts}; roster version {change.version} is unchanged")
     else:
-        out.print(f"{counts}; roster version {change.version} is in force")
+        out.print(f"{counts}; roster version {change.version} is now active")
 
 
 def _table(found: list[RepRecord], now: datetime) -> Table:
@@ -231,10 +230,10 @@ def _table(found: list[RepRecord], now: datetime) -> Table:
         cells = {name: _text(name, rep.values[name]) for name in fields}
         if not rep.values["active"]:
             cells["available"] = "inactive"
-        elif (told := _availability(rep, now)) != "known":
+        elif (known := _availability(rep, now)) != "known":
             at = f"{rep.values['availability_held_until']:%Y-%m-%d %H:%M:%S} UTC"
             holds = f"{cells['available']} until {at}, then unknown"
-            cells["available"] = holds if told == "held" else f"unknown since {at}, so no candidate"
+            cells["available"] = holds if known == "held" else f"unknown since {at}, so no candidate"
         table.add_row(rep.rep_id, *cells.values())
     return table
 
@@ -262,7 +261,3 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return "; ".join(value) or "-"
     return "-" if value in (None, "") else str(_value(name, value))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

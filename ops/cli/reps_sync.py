@@ -5,12 +5,11 @@ from typing import Any
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from ops.cli.options import author_option, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option
 from ops.cli.reps import change_document, print_change
 from ops.roster.holds import holds_told, over
 from ops.roster.sources import EXAMPLE, Source, configured_sources
 from ops.roster.sync import Synced, sync
-from router.store.tenants import TenantUnknown, tenant_named
 
 
 @click.command("sync")
@@ -38,10 +37,7 @@ async def sync_(
             f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
         )
     async with context.connection() as conn:
-        try:
-            tenant = await tenant_named(conn, tenant_name)
-        except TenantUnknown as error:
-            raise CannotRun(str(error)) from error
+        tenant = await require_tenant(conn, tenant_name)
         synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
     if synced is None:
         raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
-from ops.cli.options import me, since, the_tenant, why_option
+from ops.cli.options import current_user, require_tenant, since, why_option
 from ops.cli.screen import Screen
 from ops.waiting.retry import Ask, Done, Plan, Retry
+from router.domain.phrases import count
 from router.domain.reason import Reason
 from router.drain.claim import BatchRequest
 from router.store.errors import LOCK_TIMEOUTS
@@ -44,55 +45,56 @@ async def retry(
     why: str,
     as_json: bool,
 ) -> int:
-    """Send parked leads back, and have waiting ones looked at again. The options combine; give at least one.
+    """Send parked leads back, and have waiting ones tried again. The options combine; give at least one.
 
     Parked leads are queued as of now; waiting ones keep their age. New leads come first: what is sent back gets a
     quarter of each batch, and all of it while there are no new ones. Leads parked for lead_invalid or screening go back
-    only when their reason is named. Exit code 1 when leads stayed because somebody else has them or a lane locked. May
-    be stopped at any time; run again, it does the rest.
+    only when their reason is named. May be stopped at any time; run again, it does the rest.
+
+    Exit code 1 when leads stayed because another session has them or a lane locked.
 
     \b
     Example:
       lead-router retry --reason internal_error --tenant acme --dry-run
-      lead-router retry --reason no_matching_rule --since 24h --why "rules are mended"
+      lead-router retry --reason no_matching_rule --since 24h --why "rules are fixed"
     """
     if reason is None and tenant_name is None and begin is None:
         raise click.UsageError("say which leads: --reason R, --tenant T or --since TIME")
     async with context.present() as (conn, presence):
         ask = Ask(Reason(reason) if reason else None, await _instant(conn, begin))
-        tenants = [await the_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
+        tenants = [await require_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
         sizes = BatchRequest(ready=context.settings.drain.batch_leads)
         work = Retry(conn, lambda: secrets.randbits(63), sizes, presence)
         plans = [await work.plan(tenant, ask) for tenant in tenants]
-        told = _Told(tenants, [plan for plan in plans if plan.leads or plan.left], dry_run)
+        report = _Report(tenants, [plan for plan in plans if plan.leads or plan.left], dry_run)
         try:
             if not dry_run:
-                await _do(work, told, ask, me(), why, hidden=as_json)
+                await _do(work, report, ask, current_user(), why, hidden=as_json)
         except asyncio.CancelledError:
-            told.stopped = True
+            report.stopped = True
             raise
         finally:
             if as_json:
-                print_json(told.document())
+                print_json(report.document())
             else:
-                told.print()
-    return EXIT_FOUND if told.troubles or told.total("locked") else 0
+                report.print()
+    return EXIT_FOUND if report.troubles or report.total("locked") else 0
 
 
 async def _instant(conn: Connection, begin: datetime | timedelta | None) -> datetime | None:
     return await clock(conn) - begin if isinstance(begin, timedelta) else begin
 
 
-async def _do(work: Retry, told: "_Told", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
+async def _do(work: Retry, report: "_Report", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
     """Does it tenant by tenant. A lane that stays locked keeps back its tenant only."""
-    with _shown(sum(plan.leads for plan in told.plans), hidden=hidden) as bar:
-        for plan in told.plans:
-            done = told.done.setdefault(plan.tenant.tenant_id, Done())
-            before = sum(one.seen for one in told.done.values())
+    with _shown(sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
+        for plan in report.plans:
+            done = report.done.setdefault(plan.tenant.tenant_id, Done())
+            before = sum(one.seen for one in report.done.values())
             try:
                 await work.run(plan, ask, actor, why, done, lambda: bar(before + done.seen))  # noqa: B023
             except LOCK_TIMEOUTS:
-                told.troubles.append(plan.tenant)
+                report.troubles.append(plan.tenant)
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def _shown(total: int, *, hidden: bool) -> Iterator[Any]:
         yield lambda seen: bar.update(task, completed=seen)
 
 
-class _Told:
+class _Report:
     """What would be, or was done, for people and machines."""
 
     def __init__(self, tenants: Sequence[Tenant], plans: Sequence[Plan], dry_run: bool) -> None:
@@ -156,14 +158,13 @@ class _Told:
                 out.print(line)
         if self.total("locked"):
             out.print(
-                f"{self.total('locked'):,} leads were passed over: somebody else has them locked, or moved them; "
-                "run it again",
+                f"{count(self.total('locked'), 'lead')} skipped: locked or moved by another session; run it again",
                 style="yellow",
             )
         for tenant in self.troubles:
             out.print(
-                f"{tenant.name}: somebody else holds the lane; what is left was not touched, run it again "
-                f"(lead-router status --tenant {tenant.name} says who)",
+                f"{tenant.name}: the lane is locked; the remaining leads were not touched, run it again "
+                f"(lead-router status --tenant {tenant.name} shows the holder)",
                 style="yellow",
             )
 
@@ -177,8 +178,8 @@ class _Told:
 
     def _sentence(self) -> str:
         if self.dry_run:
-            return "nothing was changed (--dry-run)"
-        text = f"{self.total('sent_back'):,} sent back, {self.total('looked_at_again'):,} to be looked at again"
+            return "nothing changed (--dry-run)"
+        text = f"{self.total('sent_back'):,} sent back, {self.total('looked_at_again'):,} to be retried"
         return f"{text}; stopped before the end, run it again" if self.stopped else text
 
 
@@ -188,4 +189,4 @@ def _notes(plan: Plan) -> Iterator[str]:
         after = f", after {plan.held}" if plan.held else ""
         yield f"{name}: expected to be decided within {plan.expected.words}{after}"
     for reason, leads in plan.left.items():
-        yield f"{name}: {leads:,} stay parked; to send them back name their reason: --reason {reason}"
+        yield f"{name}: {leads:,} stay parked; to send them back, add --reason {reason}"

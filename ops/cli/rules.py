@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
-from ops.cli.options import author_option, note_option, tenant_option, the_tenant
+from ops.cli.options import author_option, note_option, require_tenant, tenant_option
 from ops.cli.rules_shared import (
     ReadRules,
     Refused,
@@ -54,7 +54,7 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     findings = lint_rules(found.rules.ruleset)
     if tenant_name is not None:
         async with context.connection() as conn:
-            findings += await lint_for_tenant(conn, await the_tenant(conn, tenant_name), found.rules)
+            findings += await lint_for_tenant(conn, await require_tenant(conn, tenant_name), found.rules)
     fails = any(one.level is Level.ERROR or (strict and one.level is Level.WARNING) for one in findings)
     number = len(found.rules.ruleset.rules)
     if as_json:
@@ -97,7 +97,7 @@ async def _compared(
         return [], ""
     try:
         async with context.connection() as conn:
-            return await lint_for_tenant(conn, await the_tenant(conn, tenant_name), readable, unread), ""
+            return await lint_for_tenant(conn, await require_tenant(conn, tenant_name), readable, unread), ""
     except (CannotRun, ServersError, *TRANSIENT_ERRORS) as error:
         return [], str(error) or type(error).__name__
 
@@ -131,7 +131,7 @@ async def apply(
     if any(one.level is Level.ERROR for one in findings):
         raise Found(f"{file}: nothing was applied: {_first_error(findings)}; see lead-router rules check {file}")
     async with context.connection() as conn:
-        tenant_id = (await the_tenant(conn, tenant_name)).tenant_id
+        tenant_id = (await require_tenant(conn, tenant_name)).tenant_id
         where = {"file": str(file)}
         try:
             if dry_run:
@@ -177,7 +177,7 @@ async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) ->
     """
     read_rules = read(file, as_json)
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
             found = await store.compare(
                 conn, tenant.tenant_id, read_rules.source, file=str(file), lists=read_rules.lists

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, json_option, print_json
-from ops.cli.options import author_option, note_option, tenant_option, the_tenant
+from ops.cli.options import author_option, note_option, require_tenant, tenant_option
 from ops.cli.rules_shared import applied_document, now_active, print_changes, say
 from router.rules.file import RulesError, ZoneDiffers
 from router.store import rulesets as store
@@ -31,7 +31,7 @@ async def show(
       lead-router rules show --tenant acme --list cities.txt > cities.txt
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         _must_have_rules(tenant)
         try:
             found = await store.source_of(conn, tenant.tenant_id, version or tenant.ruleset)
@@ -65,7 +65,7 @@ async def list_versions(context: Context, tenant_name: str, as_json: bool) -> No
       lead-router rules list --tenant acme
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         versions = await store.history(conn, tenant.tenant_id)
     if as_json:
         print_json([{**asdict(entry), "in_force": entry.version == tenant.ruleset} for entry in versions])
@@ -97,7 +97,7 @@ async def rollback(
       lead-router rules rollback --tenant acme --to 12 --note "13 sent Hubei to nobody"
     """
     async with context.connection() as conn:
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         _must_have_rules(tenant)
         try:
             applied = await store.roll_back(conn, tenant.tenant_id, version, author, note)

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import tenant_option, the_tenant
+from ops.cli.options import require_tenant, tenant_option
 from ops.cli.rules_shared import file_argument, read
 from ops.why.document import outcome_document, rule_document
 from ops.why.english import ENGLISH
@@ -48,7 +48,7 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
     found = read(file, as_json)
     row = _row(lead)
     async with context.present() as (conn, presence):
-        tenant = await the_tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
             if row is None:
                 trial = await try_stored(conn, presence, tenant, found.rules, lead)

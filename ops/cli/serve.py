@@ -43,8 +43,8 @@ async def run_until_signal(context: Context, roles: frozenset[Role]) -> None:
 
 
 def read_roles(text: str) -> frozenset[Role]:
-    """Raises CannotRun for a role that there is not."""
+    """Raises CannotRun for an unknown role."""
     try:
         return frozenset(Role(part.strip()) for part in text.split(","))
     except ValueError:
-        raise CannotRun(f"--role {text!r}: there are {', '.join(Role)}") from None
+        raise CannotRun(f"--role {text!r}: unknown role; known are {', '.join(Role)}") from None

@@ -272,4 +272,4 @@ async def test_the_command_says_what_it_did_and_what_it_could_not(database_url: 
         await conn.execute("select from lane for update")
         locked = await command.run("e1", *to, "r1")
     assert locked.exit_code == 1
-    assert "a batch or somebody else holds the lane or lead" in locked.stderr
+    assert "or its lane is locked" in locked.stderr

@@ -203,6 +203,6 @@ async def test_the_command_says_what_it_did_and_what_it_could_not(
         await conn.execute("select from assignment where lead_id = $1 for update", other)
         locked = await command.run("e1", "--as", "lost", "--tenant", "acme")
     assert locked.exit_code == 1
-    assert f"a batch or somebody else holds lead {other}; nothing was changed, try again" in locked.stderr
+    assert f"lead {other} is locked; nothing changed, try again" in locked.stderr
     done = await command.json("e1", "--as", "returned", "--tenant", "acme")
     assert done == {"lead_id": other, "rep_id": "r0", "ended_as": "returned"}

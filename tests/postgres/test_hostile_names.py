@@ -42,7 +42,7 @@ async def test_square_brackets_in_names_are_no_markup(
     assert "now belongs to rep [/red]" in await shown(assign_command, "2", "--to", "[/red]")
     assert "of rep [/red] ended as won" in await shown(end_command, "2", "--as", "won")
     assert ":smile:" in await shown(reps_command, "list", "--tenant", "acme")
-    assert "nothing found" in await shown(audit_command)
+    assert "no problems found" in await shown(audit_command)
 
 
 async def test_a_lead_cannot_move_the_cursor_nor_forge_a_line_of_its_story(

@@ -233,7 +233,7 @@ async def test_the_command_sends_a_heartbeat_that_ends_by_itself(
         await CommandLine(present_command, database_url, "redis://127.0.0.1:1").run("r1", "--tenant", "acme")
     ).exit_code == 1
     await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
-    assert "nobody's presence" in (await command.run("r1", "--tenant", "acme")).output
+    assert "do not use presence" in (await command.run("r1", "--tenant", "acme")).output
 
 
 def test_nobody_goes_away_before_there_was_time_for_the_next_heartbeat() -> None:

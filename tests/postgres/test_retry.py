@@ -332,7 +332,7 @@ async def test_a_dry_run_counts_by_tenant_and_reason_and_changes_nothing(
     assert acme["expected"]["batches"] == [1, 3]
     assert (second["tenant"], second["waiting"]) == ("other", {"no_matching_rule": 1})
     text = (await command.run("--since", "1h", "--dry-run")).stdout
-    assert "nothing was changed (--dry-run)" in text
+    assert "nothing changed (--dry-run)" in text
     assert "acme: expected to be decided within 1 to 3 batches" in text
     assert before == [await tenant.states(), await other.states(), await conn.fetch("select * from lane order by 1")]
     assert await changes(conn) == []
@@ -344,7 +344,7 @@ async def test_the_command_does_it_and_says_so(tenant: Tenancy, conn: asyncpg.Co
     command = CommandLine(retry_command, database_url)
     done = await command.run("--tenant", "acme", "--why", "mended")
     assert done.exit_code == 0, done.output
-    assert "3 sent back, 0 to be looked at again" in done.stdout
+    assert "3 sent back, 0 to be retried" in done.stdout
     assert "acme: 2 stay parked; to send them back name their reason: --reason lead_invalid" in done.stdout
     assert [row[-1] for row in await changes(conn)] == ["mended"]
     nothing = await command.run("--reason", "internal_error")
@@ -381,9 +381,9 @@ async def test_a_lane_that_somebody_keeps_is_said_and_keeps_back_its_tenant_only
         (("--reason", "no_idea"), "no_idea"),
         (("--reason", "'; drop table parked; --"), "drop table"),
         (("--tenant", "nobody"), "there is no tenant 'nobody'"),
-        (("--since", "yesterday"), "'yesterday' is no time"),
+        (("--since", "yesterday"), "invalid time 'yesterday'"),
         (("--since", "2026-03-02T12:00"), "has no offset"),
-        (("--since", "0001-01-01T00:00+14:00"), "is no time"),
+        (("--since", "0001-01-01T00:00+14:00"), "invalid time"),
         (("--since", "999999999d"), "between 1s and 3650d"),
         (("--tenant", "acme", "--why", "x" * 1001), "1,001 characters"),
     ],

@@ -243,7 +243,7 @@ async def test_the_commands_as_a_user_types_them(database_url: str, tmp_path: Pa
     dry = await cli.json("reps", "import", str(file), "--tenant", "acme", "--dry-run")
     assert (dry["dry_run"], dry["version"], dry["added"]) == (True, 0, ["r1", "r2"])
     result = await cli.run("reps", "import", str(file), "--tenant", "acme")
-    assert "2 added, 0 changed, 0 unchanged; roster version 1 is in force" in result.output
+    assert "2 added, 0 changed, 0 unchanged; roster version 1 is now active" in result.output
     result = await cli.run("reps", "set", "r2", "--tenant", "acme", "--available", "在岗", "--weight", "0.5")
     assert "rep r2: available: no → yes" in result.output
     assert "rep r2: weight: 1 → 0.5" in result.output

@@ -338,7 +338,7 @@ async def test_status_that_cannot_be_asked_for_says_why(database_url: str) -> No
     assert "no tenant yet; lead-router tenants add" in (await command.run()).stdout
     for arguments, said in (
         (("--tenant", "acme"), "there is no tenant 'acme'"),
-        (("--now", "noon"), "'noon' is no time"),
+        (("--now", "noon"), "invalid time 'noon'"),
         (("--now", "2026-03-02T12:00"), "has no offset"),
     ):
         refused = await command.run(*arguments)
