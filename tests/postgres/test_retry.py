@@ -345,7 +345,7 @@ async def test_the_command_does_it_and_says_so(tenant: Tenancy, conn: asyncpg.Co
     done = await command.run("--tenant", "acme", "--why", "mended")
     assert done.exit_code == 0, done.output
     assert "3 sent back, 0 to be retried" in done.stdout
-    assert "acme: 2 stay parked; to send them back name their reason: --reason lead_invalid" in done.stdout
+    assert "acme: 2 stay parked; to send them back, add --reason lead_invalid" in done.stdout
     assert [row[-1] for row in await changes(conn)] == ["mended"]
     nothing = await command.run("--reason", "internal_error")
     assert (nothing.exit_code, "no lead to retry" in nothing.stdout) == (0, True)
