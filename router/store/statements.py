@@ -1,17 +1,18 @@
-"""Named SQL statements, read from `sql/queries/<family>.sql`.
+"""Named SQL statements, read from `sql/queries/<family>.sql`: docs/decisions/0010-named-statements.md."""
 
-aiosql parses the files and turns `:name` into `$1`; execution is ours, because aiosql's asyncpg adapter
-inspects the connection with `dir()` and yields row by row, which costs more than many of the statements.
-"""
-
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import aiosql
 import asyncpg
+
+_NAME = re.compile(r"^-- name: (\w+)\(([\w, ]*)\)!?\n", re.MULTILINE)
+# Parameters, and what may look like one: quoted texts and names, comments, casts.
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|::|:(?P<parameter>[a-z]\w*)""")
 
 
 def sql_root() -> Path:
@@ -77,18 +78,29 @@ class Family:
 
     @cached_property
     def _statements(self) -> dict[str, Statement]:
-        queries = aiosql.from_path(self._path, "asyncpg")
-        order: dict[str, list[str]] = queries.driver_adapter.var_sorted
-        statements = {}
-        for name in queries.available_queries:
-            if name.endswith("_cursor"):
-                continue
-            query = getattr(queries, name)
-            purpose = (query.__doc__ or "").strip()
-            if not purpose:
-                raise ValueError(f"{self._path}: statement {name} has no purpose line")
-            statements[name] = Statement(name, purpose, query.sql, tuple(order.get(name, ())))
-        return statements
+        _, *parts = _NAME.split(self._path.read_text(encoding="utf-8"))
+        read = [_read(*parts[at : at + 3]) for at in range(0, len(parts), 3)]
+        return {statement.name: statement for statement in read}
+
+
+def _read(name: str, listed: str, text: str) -> Statement:
+    """One statement; `listed` are its parameters as its name line has them, `text` all that comes below."""
+    lines = text.strip().splitlines()
+    comments = list(takewhile(lambda line: line.startswith("--"), lines))
+    purpose = "\n".join(line.removeprefix("--").strip() for line in comments)
+    order: dict[str, str] = {}
+
+    def numbered(found: re.Match[str]) -> str:
+        if (parameter := found["parameter"]) is not None:
+            return order.setdefault(parameter, f"${len(order) + 1}")
+        return "" if found[0].startswith("--") else found[0]
+
+    sql = _TOKEN.sub(numbered, "\n".join(lines[len(comments) :]))
+    if not purpose:
+        raise ValueError(f"statement {name} has no purpose line")
+    if order.keys() != set(re.findall(r"\w+", listed)):
+        raise ValueError(f"statement {name} lists the parameters ({listed}), but uses ({', '.join(order)})")
+    return Statement(name, purpose, sql, tuple(order))
 
 
 @cache

@@ -20,7 +20,6 @@ HEAVY = {
     "aiohttp",
     "pogo_core",
     "psutil",
-    "aiosql",
 }
 SLOW_TO_READ = {*HEAVY, "asyncpg", "asyncio", "structlog", "yaml", "msgspec", "importlib.metadata"}
 
