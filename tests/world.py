@@ -9,9 +9,9 @@ import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.domain.rep_fields import RepLine
-from router.drain.claim import BatchRequest
 from router.drain.drain import Drain
 from router.drain.outcome import Drained
+from router.drain.request import BatchRequest
 from router.intake.roster_file import read_roster
 from router.store import rulesets, tenants
 from router.store.connections.connections import Connections

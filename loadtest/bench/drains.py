@@ -9,7 +9,7 @@ from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.router_process import emptied_by_routers, routers
 from loadtest.bench.stage import Room, Stage, emptied
 from loadtest.bench.world import SQL, World
-from router.drain.claim import BatchRequest
+from router.drain.request import BatchRequest
 
 _EMPTY_VISITS = 3_000
 

@@ -11,8 +11,8 @@ import asyncpg
 from loadtest.bench import world as worlds
 from ops.audit.audit import audit
 from ops.embedded.servers import apply_migrations
-from router.drain.claim import BatchRequest
 from router.drain.drain import Drain
+from router.drain.request import BatchRequest
 from router.drain.until_idle import drain_until_idle
 from router.store.connections.connections import open_connections
 

@@ -21,8 +21,8 @@ from loadtest.faults.world import SOUTH
 from loadtest.until import until
 from ops.embedded.server import DATABASE
 from router.domain.lead_in import LeadIn
-from router.drain.claim import BatchRequest
 from router.drain.failpoints import FAIL_POINT, Point
+from router.drain.request import BatchRequest
 from router.store.leads import accept
 from router.store.migrate import migrate
 

@@ -14,10 +14,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
 from router.domain.phrases import count
-from router.drain.claim import BatchRequest
 from router.drain.drain import Drain
 from router.drain.outcome import Drained
 from router.drain.presence import Presence
+from router.drain.request import BatchRequest
 from router.drain.until_idle import Idle, drain_until_idle
 from router.runtime.signals import stop_on_signals
 from router.store.connections.connections import Connections, Part, open_connections

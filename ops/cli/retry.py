@@ -17,7 +17,7 @@ from ops.cli.screen import Screen
 from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.phrases import count
 from router.domain.reason import Reason
-from router.drain.claim import BatchRequest
+from router.drain.request import BatchRequest
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.retry import clock
 from router.store.statements import Connection

@@ -11,12 +11,12 @@ from ops.blocking.stall_watch import StallWatchService
 from ops.embedded.urls import Urls
 from ops.roster.duty import RosterSyncService
 from ops.roster.sources import Source
-from router.drain.claim import BatchRequest
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
 from router.drain.hints import HintsService, Wakeups
 from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
+from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.listener import Listener
 from router.runtime.connections_watch import ConnectionsService

@@ -1,1 +1,1 @@
-"""Findings: what is wrong, since when, with which proof, and what fixes it."""
+"""Findings: what needs a person, one check per file."""

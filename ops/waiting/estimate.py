@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
-from router.drain.claim import BatchRequest
-from router.store.statements import Connection, load
+from router.domain.phrases import duration
+from router.drain.request import BatchRequest
+from router.store.statements import Connection
+from router.store.waiting import recent_batches
 
-_SQL = load("retry")
-
-_LATELY = timedelta(hours=1)
-_BATCHES_MOST = 50
+_LOOKED_BACK = timedelta(hours=1)
+_BATCHES_LIMIT = 50
 # A longer time between two batches was a pause in the work, not a batch.
 _LONGEST_BATCH = timedelta(seconds=10)
 
@@ -21,7 +21,7 @@ _LONGEST_BATCH = timedelta(seconds=10)
 class Expected:
     """What it takes to look at `leads` leads: from the `fewest` batches, when no new leads come, to the `most`.
 
-    `batch_s` = seconds that a busy batch took lately; None = there was none in the last hour.
+    `batch_s` = seconds that a busy batch took in the last hour; None = there was none.
     """
 
     leads: int
@@ -38,10 +38,10 @@ class Expected:
     def words(self) -> str:
         """For people."""
         batches = f"{self.fewest:,}" if self.fewest == self.most else f"{self.fewest:,} to {self.most:,}"
-        text = f"{batches} batch{'es'[: 2 * (self.most != 1)]}"
+        text = f"{batches} batch{'' if self.most == 1 else 'es'}"
         if self.seconds is None:
-            return f"{text}; no busy batch lately to tell the time by"
-        first, last = (readable_s(seconds) for seconds in self.seconds)
+            return f"{text} (no recent batch to estimate the time from)"
+        first, last = ("less than 1 s" if seconds < 1 else duration(seconds) for seconds in self.seconds)
         return f"{text}, {last if first == last else f'{first} to {last}'}"
 
     def document(self) -> dict[str, object]:
@@ -56,8 +56,7 @@ class Expected:
 
 async def expected(conn: Connection, tenant_id: int, leads: int, sizes: BatchRequest, now: datetime) -> Expected:
     """Judges by the tenant's batches before `now`; `sizes` are those of the routers."""
-    rows = await _SQL.batches_lately.fetch(conn, tenant_id=tenant_id, since=now - _LATELY, most=_BATCHES_MOST)
-    return expectation(leads, sizes, [(row[0], row[1]) for row in rows])
+    return expectation(leads, sizes, await recent_batches(conn, tenant_id, now - _LOOKED_BACK, _BATCHES_LIMIT))
 
 
 def expectation(leads: int, sizes: BatchRequest, batches: Sequence[tuple[datetime, int]]) -> Expected:
@@ -71,12 +70,3 @@ def expectation(leads: int, sizes: BatchRequest, batches: Sequence[tuple[datetim
     ]
     batch_s = median(gap.total_seconds() for gap in gaps) if gaps else None
     return Expected(leads, -(-leads // sizes.waiting(ready_claimed=0)), -(-leads // share), batch_s)
-
-
-def readable_s(seconds: float) -> str:
-    """A duration for people, in its largest unit that matters."""
-    if seconds < 1:
-        return "less than 1 s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

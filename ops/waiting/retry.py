@@ -12,16 +12,16 @@ from datetime import datetime
 from time import perf_counter
 
 from ops.waiting.estimate import Expected, expected
-from ops.waiting.judge import held, present
+from ops.waiting.judge import hold_of, judge_keys
 from router.domain.reason import Reason
-from router.drain.claim import BatchRequest
 from router.drain.presence import Presence
+from router.drain.request import BatchRequest
 from router.store import retry as store
 from router.store.assignments import lane_progress
-from router.store.engines import Engines
 from router.store.retry import FIRST_PLACE, Author, Moved
 from router.store.statements import Connection
 from router.store.tenants import Tenant
+from router.store.waiting import TenantNow, tenant_now
 
 # 40 to 70 ms under the lane.
 AT_ONCE = 2000
@@ -88,7 +88,6 @@ class Retry:
     sizes: BatchRequest = BatchRequest()
     presence: Presence = field(default_factory=lambda: Presence(once=True))
     at_once: int = AT_ONCE
-    _engines: Engines = field(default_factory=Engines)
 
     async def plan(self, tenant: Tenant, ask: Ask) -> Plan:
         """Counts what is there, in one snapshot."""
@@ -98,21 +97,20 @@ class Retry:
             wanted = {reason: n for reason, n in counts.items() if ask.reason in (None, reason)}
             left = {reason: n for reason, n in wanted.items() if ask.reason is None and reason in NAMED_ONLY}
             parked = {reason: n for reason, n in wanted.items() if reason not in left}
-            holds = await held(self.conn, tenant.tenant_id)
+            at = await tenant_now(self.conn, tenant.tenant_id)
+            hold = hold_of(at)
             # Nobody is looked at in a pause, and before the first rules; whatever the leads wait for comes after it.
-            waiting, keys = (Counter[str](), ()) if holds else await self._waiting(tenant, ask)
+            waiting, keys = (Counter[str](), ()) if hold else await self._waiting(at, ask)
             batch_no = await lane_progress(self.conn, tenant.tenant_id)
             leads = sum(parked.values()) + waiting.total()
             pace = await expected(self.conn, tenant.tenant_id, leads, self.sizes, now)
-        return Plan(tenant, parked, dict(waiting), keys, left, batch_no, pace, holds.words if holds else None)
+        return Plan(tenant, parked, dict(waiting), keys, left, batch_no, pace, hold.words if hold else None)
 
-    async def _waiting(self, tenant: Tenant, ask: Ask) -> tuple[Counter[str], tuple[int, ...]]:
+    async def _waiting(self, tenant: TenantNow, ask: Ask) -> tuple[Counter[str], tuple[int, ...]]:
         """Leads by reason, and their wake keys."""
         rows = await store.waiting_counts(self.conn, tenant.tenant_id, ask.since)
-        if not rows:
-            return Counter(), ()
-        state = await present(self.conn, self._engines, self.presence, tenant.tenant_id)
-        judged = state.judge((row["wake_key"], row["ruleset"], row["targets"]) for row in rows)
+        keys_of = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
+        judged = await judge_keys(self.conn, self.presence, tenant, keys_of)
         found, keys = Counter[str](), []
         for row in rows:
             why = judged[row["wake_key"]]

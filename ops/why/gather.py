@@ -6,8 +6,8 @@ from typing import Any
 
 import asyncpg
 
+from ops.waiting.present import JudgedKey, present
 from ops.why.customer import customer_story
-from ops.why.present import Question, present
 from ops.why.records import Chain, event_of, follow, tell
 from ops.why.story import (
     CustomerStory,
@@ -17,7 +17,6 @@ from ops.why.story import (
     LeadRow,
     Names,
     Place,
-    Present,
     State,
     Story,
     Told,
@@ -35,6 +34,7 @@ from router.store.engines import Engines
 from router.store.parking import BY_HAND
 from router.store.retry import SENT_BACK
 from router.store.statements import Connection, load
+from router.store.waiting import tenant_now
 
 COUNTED = 10_000
 ENDED = 50
@@ -95,7 +95,7 @@ class _Teller:
             timeline=timeline,
             told=told,
             turn=await self._turn(row, lane, place) if place.state is State.WAITING else None,
-            present=await self._present(row, lane["now"], place),
+            present=await self._present(lane["now"], place),
             customer=customer,
             record_gone=chain.gone,
             older_batch=chain.older,
@@ -120,12 +120,12 @@ class _Teller:
             last_batch_at=lane["last_at"] if lane["batch_no"] else None,
         )
 
-    async def _present(self, row: asyncpg.Record, now: datetime, place: Place) -> Present | None:
+    async def _present(self, now: datetime, place: Place) -> JudgedKey | None:
         if place.key_ruleset is None:
             return None
-        versions = (row["ruleset"], row["roster"], row["rates"])
-        question = Question(self._found.tenant_id, row["tenant"], versions, now)
-        return await present(self._conn, self._engines, self._presence, question, place.targets, place.key_ruleset)
+        tenant = await tenant_now(self._conn, self._found.tenant_id, now)
+        state = await present(self._conn, self._engines, self._presence, tenant)
+        return state.judge_one(place.key_ruleset, place.targets)
 
     async def _names(
         self, place: Place, timeline: Iterable[Event], told: Told | None, customer: CustomerStory | None

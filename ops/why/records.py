@@ -9,7 +9,8 @@ from router.domain.decide import Assigned, Decision, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
 from router.domain.explain_reps import rep_state
-from router.domain.flight import Flight, decision_at, decisions_of, unpack
+from router.domain.flight import decision_at, decisions_of, unpack
+from router.domain.flight_format import Flight
 from router.drain.replay import HAND, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines

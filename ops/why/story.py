@@ -1,16 +1,15 @@
 """What is told about one lead: values, from which the text and the JSON document are made."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from ops.waiting.present import JudgedKey
 from router.domain.decide import Decision
 from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.lead import Facts
 from router.domain.reason import Reason
-from router.drain.presence import Unsure
 from router.store.blocking.judge import Limits
 from router.store.flights import StoredFlight
 
@@ -117,22 +116,6 @@ class Turn:
             if holder is not None and (not holder.ours or holder.since is None or now - holder.since >= _OURS_LONG):
                 return what, holder
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """Why a waiting lead waits now. `room`: somebody could take it (the next batch will try).
-
-    `old_rules`: it was refused under rules that are no more in force, so it is decided again in any case.
-    `each` has the reason of every target by (kind, number), where it has one. `unsure`: the rules ask for presence,
-    but who is present is not known now, so this rests on the fallback.
-    """
-
-    reason: Reason
-    room: bool
-    old_rules: bool
-    each: Mapping[tuple[str, int], Reason]
-    unsure: Unsure | None = None
 
 
 class TroubleKind(StrEnum):
@@ -267,7 +250,7 @@ class Story:
     timeline: tuple[Event, ...]
     told: Told | None = None
     turn: Turn | None = None
-    present: Present | None = None
+    present: JudgedKey | None = None
     customer: CustomerStory | None = None
     record_gone: int | None = None
     older_batch: int | None = None

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from ops.waiting.present import present_state
 from ops.why.gather import lead_row, place_of
 from ops.why.story import LeadRow, Names, Place, State, Story
 from router.domain.decide import Inputs
@@ -17,7 +18,6 @@ from router.domain.lead_in import LeadIn
 from router.domain.standing import GroupCredits
 from router.drain.lane_state import LaneState, aligned_credits, moment_at
 from router.drain.presence import Presence, Unsure
-from router.drain.present_state import present_state
 from router.intake.normalise import LeadReader, Rejected
 from router.rules.customers import customer_keys, resolve
 from router.rules.file import RulesFile

@@ -6,84 +6,25 @@ dropping old records never makes a younger one unreadable. Facts come from `lead
 ruleset and rates from their versions. What was decided is recorded beside it, so that a replay can be compared.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.calendar import BusinessDay
 from router.domain.decide import Assigned, Decision, Inputs, Outcome, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine, Moment, WindowState
+from router.domain.flight_format import Flight, instant, micros
 from router.domain.lead import Facts, PoolLead
 from router.domain.reason import Reason
 from router.domain.standing import GroupCredits
 
 Int64 = NDArray[np.int64]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INACTIVE = 1
 _NONE = -1
-
-
-class Flight(msgspec.Struct, array_like=True, frozen=True):
-    """A decoded record. Times are microseconds since 1970 UTC; bytes are little-endian int64 columns.
-
-    `decided` per lead: rep number (> 0), 0 = waiting, -1 = parked. Rules and groups are -1 where there is none.
-    """
-
-    engine: int
-    calendar: str
-    now: int
-    day: tuple[str, int, int, int]
-    windows: dict[int, tuple[bool, int | None]]
-    lead_ids: bytes
-    ranks: bytes
-    queued: bytes
-    customers: bytes
-    wake_keys: bytes
-    last_batches: bytes
-    excluded: dict[int, list[int]]
-    owners: dict[int, int]
-    reps: bytes
-    codes: bytes
-    opened: bytes
-    today: bytes
-    groups: dict[int, tuple[bytes, bytes]]
-    decided: bytes
-    rules: bytes
-    given_by: bytes
-    rechecks: bytes
-    waits_for: bytes
-    targets: list[str]
-    parked: dict[int, tuple[str, str]]
-    actor: str = ""
-    note: str = ""
-
-
-def micros(at: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    since = at - _EPOCH
-    # Whole numbers all the way, and a third of the time of a division by a microsecond.
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def instant(at: int) -> datetime:
-    """The inverse of `micros`, in UTC."""
-    return _EPOCH + timedelta(microseconds=at)
-
-
-def encode(flight: Flight) -> bytes:
-    """The stored form."""
-    return zlib.compress(msgspec.msgpack.encode(flight), 1)
-
-
-def decode(stored: bytes) -> Flight:
-    """Raises zlib.error or msgspec.DecodeError when the bytes are no record."""
-    return msgspec.msgpack.decode(zlib.decompress(stored), type=Flight)
 
 
 def record(engine: Engine, inputs: Inputs, outcome: Outcome, calendar: str) -> Flight:

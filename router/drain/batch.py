@@ -7,10 +7,11 @@ from statistics import median
 
 from router.domain.decide import Assigned, Parked, Waiting
 from router.domain.reason import Reason
-from router.drain.claim import BatchRequest, Claimed, claim, fold
+from router.drain.claim import Claimed, claim, fold
 from router.drain.lane_state import LaneState
 from router.drain.outcome import Drained
 from router.drain.overlap import Decided, decide_and_assign
+from router.drain.request import BatchRequest
 from router.drain.write import close, write_others
 from router.store import pool
 from router.store.errors import PostgresError, Trouble, trouble_of

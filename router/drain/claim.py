@@ -10,6 +10,7 @@ from time import perf_counter
 from router.domain.engine import Moment
 from router.domain.lead import PoolLead
 from router.drain.lane_state import LaneState, moment_at
+from router.drain.request import BatchRequest
 from router.store import lane as store
 from router.store import pool
 from router.store.lane import NO_NEWS, Lane, News, OrderKey
@@ -21,32 +22,6 @@ order_of: Callable[[PoolLead], OrderKey] = attrgetter("rank", "queued_at", "lead
 # How far a lead's queueing time may be ahead of a batch's and still move it (the lead came after the batch began).
 _JUST_ARRIVED = timedelta(seconds=1)
 _queued_at: Callable[[PoolLead], datetime] = attrgetter("queued_at")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRequest:
-    """What a batch may take: up to `ready` ready leads after a key (None = from the top), and beside them, of waiting
-    and of due ones, `waiting_share` thousandths of that; or `lead_ids` and nothing else.
-
-    `parked_for` = why these are parked instead of decided; `clock_given` = the lane's time is the caller's, not the
-    database's.
-    """
-
-    ready: int = 2000
-    waiting_share: int = 250
-    after: OrderKey | None = None
-    lead_ids: Sequence[int] | None = None
-    parked_for: str = ""
-    clock_given: bool = False
-
-    @property
-    def first(self) -> int:
-        """So many of the ready ones are claimed first; if as many are there, the rest is while these are decided."""
-        return (self.ready + 1) // 2
-
-    def waiting(self, ready_claimed: int) -> int:
-        """Waiting leads never starve ready ones; without ready ones they may fill the batch."""
-        return self.ready if not ready_claimed else max(1, self.ready * self.waiting_share // 1000)
 
 
 @dataclass(slots=True)

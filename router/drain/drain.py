@@ -7,10 +7,10 @@ from datetime import datetime
 from time import perf_counter
 
 from router.drain.batch import BatchRefused
-from router.drain.claim import BatchRequest
 from router.drain.lane_transaction import run_lane_transaction
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.presence import Presence
+from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store.connections.connections import Connections, Part

@@ -15,11 +15,12 @@ from router.domain.calendar import business_day
 from router.domain.engine import Engine
 from router.domain.standing import GroupCredits
 from router.drain.batch import park_batch, run_batch
-from router.drain.claim import BatchRequest, next_lead
+from router.drain.claim import next_lead
 from router.drain.failpoints import Point, reached
 from router.drain.lane_state import LaneState, aligned_credits, rep_loads
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.quarantine import CAREFUL_FROM, CAREFUL_LEADS, CRASHED, Step, next_step
+from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store import quarantine

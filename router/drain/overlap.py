@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 from router.domain.calendar import TZ_DATA_VERSION
 from router.domain.decide import Assigned, Batch, Decision, Inputs, Outcome
 from router.domain.engine import Engine
-from router.domain.flight import encode, record
+from router.domain.flight import record
+from router.domain.flight_format import encode
 from router.domain.lead import PoolLead
-from router.drain.claim import BatchRequest, Claimed, claim_rest, order_of
+from router.drain.claim import Claimed, claim_rest, order_of
 from router.drain.failpoints import Point, met, reached
 from router.drain.lane_state import LaneState
+from router.drain.request import BatchRequest
 from router.store import lane as store
 from router.store.lane import Book, Lane, Record
 from router.store.statements import Connection

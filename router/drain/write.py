@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from router.domain.decide import Outcome, Parked, Waiting
 from router.domain.engine import Moment
 from router.domain.lead import PoolLead
-from router.drain.claim import BatchRequest, Claimed
+from router.drain.claim import Claimed
 from router.drain.failpoints import Point, reached
 from router.drain.lane_state import LaneState
 from router.drain.overlap import Decided
+from router.drain.request import BatchRequest
 from router.store import lane as store
 from router.store import pool
 from router.store.lane import Book, Closing, Lane, News

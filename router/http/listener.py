@@ -96,7 +96,8 @@ class Listener:
         reasons = {name: fault for name, fault in zip(self._checks, faults, strict=True) if fault}
         if self._health.stopping:
             reasons["stopping"] = "this process was asked to stop"
-        shown = {"ready": not reasons, "reasons": reasons, "degraded": self._health.degraded}
+        health = self._health
+        shown = {"ready": not reasons, "reasons": reasons, "degraded": health.degraded, "codes": health.codes}
         return web.json_response(shown, status=503 if reasons else 200)
 
     async def _fault(self, check: Check) -> str | None:

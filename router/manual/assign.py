@@ -7,7 +7,8 @@ from datetime import datetime
 import msgspec
 
 from router.domain.decide import Assigned, Inputs, Outcome
-from router.domain.flight import encode, record
+from router.domain.flight import record
+from router.domain.flight_format import encode
 from router.drain.lane_state import LaneState, moment_at
 from router.drain.lane_transaction import lane_state
 from router.drain.overlap import data_versions

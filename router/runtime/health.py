@@ -4,6 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+SERVICE_FAILING = "service_failing"
+CODES = {"connections": "connections_short"}
+"""Codes of findings, as `status` has them, by what `degraded` is about; anything else is a service that fails."""
+
 
 class State(StrEnum):
     """`waiting`: died and waits to be started again. `lost`: died too often."""
@@ -49,6 +53,11 @@ class Health:
         self.services: dict[str, ServiceHealth] = {}
         self.degraded: dict[str, str] = {}
         """What is worse than it should be although the work goes on, by what it is about."""
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """The code of the finding for each entry of `degraded`; its page is in `runbooks/`."""
+        return {about: CODES.get(about, SERVICE_FAILING) for about in self.degraded}
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""

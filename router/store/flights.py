@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.flight import Flight, decode
+from router.domain.flight_format import Flight, decode
 from router.domain.lead import Facts
 from router.store.statements import Connection, load
 

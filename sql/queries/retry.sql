@@ -81,8 +81,3 @@ select wake_key from wake_key where tenant_id = :tenant_id and ruleset = 0 and t
 -- Makes every router read the lane's state again and come at once.
 update lane set state_token = :state_token, next_wake_key = :next_wake_key, next_visit_at = least(next_visit_at, :now)
  where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
-
--- name: batches_lately(tenant_id, since, most)
--- When the last batches since then were and how many leads they decided, the youngest first.
-select at, leads from flight
- where tenant_id = :tenant_id and at > :since and kind = 'drain' order by batch_no desc limit :most;

@@ -31,11 +31,6 @@ on conflict (tenant_id) do update
 insert into roster_sync (tenant_id, tried_at, problem) values (:tenant_id, :at, :problem)
 on conflict (tenant_id) do update set tried_at = excluded.tried_at, problem = excluded.problem;
 
--- name: told(tenant_ids)
--- What is to be told of syncs, by tenant.
-select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
- where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
-
 -- name: held(tenant_ids)
 -- Active reps whose availability is not understood, and until when the last known one holds.
 select w.tenant_id, r.rep_id, w.available, w.availability_held_until

@@ -1,7 +1,7 @@
 -- name: settings(lock_timeout)
 -- For this transaction: give up soon on a locked table, count without a plan made for other numbers.
-select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true), clock_timestamp() as now;
+select clock_timestamp() as now, set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true),
+       set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: states(tenant_ids)
 -- How many leads of each tenant were accepted and how many are in each state; those that wait are counted by reason elsewhere.
@@ -54,6 +54,16 @@ select t.tenant_id, f.at, f.inputs
  cross join lateral (select at, inputs from flight
                       where flight.tenant_id = t.tenant_id and at > :since order by batch_no desc limit :most) f
  order by t.tenant_id, f.at desc;
+
+-- name: roster_syncs(tenant_ids)
+-- What the last sync of each tenant's roster has to report.
+select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
+ where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
+
+-- name: rules_with(tenant_ids, word)
+-- The tenants whose rules in force have a word somewhere in their text.
+select t.tenant_id from tenant t join ruleset r on r.tenant_id = t.tenant_id and r.version = t.ruleset
+ where t.tenant_id = any(:tenant_ids::int[]) and position(:word in r.source) > 0;
 
 -- name: listeners(application)
 -- How many services listen for work in this database. Truly about all tenants.

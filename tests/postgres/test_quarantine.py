@@ -212,11 +212,11 @@ async def test_a_noted_lead_that_somebody_has_locked_or_taken_does_not_stop_the_
 
 async def test_status_says_that_routers_crash(conn: asyncpg.Connection) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
-    assert (await status(conn)).tenants[0].warnings == ()
+    assert (await status(conn)).tenants[0].findings == ()
     await crashed(tenant, 3)
-    [warning] = (await status(conn)).tenants[0].warnings
-    assert "crashed 3 times" in warning
-    assert "3,000 leads are taken one at a time" in warning
+    [finding] = (await status(conn)).tenants[0].findings
+    assert "crashed 3 times" in finding.sentence
+    assert "3,000 leads are taken one at a time" in finding.sentence
 
 
 async def test_an_error_that_the_router_survives_is_not_taken_for_a_crash(

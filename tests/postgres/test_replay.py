@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from router.domain.decide import Assigned, Decision, Parked
-from router.domain.flight import Flight, decisions_of, decode, encode
+from router.domain.flight import decisions_of
+from router.domain.flight_format import Flight, decode, encode
 from router.domain.reason import Reason
 from router.drain.replay import CannotRerun, FlightGone, Rerun, rerun
 from router.store.connections.connections import Connections

@@ -354,5 +354,5 @@ async def test_by_hand_it_shows_what_would_change_and_what_is_wrong(
     assert (gone.exit_code, "nothing was taken from crm.reps: crm.reps is not there" in gone.output) == (1, True)
     assert (await command.run("sync", "--tenant", "other")).exit_code == 2
     told = await CommandLine(status_command, database_url).json()
-    assert "roster not synced: crm.reps is not there" in told["tenants"][0]["warnings"][0]
+    assert any("roster not synced: crm.reps is not there" in words for words in told["tenants"][0]["warnings"])
     assert "warning: acme: roster not synced" in (await CommandLine(status_command, database_url).run()).output

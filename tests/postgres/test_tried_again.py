@@ -22,7 +22,6 @@ from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.store import rulesets, tenants
 from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections
-from router.store.engines import Engines
 from router.store.parking import park, unpark
 from router.store.pauses import pause, resume
 from router.store.roster import set_rep
@@ -120,7 +119,7 @@ async def polling(drain: Drain, jitter: float = 0.99) -> AsyncIterator[None]:
 
 
 async def reasons(tenant: Tenancy, now: datetime | None = None) -> dict[str, int]:
-    return (await waiting_by_reason(tenant.conn, Engines(), Presence(), tenant.tenant_id, now)).counts
+    return (await waiting_by_reason(tenant.conn, Presence(), tenant.tenant_id, now)).counts
 
 
 async def assigned_at(tenant: Tenancy, external_id: str) -> datetime | None:

@@ -23,7 +23,7 @@ from ops.why.text import renderables
 from ops.why.words import LANGUAGES
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
-from router.domain.flight import decode, encode
+from router.domain.flight_format import decode, encode
 from router.domain.lead_in import LeadIn
 from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, LeadUnknown, end

@@ -11,7 +11,8 @@ from hypothesis import event, given, settings
 
 from router.domain.decide import Assigned, Inputs, Outcome, Parked, Waiting, decide
 from router.domain.engine import ENGINE_VERSION, Engine
-from router.domain.flight import decision_at, decisions_of, decode, encode, inputs_of, lead_ids, record
+from router.domain.flight import decision_at, decisions_of, inputs_of, lead_ids, record
+from router.domain.flight_format import decode, encode
 from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates
 from router.domain.roster import Rep, Roster

@@ -77,7 +77,7 @@ async def test_a_process_that_progresses_is_alive_and_ready() -> None:
         status, body = await get_json(f"{url}/livez")
         assert (status, body["alive"]) == (200, True)
         assert body["services"]["listener"]["state"] == "running"
-        assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}, "degraded": {}})
+        assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}, "degraded": {}, "codes": {}})
 
 
 async def test_a_service_that_hangs_makes_the_process_not_alive_until_it_goes_on() -> None:
@@ -105,6 +105,7 @@ async def test_every_failed_check_is_named_and_no_password_is_shown() -> None:
             "redis": "no answer within 0.1 s",
         },
         "degraded": {},
+        "codes": {},
     }
 
 

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ops.waiting.estimate import expectation, readable_s
-from router.drain.claim import BatchRequest
+from ops.waiting.estimate import Expected, expectation
+from router.drain.request import BatchRequest
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SIZES = BatchRequest(ready=1000)
@@ -18,7 +18,7 @@ def test_without_a_busy_batch_only_batches_are_told() -> None:
     for seen in (batches(), batches((1, 1000)), batches((1, 3), (2, 3)), batches((1, 1000), (3600, 1000))):
         found = expectation(20_000, SIZES, seen)
         assert (found.fewest, found.most, found.seconds) == (20, 80, None)
-        assert found.words == "20 to 80 batches; no busy batch lately to tell the time by"
+        assert found.words == "20 to 80 batches (no recent batch to estimate the time from)"
 
 
 def test_the_time_is_that_of_busy_batches_whatever_idle_time_lies_between() -> None:
@@ -32,9 +32,10 @@ def test_the_time_is_that_of_busy_batches_whatever_idle_time_lies_between() -> N
 
 def test_one_lead_is_one_batch() -> None:
     assert expectation(1, SIZES, batches((0, 1000), (0.01, 1000))).words == "1 batch, less than 1 s"
-    assert expectation(3, BatchRequest(ready=1), []).words.startswith("3 batches;")
+    assert expectation(3, BatchRequest(ready=1), []).words.startswith("3 batches (")
 
 
 def test_times_are_readable() -> None:
-    told = [readable_s(seconds) for seconds in (0.0, 1.4, 119, 120, 7199, 7200)]
-    assert told == ["less than 1 s", "1 s", "119 s", "2 min", "120 min", "2.0 h"]
+    told = [Expected(1, 1, 1, seconds).words for seconds in (0.0, 1.4, 59, 120, 7199, 7200)]
+    times = ["less than 1 s", "1 s", "59 s", "2 min", "1 h 59 min", "2 h 0 min"]
+    assert told == [f"1 batch, {time}" for time in times]

@@ -1,0 +1,69 @@
+"""A finding: one thing that needs a person, the same for `status`, the doctor, alerts and whatever else reports it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """`critical`: leads are not routed, or are unaccounted for; `warning`: they will not be, or got worse."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a finding is about: its kind (tenant, rep, rule, lead, table, server, …) and name."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`evidence` = rows that prove it; `since` = UTC, None = not known; `command` = what fixes it, or shows more.
+
+    A finding is the same as an earlier one when code and subject are. `code` is stable, and names the runbook.
+    """
+
+    code: str
+    severity: Severity
+    subject: Subject
+    sentence: str
+    evidence: tuple[Mapping[str, Any], ...] = ()
+    since: datetime | None = None
+    command: str | None = None
+
+    @property
+    def runbook(self) -> str:
+        """The page, from the root of the project."""
+        return f"runbooks/{self.code}.md"
+
+    @property
+    def line(self) -> str:
+        """For people, in one line."""
+        whose = f"{self.subject.name}: " if self.subject.kind == "tenant" else ""
+        command = f"; {self.command}" if self.command else ""
+        return f"{self.severity}: {whose}{self.sentence}{command} [{self.code}]"
+
+    def document(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "subject": {"kind": self.subject.kind, "name": self.subject.name},
+            "sentence": self.sentence,
+            "evidence": [dict(row) for row in self.evidence],
+            "since": None if self.since is None else self.since.isoformat(),
+            "command": self.command,
+            "runbook": self.runbook,
+        }
+
+
+def of_tenant(name: str) -> Subject:
+    """A tenant as the subject."""
+    return Subject("tenant", name)

@@ -1,0 +1,141 @@
+"""The judge of why refused leads wait: from what their wake keys say and the present state of roster, loads and hours.
+
+`status`, `retry` and `why` ask it. Reads only and takes no lane, so it may run beside routers, in whatever transaction
+the caller has. Nothing is stored per lead: when the roster changes, the result changes at once, before any batch.
+
+It judges with the arrays with which the drain decides, so it imports NumPy: import it only where a lead was refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops.waiting.waiting import WaitsFor
+from router.domain.calendar import business_day
+from router.domain.engine import Engine
+from router.domain.reason import Reason
+from router.domain.standing import Standing
+from router.domain.targets import WakeTargets, read_targets, reason_for
+from router.drain.lane_state import LaneState, rep_loads
+from router.drain.presence import Presence, Unsure
+from router.store.engines import Engines
+from router.store.lane import read_loads
+from router.store.statements import Connection
+from router.store.waiting import TenantNow, inbox_loads
+
+Key = tuple[int, int | None, str | None]
+"""Number, ruleset and text of a wake key; key 0, of leads that were never refused, has neither."""
+
+_ONLY_KEY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedKey:
+    """Why the leads of one wake key wait now. `room`: somebody could take one (the next batch will try).
+
+    `old_rules`: refused under rules that are no more in force, so they are decided again in any case.
+    `each` has the reason of every target by (kind, number). `unsure`: the rules ask for presence, but who is present is
+    not known now, so this rests on the fallback.
+    """
+
+    reason: Reason
+    room: bool
+    old_rules: bool
+    each: Mapping[tuple[str, int], Reason]
+    unsure: Unsure | None = None
+
+
+class Present:
+    """The state of a tenant at one moment, ready to judge wake keys. Made by `present`."""
+
+    def __init__(self, now: datetime, state: LaneState, unsure: Unsure | None = None) -> None:
+        self.now = now
+        self._state = state
+        self._unsure = unsure
+
+    def judge(self, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
+        """Why the leads of each wake key wait; None = for the next batch and nothing else.
+
+        Raises ValueError for a text that is no wake key.
+        """
+        engine = self._state.engine
+        judged: dict[int, WaitsFor | None] = {}
+        self._forget()
+        for number, ruleset, targets in keys:
+            judged[number] = None
+            if targets is not None and ruleset == engine.ruleset.version:
+                self._state.learn_key(number, ruleset, targets)
+        rooms = self._state.keys_with_room(self.now)
+        full = self._when_full()
+        for number, key in self._state.keys.items():
+            judged[number] = WaitsFor(_reason(full, key.targets), in_words(key.targets, engine), rooms.get(number, 0))
+        return judged
+
+    def judge_one(self, ruleset: int, targets: str) -> JudgedKey:
+        """The same of a single key, target by target."""
+        waits = read_targets(targets)
+        self._forget()
+        self._state.learn_key(_ONLY_KEY, ruleset, targets)
+        room = bool(self._state.keys_with_room(self.now))
+        full = self._when_full()
+        each = {target: _reason(full, WakeTargets((target,), waits.excluded)) for target in waits.order}
+        old = ruleset != self._state.engine.ruleset.version
+        return JudgedKey(_reason(full, waits), room, old, each, self._unsure)
+
+    def _forget(self) -> None:
+        self._state.keys, self._state.quiet = {}, False
+
+    def _when_full(self) -> Standing:
+        """The standing once all room is used up: what keeps the leads waiting that get none of that room."""
+        state = self._state
+        room = state.rooms(self.now)
+        return Standing(state.engine, state.on_duty(self.now).codes, state.opened + room, state.today + room, {})
+
+
+async def present(conn: Connection, engines: Engines, presence: Presence, tenant: TenantNow) -> Present:
+    """The tenant's state now, with the inbox and presence taken into account."""
+    engine = await engines.get(conn, tenant.tenant_id, tenant.versions)
+    state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, tenant.now)
+    return Present(tenant.now, state, presence.unsure(tenant.tenant_id))
+
+
+async def present_state(
+    conn: Connection, presence: Presence, tenant_id: int, tenant: str, engine: Engine, now: datetime
+) -> LaneState:
+    """Loads and presence as the next batch would have them: with the endings that no batch has folded in yet.
+
+    No wake keys and no credits are in it. Who is absent is what `presence` hears now, or its fallback.
+    """
+    day = business_day(now, engine.ruleset.business_time_zone).date
+    opened, today = rep_loads(engine, await read_loads(conn, tenant_id), day)
+    state = LaneState(engine=engine, token=0, day=day, opened=opened, today=today, credits={})
+    state.fold(*await inbox_loads(conn, tenant_id))
+    await presence.watch(tenant_id, tenant, engine)
+    state.leave_out(presence.absent(tenant_id))
+    return state
+
+
+def in_words(targets: WakeTargets, engine: Engine) -> str:
+    """What a wake key waits for, for people: group names, the owner's rep_id, the rule's window."""
+    roster = engine.roster
+    phrases = []
+    for kind, number in targets.order:
+        if kind == "g":
+            phrases.append(f"a rep in group {roster.group_names.get(number, number)}")
+        elif kind == "o":
+            phrases.append(f"the customer's owner {_rep_id(number, engine)}")
+        else:
+            phrases.append(f"the window of rule {engine.rules[number].name}")
+    if not phrases:
+        return "a rule that matches"
+    others = sorted(_rep_id(number, engine) for number in targets.excluded)
+    return " or ".join(phrases) + (f", other than {', '.join(others)}" if others else "")
+
+
+def _reason(standing: Standing, targets: WakeTargets) -> Reason:
+    return reason_for(targets, standing.group_reason, standing.owner_reason)
+
+
+def _rep_id(number: int, engine: Engine) -> str:
+    position = engine.roster.position.get(number)
+    return f"number {number}" if position is None else engine.roster.reps[position].rep_id

@@ -1,0 +1,86 @@
+"""What is known of leads that wait: by reason, in numbers and words."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from router.domain.reason import Reason
+from router.store.blocking.blocked import BlockedLeads
+
+READY = "ready"
+PHRASES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsFor:
+    """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that.
+
+    `until` = when time ends that, whatever each lead's own time is (UTC).
+    """
+
+    reason: Reason
+    words: str
+    room: int = 0
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLeads:
+    """The leads that wait for one reason, a `Reason` or `READY`.
+
+    `next_recheck_at` = when time alone brings the first of them back (UTC, None = for the ready ones); `waits_for`
+    says in words what for, the most leads first, at most PHRASES_SHOWN.
+    """
+
+    reason: str
+    leads: int
+    oldest_queued_at: datetime
+    next_recheck_at: datetime | None
+    waits_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """All leads of a tenant that wait at `now` (UTC), the most frequent reason first.
+
+    `blocked_by` is who keeps those of `database_busy`; `again` = the ready ones that were looked at before or sent
+    back: these get a share of each batch.
+    """
+
+    tenant_id: int
+    now: datetime
+    reasons: tuple[WaitingLeads, ...]
+    blocked_by: tuple[BlockedLeads, ...] = ()
+    again: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Leads by reason."""
+        return {part.reason: part.leads for part in self.reasons}
+
+    @property
+    def leads(self) -> int:
+        return sum(part.leads for part in self.reasons)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is added up for one reason."""
+
+    leads: int = 0
+    oldest: datetime | None = None
+    recheck: datetime | None = None
+    phrases: Counter[str] = field(default_factory=Counter)
+
+    def add(self, leads: int, oldest: datetime, recheck: datetime | None, words: str) -> None:
+        self.leads += leads
+        self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+        if recheck is not None:
+            self.recheck = recheck if self.recheck is None else min(self.recheck, recheck)
+        self.phrases[words] += leads
+
+    def total(self, reason: str) -> WaitingLeads:
+        assert self.oldest is not None
+        ordered = sorted(self.phrases.items(), key=lambda item: (-item[1], item[0]))
+        words = tuple(phrase for phrase, _ in ordered[:PHRASES_SHOWN])
+        return WaitingLeads(reason, self.leads, self.oldest, self.recheck, words)

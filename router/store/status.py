@@ -1,0 +1,138 @@
+"""What `lead-router status` counts and lists, of some tenants in one snapshot."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.store.statements import Connection, Row, load
+
+_SQL = load("status")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The session that holds a lane; `since` = when its transaction began (None where it may not be seen)."""
+
+    pid: int
+    application: str | None
+    user: str | None
+    client: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Until when nothing of a tenant is routed, and why; `by` whom since when, None = nobody recorded it."""
+
+    until: datetime
+    why: str
+    by: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """The lane's last batch (`kind` drain or hand; None when its record is gone), next visit, holder and pause.
+
+    `crashes` of routers in the middle of a batch within ten minutes; the next `careful` leads are taken one at a time.
+    """
+
+    batch_no: int = 0
+    last_batch_at: datetime | None = None
+    kind: str | None = None
+    leads: int | None = None
+    next_visit_at: datetime | None = None
+    holder: Holder | None = None
+    paused: Paused | None = None
+    crashes: int = 0
+    careful: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLeads:
+    """Parked leads of one reason: how many, since when, and how many of them in the last hour and the last day."""
+
+    reason: str
+    leads: int
+    oldest: datetime
+    newest: datetime
+    last_hour: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class RosterSync:
+    """What the last sync of a roster has to report: why nothing was taken, or values that were not understood."""
+
+    tried_at: datetime
+    taken_at: datetime | None
+    problem: str
+    warnings: tuple[str, ...]
+
+
+async def begin(conn: Connection, lock_timeout_s: float) -> datetime:
+    """Prepares this transaction for counting, and returns the database's time."""
+    at: datetime = await _SQL.settings.value(conn, lock_timeout=f"{int(lock_timeout_s * 1000)}ms")
+    return at
+
+
+async def leads_by_state(conn: Connection, ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """By tenant: how many leads were accepted, and how many are in each state that is not counted by reason."""
+    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for tenant_id, state, leads in await _SQL.states.fetch(conn, tenant_ids=ids):
+        found[tenant_id][state] = leads
+    return found
+
+
+async def parked_leads(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, tuple[ParkedLeads, ...]]:
+    """By tenant and reason, the most leads first."""
+    found: defaultdict[int, list[ParkedLeads]] = defaultdict(list)
+    for tenant_id, *part in await _SQL.parked.fetch(conn, tenant_ids=ids, now=at):
+        found[tenant_id].append(ParkedLeads(*part))
+    return {key: tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))) for key, parts in found.items()}
+
+
+async def lanes(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, LaneStatus]:
+    """By tenant."""
+    return {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)}
+
+
+async def came_in(conn: Connection, ids: Sequence[int], since: datetime, limit: int) -> Sequence[Row]:
+    """Rows of (tenant_id, leads, first): of the last `limit` leads of each tenant, those that came since then."""
+    return await _SQL.came_in.fetch(conn, tenant_ids=ids, since=since, most=limit)
+
+
+async def last_batches(conn: Connection, ids: Sequence[int], since: datetime, limit: int) -> Sequence[Row]:
+    """Rows of (tenant_id, at, inputs) of the last `limit` batches of each tenant since then, the youngest first."""
+    return await _SQL.batches.fetch(conn, tenant_ids=ids, since=since, most=limit)
+
+
+async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, RosterSync]:
+    """By tenant, of those whose last sync has anything to report."""
+    rows = await _SQL.roster_syncs.fetch(conn, tenant_ids=ids)
+    return {
+        tenant_id: RosterSync(tried, taken, problem, tuple(told)) for tenant_id, tried, taken, problem, told in rows
+    }
+
+
+async def rules_with(conn: Connection, ids: Sequence[int], word: str) -> set[int]:
+    """The tenants in whose rules in force a word occurs: which are worth being read for what it may mean there."""
+    return {row[0] for row in await _SQL.rules_with.fetch(conn, tenant_ids=ids, word=word)}
+
+
+async def listeners(conn: Connection, application: str) -> int:
+    """How many sessions of this name there are in the database."""
+    count: int = await _SQL.listeners.value(conn, application=application)
+    return count
+
+
+def _lane(row: Row) -> LaneStatus:
+    holder = None
+    if row["pid"] is not None:
+        holder = Holder(row["pid"], row["application_name"], row["usename"], row["client"], row["xact_start"])
+    paused = None
+    if row["paused_until"] is not None:
+        paused = Paused(row["paused_until"], row["paused_why"] or "", row["paused_by"], row["paused_at"])
+    last = (row["batch_no"], row["last_at"], row["kind"], row["leads"])
+    return LaneStatus(*last, row["next_visit_at"], holder, paused, row["crashes"], row["careful"])
