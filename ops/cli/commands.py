@@ -124,7 +124,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "up",
         "Run everything in one process tree until Ctrl-C, on the embedded servers (or the configured ones).",
     ),
-    "status": ("status", "Show where all leads are, why those wait that wait, and who works."),
+    "status": ("status", "Show how many leads are in each state, why leads wait, and which routers run."),
     "why": ("why", "Explain why a lead is where it is, and what happened to it."),
     "audit": (
         "audit",

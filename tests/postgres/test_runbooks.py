@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from importlib import import_module
 from pathlib import Path
 
 import asyncpg
@@ -13,9 +12,6 @@ from ops.audit.audit import audit
 from ops.cli import main
 from ops.cli.commands import COMMANDS
 from ops.cli.retry import retry
-from ops.doctor.look import all_checks
-from router.domain.reason import Reason
-from router.runtime.health import CODES, SERVICE_FAILING
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
@@ -66,16 +62,6 @@ def test_every_command_of_a_runbook_can_be_typed(page: Path, tmp_path: Path, mon
     for words in commands(page):
         if words[0] in COMMANDS and len(words) > 1:
             parsed(words)
-
-
-def test_every_finding_and_every_reason_has_a_page_and_no_page_is_left_over() -> None:
-    codes = {*all_checks(), *CODES.values(), SERVICE_FAILING}
-    assert {page.stem for page in PAGES} == {"README", *codes, *(str(reason) for reason in Reason)}
-
-
-def test_each_finding_is_called_as_its_file() -> None:
-    for name in all_checks():
-        assert name == import_module(f"ops.doctor.checks.{name}").CODE
 
 
 async def test_leads_sent_back_as_the_runbook_says_get_a_rep(

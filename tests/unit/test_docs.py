@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ from click.testing import CliRunner
 
 from ops.cli import main
 from ops.cli.commands import COMMANDS
+from ops.doctor.look import all_checks
 from router.domain.reason import Reason
+from router.runtime import health
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "runbooks"
 NOT_OURS = {".venv", "build", "dist", "node_modules", ".pytest_cache", ".lead-router"}
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not NOT_OURS & set(page.relative_to(ROOT).parts))
+CODES = sorted({*all_checks(), *health.CODES.values(), health.SERVICE_FAILING})
+SECTIONS_OF_CODES = ("## What you see", "## Find the cause", "## Fix", "## Escalate")
 SECTIONS = ("## What you see", "## Fix", "## When it is tried again", "## Escalate")
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -53,8 +58,21 @@ def test_whoever_is_woken_by_a_reason_finds_its_runbook(reason: Reason) -> None:
     assert f"({reason}.md)" in (RUNBOOKS / "README.md").read_text(encoding="utf-8")
 
 
-def test_no_runbook_is_about_a_reason_that_does_not_exist() -> None:
-    assert {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"} == {str(reason) for reason in Reason}
+@pytest.mark.parametrize("code", CODES)
+def test_whoever_is_woken_by_a_finding_finds_its_runbook(code: str) -> None:
+    text = (RUNBOOKS / f"{code}.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {code}\n")
+    assert [section for section in SECTIONS_OF_CODES if section not in text] == []
+    assert f"({code}.md)" in (RUNBOOKS / "README.md").read_text(encoding="utf-8")
+
+
+def test_no_runbook_is_about_a_reason_or_finding_that_does_not_exist() -> None:
+    assert {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"} == {*map(str, Reason), *CODES}
+
+
+def test_a_check_is_called_as_its_file_so_that_its_finding_leads_to_its_runbook() -> None:
+    for name in all_checks():
+        assert name == import_module(f"ops.doctor.checks.{name}").CODE
 
 
 @pytest.mark.parametrize("family", COMMANDS)
