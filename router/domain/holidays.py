@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from functools import lru_cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from router.domain.working_hours import Interval, WeekHours
@@ -65,6 +64,8 @@ def holiday_calendar(country: str | None) -> HolidayCalendar:
         raise ValueError(
             f"no holidays are known for country {country!r}: use an ISO 3166 code such as CN, US or DE-BY"
         ) from error
+    from importlib.metadata import version  # noqa: PLC0415 - slow to read, and only needed with a calendar
+
     return HolidayCalendar(country=code, version=f"holidays {version('holidays')}")
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TypeVar
 
 from router.store.blocking.judge import EXCLUSIVE, MODES, ROW_MODES, Activity, Limits, RowLocks, Session, TableLock
-from router.store.connections.connections import APPLICATION_NAME
+from router.store.connections.connect import APPLICATION_NAME
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.migrate import SCHEMA, migrations_dir
 from router.store.statements import Connection, Row, load
