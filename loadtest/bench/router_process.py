@@ -10,7 +10,8 @@ from time import perf_counter
 from loadtest.bench.stage import Room
 from loadtest.bench.world import SQL
 from loadtest.shell import PROGRAM, PROJECT
-from router.drain.hints import CHANNEL, LISTENER_NAME
+from router.drain.hints import CHANNEL
+from router.store.connections.connect import LISTENER_NAME
 
 _DEADLINE_S = 120.0
 

@@ -1,11 +1,15 @@
 """The command `lead-router`. What is here costs every start: commands, settings and logs come when they are needed."""
 
+import os
 from pathlib import Path
 
 import click
 
 from ops.cli.commands import COMMANDS
 from ops.cli.family import Family
+
+# NumPy would start threads for calculations that we never ask for.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @click.group(

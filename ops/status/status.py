@@ -15,11 +15,11 @@ from ops.status.rates import Rates, read_rates
 from ops.waiting.estimate import Expected, expected
 from ops.waiting.judge import waiting_by_reason
 from ops.waiting.waiting import Waiting
-from router.drain.hints import LISTENER_NAME
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.store import status as store
 from router.store.blocking.blocked import blocked_now
+from router.store.connections.connect import LISTENER_NAME
 from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads

@@ -5,7 +5,8 @@ from itertools import count
 
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
-from router.store.connections.connections import APPLICATION_NAME, Connections, Part
+from router.store.connections.connect import LISTENER_NAME
+from router.store.connections.connections import Connections, Part
 from router.store.connections.server_capacity import name_session
 from router.store.health import answers
 from router.store.statements import Connection
@@ -13,8 +14,6 @@ from router.store.statements import Connection
 CHANNEL = "lead_router"
 _ASK_EVERY_S = 15
 _ANSWER_DEADLINE_S = 5.0
-# By this name `status` counts the services that listen for work.
-LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
 
 
 class Wakeups:

@@ -9,7 +9,7 @@ import pytest
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.people import SQL
 from loadtest.faults.server import FaultServer
-from router.drain.hints import LISTENER_NAME
+from router.store.connections.connect import LISTENER_NAME
 from router.store.connections.connections import APPLICATION_NAME
 from tests.faults.support import full
 from tests.support import until
