@@ -92,6 +92,10 @@ lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraint requirements-dev.lock --group build -o requirements-build.lock
 
+.PHONY: messages
+messages: $(STAMP) ## bring the translations up to date with the messages of the code
+	@$(BIN)/python -m ops.text.messages
+
 .PHONY: clean
 clean: ## remove what was installed, built and routed here, also the embedded servers' data
 	@# where root's servers could not reach the folder, their data is elsewhere

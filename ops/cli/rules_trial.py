@@ -7,13 +7,15 @@ import click
 import msgspec
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.explanation import rendered
 from ops.cli.options import require_tenant, tenant_option
 from ops.cli.rules_shared import file_argument, read
+from ops.text.translation import ENGLISH
+from ops.why.codes import REASONS, UNSURE
 from ops.why.document import outcome_document, rule_document
-from ops.why.english import ENGLISH
-from ops.why.rules import rules_told
+from ops.why.rules import describe_rules
 from ops.why.trial import NEW_LEAD, Trial, UnknownFields, try_new, try_stored
-from ops.why.words import REASONS, targets
+from ops.why.words import targets
 from router.domain.decide import Assigned, Parked
 from router.intake.normalise import Rejected
 from router.rules.file import ZoneDiffers
@@ -72,9 +74,9 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
                 f"  the {_CONTACTS.get(field, field)} is invalid and was not used to find the customer", style="yellow"
             )
         if trial.unsure is not None:
-            out.print(f"  {ENGLISH.unsure[trial.unsure]}", style="yellow")
-        for part in rules_told(trial.story, trial.explanation, ENGLISH):
-            out.print(part)
+            out.print(f"  {UNSURE[trial.unsure]}", style="yellow")
+        for part in describe_rules(trial.story, trial.explanation, ENGLISH):
+            out.print(rendered(part))
     return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
 
 

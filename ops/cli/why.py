@@ -5,12 +5,12 @@ import os
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.explanation import rendered
+from ops.text.translation import LOCALES, language_of, translator
 from ops.why.document import document
 from ops.why.gather import why as tell
-from ops.why.languages import language_of
 from ops.why.story import State
-from ops.why.text import renderables
-from ops.why.words import LANGUAGES
+from ops.why.text import describe
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.tenants import TenantUnknown
 
@@ -21,7 +21,7 @@ from router.store.tenants import TenantUnknown
 @click.option("--batch", "batch_no", type=click.IntRange(min=1), metavar="N", help="Explain this earlier decision.")
 @click.option(
     "--lang",
-    type=click.Choice(sorted(LANGUAGES)),
+    type=click.Choice(sorted(LOCALES)),
     help="Language of the text; from LC_ALL or LANG if not given. --json is the same in all.",
 )
 @json_option
@@ -49,7 +49,7 @@ async def why(
         print_json(document(story))
     else:
         out = console()
-        for part in renderables(story, LANGUAGES[lang or language_of(os.environ)]):
-            out.print(part)
+        for part in describe(story, translator(lang or language_of(os.environ))):
+            out.print(rendered(part))
     not_right = story.place.state is State.NOWHERE or (story.told is not None and story.told.explanation_differs)
     return EXIT_FOUND if not_right else 0

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-import asyncpg
-
-from ops.why.languages import Words
+from ops.text.translation import Say
+from ops.why.codes import OUTCOMES
 from ops.why.story import CustomerStory, EarlierLead, LeadRow, Names, State, Story
-from ops.why.words import counted, named_by_source, when
-from router.store.statements import Connection, load
+from ops.why.words import named_by_source, when
+from router.store.statements import Connection, Row, load
 
 SHOWN = 5
 COUNTED = 1_000
@@ -26,25 +25,31 @@ async def customer_story(conn: Connection, lead: LeadRow) -> CustomerStory | Non
     return CustomerStory(lead.customer_id, row["owner_no"], tuple(map(_earlier, earlier)), row["leads"])
 
 
-def _earlier(row: asyncpg.Record) -> EarlierLead:
+def _earlier(row: Row) -> EarlierLead:
     fields = {name: row[name] for name in row.keys() if name != "state"}  # noqa: SIM118 - a Record iterates values
     return EarlierLead(state=State(row["state"]), **fields)
 
 
-def customer_lines(story: Story, say: Words) -> Iterator[str]:
+def customer_lines(story: Story, say: Say) -> Iterator[str]:
     """The customer in one line, and one for each earlier lead."""
     customer, names = story.customer, story.names
     if customer is None:
         return
-    owned = say.customer_no_owner
+    owned = say.gettext("currently unowned")
     if customer.owner_no is not None:
-        owned = say.customer_owner.format(rep=names.rep(customer.owner_no))
-    earlier = counted(say.customer_earlier, customer.leads) if customer.leads else say.customer_first
+        owned = say.gettext("owned by {rep}").format(rep=names.rep(customer.owner_no))
+    earlier = (
+        say.ngettext("{count:,} earlier lead", "{count:,} earlier leads", customer.leads).format(count=customer.leads)
+        if customer.leads
+        else say.gettext("no earlier lead")
+    )
     if customer.leads > len(customer.earlier):
-        earlier = say.customer_shown.format(earlier=earlier, shown=len(customer.earlier))
-    yield say.customer.format(customer=customer.customer_id, owner=owned, earlier=earlier)
+        earlier = say.gettext("{earlier}, the latest {shown}:").format(earlier=earlier, shown=len(customer.earlier))
+    yield say.gettext("Customer {customer}: {owner}; {earlier}").format(
+        customer=customer.customer_id, owner=owned, earlier=earlier
+    )
     for lead in customer.earlier:
-        yield "  " + say.earlier_lead.format(
+        yield "  " + say.gettext("{at}  lead {lead} ({name}): {how}").format(
             at=when(lead.created_at, story.lead.time_zone, say),
             lead=lead.lead_id,
             name=named_by_source(lead.source, lead.external_id),
@@ -52,20 +57,24 @@ def customer_lines(story: Story, say: Words) -> Iterator[str]:
         )
 
 
-def _how(lead: EarlierLead, names: Names, zone_name: str, say: Words) -> str:
+def _how(lead: EarlierLead, names: Names, zone_name: str, say: Say) -> str:
     had = lead.rep_no is not None and lead.ended_at is not None
     template = {
-        State.WAITING: say.earlier_waiting_after if had else say.earlier_waiting,
-        State.ASSIGNED: say.earlier_assigned,
-        State.CLOSED: say.earlier_closed if had else say.earlier_closed_nobody,
-        State.PARKED: say.earlier_parked,
-        State.MERGED: say.earlier_merged,
-        State.NOWHERE: say.earlier_nowhere,
+        State.WAITING: say.gettext("{rep} had it from {since}, {outcome} at {ended}; waiting for another rep")
+        if had
+        else say.gettext("waiting for a rep"),
+        State.ASSIGNED: say.gettext("assigned to {rep} since {since}"),
+        State.CLOSED: say.gettext("{rep} had it from {since}, {outcome} at {ended}")
+        if had
+        else say.gettext("closed as {outcome}"),
+        State.PARKED: say.gettext("is parked"),
+        State.MERGED: say.gettext("merged into lead {into}"),
+        State.NOWHERE: say.gettext("has no state"),
     }[lead.state]
     return template.format(
-        rep=names.rep(lead.rep_no) if lead.rep_no is not None else say.nobody,
+        rep=names.rep(lead.rep_no) if lead.rep_no is not None else say.gettext("nobody"),
         since=when(lead.assigned_at, zone_name, say) if lead.assigned_at else "",
-        outcome=say.outcomes.get(lead.outcome or "", lead.outcome),
+        outcome=say.gettext(OUTCOMES.get(lead.outcome or "", lead.outcome or "")),
         ended=when(lead.ended_at, zone_name, say) if lead.ended_at else "",
         into=lead.into_lead_id,
     )

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from ops.waiting.present import JudgedKey, present
 from ops.why.customer import customer_story
 from ops.why.records import Chain, event_of, follow, tell
@@ -33,7 +31,7 @@ from router.store.changes import the_lead
 from router.store.engines import Engines
 from router.store.parking import BY_HAND
 from router.store.retry import SENT_BACK
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Row, load
 from router.store.waiting import tenant_now
 
 COUNTED = 10_000
@@ -102,7 +100,7 @@ class _Teller:
             later=batch_no not in (None, place.batch_no),
         )
 
-    async def _turn(self, row: asyncpg.Record, lane: asyncpg.Record, place: Place) -> Turn:
+    async def _turn(self, row: Row, lane: Row, place: Place) -> Turn:
         before_it = 0
         if place.ready:
             order = {"rank": place.rank, "queued_at": place.since, **self._key}
@@ -150,7 +148,7 @@ class _Teller:
         )
 
 
-def place_of(row: asyncpg.Record, history: Sequence[asyncpg.Record]) -> Place:
+def place_of(row: Row, history: Sequence[Row]) -> Place:
     """Where the lead is, from the one row with all states and the assignments that ended (latest first)."""
     if row["in_pool"] is not None:
         ready = row["wake_key"] == 0 or row["key_ruleset"] == SENT_BACK
@@ -181,7 +179,7 @@ def place_of(row: asyncpg.Record, history: Sequence[asyncpg.Record]) -> Place:
     return Place(State.NOWHERE, row["received_at"], last["batch_no"] if last else None)
 
 
-def lead_row(row: asyncpg.Record, tenant_id: int, lead_id: int) -> LeadRow:
+def lead_row(row: Row, tenant_id: int, lead_id: int) -> LeadRow:
     return LeadRow(
         tenant_id=tenant_id,
         tenant=row["tenant"],
@@ -202,10 +200,10 @@ def _holder(session: Session) -> Holder:
 
 
 def _timeline(
-    row: asyncpg.Record,
+    row: Row,
     place: Place,
-    history: Sequence[asyncpg.Record],
-    handled: Sequence[asyncpg.Record],
+    history: Sequence[Row],
+    handled: Sequence[Row],
     chain: Chain,
     told: Told | None,
 ) -> tuple[Event, ...]:
@@ -236,11 +234,11 @@ def _timeline(
 _HANDLED = {"park": Happened.PARKED, "unpark": Happened.SENT_BACK}
 
 
-def _by_hand(change: asyncpg.Record) -> Event:
+def _by_hand(change: Row) -> Event:
     return Event(change["at"], _HANDLED[change["action"]], by_hand=True, actor=change["actor"], note=change["why"])
 
 
-def _parked_by_hand(place: Place, handled: Sequence[asyncpg.Record]) -> bool:
+def _parked_by_hand(place: Place, handled: Sequence[Row]) -> bool:
     """Whether a person parked the lead the last time, which is told already."""
     return place.reason == BY_HAND and any(change["action"] == "park" for change in handled)
 
@@ -250,7 +248,7 @@ def _order(event: Event) -> tuple[datetime, int, int]:
     return (event.at, event.batch_no or 0, event.what is Happened.ENDED)
 
 
-def _assigned(row: asyncpg.Record, batch_no: int | None) -> Event:
+def _assigned(row: Row, batch_no: int | None) -> Event:
     given = {name: row[name] for name in ("rep_no", "rule_no", "group_no")}
     return Event(row["assigned_at"], Happened.ASSIGNED, batch_no, by_hand=row["rule_no"] is None, **given)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from ops.why.languages import Words
+from ops.text.translation import Say
 from ops.why.story import State, Story
 from ops.why.words import against
 from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
@@ -14,7 +14,7 @@ _EQUAL = 1e-6
 _NEVER_FREE = (LeftOut.INACTIVE, LeftOut.WEIGHT_ZERO)
 
 
-def nearer(story: Story, say: Words) -> Iterator[str]:
+def nearer(story: Story, say: Say) -> Iterator[str]:
     """Some sentences for a lead that somebody of a group got; else nothing."""
     told = story.told
     explanation = told.explanation if told else None
@@ -34,16 +34,25 @@ def owed_more(group: GroupStory) -> Candidate | None:
     return most if most is not None and most.credit > group.free[0].credit else None
 
 
-def _sentences(group: GroupStory, now: datetime, say: Words) -> Iterator[str]:
+def _sentences(group: GroupStory, now: datetime, say: Say) -> Iterator[str]:
     if len(group.free) > 1:
-        for template, candidate in zip((say.nearest, say.next_one), group.free[:2], strict=True):
+        for template, candidate in zip(
+            (
+                say.gettext("{rep} was next in line: {due} (credit {credit:+.2f})."),
+                say.gettext("After that: {rep}, {due} (credit {credit:+.2f})."),
+            ),
+            group.free[:2],
+            strict=True,
+        ):
             yield template.format(rep=_name(candidate.rep), due=due(candidate, say), credit=candidate.credit)
         if _equally_near(*group.free[:2]):
-            yield say.equally_near
+            yield say.gettext("Tie: the one listed first in the roster gets it.")
     missed = owed_more(group)
     if missed is not None:
-        why = say.comma.join(against(why, missed.rep, now, say) for why in missed.left_out)
-        yield say.owed_more.format(rep=_name(missed.rep), credit=missed.credit, why=why)
+        why = say.gettext(", ").join(against(why, missed.rep, now, say) for why in missed.left_out)
+        yield say.gettext("Had a higher credit, but was not available: {rep} (credit {credit:+.2f}; {why}).").format(
+            rep=_name(missed.rep), credit=missed.credit, why=why
+        )
 
 
 def _equally_near(first: Candidate, second: Candidate) -> bool:
@@ -51,9 +60,13 @@ def _equally_near(first: Candidate, second: Candidate) -> bool:
     return in_turn and abs((first.due_in or 0) - (second.due_in or 0)) < _EQUAL
 
 
-def due(candidate: Candidate, say: Words) -> str:
+def due(candidate: Candidate, say: Say) -> str:
     """How near the rep's turn was."""
-    return say.ahead_now if candidate.ahead else say.due_now.format(leads=candidate.due_in or 0)
+    return (
+        say.gettext("already ahead of its fair share")
+        if candidate.ahead
+        else say.gettext("due in {leads:.2f} leads of the group").format(leads=candidate.due_in or 0)
+    )
 
 
 def _name(rep: RepState) -> str:

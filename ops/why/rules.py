@@ -4,16 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from rich.console import RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from ops.why.languages import Words
+from ops.text.translation import Say
+from ops.why.codes import COLUMNS, LEFT_OUT
+from ops.why.lines import Candidates, Line, Part
 from ops.why.story import Story
-from ops.why.words import against, condition, counted, load, numbers_against, owner, weight, when
+from ops.why.words import against, condition, load, numbers_against, owner, weight, when
 from router.domain.explain_parts import Candidate, Explanation, GroupStory, LeftOut, RuleStory, Verdict
-from router.domain.text import visible
 
 NEXT_SHOWN = 4
 NAMED_PER_REASON = 3
@@ -21,12 +17,7 @@ NAMED_PER_REASON = 3
 NOT_MATCHED_SHOWN = 12
 
 
-def line(words: str, style: str = "", *, gap: bool = False) -> Text:
-    """One line, whatever the lead's texts hold; `gap` = an empty one before it."""
-    return Text(("\n" if gap else "") + visible(words), style=style)
-
-
-def rules_told(story: Story, told: Explanation, say: Words) -> Iterator[RenderableType]:
+def describe_rules(story: Story, told: Explanation, say: Say) -> Iterator[Part]:
     """Rules that were reached; those that do not match only by count when there are many."""
     rules = told.rules
     shown_all = sum(rule.verdict is Verdict.NOT_MATCHED for rule in rules) <= NOT_MATCHED_SHOWN
@@ -40,88 +31,132 @@ def rules_told(story: Story, told: Explanation, say: Words) -> Iterator[Renderab
         yield from _passed(passed, say)
         passed = 0
         words = rule_words(rule, story, told.moment.now, say)
-        yield line("  " + say.rule_line.format(number=rule.rule_no + 1, rule=rule.name, words=words))
+        yield Line(
+            "  " + say.gettext("{number}. {rule}: {words}").format(number=rule.rule_no + 1, rule=rule.name, words=words)
+        )
         if rule.group is not None:
             yield from _group(rule.group, told.moment.now, say)
     yield from _passed(passed, say)
     unreached = sum(rule.verdict is Verdict.NOT_REACHED for rule in rules)
     if unreached:
-        yield line("  " + counted(say.not_reached, unreached))
+        yield Line(
+            "  "
+            + say.ngettext("{count:,} more rule not reached", "{count:,} more rules not reached", unreached).format(
+                count=unreached
+            )
+        )
 
 
-def _passed(count: int, say: Words) -> Iterator[Text]:
+def _passed(count: int, say: Say) -> Iterator[Part]:
     if count:
-        yield line("  " + counted(say.pass_over, count))
+        yield Line(
+            "  "
+            + say.ngettext("… {count:,} rule does not match", "… {count:,} rules do not match", count).format(
+                count=count
+            )
+        )
 
 
-def rule_words(rule: RuleStory, story: Story, now: datetime, say: Words) -> str:
+def rule_words(rule: RuleStory, story: Story, now: datetime, say: Say) -> str:
     """What became of the lead at this rule, at `now` (the batch's)."""
     zone_name = story.lead.time_zone
     if rule.verdict is Verdict.NOT_MATCHED:
-        words = say.not_matched.format(condition=condition(rule.conditions[-1], zone_name, say))
+        words = say.gettext("does not match: {condition}").format(
+            condition=condition(rule.conditions[-1], zone_name, say)
+        )
         if rule.look_again is None:
             return words
-        return say.time_may_change.format(words=words, at=when(rule.look_again, zone_name, say))
+        return say.gettext("{words} (time may change that at {at})").format(
+            words=words, at=when(rule.look_again, zone_name, say)
+        )
     if rule.verdict is Verdict.FAILED:
-        return say.failed.format(error=rule.error)
-    held = say.comma.join(condition(part, zone_name, say) for part in rule.conditions) or say.every_lead
+        return say.gettext("failed: {error}").format(error=rule.error)
+    held = say.gettext(", ").join(condition(part, zone_name, say) for part in rule.conditions) or say.gettext(
+        "every lead"
+    )
     if rule.owner is not None:
-        return say.matches.format(held=held, found=owner(rule.owner, story.names, now, zone_name, say))
+        return say.gettext("matches ({held}), {found}").format(
+            held=held, found=owner(rule.owner, story.names, now, zone_name, say)
+        )
     words = _found(rule, held, zone_name, say)
-    return say.stops.format(words=words) if rule.stops else words
+    return (
+        say.gettext("{words}; the rule waits, so later rules were not tried").format(words=words)
+        if rule.stops
+        else words
+    )
 
 
-def _found(rule: RuleStory, held: str, zone_name: str, say: Words) -> str:
+def _found(rule: RuleStory, held: str, zone_name: str, say: Say) -> str:
     if rule.verdict is Verdict.OUTSIDE_WINDOW:
         until = rule.window.until if rule.window else None
         if until is None:
-            return say.hours_over.format(held=held)
-        return say.hours_over_until.format(held=held, until=when(until, zone_name, say))
+            return say.gettext("matches ({held}), but its hours are over").format(held=held)
+        return say.gettext("matches ({held}), but its hours are over until {until}").format(
+            held=held, until=when(until, zone_name, say)
+        )
     assert rule.group is not None
     numbers = {"free": len(rule.group.free), "members": len(rule.group.candidates)}
-    return say.matches.format(held=held, found=say.free_of_group.format(group=rule.group.name, **numbers))
+    return say.gettext("matches ({held}), {found}").format(
+        held=held,
+        found=say.gettext("{free:,} of {members:,} members of group {group} were available").format(
+            group=rule.group.name, **numbers
+        ),
+    )
 
 
-def _group(group: GroupStory, now: datetime, say: Words) -> Iterator[RenderableType]:
+def _group(group: GroupStory, now: datetime, say: Say) -> Iterator[Part]:
     free = group.free
     if free:
-        table = Table.grid(padding=(0, 2))
-        table.add_row("", *say.columns, style="dim")
-        for candidate in free[: NEXT_SHOWN + 1]:
-            table.add_row(*_row(candidate, say))
-        yield Padding(table, (0, 0, 0, 5), expand=False)
+        columns = ("", *map(say.gettext, COLUMNS))
+        yield Candidates(columns, tuple(tuple(_row(candidate, say)) for candidate in free[: NEXT_SHOWN + 1]))
         if len(free) > NEXT_SHOWN + 1:
-            yield line("     " + counted(say.more_free, len(free) - NEXT_SHOWN - 1))
+            yield Line(
+                "     "
+                + say.ngettext(
+                    "… {count:,} more was available", "… {count:,} more were available", len(free) - NEXT_SHOWN - 1
+                ).format(count=len(free) - NEXT_SHOWN - 1)
+            )
     yield from _left_out(group, now, say)
 
 
-def _row(told: Candidate, say: Words) -> Iterator[RenderableType]:
+def _row(told: Candidate, say: Say) -> Iterator[str]:
     rep = told.rep
-    yield say.won if told.place == 1 else say.nth.format(place=told.place)
-    yield line(f"{rep.rep_id} {rep.name}")
+    yield say.gettext("selected") if told.place == 1 else say.gettext("{place}.").format(place=told.place)
+    yield f"{rep.rep_id} {rep.name}"
     yield f"{told.credit:+.2f}"
     yield weight(told, say)
     yield load(rep.opened, rep.max_open, say)
     yield load(rep.today, rep.max_per_day, say)
-    yield say.had_more if told.ahead else say.due_in.format(leads=told.due_in or 0)
+    yield (
+        say.gettext("ahead of its fair share")
+        if told.ahead
+        else say.gettext("{leads:.2f} leads").format(leads=told.due_in or 0)
+    )
 
 
-def _left_out(group: GroupStory, now: datetime, say: Words) -> Iterator[Text]:
+def _left_out(group: GroupStory, now: datetime, say: Say) -> Iterator[Part]:
     by_reason: dict[LeftOut, list[Candidate]] = defaultdict(list)
     for candidate in group.candidates:
         if candidate.left_out:
             by_reason[candidate.left_out[0]].append(candidate)
     for why in sorted(by_reason, key=list(LeftOut).index):
         people = by_reason[why]
-        named = say.comma.join(f"{c.rep.rep_id} {_detail(c, now, say)}".strip() for c in people[:NAMED_PER_REASON])
+        named = say.gettext(", ").join(
+            f"{c.rep.rep_id} {_detail(c, now, say)}".strip() for c in people[:NAMED_PER_REASON]
+        )
         if len(people) > NAMED_PER_REASON:
-            named = say.and_more.format(shown=named, more=len(people) - NAMED_PER_REASON)
-        yield line("     " + say.without.format(why=say.left_out[why], count=len(people), people=named))
+            named = say.gettext("{shown} and {more:,} more").format(shown=named, more=len(people) - NAMED_PER_REASON)
+        yield Line(
+            "     "
+            + say.gettext("left out, {why}: {count:,} ({people})").format(
+                why=say.gettext(LEFT_OUT[why]), count=len(people), people=named
+            )
+        )
 
 
-def _detail(candidate: Candidate, now: datetime, say: Words) -> str:
+def _detail(candidate: Candidate, now: datetime, say: Say) -> str:
     """The numbers behind each reason; the first reason stands in front of all who share it."""
     first, *others = candidate.left_out
     words = [numbers_against(first, candidate.rep, now, say)]
     words += [against(why, candidate.rep, now, say) for why in others]
-    return say.comma.join(filter(None, words))
+    return say.gettext(", ").join(filter(None, words))

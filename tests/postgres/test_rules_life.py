@@ -169,7 +169,7 @@ async def test_a_lead_is_decided_by_rules_that_are_not_in_force_and_nothing_is_c
     assert text.stdout.startswith(
         f"Lead {accepted.lead_ids[0]} would go to w1 Wu (by {file}, now; nothing was changed)\n"
     )
-    assert "1. cities: no, wants region listed in cities.txt; the lead has Beijing" in text.stdout
+    assert "1. cities: does not match: requires region listed in cities.txt; the lead has Beijing" in text.stdout
     assert "matches (region other than wuhan, landing_page beginning with /promo)" in text.stdout
     assert "left out, unavailable: 1 (w2)" in text.stdout
     assert (document["outcome"]["kind"], document["outcome"]["rep_id"]) == ("assigned", "w1")
@@ -194,7 +194,7 @@ async def test_a_trial_knows_the_customer_of_a_new_lead(
     text, document = await tried(cli, file, '{"phone": "+86 138 0013 8000"}')
     assert (text.exit_code, document["outcome"]["rep_id"]) == (0, "e1")
     text, document = await tried(cli, file, '{"phone": "+86 138 0013 8001"}')
-    assert "wants a known customer; nobody owns the customer" in text.stdout
+    assert "requires a known customer; the customer has no owner" in text.stdout
     text, document = await tried(cli, file, '{"phone": "none", "attributes": {"budget": 5}}')
     assert (
         document["malformed"],

@@ -15,12 +15,13 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from ops.cli import main
+from ops.cli.explanation import rendered
+from ops.text.translation import translator
 from ops.why import records
 from ops.why.document import document
 from ops.why.gather import why
 from ops.why.story import State, Story
-from ops.why.text import renderables
-from ops.why.words import LANGUAGES
+from ops.why.text import describe
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
 from router.domain.flight_format import decode, encode
@@ -76,8 +77,8 @@ def text_of(story: Story, lang: str = "en") -> str:
     """What a person reads, with the spaces of the layout made one."""
     out = io.StringIO()
     console = Console(file=out, width=400, soft_wrap=True)
-    for part in renderables(story, LANGUAGES[lang]):
-        console.print(part)
+    for part in describe(story, translator(lang)):
+        console.print(rendered(part))
     return "\n".join(" ".join(line.split()) for line in out.getvalue().splitlines())
 
 
@@ -96,14 +97,14 @@ async def test_an_assigned_lead_is_told_rule_by_rule_and_rep_by_rep(
 ) -> None:
     tenant, ids = await routed(conn, connections, leads(3, region="Hangzhou"))
     text = text_of(await told(tenant, ids[1]))
-    assert "r2 王芳 has it since 2026-03-02 10:00:00: by rule everyone it went to group all" in text
-    assert "of the 2 who were free (of 5) it was this one's turn" in text
+    assert "Assigned to r2 王芳 on 2026-03-02 10:00:00: rule everyone, group all" in text
+    assert "2 of 5 members were available; it was this rep's turn" in text
     assert "lead 2 of 3; ruleset 1, roster 1" in text
-    assert "1. known: no, wants a known customer; nobody owns the customer" in text
-    assert "2. urgent: no, wants priority 5; the lead has 0" in text
-    assert "3. fresh: no, wants region beijing; the lead has Hangzhou" in text
-    assert "won r2 王芳 +0.50 2 0/1 0/10 1.00 leads" in text
-    assert "2. r1 Ann [x] -0.50 1 × region_match 2 = 2 1/10 1/2 had more than the share" in text
+    assert "1. known: does not match: requires a known customer; the customer has no owner" in text
+    assert "2. urgent: does not match: requires priority 5; the lead has 0" in text
+    assert "3. fresh: does not match: requires region beijing; the lead has Hangzhou" in text
+    assert "selected r2 王芳 +0.50 2 0/1 0/10 1.00 leads" in text
+    assert "2. r1 Ann [x] -0.50 1 × region_match 2 = 2 1/10 1/2 ahead of its fair share" in text
     assert "left out, unavailable: 1 (r3)" in text
     assert "left out, off hours: 1 (r4 Sun 21:00 in America/New_York)" in text
     assert "left out, weight 0: 1 (r5)" in text
@@ -135,12 +136,14 @@ async def test_a_waiting_lead_says_what_it_waits_for_and_who_is_full(
     story = await told(tenant, ids[4])
     text = text_of(story)
     assert "waiting" in text.splitlines()[0]
-    assert "Waits for somebody of group nobody (nobody active is in the group) or somebody of group all" in text
+    assert "Waiting for someone in group nobody (the group has no active member) or someone in group all" in text
     assert "[group_empty]" in text and "at the latest 2026-03-02 12:00:00" in text
-    assert "3. fresh: matches (region beijing, created within 2 h), 0 of 0 of group nobody were free" in text
-    assert "0 of 5 of group all were free; the rule says wait, so the rules after it were not tried" in text
-    assert "left out, at daily cap: 1 (r1 2/2)" in text
-    assert "left out, at open cap: 1 (r2 1/1)" in text
+    assert (
+        "3. fresh: matches (region beijing, created within 2 h), 0 of 0 members of group nobody were available" in text
+    )
+    assert "0 of 5 members of group all were available; the rule waits, so later rules were not tried" in text
+    assert "left out, at the daily limit: 1 (r1 2/2)" in text
+    assert "left out, at the open-lead limit: 1 (r2 1/1)" in text
     waiting = json_of(story)["waiting"]
     assert waiting["reason"] == "group_empty" and waiting["tried"] and not waiting["somebody_has_room"]
     assert [(w["kind"], w["name"], w["reason"]) for w in waiting["waits_for"]] == [
@@ -149,9 +152,7 @@ async def test_a_waiting_lead_says_what_it_waits_for_and_who_is_full(
     ]
     assert waiting["recheck_at"] == "2026-03-02T04:00:00+00:00"
     await tenant.roster(reps_csv([line.replace("all,1,10,2", "all,9,10,2") for line in REPS], HEADER))
-    assert "or somebody of group all, who has room now: the next batch tries again" in text_of(
-        await told(tenant, ids[4])
-    )
+    assert "or someone in group all, available now: the next batch tries again" in text_of(await told(tenant, ids[4]))
 
 
 async def test_the_numbers_stay_those_of_the_moment_whatever_changes_afterwards(
@@ -166,13 +167,15 @@ async def test_the_numbers_stay_those_of_the_moment_whatever_changes_afterwards(
     for lead_id in ids[:2]:
         await conn.execute("update rep_load set open = 77, today = 55 where tenant_id = $1", tenant.tenant_id)
         after = text_of(await told(tenant, lead_id))
-        kept = [line for line in before[lead_id].splitlines() if "rule" in line or "left out" in line or "won" in line]
+        kept = [
+            line for line in before[lead_id].splitlines() if "rule" in line or "left out" in line or "selected" in line
+        ]
         for line in kept:
             assert line.replace("Ann [x]", "") in after.replace("Anna", "").replace("Ann [x]", "")
     again = await told(tenant, ids[4])
     assert waiting and again.told and again.told.explanation == waiting.explanation
     assert again.present and again.present.old_rules
-    assert "Refused under ruleset 1; the rules now in force decide with the next batches" in text_of(again)
+    assert "Decided under ruleset 1; the active rules decide with the next batches" in text_of(again)
 
 
 async def test_the_owner_rule_names_the_owner_and_when_the_lead_goes_to_others(
@@ -184,14 +187,16 @@ async def test_the_owner_rule_names_the_owner_and_when_the_lead_goes_to_others(
     assert first.place.rep_no == 1 and "as the owner of the customer" in text_of(second)
     assert "1. known: matches (a known customer), the owner is r1 Ann [x]" in text_of(second)
     third = text_of(await told(tenant, ids[2]))
-    assert "Waits for the customer's owner r1 Ann [x] (the customer's owner is at the cap) [owner_at_cap]" in third
-    assert "the owner is r1 Ann [x]: at daily cap 2/2; the lead waits until 2026-03-02 10:30:00" in third
+    assert (
+        "Waiting for the customer's owner r1 Ann [x] (the customer's owner has reached a limit) [owner_at_cap]" in third
+    )
+    assert "the owner is r1 Ann [x]: at the daily limit 2/2; the lead waits until 2026-03-02 10:30:00" in third
 
     later = NOW + timedelta(minutes=31)
     await settle(a_drain(connections), tenant.tenant_id, later)
     moved = text_of(await told(tenant, ids[2], later))
-    assert "the lead waited until 2026-03-02 10:30:00, long enough" in moved and "r2 王芳 has it" in moved
-    assert "nobody could take it: waits for the customer's owner r1 Ann [x]" in moved
+    assert "the lead waited until 2026-03-02 10:30:00, the longest allowed" in moved and "Assigned to r2 王芳" in moved
+    assert "nobody could take it; waiting for the customer's owner r1 Ann [x]" in moved
 
 
 async def test_a_lead_that_was_never_tried_says_what_it_waits_on(
@@ -199,10 +204,10 @@ async def test_a_lead_that_was_never_tried_says_what_it_waits_on(
 ) -> None:
     tenant = await a_tenant(conn)
     ids = (await tenant.accept(leads(3), NOW)).lead_ids
-    assert "never tried: it is the next in turn; no router has drained this tenant yet" in text_of(
+    assert "not tried yet: next in line; no router has worked for this tenant yet" in text_of(
         await told(tenant, ids[0])
     )
-    assert "2 leads come before it" in text_of(await told(tenant, ids[2]))
+    assert "2 leads ahead of it" in text_of(await told(tenant, ids[2]))
     until = NOW + timedelta(hours=1)
     await conn.execute("update lane set paused_until = $1, paused_why = 'stock-taking'", until)
     paused = await told(tenant, ids[0])
@@ -239,20 +244,22 @@ async def test_a_lead_given_back_tells_who_had_it_and_is_not_given_to_that_rep_a
     at = NOW + timedelta(minutes=5)
     await end(conn, tenant.tenant_id, ids[0], Ending.RETURNED, at)
     back = await told(tenant, ids[0], at)
-    assert "Returned by r1 Ann [x]; waits for 0 h 0 min to be given to another" in text_of(back)
+    assert "Returned by r1 Ann [x]; waiting for reassignment for 0 min" in text_of(back)
     assert json_of(back)["waiting"]["excluded"] == [{"rep_id": "r1", "name": "Ann [x]"}]
     await settle(a_drain(connections), tenant.tenant_id, at)
     text = text_of(await told(tenant, ids[0], at))
-    assert "r2 王芳 has it" in text and "left out, had this lead before: 1 (r1)" in text
+    assert "Assigned to r2 王芳" in text and "left out, had this lead before: 1 (r1)" in text
     told_lines = text[text.index("Timeline") :].splitlines()[1:]
     assert [line.split(" ", 2)[2] for line in told_lines] == [
         "received from web as e0",
         "assigned to r1 Ann [x] by rule everyone, group all (batch 1)",
-        "returned by r1 Ann [x]; to be given to another",
+        "returned by r1 Ann [x]; to be reassigned",
         "assigned to r2 王芳 by rule everyone, group all (batch 2)",
     ]
     earlier = text_of(await told(tenant, ids[0], at, batch_no=1))
-    assert "Batch 1 at 2026-03-02 10:00:00: assigned to r1 Ann [x]" in earlier and "An earlier decision" in earlier
+    assert (
+        "Batch 1 at 2026-03-02 10:00:00: assigned to r1 Ann [x]" in earlier and "This is an earlier decision" in earlier
+    )
 
 
 async def test_a_lead_given_by_hand_names_who_did_it_and_what_for(
@@ -264,10 +271,10 @@ async def test_a_lead_given_by_hand_names_who_did_it_and_what_for(
     await assign_by_hand(conn, tenant.tenant_id, ids[0], "r5", **given)  # type: ignore[arg-type]
     story = await told(tenant, ids[0], at)
     text = text_of(story)
-    assert "r5 Eve has it since 2026-03-02 10:05:00: lee gave it by hand (asked for her [vip])." in text
+    assert "Assigned to r5 Eve on 2026-03-02 10:05:00: assigned manually by lee (asked for her [vip])." in text
     assert "r5 Eve had open 0/10, today 0/2 before it" in text
-    assert "taken from r1 Ann [x] by hand, for another" in text
-    assert "assigned to r5 Eve by hand by lee (asked for her [vip]) (batch 2)" in text
+    assert "taken from r1 Ann [x] manually, for another" in text
+    assert "assigned to r5 Eve manually by lee (asked for her [vip]) (batch 2)" in text
     found = json_of(story)
     assert found["by_hand"] and found["decision"]["by_hand"]["actor"] == "lee" and not found["decision"]["rules"]
 
@@ -279,17 +286,17 @@ async def test_parked_merged_and_closed_leads_say_why(conn: asyncpg.Connection, 
     by_external = {row[0]: row[1] for row in await conn.fetch("select external_id, lead_id from lead order by lead_id")}
     failed = await told(tenant, by_external["e7"])
     assert "Parked since 2026-03-02 10:00:00: deciding about it failed (OverflowError" in text_of(failed)
-    assert "3. fresh: failed, OverflowError" in text_of(failed)
+    assert "3. fresh: failed: OverflowError" in text_of(failed)
     assert json_of(failed)["decision"]["rules"][2]["verdict"] == "failed"
     invalid = await told(tenant, by_external["e8"])
     assert "the lead is invalid (no source)" in text_of(invalid) and invalid.told is None
     merged = await told(tenant, by_external["e2"])
-    assert f"An exact repeat of lead {by_external['e1']}, into which it was merged" in text_of(merged)
+    assert f"Duplicate of lead {by_external['e1']}; merged" in text_of(merged)
     assert json_of(merged)["merged_into"] == by_external["e1"]
     await end(conn, tenant.tenant_id, by_external["e1"], Ending.WON, NOW + timedelta(days=1))
     closed = await told(tenant, by_external["e1"])
-    assert "Closed as won at 2026-03-03 10:00:00 by r1 Ann [x]." in text_of(closed)
-    assert "4. everyone: matches (every lead), 2 of 5 of group all were free" in text_of(closed)
+    assert "Closed as won on 2026-03-03 10:00:00 by r1 Ann [x]." in text_of(closed)
+    assert "4. everyone: matches (every lead), 2 of 5 members of group all were available" in text_of(closed)
     assert json_of(closed)["closed"] == {"outcome": "won", "by": {"rep_id": "r1", "name": "Ann [x]"}}
     assert len(ids) == 4
 
@@ -303,14 +310,12 @@ async def test_a_record_that_retention_took_is_said_and_the_rows_still_speak(
     await settle(a_drain(connections), tenant.tenant_id, at)
     await conn.execute("delete from flight where batch_no = 1")
     half = text_of(await told(tenant, ids[0]))
-    assert "The flight record of batch 1 is gone" in half and "won r2" in half
+    assert "The flight record of batch 1 has been deleted" in half and "selected r2" in half
     assert "assigned to r1 Ann [x] by rule number 4 of its time, group all (batch 1)" in half
     await conn.execute("delete from flight")
     gone = await told(tenant, ids[0])
     assert gone.told is None and gone.record_gone == 2
-    assert "r2 王芳 has it since 2026-03-02 10:05:00: by rule number 4 of its time it went to group all" in text_of(
-        gone
-    )
+    assert "Assigned to r2 王芳 on 2026-03-02 10:05:00: rule number 4 of its time, group all" in text_of(gone)
     with pytest.raises(LookupError, match="batch 1"):
         await told(tenant, ids[0], batch_no=1)
 
@@ -324,7 +329,7 @@ async def test_an_earlier_refusal_is_told_as_it_was_and_the_chain_is_bounded(
         await tenant.rules(RULES.replace("group:all", "group:nobody") + f"# {hour}\n")
         await settle(drain, tenant.tenant_id, NOW + timedelta(hours=hour))
     text = text_of(await told(tenant, ids[0]))
-    assert text.count("nobody could take it: waits for somebody of group nobody") == 6
+    assert text.count("nobody could take it; waiting for someone in group nobody") == 7
     monkeypatch.setattr(records, "FOLLOWED", 2)
     short = await told(tenant, ids[0])
     assert short.older_batch == 4 and "earlier decisions: lead-router why 1 --batch 4" in text_of(short)
@@ -346,7 +351,7 @@ async def test_rules_by_the_thousand_and_crowds_are_counted_not_listed(
     story = await told(tenant, ids[2])
     text = text_of(story)
     assert "… 1,000 rules do not match" in text and "1001. rest: matches" in text
-    assert "90 of 200 of group all were free" in text and "… 85 more were free" in text
+    assert "90 of 200 members of group all were available" in text and "… 85 more were available" in text
     assert "left out, unavailable: 110 (q090, q091, q092 and 107 more)" in text
     assert len(text.splitlines()) < 30
     found = json_of(story)["decision"]["rules"]
@@ -391,7 +396,7 @@ async def test_a_record_that_no_longer_gives_its_decision_is_a_problem(
     await conn.execute("update flight set inputs = $1", encode(old))
     of_old = await told(tenant, ids[0])
     assert of_old.told and not of_old.told.explanation_differs
-    assert "engine version 0 decided this" in text_of(of_old) and "r1 Ann [x] has it" in text_of(of_old)
+    assert "engine version 0 decided this" in text_of(of_old) and "Assigned to r1 Ann [x]" in text_of(of_old)
 
 
 async def test_the_command_answers_by_number_and_by_external_id(
@@ -411,7 +416,7 @@ async def test_the_command_answers_by_number_and_by_external_id(
         return process.returncode or 0, out.decode(), err.decode()
 
     code, out, _ = await run(str(ids[0]))
-    assert code == 0 and "r1 Ann [x] has it since" in out
+    assert code == 0 and "Assigned to r1 Ann [x] on" in out
     code, out, _ = await run("web/e1", "--tenant", "acme", "--json")
     assert code == 0 and json.loads(out)["assigned_to"]["rep_id"] == "r2"
     code, out, _ = await run(str(ids[0]), "--lang", "zh")

@@ -12,10 +12,11 @@ import asyncpg
 import pytest
 from rich.console import Console
 
+from ops.cli.explanation import rendered
+from ops.text.translation import LOCALES, translator
 from ops.why.document import document
 from ops.why.story import State, Story
-from ops.why.text import renderables
-from ops.why.words import LANGUAGES
+from ops.why.text import describe
 from router.domain.reason import Reason
 from router.store.connections.connections import Connections
 from tests.why_cases import CASES, story_of
@@ -29,15 +30,15 @@ def text_of(story: Story, language: str) -> str:
     """What is printed, without spaces at the ends of lines."""
     out = io.StringIO()
     console = Console(file=out, width=200, soft_wrap=True, color_system=None)
-    for part in renderables(story, LANGUAGES[language]):
-        console.print(part)
+    for part in describe(story, translator(language)):
+        console.print(rendered(part))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 @pytest.mark.parametrize("name", CASES)
 async def test_people_read_what_was_found_good(name: str, conn: asyncpg.Connection, connections: Connections) -> None:
     story = await story_of(name, conn, connections)
-    for language in LANGUAGES:
+    for language in LOCALES:
         path, text = GOLDEN / f"{name}.{language}.txt", text_of(story, language)
         if os.environ.get("WHY_GOLDEN") == "write":
             path.write_text(text, encoding="utf-8", newline="\n")
@@ -49,7 +50,7 @@ async def test_people_read_what_was_found_good(name: str, conn: asyncpg.Connecti
 
 
 def test_no_text_is_left_over_and_every_reason_to_wait_has_one() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.{lang}.txt" for name in CASES for lang in LANGUAGES}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.{lang}.txt" for name in CASES for lang in LOCALES}
     assert {f"waiting_{reason}" for reason in Reason if reason not in NEVER_WAITED_FOR} <= set(CASES)
 
 
