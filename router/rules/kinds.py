@@ -4,8 +4,6 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
-import phonenumbers
-
 from router.domain.calendar import zone
 from router.domain.roster import MILLI
 from router.domain.span import LONGEST, SHORTEST, read_span
@@ -51,7 +49,9 @@ def zone_name(at: At) -> str:
 
 def phone_region(at: At) -> str:
     """The code of a country, for phone numbers without one."""
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - slow to read, and few rules name one
+
     region = text(at).upper()
-    if region not in phonenumbers.SUPPORTED_REGIONS:
+    if region not in SUPPORTED_REGIONS:
         raise Wrong(f"{shorten(region)} is not a country code of two letters such as CN, US or DE")
     return region
