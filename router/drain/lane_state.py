@@ -6,16 +6,19 @@ Valid only while `lane.state_token` is the one that this router wrote last; othe
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.attendance import Attendance, Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
-from router.domain.decide import Outcome
 from router.domain.engine import Engine, Moment, WindowState
 from router.domain.standing import INACTIVE, ON_DUTY, GroupCredits
 from router.domain.targets import WakeTargets, read_targets
+
+if TYPE_CHECKING:
+    from router.domain.decide import Outcome
 
 Int64 = NDArray[np.int64]
 
@@ -164,7 +167,7 @@ class LaneState:
         parts = [engine.members_of(group_no) for group_no in targets.groups]
         if not parts:
             return np.empty(0, dtype=np.int64)
-        members = np.unique(np.concatenate(parts))
+        members = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
         gone = [engine.roster.position[no] for no in targets.excluded if no in engine.roster.position]
         return members[~np.isin(members, gone)]
 
@@ -178,7 +181,7 @@ class LaneState:
             self.keys.pop(number, None)
         self.key_numbers = {text: number for text, number in self.key_numbers.items() if number not in gone}
 
-    def adopt(self, outcome: Outcome) -> set[int]:
+    def adopt(self, outcome: "Outcome") -> set[int]:
         """Takes over a batch's loads and credits; answers the positions whose load changed."""
         changed = np.flatnonzero((self.opened != outcome.opened) | (self.today != outcome.today))
         self.opened, self.today = outcome.opened, outcome.today

@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from router.domain.lint import Unread
 from router.domain.ruleset import Ruleset
 from router.rules.document import top_of
 from router.rules.lists import Lists, ReadList, no_lists
 from router.rules.problems import InvalidFile, Problem
 from router.rules.schema import top_level
+
+if TYPE_CHECKING:
+    from router.domain.lint import Unread
 
 UNSTATED_ZONE = "UTC"
 
@@ -25,8 +28,10 @@ class RulesError(InvalidFile):
         self.readable = readable
 
     @property
-    def unread(self) -> Unread:
+    def unread(self) -> "Unread":
         """The fields that are not, or not wholly, in what is readable."""
+        from router.domain.lint import Unread  # noqa: PLC0415 - only who looks for lints reads it
+
         return Unread(frozenset(problem.field for problem in self.problems))
 
 

@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
-from router.domain.ruleset_diff import Change, diff_rulesets
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
 from router.store.statements import Connection, Row, load
+
+if TYPE_CHECKING:
+    from router.domain.ruleset_diff import Change
 
 _SQL = load("rulesets")
 _ROSTER = load("roster")
@@ -61,7 +64,7 @@ class Applied:
 
     version: int
     previous: int
-    changes: tuple[Change, ...] = ()
+    changes: tuple["Change", ...] = ()
     new_groups: tuple[str, ...] = ()
 
 
@@ -191,13 +194,15 @@ def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers) -> Ruleset:
     return spelled(rules.for_tenant(0, tenant["time_zone"]), groups)
 
 
-def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple[Change, ...]:
+def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["Change", ...]:
     """From the rules in force to the new ones."""
     old = replace(NO_RULES, business_time_zone=new.business_time_zone)
     if before is not None:
         # Where an earlier release wrote what this one cannot read, all of the new rules are news.
         with suppress(RulesError):
             old = read_stored(dict(before), groups)
+    from router.domain.ruleset_diff import diff_rulesets  # noqa: PLC0415 - routing reads versions, and compares none
+
     return tuple(diff_rulesets(old, new))
 
 
