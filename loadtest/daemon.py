@@ -65,7 +65,7 @@ class Daemon:
             self.process.send_signal(number)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Sends the signal; answers the exit code."""
+        """Sends the signal; returns the exit code."""
         self.process.send_signal(number)
         return await self.ended()
 

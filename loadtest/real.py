@@ -156,7 +156,7 @@ async def _walk(run: Replay, data: Dataset, out: Console) -> None:
 
 
 async def _report(connections: Connections, shell: Shell, out: Console, run: Replay, data: Dataset) -> int:
-    """What the run came to; answers how many leads are accounted for. Raises LeadsMissing."""
+    """What the run came to; returns how many leads are accounted for. Raises LeadsMissing."""
     asked = ("status", "--tenant", data.name, *(("--now", run.at.isoformat()) if run.at else ()))
     await shell.run(*asked)
     status = await shell.json(*asked)

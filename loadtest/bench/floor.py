@@ -18,7 +18,7 @@ _FIRST = {"after_rank": -(1 << 31), "after_lead_id": 0}
 
 
 async def run(url: str, tenants: list[int], connections: int, batch: int) -> float:
-    """Empties the tenants' pools over so many connections; answers seconds."""
+    """Empties the tenants' pools over so many connections; returns seconds."""
     todo = list(tenants)
     conns = [await asyncpg.connect(url) for _ in range(connections)]
 
@@ -44,7 +44,12 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
         lane = await hold(conn, tenant_id, None, _LIMITS)
         assert lane is not None
         rows = await _SQL.claim_ready.fetch(
-            conn, tenant_id=tenant_id, **_FIRST, after_queued_at=lane.now.replace(year=1990), until=lane.now, most=batch
+            conn,
+            tenant_id=tenant_id,
+            **_FIRST,
+            after_queued_at=lane.now.replace(year=1990),
+            until=lane.now,
+            limit=batch,
         )
         if not rows:
             return 0

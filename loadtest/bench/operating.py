@@ -55,7 +55,7 @@ async def large_backlog(stage: Stage) -> list[Figure]:
 async def _explained(room: Room, tenant_id: int, most: int) -> list[float]:
     """Seconds of single explanations, ascending."""
     found = []
-    for row in await SQL.some_leads.fetch(room.conn, tenant_id=tenant_id, most=most):
+    for row in await SQL.some_leads.fetch(room.conn, tenant_id=tenant_id, limit=most):
         begin = perf_counter()
         document(await why(room.conn, await find_lead(room.conn, str(row[0]), None)))
         found.append(perf_counter() - begin)

@@ -28,7 +28,7 @@ async def install(url: str) -> None:
 
 
 async def run(url: str, jobs: int, batch: int) -> float:
-    """Puts so many jobs into the queue and works them off with its own manager; answers seconds of the latter."""
+    """Puts so many jobs into the queue and works them off with its own manager; returns seconds of the latter."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "loadtest.bench.peers", url, str(jobs), str(batch)),
         cwd=PROJECT,

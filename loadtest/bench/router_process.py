@@ -55,7 +55,7 @@ async def _listening(room: Room) -> int:
 
 
 async def emptied_by_routers(room: Room, made: list[int]) -> float:
-    """Calls the routers, waits until no ready lead is left; answers seconds."""
+    """Calls the routers, waits until no ready lead is left; returns seconds."""
     begin = perf_counter()
     for tenant_id in made:
         await room.conn.execute("select pg_notify($1, $2)", CHANNEL, str(tenant_id))

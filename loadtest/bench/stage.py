@@ -29,7 +29,7 @@ class Room:
     conn: "asyncpg.Connection[asyncpg.Record]"
 
     async def audited(self, tenant: str | None = None) -> float:
-        """Audits; answers how long it took (s). Raises NotClean."""
+        """Audits; returns how long it took (s). Raises NotClean."""
         begin = perf_counter()
         found = await audit(self.conn, tenant)
         if not found.ok:
@@ -81,7 +81,7 @@ class Stage:
 
 
 async def emptied(drain: Drain, made: Sequence[int], leads: int) -> float:
-    """Drains the tenants; answers seconds. Raises NotClean unless exactly `leads` were assigned."""
+    """Drains the tenants; returns seconds. Raises NotClean unless exactly `leads` were assigned."""
     begin = perf_counter()
     idle = await drain_until_idle(drain, made)
     seconds = perf_counter() - begin

@@ -73,5 +73,5 @@ async def _hand_in(room: Room, tenant_id: int, first: int, leads: int) -> None:
         if (ahead := begin + (number + 1) / _RATE - monotonic()) > 0:
             await asyncio.sleep(ahead)
     async with asyncio.timeout(60):
-        while await load("lane").left_over.value(room.conn, tenant_id=tenant_id, most=1):
+        while await load("lane").left_over.value(room.conn, tenant_id=tenant_id, limit=1):
             await asyncio.sleep(0.01)

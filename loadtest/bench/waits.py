@@ -69,7 +69,7 @@ async def _more(room: Room, drain: Drain, tenant_id: int, world: World) -> float
 
 
 async def _places_become_free(room: Room, tenant_id: int) -> float:
-    """Somebody with ten places joins the group that they wait for; answers pool rows locked or deleted."""
+    """Somebody with ten places joins the group that they wait for; returns pool rows locked or deleted."""
     await room.conn.execute("vacuum (freeze) lead_pool")
     locked = await SQL.pool_rows_locked.value(room.conn, tenant_id=tenant_id)
     deleted = await _deleted(room)

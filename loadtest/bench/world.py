@@ -88,7 +88,7 @@ def rules_yaml(world: World) -> str:
 
 
 async def make(conn: Connection, world: World) -> list[int]:
-    """Makes the tenants with their rosters, rules and leads, none in the pool yet; answers their numbers."""
+    """Makes the tenants with their rosters, rules and leads, none in the pool yet; returns their numbers."""
     first = (await tenants.add(conn, "bench1", "Asia/Shanghai")).tenant_id
     await import_reps(conn, first, read_roster(roster_csv(world), "reps.csv"), "bench")
     await rulesets.apply(conn, first, rules_yaml(world), "bench")
@@ -132,8 +132,8 @@ async def rep_numbers(conn: Connection, tenant_id: int) -> list[int]:
 
 
 async def arrive(conn: Connection, tenant_id: int, leads: int, after: int = 0) -> int:
-    """The next leads after a number come into the pool at once; answers the last one's number."""
-    return int(await SQL.fill_pool.value(conn, tenant_id=tenant_id, after=after, most=leads))
+    """The next leads after a number come into the pool at once; returns the last one's number."""
+    return int(await SQL.fill_pool.value(conn, tenant_id=tenant_id, after=after, limit=leads))
 
 
 async def settle(conn: Connection) -> None:

@@ -79,7 +79,7 @@ class Arena:
         return daemon
 
     async def remove_router(self, daemon: Daemon, number: signal.Signals = signal.SIGKILL) -> int:
-        """Ends a router by a signal; answers its exit code."""
+        """Ends a router by a signal; returns its exit code."""
         self.routers.remove(daemon)
         daemon.hear(number)
         return await daemon.ended()
@@ -88,7 +88,7 @@ class Arena:
         await asyncio.gather(*(daemon.said("listening") for daemon in self.routers))
 
     async def recovered(self, deadline_s: float = _RECOVER_S) -> float:
-        """Hands in one urgent lead, waits until it has a rep; answers seconds from now. Raises AssertionError."""
+        """Hands in one urgent lead, waits until it has a rep; returns seconds from now. Raises AssertionError."""
         begin, deadline = monotonic(), monotonic() + deadline_s
         self._probes += 1
         # Not only its number: the server may have been put back to a time when that number was free.

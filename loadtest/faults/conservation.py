@@ -25,7 +25,7 @@ class Findings:
 
 
 async def conserved(conn: Session, ledger: Ledger, sample: int = 20) -> list[str]:
-    """Everything acknowledged is there once, and the audit finds nothing; answers what is broken.
+    """Everything acknowledged is there once, and the audit finds nothing; returns what is broken.
 
     The audit holds: each lead in one state, one owner each, loads with the inbox equal to a recount, caps as of every
     batch by the flight records, and `sample` of them decided again.
@@ -46,7 +46,7 @@ async def conserved(conn: Session, ledger: Ledger, sample: int = 20) -> list[str
 
 
 async def _audited(conn: Session, sample: int, found: Findings) -> int:
-    """Adds the audit's violations; answers the accepted leads."""
+    """Adds the audit's violations; returns the accepted leads."""
     seen = await audit(conn, sample=sample)
     for one in seen.violations:
         found.add(f"{one.kind.name} {one.count}: {'; '.join(one.examples[:2])}")
@@ -54,7 +54,7 @@ async def _audited(conn: Session, sample: int, found: Findings) -> int:
 
 
 async def snapshot(conn: Session, accepted_before: int, found: Findings) -> int:
-    """One look while everything runs: the audit, caps of now, and nothing accepted is gone. Answers the accepted."""
+    """One look while everything runs: the audit, caps of now, and nothing accepted is gone. Returns the accepted."""
     rows = await SQL.over_cap.fetch(conn)
     if rows:
         found.add(f"over_cap {rows[0]['found']}: {rows[0]['example']}")

@@ -92,7 +92,7 @@ async def _take_all(url: str, taken: list[Session]) -> None:
 
 
 async def terminate_at_random(url: str, rng: random.Random, seconds: float) -> int:
-    """Ends random sessions of the routers for so long; answers how many."""
+    """Ends random sessions of the routers for so long; returns how many."""
     ended, deadline = 0, monotonic() + seconds
     async with foreigner(url) as conn:
         while monotonic() < deadline:

@@ -16,7 +16,7 @@ _PATIENCE_S = 20.0
 
 
 async def inject(arena: Arena, step: Step) -> None:
-    """Does the fault; answers when it is over and what it broke runs again."""
+    """Does the fault; returns when it is over and what it broke runs again."""
     async with asyncio.TaskGroup() as group:
         group.create_task(DEEDS[step.fault](arena, step))
         if step.with_kill:

@@ -111,7 +111,7 @@ class Writer:
     _number: int = 0
 
     async def run(self, stop: asyncio.Event) -> Counter[str]:
-        """Answers the errors that intake gave, by type."""
+        """Returns the errors that intake gave, by type."""
         rng, caller = random.Random(self.seed), Caller(self.url, self.errors)
         try:
             while not stop.is_set():
@@ -146,7 +146,7 @@ class Ender:
     every_s: float = 0.1
 
     async def run(self, stop: asyncio.Event) -> Counter[str]:
-        """Answers how many ended how."""
+        """Returns how many ended how."""
         rng, caller, done = random.Random(self.seed), Caller(self.url), Counter[str]()
         try:
             while not stop.is_set():
@@ -162,7 +162,9 @@ class Ender:
     async def _end_some(self, conn: Session, rng: random.Random, done: Counter[str]) -> None:
         tenant_id = rng.choice(list(self.tenants))
         last = await SQL.last_lead.value(conn, tenant_id=tenant_id)
-        rows = await SQL.assigned_from.fetch(conn, tenant_id=tenant_id, lead_id=rng.randint(0, last), most=self.portion)
+        rows = await SQL.assigned_from.fetch(
+            conn, tenant_id=tenant_id, lead_id=rng.randint(0, last), limit=self.portion
+        )
         for row in rows:
             how = rng.choice(list(Ending))
             # Another one may have been faster.

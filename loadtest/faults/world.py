@@ -42,7 +42,7 @@ def noon_zone(now: datetime) -> str:
 async def make_tenants(
     conn: Connection, count: int, now: datetime, *, roster: str = ROSTER, rules: str = RULES
 ) -> list[int]:
-    """So many tenants of this kind; answers their numbers. `now` (UTC) only chooses a zone far from midnight."""
+    """So many tenants of this kind; returns their numbers. `now` (UTC) only chooses a zone far from midnight."""
     made = []
     for number in range(1, count + 1):
         tenant = await tenants.add(conn, f"t{number}", noon_zone(now))

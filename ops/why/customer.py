@@ -19,9 +19,9 @@ async def customer_story(conn: Connection, lead: LeadRow) -> CustomerStory | Non
     if lead.customer_id is None:
         return None
     key = {"tenant_id": lead.tenant_id, "lead_id": lead.lead_id, "customer_id": lead.customer_id}
-    row = await _SQL.customer.row(conn, **key, created_at=lead.created_at, most=COUNTED)
+    row = await _SQL.customer.row(conn, **key, created_at=lead.created_at, limit=COUNTED)
     assert row is not None
-    earlier = await _SQL.earlier.fetch(conn, **key, created_at=lead.created_at, most=SHOWN)
+    earlier = await _SQL.earlier.fetch(conn, **key, created_at=lead.created_at, limit=SHOWN)
     return CustomerStory(lead.customer_id, row["owner_no"], tuple(map(_earlier, earlier)), row["leads"])
 
 

@@ -73,9 +73,9 @@ class _Teller:
         lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
         if row is None or lane is None:
             raise LeadUnknown(f"there is no lead {self._found.lead_id}")
-        history = await _SQL.history.fetch(self._conn, **self._key, most=ENDED)
+        history = await _SQL.history.fetch(self._conn, **self._key, limit=ENDED)
         handled = await _SQL.handled.fetch(
-            self._conn, tenant_id=self._found.tenant_id, subject=the_lead(self._found.lead_id), most=ENDED
+            self._conn, tenant_id=self._found.tenant_id, subject=the_lead(self._found.lead_id), limit=ENDED
         )
         place = place_of(row, history)
         chain = await follow(self._conn, self._found, batch_no or place.batch_no)
@@ -104,7 +104,7 @@ class _Teller:
         before_it = 0
         if place.ready:
             order = {"rank": place.rank, "queued_at": place.since, **self._key}
-            before_it = await _SQL.before_it.value(self._conn, **order, most=COUNTED)
+            before_it = await _SQL.before_it.value(self._conn, **order, limit=COUNTED)
         holders = await holders_of(self._conn, **self._key, lane_locker=lane["locker"])
         held = {what: None if session is None else _holder(session) for what, session in holders.items()}
         return Turn(

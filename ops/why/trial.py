@@ -74,7 +74,7 @@ async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules
         if row is None:
             raise LeadUnknown(f"lead {lead} is not of tenant {tenant.name}")
         now = (await database_clock(conn)).astimezone(UTC)
-        history = await _WHY.history.fetch(conn, **key, most=1)
+        history = await _WHY.history.fetch(conn, **key, limit=1)
         told, place = lead_row(row, **key), place_of(row, history)
         waits = place.state is State.WAITING
         queued_at = place.since if waits else now

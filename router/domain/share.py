@@ -73,7 +73,7 @@ class Contest:
         return credits
 
     def choose(self, kind: object) -> int:
-        """Gives one lead of a kind to a candidate, moves the credits, answers the winner's index into `positions`."""
+        """Gives one lead of a kind to a candidate, moves the credits, returns the winner's index into `positions`."""
         winner = int(self.deadlines(kind).argmin())
         stake = self._claims[kind][0]
         np.subtract(self._lacks, stake.added, out=self._lacks)

@@ -102,7 +102,7 @@ class Standing:
         return self._contest(group.members[able], group.credits[group.slots[able]])
 
     def take(self, position: int) -> int:
-        """Adds one lead to a rep; one who is full leaves the contests of all groups. Answers the rep's number."""
+        """Adds one lead to a rep; one who is full leaves the contests of all groups. Returns the rep's number."""
         self.opened[position] += 1
         self.today[position] += 1
         rep = self.engine.roster.reps[position]

@@ -75,7 +75,7 @@ def reason_for(
 ) -> Reason:
     """The shown reason: that of the first target, judged by the two functions from the present state.
 
-    `owner_reason` answers None for an owner who is gone: the rule was skipped for that lead, so the next target
+    `owner_reason` returns None for an owner who is gone: the rule was skipped for that lead, so the next target
     speaks, if there is one.
     """
     skipped: Reason | None = None

@@ -59,7 +59,7 @@ class LaneState:
     maybe_empty: set[int] = field(default_factory=set)
 
     def fold(self, opened: Mapping[int, int], today: Mapping[tuple[int, date], int]) -> set[int]:
-        """Applies the inbox, by rep number; answers the positions whose load changed."""
+        """Applies the inbox, by rep number; returns the positions whose load changed."""
         position = self.engine.roster.position
         for rep_no, delta in opened.items():
             self.opened[position[rep_no]] += delta
@@ -182,7 +182,7 @@ class LaneState:
         self.key_numbers = {text: number for text, number in self.key_numbers.items() if number not in gone}
 
     def adopt(self, outcome: "Outcome") -> set[int]:
-        """Takes over a batch's loads and credits; answers the positions whose load changed."""
+        """Takes over a batch's loads and credits; returns the positions whose load changed."""
         changed = np.flatnonzero((self.opened != outcome.opened) | (self.today != outcome.today))
         self.opened, self.today = outcome.opened, outcome.today
         self.credits = {**self.credits, **outcome.credits}

@@ -157,7 +157,7 @@ class Presence:
         await self._look(new)
 
     async def look(self) -> list[int]:
-        """Reads all heartbeats; answers the tenants where somebody came or went. Never raises."""
+        """Reads all heartbeats; returns the tenants where somebody came or went. Never raises."""
         changed = []
         for tenant_id, watched in list(self._watched.items()):
             before = watched.absent

@@ -56,10 +56,10 @@ class Ties:
         """How many customers would have so many leads of the file."""
         return dict(sorted(Counter(group.leads for group in self.groups.values()).items()))
 
-    def largest(self, most: int) -> list[Group]:
+    def largest(self, limit: int) -> list[Group]:
         """The groups of more than one lead, or of a customer who is there, the largest first."""
         tied = [group for group in self.groups.values() if group.leads > _ONLY_ONE or group.customer_id is not None]
-        return sorted(tied, key=lambda group: (-group.leads, group.examples))[:most]
+        return sorted(tied, key=lambda group: (-group.leads, group.examples))[:limit]
 
 
 class TieCheck:

@@ -85,8 +85,8 @@ def _at_start(file: IO[bytes]) -> IO[bytes]:
 def _wide(start: bytes) -> str | None:
     """UTF-16 without a mark: signs, digits, ends of lines have a NUL each, on one side. A NUL or two are damage."""
     first, second = start[0::2].count(0), start[1::2].count(0)
-    most = max(first, second)
-    if most < max(_FEW, len(start) // 2 // _SELDOM) or most <= 2 * min(first, second):
+    limit = max(first, second)
+    if limit < max(_FEW, len(start) // 2 // _SELDOM) or limit <= 2 * min(first, second):
         return None
     encoding = "utf-16-le" if second > first else "utf-16-be"
     text = start.decode(encoding, errors="ignore")

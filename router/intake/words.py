@@ -28,7 +28,7 @@ class WordReader:
         self._known: dict[str, dict[str, _Said]] = {field: {} for field in self._fields}
 
     def put(self, values: dict[str, str]) -> dict[str, str] | None:
-        """Puts the right words into the fields; answers those that came, by field, where others took their place."""
+        """Puts the right words into the fields; returns those that came, by field, where others took their place."""
         came: dict[str, str] | None = None
         for field in self._fields:
             value = values.get(field)

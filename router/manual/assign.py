@@ -72,7 +72,7 @@ async def assign_by_hand(
 
 
 async def _attempted(conn: Connection, giving: Awaitable[Given | None]) -> Given | Exception | None:
-    """In a savepoint; answers also what it raised, after having taken back what it did."""
+    """In a savepoint; returns also what it raised, after having taken back what it did."""
     try:
         async with conn.transaction():
             return await giving

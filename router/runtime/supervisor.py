@@ -192,7 +192,7 @@ class _Kept:
         self._deaths: deque[float] = deque()
 
     def recent_crashes(self, now: float, window_s: float) -> int:
-        """Adds a death at `now`; answers how many there are within the window, this one included."""
+        """Adds a crash at `now`; returns how many there are within the window, this one included."""
         self._deaths.append(now)
         while self._deaths[0] <= now - window_s:
             self._deaths.popleft()

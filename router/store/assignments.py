@@ -80,7 +80,7 @@ async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
 
 
 async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None) -> int:
-    """Ends the lead's assignment in one statement; answers the rep's number. `now` None = the database's clock.
+    """Ends the lead's assignment in one statement; returns the rep's number. `now` None = the database's clock.
 
     Raises NotAssigned. The lane's next batch takes the place off the rep's load: until then it reads high.
     """

@@ -140,7 +140,7 @@ async def move(conn: Connection, tenant_id: int, keys: Collection[str], leads: C
 
 
 async def decide_again(conn: Connection, tenant_id: int, customers: Sequence[int]) -> int:
-    """Has the next batch look at the customers' waiting leads; answers how many there are."""
+    """Has the next batch look at the customers' waiting leads; returns how many there are."""
     return int(await _SQL.decide_again.value(conn, tenant_id=tenant_id, customers=customers))
 
 
@@ -151,7 +151,7 @@ async def merged_away(conn: Connection, tenant_id: int, customers: Sequence[int]
 
 
 async def record_merge(conn: Connection, merge: Merge) -> int:
-    """Writes the record of a merge (whatever `merge_id` it has); answers its number."""
+    """Writes the record of a merge (whatever `merge_id` it has); returns its number."""
     return int(
         await _SQL.put_merge.value(
             conn,
@@ -215,9 +215,9 @@ async def customer_of_lead(conn: Connection, tenant_id: int, lead_id: int) -> in
     return customer
 
 
-async def shared_keys(conn: Connection, tenant_id: int, most: int) -> Sequence[asyncpg.Record]:
+async def shared_keys(conn: Connection, tenant_id: int, limit: int) -> Sequence[asyncpg.Record]:
     """Rows of (shared_as, shared_at, people, customer_id, leads) of keys that tie nobody, the newest first."""
-    return await _SQL.shared_keys.fetch(conn, tenant_id=tenant_id, most=most)
+    return await _SQL.shared_keys.fetch(conn, tenant_id=tenant_id, limit=limit)
 
 
 async def rep_ids(conn: Connection, tenant_id: int, rep_nos: Iterable[int | None]) -> dict[int, str]:
@@ -250,6 +250,6 @@ async def match_rules(conn: Connection, tenant_id: int) -> MatchRules:
 
 
 async def apply_match_rules(conn: Connection, tenant_id: int, source: str, author: str, note: str) -> int:
-    """Puts match rules in force for what arrives from now on; answers their version. Raises InvalidFile."""
+    """Puts match rules in force for what arrives from now on; returns their version. Raises InvalidFile."""
     parse_match_rules(source)
     return int(await _SQL.put_match_rules.value(conn, tenant_id=tenant_id, author=author, note=note, source=source))

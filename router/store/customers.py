@@ -65,7 +65,7 @@ async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> 
 async def _write(
     conn: Connection, statement: Statement, tenant_id: int, found: Resolution, names: Sequence[str]
 ) -> int:
-    """Has the statement write what is known of these keys now; answers how many rows it touched."""
+    """Has the statement write what is known of these keys now; returns how many rows it touched."""
     if not names:
         return 0
     return await statement.execute(

@@ -133,12 +133,12 @@ async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, l
 
 
 async def fold_inbox(conn: Connection, tenant_id: int) -> News:
-    """Takes what others have told the lane; answers NO_NEWS when there is none."""
+    """Takes what others have told the lane; returns NO_NEWS when there is none."""
     opened: dict[int, int] = {}
     today: dict[tuple[int, date], int] = {}
     leads: set[int] = set()
     at: datetime | None = None
-    rows = await _SQL.fold_inbox.fetch(conn, tenant_id=tenant_id, most=_INBOX_AT_ONCE)
+    rows = await _SQL.fold_inbox.fetch(conn, tenant_id=tenant_id, limit=_INBOX_AT_ONCE)
     for rep_no, open_delta, day, today_delta, lead_id, read_at in rows:
         if rep_no is not None:
             opened[rep_no] = opened.get(rep_no, 0) + open_delta
@@ -251,9 +251,9 @@ async def next_recheck(conn: Connection, tenant_id: int) -> datetime | None:
     return at
 
 
-async def left_over(conn: Connection, tenant_id: int, most: int) -> tuple[int, int]:
-    """How many leads are still ready, at most `most`, and the number of the lane's last batch."""
-    row = await _SQL.left_over.row(conn, tenant_id=tenant_id, most=most)
+async def left_over(conn: Connection, tenant_id: int, limit: int) -> tuple[int, int]:
+    """How many leads are still ready, at most `limit`, and the number of the lane's last batch."""
+    row = await _SQL.left_over.row(conn, tenant_id=tenant_id, limit=limit)
     assert row is not None
     return row["ready"], row["batch_no"]
 

@@ -23,7 +23,7 @@ class CannotMove(Exception):
 
 
 async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datetime:
-    """Parks a waiting lead for a person to look at; answers when.
+    """Parks a waiting lead for a person to look at; returns when.
 
     Raises CannotMove, LeadUnknown, and asyncpg.LockNotAvailableError when somebody keeps it locked.
     """
@@ -43,7 +43,7 @@ async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datet
 
 
 async def unpark(conn: Connection, lead: FoundLead, actor: str, why: str) -> str:
-    """Sends one parked lead back, ready for the next batch; answers the reason for which it was parked.
+    """Sends one parked lead back, ready for the next batch; returns the reason for which it was parked.
 
     Raises CannotMove, LeadUnknown, and asyncpg.LockNotAvailableError when somebody keeps it or the lane locked.
     """

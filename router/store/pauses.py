@@ -26,7 +26,7 @@ class Pause:
 
 
 async def pause(conn: Connection, tenant: Tenant, span: timedelta, actor: str, why: str) -> tuple[Pause, Pause | None]:
-    """Pauses the tenant for a span from now; answers the pause and the one that it replaces, if it was paused.
+    """Pauses the tenant for a span from now; returns the pause and the one that it replaces, if it was paused.
 
     A batch that runs is waited for. Raises asyncpg.LockNotAvailableError when somebody keeps the lane.
     """
@@ -40,7 +40,7 @@ async def pause(conn: Connection, tenant: Tenant, span: timedelta, actor: str, w
 
 
 async def resume(conn: Connection, tenant: Tenant, actor: str, why: str) -> Pause | None:
-    """Ends the tenant's pause; answers it, None when the tenant was not paused and nothing was changed.
+    """Ends the tenant's pause; returns it, None when the tenant was not paused and nothing was changed.
 
     Raises asyncpg.LockNotAvailableError when somebody keeps the lane.
     """

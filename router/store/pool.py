@@ -25,7 +25,7 @@ def _claimed(rows: Sequence[Row]) -> ClaimedRows:
 
 
 async def claim_ready(
-    conn: Connection, tenant_id: int, after: OrderKey | None, most: int, until: datetime | None = None
+    conn: Connection, tenant_id: int, after: OrderKey | None, limit: int, until: datetime | None = None
 ) -> ClaimedRows:
     """Claims ready leads after a key (None = from the top) that came until then (None = whenever); unordered."""
     rank, queued_at, lead_id = after or _FIRST_KEY
@@ -36,7 +36,7 @@ async def claim_ready(
         after_queued_at=queued_at,
         after_lead_id=lead_id,
         until=until or _ANY_TIME,
-        most=most,
+        limit=limit,
     )
     return _claimed(rows)
 
@@ -46,17 +46,17 @@ async def claim_named(conn: Connection, tenant_id: int, lead_ids: Sequence[int])
     return _claimed(await _SQL.claim_named.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids))
 
 
-async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, int], most: int) -> ClaimedRows:
-    """Claims at most `rooms[key]` leads of each wake key, and at most `most` in all; unordered."""
+async def claim_waiting(conn: Connection, tenant_id: int, rooms: Mapping[int, int], limit: int) -> ClaimedRows:
+    """Claims at most `rooms[key]` leads of each wake key, and at most `limit` in all; unordered."""
     rows = await _SQL.claim_waiting.fetch(
-        conn, tenant_id=tenant_id, wake_keys=list(rooms), rooms=list(rooms.values()), most=most
+        conn, tenant_id=tenant_id, wake_keys=list(rooms), rooms=list(rooms.values()), limit=limit
     )
     return _claimed(rows)
 
 
-async def claim_due(conn: Connection, tenant_id: int, now: datetime, most: int) -> ClaimedRows:
+async def claim_due(conn: Connection, tenant_id: int, now: datetime, limit: int) -> ClaimedRows:
     """Claims leads whose `recheck_at` has come; unordered."""
-    return _claimed(await _SQL.claim_due.fetch(conn, tenant_id=tenant_id, now=now, most=most))
+    return _claimed(await _SQL.claim_due.fetch(conn, tenant_id=tenant_id, now=now, limit=limit))
 
 
 async def put_back(conn: Connection, book: Book, refused: Sequence[tuple[PoolLead, int, datetime]]) -> None:
@@ -115,7 +115,7 @@ async def _put_parked(
 
 
 async def wake_customers(conn: Connection, tenant_id: int, customers: Iterable[int]) -> int:
-    """Makes the customers' waiting leads ready; answers how many. Locked rows are left to the inbox."""
+    """Makes the customers' waiting leads ready; returns how many. Locked rows are left to the inbox."""
     wanted = sorted(customers)
     if not wanted:
         return 0
@@ -126,7 +126,7 @@ async def wake_customers(conn: Connection, tenant_id: int, customers: Iterable[i
 
 
 async def wake_leads(conn: Connection, tenant_id: int, leads: Iterable[int]) -> int:
-    """Makes these leads ready, those that wait; answers how many. Locked rows are left to the inbox again."""
+    """Makes these leads ready, those that wait; returns how many. Locked rows are left to the inbox again."""
     wanted = sorted(leads)
     if not wanted:
         return 0
@@ -150,7 +150,7 @@ async def put_wake_keys(conn: Connection, tenant_id: int, ruleset: int, keys: Ma
 
 
 async def prune_wake_keys(conn: Connection, tenant_id: int, keys: Iterable[int]) -> list[int]:
-    """Forgets keys that no lead waits under; answers which."""
+    """Forgets keys that no lead waits under; returns which."""
     wanted = sorted(keys)
     if not wanted:
         return []

@@ -64,7 +64,7 @@ async def is_taken(conn: Connection, tenant_id: int, wanted: Wanted) -> bool:
 
 
 async def take_snapshot(conn: Connection, tenant_id: int, wanted: Wanted) -> int:
-    """Counts leads and wins and makes the counts the version in force; answers it.
+    """Counts leads and wins and makes the counts the version in force; returns it.
 
     Runs in a transaction of its own or the caller's. Whether another has counted the same is asked under the lock.
     """

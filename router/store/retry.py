@@ -62,12 +62,12 @@ class Author:
 
 
 async def next_parked(
-    conn: Connection, tenant_id: int, reasons: Sequence[str], since: datetime | None, after: int, most: int
+    conn: Connection, tenant_id: int, reasons: Sequence[str], since: datetime | None, after: int, limit: int
 ) -> list[int]:
-    """At most `most` parked leads (numbers) of these reasons after lead `after`, in the caller's transaction."""
+    """At most `limit` parked leads (numbers) of these reasons after lead `after`, in the caller's transaction."""
     await _SQL.in_order.row(conn)
     rows = await _SQL.parked_next.fetch(
-        conn, tenant_id=tenant_id, reasons=reasons, since=since, after_lead_id=after, most=most
+        conn, tenant_id=tenant_id, reasons=reasons, since=since, after_lead_id=after, limit=limit
     )
     return [row[0] for row in rows]
 
@@ -79,9 +79,9 @@ async def next_waiting(
     since: datetime | None,
     upto_batch: int,
     after: Place,
-    most: int,
+    limit: int,
 ) -> list[Place]:
-    """At most `most` leads under these keys after a place, refused by `upto_batch` or before: each is taken once."""
+    """At most `limit` leads under these keys after a place, refused by `upto_batch` or before: each is taken once."""
     await _SQL.in_order.row(conn)
     key, rank, queued_at, lead_id = after
     rows = await _SQL.waiting_next.fetch(
@@ -94,7 +94,7 @@ async def next_waiting(
         after_rank=rank,
         after_queued_at=queued_at,
         after_lead_id=lead_id,
-        most=most,
+        limit=limit,
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
@@ -123,7 +123,7 @@ async def look_again(conn: Connection, tenant_id: int, places: Sequence[Place], 
 
 
 async def put_in_pool(conn: Connection, lane: Lane, leads: Sequence[int], reasons: Sequence[str], wake_key: int) -> int:
-    """Parked leads go into the pool, under key 0 as ready ones; answers how many. The caller holds the lane."""
+    """Parked leads go into the pool, under key 0 as ready ones; returns how many. The caller holds the lane."""
     rows = await _SQL.send_back.fetch(
         conn,
         tenant_id=lane.tenant_id,

@@ -46,7 +46,7 @@ async def import_reps(
     """Makes the reps as the lines say, in one transaction; a line leaves what it does not speak of as it is.
 
     Reps that no line names stay, or become inactive with `retire_missing`. When nothing differs no version is
-    made. `dry_run` answers the same and writes nothing. Importers of one tenant take turns.
+    made. `dry_run` returns the same and writes nothing. Importers of one tenant take turns.
     Raises LookupError when there is no such tenant, RosterBusy.
     """
     async with conn.transaction():

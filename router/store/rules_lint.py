@@ -41,7 +41,7 @@ async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Se
     if not fields:
         return {}
     since = timedelta(days=DAYS_SEEN)
-    rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, most=_VALUES_LIMIT)
+    rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, limit=_VALUES_LIMIT)
     found: dict[str, set[str]] = defaultdict(set)
     for field, value in rows:
         found[field].add(fold(value))

@@ -155,7 +155,7 @@ async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
 
 async def history(conn: Connection, tenant_id: int, limit: int = 1000) -> list[Entry]:
     """The versions of a tenant's rules, the last one first."""
-    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, most=limit)]
+    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, limit=limit)]
 
 
 async def as_in_force(

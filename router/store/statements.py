@@ -48,7 +48,7 @@ class Statement:
         return await conn.fetchval(self.sql, *self._ordered(arguments))
 
     async def execute(self, conn: "Connection", **arguments: Any) -> int:
-        """Runs the statement; answers the number of rows that it touched (0 where it has none)."""
+        """Runs the statement; returns the number of rows that it touched (0 where it has none)."""
         tag: str = await conn.execute(self.sql, *self._ordered(arguments))
         last = tag.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0

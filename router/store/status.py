@@ -100,12 +100,12 @@ async def lanes(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int,
 
 async def came_in(conn: Connection, ids: Sequence[int], since: datetime, limit: int) -> Sequence[Row]:
     """Rows of (tenant_id, leads, first): of the last `limit` leads of each tenant, those that came since then."""
-    return await _SQL.came_in.fetch(conn, tenant_ids=ids, since=since, most=limit)
+    return await _SQL.came_in.fetch(conn, tenant_ids=ids, since=since, limit=limit)
 
 
 async def last_batches(conn: Connection, ids: Sequence[int], since: datetime, limit: int) -> Sequence[Row]:
     """Rows of (tenant_id, at, inputs) of the last `limit` batches of each tenant since then, the youngest first."""
-    return await _SQL.batches.fetch(conn, tenant_ids=ids, since=since, most=limit)
+    return await _SQL.batches.fetch(conn, tenant_ids=ids, since=since, limit=limit)
 
 
 async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, RosterSync]:

@@ -46,7 +46,7 @@ class Tenant:
 
 
 async def add(conn: Connection, name: str, time_zone: str) -> Tenant:
-    """Creates the tenant and its lane in one transaction; the same again answers the tenant that is there.
+    """Creates the tenant and its lane in one transaction; the same again returns the tenant that is there.
 
     Raises TenantError for a bad name or an unknown zone, TenantExists when the tenant has another zone.
     """

@@ -49,5 +49,5 @@ async def inbox_loads(conn: Connection, tenant_id: int) -> tuple[dict[int, int],
 
 async def recent_batches(conn: Connection, tenant_id: int, since: datetime, limit: int) -> list[tuple[datetime, int]]:
     """(time, leads) of the last batches, the youngest first."""
-    rows = await _SQL.recent_batches.fetch(conn, tenant_id=tenant_id, since=since, most=limit)
+    rows = await _SQL.recent_batches.fetch(conn, tenant_id=tenant_id, since=since, limit=limit)
     return [(row[0], row[1]) for row in rows]

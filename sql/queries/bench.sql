@@ -9,14 +9,14 @@ select :tenant_id::int, 'web', coalesce(:region::text, 'b') || n, now() - interv
        case when n % 4 = 0 then 'campaign' || n % 29 end, null, case when n % 2 = 0 then '/landing/' || n % 13 end
   from generate_series(:first::int, :last::int) n;
 
--- name: fill_pool(tenant_id, after, most)
+-- name: fill_pool(tenant_id, after, limit)
 -- Puts so many leads of a tenant, those after a number, into the pool as intake does; answers the last one's number.
 with arrived as (
     insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
                            ad_id, landing_page)
     select tenant_id, lead_id, -priority, received_at, created_at, customer_id, source, region, industry, product, campaign, ad_id,
            landing_page
-      from lead where tenant_id = :tenant_id and lead_id > :after order by lead_id limit :most
+      from lead where tenant_id = :tenant_id and lead_id > :after order by lead_id limit :limit
     returning lead_id)
 select max(lead_id) from arrived;
 
@@ -99,9 +99,9 @@ rows as (
       from rep_row r, made where r.tenant_id = :tenant_id and to_version is null)
 select tenant_id from made;
 
--- name: some_leads(tenant_id, most)
+-- name: some_leads(tenant_id, limit)
 -- Leads all over a tenant, for asking why.
-select lead_id from lead where tenant_id = :tenant_id order by lead_id * 2654435761 % 4294967296 limit :most;
+select lead_id from lead where tenant_id = :tenant_id order by lead_id * 2654435761 % 4294967296 limit :limit;
 
 -- name: rep_numbers(tenant_id)
 -- The numbers of a tenant's reps.

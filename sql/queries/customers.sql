@@ -137,14 +137,14 @@ select exists (select from lead where tenant_id = :tenant_id and customer_id = :
 -- The customer of a lead.
 select customer_id from lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
--- name: shared_keys(tenant_id, most)
+-- name: shared_keys(tenant_id, limit)
 -- Keys that tie nobody any more, the newest first, and how many leads the customer has whom they tied until then.
 select k.shared_as, k.shared_at, k.people, k.customer_id,
        (select count(*) from lead l where l.tenant_id = k.tenant_id and l.customer_id = k.customer_id)::int as leads
   from customer_key k
  where k.tenant_id = :tenant_id and k.shared_at is not null
  order by k.shared_at desc, k.key
- limit :most;
+ limit :limit;
 
 -- name: rep_ids(tenant_id, rep_nos)
 -- The CRM's ids of rep numbers.

@@ -17,9 +17,9 @@ select count(*) over () as found, format('tenant %s rep %s: %s open, the cap is 
  where a.open > r.max_open
  order by a.tenant_id, a.rep_no limit 5;
 
--- name: assigned_from(tenant_id, lead_id, most)
+-- name: assigned_from(tenant_id, lead_id, limit)
 -- Some assigned leads, from a number on.
-select lead_id from assignment where tenant_id = :tenant_id and lead_id >= :lead_id order by lead_id limit :most;
+select lead_id from assignment where tenant_id = :tenant_id and lead_id >= :lead_id order by lead_id limit :limit;
 
 -- name: last_lead(tenant_id)
 -- The number of a tenant's last lead; 0 = none.

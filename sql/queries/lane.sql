@@ -83,14 +83,14 @@ update lane set careful = careful
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
 select tenant_id from lane where tenant_id = :tenant_id for update;
 
--- name: fold_inbox(tenant_id, most)
+-- name: fold_inbox(tenant_id, limit)
 -- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free.
 delete from lane_inbox
  where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :most for update skip locked))
+       select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
 returning rep_no, open_delta, day, today_delta, lead_id, greatest(at, clock_timestamp()) as at;
 
--- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, most)
+-- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, limit)
 -- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
 delete from lead_pool
  where tenant_id = :tenant_id and ctid = any(array(
@@ -98,7 +98,7 @@ delete from lead_pool
         where tenant_id = :tenant_id and wake_key = 0
           and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
           and queued_at <= :until::timestamptz
-        order by rank, queued_at, lead_id limit :most for update skip locked))
+        order by rank, queued_at, lead_id limit :limit for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
@@ -113,7 +113,7 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
--- name: claim_waiting(tenant_id, wake_keys, rooms, most)
+-- name: claim_waiting(tenant_id, wake_keys, rooms, limit)
 -- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
 delete from lead_pool
  where tenant_id = :tenant_id and ctid = any(array(
@@ -123,18 +123,18 @@ delete from lead_pool
               select p.ctid, p.rank, p.queued_at, p.lead_id from lead_pool p
                where p.tenant_id = :tenant_id and p.wake_key = k.wake_key
                order by p.rank, p.queued_at, p.lead_id limit k.room for update skip locked) c
-        order by c.rank, c.queued_at, c.lead_id limit :most))
+        order by c.rank, c.queued_at, c.lead_id limit :limit))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
--- name: claim_due(tenant_id, now, most)
+-- name: claim_due(tenant_id, now, limit)
 -- Claims waiting leads whose time to be looked at again has come.
 delete from lead_pool
  where tenant_id = :tenant_id and ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and recheck_at <= :now
-        order by recheck_at limit :most for update skip locked))
+        order by recheck_at limit :limit for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
@@ -250,10 +250,10 @@ select array(select row (rep_no, open, day, today) from rep_load where tenant_id
        array(select row (wake_key, ruleset, targets) from wake_key where tenant_id = :tenant_id) as wake_keys,
        (select recheck_at from lead_pool where tenant_id = :tenant_id and recheck_at is not null order by recheck_at limit 1) as next_recheck;
 
--- name: left_over(tenant_id, most)
+-- name: left_over(tenant_id, limit)
 -- How many ready leads are left, counted up to a limit: after an idle visit these are locked by somebody else, or new. And the number of
 -- the lane's last batch: it moves while somebody drains.
-select (select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :most) as leads) as ready,
+select (select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :limit) as leads) as ready,
        (select batch_no from lane where tenant_id = :tenant_id) as batch_no;
 
 -- name: facts(tenant_id, lead_ids)

@@ -33,21 +33,21 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
        set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('jit', 'off', true);
 
--- name: parked_next(tenant_id, reasons, since, after_lead_id, most)
+-- name: parked_next(tenant_id, reasons, since, after_lead_id, limit)
 -- The next parked leads of these reasons, after a lead; holds nothing.
 select lead_id from parked
  where tenant_id = :tenant_id and lead_id > :after_lead_id and reason = any(:reasons::text[])
    and (:since::timestamptz is null or parked_at >= :since)
- order by lead_id limit :most;
+ order by lead_id limit :limit;
 
--- name: waiting_next(tenant_id, wake_keys, since, upto_batch, after_wake_key, after_rank, after_queued_at, after_lead_id, most)
+-- name: waiting_next(tenant_id, wake_keys, since, upto_batch, after_wake_key, after_rank, after_queued_at, after_lead_id, limit)
 -- The next leads that wait for these keys and were refused by no later batch, after a place in line; holds nothing.
 select wake_key, rank, queued_at, lead_id from lead_pool
  where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]) and last_batch_no <= :upto_batch
    and (wake_key, rank, queued_at, lead_id)
        > (:after_wake_key::int, :after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
    and (:since::timestamptz is null or queued_at >= :since)
- order by wake_key, rank, queued_at, lead_id limit :most;
+ order by wake_key, rank, queued_at, lead_id limit :limit;
 
 -- name: send_back(tenant_id, lead_ids, reasons, wake_key, at, recheck_at)
 -- Parked leads wait again, queued now, without the reps that returned them; locked rows are passed over.

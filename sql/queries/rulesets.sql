@@ -16,10 +16,10 @@ select r.version, r.applied_at, r.author, r.note, r.source, r.lists, t.time_zone
 -- The highest version that the tenant's rules ever had.
 select coalesce(max(version), 0) from ruleset where tenant_id = :tenant_id;
 
--- name: history(tenant_id, most)
+-- name: history(tenant_id, limit)
 -- The versions of a tenant's rules, the last one first.
 select version, applied_at, author, note from ruleset
- where tenant_id = :tenant_id order by version desc limit :most;
+ where tenant_id = :tenant_id order by version desc limit :limit;
 
 -- name: add(tenant_id, version, author, note, source, lists)!
 -- Stores a version of a tenant's rules, for good.
@@ -30,7 +30,7 @@ values (:tenant_id, :version, :author, :note, :source, :lists::jsonb);
 -- Makes a version the one in force and calls the drain, which takes it with its next batch.
 update tenant set ruleset = :version where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
 
--- name: values_seen(tenant_id, fields, since, most)
+-- name: values_seen(tenant_id, fields, since, limit)
 -- The different values that leads which came since then have in these fields.
 select distinct f.field, f.value
   from lead l
@@ -38,4 +38,4 @@ select distinct f.field, f.value
                             ('campaign', l.campaign), ('ad_id', l.ad_id), ('landing_page', l.landing_page)) f (field, value)
  where l.tenant_id = :tenant_id and l.received_at > clock_timestamp() - :since::interval
    and f.field = any(:fields::text[]) and f.value is not null
- limit :most;
+ limit :limit;

@@ -39,20 +39,20 @@ select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_a
   left join pg_stat_activity a on a.pid = h.pid
  where l.tenant_id = any(:tenant_ids::int[]);
 
--- name: came_in(tenant_ids, since, most)
+-- name: came_in(tenant_ids, since, limit)
 -- How many of the last leads of each tenant came since then; when all of the most that are looked at did, when the first did.
 select t.tenant_id, count(*) as leads, min(l.received_at) as first
   from unnest(:tenant_ids::int[]) as t(tenant_id)
- cross join lateral (select received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit :most) l
+ cross join lateral (select received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit :limit) l
  where l.received_at > :since
  group by t.tenant_id;
 
--- name: batches(tenant_ids, since, most)
+-- name: batches(tenant_ids, since, limit)
 -- The last batches of each tenant since then, the youngest first.
 select t.tenant_id, f.at, f.inputs
   from unnest(:tenant_ids::int[]) as t(tenant_id)
  cross join lateral (select at, inputs from flight
-                      where flight.tenant_id = t.tenant_id and at > :since order by batch_no desc limit :most) f
+                      where flight.tenant_id = t.tenant_id and at > :since order by batch_no desc limit :limit) f
  order by t.tenant_id, f.at desc;
 
 -- name: roster_syncs(tenant_ids)

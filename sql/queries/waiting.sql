@@ -20,7 +20,7 @@ select p.wake_key, k.ruleset, k.targets, p.leads, p.due, p.oldest, p.recheck_at
 select rep_no, day, sum(open_delta)::int as open_delta, sum(today_delta)::int as today_delta
   from lane_inbox where tenant_id = :tenant_id and rep_no is not null group by rep_no, day;
 
--- name: recent_batches(tenant_id, since, most)
+-- name: recent_batches(tenant_id, since, limit)
 -- When the last batches since then were and how many leads they decided, the youngest first.
 select at, leads from flight
- where tenant_id = :tenant_id and at > :since and kind = 'drain' order by batch_no desc limit :most;
+ where tenant_id = :tenant_id and at > :since and kind = 'drain' order by batch_no desc limit :limit;

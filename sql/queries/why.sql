@@ -18,21 +18,21 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
   left join closed c on c.tenant_id = l.tenant_id and c.lead_id = l.lead_id
  where l.tenant_id = :tenant_id and l.lead_id = :lead_id;
 
--- name: history(tenant_id, lead_id, most)
+-- name: history(tenant_id, lead_id, limit)
 -- Assignments of a lead that ended, the latest first.
 select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome
   from assignment_history
  where tenant_id = :tenant_id and lead_id = :lead_id
  order by ended_at desc, batch_no desc
- limit :most;
+ limit :limit;
 
--- name: handled(tenant_id, subject, most)
+-- name: handled(tenant_id, subject, limit)
 -- When people parked a lead or sent it back, the latest first; subject is how changes name the lead.
 select at, actor, action, why
   from change
  where tenant_id = :tenant_id and subject = :subject and action in ('park', 'unpark')
  order by at desc
- limit :most;
+ limit :limit;
 
 -- name: lane(tenant_id, now)
 -- Whether the tenant's lane is paused, when it was last drained, and what locker its row has or had.
@@ -42,13 +42,13 @@ select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock
   from lane l
  where l.tenant_id = :tenant_id;
 
--- name: before_it(tenant_id, rank, queued_at, lead_id, most)
+-- name: before_it(tenant_id, rank, queued_at, lead_id, limit)
 -- How many ready leads come before a lead, counted up to a limit.
 select count(*)::int from (
        select from lead_pool
         where tenant_id = :tenant_id and wake_key = 0
           and (rank, queued_at, lead_id) < (:rank::int, :queued_at::timestamptz, :lead_id::bigint)
-        limit :most) as earlier;
+        limit :limit) as earlier;
 
 -- name: reps(tenant_id, rep_nos)
 -- Ids and latest names of reps.
@@ -64,7 +64,7 @@ select r.rep_no, r.rep_id, w.name
 -- Names of all groups that ever were.
 select group_no, name from grp where tenant_id = :tenant_id;
 
--- name: customer(tenant_id, lead_id, customer_id, created_at, most)
+-- name: customer(tenant_id, lead_id, customer_id, created_at, limit)
 -- Who owns a customer now, and how many of its leads were created before one of them, counted up to a limit.
 select (select rep_no from customer_owner
          where tenant_id = :tenant_id and customer_id = :customer_id) as owner_no,
@@ -72,9 +72,9 @@ select (select rep_no from customer_owner
                select from lead
                 where tenant_id = :tenant_id and customer_id = :customer_id
                   and (created_at, lead_id) < (:created_at::timestamptz, :lead_id::bigint)
-                limit :most) as earlier) as leads;
+                limit :limit) as earlier) as leads;
 
--- name: earlier(tenant_id, lead_id, customer_id, created_at, most)
+-- name: earlier(tenant_id, lead_id, customer_id, created_at, limit)
 -- The latest leads of a customer that were created before one of them: where each is, and the assignment that it has or had last.
 select l.lead_id, l.source, l.external_id, l.created_at, m.into_lead_id,
        case when a.lead_id is not null then 'assigned'
@@ -90,7 +90,7 @@ select l.lead_id, l.source, l.external_id, l.created_at, m.into_lead_id,
          where tenant_id = :tenant_id and customer_id = :customer_id
            and (created_at, lead_id) < (:created_at::timestamptz, :lead_id::bigint)
          order by created_at desc, lead_id desc
-         limit :most) l
+         limit :limit) l
   left join assignment a on a.tenant_id = :tenant_id and a.lead_id = l.lead_id
   left join closed c on c.tenant_id = :tenant_id and c.lead_id = l.lead_id
   left join lead_pool p on p.tenant_id = :tenant_id and p.lead_id = l.lead_id

@@ -36,7 +36,7 @@ class Asked:
 
 FIRST_KEYS = "'{" + ",".join(str(k) for k in range(1, KEYS + 1)) + "}'"
 ONES = "'{" + ",".join(["1"] * KEYS) + "}'"
-ALL = {"until": "'9999-12-31Z'", "most": str(LIMIT)}
+ALL = {"until": "'9999-12-31Z'", "limit": str(LIMIT)}
 AFTER = {"after_rank": str(-(1 << 31)), "after_queued_at": "'0001-01-01Z'", "after_lead_id": "0"}
 CLAIMS = ("lead_pool_claim", "customer_owner_pkey")
 GIVEN = {
@@ -85,10 +85,10 @@ STATEMENTS = [
         CLAIMS,
     ),
     Asked("claim_named", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey", "customer_owner_pkey")),
-    Asked("claim_waiting", KEYS, {"wake_keys": FIRST_KEYS, "rooms": ONES, "most": str(LIMIT)}, CLAIMS),
-    Asked("claim_waiting", LIMIT, {"wake_keys": "'{1}'", "rooms": f"'{{{LIMIT}}}'", "most": str(LIMIT)}, CLAIMS),
-    Asked("claim_due", LIMIT, {"now": "'2026-03-05Z'", "most": str(LIMIT)}, DUE),
-    Asked("fold_inbox", LIMIT, {"most": str(LIMIT)}, ("lane_inbox_pkey",)),
+    Asked("claim_waiting", KEYS, {"wake_keys": FIRST_KEYS, "rooms": ONES, "limit": str(LIMIT)}, CLAIMS),
+    Asked("claim_waiting", LIMIT, {"wake_keys": "'{1}'", "rooms": f"'{{{LIMIT}}}'", "limit": str(LIMIT)}, CLAIMS),
+    Asked("claim_due", LIMIT, {"now": "'2026-03-05Z'", "limit": str(LIMIT)}, DUE),
+    Asked("fold_inbox", LIMIT, {"limit": str(LIMIT)}, ("lane_inbox_pkey",)),
     Asked("wake_customers", 20, {"customers": "'{5,6,7}'"}, ("lead_pool_customer",)),
     Asked("still_waiting", 20, {"customers": "'{5,6,7}'"}, ("lead_pool_customer",)),
     Asked("wake_leads", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
@@ -98,7 +98,7 @@ STATEMENTS = [
     Asked("close", 3, CLOSING, ("lane_pkey",)),
     Asked("next_recheck", 1, {}, ("lead_pool_recheck",)),
     Asked("kept", max(KEYS, 5000), {}, (*KEPT, "lead_pool_recheck")),
-    Asked("left_over", LIMIT, {"most": str(LIMIT)}, (*CLAIMS, "lane_pkey")),
+    Asked("left_over", LIMIT, {"limit": str(LIMIT)}, (*CLAIMS, "lane_pkey")),
 ]
 
 

@@ -220,7 +220,7 @@ async def test_ctrl_c_ends_the_command_in_good_order_and_the_same_again_does_the
 
 
 async def test_each_part_begins_where_the_last_ended_and_sorts_nothing(conn: asyncpg.Connection) -> None:
-    where = {"tenant_id": 1, "since": None, "most": 2000, "after_lead_id": 7}
+    where = {"tenant_id": 1, "since": None, "limit": 2000, "after_lead_id": 7}
     late = {"upto_batch": 9, "after_wake_key": 3, "after_rank": 0, "after_queued_at": datetime(2026, 3, 2, tzinfo=UTC)}
     retries = load("retry")
     async with conn.transaction():
