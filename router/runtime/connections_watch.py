@@ -40,7 +40,7 @@ Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
 class ConnectionsService(Periodic):
     """A service. `record` is given the server's settings when they are not as this process saw them last."""
 
-    name = "connections watch"
+    name = "connections"
     failing = "connections not compared"
     interval_s = 2.0
     longest_wait_s = 2.0

@@ -167,7 +167,7 @@ async def test_locked_leads_come_back_and_nobody_waits_for_them(database_url: st
         assert [(left["tenant"], left["locked_leads"]) for left in told["left_behind"]] == [("acme", 10)]
         code, output = await drain(database_url)
         assert code == 1
-        assert "acme: 10 ready leads are locked by somebody else" in output
+        assert "acme: 10 ready leads locked by another session" in output
     code, output = await drain(database_url)
     assert code == 0
     assert "10 assigned" in output and "idle" in output

@@ -33,7 +33,7 @@ SETTINGS = Settings(
 NAMES = [
     "listener",
     "schema",
-    "connections watch",
+    "connections",
     "settings",
     "wakeups",
     "presence",
