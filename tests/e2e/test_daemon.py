@@ -170,7 +170,7 @@ async def test_locked_leads_come_back_and_nobody_waits_for_them(database_url: st
         assert "acme: 10 ready leads locked by another session" in output
     code, output = await drain(database_url)
     assert code == 0
-    assert "10 assigned" in output and "idle" in output
+    assert "10 assigned" in output and "done: nothing else" in output
     assert (await tenant.states())["assigned"] == 30
 
 
