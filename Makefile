@@ -20,7 +20,7 @@ help: ## list the targets
 setup: $(STAMP) ## install everything into .venv (quick when it is there)
 
 $(STAMP): requirements-dev.lock pyproject.toml
-	@echo "installing into .venv; once, about a minute"
+	@echo "installing into .venv; once, one to three minutes"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$(.ci/find-python)" -m venv --clear .venv
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
