@@ -62,15 +62,6 @@ class Phase(StrEnum):
     COMMIT = "commit"
 
 
-class IntakeOutcome(StrEnum):
-    """What became of a lead that was handed in."""
-
-    ACCEPTED = "accepted"
-    REPEATED = "repeated"
-    MERGED = "merged"
-    REJECTED = "rejected"
-
-
 class SyncResult(StrEnum):
     """What became of a look at the CRM's roster. `refused`: it cannot be believed; `failed`: it cannot be read."""
 
@@ -125,7 +116,6 @@ class Instruments:
             "Queued until assigned: the median and the slowest lead of each batch",
             _SLOW_S,
         )
-        self._intake = self._count("intake.leads", "{lead}", "Leads handed in, by outcome")
         self._syncs = self._count("roster.syncs", "{sync}", "Looks at the CRM's roster, by what became of them")
         self._not_understood = self._count(
             "roster.not_understood", "{value}", "What was not understood in the CRM's roster, at each look again"
@@ -176,14 +166,6 @@ class Instruments:
         if counts.waits_s is not None:
             for statistic, wait_s in zip(("median", "max"), counts.waits_s, strict=True):
                 self._latency_s.record(wait_s, {"statistic": statistic})
-
-    # -- intake
-
-    def intake_done(self, tenant: str, outcomes: Mapping[IntakeOutcome, int]) -> None:
-        """Once per request or chunk of a file: how many leads had which outcome."""
-        label = self._tenant(tenant)
-        for outcome, leads in outcomes.items():
-            self._intake.add(leads, {"tenant": label, "outcome": outcome.value})
 
     # -- roster
 
@@ -320,8 +302,6 @@ class Instruments:
             counter.add(0, {"tenant": tenant, "reason": reason.value})
         for result in BatchResult:
             self._batches.add(0, {"tenant": tenant, "result": result.value})
-        for outcome in IntakeOutcome:
-            self._intake.add(0, {"tenant": tenant, "outcome": outcome.value})
 
     def _count(self, name: str, unit: str, description: str) -> Counter:
         return self._meter.create_counter(f"{NAMESPACE}.{name}", unit, description)

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from router.domain.reason import Reason
 from router.drain.outcome import Drained
 from router.telemetry.exposition import Exposition, open_exposition
-from router.telemetry.instruments import BatchResult, Instruments, IntakeOutcome, Phase, ReloadResult, SyncResult
+from router.telemetry.instruments import BatchResult, Instruments, Phase, ReloadResult, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -28,7 +28,6 @@ def use_everything(instruments: Instruments) -> None:
         ),
     )
     instruments.batch_done("acme", BatchResult.LOCKED, 0.001)
-    instruments.intake_done("acme", {IntakeOutcome.ACCEPTED: 90, IntakeOutcome.REPEATED: 10})
     instruments.roster_synced("acme", SyncResult.REFUSED, 2)
     instruments.presence_unknown()
     instruments.connections_opened(8, ["drain"])
@@ -69,7 +68,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *IntakeOutcome, *SyncResult, *ReloadResult):
+    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult):
         assert f"`{word}`" in page
 
 
@@ -87,7 +86,6 @@ def test_a_batch_is_counted_lead_by_lead() -> None:
     assert shown["lead_router_batch_size_sum", frozenset()] == 10
     latest = frozenset({("statistic", "max"), ("le", "600.0")})
     assert shown["lead_router_assignment_latency_seconds_bucket", latest] == 1
-    assert shown["lead_router_intake_leads_total", frozenset({tenant, ("outcome", "accepted")})] == 90
 
 
 def test_the_number_of_series_is_bounded_whatever_the_number_of_tenants() -> None:
