@@ -76,7 +76,7 @@ OF_TENANT = (
         "customer_merged_away",
         10,
         "leads, keys or an owner name a customer that is part of another one: its next lead may go to another rep",
-        "`lead-router customers part` and `merge` again; the merge is named",
+        "`lead-router customers unmerge` and `merge` again; the merge is named",
     ),
     Kind(
         "lane_missing",

@@ -69,7 +69,7 @@ leads = Family(
     "leads",
     "Leads that come from files.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
-    {"import": ("leads:import_", "Accept the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
+    {"import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
 )
 
 customers = Family(
@@ -83,19 +83,20 @@ customers = Family(
         ),
         "check": (
             "customers_check:check",
-            "Report which leads of FILE would be one customer's, by which key, and which keys look suspicious.",
+            "Report which leads of FILE would belong to the same customer, by which key, and which keys look suspicious.",
         ),
-        "merge": ("customers:merge", "Make customer B a part of customer A, because they are one."),
-        "part": ("customers:part", "Undo the merge MERGE_ID."),
+        "merge": ("customers:merge", "Merge customer B into customer A: they are duplicates."),
+        "unmerge": ("customers:unmerge", "Undo the merge MERGE_ID."),
         "rules": (
             "customers:rules",
-            "Show by what leads are known to be of one customer, or apply FILE to what arrives from now on.",
+            "Show how leads are matched to customers, or apply the match rules of FILE to leads that arrive from now on.",
         ),
         "shared": (
             "customers:shared",
-            "List phones, addresses and domains that too many people share, so that they tie nobody any more.",
+            "List phones, addresses and domains that too many people share, so that they are not used for matching.",
         ),
     },
+    former={"part": "unmerge"},
 )
 
 COMMANDS: dict[str, tuple[str, str] | Family] = {

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ops.cli.customer_texts import owner_text
+from router.domain.phrases import count
 from router.intake.phones import PhoneReader
 from router.rules.customers import key_name
 from router.store import customer_merges as store
@@ -13,9 +15,14 @@ from router.store.tenants import Tenant
 
 NUMBER, CRM_ID, PHONE, EMAIL = BY = ("number", "crm-id", "phone", "email")
 _KINDS = {CRM_ID: "customer_id", PHONE: "phone", EMAIL: "email"}
-_CALLED = {NUMBER: "a number of ours", CRM_ID: "the CRM's customer id", PHONE: "a phone", EMAIL: "an e-mail address"}
+_WHAT = {
+    NUMBER: "a lead-router customer number",
+    CRM_ID: "the CRM's customer id",
+    PHONE: "a phone",
+    EMAIL: "an e-mail address",
+}
 # Beyond it the database has no numbers.
-_DIGITS_MOST = 18
+_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,12 @@ async def customer_named(conn: Connection, tenant: Tenant, text: str, by: str | 
     if len(found) > 1:
         raise CustomerUnknown(await _which(conn, tenant, text, readings))
     if not found:
-        raise CustomerUnknown(_nobody(tenant, text, readings, by))
+        raise CustomerUnknown(_not_found(tenant, text, readings, by))
     return found.pop()
 
 
 async def _readings(conn: Connection, tenant: Tenant, text: str, by: str | None) -> Sequence[_Reading]:
-    number = text if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST else None
+    number = text if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None
     values = {
         NUMBER: number,
         CRM_ID: text,
@@ -74,30 +81,33 @@ async def _look(conn: Connection, tenant: Tenant, reading: _Reading) -> _Reading
 
 async def _which(conn: Connection, tenant: Tenant, text: str, readings: Sequence[_Reading]) -> str:
     """What each reading would be, and how to say which."""
-    lines = [f"{text!r} can be several customers of tenant {tenant.name}; say which with --by:"]
+    lines = [f"{text!r} matches several customers of tenant {tenant.name}; choose one with --by:"]
     for one in readings:
         if one.customer_id is None:
             continue
         leads = await store.leads_of(conn, tenant.tenant_id, (one.customer_id,))
         owner = await store.owner_of(conn, tenant.tenant_id, one.customer_id)
         names = await store.rep_ids(conn, tenant.tenant_id, [owner])
-        whose = f"rep {names[owner]} has it" if owner in names else "nobody has it"
-        count = f"{len(leads)} lead{'' if len(leads) == 1 else 's'}"
-        lines.append(f"  --by {one.by}: customer {one.customer_id}, {count}, {whose} ({_CALLED[one.by]})")
+        whose = owner_text(names.get(owner or 0))
+        lines.append(
+            f"  --by {one.by}: customer {one.customer_id}, {count(len(leads), 'lead')}, {whose} ({_WHAT[one.by]})"
+        )
     return "\n".join(lines)
 
 
-def _nobody(tenant: Tenant, text: str, readings: Sequence[_Reading], by: str | None) -> str:
-    """How the text was read in vain, and what to do."""
+def _not_found(tenant: Tenant, text: str, readings: Sequence[_Reading], by: str | None) -> str:
+    """How the text was read, and what to do."""
     shared = [one for one in readings if one.shared]
     if shared:
         of = f"lead-router customers shared --tenant {tenant.name}"
-        return f"{shared[0].by} {shared[0].value} is shared by too many people, so it is no one customer's; see {of}"
+        return (
+            f"{shared[0].by} {shared[0].value} is shared by too many people, so it is not used for matching; see {of}"
+        )
     if not readings:
         hint = "; give a phone with its country code (+86...), or default_phone_region in the rules"
-        return f"{text!r} cannot be {_CALLED[by or CRM_ID]}{hint if by == PHONE else ''}"
-    tried = " or ".join(f"{_CALLED[one.by]} ({one.value})" for one in readings)
+        return f"{text!r} cannot be {_WHAT[by or CRM_ID]}{hint if by == PHONE else ''}"
+    tried = " or ".join(f"{_WHAT[one.by]} ({one.value})" for one in readings)
     return (
-        f"tenant {tenant.name} has no customer that is known by {text!r} as {tried}; lead-router why LEAD shows the "
-        f"number of a lead's customer, and customers rules what leads are known by"
+        f"tenant {tenant.name} has no customer {text!r}, read as {tried}; lead-router why LEAD shows the number of a "
+        f"lead's customer, and lead-router customers rules how leads are matched"
     )

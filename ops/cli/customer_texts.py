@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.cli.context import console
+from router.domain.phrases import count
 from router.manual.merge_customers import Moved
 from router.rules.match_rules import MatchRules
 from router.store.customer_merges import CustomerLead, Merge
 
 
-def described(in_force: MatchRules) -> dict[str, Any]:
+def rules_document(in_force: MatchRules) -> dict[str, Any]:
     """The rules as documents show them."""
     return {
         "match_on": ["+".join(tie) for tie in in_force.match_on],
@@ -19,8 +20,8 @@ def described(in_force: MatchRules) -> dict[str, Any]:
     }
 
 
-def moved(done: Moved) -> dict[str, Any]:
-    """What a merge or a parting did."""
+def moved_document(done: Moved) -> dict[str, Any]:
+    """What a merge or its undoing did."""
     return {
         "merge_id": done.merge_id,
         "customer_id": done.customer_id,
@@ -31,7 +32,7 @@ def moved(done: Moved) -> dict[str, Any]:
     }
 
 
-def lead_told(lead: CustomerLead, names: dict[int, str]) -> dict[str, Any]:
+def lead_document(lead: CustomerLead, names: dict[int, str]) -> dict[str, Any]:
     """One lead of a customer; `names` has the ids of reps by number."""
     return {
         "lead_id": lead.lead_id,
@@ -44,45 +45,42 @@ def lead_told(lead: CustomerLead, names: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def merge_told(merge: Merge) -> dict[str, Any]:
+def merge_document(merge: Merge) -> dict[str, Any]:
     """The record of a merge."""
-    told = (
-        "merge_id",
-        "merged_at",
-        "actor",
-        "note",
-        "customer_id",
-        "into_customer_id",
-        "parted_at",
-        "parted_by",
-        "parted_note",
-    )
-    return {name: getattr(merge, name) for name in told} | {"leads": len(merge.leads), "keys": len(merge.keys)}
+    fields = ("merge_id", "merged_at", "actor", "note", "customer_id", "into_customer_id")
+    unmerged = ("parted_at", "parted_by", "parted_note")
+    return {name: getattr(merge, name) for name in fields + unmerged} | {
+        "leads": len(merge.leads),
+        "keys": len(merge.keys),
+    }
 
 
 def print_customer(customer: dict[str, Any]) -> None:
     """A customer for people; `customer` is the document of `--json`."""
     out = console()
-    whose = f"rep {customer['owner']} has it" if customer["owner"] else "nobody has it"
-    if customer["part_of"]:
-        whose = f"part of customer {customer['part_of']}"
-    out.print(
-        f"customer {customer['customer_id']}: {whose}; known by {customer['keys']} keys; {len(customer['leads'])} leads"
-    )
+    state = f"merged into customer {customer['part_of']}" if customer["part_of"] else owner_text(customer["owner"])
+    counts = f"{count(customer['keys'], 'key')}; {count(len(customer['leads']), 'lead')}"
+    out.print(f"customer {customer['customer_id']}: {state}; {counts}")
     for lead in customer["leads"]:
         where = {"assigned": f"assigned to rep {lead['rep_id']}", "merged": f"merged into lead {lead['into_lead_id']}"}
         state = where.get(lead["state"], lead["state"])
         came = " ".join(filter(None, (lead["source"], lead["external_id"])))
         name = f"lead {lead['lead_id']} ({came})"
-        out.print(f"  {name}, {_moment(lead['created_at'])}: {state}")
+        out.print(f"  {name}, {moment(lead['created_at'])}: {state}")
     for merge in customer["merges"]:
-        what = f"customer {merge['customer_id']} became part of {merge['into_customer_id']}"
-        parted = f"; parted {_moment(merge['parted_at'])} by {merge['parted_by']}" if merge["parted_at"] else ""
-        said = f" ({merge['note']})" if merge["note"] else ""
+        what = f"customer {merge['customer_id']} into {merge['into_customer_id']}"
+        undone = f"; unmerged {moment(merge['parted_at'])} by {merge['parted_by']}" if merge["parted_at"] else ""
+        note = f" ({merge['note']})" if merge["note"] else ""
         out.print(
-            f"  merge {merge['merge_id']}: {what}, {_moment(merge['merged_at'])} by {merge['actor']}{said}{parted}"
+            f"  merge {merge['merge_id']}: {what}, {moment(merge['merged_at'])} by {merge['actor']}{note}{undone}"
         )
 
 
-def _moment(at: datetime) -> str:
+def owner_text(rep_id: str | None) -> str:
+    """Whose customer it is."""
+    return f"owned by rep {rep_id}" if rep_id else "has no owner"
+
+
+def moment(at: datetime) -> str:
+    """A time to the minute."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""`lead-router customers`: who is whose, what ties them, and two that turn out to be one."""
+"""`lead-router customers`: show, merge and unmerge customers; match rules."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,18 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.customer_named import BY, customer_named
-from ops.cli.customer_texts import described, lead_told, merge_told, moved, print_customer
+from ops.cli.customer_texts import (
+    lead_document,
+    merge_document,
+    moment,
+    moved_document,
+    owner_text,
+    print_customer,
+    rules_document,
+)
 from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
-from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
+from router.domain.phrases import count
+from router.manual.merge_customers import CannotMerge, merge_customers, unmerge_customers
 from router.rules.customers import people_of
 from router.rules.document import read_file
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
@@ -55,8 +64,8 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
         "part_of": part_of,
         "owner": names.get(owner) if owner else None,
         "keys": len(keys),
-        "leads": [lead_told(lead, names) for lead in leads],
-        "merges": [merge_told(merge) for merge in merges],
+        "leads": [lead_document(lead, names) for lead in leads],
+        "merges": [merge_document(merge) for merge in merges],
     }
     if as_json:
         print_json(document)
@@ -72,10 +81,10 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
 @json_option
 @async_command
 async def merge(context: Context, stays: int, moves: int, tenant_name: str, note: str, as_json: bool) -> None:
-    """Make customer B a part of customer A, because they are one. Both are numbers, as lead-router why shows them.
+    """Merge customer B into customer A: they are duplicates. Both are numbers, as lead-router why shows them.
 
-    What B is known by, and B's leads, become A's. Of two owners the one remains who was given a lead of that customer
-    last. Leads that a rep has stay with that rep; waiting ones are decided again.
+    B's keys and leads become A's. If both have an owner, the one who was given a lead of that customer last remains.
+    Assigned leads stay with their reps; waiting ones are decided again.
 
     \b
     Example:
@@ -86,41 +95,41 @@ async def merge(context: Context, stays: int, moves: int, tenant_name: str, note
         with _problems():
             done = await merge_customers(conn, tenant.tenant_id, stays, moves, actor=current_user(), note=note)
         names = await store.rep_ids(conn, tenant.tenant_id, [done.into_owner])
-    document = moved(done) | {"owner": names.get(done.into_owner or 0)}
+    document = moved_document(done) | {"owner": names.get(done.into_owner or 0)}
     if as_json:
         print_json(document)
     else:
-        whose = f"rep {document['owner']} has it" if document["owner"] else "nobody has it yet"
         console().print(
-            f"customer {moves} is part of customer {stays} now: "
-            f"{done.leads} leads and {done.keys} keys moved; {whose}\n"
-            f"undo it with: lead-router customers part {done.merge_id}"
+            f"customer {moves} merged into customer {stays}: "
+            f"{count(done.leads, 'lead')} and {count(done.keys, 'key')} moved; {owner_text(document['owner'])}\n"
+            f"to undo: lead-router customers unmerge {done.merge_id}"
         )
 
 
-@click.command("part")
+@click.command("unmerge")
 @click.argument("merge_id", type=int, metavar="MERGE_ID")
 @note_option
 @json_option
 @async_command
-async def part(context: Context, merge_id: int, note: str, as_json: bool) -> None:
-    """Undo the merge MERGE_ID. Keys and leads go back, also leads that came since by a key that goes back.
+async def unmerge(context: Context, merge_id: int, note: str, as_json: bool) -> None:
+    """Undo the merge MERGE_ID. Keys and leads go back, also later leads that came with a key that goes back.
 
-    Each of the two customers belongs to the rep who was given a lead of it since, else to the one who had it before.
+    Each of the two customers is owned by the rep who was given a lead of it since the merge, else by the owner from
+    before.
 
     \b
     Example:
-      lead-router customers part 17 --note "two brothers"
+      lead-router customers unmerge 17 --note "two brothers"
     """
     async with context.connection() as conn:
         with _problems():
-            done = await part_customers(conn, merge_id, actor=current_user(), note=note)
+            done = await unmerge_customers(conn, merge_id, actor=current_user(), note=note)
     if as_json:
-        print_json(moved(done))
+        print_json(moved_document(done))
     else:
         console().print(
-            f"customers {done.customer_id} and {done.into_customer_id} are two again: "
-            f"{done.leads} leads and {done.keys} keys went back to {done.customer_id}"
+            f"customer {done.customer_id} split from customer {done.into_customer_id}: "
+            f"{count(done.leads, 'lead')} and {count(done.keys, 'key')} went back to it"
         )
 
 
@@ -132,7 +141,7 @@ async def part(context: Context, merge_id: int, note: str, as_json: bool) -> Non
 @json_option
 @async_command
 async def rules(context: Context, file: Path | None, tenant_name: str, author: str, note: str, as_json: bool) -> None:
-    """Show by what leads are known to be of one customer, or apply FILE to what arrives from now on.
+    """Show how leads are matched to customers, or apply the match rules of FILE to leads that arrive from now on.
 
     \b
     Example:
@@ -152,18 +161,17 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         "applied_at": stored.applied_at if stored else None,
         "author": stored.author if stored else None,
         "note": stored.note if stored else None,
-        **described(in_force),
+        **rules_document(in_force),
     }
     if as_json:
         print_json(document)
         return
     out = console()
-    said = f"version {stored.version} of {stored.applied_at:%Y-%m-%d %H:%M} UTC by {stored.author}" if stored else ""
+    version = f"version {stored.version} of {moment(stored.applied_at)} by {stored.author}" if stored else "default"
     out.print(
-        f"match rules of tenant {tenant_name}: {said or 'the default'}"
-        + (f" ({stored.note})" if stored and stored.note else "")
+        f"match rules of tenant {tenant_name}: {version}" + (f" ({stored.note})" if stored and stored.note else "")
     )
-    for name, value in described(in_force).items():
+    for name, value in rules_document(in_force).items():
         out.print(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
 
 
@@ -173,9 +181,9 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
 @json_option
 @async_command
 async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -> None:
-    """List phones, addresses and domains that too many people share, so that they tie nobody any more.
+    """List phones, addresses and domains that too many people share, so that they are not used for matching.
 
-    Leads that one of them tied before stay tied: `customer` is theirs, with all its leads.
+    Leads that were matched by one of them before stay with their customer, which is listed with its number of leads.
 
     \b
     Example:
@@ -184,7 +192,7 @@ async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         rows = await store.shared_keys(conn, tenant.tenant_id, most)
-    listed = [
+    found = [
         {
             "key": row["shared_as"],
             "since": row["shared_at"],
@@ -195,23 +203,20 @@ async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -
         for row in rows
     ]
     if as_json:
-        print_json({"tenant": tenant_name, "shared": listed})
+        print_json({"tenant": tenant_name, "shared": found})
         return
     out = console()
-    if not listed:
-        out.print("no key is shared by too many people")
-    for one in listed:
-        tied = (
-            f"; tied before: {one['leads_tied_before']} leads of customer {one['customer_id']}"
-            if one["customer_id"]
-            else ""
-        )
-        out.print(f"{one['key']}: at least {one['people']} people, since {one['since']:%Y-%m-%d %H:%M} UTC{tied}")
+    if not found:
+        out.print("no keys are shared by too many people")
+    for one in found:
+        leads = f"{count(one['leads_tied_before'], 'lead')} of customer {one['customer_id']}"
+        matched = f"; matched before: {leads}" if one["customer_id"] else ""
+        out.print(f"{one['key']}: at least {one['people']} people, since {moment(one['since'])}{matched}")
 
 
 @contextmanager
 def _problems() -> Iterator[None]:
-    """What stands in the way, as exit codes say it."""
+    """Turns errors into exit codes."""
     try:
         yield
     except CustomerUnknown as error:
@@ -220,7 +225,7 @@ def _problems() -> Iterator[None]:
         raise Found(str(error)) from error
     except LOCK_TIMEOUTS as error:
         raise Found(
-            "an import, a batch or somebody else holds these customers; nothing was changed, try again"
+            "these customers are locked by an import, a batch or another session; nothing changed, try again"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -26,15 +27,29 @@ class Later(click.Command):
 
 
 class Family(click.Group):
-    """Its commands in the order given: (place, first sentence of the help), or a family in it."""
+    """Its commands in the order given: (place, first sentence of the help), or a family in it.
+
+    `former` = the present names of commands by former ones, which still work and are not listed.
+    """
 
     def __init__(
-        self, name: str, help: str, example: str, commands: "Mapping[str, tuple[str, str] | Family]", **options: Any
+        self,
+        name: str,
+        help: str,
+        example: str,
+        commands: "Mapping[str, tuple[str, str] | Family]",
+        *,
+        former: Mapping[str, str] = MappingProxyType({}),
+        **options: Any,
     ) -> None:
+        self._former = former
         members: dict[str, click.Command] = {
             key: one if isinstance(one, Family) else Later(key, *one) for key, one in commands.items()
         }
         super().__init__(name, commands=members, help=help, epilog=f"Example: lead-router {example}", **options)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, self._former.get(cmd_name, cmd_name))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -1,4 +1,4 @@
-"""What an import says while it runs and when it is done."""
+"""What an import reports while it runs and when it is done."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from ops.cli.context import console, print_json
 from ops.cli.screen import Screen
 from router.domain.lead_in import LeadIn
+from router.domain.phrases import count
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
@@ -28,7 +29,7 @@ Report = Callable[[Imported], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known at the end. `checked` = nothing was written; `rejects_file` None = none was."""
+    """The result. `checked` = nothing was written; `rejects_file` None = none was."""
 
     done: Imported
     file: LeadFile
@@ -66,15 +67,15 @@ class Outcome:
     def _for_people(self) -> None:
         out, done = console(), self.done
         rate = round(done.rows / self.seconds) if self.seconds else 0
-        out.print(f"{self.file.path}: read as {taken_as(self.file)}")
-        leads = "leads would be new" if self.checked else "new leads"
+        out.print(f"{self.file.path}: detected: {taken_as(self.file)}")
+        new = f"{count(done.new, 'lead')} would be new" if self.checked else count(done.new, "new lead")
         out.print(
-            f"{done.rows:,} rows: {done.new:,} {leads}, {done.repeated:,} were there before, "
+            f"{count(done.rows, 'row')}: {new}, {done.repeated:,} already imported, "
             f"{done.rejected:,} rejected ({rate:,} rows/s)"
         )
-        self._tell_differences()
+        self._print_differences()
         if self.checked:
-            out.print("nothing was written; which leads repeat an earlier enquiry is found when they are stored")
+            out.print("nothing was written; duplicates of earlier leads are found only when leads are stored")
             for one in self.rejected.first[:SHOWN]:
                 where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
                 out.print(f"  {where}: {one['reason']}")
@@ -82,25 +83,27 @@ class Outcome:
                 out.print(f"  … and {done.rejected - SHOWN:,} more; --rejects FILE writes all of them")
         elif done.merged is not None:
             waiting = done.new - done.merged - done.parked
-            out.print(f"new: {waiting:,} wait, {done.merged:,} repeat an earlier lead, {done.parked:,} parked")
+            merged = count(done.merged, "duplicate merged into an earlier lead", "duplicates merged into earlier leads")
+            out.print(f"new: {waiting:,} waiting, {merged}, {done.parked:,} parked")
         if self.rejects_file:
-            out.print(f"why, row by row: {self.rejects_file}")
+            out.print(f"rejected rows with reasons: {self.rejects_file}")
 
-    def _tell_differences(self) -> None:
-        out, count = console(), self.done.differing
-        if not count:
+    def _print_differences(self) -> None:
+        out, differing = console(), self.done.differing
+        if not differing:
             return
-        out.print(f"{count:,} of those that were there say something else now; what is stored stays as it is:")
+        verb = count(differing, "existing lead differs", "existing leads differ")
+        out.print(f"{verb} from this file; the stored version was kept:")
         for one in self.differing.first[:SHOWN]:
             out.print(f"  line {one['line']}, {one['external_id']}: {', '.join(one['fields'])}")
-        if count > SHOWN:
-            out.print(f"  … and {count - SHOWN:,} more; --json names the first {KEPT}")
-        out.print("  if such a row is an edit, all is well; if it is somebody else, it needs an external_id of its own")
+        if differing > SHOWN:
+            out.print(f"  … and {differing - SHOWN:,} more; --json has the first {KEPT}")
+        out.print("  edits are ignored; a different person needs a different external_id")
 
 
 @dataclass(slots=True)
 class RejectedRows:
-    """The first rejected rows, for showing them."""
+    """The first rejected rows."""
 
     first: list[dict[str, Any]] = field(default_factory=list)
 
@@ -111,7 +114,7 @@ class RejectedRows:
 
 @dataclass(slots=True)
 class DifferingRows:
-    """The first rows that say something else than the lead that was there, for showing them: not what, only where."""
+    """The first rows that differ from the stored lead: which fields differ, not their values."""
 
     first: list[dict[str, Any]] = field(default_factory=list)
 
@@ -123,8 +126,8 @@ class DifferingRows:
 
 def taken_as(file: LeadFile) -> str:
     """The encoding and the delimiter that a file is read with, for people."""
-    name = encoding.called(file.encoding)
-    return f"{name}, cells between {delimiter.called(file.delimiter)}s" if file.is_csv else f"{name}, JSON lines"
+    name = encoding.display_name(file.encoding)
+    return f"{name}, {delimiter.display_name(file.delimiter)}-separated" if file.is_csv else f"{name}, JSON lines"
 
 
 @contextmanager

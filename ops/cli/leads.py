@@ -10,6 +10,7 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
+from ops.cli.options import require_tenant
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.lead_check import Checking
@@ -23,7 +24,7 @@ from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.synonyms import load_spellings
-from router.store.tenants import Tenant, TenantUnknown, tenant_named
+from router.store.tenants import Tenant
 
 
 @click.command("import")
@@ -38,9 +39,9 @@ from router.store.tenants import Tenant, TenantUnknown, tenant_named
 @click.option(
     "--rejects", "rejects_file", type=click.Path(path_type=Path), help="Default: FILE.rejects.csv beside FILE."
 )
-@click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: found out.")
-@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: found out.")
-@click.option("--check", is_flag=True, help="Read everything, write nothing, and say what importing would do.")
+@click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: auto-detect.")
+@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: auto-detect.")
+@click.option("--check", is_flag=True, help="Read everything, write nothing, and report what importing would do.")
 @json_option
 @async_command
 async def import_(
@@ -57,14 +58,14 @@ async def import_(
     check: bool,
     as_json: bool,
 ) -> int:
-    """Accept the leads in FILE (.csv or .ndjson). Importing it again, or after it was cut off, is fine.
+    """Import the leads in FILE (.csv or .ndjson). Safe to repeat or resume.
 
-    Rows that cannot be leads go to a rejects file with line, column and reason; then the exit code is 1. A file
-    that is broken as a whole is refused (exit code 2) before anything of it is accepted. With --check not even
-    the rejects file is written, unless --rejects names one.
+    Invalid rows go to a rejects file with line, column and reason; then the exit code is 1. A file that is broken
+    as a whole is refused (exit code 2) before anything of it is imported. With --check no rejects file is written
+    either, unless --rejects names one.
 
-    A lead that is there already stays as it is. Rows that say something else about it are counted, and the first
-    of them named: they were edited since, or two people have one external id.
+    An existing lead is never changed. Rows that differ from it are counted, and the first of them listed: they were
+    edited later, or two people have the same external id.
 
     \b
     Example:
@@ -79,7 +80,7 @@ async def import_(
         if rejects_path:
             _check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
-        tenant = await _tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan)
         intake: Intake = Accepting(conn, tenant.tenant_id)
         if check:
@@ -141,22 +142,15 @@ def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: 
 
 
 def _check_rejects_path(rejects: Path, file: Path) -> None:
-    """Better now than after an hour, at the first row that has to go there; and never over anything else."""
+    """Fails now rather than after an hour, at the first rejected row; and never overwrites anything else."""
     if rejects.exists() and (rejects.samefile(file) or not is_rejects_file(rejects)):
-        raise CannotRun(f"{rejects} is there and is no rejects file; say where that may go with --rejects")
+        raise CannotRun(f"{rejects} exists and is not a rejects file; choose another file with --rejects")
     if not os.access(rejects.parent, os.W_OK | os.X_OK):
-        raise CannotRun(f"{rejects.parent} cannot be written; say where the rejects file may go with --rejects")
-
-
-async def _tenant(conn: Connection, name: str) -> Tenant:
-    try:
-        return await tenant_named(conn, name)
-    except TenantUnknown as error:
-        raise CannotRun(str(error)) from error
+        raise CannotRun(f"{rejects.parent} is not writable; choose another place for the rejects file with --rejects")
 
 
 async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
-    """With the tenant's words, and the phone region of the rules in force (None when there are none)."""
+    """With the tenant's synonyms, and the phone region of the active rules."""
     region = None
     if tenant.ruleset:
         region = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region

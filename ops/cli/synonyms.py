@@ -7,21 +7,20 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
-from ops.cli.options import author_option, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option
+from router.domain.phrases import count, listed
 from router.intake.lead_file import FileUnusable
 from router.intake.synonyms_file import read_synonyms_file
 from router.rules.spelling import Synonym, SynonymError
-from router.store.statements import Connection
 from router.store.synonyms import SourcesHaveLeads, import_synonyms, load_synonyms
-from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
-@click.option("--replace", is_flag=True, help="Forget the words that FILE does not name.")
-@click.option("--renames-sources", is_flag=True, help="Also where leads are stored under a source already.")
+@click.option("--replace", is_flag=True, help="Remove the words that are not in FILE.")
+@click.option("--renames-sources", is_flag=True, help="Allow it even if a source already has leads.")
 @json_option
 @async_command
 async def import_(
@@ -37,7 +36,7 @@ async def import_(
 ) -> None:
     """Import words from a CSV FILE with the columns field, word, spelling: all of it or nothing.
 
-    Leads that come later are spelled so; stored leads stay as they are. Importing the file again changes nothing.
+    It applies to leads that arrive later; stored leads are not changed. Safe to repeat.
 
     \b
     Example:
@@ -45,24 +44,24 @@ async def import_(
     """
     table = _read(file)
     async with context.connection() as conn:
-        tenant = await _tenant(conn, tenant_name)
+        tenant = await require_tenant(conn, tenant_name)
         try:
             change = await import_synonyms(
                 conn, tenant.tenant_id, table, author, replace=replace, renames_sources=renames_sources
             )
         except SynonymError as error:
-            raise CannotRun(f"{file} contradicts the words that are there: {error}") from error
+            raise CannotRun(f"{file} contradicts the existing synonyms: {error}") from error
         except SourcesHaveLeads as error:
             raise CannotRun(
-                f"leads have the source {', '.join(error.sources)} already, and a lead is told from others by its "
-                "source and id: spelled otherwise they would come in a second time with the next import of their "
-                "file. Nothing was changed; --renames-sources does it all the same"
+                f"source {listed(error.sources)} already has leads, and a lead is identified by source and id: with "
+                "another spelling, the next import of their file would add them again. Nothing was changed; use "
+                "--renames-sources to do it anyway"
             ) from error
     if as_json:
         print_json({"tenant": tenant.name, "words": len(table), **asdict(change)})
     else:
-        out = console()
-        out.print(f"{len(table):,} words: {change.changed:,} new or changed, {change.removed:,} removed")
+        words = count(len(table), "word")
+        console().print(f"{words}: {change.changed:,} new or changed, {change.removed:,} removed")
 
 
 @click.command("list")
@@ -77,7 +76,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
       lead-router leads synonyms list --tenant acme --json
     """
     async with context.connection() as conn:
-        found = await load_synonyms(conn, (await _tenant(conn, tenant_name)).tenant_id)
+        found = await load_synonyms(conn, (await require_tenant(conn, tenant_name)).tenant_id)
     if as_json:
         print_json([one._asdict() for one in found])
         return
@@ -94,10 +93,3 @@ def _read(file: Path) -> list[Synonym]:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
-
-
-async def _tenant(conn: Connection, name: str) -> Tenant:
-    try:
-        return await tenant_named(conn, name)
-    except TenantUnknown as error:
-        raise CannotRun(str(error)) from error

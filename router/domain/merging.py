@@ -1,4 +1,4 @@
-"""Merging two customers that are one, and parting them again: who owns them, and what goes back. Pure."""
+"""Merging two customers that are one, and unmerging them: who owns them, and what goes back. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -33,8 +33,8 @@ def _last(side: Side) -> int:
     return max((given.batch_no for given in side.given if given.rep_no == side.owner), default=0)
 
 
-def owner_after_parting(before: int | None, given: Iterable[GivenTo], since: int) -> int | None:
-    """Who owns a customer that is parted from another: whom its leads were given to since, else who had it before.
+def owner_after_unmerge(before: int | None, given: Iterable[GivenTo], since: int) -> int | None:
+    """Who owns a customer that is unmerged: whom its leads were given to since the merge, else who owned it before.
 
     `since` is the last batch before the merge.
     """
@@ -43,7 +43,7 @@ def owner_after_parting(before: int | None, given: Iterable[GivenTo], since: int
 
 
 class GoesBack(NamedTuple):
-    """What a parting gives back to the customer that was merged."""
+    """What unmerging gives back to the customer that was merged."""
 
     keys: frozenset[str]
     leads: frozenset[int]

@@ -1,4 +1,4 @@
-"""What importing a file would tie: groups of leads by customer, and keys that look suspicious. Writes nothing.
+"""How the leads of a file would match customers: groups by customer, and suspicious keys. Writes nothing.
 
 It goes the way of the import, batch by batch, with what the database knows and what the file brings. Its memory grows
 with the file: about a kilobyte for a lead.
@@ -23,7 +23,7 @@ _ONLY_ONE = 1
 
 @dataclass(slots=True)
 class Group:
-    """Leads of the file that one customer would have. `tied_by` counts them by the kind of key that tied them.
+    """Leads of the file that one customer would have. `tied_by` counts them by the kind of key that matched.
 
     `customer_id` None = a new customer; `examples` are some of the external ids.
     """
@@ -36,7 +36,7 @@ class Group:
 
 @dataclass(slots=True)
 class SharedKey:
-    """A key that would tie nobody: what it is, how many people have it at least, how many leads of the file."""
+    """A key that would not be used: what it is, how many people have it at least, how many leads of the file."""
 
     key: str
     people: int
@@ -44,11 +44,11 @@ class SharedKey:
 
 
 @dataclass(slots=True)
-class Ties:
-    """What a file would tie. `leads` are its new ones; `nobodys` those of them that belong to no customer."""
+class Matches:
+    """How a file would match. `leads` are its new ones; `without_customer` those of them without a customer."""
 
     leads: int = 0
-    nobodys: int = 0
+    without_customer: int = 0
     groups: dict[int, Group] = field(default_factory=dict)
     excluded: Counter[str] = field(default_factory=Counter)
 
@@ -57,13 +57,13 @@ class Ties:
         return dict(sorted(Counter(group.leads for group in self.groups.values()).items()))
 
     def largest(self, limit: int) -> list[Group]:
-        """The groups of more than one lead, or of a customer who is there, the largest first."""
-        tied = [group for group in self.groups.values() if group.leads > _ONLY_ONE or group.customer_id is not None]
-        return sorted(tied, key=lambda group: (-group.leads, group.examples))[:limit]
+        """The groups of more than one lead, or of an existing customer, the largest first."""
+        matched = [group for group in self.groups.values() if group.leads > _ONLY_ONE or group.customer_id is not None]
+        return sorted(matched, key=lambda group: (-group.leads, group.examples))[:limit]
 
 
-class TieCheck:
-    """The intake that only looks whose leads the file brings."""
+class MatchCheck:
+    """The intake that only matches the leads of a file to customers."""
 
     def __init__(self, conn: Connection, tenant_id: int, rules: MatchRules, examples: int = 3) -> None:
         self._conn = conn
@@ -75,10 +75,10 @@ class TieCheck:
         self._seen: set[Identity] = set()
         self._keys: dict[str, Known] = {}
         self._uses: Counter[str] = Counter()
-        self.ties = Ties()
+        self.matches = Matches()
 
     async def take(self, leads: Sequence[LeadIn]) -> Taken:
-        """Counts what the leads would be tied to; those that are there, or came before in the file, are passed over."""
+        """Counts how the leads would match; those that are stored, or came earlier in the file, are skipped."""
         stored = await stored_leads(self._conn, self._tenant_id, leads)
         fresh = []
         for lead in leads:
@@ -92,11 +92,11 @@ class TieCheck:
         self._next += found.new
         self._count(fresh, keys, settled, known)
         self._keys |= {name: settled.known(name) for name in settled.keys}
-        self.ties.leads += len(fresh)
+        self.matches.leads += len(fresh)
         return Taken(len(fresh), len(leads) - len(fresh), None, sum(lead.invalid is not None for lead in fresh))
 
     def shared(self) -> list[SharedKey]:
-        """The keys of the file that would tie nobody, the most used first."""
+        """The keys of the file that too many people share, the most used first."""
         found = [
             SharedKey(key.shared_as, people_of(key.people), self._uses[name])
             for name, key in self._keys.items()
@@ -117,25 +117,25 @@ class TieCheck:
             self._count_excluded(lead, own)
             self._uses.update(key.name for key in own)
             if customer is None:
-                self.ties.nobodys += 1
+                self.matches.without_customer += 1
                 continue
-            group = self.ties.groups.get(customer)
+            group = self.matches.groups.get(customer)
             if group is None:
-                group = self.ties.groups[customer] = Group(customer if customer < _FIRST_NEW else None)
+                group = self.matches.groups[customer] = Group(customer if customer < _FIRST_NEW else None)
             group.leads += 1
-            tying = [key for key in own if key.name not in found.shared]
-            by = next((key.kind for key in tying if key.name in before), None)
+            used = [key for key in own if key.name not in found.shared]
+            by = next((key.kind for key in used if key.name in before), None)
             if by:
                 group.tied_by[by] += 1
             if len(group.examples) < self._examples:
                 group.examples.append(lead.external_id)
-            before.update(key.name for key in tying)
+            before.update(key.name for key in used)
 
     def _count_excluded(self, lead: LeadIn, own: Sequence[Key]) -> None:
         kinds = {key.kind for key in own}
         for key in customer_keys(lead, self._without_exclusions):
             if key.kind not in kinds:
-                self.ties.excluded[f"{key.kind} {key.value}".replace("\0", " + ")] += 1
+                self.matches.excluded[f"{key.kind} {key.value}".replace("\0", " + ")] += 1
 
 
 class _NothingExcluded(MatchRules):

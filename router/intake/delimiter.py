@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 DELIMITERS = (",", ";", "\t", "|")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-_CALLED = {sign: word for word, sign in WORDS.items()}
+_NAMES = {sign: word for word, sign in WORDS.items()}
 
 
 class DelimiterUnknown(ValueError):
@@ -16,13 +16,13 @@ def delimiter_named(text: str) -> str:
     """The character that is meant: itself, or comma, semicolon, tab, pipe. Raises DelimiterUnknown."""
     sign = WORDS.get(text.strip().lower(), "\t" if text == "\\t" else text)
     if len(sign) != 1 or sign in '"\r\n \0' or sign.isalnum():
-        raise DelimiterUnknown(f"{text!r} is no delimiter; use comma, semicolon, tab, pipe, or one other character")
+        raise DelimiterUnknown(f"{text!r} is not a delimiter; use comma, semicolon, tab, pipe, or one other character")
     return sign
 
 
-def called(delimiter: str) -> str:
+def display_name(delimiter: str) -> str:
     """The delimiter for people."""
-    return _CALLED.get(delimiter, repr(delimiter))
+    return _NAMES.get(delimiter, repr(delimiter))
 
 
 def detect(lines: Sequence[str], known: Collection[str]) -> str:

@@ -50,12 +50,12 @@ def text_encoding(name: str) -> str:
         "a".encode(found)
     except (LookupError, UnicodeError, ValueError, TypeError):
         raise EncodingUnknown(
-            f"{name!r} is no encoding; use utf-8, gb18030, utf-16, or another such as windows-1252, big5, shift_jis"
+            f"{name!r} is not a known encoding; use utf-8, gb18030, utf-16, or e.g. windows-1252, big5, shift_jis"
         ) from None
     return found
 
 
-def called(encoding: str) -> str:
+def display_name(encoding: str) -> str:
     """The encoding for people."""
     return _NAMES.get(encoding, encoding)
 

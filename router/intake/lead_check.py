@@ -1,4 +1,4 @@
-"""What importing a file would do, found out without writing anything."""
+"""What importing a file would do; nothing is written."""
 
 import sqlite3
 import struct
@@ -20,7 +20,7 @@ _MARKS = struct.Struct(f"{len(COMPARED)}q")
 class Checking:
     """The intake that only looks. Use `with`.
 
-    Which leads came before in the same file, and marks of what they said, are kept in a temporary file of this process,
+    Which leads came earlier in the same file, and hashes of their facts, are kept in a temporary file of this process,
     since they may be more than memory holds. Whether a new lead repeats an earlier enquiry is decided when it is
     stored: `merged` is None.
     """

@@ -39,7 +39,7 @@ class Row(NamedTuple):
 class LeadFile:
     """An open file. `columns` is None for NDJSON, where every row has its own. Close it, or use `with`.
 
-    `encoding` (a name for `codecs`) and `delimiter` are found out unless they are given; `known` are names that
+    `encoding` (a name for `codecs`) and `delimiter` are detected unless they are given; `known` are names that
     columns may have beside those of fields. Opening reads the file once, to the end: one that is cut off, holds
     NULs, or has a row without end is refused before anything is made of it. What cannot be decoded is carried
     through as lone surrogates, so that its row is rejected and the file is not.
@@ -53,7 +53,7 @@ class LeadFile:
         if path.is_dir():
             raise FileUnusable(f"{path}: is a folder; name the file")
         if suffix not in _CSV + _NDJSON:
-            raise FileUnusable(f"{path}: what it holds is told by its name: use .csv, or .ndjson for JSON lines")
+            raise FileUnusable(f"{path}: unknown file type {suffix!r}: save it as .csv, or .ndjson")
         self.path = path
         self.size = path.stat().st_size
         self.columns: list[str] | None = None
@@ -146,11 +146,13 @@ class LeadFile:
         if not header or "" in header:
             wrong = f"column {header.index('') + 1 if header else 1} has no name"
         elif len(header) > MAX_COLUMNS:
-            wrong = f"names {len(header):,} columns; {MAX_COLUMNS:,} are the most"
+            wrong = f"names {len(header):,} columns; at most {MAX_COLUMNS:,} are allowed"
         elif len(set(header)) < len(header):
             wrong = f"column {next(name for name in header if header.count(name) > 1)!r} is there twice"
         elif not all(map(_utf8, header)):
-            wrong = f"a column's name is not a text in {encodings.called(self.encoding)} (--encoding names another)"
+            wrong = (
+                f"a column's name is not a text in {encodings.display_name(self.encoding)} (--encoding names another)"
+            )
         if wrong:
             raise FileUnusable(f"{self.path}:1: {wrong}; the first line must name the columns")
         return header
@@ -166,7 +168,7 @@ class LeadFile:
         for line, cells, problem in self._csv_lines():
             if problem == _UNCLOSED:
                 raise FileUnusable(
-                    f"{self.path}:{line}: a quote is opened in this row and never closed; mend it, "
+                    f"{self.path}:{line}: a quote is opened in this row and never closed; fix it, "
                     "or get the file again if it was cut off"
                 )
             if self._lines.cut_off and (problem or len(cells) < columns):
@@ -234,7 +236,7 @@ _UNCLOSED = "is not CSV: a quote is opened and never closed"
 def _json_row(line: int, text: str) -> Row:
     original = [text]
     if not _utf8(text):
-        return Row(line, {}, original, "holds bytes that are no text (--encoding names another encoding)")
+        return Row(line, {}, original, "is not valid in the encoding of the file; try --encoding windows-1252")
     try:
         read = msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:

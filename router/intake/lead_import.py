@@ -6,17 +6,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-import asyncpg
-
 from router.domain.lead_in import LeadIn
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
 from router.rules.differences import Difference
+from router.store.errors import PostgresError, Trouble, trouble_of
 from router.store.leads import accept
 from router.store.statements import Connection
-
-_UNSTORABLE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
-"""What PostgreSQL says of a value that it cannot store, as opposed to being away, busy or full."""
 
 
 @dataclass(slots=True)
@@ -24,7 +20,7 @@ class Imported:
     """What became of the rows so far: `rows` = `new` + `repeated` + `rejected`.
 
     `merged` and `parked` are parts of `new`; `merged` is None where it cannot be known (a check). `differing` is the
-    part of `repeated` that says something else than the lead that was there. `position` is in bytes of the file.
+    part of `repeated` that differs from the stored lead. `position` is in bytes of the file.
     """
 
     rows: int = 0
@@ -49,9 +45,9 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class _Batch:
-    """Leads with their rows side by side, and the rows that are none with column and reason.
+    """Leads with their rows side by side, and the rejected rows with column and reason.
 
-    Once it is taken in, `differing` has those that say something else than before, with the fields.
+    Once it is taken in, `differing` has the leads that differ from the stored ones, with the fields.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -84,8 +80,8 @@ class Accepting:
         return Taken(result.new, result.repeated, result.merged, result.parked, result.differing)
 
 
-def _nobody(*_: object) -> None:
-    """Nobody wants to know."""
+def _ignore(*_: object) -> None:
+    pass
 
 
 async def import_leads(
@@ -95,13 +91,13 @@ async def import_leads(
     reject: Callable[[Row, str, str], None],
     batch_rows: int,
     progress: Callable[[Imported], None],
-    differ: Callable[[Row, LeadIn, Sequence[str]], None] = _nobody,
+    differ: Callable[[Row, LeadIn, Sequence[str]], None] = _ignore,
 ) -> Imported:
     """Takes in all rows of the file, a transaction for each `batch_rows`, and says what became of them.
 
     Cut off anywhere, it has accepted whole batches and left nothing half-done; run again, it accepts the rest.
-    `reject` is called for each rejected row with its column and the reason, `differ` for each lead that was there and
-    says something else, with the fields; `progress` after each batch. Raises what the database raises when it is
+    `reject` is called for each rejected row with its column and the reason, `differ` for each lead that differs from
+    the stored one, with the fields; `progress` after each batch. Raises what the database raises when it is
     away, and FileUnusable when the file changes meanwhile.
     """
     done = Imported()
@@ -154,7 +150,9 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
         return
     try:
         taken = await intake.take(batch.leads)
-    except _UNSTORABLE as error:
+    except PostgresError as error:
+        if trouble_of(error) is not Trouble.REFUSED_ROW:
+            raise
         if len(batch.leads) == 1:
             batch.rejected.append((batch.rows[0], "", f"PostgreSQL cannot store it: {error}"))
             return

@@ -33,9 +33,9 @@ _MAX_EMAIL = 254
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
-_HOLDS_BAD_BYTES = "holds bytes that are no text in the encoding of the file (--encoding names another)"
+_HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
-_NO_ID = "is empty: without it the lead cannot be told from others"
+_NO_ID = "is empty: without it the lead cannot be told apart from others"
 _NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
@@ -164,7 +164,7 @@ class LeadReader:
         if text is None:
             return 0
         if not _PRIORITY.fullmatch(text) or abs(int(text)) > MAX_PRIORITY:
-            self._reject("priority", f"{text[:20]!r} is no whole number from -{MAX_PRIORITY:,} to {MAX_PRIORITY:,}")
+            self._reject("priority", f"{text[:20]!r} is not a whole number from -{MAX_PRIORITY:,} to {MAX_PRIORITY:,}")
         return int(text)
 
     def _attributes(self, extra: dict[str, object]) -> str | None:
@@ -174,7 +174,7 @@ class LeadReader:
         whole = {**extra, **_object(column, given)} if given is not None else extra
         text = _json_text(whole, column)
         if len(text) > MAX_ATTRIBUTES:
-            raise Rejected("", f"has {len(text):,} characters of attributes; {MAX_ATTRIBUTES:,} are the most")
+            raise Rejected("", f"has {len(text):,} characters of attributes; at most {MAX_ATTRIBUTES:,} are allowed")
         return text if whole else None
 
 
@@ -197,7 +197,7 @@ def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
         limit = _LIMITS.get(field, MAX_TEXT)
         column = columns.get(field, field)
         if len(value) > limit:
-            raise Rejected(column, f"has {len(value):,} characters; {limit:,} are the most")
+            raise Rejected(column, f"has {len(value):,} characters; at most {limit:,} are allowed")
         if "\0" in value:
             raise Rejected(column, _HOLDS_NUL)
         if not value.isascii() and not _encodable(value):
@@ -226,15 +226,15 @@ def _json_text(whole: dict[str, object], column: str) -> str:
     try:
         text = msgspec.json.encode(whole).decode()
     except UnicodeEncodeError:
-        raise Rejected(_culprit(whole, column, _encodable), _HOLDS_BAD_BYTES) from None
+        raise Rejected(_column_of(whole, column, _encodable), _HOLDS_BAD_BYTES) from None
     except RecursionError:
         raise Rejected(column, "is nested too deeply") from None
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
-        raise Rejected(_culprit(whole, column, lambda value: "\0" not in value), _HOLDS_NUL)
+        raise Rejected(_column_of(whole, column, lambda value: "\0" not in value), _HOLDS_NUL)
     return text
 
 
-def _culprit(whole: dict[str, object], otherwise: str, fine: Callable[[str], bool]) -> str:
+def _column_of(whole: dict[str, object], otherwise: str, fine: Callable[[str], bool]) -> str:
     """The column whose text is not fine."""
     wrong = (column for column, value in whole.items() if isinstance(value, str) and not fine(value))
     return next(wrong, otherwise)

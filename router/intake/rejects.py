@@ -1,4 +1,4 @@
-"""The rejects file: the rows that could not be accepted, with line, column and reason, ready to be mended."""
+"""The rejects file: the rows that could not be accepted, with line, column and reason, ready to be corrected."""
 
 import csv
 import os

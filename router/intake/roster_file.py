@@ -1,4 +1,4 @@
-"""Reading a roster from a CSV file: all of it is understood, or all that is wrong with it is said."""
+"""Reading a roster from a CSV file: either all of it is valid, or every problem is reported."""
 
 import csv
 import difflib
@@ -32,7 +32,7 @@ class RosterError(ValueError):
 def read_roster_file(path: Path) -> list[RepLine]:
     """The reps of a CSV file in UTF-8. Raises OSError, and RosterError with everything that is wrong."""
     if path.stat().st_size > MAX_BYTES:
-        raise RosterError([f"{path}: {path.stat().st_size:,} bytes; {MAX_BYTES:,} are the most"])
+        raise RosterError([f"{path}: {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are allowed"])
     return read_roster(path.read_bytes(), str(path))
 
 
@@ -46,7 +46,7 @@ def read_roster(data: bytes, name: str) -> list[RepLine]:
     if not rows:
         raise RosterError([f"{name}: has a header but no reps"])
     if len(rows) > MAX_REPS:
-        raise RosterError([f"{name}: {len(rows):,} reps; {MAX_REPS:,} are the most"])
+        raise RosterError([f"{name}: {len(rows):,} reps; at most {MAX_REPS:,} are allowed"])
     problems: list[str] = []
     first_line: dict[str, int] = {}
     reps = []
@@ -88,7 +88,7 @@ def _columns(header: list[str], where: str) -> list[str]:
     problems += [f"{where}: column {c} is there {columns.count(c)} times" for c in READERS if columns.count(c) > 1]
     if "rep_id" not in columns:
         hint = " (is the file separated by commas?)" if len(columns) == 1 else ""
-        problems.append(f"{where}: there is no column rep_id{hint}")
+        problems.append(f"{where}: column rep_id is missing{hint}")
     if problems:
         raise RosterError(problems)
     return columns

@@ -53,9 +53,9 @@ class TextLines:
                 first = self.number - len(self.row)
                 raise FileUnusable(
                     f"{self._path}:{first}: the row that begins here has more than {MAX_ROW:,} characters; "
-                    "is a quote not closed, or is this no file of leads?"
+                    "is a quote not closed, or is this not a file of leads?"
                 )
             if "\0" in line:
-                raise FileUnusable(f"{self._path}:{self.number}: holds a NUL character: damaged, or no text")
+                raise FileUnusable(f"{self._path}:{self.number}: holds a NUL character: damaged, or not a text file")
             self.row.append(line)
             yield line

@@ -11,7 +11,7 @@ _REMEMBERED = 20_000
 _SHORT = 200
 
 
-class _Said(NamedTuple):
+class _Meaning(NamedTuple):
     """What a word means; `other` = it is another word, not only another way of writing it."""
 
     text: str
@@ -25,7 +25,7 @@ class WordReader:
         self._values = values
         self._spellings = spellings
         self._fields = tuple(dict.fromkeys([*values, *SPELLED]))
-        self._known: dict[str, dict[str, _Said]] = {field: {} for field in self._fields}
+        self._known: dict[str, dict[str, _Meaning]] = {field: {} for field in self._fields}
 
     def put(self, values: dict[str, str]) -> dict[str, str] | None:
         """Puts the right words into the fields; returns those that came, by field, where others took their place."""
@@ -35,20 +35,20 @@ class WordReader:
             if value is None:
                 continue
             known = self._known[field]
-            said = known.get(value)
-            if said is None:
-                said = self._meaning(field, value)
+            meaning = known.get(value)
+            if meaning is None:
+                meaning = self._meaning(field, value)
                 # Files may say ever new words: memory stays bounded.
                 if len(known) < _REMEMBERED and len(value) <= _SHORT:
-                    known[value] = said
-            values[field] = said.text
-            if said.other:
+                    known[value] = meaning
+            values[field] = meaning.text
+            if meaning.other:
                 came = came or {}
                 came[field] = value
         return came
 
-    def _meaning(self, field: str, value: str) -> _Said:
+    def _meaning(self, field: str, value: str) -> _Meaning:
         text = self._values.get(field, {}).get(fold(value), value)
         if field in SPELLED:
             text = self._spellings.spelled(field, text)
-        return _Said(text, plain(text) != plain(value))
+        return _Meaning(text, plain(text) != plain(value))

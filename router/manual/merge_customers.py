@@ -1,4 +1,4 @@
-"""Merging two customers that turn out to be one, and parting them again: by hand, recorded, under the lane.
+"""Merging two customers that turn out to be one, and unmerging them again: by hand, recorded, under the lane.
 
 The customers' keys and leads are taken before the lane: an intake holds keys for as long as its batch takes, a foreign
 session may hold leads for ever, and the lane must wait for neither. Everybody takes keys, then leads, then the lane,
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from router.domain.merging import Side, goes_back, owner_after_parting, remaining_owner
+from router.domain.merging import Side, goes_back, owner_after_unmerge, remaining_owner
 from router.rules.customers import customer_keys
 from router.store import customer_merges as store
 from router.store.assignments import LOCK_TIMEOUT_MS
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 class CannotMerge(Exception):
-    """The customers cannot be merged or parted; nothing was changed. The message says why and what to do."""
+    """The customers cannot be merged or unmerged; nothing was changed. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a merge or a parting did: how many leads and keys moved, how many waiting leads are looked at again.
+    """What a merge or its undoing did: how many leads and keys moved, how many waiting leads are decided again.
 
     `owner` and `into_owner` (rep numbers) are those of the two customers now; a merged customer has none.
     """
@@ -56,13 +56,13 @@ async def merge_customers(
     now: datetime | None = None,
     limits: LaneLimits = LaneLimits(),
 ) -> Moved:
-    """Makes `customer_id` a part of `into`: keys and leads move, one owner remains (`remaining_owner`).
+    """Merges `customer_id` into `into`: keys and leads move, one owner remains (`remaining_owner`).
 
     Leads that somebody has stay there; waiting ones are decided again. Raises CannotMerge, CustomerUnknown, and
-    asyncpg.LockNotAvailableError when lane or keys stay locked.
+    errors.LockNotAvailable when lane or keys stay locked.
     """
     if into == customer_id:
-        raise CannotMerge(f"{into} is one customer; name two")
+        raise CannotMerge(f"{into} is given twice; name two different customers")
 
     async def attempt() -> Moved:
         keys, lane = await _hold(conn, tenant_id, (into, customer_id), now, limits)
@@ -98,7 +98,7 @@ async def merge_customers(
     return await _undisturbed(conn, attempt)
 
 
-async def part_customers(
+async def unmerge_customers(
     conn: Connection,
     merge_id: int,
     *,
@@ -107,21 +107,23 @@ async def part_customers(
     now: datetime | None = None,
     limits: LaneLimits = LaneLimits(),
 ) -> Moved:
-    """Undoes a merge: keys and leads go back (`goes_back`), each customer has its owner (`owner_after_parting`).
+    """Undoes a merge: keys and leads go back (`goes_back`), each customer has its owner (`owner_after_unmerge`).
 
-    Raises CannotMerge, CustomerUnknown, and asyncpg.LockNotAvailableError when lane or keys stay locked.
+    Raises CannotMerge, CustomerUnknown, and errors.LockNotAvailable when lane or keys stay locked.
     """
 
     async def attempt() -> Moved:
-        merge = await _merge_to_part(conn, merge_id)
+        merge = await _merge_to_undo(conn, merge_id)
         tenant_id, customer_id, into = merge.tenant_id, merge.customer_id, merge.into_customer_id
         keys, lane = await _hold(conn, tenant_id, (into, customer_id), now, limits)
         away = await store.merged_away(conn, tenant_id, (into,))
         if into in away:
             where, other = away[into]
-            raise CannotMerge(f"customer {into} is part of customer {where} since merge {other}; part that one first")
-        if not await store.record_parting(conn, merge, lane.now, actor, note):
-            raise CannotMerge(f"merge {merge_id} was parted by somebody else just now")
+            raise CannotMerge(
+                f"customer {into} was merged into customer {where} by merge {other}; unmerge that one first"
+            )
+        if not await store.record_unmerge(conn, merge, lane.now, actor, note):
+            raise CannotMerge(f"merge {merge_id} was unmerged by somebody else just now")
         rules = await store.match_rules(conn, tenant_id)
         leads = {
             lead.lead_id: [key.name for key in customer_keys(lead.came, rules)]
@@ -169,11 +171,13 @@ async def _check_both_are_there(
 ) -> None:
     away = await store.merged_away(conn, tenant_id, customers)
     for customer_id, (into, merge_id) in away.items():
-        raise CannotMerge(f"customer {customer_id} is part of customer {into} since merge {merge_id}")
+        raise CannotMerge(f"customer {customer_id} was merged into customer {into} by merge {merge_id}")
     known = {lead.customer_id for lead in leads} | set(of_keys)
     for customer_id in customers:
         if customer_id not in known:
-            raise CustomerUnknown(f"there is no customer {customer_id}; lead-router why LEAD names a lead's customer")
+            raise CustomerUnknown(
+                f"customer {customer_id} does not exist; lead-router why LEAD shows a lead's customer"
+            )
 
 
 async def _side(conn: Connection, tenant_id: int, customer_id: int, leads: Sequence[CustomerLead]) -> Side:
@@ -182,18 +186,18 @@ async def _side(conn: Connection, tenant_id: int, customer_id: int, leads: Seque
     return Side(owner, await store.given_to(conn, tenant_id, own))
 
 
-async def _merge_to_part(conn: Connection, merge_id: int) -> Merge:
+async def _merge_to_undo(conn: Connection, merge_id: int) -> Merge:
     merge = await store.merge_numbered(conn, merge_id)
     if merge is None:
         raise CustomerUnknown(
-            f"there is no merge {merge_id}; lead-router customers show CUSTOMER lists a customer's merges"
+            f"merge {merge_id} does not exist; lead-router customers show CUSTOMER lists a customer's merges"
         )
     if merge.parted_at is not None:
         raise CannotMerge(
-            f"merge {merge_id} was parted by {merge.parted_by} at {merge.parted_at.isoformat(' ', 'seconds')}"
+            f"merge {merge_id} was unmerged by {merge.parted_by} at {merge.parted_at.isoformat(' ', 'seconds')}"
         )
     return merge
 
 
 async def _owner_since(conn: Connection, merge: Merge, before: int | None, leads: Sequence[int]) -> int | None:
-    return owner_after_parting(before, await store.given_to(conn, merge.tenant_id, leads), merge.batch_no)
+    return owner_after_unmerge(before, await store.given_to(conn, merge.tenant_id, leads), merge.batch_no)

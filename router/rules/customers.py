@@ -1,7 +1,7 @@
 """Who is the customer of a lead: by declared id, then phone, then e-mail, or as the tenant's match rules say.
 
 Pure; the store keeps the keys. With every key goes a tally of the people it came with. A key with too many people, a
-switchboard or a number that only fills a form, ties nobody any more.
+switchboard or a number that only fills a form, is no longer used for matching.
 """
 
 from collections import Counter
@@ -32,9 +32,9 @@ class Key(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a key. `shared_as` is its text once too many people share it; then it ties nobody.
+    """What is known of a key. `shared_as` is its text once too many people share it; then it is not used.
 
-    `customer` is then whom it tied until it did; None = nobody.
+    `customer` is then whose it was until then; None = nobody's.
     """
 
     customer: int | None
@@ -68,7 +68,7 @@ def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key,
 
 
 def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
-    """The values of a tie's fields, joined by NUL; None where one is missing or ties nobody."""
+    """The values of a tie's fields, joined by NUL; None where one is missing or ignored."""
     values = []
     for name in tie:
         value = facts.get(name)
@@ -129,7 +129,7 @@ class Resolution:
     """`customers`: one per lead, None = no key that ties.
 
     Of every key of the batch `keys` has the customer (None = nobody yet) and `people` the marks; `shared` has the
-    texts of those that tie nobody. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
+    texts of those that are not used. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
     their own.
     """
 
@@ -150,15 +150,15 @@ class Resolution:
         return Known(self.keys[name], self.people[name], self.shared.get(name))
 
 
-def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], most_people: int = 5) -> Resolution:
+def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared_above: int = 5) -> Resolution:
     """The customer of each lead, in order: that of its first known key; its other keys become theirs too.
 
     `leads` are the keys of each lead, in precedence; `known` the keys that are stored. A key keeps its customer: a
     lead with keys of two customers belongs to the one that its first known key names. The batch's people are counted
     before its leads are tied, so inside a batch it does not matter who came first.
     """
-    people = _tally(leads, known, most_people)
-    shared = _shared(leads, people, most_people)
+    people = _tally(leads, known, shared_above)
+    shared = _shared(leads, people, shared_above)
     owner = {name: key.customer for name, key in known.items() if key.customer is not None and name not in shared}
     customers: list[int | None] = []
     new = 0
@@ -182,10 +182,12 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], most_p
     return Resolution(tuple(customers), now, people, shared, new)
 
 
-def _tally(leads: Iterable[tuple[Key, ...]], known: Mapping[str, Known], most_people: int) -> dict[str, frozenset[int]]:
-    """The people of every key. Of a key that ties nobody no more are noted than prove it."""
+def _tally(
+    leads: Iterable[tuple[Key, ...]], known: Mapping[str, Known], shared_above: int
+) -> dict[str, frozenset[int]]:
+    """The people of every key. Of a shared key only as many are kept as prove it."""
     tally: dict[str, frozenset[int]] = {}
-    full = {name for name, key in known.items() if _is_shared(key.people, most_people)}
+    full = {name for name, key in known.items() if _is_shared(key.people, shared_above)}
     for keys in leads:
         for name, _, _, people in keys:
             before = tally.get(name)
@@ -195,26 +197,26 @@ def _tally(leads: Iterable[tuple[Key, ...]], known: Mapping[str, Known], most_pe
             elif before is not people and name not in full:
                 tally[name] = before | people
     for name, people in tally.items():
-        if len(people) > most_people and name not in full:
-            tally[name] = _enough(people, most_people)
+        if len(people) > shared_above and name not in full:
+            tally[name] = _enough(people, shared_above)
     return tally
 
 
-def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], most_people: int) -> dict[str, str]:
+def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], shared_above: int) -> dict[str, str]:
     """The texts of the keys that too many people have."""
-    names = {name for name, people in tally.items() if _is_shared(people, most_people)}
+    names = {name for name, people in tally.items() if _is_shared(people, shared_above)}
     if not names:
         return {}
     return {key.name: f"{key.kind} {key.value}" for keys in leads for key in keys if key.name in names}
 
 
-def _is_shared(people: frozenset[int], most_people: int) -> bool:
-    return len(people) > most_people and people_of(people) > most_people
+def _is_shared(people: frozenset[int], shared_above: int) -> bool:
+    return len(people) > shared_above and people_of(people) > shared_above
 
 
-def _enough(people: frozenset[int], most_people: int) -> frozenset[int]:
+def _enough(people: frozenset[int], shared_above: int) -> frozenset[int]:
     """Of every kind of mark the lowest ones, one more than is allowed; so that order does not matter."""
     kept: list[int] = []
     for witness in range(4):
-        kept += sorted(mark for mark in people if mark & 3 == witness)[: most_people + 1]
+        kept += sorted(mark for mark in people if mark & 3 == witness)[: shared_above + 1]
     return frozenset(kept)

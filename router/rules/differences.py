@@ -1,4 +1,4 @@
-"""Leads that are handed in again and say something else: an edited row, or two people with one id. Pure."""
+"""Leads that are handed in again and differ: an edited row, or two people with one id. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Again(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """The lead at this place of the batch was there before, and said something else in these of COMPARED."""
+    """The lead at this place of the batch was there before, with other values in these of COMPARED."""
 
     place: int
     fields: tuple[str, ...]
@@ -36,7 +36,7 @@ def facts_of(lead: LeadIn) -> Facts:
 
 
 def alike(says: Facts, said: Facts) -> bool:
-    """Whether nothing differs, to the letter. A lead that states no time took that of its acceptance."""
+    """Whether nothing differs at all. A lead that states no time took that of its acceptance."""
     return says == said or (says[0] is None and says[1:] == said[1:])
 
 
@@ -47,7 +47,7 @@ def differing(says: Facts, said: Facts) -> tuple[str, ...]:
 
 
 def find_differences(again: Sequence[Again], words: Spellings) -> list[Difference]:
-    """Those that say something else. What `words` spells alike is alike: the table may be younger than the lead."""
+    """Those that differ. What `words` spells alike is alike: the table may be younger than the lead."""
     found = (Difference(one.place, differing(_spelled(one.says, words), _spelled(one.said, words))) for one in again)
     return [one for one in found if one.fields]
 

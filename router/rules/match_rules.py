@@ -1,4 +1,4 @@
-"""By what a tenant's leads are known to be of one customer, and what ties nobody. Pure."""
+"""How a tenant's leads are matched to customers, and what is ignored. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ def find_repeats(arrivals: Iterable[Arrival], stored: Mapping[int, int]) -> dict
     """Which of the new leads repeat an earlier one: lead id to the id of the lead that it is merged into.
 
     `arrivals` come ordered by creation, then lead id; `stored` names those that repeat a lead of earlier
-    batches, and that one's root. A repeat of a repeat is merged into the root, so the answer has no chains.
+    batches, and that one's root. A repeat of a repeat is merged into the root, so there are no chains.
     """
     merged: dict[int, int] = {}
     last: dict[tuple[object, ...], tuple[datetime, int]] = {}

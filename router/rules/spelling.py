@@ -57,9 +57,9 @@ def spellings(table: Iterable[Synonym]) -> Spellings:
 
 def _check(synonym: Synonym) -> None:
     if synonym.field not in SPELLED:
-        raise SynonymError(f"{synonym.field!r} is no field with one spelling; these are: {', '.join(SPELLED)}")
+        raise SynonymError(f"{synonym.field!r} is not a field with one spelling; use one of {', '.join(SPELLED)}")
     for text in synonym[1:]:
         if not plain(text) or len(text) > MAX_WORD:
             raise SynonymError(f"{synonym.field} {text[:40]!r}: a word has 1 to {MAX_WORD} characters")
         if any(character < " " or "\ud800" <= character <= "\udfff" for character in text):
-            raise SynonymError(f"{synonym.field} {text[:40]!r} holds what is no text")
+            raise SynonymError(f"{synonym.field} {text[:40]!r} holds characters that are not text")

@@ -145,7 +145,7 @@ async def decide_again(conn: Connection, tenant_id: int, customers: Sequence[int
 
 
 async def merged_away(conn: Connection, tenant_id: int, customers: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """(into whom, by which merge) for those of the customers that are part of another one now."""
+    """(into whom, by which merge) for those of the customers that are merged into another one now."""
     rows = await _SQL.merged_away.fetch(conn, tenant_id=tenant_id, customers=customers)
     return {row["customer_id"]: (row["into_customer_id"], row["merge_id"]) for row in rows}
 
@@ -171,7 +171,7 @@ async def record_merge(conn: Connection, merge: Merge) -> int:
     )
 
 
-async def record_parting(conn: Connection, merge: Merge, at: datetime, actor: str, note: str) -> bool:
+async def record_unmerge(conn: Connection, merge: Merge, at: datetime, actor: str, note: str) -> bool:
     """Closes the record; False when somebody else has done so."""
     closed = await _SQL.close_merge.execute(
         conn, tenant_id=merge.tenant_id, merge_id=merge.merge_id, at=at, actor=actor, note=note
@@ -196,7 +196,7 @@ def _merge(row: asyncpg.Record) -> Merge:
 
 
 async def customer_of_key(conn: Connection, tenant_id: int, key: str) -> tuple[int | None, bool]:
-    """Whom the key names (None when it is unknown or ties nobody), and whether too many people share it."""
+    """Whom the key names (None when it is unknown or shared), and whether too many people share it."""
     row = await _SQL.customer_of_key.row(conn, tenant_id=tenant_id, key=key)
     if row is None:
         return None, False
@@ -216,7 +216,7 @@ async def customer_of_lead(conn: Connection, tenant_id: int, lead_id: int) -> in
 
 
 async def shared_keys(conn: Connection, tenant_id: int, limit: int) -> Sequence[asyncpg.Record]:
-    """Rows of (shared_as, shared_at, people, customer_id, leads) of keys that tie nobody, the newest first."""
+    """Rows of (shared_as, shared_at, people, customer_id, leads) of shared keys, the newest first."""
     return await _SQL.shared_keys.fetch(conn, tenant_id=tenant_id, limit=limit)
 
 
@@ -238,7 +238,7 @@ class StoredMatchRules:
 
 
 async def stored_match_rules(conn: Connection, tenant_id: int) -> StoredMatchRules | None:
-    """The version in force; None = nobody said anything, so the default holds."""
+    """The version in force; None = none was applied, so the default holds."""
     row = await _SQL.match_rules.row(conn, tenant_id=tenant_id)
     return None if row is None else StoredMatchRules(**dict(row.items()))
 

@@ -18,16 +18,16 @@ class Customers:
 
 
 async def customers_of(
-    conn: Connection, tenant_id: int, leads: Sequence[tuple[Key, ...]], most_people: int
+    conn: Connection, tenant_id: int, leads: Sequence[tuple[Key, ...]], shared_above: int
 ) -> Customers:
     """The customer of each lead, given the leads' keys; adds what is new.
 
-    The keys that tie are held (locked) until the transaction ends. Everybody takes them in one order, so two
-    intakes wait for each other but cannot deadlock. Keys that were known to tie nobody are held by nobody.
+    The keys that are used are locked until the transaction ends. Everybody takes them in one order, so two
+    intakes wait for each other but cannot deadlock. Keys that were known to be shared are not locked.
     """
     names = sorted({key.name for keys in leads for key in keys})
     known = await known_keys(conn, tenant_id, names)
-    proposed = resolve(leads, known, most_people)
+    proposed = resolve(leads, known, shared_above)
     wanted, ids = await _numbered(conn, proposed, [])
     held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
     added = await _write(conn, SQL.hold_keys, tenant_id, wanted, held)
@@ -38,7 +38,7 @@ async def customers_of(
     settled = wanted
     if foreign != known:
         # A concurrent intake was first with some of our keys: what it knew decides, and the keys we added follow.
-        settled, _ = await _numbered(conn, resolve(leads, foreign, most_people), ids)
+        settled, _ = await _numbered(conn, resolve(leads, foreign, shared_above), ids)
     # What nobody had stored before is as we wrote it, unless that was overtaken.
     suspects = [name for name in held if name in stored] if settled is wanted else held
     changed = [name for name in suspects if stored.get(name, wanted.known(name)) != settled.known(name)]

@@ -36,8 +36,8 @@ class Accepted:
     """What became of a batch.
 
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
-    is in the pool. `repeated` were there before, or came twice in the batch; of these, `differing` say something
-    else than the lead that is stored, which stays as it is. `lead_ids` has one id per lead that was handed in, in
+    is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
+    stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
     that order.
     """
 
@@ -110,7 +110,7 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
 def _unlike(
     leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, LeadIn]
 ) -> list[Again]:
-    """The leads that are there, or came earlier in the batch, and were not the same then to the letter."""
+    """The leads that are there, or came earlier in the batch, and were not identical then."""
     unlike = []
     for place, lead in enumerate(leads):
         if (there := stored.get(lead[:2])) is not None:
@@ -125,7 +125,7 @@ def _unlike(
 
 
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
-    """Those that say something else than before; words that the tenant's table makes one are one."""
+    """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
 
 

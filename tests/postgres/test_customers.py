@@ -1,4 +1,4 @@
-"""Promise 10 against the database: shared numbers tie nobody; two customers become one, and two again."""
+"""Promise 10 against the database: shared numbers are not used for matching; customers are merged and unmerged."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from ops.cli.commands import customers as customers_command
 from ops.cli.commands import leads as leads_command
 from router.domain.lead_in import LeadIn
 from router.manual.assign import CannotGive, assign_by_hand
-from router.manual.merge_customers import CannotMerge, merge_customers, part_customers
+from router.manual.merge_customers import CannotMerge, merge_customers, unmerge_customers
 from router.store.assignments import Ending, LeadUnknown, NotAssigned, end
 from router.store.connections.connections import Connections
 from router.store.customer_merges import CustomerUnknown, leads_of
@@ -102,7 +102,7 @@ async def test_a_switchboard_ties_nobody_once_too_many_people_called_from_it_and
     assert len({tied, *later}) == 6
     await tenant.accept([enquiry(20, phone=SWITCHBOARD), enquiry(21, phone=SWITCHBOARD)], NOON)
     assert [await customer(tenant, 20), await customer(tenant, 21)] == [None, None]
-    # Who was tied before stays so, until somebody parts them; and is known by what else was said.
+    # Who was tied before stays so, until somebody unmerges them; and is known by what else was said.
     await tenant.accept([enquiry(22, email="p1@co.cn"), enquiry(23, email="p7@co.cn", phone=SWITCHBOARD)], NOON)
     assert [await customer(tenant, 22), await customer(tenant, 23)] == [tied, later[-1]]
     told = await CommandLine(customers_command, database_url).json("shared", "--tenant", "acme")
@@ -208,7 +208,7 @@ async def test_merged_customers_have_one_rep_their_waiting_leads_go_there_and_th
     await is_clean(tenant)
 
 
-async def test_parted_customers_have_their_keys_leads_and_owners_again(
+async def test_unmerged_customers_have_their_keys_leads_and_owners_again(
     tenant: Tenancy, connections: Connections
 ) -> None:
     drain = a_drain(connections)
@@ -219,41 +219,41 @@ async def test_parted_customers_have_their_keys_leads_and_owners_again(
     one, two = await a_customer(tenant, 1), await a_customer(tenant, 2)
     merge_id = await merge(tenant, 1, 2, NOON + 3 * MINUTE)
     await tenant.accept([by_phone(3, 2, email="new@x.cn"), by_phone(4, 1)], NOON + 4 * MINUTE)
-    done = await part_customers(tenant.conn, merge_id, actor="bob", now=NOON + 5 * MINUTE)
+    done = await unmerge_customers(tenant.conn, merge_id, actor="bob", now=NOON + 5 * MINUTE)
     assert (done.leads, done.keys) == (2, 2)
     assert [await customer(tenant, n) for n in (1, 2, 3, 4)] == [one, two, two, one]
     assert [await owner(tenant, one), await owner(tenant, two)] == [first, second]
     await tenant.accept([enquiry(5, email="new@x.cn")], NOON + 5 * MINUTE)
     await settle(drain, tenant.tenant_id, NOON + 6 * MINUTE)
     assert await reps_of(tenant, 3, 4, 5) == [second, first, second]
-    with pytest.raises(CannotMerge, match="was parted by bob"):
-        await part_customers(tenant.conn, merge_id, actor="bob")
+    with pytest.raises(CannotMerge, match="was unmerged by bob"):
+        await unmerge_customers(tenant.conn, merge_id, actor="bob")
     await is_clean(tenant)
 
 
-async def test_what_cannot_be_merged_or_parted_changes_nothing_and_says_why(tenant: Tenancy) -> None:
+async def test_what_cannot_be_merged_or_unmerged_changes_nothing_and_says_why(tenant: Tenancy) -> None:
     await tenant.accept([by_phone(n, n) for n in (1, 2, 3)], NOON)
     one = await a_customer(tenant, 1)
     inner = await merge(tenant, 2, 3)
     with pytest.raises(CannotMerge, match="name two"):
         await merge(tenant, 1, 1)
-    with pytest.raises(CustomerUnknown, match="no customer 999"):
+    with pytest.raises(CustomerUnknown, match="customer 999 does not exist"):
         await merge_customers(tenant.conn, tenant.tenant_id, one, 999, actor="ann")
-    with pytest.raises(CustomerUnknown, match="no merge 999"):
-        await part_customers(tenant.conn, 999, actor="ann")
+    with pytest.raises(CustomerUnknown, match="merge 999 does not exist"):
+        await unmerge_customers(tenant.conn, 999, actor="ann")
     third = await tenant.conn.fetchval("select customer_id from customer_merge")
-    with pytest.raises(CannotMerge, match=f"part of customer .* since merge {inner}"):
+    with pytest.raises(CannotMerge, match=f"merged into customer .* by merge {inner}"):
         await merge_customers(tenant.conn, tenant.tenant_id, one, third, actor="ann")
     outer = await merge(tenant, 1, 2)
-    with pytest.raises(CannotMerge, match=f"merge {outer}; part that one first"):
-        await part_customers(tenant.conn, inner, actor="ann")
+    with pytest.raises(CannotMerge, match=f"merge {outer}; unmerge that one first"):
+        await unmerge_customers(tenant.conn, inner, actor="ann")
     for merge_id in (outer, inner):
-        await part_customers(tenant.conn, merge_id, actor="ann")
+        await unmerge_customers(tenant.conn, merge_id, actor="ann")
     assert len({await customer(tenant, n) for n in (1, 2, 3)}) == 3
     await is_clean(tenant)
 
 
-async def test_merges_and_partings_among_imports_drains_and_endings_end_without_deadlock_and_with_a_clean_audit(
+async def test_merges_and_unmerges_among_imports_drains_and_endings_end_without_deadlock_and_with_a_clean_audit(
     tenant: Tenancy, connections: Connections, database_url: str
 ) -> None:
     people = 6
@@ -288,7 +288,7 @@ async def test_merges_and_partings_among_imports_drains_and_endings_end_without_
                         merge_id = await conn.fetchval(
                             "select max(merge_id) from customer_merge where parted_at is null"
                         )
-                        await part_customers(conn, merge_id or 0, actor="bob")
+                        await unmerge_customers(conn, merge_id or 0, actor="bob")
                 except (CannotMerge, CustomerUnknown):
                     continue
 
@@ -353,7 +353,7 @@ async def test_a_locked_lead_of_a_customer_keeps_the_merge_waiting_but_not_the_l
     await is_clean(tenant)
 
 
-async def test_the_commands_merge_show_and_part(tenant: Tenancy, database_url: str) -> None:
+async def test_the_commands_merge_show_and_unmerge(tenant: Tenancy, database_url: str) -> None:
     await tenant.accept([by_phone(1, 1, name="Ann"), by_phone(2, 2, email="ann@x.cn")], NOON)
     one, two = await a_customer(tenant, 1), await a_customer(tenant, 2)
     command = CommandLine(customers_command, database_url)
@@ -364,12 +364,12 @@ async def test_the_commands_merge_show_and_part(tenant: Tenancy, database_url: s
         assert (shown["customer_id"], len(shown["leads"]), shown["keys"]) == (one, 2, 3)
     assert (await command.json("show", str(two), "--tenant", "acme"))["part_of"] == one
     again = await command.run("merge", str(one), str(two), "--tenant", "acme")
-    assert (again.exit_code, "is part of customer" in again.output) == (1, True)
-    parted = await command.json("part", str(merged["merge_id"]))
-    assert (parted["leads"], parted["keys"]) == (1, 2)
+    assert (again.exit_code, "was merged into customer" in again.output) == (1, True)
+    unmerged = await command.json("unmerge", str(merged["merge_id"]))
+    assert (unmerged["leads"], unmerged["keys"]) == (1, 2)
     text = (await command.run("show", str(two), "--tenant", "acme")).output
     assert "same person" in text
-    assert "parted" in text
+    assert "unmerged" in text
     assert (await command.run("show", "nobody@x.cn", "--tenant", "acme")).exit_code == 2
 
 
@@ -398,7 +398,7 @@ async def test_a_check_foretells_what_an_import_ties_and_names_suspicious_keys_a
     assert told["shared"] == [{"key": f"phone {SWITCHBOARD}", "people": 6, "leads": 8}]
     assert told["excluded"] == {"phone +860000000": 1}
     text = await command.run("check", str(file), "--tenant", "acme")
-    assert "too many share phone" in text.output
+    assert "shared by too many: phone" in text.output
     imported = await CommandLine(leads_command, database_url).json("import", str(file), "--tenant", "acme")
     assert imported["new"] == 14
     ties = await tenant.conn.fetch(

@@ -40,11 +40,11 @@ async def test_show_finds_what_people_mean_and_asks_where_it_could_be_several(
         assert await shown(*words) == meant, words
     asked = await command.run("show", str(one), "--tenant", "acme")
     assert asked.exit_code == 2
-    assert f"--by number: customer {one}, 1 lead, nobody has it" in asked.output
+    assert f"--by number: customer {one}, 1 lead, has no owner" in asked.output
     assert f"--by crm-id: customer {of_crm}, 1 lead" in asked.output
     for words, told in (
-        (("4711", "--by", "number"), "no customer that is known by '4711' as a number of ours"),
-        (("987654",), "as a number of ours (987654) or the CRM's customer id (987654)"),
+        (("4711", "--by", "number"), "no customer '4711', read as a lead-router customer number"),
+        (("987654",), "as a lead-router customer number (987654) or the CRM's customer id (987654)"),
         (("ann", "--by", "phone"), "country code"),
     ):
         failed = await command.run("show", *words, "--tenant", "acme")

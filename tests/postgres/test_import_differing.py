@@ -65,9 +65,9 @@ async def test_an_edited_row_is_counted_and_named_and_the_stored_lead_stays(
     for check in (["--check"], []):
         process = await cli.start("leads", "import", str(file), "--tenant", "acme", *check)
         out = (await process.communicate())[0].decode()
-        assert "2 of those that were there say something else now; what is stored stays as it is:\n" in out
+        assert "2 existing leads differ from this file; the stored version was kept:\n" in out
         assert "  line 18, L16: phone\n  line 19, L17: name, region\n" in out
-        assert "if it is somebody else, it needs an external_id of its own" in out
+        assert "edits are ignored; a different person needs a different external_id" in out
 
 
 async def test_two_people_with_one_id_in_one_file_are_named_whether_or_not_they_share_a_batch(
@@ -124,7 +124,7 @@ async def test_many_differences_are_all_counted_and_only_the_first_are_named(
     process = await cli.start("leads", "import", str(file), "--tenant", "acme")
     out = (await process.communicate())[0].decode()
     assert out.count(": name\n") == 10
-    assert "  … and 140 more; --json names the first 100\n" in out
+    assert "  … and 140 more; --json has the first 100\n" in out
 
 
 async def test_lines_are_right_when_a_batch_is_halved_because_of_a_row_that_cannot_be_stored(

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from router.intake.delimiter import DELIMITERS, DelimiterUnknown, delimiter_named
-from router.intake.encoding import CARRIED, EncodingUnknown, called, text_encoding
+from router.intake.encoding import CARRIED, EncodingUnknown, display_name, text_encoding
 from router.intake.lead_file import LeadFile
 from router.intake.normalise import LeadReader, Rejected
 from router.intake.rejects import RejectsFile, is_rejects_file
@@ -204,7 +204,7 @@ def test_the_delimiter_is_the_one_that_makes_sense(tmp_path: Path, text: str, de
 
 
 def test_encodings_and_delimiters_can_be_named() -> None:
-    assert (text_encoding("GBK"), text_encoding("UTF8"), called("gb18030")) == ("gbk", "utf-8", "GB18030")
+    assert (text_encoding("GBK"), text_encoding("UTF8"), display_name("gb18030")) == ("gbk", "utf-8", "GB18030")
     assert [delimiter_named(text) for text in ("tab", "\\t", ";", "Pipe", "^")] == ["\t", "\t", ";", "|", "^"]
     for name in ("utf-99", "base64", ""):
         with pytest.raises(EncodingUnknown):

@@ -203,7 +203,7 @@ def test_columns_that_entries_need_must_be_there() -> None:
         ("source,谷歌,Google\nsource,谷歌,Baidu", "'谷歌' is spelled 'Google' and 'Baidu'"),
         ("source,a,Google\nsource,b,google", "is spelled 'Google' and 'google'"),
         ("source,a,b\nsource,b,c", "is spelled"),
-        ("colour,a,b", ":2: 'colour' is no field with one spelling"),
+        ("colour,a,b", ":2: 'colour' is not a field with one spelling"),
         ("source,,b", ":2: source '': a word has 1 to 255"),
         ("source,a", ":2: has 2 cells"),
     ],

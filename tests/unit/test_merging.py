@@ -1,9 +1,9 @@
-"""Merging and parting customers: who owns them, and that parting gives back what merging took."""
+"""Merging and unmerging customers: who owns them, and that unmerging gives back what merging took."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.domain.merging import GivenTo, Side, goes_back, owner_after_parting, remaining_owner
+from router.domain.merging import GivenTo, Side, goes_back, owner_after_unmerge, remaining_owner
 
 reps = st.integers(1, 3)
 assignments = st.lists(st.builds(GivenTo, st.integers(1, 9), st.integers(1, 9), reps), max_size=6)
@@ -32,16 +32,16 @@ def test_somebody_who_owned_one_of_them_owns_both_and_it_does_not_matter_who_mov
 
 
 @given(st.none() | reps, assignments, st.integers(0, 10))
-def test_parted_customers_belong_to_whom_their_leads_were_given_to_since(
+def test_unmerged_customers_belong_to_whom_their_leads_were_given_to_since(
     before: int | None, given_to: list[GivenTo], since: int
 ) -> None:
     later = [one for one in given_to if one.batch_no > since]
-    owner = owner_after_parting(before, given_to, since)
+    owner = owner_after_unmerge(before, given_to, since)
     assert owner == (max(later).rep_no if later else before)
 
 
 @given(st.dictionaries(st.integers(1, 8), keys_of_a_lead), st.dictionaries(st.integers(11, 18), keys_of_a_lead))
-def test_parting_gives_back_exactly_what_merging_took(stays: Leads, moves: Leads) -> None:
+def test_unmerging_gives_back_exactly_what_merging_took(stays: Leads, moves: Leads) -> None:
     moved_keys = {key for names in moves.values() for key in names}
     own = {number: [key for key in names if key not in moved_keys] for number, names in stays.items()}
     keys = moved_keys | {key for names in own.values() for key in names}

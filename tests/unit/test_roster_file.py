@@ -90,7 +90,7 @@ def test_headers_are_read_as_people_write_them() -> None:
     [
         ("rep_id,availible", "did you mean available?"),
         ("rep_id,Zzzzzz", "columns are rep_id, name"),
-        ("name,available", "there is no column rep_id"),
+        ("name,available", "column rep_id is missing"),
         ("rep_id;name", "separated by commas"),
         ("rep_id,name,Name", "column name is there 2 times"),
     ],
