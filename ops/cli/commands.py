@@ -83,13 +83,15 @@ customers = Family(
         ),
         "check": (
             "customers_check:check",
-            "Report which leads of FILE would belong to the same customer, by which key, and which keys look suspicious.",
+            "Report which leads of FILE would belong to the same customer, by which key, and which keys look "
+            "suspicious.",
         ),
         "merge": ("customers:merge", "Merge customer B into customer A: they are duplicates."),
         "unmerge": ("customers:unmerge", "Undo the merge MERGE_ID."),
         "rules": (
             "customers:rules",
-            "Show how leads are matched to customers, or apply the match rules of FILE to leads that arrive from now on.",
+            "Show how leads are matched to customers, or apply the match rules of FILE to leads that arrive "
+            "from now on.",
         ),
         "shared": (
             "customers:shared",
