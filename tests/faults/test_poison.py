@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import pytest
+
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH
@@ -48,13 +50,14 @@ async def test_a_lead_that_the_database_refuses_parks_alone(server: FaultServer,
         assert await scene.broken_promises() == []
 
 
+@pytest.mark.timeout(400)
 async def test_a_lead_that_kills_its_router_parks_alone_after_a_few_crashes(server: FaultServer, database: str) -> None:
     deadly = {DEADLY_CAMPAIGN: "deadly"}
     async with arena(server, database, routers=0, tenants=1) as scene:
         lead_id = await poisoned(scene)
         async with scene.life():
             crashes = 0
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(200):
                 while not await is_parked(scene, lead_id):
                     # The orchestrator starts it again, each time.
                     daemon = await scene.add_router(**deadly)

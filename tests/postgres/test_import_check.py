@@ -128,7 +128,7 @@ async def test_words_of_a_tenant_hold_for_its_next_leads_and_never_double_the_la
     assert (code, "source Google already has leads" in errors) == (2, True)
     assert (await load_spellings(conn, acme)).spelled("source", "谷歌") == "Google"
     code, out, errors = await synonyms(cli, "import", str(words), "--replace", "--renames-sources")
-    assert (code, "1 words: 1 new or changed, 1 removed" in out) == (0, True), errors
+    assert (code, "1 word: 1 new or changed, 1 removed" in out) == (0, True), errors
     assert (await synonyms(cli, "list"))[1].split()[-4:] == ["source", "谷歌", "Google", "Ads"]
 
 

@@ -155,7 +155,7 @@ async def test_a_parked_lead_stays_until_it_is_sent_back(
     told = (await CommandLine(why_command, database_url).run(str(one.lead_id))).stdout
     user = getpass.getuser()
     assert told.count("asked not to be called") == 2, "once where it is, once in the timeline"
-    assert f"parked by hand by {user} (asked not to be called)" in told
+    assert f"parked manually by {user} (asked not to be called)" in told
     back = await CommandLine(unpark_command, database_url).json(str(one.lead_id), "--why", "agreed")
     assert back == {"lead_id": one.lead_id, "was_parked_for": "screening"}
     await settle(drain, tenant.tenant_id)
