@@ -17,7 +17,7 @@ _NEVER_FREE = (LeftOut.INACTIVE, LeftOut.WEIGHT_ZERO)
 def nearer(story: Story, say: Say) -> Iterator[str]:
     """Some sentences for a lead that somebody of a group got; else nothing."""
     told = story.told
-    explanation = told.explanation if told else None
+    explanation = told.trusted if told else None
     given = story.place.state in (State.ASSIGNED, State.CLOSED)
     here = given and told is not None and told.stored.batch_no == story.place.batch_no
     deciding = explanation.deciding if explanation and here else None

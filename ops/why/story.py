@@ -182,6 +182,11 @@ class Told:
     trouble: Trouble | None = None
 
     @property
+    def trusted(self) -> Explanation | None:
+        """The explanation, where it gives the recorded decision again: only then do its numbers say why."""
+        return None if self.trouble is not None else self.explanation
+
+    @property
     def explanation_differs(self) -> bool:
         """Whether the record does not give the recorded decision again."""
         return self.explanation is not None and self.trouble is not None

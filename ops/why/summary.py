@@ -63,7 +63,7 @@ def _given(story: Story, say: Say) -> str:
     if place.group_no is None:
         return say.gettext("{rule}, as the owner of the customer").format(rule=rule)
     group = say.gettext("{rule}, group {group}").format(rule=rule, group=story.names.group(place.group_no))
-    deciding = at_hand.explanation.deciding if at_hand and at_hand.explanation else None
+    deciding = at_hand.trusted.deciding if at_hand and at_hand.trusted else None
     return _turn_of(group, deciding.group, say) if deciding and deciding.group else group
 
 

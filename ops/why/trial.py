@@ -22,10 +22,9 @@ from router.intake.normalise import LeadReader, Rejected
 from router.rules.customers import customer_keys, resolve
 from router.rules.file import RulesFile
 from router.rules.mapping import FIELDS, FileMapping
-from router.rules.match_rules import parse_stored_match_rules
 from router.rules.reader import hint
 from router.store.assignments import LeadUnknown, find_lead
-from router.store.customer_merges import owner_of
+from router.store.customer_merges import match_rules, owner_of
 from router.store.customers import known_keys
 from router.store.lane import read_shares
 from router.store.leads import database_clock
@@ -36,7 +35,6 @@ from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant
 
-_SQL = load("trial")
 _WHY = load("why")
 
 # No lead of the database has it.
@@ -143,7 +141,7 @@ def _has_no_offset(text: str) -> bool:
 
 async def _customer(conn: Connection, tenant_id: int, lead: LeadIn) -> int | None:
     """The customer that the lead would belong to; None where that is a new one, or nobody."""
-    rules = parse_stored_match_rules(await _SQL.match_rules.value(conn, tenant_id=tenant_id) or "")
+    rules = await match_rules(conn, tenant_id)
     keys = customer_keys(lead, rules)
     known = await known_keys(conn, tenant_id, sorted(key.name for key in keys))
     customer = resolve([keys], known, rules.shared_above).customers[0]

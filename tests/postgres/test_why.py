@@ -392,6 +392,7 @@ async def test_a_record_that_no_longer_gives_its_decision_is_a_problem(
     story = await told(tenant, ids[0])
     assert story.told and story.told.explanation_differs
     assert "the record does not give this decision again" in text_of(story)
+    assert "this rep's turn" not in text_of(story) and "next in line" not in text_of(story)
     old = msgspec.structs.replace(flight, engine=0)
     await conn.execute("update flight set inputs = $1", encode(old))
     of_old = await told(tenant, ids[0])
