@@ -137,9 +137,9 @@ class Supervisor:
     def _report(self, name: str, problem: str | None) -> None:
         """What a service says of its work: a problem that it goes on with, or None = all is well."""
         if problem is None:
-            self._health.degraded.pop(name, None)
+            self._health.degraded.pop(f"service {name}", None)
         else:
-            self._health.degraded[name] = mask_passwords(problem)
+            self._health.degraded[f"service {name}"] = mask_passwords(problem)
             self._instruments.service_failed(name)
 
     def _after_crash(self, kept: "_Kept", health: ServiceHealth, error: BaseException) -> float | None:

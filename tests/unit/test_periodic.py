@@ -51,7 +51,7 @@ async def test_a_failing_service_is_degraded_and_counted_until_it_works_and_neve
         await running
         text = exposition.text().decode()
     problem = "flaky work not done: ConnectionRefusedError: no route to postgresql://u:***@db/x"
-    assert service.seen[:4] == [{}, *[{"flaky": problem}] * 3]
+    assert service.seen[:4] == [{}, *[{"service flaky": problem}] * 3]
     assert 'lead_router_service_failures_total{service="flaky"} 3.0' in text
     assert 'lead_router_service_deaths_total{service="flaky"} 0.0' in text
     loud = [(log["event"], log["log_level"]) for log in logs if log["log_level"] != "debug"]
