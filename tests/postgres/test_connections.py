@@ -125,6 +125,20 @@ async def test_a_wire_that_died_while_it_rested_costs_a_moment_and_no_error(
         assert monotonic() - begin < 5
 
 
+async def test_a_connection_that_comes_back_in_the_middle_of_a_transaction_is_not_lent_again(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_connections(database_url) as connections:
+        async with connections.acquire(Part.DUTIES) as lent:
+            # As after a rollback whose answer never came.
+            await lent.transaction().start()
+            left = lent.get_server_pid()
+        async with connections.acquire(Part.DUTIES) as lent:
+            assert lent.get_server_pid() != left
+            assert not lent.is_in_transaction()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_an_attempt_that_is_stuck_is_overtaken_by_another(database_url: str) -> None:
     async with a_wire(database_url) as wire:
         wire.swallow = 2

@@ -117,7 +117,10 @@ class OpenConnections:
         """One that was used: cleaned, or ended when it is not needed any more. Never raises."""
         session.label = self.label
         try:
-            if self._keeps(session):
+            if not session.is_closed() and session.is_in_transaction():
+                # Its rollback did not come through, so its wire is not to be trusted; the server rolls back.
+                session.terminate()
+            elif self._keeps(session):
                 await session.reset(timeout=_RESET_DEADLINE_S)
                 self.answered_at = monotonic()
         except Exception as error:  # also what asyncpg says of itself when a statement was cancelled as the wire broke
