@@ -259,9 +259,22 @@ async def test_a_running_router_takes_new_rules_and_a_rollback_at_once(
 
 async def _and_a_lead(tenant: Tenancy, source: str, number: int) -> None:
     await tenant.rules(source)
+    await _taken_over(tenant)
     await tenant.accept([lead(number)])
 
 
 async def _back_and_a_lead(conn: asyncpg.Connection, tenant: Tenancy, number: int) -> None:
     await rulesets.roll_back(conn, tenant.tenant_id, None, "ann")
+    await _taken_over(tenant)
     await tenant.accept([lead(number)])
+
+
+async def _taken_over(tenant: Tenancy) -> None:
+    """A batch that began before the new rules may decide about a lead that comes right after them."""
+
+    async def taken() -> bool:
+        return bool(
+            await tenant.conn.fetchval("select l.ruleset = t.ruleset from lane l join tenant t using (tenant_id)")
+        )
+
+    await until(taken, "the router uses the new rules")
