@@ -9,10 +9,9 @@ import re
 import sys
 from typing import IO
 
-_CHUNK = 1 << 20
 _EVIDENCE = 1 << 20
 """Bytes of lines with other than ASCII that decide when the file is not clean UTF-8."""
-_PIECE = 1 << 16
+START = 1 << 16
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -60,26 +59,18 @@ def display_name(encoding: str) -> str:
     return _NAMES.get(encoding, encoding)
 
 
-def detect(file: IO[bytes]) -> str:
-    """The encoding of a seekable file, by all of its bytes: a name for `codecs`. Reads from its start.
+def of_start(start: bytes) -> str | None:
+    """The encoding that the first START bytes of a file show, as a name for `codecs`; None = UTF-8 or GB18030."""
+    return next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None) or _wide(start)
 
-    A file that is none of the four, or mostly UTF-8 with damage here and there, is UTF-8: its bad lines are
-    found when they are read.
+
+def of_damaged(file: IO[bytes]) -> str:
+    """The encoding of a file, at its start, that is not valid UTF-8 and of which `of_start` returns nothing.
+
+    A file that is mostly UTF-8 with damage here and there, or in none of the four encodings, is UTF-8: its bad lines
+    are found when they are read.
     """
-    start = _at_start(file).read(_PIECE)
-    for mark, encoding in _MARKS:
-        if start.startswith(mark):
-            return encoding
-    if wide := _wide(start):
-        return wide
-    if _is_utf8(file):
-        return "utf-8"
     return "gb18030" if _looks_like_gb18030(_evidence(file)) else "utf-8"
-
-
-def _at_start(file: IO[bytes]) -> IO[bytes]:
-    file.seek(0)
-    return file
 
 
 def _wide(start: bytes) -> str | None:
@@ -93,24 +84,11 @@ def _wide(start: bytes) -> str | None:
     return encoding if "\n" in text or "\r" in text else None
 
 
-def _is_utf8(file: IO[bytes]) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    _at_start(file)
-    try:
-        while chunk := file.read(_CHUNK):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _evidence(file: IO[bytes]) -> bytes:
     """Lines that hold more than ASCII, up to a limit."""
     found: list[bytes] = []
     size = 0
-    _at_start(file)
-    while size < _EVIDENCE and (line := file.readline(_PIECE)):
+    while size < _EVIDENCE and (line := file.readline(START)):
         if not line.isascii():
             found.append(line)
             size += len(line)

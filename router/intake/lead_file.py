@@ -10,6 +10,7 @@ import msgspec
 
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
+from router.intake.encoding import CARRIED
 from router.intake.file_kind import refuse_what_is_no_text
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
 from router.rules.mapping import FIELDS, REJECTED
@@ -40,9 +41,10 @@ class LeadFile:
     """An open file. `columns` is None for NDJSON, where every row has its own. Close it, or use `with`.
 
     `encoding` (a name for `codecs`) and `delimiter` are detected unless they are given; `known` are names that
-    columns may have beside those of fields. Opening reads the file once, to the end: one that is cut off, holds
-    NULs, or has a row without end is refused before anything is made of it. What cannot be decoded is carried
-    through as lone surrogates, so that its row is rejected and the file is not.
+    columns may have beside those of fields. Opening reads the file once, to the end (again from its start when it
+    turns out not to be UTF-8): one that is cut off, holds NULs, or has a row without end is refused before anything
+    is made of it. What cannot be decoded is carried through as lone surrogates, so that its row is rejected and the
+    file is not.
     """
 
     def __init__(
@@ -59,18 +61,15 @@ class LeadFile:
         self.columns: list[str] | None = None
         with path.open("rb") as file:
             refuse_what_is_no_text(path, file)
-            self.encoding = encoding or encodings.detect(file)
-        self.delimiter = ","
-        if suffix in _CSV:
-            self.delimiter = delimiter or self._detected_delimiter(frozenset([*FIELDS, *REJECTED, RECORD, *known]))
-            # A row's length is limited by its lines; this setting is everybody's.
-            csv.field_size_limit(MAX_ROW)
-        self._start()
+            file.seek(0)
+            encoding = encoding or encodings.of_start(file.read(encodings.START))
+        names = frozenset([*FIELDS, *REJECTED, RECORD, *known])
         try:
-            self._read_through()
-        finally:
-            self._lines.close()
-        self._start()
+            self._inspect(encoding or "utf-8", delimiter, names, CARRIED if encoding else "strict")
+        except UnicodeDecodeError:
+            with path.open("rb") as file:
+                self._inspect(encodings.of_damaged(file), delimiter, names, CARRIED)
+        self._start(CARRIED)
 
     def __enter__(self) -> "LeadFile":
         return self
@@ -107,8 +106,23 @@ class LeadFile:
             return self._record_rows(self.columns.index(RECORD))
         return self._csv_rows(self.columns)
 
-    def _detected_delimiter(self, known: Collection[str]) -> str:
-        lines = self._opened_lines()
+    def _inspect(self, encoding: str, delimiter: str | None, names: Collection[str], errors: str) -> None:
+        """Settles how the file is read, and reads it to the end. Raises FileUnusable, with strict `errors` also
+        UnicodeDecodeError.
+        """
+        self.encoding, self.delimiter = encoding, ","
+        if self.is_csv:
+            self.delimiter = delimiter or self._detected_delimiter(names, errors)
+            # A row's length is limited by its lines; this setting is everybody's.
+            csv.field_size_limit(MAX_ROW)
+        self._start(errors)
+        try:
+            self._read_through()
+        finally:
+            self._lines.close()
+
+    def _detected_delimiter(self, known: Collection[str], errors: str) -> str:
+        lines = self._opened_lines(errors)
         try:
             sample = []
             for line in islice(lines, _SAMPLE_LINES):
@@ -118,19 +132,19 @@ class LeadFile:
             lines.close()
         return delimiters.detect(sample, known)
 
-    def _opened_lines(self) -> TextLines:
+    def _opened_lines(self, errors: str) -> TextLines:
         self._file: IO[bytes] = self.path.open("rb")
-        return TextLines(self.path, self._file, self.encoding)
+        return TextLines(self.path, self._file, self.encoding, errors)
 
-    def _start(self) -> None:
+    def _start(self, errors: str) -> None:
         """From the first row."""
-        self._lines = self._opened_lines()
+        self._lines = self._opened_lines(errors)
         if not self.is_csv:
             return
         self._cells = csv.reader(iter(self._lines), delimiter=self.delimiter, strict=True)
         try:
             self.columns = self._header()
-        except FileUnusable:
+        except ValueError:
             self._lines.close()
             raise
 

@@ -23,9 +23,9 @@ class TextLines:
     `row` are the lines since whoever reads them last said that a row begins (`begin_row`); together they are limited.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], encoding: str) -> None:
+    def __init__(self, path: Path, file: IO[bytes], encoding: str, errors: str = CARRIED) -> None:
         self._path = path
-        self._text = io.TextIOWrapper(file, encoding, errors=CARRIED, newline="")
+        self._text = io.TextIOWrapper(file, encoding, errors=errors, newline="")
         self.number = 0
         self.row: list[str] = []
         self._size = 0

@@ -1,10 +1,12 @@
 """Rows of files become the leads they mean, or are rejected with column and reason."""
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -266,6 +268,31 @@ def test_an_endless_line_does_not_eat_the_memory(write: Write, monkeypatch: pyte
     path = write("a.ndjson", '{"external_id": 2}\n{"a": "' + "x" * 1000 + '"}\n')
     with pytest.raises(FileUnusable, match=r"a\.ndjson:2: the row that begins here has more than 100 characters"):
         LeadFile(path)
+
+
+class _Counting(io.FileIO):
+    """Counts the bytes that are read, of all files."""
+
+    total = 0
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        read = super().readinto(buffer)
+        _Counting.total += read or 0
+        return read
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
+def test_an_import_reads_its_file_twice_and_no_more(
+    write: Write, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    content = "external_id,name\n" + "".join(f"{i},客户\n" for i in range(200_000))
+    path = write("a.csv", content.encode(encoding))
+    monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedReader(_Counting(path, mode)))
+    monkeypatch.setattr(_Counting, "total", 0)
+    with LeadFile(path) as file:
+        assert sum(1 for _ in file.rows()) == 200_000
+        # Beside it the lines that show the encoding, where it is not UTF-8.
+        assert _Counting.total <= 2 * file.size + 1_200_000
 
 
 def test_a_folder_named_like_a_file_says_so(tmp_path: Path) -> None:
