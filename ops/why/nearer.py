@@ -8,7 +8,7 @@ from ops.why.story import State, Story
 from ops.why.words import against
 from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
 
-# FairQueue are compared in about the millionth part of a lead; then the place in the roster decides.
+# Turns are compared in about the millionth part of a lead; then the place in the roster decides.
 _EQUAL = 1e-6
 # Who is in the group by name only is not owed anything.
 _NEVER_FREE = (LeftOut.INACTIVE, LeftOut.WEIGHT_ZERO)

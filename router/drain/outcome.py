@@ -22,7 +22,7 @@ class Drained:
     """What one batch or several did.
 
     `tenant` is the name, None where the lane was locked. `more` = another batch would find work at once; `stuck` =
-    leads that should be taken are locked by somebody else; `waits_s` = seconds from queueing to assignment (median,
+    leads that should be taken are locked by another session; `waits_s` = seconds from queueing to assignment (median,
     longest); `cursor` = the last ready lead, when there may be more after it; `look_s` = seconds of the first claim;
     `phases_s` = seconds that went into each phase.
     """

@@ -21,7 +21,7 @@ _LOCKED_COUNT_MOST = 100_000
 class Idle:
     """How a tenant was left.
 
-    `drained` is what this process did; `locked_leads` ready leads are locked by somebody else; `busy` = another
+    `drained` is what this process did; `locked_leads` ready leads are locked by another session; `busy` = another
     router holds the lane and makes no progress; `paused` = paused, or without a ruleset; `failure` = the last error;
     `stopped` = asked to stop before it was idle, so what is left was not tried.
     """

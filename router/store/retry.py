@@ -46,7 +46,7 @@ async def waiting_counts(conn: Connection, tenant_id: int, since: datetime | Non
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What one transaction did: of `seen` leads it moved `moved`; the others are locked by somebody else."""
+    """What one transaction did: of `seen` leads it moved `moved`; the others are locked by another session."""
 
     seen: int
     moved: int
