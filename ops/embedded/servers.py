@@ -90,7 +90,7 @@ async def pending_migrations(settings: Settings, urls: Urls) -> list[str]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """FairQueue a database that is there but refuses (name, password, permission, locks) into ServersError."""
+    """Turns a database that is there but refuses (name, password, permission, locks) into ServersError."""
     try:
         yield
     except MigrationError as error:

@@ -52,7 +52,7 @@ class Rejected(ValueError):
 
 
 class LeadReader:
-    """FairQueue rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
+    """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
     `now` (aware) tells which times lie ahead; `spellings` is the tenant's table of synonyms.
     """
