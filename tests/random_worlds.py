@@ -11,6 +11,7 @@ from router.domain.attendance import Attendance
 from router.domain.calendar import business_day, day_before, parse_week
 from router.domain.conditions import NoneOf, OneOf, Prefix, Present
 from router.domain.decide import Inputs
+from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine, Moment, WindowState
 from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates, Tally
@@ -26,7 +27,6 @@ from router.domain.ruleset import (
     SoldProduct,
     Weights,
 )
-from router.domain.standing import GroupCredits
 from router.drain.claim import order_of
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from ops.why.gather import why
-from ops.why.story import Story
+from ops.why.collect import why
+from ops.why.description import LeadDescription
 from router.domain.lead_in import LeadIn
 from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, end
@@ -56,11 +56,11 @@ class World:
         assert isinstance(found, int)
         return found
 
-    async def why(self, number: int, at: datetime = NOW) -> Story:
+    async def why(self, number: int, at: datetime = NOW) -> LeadDescription:
         return await why(self.tenant.conn, FoundLead(self.tenant.tenant_id, await self.lead_id(number)), now=at)
 
 
-Case = Callable[[World], Awaitable[Story]]
+Case = Callable[[World], Awaitable[LeadDescription]]
 CASES: dict[str, tuple[str, Case]] = {}
 
 
@@ -74,7 +74,7 @@ def case(rules: str) -> Callable[[Case], Case]:
     return add
 
 
-async def story_of(name: str, conn: asyncpg.Connection, connections: Connections) -> Story:
+async def story_of(name: str, conn: asyncpg.Connection, connections: Connections) -> LeadDescription:
     """Builds the world of a case and asks."""
     rules, made = CASES[name]
     tenant = await make_tenant(conn, reps_csv(REPS, HEADER), rules, zone="Asia/Shanghai")
@@ -86,13 +86,13 @@ def some(number: int, region: str = "Hangzhou", **fields: object) -> LeadIn:
 
 
 @case(OWNER + FRESH + ALL + '  - {name: never-reached, match: {}, assign_to: "group:all"}\n')
-async def assigned_by_share(world: World) -> Story:
+async def assigned_by_share(world: World) -> LeadDescription:
     await world.route(*(some(number) for number in (1, 2, 3)))
     return await world.why(2)
 
 
 @case(ALL)
-async def assigned_while_another_was_owed_more(world: World) -> Story:
+async def assigned_while_another_was_owed_more(world: World) -> LeadDescription:
     """The other is owed half a lead, but has been given one by hand, and may have no second."""
     await world.route(some(1))
     tenant = world.tenant
@@ -104,7 +104,7 @@ async def assigned_while_another_was_owed_more(world: World) -> Story:
 
 
 @case(OWNER + ALL)
-async def assigned_by_owner(world: World) -> Story:
+async def assigned_by_owner(world: World) -> LeadDescription:
     """The customer's earlier leads: one won, one merged into it, one given back to nobody yet."""
     await world.route(some(1, declared_customer="c1", product="robot"))
     await world.route(some(2, declared_customer="c1", product="robot")._replace(name="n1"), at=NOW + HOUR)
@@ -115,7 +115,7 @@ async def assigned_by_owner(world: World) -> Story:
 
 
 @case(OWNER + ALL)
-async def customer_with_a_long_history(world: World) -> Story:
+async def customer_with_a_long_history(world: World) -> LeadDescription:
     """Lost, returned and waiting for another, still worked on, waiting for the first time, and more than are shown."""
     for number in range(1, 8):
         day = NOW + timedelta(days=number // 2)
@@ -128,7 +128,7 @@ async def customer_with_a_long_history(world: World) -> Story:
 
 
 @case(ALL)
-async def assigned_by_hand(world: World) -> Story:
+async def assigned_by_hand(world: World) -> LeadDescription:
     await world.route(some(1))
     lead_id, at = await world.lead_id(1), NOW + HOUR
     tenant = world.tenant
@@ -138,50 +138,50 @@ async def assigned_by_hand(world: World) -> Story:
 
 
 @case(FRESH + '  - {name: rest, match: {}, assign_to: "group:nobody", on_no_candidate: wait}\n')
-async def waiting_group_empty(world: World) -> Story:
+async def waiting_group_empty(world: World) -> LeadDescription:
     await world.route(some(1, region="Beijing"))
     return await world.why(1)
 
 
 @case('  - {name: away, match: {}, assign_to: "group:away"}\n')
-async def waiting_nobody_available(world: World) -> Story:
+async def waiting_nobody_available(world: World) -> LeadDescription:
     await world.route(some(1))
     return await world.why(1)
 
 
 @case('  - {name: one, match: {}, assign_to: "group:one", on_no_candidate: wait}\n')
-async def waiting_all_at_daily_cap(world: World) -> Story:
+async def waiting_all_at_daily_cap(world: World) -> LeadDescription:
     await world.route(*(some(number) for number in (1, 2, 3)))
     return await world.why(3, NOW + HOUR)
 
 
 @case('  - {name: two, match: {}, assign_to: "group:two"}\n')
-async def waiting_all_at_open_cap(world: World) -> Story:
+async def waiting_all_at_open_cap(world: World) -> LeadDescription:
     await world.route(some(1), some(2))
     return await world.why(2, NOW + HOUR)
 
 
 @case('  - {name: evening, match: {}, assign_to: "group:all", window: {mon-fri: "18:00-20:00"}}\n')
-async def waiting_outside_window(world: World) -> Story:
+async def waiting_outside_window(world: World) -> LeadDescription:
     await world.route(some(1))
     return await world.why(1)
 
 
 @case('  - {name: late, match: {}, assign_to: "group:away"}\npresence: {groups: [away]}\n')
-async def waiting_with_presence_unknown(world: World) -> Story:
+async def waiting_with_presence_unknown(world: World) -> LeadDescription:
     await world.route(some(1))
     return await world.why(1)
 
 
 @case(OWNER + ALL)
-async def received_without_a_source(world: World) -> Story:
+async def received_without_a_source(world: World) -> LeadDescription:
     alone = [LeadIn("", f"e{n}", declared_customer="c1", product=f"p{n}", region="Hangzhou") for n in (1, 2)]
     await world.route(*alone)
     return await world.why(2)
 
 
 @case(OWNER + ALL)
-async def waiting_owner_unavailable(world: World) -> Story:
+async def waiting_owner_unavailable(world: World) -> LeadDescription:
     await world.route(some(1, declared_customer="c1", product="robot"))
     away = [row.replace("r1,李雷,yes", "r1,李雷,no") for row in REPS]
     await world.tenant.roster(reps_csv(away, HEADER))
@@ -190,46 +190,46 @@ async def waiting_owner_unavailable(world: World) -> Story:
 
 
 @case(OWNER + ALL)
-async def waiting_owner_at_cap(world: World) -> Story:
+async def waiting_owner_at_cap(world: World) -> LeadDescription:
     await world.route(*(some(n, declared_customer="c1", product=f"p{n}") for n in (1, 2, 3)))
     return await world.why(3)
 
 
 @case('  - {name: urgent, match: {region: [Shanghai, Suzhou], priority: [5]}, assign_to: "group:all"}\n')
-async def waiting_no_matching_rule(world: World) -> Story:
+async def waiting_no_matching_rule(world: World) -> LeadDescription:
     await world.route(some(1))
     return await world.why(1)
 
 
 @case(ALL)
-async def waiting_paused(world: World) -> Story:
+async def waiting_paused(world: World) -> LeadDescription:
     await world.tenant.accept([some(1)], NOW)
     await world.tenant.conn.execute("update lane set paused_until = $1, paused_why = '月底盘点'", NOW + HOUR)
     return await world.why(1)
 
 
 @case(ALL)
-async def waiting_under_older_rules(world: World) -> Story:
+async def waiting_under_older_rules(world: World) -> LeadDescription:
     await world.route(*(some(number) for number in range(1, 5)))
     await world.tenant.rules(CALENDAR + ALL + "# changed\n")
     return await world.why(4)
 
 
 @case(ALL)
-async def never_tried(world: World) -> Story:
+async def never_tried(world: World) -> LeadDescription:
     await world.tenant.accept([some(1), some(2), some(3)], NOW)
     return await world.why(3, NOW + timedelta(minutes=25))
 
 
 @case(ALL)
-async def given_back(world: World) -> Story:
+async def given_back(world: World) -> LeadDescription:
     await world.route(some(1))
     await world.end(1, Ending.RETURNED, NOW + HOUR)
     return await world.why(1, NOW + HOUR + timedelta(minutes=5))
 
 
 @case(ALL)
-async def given_back_and_given_again(world: World) -> Story:
+async def given_back_and_given_again(world: World) -> LeadDescription:
     await world.route(some(1))
     await world.end(1, Ending.RETURNED, NOW + HOUR)
     await world.route(at=NOW + HOUR)
@@ -237,19 +237,19 @@ async def given_back_and_given_again(world: World) -> Story:
 
 
 @case(ALL)
-async def parked_invalid(world: World) -> Story:
+async def parked_invalid(world: World) -> LeadDescription:
     await world.route(lead(1, invalid="no source"))
     return await world.why(1)
 
 
 @case(FRESH + ALL)
-async def parked_because_deciding_failed(world: World) -> Story:
+async def parked_because_deciding_failed(world: World) -> LeadDescription:
     await world.route(some(1, region="Beijing", created_at=datetime(9999, 12, 31, 23, tzinfo=UTC)))
     return await world.why(1)
 
 
 @case("  - {name: urgent, match: {priority: [5]}, assign_to: owner}\n")
-async def parked_after_too_long(world: World) -> Story:
+async def parked_after_too_long(world: World) -> LeadDescription:
     await world.route(some(1))
     later = NOW + timedelta(days=40)
     await world.route(at=later)
@@ -257,14 +257,14 @@ async def parked_after_too_long(world: World) -> Story:
 
 
 @case(ALL)
-async def merged(world: World) -> Story:
+async def merged(world: World) -> LeadDescription:
     same = [lead(n, declared_customer="c1", name="Same", region="Hangzhou") for n in (1, 2)]
     await world.route(*same)
     return await world.why(2)
 
 
 @case(ALL)
-async def closed(world: World) -> Story:
+async def closed(world: World) -> LeadDescription:
     await world.route(some(1))
     await world.end(1, Ending.WON, NOW + timedelta(days=1))
     return await world.why(1, NOW + timedelta(days=2))

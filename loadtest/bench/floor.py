@@ -12,7 +12,8 @@ import asyncpg
 from router.store.lane import Book, Closing, LaneLimits, close, hold
 from router.store.statements import load
 
-_SQL = load("lane")
+_LANE = load("lane")
+_POOL = load("pool")
 _LIMITS = LaneLimits()
 _FIRST = {"after_rank": -(1 << 31), "after_lead_id": 0}
 
@@ -43,7 +44,7 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
     async with conn.transaction():
         lane = await hold(conn, tenant_id, None, _LIMITS)
         assert lane is not None
-        rows = await _SQL.claim_ready.fetch(
+        rows = await _POOL.claim_ready.fetch(
             conn,
             tenant_id=tenant_id,
             **_FIRST,
@@ -57,7 +58,7 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
         reps = [1 + i % 200 for i in range(count)]
         customers = [row["customer_id"] for row in rows]
         new = sorted({c for c in customers if c is not None and c > 1_000_000_000})
-        await _SQL.put_assignments.execute(
+        await _LANE.put_assignments.execute(
             conn,
             tenant_id=tenant_id,
             assigned_at=lane.now,

@@ -18,8 +18,8 @@ from loadtest.bench.figures import Figure, figure
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.bench.world import SQL, World
 from loadtest.shell import PROGRAM, PROJECT
+from ops.why.collect import why
 from ops.why.document import document
-from ops.why.gather import why
 from router.store.assignments import find_lead
 
 _LOOK_EVERY_S = 0.05

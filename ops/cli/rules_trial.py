@@ -13,9 +13,9 @@ from ops.cli.rules_shared import file_argument, read
 from ops.text.translation import ENGLISH
 from ops.why.codes import REASONS, UNSURE
 from ops.why.document import outcome_document, rule_document
+from ops.why.phrases import targets
 from ops.why.rules import describe_rules
 from ops.why.trial import NEW_LEAD, Trial, UnknownFields, try_new, try_stored
-from ops.why.words import targets
 from router.domain.decide import Assigned, Parked
 from router.intake.normalise import Rejected
 from router.rules.file import ZoneDiffers
@@ -75,7 +75,7 @@ async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: 
             )
         if trial.unsure is not None:
             out.print(f"  {UNSURE[trial.unsure]}", style="yellow")
-        for part in describe_rules(trial.story, trial.explanation, ENGLISH):
+        for part in describe_rules(trial.description, trial.explanation, ENGLISH):
             out.print(rendered(part))
     return 0 if isinstance(trial.explanation.decision, Assigned) else EXIT_FOUND
 
@@ -105,7 +105,7 @@ def _read(path: Path) -> bytes:
 
 
 def _head(trial: Trial, file: Path) -> str:
-    lead, decision, names = trial.story.lead, trial.explanation.decision, trial.story.names
+    lead, decision, names = trial.description.lead, trial.explanation.decision, trial.description.names
     what = "This lead" if lead.lead_id == NEW_LEAD else f"Lead {lead.lead_id}"
     by = f"by {file}, now"
     if isinstance(decision, Assigned):
@@ -119,8 +119,8 @@ def _head(trial: Trial, file: Path) -> str:
 
 
 def _document(trial: Trial) -> dict[str, object]:
-    names, explanation = trial.story.names, trial.explanation
-    number = trial.story.lead.lead_id
+    names, explanation = trial.description.names, trial.explanation
+    number = trial.description.lead.lead_id
     return {
         "lead": None if number == NEW_LEAD else number,
         "as_of": explanation.moment.now.isoformat(),

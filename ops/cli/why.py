@@ -7,9 +7,9 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.explanation import rendered
 from ops.text.translation import LOCALES, language_of, translator
+from ops.why.collect import why as tell
+from ops.why.description import State
 from ops.why.document import document
-from ops.why.gather import why as tell
-from ops.why.story import State
 from ops.why.text import describe
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.tenants import TenantUnknown
@@ -42,14 +42,16 @@ async def why(
     """
     async with context.present() as (conn, presence):
         try:
-            story = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no, presence=presence)
+            description = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no, presence=presence)
         except (LeadUnknown, TenantUnknown, LookupError) as error:
             raise CannotRun(str(error)) from error
     if as_json:
-        print_json(document(story))
+        print_json(document(description))
     else:
         out = console()
-        for part in describe(story, translator(lang or language_of(os.environ))):
+        for part in describe(description, translator(lang or language_of(os.environ))):
             out.print(rendered(part))
-    not_right = story.place.state is State.NOWHERE or (story.told is not None and story.told.explanation_differs)
+    not_right = description.place.state is State.NOWHERE or (
+        description.record is not None and description.record.explanation_differs
+    )
     return EXIT_FOUND if not_right else 0

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
-from ops.roster.sources import configured_sources
+from ops.roster_sync.sources import configured_sources
 from router.runtime.health import Health
 from router.runtime.lifeline import MonotonicClock
 from router.runtime.signals import on_hangup, stop_on_signals

@@ -9,8 +9,8 @@ from random import Random
 
 from ops.blocking.stall_watch import StallWatchService
 from ops.embedded.urls import Urls
-from ops.roster.duty import RosterSyncService
-from ops.roster.sources import Source
+from ops.roster_sync.duty import RosterSyncService
+from ops.roster_sync.sources import Source
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
 from router.drain.hints import HintsService, Wakeups

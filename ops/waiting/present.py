@@ -12,9 +12,9 @@ from datetime import datetime
 
 from ops.waiting.waiting import WaitsFor
 from router.domain.calendar import business_day
+from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.reason import Reason
-from router.domain.standing import Standing
 from router.domain.targets import WakeTargets, read_targets, reason_for
 from router.drain.lane_state import LaneState, rep_loads
 from router.drain.presence import Presence, Unsure
@@ -85,11 +85,11 @@ class Present:
     def _forget(self) -> None:
         self._state.keys, self._state.quiet = {}, False
 
-    def _when_full(self) -> Standing:
+    def _when_full(self) -> Eligibility:
         """The standing once all room is used up: what keeps the leads waiting that get none of that room."""
         state = self._state
         room = state.rooms(self.now)
-        return Standing(state.engine, state.on_duty(self.now).codes, state.opened + room, state.today + room, {})
+        return Eligibility(state.engine, state.on_duty(self.now).codes, state.opened + room, state.today + room, {})
 
 
 async def present(conn: Connection, engines: Engines, presence: Presence, tenant: TenantNow) -> Present:
@@ -132,8 +132,8 @@ def in_words(targets: WakeTargets, engine: Engine) -> str:
     return " or ".join(phrases) + (f", other than {', '.join(others)}" if others else "")
 
 
-def _reason(standing: Standing, targets: WakeTargets) -> Reason:
-    return reason_for(targets, standing.group_reason, standing.owner_reason)
+def _reason(eligibility: Eligibility, targets: WakeTargets) -> Reason:
+    return reason_for(targets, eligibility.group_reason, eligibility.owner_reason)
 
 
 def _rep_id(number: int, engine: Engine) -> str:

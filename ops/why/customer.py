@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from ops.text.translation import Say
 from ops.why.codes import OUTCOMES
-from ops.why.story import CustomerStory, EarlierLead, LeadRow, Names, State, Story
-from ops.why.words import named_by_source, when
+from ops.why.description import CustomerSummary, EarlierLead, LeadDescription, LeadRow, Names, State
+from ops.why.phrases import named_by_source, when
 from router.store.statements import Connection, Row, load
 
 SHOWN = 5
@@ -14,7 +14,7 @@ COUNTED = 1_000
 _SQL = load("why")
 
 
-async def customer_story(conn: Connection, lead: LeadRow) -> CustomerStory | None:
+async def summarise_customer(conn: Connection, lead: LeadRow) -> CustomerSummary | None:
     """What is known of the lead's customer; None for a lead of nobody."""
     if lead.customer_id is None:
         return None
@@ -22,7 +22,7 @@ async def customer_story(conn: Connection, lead: LeadRow) -> CustomerStory | Non
     row = await _SQL.customer.row(conn, **key, created_at=lead.created_at, limit=COUNTED)
     assert row is not None
     earlier = await _SQL.earlier.fetch(conn, **key, created_at=lead.created_at, limit=SHOWN)
-    return CustomerStory(lead.customer_id, row["owner_no"], tuple(map(_earlier, earlier)), row["leads"])
+    return CustomerSummary(lead.customer_id, row["owner_no"], tuple(map(_earlier, earlier)), row["leads"])
 
 
 def _earlier(row: Row) -> EarlierLead:
@@ -30,9 +30,9 @@ def _earlier(row: Row) -> EarlierLead:
     return EarlierLead(state=State(row["state"]), **fields)
 
 
-def customer_lines(story: Story, say: Say) -> Iterator[str]:
+def customer_lines(description: LeadDescription, say: Say) -> Iterator[str]:
     """The customer in one line, and one for each earlier lead."""
-    customer, names = story.customer, story.names
+    customer, names = description.customer, description.names
     if customer is None:
         return
     owned = say.gettext("currently unowned")
@@ -50,10 +50,10 @@ def customer_lines(story: Story, say: Say) -> Iterator[str]:
     )
     for lead in customer.earlier:
         yield "  " + say.gettext("{at}  lead {lead} ({name}): {how}").format(
-            at=when(lead.created_at, story.lead.time_zone, say),
+            at=when(lead.created_at, description.lead.time_zone, say),
             lead=lead.lead_id,
             name=named_by_source(lead.source, lead.external_id),
-            how=_how(lead, names, story.lead.time_zone, say),
+            how=_how(lead, names, description.lead.time_zone, say),
         )
 
 

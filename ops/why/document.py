@@ -6,11 +6,21 @@ Times are ISO 8601 in UTC.
 from datetime import UTC, datetime
 from typing import Any
 
-from ops.why.nearer import owed_more
-from ops.why.story import CustomerStory, Event, Holder, Names, Place, State, Story, Told, Turn
+from ops.why.description import (
+    CustomerSummary,
+    DecisionRecord,
+    Event,
+    Holder,
+    LeadDescription,
+    Names,
+    Place,
+    State,
+    Turn,
+)
+from ops.why.runner_up import owed_more
 from router.domain.calendar import zone
 from router.domain.decide import Decision, Parked, Waiting
-from router.domain.explain_parts import Candidate, OwnerStory, RepState, RuleStory
+from router.domain.explain_parts import Candidate, OwnerExplanation, RepState, RuleExplanation
 from router.domain.reason import Reason
 from router.domain.roster import MILLI
 from router.domain.targets import read_targets
@@ -18,9 +28,9 @@ from router.domain.targets import read_targets
 Json = dict[str, Any]
 
 
-def document(story: Story) -> Json:
+def document(description: LeadDescription) -> Json:
     """One JSON document."""
-    lead = story.lead
+    lead = description.lead
     facts = {name: value for name, value in lead.facts._asdict().items() if value is not None and name != "source"}
     return {
         "lead": {
@@ -34,23 +44,23 @@ def document(story: Story) -> Json:
             "customer_id": lead.customer_id,
             "facts": facts,
         },
-        "as_of": _at(story.now),
+        "as_of": _at(description.now),
         "time_zone": lead.time_zone,
-        "state": story.place.state.value,
-        "since": _at(story.place.since),
-        **_place(story.place, story),
-        "customer": _customer(story.customer, story.names) if story.customer else None,
-        "decision": _decision(story.told, story.names) if story.told else None,
-        "timeline": [_event(event, story) for event in story.timeline],
-        "record_gone_of_batch": story.record_gone,
-        "earlier_decisions_from_batch": story.older_batch,
-        "later_decisions_left_out": story.later,
+        "state": description.place.state.value,
+        "since": _at(description.place.since),
+        **_place(description.place, description),
+        "customer": _customer(description.customer, description.names) if description.customer else None,
+        "decision": _decision(description.record, description.names) if description.record else None,
+        "timeline": [_event(event, description) for event in description.timeline],
+        "record_gone_of_batch": description.record_gone,
+        "earlier_decisions_from_batch": description.older_batch,
+        "later_decisions_left_out": description.later,
     }
 
 
-def _place(place: Place, story: Story) -> Json:
+def _place(place: Place, description: LeadDescription) -> Json:
     """What only leads in this state have."""
-    names = story.names
+    names = description.names
     if place.state is State.ASSIGNED and place.rep_no is not None:
         return {
             "assigned_to": _named(place.rep_no, names),
@@ -65,10 +75,10 @@ def _place(place: Place, story: Story) -> Json:
     if place.state is State.CLOSED:
         had_it = None if place.rep_no is None else _named(place.rep_no, names)
         return {"closed": {"outcome": place.outcome, "by": had_it}}
-    return {"waiting": _waiting(place, story)} if place.state is State.WAITING else {}
+    return {"waiting": _waiting(place, description)} if place.state is State.WAITING else {}
 
 
-def _customer(customer: CustomerStory, names: Names) -> Json:
+def _customer(customer: CustomerSummary, names: Names) -> Json:
     return {
         "customer_id": customer.customer_id,
         "owner": None if customer.owner_no is None else _named(customer.owner_no, names),
@@ -91,28 +101,28 @@ def _customer(customer: CustomerStory, names: Names) -> Json:
     }
 
 
-def _waiting(place: Place, story: Story) -> Json:
-    present = story.present
+def _waiting(place: Place, description: LeadDescription) -> Json:
+    present = description.present
     return {
         "queued_at": _at(place.since),
         "tried": place.batch_no is not None,
         "ready": place.ready,
-        "waits_for": [] if place.ready else _waits_for(place, story),
-        "excluded": _people(place.excluded, story.names),
+        "waits_for": [] if place.ready else _waits_for(place, description),
+        "excluded": _people(place.excluded, description.names),
         "recheck_at": _at(place.recheck_at),
-        "reason": _reason(place, story),
+        "reason": _reason(place, description),
         "somebody_has_room": present.room if present else None,
         "presence_unknown": present.unsure if present else None,
         "refused_under_older_rules": present.old_rules if present else None,
-        "turn": _turn(story.turn) if story.turn else None,
+        "turn": _turn(description.turn) if description.turn else None,
     }
 
 
-def _reason(place: Place, story: Story) -> str | None:
+def _reason(place: Place, description: LeadDescription) -> str | None:
     """Why it waits now; None = for its turn."""
-    if story.busy is not None:
+    if description.busy is not None:
         return Reason.DATABASE_BUSY.value
-    return story.present.reason.value if story.present else None
+    return description.present.reason.value if description.present else None
 
 
 def _turn(turn: Turn) -> Json:
@@ -135,28 +145,28 @@ def _holder(holder: Holder | None) -> Json | None:
     return {**who, "since": _at(holder.since), "query": holder.query}
 
 
-def _decision(told: Told, names: Names) -> Json:
-    stored, explanation = told.stored, told.explanation
+def _decision(record: DecisionRecord, names: Names) -> Json:
+    stored, explanation = record.stored, record.explanation
     hand = {"actor": stored.flight.actor, "note": stored.flight.note}
     moment = explanation.moment if explanation else None
     return {
         "batch_no": stored.batch_no,
         "at": _at(stored.at),
         "kind": stored.kind,
-        "place": told.seq + 1,
-        "leads": told.leads,
+        "place": record.seq + 1,
+        "leads": record.leads,
         "ruleset": stored.ruleset,
         "roster": stored.roster,
         "rates": stored.rates,
         "engine": stored.flight.engine,
         "business_day": moment.day.date.isoformat() if moment else None,
-        "outcome": outcome_document(told.decision, names, stored.ruleset),
+        "outcome": outcome_document(record.decision, names, stored.ruleset),
         "reason": explanation.reason.value if explanation and explanation.reason else None,
-        "by_hand": hand | {"rep": _rep(told.by_hand, stored.at)} if told.by_hand else None,
+        "by_hand": hand | {"rep": _rep(record.by_hand, stored.at)} if record.by_hand else None,
         "rules": [rule_document(rule, names, moment.now) for rule in explanation.rules]
         if explanation and moment
         else [],
-        "trouble": {"kind": told.trouble.kind.value, "detail": told.trouble.detail} if told.trouble else None,
+        "trouble": {"kind": record.trouble.kind.value, "detail": record.trouble.detail} if record.trouble else None,
     }
 
 
@@ -174,7 +184,7 @@ def outcome_document(decision: Decision, names: Names, ruleset: int) -> Json:
     }
 
 
-def rule_document(rule: RuleStory, names: Names, now: datetime) -> Json:
+def rule_document(rule: RuleExplanation, names: Names, now: datetime) -> Json:
     found: Json = {"number": rule.rule_no + 1, "name": rule.name, "verdict": rule.verdict.value}
     if rule.conditions:
         found["conditions"] = [
@@ -203,7 +213,7 @@ def rule_document(rule: RuleStory, names: Names, now: datetime) -> Json:
     return found
 
 
-def _owner(owner: OwnerStory, names: Names, now: datetime) -> Json:
+def _owner(owner: OwnerExplanation, names: Names, now: datetime) -> Json:
     state = _rep(owner.rep, now) if owner.rep else None
     if state is None and owner.rep_no is not None:
         state = _named(owner.rep_no, names)
@@ -244,16 +254,16 @@ def _rep(rep: RepState, now: datetime) -> Json:
     }
 
 
-def _event(event: Event, story: Story) -> Json:
+def _event(event: Event, description: LeadDescription) -> Json:
     found: Json = {"at": _at(event.at), "what": event.what.value}
     if event.rep_no is not None:
-        found |= _named(event.rep_no, story.names)
+        found |= _named(event.rep_no, description.names)
     known = {
         "batch_no": event.batch_no,
         "ruleset": event.ruleset,
         "rule_number": None if event.rule_no is None else event.rule_no + 1,
-        "rule": _rule_of(event, story.names),
-        "group": None if event.group_no is None else story.names.group(event.group_no),
+        "rule": _rule_of(event, description.names),
+        "group": None if event.group_no is None else description.names.group(event.group_no),
         "by_hand": event.by_hand or None,
         "detail": event.detail or None,
         "outcome": event.outcome or None,
@@ -262,7 +272,7 @@ def _event(event: Event, story: Story) -> Json:
         "note": event.note or None,
         "merged_into": event.into_lead_id,
         "recheck_at": _at(event.recheck_at),
-        "waits_for": _targets(event.targets, story.names, event.ruleset) or None,
+        "waits_for": _targets(event.targets, description.names, event.ruleset) or None,
     }
     return found | {name: value for name, value in known.items() if value is not None}
 
@@ -278,12 +288,12 @@ def _targets(text: str, names: Names, ruleset: int | None) -> list[Json]:
     return [_target(kind, number, names, ruleset) for kind, number in read_targets(text).order]
 
 
-def _waits_for(place: Place, story: Story) -> list[Json]:
+def _waits_for(place: Place, description: LeadDescription) -> list[Json]:
     """The targets with their reasons now."""
     order = read_targets(place.targets).order
-    each = story.present.each if story.present else {}
-    found = _targets(place.targets, story.names, place.key_ruleset)
-    return [told | {"reason": each.get(target)} for told, target in zip(found, order, strict=True)]
+    each = description.present.each if description.present else {}
+    found = _targets(place.targets, description.names, place.key_ruleset)
+    return [record | {"reason": each.get(target)} for record, target in zip(found, order, strict=True)]
 
 
 def _target(kind: str, number: int, names: Names, ruleset: int | None) -> Json:

@@ -2,19 +2,19 @@
 
 from ops.text.translation import Say
 from ops.why.codes import ENDED, REASONS
-from ops.why.story import Event, Happened, Story
-from ops.why.words import aside, detail, rule_name, targets, when
+from ops.why.description import Event, Happened, LeadDescription
+from ops.why.phrases import aside, detail, rule_name, targets, when
 
 
-def event_words(event: Event, story: Story, say: Say) -> str:
+def event_words(event: Event, description: LeadDescription, say: Say) -> str:
     """What happened, without when."""
     if event.what is Happened.RECEIVED:
         received = (
             say.gettext("received from {source} as {external_id}")
-            if story.lead.source
+            if description.lead.source
             else say.gettext("received as {external_id}, without a source")
         )
-        return received.format(source=story.lead.source, external_id=story.lead.external_id)
+        return received.format(source=description.lead.source, external_id=description.lead.external_id)
     if event.what is Happened.MERGED:
         return say.gettext("merged into lead {into} as a duplicate").format(into=event.into_lead_id)
     if event.what is Happened.SENT_BACK:
@@ -22,8 +22,10 @@ def event_words(event: Event, story: Story, say: Say) -> str:
     if event.what is Happened.PARKED and event.actor:
         return aside(say.gettext("parked manually by {actor}").format(actor=event.actor), event.note, say)
     if event.what is Happened.ENDED:
-        return say.gettext(ENDED.get(event.outcome, f"{event.outcome}, {{rep}}")).format(rep=_rep(event, story, say))
-    words = _decided(event, story, say)
+        return say.gettext(ENDED.get(event.outcome, f"{event.outcome}, {{rep}}")).format(
+            rep=_rep(event, description, say)
+        )
+    words = _decided(event, description, say)
     return (
         words
         if event.batch_no is None
@@ -31,36 +33,38 @@ def event_words(event: Event, story: Story, say: Say) -> str:
     )
 
 
-def _decided(event: Event, story: Story, say: Say) -> str:
+def _decided(event: Event, description: LeadDescription, say: Say) -> str:
     if event.what is Happened.PARKED:
         reason = say.gettext(REASONS[event.reason]) if event.reason else say.gettext("no reason")
         return say.gettext("parked: {reason}").format(reason=aside(reason, detail(event.detail, say), say))
     if event.what is Happened.ASSIGNED:
-        return say.gettext("assigned to {rep}{by}").format(rep=_rep(event, story, say), by=_by(event, story, say))
+        return say.gettext("assigned to {rep}{by}").format(
+            rep=_rep(event, description, say), by=_by(event, description, say)
+        )
     words = say.gettext("nobody could take it; waiting for {who}").format(
-        who=targets(event.targets, story.names, event.ruleset, say)
+        who=targets(event.targets, description.names, event.ruleset, say)
     )
     if event.recheck_at is None:
         return words
     return say.gettext("{words}, retried at the latest {at}").format(
-        words=words, at=when(event.recheck_at, story.lead.time_zone, say)
+        words=words, at=when(event.recheck_at, description.lead.time_zone, say)
     )
 
 
-def _by(event: Event, story: Story, say: Say) -> str:
+def _by(event: Event, description: LeadDescription, say: Say) -> str:
     if event.by_hand:
         by = say.gettext(" manually by {actor}").format(actor=event.actor) if event.actor else say.gettext(" manually")
         return aside(by, event.note, say)
     by = ""
     if event.rule_no is not None and event.ruleset is not None:
-        name = event.rule_name or rule_name(story.names, event.rule_no, event.ruleset, say)
+        name = event.rule_name or rule_name(description.names, event.rule_no, event.ruleset, say)
         by = say.gettext(" by rule {rule}").format(rule=name)
     elif event.rule_no is not None:
         by = say.gettext(" by rule number {number} of its time").format(number=event.rule_no + 1)
     if event.group_no is None:
         return say.gettext("{by}, as the customer's owner").format(by=by)
-    return say.gettext("{by}, group {group}").format(by=by, group=story.names.group(event.group_no))
+    return say.gettext("{by}, group {group}").format(by=by, group=description.names.group(event.group_no))
 
 
-def _rep(event: Event, story: Story, say: Say) -> str:
-    return say.gettext("nobody") if event.rep_no is None else story.names.rep(event.rep_no)
+def _rep(event: Event, description: LeadDescription, say: Say) -> str:
+    return say.gettext("nobody") if event.rep_no is None else description.names.rep(event.rep_no)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ops.why.story import Event, Happened, Told, Trouble, TroubleKind
+from ops.why.description import DecisionRecord, Event, Happened, Trouble, TroubleKind
 from router.domain.decide import Assigned, Decision, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
@@ -65,26 +65,26 @@ async def read_link(conn: Connection, lead: FoundLead, batch_no: int) -> Link | 
     return Link(stored, seq, decision_at(stored.flight, seq), before or None)
 
 
-async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) -> Told:
+async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) -> DecisionRecord:
     """Explains one decision, from the record alone."""
     stored, seq = link.stored, link.seq
-    told = Told(stored, seq, _count(stored.flight), link.decision, None)
+    record = DecisionRecord(stored, seq, _count(stored.flight), link.decision, None)
     try:
         engine, inputs = await recorded_inputs(conn, engines, lead.tenant_id, stored)
     except CannotRerun as error:
-        return replace(told, trouble=Trouble(TroubleKind.CANNOT_RERUN, str(error)))
-    told = replace(told, engine=engine)
+        return replace(record, trouble=Trouble(TroubleKind.CANNOT_RERUN, str(error)))
+    record = replace(record, engine=engine)
     if stored.kind == HAND:
         assert isinstance(link.decision, Assigned)
         position = engine.roster.position.get(link.decision.rep_no)
         if position is None:
-            return replace(told, trouble=Trouble(TroubleKind.REP_GONE, str(link.decision.rep_no)))
-        return replace(told, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
+            return replace(record, trouble=Trouble(TroubleKind.REP_GONE, str(link.decision.rep_no)))
+        return replace(record, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
     if stored.flight.engine != ENGINE_VERSION:
-        return replace(told, trouble=Trouble(TroubleKind.OLD_ENGINE, str(stored.flight.engine)))
+        return replace(record, trouble=Trouble(TroubleKind.OLD_ENGINE, str(stored.flight.engine)))
     explanation = explain(engine, inputs, lead.lead_id, decisions_of(stored.flight))
     same = explanation.decision == link.decision and agrees(explanation)
-    return replace(told, explanation=explanation, trouble=None if same else Trouble(TroubleKind.DIFFERS))
+    return replace(record, explanation=explanation, trouble=None if same else Trouble(TroubleKind.DIFFERS))
 
 
 def event_of(link: Link, engine: Engine | None) -> Event:

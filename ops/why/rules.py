@@ -6,10 +6,10 @@ from datetime import datetime
 
 from ops.text.translation import Say
 from ops.why.codes import COLUMNS, LEFT_OUT
+from ops.why.description import LeadDescription
 from ops.why.lines import Candidates, Line, Part
-from ops.why.story import Story
-from ops.why.words import against, condition, load, numbers_against, owner, weight, when
-from router.domain.explain_parts import Candidate, Explanation, GroupStory, LeftOut, RuleStory, Verdict
+from ops.why.phrases import against, condition, load, numbers_against, owner, weight, when
+from router.domain.explain_parts import Candidate, Explanation, GroupExplanation, LeftOut, RuleExplanation, Verdict
 
 NEXT_SHOWN = 4
 NAMED_PER_REASON = 3
@@ -17,9 +17,9 @@ NAMED_PER_REASON = 3
 NOT_MATCHED_SHOWN = 12
 
 
-def describe_rules(story: Story, told: Explanation, say: Say) -> Iterator[Part]:
+def describe_rules(description: LeadDescription, record: Explanation, say: Say) -> Iterator[Part]:
     """Rules that were reached; those that do not match only by count when there are many."""
-    rules = told.rules
+    rules = record.rules
     shown_all = sum(rule.verdict is Verdict.NOT_MATCHED for rule in rules) <= NOT_MATCHED_SHOWN
     passed = 0
     for rule in rules:
@@ -30,12 +30,12 @@ def describe_rules(story: Story, told: Explanation, say: Say) -> Iterator[Part]:
             continue
         yield from _passed(passed, say)
         passed = 0
-        words = rule_words(rule, story, told.moment.now, say)
+        words = rule_words(rule, description, record.moment.now, say)
         yield Line(
             "  " + say.gettext("{number}. {rule}: {words}").format(number=rule.rule_no + 1, rule=rule.name, words=words)
         )
         if rule.group is not None:
-            yield from _group(rule.group, told.moment.now, say)
+            yield from _group(rule.group, record.moment.now, say)
     yield from _passed(passed, say)
     unreached = sum(rule.verdict is Verdict.NOT_REACHED for rule in rules)
     if unreached:
@@ -57,9 +57,9 @@ def _passed(count: int, say: Say) -> Iterator[Part]:
         )
 
 
-def rule_words(rule: RuleStory, story: Story, now: datetime, say: Say) -> str:
+def rule_words(rule: RuleExplanation, description: LeadDescription, now: datetime, say: Say) -> str:
     """What became of the lead at this rule, at `now` (the batch's)."""
-    zone_name = story.lead.time_zone
+    zone_name = description.lead.time_zone
     if rule.verdict is Verdict.NOT_MATCHED:
         words = say.gettext("does not match: {condition}").format(
             condition=condition(rule.conditions[-1], zone_name, say)
@@ -76,7 +76,7 @@ def rule_words(rule: RuleStory, story: Story, now: datetime, say: Say) -> str:
     )
     if rule.owner is not None:
         return say.gettext("matches ({held}), {found}").format(
-            held=held, found=owner(rule.owner, story.names, now, zone_name, say)
+            held=held, found=owner(rule.owner, description.names, now, zone_name, say)
         )
     words = _found(rule, held, zone_name, say)
     return (
@@ -86,7 +86,7 @@ def rule_words(rule: RuleStory, story: Story, now: datetime, say: Say) -> str:
     )
 
 
-def _found(rule: RuleStory, held: str, zone_name: str, say: Say) -> str:
+def _found(rule: RuleExplanation, held: str, zone_name: str, say: Say) -> str:
     if rule.verdict is Verdict.OUTSIDE_WINDOW:
         until = rule.window.until if rule.window else None
         if until is None:
@@ -104,7 +104,7 @@ def _found(rule: RuleStory, held: str, zone_name: str, say: Say) -> str:
     )
 
 
-def _group(group: GroupStory, now: datetime, say: Say) -> Iterator[Part]:
+def _group(group: GroupExplanation, now: datetime, say: Say) -> Iterator[Part]:
     free = group.free
     if free:
         columns = ("", *map(say.gettext, COLUMNS))
@@ -119,22 +119,22 @@ def _group(group: GroupStory, now: datetime, say: Say) -> Iterator[Part]:
     yield from _left_out(group, now, say)
 
 
-def _row(told: Candidate, say: Say) -> Iterator[str]:
-    rep = told.rep
-    yield say.gettext("selected") if told.place == 1 else say.gettext("{place}.").format(place=told.place)
+def _row(record: Candidate, say: Say) -> Iterator[str]:
+    rep = record.rep
+    yield say.gettext("selected") if record.place == 1 else say.gettext("{place}.").format(place=record.place)
     yield f"{rep.rep_id} {rep.name}"
-    yield f"{told.credit:+.2f}"
-    yield weight(told, say)
+    yield f"{record.credit:+.2f}"
+    yield weight(record, say)
     yield load(rep.opened, rep.max_open, say)
     yield load(rep.today, rep.max_per_day, say)
     yield (
         say.gettext("ahead of its fair share")
-        if told.ahead
-        else say.gettext("{leads:.2f} leads").format(leads=told.due_in or 0)
+        if record.ahead
+        else say.gettext("{leads:.2f} leads").format(leads=record.due_in or 0)
     )
 
 
-def _left_out(group: GroupStory, now: datetime, say: Say) -> Iterator[Part]:
+def _left_out(group: GroupExplanation, now: datetime, say: Say) -> Iterator[Part]:
     by_reason: dict[LeftOut, list[Candidate]] = defaultdict(list)
     for candidate in group.candidates:
         if candidate.left_out:

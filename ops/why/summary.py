@@ -2,22 +2,22 @@
 
 from ops.text.translation import Say
 from ops.why.codes import OUTCOMES, REASONS, UNSURE
-from ops.why.story import Happened, Holder, State, Story, Turn
-from ops.why.words import aside, detail, duration, rule_name, targets, when
-from router.domain.explain_parts import GroupStory
+from ops.why.description import Happened, Holder, LeadDescription, State, Turn
+from ops.why.phrases import aside, detail, duration, rule_name, targets, when
+from router.domain.explain_parts import GroupExplanation
 from router.domain.reason import Reason
 
 
-def summary(story: Story, say: Say) -> str:
+def summary(description: LeadDescription, say: Say) -> str:
     """Where the lead is, since when, and why. Times in the tenant's zone."""
-    place = story.place
-    since = when(place.since, story.lead.time_zone, say)
+    place = description.place
+    since = when(place.since, description.lead.time_zone, say)
     if place.state is State.ASSIGNED:
         return say.gettext("Assigned to {rep} on {since}: {given}.").format(
-            rep=_rep(story), since=since, given=_given(story, say)
+            rep=_rep(description), since=since, given=_given(description, say)
         )
     if place.state is State.WAITING:
-        return _waiting(story, say)
+        return _waiting(description, say)
     if place.state is State.PARKED:
         reason = say.gettext(REASONS[place.reason]) if place.reason else say.gettext("no reason")
         return say.gettext("Parked since {since}: {reason}. Retrying cannot help: a person must look at it.").format(
@@ -34,40 +34,42 @@ def summary(story: Story, say: Say) -> str:
             if place.rep_no is None
             else say.gettext("Closed as {outcome} on {since} by {rep}.")
         )
-        return template.format(outcome=outcome, since=since, rep=_rep(story) if place.rep_no is not None else "")
+        return template.format(outcome=outcome, since=since, rep=_rep(description) if place.rep_no is not None else "")
     return say.gettext("Internal inconsistency: the lead has no state. Run lead-router audit.")
 
 
-def _rep(story: Story) -> str:
-    assert story.place.rep_no is not None
-    return story.names.rep(story.place.rep_no)
+def _rep(description: LeadDescription) -> str:
+    assert description.place.rep_no is not None
+    return description.names.rep(description.place.rep_no)
 
 
-def _given(story: Story, say: Say) -> str:
-    place, told = story.place, story.told
+def _given(description: LeadDescription, say: Say) -> str:
+    place, record = description.place, description.record
     if place.rule_no is None:
-        given = next((e for e in story.timeline if e.batch_no == place.batch_no and e.what is Happened.ASSIGNED), None)
+        given = next(
+            (e for e in description.timeline if e.batch_no == place.batch_no and e.what is Happened.ASSIGNED), None
+        )
         by = (
             say.gettext("assigned manually by {actor}").format(actor=given.actor)
             if given and given.actor
             else say.gettext("assigned manually")
         )
         return aside(by, given.note if given else "", say)
-    at_hand = told if told and told.stored.batch_no == place.batch_no else None
+    at_hand = record if record and record.stored.batch_no == place.batch_no else None
     if at_hand is None:
         rule = say.gettext("rule number {number} of its time").format(number=place.rule_no + 1)
     else:
         rule = say.gettext("rule {rule}").format(
-            rule=rule_name(story.names, place.rule_no, at_hand.stored.ruleset, say)
+            rule=rule_name(description.names, place.rule_no, at_hand.stored.ruleset, say)
         )
     if place.group_no is None:
         return say.gettext("{rule}, as the owner of the customer").format(rule=rule)
-    group = say.gettext("{rule}, group {group}").format(rule=rule, group=story.names.group(place.group_no))
+    group = say.gettext("{rule}, group {group}").format(rule=rule, group=description.names.group(place.group_no))
     deciding = at_hand.trusted.deciding if at_hand and at_hand.trusted else None
     return _turn_of(group, deciding.group, say) if deciding and deciding.group else group
 
 
-def _turn_of(given: str, group: GroupStory, say: Say) -> str:
+def _turn_of(given: str, group: GroupExplanation, say: Say) -> str:
     free, members = len(group.free), len(group.candidates)
     if free == 1:
         template = (
@@ -81,12 +83,14 @@ def _turn_of(given: str, group: GroupStory, say: Say) -> str:
     )
 
 
-def _waiting(story: Story, say: Say) -> str:
-    place, present, turn = story.place, story.present, story.turn
+def _waiting(description: LeadDescription, say: Say) -> str:
+    place, present, turn = description.place, description.present, description.turn
     assert turn is not None
-    if turn.paused_until is not None or turn.no_ruleset or place.ready or story.busy is not None:
-        return say.gettext("{state}: {why}.").format(state=_ready(story, say), why=turn_words(turn, story, say))
-    zone_name, ruleset = story.lead.time_zone, place.key_ruleset
+    if turn.paused_until is not None or turn.no_ruleset or place.ready or description.busy is not None:
+        return say.gettext("{state}: {why}.").format(
+            state=_ready(description, say), why=turn_words(turn, description, say)
+        )
+    zone_name, ruleset = description.lead.time_zone, place.key_ruleset
     queued = say.gettext("Queued since {since}.").format(since=when(place.since, zone_name, say))
     if present is not None and present.old_rules:
         return say.gettext(
@@ -96,11 +100,11 @@ def _waiting(story: Story, say: Say) -> str:
         queued = say.gettext("{first} {second}").format(first=queued, second=say.gettext(UNSURE[present.unsure]))
     if present is not None and present.room:
         return say.gettext("Was waiting for {who}, available now: the next batch tries again. {queued}").format(
-            who=targets(place.targets, story.names, ruleset, say), queued=queued
+            who=targets(place.targets, description.names, ruleset, say), queued=queued
         )
     reasons = present.each if present else {}
     code = f" [{present.reason}]" if present else ""
-    waits = targets(place.targets, story.names, ruleset, say, reasons)
+    waits = targets(place.targets, description.names, ruleset, say, reasons)
     latest = (
         say.gettext("{at}").format(at=when(place.recheck_at, zone_name, say))
         if place.recheck_at
@@ -111,22 +115,22 @@ def _waiting(story: Story, say: Say) -> str:
     )
 
 
-def _ready(story: Story, say: Say) -> str:
-    waited = duration(story.now - story.place.since, say)
-    if story.place.batch_no is None:
+def _ready(description: LeadDescription, say: Say) -> str:
+    waited = duration(description.now - description.place.since, say)
+    if description.place.batch_no is None:
         return say.gettext("Waiting for {waited}, not tried yet").format(waited=waited)
-    last = story.timeline[-1]
+    last = description.timeline[-1]
     if last.what is Happened.ENDED and last.rep_no is not None:
         outcome = say.gettext(OUTCOMES.get(last.outcome, last.outcome))
         return say.gettext("{outcome} by {rep}; waiting for reassignment for {waited}").format(
-            outcome=outcome.capitalize(), rep=story.names.rep(last.rep_no), waited=waited
+            outcome=outcome.capitalize(), rep=description.names.rep(last.rep_no), waited=waited
         )
     return say.gettext("Waiting for {waited}, to be tried again").format(waited=waited)
 
 
-def turn_words(turn: Turn, story: Story, say: Say) -> str:
+def turn_words(turn: Turn, description: LeadDescription, say: Say) -> str:
     """Why a lead whose turn has not come has no decision yet."""
-    zone_name = story.lead.time_zone
+    zone_name = description.lead.time_zone
     if turn.no_ruleset:
         return say.gettext("the tenant has no ruleset yet (lead-router rules apply FILE --tenant T)")
     if turn.paused_until is not None:
@@ -135,14 +139,14 @@ def turn_words(turn: Turn, story: Story, say: Say) -> str:
             turn.paused_why,
             say,
         )
-    if story.busy is not None:
-        what, holder = story.busy
+    if description.busy is not None:
+        what, holder = description.busy
         template = {
             "table": say.gettext("a table that batches write is locked by {session}"),
             "row": say.gettext("its row is locked by {session}"),
             "lane": say.gettext("the tenant's lane is locked by {session}"),
         }[what]
-        return f"{template.format(session=holder_words(holder, story, say))} [{Reason.DATABASE_BUSY}]"
+        return f"{template.format(session=holder_words(holder, description, say))} [{Reason.DATABASE_BUSY}]"
     before = (
         say.ngettext("{count:,} lead ahead of it", "{count:,} leads ahead of it", turn.before_it).format(
             count=turn.before_it
@@ -159,7 +163,7 @@ def turn_words(turn: Turn, story: Story, say: Say) -> str:
     )
 
 
-def holder_words(holder: Holder, story: Story, say: Say) -> str:
+def holder_words(holder: Holder, description: LeadDescription, say: Say) -> str:
     """A session that holds a lock."""
     template = (
         say.gettext("pid {pid} ({application}, user {user}, since {since})")
@@ -170,5 +174,5 @@ def holder_words(holder: Holder, story: Story, say: Say) -> str:
         pid=holder.pid,
         application=holder.application or say.gettext("no application name"),
         user=holder.user,
-        since=when(holder.since, story.lead.time_zone, say) if holder.since else "",
+        since=when(holder.since, description.lead.time_zone, say) if holder.since else "",
     )

@@ -5,60 +5,60 @@ from collections.abc import Iterator
 from ops.text.translation import Say
 from ops.why.codes import FIELDS, REASONS, STATES
 from ops.why.customer import customer_lines
+from ops.why.description import DecisionRecord, LeadDescription, Trouble, TroubleKind
 from ops.why.events import event_words
 from ops.why.lines import Line, Part
-from ops.why.nearer import nearer
+from ops.why.phrases import aside, detail, load, named_by_source, targets, when
 from ops.why.rules import describe_rules
-from ops.why.story import Story, Told, Trouble, TroubleKind
+from ops.why.runner_up import runner_up
 from ops.why.summary import summary
-from ops.why.words import aside, detail, load, named_by_source, targets, when
 from router.domain.decide import Parked, Waiting
 
 
-def describe(story: Story, say: Say) -> Iterator[Part]:
+def describe(description: LeadDescription, say: Say) -> Iterator[Part]:
     """The parts of the explanation, in order."""
-    lead = story.lead
-    state = say.gettext(STATES[story.place.state])
+    lead = description.lead
+    state = say.gettext(STATES[description.place.state])
     yield Line(
         say.gettext("Lead {lead} of {tenant}: {state}").format(lead=lead.lead_id, tenant=lead.tenant, state=state),
         style="bold",
     )
-    yield Line(_facts(story, say))
-    yield Line(summary(story, say))
-    for words in nearer(story, say):
+    yield Line(_facts(description, say))
+    yield Line(summary(description, say))
+    for words in runner_up(description, say):
         yield Line(words)
-    for number, words in enumerate(customer_lines(story, say)):
+    for number, words in enumerate(customer_lines(description, say)):
         yield Line(words, gap=number == 0)
-    if story.told is not None:
-        yield from _decision(story, story.told, say)
-    if story.later:
+    if description.record is not None:
+        yield from _decision(description, description.record, say)
+    if description.later:
         yield Line(
             say.gettext("This is an earlier decision. For the latest: lead-router why {lead}").format(
                 lead=lead.lead_id
             ),
             gap=True,
         )
-    if story.record_gone is not None:
+    if description.record_gone is not None:
         yield Line(
             say.gettext(
                 "The flight record of batch {batch} has been deleted (retention); earlier history is unavailable."
-            ).format(batch=story.record_gone),
+            ).format(batch=description.record_gone),
             gap=True,
         )
     yield Line(say.gettext("Timeline (times in {zone})").format(zone=lead.time_zone), style="bold", gap=True)
-    if story.older_batch is not None:
+    if description.older_batch is not None:
         yield Line(
             "  "
             + say.gettext("earlier decisions: lead-router why {lead} --batch {batch}").format(
-                lead=lead.lead_id, batch=story.older_batch
+                lead=lead.lead_id, batch=description.older_batch
             )
         )
-    for event in story.timeline:
-        yield Line(f"  {when(event.at, lead.time_zone, say)}  {event_words(event, story, say)}")
+    for event in description.timeline:
+        yield Line(f"  {when(event.at, lead.time_zone, say)}  {event_words(event, description, say)}")
 
 
-def _facts(story: Story, say: Say) -> str:
-    lead = story.lead
+def _facts(description: LeadDescription, say: Say) -> str:
+    lead = description.lead
     known = {**lead.facts._asdict(), "priority": lead.priority or None, "customer": lead.customer_id}
     created = when(lead.created_at, lead.time_zone, say)
     facts = [
@@ -72,15 +72,15 @@ def _facts(story: Story, say: Say) -> str:
     return say.gettext("; ").join(facts)
 
 
-def _decision(story: Story, told: Told, say: Say) -> Iterator[Part]:
-    stored = told.stored
-    at = when(stored.at, story.lead.time_zone, say)
+def _decision(description: LeadDescription, record: DecisionRecord, say: Say) -> Iterator[Part]:
+    stored = record.stored
+    at = when(stored.at, description.lead.time_zone, say)
     head = say.gettext("Batch {batch} at {at}: {outcome}").format(
-        batch=stored.batch_no, at=at, outcome=_outcome(story, told, say)
+        batch=stored.batch_no, at=at, outcome=_outcome(description, record, say)
     )
     yield Line(head, style="bold", gap=True)
     under = say.gettext("lead {place:,} of {leads:,}; ruleset {ruleset}, roster {roster}").format(
-        place=told.seq + 1, leads=told.leads, ruleset=stored.ruleset, roster=stored.roster
+        place=record.seq + 1, leads=record.leads, ruleset=stored.ruleset, roster=stored.roster
     )
     yield Line(
         "  "
@@ -90,10 +90,10 @@ def _decision(story: Story, told: Told, say: Say) -> Iterator[Part]:
             else under
         )
     )
-    if told.trouble is not None:
-        yield Line("  " + trouble_words(told.trouble, say), style="yellow")
-    if told.by_hand is not None:
-        rep = told.by_hand
+    if record.trouble is not None:
+        yield Line("  " + trouble_words(record.trouble, say), style="yellow")
+    if record.by_hand is not None:
+        rep = record.by_hand
         opened, today = load(rep.opened, rep.max_open, say), load(rep.today, rep.max_per_day, say)
         yield Line(
             "  "
@@ -101,8 +101,8 @@ def _decision(story: Story, told: Told, say: Say) -> Iterator[Part]:
                 rep=f"{rep.rep_id} {rep.name}", open=opened, today=today
             )
         )
-    if told.explanation is not None:
-        yield from describe_rules(story, told.explanation, say)
+    if record.explanation is not None:
+        yield from describe_rules(description, record.explanation, say)
 
 
 def trouble_words(trouble: Trouble, say: Say) -> str:
@@ -115,21 +115,21 @@ def trouble_words(trouble: Trouble, say: Say) -> str:
     }[trouble.kind].format(detail=trouble.detail)
 
 
-def _outcome(story: Story, told: Told, say: Say) -> str:
-    decision = told.decision
+def _outcome(description: LeadDescription, record: DecisionRecord, say: Say) -> str:
+    decision = record.decision
     if isinstance(decision, Parked):
         reason = say.gettext(REASONS[decision.reason])
         return say.gettext("parked, {reason} ({detail}) [{code}]").format(
             reason=reason, detail=detail(decision.detail, say), code=decision.reason
         )
     if isinstance(decision, Waiting):
-        code = told.explanation.reason if told.explanation else None
-        waits = targets(decision.targets, story.names, told.stored.ruleset, say)
+        code = record.explanation.reason if record.explanation else None
+        waits = targets(decision.targets, description.names, record.stored.ruleset, say)
         return say.gettext("nobody could take it; waiting for {who}").format(who=waits) + (f" [{code}]" if code else "")
-    flight = told.stored.flight
+    flight = record.stored.flight
     template = (
         say.gettext("assigned to {rep} manually by {actor}")
         if decision.rule_no is None
         else say.gettext("assigned to {rep}")
     )
-    return aside(template.format(rep=story.names.rep(decision.rep_no), actor=flight.actor), flight.note, say)
+    return aside(template.format(rep=description.names.rep(decision.rep_no), actor=flight.actor), flight.note, say)

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import numpy as np
 
 from ops.waiting.present import present_state
-from ops.why.gather import lead_row, place_of
-from ops.why.story import LeadRow, Names, Place, State, Story
+from ops.why.collect import lead_row, place_of
+from ops.why.description import LeadDescription, LeadRow, Names, Place, State
 from router.domain.decide import Inputs
+from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.domain.explain import explain
 from router.domain.explain_parts import Explanation
 from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
-from router.domain.standing import GroupCredits
 from router.drain.lane_state import LaneState, aligned_credits, moment_at
 from router.drain.presence import Presence, Unsure
 from router.intake.normalise import LeadReader, Rejected
@@ -43,14 +43,14 @@ NEW_LEAD = 0
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rules would do with the lead. `story` holds the lead and the names, for telling it.
+    """What the rules would do with the lead. `description` holds the lead and the names, for telling it.
 
     `unsure`: the rules ask for presence, and who is present is not known now. `malformed`: contacts that are none,
     which an import takes but which tie the lead to nobody.
     """
 
     explanation: Explanation
-    story: Story
+    description: LeadDescription
     unsure: Unsure | None
     malformed: tuple[str, ...] = ()
 
@@ -73,19 +73,19 @@ async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules
             raise LeadUnknown(f"lead {lead} is not of tenant {tenant.name}")
         now = (await database_clock(conn)).astimezone(UTC)
         history = await _WHY.history.fetch(conn, **key, limit=1)
-        told, place = lead_row(row, **key), place_of(row, history)
+        record, place = lead_row(row, **key), place_of(row, history)
         waits = place.state is State.WAITING
         queued_at = place.since if waits else now
         pool_lead = PoolLead(
-            lead_id=told.lead_id,
-            rank=place.rank if waits else -told.priority,
+            lead_id=record.lead_id,
+            rank=place.rank if waits else -record.priority,
             queued_at=queued_at,
-            created_at=told.created_at,
-            facts=told.facts,
-            customer_id=told.customer_id,
+            created_at=record.created_at,
+            facts=record.facts,
+            customer_id=record.customer_id,
             excluded=place.excluded,
         )
-        return await _decided(conn, presence, tenant, rules, told, pool_lead, now)
+        return await _decided(conn, presence, tenant, rules, record, pool_lead, now)
 
 
 async def try_new(
@@ -104,7 +104,7 @@ async def try_new(
         facts = Facts(*(getattr(lead, name) or None for name in FACT_FIELDS))
         created_at = lead.created_at or now
         customer = await _customer(conn, tenant.tenant_id, lead)
-        told = LeadRow(
+        record = LeadRow(
             tenant_id=tenant.tenant_id,
             tenant=tenant.name,
             time_zone=tenant.time_zone,
@@ -118,7 +118,7 @@ async def try_new(
             facts=facts,
         )
         pool_lead = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
-        trial = await _decided(conn, presence, tenant, rules, told, pool_lead, now)
+        trial = await _decided(conn, presence, tenant, rules, record, pool_lead, now)
         return replace(trial, malformed=tuple(sorted(lead.malformed)))
 
 
@@ -153,7 +153,7 @@ async def _decided(
     presence: Presence,
     tenant: Tenant,
     rules: RulesFile,
-    told: LeadRow,
+    record: LeadRow,
     lead: PoolLead,
     now: datetime,
 ) -> Trial:
@@ -176,8 +176,8 @@ async def _decided(
         tuple(rule.name for rule in engine.rules),
         engine.ruleset.version,
     )
-    story = Story(now, told, Place(State.WAITING, lead.queued_at, rank=lead.rank), names, ())
-    return Trial(explain(engine, inputs, lead.lead_id), story, presence.unsure(tenant.tenant_id))
+    description = LeadDescription(now, record, Place(State.WAITING, lead.queued_at, rank=lead.rank), names, ())
+    return Trial(explain(engine, inputs, lead.lead_id), description, presence.unsure(tenant.tenant_id))
 
 
 async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:

@@ -13,11 +13,11 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from router.domain.eligibility import INACTIVE, Eligibility, GroupCredits
 from router.domain.engine import Engine, Moment, created_holds
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
 from router.domain.ruleset import Rule
-from router.domain.standing import INACTIVE, GroupCredits, Standing
 from router.domain.targets import group_target, join_targets, owner_target, read_targets, reason_for, window_target
 
 Int64 = NDArray[np.int64]
@@ -116,7 +116,7 @@ class Batch:
     def __init__(self, engine: Engine, inputs: Inputs) -> None:
         self.engine = engine
         self.moment = inputs.moment
-        self.standing = Standing(engine, inputs.codes, inputs.opened, inputs.today, inputs.credits)
+        self.eligibility = Eligibility(engine, inputs.codes, inputs.opened, inputs.today, inputs.credits)
         self.owners = dict(inputs.owners)
         self.moved: dict[int, int] = {}
 
@@ -149,11 +149,11 @@ class Batch:
             elif rule.to_owner:
                 owner, stops = self.ask_owner(rule, lead, refusal)
                 if owner is not None:
-                    return Assigned(self.standing.take(self.engine.roster.position[owner]), rule_no, None)
+                    return Assigned(self.eligibility.take(self.engine.roster.position[owner]), rule_no, None)
             else:
                 group_no = self.engine.group_of_rule[rule_no]
                 assert group_no is not None
-                rep_no = self.standing.choose(group_no, lead.facts, lead.excluded)
+                rep_no = self.eligibility.choose(group_no, lead.facts, lead.excluded)
                 if rep_no is not None:
                     self._own(lead, rep_no)
                     return Assigned(rep_no, rule_no, group_no)
@@ -166,7 +166,7 @@ class Batch:
     def follow(self, lead: PoolLead, decision: Decision) -> None:
         """Takes over a decision that was made elsewhere: loads and owners, all but the credits."""
         if isinstance(decision, Assigned):
-            self.standing.take(self.engine.roster.position[decision.rep_no])
+            self.eligibility.take(self.engine.roster.position[decision.rep_no])
             if decision.group_no is not None:
                 self._own(lead, decision.rep_no)
 
@@ -202,11 +202,11 @@ class Batch:
             return None, False
         position = self.engine.roster.position.get(owner)
         if position is not None:
-            self.standing.asked.add(position)
-        if position is not None and self.standing.free[position]:
+            self.eligibility.asked.add(position)
+        if position is not None and self.eligibility.free[position]:
             return owner, False
         falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
-        gone = position is None or self.standing.codes[position] == INACTIVE
+        gone = position is None or self.eligibility.codes[position] == INACTIVE
         awaited = not gone and self.moment.now < falls_back
         # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
         refusal.targets.append(owner_target(owner, awaited=awaited))
@@ -233,19 +233,19 @@ class Batch:
 
     def reason(self, targets: str) -> Reason:
         """The reason to show for a wake key's text, judged by the standing at this point."""
-        return reason_for(read_targets(targets), self.standing.group_reason, self.standing.owner_reason)
+        return reason_for(read_targets(targets), self.eligibility.group_reason, self.eligibility.owner_reason)
 
     def outcome(self, decisions: list[Decision]) -> Outcome:
         """Closes the books."""
-        standing = self.standing
+        eligibility = self.eligibility
         return Outcome(
             decisions,
-            standing.opened,
-            standing.today,
-            standing.final_credits(),
+            eligibility.opened,
+            eligibility.today,
+            eligibility.final_credits(),
             self.moved,
-            frozenset(standing.groups),
-            frozenset(standing.asked),
+            frozenset(eligibility.groups),
+            frozenset(eligibility.asked),
             {text: self.reason(text) for text in sorted({d.targets for d in decisions if isinstance(d, Waiting)})},
         )
 

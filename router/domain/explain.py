@@ -16,12 +16,12 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import (
     Condition,
     Explanation,
-    OwnerStory,
+    OwnerExplanation,
     OwnerVerdict,
-    RuleStory,
+    RuleExplanation,
     Verdict,
 )
-from router.domain.explain_reps import group_story, left_out, standing_state
+from router.domain.explain_reps import explain_group, left_out, standing_state
 from router.domain.lead import FACT_FIELDS, PoolLead
 from router.domain.matching import folded
 from router.domain.reason import Reason
@@ -124,46 +124,46 @@ def _truth(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _rules(batch: Batch, lead: PoolLead) -> Iterator[RuleStory]:
+def _rules(batch: Batch, lead: PoolLead) -> Iterator[RuleExplanation]:
     """All rules in their order; those after the deciding one were not reached."""
     over = False
     for rule_no, rule in enumerate(batch.engine.rules):
         if over:
-            yield RuleStory(rule_no, rule.name, Verdict.NOT_REACHED)
+            yield RuleExplanation(rule_no, rule.name, Verdict.NOT_REACHED)
             continue
         try:
-            story = _rule(batch, lead, rule_no, rule)
+            judged = _rule(batch, lead, rule_no, rule)
         except Exception as error:  # as `decide_lead` does: the lead was parked here
-            story = RuleStory(rule_no, rule.name, Verdict.FAILED, error=f"{type(error).__name__}: {error}")
-        over = story.stops or story.verdict in _LAST
-        yield story
+            judged = RuleExplanation(rule_no, rule.name, Verdict.FAILED, error=f"{type(error).__name__}: {error}")
+        over = judged.stops or judged.verdict in _LAST
+        yield judged
 
 
-def _rule(batch: Batch, lead: PoolLead, rule_no: int, rule: Rule) -> RuleStory:
+def _rule(batch: Batch, lead: PoolLead, rule_no: int, rule: Rule) -> RuleExplanation:
     found, again = conditions_of(rule, batch, lead)
-    story = RuleStory(rule_no, rule.name, Verdict.NOT_MATCHED, tuple(found), look_again=again)
+    judged = RuleExplanation(rule_no, rule.name, Verdict.NOT_MATCHED, tuple(found), look_again=again)
     if found and not found[-1].holds:
-        return story
-    story = replace(story, window=batch.moment.windows.get(rule_no))
+        return judged
+    judged = replace(judged, window=batch.moment.windows.get(rule_no))
     if not batch.window_open(rule_no, Refusal()):
-        return replace(story, verdict=Verdict.OUTSIDE_WINDOW, stops=rule.wait)
+        return replace(judged, verdict=Verdict.OUTSIDE_WINDOW, stops=rule.wait)
     if rule.to_owner:
-        return _owner_rule(batch, lead, rule, story)
+        return _owner_rule(batch, lead, rule, judged)
     group_no = batch.engine.group_of_rule[rule_no]
     assert group_no is not None
-    group = group_story(batch.standing, group_no, lead)
+    group = explain_group(batch.eligibility, group_no, lead)
     if group.free:
-        return replace(story, verdict=Verdict.ASSIGNED, group=group)
-    return replace(story, verdict=Verdict.NOBODY_FREE, group=group, stops=rule.wait)
+        return replace(judged, verdict=Verdict.ASSIGNED, group=group)
+    return replace(judged, verdict=Verdict.NOBODY_FREE, group=group, stops=rule.wait)
 
 
-def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, story: RuleStory) -> RuleStory:
+def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, judged: RuleExplanation) -> RuleExplanation:
     taker, stops = batch.ask_owner(rule, lead, Refusal())
     rep_no = batch.owner_of(lead)
     if rep_no is None:
-        return replace(story, verdict=Verdict.OWNER_SKIPPED, owner=OwnerStory(OwnerVerdict.NO_OWNER, None, None))
+        return replace(judged, verdict=Verdict.OWNER_SKIPPED, owner=OwnerExplanation(OwnerVerdict.NO_OWNER, None, None))
     position = batch.engine.roster.position.get(rep_no)
-    rep = None if position is None else standing_state(batch.standing, position)
+    rep = None if position is None else standing_state(batch.eligibility, position)
     against = () if rep is None else left_out(rep, lead.excluded, None)
     falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
     if taker is not None:
@@ -175,13 +175,13 @@ def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, story: RuleStory) -> R
     else:
         gone = rep is None or rep.attendance is Attendance.INACTIVE
         verdict = OwnerVerdict.GONE if gone else OwnerVerdict.WAITED_LONG_ENOUGH
-    owner = OwnerStory(verdict, rep_no, rep, against, falls_back if rep is not None else None)
+    owner = OwnerExplanation(verdict, rep_no, rep, against, falls_back if rep is not None else None)
     of_rule = Verdict.ASSIGNED if taker is not None else Verdict.WAITS_FOR_OWNER if stops else Verdict.OWNER_SKIPPED
-    return replace(story, verdict=of_rule, owner=owner, stops=stops)
+    return replace(judged, verdict=of_rule, owner=owner, stops=stops)
 
 
 def agrees(explanation: Explanation) -> bool:
-    """Whether the rules' story ends as the decision does."""
+    """Whether the explained rules end as the decision does."""
     decision, last = explanation.decision, explanation.deciding
     if not isinstance(decision, Assigned):
         return last is None or last.verdict is not Verdict.ASSIGNED

@@ -109,7 +109,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupStory:
+class GroupExplanation:
     """A group as a rule found it: those who could get the lead in the order of their turn, then the others."""
 
     group_no: int
@@ -122,7 +122,7 @@ class GroupStory:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerStory:
+class OwnerExplanation:
     """What an owner rule found; `rep` None = nobody owns the customer, or the owner is in the roster no more.
 
     `falls_back_at` (UTC) is when the lead stops waiting for an owner without room.
@@ -136,7 +136,7 @@ class OwnerStory:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleStory:
+class RuleExplanation:
     """One rule: its conditions up to the first that did not hold, and what it found.
 
     `look_again` (UTC): when time alone may change whether the conditions hold, or whether the window is open.
@@ -148,8 +148,8 @@ class RuleStory:
     verdict: Verdict
     conditions: tuple[Condition, ...] = ()
     window: WindowState | None = None
-    group: GroupStory | None = None
-    owner: OwnerStory | None = None
+    group: GroupExplanation | None = None
+    owner: OwnerExplanation | None = None
     look_again: datetime | None = None
     stops: bool = False
     error: str = ""
@@ -168,9 +168,9 @@ class Explanation:
     moment: Moment
     decision: Decision
     reason: Reason | None
-    rules: tuple[RuleStory, ...]
+    rules: tuple[RuleExplanation, ...]
 
     @property
-    def deciding(self) -> RuleStory | None:
+    def deciding(self) -> RuleExplanation | None:
         """The rule that gave the lead away, or at which the search for somebody ended."""
         return next((r for r in self.rules if r.verdict in (Verdict.ASSIGNED, Verdict.FAILED) or r.stops), None)

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.attendance import Attendance
+from router.domain.eligibility import Eligibility
 from router.domain.engine import NO_CAP, Engine
-from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
+from router.domain.explain_parts import Candidate, GroupExplanation, LeftOut, RepState
 from router.domain.lead import PoolLead
 from router.domain.share import NEVER, ONE_LEAD
-from router.domain.standing import Standing
 
 Int64 = NDArray[np.int64]
 
@@ -41,9 +41,9 @@ def rep_state(engine: Engine, codes: NDArray[np.int8], opened: Int64, today: Int
     )
 
 
-def standing_state(standing: Standing, position: int) -> RepState:
+def standing_state(eligibility: Eligibility, position: int) -> RepState:
     """One rep at this point of a batch."""
-    return rep_state(standing.engine, standing.codes, standing.opened, standing.today, position)
+    return rep_state(eligibility.engine, eligibility.codes, eligibility.opened, eligibility.today, position)
 
 
 def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tuple[LeftOut, ...]:
@@ -67,11 +67,11 @@ def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tu
     return tuple(found)
 
 
-def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory:
+def explain_group(eligibility: Eligibility, group_no: int, lead: PoolLead) -> GroupExplanation:
     """Every member of a group as the lead meets it at this point of a batch."""
-    weigher = standing.engine.weigher
-    turns = _turns(standing, group_no, lead)
-    group = standing.group(group_no)
+    weigher = eligibility.engine.weigher
+    turns = _turns(eligibility, group_no, lead)
+    group = eligibility.group(group_no)
     kind = weigher.kind_of(lead.facts)
     members = zip(
         group.members.tolist(),
@@ -82,7 +82,7 @@ def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory
     free: dict[int, Candidate] = {}
     others: list[Candidate] = []
     for position, credit, weight in members:
-        rep = standing_state(standing, position)
+        rep = standing_state(eligibility, position)
         base = int(weigher.base[position])
         share = _Share(credit / ONE_LEAD, base, weigher.factors(kind, position), weight)
         turn = turns.get(position)
@@ -91,15 +91,15 @@ def group_story(standing: Standing, group_no: int, lead: PoolLead) -> GroupStory
         else:
             free[turn[0]] = Candidate(rep, (), *share, *turn)
     in_turn = [free[place] for place in sorted(free)]
-    return GroupStory(group_no, standing.engine.roster.group_names[group_no], (*in_turn, *others))
+    return GroupExplanation(group_no, eligibility.engine.roster.group_names[group_no], (*in_turn, *others))
 
 
-def _turns(standing: Standing, group_no: int, lead: PoolLead) -> dict[int, tuple[int, float, bool]]:
+def _turns(eligibility: Eligibility, group_no: int, lead: PoolLead) -> dict[int, tuple[int, float, bool]]:
     """(place from 1, leads until one is deserved, whether ahead of the share) by the position of who could get it."""
-    contest = standing.entrants(group_no, lead.excluded)
+    contest = eligibility.entrants(group_no, lead.excluded)
     if not len(contest.positions):
         return {}
-    kind = standing.engine.weigher.kind_of(lead.facts)
+    kind = eligibility.engine.weigher.kind_of(lead.facts)
     stake, credits, deadlines = contest.stake(kind), contest.credits, contest.deadlines(kind)
     turns = {}
     # Equal deadlines go by the lower number, as in `choose`.

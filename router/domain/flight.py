@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from router.domain.calendar import BusinessDay
 from router.domain.decide import Assigned, Decision, Inputs, Outcome, Parked, Waiting
+from router.domain.eligibility import GroupCredits
 from router.domain.engine import ENGINE_VERSION, Engine, Moment, WindowState
 from router.domain.flight_format import Flight, instant, micros
 from router.domain.lead import Facts, PoolLead
 from router.domain.reason import Reason
-from router.domain.standing import GroupCredits
 
 Int64 = NDArray[np.int64]
 

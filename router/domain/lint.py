@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from router.domain.covering import covers, nothing_left
 from router.domain.ruleset import Match, Rule, Ruleset
+from router.domain.subsumption import covers, nothing_left
 from router.domain.working_hours import WeekHours
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from router.domain.attendance import Attendance, Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
+from router.domain.eligibility import INACTIVE, ON_DUTY, GroupCredits
 from router.domain.engine import Engine, Moment, WindowState
-from router.domain.standing import INACTIVE, ON_DUTY, GroupCredits
 from router.domain.targets import WakeTargets, read_targets
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from datetime import datetime
 import numpy as np
 
 from router.domain.calendar import business_day
+from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
-from router.domain.standing import GroupCredits
 from router.drain.batch import park_batch, run_batch
 from router.drain.claim import next_lead
 from router.drain.failpoints import Point, reached

@@ -11,7 +11,7 @@ from router.domain.merging import GivenTo
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.store.statements import Connection, load
 
-_SQL = load("customers")
+_SQL = load("customer_merges")
 
 
 class CustomerUnknown(LookupError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from router.rules.customers import Key, Known, Resolution, resolve
 from router.store.statements import Connection, Statement, load
 
-SQL = load("intake")
+_SQL = load("customers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def customers_of(
     proposed = resolve(leads, known, shared_above)
     wanted, ids = await _numbered(conn, proposed, [])
     held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
-    added = await _write(conn, SQL.hold_keys, tenant_id, wanted, held)
+    added = await _write(conn, _SQL.hold_keys, tenant_id, wanted, held)
     # Where all that were new are ours, only those that were there can have changed before they were held.
     ours = added == len(names) - len(known)
     stored = await known_keys(conn, tenant_id, [name for name in names if name in known] if ours else names)
@@ -42,7 +42,7 @@ async def customers_of(
     # What nobody had stored before is as we wrote it, unless that was overtaken.
     suspects = [name for name in held if name in stored] if settled is wanted else held
     changed = [name for name in suspects if stored.get(name, wanted.known(name)) != settled.known(name)]
-    await _write(conn, SQL.correct_keys, tenant_id, settled, changed)
+    await _write(conn, _SQL.correct_keys, tenant_id, settled, changed)
     return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
 
 
@@ -50,7 +50,7 @@ async def _numbered(conn: Connection, found: Resolution, ids: list[int]) -> tupl
     """With customer numbers: those of `ids`, and new ones when they are too few."""
     missing = found.new - len(ids)
     if missing > 0:
-        ids = [*ids, *(row[0] for row in await SQL.new_customer_ids.fetch(conn, n=missing))]
+        ids = [*ids, *(row[0] for row in await _SQL.new_customer_ids.fetch(conn, n=missing))]
     return found.numbered(ids), ids
 
 
@@ -58,7 +58,7 @@ async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> 
     """What is stored of these keys."""
     if not names:
         return {}
-    rows = await SQL.customers_of_keys.fetch(conn, tenant_id=tenant_id, keys=names)
+    rows = await _SQL.customers_of_keys.fetch(conn, tenant_id=tenant_id, keys=names)
     return {names[place - 1]: Known(customer, frozenset(people or ()), text) for place, customer, people, text in rows}
 
 

@@ -8,7 +8,7 @@ from router.domain.flight_format import Flight, decode
 from router.domain.lead import Facts
 from router.store.statements import Connection, load
 
-_SQL = load("lane")
+_SQL = load("flights")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from datetime import date, datetime
 import asyncpg
 
 from router.domain.decide import Assigned
+from router.domain.eligibility import GroupCredits
 from router.domain.lead import PoolLead
-from router.domain.standing import GroupCredits
 from router.store.statements import Connection, load
 from router.store.transactions import limit_transaction
 

@@ -16,7 +16,7 @@ from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS
 
-SQL = load("intake")
+_SQL = load("leads")
 INCOMING = (
     *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
@@ -76,13 +76,13 @@ def _idle_timeout(leads: int) -> str:
 
 async def database_clock(conn: Connection) -> datetime:
     """The time that is stored: the database's, aware."""
-    moment: datetime = await SQL.clock.value(conn)
+    moment: datetime = await _SQL.clock.value(conn)
     return moment
 
 
 async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
     rules = parse_stored_match_rules(
-        await SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
+        await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
     )
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
@@ -131,7 +131,7 @@ async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again])
 
 async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:
     """Those leads that are there already."""
-    rows = await SQL.stored_leads.fetch(
+    rows = await _SQL.stored_leads.fetch(
         conn,
         tenant_id=tenant_id,
         sources=[lead.source for lead in leads],
@@ -149,7 +149,7 @@ async def _arrive(
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]
     customers = await customers_of(conn, tenant_id, keys, rules.shared_above)
-    lead_ids = await SQL.new_lead_ids.fetch(conn, n=len(fresh))
+    lead_ids = await _SQL.new_lead_ids.fetch(conn, n=len(fresh))
     numbered = zip(lead_ids, order, customers.of_lead, strict=True)
     return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
 
@@ -161,7 +161,7 @@ async def _repeats(
     asked = [a for a in arrivals if a.customer_id in old_customers]
     stored: dict[int, int] = {}
     if asked:
-        rows = await SQL.earlier_enquiries.fetch(
+        rows = await _SQL.earlier_enquiries.fetch(
             conn,
             tenant_id=tenant_id,
             lead_ids=[a.lead_id for a in asked],
@@ -188,23 +188,23 @@ async def _write(
 ) -> None:
     """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
     turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
-    await SQL.open_incoming.execute(conn)
+    await _SQL.open_incoming.execute(conn)
     await conn.copy_records_to_table(
         "incoming",
         records=[_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals],
         columns=INCOMING,
         schema_name="pg_temp",
     )
-    if await SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
+    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
         raise _OvertakenError
-    in_pool = await SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
+    in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
     if merged:
-        await SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
+        await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
     if in_pool + len(merged) < len(arrivals):
-        await SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
-    await SQL.close_incoming.execute(conn)
+        await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
+    await _SQL.close_incoming.execute(conn)
     if in_pool:
-        await SQL.hint.row(conn, tenant_id=tenant_id)
+        await _SQL.hint.row(conn, tenant_id=tenant_id)
 
 
 def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[object, ...]:

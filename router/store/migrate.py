@@ -82,7 +82,7 @@ async def _run(action: str, conn: asyncpg.Connection) -> None:
 
 
 async def _applied(conn: Connection) -> list[str]:
-    statements = load("schema")
+    statements = load("migrate")
     if not await statements.has_migrations.value(conn):
         return []
     return [row["migration_id"] for row in await statements.applied_migrations.fetch(conn)]
@@ -105,7 +105,7 @@ async def _become_sole_migrator(conn: asyncpg.Connection) -> None:
     """The lock lasts until the connection closes, however that happens."""
     try:
         async with asyncio.timeout(LOCK_DEADLINE_S):
-            while not await load("schema").migration_lock.value(conn):
+            while not await load("migrate").migration_lock.value(conn):
                 await asyncio.sleep(LOCK_POLL_S)
     except TimeoutError as error:
         raise MigrationError(

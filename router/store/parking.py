@@ -10,7 +10,7 @@ from router.store.retry import call_lane, put_in_pool
 from router.store.statements import Connection, load
 from router.store.transactions import limit_transaction
 
-_SQL = load("retry")
+_SQL = load("parking")
 
 BY_HAND = Reason.SCREENING
 """The reason of leads that a person parks: somebody has still to say whether they are worth a rep."""

@@ -8,7 +8,7 @@ from router.domain.lead import Facts, PoolLead
 from router.store.lane import Book, OrderKey, ragged
 from router.store.statements import Connection, Row, load
 
-_SQL = load("lane")
+_SQL = load("pool")
 _FIRST_KEY = (-(1 << 31), datetime(1, 1, 1, tzinfo=UTC), 0)
 _ANY_TIME = datetime.max.replace(tzinfo=UTC)
 

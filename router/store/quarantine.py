@@ -2,7 +2,7 @@
 
 from router.store.statements import Connection, load
 
-_SQL = load("lane")
+_SQL = load("quarantine")
 
 
 async def count_crash(conn: Connection, tenant_id: int, *, careful_from: int, careful_leads: int) -> None:

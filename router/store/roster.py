@@ -15,10 +15,12 @@ from router.domain.rep_fields import RepLine
 from router.domain.roster import Rep, Roster
 from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterChange, plan
 from router.domain.text import fold
+from router.store.groups import add_groups, group_names
 from router.store.statements import Connection, load
+from router.store.transactions import limit_transaction
 
 _SQL = load("roster")
-_LOCK_WAIT = "30s"
+_LOCK_WAIT_S = 30
 
 
 class RepUnknown(LookupError):
@@ -51,7 +53,7 @@ async def import_reps(
     """
     async with conn.transaction():
         version, time_zone = await _locked(conn, tenant_id)
-        groups = GroupNumbers(await _group_names(conn, tenant_id))
+        groups = GroupNumbers(await group_names(conn, tenant_id))
         rows = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
         last_rep_no = await _SQL.last_rep_no.value(conn, tenant_id=tenant_id)
         intended = plan(
@@ -80,7 +82,7 @@ async def set_rep(
         row = await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id)
         if row is None:
             raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
-        groups = GroupNumbers(await _group_names(conn, tenant_id))
+        groups = GroupNumbers(await group_names(conn, tenant_id))
         current = {rep_id: _record(row, groups.names)}
         intended = plan(current, [RepLine(rep_id, changes)], groups, time_zone=time_zone, next_rep_no=0)
         return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
@@ -88,7 +90,7 @@ async def set_rep(
 
 async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
     """Every rep with all its fields as the newest version has it, in the order of the rep numbers."""
-    names = await _group_names(conn, tenant_id)
+    names = await group_names(conn, tenant_id)
     return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
 
 
@@ -107,30 +109,26 @@ async def load_roster(conn: Connection, tenant_id: int, version: int, known: Ros
         raise LookupError(f"tenant {tenant_id} has no roster of version {version}")
     if known is None or known.version > version:
         rows = await _SQL.reps_as_of.fetch(conn, tenant_id=tenant_id, version=version)
-        return Roster(version, tuple(map(_rep, rows)), await _group_names(conn, tenant_id))
+        return Roster(version, tuple(map(_rep, rows)), await group_names(conn, tenant_id))
     rows = await _SQL.reps_changed.fetch(conn, tenant_id=tenant_id, since=known.version, version=version)
     changed = {row["rep_no"]: _rep(row) for row in rows}
     kept = [changed.pop(rep.no, rep) for rep in known.reps]
     # Numbers only grow: reps that are new stand behind all known ones.
-    return Roster(version, (*kept, *changed.values()), await _group_names(conn, tenant_id))
+    return Roster(version, (*kept, *changed.values()), await group_names(conn, tenant_id))
 
 
 async def _locked(conn: Connection, tenant_id: int) -> tuple[int, str]:
     """The version in force and the tenant's zone, with the right to make the next version."""
-    await _SQL.wait_for_lock_at_most.execute(conn, duration=_LOCK_WAIT)
+    await limit_transaction(conn, _LOCK_WAIT_S * 1000)
     try:
         row = await _SQL.lock_tenant.row(conn, tenant_id=tenant_id)
     except asyncpg.LockNotAvailableError as error:
         raise RosterBusy(
-            f"somebody else has been changing this roster for {_LOCK_WAIT}; nothing was changed, try again"
+            f"somebody else has been changing this roster for {_LOCK_WAIT_S} s; nothing was changed, try again"
         ) from error
     if row is None:
         raise LookupError(f"there is no tenant number {tenant_id}")
     return row["roster"], row["time_zone"]
-
-
-async def _group_names(conn: Connection, tenant_id: int) -> dict[int, str]:
-    return {row["group_no"]: row["name"] for row in await _SQL.groups.fetch(conn, tenant_id=tenant_id)}
 
 
 async def _applied(
@@ -149,9 +147,7 @@ async def _applied(
     new = version + 1
     added, updated = intended.added, intended.updated
     await _SQL.add_version.execute(conn, tenant_id=tenant_id, version=new, author=author, note=note)
-    await _SQL.add_groups.execute(
-        conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
-    )
+    await add_groups(conn, tenant_id, groups)
     await _SQL.add_reps.execute(
         conn, tenant_id=tenant_id, rep_nos=[r.rep_no for r in added], rep_ids=[r.rep_id for r in added]
     )

@@ -12,7 +12,7 @@ from router.store.roster import load_roster
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 
-_SQL = load("rulesets")
+_SQL = load("rules_lint")
 _VALUES_LIMIT = 200_000
 
 

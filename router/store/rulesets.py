@@ -14,14 +14,15 @@ from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
+from router.store.groups import add_groups, group_names
 from router.store.statements import Connection, Row, load
+from router.store.transactions import limit_transaction
 
 if TYPE_CHECKING:
     from router.domain.ruleset_diff import Change
 
 _SQL = load("rulesets")
-_ROSTER = load("roster")
-_LOCK_WAIT = "30s"
+_LOCK_WAIT_S = 30
 
 NO_RULES = Ruleset(version=0, rules=())
 
@@ -95,9 +96,7 @@ async def apply(
         version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
         written = {"author": author, "note": note, "source": source, "lists": json.dumps(dict(rules.lists))}
         await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **written)
-        await _ROSTER.add_groups.execute(
-            conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values())
-        )
+        await add_groups(conn, tenant_id, groups)
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
     return Applied(version, tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
@@ -173,12 +172,12 @@ async def as_in_force(
 
 async def _locked(conn: Connection, tenant_id: int) -> Row:
     """The tenant's row, with the right to make the next version."""
-    await _ROSTER.wait_for_lock_at_most.execute(conn, duration=_LOCK_WAIT)
+    await limit_transaction(conn, _LOCK_WAIT_S * 1000)
     try:
         return _found(await _SQL.lock_tenant.row(conn, tenant_id=tenant_id), tenant_id)
     except LockNotAvailable as error:
         raise RulesBusy(
-            f"another session has been changing the tenant's rules or roster for {_LOCK_WAIT}; "
+            f"another session has been changing the tenant's rules or roster for {_LOCK_WAIT_S} s; "
             "nothing was changed, try again"
         ) from error
 
@@ -216,5 +215,4 @@ async def _row(conn: Connection, tenant_id: int, version: int) -> Row:
 
 
 async def _groups(conn: Connection, tenant_id: int) -> GroupNumbers:
-    rows = await _ROSTER.groups.fetch(conn, tenant_id=tenant_id)
-    return GroupNumbers({row["group_no"]: row["name"] for row in rows})
+    return GroupNumbers(await group_names(conn, tenant_id))

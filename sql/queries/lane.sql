@@ -45,40 +45,6 @@ select before.previous_holder_aborted, l.noted_lead, l.noted_crashes,
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 
--- name: count_crash(tenant_id, careful_from, careful_leads)!
--- Counts a holder that crashed in the middle of a batch; from `careful_from` crashes on, so many leads are taken one at a time.
-update lane l set crashes = n.crashes, crashed_at = clock_timestamp(),
-       careful = case when n.crashes >= :careful_from then :careful_leads else 0 end,
-       noted_lead = case when n.crashes > 1 then l.noted_lead end,
-       noted_crashes = case when n.crashes > 1 and l.noted_lead is not null then l.noted_crashes + 1 else 0 end
-  from (select case when crashed_at > clock_timestamp() - interval '10 min' then crashes else 0 end + 1 as crashes
-          from lane where tenant_id = :tenant_id) n
- where l.tenant_id = :tenant_id;
-
--- name: note_lead(tenant_id, lead_id)!
--- Notes the lead that is taken next, and nothing else with it.
-update lane set noted_lead = :lead_id, noted_crashes = 0 where tenant_id = :tenant_id;
-
--- name: lead_came_through(tenant_id)!
--- After a lead that was taken alone: the next ready one is noted, or none when enough came through.
-update lane set crashes = case when careful > 1 then crashes else 0 end, careful = greatest(careful - 1, 0), noted_crashes = 0,
-       noted_lead = case when careful > 1 then (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
-                                                 order by rank, queued_at, lead_id limit 1) end
- where tenant_id = :tenant_id;
-
--- name: forget_note(tenant_id)!
--- The noted lead is not there any more, or somebody else has it locked.
-update lane set noted_lead = null, noted_crashes = 0 where tenant_id = :tenant_id;
-
--- name: end_quarantine(tenant_id)!
--- The lead that crashed the holders is parked: batches are as usual again.
-update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0 where tenant_id = :tenant_id;
-
--- name: not_crashed(tenant_id)!
--- Takes the lane for a moment, if it is free: the next holder shall not take an error of ours for a crash.
-update lane set careful = careful
- where tenant_id = :tenant_id and ctid = any(array(select ctid from lane where tenant_id = :tenant_id for update skip locked));
-
 -- name: wait_for(tenant_id)
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
 select tenant_id from lane where tenant_id = :tenant_id for update;
@@ -90,55 +56,6 @@ delete from lane_inbox
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
 returning rep_no, open_delta, day, today_delta, lead_id, greatest(at, clock_timestamp()) as at;
 
--- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, limit)
--- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
-delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and wake_key = 0
-          and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
-          and queued_at <= :until::timestamptz
-        order by rank, queued_at, lead_id limit :limit for update skip locked))
-returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no,
-          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
-
--- name: claim_named(tenant_id, lead_ids)
--- Claims these leads, wherever they stand, passing over locked rows.
-delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked))
-returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no,
-          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
-
--- name: claim_waiting(tenant_id, wake_keys, rooms, limit)
--- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
-delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
-       select c.ctid
-         from unnest(:wake_keys::int[], :rooms::int[]) as k(wake_key, room)
-         cross join lateral (
-              select p.ctid, p.rank, p.queued_at, p.lead_id from lead_pool p
-               where p.tenant_id = :tenant_id and p.wake_key = k.wake_key
-               order by p.rank, p.queued_at, p.lead_id limit k.room for update skip locked) c
-        order by c.rank, c.queued_at, c.lead_id limit :limit))
-returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no,
-          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
-
--- name: claim_due(tenant_id, now, limit)
--- Claims waiting leads whose time to be looked at again has come.
-delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and recheck_at <= :now
-        order by recheck_at limit :limit for update skip locked))
-returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
-          customer_id, excluded, wake_key, last_batch_no,
-          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
-
 -- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups, owned, owners)!
 -- Writes a batch's assignments, and sets or moves the owners of customers.
 with owner as (
@@ -149,66 +66,6 @@ insert into assignment (tenant_id, lead_id, rep_no, customer_id, assigned_at, ba
 select :tenant_id, a.lead_id, a.rep_no, a.customer_id, :assigned_at, :batch_no, a.seq, a.rule_no, a.group_no
   from unnest(:lead_ids::bigint[], :rep_nos::int[], :customers::bigint[], :seqs::int[], :rules::int[], :groups::int[])
     as a(lead_id, rep_no, customer_id, seq, rule_no, group_no);
-
--- name: put_back(tenant_id, batch_no, lead_ids, wake_keys, ranks, queued_at, recheck_at, created_at, customers, excluded, sources, regions, industries, products, campaigns, ad_ids, landing_pages)!
--- Writes a batch's refused leads into the pool, with what they wait for.
-insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
-                       excluded, source, region, industry, product, campaign, ad_id, landing_page)
-select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :batch_no, r.created_at, r.customer_id,
-       r.excluded::int[], r.source, r.region, r.industry, r.product, r.campaign, r.ad_id, r.landing_page
-  from unnest(:lead_ids::bigint[], :wake_keys::int[], :ranks::int[], :queued_at::timestamptz[], :recheck_at::timestamptz[],
-              :created_at::timestamptz[], :customers::bigint[], :excluded::text[], :sources::text[], :regions::text[],
-              :industries::text[], :products::text[], :campaigns::text[], :ad_ids::text[], :landing_pages::text[])
-    as r(lead_id, wake_key, rank, queued_at, recheck_at, created_at, customer_id, excluded, source, region, industry,
-         product, campaign, ad_id, landing_page);
-
--- name: put_parked(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)!
--- Writes a batch's parked leads.
-insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
-select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
-  from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);
-
--- name: wake_customers(tenant_id, customers)!
--- Makes the waiting leads of customers ready; locked rows are passed over.
-update lead_pool set wake_key = 0, recheck_at = null
- where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
-          for update skip locked));
-
--- name: still_waiting(tenant_id, customers)
--- Leads of customers that still wait after wake_customers, because somebody else has locked their rows.
-select lead_id from lead_pool
- where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
-
--- name: wake_leads(tenant_id, lead_ids)
--- Makes waiting leads ready and answers which; locked rows are passed over.
-update lead_pool set wake_key = 0, recheck_at = null
- where tenant_id = :tenant_id and ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0
-          for update skip locked))
-returning lead_id;
-
--- name: waiting_of(tenant_id, lead_ids)
--- Which of these leads wait.
-select lead_id from lead_pool where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0;
-
--- name: put_lead_news(tenant_id, lead_ids)!
--- Notes for the next batch that waiting leads are to be made ready.
-insert into lane_inbox (tenant_id, lead_id) select :tenant_id, l from unnest(:lead_ids::bigint[]) as l;
-
--- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)!
--- Interns new wake keys.
-insert into wake_key (tenant_id, wake_key, ruleset, targets)
-select :tenant_id, k.wake_key, :ruleset, k.targets from unnest(:wake_keys::int[], :targets::text[]) as k(wake_key, targets);
-
--- name: prune_wake_keys(tenant_id, wake_keys)
--- Forgets those of the keys that no lead waits under any more.
-delete from wake_key w
- where w.tenant_id = :tenant_id and w.wake_key = any(:wake_keys::int[])
-   and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
-returning w.wake_key;
 
 -- name: close(tenant_id, day, rep_nos, opened, today, group_nos, reps, credits, recorded, kind, leads, inputs, batch_no, at, ruleset, roster, rates, state_token, next_visit_at, next_wake_key)!
 -- Closes a visit of the lane: loads that changed, credits of the groups that gave leads (their arrays come as texts, because
@@ -255,12 +112,3 @@ select array(select row (rep_no, open, day, today) from rep_load where tenant_id
 -- the lane's last batch: it moves while somebody drains.
 select (select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = 0 limit :limit) as leads) as ready,
        (select batch_no from lane where tenant_id = :tenant_id) as batch_no;
-
--- name: facts(tenant_id, lead_ids)
--- What arrived with these leads, for running a flight record again.
-select lead_id, created_at, nullif(source, ''), region, industry, product, campaign, ad_id, landing_page
-  from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
-
--- name: flight(tenant_id, batch_no)
--- One flight record.
-select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight where tenant_id = :tenant_id and batch_no = :batch_no;

@@ -1,14 +1,6 @@
--- name: wait_for_lock_at_most(duration)
--- Bounds the waits for locks of this transaction, e.g. '30s'.
-select set_config('lock_timeout', :duration, true);
-
 -- name: lock_tenant(tenant_id)
 -- The right to change the tenant's roster: whoever holds this row's lock, until the transaction ends.
 select roster, time_zone from tenant where tenant_id = :tenant_id for no key update;
-
--- name: groups(tenant_id)
--- All groups that ever were, with their numbers.
-select group_no, name from grp where tenant_id = :tenant_id;
 
 -- name: last_rep_no(tenant_id)
 -- The highest rep number ever given.
@@ -59,11 +51,6 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 -- name: add_version(tenant_id, version, author, note)!
 -- Records who makes a roster version, and what for.
 insert into roster_version (tenant_id, version, author, note) values (:tenant_id, :version, :author, :note);
-
--- name: add_groups(tenant_id, group_nos, names)!
--- Gives new groups their numbers.
-insert into grp (tenant_id, group_no, name)
-select :tenant_id::int, n.group_no, n.name from unnest(:group_nos::int[], :names::text[]) as n (group_no, name);
 
 -- name: add_reps(tenant_id, rep_nos, rep_ids)!
 -- Gives new reps their numbers.

@@ -29,13 +29,3 @@ values (:tenant_id, :version, :author, :note, :source, :lists::jsonb);
 -- name: put_in_force(tenant_id, version)!
 -- Makes a version the one in force and calls the drain, which takes it with its next batch.
 update tenant set ruleset = :version where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
-
--- name: values_seen(tenant_id, fields, since, limit)
--- The different values that leads which came since then have in these fields.
-select distinct f.field, f.value
-  from lead l
- cross join lateral (values ('source', l.source), ('region', l.region), ('industry', l.industry), ('product', l.product),
-                            ('campaign', l.campaign), ('ad_id', l.ad_id), ('landing_page', l.landing_page)) f (field, value)
- where l.tenant_id = :tenant_id and l.received_at > clock_timestamp() - :since::interval
-   and f.field = any(:fields::text[]) and f.value is not null
- limit :limit;

@@ -16,7 +16,7 @@ from router.store.lane import LaneLimits, hold, tenants_with_work
 from router.store.statements import load
 
 LEADS, KEYS, LIMIT = 300_000, 300, 50
-SQL = load("lane")
+FAMILIES = (load("lane"), load("pool"))
 # After five runs PostgreSQL may keep one plan for good, whatever the arguments are.
 TIMES_BEFORE = 8
 ATTEMPTS = 3
@@ -126,7 +126,7 @@ ARRIVE = arrival(1)
 
 async def prepare(conn: asyncpg.Connection, asked: Asked, name: str, tenant_id: int = 1) -> str:
     """Prepares a statement as a driver does; answers the EXECUTE."""
-    statement = getattr(SQL, asked.name)
+    statement = next(s for family in FAMILIES for s in family if s.name == asked.name)
     arguments = {"tenant_id": str(tenant_id)} | asked.arguments
     await conn.execute(f"prepare {name} as {statement.sql}")
     values = ", ".join(arguments[parameter] for parameter in statement.parameters)

@@ -5,8 +5,8 @@ import pytest
 
 from ops.audit.audit import audit
 from ops.status.status import status
-from ops.why.gather import why
-from ops.why.story import Happened
+from ops.why.collect import why
+from ops.why.description import Happened
 from router.drain.batch import BatchRefused
 from router.store import lane as store
 from router.store.assignments import find_lead

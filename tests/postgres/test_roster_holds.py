@@ -14,9 +14,9 @@ from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
-from ops.roster.duty import RosterSyncService
-from ops.roster.sources import Source
-from ops.roster.sync import sync
+from ops.roster_sync.duty import RosterSyncService
+from ops.roster_sync.sources import Source
+from ops.roster_sync.sync import sync
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import RosterSyncSettings, Settings
 from router.store.connections.connections import Connections

@@ -17,9 +17,9 @@ import structlog
 from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
 from ops.cli.status import status as status_command
-from ops.roster.duty import RosterSyncService
-from ops.roster.sources import Source
-from ops.roster.sync import AUTHOR, Synced, sync
+from ops.roster_sync.duty import RosterSyncService
+from ops.roster_sync.sources import Source
+from ops.roster_sync.sync import AUTHOR, Synced, sync
 from router.domain.attendance import Attendance, attendance
 from router.domain.holidays import holiday_calendar
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -162,7 +162,7 @@ async def test_an_accident_of_the_view_changes_nothing(
 async def test_a_view_that_never_answers_is_given_up_and_holds_nothing(
     crm: Crm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.roster.view.STATEMENT_TIMEOUT", "100ms")
+    monkeypatch.setattr("ops.roster_sync.view.STATEMENT_TIMEOUT", "100ms")
     await crm.conn.execute(f"drop view crm.reps; {VIEW.replace(' as rep_id', ' || pg_sleep(60)::text as rep_id')}")
     await refused(crm, "statement timeout", result=SyncResult.FAILED)
     # The limit is of the sync alone.

@@ -13,7 +13,7 @@ import pytest
 
 from ops.daemon.services import Role, Services
 from ops.embedded.urls import Urls
-from ops.roster.sources import Source
+from ops.roster_sync.sources import Source
 from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.reloading import ReloadingService

@@ -9,8 +9,8 @@ import pytest
 
 from router.domain import engine as engines
 from router.domain.attendance import Attendances, attend
+from router.domain.eligibility import Eligibility
 from router.domain.roster import Roster
-from router.domain.standing import Standing
 from router.drain import write
 from router.drain.lane_state import LaneState
 from router.drain.replay import rerun
@@ -103,12 +103,12 @@ def _rules_fall_through(patch: pytest.MonkeyPatch) -> None:
 
 
 def _excluded_reps_lock_the_key(patch: pytest.MonkeyPatch) -> None:
-    choose = Standing.choose
+    choose = Eligibility.choose
 
-    def refuse(self: Standing, group_no: int, facts: object, excluded: tuple[int, ...]) -> int | None:
+    def refuse(self: Eligibility, group_no: int, facts: object, excluded: tuple[int, ...]) -> int | None:
         return None if excluded else choose(self, group_no, facts, excluded)  # type: ignore[arg-type]
 
-    patch.setattr(Standing, "choose", refuse)
+    patch.setattr(Eligibility, "choose", refuse)
 
 
 def _old_rules_stay(patch: pytest.MonkeyPatch) -> None:

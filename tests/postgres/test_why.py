@@ -18,9 +18,9 @@ from ops.cli import main
 from ops.cli.explanation import rendered
 from ops.text.translation import translator
 from ops.why import records
+from ops.why.collect import why
+from ops.why.description import LeadDescription, State
 from ops.why.document import document
-from ops.why.gather import why
-from ops.why.story import State, Story
 from ops.why.text import describe
 from router.domain.decide import Assigned
 from router.domain.explain import agrees
@@ -69,11 +69,11 @@ async def routed(
     return tenant, accepted.lead_ids
 
 
-async def told(tenant: Tenancy, lead_id: int, at: datetime = NOW, batch_no: int | None = None) -> Story:
+async def record(tenant: Tenancy, lead_id: int, at: datetime = NOW, batch_no: int | None = None) -> LeadDescription:
     return await why(tenant.conn, FoundLead(tenant.tenant_id, lead_id), batch_no=batch_no, now=at)
 
 
-def text_of(story: Story, lang: str = "en") -> str:
+def text_of(story: LeadDescription, lang: str = "en") -> str:
     """What a person reads, with the spaces of the layout made one."""
     out = io.StringIO()
     console = Console(file=out, width=400, soft_wrap=True)
@@ -82,7 +82,7 @@ def text_of(story: Story, lang: str = "en") -> str:
     return "\n".join(" ".join(line.split()) for line in out.getvalue().splitlines())
 
 
-def json_of(story: Story) -> dict[str, Any]:
+def json_of(story: LeadDescription) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(document(story)))
     return found
 
@@ -96,7 +96,7 @@ async def test_an_assigned_lead_is_told_rule_by_rule_and_rep_by_rep(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant, ids = await routed(conn, connections, leads(3, region="Hangzhou"))
-    text = text_of(await told(tenant, ids[1]))
+    text = text_of(await record(tenant, ids[1]))
     assert "Assigned to r2 王芳 on 2026-03-02 10:00:00: rule everyone, group all" in text
     assert "2 of 5 members were available; it was this rep's turn" in text
     assert "lead 2 of 3; ruleset 1, roster 1" in text
@@ -111,7 +111,7 @@ async def test_an_assigned_lead_is_told_rule_by_rule_and_rep_by_rep(
     assert "1 more rule not reached" in text
     assert "2026-03-02 10:00:00 assigned to r2 王芳 by rule everyone, group all (batch 1)" in text
 
-    found = json_of(await told(tenant, ids[1]))
+    found = json_of(await record(tenant, ids[1]))
     assert found["state"] == "assigned" and found["assigned_to"] == {"rep_id": "r2", "name": "王芳"}
     assert [rule["verdict"] for rule in found["decision"]["rules"]] == [
         *["not_matched"] * 3,
@@ -133,7 +133,7 @@ async def test_a_waiting_lead_says_what_it_waits_for_and_who_is_full(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant, ids = await routed(conn, connections, leads(5, region="Beijing"))
-    story = await told(tenant, ids[4])
+    story = await record(tenant, ids[4])
     text = text_of(story)
     assert "waiting" in text.splitlines()[0]
     assert "Waiting for someone in group nobody (the group has no active member) or someone in group all" in text
@@ -152,28 +152,28 @@ async def test_a_waiting_lead_says_what_it_waits_for_and_who_is_full(
     ]
     assert waiting["recheck_at"] == "2026-03-02T04:00:00+00:00"
     await tenant.roster(reps_csv([line.replace("all,1,10,2", "all,9,10,2") for line in REPS], HEADER))
-    assert "or someone in group all, available now: the next batch tries again" in text_of(await told(tenant, ids[4]))
+    assert "or someone in group all, available now: the next batch tries again" in text_of(await record(tenant, ids[4]))
 
 
 async def test_the_numbers_stay_those_of_the_moment_whatever_changes_afterwards(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant, ids = await routed(conn, connections, leads(5, region="Hangzhou"))
-    before = {i: text_of(await told(tenant, i)) for i in ids[:3]}
-    waiting = (await told(tenant, ids[4])).told
+    before = {i: text_of(await record(tenant, i)) for i in ids[:3]}
+    waiting = (await record(tenant, ids[4])).record
     changed = [line.replace(",10,2,", ",99,98,").replace("Ann [x]", "Anna") for line in REPS]
     await tenant.roster(reps_csv([*changed, "r6,New,yes,UTC,all,,,9,"], HEADER))
     await tenant.rules(RULES.replace("everyone", "all-of-us").replace("region_match: 2.0", "region_match: 7.0"))
     for lead_id in ids[:2]:
         await conn.execute("update rep_load set open = 77, today = 55 where tenant_id = $1", tenant.tenant_id)
-        after = text_of(await told(tenant, lead_id))
+        after = text_of(await record(tenant, lead_id))
         kept = [
             line for line in before[lead_id].splitlines() if "rule" in line or "left out" in line or "selected" in line
         ]
         for line in kept:
             assert line.replace("Ann [x]", "") in after.replace("Anna", "").replace("Ann [x]", "")
-    again = await told(tenant, ids[4])
-    assert waiting and again.told and again.told.explanation == waiting.explanation
+    again = await record(tenant, ids[4])
+    assert waiting and again.record and again.record.explanation == waiting.explanation
     assert again.present and again.present.old_rules
     assert "Decided under ruleset 1; the active rules decide with the next batches" in text_of(again)
 
@@ -183,10 +183,10 @@ async def test_the_owner_rule_names_the_owner_and_when_the_lead_goes_to_others(
 ) -> None:
     arriving = [lead(i, declared_customer="c1", product=f"p{i}", region="Hangzhou") for i in range(3)]
     tenant, ids = await routed(conn, connections, arriving)
-    first, second = await told(tenant, ids[0]), await told(tenant, ids[1])
+    first, second = await record(tenant, ids[0]), await record(tenant, ids[1])
     assert first.place.rep_no == 1 and "as the owner of the customer" in text_of(second)
     assert "1. known: matches (a known customer), the owner is r1 Ann [x]" in text_of(second)
-    third = text_of(await told(tenant, ids[2]))
+    third = text_of(await record(tenant, ids[2]))
     assert (
         "Waiting for the customer's owner r1 Ann [x] (the customer's owner has reached a limit) [owner_at_cap]" in third
     )
@@ -194,7 +194,7 @@ async def test_the_owner_rule_names_the_owner_and_when_the_lead_goes_to_others(
 
     later = NOW + timedelta(minutes=31)
     await settle(a_drain(connections), tenant.tenant_id, later)
-    moved = text_of(await told(tenant, ids[2], later))
+    moved = text_of(await record(tenant, ids[2], later))
     assert "the lead waited until 2026-03-02 10:30:00, the longest allowed" in moved and "Assigned to r2 王芳" in moved
     assert "nobody could take it; waiting for the customer's owner r1 Ann [x]" in moved
 
@@ -205,17 +205,17 @@ async def test_a_lead_that_was_never_tried_says_what_it_waits_on(
     tenant = await a_tenant(conn)
     ids = (await tenant.accept(leads(3), NOW)).lead_ids
     assert "not tried yet: next in line; no router has worked for this tenant yet" in text_of(
-        await told(tenant, ids[0])
+        await record(tenant, ids[0])
     )
-    assert "2 leads ahead of it" in text_of(await told(tenant, ids[2]))
+    assert "2 leads ahead of it" in text_of(await record(tenant, ids[2]))
     until = NOW + timedelta(hours=1)
     await conn.execute("update lane set paused_until = $1, paused_why = 'stock-taking'", until)
-    paused = await told(tenant, ids[0])
+    paused = await record(tenant, ids[0])
     assert "the tenant is paused until 2026-03-02 11:00:00 (stock-taking)" in text_of(paused)
     assert json_of(paused)["waiting"]["turn"]["paused_why"] == "stock-taking" and json_of(paused)["decision"] is None
-    assert "paused" not in text_of(await told(tenant, ids[0], until))
+    assert "paused" not in text_of(await record(tenant, ids[0], until))
     await conn.execute("update tenant set ruleset = 0")
-    assert "has no ruleset yet (lead-router rules apply FILE" in text_of(await told(tenant, ids[0]))
+    assert "has no ruleset yet (lead-router rules apply FILE" in text_of(await record(tenant, ids[0]))
 
 
 async def test_a_lead_that_somebody_has_locked_names_who_it_is(conn: asyncpg.Connection, database_url: str) -> None:
@@ -231,9 +231,9 @@ async def test_a_lead_that_somebody_has_locked_names_who_it_is(conn: asyncpg.Con
         async with other.transaction():
             await other.execute(statement)
             at = await conn.fetchval("select clock_timestamp() + interval '1 minute'")
-            text = text_of(await told(tenant, ids[0], at))
+            text = text_of(await record(tenant, ids[0], at))
             assert f"{what} by pid {other.get_server_pid()} (nightly-cleanup, user" in text
-            assert json_of(await told(tenant, ids[0], at))["waiting"]["reason"] == "database_busy"
+            assert json_of(await record(tenant, ids[0], at))["waiting"]["reason"] == "database_busy"
     await other.close()
 
 
@@ -243,11 +243,11 @@ async def test_a_lead_given_back_tells_who_had_it_and_is_not_given_to_that_rep_a
     tenant, ids = await routed(conn, connections, leads(1))
     at = NOW + timedelta(minutes=5)
     await end(conn, tenant.tenant_id, ids[0], Ending.RETURNED, at)
-    back = await told(tenant, ids[0], at)
+    back = await record(tenant, ids[0], at)
     assert "Returned by r1 Ann [x]; waiting for reassignment for 0 min" in text_of(back)
     assert json_of(back)["waiting"]["excluded"] == [{"rep_id": "r1", "name": "Ann [x]"}]
     await settle(a_drain(connections), tenant.tenant_id, at)
-    text = text_of(await told(tenant, ids[0], at))
+    text = text_of(await record(tenant, ids[0], at))
     assert "Assigned to r2 王芳" in text and "left out, had this lead before: 1 (r1)" in text
     told_lines = text[text.index("Timeline") :].splitlines()[1:]
     assert [line.split(" ", 2)[2] for line in told_lines] == [
@@ -256,7 +256,7 @@ async def test_a_lead_given_back_tells_who_had_it_and_is_not_given_to_that_rep_a
         "returned by r1 Ann [x]; to be reassigned",
         "assigned to r2 王芳 by rule everyone, group all (batch 2)",
     ]
-    earlier = text_of(await told(tenant, ids[0], at, batch_no=1))
+    earlier = text_of(await record(tenant, ids[0], at, batch_no=1))
     assert (
         "Batch 1 at 2026-03-02 10:00:00: assigned to r1 Ann [x]" in earlier and "This is an earlier decision" in earlier
     )
@@ -269,7 +269,7 @@ async def test_a_lead_given_by_hand_names_who_did_it_and_what_for(
     at = NOW + timedelta(minutes=5)
     given = {"actor": "lee", "note": "asked for her [vip]", "token": 1, "now": at}
     await assign_by_hand(conn, tenant.tenant_id, ids[0], "r5", **given)  # type: ignore[arg-type]
-    story = await told(tenant, ids[0], at)
+    story = await record(tenant, ids[0], at)
     text = text_of(story)
     assert "Assigned to r5 Eve on 2026-03-02 10:05:00: assigned manually by lee (asked for her [vip])." in text
     assert "r5 Eve had open 0/10, today 0/2 before it" in text
@@ -284,17 +284,17 @@ async def test_parked_merged_and_closed_leads_say_why(conn: asyncpg.Connection, 
     twice = [lead(i, declared_customer="c1", name="Same", region="Hangzhou") for i in (1, 2)]
     tenant, ids = await routed(conn, connections, [poison, lead(8, invalid="no source"), *twice])
     by_external = {row[0]: row[1] for row in await conn.fetch("select external_id, lead_id from lead order by lead_id")}
-    failed = await told(tenant, by_external["e7"])
+    failed = await record(tenant, by_external["e7"])
     assert "Parked since 2026-03-02 10:00:00: deciding about it failed (OverflowError" in text_of(failed)
     assert "3. fresh: failed: OverflowError" in text_of(failed)
     assert json_of(failed)["decision"]["rules"][2]["verdict"] == "failed"
-    invalid = await told(tenant, by_external["e8"])
-    assert "the lead is invalid (no source)" in text_of(invalid) and invalid.told is None
-    merged = await told(tenant, by_external["e2"])
+    invalid = await record(tenant, by_external["e8"])
+    assert "the lead is invalid (no source)" in text_of(invalid) and invalid.record is None
+    merged = await record(tenant, by_external["e2"])
     assert f"Duplicate of lead {by_external['e1']}; merged" in text_of(merged)
     assert json_of(merged)["merged_into"] == by_external["e1"]
     await end(conn, tenant.tenant_id, by_external["e1"], Ending.WON, NOW + timedelta(days=1))
-    closed = await told(tenant, by_external["e1"])
+    closed = await record(tenant, by_external["e1"])
     assert "Closed as won on 2026-03-03 10:00:00 by r1 Ann [x]." in text_of(closed)
     assert "4. everyone: matches (every lead), 2 of 5 members of group all were available" in text_of(closed)
     assert json_of(closed)["closed"] == {"outcome": "won", "by": {"rep_id": "r1", "name": "Ann [x]"}}
@@ -309,15 +309,15 @@ async def test_a_record_that_retention_took_is_said_and_the_rows_still_speak(
     await end(conn, tenant.tenant_id, ids[0], Ending.RETURNED, at)
     await settle(a_drain(connections), tenant.tenant_id, at)
     await conn.execute("delete from flight where batch_no = 1")
-    half = text_of(await told(tenant, ids[0]))
+    half = text_of(await record(tenant, ids[0]))
     assert "The flight record of batch 1 has been deleted" in half and "selected r2" in half
     assert "assigned to r1 Ann [x] by rule number 4 of its time, group all (batch 1)" in half
     await conn.execute("delete from flight")
-    gone = await told(tenant, ids[0])
-    assert gone.told is None and gone.record_gone == 2
+    gone = await record(tenant, ids[0])
+    assert gone.record is None and gone.record_gone == 2
     assert "Assigned to r2 王芳 on 2026-03-02 10:05:00: rule number 4 of its time, group all" in text_of(gone)
     with pytest.raises(LookupError, match="batch 1"):
-        await told(tenant, ids[0], batch_no=1)
+        await record(tenant, ids[0], batch_no=1)
 
 
 async def test_an_earlier_refusal_is_told_as_it_was_and_the_chain_is_bounded(
@@ -328,16 +328,16 @@ async def test_an_earlier_refusal_is_told_as_it_was_and_the_chain_is_bounded(
     for hour in range(1, 6):
         await tenant.rules(RULES.replace("group:all", "group:nobody") + f"# {hour}\n")
         await settle(drain, tenant.tenant_id, NOW + timedelta(hours=hour))
-    text = text_of(await told(tenant, ids[0]))
+    text = text_of(await record(tenant, ids[0]))
     assert text.count("nobody could take it; waiting for someone in group nobody") == 7
     monkeypatch.setattr(records, "FOLLOWED", 2)
-    short = await told(tenant, ids[0])
+    short = await record(tenant, ids[0])
     assert short.older_batch == 4 and "earlier decisions: lead-router why 1 --batch 4" in text_of(short)
-    earlier = await told(tenant, ids[0], batch_no=4)
-    assert earlier.told and earlier.told.stored.ruleset == 4 and earlier.older_batch == 2 and earlier.later
+    earlier = await record(tenant, ids[0], batch_no=4)
+    assert earlier.record and earlier.record.stored.ruleset == 4 and earlier.older_batch == 2 and earlier.later
     with pytest.raises(LookupError, match="was not in batch"):
         other = (await tenant.accept([lead(99)], NOW)).lead_ids[0]
-        await told(tenant, other, batch_no=4)
+        await record(tenant, other, batch_no=4)
 
 
 async def test_rules_by_the_thousand_and_crowds_are_counted_not_listed(
@@ -348,7 +348,7 @@ async def test_rules_by_the_thousand_and_crowds_are_counted_not_listed(
     tenant = await make_tenant(conn, crowd, "rules:\n" + many + '  - {name: rest, match: {}, assign_to: "group:all"}\n')
     ids = (await tenant.accept(leads(3, campaign="none"), NOW)).lead_ids
     await settle(a_drain(connections), tenant.tenant_id, NOW)
-    story = await told(tenant, ids[2])
+    story = await record(tenant, ids[2])
     text = text_of(story)
     assert "… 1,000 rules do not match" in text and "1001. rest: matches" in text
     assert "90 of 200 members of group all were available" in text and "… 85 more were available" in text
@@ -364,19 +364,19 @@ async def test_the_explanation_of_every_lead_of_a_busy_tenant_ends_as_the_lead_d
     busy = await make_busy(conn, connections, seed=9)
     states = set()
     for lead_id in busy.lead_ids:
-        story = await told(busy.tenant, lead_id, busy.now)
+        story = await record(busy.tenant, lead_id, busy.now)
         states.add(story.place.state)
         text, found = text_of(story), json_of(story)
         assert story.place.state is not State.NOWHERE and found["state"] in text
-        if story.told is None:
+        if story.record is None:
             assert story.place.batch_no is None
             continue
-        assert not story.told.trouble
-        if story.told.explanation is not None:
-            assert story.told.explanation.decision == story.told.decision and agrees(story.told.explanation)
+        assert not story.record.trouble
+        if story.record.explanation is not None:
+            assert story.record.explanation.decision == story.record.decision and agrees(story.record.explanation)
         if story.place.state is State.ASSIGNED:
-            assert isinstance(story.told.decision, Assigned) and story.told.decision.rep_no == story.place.rep_no
-            assert story.told.decision.rule_no == story.place.rule_no
+            assert isinstance(story.record.decision, Assigned) and story.record.decision.rep_no == story.place.rep_no
+            assert story.record.decision.rule_no == story.place.rule_no
         endings = await conn.fetchval("select count(*) from assignment_history where lead_id = $1", lead_id)
         assert text.count("assigned to") >= endings
     assert states >= {State.WAITING, State.ASSIGNED, State.PARKED, State.CLOSED}
@@ -389,14 +389,14 @@ async def test_a_record_that_no_longer_gives_its_decision_is_a_problem(
     flight = decode(await conn.fetchval("select inputs from flight"))
     other = msgspec.structs.replace(flight, decided=b"".join(n.to_bytes(8, "little") for n in (2, 1)))
     await conn.execute("update flight set inputs = $1", encode(other))
-    story = await told(tenant, ids[0])
-    assert story.told and story.told.explanation_differs
+    story = await record(tenant, ids[0])
+    assert story.record and story.record.explanation_differs
     assert "the record does not give this decision again" in text_of(story)
     assert "this rep's turn" not in text_of(story) and "next in line" not in text_of(story)
     old = msgspec.structs.replace(flight, engine=0)
     await conn.execute("update flight set inputs = $1", encode(old))
-    of_old = await told(tenant, ids[0])
-    assert of_old.told and not of_old.told.explanation_differs
+    of_old = await record(tenant, ids[0])
+    assert of_old.record and not of_old.record.explanation_differs
     assert "engine version 0 decided this" in text_of(of_old) and "Assigned to r1 Ann [x]" in text_of(of_old)
 
 
@@ -434,7 +434,7 @@ async def test_the_command_answers_by_number_and_by_external_id(
 async def test_a_lead_that_is_not_there_is_refused(conn: asyncpg.Connection) -> None:
     tenant = await a_tenant(conn)
     with pytest.raises(LeadUnknown, match="77"):
-        await told(tenant, 77)
+        await record(tenant, 77)
 
 
 def test_the_help_has_an_example() -> None:

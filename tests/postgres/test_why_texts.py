@@ -14,8 +14,8 @@ from rich.console import Console
 
 from ops.cli.explanation import rendered
 from ops.text.translation import LOCALES, translator
+from ops.why.description import LeadDescription, State
 from ops.why.document import document
-from ops.why.story import State, Story
 from ops.why.text import describe
 from router.domain.reason import Reason
 from router.store.connections.connections import Connections
@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "why"
 NEVER_WAITED_FOR = {Reason.LEAD_INVALID, Reason.INTERNAL_ERROR, Reason.DATABASE_BUSY, Reason.SCREENING}
 
 
-def text_of(story: Story, language: str) -> str:
+def text_of(story: LeadDescription, language: str) -> str:
     """What is printed, without spaces at the ends of lines."""
     out = io.StringIO()
     console = Console(file=out, width=200, soft_wrap=True, color_system=None)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from router.domain.attendance import Attendance
 from router.domain.conditions import OneOf
 from router.domain.decide import Assigned, Batch, Inputs, Parked, Waiting, decide
+from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.domain.explain import agrees, explain
 from router.domain.explain_parts import LeftOut, OwnerVerdict, Verdict
@@ -17,7 +18,6 @@ from router.domain.reason import Reason
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Created, Match, Rule, Ruleset, Weights
 from router.domain.share import ONE_LEAD
-from router.domain.standing import GroupCredits
 from tests.random_worlds import NOW, POISON, moment_of, worlds
 
 

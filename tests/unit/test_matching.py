@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.domain.conditions import NoneOf, OneOf, Prefix, Present
-from router.domain.covering import covers, nothing_left
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.matching import Matcher
 from router.domain.ruleset import Match, Rule
+from router.domain.subsumption import covers, nothing_left
 from tests.unit.generated_rules import matches, read_ruleset
 
 # Few letters, so that values, beginnings and leads meet; full-width and upper case are the same as plain.

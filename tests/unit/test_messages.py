@@ -8,7 +8,7 @@ import pytest
 from ops.text.messages import messages, updated
 from ops.text.translation import LOCALES, catalogue, language_of, translator
 from ops.why.codes import ENDED, LEFT_OUT, OPERATORS, OUTCOMES, REASONS, STATES, UNSURE
-from ops.why.story import State
+from ops.why.description import State
 from router.domain.conditions import Operator
 from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.roster.sources import EXAMPLE, Source, read_sources
+from ops.roster_sync.sources import EXAMPLE, Source, read_sources
 from router.rules.problems import InvalidFile
 
 ROOT = Path(__file__).parents[2]

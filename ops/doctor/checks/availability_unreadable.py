@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from ops.roster.holds import holds, holds_told, over
+from ops.roster_sync.holds import holds, holds_told, over
 
 CODE = "availability_unreadable"
 

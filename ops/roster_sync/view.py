@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ops.roster.sources import Source
+from ops.roster_sync.sources import Source
 from router.domain.rep_fields import READERS
 from router.intake.roster_file import MAX_REPS
 from router.store.connections.connect import open_session

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ops.text.translation import Say
-from ops.why.story import State, Story
-from ops.why.words import against
-from router.domain.explain_parts import Candidate, GroupStory, LeftOut, RepState
+from ops.why.description import LeadDescription, State
+from ops.why.phrases import against
+from router.domain.explain_parts import Candidate, GroupExplanation, LeftOut, RepState
 
 # Turns are compared in about the millionth part of a lead; then the place in the roster decides.
 _EQUAL = 1e-6
@@ -14,18 +14,18 @@ _EQUAL = 1e-6
 _NEVER_FREE = (LeftOut.INACTIVE, LeftOut.WEIGHT_ZERO)
 
 
-def nearer(story: Story, say: Say) -> Iterator[str]:
+def runner_up(description: LeadDescription, say: Say) -> Iterator[str]:
     """Some sentences for a lead that somebody of a group got; else nothing."""
-    told = story.told
-    explanation = told.trusted if told else None
-    given = story.place.state in (State.ASSIGNED, State.CLOSED)
-    here = given and told is not None and told.stored.batch_no == story.place.batch_no
+    record = description.record
+    explanation = record.trusted if record else None
+    given = description.place.state in (State.ASSIGNED, State.CLOSED)
+    here = given and record is not None and record.stored.batch_no == description.place.batch_no
     deciding = explanation.deciding if explanation and here else None
     if explanation is not None and deciding is not None and deciding.group is not None:
         yield from _sentences(deciding.group, explanation.moment.now, say)
 
 
-def owed_more(group: GroupStory) -> Candidate | None:
+def owed_more(group: GroupExplanation) -> Candidate | None:
     """The member who was owed most, where that is more than who got the lead, and could not get it."""
     if not group.free:
         return None
@@ -34,7 +34,7 @@ def owed_more(group: GroupStory) -> Candidate | None:
     return most if most is not None and most.credit > group.free[0].credit else None
 
 
-def _sentences(group: GroupStory, now: datetime, say: Say) -> Iterator[str]:
+def _sentences(group: GroupExplanation, now: datetime, say: Say) -> Iterator[str]:
     if len(group.free) > 1:
         for template, candidate in zip(
             (

@@ -40,7 +40,7 @@ class Group:
 
 
 @dataclass
-class Standing:
+class Eligibility:
     """Working copies of loads and credits; `codes`, `opened` and `today` have one entry per rep in roster order."""
 
     engine: Engine

@@ -5,21 +5,21 @@ from datetime import datetime
 from typing import Any
 
 from ops.waiting.present import JudgedKey, present
-from ops.why.customer import customer_story
-from ops.why.records import Chain, event_of, follow, tell
-from ops.why.story import (
-    CustomerStory,
+from ops.why.customer import summarise_customer
+from ops.why.description import (
+    CustomerSummary,
+    DecisionRecord,
     Event,
     Happened,
     Holder,
+    LeadDescription,
     LeadRow,
     Names,
     Place,
     State,
-    Story,
-    Told,
     Turn,
 )
+from ops.why.records import Chain, event_of, follow, tell
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
@@ -47,14 +47,14 @@ async def why(
     batch_no: int | None = None,
     now: datetime | None = None,
     presence: Presence | None = None,
-) -> Story:
-    """The story of a lead as of `now` (None = the database's clock).
+) -> LeadDescription:
+    """Describes a lead as of `now` (None = the database's clock).
 
     `batch_no` asks for an earlier decision; `presence` hears who is present (None = there is no Redis). Raises
     LeadUnknown, and LookupError when that batch did not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        return await _Teller(conn, found, presence or Presence(once=True), now).story(batch_no)
+        return await _Teller(conn, found, presence or Presence(once=True), now).description(batch_no)
 
 
 class _Teller:
@@ -68,7 +68,7 @@ class _Teller:
         self._now = now
         self._engines = Engines()
 
-    async def story(self, batch_no: int | None) -> Story:
+    async def description(self, batch_no: int | None) -> LeadDescription:
         row = await _SQL.lead.row(self._conn, **self._key)
         lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
         if row is None or lane is None:
@@ -81,17 +81,17 @@ class _Teller:
         chain = await follow(self._conn, self._found, batch_no or place.batch_no)
         if batch_no is not None and not chain.links:
             raise LookupError(f"there is no flight record of batch {batch_no} (any more)")
-        told = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
-        timeline = _timeline(row, place, history, handled, chain, told)
+        record = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
+        timeline = _timeline(row, place, history, handled, chain, record)
         lead = lead_row(row, **self._key)
-        customer = await customer_story(self._conn, lead)
-        return Story(
+        customer = await summarise_customer(self._conn, lead)
+        return LeadDescription(
             now=lane["now"],
             lead=lead,
             place=place,
-            names=await self._names(place, timeline, told, customer),
+            names=await self._names(place, timeline, record, customer),
             timeline=timeline,
-            told=told,
+            record=record,
             turn=await self._turn(row, lane, place) if place.state is State.WAITING else None,
             present=await self._present(lane["now"], place),
             customer=customer,
@@ -126,15 +126,15 @@ class _Teller:
         return state.judge_one(place.key_ruleset, place.targets)
 
     async def _names(
-        self, place: Place, timeline: Iterable[Event], told: Told | None, customer: CustomerStory | None
+        self, place: Place, timeline: Iterable[Event], record: DecisionRecord | None, customer: CustomerSummary | None
     ) -> Names:
         wanted = {place.rep_no, *place.excluded, *_reps_in(place.targets)}
         for event in timeline:
             wanted |= {event.rep_no, *_reps_in(event.targets)}
-        for rule in told.explanation.rules if told and told.explanation else ():
+        for rule in record.explanation.rules if record and record.explanation else ():
             wanted |= {rule.owner.rep_no} if rule.owner else set()
-        if told and told.explanation:
-            wanted |= set(told.explanation.lead.excluded)
+        if record and record.explanation:
+            wanted |= set(record.explanation.lead.excluded)
         if customer is not None:
             wanted |= {customer.owner_no, *(earlier.rep_no for earlier in customer.earlier)}
         tenant_id = self._found.tenant_id
@@ -143,8 +143,8 @@ class _Teller:
         return Names(
             {row["rep_no"]: (row["rep_id"], row["name"]) for row in reps},
             {row["group_no"]: row["name"] for row in groups},
-            tuple(rule.name for rule in told.engine.rules) if told and told.engine else (),
-            told.stored.ruleset if told else None,
+            tuple(rule.name for rule in record.engine.rules) if record and record.engine else (),
+            record.stored.ruleset if record else None,
         )
 
 
@@ -205,14 +205,14 @@ def _timeline(
     history: Sequence[Row],
     handled: Sequence[Row],
     chain: Chain,
-    told: Told | None,
+    record: DecisionRecord | None,
 ) -> tuple[Event, ...]:
     """Everything that happened, the first thing first. Assignments stand in their rows, whatever records are gone."""
     events = [Event(row["received_at"], Happened.RECEIVED)]
     events += [_by_hand(change) for change in handled]
     for link in chain.links:
-        here = told is not None and told.stored.batch_no == link.stored.batch_no
-        events.append(event_of(link, told.engine if told and here else None))
+        here = record is not None and record.stored.batch_no == link.stored.batch_no
+        events.append(event_of(link, record.engine if record and here else None))
     recorded = {link.stored.batch_no for link in chain.links}
     if place.state is State.ASSIGNED and place.batch_no not in recorded:
         events.append(_assigned(row, place.batch_no))

@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from ops.text.translation import ENGLISH, Say
 from ops.why.codes import DAYS, FACTORS, FIELDS, LEFT_OUT, OPERATORS, REASONS, WEEKDAYS
-from ops.why.story import Names
+from ops.why.description import Names
 from router.domain.calendar import zone
 from router.domain.conditions import Operator
-from router.domain.explain_parts import Candidate, Condition, LeftOut, OwnerStory, OwnerVerdict, RepState
+from router.domain.explain_parts import Candidate, Condition, LeftOut, OwnerExplanation, OwnerVerdict, RepState
 from router.domain.reason import Reason
 from router.domain.roster import MILLI
 from router.domain.targets import read_targets
@@ -51,13 +51,13 @@ def named_by_source(source: str, external_id: str) -> str:
 
 def detail(text: str, say: Say) -> str:
     """What a parked lead's row says beside the reason: an age in the words of the language, else as it is."""
-    told = _TOO_OLD.fullmatch(text)
-    if told is None:
+    found = _TOO_OLD.fullmatch(text)
+    if found is None:
         return text
-    days, of_day, hours, minutes = (int(number or 0) for number in told.groups()[:4])
+    days, of_day, hours, minutes = (int(number or 0) for number in found.groups()[:4])
     waited = timedelta(days=days, hours=of_day + hours, minutes=minutes)
     return say.gettext("waited {waited}, longer than the ruleset's {limit}").format(
-        waited=duration(waited, say), limit=told["limit"]
+        waited=duration(waited, say), limit=found["limit"]
     )
 
 
@@ -81,40 +81,42 @@ def one_of(values: Sequence[str], say: Say) -> str:
     return say.gettext("{shown} and {more:,} more").format(shown=shown, more=more) if more > 0 else shown
 
 
-def condition(told: Condition, zone_name: str, say: Say) -> str:
+def condition(asked: Condition, zone_name: str, say: Say) -> str:
     """What was wanted, and what the lead had where that is not it."""
-    if told.field == "known_customer":
-        wanted = say.gettext("a known customer") if told.wanted == ("true",) else say.gettext("a new customer")
+    if asked.field == "known_customer":
+        wanted = say.gettext("a known customer") if asked.wanted == ("true",) else say.gettext("a new customer")
         had = (
-            say.gettext("the customer has an owner") if told.had == "true" else say.gettext("the customer has no owner")
+            say.gettext("the customer has an owner")
+            if asked.had == "true"
+            else say.gettext("the customer has no owner")
         )
-    elif told.field == "created":
-        wanted = say.gettext("created {when}").format(when=_day_or_age(told.wanted, say))
-        had = say.gettext("created {at}").format(at=when(datetime.fromisoformat(told.had or ""), zone_name, say))
+    elif asked.field == "created":
+        wanted = say.gettext("created {when}").format(when=_day_or_age(asked.wanted, say))
+        had = say.gettext("created {at}").format(at=when(datetime.fromisoformat(asked.had or ""), zone_name, say))
     else:
-        wanted = _fact(told, say)
-        field = say.gettext(FIELDS.get(told.field, told.field))
+        wanted = _fact(asked, say)
+        field = say.gettext(FIELDS.get(asked.field, asked.field))
         had = (
-            say.gettext("the lead has {had}").format(had=told.had)
-            if told.had is not None
+            say.gettext("the lead has {had}").format(had=asked.had)
+            if asked.had is not None
             else say.gettext("the lead has no {field}").format(field=field)
         )
-    return wanted if told.holds else say.gettext("requires {wanted}; {had}").format(wanted=wanted, had=had)
+    return wanted if asked.holds else say.gettext("requires {wanted}; {had}").format(wanted=wanted, had=had)
 
 
-def _fact(told: Condition, say: Say) -> str:
+def _fact(asked: Condition, say: Say) -> str:
     """What a condition asks of a fact or of the priority."""
-    field = say.gettext(FIELDS.get(told.field, told.field))
-    if told.operator is Operator.RANGE:
-        least, most = told.wanted
-        if not least:
-            return say.gettext("{field} to {most}").format(field=field, most=most)
-        if not most:
-            return say.gettext("{field} from {least}").format(field=field, least=least)
-        return say.gettext("{field} from {least} to {most}").format(field=field, least=least, most=most)
-    absent = told.operator is Operator.PRESENT and told.wanted == ("false",)
-    template = say.gettext(OPERATORS["absent" if absent else told.operator])
-    return template.format(field=field, values=one_of(told.wanted, say))
+    field = say.gettext(FIELDS.get(asked.field, asked.field))
+    if asked.operator is Operator.RANGE:
+        low, high = asked.wanted
+        if not low:
+            return say.gettext("{field} to {most}").format(field=field, most=high)
+        if not high:
+            return say.gettext("{field} from {least}").format(field=field, least=low)
+        return say.gettext("{field} from {least} to {most}").format(field=field, least=low, most=high)
+    absent = asked.operator is Operator.PRESENT and asked.wanted == ("false",)
+    template = say.gettext(OPERATORS["absent" if absent else asked.operator])
+    return template.format(field=field, values=one_of(asked.wanted, say))
 
 
 def _day_or_age(wanted: Sequence[str], say: Say) -> str:
@@ -145,16 +147,16 @@ def load(count: int, cap: int | None, say: Say) -> str:
     return f"{count}/{cap}" if cap is not None else say.gettext("{count}, no cap").format(count=count)
 
 
-def weight(told: Candidate, say: Say) -> str:
+def weight(candidate: Candidate, say: Say) -> str:
     """`2`, or `1 × region_match 2 = 2` where factors apply."""
     applied = [
         f"{say.gettext(FACTORS.get(name, name))} {_milli(factor)}"
-        for name, factor in told.factors.items()
+        for name, factor in candidate.factors.items()
         if factor != MILLI
     ]
     if not applied:
-        return _milli(told.weight)
-    return f"{_milli(told.base)} × {' × '.join(applied)} = {_milli(told.weight)}"
+        return _milli(candidate.weight)
+    return f"{_milli(candidate.base)} × {' × '.join(applied)} = {_milli(candidate.weight)}"
 
 
 def _milli(thousandths: int) -> str:
@@ -200,16 +202,16 @@ def people(rep_nos: Iterable[int], names: Names, say: Say) -> str:
     return say.gettext(" nor ").join(names.rep(rep_no) for rep_no in rep_nos)
 
 
-def owner(told: OwnerStory, names: Names, now: datetime, zone_name: str, say: Say) -> str:
+def owner(judged: OwnerExplanation, names: Names, now: datetime, zone_name: str, say: Say) -> str:
     """What an owner rule found."""
-    if told.rep_no is None:
+    if judged.rep_no is None:
         return say.gettext("the customer has no owner")
     kept = (
-        say.gettext(", ").join(against(why, told.rep, now, say) for why in told.left_out)
-        if told.rep
+        say.gettext(", ").join(against(why, judged.rep, now, say) for why in judged.left_out)
+        if judged.rep
         else say.gettext("no longer in the roster")
     )
-    until = when(told.falls_back_at, zone_name, say) if told.falls_back_at else ""
+    until = when(judged.falls_back_at, zone_name, say) if judged.falls_back_at else ""
     template = {
         OwnerVerdict.TAKES_IT: say.gettext("the owner is {rep}"),
         OwnerVerdict.NO_OWNER: say.gettext("the owner is {rep}"),
@@ -223,5 +225,5 @@ def owner(told: OwnerStory, names: Names, now: datetime, zone_name: str, say: Sa
         )
         if until
         else say.gettext("the owner is {rep}: {kept}"),
-    }[told.verdict]
-    return template.format(rep=names.rep(told.rep_no), kept=kept, until=until)
+    }[judged.verdict]
+    return template.format(rep=names.rep(judged.rep_no), kept=kept, until=until)

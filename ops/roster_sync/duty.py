@@ -1,8 +1,8 @@
 """The duty that keeps a tenant's roster as the CRM has it: one service for each view, so none waits for another's."""
 
-from ops.roster.holds import holds_told, over
-from ops.roster.sources import Source
-from ops.roster.sync import Synced, sync
+from ops.roster_sync.holds import holds_told, over
+from ops.roster_sync.sources import Source
+from ops.roster_sync.sync import Synced, sync
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part

@@ -152,7 +152,7 @@ class EarlierLead:
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerStory:
+class CustomerSummary:
     """The customer as of now: the owner, the latest of the leads created before this one, and how many there are.
 
     `leads` is counted up to a limit.
@@ -165,7 +165,7 @@ class CustomerStory:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DecisionRecord:
     """One decision about the lead, as recorded, and its explanation.
 
     Without `explanation` it was made by hand (then `by_hand` is the rep just before), or `trouble` says why it
@@ -240,10 +240,10 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class LeadDescription:
     """All that is told about a lead, as of `now`.
 
-    `told` is the decision explained, None when there was none or when the record of batch `record_gone` is gone.
+    `record` is the decision explained, None when there was none or when the record of batch `record_gone` is gone.
     `older_batch` is the first of the earlier decisions that were not followed any more; `later` = an earlier
     decision was asked for, and what was decided after it is not told.
     """
@@ -253,10 +253,10 @@ class Story:
     place: Place
     names: Names
     timeline: tuple[Event, ...]
-    told: Told | None = None
+    record: DecisionRecord | None = None
     turn: Turn | None = None
     present: JudgedKey | None = None
-    customer: CustomerStory | None = None
+    customer: CustomerSummary | None = None
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False

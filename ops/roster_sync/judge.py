@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ops.roster.view import ViewRefused, ViewRows
+from ops.roster_sync.view import ViewRefused, ViewRows
 from router.domain.phrases import listed
 from router.domain.rep_fields import RepLine, read_field
 

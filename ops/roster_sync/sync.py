@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ops.roster.holds import Hold, holds
-from ops.roster.judge import Judged, check_loss, judge
-from ops.roster.sources import Source
-from ops.roster.view import ViewRefused, read_view
+from ops.roster_sync.holds import Hold, holds
+from ops.roster_sync.judge import Judged, check_loss, judge
+from ops.roster_sync.sources import Source
+from ops.roster_sync.view import ViewRefused, read_view
 from router.domain.roster_change import RosterChange
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.roster import RosterBusy, current_reps, import_reps

@@ -1,0 +1,108 @@
+-- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, limit)
+-- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and wake_key = 0
+          and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
+          and queued_at <= :until::timestamptz
+        order by rank, queued_at, lead_id limit :limit for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
+-- name: claim_named(tenant_id, lead_ids)
+-- Claims these leads, wherever they stand, passing over locked rows.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
+-- name: claim_waiting(tenant_id, wake_keys, rooms, limit)
+-- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select c.ctid
+         from unnest(:wake_keys::int[], :rooms::int[]) as k(wake_key, room)
+         cross join lateral (
+              select p.ctid, p.rank, p.queued_at, p.lead_id from lead_pool p
+               where p.tenant_id = :tenant_id and p.wake_key = k.wake_key
+               order by p.rank, p.queued_at, p.lead_id limit k.room for update skip locked) c
+        order by c.rank, c.queued_at, c.lead_id limit :limit))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
+-- name: claim_due(tenant_id, now, limit)
+-- Claims waiting leads whose time to be looked at again has come.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and recheck_at <= :now
+        order by recheck_at limit :limit for update skip locked))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
+-- name: put_back(tenant_id, batch_no, lead_ids, wake_keys, ranks, queued_at, recheck_at, created_at, customers, excluded, sources, regions, industries, products, campaigns, ad_ids, landing_pages)!
+-- Writes a batch's refused leads into the pool, with what they wait for.
+insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
+                       excluded, source, region, industry, product, campaign, ad_id, landing_page)
+select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :batch_no, r.created_at, r.customer_id,
+       r.excluded::int[], r.source, r.region, r.industry, r.product, r.campaign, r.ad_id, r.landing_page
+  from unnest(:lead_ids::bigint[], :wake_keys::int[], :ranks::int[], :queued_at::timestamptz[], :recheck_at::timestamptz[],
+              :created_at::timestamptz[], :customers::bigint[], :excluded::text[], :sources::text[], :regions::text[],
+              :industries::text[], :products::text[], :campaigns::text[], :ad_ids::text[], :landing_pages::text[])
+    as r(lead_id, wake_key, rank, queued_at, recheck_at, created_at, customer_id, excluded, source, region, industry,
+         product, campaign, ad_id, landing_page);
+
+-- name: put_parked(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)!
+-- Writes a batch's parked leads.
+insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
+select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
+  from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);
+
+-- name: wake_customers(tenant_id, customers)!
+-- Makes the waiting leads of customers ready; locked rows are passed over.
+update lead_pool set wake_key = 0, recheck_at = null
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
+          for update skip locked));
+
+-- name: still_waiting(tenant_id, customers)
+-- Leads of customers that still wait after wake_customers, because somebody else has locked their rows.
+select lead_id from lead_pool
+ where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
+
+-- name: wake_leads(tenant_id, lead_ids)
+-- Makes waiting leads ready and answers which; locked rows are passed over.
+update lead_pool set wake_key = 0, recheck_at = null
+ where tenant_id = :tenant_id and ctid = any(array(
+       select ctid from lead_pool
+        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0
+          for update skip locked))
+returning lead_id;
+
+-- name: waiting_of(tenant_id, lead_ids)
+-- Which of these leads wait.
+select lead_id from lead_pool where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0;
+
+-- name: put_lead_news(tenant_id, lead_ids)!
+-- Notes for the next batch that waiting leads are to be made ready.
+insert into lane_inbox (tenant_id, lead_id) select :tenant_id, l from unnest(:lead_ids::bigint[]) as l;
+
+-- name: put_wake_keys(tenant_id, ruleset, wake_keys, targets)!
+-- Interns new wake keys.
+insert into wake_key (tenant_id, wake_key, ruleset, targets)
+select :tenant_id, k.wake_key, :ruleset, k.targets from unnest(:wake_keys::int[], :targets::text[]) as k(wake_key, targets);
+
+-- name: prune_wake_keys(tenant_id, wake_keys)
+-- Forgets those of the keys that no lead waits under any more.
+delete from wake_key w
+ where w.tenant_id = :tenant_id and w.wake_key = any(:wake_keys::int[])
+   and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
+returning w.wake_key;
