@@ -58,9 +58,9 @@ def a_world(rng: Random) -> tuple[Engine, Inputs]:
     return engine, Inputs(
         moment=moment_of(engine),
         leads=sorted(leads, key=order_of),
-        codes=np.array([rng.choice([0] * 40 + [int(c) for c in Attendance]) for _ in reps], dtype=np.int8),
-        opened=np.array([rng.choice((0, 0, 0, 1, 2)) for _ in reps], dtype=np.int64),
-        today=np.array([rng.choice((0, 0, 1, 2)) for _ in reps], dtype=np.int64),
+        attendance=np.array([rng.choice([0] * 40 + [int(c) for c in Attendance]) for _ in reps], dtype=np.int8),
+        open_counts=np.array([rng.choice((0, 0, 0, 1, 2)) for _ in reps], dtype=np.int64),
+        today_counts=np.array([rng.choice((0, 0, 1, 2)) for _ in reps], dtype=np.int64),
         credits=credits,
         owners={customer: rng.choice(someone) for customer in (1, 2, 3) if rng.random() < 0.6},
     )

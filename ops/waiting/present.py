@@ -89,7 +89,9 @@ class Present:
         """The standing once all room is used up: what keeps the leads waiting that get none of that room."""
         state = self._state
         room = state.rooms(self.now)
-        return Eligibility(state.engine, state.on_duty(self.now).codes, state.opened + room, state.today + room, {})
+        return Eligibility(
+            state.engine, state.on_duty(self.now).attendance, state.open_counts + room, state.today_counts + room, {}
+        )
 
 
 async def present(conn: Connection, engines: Engines, presence: Presence, tenant: TenantNow) -> Present:
@@ -107,8 +109,8 @@ async def present_state(
     No wake keys and no credits are in it. Who is absent is what `presence` hears now, or its fallback.
     """
     day = business_day(now, engine.ruleset.business_time_zone).date
-    opened, today = rep_loads(engine, await read_loads(conn, tenant_id), day)
-    state = LaneState(engine=engine, token=0, day=day, opened=opened, today=today, credits={})
+    open_counts, today_counts = rep_loads(engine, await read_loads(conn, tenant_id), day)
+    state = LaneState(engine=engine, token=0, day=day, open_counts=open_counts, today_counts=today_counts, credits={})
     state.fold(*await inbox_loads(conn, tenant_id))
     await presence.watch(tenant_id, tenant, engine)
     state.leave_out(presence.absent(tenant_id))

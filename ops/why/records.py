@@ -79,7 +79,9 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
         position = engine.roster.position.get(link.decision.rep_no)
         if position is None:
             return replace(record, trouble=Trouble(TroubleKind.REP_GONE, str(link.decision.rep_no)))
-        return replace(record, by_hand=rep_state(engine, inputs.codes, inputs.opened, inputs.today, position))
+        return replace(
+            record, by_hand=rep_state(engine, inputs.attendance, inputs.open_counts, inputs.today_counts, position)
+        )
     if stored.flight.engine != ENGINE_VERSION:
         return replace(record, trouble=Trouble(TroubleKind.OLD_ENGINE, str(stored.flight.engine)))
     explanation = explain(engine, inputs, lead.lead_id, decisions_of(stored.flight))

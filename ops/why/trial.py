@@ -164,9 +164,9 @@ async def _decided(
     inputs = Inputs(
         moment=moment_at(engine, now),
         leads=[lead],
-        codes=state.on_duty(now).codes,
-        opened=state.opened,
-        today=state.today,
+        attendance=state.on_duty(now).attendance,
+        open_counts=state.open_counts,
+        today_counts=state.today_counts,
         credits=state.credits,
         owners={} if customer is None or owner is None else {customer: owner},
     )

@@ -45,12 +45,12 @@ class Attendance(IntEnum):
 class Attendances:
     """One code per rep, in the order of the roster, valid from `at` until before `until`.
 
-    Both UTC; `until` None = time alone never changes any of them. `codes` cannot be written to.
+    Both UTC; `until` None = time alone never changes any of them. `attendance` cannot be written to.
     """
 
     at: datetime
     until: datetime | None
-    codes: NDArray[np.int8]
+    attendance: NDArray[np.int8]
 
 
 def attendance(rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None) -> Duty:
@@ -68,10 +68,10 @@ def attend(roster: Roster, now: datetime, calendar: HolidayCalendar, default_hou
     """Everybody's state at `now`; the same as `attendance` rep by rep."""
     clock = _Clock(now, calendar, default_hours)
     duties = [clock.duty(rep) for rep in roster.reps]
-    codes = np.fromiter((code for code, _ in duties), dtype=np.int8, count=len(duties))
-    codes.flags.writeable = False
+    attendance = np.fromiter((code for code, _ in duties), dtype=np.int8, count=len(duties))
+    attendance.flags.writeable = False
     until = min({until for _, until in duties if until is not None}, default=None)
-    return Attendances(in_utc(now), until, codes)
+    return Attendances(in_utc(now), until, attendance)
 
 
 def open_hours(week: WeekHours, zone_name: str, now: datetime) -> tuple[bool, datetime | None]:

@@ -55,15 +55,15 @@ Decision = Assigned | Waiting | Parked
 class Inputs:
     """All that the decisions of a batch rest on, beside the engine's versions.
 
-    `codes` (Attendance), `opened` and `today` have one entry per rep in roster order; `owners` is the owning rep's
-    number of each customer in the batch that has one. Every member of a group stands in its `credits`.
+    `attendance` (Attendance), `open_counts` and `today_counts` have one entry per rep in roster order; `owners` is the
+    owning rep's number of each customer in the batch that has one. Every member of a group stands in its `credits`.
     """
 
     moment: Moment
     leads: Sequence[PoolLead]
-    codes: NDArray[np.int8]
-    opened: Int64
-    today: Int64
+    attendance: NDArray[np.int8]
+    open_counts: Int64
+    today_counts: Int64
     credits: Mapping[int, GroupCredits]
     owners: Mapping[int, int]
 
@@ -88,8 +88,8 @@ class Outcome:
     """
 
     decisions: list[Decision]
-    opened: Int64
-    today: Int64
+    open_counts: Int64
+    today_counts: Int64
     credits: dict[int, GroupCredits]
     owners: dict[int, int]
     examined: frozenset[int]
@@ -116,7 +116,9 @@ class Batch:
     def __init__(self, engine: Engine, inputs: Inputs) -> None:
         self.engine = engine
         self.moment = inputs.moment
-        self.eligibility = Eligibility(engine, inputs.codes, inputs.opened, inputs.today, inputs.credits)
+        self.eligibility = Eligibility(
+            engine, inputs.attendance, inputs.open_counts, inputs.today_counts, inputs.credits
+        )
         self.owners = dict(inputs.owners)
         self.moved: dict[int, int] = {}
 
@@ -206,7 +208,7 @@ class Batch:
         if position is not None and self.eligibility.free[position]:
             return owner, False
         falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
-        gone = position is None or self.eligibility.codes[position] == INACTIVE
+        gone = position is None or self.eligibility.attendance[position] == INACTIVE
         awaited = not gone and self.moment.now < falls_back
         # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
         refusal.targets.append(owner_target(owner, awaited=awaited))
@@ -240,8 +242,8 @@ class Batch:
         eligibility = self.eligibility
         return Outcome(
             decisions,
-            eligibility.opened,
-            eligibility.today,
+            eligibility.open_counts,
+            eligibility.today_counts,
             eligibility.final_credits(),
             self.moved,
             frozenset(eligibility.groups),

@@ -41,12 +41,15 @@ class Group:
 
 @dataclass
 class Eligibility:
-    """Working copies of loads and credits; `codes`, `opened` and `today` have one entry per rep in roster order."""
+    """Working copies of loads and credits.
+
+    `attendance`, `open_counts` and `today_counts` have one entry per rep in roster order.
+    """
 
     engine: Engine
-    codes: NDArray[np.int8]
-    opened: Int64
-    today: Int64
+    attendance: NDArray[np.int8]
+    open_counts: Int64
+    today_counts: Int64
     credits: Mapping[int, GroupCredits]
     free: NDArray[np.bool_] = field(init=False)
     groups: dict[int, Group] = field(default_factory=dict)
@@ -54,10 +57,10 @@ class Eligibility:
 
     def __post_init__(self) -> None:
         engine = self.engine
-        self.opened = self.opened.copy()
-        self.today = self.today.copy()
-        under_caps = (self.opened < engine.max_open) & (self.today < engine.max_per_day)
-        self.free = (self.codes == ON_DUTY) & under_caps
+        self.open_counts = self.open_counts.copy()
+        self.today_counts = self.today_counts.copy()
+        under_caps = (self.open_counts < engine.max_open) & (self.today_counts < engine.max_per_day)
+        self.free = (self.attendance == ON_DUTY) & under_caps
 
     def group(self, group_no: int) -> Group:
         """The group's working state; looking at it makes it part of the flight record."""
@@ -103,11 +106,11 @@ class Eligibility:
 
     def take(self, position: int) -> int:
         """Adds one lead to a rep; one who is full leaves the contests of all groups. Returns the rep's number."""
-        self.opened[position] += 1
-        self.today[position] += 1
+        self.open_counts[position] += 1
+        self.today_counts[position] += 1
         rep = self.engine.roster.reps[position]
-        at_open_cap = self.opened[position] >= self.engine.max_open[position]
-        if at_open_cap or self.today[position] >= self.engine.max_per_day[position]:
+        at_open_cap = self.open_counts[position] >= self.engine.max_open[position]
+        if at_open_cap or self.today_counts[position] >= self.engine.max_per_day[position]:
             self.free[position] = False
             for group_no in rep.groups:
                 group = self.groups.get(group_no)
@@ -118,23 +121,23 @@ class Eligibility:
     def group_reason(self, group_no: int, excluded: frozenset[int]) -> Reason:
         """Why nobody in a group can take a lead."""
         members = self.engine.members_of(group_no)
-        active = members[(self.codes[members] != INACTIVE) & (self.engine.weigher.base[members] > 0)]
+        active = members[(self.attendance[members] != INACTIVE) & (self.engine.weigher.base[members] > 0)]
         if not len(active):
             return Reason.GROUP_EMPTY
-        on_duty = active[self.codes[active] == ON_DUTY]
+        on_duty = active[self.attendance[active] == ON_DUTY]
         if excluded:
             on_duty = on_duty[~np.isin(self.engine.rep_numbers[on_duty], list(excluded))]
         if not len(on_duty):
             return Reason.NOBODY_AVAILABLE
-        at_daily_cap = self.today[on_duty] >= self.engine.max_per_day[on_duty]
+        at_daily_cap = self.today_counts[on_duty] >= self.engine.max_per_day[on_duty]
         return Reason.ALL_AT_DAILY_CAP if at_daily_cap.all() else Reason.ALL_AT_OPEN_CAP
 
     def owner_reason(self, rep_no: int) -> Reason | None:
         """Why an owner cannot take a lead; None = the owner is gone."""
         position = self.engine.roster.position.get(rep_no)
-        if position is None or self.codes[position] == INACTIVE:
+        if position is None or self.attendance[position] == INACTIVE:
             return None
-        return Reason.OWNER_AT_CAP if self.codes[position] == ON_DUTY else Reason.OWNER_UNAVAILABLE
+        return Reason.OWNER_AT_CAP if self.attendance[position] == ON_DUTY else Reason.OWNER_UNAVAILABLE
 
     def final_credits(self) -> dict[int, GroupCredits]:
         """The credits of the groups that gave leads, after them."""

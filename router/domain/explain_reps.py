@@ -24,7 +24,9 @@ class _Share(NamedTuple):
     weight: int
 
 
-def rep_state(engine: Engine, codes: NDArray[np.int8], opened: Int64, today: Int64, position: int) -> RepState:
+def rep_state(
+    engine: Engine, attendance: NDArray[np.int8], open_counts: Int64, today_counts: Int64, position: int
+) -> RepState:
     """One rep; the arrays are in roster order."""
     rep = engine.roster.reps[position]
     return RepState(
@@ -33,17 +35,19 @@ def rep_state(engine: Engine, codes: NDArray[np.int8], opened: Int64, today: Int
         rep_id=rep.rep_id,
         name=rep.name,
         time_zone=rep.time_zone,
-        attendance=Attendance(int(codes[position])),
-        opened=int(opened[position]),
+        attendance=Attendance(int(attendance[position])),
+        opened=int(open_counts[position]),
         max_open=_cap(engine.max_open[position]),
-        today=int(today[position]),
+        today=int(today_counts[position]),
         max_per_day=_cap(engine.max_per_day[position]),
     )
 
 
 def standing_state(eligibility: Eligibility, position: int) -> RepState:
     """One rep at this point of a batch."""
-    return rep_state(eligibility.engine, eligibility.codes, eligibility.opened, eligibility.today, position)
+    return rep_state(
+        eligibility.engine, eligibility.attendance, eligibility.open_counts, eligibility.today_counts, position
+    )
 
 
 def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tuple[LeftOut, ...]:

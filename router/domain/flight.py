@@ -50,9 +50,9 @@ def record(engine: Engine, inputs: Inputs, outcome: Outcome, calendar: str) -> F
         excluded={i: list(reps) for i, reps in enumerate(excluded) if reps},
         owners=dict(inputs.owners),
         reps=_pack(engine.rep_numbers[reps]),
-        codes=_pack(inputs.codes[reps]),
-        opened=_pack(inputs.opened[reps]),
-        today=_pack(inputs.today[reps]),
+        codes=_pack(inputs.attendance[reps]),
+        opened=_pack(inputs.open_counts[reps]),
+        today=_pack(inputs.today_counts[reps]),
         groups={g: _pack_credits(inputs.credits[g]) for g in sorted(outcome.examined) if g in inputs.credits},
         decided=_pack(decided),
         rules=_pack(rules),
@@ -75,18 +75,18 @@ def inputs_of(flight: Flight, engine: Engine, facts: Mapping[int, tuple[datetime
     """
     count = len(engine.roster.reps)
     positions = np.searchsorted(engine.rep_numbers, unpack(flight.reps))
-    codes: NDArray[np.int8] = np.full(count, _INACTIVE, dtype=np.int8)
-    opened: Int64 = np.zeros(count, dtype=np.int64)
-    today: Int64 = np.zeros(count, dtype=np.int64)
-    codes[positions] = unpack(flight.codes)
-    opened[positions] = unpack(flight.opened)
-    today[positions] = unpack(flight.today)
+    attendance: NDArray[np.int8] = np.full(count, _INACTIVE, dtype=np.int8)
+    open_counts: Int64 = np.zeros(count, dtype=np.int64)
+    today_counts: Int64 = np.zeros(count, dtype=np.int64)
+    attendance[positions] = unpack(flight.codes)
+    open_counts[positions] = unpack(flight.opened)
+    today_counts[positions] = unpack(flight.today)
     return Inputs(
         moment=_moment(flight),
         leads=_leads(flight, facts),
-        codes=codes,
-        opened=opened,
-        today=today,
+        attendance=attendance,
+        open_counts=open_counts,
+        today_counts=today_counts,
         credits={g: GroupCredits(unpack(reps), unpack(credit)) for g, (reps, credit) in flight.groups.items()},
         owners=flight.owners,
     )

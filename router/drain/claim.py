@@ -84,7 +84,7 @@ async def claim(conn: Connection, lane: Lane, state: LaneState, request: BatchRe
     now = lane.now if request.clock_given else batch_time(lane.now, news, ready)
     moment = moment_at(state.engine, now)
     state.turn_day(moment.day.date)
-    claimed = Claimed(moment, news, ready, owners, state.fold(news.opened, news.today), look_s)
+    claimed = Claimed(moment, news, ready, owners, state.fold(news.open_counts, news.today_counts), look_s)
     if request.lead_ids is None:
         await _claim_waiting(conn, lane.tenant_id, state, request, claimed)
         claimed.last = max(map(order_of, ready), default=None)

@@ -47,8 +47,8 @@ class LaneState:
     engine: Engine
     token: int
     day: date
-    opened: Int64
-    today: Int64
+    open_counts: Int64
+    today_counts: Int64
     credits: dict[int, GroupCredits]
     next_due: datetime | None = None
     keys: dict[int, WakeKey] = field(default_factory=dict)
@@ -58,36 +58,38 @@ class LaneState:
     quiet: bool = False
     maybe_empty: set[int] = field(default_factory=set)
 
-    def fold(self, opened: Mapping[int, int], today: Mapping[tuple[int, date], int]) -> set[int]:
+    def fold(self, open_counts: Mapping[int, int], today_counts: Mapping[tuple[int, date], int]) -> set[int]:
         """Applies the inbox, by rep number; returns the positions whose load changed."""
         position = self.engine.roster.position
-        for rep_no, delta in opened.items():
-            self.opened[position[rep_no]] += delta
-        for (rep_no, day), delta in today.items():
+        for rep_no, delta in open_counts.items():
+            self.open_counts[position[rep_no]] += delta
+        for (rep_no, day), delta in today_counts.items():
             if day == self.day:
-                self.today[position[rep_no]] += delta
-        if opened or today:
+                self.today_counts[position[rep_no]] += delta
+        if open_counts or today_counts:
             self.quiet = False
-        return {position[rep_no] for rep_no in [*opened, *(rep for rep, _ in today)]}
+        return {position[rep_no] for rep_no in [*open_counts, *(rep for rep, _ in today_counts)]}
 
     def loads_of(self, positions: Iterable[int]) -> list[tuple[int, int, int]]:
         """(rep number, open, today) of some reps, by number."""
         reps = self.engine.roster.reps
-        return [(reps[p].no, int(self.opened[p]), int(self.today[p])) for p in sorted(positions)]
+        return [(reps[p].no, int(self.open_counts[p]), int(self.today_counts[p])) for p in sorted(positions)]
 
     def turn_day(self, day: date) -> None:
         """A new business day: nobody has had a lead today."""
         if day != self.day:
             self.day = day
-            self.today = np.zeros_like(self.today)
+            self.today_counts = np.zeros_like(self.today_counts)
             self.quiet = False
 
     def use(self, engine: Engine) -> None:
         """New versions of roster, ruleset or rates: loads keep their reps, members get their places in the credits."""
-        old = {no: (int(self.opened[i]), int(self.today[i])) for no, i in self.engine.roster.position.items()}
+        old = {
+            no: (int(self.open_counts[i]), int(self.today_counts[i])) for no, i in self.engine.roster.position.items()
+        }
         reps = engine.roster.reps
-        self.opened = np.array([old.get(rep.no, (0, 0))[0] for rep in reps], dtype=np.int64)
-        self.today = np.array([old.get(rep.no, (0, 0))[1] for rep in reps], dtype=np.int64)
+        self.open_counts = np.array([old.get(rep.no, (0, 0))[0] for rep in reps], dtype=np.int64)
+        self.today_counts = np.array([old.get(rep.no, (0, 0))[1] for rep in reps], dtype=np.int64)
         self.engine = engine
         self.credits = aligned_credits(engine, self.credits)
         self.attendances = None
@@ -115,16 +117,16 @@ class LaneState:
     def _present(self, attendances: Attendances) -> Attendances:
         if not self.absent:
             return attendances
-        away = np.isin(self.engine.rep_numbers, list(self.absent)) & (attendances.codes == ON_DUTY)
-        codes = np.where(away, np.int8(Attendance.NOT_PRESENT), attendances.codes)
-        codes.flags.writeable = False
-        return replace(attendances, codes=codes)
+        away = np.isin(self.engine.rep_numbers, list(self.absent)) & (attendances.attendance == ON_DUTY)
+        attendance = np.where(away, np.int8(Attendance.NOT_PRESENT), attendances.attendance)
+        attendance.flags.writeable = False
+        return replace(attendances, attendance=attendance)
 
     def rooms(self, now: datetime) -> Int64:
         """How many leads each rep could take at `now`, in roster order."""
-        engine, codes = self.engine, self.on_duty(now).codes
-        room = np.minimum(engine.max_open - self.opened, engine.max_per_day - self.today)
-        return np.where(codes == ON_DUTY, np.maximum(room, 0), 0)
+        engine, attendance = self.engine, self.on_duty(now).attendance
+        room = np.minimum(engine.max_open - self.open_counts, engine.max_per_day - self.today_counts)
+        return np.where(attendance == ON_DUTY, np.maximum(room, 0), 0)
 
     def keys_with_room(self, now: datetime) -> dict[int, int]:
         """Room of every key that has some: the sum over its targets' reps.
@@ -160,7 +162,7 @@ class LaneState:
     def _left(self, rep_no: int, now: datetime) -> bool:
         """Whether a rep is not active any more: a fact on which refusals rest that wait for this rep alone."""
         position = self.engine.roster.position.get(rep_no)
-        return position is None or self.on_duty(now).codes[position] == INACTIVE
+        return position is None or self.on_duty(now).attendance[position] == INACTIVE
 
     def _positions(self, targets: WakeTargets) -> Int64:
         engine = self.engine
@@ -183,8 +185,10 @@ class LaneState:
 
     def adopt(self, outcome: "Outcome") -> set[int]:
         """Takes over a batch's loads and credits; returns the positions whose load changed."""
-        changed = np.flatnonzero((self.opened != outcome.opened) | (self.today != outcome.today))
-        self.opened, self.today = outcome.opened, outcome.today
+        changed = np.flatnonzero(
+            (self.open_counts != outcome.open_counts) | (self.today_counts != outcome.today_counts)
+        )
+        self.open_counts, self.today_counts = outcome.open_counts, outcome.today_counts
         self.credits = {**self.credits, **outcome.credits}
         return set(changed.tolist())
 
@@ -220,10 +224,10 @@ def moment_at(engine: Engine, now: datetime) -> Moment:
 
 def rep_loads(engine: Engine, rows: Iterable[tuple[int, int, date, int]], day: date) -> tuple[Int64, Int64]:
     """(open, today) in roster order from rows of (rep_no, open, day, today); another day's count is 0."""
-    opened: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
-    today: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
+    open_counts: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
+    today_counts: Int64 = np.zeros(len(engine.roster.reps), dtype=np.int64)
     for rep_no, is_open, of_day, count in rows:
         position = engine.roster.position[rep_no]
-        opened[position] = is_open
-        today[position] = count if of_day == day else 0
-    return opened, today
+        open_counts[position] = is_open
+        today_counts[position] = count if of_day == day else 0
+    return open_counts, today_counts

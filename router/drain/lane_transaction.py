@@ -192,7 +192,7 @@ async def lane_state(conn: Connection, session: TenantSession, lane: Lane) -> La
 async def _read_state(conn: Connection, lane: Lane, engine: Engine) -> LaneState:
     day = business_day(lane.now, engine.ruleset.business_time_zone).date
     kept = await store.read_kept(conn, lane.tenant_id)
-    opened, today = rep_loads(engine, kept.loads, day)
+    open_counts, today_counts = rep_loads(engine, kept.loads, day)
     shares = {
         group_no: GroupCredits(np.array(reps, dtype=np.int64), np.array(credit, dtype=np.int64))
         for group_no, reps, credit in kept.shares
@@ -201,8 +201,8 @@ async def _read_state(conn: Connection, lane: Lane, engine: Engine) -> LaneState
         engine=engine,
         token=lane.state_token,
         day=day,
-        opened=opened,
-        today=today,
+        open_counts=open_counts,
+        today_counts=today_counts,
         credits=aligned_credits(engine, shares),
         next_due=kept.next_recheck,
     )

@@ -100,8 +100,16 @@ async def decide_and_assign(
 
 
 def _inputs(state: LaneState, claimed: Claimed) -> Inputs:
-    codes = state.on_duty(claimed.moment.now).codes
-    return Inputs(claimed.moment, claimed.in_order(), codes, state.opened, state.today, state.credits, claimed.owners)
+    attendance = state.on_duty(claimed.moment.now).attendance
+    return Inputs(
+        claimed.moment,
+        claimed.in_order(),
+        attendance,
+        state.open_counts,
+        state.today_counts,
+        state.credits,
+        claimed.owners,
+    )
 
 
 def _assigned(

@@ -111,7 +111,7 @@ def by_hand_again(engine: Engine, inputs: Inputs, decision: Decision) -> Decisio
     position = engine.roster.position.get(decision.rep_no) if isinstance(decision, Assigned) else None
     if position is None:
         return Parked(Reason.INTERNAL_ERROR, "given to nobody who was in the roster")
-    opened, today = int(inputs.opened[position]), int(inputs.today[position])
+    opened, today = int(inputs.open_counts[position]), int(inputs.today_counts[position])
     if opened >= engine.max_open[position]:
         return Parked(Reason.ALL_AT_OPEN_CAP, f"{opened} open leads, of {engine.max_open[position]}")
     if today >= engine.max_per_day[position]:

@@ -109,21 +109,23 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
     at = lane.now if gift.clock_given else max(lane.now, news.at or lane.now)
     moment = moment_at(state.engine, at)
     state.turn_day(moment.day.date)
-    changed = state.fold(news.opened, news.today)
+    changed = state.fold(news.open_counts, news.today_counts)
     taken = await take(conn, tenant_id, gift.lead_id, at)
     if taken.from_rep is not None:
         changed |= state.fold({taken.from_rep: -1}, {})
     position = _free_rep(state, gift.rep_id, taken.from_rep)
-    before = Inputs(moment, [taken.lead], state.on_duty(at).codes, state.opened.copy(), state.today.copy(), {}, {})
-    state.opened[position] += 1
-    state.today[position] += 1
+    before = Inputs(
+        moment, [taken.lead], state.on_duty(at).attendance, state.open_counts.copy(), state.today_counts.copy(), {}, {}
+    )
+    state.open_counts[position] += 1
+    state.today_counts[position] += 1
     rep_no = state.engine.roster.reps[position].no
     decision = Assigned(rep_no, None, None)
     customer = taken.lead.customer_id
     outcome = Outcome(
         [decision],
-        state.opened,
-        state.today,
+        state.open_counts,
+        state.today_counts,
         {},
         {} if customer is None else {customer: rep_no},
         frozenset(),
@@ -153,7 +155,7 @@ def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
         raise CannotGive(f"rep {rep_id} has this lead already")
     if not rep.active:
         raise CannotGive(f"rep {rep_id} is not active; lead-router reps set {rep_id} --active yes")
-    opened, today = int(state.opened[position]), int(state.today[position])
+    opened, today = int(state.open_counts[position]), int(state.today_counts[position])
     if opened >= engine.max_open[position]:
         raise CannotGive(f"rep {rep_id} has {opened} open leads, which is max_open; end one or raise the cap")
     if today >= engine.max_per_day[position]:

@@ -68,8 +68,8 @@ class News:
     any of the endings (None = the inbox was empty).
     """
 
-    opened: Mapping[int, int]
-    today: Mapping[tuple[int, date], int]
+    open_counts: Mapping[int, int]
+    today_counts: Mapping[tuple[int, date], int]
     leads: frozenset[int]
     at: datetime | None
     more: bool
@@ -134,20 +134,20 @@ async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, l
 
 async def fold_inbox(conn: Connection, tenant_id: int) -> News:
     """Takes what others have told the lane; returns NO_NEWS when there is none."""
-    opened: dict[int, int] = {}
-    today: dict[tuple[int, date], int] = {}
+    open_counts: dict[int, int] = {}
+    today_counts: dict[tuple[int, date], int] = {}
     leads: set[int] = set()
     at: datetime | None = None
     rows = await _SQL.fold_inbox.fetch(conn, tenant_id=tenant_id, limit=_INBOX_AT_ONCE)
     for rep_no, open_delta, day, today_delta, lead_id, read_at in rows:
         if rep_no is not None:
-            opened[rep_no] = opened.get(rep_no, 0) + open_delta
+            open_counts[rep_no] = open_counts.get(rep_no, 0) + open_delta
         if today_delta:
-            today[rep_no, day] = today.get((rep_no, day), 0) + today_delta
+            today_counts[rep_no, day] = today_counts.get((rep_no, day), 0) + today_delta
         if lead_id is not None:
             leads.add(lead_id)
         at = read_at if at is None else max(at, read_at)
-    return News(opened, today, frozenset(leads), at, len(rows) == _INBOX_AT_ONCE)
+    return News(open_counts, today_counts, frozenset(leads), at, len(rows) == _INBOX_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)

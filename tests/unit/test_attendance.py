@@ -268,11 +268,11 @@ def test_a_whole_roster_is_judged_as_its_reps_one_by_one(
     together = attend(Roster(1, reps), now, holiday_calendar(country), OFFICE)
     alone = [attendance(rep, now, holiday_calendar(country), OFFICE) for rep in reps]
     assert together.at == now
-    assert together.codes.tolist() == [code for code, _ in alone]
+    assert together.attendance.tolist() == [code for code, _ in alone]
     assert together.until == min((until for _, until in alone if until), default=None)
 
 
 def test_nobody_can_change_what_was_found() -> None:
     found = attend(Roster(1, (a_rep(),)), at("2024-06-03T09:00Z"), NO_HOLIDAYS, None)
     with pytest.raises(ValueError, match="read-only"):
-        found.codes[0] = 0
+        found.attendance[0] = 0

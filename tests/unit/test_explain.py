@@ -70,10 +70,10 @@ def test_every_member_is_free_or_left_out_for_a_reason(world: tuple[Engine, Inpu
 def test_looking_on_changes_nothing_that_comes_after(world: tuple[Engine, Inputs]) -> None:
     engine, inputs = world
     plain = decide(engine, inputs)
-    before = (inputs.opened.copy(), {g: c.credits.copy() for g, c in inputs.credits.items()})
+    before = (inputs.open_counts.copy(), {g: c.credits.copy() for g, c in inputs.credits.items()})
     for lead in inputs.leads:
         explain(engine, inputs, lead.lead_id)
-    assert np.array_equal(before[0], inputs.opened)
+    assert np.array_equal(before[0], inputs.open_counts)
     assert all(np.array_equal(credits, inputs.credits[g].credits) for g, credits in before[1].items())
     assert decide(engine, inputs).decisions == plain.decisions
 
@@ -91,9 +91,9 @@ def a_world(
     none = np.zeros(len(reps), dtype=np.int64)
     numbers = engine.rep_numbers[engine.members_of(EAST)]
     state = {
-        "codes": np.zeros(len(reps), dtype=np.int8),
-        "opened": none,
-        "today": none,
+        "attendance": np.zeros(len(reps), dtype=np.int8),
+        "open_counts": none,
+        "today_counts": none,
         "credits": {EAST: GroupCredits(numbers, np.zeros(len(numbers), dtype=np.int64))},
         "owners": {},
     } | given
@@ -111,11 +111,11 @@ def lead(number: int, **fields: object) -> PoolLead:
 EVERYONE = Rule("everyone", group="east")
 
 
-def test_each_candidate_is_told_with_the_numbers_of_that_moment_in_the_batch() -> None:
+def test_each_candidate_is_shown_with_the_numbers_of_that_moment_in_the_batch() -> None:
     reps = [rep(1, max_per_day=2), rep(2, max_open=1), rep(3), rep(4, weight=0), rep(5), rep(6)]
-    codes = np.array([0, 0, Attendance.OFF_HOURS, 0, 0, Attendance.ON_LEAVE], dtype=np.int8)
+    attendance = np.array([0, 0, Attendance.OFF_HOURS, 0, 0, Attendance.ON_LEAVE], dtype=np.int8)
     leads = [lead(1), lead(2), lead(3), lead(4, excluded=(5,))]
-    engine, inputs = a_world(reps, [EVERYONE], leads, codes=codes, today=np.array([1, 0, 0, 0, 0, 0]))
+    engine, inputs = a_world(reps, [EVERYONE], leads, attendance=attendance, today_counts=np.array([1, 0, 0, 0, 0, 0]))
     assert [d.rep_no for d in decide(engine, inputs).decisions[:3] if isinstance(d, Assigned)] == [1, 2, 5]
 
     first, last = explain(engine, inputs, 1), explain(engine, inputs, 4)
@@ -140,7 +140,7 @@ def test_each_candidate_is_told_with_the_numbers_of_that_moment_in_the_batch() -
     assert abs(by_no[5].credit - (1 / 3 + 1 / 2 + 1 - 1)) < 0.01
 
 
-def test_factors_and_turns_are_told_in_the_units_of_people() -> None:
+def test_factors_and_turns_are_shown_in_the_units_of_people() -> None:
     reps = [rep(1, regions=frozenset({"shanghai"})), rep(2), rep(3)]
     facts = Facts(region="Shanghai")
     credits = {EAST: GroupCredits(np.array([1, 2, 3]), np.array([0, ONE_LEAD // 2, -ONE_LEAD // 2]))}
@@ -179,10 +179,10 @@ def test_the_first_condition_that_does_not_hold_is_named_with_what_was_wanted() 
     assert told[5].verdict is Verdict.NOT_REACHED and not told[5].conditions
 
 
-def test_the_owner_is_told_with_what_kept_him_from_his_customer() -> None:
+def test_the_owner_is_shown_with_what_kept_them_from_his_customer() -> None:
     known = Rule("known", Match(known_customer=True), fall_back_after=timedelta(minutes=30))
     reps = [rep(1, max_open=1), rep(2, active=False), rep(3)]
-    codes = np.array([0, Attendance.INACTIVE, 0], dtype=np.int8)
+    attendance = np.array([0, Attendance.INACTIVE, 0], dtype=np.int8)
     leads = [
         lead(1, customer_id=1),
         lead(2, customer_id=2),
@@ -195,8 +195,8 @@ def test_the_owner_is_told_with_what_kept_him_from_his_customer() -> None:
         reps,
         [known],
         leads,
-        codes=codes,
-        opened=np.array([1, 0, 0]),
+        attendance=attendance,
+        open_counts=np.array([1, 0, 0]),
         owners={1: 1, 2: 2, 3: 3, 4: 77},
     )
     owners = {n: explain(engine, inputs, n).rules[0].owner for n in range(1, 7)}

@@ -42,7 +42,7 @@ def test_a_record_gives_back_the_inputs_and_the_decisions(world: tuple[Engine, I
     assert read.owners == inputs.owners
     looked_at = [engine.members_of(group_no) for group_no in outcome.examined] + [sorted(outcome.asked)]
     for position in {int(p) for part in looked_at for p in part}:
-        for name in ("codes", "opened", "today"):
+        for name in ("attendance", "open_counts", "today_counts"):
             assert getattr(read, name)[position] == getattr(inputs, name)[position]
     assert set(read.credits) == outcome.examined & set(inputs.credits)
     for group_no, share in read.credits.items():
@@ -82,7 +82,9 @@ def small() -> tuple[Engine, Inputs]:
 
 def test_who_and_what_for_of_a_gift_by_hand_is_kept() -> None:
     engine, inputs = small()
-    outcome = Outcome([Assigned(2, None, None)] * 2, inputs.opened, inputs.today, {}, {}, frozenset(), frozenset({1}))
+    outcome = Outcome(
+        [Assigned(2, None, None)] * 2, inputs.open_counts, inputs.today_counts, {}, {}, frozenset(), frozenset({1})
+    )
     flight = msgspec.structs.replace(record(engine, inputs, outcome, "x"), actor="ann", note="asked for him 王")
     read = decode(encode(flight))
     assert (read.actor, read.note) == ("ann", "asked for him 王")
