@@ -8,7 +8,6 @@ from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.tenants import TenantUnknown, tenant_named
-from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments, SyncResult
 from router.telemetry.logs import get_logger
 
@@ -34,8 +33,7 @@ class RosterSyncService(Periodic):
     async def once(self, life: Lifeline) -> None:
         """Syncs, unless another instance did."""
         source = self._source
-        async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent)
+        async with self._connections.acquire(Part.DUTIES) as conn:
             tenant = await tenant_named(conn, source.tenant)
             synced = await sync(conn, tenant, source, if_older_than=source.every)
         if synced is not None:

@@ -9,6 +9,7 @@ from router.domain.rep_fields import READERS
 from router.intake.roster_file import MAX_REPS
 from router.store.connections.connect import open_session
 from router.store.statements import Connection, load
+from router.store.transactions import with_lock_timeout
 
 STATEMENT_TIMEOUT = "10s"
 CONNECT_TIMEOUT_S = 10.0
@@ -48,7 +49,7 @@ async def read_view(own: Connection, source: Source) -> ViewRows:
             return await _read(own, source)
         conn = await open_session(source.database_url, "lead-router roster", CONNECT_TIMEOUT_S, _WIRE_TIMEOUT_MS)
         try:
-            return await _read(conn, source)
+            return await _read(with_lock_timeout(conn), source)
         finally:
             conn.terminate()
 

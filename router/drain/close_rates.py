@@ -11,7 +11,6 @@ from router.store.rates import Wanted, is_taken, take_snapshot
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
-from router.store.transactions import with_lock_timeout
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -62,8 +61,7 @@ class CloseRatesService(Periodic):
 
     async def once(self, life: Lifeline) -> None:
         """Looks at every tenant."""
-        async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent)
+        async with self._connections.acquire(Part.DUTIES) as conn:
             now: datetime = await conn.fetchval("select clock_timestamp()")
             tenants = await all_tenants(conn)
         for tenant in tenants:

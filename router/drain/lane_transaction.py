@@ -26,12 +26,15 @@ from router.store import lane as store
 from router.store import quarantine
 from router.store.lane import Lane, LaneLimits
 from router.store.statements import Connection
+from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Phase
 from router.telemetry.logs import get_logger
 from router.telemetry.stopwatch import Stopwatch
 
 _HOLD_DEADLINE_S = 5.0
 _NOT_CRASHED_DEADLINE_S = 1.0
+_ENGINE_LOCK_S = 0.3
+_ENGINE_DEADLINE_S = 60.0
 
 log = get_logger(__name__)
 
@@ -86,7 +89,8 @@ class LaneTransaction:
         """Until a batch is done, or the lane is not ours to use."""
         while True:
             self.watch = Stopwatch()
-            async with self.conn.transaction():
+            # Before the lane is held and states its own limits, no lock is waited for longer either.
+            async with with_lock_timeout(self.conn, self.limits.lock_ms / 1000).transaction():
                 drained = await self._transaction()
             if drained is not None:
                 if drained.outcome is LaneOutcome.DONE:
@@ -161,7 +165,10 @@ class LaneTransaction:
     async def _read_engine(self, lane: Lane) -> None:
         """Reading a large ruleset takes long: done without the lane, for which nobody has to wait meanwhile."""
         session = self.session
-        engine = await session.engines.get(self.conn, session.tenant_id, lane.versions)
+        # Whoever locks a table of rules or rosters stops this tenant; the others need the slot.
+        conn = with_lock_timeout(self.conn, _ENGINE_LOCK_S)
+        async with asyncio.timeout(_ENGINE_DEADLINE_S):
+            engine = await session.engines.get(conn, session.tenant_id, lane.versions)
         await session.presence.watch(session.tenant_id, lane.tenant, engine)
 
 

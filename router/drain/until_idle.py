@@ -11,7 +11,6 @@ from router.drain.outcome import Drained, LaneOutcome
 from router.store import lane as store
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.transactions import with_lock_timeout
 
 _PAUSE_S = 0.05
 _LOCKED_COUNT_MOST = 100_000
@@ -113,6 +112,5 @@ class Left:
 
 
 async def _look(drain: Drain, tenant_id: int) -> Left:
-    async with drain.connections.acquire(Part.DRAIN) as lent:
-        conn = with_lock_timeout(lent)
+    async with drain.connections.acquire(Part.DRAIN) as conn:
         return Left(*await store.left_over(conn, tenant_id, _LOCKED_COUNT_MOST))

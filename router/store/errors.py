@@ -18,6 +18,10 @@ class NoConnection(Exception):
     """No connection became free before the deadline. What was asked for was not done; ask again."""
 
 
+class NotCommitted(Exception):
+    """A transaction was to be committed after one of its statements had failed: the server rolled it back."""
+
+
 TRANSIENT_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, NoConnection)
 """What may go away by itself: what was under way was rolled back, and another attempt may succeed."""
 

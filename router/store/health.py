@@ -6,5 +6,5 @@ _SQL = load("health")
 
 
 async def answers(conn: Connection) -> None:
-    """Asks the smallest question. Raises what a connection that leads nowhere raises."""
-    await _SQL.answers.value(conn)
+    """Asks the smallest question, in one message. Raises what a connection that leads nowhere raises."""
+    await conn.execute(_SQL.answers.sql)

@@ -1,17 +1,19 @@
-"""What a transaction of ours may cost others: how long it waits for locks, and how long it may hold them in silence.
+"""The one way to a transaction: it states its isolation level, how long it waits for locks and how long it may idle.
 
 A server does not notice for hours that nobody is left at the other end of a wire; until then a transaction that was
 under way would keep its locks. The limits are `set local` in every transaction, since a pooler in transaction mode
 hands the server's session, settings and all, to somebody else after each; and a limit among the options of the
-connection is refused by it. What is asked outside of a transaction gets one of its own.
+connection is refused by it. What is asked outside of a transaction gets one of its own, for the same reasons.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Literal, cast
 
-from asyncpg.transaction import Transaction
-
+from router.store.errors import TRANSIENT_ERRORS, NotCommitted
 from router.store.statements import Connection
+
+Isolation = Literal["read_committed", "repeatable_read"]
 
 LOCK_TIMEOUT_S = 10.0
 # A command may think for long between two statements, as over a large ruleset; a dead one is gone for good.
@@ -26,33 +28,32 @@ IDLE_MS = 5_000
 
 async def limit_transaction(conn: Connection, lock_ms: int, idle_ms: int = IDLE_MS) -> None:
     """Until the transaction ends: LockNotAvailable after `lock_ms`, lost after `idle_ms` of silence."""
-    await conn.execute(
-        f"set local lock_timeout = {int(lock_ms)}; set local idle_in_transaction_session_timeout = {int(idle_ms)}"
-    )
+    await conn.execute(_limits(lock_ms, idle_ms))
 
 
 def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Connection:
     """`conn`, with LockNotAvailable instead of a wait longer than this. A transaction may set its own."""
-    return cast(Connection, _WithLockTimeout(conn, lock_timeout_s))
+    session = conn.session if isinstance(conn, _WithLockTimeout) else conn
+    return cast(Connection, _WithLockTimeout(session, lock_timeout_s))
 
 
 class _WithLockTimeout:
-    """Passes everything on to the connection."""
+    """Passes everything on to the connection; whatever is asked, is asked in a transaction."""
 
-    def __init__(self, conn: Connection, lock_timeout_s: float) -> None:
-        self._conn = conn
+    def __init__(self, session: Connection, lock_timeout_s: float) -> None:
+        self.session = session
         self._lock_timeout_s = lock_timeout_s
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._conn, name)
+        attribute = getattr(self.session, name)
         return self._in_transaction(attribute) if name in _ASKING else attribute
 
-    def transaction(self, **options: Any) -> "_Bounded":
-        return _Bounded(self._conn, self._conn.transaction(**options), self._lock_timeout_s)
+    def transaction(self, isolation: Isolation = "read_committed", *, readonly: bool = False) -> "Transaction":
+        return Transaction(self.session, isolation, readonly=readonly, lock_timeout_s=self._lock_timeout_s)
 
     def _in_transaction(self, ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def asked(*arguments: Any, **options: Any) -> Any:
-            if self._conn.is_in_transaction():
+            if self.session.is_in_transaction():
                 return await ask(*arguments, **options)
             async with self.transaction():
                 return await ask(*arguments, **options)
@@ -60,36 +61,50 @@ class _WithLockTimeout:
         return asked
 
 
-class _Bounded:
-    """A transaction that begins with the limit; inside another one, a savepoint that leaves its limits alone."""
+class Transaction:
+    """One transaction; inside another one, a savepoint, for which the other one's level and limits hold.
 
-    def __init__(self, conn: Connection, transaction: Transaction, lock_timeout_s: float) -> None:
-        self._conn = conn
-        self._transaction = transaction
-        self._lock_timeout_s = lock_timeout_s
+    Its beginning, level and limits are one message, so that they cost no round trip more than a beginning alone.
+    """
+
+    def __init__(self, session: Connection, isolation: Isolation, *, readonly: bool, lock_timeout_s: float) -> None:
+        self._session = session
+        mode = f"{isolation.replace('_', ' ')}{', read only' if readonly else ''}"
+        self._begin = f"begin isolation level {mode}; {_limits(int(lock_timeout_s * 1000), _IDLE_MS)}"
+        self._savepoint = ""
+
+    async def start(self) -> None:
+        """Raises what asyncpg raises; then nothing has begun."""
+        if self._session.is_in_transaction():
+            self._savepoint = f"savepoint_{id(self):x}"
+            await self._session.execute(f"savepoint {self._savepoint}")
+        else:
+            await self._session.execute(self._begin)
+
+    async def commit(self) -> None:
+        """Raises NotCommitted when the server rolled it back instead, since a statement in it had failed."""
+        if self._savepoint:
+            await self._session.execute(f"release savepoint {self._savepoint}")
+        elif (done := await self._session.execute("commit")) != "COMMIT":
+            raise NotCommitted(f"a statement had failed before, so the server did not commit ({done})")
+
+    async def rollback(self) -> None:
+        if self._savepoint:
+            await self._session.execute(f"rollback to savepoint {self._savepoint}")
+        else:
+            await self._session.execute("rollback")
 
     async def __aenter__(self) -> None:
         await self.start()
 
-    async def start(self) -> None:
-        inside = self._conn.is_in_transaction()
-        await self._transaction.start()
-        if not inside:
-            await self._limit()
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if kind is None:
+            await self.commit()
+            return
+        # A wire that is broken rolls back by itself; what is raised is why, and not what that did to the rollback.
+        with suppress(*TRANSIENT_ERRORS):
+            await self.rollback()
 
-    async def _limit(self) -> None:
-        try:
-            await limit_transaction(self._conn, int(self._lock_timeout_s * 1000), _IDLE_MS)
-        except BaseException:
-            if not self._conn.is_closed():
-                await self._transaction.rollback()
-            raise
 
-    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        await self._transaction.__aexit__(kind, error, traceback)
-
-    async def commit(self) -> None:
-        await self._transaction.commit()
-
-    async def rollback(self) -> None:
-        await self._transaction.rollback()
+def _limits(lock_ms: int, idle_ms: int) -> str:
+    return f"set local lock_timeout = {int(lock_ms)}; set local idle_in_transaction_session_timeout = {int(idle_ms)}"

@@ -1,14 +1,16 @@
-"""Opening one connection: its name at the server, what the wire may take, and attempts that overtake a stuck one."""
+"""Opening one connection: its name at the server, its wire, attempts that overtake a stuck one, and poolers."""
 
 import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+
+from router.store.connections.addresses import Address, addresses_of
 
 APPLICATION_NAME = "lead-router"
 LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
@@ -17,7 +19,13 @@ _CLOSE_DEADLINE_S = 2.0
 
 # A first packet that got lost is sent again after 1 s, 3 s, 7 s …: a new attempt is faster once the wire works again.
 _OVERTAKE_AFTER_S = 1.0
-_ATTEMPTS_MOST = 4
+_MAX_ATTEMPTS = 4
+_STATEMENTS = 200
+_BACKEND = "lead-router: answered by process "
+_WHO_ANSWERS = f"""begin; set local client_min_messages = notice;
+    do $$ begin raise notice '{_BACKEND}%', pg_backend_pid(); end $$; commit"""
+# URLs behind which a pooler was found: what is known of one connection holds for the next.
+_behind_pooler: set[str] = set()
 _KEEPALIVE_IDLE_S, _KEEPALIVE_EVERY_S, _KEEPALIVE_PROBES = 5, 2, 3
 # An application_name holds 63 bytes.
 _NAME_LETTERS = 63 - len(f"{APPLICATION_NAME} 1000 ")
@@ -34,8 +42,12 @@ class Session(_Base):
 
     label: str | None = None
     opened_at: float = 0.0
+    pooled: bool = False
+    """Whether a pooler stands between, which may give every transaction another session of the server."""
 
     def get_reset_query(self) -> str:
+        if self.pooled:
+            return ""  # it would clean the session of somebody else
         query = super().get_reset_query()
         return query if self.label is None else f"{query}\nset application_name = '{self.label}';"
 
@@ -65,10 +77,14 @@ async def open_session(
 
     `statement_deadline_s` ends the wait for an answer over a wire that only seems to be alive; None = no end.
     """
+
+    async def connect(address: Address) -> Session:
+        return await _connect(url, address, label, statement_deadline_s)
+
     attempts: list[asyncio.Task[Session]] = []
     try:
         async with asyncio.timeout(deadline_s) as limit:
-            session = await _first_of(attempts, lambda: _connect(url, label, statement_deadline_s))
+            session = await _first_of(attempts, await addresses_of(url), connect)
     except TimeoutError as error:
         if limit.expired():
             raise TimeoutError(f"the database does not answer within {deadline_s:g} s") from error
@@ -82,38 +98,81 @@ async def open_session(
 
 
 async def _first_of(
-    attempts: list[asyncio.Task[Session]], attempt: Callable[[], Coroutine[Any, Any, Session]]
+    attempts: list[asyncio.Task[Session]],
+    addresses: Sequence[Address],
+    connect: Callable[[Address], Coroutine[Any, Any, Session]],
 ) -> Session:
-    """What the first attempt that succeeds opens; `attempts` are the ones under way. Raises when none is left."""
-    failure: BaseException | None = None
-    attempts.append(asyncio.create_task(attempt(), name="connect"))
-    while attempts:
+    """What the first attempt that succeeds opens; `attempts` are the ones under way.
+
+    The addresses take turns, a bit apart (RFC 8305, "happy eyeballs"), at once after a failure; a dead one costs the
+    others no more than that. Raises the last failure when each has failed and no attempt is left.
+    """
+    turn = 0
+
+    def start() -> None:
+        nonlocal turn
+        attempts.append(asyncio.create_task(connect(addresses[turn % len(addresses)]), name="connect"))
+        turn += 1
+
+    start()
+    while True:
         done, _ = await asyncio.wait(attempts, timeout=_OVERTAKE_AFTER_S, return_when=asyncio.FIRST_COMPLETED)
+        attempts[:] = [one for one in attempts if one not in done]
+        failure: BaseException | None = None
         for one in done:
             failure = one.exception()
             if failure is None:
-                attempts.remove(one)
+                attempts += done - {one}
                 return one.result()
-        attempts[:] = [one for one in attempts if one not in done]
-        if not done:
-            if len(attempts) == _ATTEMPTS_MOST:
-                attempts.pop(1).cancel()
-            attempts.append(asyncio.create_task(attempt(), name="connect"))
-    assert failure is not None
-    raise failure
+        if failure is not None and turn >= len(addresses):
+            if not attempts:
+                raise failure
+            continue
+        if not done and len(attempts) == _MAX_ATTEMPTS:
+            attempts.pop(1).cancel()
+        start()
 
 
-async def _connect(url: str, label: str, statement_deadline_s: float | None) -> Session:
+async def _connect(url: str, address: Address, label: str, statement_deadline_s: float | None) -> Session:
+    session = await _open(url, address, label, statement_deadline_s, pooled=url in _behind_pooler)
+    if url in _behind_pooler or not await _is_pooled(session):
+        return session
+    # Named statements would be left with the server's sessions, for others to stumble over; it has none yet.
+    _behind_pooler.add(url)
+    session.terminate()
+    return await _open(url, address, label, statement_deadline_s, pooled=True)
+
+
+async def _open(url: str, address: Address, label: str, statement_deadline_s: float | None, *, pooled: bool) -> Session:
     session: Session = await asyncpg.connect(
         url,
+        host=address.host,
+        port=address.port,
         # The limit of all attempts is the caller's.
         timeout=3600.0,
         command_timeout=statement_deadline_s,
         connection_class=Session,
         server_settings={"application_name": label},
+        statement_cache_size=0 if pooled else _STATEMENTS,
     )
     session.opened_at = asyncio.get_running_loop().time()
+    session.pooled = pooled
     return session
+
+
+async def _is_pooled(session: Session) -> bool:
+    """Whether the process that answers is another than the one that greeted us. Asked without a prepared statement."""
+    heard: list[str] = []
+
+    def hear(_conn: object, message: asyncpg.PostgresLogMessage) -> None:
+        heard.append(str(message.message))
+
+    session.add_log_listener(hear)
+    try:
+        await session.execute(_WHO_ANSWERS)
+    finally:
+        session.remove_log_listener(hear)
+    return bool(heard) and heard[-1] != f"{_BACKEND}{session.get_server_pid()}"
 
 
 def _end(attempt: "asyncio.Task[Session]") -> None:

@@ -18,6 +18,7 @@ from router.store.connections.open_connections import IdleConnection, OpenConnec
 from router.store.errors import NoConnection
 from router.store.health import answers
 from router.store.statements import Connection
+from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.masking import mask_passwords
 
@@ -110,7 +111,8 @@ class Connections:
 
     @asynccontextmanager
     async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
-        """Lends a connection. Raises NoConnection when none is free within the deadline (seconds).
+        """Lends a connection that waits for no lock for long. Raises NoConnection when none is free within the deadline
+        (seconds).
 
         A server that refuses or is away is asked again until then.
         """
@@ -120,7 +122,7 @@ class Connections:
         self._lent[session] = lending
         try:
             with self._instruments.connection_use(part):
-                yield session
+                yield with_lock_timeout(session)
         finally:
             lending.over()
             del self._lent[session]
