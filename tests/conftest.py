@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import hypothesis
@@ -17,8 +19,10 @@ import redis.asyncio as redis
 
 from ops.embedded.embedded import open_embedded, stopped
 from ops.embedded.urls import Urls
+from router.store.connections.connect import Session
 from router.store.connections.connections import Connections, open_connections
-from tests.support import cloned, migrated_template
+from tests.pgbouncer import POOLER, through
+from tests.support import cloned, database_of, migrated_template
 
 FOLDER = "LEAD_ROUTER_TEST_FOLDER"
 ADMIN_URL = "LEAD_ROUTER_TEST_DATABASE_URL"
@@ -86,6 +90,22 @@ def admin_url(request: pytest.FixtureRequest) -> str:
     return urls.database
 
 
+@pytest.fixture(scope="session", autouse=True)
+def only_the_product_goes_through_the_pooler(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests make foreign sessions, and speak to the server about them: what they connect themselves is direct."""
+    folder, connect = os.environ.get(POOLER), asyncpg.connect
+
+    def direct(url: str, **options: Any) -> Any:
+        if options.get("connection_class") is not Session and f"host={folder}" in url:
+            url = database_of(request.getfixturevalue("admin_url"), urlsplit(url).path.removeprefix("/"))
+        return connect(url, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if folder:
+            patch.setattr(asyncpg, "connect", direct)
+        yield
+
+
 @pytest.fixture(scope="session")
 def template(admin_url: str) -> str:
     """Name of the migrated database that the tests' databases are cloned from."""
@@ -96,7 +116,7 @@ def template(admin_url: str) -> str:
 async def database_url(admin_url: str, template: str) -> AsyncIterator[str]:
     """A fresh migrated database; dropped afterwards."""
     async with cloned(admin_url, template) as url:
-        yield url
+        yield through(folder, url) if (folder := os.environ.get(POOLER)) else url
 
 
 @pytest.fixture
@@ -109,7 +129,7 @@ async def empty_database_url(admin_url: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def conn(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the test's database."""
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(database_url)  # directly, also where the product goes through a pooler
     yield connection
     await connection.close()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 # Each package with a file by which it is known to be there.
 PACKAGES = {
     "postgresql-15": "usr/lib/postgresql/15/bin/postgres",
+    "pgbouncer": "usr/sbin/pgbouncer",
     "faketime": "usr/bin/faketime",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }

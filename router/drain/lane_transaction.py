@@ -24,6 +24,7 @@ from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store import quarantine
+from router.store.errors import STALE_PLANS
 from router.store.lane import Lane, LaneLimits
 from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
@@ -34,6 +35,7 @@ from router.telemetry.stopwatch import Stopwatch
 _HOLD_DEADLINE_S = 5.0
 _NOT_CRASHED_DEADLINE_S = 1.0
 _ENGINE_LOCK_S = 0.3
+_MAX_STALE = 5
 _ENGINE_DEADLINE_S = 60.0
 
 log = get_logger(__name__)
@@ -87,11 +89,20 @@ class LaneTransaction:
 
     async def run(self) -> Drained:
         """Until a batch is done, or the lane is not ours to use."""
+        # Before the lane is held and states its own limits, no lock is waited for longer either.
+        conn = with_lock_timeout(self.conn, self.limits.lock_ms / 1000)
+        stale = 0
         while True:
             self.watch = Stopwatch()
-            # Before the lane is held and states its own limits, no lock is waited for longer either.
-            async with with_lock_timeout(self.conn, self.limits.lock_ms / 1000).transaction():
-                drained = await self._transaction()
+            try:
+                async with conn.transaction():
+                    drained = await self._transaction()
+            except STALE_PLANS:
+                self.session.forget_state()
+                stale += 1
+                if stale == _MAX_STALE:
+                    raise
+                continue
             if drained is not None:
                 if drained.outcome is LaneOutcome.DONE:
                     reached(Point.COMMITTED)

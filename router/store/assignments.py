@@ -9,7 +9,7 @@ import asyncpg
 from router.domain.lead import Facts, PoolLead
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 _SQL = load("assignments")
 
@@ -79,6 +79,7 @@ async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
     return row["state"], row["rep_no"]
 
 
+@retried
 async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None) -> int:
     """Ends the lead's assignment in one statement; returns the rep's number. `now` None = the database's clock.
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from router.settings.reload import Difference
 from router.store.changes import SERVICE, Change, record_change
 from router.store.statements import Connection, load
+from router.store.transactions import retried
 
 ACTION = "configure"
 
 _SQL = load("configuration")
 
 
+@retried
 async def record_reload(conn: Connection, actor: str, kind: str, changes: Sequence[Difference]) -> None:
     """Records what one instance changed while it ran, in one transaction."""
     async with conn.transaction():
@@ -18,6 +20,7 @@ async def record_reload(conn: Connection, actor: str, kind: str, changes: Sequen
             await _record(conn, actor, kind, one, "settings read again")
 
 
+@retried
 async def record_differences(
     conn: Connection, actor: str, kind: str, values: Mapping[str, str], first: Mapping[str, str], why: str
 ) -> list[Difference]:

@@ -10,6 +10,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.merging import GivenTo
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.store.statements import Connection, load
+from router.store.transactions import retried
 
 _SQL = load("customer_merges")
 
@@ -249,6 +250,7 @@ async def match_rules(conn: Connection, tenant_id: int) -> MatchRules:
     return parse_stored_match_rules(stored.source) if stored else MatchRules()
 
 
+@retried
 async def apply_match_rules(conn: Connection, tenant_id: int, source: str, author: str, note: str) -> int:
     """Puts match rules in force for what arrives from now on; returns their version. Raises InvalidFile."""
     parse_match_rules(source)

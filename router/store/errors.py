@@ -26,6 +26,10 @@ TRANSIENT_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inter
 """What may go away by itself: what was under way was rolled back, and another attempt may succeed."""
 
 
+STALE_PLANS = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""Somebody altered a table since the statement was prepared. The driver has forgotten it: the next attempt succeeds."""
+
+
 class Trouble(StrEnum):
     """What an error calls for."""
 

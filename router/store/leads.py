@@ -14,7 +14,7 @@ from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
-from router.store.transactions import IDLE_MS
+from router.store.transactions import IDLE_MS, retried
 
 _SQL = load("leads")
 INCOMING = (
@@ -53,11 +53,12 @@ class _OvertakenError(Exception):
     """Another intake stored one of our leads between our look and our write; look again."""
 
 
+@retried
 async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None = None) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
-    Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. The
-    transaction needs the isolation level read committed, PostgreSQL's default.
+    Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. A
+    transaction around it has to be read committed.
     """
     # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
     for _ in range(len(leads) + 1):

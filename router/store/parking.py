@@ -8,7 +8,7 @@ from router.store.changes import Change, record_change, the_lead
 from router.store.lane import LaneLimits, hold_waiting
 from router.store.retry import call_lane, put_in_pool
 from router.store.statements import Connection, load
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 _SQL = load("parking")
 
@@ -42,6 +42,7 @@ async def park(conn: Connection, lead: FoundLead, actor: str, why: str) -> datet
     raise CannotMove(f"lead {lead.lead_id} kept changing, {_ATTEMPTS} times over; nothing was changed, try again")
 
 
+@retried
 async def unpark(conn: Connection, lead: FoundLead, actor: str, why: str) -> str:
     """Sends one parked lead back, ready for the next batch; returns the reason for which it was parked.
 

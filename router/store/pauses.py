@@ -9,7 +9,7 @@ from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 _SQL = load("pauses")
 
@@ -25,6 +25,7 @@ class Pause:
         return f"until {self.until:%Y-%m-%d %H:%M:%S %Z}: {self.why}"
 
 
+@retried
 async def pause(conn: Connection, tenant: Tenant, span: timedelta, actor: str, why: str) -> tuple[Pause, Pause | None]:
     """Pauses the tenant for a span from now; returns the pause and the one that it replaces, if it was paused.
 
@@ -39,6 +40,7 @@ async def pause(conn: Connection, tenant: Tenant, span: timedelta, actor: str, w
     return made, before
 
 
+@retried
 async def resume(conn: Connection, tenant: Tenant, actor: str, why: str) -> Pause | None:
     """Ends the tenant's pause; returns it, None when the tenant was not paused and nothing was changed.
 

@@ -9,6 +9,7 @@ from router.domain.rates import Rates, Tally
 from router.domain.ruleset import CloseRate, SoldProduct
 from router.domain.text import fold
 from router.store.statements import Connection, load
+from router.store.transactions import retried
 
 _SQL = load("rates")
 
@@ -63,6 +64,7 @@ async def is_taken(conn: Connection, tenant_id: int, wanted: Wanted) -> bool:
     return msgspec.msgpack.decode(row["body"], type=_Body).counted == wanted.counted
 
 
+@retried
 async def take_snapshot(conn: Connection, tenant_id: int, wanted: Wanted) -> int:
     """Counts leads and wins and makes the counts the version in force; returns it.
 

@@ -17,7 +17,7 @@ from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterCha
 from router.domain.text import fold
 from router.store.groups import add_groups, group_names
 from router.store.statements import Connection, load
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 _SQL = load("roster")
 _LOCK_WAIT_S = 30
@@ -34,6 +34,7 @@ class RosterBusy(Exception):
     """Somebody else was changing this tenant's roster for too long; nothing was changed."""
 
 
+@retried
 async def import_reps(
     conn: Connection,
     tenant_id: int,
@@ -70,6 +71,7 @@ async def import_reps(
         return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
 
 
+@retried
 async def set_rep(
     conn: Connection, tenant_id: int, rep_id: str, changes: Mapping[str, Any], author: str, *, note: str = ""
 ) -> RosterChange:

@@ -16,7 +16,7 @@ from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.statements import Connection, Row, load
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 if TYPE_CHECKING:
     from router.domain.ruleset_diff import Change
@@ -69,6 +69,7 @@ class Applied:
     new_groups: tuple[str, ...] = ()
 
 
+@retried
 async def apply(
     conn: Connection,
     tenant_id: int,
@@ -101,6 +102,7 @@ async def apply(
     return Applied(version, tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
 
+@retried
 async def roll_back(conn: Connection, tenant_id: int, version: int | None, author: str, note: str = "") -> Applied:
     """Puts an earlier version (None = the one before) in force again, as a new version with its source and lists.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from router.rules.spelling import Spellings, Synonym, plain, spellings
 from router.store.statements import Connection, load
+from router.store.transactions import retried
 
 _SQL = load("synonyms")
 
@@ -37,6 +38,7 @@ async def load_spellings(conn: Connection, tenant_id: int) -> Spellings:
     return spellings(await load_synonyms(conn, tenant_id))
 
 
+@retried
 async def import_synonyms(
     conn: Connection, tenant_id: int, table: Sequence[Synonym], author: str, *, replace: bool, renames_sources: bool
 ) -> SynonymChange:

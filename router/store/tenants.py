@@ -8,6 +8,7 @@ import asyncpg
 from router.domain.calendar import zone
 from router.domain.phrases import listed, suggestion
 from router.store.statements import Connection, load
+from router.store.transactions import retried
 
 _SQL = load("tenants")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
@@ -45,6 +46,7 @@ class Tenant:
     rates: int = 0
 
 
+@retried
 async def add(conn: Connection, name: str, time_zone: str) -> Tenant:
     """Creates the tenant and its lane in one transaction; the same again returns the tenant that is there.
 

@@ -6,18 +6,27 @@ hands the server's session, settings and all, to somebody else after each; and a
 connection is refused by it. What is asked outside of a transaction gets one of its own, for the same reasons.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Literal, cast
+from functools import wraps
+from itertools import count
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
-from router.store.errors import TRANSIENT_ERRORS, NotCommitted
+from router.store.backoff import wait_s
+from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, NotCommitted, PostgresError
 from router.store.statements import Connection
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Isolation = Literal["read_committed", "repeatable_read"]
 
 LOCK_TIMEOUT_S = 10.0
 # A command may think for long between two statements, as over a large ruleset; a dead one is gone for good.
 _IDLE_MS = 120_000
+
+_CONFLICT = "40"
+_MAX_ATTEMPTS = 6
 
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
@@ -104,6 +113,29 @@ class Transaction:
         # A wire that is broken rolls back by itself; what is raised is why, and not what that did to the rollback.
         with suppress(*TRANSIENT_ERRORS):
             await self.rollback()
+
+
+def retried(
+    work: Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]:
+    """`work` does one transaction on its connection: it is done again when that lost to another or to an ALTER TABLE.
+
+    Not inside of another transaction, which has to be done again as a whole.
+    """
+
+    @wraps(work)
+    async def again(conn: Connection, /, *arguments: P.args, **options: P.kwargs) -> T:
+        for attempt in count(1):
+            try:
+                return await work(conn, *arguments, **options)
+            except PostgresError as error:
+                lost = isinstance(error, STALE_PLANS) or (error.sqlstate or "").startswith(_CONFLICT)
+                if not lost or attempt == _MAX_ATTEMPTS or conn.is_in_transaction():
+                    raise
+            await asyncio.sleep(wait_s(attempt, longest_s=0.2))
+        raise AssertionError("the last attempt raises")
+
+    return again
 
 
 def _limits(lock_ms: int, idle_ms: int) -> str:

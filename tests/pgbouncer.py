@@ -1,0 +1,86 @@
+"""Runs a command whose tests let the product reach the database through Debian's PgBouncer, in transaction mode.
+
+Example: python -m tests.pgbouncer python -m pytest tests/postgres
+Whatever else a test asks (its own connections, migrations) it asks directly: `tests/conftest.py` sees to that.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import parse_qs, urlsplit
+
+from ops.embedded.account import server_account
+from ops.embedded.embedded import open_embedded
+from ops.embedded.server import wait_until
+from tests.debian import install
+
+PROGRAM = Path("/usr/sbin/pgbouncer")
+POOLER = "LEAD_ROUTER_TEST_POOLER_FOLDER"
+"""The folder of the pooler's socket."""
+PORT = 6432
+
+
+@contextmanager
+def pooler(folder: Path, database_url: str, log: IO[bytes]) -> Iterator[None]:
+    """A running pooler before the server of `database_url`, whose user it knows; its socket is in `folder`."""
+    account = server_account(folder / "of-a-server")
+    account.own(folder)
+    parts = urlsplit(database_url)
+    words = parse_qs(parts.query)
+    host, port = words.get("host", [parts.hostname])[0], words.get("port", [parts.port])[0]
+    (folder / "users").write_text('"postgres" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"""[databases]
+* = host={host} port={port}
+[pgbouncer]
+pool_mode = transaction
+unix_socket_dir = {folder}
+listen_addr =
+listen_port = {PORT}
+auth_type = trust
+auth_file = {folder}/users
+max_client_conn = 2000
+default_pool_size = 40
+query_wait_timeout = 30
+"""
+    )
+    running = account.spawn([PROGRAM, folder / "pgbouncer.ini"], log)
+    try:
+        wait_until((folder / f".s.PGSQL.{PORT}").exists, running, "pgbouncer")
+        yield
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def through(folder: str, database_url: str) -> str:
+    """The URL of the same database through the pooler."""
+    name = urlsplit(database_url).path.removeprefix("/")
+    return f"postgresql://postgres@/{name}?host={folder}&port={PORT}"
+
+
+def main() -> int:
+    install()
+    folder = Path(tempfile.mkdtemp(prefix="lead-router-pgbouncer-"))
+    folder.chmod(0o755)  # root's servers run as another user
+    (sockets := folder / "pooler").mkdir(mode=0o755)
+    servers = asyncio.run(open_embedded(folder / "servers", {"fsync": "off"}, linger_s=0.5))
+    try:
+        with tempfile.TemporaryFile() as log, pooler(sockets, servers.urls.database, log):
+            print(f"through PgBouncer: {' '.join(sys.argv[1:])}", flush=True)
+            environment = {**os.environ, "LEAD_ROUTER_TEST_DATABASE_URL": servers.urls.database, POOLER: str(sockets)}
+            return subprocess.run(sys.argv[1:], check=False, env=environment).returncode
+    finally:
+        servers.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
