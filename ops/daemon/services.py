@@ -18,6 +18,7 @@ from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
+from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
@@ -88,7 +89,8 @@ class Services:
         checks = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
-        return Listener(self.settings.listen, self.health, checks, self.exposition)
+        places = reserve_descriptors(self.settings.connections.maximum)
+        return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

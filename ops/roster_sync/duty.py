@@ -19,6 +19,7 @@ class RosterSyncService(Periodic):
 
     failing = "roster not synced"
     max_silence_s = 120.0
+    deadline_s = 100.0
     transient = (*TRANSIENT_ERRORS, TenantUnknown)
 
     def __init__(self, connections: Connections, source: Source, instruments: Instruments) -> None:

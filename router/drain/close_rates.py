@@ -55,6 +55,7 @@ class CloseRatesService(Periodic):
     interval_s = 60.0
     longest_wait_s = 60.0
     max_silence_s = 120.0
+    deadline_s = None
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

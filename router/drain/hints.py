@@ -54,6 +54,7 @@ class HintsService(Periodic):
     interval_s = 1.0
     # The poll finds work meanwhile, so a lost hint costs little; but it should not be lost for a minute.
     longest_wait_s = 5.0
+    deadline_s = None
 
     def __init__(self, connections: Connections, wakeups: Wakeups) -> None:
         self._connections = connections

@@ -7,13 +7,16 @@ anew, nobody counts as away before there was time for everybody's next heartbeat
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from router.domain.text import fold
 from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_passwords
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,6 +28,8 @@ log = get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
 _DEADLINE_S = 1.0
+# Redis serves nobody else while it answers one question.
+_KEYS_AT_ONCE = 1_000
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -119,6 +124,7 @@ class Presence:
     _watched: dict[int, Watched] = field(default_factory=dict)
     _client: "Redis | None" = None
     _answers: bool = True
+    _answers_since: float | None = None
 
     def absent(self, tenant_id: int) -> frozenset[int]:
         """Numbers of the reps who have to be present and are not, as last heard."""
@@ -138,13 +144,16 @@ class Presence:
         """Why nobody's presence can be known now; None = Redis answers."""
         try:
             await self._ask(("lead-router:status",))
-        except unreachable_errors():
+        except Exception:  # also what a Redis answers that is not one
             self._answers = False
             return Unsure.NO_REDIS if self.url is None else Unsure.NO_ANSWER
         return None
 
     async def watch(self, tenant_id: int, tenant: str, engine: "Engine") -> None:
-        """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises."""
+        """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises.
+
+        While Redis does not answer it is not asked here: a batch waits for this.
+        """
         new = watched_reps(tenant, engine)
         if new is None:
             self._watched.pop(tenant_id, None)
@@ -154,17 +163,19 @@ class Presence:
         if old is not None:
             new.absent = old.absent & set(new.reps)
             new.heard_at, new.settled_at, new.lost = old.heard_at, old.settled_at, old.lost
-        await self._look(new)
+        if self._answers or self.once:
+            await self._look([new])
+        else:
+            new.hear_nothing(self.clock())
 
     async def look(self) -> list[int]:
-        """Reads all heartbeats; returns the tenants where somebody came or went. Never raises."""
-        changed = []
-        for tenant_id, watched in list(self._watched.items()):
-            before = watched.absent
-            await self._look(watched)
-            if watched.absent != before:
-                changed.append(tenant_id)
-        return changed
+        """Reads the heartbeats of all tenants, within one deadline; returns the tenants where somebody came or went.
+
+        Never raises.
+        """
+        before = {tenant_id: watched.absent for tenant_id, watched in self._watched.items()}
+        await self._look(list(self._watched.values()))
+        return [no for no, watched in self._watched.items() if no in before and watched.absent != before[no]]
 
     async def aclose(self) -> None:
         """Gives the connection back."""
@@ -172,23 +183,31 @@ class Presence:
         if client is not None:
             try:
                 await client.aclose()
-            except unreachable_errors():
+            except Exception:  # it is not needed any more
                 log.debug("redis did not close cleanly")
 
-    async def _look(self, watched: Watched) -> None:
-        if not watched.keys:
-            watched.absent = NOBODY
+    async def _look(self, tenants: Sequence[Watched]) -> None:
+        asked = []
+        for watched in tenants:
+            if watched.keys:
+                asked.append(watched)
+            else:
+                watched.absent = NOBODY
+        if not asked:
             return
         try:
-            found, uptime_s = await self._ask(watched.keys)
-        except unreachable_errors() as error:
-            watched.hear_nothing(self.clock())
+            found, uptime_s = await self._ask(tuple(key for watched in asked for key in watched.keys))
+        except Exception as error:  # whatever Redis says, or does not say, it never stops the routing
+            for watched in asked:
+                watched.hear_nothing(self.clock())
             if self.instruments is not None:
                 self.instruments.presence_unknown()
-            self._tell(f"{type(error).__name__}: {error}")
+            self._report(f"{type(error).__name__}: {mask_passwords(str(error))}")
             return
-        watched.hear(watched.missing(found), uptime_s, self.clock())
-        self._tell(None)
+        heartbeats = iter(found)
+        for watched in asked:
+            watched.hear(watched.missing(list(islice(heartbeats, len(watched.keys)))), uptime_s, self.clock())
+        self._report(None)
 
     async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
         """The heartbeats, and for how long Redis has been up (seconds). Raises `unreachable_errors`, soon."""
@@ -200,14 +219,28 @@ class Presence:
             self._client = open_redis(self.url)
         async with asyncio.timeout(_DEADLINE_S):
             pipeline = self._client.pipeline(transaction=False)
-            pipeline.mget(keys)
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                pipeline.mget(keys[first : first + _KEYS_AT_ONCE])
             pipeline.info("server")
-            found, server = await pipeline.execute()
-        return found, float(server["uptime_in_seconds"])
+            *parts, server = await pipeline.execute(raise_on_error=False)
+        for part in parts:
+            if isinstance(part, Exception):
+                raise part
+        if self._answers_since is None:
+            self._answers_since = self.clock()
+        return [value for part in parts for value in part], self._uptime_s(server)
 
-    def _tell(self, problem: str | None) -> None:
+    def _uptime_s(self, server: object) -> float:
+        """For how long Redis has been up; where it may not say (INFO is forbidden), for how long it has answered us."""
+        with suppress(KeyError, TypeError, ValueError):
+            return float(server["uptime_in_seconds"])  # type: ignore[index]
+        return self.clock() - (self.clock() if self._answers_since is None else self._answers_since)
+
+    def _report(self, problem: str | None) -> None:
         if problem is not None and self._answers and not self.once:
             log.warning("presence unknown: the last known holds, then the working hours", error=problem)
         elif problem is None and not self._answers:
             log.info("presence known again")
         self._answers = problem is None
+        if problem is not None:
+            self._answers_since = None

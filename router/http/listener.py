@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from router.http.guard import Guard
+from router.http.shared import Shared
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.supervisor import StartRefused
@@ -20,45 +22,72 @@ log = get_logger(__name__)
 Check = Callable[[float], Awaitable[None]]
 
 
+_FAULTS_HOLD_S = 1.0
+_SWEEP_EVERY_S = 1.0
+
+
 class AddressRefused(StartRefused):
     """Somebody else listens there, or this machine has no such address."""
 
 
 class Listener:
-    """A service. `checks` decide readiness; each by name, all at once, each within `check_deadline_s`."""
+    """A service. `checks` decide readiness; each by name, all at once, each within `check_deadline_s`.
+
+    Their answer holds for a second, for whoever asks, and `/metrics` is written in a thread: neither the database nor
+    the work pays for how often somebody looks. `max_connections` clients at once, each with `request_s` (seconds) to
+    ask.
+    """
 
     name = "listener"
     max_silence_s = 10.0
 
     def __init__(
-        self, settings: ListenSettings, health: Health, checks: Mapping[str, Check], exposition: Exposition
+        self,
+        settings: ListenSettings,
+        health: Health,
+        checks: Mapping[str, Check],
+        exposition: Exposition,
+        *,
+        max_connections: int = 64,
+        request_s: float = 10.0,
     ) -> None:
         self._settings = settings
         self._health = health
         self._checks = checks
         self._exposition = exposition
+        self._max_connections = max_connections
+        self._request_s = request_s
+        self._faults = Shared(self._look, _FAULTS_HOLD_S)
+        self._text = Shared(lambda: asyncio.to_thread(exposition.text), 0.0)
         self.started = asyncio.Event()
         self.port = settings.port
         """The real one once `started` is set; differs from the setting where that is 0."""
 
     async def run(self, life: Lifeline) -> None:
         """Answers until the stop. Raises AddressRefused when the address cannot be had."""
-        runner = web.AppRunner(self._application(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        application = self._application()
+        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        guard = Guard(lambda: _protocol(runner), self._max_connections, self._request_s)
+        application.middlewares.append(guard.middleware)
         await runner.setup()
+        server = None
         try:
-            await self._listen(runner)
-            self.port = runner.addresses[0][1]
+            server = await self._listen(guard)
+            self.port = server.sockets[0].getsockname()[1]
             self.started.set()
             log.info("listening", host=self._settings.host, port=self.port)
-            await life.wait()
+            while not await life.pause(_SWEEP_EVERY_S):
+                guard.end_silent()
         finally:
             self.started.clear()
+            if server is not None:
+                server.close()
             await runner.cleanup()
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    async def _listen(self, guard: Guard) -> asyncio.Server:
         host, port = self._settings.host, self._settings.port
         try:
-            await web.TCPSite(runner, host, port).start()
+            return await asyncio.get_running_loop().create_server(guard, host, port)
         except OSError as error:
             raise AddressRefused(
                 f"cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. Does another lead-router run "
@@ -73,7 +102,9 @@ class Listener:
         return application
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        """Alive = no service is overdue with its sign of life, none is lost. If not, a restart helps."""
+        """Alive = the event loop turns, and no service is lost. If not, a restart helps; what waits for something
+        outside is `degraded` instead.
+        """
         services = self._health.report()
         alive = all(service.alive for service in services.values())
         shown = {
@@ -92,13 +123,16 @@ class Listener:
         """Ready = can do its work now, be it slower (`degraded`). If not, a restart does not help; sending work
         elsewhere does.
         """
-        faults = await asyncio.gather(*(self._fault(check) for check in self._checks.values()))
-        reasons = {name: fault for name, fault in zip(self._checks, faults, strict=True) if fault}
+        reasons = dict(await self._faults.get())
         if self._health.stopping:
             reasons["stopping"] = "this process was asked to stop"
         health = self._health
-        shown = {"ready": not reasons, "reasons": reasons, "degraded": health.degraded, "codes": health.codes}
+        shown = {"ready": not reasons, "reasons": reasons, "degraded": health.worse(), "codes": health.codes}
         return web.json_response(shown, status=503 if reasons else 200)
+
+    async def _look(self) -> dict[str, str]:
+        faults = await asyncio.gather(*(self._fault(check) for check in self._checks.values()))
+        return {name: fault for name, fault in zip(self._checks, faults, strict=True) if fault}
 
     async def _fault(self, check: Check) -> str | None:
         deadline_s = self._settings.check_deadline_s
@@ -112,4 +146,10 @@ class Listener:
         return None
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._exposition.text(), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await self._text.get(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _protocol(runner: web.AppRunner) -> asyncio.Protocol:
+    server = runner.server
+    assert server is not None
+    return server()

@@ -32,7 +32,10 @@ class ServiceHealth:
 
 @dataclass(frozen=True, slots=True)
 class ServiceReport:
-    """One service as `/livez` shows it. `overdue_s` > 0: silent for longer than it may be."""
+    """One service as `/livez` shows it. `overdue_s` > 0: silent for longer than it may be.
+
+    That is no reason for a restart: it waits for something outside, which waits for no other process either.
+    """
 
     state: State
     overdue_s: float
@@ -41,7 +44,7 @@ class ServiceReport:
 
     @property
     def alive(self) -> bool:
-        return self.overdue_s <= 0 and self.state is not State.LOST
+        return self.state is not State.LOST
 
 
 class Health:
@@ -54,10 +57,19 @@ class Health:
         self.degraded: dict[str, str] = {}
         """What is worse than it should be although the work goes on, by what it is about."""
 
+    def worse(self) -> dict[str, str]:
+        """`degraded`, and the services that have been silent for too long."""
+        silent = {
+            f"service {name}": f"no sign of life for {report.overdue_s:.0f} s longer than it may be silent"
+            for name, report in self.report().items()
+            if report.overdue_s > 0
+        }
+        return {**silent, **self.degraded}
+
     @property
     def codes(self) -> dict[str, str]:
         """The code of the finding for each entry of `degraded`; its page is in `runbooks/`."""
-        return {about: CODES.get(about, SERVICE_FAILING) for about in self.degraded}
+        return {about: CODES.get(about, SERVICE_FAILING) for about in self.worse()}
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""

@@ -1,5 +1,6 @@
 """One base for what a daemon does again and again: no failure is silent, and none ends the service."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -14,9 +15,9 @@ log = get_logger(__name__)
 class Periodic(ABC):
     """A service that does `once()` every `interval_s` until it is stopped.
 
-    A transient error is counted (`service.failures`), shown on `/readyz` as degraded, logged when it begins and when it
-    is over (`failing` is the message), and tried again after a backoff of at most `longest_wait_s`. Any other error
-    ends the run; the supervisor starts it anew.
+    A transient error, and a `once` that takes longer than `deadline_s`, is counted (`service.failures`), shown on
+    `/readyz` as degraded, logged when it begins and when it is over (`failing` is the message), and tried again after
+    a backoff of at most `longest_wait_s`. Any other error ends the run; the supervisor starts it anew.
     """
 
     name: str
@@ -24,6 +25,9 @@ class Periodic(ABC):
     failing: str
     max_silence_s: float = 60.0
     longest_wait_s: float = 5.0
+    deadline_s: float | None = 45.0
+    """Longest time for `once`, seconds: whatever it waits for outside, it fails before it could seem dead. None = it
+    gives signs of life itself."""
     transient: ClassVar[tuple[type[BaseException], ...]] = TRANSIENT_ERRORS
 
     _failures: int = 0
@@ -50,7 +54,8 @@ class Periodic(ABC):
         try:
             while not life.stopping:
                 try:
-                    await self.once(life)
+                    async with asyncio.timeout(self.deadline_s):
+                        await self.once(life)
                 except self.transient as error:
                     await life.pause(self._failed(life, error))
                 else:

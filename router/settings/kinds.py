@@ -28,10 +28,13 @@ def parsed(name: str, text: str) -> Any:
     if not text:
         raise WrongValue(f"is empty, not {expected(name)}")
     try:
-        return msgspec.convert(_plain(kind, text), KINDS[name], strict=False, dec_hook=_path)
+        value = msgspec.convert(_plain(kind, text), KINDS[name], strict=False, dec_hook=_path)
     except msgspec.ValidationError:
         secret = "has a value (not shown, it may hold a password) that is not"
         raise WrongValue(f"{secret if _is_url(kind) else f'is {text!r}, not'} {expected(name)}") from None
+    if _is_url(kind) and _port_is_wrong(text):
+        raise WrongValue("has a port that is not a number from 1 to 65535 (not shown, it may be part of a password)")
+    return value
 
 
 def expected(name: str) -> str:
@@ -61,6 +64,15 @@ def _kind(name: str) -> inspect.Type:
 
 def _is_url(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.Metadata)
+
+
+def _port_is_wrong(url: str) -> bool:
+    """Whether a host of the URL has a port that is none. Several hosts are separated by commas."""
+    place, _, more = url.partition("://")[2].replace("?", "/", 1).partition("/")
+    if "@" in more:
+        return False  # a password that is not encoded; where the hosts begin is not known
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in place.rpartition("@")[2].split(",")]
+    return not all(not port or (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535) for port in ports)
 
 
 def _plain(kind: inspect.Type, text: str) -> str:

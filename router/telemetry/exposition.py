@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -12,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from router.telemetry.instruments import NAMESPACE, Instruments
 from router.telemetry.limits import MAX_TENANTS
+from router.telemetry.log_writer import dropped_lines
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -41,7 +43,11 @@ def open_exposition(instance: str, version: str, tenants_most: int = MAX_TENANTS
         {"service.name": "lead-router", "service.instance.id": instance, "service.version": version}
     )
     provider = MeterProvider([reader], resource, shutdown_on_exit=False)
+    meter = provider.get_meter(NAMESPACE, version)
+    meter.create_observable_counter(
+        f"{NAMESPACE}.log.dropped", [lambda _: [Observation(dropped_lines())]], "{line}", "Log lines not written"
+    )
     try:
-        yield Exposition(Instruments(provider.get_meter(NAMESPACE, version), tenants_most), registry)
+        yield Exposition(Instruments(meter, tenants_most), registry)
     finally:
         provider.shutdown()

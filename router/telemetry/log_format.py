@@ -1,7 +1,7 @@
 """Structured logs on stderr: one JSON object a line, or for people on a terminal; never a password.
 
-Written per batch and per event of the service, never per lead. What libraries log through `logging`, such as
-asyncio's "exception was never retrieved", comes out in the same form.
+Written per batch and per event of the service, never per lead, and by a thread of its own (`log_writer`). What
+libraries log through `logging`, such as asyncio's "exception was never retrieved", comes out in the same form.
 """
 
 import logging
@@ -12,6 +12,8 @@ from typing import TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from router.telemetry.log_repeats import FewRepeats
+from router.telemetry.log_writer import writer_of
 from router.telemetry.masking import MASK, mask_passwords
 
 _PLAIN = (bool, int, float, type(None))
@@ -23,15 +25,17 @@ def configure_logs(level: str, form: str, instance: str, stream: TextIO | None =
     Bind a tenant where one is at work: `with structlog.contextvars.bound_contextvars(tenant="acme"): …`.
     """
     target = stream or sys.stderr
-    as_json = form == "json" or (form == "auto" and not target.isatty())
+    terminal = target is not None and target.isatty()
+    as_json = form == "json" or (form == "auto" and not terminal)
     shared = _shared_processors(instance)
-    handler = logging.StreamHandler(target)
+    handler = logging.StreamHandler(stream or writer_of(_descriptor(target)))
+    handler.addFilter(FewRepeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(as_json, target),
+                *_rendering(as_json, colors=terminal),
             ],
         )
     )
@@ -58,14 +62,20 @@ def _shared_processors(instance: str) -> list[Processor]:
     ]
 
 
-def _rendering(as_json: bool, target: TextIO) -> list[Processor]:
+def _descriptor(target: TextIO | None) -> int | None:
+    """None where stderr was closed before the start, or is not a file."""
+    try:
+        return None if target is None else target.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _rendering(as_json: bool, *, colors: bool) -> list[Processor]:
     if as_json:
         renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
         # The plain formatter: the rich one shows local variables, and with them whatever a URL hides.
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     return [structlog.processors.format_exc_info, mask_event, renderer]
 
 

@@ -95,6 +95,10 @@ select wake_key, xmax::text as locker, count(*) as leads
 -- The locker that the row of a waiting lead has or had.
 select xmax::text as locker from lead_pool where tenant_id = :tenant_id and lead_id = :lead_id;
 
+-- name: read_only()
+-- Whether the server is a standby, and whether this transaction may not write.
+select pg_is_in_recovery() as standby, current_setting('transaction_read_only')::boolean as read_only;
+
 -- name: try_tables()!
 -- Takes and leaves the locks that a batch needs; waits as long as the transaction's lock_timeout allows.
 lock table lane, lead_pool, wake_key, parked, assignment, rep_load, group_share, lane_inbox, flight, customer_owner

@@ -339,3 +339,86 @@ async def test_status_warns_when_it_cannot_know_who_is_present(
     assert (await CommandLine(status_command, database_url, redis_url).json())["tenants"][0]["warnings"] == []
     await tenant.rules(RULES.replace("presence: {groups: [East], ttl: 2s}", ""))
     assert (await CommandLine(status_command, database_url).json())["tenants"][0]["warnings"] == []
+
+
+@asynccontextmanager
+async def a_redis_that_says(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
+    """Speaks the protocol, and whatever `answer` makes of what was asked; yields its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while asked := await reader.read(1 << 20):
+            writer.write(answer(asked))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+
+
+def heartbeats_of(asked: bytes, info: bytes) -> bytes:
+    """An answer for each command: OK, all heartbeats there, and `info`."""
+    said = b""
+    for command in asked.split(b"*")[1:]:
+        if b"MGET" in command:
+            keys = command.count(b"lead-router:")
+            said += b"*%d\r\n" % keys + b"$1\r\n1\r\n" * keys
+        else:
+            said += info if b"INFO" in command else b"+OK\r\n"
+    return said
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        b"-NOPERM User default has no permissions to run the 'info' command\r\n",
+        b"$12\r\n# Server\r\na:1\r\n",
+        b"$30\r\nuptime_in_seconds:not-a-number\r\n",
+    ],
+)
+async def test_a_redis_that_may_not_say_how_old_it_is_serves_all_the_same(
+    tenant: Tenancy, connections: Connections, info: bytes
+) -> None:
+    async with a_redis_that_says(lambda asked: heartbeats_of(asked, info)) as url:
+        drain = with_presence(connections, url)
+        await tenant.accept([lead(1)])
+        await settle(drain, tenant.tenant_id)
+        assert (await tenant.states())["assigned"] == 1
+        assert drain.presence.unsure(tenant.tenant_id) in (None, Unsure.TOO_NEW)
+        await drain.presence.aclose()
+
+
+@pytest.mark.parametrize(
+    "said", [b"garbage", b":1\r\n:2\r\n:3\r\n", b"*-1\r\n*-1\r\n*-1\r\n", b"+OK\r\n" * 9, b"\xff\xfe\r\n"]
+)
+async def test_nothing_that_redis_says_stops_the_routing(
+    tenant: Tenancy, connections: Connections, said: bytes
+) -> None:
+    async with a_redis_that_says(lambda _: said) as url:
+        drain = with_presence(connections, url)
+        await tenant.accept([lead(1), lead(2)])
+        await settle(drain, tenant.tenant_id)
+        assert (await tenant.states())["assigned"] == 2
+        assert await drain.presence.look() == []
+        await drain.presence.aclose()
+
+
+async def test_a_silent_redis_costs_many_tenants_one_deadline(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    async def silence(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+        writer.close()
+
+    async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
+        drain = with_presence(connections, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        tenants = [await make_tenant(conn, REPS, RULES, name=f"t{number}") for number in range(12)]
+        for one in tenants:
+            await one.accept([lead(1)])
+        begin = monotonic()
+        for one in tenants:
+            await settle(drain, one.tenant_id)
+        await drain.presence.look()
+        assert monotonic() - begin < 6
+        assert [(await one.states())["assigned"] for one in tenants] == [1] * 12
+        await drain.presence.aclose()
+        server.close()

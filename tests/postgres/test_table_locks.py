@@ -17,6 +17,8 @@ from ops.cli.commands import tenants as tenants_command
 from ops.cli.end import end as end_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
+from ops.daemon.services import lanes_can_be_worked
+from router.store.blocking.blocked import ReadOnly
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS
 from tests.command_line import CommandLine
@@ -135,3 +137,15 @@ async def test_readiness_is_lost_with_the_name_of_the_blocker_and_comes_back(
         await until(assigned, "the leads are routed")
         assert await daemon.stop() == 0
         assert "service crashed" not in daemon.events()
+
+
+async def test_a_database_that_cannot_be_written_is_not_called_ready(
+    connections: Connections, conn: asyncpg.Connection
+) -> None:
+    await lanes_can_be_worked(connections, 2.0)
+    name = await conn.fetchval("select current_database()")
+    await conn.execute(f'alter database "{name}" set default_transaction_read_only = on')
+    connections.stock.abandon()
+    connections.stock.end_resting(0)
+    with pytest.raises(ReadOnly, match="default_transaction_read_only"):
+        await lanes_can_be_worked(connections, 2.0)

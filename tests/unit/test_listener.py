@@ -4,7 +4,8 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 import aiohttp
@@ -35,12 +36,12 @@ class Silent:
 
 @asynccontextmanager
 async def listening(
-    checks: Mapping[str, Check], *others: Service, check_deadline_s: float = 2.0
+    checks: Mapping[str, Check], *others: Service, check_deadline_s: float = 2.0, **limits: Any
 ) -> AsyncIterator[tuple[str, Health, Supervisor]]:
     health = Health(MonotonicClock().monotonic)
     with open_exposition("test-1", "1.2.3") as exposition:
         settings = ListenSettings(port=0, check_deadline_s=check_deadline_s)
-        listener = Listener(settings, health, checks, exposition)
+        listener = Listener(settings, health, checks, exposition, **limits)
         supervisor = Supervisor([listener, *others], SupervisionSettings(), health, instruments=exposition.instruments)
         async with asyncio.TaskGroup() as group:
             group.create_task(supervisor.run())
@@ -80,17 +81,20 @@ async def test_a_process_that_progresses_is_alive_and_ready() -> None:
         assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}, "degraded": {}, "codes": {}})
 
 
-async def test_a_service_that_hangs_makes_the_process_not_alive_until_it_goes_on() -> None:
+async def test_a_service_that_waits_for_something_outside_is_degraded_and_no_reason_for_a_restart() -> None:
     silent = Silent()
     async with listening({}, silent) as (url, health, _):
         status, body = await get_json(f"{url}/livez")
-        assert (status, body["alive"]) == (503, False)
+        assert (status, body["alive"]) == (200, True)
         assert body["services"]["drain"]["overdue_s"] > 0
+        status, body = await get_json(f"{url}/readyz")
+        assert "no sign of life" in body["degraded"]["service drain"]
+        assert body["codes"] == {"service drain": "service_failing"}
         silent.stop.set()
         async with asyncio.timeout(5):
             while health.services["drain"].due_at is not None:
                 await asyncio.sleep(0)
-        assert (await get_json(f"{url}/livez"))[0] == 200
+        assert (await get_json(f"{url}/readyz"))[1]["degraded"] == {}
 
 
 async def test_every_failed_check_is_named_and_no_password_is_shown() -> None:
@@ -146,3 +150,48 @@ async def test_a_port_that_is_taken_ends_the_process_with_the_port_in_the_messag
         with refused, structlog.testing.capture_logs() as logs:
             await Supervisor([listener], SupervisionSettings(), health).run()
         assert logs == []
+
+
+async def open_without_asking(url: str, clients: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    port = int(url.rpartition(":")[2])
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(clients)]
+    for _, writer in opened:
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+    return opened
+
+
+async def test_clients_that_never_finish_a_request_keep_no_probe_and_no_descriptor_from_others() -> None:
+    async with listening({"database": fine}, max_connections=8, request_s=60) as (url, _, _):
+        opened = await open_without_asking(url, 40)
+        for _ in range(3):
+            assert (await get_json(f"{url}/readyz"))[0] == 200
+        # The oldest made room; a client whose connection was ended reads its end.
+        async with asyncio.timeout(20):
+            for reader, _ in opened[:31]:
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_a_client_that_is_slow_to_ask_is_ended_after_its_time() -> None:
+    async with listening({}, request_s=0.2) as (url, _, _):
+        ((reader, writer),) = await open_without_asking(url, 1)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
+
+
+async def test_many_who_ask_whether_it_is_ready_cost_the_database_one_answer_a_second() -> None:
+    looks = 0
+
+    async def slow(_deadline_s: float) -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+
+    async with listening({"database": slow}) as (url, _, _):
+        begin = monotonic()
+        await asyncio.gather(*(get_json(f"{url}/readyz") for _ in range(30)))
+        assert looks <= 1 + (monotonic() - begin)

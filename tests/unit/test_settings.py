@@ -264,3 +264,23 @@ def test_a_password_in_the_query_is_masked_too() -> None:
 def test_texts_without_a_password_stay_as_they_are() -> None:
     for text in ("redis://localhost:6379/0", "a@b.example wrote: 1 = 1", "", "postgresql://me@host/db"):
         assert mask_passwords(text) == text
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("LEAD_ROUTER_REDIS_URL", "redis://cache:abc"),
+        ("LEAD_ROUTER_REDIS_URL", "redis://:secret@cache:70000/0"),
+        ("LEAD_ROUTER_DATABASE_URL", "postgresql://u@one:5432,two:x/leads"),
+        ("LEAD_ROUTER_DATABASE_URL", "postgresql://u@[::1]:0/leads"),
+    ],
+)
+def test_a_port_that_is_none_is_refused_at_the_start_and_not_shown(variable: str, url: str) -> None:
+    with pytest.raises(SettingsError, match="has a port that is not a number") as refused:
+        read_settings({variable: url}, None)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://cache", "redis://u:p@[::1]:6379/0", "unix:///run/redis?db=1"])
+def test_a_redis_url_that_is_right_is_taken(url: str) -> None:
+    assert read_settings({"LEAD_ROUTER_REDIS_URL": url}, None).redis_url == url

@@ -99,13 +99,23 @@ class LanesBlocked(Exception):
     """No batch can be written now; the message says who has which table locked."""
 
 
+class ReadOnly(Exception):
+    """The database can be read and not written, so nothing can be routed; the message says what to do."""
+
+
+_STANDBY = "the database is a standby, which cannot be written: point LEAD_ROUTER_DATABASE_URL at the primary server"
+_READ_ONLY = "transactions are read-only by default: see default_transaction_read_only of the server, database and role"
+
+
 async def check_lanes(conn: Connection, within_s: float) -> None:
-    """Whether batches could lock what they need. Raises LanesBlocked after at most half of `within_s`, and what the
-    database raises when it cannot be written at all.
+    """Whether batches could lock what they need. Raises LanesBlocked after at most half of `within_s`, ReadOnly, and
+    what the database raises when it cannot be asked.
     """
     try:
         async with conn.transaction():
             await conn.execute(f"set local lock_timeout = {max(1, int(within_s * 500))}")
+            if (only := await _SQL.read_only.row(conn)) is not None and (only["standby"] or only["read_only"]):
+                raise ReadOnly(_STANDBY if only["standby"] else _READ_ONLY)
             await _SQL.try_tables.execute(conn)
     except LockNotAvailable as error:
         raise LanesBlocked(await who_blocks(conn) or "a table of ours was locked, but no longer is") from error
