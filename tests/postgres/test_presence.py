@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -346,8 +346,9 @@ async def a_redis_that_says(answer: Callable[[bytes], bytes]) -> AsyncIterator[s
     """Speaks the protocol, and whatever `answer` makes of what was asked; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while asked := await reader.read(1 << 20):
-            writer.write(answer(asked))
+        with suppress(ConnectionError):
+            while asked := await reader.read(1 << 20):
+                writer.write(answer(asked))
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -371,7 +372,7 @@ def heartbeats_of(asked: bytes, info: bytes) -> bytes:
     "info",
     [
         b"-NOPERM User default has no permissions to run the 'info' command\r\n",
-        b"$12\r\n# Server\r\na:1\r\n",
+        b"$13\r\n# Server\r\na:1\r\n",
         b"$30\r\nuptime_in_seconds:not-a-number\r\n",
     ],
 )
