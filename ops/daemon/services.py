@@ -30,6 +30,7 @@ from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
 from router.store.lane import LaneLimits
+from router.store.processes import OwnProcess
 from router.store.statements import Connection
 from router.telemetry.exposition import Exposition
 from router.telemetry.log_format import configure_logs
@@ -102,6 +103,7 @@ class Services:
             request=BatchRequest(ready=self.settings.drain.batch_leads),
             limits=LaneLimits(tcp_user_ms=self.settings.connections.tcp_user_timeout_ms),
             presence=presence,
+            process=OwnProcess(self.instance),
         )
         self._drain = DrainService(
             drain,

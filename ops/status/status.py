@@ -19,8 +19,8 @@ from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.store import status as store
 from router.store.blocking.blocked import blocked_now
-from router.store.connections.connect import LISTENER_NAME
 from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
+from router.store.processes import count_living
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant, all_tenants, tenant_named
@@ -59,7 +59,7 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The tenants asked for, at one moment (UTC). `listeners` = services that listen for work, `room` = connections."""
+    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections."""
 
     at: datetime
     tenants: list[TenantStatus]
@@ -126,7 +126,7 @@ async def status(
         scene = Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room)
         findings = await look(scene)
         found = await _of_tenants(scene, parked, findings, sizes)
-        return Status(at, found, await store.listeners(conn, LISTENER_NAME), room, findings)
+        return Status(at, found, await count_living(conn), room, findings)
 
 
 async def _of_tenants(

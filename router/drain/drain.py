@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -15,7 +16,9 @@ from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.lane import LaneLimits
+from router.store.processes import OwnProcess
 from router.store.statements import Connection
 from router.telemetry.instruments import BatchResult, Instruments
 from router.telemetry.logs import get_logger
@@ -27,6 +30,7 @@ log = get_logger(__name__)
 _LOOK_FROM_TOP_S = (0.5, 1.5)
 _LOOK_COSTS = 0.1
 # The search for work takes milliseconds; longer than this, somebody has locked a table.
+_GOODBYE_S = 0.5
 _SEARCH_DEADLINE_S = 5.0
 
 
@@ -42,11 +46,12 @@ class Drain:
     engines: Engines = field(default_factory=Engines)
     presence: Presence = field(default_factory=Presence)
     sessions: dict[int, TenantSession] = field(default_factory=dict)
+    process: OwnProcess = field(default_factory=OwnProcess)
 
     def session(self, tenant_id: int) -> TenantSession:
         """What is remembered of the tenant; a new one knows nothing yet."""
         if tenant_id not in self.sessions:
-            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence)
+            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence, self.process.process_id)
         return self.sessions[tenant_id]
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:
@@ -55,7 +60,14 @@ class Drain:
         Raises TimeoutError when a table stays locked: the search must fail loudly rather than wait in silence.
         """
         async with self.connections.acquire(Part.DRAIN) as conn, asyncio.timeout(_SEARCH_DEADLINE_S):
+            await self.process.beat(conn)
             return await store.tenants_with_work(conn, now)
+
+    async def close(self) -> None:
+        """Says that this process stops as it should; not worth waiting for."""
+        with suppress(*TRANSIENT_ERRORS):
+            async with asyncio.timeout(_GOODBYE_S), self.connections.acquire(Part.DRAIN, _GOODBYE_S) as conn:
+                await self.process.end(conn)
 
     async def drain_tenant(
         self,
@@ -73,6 +85,7 @@ class Drain:
         total, session = Drained(), self.session(tenant_id)
         async with self.connections.acquire(Part.DRAIN) as conn:
             while not stop() and (batch_limit is None or total.batches < batch_limit):
+                await self.process.beat(conn)
                 done = await self._batch(conn, session, now)
                 if done is None:
                     continue

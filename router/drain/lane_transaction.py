@@ -5,9 +5,9 @@ says that nobody else has written since.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from time import monotonic
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from router.telemetry.logs import get_logger
 from router.telemetry.stopwatch import Stopwatch
 
 _HOLD_DEADLINE_S = 5.0
-_NOT_CRASHED_DEADLINE_S = 1.0
+_JUDGE_EVERY_S = 1.0
 _ENGINE_LOCK_S = 0.3
 _MAX_STALE = 5
 _ENGINE_DEADLINE_S = 60.0
@@ -58,11 +58,9 @@ async def run_lane_transaction(
     transaction = LaneTransaction(conn, session, replace(request, clock_given=now is not None), token, now, limits)
     try:
         drained = await transaction.run()
-    except BaseException as error:
+    except BaseException:
         session.forget_state()
         session.failed = True
-        if isinstance(error, Exception):
-            await _not_crashed(conn, session.tenant_id)
         raise
     if drained.outcome is LaneOutcome.DONE:
         session.failed = False
@@ -123,8 +121,7 @@ class LaneTransaction:
         reached(Point.LANE_HELD)
         if lane.paused or lane.ruleset == 0:
             return Drained(LaneOutcome.PAUSED, lane.tenant)
-        if lane.previous_holder_aborted and not self.session.failed:
-            await self._count_crash(lane)
+        if await self._crash_is_news(lane):
             return None
         if self.session.engine(lane.versions) is None:
             self.unread = lane
@@ -150,6 +147,10 @@ class LaneTransaction:
         if lane.noted_lead is None or step is Step.NOTE:
             await self._note(lane, state)
             return None
+        if step is Step.TAKE and self.session.process_id not in lane.noted_by:
+            self.session.forget_state()
+            await quarantine.note_taker(self.conn, lane.tenant_id, self.session.process_id)
+            return None
         why = CRASHED if step is Step.PARK else ""
         request = replace(self.request, lead_ids=(lane.noted_lead,), after=None, parked_for=why)
         drained = await self._batch(lane, state, request)
@@ -158,7 +159,7 @@ class LaneTransaction:
         elif step is Step.PARK:
             await quarantine.end_quarantine(self.conn, lane.tenant_id)
         else:
-            await quarantine.lead_came_through(self.conn, lane.tenant_id)
+            await quarantine.lead_came_through(self.conn, lane.tenant_id, self.session.process_id)
         return drained
 
     async def _note(self, lane: Lane, state: LaneState) -> None:
@@ -167,11 +168,22 @@ class LaneTransaction:
         if found is None:
             self.nothing_to_note = True
         else:
-            await quarantine.note_lead(self.conn, lane.tenant_id, found)
+            await quarantine.note_lead(self.conn, lane.tenant_id, found, self.session.process_id)
 
-    async def _count_crash(self, lane: Lane) -> None:
-        log.warning("a router crashed in the middle of a batch", tenant=lane.tenant, crashes=lane.crashes + 1)
-        await quarantine.count_crash(self.conn, lane.tenant_id, careful_from=CAREFUL_FROM, careful_leads=CAREFUL_LEADS)
+    async def _crash_is_news(self, lane: Lane) -> bool:
+        """After a holder's transaction was rolled back: whether that has to be committed before anything else."""
+        session, now = self.session, monotonic()
+        aborted = lane.previous_holder_aborted and not session.failed
+        again = lane.abort_unexplained and (session.judged_at_s is None or now - session.judged_at_s > _JUDGE_EVERY_S)
+        if not (aborted or again):
+            return False
+        session.judged_at_s = now
+        found = await quarantine.judge_abort(
+            self.conn, lane.tenant_id, careful_from=CAREFUL_FROM, careful_leads=CAREFUL_LEADS
+        )
+        if found["crashed"]:
+            log.warning("a router crashed in the middle of a batch", tenant=lane.tenant, crashes=found["crashes"])
+        return aborted or found["crashed"]
 
     async def _read_engine(self, lane: Lane) -> None:
         """Reading a large ruleset takes long: done without the lane, for which nobody has to wait meanwhile."""
@@ -181,13 +193,6 @@ class LaneTransaction:
         async with asyncio.timeout(_ENGINE_DEADLINE_S):
             engine = await session.engines.get(conn, session.tenant_id, lane.versions)
         await session.presence.watch(session.tenant_id, lane.tenant, engine)
-
-
-async def _not_crashed(conn: Connection, tenant_id: int) -> None:
-    """An error of ours is no crash: the next holder shall not count one. Without a connection it will, once."""
-    with suppress(Exception):
-        async with asyncio.timeout(_NOT_CRASHED_DEADLINE_S):
-            await quarantine.not_crashed(conn, tenant_id)
 
 
 async def lane_state(conn: Connection, session: TenantSession, lane: Lane) -> LaneState:

@@ -69,6 +69,7 @@ class DrainService:
                     self._stand_in_line(t for t in [*found[first:], *found[:first]] if t not in self._turns)
                     self._start_turns(group, life)
                     await self.wakeups.wait(self.poll_interval_s)
+        await self.drain.close()
 
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()

@@ -12,22 +12,25 @@ from router.store.lane import OrderKey
 
 @dataclass(slots=True)
 class TenantSession:
-    """Of one tenant; `engines` and `presence` are shared by all.
+    """Of one tenant; `engines` and `presence` are shared by all, `process_id` is that of this process.
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
-    `failed` = the last transaction ended with an error here; `failures` in a row, and until when (monotonic seconds)
+    `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
+    had crashed; `failures` in a row, and until when (monotonic seconds)
     the tenant is left alone for them.
     """
 
     tenant_id: int
     engines: Engines = field(default_factory=Engines)
     presence: Presence = field(default_factory=Presence)
+    process_id: int = 0
     name: str | None = None
     state: LaneState | None = None
     cursor: OrderKey | None = None
     look_from_top_at: float = 0.0
     bisection: Bisection = field(default_factory=Bisection)
     failed: bool = False
+    judged_at_s: float | None = None
     failures: int = 0
     retry_at_s: float = 0.0
 

@@ -58,6 +58,7 @@ async def drain_until_idle(
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(tenant_id)) for tenant_id in tenants]
+    await drain.close()
     return [task.result() for task in tasks]
 
 

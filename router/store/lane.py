@@ -55,6 +55,8 @@ class Lane:
     careful: int
     noted_lead: int | None
     noted_crashes: int
+    noted_by: Sequence[int]
+    abort_unexplained: bool
     now: datetime
 
     @property
@@ -118,6 +120,8 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         careful=row["careful"],
         noted_lead=row["noted_lead"],
         noted_crashes=row["noted_crashes"],
+        noted_by=row["noted_by"],
+        abort_unexplained=row["abort_unexplained"],
         now=row["now"],
     )
 

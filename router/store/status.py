@@ -121,12 +121,6 @@ async def rules_with(conn: Connection, ids: Sequence[int], word: str) -> set[int
     return {row[0] for row in await _SQL.rules_with.fetch(conn, tenant_ids=ids, word=word)}
 
 
-async def listeners(conn: Connection, application: str) -> int:
-    """How many sessions of this name there are in the database."""
-    count: int = await _SQL.listeners.value(conn, application=application)
-    return count
-
-
 def _lane(row: Row) -> LaneStatus:
     holder = None
     if row["pid"] is not None:

@@ -64,7 +64,3 @@ select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
 -- The tenants whose rules in force have a word somewhere in their text.
 select t.tenant_id from tenant t join ruleset r on r.tenant_id = t.tenant_id and r.version = t.ruleset
  where t.tenant_id = any(:tenant_ids::int[]) and position(:word in r.source) > 0;
-
--- name: listeners(application)
--- How many services listen for work in this database. Truly about all tenants.
-select count(*) from pg_stat_activity where datname = current_database() and application_name = :application;

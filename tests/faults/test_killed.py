@@ -48,7 +48,7 @@ async def test_a_router_killed_between_the_halves_of_a_batch_loses_no_lead_and_d
             for point in _HALVES * rounds:
                 # After two crashes leads come one at a time, and then a batch has no halves.
                 async with scene.session() as conn:
-                    await conn.execute("update lane set crashes = 0, careful = 0, noted_lead = null, noted_crashes = 0")
+                    await conn.execute("update lane set crashes = 0, careful = 0, noted_lead = null, noted_by = '{}'")
                 await dies(scene, point, times=2)
             await scene.add_router()
             await scene.recovered()

@@ -30,7 +30,10 @@ async def parked(tenant: Tenancy) -> dict[int, str]:
 async def noted(tenant: Tenancy) -> tuple[int, int | None, int]:
     """Crashes within ten minutes, the lead that is noted, and how often a holder crashed while it was."""
     row = await tenant.conn.fetchrow(
-        "select crashes, noted_lead, noted_crashes from lane where tenant_id = $1", tenant.tenant_id
+        """select crashes, noted_lead,
+                  (select count(*) from process where process_id = any(noted_by) and died_at is not null)
+             from lane where tenant_id = $1""",
+        tenant.tenant_id,
     )
     assert row is not None
     return tuple(row)
@@ -38,16 +41,41 @@ async def noted(tenant: Tenancy) -> tuple[int, int | None, int]:
 
 async def crashed(tenant: Tenancy, crashes: int = 2, lead_id: int | None = None, noted_crashes: int = 0) -> None:
     """Makes the lane as it is after crashes."""
+    dead = [await a_process(tenant.conn, dead=True) for _ in range(noted_crashes)]
     await tenant.conn.execute(
-        """update lane set crashes = $2, crashed_at = now(), careful = 3000, noted_lead = $3, noted_crashes = $4
+        """update lane set crashes = $2, crashed_at = now(), careful = 3000, noted_lead = $3, noted_by = $4
             where tenant_id = $1""",
-        *(tenant.tenant_id, crashes, lead_id, noted_crashes),
+        *(tenant.tenant_id, crashes, lead_id, dead),
     )
 
 
+async def a_process(conn: asyncpg.Connection, *, dead: bool) -> int:
+    """One that routes, on another host."""
+    made: int = await conn.fetchval(
+        """insert into process (process_id, instance, host, pid, died_at)
+           values ((random() * 1e15)::bigint, 'x', 'elsewhere', 1, case when $1 then clock_timestamp() end)
+           returning process_id""",
+        dead,
+    )
+    return made
+
+
 async def a_router_crashes(url: str, tenant_id: int) -> None:
-    """With the lane in its hands; returns when the server knows."""
+    """With the lane in its hands; returns when the server knows, and other processes do."""
     conn = await asyncpg.connect(url)
+    process_id = await a_process(conn, dead=True)
+    await conn.execute("update lane set noted_by = noted_by || $1::bigint where noted_lead is not null", process_id)
+    await rolled_back(conn, url, tenant_id)
+
+
+async def a_session_ends(url: str, tenant_id: int) -> None:
+    """With the lane in its hands, while its process lives."""
+    conn = await asyncpg.connect(url)
+    await a_process(conn, dead=False)
+    await rolled_back(conn, url, tenant_id)
+
+
+async def rolled_back(conn: asyncpg.Connection, url: str, tenant_id: int) -> None:
     await conn.execute("begin")
     assert await store.hold(conn, tenant_id, None, LaneLimits())
     other = await asyncpg.connect(url)
@@ -234,3 +262,58 @@ async def test_an_error_that_the_router_survives_is_not_taken_for_a_crash(
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 1
     assert await parked(tenant) == {}
+
+
+async def test_sessions_that_are_ended_again_and_again_are_no_crash_and_park_nobody(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept(lead(i) for i in range(40))
+    drain = a_drain(connections, ready=5)
+    for _ in range(6):
+        await a_session_ends(database_url, tenant.tenant_id)
+        await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
+        assert await noted(tenant) == (0, None, 0)
+    done = await settle(drain, tenant.tenant_id)
+    assert (done.batches, done.assigned) == (2, 10)
+    assert await parked(tenant) == {}
+
+
+async def test_a_refused_change_by_hand_is_no_crash(conn: asyncpg.Connection, connections: Connections) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    for number in range(4):
+        await tenant.accept([lead(number)])
+        with pytest.raises(ZeroDivisionError):
+            async with conn.transaction():
+                await conn.execute("select from lane for update")
+                raise ZeroDivisionError
+        await settle(a_drain(connections), tenant.tenant_id)
+    assert await noted(tenant) == (0, None, 0)
+
+
+async def test_a_crash_that_becomes_known_only_later_is_counted_all_the_same(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    drain = a_drain(connections)
+    await tenant.accept([lead(1)])
+    await a_session_ends(database_url, tenant.tenant_id)
+    await settle(drain, tenant.tenant_id)
+    await conn.execute("update process set died_at = clock_timestamp() where host = 'elsewhere'")
+    drain.session(tenant.tenant_id).judged_at_s = None
+    await tenant.accept([lead(2)])
+    await settle(drain, tenant.tenant_id)
+    assert await noted(tenant) == (1, None, 0)
+    assert await conn.fetchval("select aborted_at is null from lane")
+
+
+async def test_who_took_the_noted_lead_and_lives_is_not_counted_against_it(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    [one] = (await tenant.accept([lead(1)])).lead_ids
+    await crashed(tenant, 2, one)
+    for _ in range(3):
+        await conn.execute("update lane set noted_by = noted_by || $1::bigint", await a_process(conn, dead=False))
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert (await tenant.states())["assigned"] == 1

@@ -14,7 +14,7 @@ from router.store.connections.addresses import Address, addresses_of
 
 APPLICATION_NAME = "lead-router"
 LISTENER_NAME = f"{APPLICATION_NAME} wakeups"
-"""The sessions of services that listen for work; `status` counts them."""
+"""The sessions of services that listen for work."""
 _CLOSE_DEADLINE_S = 2.0
 
 # A first packet that got lost is sent again after 1 s, 3 s, 7 s …: a new attempt is faster once the wire works again.

@@ -1,0 +1,102 @@
+"""The processes that route leads: each gives signs of life, and notices when one of the others has died.
+
+A process that died in the middle of a batch may have died of a lead (`router/drain/quarantine.py`). A transaction that
+was rolled back says nothing of the kind: sessions are ended, locks time out, changes are refused.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import randbits
+from time import monotonic
+
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.statements import Connection, load
+from router.store.transactions import with_lock_timeout
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+BEAT_EVERY_S = 2.0
+SILENT_FOR_S = 15.0
+"""Whoever has given no sign of life for so long counts as dead, or at least as not routing."""
+_LOCK_TIMEOUT_S = 0.2
+
+_SQL = load("processes")
+
+
+@dataclass
+class OwnProcess:
+    """This process among those that route, or a part of it in a test. `clock` is monotonic, in seconds."""
+
+    instance: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    process_id: int = field(default_factory=lambda: randbits(62))
+    host: str = field(default_factory=lambda: host_of_processes())  # noqa: PLW0108 - defined below
+    pid: int = field(default_factory=os.getpid)
+    clock: Callable[[], float] = monotonic
+    _tried_at: float | None = None
+    _beats_since: float | None = None
+
+    async def beat(self, conn: Connection) -> None:
+        """Gives a sign of life when one is due, and marks others that are dead. Never raises for the database's sake:
+        who cannot be heard now is heard next time.
+        """
+        now = self.clock()
+        if self._tried_at is not None and now - self._tried_at < BEAT_EVERY_S:
+            return
+        self._tried_at = now
+        try:
+            await self._beat(with_lock_timeout(conn, _LOCK_TIMEOUT_S), now)
+        except TRANSIENT_ERRORS as error:
+            self._beats_since = None
+            log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
+
+    async def end(self, conn: Connection) -> None:
+        """Says that it stops as it should. Raises what the database raises."""
+        await _SQL.end.execute(with_lock_timeout(conn, _LOCK_TIMEOUT_S), process_id=self.process_id)
+
+    async def _beat(self, conn: Connection, now: float) -> None:
+        async with conn.transaction():
+            await _SQL.beat.execute(
+                conn, process_id=self.process_id, instance=self.instance, host=self.host, pid=self.pid
+            )
+            rows = await _SQL.on_host.fetch(conn, host=self.host, process_id=self.process_id)
+            gone = [row["process_id"] for row in rows if not is_alive(row["pid"])]
+            # After the database was away nobody has given signs of life: who comes back first must not bury the others.
+            steady = self._beats_since is not None and now - self._beats_since > SILENT_FOR_S
+            await _SQL.mark_dead.execute(conn, gone=gone, silent_for_s=SILENT_FOR_S if steady else None)
+            if self._beats_since is None:
+                await _SQL.forget.execute(conn)
+        if self._beats_since is None:
+            self._beats_since = now
+
+
+def is_alive(pid: int) -> bool:
+    """Whether this host has a process of that number that still runs."""
+    try:
+        os.kill(pid, 0)
+        # One that nobody has waited for yet is as dead.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's, or there is no /proc
+        return True
+
+
+def host_of_processes() -> str:
+    """What is the same for two processes only if one can see whether the other lives: host, boot and container."""
+    parts = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        try:
+            parts.append(str(Path(path).readlink() if path.endswith("pid") else Path(path).read_text().strip()))
+        except OSError:
+            parts.append("-")
+    return " ".join(parts)
+
+
+async def count_living(conn: Connection) -> int:
+    """How many processes route leads now."""
+    count: int = await _SQL.living.value(conn, silent_for_s=SILENT_FOR_S)
+    return count
