@@ -15,6 +15,7 @@ create table process (
     died_at timestamptz,
     primary key (tenant_id, process_id)
 );
+alter table process alter column tenant_id set statistics 0;
 comment on table process is 'The processes that route leads, of all tenants (tenant_id 0). beat_at = its last sign of life; ended_at = it stopped as it should; died_at = others found it dead: its process is gone from its host, or it has given no sign of life for too long.';
 
 alter table lane
