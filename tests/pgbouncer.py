@@ -28,22 +28,25 @@ PORT = 6432
 
 
 @contextmanager
-def pooler(folder: Path, database_url: str, log: IO[bytes]) -> Iterator[None]:
-    """A running pooler before the server of `database_url`, whose user it knows; its socket is in `folder`."""
+def pooler(folder: Path, database_url: str, log: IO[bytes], port: int | None = None) -> Iterator[None]:
+    """A running pooler before the server of `database_url`, whose user it knows; its socket is in `folder`.
+
+    With `port` it listens there on 127.0.0.1, too.
+    """
     account = server_account(folder / "of-a-server")
     account.own(folder)
     parts = urlsplit(database_url)
     words = parse_qs(parts.query)
-    host, port = words.get("host", [parts.hostname])[0], words.get("port", [parts.port])[0]
+    host, of_server = words.get("host", [parts.hostname])[0], words.get("port", [parts.port])[0]
     (folder / "users").write_text('"postgres" ""\n')
     (folder / "pgbouncer.ini").write_text(
         f"""[databases]
-* = host={host} port={port}
+* = host={host} port={of_server}
 [pgbouncer]
 pool_mode = transaction
 unix_socket_dir = {folder}
-listen_addr =
-listen_port = {PORT}
+listen_addr = {"127.0.0.1" if port else ""}
+listen_port = {port or PORT}
 auth_type = trust
 auth_file = {folder}/users
 max_client_conn = 2000
@@ -53,7 +56,7 @@ query_wait_timeout = 30
     )
     running = account.spawn([PROGRAM, folder / "pgbouncer.ini"], log)
     try:
-        wait_until((folder / f".s.PGSQL.{PORT}").exists, running, "pgbouncer")
+        wait_until((folder / f".s.PGSQL.{port or PORT}").exists, running, "pgbouncer")
         yield
     finally:
         running.terminate()

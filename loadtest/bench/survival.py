@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 import psutil
 
@@ -28,7 +29,7 @@ from router.store.migrate import migrate
 
 _ROUTERS = 4
 _DURABLE = {"fsync": "on"}
-_AS_DELIVERED = {"drain_batch_leads": BatchRequest().ready, "drain_poll_interval_s": 0.5}
+_AS_DELIVERED: dict[str, Any] = {"drain_batch_leads": BatchRequest().ready, "drain_poll_interval_s": 0.5}
 
 
 @asynccontextmanager

@@ -164,10 +164,19 @@ class Arena:
 
 @asynccontextmanager
 async def arena(
-    server: FaultServer, database: str, *, routers: int = 4, tenants: int = 3, **settings: object
+    server: FaultServer,
+    database: str,
+    *,
+    routers: int = 4,
+    tenants: int = 3,
+    pooler_port: int | None = None,
+    **settings: object,
 ) -> AsyncIterator[Arena]:
-    """Routers on tenants of a migrated database; whatever is left of the routers is killed at the end."""
-    async with proxy(server.port) as wire:
+    """Routers on tenants of a migrated database; whatever is left of the routers is killed at the end.
+
+    With `pooler_port`, that of a pooler before the server, they come through it.
+    """
+    async with proxy(pooler_port or server.port) as wire:
         made = Arena(server, wire, database, settings={**SETTINGS, **settings})
         async with made.session() as conn:
             made.tenants = await make_tenants(conn, tenants, datetime.now(UTC))

@@ -8,6 +8,7 @@ import asyncpg
 from ops.embedded.urls import ServersError, Urls
 from router.settings.model import Settings
 from router.store.connections.single import open_connection
+from router.store.errors import Trouble, trouble_of
 from router.store.migrate import MigrationError, migrate, pending
 from router.store.statements import Connection
 
@@ -95,7 +96,9 @@ def _refusals() -> Iterator[None]:
         yield
     except MigrationError as error:
         raise ServersError(str(error)) from error
-    except UNREACHABLE:
+    except UNREACHABLE as error:
+        if trouble_of(error) is Trouble.DENIED:
+            raise ServersError(f"the database refuses: {error}; check LEAD_ROUTER_DATABASE_URL") from error
         raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OverflowError, ValueError) as error:
         # The last two: a URL with a port that is none.

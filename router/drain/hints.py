@@ -13,6 +13,7 @@ from router.store.statements import Connection
 
 CHANNEL = "lead_router"
 _ASK_EVERY_S = 15
+_LOOK_FOR_POOLER_EVERY_S = 60.0
 _ANSWER_DEADLINE_S = 5.0
 
 
@@ -59,6 +60,11 @@ class HintsService(Periodic):
     def __init__(self, connections: Connections, wakeups: Wakeups) -> None:
         self._connections = connections
         self._wakeups = wakeups
+        self._pooled = False
+
+    async def rest(self, life: Lifeline) -> None:
+        """Behind a pooler there is nothing to hear, and seldom a reason to look again."""
+        await life.pause(_LOOK_FOR_POOLER_EVERY_S if self._pooled else self.interval_s)
 
     async def once(self, life: Lifeline) -> None:
         """Listens until the stop. A lost connection costs hints, never the process: polling goes on meanwhile."""
@@ -67,6 +73,10 @@ class HintsService(Periodic):
 
     async def _listen(self, life: Lifeline) -> None:
         async with self._connections.acquire(Part.HINTS) as conn:
+            self._pooled = bool(getattr(conn, "pooled", False))
+            if self._pooled:
+                # A pooler lends the session that listens to somebody else; polling finds the work.
+                return
             async with asyncio.timeout(_ANSWER_DEADLINE_S):
                 await name_session(conn, LISTENER_NAME)
                 await conn.add_listener(CHANNEL, self._heard)

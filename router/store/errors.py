@@ -68,10 +68,16 @@ _BY_STATE: tuple[tuple[str, Trouble], ...] = (
 )
 
 
+# PgBouncer says everything under one SQLSTATE: also that it waits for a server, which passes.
+_POOLER_REFUSES = ("unsupported startup parameter", "no such user", "no such database")
+
+
 def trouble_of(error: BaseException) -> Trouble:
     """What `error` calls for; whatever is unknown is for a person."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if state == "08P01" and str(error).startswith(_POOLER_REFUSES):
+            return Trouble.DENIED
         return next((trouble for begin, trouble in _BY_STATE if state.startswith(begin)), Trouble.FOR_A_PERSON)
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON
