@@ -13,7 +13,6 @@ from functools import wraps
 from itertools import count
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
-from router.store.backoff import wait_s
 from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, NotCommitted, PostgresError
 from router.store.statements import Connection
 
@@ -132,6 +131,8 @@ def retried(
                 lost = isinstance(error, STALE_PLANS) or (error.sqlstate or "").startswith(_CONFLICT)
                 if not lost or attempt == _MAX_ATTEMPTS or conn.is_in_transaction():
                     raise
+            from router.store.backoff import wait_s  # noqa: PLC0415 - most commands lose to nobody
+
             await asyncio.sleep(wait_s(attempt, longest_s=0.2))
         raise AssertionError("the last attempt raises")
 

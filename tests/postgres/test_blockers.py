@@ -196,6 +196,7 @@ async def test_no_password_and_no_command_to_the_terminal_is_shown(tenant: Tenan
     assert "\x1b" not in shown.stdout
 
 
+@pytest.mark.direct
 async def test_a_role_without_privileges_is_told_what_to_grant(
     tenant: Tenancy, conn: asyncpg.Connection, database_url: str
 ) -> None:

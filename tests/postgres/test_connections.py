@@ -29,6 +29,8 @@ from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.wire import a_wire
 
+pytestmark = pytest.mark.direct
+
 ALL = [Part.DRAIN, Part.INTAKE, Part.CONSOLE, Part.DUTIES]
 
 

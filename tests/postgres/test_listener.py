@@ -25,6 +25,7 @@ async def readiness(port: int) -> tuple[int, dict[str, str]]:
         return answer.status, json.loads(await answer.text())["reasons"]
 
 
+@pytest.mark.direct
 async def test_readiness_follows_the_database(database_url: str, admin_url: str) -> None:
     name = database_url.partition("?")[0].rpartition("/")[2]
     health = Health(MonotonicClock().monotonic)

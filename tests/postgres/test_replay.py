@@ -57,6 +57,7 @@ async def in_another_process(url: str, hash_seed: str) -> str:
     return out.decode()
 
 
+@pytest.mark.direct
 async def test_another_process_with_another_hash_seed_decides_the_same(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:

@@ -125,6 +125,7 @@ async def drained_by_four(url: str, conn: asyncpg.Connection, tenants: Sequence[
     return sum((task.result() for task in company), Counter[str]())
 
 
+@pytest.mark.direct
 async def test_four_routers_on_one_tenant_keep_caps_to_the_last_lead(
     database_url: str, conn: asyncpg.Connection
 ) -> None:
@@ -137,6 +138,7 @@ async def test_four_routers_on_one_tenant_keep_caps_to_the_last_lead(
     assert (await tenant.states())["waiting"] > 300
 
 
+@pytest.mark.direct
 async def test_four_routers_on_twenty_tenants_keep_caps_to_the_last_lead(
     database_url: str, conn: asyncpg.Connection
 ) -> None:

@@ -124,6 +124,7 @@ async def nobody_is_left(stage: Stage, before: set["asyncio.Task[object]"]) -> N
     await until(no_task, "no task is left", 10)
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("seed", range(8))
 async def test_whenever_the_stop_comes_and_whatever_fails_all_services_end_and_none_has_died(
     database_url: str, admin_url: str, conn: asyncpg.Connection, seed: int

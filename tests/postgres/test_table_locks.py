@@ -139,6 +139,7 @@ async def test_readiness_is_lost_with_the_name_of_the_blocker_and_comes_back(
         assert "service crashed" not in daemon.events()
 
 
+@pytest.mark.direct
 async def test_a_database_that_cannot_be_written_is_not_called_ready(
     connections: Connections, conn: asyncpg.Connection
 ) -> None:
