@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from time import monotonic
@@ -11,6 +12,7 @@ from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
 from router.store.backoff import LONGEST_S, wait_s
+from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
 from router.telemetry.logs import get_logger
@@ -20,6 +22,10 @@ log = get_logger(__name__)
 # What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts. While somebody has
 # locked what a batch needs, an attempt waits for 2 s and keeps a slot from other tenants for so long.
 _LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_CONFLICT: 5.0}
+
+# One failure is a moment's trouble.
+_REPORTED_FROM = 2
+_NAMING_DEADLINE_S = 2.0
 
 
 @dataclass
@@ -42,6 +48,7 @@ class DrainService:
     max_silence_s: float = 60.0
     _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _line: dict[int, None] = field(default_factory=dict)
+    _problem: str | None = None
 
     async def run(self, life: Lifeline) -> None:
         """Drains until the stop; then every turn ends after its batch."""
@@ -51,6 +58,7 @@ class DrainService:
         async with asyncio.TaskGroup() as group:
             while not life.stopping:
                 life.beat()
+                self._report(life)
                 # Who was named gets a slot before the search, which costs a statement. Also one whose turn goes on:
                 # that turn may have looked before the news was there.
                 self._stand_in_line(self.wakeups.take())
@@ -89,7 +97,7 @@ class DrainService:
         try:
             done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
             session = self.drain.session(tenant_id)
-            session.failures, session.retry_at_s = 0, 0.0
+            session.failures, session.retry_at_s, session.problem = 0, 0.0, ""
             if done.more and done.outcome is LaneOutcome.DONE:
                 self._line.setdefault(tenant_id)
         except NoConnection:
@@ -97,6 +105,7 @@ class DrainService:
             self._line.setdefault(tenant_id)
         except TRANSIENT_ERRORS as error:
             self._back_off(tenant_id, error)
+            await self._name_blocker(tenant_id, error)
         except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
             self._back_off(tenant_id, error)
             log.error("tenant cannot be routed", tenant=tenant_id, exc_info=error)
@@ -104,6 +113,30 @@ class DrainService:
             self._turns.pop(tenant_id, None)
             if self._line:
                 self.wakeups.poke()
+
+    async def _name_blocker(self, tenant_id: int, error: BaseException) -> None:
+        """Once while it lasts: who has locked what this tenant needs, as far as it can be found out at once."""
+        session = self.drain.session(tenant_id)
+        if session.failures != _REPORTED_FROM or trouble_of(error) is not Trouble.LOCK_CONFLICT:
+            return
+        with suppress(*TRANSIENT_ERRORS):
+            async with (
+                asyncio.timeout(_NAMING_DEADLINE_S),
+                self.drain.connections.acquire(Part.DUTIES, _NAMING_DEADLINE_S) as conn,
+            ):
+                session.problem = "; ".join(filter(None, (session.problem, await who_blocks(conn))))
+
+    def _report(self, life: Lifeline) -> None:
+        """What of the work fails for longer than a moment, for `/readyz`: tenants that are not routed, and why."""
+        failing = [one for one in self.drain.sessions.values() if one.failures >= _REPORTED_FROM]
+        problem = None
+        if failing:
+            first = failing[0]
+            more = f"; {len(failing) - 1} more tenants" if len(failing) > 1 else ""
+            problem = f"tenant {first} is not routed: {first.problem}{more}"
+        if problem != self._problem:
+            self._problem = problem
+            life.works() if problem is None else life.failed(problem)
 
     def _over(self, life: Lifeline) -> Callable[[], bool]:
         """Whether a turn ends before its next batch: at the stop, or when another part needs the connection."""
@@ -113,6 +146,7 @@ class DrainService:
     def _back_off(self, tenant_id: int, error: BaseException) -> None:
         session = self.drain.session(tenant_id)
         session.failures += 1
+        session.problem = f"{type(error).__name__}: {error}" if session.failures == 1 else session.problem
         pause_s = wait_s(session.failures, longest_s=longest_wait_s(error))
         session.retry_at_s = monotonic() + pause_s
         self._line.pop(tenant_id, None)

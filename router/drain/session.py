@@ -16,7 +16,7 @@ class TenantSession:
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
     `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
-    had crashed; `failures` in a row, and until when (monotonic seconds)
+    had crashed; `failures` in a row, `problem` = the first of them, and until when (monotonic seconds)
     the tenant is left alone for them.
     """
 
@@ -32,6 +32,7 @@ class TenantSession:
     failed: bool = False
     judged_at_s: float | None = None
     failures: int = 0
+    problem: str = ""
     retry_at_s: float = 0.0
 
     def __str__(self) -> str:

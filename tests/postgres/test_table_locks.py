@@ -1,6 +1,7 @@
 """A locked table costs time and says so; it never silences the router and never loses a lead."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -24,7 +25,7 @@ from router.store.errors import TRANSIENT_ERRORS
 from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.workers import serving
-from tests.world import CATCH_ALL, a_drain, lead, make_tenant, settle, simple_reps
+from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 
 @pytest.mark.parametrize("table", ["lane", "lead_pool", "rep_load", "assignment"])
@@ -150,3 +151,45 @@ async def test_a_database_that_cannot_be_written_is_not_called_ready(
     connections.stock.end_resting(0)
     with pytest.raises(ReadOnly, match="default_transaction_read_only"):
         await lanes_can_be_worked(connections, 2.0)
+
+
+@pytest.mark.parametrize("table", ["rep_row", "ruleset", "grp"])
+async def test_who_locks_a_table_of_rules_or_rosters_stops_only_the_tenants_that_need_it(
+    conn: asyncpg.Connection, database_url: str, table: str
+) -> None:
+    tenants = [await make_tenant(conn, simple_reps(2), name=f"t{number}") for number in range(5)]
+    *others, free = tenants
+    async with serving(database_url, "serve", connections_maximum=2) as daemon, connected(database_url) as other:
+        await daemon.said("listening")
+        await free.accept([lead(1)])
+
+        async def routed(tenant: Tenancy, leads: int) -> bool:
+            return (await tenant.states()).get("assigned") == leads
+
+        await until(lambda: routed(free, 1), "the lead before the lock is routed")
+        for tenant in others:
+            await tenant.rules(CATCH_ALL.replace("everyone", "all"))
+        await other.execute("set application_name = 'nightly-cleanup'")
+        await other.execute("begin")
+        await other.execute(f"lock table {table} in access exclusive mode")
+        for tenant in others:
+            await tenant.accept([lead(1)])
+
+        async def degraded() -> bool:
+            status, text = await daemon.get("/readyz")
+            return status == 200 and "is not routed" in text and "nightly-cleanup (process" in text
+
+        await until(degraded, "/readyz says which tenant is not routed, and who has the table locked")
+        assert (await daemon.get("/livez"))[0] == 200
+        for number in range(2, 5):
+            await free.accept([lead(number)])
+            await until(partial(routed, free, number), "a lead of a tenant that needs nothing is routed", 20)
+        await other.execute("rollback")
+        for tenant in others:
+            await until(partial(routed, tenant, 1), "the others' leads are routed after the lock")
+
+        async def well() -> bool:
+            return '"degraded": {}' in (await daemon.get("/readyz"))[1]
+
+        await until(well, "nothing is degraded any more")
+        assert await daemon.stop() == 0
