@@ -1,7 +1,10 @@
-"""Schema migrations: `sql/migrations/NNNN_name.sql`, applied by pogo under an advisory lock."""
+"""Schema migrations: `sql/migrations/NNNN_name.sql`, each in its own transaction, one process at a time.
+
+The schema is the first one of the search path that exists; what was applied is written down there, and nowhere else.
+"""
 
 import asyncio
-import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +13,8 @@ import asyncpg
 
 from router.store.statements import Connection, load, sql_root
 
-SCHEMA = "public"
+_SQL = load("migrate")
+_PART = re.compile(r"^-- migrate: (\w+)\n(.*?)(?=^-- migrate: |\Z)", re.MULTILINE | re.DOTALL)
 CONNECT_DEADLINE_S = 10.0
 LOCK_POLL_S = 0.1
 LOCK_DEADLINE_S = 600.0
@@ -55,7 +59,10 @@ async def migrate(url: str) -> list[str]:
         await _become_sole_migrator(conn)
         wanted = await pending(conn)
         if wanted:
-            await _run("apply", conn)
+            await _begin_bookkeeping(conn)
+        for migration in wanted:
+            async with conn.transaction():
+                await _apply(conn, migration)
         return wanted
 
 
@@ -63,29 +70,51 @@ async def rollback(url: str) -> list[str]:
     """Takes every migration back, newest first; returns their ids. **Deletes all data.** For tests."""
     async with _connected(url) as conn:
         await _become_sole_migrator(conn)
-        applied = await _applied(conn)
-        await _run("rollback", conn)
-        return applied[::-1]
+        await _begin_bookkeeping(conn)
+        applied = (await _applied(conn))[::-1]
+        for migration in applied:
+            async with conn.transaction():
+                await _take_back(conn, migration)
+        return applied
 
 
-async def _run(action: str, conn: asyncpg.Connection) -> None:
-    # Every command looks whether something is pending; few have something to apply.
-    from pogo_core.error import BadMigrationError  # noqa: PLC0415
-    from pogo_core.util import migrate as pogo  # noqa: PLC0415
+async def _apply(conn: asyncpg.Connection, migration: str) -> None:
+    await _execute(conn, migration, "apply")
+    await _SQL.was_applied.execute(conn, migration_id=migration)
 
-    quiet = logging.getLogger("lead_router.migrate")
-    quiet.setLevel(logging.ERROR)
+
+async def _take_back(conn: asyncpg.Connection, migration: str) -> None:
+    await _execute(conn, migration, "rollback")
+    await _SQL.was_taken_back.execute(conn, migration_id=migration)
+
+
+async def _execute(conn: asyncpg.Connection, migration: str, part: str) -> None:
+    """One part of the migration's file: what is between its line `-- migrate: part` and the next one."""
+    text = (migrations_dir() / f"{migration}.sql").read_text(encoding="utf-8")
+    parts = dict(_PART.findall(text))
     try:
-        await getattr(pogo, action)(conn, migrations_dir(), schema_name=SCHEMA, logger=quiet)
-    except BadMigrationError as error:
-        raise MigrationError(f"{error}: {error.__cause__ or 'see the migration file'}") from error
+        await conn.execute(parts[part])
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{migration}: {error}; nothing of it was kept") from error
+
+
+async def _begin_bookkeeping(conn: asyncpg.Connection) -> None:
+    async with conn.transaction():
+        known = await _SQL.bookkeeping.row(conn)
+        if known is None or known["own_schema"] is None:
+            raise MigrationError("no schema of the search_path exists or may be used: create one, or set search_path")
+        await _SQL.begin_bookkeeping.execute(conn)
+        if known["is_old"]:
+            await _SQL.take_over.execute(conn)
+            await _SQL.forget_old.execute(conn)
 
 
 async def _applied(conn: Connection) -> list[str]:
-    statements = load("migrate")
-    if not await statements.has_migrations.value(conn):
+    known = await _SQL.bookkeeping.row(conn)
+    if known is None or not (known["is_there"] or known["is_old"]):
         return []
-    return [row["migration_id"] for row in await statements.applied_migrations.fetch(conn)]
+    statement = _SQL.applied if known["is_there"] else _SQL.applied_before
+    return [row["migration_id"] for row in await statement.fetch(conn)]
 
 
 @asynccontextmanager
@@ -105,7 +134,7 @@ async def _become_sole_migrator(conn: asyncpg.Connection) -> None:
     """The lock lasts until the connection closes, however that happens."""
     try:
         async with asyncio.timeout(LOCK_DEADLINE_S):
-            while not await load("migrate").migration_lock.value(conn):
+            while not await _SQL.migration_lock.value(conn):
                 await asyncio.sleep(LOCK_POLL_S)
     except TimeoutError as error:
         raise MigrationError(

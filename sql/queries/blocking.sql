@@ -22,11 +22,11 @@ select a.pid, coalesce(a.application_name, '') as application, coalesce(a.usenam
  where a.datname = current_database() and a.pid <> pg_backend_pid()
    and (a.state is distinct from 'idle' or a.backend_xid is not null);
 
--- name: table_locks(schema, tables, modes)
+-- name: table_locks(tables, modes)
 -- Locks of these modes on our tables and their partitions, held or waited for.
 with recursive ours as (
     select c.oid, c.relname::text as name from pg_class c
-     where c.relnamespace = to_regnamespace(:schema) and c.relname = any(:tables::text[]) and c.relkind in ('r', 'p')
+     where c.relnamespace = (select oid from pg_namespace where nspname = current_schema()) and c.relname = any(:tables::text[]) and c.relkind in ('r', 'p')
     union
     select i.inhrelid, o.name from pg_inherits i join ours o on o.oid = i.inhparent)
 select distinct l.pid, o.name, l.mode, l.granted

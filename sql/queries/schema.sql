@@ -9,8 +9,8 @@ select c.oid::bigint as table_id,
                from pg_inherits i join pg_class p on p.oid = i.inhrelid
               where i.inhparent = c.oid order by p.relname) as partitions
   from pg_class c
- where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-   and not starts_with(c.relname, '_pogo_')
+ where c.relnamespace = (select oid from pg_namespace where nspname = current_schema()) and c.relkind in ('r', 'p') and not c.relispartition
+   and not starts_with(c.relname, '_')
  order by c.oid;
 
 -- name: columns()
@@ -24,14 +24,14 @@ select a.attrelid::bigint as table_id,
   from pg_attribute a
   join pg_class c on c.oid = a.attrelid
   left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
- where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
+ where c.relnamespace = (select oid from pg_namespace where nspname = current_schema()) and c.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
  order by a.attrelid, a.attnum;
 
 -- name: constraints()
 -- Primary keys, unique keys, checks and foreign keys (not-null shows at the columns).
 select conrelid::bigint as table_id, conname as name, pg_get_constraintdef(oid) as definition
   from pg_constraint
- where connamespace = 'public'::regnamespace and contype in ('p', 'u', 'c', 'f', 'x') and conparentid = 0
+ where connamespace = (select oid from pg_namespace where nspname = current_schema()) and contype in ('p', 'u', 'c', 'f', 'x') and conparentid = 0
  order by conrelid, array_position(array['p', 'u', 'c', 'f', 'x'], contype::text), conname;
 
 -- name: indexes()
@@ -39,7 +39,7 @@ select conrelid::bigint as table_id, conname as name, pg_get_constraintdef(oid) 
 select i.indrelid::bigint as table_id, c.relname as name, pg_get_indexdef(i.indexrelid) as definition
   from pg_index i
   join pg_class c on c.oid = i.indexrelid
- where c.relnamespace = 'public'::regnamespace
+ where c.relnamespace = (select oid from pg_namespace where nspname = current_schema())
    and not exists (select from pg_constraint k where k.conindid = i.indexrelid)
  order by i.indrelid, c.relname;
 
@@ -48,6 +48,6 @@ select i.indrelid::bigint as table_id, c.relname as name, pg_get_indexdef(i.inde
 select c.relname as name, format_type(s.seqtypid, null) as type
   from pg_class c
   join pg_sequence s on s.seqrelid = c.oid
- where c.relnamespace = 'public'::regnamespace
+ where c.relnamespace = (select oid from pg_namespace where nspname = current_schema())
    and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i'))
  order by c.relname;

@@ -43,7 +43,7 @@ async def url(server: FaultServer) -> str:
     async with connected(server.url()) as admin:
         tables = await admin.fetchval(
             "select string_agg(format('%I', relname), ', ') from pg_class c where relkind in ('r', 'p') "
-            "and relnamespace = 'public'::regnamespace and not relname like '\\_pogo%' and not relispartition"
+            "and relnamespace = 'public'::regnamespace and not relname like '\\_lead%' and not relispartition"
         )
         await admin.execute(f"truncate {tables}")
         if not await admin.fetchval("select exists (select from pg_roles where rolname = 'router')"):

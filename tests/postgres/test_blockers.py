@@ -42,7 +42,7 @@ async def test_every_table_of_ours_is_looked_at(conn: asyncpg.Connection) -> Non
     there = await conn.fetch(
         "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
     )
-    assert {row[0] for row in there} - {"_pogo_migration", "_pogo_version"} <= set(our_tables())
+    assert {row[0] for row in there} - {"_lead_router_migration"} <= set(our_tables())
 
 
 async def test_nobody_in_the_way_is_exit_code_0(tenant: Tenancy, database_url: str) -> None:

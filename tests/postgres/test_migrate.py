@@ -1,12 +1,18 @@
 """The schema: applied once, safely, and exactly what the migrations say."""
 
 import asyncio
+import random
 
 import asyncpg
 import pytest
 
+from ops.audit.audit import audit
+from router.store.blocking.blocked import who_blocks
+from router.store.connections.connections import Part, open_connections
 from router.store.migrate import known, migrate, pending, rollback
+from tests.postgres.test_connections import as_role
 from tests.support import connected
+from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 
 async def still_pending(url: str) -> list[str]:
@@ -46,4 +52,48 @@ async def test_taking_all_migrations_back_leaves_nothing(empty_database_url: str
     assert await still_pending(empty_database_url) == known()
     async with connected(empty_database_url) as conn:
         left = await conn.fetch("select relname from pg_class where relnamespace = 'public'::regnamespace")
-    assert {row["relname"] for row in left if not row["relname"].startswith("_pogo")} == set()
+    assert {row["relname"] for row in left if not row["relname"].startswith("_lead_router")} == set()
+
+
+async def test_what_an_earlier_release_applied_is_not_applied_again(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    async with connected(empty_database_url) as conn:
+        await conn.execute(
+            """create table _pogo_migration (migration_hash varchar(64), migration_id varchar(255), applied timestamptz,
+                                             schema_name varchar(64) not null);
+               insert into _pogo_migration select md5(migration_id), migration_id, applied_at, 'public'
+                 from _lead_router_migration where migration_id < '0007';
+               insert into _pogo_migration values ('x', 'of somebody else', now(), 'other');
+               drop table _lead_router_migration, process;
+               alter table lane drop column aborted_at, drop column crashed_by, drop column noted_by"""
+        )
+        assert await pending(conn) == [one for one in known() if one >= "0007"]
+        assert await migrate(empty_database_url) == [one for one in known() if one >= "0007"]
+        assert await pending(conn) == []
+        assert [row[0] for row in await conn.fetch("select migration_id from _pogo_migration")] == ["of somebody else"]
+
+
+async def test_a_role_without_a_right_on_public_has_its_own_schema_and_another_one_beside_it_is_another_product(
+    empty_database_url: str,
+) -> None:
+    async with connected(empty_database_url) as admin:
+        for name in ("one", "two"):
+            role = f"r{random.getrandbits(40):x}"
+            await admin.execute(
+                f'create role {role} login; create schema "{name}"; alter schema "{name}" owner to {role}'
+            )
+            await admin.execute("revoke all on schema public from public")
+            await admin.execute(f"alter role {role} set search_path = {name}")
+            url = as_role(empty_database_url, role)
+            assert await migrate(url) == known()
+            async with open_connections(url) as connections, connections.acquire(Part.CONSOLE) as conn:
+                tenant = await make_tenant(conn, simple_reps(2))  # type: ignore[arg-type]
+                await tenant.accept([lead(1)])
+                await settle(a_drain(connections), tenant.tenant_id)
+                assert (await tenant.states())["assigned"] == 1
+                assert (await audit(conn)).violations == []
+                async with connected(empty_database_url) as other:
+                    await other.execute(f'begin; lock table "{name}".lane')
+                    assert "lane locked" in await who_blocks(conn)
+        tables = await admin.fetch("select relname from pg_class where relnamespace = 'public'::regnamespace")
+        assert tables == []

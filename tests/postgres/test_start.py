@@ -19,7 +19,7 @@ finally:
     print(*sys.modules, file=sys.stderr)
 """
 FOR_ROUTING = {
-    *("numpy", "opentelemetry", "phonenumbers", "holidays", "redis", "aiohttp", "structlog", "tenacity", "pogo_core"),
+    *("numpy", "opentelemetry", "phonenumbers", "holidays", "redis", "aiohttp", "structlog", "tenacity"),
     *("psutil", "importlib.metadata", "router.domain.engine", "router.store.connections.connections"),
 }
 

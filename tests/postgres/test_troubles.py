@@ -12,7 +12,7 @@ from tests.command_line import CommandLine
 
 
 async def test_the_database_of_a_newer_version_is_refused(conn: asyncpg.Connection, database_url: str) -> None:
-    await conn.execute("update _pogo_migration set migration_id = '9999_future'")
+    await conn.execute("insert into _lead_router_migration values ('9999_future')")
     with pytest.raises(ServersError, match="newer than this version, which does not know 9999_future"):
         await pending_migrations(Settings(), Urls(database_url, None))
 

@@ -18,7 +18,6 @@ HEAVY = {
     "redis",
     "rich",
     "aiohttp",
-    "pogo_core",
     "psutil",
 }
 SLOW_TO_READ = {*HEAVY, "asyncpg", "asyncio", "structlog", "yaml", "msgspec", "importlib.metadata"}

@@ -13,7 +13,7 @@ from typing import TypeVar
 from router.store.blocking.judge import EXCLUSIVE, MODES, ROW_MODES, Activity, Limits, RowLocks, Session, TableLock
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.errors import LOCK_TIMEOUTS
-from router.store.migrate import SCHEMA, migrations_dir
+from router.store.migrate import migrations_dir
 from router.store.statements import Connection, Row, load
 from router.store.tenants import all_tenants
 from router.telemetry.masking import mask_statement
@@ -72,7 +72,7 @@ async def sessions_and_locks(conn: Connection) -> Activity:
     """Sessions and table locks, in the caller's transaction."""
     sessions = await _SQL.sessions.fetch(conn, shown=_QUERY_READ, application=APPLICATION_NAME)
     modes = [*MODES, *ROW_MODES]
-    locks = await _SQL.table_locks.fetch(conn, schema=SCHEMA, tables=list(our_tables()), modes=modes)
+    locks = await _SQL.table_locks.fetch(conn, tables=list(our_tables()), modes=modes)
     return Activity([_session(row) for row in sessions], [TableLock(*row) for row in locks])
 
 
