@@ -35,7 +35,8 @@ class Lane:
 
     `previous_holder_aborted` = the last holder's transaction was rolled back; `crashes` holders crashed within ten
     minutes. `careful` = so many leads are to be taken one at a time; `noted_lead` = the one that is taken next,
-    `noted_crashes` = how often a holder crashed while it was noted.
+    `noted_by` = the processes that have taken it alone; `abort_unexplained` = a holder was rolled back
+    lately, and it is not known yet whether its process crashed.
     """
 
     tenant_id: int
@@ -54,7 +55,6 @@ class Lane:
     crashes: int
     careful: int
     noted_lead: int | None
-    noted_crashes: int
     noted_by: Sequence[int]
     abort_unexplained: bool
     now: datetime
@@ -119,7 +119,6 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         crashes=row["crashes"],
         careful=row["careful"],
         noted_lead=row["noted_lead"],
-        noted_crashes=row["noted_crashes"],
         noted_by=row["noted_by"],
         abort_unexplained=row["abort_unexplained"],
         now=row["now"],

@@ -25,6 +25,10 @@ update lane l
  where l.tenant_id = :tenant_id
 returning n.crashed, l.crashes;
 
+-- name: died(process_ids)
+-- How many of these processes are dead. About processes of all tenants.
+select count(*) from process where tenant_id = 0 and process_id = any(:process_ids::bigint[]) and died_at is not null;
+
 -- name: note_lead(tenant_id, lead_id, process_id)!
 -- Notes the lead that is taken next, and nothing else with it, and who takes it.
 update lane set noted_lead = :lead_id, noted_by = array[:process_id::bigint] where tenant_id = :tenant_id;

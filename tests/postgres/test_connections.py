@@ -151,6 +151,34 @@ async def test_an_attempt_that_is_stuck_is_overtaken_by_another(database_url: st
         await session.close()
 
 
+async def test_a_dead_address_before_the_right_one_costs_a_moment(database_url: str) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as dead, a_wire(database_url) as wire:
+        port = dead.sockets[0].getsockname()[1]
+        url = wire.url.replace("@127.0.0.1", f"@127.0.0.1:{port},127.0.0.1")
+        for more in ("", "?target_session_attrs=read-write"):
+            begin = monotonic()
+            session = await open_session(url + more, "x", 10.0, 5000)
+            assert await session.fetchval("select 1") == 1
+            assert monotonic() - begin < 5
+            await session.close()
+        with pytest.raises(TimeoutError, match="does not answer within 2 s"):
+            await open_session(f"postgresql://postgres@127.0.0.1:{port}/x", "x", 2.0, 5000)
+        dead.close()
+
+
+async def test_a_host_that_refuses_before_the_right_one_is_passed_over_at_once(database_url: str) -> None:
+    async with a_wire(database_url) as wire:
+        session = await open_session(wire.url.replace("@127.0.0.1", "@127.0.0.1:1,127.0.0.1"), "x", 10.0, 5000)
+        assert await session.fetchval("select 1") == 1
+        await session.close()
+    with pytest.raises(OSError, match="Connect call failed"):
+        await open_session("postgresql://postgres@127.0.0.1:1,127.0.0.1:2/x", "x", 10.0, 5000)
+
+
 async def test_whoever_holds_a_connection_too_long_is_named_once_and_again_when_it_is_over(database_url: str) -> None:
     with open_exposition("a", "1") as exposition, capture_logs() as logs:
         settings = ConnectionSettings(held_limit_s=0.05)

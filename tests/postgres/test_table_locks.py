@@ -193,3 +193,26 @@ async def test_who_locks_a_table_of_rules_or_rosters_stops_only_the_tenants_that
 
         await until(well, "nothing is degraded any more")
         assert await daemon.stop() == 0
+
+
+@pytest.mark.parametrize("table", ["change", "assignment_history", "process"])
+async def test_a_lock_on_what_routing_does_not_need_is_no_reason_for_a_restart(
+    conn: asyncpg.Connection, database_url: str, table: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    async with connected(database_url) as other:
+        await other.execute("begin")
+        await other.execute(f"lock table {table} in access exclusive mode")
+        async with serving(database_url, "serve", supervision_stop_deadline_s=2) as daemon:
+            await daemon.said("listening")
+            for number in range(3):
+                await tenant.accept([lead(number)])
+
+                async def routed(leads: int = number + 1) -> bool:
+                    return (await tenant.states()).get("assigned") == leads
+
+                await until(routed, "the lead is routed")
+                assert (await daemon.get("/livez"))[0] == 200
+                assert (await daemon.get("/readyz"))[0] == 200
+            await other.execute("rollback")
+            assert await daemon.stop() == 0
