@@ -16,6 +16,7 @@ from router.store.connections.connections import Connections, Part
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_literals
 
 log = get_logger(__name__)
 
@@ -59,7 +60,8 @@ class StallWatchService(Periodic):
         counts = Counter(blocker.blocks[0].kind.value for blocker in verdict.blocking)
         self._instruments.blockers_seen(_KINDS, counts)
         for blocker in verdict.new:
-            log.warning("blocked", **_described(blocker), state=blocker.session.state, query=blocker.session.query)
+            query = mask_literals(blocker.session.query)
+            log.warning("blocked", **_described(blocker), state=blocker.session.state, query=query)
         here = {blocker.session.pid: blocker.session.named() for blocker in verdict.blocking}
         for pid, named in self._blocking.items():
             if pid not in here:

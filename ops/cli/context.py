@@ -172,6 +172,8 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
         except BrokenPipeError:
             # Whoever read our output has enough (`| head`); click ends quietly.
             raise
+        except UnicodeEncodeError as error:
+            raise CannotRun(f"a text has characters that are not valid: {error.object!a}") from error
         except (OSError, PostgresError, InterfaceError) as error:
             raise CannotRun(_in_words(error, context.settings)) from error
         except KeyboardInterrupt:
@@ -190,6 +192,8 @@ def _in_words(error: OSError | PostgresError | InterfaceError, settings: Setting
         return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
     if trouble in (Trouble.LOCK_CONFLICT, Trouble.SERVER, Trouble.DENIED):
         return f"database error ({where}): {error}; only what was confirmed was changed"
+    if trouble is Trouble.REFUSED_ROW:
+        return f"the database cannot take a value: {error}; nothing was changed"
     raise error
 
 

@@ -29,6 +29,8 @@ author_option = click.option("--author", default=current_user, help="Who makes t
 note_option = click.option("--note", default="", help="What the change is for.")
 
 MAX_WHY = 1000
+# Days and weeks around it are computed.
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 
 def why_option(*, required: bool = False) -> Callable[[F], F]:
@@ -71,7 +73,10 @@ def instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> d
     try:
         at = datetime.fromisoformat(text)
         if at.tzinfo is not None:
-            return at.astimezone(UTC)
+            at = at.astimezone(UTC)
+            if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+                raise click.BadParameter(f"{text!r} must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+            return at
     except (ValueError, OverflowError):
         raise click.BadParameter(f"invalid time {text!r}: write it as 2026-03-31T09:30+08:00") from None
     raise click.BadParameter(f"{text!r} has no offset; add one, such as +08:00 or Z")

@@ -153,6 +153,9 @@ class Keeper:
 def announce(data_dir: Path, message: Mapping[str, str]) -> None:
     """Tells the waiting commands the servers' URLs, or the `error`; appears whole or not at all."""
     fresh = data_dir / "ready.json.new"
+    # The URLs are a superuser's.
+    fresh.touch(mode=0o600)
+    fresh.chmod(0o600)
     fresh.write_text(json.dumps(message))
     fresh.rename(data_dir / "ready.json")
 
@@ -164,6 +167,8 @@ def main() -> int:
     path = order.data_dir / "servers.log"
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.rename(path.with_suffix(".log.1"))
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     with path.open("ab", buffering=0) as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())

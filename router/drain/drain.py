@@ -139,7 +139,12 @@ class Drain:
 def _bisected(session: TenantSession, refused: BatchRefused) -> bool:
     """Whether fewer leads are tried at once, or the one that is left is parked; else it is not the leads."""
     leads = len(refused.lead_ids)
-    log.warning("the database refuses a batch", tenant=str(session), leads=leads, error=str(refused))
+    log.warning(
+        "the database refuses a batch",
+        tenant=str(session),
+        leads=leads,
+        error=f"{type(refused.__cause__ or refused).__name__}: {refused}",
+    )
     return session.bisection.refused(refused.lead_ids, f"the database refuses to write what was decided: {refused}")
 
 

@@ -69,7 +69,9 @@ class DrainService:
                 except TRANSIENT_ERRORS as error:
                     failures += 1
                     pause_s = wait_s(failures, longest_s=_LONGEST_WAIT_S[Trouble.SERVER])
-                    log.warning("cannot query for work", error=str(error), retry_in_s=round(pause_s, 2))
+                    log.warning(
+                        "cannot query for work", error=f"{type(error).__name__}: {error}", retry_in_s=round(pause_s, 2)
+                    )
                     await life.pause(pause_s)
                 else:
                     # Several routers begin at different tenants, so that they do not meet at the same lanes.

@@ -6,12 +6,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-import msgspec
-
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
 from router.intake.encoding import CARRIED
 from router.intake.file_kind import refuse_what_is_no_text
+from router.intake.json_text import read_json
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
 from router.rules.mapping import FIELDS, REJECTED
 
@@ -252,7 +251,7 @@ def _json_row(line: int, text: str) -> Row:
     if not _utf8(text):
         return Row(line, {}, original, "is not valid in the encoding of the file; try --encoding windows-1252")
     try:
-        read = msgspec.json.decode(text)
+        read = read_json(text)
     except (ValueError, RecursionError) as error:
         return Row(line, {}, original, f"is not JSON: {error}")
     if not isinstance(read, dict):

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from router.domain.lead_in import LeadIn
+from router.intake.json_text import read_json
 from router.intake.phones import PhoneReader
 from router.intake.times import TimeReader, UnreadableTime
 from router.intake.words import WordReader
@@ -35,6 +36,7 @@ _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
 _HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be told apart from others"
 _NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
@@ -214,7 +216,7 @@ def _encodable(value: str) -> bool:
 
 def _object(column: str, given: object) -> dict[str, object]:
     try:
-        read = msgspec.json.decode(given) if isinstance(given, str) else given
+        read = read_json(given) if isinstance(given, str) else given
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
@@ -224,7 +226,7 @@ def _object(column: str, given: object) -> dict[str, object]:
 
 def _json_text(whole: dict[str, object], column: str) -> str:
     try:
-        text = msgspec.json.encode(whole).decode()
+        text = _ENCODER.encode(whole).decode()
     except UnicodeEncodeError:
         raise Rejected(_column_of(whole, column, _encodable), _HOLDS_BAD_BYTES) from None
     except RecursionError:

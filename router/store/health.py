@@ -7,4 +7,5 @@ _SQL = load("health")
 
 async def answers(conn: Connection) -> None:
     """Asks the smallest question, in one message. Raises what a connection that leads nowhere raises."""
-    await conn.execute(_SQL.answers.sql)
+    # No transaction around it: over a dead wire its end would be waited for, too.
+    await getattr(conn, "session", conn).execute(_SQL.answers.sql)

@@ -8,7 +8,6 @@ connection is refused by it. What is asked outside of a transaction gets one of 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from functools import wraps
 from itertools import count
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
@@ -26,6 +25,7 @@ _IDLE_MS = 120_000
 
 _CONFLICT = "40"
 _MAX_ATTEMPTS = 6
+_ROLLBACK_DEADLINE_S = 5.0
 
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
@@ -109,9 +109,13 @@ class Transaction:
         if kind is None:
             await self.commit()
             return
-        # A wire that is broken rolls back by itself; what is raised is why, and not what that did to the rollback.
-        with suppress(*TRANSIENT_ERRORS):
-            await self.rollback()
+        # What is raised is why it failed, and not what that did to the rollback. Over a broken wire nothing comes back:
+        # the server rolls back by itself, and nobody may use the session again.
+        try:
+            async with asyncio.timeout(_ROLLBACK_DEADLINE_S):
+                await self.rollback()
+        except TRANSIENT_ERRORS:
+            self._session.terminate()
 
 
 def retried(

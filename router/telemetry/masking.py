@@ -27,3 +27,17 @@ def mask_statement(sql: str) -> str:
 def mask_url(url: str) -> str:
     """The same for a text that is one URL as a whole, where even a blank belongs to the password."""
     return _WHOLE_KEYWORD.sub(rf"\1{MASK}", _WHOLE_URL.sub(rf"\1{MASK}\2", url))
+
+
+_LITERAL = re.compile(
+    r"""[eEbBxXuU&]*'(?:[^'\\]|\\.|'')*(?:'|$)   # also one that was cut off
+      | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|$)
+      | --[^\n]* | /\*.*?(?:\*/|$)
+      | (?<![\w$])\d[\w.]*""",
+    re.DOTALL | re.VERBOSE,
+)
+
+
+def mask_literals(sql: str) -> str:
+    """A statement of somebody else without the values in it, and without comments: they may be about people."""
+    return _LITERAL.sub("?", sql)

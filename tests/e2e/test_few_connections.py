@@ -207,7 +207,11 @@ async def test_it_starts_while_the_database_is_away_and_says_so(server: FaultSer
         async with connected(server.url()) as conn:
             await hand_in(conn, 0, 1)
             await all_assigned(conn, 3.0)
-        assert (await daemon.get("/readyz"))[0] == 200
+
+        async def ready() -> bool:
+            return (await daemon.get("/readyz"))[0] == 200
+
+        await until(ready, "it is ready")
         assert await daemon.stop() == 0
 
 
@@ -285,6 +289,9 @@ async def test_wires_that_die_without_a_word_are_left_and_leads_go_on(
             await all_assigned(conn, 25)
             took.append(monotonic() - begin)
         services = json.loads((await daemon.get("/livez"))[1])["services"]
-        assert {name: service["deaths"] for name, service in services.items() if service["deaths"]} == {}, took
+        assert {name: service["deaths"] for name, service in services.items() if service["deaths"]} == {}, (
+            took,
+            services,
+        )
         wire.cut_behind()
         assert await daemon.stop() == 0

@@ -216,7 +216,7 @@ async def test_a_smaller_maximum_ends_no_work_and_a_larger_one_is_used_at_once(
         connections.resize(ConnectionSettings(maximum=5))
         await asyncio.gather(*(use(connections, part, 0.1) for part in ALL * 3))
         assert connections.stock.open == 5
-        assert dict((await read_server_capacity(conn)).instances) == {"a": 5}
+        assert (await read_server_capacity(conn)).instances["a"] == 5
 
 
 async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebody_waits_for_its_answer(

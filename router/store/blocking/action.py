@@ -9,6 +9,7 @@ from router.store.changes import SERVICE, Change, record_change
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
 from router.store.transactions import with_lock_timeout
+from router.telemetry.masking import mask_literals
 
 _SQL = load("blocking")
 
@@ -58,7 +59,7 @@ async def act(conn: Connection, action: Action, actor: str) -> Done:
         action=action.name,
         subject=session.named(),
         before="; ".join(one.words for one in action.blocker.blocks),
-        after=f"{session.state or 'state unknown'} {open_time(session)}: {session.query}",
+        after=f"{session.state or 'state unknown'} {open_time(session)}: {mask_literals(session.query)}",
         why=action.why,
     )
     return Done(gone, await _record(conn, change))
