@@ -7,6 +7,7 @@ from time import monotonic
 
 from loadtest.faults.people import PASSED, SQL, Caller, Ledger, Session
 from ops.audit.audit import audit
+from router.drain.quarantine import CRASHED
 
 _LOOK_S = 30.0
 _PAUSE_MOST_S = 5.0
@@ -41,6 +42,9 @@ async def conserved(conn: Session, ledger: Ledger, sample: int = 20) -> list[str
         )
         if rows:
             found.add(f"{rows[0]['found']} acknowledged leads are not there: {rows[0]['example']}")
+    rows = await SQL.blamed.fetch(conn, detail=CRASHED)
+    if rows:
+        found.add(f"{rows[0]['found']} innocent leads are parked for crashes: {rows[0]['example']}")
     await _audited(conn, sample, found)
     return found.told
 

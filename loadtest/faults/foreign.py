@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
@@ -11,7 +12,11 @@ import asyncpg
 from loadtest.faults.people import PASSED, SQL, Session
 from router.store.connections.connections import APPLICATION_NAME
 
-TABLES = ("lead_pool", "lane", "assignment", "rep_load", "flight", "lead")
+TABLES = (
+    *("lead_pool", "lane", "assignment", "rep_load", "flight", "lead", "customer_owner", "assignment_history"),
+    *("rep_row", "ruleset", "grp", "tenant", "change", "process"),
+)
+ALTERED = ("lane", "tenant", "lead_pool", "lead", "assignment", "rep_load", "rep_row")
 _PATIENCE_S = 30.0
 _MOST_SESSIONS = 2_000
 
@@ -101,3 +106,38 @@ async def terminate_at_random(url: str, rng: random.Random, seconds: float) -> i
                     ended += bool(await SQL.terminate.value(conn, pid=rng.choice(pids)["pid"]))
             await asyncio.sleep(rng.random() * 0.2)
     return ended
+
+
+async def alter(url: str, table: str, times: int) -> None:
+    """A migration tool adds a column to one of our tables, so many times; where it gets no lock it gives up."""
+    for _ in range(times):
+        with suppress(*PASSED):
+            async with foreigner(url) as conn:
+                await conn.execute("set lock_timeout = '1s'")
+                await conn.execute(f'alter table "{table}" add column altered_{secrets.token_hex(4)} int')
+        await asyncio.sleep(0.3)
+
+
+async def refuse_changes(url: str, times: int) -> None:
+    """Changes by hand take the lanes, and are taken back."""
+    for _ in range(times):
+        with suppress(*PASSED):
+            async with foreigner(url) as conn:
+                await conn.execute("set lock_timeout = '2s'; begin; select from lane for update; rollback")
+        await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def slow_clients(port: int, clients: int) -> AsyncIterator[None]:
+    """Clients of a router's listener that never finish a request."""
+    opened = []
+    try:
+        for _ in range(clients):
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                opened.append(writer)
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        yield
+    finally:
+        for writer in opened:
+            writer.close()

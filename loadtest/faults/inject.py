@@ -123,6 +123,22 @@ async def _snapshot(arena: Arena, step: Step) -> None:
         await asyncio.sleep(step.lasts_s)
 
 
+async def _altered(arena: Arena, step: Step) -> None:
+    table = foreign.ALTERED[int(step.choice * len(foreign.ALTERED))]
+    await foreign.alter(arena.url, table, times=1 + int(step.lasts_s))
+
+
+async def _refused_change(arena: Arena, step: Step) -> None:
+    await foreign.refuse_changes(arena.url, times=2 + int(2 * step.lasts_s))
+
+
+async def _clients(arena: Arena, step: Step) -> None:
+    daemon = _router(arena, step)
+    if "listening" in daemon.events():
+        async with foreign.slow_clients(daemon.port, 160):
+            await asyncio.sleep(step.lasts_s)
+
+
 DEEDS: Mapping[Fault, Callable[[Arena, Step], Coroutine[None, None, None]]] = {
     Fault.KILL: _kill,
     Fault.KILL_AT_POINT: _kill_at_point,
@@ -141,4 +157,7 @@ DEEDS: Mapping[Fault, Callable[[Arena, Step], Coroutine[None, None, None]]] = {
     Fault.ROWS: _rows,
     Fault.TABLE: _table,
     Fault.SNAPSHOT: _snapshot,
+    Fault.ALTERED: _altered,
+    Fault.REFUSED_CHANGE: _refused_change,
+    Fault.CLIENTS: _clients,
 }

@@ -26,6 +26,9 @@ class Fault(StrEnum):
     ROWS = "rows"
     TABLE = "table"
     SNAPSHOT = "snapshot"
+    ALTERED = "altered"
+    REFUSED_CHANGE = "refused_change"
+    CLIENTS = "clients"
 
 
 # Those that may come together with a killed router.

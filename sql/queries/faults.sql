@@ -55,3 +55,10 @@ select count(*) from (select from lead_pool where lead_id % 2 = 0 for update ski
 -- Routers' sessions of this database whose answer nobody takes.
 select pid from pg_stat_activity
  where datname = current_database() and application_name like 'lead-router%' and wait_event = 'ClientWrite';
+
+-- name: blamed(detail)
+-- Leads that were parked for having crashed routers, besides those that do. Truly about all tenants.
+select count(*) over () as found, format('tenant %s lead %s', p.tenant_id, p.lead_id) as example
+  from parked p join lead l using (tenant_id, lead_id)
+ where p.detail = :detail and coalesce(l.campaign, '') <> 'deadly'
+ order by p.tenant_id, p.lead_id limit 5;
