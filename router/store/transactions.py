@@ -20,8 +20,10 @@ T = TypeVar("T")
 Isolation = Literal["read_committed", "repeatable_read"]
 
 LOCK_TIMEOUT_S = 10.0
-# A command may think for long between two statements, as over a large ruleset; a dead one is gone for good.
-_IDLE_MS = 120_000
+IDLE_MS = 5_000
+"""Longest silence inside a transaction that only changes rows, in milliseconds; then the server ends the session."""
+COMMAND_IDLE_MS = 120_000
+"""A command may think for long between two statements, as over a large ruleset; a dead one is gone for good."""
 
 _CONFLICT = "40"
 _MAX_ATTEMPTS = 6
@@ -30,34 +32,33 @@ _ROLLBACK_DEADLINE_S = 5.0
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
 
-IDLE_MS = 5_000
-"""Longest silence inside a transaction that only changes rows, in milliseconds; then the server ends the session."""
-
-
 async def limit_transaction(conn: Connection, lock_ms: int, idle_ms: int = IDLE_MS) -> None:
     """Until the transaction ends: LockNotAvailable after `lock_ms`, lost after `idle_ms` of silence."""
     await conn.execute(_limits(lock_ms, idle_ms))
 
 
-def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Connection:
-    """`conn`, with LockNotAvailable instead of a wait longer than this. A transaction may set its own."""
+def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S, idle_ms: int = IDLE_MS) -> Connection:
+    """`conn`, with LockNotAvailable instead of a wait longer than this. A transaction may set its own.
+
+    The server ends a transaction that stands still for `idle_ms`: who was frozen in it keeps its locks no longer.
+    """
     session = conn.session if isinstance(conn, _WithLockTimeout) else conn
-    return cast(Connection, _WithLockTimeout(session, lock_timeout_s))
+    return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms))
 
 
 class _WithLockTimeout:
     """Passes everything on to the connection; whatever is asked, is asked in a transaction."""
 
-    def __init__(self, session: Connection, lock_timeout_s: float) -> None:
+    def __init__(self, session: Connection, lock_timeout_s: float, idle_ms: int) -> None:
         self.session = session
-        self._lock_timeout_s = lock_timeout_s
+        self._limits = _limits(int(lock_timeout_s * 1000), idle_ms)
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.session, name)
         return self._in_transaction(attribute) if name in _ASKING else attribute
 
     def transaction(self, isolation: Isolation = "read_committed", *, readonly: bool = False) -> "Transaction":
-        return Transaction(self.session, isolation, readonly=readonly, lock_timeout_s=self._lock_timeout_s)
+        return Transaction(self.session, isolation, readonly=readonly, limits=self._limits)
 
     def _in_transaction(self, ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def asked(*arguments: Any, **options: Any) -> Any:
@@ -75,10 +76,10 @@ class Transaction:
     Its beginning, level and limits are one message, so that they cost no round trip more than a beginning alone.
     """
 
-    def __init__(self, session: Connection, isolation: Isolation, *, readonly: bool, lock_timeout_s: float) -> None:
+    def __init__(self, session: Connection, isolation: Isolation, *, readonly: bool, limits: str) -> None:
         self._session = session
         mode = f"{isolation.replace('_', ' ')}{', read only' if readonly else ''}"
-        self._begin = f"begin isolation level {mode}; {_limits(int(lock_timeout_s * 1000), _IDLE_MS)}"
+        self._begin = f"begin isolation level {mode}; {limits}"
         self._savepoint = ""
 
     async def start(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from router.domain.lead_in import LeadIn
 from router.store import tenants
 from router.store.connections.connections import Connections, Part
-from router.store.errors import LockNotAvailable, NotCommitted
+from router.store.errors import TRANSIENT_ERRORS, LockNotAvailable, NotCommitted
 from router.store.leads import accept
 from router.store.transactions import with_lock_timeout
 from tests.support import until
@@ -92,3 +92,17 @@ async def test_why_it_failed_is_told_and_not_what_the_broken_wire_did_to_the_rol
 
                 await until(gone, "the session is gone")
                 raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("part", list(Part))
+async def test_who_is_frozen_in_a_transaction_keeps_its_locks_for_seconds_only(
+    connections: Connections, conn: asyncpg.Connection, part: Part
+) -> None:
+    async with connections.acquire(part) as lent:
+        assert await lent.fetchval("show idle_in_transaction_session_timeout") == "5s"
+        with pytest.raises(TRANSIENT_ERRORS):
+            async with lent.transaction():
+                await lent.execute("set local idle_in_transaction_session_timeout = 100")  # the same, sooner
+                await lent.execute("lock table tenant in share mode")
+                await conn.execute("set lock_timeout = '20s'; alter table tenant add column altered int")
+                await lent.fetchval("select 1")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from router.settings.model import ConnectionSettings
 from router.store.connections.connect import APPLICATION_NAME, closed, open_session
 from router.store.statements import Connection
-from router.store.transactions import LOCK_TIMEOUT_S, with_lock_timeout
+from router.store.transactions import COMMAND_IDLE_MS, LOCK_TIMEOUT_S, with_lock_timeout
 
 
 @asynccontextmanager
@@ -14,6 +14,6 @@ async def open_connection(url: str, settings: ConnectionSettings) -> AsyncIterat
     """It waits for no lock longer than LOCK_TIMEOUT_S. Raises OSError or asyncpg errors when it cannot be had."""
     session = await open_session(url, APPLICATION_NAME, settings.connect_deadline_s, settings.tcp_user_timeout_ms)
     try:
-        yield with_lock_timeout(session, LOCK_TIMEOUT_S)
+        yield with_lock_timeout(session, LOCK_TIMEOUT_S, COMMAND_IDLE_MS)
     finally:
         await closed(session)
