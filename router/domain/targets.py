@@ -29,6 +29,10 @@ def join_targets(targets: Iterable[str], excluded: Iterable[int]) -> str:
     return ",".join([*targets, *(f"x{rep}" for rep in sorted(set(excluded)))])
 
 
+LAST_WAKE_KEY = 2_000_000_000
+"""Keys are `int`, and begin anew at 1 after this one, with those that nobody has."""
+
+
 @dataclass(frozen=True, slots=True)
 class WakeTargets:
     """A wake key's text, taken apart; `order` keeps (kind, number) in rule order, kind being g, o or w.

@@ -15,7 +15,7 @@ from router.domain.attendance import Attendance, Attendances, attend, open_hours
 from router.domain.calendar import business_day, day_before
 from router.domain.eligibility import INACTIVE, ON_DUTY, GroupCredits
 from router.domain.engine import Engine, Moment, WindowState
-from router.domain.targets import WakeTargets, read_targets
+from router.domain.targets import LAST_WAKE_KEY, WakeTargets, read_targets
 
 if TYPE_CHECKING:
     from router.domain.decide import Outcome
@@ -172,6 +172,13 @@ class LaneState:
         members = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
         gone = [engine.roster.position[no] for no in targets.excluded if no in engine.roster.position]
         return members[~np.isin(members, gone)]
+
+    def free_key(self, after: int) -> int:
+        """The first number from `after` on that no key has; numbers begin anew before they run out."""
+        number = after if after <= LAST_WAKE_KEY else 1
+        while number in self.keys:
+            number = number + 1 if number < LAST_WAKE_KEY else 1
+        return number
 
     def learn_key(self, number: int, ruleset: int, targets: str) -> None:
         self.keys[number] = WakeKey(ruleset, read_targets(targets))

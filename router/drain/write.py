@@ -21,8 +21,9 @@ _LOCKED_PAUSE = timedelta(seconds=0.5)
 
 async def write_others(conn: Connection, lane: Lane, state: LaneState, decided: Decided | None) -> int:
     """Writes those that nobody gets; returns the next free wake key."""
+    next_key = lane.next_wake_key
     if decided is None:
-        return lane.next_wake_key
+        return next_key
     refused: list[tuple[PoolLead, int, datetime]] = []
     parked: list[tuple[PoolLead, Parked]] = []
     new_keys: dict[int, str] = {}
@@ -31,7 +32,8 @@ async def write_others(conn: Connection, lane: Lane, state: LaneState, decided: 
         if isinstance(decision, Waiting):
             number = state.key_numbers.get((ruleset, decision.targets))
             if number is None:
-                number = lane.next_wake_key + len(new_keys)
+                number = state.free_key(next_key)
+                next_key = number + 1
                 new_keys[number] = decision.targets
                 state.learn_key(number, ruleset, decision.targets)
             refused.append((lead, number, decision.recheck_at))
@@ -46,7 +48,7 @@ async def write_others(conn: Connection, lane: Lane, state: LaneState, decided: 
     reached(Point.PARKED_WRITTEN)
     await pool.put_wake_keys(conn, lane.tenant_id, ruleset, new_keys)
     reached(Point.KEYS_WRITTEN)
-    return lane.next_wake_key + len(new_keys)
+    return next_key
 
 
 async def close(

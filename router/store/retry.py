@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from router.domain.targets import LAST_WAKE_KEY
 from router.store.changes import Change, record_change
 from router.store.lane import Lane, LaneLimits, hold_waiting
 from router.store.pool import prune_wake_keys, put_wake_keys
@@ -157,8 +158,10 @@ async def _hold(conn: Connection, tenant_id: int) -> _Held:
     key: int | None = await _SQL.sent_back_key.value(conn, tenant_id=tenant_id)
     if key is not None:
         return _Held(lane, key, lane.next_wake_key)
-    await put_wake_keys(conn, tenant_id, SENT_BACK, {lane.next_wake_key: ""})
-    return _Held(lane, lane.next_wake_key, lane.next_wake_key + 1)
+    first = lane.next_wake_key if lane.next_wake_key <= LAST_WAKE_KEY else 1
+    number = await _SQL.free_key.value(conn, tenant_id=tenant_id, first=first)
+    await put_wake_keys(conn, tenant_id, SENT_BACK, {number: ""})
+    return _Held(lane, number, number + 1)
 
 
 async def _told(conn: Connection, held: _Held, token: int, author: Author, moved: Moved, were: str) -> Moved:

@@ -69,3 +69,9 @@ select wake_key from wake_key where tenant_id = :tenant_id and ruleset = 0 and t
 -- Makes every router read the lane's state again and come at once.
 update lane set state_token = :state_token, next_wake_key = :next_wake_key, next_visit_at = least(next_visit_at, :now)
  where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
+
+-- name: free_key(tenant_id, first)
+-- The first number that no wake key has, from `first` on; a tenant has some thousand keys.
+select n from generate_series(:first::int, :first::int + 1000000) n
+ where not exists (select from wake_key w where w.tenant_id = :tenant_id and w.wake_key = n)
+ limit 1;

@@ -13,7 +13,7 @@ from router.store.assignments import find_lead
 from router.store.connections.connections import Connections
 from router.store.lane import LaneLimits
 from tests.support import until
-from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 REFUSE = """
 create function refuse() returns trigger language plpgsql as $$ begin
@@ -317,3 +317,25 @@ async def test_who_took_the_noted_lead_and_lives_is_not_counted_against_it(
         await conn.execute("update lane set noted_by = noted_by || $1::bigint", await a_process(conn, dead=False))
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 1
+
+
+@pytest.mark.parametrize("last", [1_999_999_999, 2_147_483_646])
+async def test_numbers_of_the_router_s_own_that_run_out_begin_anew_and_park_nobody(
+    conn: asyncpg.Connection, connections: Connections, last: int
+) -> None:
+    rules = "".join(f"  - {{name: r{n}, match: {{region: [r{n}]}}, assign_to: 'group:g{n}'}}\n" for n in range(6))
+    tenant = await make_tenant(conn, simple_reps(1), f"rules:\n{rules}")
+    await tenant.accept([lead(0, region="r0")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute("update lane set next_wake_key = $1, state_token = 7", last)
+    drain = a_drain(connections, seed=2)
+    await tenant.accept(lead(1 + n, region=f"r{n}") for n in range(6))
+    await settle(drain, tenant.tenant_id)
+    found = await tenant.states()
+    assert (found["waiting"], found["parked"]) == (7, 0)
+    keys = {row[0] for row in await conn.fetch("select wake_key from wake_key")}
+    assert len(keys) == 6
+    assert max(keys) <= 2_000_000_000
+    assert not (await audit(conn)).violations
+    await tenant.roster(reps_csv([f"a{n},A,yes,UTC,g{n},10,10" for n in range(6)]))
+    assert (await settle(drain, tenant.tenant_id)).assigned == 7
