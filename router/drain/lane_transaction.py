@@ -179,7 +179,11 @@ class LaneTransaction:
             return False
         session.judged_at_s = now
         found = await quarantine.judge_abort(
-            self.conn, lane.tenant_id, careful_from=CAREFUL_FROM, careful_leads=CAREFUL_LEADS
+            self.conn,
+            lane.tenant_id,
+            is_new=aborted,
+            careful_from=CAREFUL_FROM,
+            careful_leads=min(CAREFUL_LEADS, 2 * self.request.ready + 50),
         )
         if found["crashed"]:
             log.warning("a router crashed in the middle of a batch", tenant=lane.tenant, crashes=found["crashes"])

@@ -1,7 +1,7 @@
 """The drain as a service: finds tenants with work and drains some of them at once, each for a turn."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -78,8 +78,10 @@ class DrainService:
                     first = int(self.jitter() * len(found))
                     self._stand_in_line(t for t in [*found[first:], *found[:first]] if t not in self._turns)
                     self._start_turns(group, life)
+                    self._forget_troubles(found)
                     await self.wakeups.wait(self.poll_interval_s)
-        await self.drain.close()
+            # Before the turns that are under way: whoever is cancelled in one of them did not crash.
+            group.create_task(self.drain.close(), name="say that it stops")
 
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()
@@ -127,6 +129,12 @@ class DrainService:
                 self.drain.connections.acquire(Part.DUTIES, _NAMING_DEADLINE_S) as conn,
             ):
                 session.problem = "; ".join(filter(None, (session.problem, await who_blocks(conn))))
+
+    def _forget_troubles(self, found: Collection[int]) -> None:
+        """Tenants that have no work any more: another router did it, or it is paused."""
+        for tenant_id, session in self.drain.sessions.items():
+            if session.failures and tenant_id not in found and tenant_id not in self._turns:
+                session.failures, session.retry_at_s, session.problem = 0, 0.0, ""
 
     def _report(self, life: Lifeline) -> None:
         """What of the work fails for longer than a moment, for `/readyz`: tenants that are not routed, and why."""

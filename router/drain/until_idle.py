@@ -56,9 +56,11 @@ async def drain_until_idle(
         async with slots:
             return await _until_idle(drain, tenant_id, now, patience_s, stop, progress)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(tenant_id)) for tenant_id in tenants]
-    await drain.close()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(tenant_id)) for tenant_id in tenants]
+    finally:
+        await drain.close()
     return [task.result() for task in tasks]
 
 

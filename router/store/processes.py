@@ -38,12 +38,16 @@ class OwnProcess:
     clock: Callable[[], float] = monotonic
     _tried_at: float | None = None
     _beats_since: float | None = None
+    _beaten_at: float | None = None
+    _ended: bool = False
 
     async def beat(self, conn: Connection) -> None:
         """Gives a sign of life when one is due, and marks others that are dead. Never raises for the database's sake:
         who cannot be heard now is heard next time.
         """
         now = self.clock()
+        if self._ended:
+            return
         if self._tried_at is not None and now - self._tried_at < BEAT_EVERY_S:
             return
         self._tried_at = now
@@ -54,7 +58,8 @@ class OwnProcess:
             log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
 
     async def end(self, conn: Connection) -> None:
-        """Says that it stops as it should. Raises what the database raises."""
+        """Says that it stops as it should; no sign of life after that. Raises what the database raises."""
+        self._ended = True
         await _SQL.end.execute(with_lock_timeout(conn, _LOCK_TIMEOUT_S), process_id=self.process_id)
 
     async def _beat(self, conn: Connection, now: float) -> None:
@@ -62,15 +67,25 @@ class OwnProcess:
             await _SQL.beat.execute(
                 conn, process_id=self.process_id, instance=self.instance, host=self.host, pid=self.pid
             )
-            rows = await _SQL.on_host.fetch(conn, host=self.host, process_id=self.process_id)
-            gone = [row["process_id"] for row in rows if not is_alive(row["pid"])]
+            rows = await _SQL.on_host.fetch(conn, name=self.host.split()[0], process_id=self.process_id)
+            gone = [row["process_id"] for row in rows if self._is_gone(row["host"], row["pid"])]
             # After the database was away nobody has given signs of life: who comes back first must not bury the others.
+            if self._beaten_at is None or now - self._beaten_at > 3 * BEAT_EVERY_S:
+                self._beats_since = None
             steady = self._beats_since is not None and now - self._beats_since > SILENT_FOR_S
             await _SQL.mark_dead.execute(conn, gone=gone, silent_for_s=SILENT_FOR_S if steady else None)
             if self._beats_since is None:
                 await _SQL.forget.execute(conn)
+        self._beaten_at = now
         if self._beats_since is None:
             self._beats_since = now
+
+    def _is_gone(self, host: str, pid: int) -> bool:
+        """Whether a process of a host of our name is no more.
+
+        Another container of this name with the same process number: this one was started in its place.
+        """
+        return not is_alive(pid) if host == self.host else pid == self.pid
 
 
 def is_alive(pid: int) -> bool:

@@ -7,12 +7,16 @@ from router.store.statements import Connection, Row, load
 _SQL = load("quarantine")
 
 
-async def judge_abort(conn: Connection, tenant_id: int, *, careful_from: int, careful_leads: int) -> Row:
+async def judge_abort(conn: Connection, tenant_id: int, *, is_new: bool, careful_from: int, careful_leads: int) -> Row:
     """Whether a process crashed when a holder's transaction was rolled back: `crashed`, and `crashes` until now.
+
+    `is_new` = it was seen just now; else it is asked again.
 
     From `careful_from` on, so many leads are taken one at a time. What is not known yet can be asked again.
     """
-    row = await _SQL.judge_abort.row(conn, tenant_id=tenant_id, careful_from=careful_from, careful_leads=careful_leads)
+    row = await _SQL.judge_abort.row(
+        conn, tenant_id=tenant_id, is_new=is_new, careful_from=careful_from, careful_leads=careful_leads
+    )
     if row is None:
         raise LookupError(f"tenant {tenant_id} has no lane")
     return row

@@ -25,7 +25,8 @@ IDLE_MS = 5_000
 COMMAND_IDLE_MS = 120_000
 """A command may think for long between two statements, as over a large ruleset; a dead one is gone for good."""
 
-_CONFLICT = "40"
+# Serialization failure, deadlock. Not 40003: there it is not known whether it was done.
+_CONFLICTS = ("40001", "40P01")
 _MAX_ATTEMPTS = 6
 _ROLLBACK_DEADLINE_S = 5.0
 
@@ -132,8 +133,8 @@ def retried(
         for attempt in count(1):
             try:
                 return await work(conn, *arguments, **options)
-            except PostgresError as error:
-                lost = isinstance(error, STALE_PLANS) or (error.sqlstate or "").startswith(_CONFLICT)
+            except (PostgresError, *STALE_PLANS) as error:
+                lost = isinstance(error, STALE_PLANS) or getattr(error, "sqlstate", None) in _CONFLICTS
                 if not lost or attempt == _MAX_ATTEMPTS or conn.is_in_transaction():
                     raise
             from router.store.backoff import wait_s  # noqa: PLC0415 - most commands lose to nobody

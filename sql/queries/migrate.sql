@@ -4,10 +4,15 @@ select pg_try_advisory_lock(7236301684410);
 
 -- name: bookkeeping()
 -- The schema that is ours (null = none of the search path exists), and which tables of it say what was applied. Earlier
--- releases had `_pogo_migration`.
+-- releases had `public._pogo_migration`, wherever the other tables were.
 select current_schema() as own_schema,
        to_regclass(format('%I._lead_router_migration', current_schema())) is not null as is_there,
-       to_regclass(format('%I._pogo_migration', current_schema())) is not null as is_old;
+       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'public' and c.relname = '_pogo_migration' and has_schema_privilege(n.oid, 'usage'))
+         and (current_schema() = 'public'
+              or (to_regclass(format('%I.lane', current_schema())) is not null
+                  and not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                                   where n.nspname = 'public' and c.relname = 'lane'))) as is_old;
 
 -- name: applied()
 -- The ids of the migrations that were applied.
@@ -15,7 +20,7 @@ select migration_id from _lead_router_migration order by migration_id;
 
 -- name: applied_before()
 -- The same, as earlier releases kept it.
-select migration_id from _pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_' order by migration_id;
+select migration_id from public._pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_' order by migration_id;
 
 -- name: begin_bookkeeping()!
 -- Makes the table of what was applied.
@@ -25,11 +30,11 @@ create table if not exists _lead_router_migration (
 -- name: take_over()!
 -- What earlier releases wrote of it.
 insert into _lead_router_migration (migration_id, applied_at)
-select migration_id, applied from _pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_' on conflict do nothing;
+select migration_id, applied from public._pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_' on conflict do nothing;
 
 -- name: forget_old()!
 -- An earlier release that is started again would take it for the truth. The table may have rows of others, and stays.
-delete from _pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_';
+delete from public._pogo_migration where schema_name = 'public' and migration_id ~ '^[0-9]{4}_';
 
 -- name: was_applied(migration_id)!
 -- Notes it, in the migration's transaction.

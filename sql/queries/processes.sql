@@ -3,10 +3,10 @@
 insert into process (tenant_id, process_id, instance, host, pid) values (0, :process_id, :instance, :host, :pid)
     on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null;
 
--- name: on_host(host, process_id)
--- The processes of a host that are thought to live, besides the one that asks. Truly about all tenants.
-select process_id, pid from process
- where tenant_id = 0 and host = :host and process_id <> :process_id and ended_at is null and died_at is null;
+-- name: on_host(name, process_id)
+-- The processes of hosts of a name that are thought to live, besides the one that asks. Truly about all tenants.
+select process_id, host, pid from process
+ where tenant_id = 0 and split_part(host, ' ', 1) = :name and process_id <> :process_id and ended_at is null and died_at is null;
 
 -- name: mark_dead(gone, silent_for_s)!
 -- Those that are gone from their host, and those that have been silent for too long (null = that is not to be judged now).

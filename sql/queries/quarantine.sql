@@ -1,37 +1,36 @@
--- name: judge_abort(tenant_id, careful_from, careful_leads)
--- A holder's transaction was rolled back: did a process crash then? It did if one died that gave its last sign of life
--- shortly before; each counts once. From `careful_from` crashes on, so many leads are taken one at a time. Whoever died
--- may be found dead a little later, so aborted_at stays for a while; then it was no crash.
-with gone as (
+-- name: judge_abort(tenant_id, is_new, careful_from, careful_leads)
+-- A holder's transaction was rolled back: did a process crash then? It did if one died, without having stopped, that has
+-- given no sign of life since; each counts once in a lane. From `careful_from` crashes on, so many leads are taken one at a
+-- time. Whoever died may be found dead a little later, so aborted_at stays for a while; then it was no crash.
+with moment as (
+    select case when :is_new::boolean or aborted_at is null then clock_timestamp() else aborted_at end as at, crashed_by,
+           case when crashed_at > clock_timestamp() - interval '10 min' then crashes else 0 end as crashes
+      from lane where tenant_id = :tenant_id),
+gone as (
     select array_agg(p.process_id) as process_ids
-      from lane l
-      join process p on p.tenant_id = 0 and p.died_at is not null and p.process_id <> all(l.crashed_by)
-       and p.beat_at >= coalesce(l.aborted_at, clock_timestamp()) - interval '30 s'
-     where l.tenant_id = :tenant_id)
+      from moment m
+      join process p on p.tenant_id = 0 and p.died_at is not null and p.ended_at is null
+       and p.process_id <> all(m.crashed_by) and p.beat_at between m.at - interval '10 min' and m.at)
 update lane l
    set crashes = n.crashes,
        crashed_at = case when n.crashed then clock_timestamp() else l.crashed_at end,
-       crashed_by = case when n.crashed then n.known || gone.process_ids else l.crashed_by end,
+       crashed_by = case when n.crashed then l.crashed_by[greatest(1, cardinality(l.crashed_by) - 50):] || gone.process_ids
+                         else l.crashed_by end,
        careful = case when n.crashed and n.crashes >= :careful_from then :careful_leads else l.careful end,
        noted_lead = case when n.crashed and n.crashes < :careful_from then null else l.noted_lead end,
-       aborted_at = case when not n.crashed and coalesce(l.aborted_at, clock_timestamp()) > clock_timestamp() - interval '40 s'
-                         then coalesce(l.aborted_at, clock_timestamp()) end
-  from gone,
-       lateral (select gone.process_ids is not null as crashed) c,
-       lateral (select case when b.crashed_at > clock_timestamp() - interval '10 min' then b.crashes else 0 end + c.crashed::int as crashes,
-                       case when b.crashed_at > clock_timestamp() - interval '10 min' then b.crashed_by else '{}' end as known,
-                       c.crashed
-                  from lane b where b.tenant_id = :tenant_id) n
+       aborted_at = case when not n.crashed and m.at > clock_timestamp() - interval '60 s' then m.at end
+  from gone, moment m,
+       lateral (select gone.process_ids is not null as crashed, m.crashes + (gone.process_ids is not null)::int as crashes) n
  where l.tenant_id = :tenant_id
 returning n.crashed, l.crashes;
 
 -- name: died(process_ids)
 -- How many of these processes are dead. About processes of all tenants.
-select count(*) from process where tenant_id = 0 and process_id = any(:process_ids::bigint[]) and died_at is not null;
+select count(*) from process where tenant_id = 0 and process_id = any(:process_ids::bigint[]) and died_at is not null and ended_at is null;
 
 -- name: note_lead(tenant_id, lead_id, process_id)!
 -- Notes the lead that is taken next, and nothing else with it, and who takes it.
-update lane set noted_lead = :lead_id, noted_by = array[:process_id::bigint] where tenant_id = :tenant_id;
+update lane set noted_lead = :lead_id, noted_crashes = 0, noted_by = array[:process_id::bigint] where tenant_id = :tenant_id;
 
 -- name: note_taker(tenant_id, process_id)!
 -- Notes who takes the noted lead next.
@@ -40,15 +39,15 @@ update lane set noted_by = noted_by || :process_id::bigint where tenant_id = :te
 -- name: lead_came_through(tenant_id, process_id)!
 -- After a lead that was taken alone: the next ready one is noted, or none when enough came through.
 update lane set crashes = case when careful > 1 then crashes else 0 end, careful = greatest(careful - 1, 0),
-       noted_by = array[:process_id::bigint],
+       noted_by = array[:process_id::bigint], noted_crashes = 0,
        noted_lead = case when careful > 1 then (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
                                                  order by rank, queued_at, lead_id limit 1) end
  where tenant_id = :tenant_id;
 
 -- name: forget_note(tenant_id)!
 -- The noted lead is not there any more, or somebody else has it locked.
-update lane set noted_lead = null, noted_by = '{}' where tenant_id = :tenant_id;
+update lane set noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;
 
 -- name: end_quarantine(tenant_id)!
 -- The lead that crashed the holders is parked: batches are as usual again.
-update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_by = '{}' where tenant_id = :tenant_id;
+update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;

@@ -22,7 +22,9 @@ def test_every_host_of_a_url_is_tried_in_its_order(url: str, hosts: list[Address
 
 
 async def test_a_name_is_resolved_anew_and_stays_where_a_certificate_is_checked_against_it() -> None:
-    assert Address("127.0.0.1", 5432) in await addresses_of("postgresql://u@localhost/leads")
-    assert await addresses_of("postgresql://u@localhost/leads?sslmode=verify-full") == [Address("localhost", 5432)]
-    assert await addresses_of("postgresql://u@no-such-host.invalid/x") == [Address("no-such-host.invalid", 5432)]
+    assert Address("127.0.0.1", 5432) in await addresses_of("postgresql://u:p@localhost/leads")
+    assert await addresses_of("postgresql://u:p@localhost/leads?sslmode=verify-full") == [Address("localhost", 5432)]
+    assert await addresses_of("postgresql://u:p@no-such-host.invalid/x") == [Address("no-such-host.invalid", 5432)]
     assert await addresses_of("postgresql:///leads") == [Address()]
+    # A password file is asked by the name.
+    assert await addresses_of("postgresql://u@localhost/leads") == [Address("localhost", 5432)]

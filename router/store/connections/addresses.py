@@ -2,14 +2,15 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 _PORT = 5432
-# The name is part of what the certificate is checked against, so it has to stay.
-_NEEDS_NAME = ("verify-full", "verify-ca")
+# The name is part of what is agreed with the server or checked of it, so it has to stay.
+_NEEDS_NAME = ("require", "verify-full", "verify-ca")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,10 @@ class Address:
 async def addresses_of(url: str) -> list[Address]:
     """At least one. A name that cannot be resolved stays as it is: connecting says what is wrong with it."""
     found: list[Address] = []
-    by_name = parse_qs(urlsplit(url).query).get("sslmode", [""])[-1] in _NEEDS_NAME
+    parts = urlsplit(url)
+    asked = parse_qs(parts.query).get("sslmode", [os.environ.get("PGSSLMODE", "")])[-1]
+    # Without a password in the URL the driver may look for one under the host's name.
+    by_name = asked in _NEEDS_NAME or ":" not in parts.netloc.rpartition("@")[0]
     for one in hosts_of(url):
         found += [one] if by_name or one.host is None else await _resolved(one)
     return list(dict.fromkeys(found)) or [Address()]
