@@ -12,7 +12,7 @@ from functools import wraps
 from itertools import count
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
-from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, NotCommitted, PostgresError
+from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, InterfaceError, NotCommitted, PostgresError
 from router.store.statements import Connection
 
 P = ParamSpec("P")
@@ -63,7 +63,7 @@ class _WithLockTimeout:
 
     def _in_transaction(self, ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def asked(*arguments: Any, **options: Any) -> Any:
-            if self.session.is_in_transaction():
+            if _is_inside(self.session):
                 return await ask(*arguments, **options)
             async with self.transaction():
                 return await ask(*arguments, **options)
@@ -85,7 +85,7 @@ class Transaction:
 
     async def start(self) -> None:
         """Raises what asyncpg raises; then nothing has begun."""
-        if self._session.is_in_transaction():
+        if _is_inside(self._session):
             self._savepoint = f"savepoint_{id(self):x}"
             await self._session.execute(f"savepoint {self._savepoint}")
         else:
@@ -135,7 +135,7 @@ def retried(
                 return await work(conn, *arguments, **options)
             except (PostgresError, *STALE_PLANS) as error:
                 lost = isinstance(error, STALE_PLANS) or getattr(error, "sqlstate", None) in _CONFLICTS
-                if not lost or attempt == _MAX_ATTEMPTS or conn.is_in_transaction():
+                if not lost or attempt == _MAX_ATTEMPTS or _is_inside(conn):
                     raise
             from router.store.backoff import wait_s  # noqa: PLC0415 - most commands lose to nobody
 
@@ -143,6 +143,13 @@ def retried(
         raise AssertionError("the last attempt raises")
 
     return again
+
+
+def _is_inside(session: Connection) -> bool:
+    """Whether a transaction is under way. Raises InterfaceError where the connection is closed, which asyncpg does not."""
+    if session.is_closed():
+        raise InterfaceError("connection is closed")
+    return session.is_in_transaction()
 
 
 def _limits(lock_ms: int, idle_ms: int) -> str:

@@ -106,3 +106,16 @@ async def test_who_is_frozen_in_a_transaction_keeps_its_locks_for_seconds_only(
                 await lent.execute("lock table tenant in share mode")
                 await conn.execute("set lock_timeout = '20s'; alter table tenant add column altered int")
                 await lent.fetchval("select 1")
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_a_passing_trouble_and_no_fault_of_ours(
+    connections: Connections,
+) -> None:
+    async with connections.acquire(Part.DRAIN) as lent:
+        lent.terminate()
+        for ask in (lent.fetchval, lent.execute):
+            with pytest.raises(TRANSIENT_ERRORS):
+                await ask("select 1")
+        with pytest.raises(TRANSIENT_ERRORS):
+            async with lent.transaction():
+                pass
