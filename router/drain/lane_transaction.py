@@ -183,8 +183,7 @@ class LaneTransaction:
             lane.tenant_id,
             is_new=aborted,
             careful_from=CAREFUL_FROM,
-            # More than were in hand: what is more urgent and comes meanwhile is taken before.
-            careful_leads=min(CAREFUL_LEADS, 10 * self.request.ready + 100),
+            careful_leads=CAREFUL_LEADS,
         )
         if found["crashed"]:
             log.warning("a router crashed in the middle of a batch", tenant=lane.tenant, crashes=found["crashes"])

@@ -11,7 +11,8 @@ CAREFUL_FROM = 2
 """So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
 
 CAREFUL_LEADS = 3_000
-"""So many leads then come one at a time at most: several times what was in hand when a holder crashed."""
+"""So many leads then come one at a time: more than were in hand when a holder crashed, and than come meanwhile and are
+more urgent (with 500, a stream of those kept the lead at fault from its turn)."""
 
 BLAMED_AFTER = 2
 """So many holders crashed while a lead was noted: it is parked."""

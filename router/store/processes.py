@@ -4,6 +4,7 @@ A process that died in the middle of a batch may have died of a lead (`router/dr
 was rolled back says nothing of the kind: sessions are ended, locks time out, changes are refused.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -40,22 +41,26 @@ class OwnProcess:
     _beats_since: float | None = None
     _beaten_at: float | None = None
     _ended: bool = False
+    _giving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def beat(self, conn: Connection) -> None:
         """Gives a sign of life when one is due, and marks others that are dead. Never raises for the database's sake:
         who cannot be heard now is heard next time.
+
+        The first one is waited for by everybody: who crashes in a batch before it is known would not be missed.
         """
-        now = self.clock()
-        if self._ended:
+        if self._ended or (self._giving.locked() and self._beaten_at is not None):
             return
-        if self._tried_at is not None and now - self._tried_at < BEAT_EVERY_S:
-            return
-        self._tried_at = now
-        try:
-            await self._beat(with_lock_timeout(conn, _LOCK_TIMEOUT_S), now)
-        except TRANSIENT_ERRORS as error:
-            self._beats_since = None
-            log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
+        async with self._giving:
+            now = self.clock()
+            if self._tried_at is not None and now - self._tried_at < BEAT_EVERY_S:
+                return
+            self._tried_at = now
+            try:
+                await self._beat(with_lock_timeout(conn, _LOCK_TIMEOUT_S), now)
+            except TRANSIENT_ERRORS as error:
+                self._beats_since = None
+                log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
 
     async def end(self, conn: Connection) -> None:
         """Says that it stops as it should; no sign of life after that. Raises what the database raises."""

@@ -146,7 +146,7 @@ def retried(
 
 
 def _is_inside(session: Connection) -> bool:
-    """Whether a transaction is under way. Raises InterfaceError where the connection is closed, which asyncpg does not."""
+    """Whether a transaction is under way. Raises InterfaceError where the connection is closed, as asyncpg does not."""
     if session.is_closed():
         raise InterfaceError("connection is closed")
     return session.is_in_transaction()

@@ -65,7 +65,7 @@ create table clock.ahead (of_the_real_one interval);
 insert into clock.ahead values ('0');
 create function clock.clock_timestamp() returns timestamptz language sql volatile as
     $$ select pg_catalog.clock_timestamp() + of_the_real_one from clock.ahead $$;
-alter database "{}" set search_path = clock, pg_catalog, public;
+alter database "{}" set search_path = public, clock, pg_catalog;
 """
 
 
