@@ -143,7 +143,7 @@ class LaneTransaction:
 
     async def _one_lead(self, lane: Lane, state: LaneState) -> Drained | None:
         """After crashes: takes the noted lead alone, or notes one to be taken, which has to be committed before."""
-        step = next_step(lane.careful, lane.noted_lead, await quarantine.count_dead(self.conn, lane.noted_by))
+        step = next_step(lane.careful, lane.noted_lead, lane.noted_crashes)
         if lane.noted_lead is None or step is Step.NOTE:
             await self._note(lane, state)
             return None

@@ -35,8 +35,8 @@ class Lane:
 
     `previous_holder_aborted` = the last holder's transaction was rolled back; `crashes` holders crashed within ten
     minutes. `careful` = so many leads are to be taken one at a time; `noted_lead` = the one that is taken next,
-    `noted_by` = the processes that have taken it alone; `abort_unexplained` = a holder was rolled back
-    lately, and it is not known yet whether its process crashed.
+    `noted_by` = the processes that have taken it alone, `noted_crashes` = how often one of them crashed.
+    `abort_unexplained` = a holder was rolled back lately, and it is not known yet whether its process crashed.
     """
 
     tenant_id: int
@@ -56,6 +56,7 @@ class Lane:
     careful: int
     noted_lead: int | None
     noted_by: Sequence[int]
+    noted_crashes: int
     abort_unexplained: bool
     now: datetime
 
@@ -120,6 +121,7 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         careful=row["careful"],
         noted_lead=row["noted_lead"],
         noted_by=row["noted_by"],
+        noted_crashes=row["noted_crashes"],
         abort_unexplained=row["abort_unexplained"],
         now=row["now"],
     )

@@ -1,7 +1,5 @@
 """What the lane notes about holders that crashed in the middle of a batch, and about the lead that is taken next."""
 
-from collections.abc import Sequence
-
 from router.store.statements import Connection, Row, load
 
 _SQL = load("quarantine")
@@ -20,14 +18,6 @@ async def judge_abort(conn: Connection, tenant_id: int, *, is_new: bool, careful
     if row is None:
         raise LookupError(f"tenant {tenant_id} has no lane")
     return row
-
-
-async def count_dead(conn: Connection, process_ids: Sequence[int]) -> int:
-    """How many of the processes that took the noted lead alone died."""
-    if not process_ids:
-        return 0
-    count: int = await _SQL.died.value(conn, process_ids=list(process_ids))
-    return count
 
 
 async def note_lead(conn: Connection, tenant_id: int, lead_id: int, process_id: int) -> None:

@@ -23,7 +23,7 @@ alter table lane
     add column crashed_by bigint[] not null default '{}',
     add column noted_by bigint[] not null default '{}';
 update lane set noted_crashes = 0;
-comment on table lane is 'The right to change a tenant''s loads, credits and waits: held by the transaction that has this row locked. batch_no orders everything in a tenant. aborted_at = a holder''s transaction was rolled back then, and it is not known yet whether its process crashed; crashes = so many times processes crashed in the middle of a batch, the last at crashed_at, those of crashed_by; careful = so many leads are still to be taken one at a time; noted_lead = the lead that is taken next; noted_by = the processes that have taken it alone; noted_crashes = no longer used.';
+comment on table lane is 'The right to change a tenant''s loads, credits and waits: held by the transaction that has this row locked. batch_no orders everything in a tenant. aborted_at = a holder''s transaction was rolled back then, and it is not known yet whether its process crashed; crashes = so many times processes crashed in the middle of a batch, the last at crashed_at, those of crashed_by; careful = so many leads are still to be taken one at a time; noted_lead = the lead that is taken next; noted_by = the processes that have taken it alone; noted_crashes = how often one of them crashed in it.';
 
 -- migrate: rollback
 

@@ -19,7 +19,7 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
 -- previous_holder_aborted = the transaction that had locked the row before was rolled back: read first, since locking
 -- overwrites it. Crashes are forgotten ten minutes after the last.
-select before.previous_holder_aborted, l.aborted_at is not null as abort_unexplained, l.noted_lead, l.noted_by,
+select before.previous_holder_aborted, l.aborted_at is not null as abort_unexplained, l.noted_lead, l.noted_by, l.noted_crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
        l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,

@@ -18,15 +18,14 @@ update lane l
                          else l.crashed_by end,
        careful = case when n.crashed and n.crashes >= :careful_from then :careful_leads else l.careful end,
        noted_lead = case when n.crashed and n.crashes < :careful_from then null else l.noted_lead end,
+       noted_crashes = case when n.crashed and n.crashes < :careful_from then 0
+                            when n.crashed and l.noted_lead is not null and gone.process_ids && l.noted_by then l.noted_crashes + 1
+                            else l.noted_crashes end,
        aborted_at = case when not n.crashed and m.at > clock_timestamp() - interval '60 s' then m.at end
   from gone, moment m,
        lateral (select gone.process_ids is not null as crashed, m.crashes + (gone.process_ids is not null)::int as crashes) n
  where l.tenant_id = :tenant_id
 returning n.crashed, l.crashes;
-
--- name: died(process_ids)
--- How many of these processes are dead. About processes of all tenants.
-select count(*) from process where tenant_id = 0 and process_id = any(:process_ids::bigint[]) and died_at is not null and ended_at is null;
 
 -- name: note_lead(tenant_id, lead_id, process_id)!
 -- Notes the lead that is taken next, and nothing else with it, and who takes it.

@@ -30,10 +30,7 @@ async def parked(tenant: Tenancy) -> dict[int, str]:
 async def noted(tenant: Tenancy) -> tuple[int, int | None, int]:
     """Crashes within ten minutes, the lead that is noted, and how often a holder crashed while it was."""
     row = await tenant.conn.fetchrow(
-        """select crashes, noted_lead,
-                  (select count(*) from process where process_id = any(noted_by) and died_at is not null)
-             from lane where tenant_id = $1""",
-        tenant.tenant_id,
+        "select crashes, noted_lead, noted_crashes from lane where tenant_id = $1", tenant.tenant_id
     )
     assert row is not None
     return tuple(row)
@@ -43,7 +40,8 @@ async def crashed(tenant: Tenancy, crashes: int = 2, lead_id: int | None = None,
     """Makes the lane as it is after crashes."""
     dead = [await a_process(tenant.conn, dead=True) for _ in range(noted_crashes)]
     await tenant.conn.execute(
-        """update lane set crashes = $2, crashed_at = now(), careful = 3000, noted_lead = $3, noted_by = $4
+        """update lane set crashes = $2, crashed_at = now(), careful = 3000, noted_lead = $3, noted_by = $4,
+                  noted_crashes = cardinality($4::bigint[]), crashed_by = $4
             where tenant_id = $1""",
         *(tenant.tenant_id, crashes, lead_id, dead),
     )
@@ -339,3 +337,15 @@ async def test_numbers_of_the_router_s_own_that_run_out_begin_anew_and_park_nobo
     assert not (await audit(conn)).violations
     await tenant.roster(reps_csv([f"a{n},A,yes,UTC,g{n},10,10" for n in range(6)]))
     assert (await settle(drain, tenant.tenant_id)).assigned == 7
+
+
+async def test_processes_that_died_while_they_did_something_else_are_not_counted_against_the_noted_lead(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    [one] = (await tenant.accept([lead(1)])).lead_ids
+    await crashed(tenant, 2, one)
+    for _ in range(3):
+        await conn.execute("update lane set noted_by = noted_by || $1::bigint", await a_process(conn, dead=True))
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert (await tenant.states())["assigned"] == 1
