@@ -19,7 +19,7 @@ from router.drain.claim import next_lead
 from router.drain.failpoints import Point, reached
 from router.drain.lane_state import LaneState, aligned_credits, rep_loads
 from router.drain.outcome import Drained, LaneOutcome
-from router.drain.quarantine import CAREFUL_FROM, CAREFUL_LEADS, CRASHED, Step, next_step
+from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CAREFUL_LEADS, CRASHED, Step, next_step
 from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
@@ -143,7 +143,8 @@ class LaneTransaction:
 
     async def _one_lead(self, lane: Lane, state: LaneState) -> Drained | None:
         """After crashes: takes the noted lead alone, or notes one to be taken, which has to be committed before."""
-        step = next_step(lane.careful, lane.noted_lead, lane.noted_crashes)
+        deaths = await quarantine.count_deaths(self.conn) if lane.noted_crashes >= BLAMED_AFTER else 0
+        step = next_step(lane.careful, lane.noted_lead, lane.noted_crashes, deaths)
         if lane.noted_lead is None or step is Step.NOTE:
             await self._note(lane, state)
             return None

@@ -17,6 +17,9 @@ more urgent (with 500, a stream of those kept the lead at fault from its turn)."
 BLAMED_AFTER = 2
 """So many holders crashed while a lead was noted: it is parked."""
 
+BLAMED_ANYWAY = 5
+"""The same, while processes also die elsewhere."""
+
 CRASHED = "every router that took this lead, and nothing else, crashed in the middle of it, twice"
 
 _PARKED_IN_A_ROW = 3
@@ -34,13 +37,17 @@ class Step(Enum):
     """Park the noted lead."""
 
 
-def next_step(careful: int, noted_lead: int | None, noted_crashes: int) -> Step:
-    """See Step; the arguments are those of the lane."""
+def next_step(careful: int, noted_lead: int | None, noted_crashes: int, deaths: int = 0) -> Step:
+    """See Step; the arguments are those of the lane, and `deaths` of processes within ten minutes, whatever they did.
+
+    Where processes die without the lead as well, it takes more to blame it.
+    """
     if not careful:
         return Step.AS_USUAL
     if noted_lead is None:
         return Step.NOTE
-    return Step.PARK if noted_crashes >= BLAMED_AFTER else Step.TAKE
+    elsewhere = deaths - noted_crashes > CAREFUL_FROM
+    return Step.PARK if noted_crashes >= (BLAMED_ANYWAY if elsewhere else BLAMED_AFTER) else Step.TAKE
 
 
 @dataclass(slots=True)

@@ -20,6 +20,12 @@ async def judge_abort(conn: Connection, tenant_id: int, *, is_new: bool, careful
     return row
 
 
+async def count_deaths(conn: Connection) -> int:
+    """How many processes died within ten minutes, in whatever they did."""
+    count: int = await _SQL.deaths.value(conn)
+    return count
+
+
 async def note_lead(conn: Connection, tenant_id: int, lead_id: int, process_id: int) -> None:
     """Notes the lead that is taken next, and who takes it."""
     await _SQL.note_lead.execute(conn, tenant_id=tenant_id, lead_id=lead_id, process_id=process_id)

@@ -27,6 +27,11 @@ update lane l
  where l.tenant_id = :tenant_id
 returning n.crashed, l.crashes;
 
+-- name: deaths()
+-- How many processes died within ten minutes, in whatever they did. Truly about all tenants.
+select count(*) from process
+ where tenant_id = 0 and ended_at is null and died_at > clock_timestamp() - interval '10 min';
+
 -- name: note_lead(tenant_id, lead_id, process_id)!
 -- Notes the lead that is taken next, and nothing else with it, and who takes it.
 update lane set noted_lead = :lead_id, noted_crashes = 0, noted_by = array[:process_id::bigint] where tenant_id = :tenant_id;
