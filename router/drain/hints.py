@@ -63,7 +63,7 @@ class HintsService(Periodic):
         self._pooled = False
 
     async def rest(self, life: Lifeline) -> None:
-        """Behind a pooler there is nothing to hear, and seldom a reason to look again."""
+        """Behind a pooler no hint arrives, so it is checked only now and then whether one is still there."""
         await life.pause(_LOOK_FOR_POOLER_EVERY_S if self._pooled else self.interval_s)
 
     async def once(self, life: Lifeline) -> None:

@@ -210,7 +210,7 @@ class Presence:
         self._report(None)
 
     async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
-        """The heartbeats, and for how long Redis has been up (seconds). Raises `unreachable_errors`, soon."""
+        """The heartbeats, and for how long Redis has been up (seconds). Raises in time, whatever comes back."""
         if self.url is None:
             raise ConnectionError("no Redis is configured (LEAD_ROUTER_REDIS_URL)")
         if self.once and not self._answers:

@@ -80,7 +80,7 @@ class DrainService:
                     self._start_turns(group, life)
                     self._forget_troubles(found)
                     await self.wakeups.wait(self.poll_interval_s)
-            # Before the turns that are under way: whoever is cancelled in one of them did not crash.
+            # While turns are still under way: a turn that is cancelled at the stop is no crash.
             group.create_task(self.drain.close(), name="say that it stops")
 
     def _stand_in_line(self, tenants: Iterable[int]) -> None:

@@ -1,7 +1,7 @@
 """What one listener may cost the process: so many connections, each with so much time to ask something.
 
-Who never finishes a request holds a file descriptor that the database's connections need. When all places are taken,
-whoever has asked nothing for longest makes room, so that a probe gets through.
+A client that never finishes a request holds a file descriptor that the database's connections need. When all places are
+taken, the connection that has been silent for longest is closed, so that a probe gets through.
 """
 
 import asyncio

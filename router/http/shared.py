@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """What `make` returns, for whoever asks while it is made and for `holds_s` seconds afterwards.
+    """What `make` returns, for everybody who asks while it is made and for `holds_s` seconds afterwards.
 
-    Whoever stops waiting stops nobody else. An error is raised to all who waited for it, and not kept.
+    A caller that stops waiting does not stop the others. An error is raised to all who waited for it, and not kept.
     """
 
     def __init__(self, make: Callable[[], Awaitable[T]], holds_s: float) -> None:

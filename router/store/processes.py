@@ -45,9 +45,9 @@ class OwnProcess:
 
     async def beat(self, conn: Connection) -> None:
         """Gives a sign of life when one is due, and marks others that are dead. Never raises for the database's sake:
-        who cannot be heard now is heard next time.
+        a sign that could not be given is given next time.
 
-        The first one is waited for by everybody: who crashes in a batch before it is known would not be missed.
+        Every batch waits for the first one: a crash before the process is registered would not be noticed.
         """
         if self._ended or (self._giving.locked() and self._beaten_at is not None):
             return
@@ -74,7 +74,7 @@ class OwnProcess:
             )
             rows = await _SQL.on_host.fetch(conn, name=self.host.split()[0], process_id=self.process_id)
             gone = [row["process_id"] for row in rows if self._is_gone(row["host"], row["pid"])]
-            # After the database was away nobody has given signs of life: who comes back first must not bury the others.
+            # While the database was away there were no signs of life: the first one back must not take others for dead.
             if self._beaten_at is None or now - self._beaten_at > 3 * BEAT_EVERY_S:
                 self._beats_since = None
             steady = self._beats_since is not None and now - self._beats_since > SILENT_FOR_S
@@ -97,7 +97,7 @@ def is_alive(pid: int) -> bool:
     """Whether this host has a process of that number that still runs."""
     try:
         os.kill(pid, 0)
-        # One that nobody has waited for yet is as dead.
+        # A zombie: it has ended, and its parent has not collected it yet.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False

@@ -1,6 +1,7 @@
-"""Writing log lines without ever waiting for whoever reads them: a bounded queue, and a thread that writes.
+"""Writing log lines without ever waiting for the reader: a bounded queue, and a thread that writes.
 
-A pipe that nobody reads is full after 64 KiB. Who writes to it himself stops there, in the middle of a transaction.
+A pipe that nobody reads is full after 64 KiB. A process that writes to it directly stops there, in the middle of a
+transaction.
 """
 
 import atexit
@@ -25,7 +26,7 @@ class LogWriter:
         self._writing = False
         self._thread: Thread | None = None
         self.dropped = 0
-        """Lines that were not written: there was no room, or nobody at the other end."""
+        """Lines that were not written: there was no room, or no reader any more."""
 
     def write(self, text: str) -> int:
         """Takes a line, or drops it where too many wait."""
@@ -64,7 +65,7 @@ class LogWriter:
             try:
                 while line:
                     line = line[os.write(self._descriptor, line) :]
-            except OSError:  # nobody is at the other end any more, or it was closed
+            except OSError:  # the reader is gone, or the descriptor was closed
                 self.dropped += 1
 
 
