@@ -101,7 +101,7 @@ class DrainService:
         try:
             done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
             session = self.drain.session(tenant_id)
-            session.failures, session.retry_at_s, session.problem = 0, 0.0, ""
+            session.trouble_is_over()
             if done.more and done.outcome is LaneOutcome.DONE:
                 self._line.setdefault(tenant_id)
         except NoConnection:
@@ -119,31 +119,32 @@ class DrainService:
                 self.wakeups.poke()
 
     async def _name_blocker(self, tenant_id: int, error: BaseException) -> None:
-        """Once while it lasts: who has locked what this tenant needs, as far as it can be found out at once."""
+        """Who has locked what this tenant needs, as far as it can be found out at once; else after the next failure."""
         session = self.drain.session(tenant_id)
-        if session.failures != _REPORTED_FROM or trouble_of(error) is not Trouble.LOCK_CONFLICT:
+        known = bool(session.blocker) or session.failures < _REPORTED_FROM
+        if known or trouble_of(error) is not Trouble.LOCK_CONFLICT:
             return
         with suppress(*TRANSIENT_ERRORS):
             async with (
                 asyncio.timeout(_NAMING_DEADLINE_S),
                 self.drain.connections.acquire(Part.DUTIES, _NAMING_DEADLINE_S) as conn,
             ):
-                session.problem = "; ".join(filter(None, (session.problem, await who_blocks(conn))))
+                session.blocker = await who_blocks(conn)
 
     def _forget_troubles(self, found: Collection[int]) -> None:
         """Tenants that have no work any more: another router did it, or it is paused."""
         for tenant_id, session in self.drain.sessions.items():
             if session.failures and tenant_id not in found and tenant_id not in self._turns:
-                session.failures, session.retry_at_s, session.problem = 0, 0.0, ""
+                session.trouble_is_over()
 
     def _report(self, life: Lifeline) -> None:
         """What of the work fails for longer than a moment, for `/readyz`: tenants that are not routed, and why."""
         failing = [one for one in self.drain.sessions.values() if one.failures >= _REPORTED_FROM]
         problem = None
         if failing:
-            first = failing[0]
-            more = f"; {len(failing) - 1} more tenants" if len(failing) > 1 else ""
-            problem = f"tenant {first} is not routed: {first.problem}{more}"
+            first = next((one for one in failing if one.blocker), failing[0])
+            more = f"{len(failing) - 1} more tenants" if len(failing) > 1 else ""
+            problem = "; ".join(filter(None, (f"tenant {first} is not routed: {first.problem}", first.blocker, more)))
         if problem != self._problem:
             self._problem = problem
             life.works() if problem is None else life.failed(problem)

@@ -16,8 +16,8 @@ class TenantSession:
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
     `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
-    had crashed; `failures` in a row, `problem` = the first of them, and until when (monotonic seconds)
-    the tenant is left alone for them.
+    had crashed; `failures` in a row, `problem` = the first of them, `blocker` = who has locked what is needed, and until
+    when (monotonic seconds) the tenant is left alone for them.
     """
 
     tenant_id: int
@@ -33,11 +33,15 @@ class TenantSession:
     judged_at_s: float | None = None
     failures: int = 0
     problem: str = ""
+    blocker: str = ""
     retry_at_s: float = 0.0
 
     def __str__(self) -> str:
         """For metrics and logs; the number until a lane transaction has read the name."""
         return self.name or str(self.tenant_id)
+
+    def trouble_is_over(self) -> None:
+        self.failures, self.retry_at_s, self.problem, self.blocker = 0, 0.0, "", ""
 
     def forget_state(self) -> None:
         """It may be wrong: read it again."""
