@@ -133,6 +133,12 @@ OF_TENANT = (
         "a record was changed by hand, or a restore was merged: compare with a backup",
     ),
     Kind(
+        "time_to_come",
+        7,
+        "leads were routed, or came, at times that are yet to come: the database's clock was ahead, or is behind now",
+        "`lead-router lane reset-clock TENANT`, once the clock is right",
+    ),
+    Kind(
         "assigned_at_wrong",
         5,
         "an assignment does not carry the instant of the batch that made it",

@@ -101,6 +101,18 @@ customers = Family(
     former={"part": "unmerge"},
 )
 
+lane = Family(
+    "lane",
+    "The lane of a tenant: the one way on which its leads are routed.",
+    "lane reset-clock acme",
+    {
+        "reset-clock": (
+            "lane:reset_clock",
+            "Say that the database's clock is right now, after it was wrong, and route TENANT by it.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -113,6 +125,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "assign": ("assign", "Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand."),
     "pause": ("pause", "Route nothing of TENANT for a while."),
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
+    "lane": lane,
     "park": (
         "park",
         "Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.",

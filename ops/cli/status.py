@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 from rich.console import Console
@@ -48,7 +48,7 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
     async with context.present() as (conn, presence):
         try:
             sizes = BatchRequest(ready=context.settings.drain.batch_leads)
-            found = await read_status(conn, tenant, now, presence, sizes)
+            found = await read_status(conn, tenant, now, presence, sizes, lambda: datetime.now(UTC))
         except TenantUnknown as error:
             raise CannotRun(str(error)) from error
         except LOCK_TIMEOUTS as error:

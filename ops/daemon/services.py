@@ -11,6 +11,7 @@ from ops.blocking.stall_watch import StallWatchService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
+from router.domain.clocks import ClockDisputed, ClockWatch
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
 from router.drain.hints import HintsService, Wakeups
@@ -63,10 +64,12 @@ class Services:
     reread: Callable[[], Settings]
     sources: Sequence[Source] = ()
     reloading: ReloadingService = field(init=False)
+    process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
 
     def build(self) -> list[Service]:
         """In the order of their start: the listener at once, the others once the database has its schema."""
+        self.process = OwnProcess(self.instance)
         instruments = self.exposition.instruments
         gate = DatabaseGate(self.schema)
         routing = self._routing() if Role.DRAIN in self.roles else []
@@ -90,6 +93,7 @@ class Services:
         checks = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
+            checks["clocks"] = partial(clocks_agree, self.process.clocks)
         places = reserve_descriptors(self.settings.connections.maximum)
         return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
 
@@ -103,7 +107,7 @@ class Services:
             request=BatchRequest(ready=self.settings.drain.batch_leads),
             limits=LaneLimits(tcp_user_ms=self.settings.connections.tcp_user_timeout_ms),
             presence=presence,
-            process=OwnProcess(self.instance),
+            process=self.process,
         )
         self._drain = DrainService(
             drain,
@@ -135,6 +139,12 @@ async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> No
     """A readiness check. Raises LanesBlocked with the session that has a table locked that batches write."""
     async with connections.acquire(Part.DUTIES, deadline_s) as conn:
         await check_lanes(conn, deadline_s)
+
+
+async def clocks_agree(clocks: ClockWatch, _deadline_s: float) -> None:
+    """A readiness check. Raises ClockDisputed while nothing is routed, as nobody knows what time it is."""
+    if clocks.disputed:
+        raise ClockDisputed(clocks.problem or "")
 
 
 async def record_server_settings(instance: str, conn: Connection, values: dict[str, str]) -> None:

@@ -16,8 +16,8 @@ from router.store.tenants import Tenant
 class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
-    `accepted` = leads, `states` = how many of them are in each state. A check may read more over `conn`, and ask
-    `presence` who is present.
+    `accepted` = leads, `states` = how many of them are in each state; `host_at` = the time by this host's clock (None =
+    not to be compared). A check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -29,6 +29,7 @@ class Scene:
     waiting: Mapping[int, Waiting]
     lanes: Mapping[int, LaneStatus]
     room: ServerCapacity
+    host_at: datetime | None = None
 
     @property
     def tenant_ids(self) -> list[int]:

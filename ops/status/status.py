@@ -4,7 +4,7 @@ One snapshot, so the states add up to what was accepted unless something is wron
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -100,16 +100,19 @@ async def status(
     now: datetime | None = None,
     presence: Presence | None = None,
     sizes: BatchRequest = BatchRequest(),
+    host_clock: Callable[[], datetime] | None = None,
 ) -> Status:
     """Reads it, of one tenant or of all, and changes nothing. `now` None = the database's clock.
 
-    `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers. Raises TenantUnknown,
+    `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers; `host_clock` is
+    compared with the database's. Raises TenantUnknown,
     and errors.LockNotAvailable when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
     presence = presence or Presence(once=True)
     blocked = await blocked_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         clock = await store.begin(conn, LOCK_TIMEOUT_S)
+        host_at = host_clock() if host_clock and now is None else None
         at = now or clock
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         ids = [one.tenant_id for one in tenants]
@@ -123,7 +126,7 @@ async def status(
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)
-        scene = Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room)
+        scene = Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, host_at)
         findings = await look(scene)
         found = await _of_tenants(scene, parked, findings, sizes)
         return Status(at, found, await count_living(conn), room, findings)

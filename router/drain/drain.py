@@ -51,7 +51,7 @@ class Drain:
     def session(self, tenant_id: int) -> TenantSession:
         """What is remembered of the tenant; a new one knows nothing yet."""
         if tenant_id not in self.sessions:
-            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence, self.process.process_id)
+            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence, self.process)
         return self.sessions[tenant_id]
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:

@@ -12,6 +12,7 @@ from time import monotonic
 import numpy as np
 
 from router.domain.calendar import business_day
+from router.domain.clocks import ClockDisputed, confirmed
 from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.drain.batch import park_batch, run_batch
@@ -26,6 +27,7 @@ from router.store import lane as store
 from router.store import quarantine
 from router.store.errors import STALE_PLANS
 from router.store.lane import Lane, LaneLimits
+from router.store.lane_clock import put_right
 from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Phase
@@ -72,7 +74,8 @@ async def run_lane_transaction(
 class LaneTransaction:
     """Takes as many transactions as it needs: one, while there is nothing to read, to count or to note before.
 
-    `unread` = the lane as it was when its engine turned out to be unknown; `nothing_to_note` = there was no lead.
+    `unread` = the lane as it was when its engine turned out to be unknown; `disputed` = nobody knows what time it is;
+    `nothing_to_note` = there was no lead.
     """
 
     conn: Connection
@@ -82,6 +85,7 @@ class LaneTransaction:
     now: datetime | None
     limits: LaneLimits
     unread: Lane | None = None
+    disputed: bool = False
     nothing_to_note: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
 
@@ -101,6 +105,8 @@ class LaneTransaction:
                 if stale == _MAX_STALE:
                     raise
                 continue
+            if self.disputed:
+                raise ClockDisputed(self.session.process.clocks.problem or "")
             if drained is not None:
                 if drained.outcome is LaneOutcome.DONE:
                     reached(Point.COMMITTED)
@@ -113,6 +119,7 @@ class LaneTransaction:
     async def _transaction(self) -> Drained | None:
         """One transaction; None = another one is to follow."""
         # The statement's own limits hold from its execution on; a locked table stops it before that.
+        began_s = self.session.process.clock()
         async with asyncio.timeout(_HOLD_DEADLINE_S):
             lane = await store.hold(self.conn, self.session.tenant_id, self.now, self.limits)
         if lane is None:
@@ -121,10 +128,7 @@ class LaneTransaction:
         reached(Point.LANE_HELD)
         if lane.paused or lane.ruleset == 0:
             return Drained(LaneOutcome.PAUSED, lane.tenant)
-        if await self._crash_is_news(lane):
-            return None
-        if self.session.engine(lane.versions) is None:
-            self.unread = lane
+        if await self._something_comes_first(lane, began_s):
             return None
         state = await lane_state(self.conn, self.session, lane)
         self.watch.lap(Phase.LANE)
@@ -132,6 +136,27 @@ class LaneTransaction:
         if lane.careful and self.request.lead_ids is None and not self.nothing_to_note:
             return await self._one_lead(lane, state)
         return await self._batch(lane, state, self.request)
+
+    async def _something_comes_first(self, lane: Lane, began_s: float) -> bool:
+        """Whether a batch has to wait for something that ends this transaction: commits it, or needs none."""
+        self.disputed = self._are_clocks_disputed(lane, began_s)
+        if self.disputed or await self._crash_is_news(lane):
+            return True
+        if self.session.engine(lane.versions) is None:
+            self.unread = lane
+            return True
+        if lane.time_is_wrong:
+            log.warning("a clock was wrong", tenant=lane.tenant, lane=str(lane.last_at), now=str(lane.now))
+            await put_right(self.conn, lane.tenant_id, lane.last_at, lane.now)
+        return lane.time_is_wrong
+
+    def _are_clocks_disputed(self, lane: Lane, began_s: float) -> bool:
+        """Whether it is not known what time it is. What the caller says, or somebody has said of the clock, is so."""
+        if self.now is not None:
+            return False
+        process = self.session.process
+        process.read_clocks(lane.clock, began_s)
+        return process.clocks.disputed and not confirmed(lane.clock, lane.clock_confirmed_until)
 
     async def _batch(self, lane: Lane, state: LaneState, request: BatchRequest) -> Drained:
         if request.parked_for:
@@ -148,9 +173,9 @@ class LaneTransaction:
         if lane.noted_lead is None or step is Step.NOTE:
             await self._note(lane, state)
             return None
-        if step is Step.TAKE and self.session.process_id not in lane.noted_by:
+        if step is Step.TAKE and self.session.process.process_id not in lane.noted_by:
             self.session.forget_state()
-            await quarantine.note_taker(self.conn, lane.tenant_id, self.session.process_id)
+            await quarantine.note_taker(self.conn, lane.tenant_id, self.session.process.process_id)
             return None
         why = CRASHED if step is Step.PARK else ""
         request = replace(self.request, lead_ids=(lane.noted_lead,), after=None, parked_for=why)
@@ -160,7 +185,7 @@ class LaneTransaction:
         elif step is Step.PARK:
             await quarantine.end_quarantine(self.conn, lane.tenant_id)
         else:
-            await quarantine.lead_came_through(self.conn, lane.tenant_id, self.session.process_id)
+            await quarantine.lead_came_through(self.conn, lane.tenant_id, self.session.process.process_id)
         return drained
 
     async def _note(self, lane: Lane, state: LaneState) -> None:
@@ -169,7 +194,7 @@ class LaneTransaction:
         if found is None:
             self.nothing_to_note = True
         else:
-            await quarantine.note_lead(self.conn, lane.tenant_id, found, self.session.process_id)
+            await quarantine.note_lead(self.conn, lane.tenant_id, found, self.session.process.process_id)
 
     async def _crash_is_news(self, lane: Lane) -> bool:
         """After a holder's transaction was rolled back: whether that has to be committed before anything else."""

@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 # What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts. While somebody has
 # locked what a batch needs, an attempt waits for 2 s and keeps a slot from other tenants for so long.
-_LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_CONFLICT: 5.0}
+_LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_CONFLICT: 5.0, Trouble.CLOCKS: 2.0}
 
 # One failure is a moment's trouble.
 _REPORTED_FROM = 2
@@ -138,9 +138,13 @@ class DrainService:
                 session.trouble_is_over()
 
     def _report(self, life: Lifeline) -> None:
-        """What of the work fails for longer than a moment, for `/readyz`: tenants that are not routed, and why."""
+        """What of the work fails for longer than a moment, for `/readyz`: tenants that are not routed, and why, or this
+        host's clock.
+        """
+        clocks = self.drain.process.clocks
+        self.drain.instruments.clock_ahead(clocks.ahead_s)
         failing = [one for one in self.drain.sessions.values() if one.failures >= _REPORTED_FROM]
-        problem = None
+        problem = clocks.problem
         if failing:
             first = next((one for one in failing if one.blocker), failing[0])
             more = f"{len(failing) - 1} more tenants" if len(failing) > 1 else ""

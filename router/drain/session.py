@@ -8,22 +8,23 @@ from router.drain.presence import Presence
 from router.drain.quarantine import Bisection
 from router.store.engines import Engines, Versions
 from router.store.lane import OrderKey
+from router.store.processes import OwnProcess
 
 
 @dataclass(slots=True)
 class TenantSession:
-    """Of one tenant; `engines` and `presence` are shared by all, `process_id` is that of this process.
+    """Of one tenant; `engines`, `presence` and `process` (this one) are shared by all.
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
     `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
-    had crashed; `failures` in a row, `problem` = the first of them, `blocker` = who has locked what is needed, and until
-    when (monotonic seconds) the tenant is left alone for them.
+    had crashed; `failures` in a row, `problem` = the first of them, `blocker` = who has locked what is needed, and
+    until when (monotonic seconds) the tenant is left alone for them.
     """
 
     tenant_id: int
     engines: Engines = field(default_factory=Engines)
     presence: Presence = field(default_factory=Presence)
-    process_id: int = 0
+    process: OwnProcess = field(default_factory=OwnProcess)
     name: str | None = None
     state: LaneState | None = None
     cursor: OrderKey | None = None

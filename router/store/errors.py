@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import asyncpg
 
+from router.domain.clocks import ClockDisputed
+
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
 LockNotAvailable = asyncpg.LockNotAvailableError
@@ -22,7 +24,10 @@ class NotCommitted(Exception):
     """A transaction was to be committed after one of its statements had failed: the server rolled it back."""
 
 
-TRANSIENT_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, NoConnection)
+TRANSIENT_ERRORS = (
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+    *(OSError, NoConnection, ClockDisputed),
+)
 """What may go away by itself: what was under way was rolled back, and another attempt may succeed."""
 
 
@@ -39,6 +44,8 @@ class Trouble(StrEnum):
     """The server or the wire to it is away, or has no connection left: try again soon."""
     SERVER = "server"
     """The server is there and cannot work: disk, memory, read-only, shutting down. Try again soon."""
+    CLOCKS = "clocks"
+    """It is not known which of two clocks is right: try again soon, nothing is done meanwhile."""
     REFUSED_ROW = "refused_row"
     """The server will not have a row or value, whenever it is written."""
     DENIED = "denied"
@@ -79,5 +86,7 @@ def trouble_of(error: BaseException) -> Trouble:
         if state == "08P01" and str(error).startswith(_POOLER_REFUSES):
             return Trouble.DENIED
         return next((trouble for begin, trouble in _BY_STATE if state.startswith(begin)), Trouble.FOR_A_PERSON)
+    if isinstance(error, ClockDisputed):
+        return Trouble.CLOCKS
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON

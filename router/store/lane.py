@@ -1,7 +1,7 @@
 """The lane: taking it, what it hears of others, what a batch leaves behind, and the state that it owns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import asyncpg
@@ -9,6 +9,7 @@ import asyncpg
 from router.domain.decide import Assigned
 from router.domain.eligibility import GroupCredits
 from router.domain.lead import PoolLead
+from router.store.lane_clock import put_right
 from router.store.statements import Connection, load
 from router.store.transactions import limit_transaction
 
@@ -37,6 +38,8 @@ class Lane:
     minutes. `careful` = so many leads are to be taken one at a time; `noted_lead` = the one that is taken next,
     `noted_by` = the processes that have taken it alone, `noted_crashes` = how often one of them crashed.
     `abort_unexplained` = a holder was rolled back lately, and it is not known yet whether its process crashed.
+    `last_at` = the time of the last batch (None = none yet); `clock` = the database's, `clock_confirmed_until` =
+    somebody said that it is right; `day_returns` = a business day that had batches before comes once more.
     """
 
     tenant_id: int
@@ -59,6 +62,15 @@ class Lane:
     noted_crashes: int
     abort_unexplained: bool
     now: datetime
+    last_at: datetime | None
+    clock: datetime
+    clock_confirmed_until: datetime | None
+    day_returns: bool
+
+    @property
+    def time_is_wrong(self) -> bool:
+        """Whether the last batch was at a time that is yet to come, or the day's loads are to be counted anew."""
+        return self.day_returns or (self.last_at is not None and self.now < self.last_at)
 
     @property
     def versions(self) -> tuple[int, int, int]:
@@ -124,6 +136,10 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
         noted_crashes=row["noted_crashes"],
         abort_unexplained=row["abort_unexplained"],
         now=row["now"],
+        last_at=row["last_at"],
+        clock=row["clock"],
+        clock_confirmed_until=row["clock_confirmed_until"],
+        day_returns=row["day_returns"],
     )
 
 
@@ -134,7 +150,10 @@ async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, l
     lane = await hold(conn, tenant_id, now, limits)
     if lane is None:
         raise LookupError(f"tenant {tenant_id} has no lane")
-    return lane
+    if not lane.time_is_wrong:
+        return lane
+    token = await put_right(conn, tenant_id, lane.last_at, lane.now)
+    return replace(lane, state_token=token, last_at=lane.now, next_visit_at=lane.now, day_returns=False)
 
 
 async def fold_inbox(conn: Connection, tenant_id: int) -> News:

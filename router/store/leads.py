@@ -1,8 +1,8 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -12,6 +12,7 @@ from router.rules.differences import Again, Difference, alike, facts_of, find_di
 from router.rules.match_rules import MatchRules, parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of
+from router.store.processes import arrival_time
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
@@ -54,17 +55,23 @@ class _OvertakenError(Exception):
 
 
 @retried
-async def accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None = None) -> Accepted:
+async def accept(
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[LeadIn],
+    now: datetime | None = None,
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
-    Again with the same leads it does nothing. `now` (aware) stands in for the database's clock. A
-    transaction around it has to be read committed.
+    Again with the same leads it does nothing. `now` (aware) stands in for the database's clock, to
+    which `host_clock` is compared. A transaction around it has to be read committed.
     """
     # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
     for _ in range(len(leads) + 1):
         try:
             async with conn.transaction():
-                return await _accept(conn, tenant_id, leads, now)
+                return await _accept(conn, tenant_id, leads, now, host_clock)
         except _OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
@@ -81,7 +88,13 @@ async def database_clock(conn: Connection) -> datetime:
     return moment
 
 
-async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now: datetime | None) -> Accepted:
+async def _accept(
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[LeadIn],
+    now: datetime | None,
+    host_clock: Callable[[], datetime],
+) -> Accepted:
     rules = parse_stored_match_rules(
         await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
     )
@@ -93,7 +106,10 @@ async def _accept(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], now
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now)
+        moment = now or await database_clock(conn)
+        if now is None:
+            now = await arrival_time(conn, moment, host_clock())
+        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
@@ -142,10 +158,9 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
 
 
 async def _arrive(
-    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, now: datetime | None
+    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, moment: datetime
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
-    moment = now or await database_clock(conn)
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]

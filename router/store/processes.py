@@ -9,10 +9,13 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import randbits
 from time import monotonic
 
+from router.domain import clocks
+from router.domain.clocks import JUMP, ClockWatch, Reading, ahead_words
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
 from router.store.transactions import with_lock_timeout
@@ -30,13 +33,18 @@ _SQL = load("processes")
 
 @dataclass
 class OwnProcess:
-    """This process among those that route, or a part of it in a test. `clock` is monotonic, in seconds."""
+    """This process among those that route, or a part of it in a test. `clock` is monotonic, in seconds, `host_clock`
+    what this host takes the time for; `clocks` = whether it agrees with the database.
+    """
 
     instance: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     process_id: int = field(default_factory=lambda: randbits(62))
     host: str = field(default_factory=lambda: host_of_processes())  # noqa: PLW0108 - defined below
     pid: int = field(default_factory=os.getpid)
     clock: Callable[[], float] = monotonic
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clocks: ClockWatch = field(default_factory=ClockWatch)
+    _told: str | None = None
     _tried_at: float | None = None
     _beats_since: float | None = None
     _beaten_at: float | None = None
@@ -62,6 +70,22 @@ class OwnProcess:
                 self._beats_since = None
                 log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
 
+    def read_clocks(self, database: datetime, began_s: float, *, confirmed: bool = False) -> None:
+        """Compares the clocks, after an answer with the database's to what was asked at `began_s` (see `clock`)."""
+        now_s = self.clock()
+        self.clocks.read(Reading(database, self.host_clock(), now_s, now_s - began_s), confirmed=confirmed)
+        told, self._told = self._told, self._trouble()
+        if self._told != told:
+            if self._told is None:
+                log.info("the clocks of this host and of the database agree again")
+            else:
+                log.warning("clocks differ", problem=self.clocks.problem)
+
+    def _trouble(self) -> str | None:
+        if self.clocks.problem is None:
+            return None
+        return "disputed" if self.clocks.disputed else "host"
+
     async def end(self, conn: Connection) -> None:
         """Says that it stops as it should; no sign of life after that. Raises what the database raises."""
         self._ended = True
@@ -69,15 +93,27 @@ class OwnProcess:
 
     async def _beat(self, conn: Connection, now: float) -> None:
         async with conn.transaction():
-            await _SQL.beat.execute(
-                conn, process_id=self.process_id, instance=self.instance, host=self.host, pid=self.pid
+            row = await _SQL.beat.row(
+                conn,
+                process_id=self.process_id,
+                instance=self.instance,
+                host=self.host,
+                pid=self.pid,
+                host_now=self.host_clock(),
+                recent_s=SILENT_FOR_S,
+                jump_s=JUMP.total_seconds(),
             )
+            assert row is not None
+            self.read_clocks(row["clock"], now, confirmed=row["confirmed"])
+            if self.clocks.disputed != row["clock_disputed"]:
+                await _SQL.say_disputed.execute(conn, process_id=self.process_id, disputed=self.clocks.disputed)
             rows = await _SQL.on_host.fetch(conn, name=self.host.split()[0], process_id=self.process_id)
             gone = [row["process_id"] for row in rows if self._is_gone(row["host"], row["pid"])]
             # While the database was away there were no signs of life: the first one back must not take others for dead.
             if self._beaten_at is None or now - self._beaten_at > 3 * BEAT_EVERY_S:
                 self._beats_since = None
             steady = self._beats_since is not None and now - self._beats_since > SILENT_FOR_S
+            await _SQL.not_from_the_future.execute(conn)
             await _SQL.mark_dead.execute(conn, gone=gone, silent_for_s=SILENT_FOR_S if steady else None)
             if self._beats_since is None:
                 await _SQL.forget.execute(conn)
@@ -120,3 +156,33 @@ async def count_living(conn: Connection) -> int:
     """How many processes route leads now."""
     count: int = await _SQL.living.value(conn, silent_for_s=SILENT_FOR_S)
     return count
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessClock:
+    """Of a process that routes leads: by how many seconds its host's clock is ahead of the database's, and whether it
+    stands still for that.
+    """
+
+    instance: str
+    ahead_s: float
+    disputed: bool
+
+    @property
+    def words(self) -> str:
+        """How far it is off, to be followed by what it is compared with."""
+        return ahead_words(timedelta(seconds=self.ahead_s))
+
+
+async def arrival_time(conn: Connection, database: datetime, host: datetime) -> datetime | None:
+    """When a lead comes that comes now, by two clocks; None = by the database's, as always."""
+    if host - database <= JUMP:
+        return None
+    believed: bool = await _SQL.confirmed.value(conn, recent_s=SILENT_FOR_S, jump_s=JUMP.total_seconds())
+    return clocks.arrival_time(database, host, believed=believed)
+
+
+async def clocks_of_processes(conn: Connection) -> list[ProcessClock]:
+    """Of all that route leads now."""
+    rows = await _SQL.clocks.fetch(conn, silent_for_s=SILENT_FOR_S)
+    return [ProcessClock(row["instance"], row["host_ahead_s"], row["clock_disputed"]) for row in rows]

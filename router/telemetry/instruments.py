@@ -131,6 +131,7 @@ class Instruments:
         self._ended = self._count("locks.sessions_ended", "{session}", "Sessions cancelled or ended by the stall watch")
         self._in_the_way: Counted[str] = Counted()
         self._open = self._level("connections.open", "{connection}", "Database connections that are open")
+        self._clock_ahead = self._gauge("clock.ahead", "s", "Host clock minus database clock")
         self._limit = self._gauge("connections.limit", "{connection}", "Connections that may be open now")
         self._short_s = self._count("connections.short", "s", "Time during which somebody waited for a connection")
         self._not_opened = self._count("connections.not_opened", "{attempt}", "Connections that could not be opened")
@@ -308,6 +309,11 @@ class Instruments:
 
     def _level(self, name: str, unit: str, description: str) -> UpDownCounter:
         return self._meter.create_up_down_counter(f"{NAMESPACE}.{name}", unit, description)
+
+    def clock_ahead(self, seconds: float | None) -> None:
+        """By how many seconds this host's clock is ahead of the database's; None = not known."""
+        if seconds is not None:
+            self._clock_ahead.set(seconds)
 
     def _gauge(self, name: str, unit: str, description: str) -> Gauge:
         return self._meter.create_gauge(f"{NAMESPACE}.{name}", unit, description)

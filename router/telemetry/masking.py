@@ -30,7 +30,8 @@ def mask_url(url: str) -> str:
 
 
 _LITERAL = re.compile(
-    r"""[eEbBxXuU&]*'(?:[^'\\]|\\.|'')*(?:'|$)   # also one that was cut off
+    r"""[eE]'(?:[^'\\]|\\.|'')*(?:'|$)   # also one that was cut off
+      | [bBxXuU&]*'(?:[^'\\]|'')*(?:'|\\.*|$)   # a backslash is a letter or hides the end: all that follows goes
       | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|$)
       | --[^\n]* | /\*.*?(?:\*/|$)
       | (?<![\w$])\d[\w.]*""",

@@ -227,6 +227,22 @@ select count(*) over () as found, format('batch %s at %s, after one at %s', batc
   from record where at < before
  order by batch_no limit 5;
 
+-- name: time_to_come(tenant_id)
+-- Rows of times that are more than a minute ahead.
+with dated as (
+    select 'lane' as what, last_at as at from lane where tenant_id = :tenant_id and last_at > clock_timestamp() + interval '1 min'
+    union all select 'flight', at from flight where tenant_id = :tenant_id and at > clock_timestamp() + interval '1 min'
+    union all select 'assignment', assigned_at from assignment
+               where tenant_id = :tenant_id and assigned_at > clock_timestamp() + interval '1 min'
+    union all select 'assignment_history', ended_at from assignment_history
+               where tenant_id = :tenant_id and ended_at > clock_timestamp() + interval '1 min'
+    union all select 'lead', received_at from lead
+               where tenant_id = :tenant_id and received_at > clock_timestamp() + interval '1 min'
+    union all select 'lead_pool', queued_at from lead_pool
+               where tenant_id = :tenant_id and queued_at > clock_timestamp() + interval '1 min')
+select (sum(count(*)) over ())::bigint as found, format('%s rows of %s, up to %s', count(*), what, max(at)) as example
+  from dated group by what order by what limit 5;
+
 -- name: assigned_at_wrong(tenant_id)
 -- Assignments that do not carry the instant of their batch.
 with given as (

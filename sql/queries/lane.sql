@@ -1,11 +1,13 @@
 -- name: tenants_with_work(now)
--- The one statement over all tenants: who has ready leads, news in the inbox, new versions, or a visit due.
+-- The one statement over all tenants: who has ready leads, news in the inbox, new versions, a visit due, or a lane that is
+-- ahead of the clock.
 select l.tenant_id
   from lane l join tenant t on t.tenant_id = l.tenant_id
  where t.ruleset > 0
    and (l.paused_until is null or l.paused_until <= coalesce(:now::timestamptz, clock_timestamp()))
    and (l.ruleset <> t.ruleset or l.roster <> t.roster or l.rates <> t.rates
         or l.next_visit_at <= coalesce(:now::timestamptz, clock_timestamp())
+        or (:now::timestamptz is null and l.last_at > clock_timestamp() + interval '1 min')
         or exists (select from lead_pool p where p.tenant_id = l.tenant_id and p.wake_key = 0)
         or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
  order by l.tenant_id;
@@ -18,15 +20,22 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
 -- previous_holder_aborted = the transaction that had locked the row before was rolled back: read first, since locking
--- overwrites it. Crashes are forgotten ten minutes after the last.
+-- overwrites it. Crashes are forgotten ten minutes after the last. The lane's time never goes back, but for a clock that was
+-- ahead; day_returns = a business day on which there were batches before comes once more, as it may after such a clock.
 select before.previous_holder_aborted, l.aborted_at is not null as abort_unexplained, l.noted_lead, l.noted_by, l.noted_crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
-       l.batch_no, l.state_token, l.last_at, l.next_visit_at, l.next_wake_key,
+       l.batch_no, l.state_token, nullif(l.last_at, '-infinity') as last_at, l.next_visit_at, l.next_wake_key,
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
-       greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) as now,
+       case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '1 min' then clock_timestamp()
+            else greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) end as now,
+       clock_timestamp() as clock, l.clock_confirmed_until,
+       l.latest_at > l.last_at and
+         (l.last_at at time zone t.time_zone)::date <> (coalesce(:now::timestamptz, clock_timestamp()) at time zone t.time_zone)::date and
+         (l.latest_at at time zone t.time_zone)::date >= (coalesce(:now::timestamptz, clock_timestamp()) at time zone t.time_zone)::date
+         as day_returns,
        exists (select from lane_inbox i where i.tenant_id = :tenant_id) as has_news,
        set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
@@ -50,11 +59,13 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
 select tenant_id from lane where tenant_id = :tenant_id for update;
 
 -- name: fold_inbox(tenant_id, limit)
--- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free.
+-- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free. A clock
+-- that was ahead moves nobody's time.
 delete from lane_inbox
  where tenant_id = :tenant_id and ctid = any(array(
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
-returning rep_no, open_delta, day, today_delta, lead_id, greatest(at, clock_timestamp()) as at;
+returning rep_no, open_delta, day, today_delta, lead_id,
+          case when at > clock_timestamp() + interval '1 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;
 
 -- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups, owned, owners)!
 -- Writes a batch's assignments, and sets or moves the owners of customers.
@@ -83,7 +94,8 @@ shares as (
 record as (
     insert into flight (tenant_id, batch_no, at, ruleset, roster, rates, kind, leads, inputs)
     select :tenant_id, :batch_no, :at, :ruleset, :roster, :rates, :kind, :leads, :inputs where :recorded)
-update lane set batch_no = :batch_no, state_token = :state_token, last_at = :at, next_visit_at = :next_visit_at,
+update lane set batch_no = :batch_no, state_token = :state_token, last_at = :at, latest_at = greatest(latest_at, :at),
+       next_visit_at = :next_visit_at,
        ruleset = :ruleset, roster = :roster, rates = :rates, next_wake_key = :next_wake_key
  where tenant_id = :tenant_id;
 

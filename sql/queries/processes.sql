@@ -1,7 +1,14 @@
--- name: beat(process_id, instance, host, pid)!
--- A sign of life, with the first of which a process is known. Whoever others took for dead is back. Truly about all tenants.
-insert into process (tenant_id, process_id, instance, host, pid) values (0, :process_id, :instance, :host, :pid)
-    on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null;
+-- name: beat(process_id, instance, host, pid, host_now, recent_s, jump_s)
+-- A sign of life, with the first of which a process is known. Whoever others took for dead is back. confirmed = the clock of
+-- another process's host agrees with the database's, as it is now. Truly about all tenants.
+insert into process (tenant_id, process_id, instance, host, pid, host_ahead_s)
+values (0, :process_id, :instance, :host, :pid, extract(epoch from :host_now::timestamptz - clock_timestamp()))
+    on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null, host_ahead_s = excluded.host_ahead_s
+returning clock_timestamp() as clock, clock_disputed,
+          exists (select from process o
+                   where o.tenant_id = 0 and o.process_id <> :process_id and abs(o.host_ahead_s) <= :jump_s
+                     and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
+                                       and clock_timestamp() + interval '1 s') as confirmed;
 
 -- name: on_host(name, process_id)
 -- The processes of hosts of a name that are thought to live, besides the one that asks. Truly about all tenants.
@@ -13,6 +20,22 @@ select process_id, host, pid from process
 update process set died_at = clock_timestamp()
  where tenant_id = 0 and ended_at is null and died_at is null
    and (process_id = any(:gone::bigint[]) or beat_at < clock_timestamp() - make_interval(secs => :silent_for_s::float8));
+
+-- name: confirmed(recent_s, jump_s)
+-- Whether the clock of a router's host agrees with the database's, as it is now. Truly about all tenants.
+select exists (select from process o
+                where o.tenant_id = 0 and abs(o.host_ahead_s) <= :jump_s
+                  and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
+                                    and clock_timestamp() + interval '1 s');
+
+-- name: say_disputed(process_id, disputed)!
+-- Whether a process does not know what time it is, and routes nothing.
+update process set clock_disputed = :disputed where tenant_id = 0 and process_id = :process_id;
+
+-- name: not_from_the_future()!
+-- Signs of life that a clock which was ahead has dated: whoever lives gives another one.
+update process set beat_at = clock_timestamp(), died_at = least(died_at, clock_timestamp())
+ where tenant_id = 0 and beat_at > clock_timestamp() + interval '1 min';
 
 -- name: forget()!
 -- What was over a week ago.
@@ -28,3 +51,10 @@ update process set ended_at = clock_timestamp() where tenant_id = 0 and process_
 select count(*) from process
  where tenant_id = 0 and ended_at is null and died_at is null
    and beat_at > clock_timestamp() - make_interval(secs => :silent_for_s::float8);
+
+-- name: clocks(silent_for_s)
+-- By how many seconds the hosts' clocks are ahead of the database's, of the processes that route leads. Truly about all tenants.
+select instance, host_ahead_s, clock_disputed from process
+ where tenant_id = 0 and ended_at is null and died_at is null and host_ahead_s is not null
+   and beat_at > clock_timestamp() - make_interval(secs => :silent_for_s::float8)
+ order by instance;

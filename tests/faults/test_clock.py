@@ -15,6 +15,7 @@ from router.intake.roster_file import read_roster
 from router.store import rulesets, tenants
 from router.store.leads import accept
 from router.store.roster import import_reps
+from tests.database_clock import install_clock, set_clock
 from tests.faults.support import full
 from tests.support import until
 
@@ -58,22 +59,6 @@ async def nothing_happened_at_another_time(conn: Session) -> None:
 DAY_RULES = 'rules:\n  - {name: everyone, match: {}, assign_to: "group:all"}\n'
 A_DAY = 40
 REPS = 3
-# A clock of the database that can be set: its function comes first in the search path of new sessions.
-CLOCK = """
-create schema clock;
-create table clock.ahead (of_the_real_one interval);
-insert into clock.ahead values ('0');
-create function clock.clock_timestamp() returns timestamptz language sql volatile as
-    $$ select pg_catalog.clock_timestamp() + of_the_real_one from clock.ahead $$;
-alter database "{}" set search_path = public, clock, pg_catalog;
-"""
-
-
-async def set_clock(conn: Session, moment: datetime) -> None:
-    """From now on the database's clock goes on from `moment`."""
-    await conn.execute(
-        "update clock.ahead set of_the_real_one = $1::timestamptz - pg_catalog.clock_timestamp()", moment
-    )
 
 
 @pytest.mark.parametrize("seconds", [5, full(30)])
@@ -83,7 +68,7 @@ async def test_a_business_day_that_turns_during_a_drain_gives_each_day_its_own_c
     midnight = datetime(2026, 3, 29, 0, 0, tzinfo=UTC)  # in UTC, while Europe changes its clocks that night
     async with arena(server, database, routers=0, tenants=0) as scene:
         async with scene.session() as conn:
-            await conn.execute(CLOCK.format(database))
+            await install_clock(conn)
             await set_clock(conn, midnight - timedelta(hours=12))
         header = "rep_id,name,available,time_zone,groups,max_open,max_per_day\n"
         lines = "".join(f"r{i},R{i},yes,Asia/Shanghai,all,1000000,{A_DAY}\n" for i in range(REPS))

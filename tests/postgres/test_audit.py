@@ -142,6 +142,11 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"flight_out_of_order"},
         "batch 4",
     ),
+    "a lead that came at a time to come": (
+        "update lead set received_at = clock_timestamp() + interval '1 day' where lead_id = 1",
+        {"time_to_come"},
+        "1 rows of lead",
+    ),
     "an assignment with another instant than its batch": (
         "update assignment set assigned_at = assigned_at + interval '1 second' where lead_id = 1",
         {"assigned_at_wrong"},

@@ -41,6 +41,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.connections_open(1, 8)
     instruments.connections_of_all(16, 97)
     instruments.settings_reloaded(ReloadResult.CHANGED)
+    instruments.clock_ahead(0.5)
     instruments.service_restarted("drain")
     instruments.services_started(["drain"])
     instruments.service_died("drain")

@@ -37,7 +37,9 @@ def test_what_could_be_read_in_two_ways_is_refused(text: str, reason: str) -> No
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_value_of_a_statement_is_never_kept(value: str) -> None:
     quoted = "'" + value.replace("'", "''") + "'"
-    assert mask_literals(f"update lead set name = {quoted} where x = 1") == "update lead set name = ? where x = ?"
+    # After a backslash it is not known where the value ends.
+    rest = "" if "\\" in value else " where x = ?"
+    assert mask_literals(f"update lead set name = {quoted} where x = 1") == f"update lead set name = ?{rest}"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_a_value_of_a_statement_is_never_kept(value: str) -> None:
         (r"select E'a\'b', $q$Ann$q$ -- Ann", "select ?, ? ?"),
         ("select * from t1 where a2 = $1 and b = 1.5", "select * from t1 where a2 = $1 and b = ?"),
         ("select 'cut o", "select ?"),
+        (r"update lead set a = '\', name = 'Ann'", "update lead set a = ?"),
         ("/* Ann */ lock table lead", "? lock table lead"),
     ],
 )
