@@ -4,15 +4,18 @@ import asyncio
 import random
 import signal
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
 
 from loadtest.daemon import Daemon
 from loadtest.faults import foreign
 from loadtest.faults.arena import Arena
+from loadtest.faults.clock import set_the_clock
 from loadtest.faults.proxy import Answer, Wire
 from loadtest.faults.schedule import Fault, Step
 from router.drain.failpoints import FAIL_POINT, Point
 
 _PATIENCE_S = 20.0
+_BEHIND = (timedelta(days=40), timedelta(hours=2), timedelta(minutes=5))
 
 
 async def inject(arena: Arena, step: Step) -> None:
@@ -139,6 +142,13 @@ async def _clients(arena: Arena, step: Step) -> None:
             await asyncio.sleep(step.lasts_s)
 
 
+async def _clock(arena: Arena, step: Step) -> None:
+    """The database's clock is behind, as after a failover to a server that is not synchronised; then right again."""
+    await set_the_clock(arena.url, -_BEHIND[int(step.choice * len(_BEHIND))])
+    await asyncio.sleep(step.lasts_s)
+    await set_the_clock(arena.url, timedelta(0))
+
+
 DEEDS: Mapping[Fault, Callable[[Arena, Step], Coroutine[None, None, None]]] = {
     Fault.KILL: _kill,
     Fault.KILL_AT_POINT: _kill_at_point,
@@ -160,4 +170,5 @@ DEEDS: Mapping[Fault, Callable[[Arena, Step], Coroutine[None, None, None]]] = {
     Fault.ALTERED: _altered,
     Fault.REFUSED_CHANGE: _refused_change,
     Fault.CLIENTS: _clients,
+    Fault.CLOCK: _clock,
 }

@@ -29,6 +29,7 @@ class Fault(StrEnum):
     ALTERED = "altered"
     REFUSED_CHANGE = "refused_change"
     CLIENTS = "clients"
+    CLOCK = "clock"
 
 
 # Those that may come together with a killed router.

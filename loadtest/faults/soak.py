@@ -8,6 +8,8 @@ from statistics import median
 from time import monotonic
 
 from loadtest.faults.arena import Arena, arena
+from loadtest.faults.clock import install_clock
+from loadtest.faults.foreign import foreigner
 from loadtest.faults.inject import inject
 from loadtest.faults.schedule import Fault, Step, schedule
 from loadtest.faults.server import FaultServer
@@ -66,6 +68,8 @@ async def soak(
     A service that does not come back, or does not come to rest, is a violation too.
     """
     done, begin = Soaked(), monotonic()
+    async with foreigner(server.url(database)) as conn:
+        await install_clock(conn)
     async with arena(server, database) as scene:
         try:
             async with scene.life(seed, through_proxy=True) as monitor:

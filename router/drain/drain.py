@@ -8,6 +8,7 @@ from datetime import datetime
 from time import perf_counter
 
 from router.drain.batch import BatchRefused
+from router.drain.gate import Gate
 from router.drain.lane_transaction import run_lane_transaction
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.presence import Presence
@@ -47,11 +48,12 @@ class Drain:
     presence: Presence = field(default_factory=Presence)
     sessions: dict[int, TenantSession] = field(default_factory=dict)
     process: OwnProcess = field(default_factory=OwnProcess)
+    gate: Gate = field(default_factory=Gate)
 
     def session(self, tenant_id: int) -> TenantSession:
         """What is remembered of the tenant; a new one knows nothing yet."""
         if tenant_id not in self.sessions:
-            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence, self.process)
+            self.sessions[tenant_id] = TenantSession(tenant_id, self.engines, self.presence, self.process, self.gate)
         return self.sessions[tenant_id]
 
     async def tenants_with_work(self, now: datetime | None = None) -> list[int]:

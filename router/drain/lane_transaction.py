@@ -20,7 +20,7 @@ from router.drain.claim import next_lead
 from router.drain.failpoints import Point, reached
 from router.drain.lane_state import LaneState, aligned_credits, rep_loads
 from router.drain.outcome import Drained, LaneOutcome
-from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CAREFUL_LEADS, CRASHED, Step, next_step
+from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CAREFUL_LEADS, CAREFUL_REST, CRASHED, Step, next_step
 from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
@@ -38,6 +38,7 @@ _HOLD_DEADLINE_S = 5.0
 _JUDGE_EVERY_S = 1.0
 _ENGINE_LOCK_S = 0.3
 _MAX_STALE = 5
+_ALONE_WITHIN_S = 2.0
 _ENGINE_DEADLINE_S = 60.0
 
 log = get_logger(__name__)
@@ -75,7 +76,8 @@ class LaneTransaction:
     """Takes as many transactions as it needs: one, while there is nothing to read, to count or to note before.
 
     `unread` = the lane as it was when its engine turned out to be unknown; `disputed` = nobody knows what time it is;
-    `nothing_to_note` = there was no lead.
+    `alone` = nothing else is under way in this process, as it must be where a process died of the noted lead or of
+    another one; `nothing_to_note` = there was no lead.
     """
 
     conn: Connection
@@ -86,11 +88,25 @@ class LaneTransaction:
     limits: LaneLimits
     unread: Lane | None = None
     disputed: bool = False
+    alone: bool = False
+    has_to_be_alone: bool = False
     nothing_to_note: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     async def run(self) -> Drained:
         """Until a batch is done, or the lane is not ours to use."""
+        gate = self.session.gate
+        async with gate.shared():
+            drained = await self._transactions()
+        if drained is None:
+            async with gate.alone(_ALONE_WITHIN_S):
+                self.alone = True
+                drained = await self._transactions()
+        assert drained is not None
+        return drained
+
+    async def _transactions(self) -> Drained | None:
+        """None = nothing else may be under way in this process."""
         # Before the lane is held and states its own limits, no lock is waited for longer either.
         conn = with_lock_timeout(self.conn, self.limits.lock_ms / 1000)
         stale = 0
@@ -105,6 +121,8 @@ class LaneTransaction:
                 if stale == _MAX_STALE:
                     raise
                 continue
+            if self.has_to_be_alone:
+                return None
             if self.disputed:
                 raise ClockDisputed(self.session.process.clocks.problem or "")
             if drained is not None:
@@ -170,6 +188,9 @@ class LaneTransaction:
         """After crashes: takes the noted lead alone, or notes one to be taken, which has to be committed before."""
         deaths = await quarantine.count_deaths(self.conn) if lane.noted_crashes >= BLAMED_AFTER else 0
         step = next_step(lane.careful, lane.noted_lead, lane.noted_crashes, deaths)
+        self.has_to_be_alone = step is Step.TAKE and lane.noted_crashes > 0 and not self.alone
+        if self.has_to_be_alone:
+            return None
         if lane.noted_lead is None or step is Step.NOTE:
             await self._note(lane, state)
             return None
@@ -185,12 +206,15 @@ class LaneTransaction:
         elif step is Step.PARK:
             await quarantine.end_quarantine(self.conn, lane.tenant_id)
         else:
-            await quarantine.lead_came_through(self.conn, lane.tenant_id, self.session.process.process_id)
+            process_id = self.session.process.process_id
+            await quarantine.lead_came_through(self.conn, lane.tenant_id, process_id, CAREFUL_REST)
         return drained
 
     async def _note(self, lane: Lane, state: LaneState) -> None:
         self.session.forget_state()
-        found = await next_lead(self.conn, lane, state)
+        found = await quarantine.next_suspect(self.conn, lane.tenant_id) if lane.careful % 2 else None
+        if found is None:
+            found = await next_lead(self.conn, lane, state)
         if found is None:
             self.nothing_to_note = True
         else:

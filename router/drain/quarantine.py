@@ -10,9 +10,12 @@ from enum import Enum, auto
 CAREFUL_FROM = 2
 """So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
 
-CAREFUL_LEADS = 3_000
-"""So many leads then come one at a time: more than were in hand when a holder crashed, and than come meanwhile and are
-more urgent (with 500, a stream of those kept the lead at fault from its turn)."""
+CAREFUL_LEADS = 5_000
+"""So many leads then come one at a time. Every second one is of those that were there when a holder crashed, so that no
+stream of more urgent ones keeps the lead at fault from its turn: twice as many as a batch takes, and some more."""
+
+CAREFUL_REST = 500
+"""So many, once no lead is ready that was there: only one that waited can be at fault then."""
 
 BLAMED_AFTER = 2
 """So many holders crashed while a lead was noted: it is parked."""

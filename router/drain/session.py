@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from router.domain.engine import Engine
+from router.drain.gate import Gate
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence
 from router.drain.quarantine import Bisection
@@ -13,7 +14,7 @@ from router.store.processes import OwnProcess
 
 @dataclass(slots=True)
 class TenantSession:
-    """Of one tenant; `engines`, `presence` and `process` (this one) are shared by all.
+    """Of one tenant; `engines`, `presence`, `process` (this one) and its `gate` are shared by all.
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
     `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
@@ -25,6 +26,7 @@ class TenantSession:
     engines: Engines = field(default_factory=Engines)
     presence: Presence = field(default_factory=Presence)
     process: OwnProcess = field(default_factory=OwnProcess)
+    gate: Gate = field(default_factory=Gate)
     name: str | None = None
     state: LaneState | None = None
     cursor: OrderKey | None = None

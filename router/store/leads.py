@@ -108,7 +108,7 @@ async def _accept(
     if fresh:
         moment = now or await database_clock(conn)
         if now is None:
-            now = await arrival_time(conn, moment, host_clock())
+            now = await arrival_time(conn, tenant_id, moment, host_clock())
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)

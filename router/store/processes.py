@@ -174,11 +174,17 @@ class ProcessClock:
         return ahead_words(timedelta(seconds=self.ahead_s))
 
 
-async def arrival_time(conn: Connection, database: datetime, host: datetime) -> datetime | None:
+async def arrival_time(conn: Connection, tenant_id: int, database: datetime, host: datetime) -> datetime | None:
     """When a lead comes that comes now, by two clocks; None = by the database's, as always."""
     if host - database <= JUMP:
         return None
-    believed: bool = await _SQL.confirmed.value(conn, recent_s=SILENT_FOR_S, jump_s=JUMP.total_seconds())
+    believed: bool = await _SQL.confirmed.value(
+        conn,
+        tenant_id=tenant_id,
+        recent_s=SILENT_FOR_S,
+        jump_s=JUMP.total_seconds(),
+        confirmed_s=clocks.CONFIRMED_FOR.total_seconds(),
+    )
     return clocks.arrival_time(database, host, believed=believed)
 
 

@@ -26,6 +26,14 @@ async def count_deaths(conn: Connection) -> int:
     return count
 
 
+async def next_suspect(conn: Connection, tenant_id: int) -> int | None:
+    """The next ready lead that can have been in the hands of who crashed last; None = there is none, or all are
+    locked.
+    """
+    found: int | None = await _SQL.next_suspect.value(conn, tenant_id=tenant_id)
+    return found
+
+
 async def note_lead(conn: Connection, tenant_id: int, lead_id: int, process_id: int) -> None:
     """Notes the lead that is taken next, and who takes it."""
     await _SQL.note_lead.execute(conn, tenant_id=tenant_id, lead_id=lead_id, process_id=process_id)
@@ -36,9 +44,11 @@ async def note_taker(conn: Connection, tenant_id: int, process_id: int) -> None:
     await _SQL.note_taker.execute(conn, tenant_id=tenant_id, process_id=process_id)
 
 
-async def lead_came_through(conn: Connection, tenant_id: int, process_id: int) -> None:
-    """The noted lead was taken alone and nobody crashed: notes the next one."""
-    await _SQL.lead_came_through.execute(conn, tenant_id=tenant_id, process_id=process_id)
+async def lead_came_through(conn: Connection, tenant_id: int, process_id: int, rest: int) -> None:
+    """The noted lead was taken alone and nobody crashed: notes the next one. Once no lead is ready that was there at
+    the crash, only `rest` more are taken alone.
+    """
+    await _SQL.lead_came_through.execute(conn, tenant_id=tenant_id, process_id=process_id, rest=rest)
 
 
 async def forget_note(conn: Connection, tenant_id: int) -> None:

@@ -21,12 +21,17 @@ update process set died_at = clock_timestamp()
  where tenant_id = 0 and ended_at is null and died_at is null
    and (process_id = any(:gone::bigint[]) or beat_at < clock_timestamp() - make_interval(secs => :silent_for_s::float8));
 
--- name: confirmed(recent_s, jump_s)
--- Whether the clock of a router's host agrees with the database's, as it is now. Truly about all tenants.
+-- name: confirmed(tenant_id, recent_s, jump_s, confirmed_s)
+-- Whether the clock of a router's host agrees with the database's, as it is now, or somebody has said of this tenant that it
+-- is right. Processes are truly of all tenants.
 select exists (select from process o
                 where o.tenant_id = 0 and abs(o.host_ahead_s) <= :jump_s
                   and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
-                                    and clock_timestamp() + interval '1 s');
+                                    and clock_timestamp() + interval '1 s')
+    or exists (select from lane l
+                where l.tenant_id = :tenant_id
+                  and l.clock_confirmed_until between clock_timestamp()
+                                                  and clock_timestamp() + make_interval(secs => :confirmed_s::float8));
 
 -- name: say_disputed(process_id, disputed)!
 -- Whether a process does not know what time it is, and routes nothing.

@@ -32,6 +32,13 @@ returning n.crashed, l.crashes;
 select count(*) from process
  where tenant_id = 0 and ended_at is null and died_at > clock_timestamp() - interval '10 min';
 
+-- name: next_suspect(tenant_id)
+-- The lead that comes next of those that were ready when the last process crashed: only such a lead can have been in its hands,
+-- however many more urgent ones have come since.
+select lead_id from lead_pool
+ where tenant_id = :tenant_id and wake_key = 0 and queued_at <= (select crashed_at from lane where tenant_id = :tenant_id)
+ order by rank, queued_at, lead_id limit 1 for update skip locked;
+
 -- name: note_lead(tenant_id, lead_id, process_id)!
 -- Notes the lead that is taken next, and nothing else with it, and who takes it.
 update lane set noted_lead = :lead_id, noted_crashes = 0, noted_by = array[:process_id::bigint] where tenant_id = :tenant_id;
@@ -40,12 +47,20 @@ update lane set noted_lead = :lead_id, noted_crashes = 0, noted_by = array[:proc
 -- Notes who takes the noted lead next.
 update lane set noted_by = noted_by || :process_id::bigint where tenant_id = :tenant_id;
 
--- name: lead_came_through(tenant_id, process_id)!
--- After a lead that was taken alone: the next ready one is noted, or none when enough came through.
-update lane set crashes = case when careful > 1 then crashes else 0 end, careful = greatest(careful - 1, 0),
+-- name: lead_came_through(tenant_id, process_id, rest)!
+-- After a lead that was taken alone: the next one is noted, or none when enough came through. In turns it is the first of all,
+-- and the first that may have been in the hands of who crashed; when none of these is ready any more, `rest` are left at most.
+with next as (
+    select (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
+             order by rank, queued_at, lead_id limit 1) as first,
+           (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0 and queued_at <= l.crashed_at
+             order by rank, queued_at, lead_id limit 1) as suspect
+      from lane l where l.tenant_id = :tenant_id)
+update lane set crashes = case when careful > 1 then crashes else 0 end,
+       careful = greatest(case when suspect is null then least(careful, :rest) else careful end - 1, 0),
        noted_by = array[:process_id::bigint], noted_crashes = 0,
-       noted_lead = case when careful > 1 then (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
-                                                 order by rank, queued_at, lead_id limit 1) end
+       noted_lead = case when careful > 1 then case when careful % 2 = 0 and suspect is not null then suspect else first end end
+  from next
  where tenant_id = :tenant_id;
 
 -- name: forget_note(tenant_id)!

@@ -51,6 +51,31 @@ async def test_a_lead_that_the_database_refuses_parks_alone(server: FaultServer,
 
 
 @pytest.mark.timeout(400)
+async def test_a_lead_that_kills_its_router_takes_no_lead_of_another_tenant_with_it(
+    server: FaultServer, database: str
+) -> None:
+    async with arena(server, database, routers=0, tenants=2) as scene:
+        lead_id = await poisoned(scene)
+        others = [LeadIn("web", f"x{i}", region=SOUTH, product=f"x{i}") for i in range(2_000)]
+        async with scene.session() as conn:
+            accepted = await accept(conn, scene.tenants[1], others)
+        scene.ledger.note(scene.tenants[1], others, accepted.lead_ids)
+        async with asyncio.timeout(200):
+            while not await is_parked(scene, lead_id):
+                daemon = await scene.add_router(**{DEADLY_CAMPAIGN: "deadly"})
+                while daemon.alive and not await is_parked(scene, lead_id):
+                    await asyncio.sleep(0.05)
+                if not daemon.alive:
+                    await scene.remove_router(daemon)
+        await scene.settled()
+        async with scene.session() as conn:
+            assert await conn.fetchval("select array_agg(lead_id) from parked where reason = 'internal_error'") == [
+                lead_id
+            ]
+        assert [one for one in await scene.broken_promises() if "innocent" in one] == []
+
+
+@pytest.mark.timeout(400)
 async def test_a_lead_that_kills_its_router_parks_alone_after_a_few_crashes(server: FaultServer, database: str) -> None:
     deadly = {DEADLY_CAMPAIGN: "deadly"}
     async with arena(server, database, routers=0, tenants=1) as scene:

@@ -1,5 +1,7 @@
 """A lead that the database refuses, or that kills whoever takes it, stops nobody but itself."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -205,6 +207,23 @@ async def test_a_more_urgent_lead_comes_before_the_one_that_may_be_at_fault(
     assert [row[0] for row in await conn.fetch("select lead_id from lead_pool")] == [old]
 
 
+async def test_urgent_leads_that_keep_coming_do_not_keep_the_search_from_its_end(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    old = (await tenant.accept(lead(i) for i in range(20))).lead_ids
+    await crashed(tenant)
+    await tenant.accept(lead(i, priority=5) for i in range(100, 200))
+    drain = a_drain(connections)
+    for _ in range(42):
+        await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
+    left = {row["lead_id"] for row in await conn.fetch("select lead_id from lead_pool")}
+    assert not left & set(old)
+    assert len(left) >= 70
+    # None of those is left that may be at fault, so the end is near.
+    assert await conn.fetchval("select careful from lane") < 500
+
+
 async def test_the_lead_over_which_one_after_the_other_crashed_is_parked_and_the_others_go_on(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
@@ -349,3 +368,35 @@ async def test_processes_that_died_while_they_did_something_else_are_not_counted
         await conn.execute("update lane set noted_by = noted_by || $1::bigint", await a_process(conn, dead=True))
     await settle(a_drain(connections), tenant.tenant_id)
     assert (await tenant.states())["assigned"] == 1
+
+
+async def test_a_lead_over_which_a_process_died_is_taken_while_that_process_does_nothing_else(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    busy, tenant = await make_tenant(conn, simple_reps(2), name="busy"), await make_tenant(conn, simple_reps(2))
+    drain = a_drain(connections)
+    for one in (busy, tenant):
+        await settle(drain, one.tenant_id)
+    await busy.accept([lead(1)])
+    ids = (await tenant.accept([lead(1)])).lead_ids
+    await crashed(tenant, lead_id=ids[0], noted_crashes=1)
+    other = await asyncpg.connect(database_url)
+    # The batch of the other tenant is under way until this lock is gone.
+    await other.execute("begin; lock table assignment in share mode")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(settle(drain, busy.tenant_id))
+
+        async def waits() -> bool:
+            return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
+
+        await until(waits, "the other tenant's batch waits for the lock")
+        group.create_task(settle(drain, tenant.tenant_id))
+
+        async def at_the_gate() -> bool:
+            return drain.gate.waiting == 1
+
+        await until(at_the_gate, "the lead waits until it is alone")
+        assert await noted(tenant) == (2, ids[0], 1)
+        await other.execute("rollback")
+    assert (await busy.states())["assigned"] == (await tenant.states())["assigned"] == 1
+    await other.close()

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from loadtest.daemon import Daemon, serving
+from loadtest.faults.clock import install_clock, set_clock_ahead
 from ops.audit.audit import audit
 from ops.cli.lane import reset_clock
 from ops.status.status import status
@@ -17,7 +18,6 @@ from router.manual.assign import assign_by_hand
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.processes import OwnProcess
 from tests.command_line import CommandLine
-from tests.database_clock import install_clock, set_clock_ahead
 from tests.support import connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 

@@ -1,8 +1,15 @@
 """A database whose clock can be set: functions of the same names come first in the search path of new sessions."""
 
+import asyncio
 from datetime import datetime, timedelta
+from itertools import count
 
 import asyncpg
+
+from loadtest.faults.foreign import foreigner
+from loadtest.faults.people import PASSED
+
+_ATTEMPTS = 50
 
 _CLOCK = """
 create schema clock;
@@ -20,6 +27,19 @@ async def install_clock(conn: asyncpg.Connection) -> None:
     """From the next session on, the database has a clock that can be set; it is right until then."""
     await conn.execute(_CLOCK.format(await conn.fetchval("select current_database()")))
     await conn.execute("set search_path = public, clock, pg_catalog")
+
+
+async def set_the_clock(url: str, ahead: timedelta) -> None:
+    """As `set_clock_ahead`, however busy the server is."""
+    for attempt in count():
+        try:
+            async with foreigner(url) as conn:
+                await set_clock_ahead(conn, ahead)
+                return
+        except PASSED:
+            if attempt == _ATTEMPTS:
+                raise
+            await asyncio.sleep(0.2)
 
 
 async def set_clock_ahead(conn: asyncpg.Connection, by: timedelta) -> None:
