@@ -130,7 +130,7 @@ OF_TENANT = (
         "flight_out_of_order",
         5,
         "a batch says that it ran before the batch before it: caps and days cannot be judged in order",
-        "a record was changed by hand, or a restore was merged: compare with a backup",
+        "a clock was wrong: `lead-router lane reset-clock TENANT`; or a record was changed: compare with a backup",
     ),
     Kind(
         "time_to_come",

@@ -19,11 +19,19 @@ import msgspec
 
 from ops.embedded.servers import ensure_schema, open_migrated, open_unmigrated
 from ops.embedded.urls import ServersError, Urls
+from router.domain.clocks import ClockDisputed
 from router.rules.problems import InvalidFile
 from router.runtime.garbage import tune_gc
 from router.settings.model import Settings, SettingsError
 from router.settings.read import read_settings, settings_file
-from router.store.errors import InterfaceError, LockNotAvailable, NoConnection, PostgresError, Trouble, trouble_of
+from router.store.errors import (
+    InterfaceError,
+    LockNotAvailable,
+    NoConnection,
+    PostgresError,
+    Trouble,
+    trouble_of,
+)
 from router.store.statements import Connection
 from router.telemetry.logs import configure_logs_later
 from router.telemetry.masking import mask_url
@@ -167,7 +175,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
             code = asyncio.run(main())
-        except (NoConnection, ServersError, SettingsError, InvalidFile) as error:
+        except (NoConnection, ClockDisputed, ServersError, SettingsError, InvalidFile) as error:
             raise CannotRun(str(error)) from error
         except BrokenPipeError:
             # Whoever read our output has enough (`| head`); click ends quietly.

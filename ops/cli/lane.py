@@ -6,7 +6,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, console, j
 from ops.cli.options import current_user, require_tenant, why_option
 from router.domain.phrases import count
 from router.store.errors import LockNotAvailable
-from router.store.lane_clock import LaneReset
+from router.store.lane_clock import ClockUnsure, LaneReset
 from router.store.lane_clock import reset_clock as reset
 from router.store.tenants import Tenant, all_tenants
 
@@ -15,17 +15,21 @@ from router.store.tenants import Tenant, all_tenants
 @click.argument("tenant_name", metavar="TENANT", required=False)
 @click.option("--all", "all_", is_flag=True, help="All tenants instead of one.")
 @click.option("--dry-run", is_flag=True, help="Count what would be dated back, and change nothing.")
+@click.option("--force", is_flag=True, help="Also where the clock of a host is ahead of the database's.")
 @why_option()
 @json_option
 @async_command
 async def reset_clock(
-    context: Context, tenant_name: str | None, all_: bool, dry_run: bool, why: str, as_json: bool
+    context: Context, /, *, tenant_name: str | None, all_: bool, dry_run: bool, force: bool, why: str, as_json: bool
 ) -> None:
     """Say that the database's clock is right now, after it was wrong, and route TENANT by it.
 
     What was written while it was ahead bears times that are yet to come: assignments, batches, leads. They are dated
-    back, so that loads of the day, ages and response times are right again. Leads that came while it was behind are
-    as old as the lead before them. For a day from now no other clock is asked. Recorded as a change.
+    back, so that loads of the day, ages and response times are right again. What was written while it was behind gets
+    the time of what was there before. Routers believe the database until its clock jumps again. Recorded.
+
+    Refused, with exit code 1, where the clock of this host or of a router's host is ahead of the database's and there
+    is something to date back: then it may be the database's clock that is wrong.
 
     \b
     Example:
@@ -38,9 +42,11 @@ async def reset_clock(
         tenants = [await require_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
         for tenant in tenants:
             try:
-                one = await reset(conn, tenant, current_user(), why, dry_run=dry_run)
+                one = await reset(conn, tenant, current_user(), why, dry_run=dry_run, force=force)
             except LockNotAvailable as error:
                 raise _locked(tenant, done) from error
+            except ClockUnsure as error:
+                raise Found(f"{tenant.name}: {error}") from error
             except LookupError as error:
                 raise CannotRun(f"{error}: lead-router tenants add with the same name and zone creates it") from error
             done.append((tenant, one))

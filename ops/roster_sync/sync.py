@@ -64,7 +64,12 @@ async def sync(
             return None
         last = await _SQL.last.row(conn, tenant_id=tenant.tenant_id)
         assert last is not None
-        if if_older_than and last["tried_at"] and last["now"] - last["tried_at"] < if_older_than * _EARLY:
+        # A look at a time that is yet to come was by a clock that was wrong.
+        if (
+            if_older_than
+            and last["tried_at"]
+            and timedelta(0) <= last["now"] - last["tried_at"] < if_older_than * _EARLY
+        ):
             return None
         try:
             judged, types = await _judged(conn, tenant, source, last, accept_loss=accept_loss)

@@ -47,10 +47,12 @@ class ClockWatch:
 
     The database's is believed when the host's agrees, or another host's does (`confirmed`), or it has run steadily
     since it was believed last: then it is the host's that moved. A small difference that stays is believed after two
-    minutes: hours and days that are off by minutes do less harm than leads that stand still.
+    minutes, and at once where nobody has seen a jump: hours and days that are off by minutes do less harm than leads
+    that stand still.
     """
 
     last: Reading | None = None
+    _told: datetime | None = None
     _believed: Reading | None = None
     _disputed_from: Reading | None = None
 
@@ -61,12 +63,25 @@ class ClockWatch:
         self.last = reading
         known, since = self._believed, self._disputed_from
         agrees = abs(reading.ahead) <= JUMP or confirmed or (known is not None and reading.goes_on_from(known))
+        # Nobody has seen it jump.
+        agrees = agrees or (known is None and since is None and abs(reading.ahead) <= _SMALL)
         if since is not None and reading.goes_on_from(since):
             stays = reading.monotonic_s - since.monotonic_s >= _SMALL_LASTS_S
             agrees = agrees or (stays and abs(reading.ahead) <= _SMALL)
         else:
             since = None
         self._believed, self._disputed_from = (reading, None) if agrees else (known, since or reading)
+
+    def hear(self, until: datetime | None) -> None:
+        """Somebody has said, until then, that the database's clock is right. It is believed once, in a dispute that it
+        may be about: what was known before the dispute began is not.
+        """
+        if until is None or self.last is None or (self._told is not None and until <= self._told):
+            return
+        if self.disputed and confirmed(self.last.database, until):
+            self.read(self.last, confirmed=True)
+        if not self.disputed:
+            self._told = until
 
     @property
     def disputed(self) -> bool:
@@ -94,9 +109,9 @@ def ahead_words(ahead: timedelta) -> str:
     return f"{duration(abs(ahead.total_seconds()))} {'behind' if ahead < timedelta(0) else 'ahead of'}"
 
 
-def confirmed(clock: datetime, until: datetime | None) -> bool:
+def confirmed(clock: datetime, until: datetime) -> bool:
     """Whether somebody has said lately that the database's `clock` is right."""
-    return until is not None and timedelta(0) <= until - clock <= CONFIRMED_FOR
+    return timedelta(0) <= until - clock <= CONFIRMED_FOR
 
 
 CONFIRMED_FOR = timedelta(days=1)

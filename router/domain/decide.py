@@ -207,7 +207,7 @@ class Batch:
             self.eligibility.asked.add(position)
         if position is not None and self.eligibility.free[position]:
             return owner, False
-        falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
+        falls_back = lead.waits_since(self.moment.now) + (rule.fall_back_after or timedelta(0))
         gone = position is None or self.eligibility.attendance[position] == INACTIVE
         awaited = not gone and self.moment.now < falls_back
         # Whatever else takes the lead: an owner who can again, before anybody else could, gets it.
@@ -226,7 +226,7 @@ class Batch:
         limit, patience = ("max_age", ruleset.max_age)
         if not refusal.targets:
             limit, patience = ("no_match_max_age", ruleset.no_match_max_age)
-        expires = lead.queued_at + patience
+        expires = lead.waits_since(self.moment.now) + patience
         targets = join_targets(refusal.targets, lead.excluded)
         if self.moment.now >= expires:
             waited = readable(self.moment.now - lead.queued_at)

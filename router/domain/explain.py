@@ -165,7 +165,7 @@ def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, judged: RuleExplanatio
     position = batch.engine.roster.position.get(rep_no)
     rep = None if position is None else standing_state(batch.eligibility, position)
     against = () if rep is None else left_out(rep, lead.excluded, None)
-    falls_back = lead.queued_at + (rule.fall_back_after or timedelta(0))
+    falls_back = lead.waits_since(batch.moment.now) + (rule.fall_back_after or timedelta(0))
     if taker is not None:
         verdict = OwnerVerdict.TAKES_IT
     elif stops:

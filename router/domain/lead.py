@@ -34,3 +34,7 @@ class PoolLead(NamedTuple):
     excluded: tuple[int, ...] = ()
     wake_key: int = 0
     last_batch_no: int | None = None
+
+    def waits_since(self, now: datetime) -> datetime:
+        """Since when it waits, for its age: a time that is yet to come, by a clock that was wrong, counts as now."""
+        return min(self.queued_at, now)

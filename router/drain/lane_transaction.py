@@ -12,7 +12,7 @@ from time import monotonic
 import numpy as np
 
 from router.domain.calendar import business_day
-from router.domain.clocks import ClockDisputed, confirmed
+from router.domain.clocks import ClockDisputed
 from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.drain.batch import park_batch, run_batch
@@ -61,6 +61,9 @@ async def run_lane_transaction(
     transaction = LaneTransaction(conn, session, replace(request, clock_given=now is not None), token, now, limits)
     try:
         drained = await transaction.run()
+    except ClockDisputed:
+        session.forget_state()
+        raise
     except BaseException:
         session.forget_state()
         session.failed = True
@@ -157,8 +160,10 @@ class LaneTransaction:
 
     async def _something_comes_first(self, lane: Lane, began_s: float) -> bool:
         """Whether a batch has to wait for something that ends this transaction: commits it, or needs none."""
+        if await self._crash_is_news(lane):
+            return True
         self.disputed = self._are_clocks_disputed(lane, began_s)
-        if self.disputed or await self._crash_is_news(lane):
+        if self.disputed:
             return True
         if self.session.engine(lane.versions) is None:
             self.unread = lane
@@ -174,7 +179,8 @@ class LaneTransaction:
             return False
         process = self.session.process
         process.read_clocks(lane.clock, began_s)
-        return process.clocks.disputed and not confirmed(lane.clock, lane.clock_confirmed_until)
+        process.clocks.hear(lane.clock_confirmed_until)
+        return process.clocks.disputed
 
     async def _batch(self, lane: Lane, state: LaneState, request: BatchRequest) -> Drained:
         if request.parked_for:

@@ -1,11 +1,12 @@
 """The lane: taking it, what it hears of others, what a batch leaves behind, and the state that it owns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import asyncpg
 
+from router.domain.clocks import JUMP, ClockDisputed, ahead_words
 from router.domain.decide import Assigned
 from router.domain.eligibility import GroupCredits
 from router.domain.lead import PoolLead
@@ -143,8 +144,16 @@ async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: L
     )
 
 
-async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, limits: LaneLimits) -> Lane:
-    """Takes the lane for a change by hand, waiting for its holder. Raises asyncpg.LockNotAvailableError in time."""
+async def hold_waiting(
+    conn: Connection,
+    tenant_id: int,
+    now: datetime | None,
+    limits: LaneLimits,
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Lane:
+    """Takes the lane for a change by hand, waiting for its holder. Raises asyncpg.LockNotAvailableError in time, and
+    ClockDisputed where the lane's time would go back by a clock that this host's contradicts.
+    """
     await limit_transaction(conn, limits.lock_ms, limits.idle_ms)
     await _SQL.wait_for.value(conn, tenant_id=tenant_id)
     lane = await hold(conn, tenant_id, now, limits)
@@ -152,6 +161,11 @@ async def hold_waiting(conn: Connection, tenant_id: int, now: datetime | None, l
         raise LookupError(f"tenant {tenant_id} has no lane")
     if not lane.time_is_wrong:
         return lane
+    if lane.last_at is not None and lane.now < lane.last_at and abs(ahead := host_clock() - lane.clock) > JUMP:
+        raise ClockDisputed(
+            f"the last batch was {ahead_words(lane.last_at - lane.clock)} the database's clock, and the clock of this "
+            f"host is {ahead_words(ahead)} it; nothing was changed: put the clock right first"
+        )
     token = await put_right(conn, tenant_id, lane.last_at, lane.now)
     return replace(lane, state_token=token, last_at=lane.now, next_visit_at=lane.now, day_returns=False)
 

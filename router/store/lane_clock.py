@@ -2,13 +2,14 @@
 dated back. docs/decisions/0022-whose-clock.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from secrets import randbits
 
-from router.domain.clocks import CONFIRMED_FOR, ahead_words
+from router.domain.clocks import CONFIRMED_FOR, JUMP, ahead_words
 from router.store.changes import Change, record_change
+from router.store.processes import SILENT_FOR_S
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 from router.store.transactions import limit_transaction, retried
@@ -19,20 +20,13 @@ ACTOR = "lead-router"
 LOCK_TIMEOUT_MS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class LaneAhead:
-    """A lane that had a batch at a time that is yet to come: the latest of these times (UTC), and whether the lane
-    still stands there.
-    """
-
-    latest_at: datetime
-    stands_there: bool
+class ClockUnsure(Exception):
+    """What bears a time that is yet to come may be right, and this clock wrong; the message says what to do."""
 
 
-async def lanes_ahead(conn: Connection, tenant_ids: Sequence[int]) -> dict[int, LaneAhead]:
-    """By tenant number."""
-    rows = await _SQL.lanes_ahead.fetch(conn, tenant_ids=tenant_ids)
-    return {row[0]: LaneAhead(row[1], row[2]) for row in rows}
+async def lanes_ahead(conn: Connection, tenant_ids: Sequence[int]) -> dict[int, datetime]:
+    """By tenant number: the latest time (UTC) of a batch or of one of the last leads, where it is yet to come."""
+    return {row[0]: row[1] for row in await _SQL.lanes_ahead.fetch(conn, tenant_ids=tenant_ids)}
 
 
 async def put_right(conn: Connection, tenant_id: int, last_at: datetime | None, now: datetime) -> int:
@@ -87,11 +81,22 @@ class _Back(Exception):
 
 
 @retried
-async def reset_clock(conn: Connection, tenant: Tenant, actor: str, why: str, *, dry_run: bool = False) -> LaneReset:
+async def reset_clock(
+    conn: Connection,
+    tenant: Tenant,
+    actor: str,
+    why: str,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> LaneReset:
     """Believes the database's clock: dates back what bears a time that is yet to come, counts the day anew, and records
-    it. `dry_run` = says what would be done, and does nothing.
+    it. `dry_run` = says what would be done, and does nothing; `force` = also where another clock says that these times
+    are past.
 
-    A batch that runs is waited for. Raises asyncpg.LockNotAvailableError when somebody keeps the lane or a lead.
+    A batch that runs is waited for. Raises ClockUnsure without `force`, and asyncpg.LockNotAvailableError when somebody
+    keeps the lane or a lead.
     """
     try:
         async with conn.transaction():
@@ -100,6 +105,8 @@ async def reset_clock(conn: Connection, tenant: Tenant, actor: str, why: str, *,
             if row is None:
                 raise LookupError(f"tenant {tenant.name} has no lane")
             done = await _reset(conn, tenant, row["last_at"], actor, why)
+            if any(done.dated.values()) and not (force or dry_run):
+                await _doubt(conn, host_clock() - done.after)
             if dry_run:
                 raise _Back(done)
     except _Back as back:
@@ -107,23 +114,39 @@ async def reset_clock(conn: Connection, tenant: Tenant, actor: str, why: str, *,
     return done
 
 
+async def _doubt(conn: Connection, ahead: timedelta) -> None:
+    """Raises ClockUnsure where this host's clock, or that of a router's host, is ahead of the database's."""
+    of_routers = await _SQL.ahead_of_us.value(conn, recent_s=SILENT_FOR_S, jump_s=JUMP.total_seconds())
+    ahead = max(ahead, timedelta(seconds=of_routers or 0))
+    if ahead > JUMP:
+        raise ClockUnsure(
+            f"a host's clock is {ahead_words(ahead)} the database's: what seems to be of a time to come may be right. "
+            "Put the database's clock right first; nothing was changed (--force dates back all the same)"
+        )
+
+
 async def _reset(conn: Connection, tenant: Tenant, last_at: datetime | None, actor: str, why: str) -> LaneReset:
     now: datetime = await _SQL.clock.value(conn)
     until = now + CONFIRMED_FOR
     of = {"tenant_id": tenant.tenant_id}
     await _SQL.whole_tables.row(conn)
-    first = await _look_again(conn, tenant.tenant_id, now)
+    await _look_again(conn, tenant.tenant_id, now)
+    flights = await _SQL.date_flights.fetch(conn, now=now, **of)
+    batches = {"batch_nos": [row[0] for row in flights], "ats": [row[1] for row in flights]}
+    leads = await _SQL.date_leads.fetch(conn, now=now, **of)
+    came = dict(zip(("lead_ids", "received_ats", "created_ats"), map(list, zip(*leads, strict=True)), strict=False))
+    came = came or {"lead_ids": [], "received_ats": [], "created_ats": []}
     dated = {
-        "batches": 0 if first is None else await _SQL.date_flights.execute(conn, now=now, first=first, **of),
-        "assignments": await _SQL.date_assignments.execute(conn, now=now, **of),
-        "past assignments": await _SQL.date_history.execute(conn, now=now, **of),
-        "leads": await _SQL.date_leads.execute(conn, now=now, **of),
-        "waiting leads": await _SQL.date_pool.execute(conn, now=now, **of)
-        + await _SQL.date_pool_that_seems_old.execute(conn, **of),
+        "batches": len(flights),
+        "assignments": await _SQL.date_assignments.execute(conn, now=now, **batches, **of),
+        "past assignments": await _SQL.date_history.execute(conn, now=now, **batches, **of),
+        "leads": len(leads),
+        "waiting leads": await _SQL.date_pool.execute(conn, now=now, **came, **of),
         "parked leads": await _SQL.date_parked.execute(conn, now=now, **of),
         "merged leads": await _SQL.date_merged.execute(conn, now=now, **of),
         "closed leads": await _SQL.date_closed.execute(conn, now=now, **of),
         "endings": await _SQL.date_inbox.execute(conn, now=now, **of),
+        "pauses": await _SQL.shorten_pause.execute(conn, now=now, **of),
     }
     await _go_on(conn, tenant.tenant_id, now)
     await _SQL.confirm.execute(conn, now=now, until=until, **of)

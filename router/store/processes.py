@@ -182,7 +182,6 @@ async def arrival_time(conn: Connection, tenant_id: int, database: datetime, hos
         conn,
         tenant_id=tenant_id,
         recent_s=SILENT_FOR_S,
-        jump_s=JUMP.total_seconds(),
         confirmed_s=clocks.CONFIRMED_FOR.total_seconds(),
     )
     return clocks.arrival_time(database, host, believed=believed)

@@ -21,11 +21,10 @@ update process set died_at = clock_timestamp()
  where tenant_id = 0 and ended_at is null and died_at is null
    and (process_id = any(:gone::bigint[]) or beat_at < clock_timestamp() - make_interval(secs => :silent_for_s::float8));
 
--- name: confirmed(tenant_id, recent_s, jump_s, confirmed_s)
--- Whether the clock of a router's host agrees with the database's, as it is now, or somebody has said of this tenant that it
--- is right. Processes are truly of all tenants.
+-- name: confirmed(tenant_id, recent_s, confirmed_s)
+-- Whether a router believes the database's clock, as it is now, or somebody has said of this tenant that it is right. Processes are truly of all tenants.
 select exists (select from process o
-                where o.tenant_id = 0 and abs(o.host_ahead_s) <= :jump_s
+                where o.tenant_id = 0 and o.host_ahead_s is not null and not o.clock_disputed
                   and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
                                     and clock_timestamp() + interval '1 s')
     or exists (select from lane l
@@ -39,7 +38,7 @@ update process set clock_disputed = :disputed where tenant_id = 0 and process_id
 
 -- name: not_from_the_future()!
 -- Signs of life that a clock which was ahead has dated: whoever lives gives another one.
-update process set beat_at = clock_timestamp(), died_at = least(died_at, clock_timestamp())
+update process set beat_at = clock_timestamp(), died_at = case when died_at > clock_timestamp() then clock_timestamp() else died_at end
  where tenant_id = 0 and beat_at > clock_timestamp() + interval '1 min';
 
 -- name: forget()!

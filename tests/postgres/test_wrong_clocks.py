@@ -1,6 +1,7 @@
 """A clock that is wrong stops routing, loudly, and when it is right again nothing of it is left behind."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -16,7 +17,11 @@ from router.drain.drain import Drain
 from router.drain.until_idle import drain_until_idle
 from router.manual.assign import assign_by_hand
 from router.store.connections.connections import Connections, Part, open_connections
+from router.store.leads import accept
+from router.store.pauses import pause
 from router.store.processes import OwnProcess
+from router.store.rates import Wanted, take_snapshot
+from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
@@ -297,3 +302,129 @@ async def test_resetting_the_clock_of_a_lane_that_is_locked_changes_nothing_and_
     assert "locked" in done.output + str(done.exception)
     both = await CommandLine(reset_clock, database_url).run("acme", "--all")
     assert both.exit_code == 2
+
+
+async def test_resetting_is_refused_while_it_may_be_the_database_that_is_behind(
+    clocked: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(2))
+    for number in range(3):
+        await tenant.accept([lead(number)])
+        await settle(router(connections), tenant.tenant_id)
+    before = await clocked.fetch("select lead_id, assigned_at from assignment order by lead_id")
+    await set_clock_ahead(clocked, timedelta(hours=-2))
+    refused = await CommandLine(reset_clock, database_url).run("acme")
+    assert refused.exit_code == 1
+    assert "Put the database's clock right first" in refused.output + str(refused.exception)
+    assert await clocked.fetch("select lead_id, assigned_at from assignment order by lead_id") == before
+    ids = (await tenant.accept([lead(9)])).lead_ids
+    async with connections.acquire(Part.DUTIES) as lent:
+        with pytest.raises(ClockDisputed, match="put the clock right first"):
+            await assign_by_hand(lent, tenant.tenant_id, ids[0], "r001", actor="test", token=7)
+    await set_clock_ahead(clocked, RIGHT)
+    await settle(router(connections), tenant.tenant_id)
+    assert (await audit(clocked, None, 10)).ok
+
+
+async def test_nobody_is_taken_for_dead_or_crashed_for_a_clock_that_was_ahead(
+    clocked: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(2))
+    await set_clock_ahead(clocked, timedelta(hours=2))
+    now_s = [0.0]
+    routers = [router(connections, ahead=timedelta(hours=2), clock=lambda: now_s[0]) for _ in range(3)]
+    for _ in range(2):
+        now_s[0] += 3
+        for one in routers:
+            await tenant.accept([lead(int(now_s[0] * 100) + routers.index(one))])
+            await settle(one, tenant.tenant_id)
+    await set_clock_ahead(clocked, RIGHT)
+    await tenant.accept([lead(1)])
+    await settle(router(connections), tenant.tenant_id)
+    assert await clocked.fetchval("select count(*) from process where died_at is null and ended_at is null") == 4
+    row = await clocked.fetchrow("select crashes, crashed_at, aborted_at from lane")
+    assert tuple(row or ()) == (0, None, None)
+
+
+async def test_leads_whose_times_were_right_keep_them_when_the_others_are_dated_back(
+    clocked: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(1, max_open=0))
+    await set_clock_ahead(clocked, timedelta(days=40))
+    await tenant.accept([lead(1)])
+    await settle(router(connections, ahead=timedelta(days=40)), tenant.tenant_id)
+    await set_clock_ahead(clocked, timedelta(hours=-3))
+    await tenant.accept([lead(2)], datetime.now(UTC) - timedelta(hours=3))
+    await set_clock_ahead(clocked, RIGHT)
+    await CommandLine(reset_clock, database_url).json("acme")
+    hours = "extract(epoch from clock_timestamp() - queued_at) / 3600"
+    ages = await clocked.fetchval(f"select array_agg(round({hours}) order by lead_id) from lead_pool")
+    # The first came before the second.
+    assert ages == [3, 3]
+
+
+async def test_what_is_out_of_order_because_a_clock_was_wrong_is_put_in_order_also_when_these_times_are_past(
+    clocked: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(2))
+    for number, hours in enumerate((-9, -6, -8, -7)):
+        await set_clock_ahead(clocked, timedelta(hours=hours))
+        await tenant.accept([lead(number)], datetime.now(UTC) + timedelta(hours=hours))
+        await settle(router(connections, ahead=timedelta(hours=hours)), tenant.tenant_id)
+    await set_clock_ahead(clocked, RIGHT)
+    assert {one.kind.name for one in (await audit(clocked, None, 10)).violations} == {"flight_out_of_order"}
+    await CommandLine(reset_clock, database_url).json("acme")
+    checked = await audit(clocked, None, 10)
+    assert checked.ok, checked.violations
+
+
+async def test_a_lead_of_a_time_to_come_is_not_forgotten_until_then(
+    clocked: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(1, max_open=0), PARKED_AFTER_A_WEEK)
+    await tenant.accept([lead(1)], datetime.now(UTC) + timedelta(days=40))
+    await settle(router(connections), tenant.tenant_id)
+    recheck_at = await clocked.fetchval("select recheck_at from lead_pool")
+    assert recheck_at < datetime.now(UTC) + timedelta(days=8)
+    assert "clock_was_wrong" in await codes(clocked)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=40), timedelta(hours=1)], ids=str)
+async def test_where_routers_believe_the_database_leads_are_dated_by_it_whatever_a_host_says(
+    clocked: asyncpg.Connection, connections: Connections, ahead: timedelta
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(1, max_open=0))
+    host, now_s = [RIGHT], [0.0]
+    process = OwnProcess(host_clock=lambda: datetime.now(UTC) + host[0], clock=lambda: now_s[0])
+    async with connections.acquire(Part.DRAIN) as lent:
+        await process.beat(lent)
+        host[0], now_s[0] = ahead, 3.0
+        await process.beat(lent)
+        assert process.clocks.problem
+        assert not process.clocks.disputed
+    await accept(clocked, tenant.tenant_id, [lead(1)], host_clock=lambda: datetime.now(UTC) + ahead)
+    queued_at = await clocked.fetchval("select queued_at from lead_pool")
+    assert abs(queued_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_a_pause_that_was_made_while_the_clock_was_ahead_lasts_as_long_as_it_was_to(
+    clocked: asyncpg.Connection, database_url: str
+) -> None:
+    await make_tenant(clocked, simple_reps(1))
+    await set_clock_ahead(clocked, timedelta(days=40))
+    await pause(clocked, await tenant_named(clocked, "acme"), timedelta(minutes=30), "ann", "upgrade")
+    # As the product writes it, whose default was bound before the clock could be set.
+    await clocked.execute("update change set at = clock_timestamp() where action = 'pause'")
+    await set_clock_ahead(clocked, RIGHT)
+    await CommandLine(reset_clock, database_url).json("acme")
+    left = await clocked.fetchval("select paused_until - clock_timestamp() from lane")
+    assert timedelta(minutes=28) < left < timedelta(minutes=31)
+
+
+async def test_rates_that_were_counted_at_a_time_to_come_are_counted_again(clocked: asyncpg.Connection) -> None:
+    tenant = await make_tenant(clocked, simple_reps(1))
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    wanted = Wanted(today + timedelta(days=40), None, None)
+    assert await take_snapshot(clocked, tenant.tenant_id, wanted) == 1
+    assert await take_snapshot(clocked, tenant.tenant_id, replace(wanted, as_of=today)) == 2
+    assert await take_snapshot(clocked, tenant.tenant_id, replace(wanted, as_of=today)) == 2

@@ -1,11 +1,12 @@
 """A tenant had batches at times that are yet to come: the database's clock was ahead, or is behind now."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.store.lane_clock import LaneAhead, lanes_ahead
+from router.domain.clocks import JUMP
+from router.store.lane_clock import lanes_ahead
 from router.store.tenants import Tenant
 
 CODE = "clock_was_wrong"
@@ -13,14 +14,20 @@ CODE = "clock_was_wrong"
 
 async def look(scene: Scene) -> Sequence[Finding]:
     ahead = await lanes_ahead(scene.conn, scene.tenant_ids)
-    return [_finding(tenant, ahead[tenant.tenant_id]) for tenant in scene.tenants if tenant.tenant_id in ahead]
+    # Then it is this clock that is wrong, and nothing is to be dated back.
+    behind = scene.host_at is not None and scene.host_at - scene.at > JUMP
+    return [
+        _finding(tenant, ahead[tenant.tenant_id], behind=behind)
+        for tenant in scene.tenants
+        if tenant.tenant_id in ahead
+    ]
 
 
-def _finding(tenant: Tenant, lane: LaneAhead) -> Finding:
+def _finding(tenant: Tenant, at: datetime, *, behind: bool) -> Finding:
     sentence = (
-        f"leads were routed at times that are yet to come, up to {lane.latest_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: "
-        "the database's clock was ahead then, or is behind now"
+        f"leads came or were routed at times that are yet to come, up to {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: "
     )
-    evidence = ({"latest_at": lane.latest_at.isoformat(), "stands_there": lane.stands_there},)
-    command = f"lead-router lane reset-clock {tenant.name}"
+    sentence += "the database's clock is behind this host's" if behind else "the database's clock was ahead then"
+    command = None if behind else f"lead-router lane reset-clock {tenant.name} --dry-run"
+    evidence = ({"latest_at": at.isoformat()},)
     return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), sentence, evidence, command=command)
