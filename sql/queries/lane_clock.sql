@@ -17,7 +17,7 @@ select clock_timestamp();
 select l.tenant_id, greatest(l.latest_at, l.last_at, came.at) as at
   from lane l
  cross join lateral (select max(received_at) as at
-                       from (select received_at from lead where lead.tenant_id = l.tenant_id order by lead_id desc limit 1000) latest) came
+                       from (select received_at from lead where lead.tenant_id = l.tenant_id order by lead_id desc limit 100) latest) came
  where l.tenant_id = any(:tenant_ids::int[])
    and greatest(l.latest_at, l.last_at, came.at) > clock_timestamp() + interval '1 min';
 
