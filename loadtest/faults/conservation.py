@@ -53,6 +53,9 @@ async def _audited(conn: Session, sample: int, found: Findings) -> int:
     """Adds the audit's violations; returns the accepted leads."""
     seen = await audit(conn, sample=sample)
     for one in seen.violations:
+        # While a fault has put the clock back, all that was just done is of a time to come.
+        if one.kind.name == "time_to_come" and not sample:
+            continue
         found.add(f"{one.kind.name} {one.count}: {'; '.join(one.examples[:2])}")
     return seen.accepted
 

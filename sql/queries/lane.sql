@@ -7,7 +7,7 @@ select l.tenant_id
    and (l.paused_until is null or l.paused_until <= coalesce(:now::timestamptz, clock_timestamp()))
    and (l.ruleset <> t.ruleset or l.roster <> t.roster or l.rates <> t.rates
         or l.next_visit_at <= coalesce(:now::timestamptz, clock_timestamp())
-        or (:now::timestamptz is null and l.last_at > clock_timestamp() + interval '1 min')
+        or (:now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min')
         or exists (select from lead_pool p where p.tenant_id = l.tenant_id and p.wake_key = 0)
         or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
  order by l.tenant_id;
@@ -21,7 +21,8 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
 -- previous_holder_aborted = the transaction that had locked the row before was rolled back: read first, since locking
 -- overwrites it. Crashes are forgotten ten minutes after the last. The lane's time never goes back, but for a clock that was
--- ahead; day_returns = a business day on which there were batches before comes once more, as it may after such a clock.
+-- ahead by more than ten minutes: until then it stands. day_returns = a business day on which there were batches before comes
+-- once more, as it may after such a clock.
 select before.previous_holder_aborted, l.aborted_at is not null as abort_unexplained, l.noted_lead, l.noted_by, l.noted_crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
@@ -29,7 +30,7 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
-       case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '1 min' then clock_timestamp()
+       case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min' then clock_timestamp()
             else greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) end as now,
        clock_timestamp() as clock, l.clock_confirmed_until,
        l.latest_at > l.last_at and
@@ -65,7 +66,7 @@ delete from lane_inbox
  where tenant_id = :tenant_id and ctid = any(array(
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
 returning rep_no, open_delta, day, today_delta, lead_id,
-          case when at > clock_timestamp() + interval '1 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;
+          case when at > clock_timestamp() + interval '10 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;
 
 -- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups, owned, owners)!
 -- Writes a batch's assignments, and sets or moves the owners of customers.

@@ -3,7 +3,7 @@
 -- ahead.
 select t.name, t.ruleset, t.roster, t.rates,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused, l.paused_until, l.paused_why,
-       case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '1 min' then clock_timestamp()
+       case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min' then clock_timestamp()
             else greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) end as now
   from tenant t left join lane l on l.tenant_id = t.tenant_id
  where t.tenant_id = :tenant_id;
