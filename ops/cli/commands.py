@@ -146,6 +146,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "audit",
         "Prove that nothing is lost, nothing doubled, caps and shares are exact, and decisions repeat.",
     ),
+    "changes": (
+        "changes",
+        "Show what was changed, by whom and why.",
+    ),
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "

@@ -149,5 +149,7 @@ async def clocks_agree(clocks: ClockWatch, _deadline_s: float) -> None:
 
 async def record_server_settings(instance: str, conn: Connection, values: dict[str, str]) -> None:
     """Records what of the server's settings is not as it was recorded last, by any instance."""
-    for change in await record_differences(conn, instance, "server", values, {}, "seen by this instance"):
+    for change in await record_differences(
+        conn, instance, "server", values, {}, "seen by this instance", complete=True
+    ):
         log.info("server setting differs from before", setting=change.name, before=change.before, after=change.after)

@@ -23,7 +23,7 @@ BLAMED_AFTER = 2
 BLAMED_ANYWAY = 5
 """The same, while processes also die elsewhere."""
 
-CRASHED = "every router that took this lead, and nothing else, crashed in the middle of it, twice"
+CRASHED = "every router that took this lead, and nothing else, crashed in the middle of it, again and again"
 
 _PARKED_IN_A_ROW = 3
 

@@ -12,6 +12,7 @@ from router.runtime.periodic import Periodic
 from router.store.connections.connect import short_name
 from router.store.connections.connections import Connections, Part
 from router.store.connections.server_capacity import ServerCapacity, dead_backends, read_server_capacity
+from router.store.server_settings import read_server_settings
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -100,9 +101,10 @@ class ConnectionsService(Periodic):
         self._connections.stock.cap(room.fair(maximum), room.free)
         self._instruments.connections_of_all(room.wanted, room.allowed)
         self._hear(room)
-        if room.settings() != self._recorded:
-            await self._record(conn, room.settings())
-            self._recorded = room.settings()
+        settings = await read_server_settings(conn) | room.settings()
+        if settings != self._recorded:
+            await self._record(conn, settings)
+            self._recorded = settings
 
     def _hear(self, room: ServerCapacity) -> None:
         before, self._excess = self._excess, room.excess()

@@ -22,14 +22,29 @@ async def record_reload(conn: Connection, actor: str, kind: str, changes: Sequen
 
 @retried
 async def record_differences(
-    conn: Connection, actor: str, kind: str, values: Mapping[str, str], first: Mapping[str, str], why: str
+    conn: Connection,
+    actor: str,
+    kind: str,
+    values: Mapping[str, str],
+    first: Mapping[str, str],
+    why: str,
+    *,
+    complete: bool = False,
 ) -> list[Difference]:
-    """Records, in one transaction, what differs from the last record of this kind; `first` = before any record."""
+    """Records, in one transaction, what differs from the last record of this kind; `first` = before any record.
+
+    `complete` = `values` are all that there are: what was recorded and is not among them is set no more.
+    """
     async with conn.transaction():
         await _SQL.turn.value(conn)
-        subjects = [f"{kind}: {name}" for name in values]
-        rows = await _SQL.last_recorded.fetch(conn, action=ACTION, subjects=subjects)
+        if complete:
+            rows = await _SQL.last_of_kind.fetch(conn, action=ACTION, kind=kind)
+        else:
+            subjects = [f"{kind}: {name}" for name in values]
+            rows = await _SQL.last_recorded.fetch(conn, action=ACTION, subjects=subjects)
         last = {row["subject"].removeprefix(f"{kind}: "): row["after"] for row in rows}
+        if complete:
+            values = dict.fromkeys(last, "") | dict(values)
         before = {name: last.get(name, first.get(name, "")) for name in values}
         found = [Difference(name, before[name], after) for name, after in values.items() if before[name] != after]
         for one in found:

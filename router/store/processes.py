@@ -41,6 +41,7 @@ class OwnProcess:
     process_id: int = field(default_factory=lambda: randbits(62))
     host: str = field(default_factory=lambda: host_of_processes())  # noqa: PLW0108 - defined below
     pid: int = field(default_factory=os.getpid)
+    version: str = field(default_factory=lambda: own_version())  # noqa: PLW0108 - defined below
     clock: Callable[[], float] = monotonic
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     clocks: ClockWatch = field(default_factory=ClockWatch)
@@ -99,6 +100,7 @@ class OwnProcess:
                 instance=self.instance,
                 host=self.host,
                 pid=self.pid,
+                version=self.version,
                 host_now=self.host_clock(),
                 recent_s=SILENT_FOR_S,
                 jump_s=JUMP.total_seconds(),
@@ -127,6 +129,13 @@ class OwnProcess:
         Another container of this name with the same process number: this one was started in its place.
         """
         return not is_alive(pid) if host == self.host else pid == self.pid
+
+
+def own_version() -> str:
+    """Of this program."""
+    from importlib.metadata import version  # noqa: PLC0415 - slow to read, and most commands route nothing
+
+    return version("lead-router")
 
 
 def is_alive(pid: int) -> bool:

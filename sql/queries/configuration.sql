@@ -2,6 +2,13 @@
 -- One instance at a time compares and records, until its transaction ends.
 select pg_advisory_xact_lock(4711005);
 
+-- name: last_of_kind(action, kind)
+-- How each setting of a kind was when it was last recorded.
+select distinct on (subject) subject, after
+  from change
+ where tenant_id = 0 and action = :action and starts_with(subject, :kind || ': ')
+ order by subject, id desc;
+
 -- name: last_recorded(action, subjects)
 -- How each of these was when it was last recorded.
 select distinct on (subject) subject, after

@@ -1,8 +1,8 @@
--- name: beat(process_id, instance, host, pid, host_now, recent_s, jump_s)
+-- name: beat(process_id, instance, host, pid, version, host_now, recent_s, jump_s)
 -- A sign of life, with the first of which a process is known. Whoever others took for dead is back. confirmed = the clock of
 -- another process's host agrees with the database's, as it is now. Truly about all tenants.
-insert into process (tenant_id, process_id, instance, host, pid, host_ahead_s)
-values (0, :process_id, :instance, :host, :pid, extract(epoch from :host_now::timestamptz - clock_timestamp()))
+insert into process (tenant_id, process_id, instance, host, pid, version, host_ahead_s)
+values (0, :process_id, :instance, :host, :pid, :version, extract(epoch from :host_now::timestamptz - clock_timestamp()))
     on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null, host_ahead_s = excluded.host_ahead_s
 returning clock_timestamp() as clock, clock_disputed,
           exists (select from process o

@@ -1,0 +1,11 @@
+"""What of the server's settings is not as it comes: recorded when it changes, since many a trouble began with one."""
+
+from router.store.statements import Connection, load
+from router.telemetry.masking import mask_passwords
+
+_SQL = load("server_settings")
+
+
+async def read_server_settings(conn: Connection) -> dict[str, str]:
+    """By name; those of roles and databases are called `role R: NAME`, `every role in this database: NAME`."""
+    return {row["name"]: mask_passwords(row["value"]) for row in await _SQL.in_force.fetch(conn)}
