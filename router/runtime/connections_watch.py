@@ -63,6 +63,10 @@ class ConnectionsService(Periodic):
         self._connections.stock.end_resting()
         try:
             await self._look()
+        except TimeoutError:
+            # What rests over the same wire is as dead: the next look gets a connection that is opened for it.
+            self._connections.stock.end_resting(0)
+            raise
         finally:
             self._tell()
 
