@@ -146,6 +146,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "audit",
         "Prove that nothing is lost, nothing doubled, caps and shares are exact, and decisions repeat.",
     ),
+    "doctor": (
+        "doctor",
+        "Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.",
+    ),
     "changes": (
         "changes",
         "Show what was changed, by whom and why.",

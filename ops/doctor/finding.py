@@ -7,12 +7,24 @@ from enum import StrEnum
 from typing import Any
 
 
+class NotApplicable(Exception):
+    """Raised by a check that has nothing to look at here; the message says why."""
+
+
 class Severity(StrEnum):
     """`critical`: leads are not routed, or are unaccounted for; `warning`: they will not be, or got worse."""
 
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
+
+
+class Confidence(StrEnum):
+    """How sure it is that this is the trouble: `high`, `medium` (it looks like it), `low` (it may be)."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`evidence` = rows that prove it; `since` = UTC, None = not known; `command` = what fixes it, or shows more.
+    """`evidence` = rows that prove it, ten at most; `since` = UTC, None = not known; `command` = what fixes it, or
+    shows more; `held_back` = so many leads wait for it, the oldest since `oldest` (UTC).
 
     A finding is the same as an earlier one when code and subject are. `code` is stable, and names the runbook.
     """
@@ -37,6 +50,9 @@ class Finding:
     evidence: tuple[Mapping[str, Any], ...] = ()
     since: datetime | None = None
     command: str | None = None
+    held_back: int = 0
+    oldest: datetime | None = None
+    confidence: Confidence = Confidence.HIGH
 
     @property
     def runbook(self) -> str:
@@ -60,6 +76,9 @@ class Finding:
             "evidence": [dict(row) for row in self.evidence],
             "since": None if self.since is None else self.since.isoformat(),
             "command": self.command,
+            "held_back": self.held_back,
+            "oldest": None if self.oldest is None else self.oldest.isoformat(),
+            "confidence": self.confidence,
             "runbook": self.runbook,
         }
 

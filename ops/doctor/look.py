@@ -1,17 +1,37 @@
 """All checks, found by listing `ops/doctor/checks/`: a new one is a file there and a page in `runbooks/`."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from time import perf_counter
 
 from ops.doctor import checks
-from ops.doctor.finding import Finding, Severity
+from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
+from router.store.errors import TRANSIENT_ERRORS
 
 Check = Callable[[Scene], Awaitable[Sequence[Finding]]]
 
+COULD_NOT_CHECK = "could_not_check"
+LIMIT_S = 2.0
+"""So long one check may take."""
+
 _ORDER = list(Severity)
+_SURENESS = list(Confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What one check came to: findings, nothing, that it does not apply (why), or that it could not look (why)."""
+
+    code: str
+    findings: Sequence[Finding] = ()
+    not_applicable: str | None = None
+    failure: str | None = None
+    seconds: float = 0.0
 
 
 @cache
@@ -21,7 +41,62 @@ def all_checks() -> dict[str, Check]:
     return {name: import_module(f"{checks.__name__}.{name}").look for name in names}
 
 
+@cache
+def purposes() -> dict[str, str]:
+    """What each check looks for: the first line of its module."""
+    return {
+        code: (import_module(f"{checks.__name__}.{code}").__doc__ or "").strip().splitlines()[0]
+        for code in all_checks()
+    }
+
+
+async def examine(scene: Scene, only: Collection[str] = (), limit_s: float = LIMIT_S) -> list[Checked]:
+    """Runs all checks, or `only` those; one that fails, or takes longer than `limit_s` seconds, stops no other."""
+    chosen = {code: check for code, check in all_checks().items() if not only or code in only}
+    return [await _examine(scene, code, check, limit_s) for code, check in chosen.items()]
+
+
+async def _examine(scene: Scene, code: str, check: Check, limit_s: float) -> Checked:
+    begin = perf_counter()
+    findings: Sequence[Finding] = ()
+    not_applicable = failure = None
+    try:
+        # A savepoint: what one check breaks, the next does not meet.
+        async with scene.conn.transaction(), asyncio.timeout(limit_s):
+            findings = tuple(await check(scene))
+    except NotApplicable as reason:
+        not_applicable = str(reason)
+    except TimeoutError:
+        failure = f"it took longer than {limit_s:g} s"
+    except TRANSIENT_ERRORS as error:
+        failure = f"{type(error).__name__}: {error}"
+    except Exception as error:  # a mistake in one check must not hide what the others find
+        failure = f"{type(error).__name__}: {error}"
+    return Checked(code, findings, not_applicable, failure, perf_counter() - begin)
+
+
+def findings_of(results: Sequence[Checked]) -> list[Finding]:
+    """All that was found, and what could not be checked: the worst first, then what holds back most leads."""
+    found = [finding for one in results for finding in one.findings]
+    found += [_could_not(one.code, one.failure) for one in results if one.failure is not None]
+    return sorted(found, key=_rank)
+
+
 async def look(scene: Scene) -> list[Finding]:
     """What all checks find, the worst first."""
-    found = [finding for check in all_checks().values() for finding in await check(scene)]
-    return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
+    return findings_of(await examine(scene))
+
+
+def _rank(finding: Finding) -> tuple[int, int, int]:
+    return _ORDER.index(finding.severity), -finding.held_back, _SURENESS.index(finding.confidence)
+
+
+def _could_not(code: str, why: str) -> Finding:
+    command = f"lead-router doctor --only {code}"
+    return Finding(
+        COULD_NOT_CHECK,
+        Severity.WARNING,
+        Subject("check", code),
+        f"{code} could not be checked: {why}",
+        command=command,
+    )

@@ -1,23 +1,30 @@
-"""What checks look at."""
+"""What checks look at: one snapshot of some tenants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from ops.waiting.judge import waiting_by_reason
 from ops.waiting.waiting import Waiting
 from router.drain.presence import Presence
-from router.store.connections.server_capacity import ServerCapacity
+from router.store import status as store
+from router.store.blocking.blocked import blocked_now
+from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
 from router.store.statements import Connection
-from router.store.status import LaneStatus
-from router.store.tenants import Tenant
+from router.store.status import LaneStatus, ParkedLeads
+from router.store.tenants import Tenant, all_tenants, tenant_named
+
+STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
+LOCK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
-    `accepted` = leads, `states` = how many of them are in each state; `host_at` = the time by this host's clock (None =
-    not to be compared). A check may read more over `conn`, and ask `presence` who is present.
+    `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `host_at` = the time by
+    this host's clock (None = not to be compared). A check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -29,8 +36,44 @@ class Scene:
     waiting: Mapping[int, Waiting]
     lanes: Mapping[int, LaneStatus]
     room: ServerCapacity
+    parked: Mapping[int, Sequence[ParkedLeads]]
     host_at: datetime | None = None
 
     @property
     def tenant_ids(self) -> list[int]:
         return [tenant.tenant_id for tenant in self.tenants]
+
+
+@asynccontextmanager
+async def open_scene(
+    conn: Connection,
+    tenant: str | None = None,
+    now: datetime | None = None,
+    presence: Presence | None = None,
+    host_clock: Callable[[], datetime] | None = None,
+) -> AsyncIterator[Scene]:
+    """Of one tenant or of all, in a transaction that changes nothing. `now` None = the database's clock, to which that
+    of `host_clock` is compared.
+
+    `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and errors.LockNotAvailable when
+    somebody keeps a whole table locked for LOCK_TIMEOUT_S.
+    """
+    presence = presence or Presence(once=True)
+    blocked = await blocked_now(conn, tenant)
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        clock = await store.begin(conn, LOCK_TIMEOUT_S)
+        host_at = host_clock() if host_clock and now is None else None
+        at = now or clock
+        tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
+        ids = [one.tenant_id for one in tenants]
+        waiting = {key: await waiting_by_reason(conn, presence, key, now, blocked) for key in ids}
+        parked = await store.parked_leads(conn, ids, at)
+        counts = await store.leads_by_state(conn, ids)
+        for key in ids:
+            in_parked = sum(part.leads for part in parked.get(key, ()))
+            counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
+        accepted = {key: counts[key].get("accepted", 0) for key in ids}
+        states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
+        lanes = await store.lanes(conn, ids, at)
+        room = await read_server_capacity(conn)
+        yield Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at)

@@ -4,29 +4,23 @@ One snapshot, so the states add up to what was accepted unless something is wron
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.doctor.finding import Finding, of_tenant
 from ops.doctor.look import look
-from ops.doctor.scene import Scene
+from ops.doctor.scene import STATES, Scene, open_scene
 from ops.status.rates import Rates, read_rates
 from ops.waiting.estimate import Expected, expected
-from ops.waiting.judge import waiting_by_reason
 from ops.waiting.waiting import Waiting
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
-from router.store import status as store
-from router.store.blocking.blocked import blocked_now
-from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
+from router.store.connections.server_capacity import ServerCapacity
 from router.store.processes import count_living
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
-from router.store.tenants import Tenant, all_tenants, tenant_named
-
-STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
-LOCK_TIMEOUT_S = 10.0
+from router.store.tenants import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,40 +102,20 @@ async def status(
     compared with the database's. Raises TenantUnknown,
     and errors.LockNotAvailable when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
-    presence = presence or Presence(once=True)
-    blocked = await blocked_now(conn, tenant)
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
-        clock = await store.begin(conn, LOCK_TIMEOUT_S)
-        host_at = host_clock() if host_clock and now is None else None
-        at = now or clock
-        tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
-        ids = [one.tenant_id for one in tenants]
-        waiting = {key: await waiting_by_reason(conn, presence, key, now, blocked) for key in ids}
-        parked = await store.parked_leads(conn, ids, at)
-        counts = await store.leads_by_state(conn, ids)
-        for key in ids:
-            in_parked = sum(part.leads for part in parked.get(key, ()))
-            counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
-        accepted = {key: counts[key].get("accepted", 0) for key in ids}
-        states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
-        lanes = await store.lanes(conn, ids, at)
-        room = await read_server_capacity(conn)
-        scene = Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, host_at)
+    async with open_scene(conn, tenant, now, presence, host_clock) as scene:
         findings = await look(scene)
-        found = await _of_tenants(scene, parked, findings, sizes)
-        return Status(at, found, await count_living(conn), room, findings)
+        found = await _of_tenants(scene, findings, sizes)
+        return Status(scene.at, found, await count_living(conn), scene.room, findings)
 
 
-async def _of_tenants(
-    scene: Scene, parked: Mapping[int, tuple[ParkedLeads, ...]], findings: Sequence[Finding], sizes: BatchRequest
-) -> list[TenantStatus]:
+async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchRequest) -> list[TenantStatus]:
     rates = await read_rates(scene.conn, scene.tenant_ids, scene.at)
     return [
         TenantStatus(
             tenant,
             scene.accepted[key],
             dict(scene.states[key]),
-            parked.get(key, ()),
+            tuple(scene.parked.get(key, ())),
             scene.waiting[key],
             scene.lanes.get(key, LaneStatus()),
             rates[key],

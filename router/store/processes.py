@@ -200,3 +200,8 @@ async def clocks_of_processes(conn: Connection) -> list[ProcessClock]:
     """Of all that route leads now."""
     rows = await _SQL.clocks.fetch(conn, silent_for_s=SILENT_FOR_S)
     return [ProcessClock(row["instance"], row["host_ahead_s"], row["clock_disputed"]) for row in rows]
+
+
+async def versions_of_processes(conn: Connection) -> dict[str, str]:
+    """By instance, of all that route leads now; "" = of a release that did not say."""
+    return {row[0]: row[1] for row in await _SQL.versions.fetch(conn, silent_for_s=SILENT_FOR_S)}

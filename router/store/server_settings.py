@@ -1,5 +1,7 @@
 """What of the server's settings is not as it comes: recorded when it changes, since many a trouble began with one."""
 
+from collections.abc import Sequence
+
 from router.store.statements import Connection, load
 from router.telemetry.masking import mask_passwords
 
@@ -9,3 +11,8 @@ _SQL = load("server_settings")
 async def read_server_settings(conn: Connection) -> dict[str, str]:
     """By name; those of roles and databases are called `role R: NAME`, `every role in this database: NAME`."""
     return {row["name"]: mask_passwords(row["value"]) for row in await _SQL.in_force.fetch(conn)}
+
+
+async def read_session_settings(conn: Connection, names: Sequence[str]) -> dict[str, str]:
+    """These settings as a new session of our role in our database gets them; times in milliseconds."""
+    return {row["name"]: row["reset_val"] for row in await _SQL.of_sessions.fetch(conn, names=list(names))}

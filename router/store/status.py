@@ -116,6 +116,14 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     }
 
 
+async def reps_without_group(conn: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
+    """By tenant: the ids of active reps that are in no group."""
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for tenant_id, rep_id in await _SQL.reps_without_group.fetch(conn, tenant_ids=ids):
+        found[tenant_id].append(rep_id)
+    return found
+
+
 async def rules_with(conn: Connection, ids: Sequence[int], word: str) -> set[int]:
     """The tenants in whose rules in force a word occurs: which are worth being read for what it may mean there."""
     return {row[0] for row in await _SQL.rules_with.fetch(conn, tenant_ids=ids, word=word)}

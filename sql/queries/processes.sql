@@ -62,3 +62,10 @@ select instance, host_ahead_s, clock_disputed from process
  where tenant_id = 0 and ended_at is null and died_at is null and host_ahead_s is not null
    and beat_at > clock_timestamp() - make_interval(secs => :silent_for_s::float8)
  order by instance;
+
+-- name: versions(silent_for_s)
+-- Of which version the processes are that route leads. Truly about all tenants.
+select instance, version from process
+ where tenant_id = 0 and ended_at is null and died_at is null
+   and beat_at > clock_timestamp() - make_interval(secs => :silent_for_s::float8)
+ order by instance;

@@ -16,3 +16,7 @@ with all_of_it as (
 select name, case when name ~ 'password|passphrase|conninfo|secret|command|key' then 'not shown, ' || left(md5(coalesce(value, '')), 8)
                   else coalesce(value, '') end as value
   from all_of_it order by name;
+
+-- name: of_sessions(names)
+-- These settings as new sessions like this one get them, whatever this one has set for itself.
+select name, reset_val from pg_settings where name = any(:names::text[]) order by name;

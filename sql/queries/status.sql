@@ -60,6 +60,13 @@ select t.tenant_id, f.at, f.inputs
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
 
+-- name: reps_without_group(tenant_ids)
+-- Active reps of the roster in force that are in no group.
+select r.tenant_id, p.rep_id
+  from rep_row r join rep p on p.tenant_id = r.tenant_id and p.rep_no = r.rep_no
+ where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active and r.groups = '{}'
+ order by r.tenant_id, p.rep_id;
+
 -- name: rules_with(tenant_ids, word)
 -- The tenants whose rules in force have a word somewhere in their text.
 select t.tenant_id from tenant t join ruleset r on r.tenant_id = t.tenant_id and r.version = t.ruleset

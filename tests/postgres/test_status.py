@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from ops.cli.status import status as status_command
-from ops.status.status import STATES, status
+from ops.doctor.scene import STATES
+from ops.status.status import status
 from ops.waiting.judge import waiting_by_reason
 from ops.waiting.present import JudgedKey, present
 from ops.waiting.waiting import Waiting

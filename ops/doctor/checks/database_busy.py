@@ -30,4 +30,5 @@ def _finding(tenant: Tenant, blockers: Sequence[BlockedLeads]) -> Finding:
         tuple({"process": one.session.pid, "holds": one.holds, "leads": one.leads} for one in blockers[:10]),
         min((one.session.since for one in blockers if one.session.since), default=None),
         "lead-router blockers",
+        held_back=leads,
     )

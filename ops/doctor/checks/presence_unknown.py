@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.drain.presence import Unsure
 from router.store.status import rules_with
@@ -20,6 +20,8 @@ SENTENCES = {
 
 async def look(scene: Scene) -> Sequence[Finding]:
     mentioned = await rules_with(scene.conn, scene.tenant_ids, "presence")
+    if not mentioned:
+        raise NotApplicable("no rules in force use presence")
     asked = [(tenant, await _unsure(scene, tenant)) for tenant in scene.tenants if tenant.tenant_id in mentioned]
     return [
         Finding(CODE, Severity.WARNING, of_tenant(tenant.name), SENTENCES[unsure], ({"why": str(unsure)},))

@@ -1,0 +1,121 @@
+"""`lead-router doctor`: what is wrong, with its proof and what to do; what is fine; and what could not be checked."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.doctor.finding import Finding, Severity
+from ops.doctor.look import Checked, all_checks, examine, findings_of, purposes
+from ops.doctor.scene import open_scene
+from router.domain.phrases import count, duration
+from router.store.errors import LOCK_TIMEOUTS
+from router.store.tenants import TenantUnknown
+
+_EVIDENCE_SHOWN = 3
+
+
+@click.command()
+@click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
+@click.option("--only", "codes", multiple=True, metavar="CODE", help="Only this check; may be given several times.")
+@click.option("--list", "only_list", is_flag=True, help="List the checks, and look at nothing.")
+@click.option("--strict", is_flag=True, help="Exit code 1 also for warnings.")
+@json_option
+@async_command
+async def doctor(
+    context: Context, /, *, tenant: str | None, codes: tuple[str, ...], only_list: bool, strict: bool, as_json: bool
+) -> int:
+    """Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.
+
+    Every check has its own time limit; one that fails is told as such and stops no other. Changes nothing. Exit code
+    0 = nothing, or nothing worse than a warning; 1 = leads stand still (--strict: or a warning); 2 = could not look.
+
+    \b
+    Example:
+      lead-router doctor
+      lead-router doctor --tenant acme --json
+    """
+    if unknown := sorted(set(codes) - all_checks().keys()):
+        raise click.BadParameter(f"there is no check {', '.join(unknown)}; see --list", param_hint="--only")
+    if only_list:
+        _list(as_json=as_json)
+        return 0
+    async with context.present() as (conn, presence):
+        try:
+            async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+                results = await examine(scene, codes)
+                at = scene.at
+        except TenantUnknown as error:
+            raise CannotRun(str(error)) from error
+        except LOCK_TIMEOUTS as error:
+            raise CannotRun(f"doctor could not look: {error}") from error
+    findings = findings_of(results)
+    if as_json:
+        print_json(_document(findings, results, at))
+    else:
+        _print(findings, results, at)
+    worst = {Severity.CRITICAL, Severity.WARNING} if strict else {Severity.CRITICAL}
+    return EXIT_FOUND if any(finding.severity in worst for finding in findings) else 0
+
+
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        print_json([{"code": code, "looks_for": text} for code, text in purposes().items()])
+        return
+    out = console()
+    width = max(map(len, purposes()))
+    for code, text in purposes().items():
+        out.print(f"{code:{width}}  {text}")
+
+
+def _document(findings: Sequence[Finding], results: Sequence[Checked], at: datetime) -> dict[str, Any]:
+    return {
+        "at": at.isoformat(),
+        "findings": [finding.document() for finding in findings],
+        "checks": [
+            {
+                "code": one.code,
+                "result": _result(one),
+                "why": one.failure or one.not_applicable,
+                "seconds": round(one.seconds, 4),
+            }
+            for one in results
+        ],
+    }
+
+
+def _result(one: Checked) -> str:
+    if one.failure is not None:
+        return "could_not_check"
+    if one.not_applicable is not None:
+        return "not_applicable"
+    return "found" if one.findings else "fine"
+
+
+def _print(findings: Sequence[Finding], results: Sequence[Checked], at: datetime) -> None:
+    out = console()
+    for finding in findings:
+        out.print(finding.line)
+        if finding.held_back:
+            since = f", the oldest for {duration((at - finding.oldest).total_seconds())}" if finding.oldest else ""
+            out.print(f"    holds back: {count(finding.held_back, 'lead')}{since}")
+        for row in finding.evidence[:_EVIDENCE_SHOWN]:
+            out.print(f"    proof: {_words(row)}")
+        if len(finding.evidence) > _EVIDENCE_SHOWN:
+            out.print(f"    and {len(finding.evidence) - _EVIDENCE_SHOWN} more (--json)")
+        out.print(f"    runbook: {finding.runbook}")
+    if not findings:
+        out.print("nothing is wrong, as far as these checks see")
+    for title, words in (
+        ("fine", [one.code for one in results if _result(one) == "fine"]),
+        ("does not apply", [f"{one.code} ({one.not_applicable})" for one in results if one.not_applicable is not None]),
+        ("could not be checked", [f"{one.code} ({one.failure})" for one in results if one.failure is not None]),
+    ):
+        if words:
+            out.print(f"{title}: {', '.join(words)}")
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items())

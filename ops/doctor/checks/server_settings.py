@@ -1,0 +1,41 @@
+"""Settings of the server, the role or the database that hurt: read-only, timeouts, commits that are not durable."""
+
+from collections.abc import Callable, Sequence
+
+from ops.doctor.finding import Finding, Severity, Subject
+from ops.doctor.scene import Scene
+from router.store.server_settings import read_session_settings
+
+CODE = "server_settings"
+
+_SHORT_MS = 30_000
+
+# Whether a value hurts, how much, and what it does.
+_HURTS: dict[str, tuple[Callable[[str], bool], Severity, str]] = {
+    "default_transaction_read_only": (lambda value: value == "on", Severity.CRITICAL, "nothing can be written"),
+    "fsync": (lambda value: value == "off", Severity.WARNING, "what was confirmed may be lost in a crash"),
+    "full_page_writes": (lambda value: value == "off", Severity.WARNING, "a crash may damage pages"),
+    "synchronous_commit": (lambda value: value == "off", Severity.WARNING, "what was confirmed may be lost in a crash"),
+    "statement_timeout": (
+        lambda value: 0 < int(value) < _SHORT_MS,
+        Severity.WARNING,
+        "commands over many leads end in the middle; routers state their own",
+    ),
+    "idle_session_timeout": (
+        lambda value: 0 < int(value) < _SHORT_MS,
+        Severity.WARNING,
+        "connections that rest are closed, and opened anew all the time",
+    ),
+}
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    found = []
+    for name, value in (await read_session_settings(scene.conn, list(_HURTS))).items():
+        hurts, severity, what = _HURTS[name]
+        if hurts(value):
+            sentence = f"{name} is {value}: {what}"
+            command = "lead-router changes --since 7d"
+            evidence = ({"setting": name, "value": value},)
+            found.append(Finding(CODE, severity, Subject("setting", name), sentence, evidence, command=command))
+    return found

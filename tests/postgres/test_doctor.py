@@ -1,0 +1,148 @@
+"""`doctor` finds what is wrong, says what is fine, and never takes "could not look" for "fine"."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from ops.cli.doctor import doctor
+from ops.doctor import look as engine
+from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
+from ops.doctor.look import Checked, all_checks, examine, findings_of
+from ops.doctor.scene import Scene, open_scene
+from ops.status.status import status
+from router.store.connections.connections import Connections, Part
+from router.store.processes import OwnProcess
+from tests.command_line import CommandLine
+from tests.support import connected
+from tests.world import lead, make_tenant, reps_csv, simple_reps
+
+
+async def codes(conn: asyncpg.Connection) -> set[str]:
+    # The servers of the tests do not wait for the disk.
+    return {finding.code for finding in (await status(conn)).findings if finding.subject.name != "fsync"}
+
+
+async def test_nothing_wrong_is_told_as_nothing_and_ends_with_0(conn: asyncpg.Connection, database_url: str) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept([lead(1)])
+    assert await codes(conn) == set()
+    document = await CommandLine(doctor, database_url).json()
+    results = {one["code"]: one["result"] for one in document["checks"]}
+    assert set(results) == all_checks().keys()
+    assert results["leads_unaccounted"] == "fine"
+    assert results["presence_unknown"] == "not_applicable"
+
+
+async def test_reps_whom_no_rule_can_reach_are_found_and_those_in_groups_or_inactive_are_not(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    header = "rep_id,name,available,time_zone,groups,active"
+    await make_tenant(conn, reps_csv(["a,A,yes,UTC,all,yes", "b,B,yes,UTC,,yes", "c,C,yes,UTC,,no"], header))
+    [finding] = [one for one in (await status(conn)).findings if one.code == "reps_without_group"]
+    assert (finding.subject.name, finding.evidence) == ("acme", ({"rep_id": "b"},))
+    shown = await CommandLine(doctor, database_url).run("--tenant", "acme")
+    assert "proof: rep_id b" in shown.output
+    assert shown.exit_code == 0
+    assert (await CommandLine(doctor, database_url).run("--strict")).exit_code == 1
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize(
+    ("setting", "severity"),
+    [("statement_timeout = 5000", "warning"), ("default_transaction_read_only = on", "critical")],
+)
+async def test_a_setting_that_hurts_is_found(
+    conn: asyncpg.Connection, database_url: str, setting: str, severity: str
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    assert "server_settings" not in await codes(conn)
+    await conn.execute(f'alter database "{await conn.fetchval("select current_database()")}" set {setting}')
+    async with connected(database_url) as other:
+        await other.execute("set default_transaction_read_only = off")
+        [finding] = [one for one in (await status(other)).findings if one.subject.name == setting.split(maxsplit=1)[0]]
+    assert (finding.code, finding.severity) == ("server_settings", severity)
+
+
+async def test_routers_of_two_versions_are_told_and_of_one_are_not(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    async with connections.acquire(Part.DRAIN) as lent:
+        await OwnProcess("a", version="1").beat(lent)
+        await OwnProcess("b", version="1").beat(lent)
+        assert "versions_mixed" not in await codes(conn)
+        await OwnProcess("c", version="2").beat(lent)
+        assert "versions_mixed" in await codes(conn)
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crashes(_scene: Scene) -> Sequence[Finding]:
+        raise KeyError("a mistake of ours")
+
+    async def refused(scene: Scene) -> Sequence[Finding]:
+        await scene.conn.execute("select 1 / 0")
+        return ()
+
+    async def slow(scene: Scene) -> Sequence[Finding]:
+        await scene.conn.execute("select pg_sleep(60)")
+        return ()
+
+    async def does_not_apply(_scene: Scene) -> Sequence[Finding]:
+        raise NotApplicable("there is no moon")
+
+    async def finds(scene: Scene) -> Sequence[Finding]:
+        await scene.conn.fetchval("select count(*) from lead")
+        return [Finding("finds", Severity.CRITICAL, Subject("x", "y"), "it is wrong")]
+
+    async def hangs(_scene: Scene) -> Sequence[Finding]:
+        await asyncio.Event().wait()
+        return ()
+
+    made = {
+        "crashes": crashes,
+        "refused": refused,
+        "slow": slow,
+        "hangs": hangs,
+        "does_not_apply": does_not_apply,
+        "finds": finds,
+    }
+    monkeypatch.setattr(engine, "all_checks", lambda: made)
+
+
+@pytest.mark.usefixtures("planted")
+async def test_a_check_that_fails_hangs_or_breaks_the_transaction_stops_no_other_and_is_not_called_fine(
+    conn: asyncpg.Connection,
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    async with open_scene(conn) as scene:
+        results = {one.code: one for one in await examine(scene, limit_s=0.5)}
+    assert results["finds"].findings
+    assert "a mistake of ours" in (results["crashes"].failure or "")
+    assert "DivisionByZero" in (results["refused"].failure or "")
+    assert "longer than 0.5 s" in (results["slow"].failure or "")
+    assert "longer than 0.5 s" in (results["hangs"].failure or "")
+    assert results["does_not_apply"].not_applicable == "there is no moon"
+    findings = findings_of(list(results.values()))
+    assert [one.code for one in findings] == ["finds", *["could_not_check"] * 4]
+
+
+def test_what_holds_back_more_leads_comes_first_within_a_severity() -> None:
+    def finding(severity: Severity, held_back: int) -> Finding:
+        return Finding("x", severity, Subject("x", "y"), "", held_back=held_back)
+
+    made = [finding(Severity.WARNING, 900), finding(Severity.CRITICAL, 1), finding(Severity.CRITICAL, 20)]
+    ordered = findings_of([Checked("x", made)])
+    assert [(one.severity, one.held_back) for one in ordered] == [("critical", 20), ("critical", 1), ("warning", 900)]
+
+
+async def test_the_checks_are_listed_and_one_that_is_unknown_is_refused(database_url: str) -> None:
+    command = CommandLine(doctor, database_url)
+    assert {one["code"] for one in await command.json("--list")} == all_checks().keys()
+    refused = await command.run("--only", "no_such_check")
+    assert refused.exit_code == 2
+    assert "no_such_check" in refused.output
+    only = await command.json("--only", "leads_unaccounted")
+    assert [one["code"] for one in only["checks"]] == ["leads_unaccounted"]
