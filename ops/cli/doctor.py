@@ -1,18 +1,33 @@
 """`lead-router doctor`: what is wrong, with its proof and what to do; what is fine; and what could not be checked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.context import (
+    EXIT_FOUND,
+    CannotRun,
+    Context,
+    async_command,
+    console,
+    json_option,
+    print_json,
+    server_named,
+)
 from ops.doctor.finding import Finding, Severity
 from ops.doctor.look import Checked, all_checks, examine, findings_of, purposes
+from ops.doctor.outside import without_database
 from ops.doctor.scene import open_scene
+from ops.embedded.urls import ServersError
 from router.domain.phrases import count, duration
-from router.store.errors import LOCK_TIMEOUTS
+from router.drain.presence import Presence
+from router.settings.model import Settings
+from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError
 from router.store.tenants import TenantUnknown
+from router.telemetry.masking import mask_passwords
 
 _EVIDENCE_SHOWN = 3
 
@@ -30,7 +45,8 @@ async def doctor(
     """Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.
 
     Every check has its own time limit; one that fails is told as such and stops no other. Changes nothing. Exit code
-    0 = nothing, or nothing worse than a warning; 1 = leads stand still (--strict: or a warning); 2 = could not look.
+    0 = nothing, or nothing worse than a warning; 1 = leads stand still, the database cannot be used, or (--strict)
+    there is a warning; 2 = could not look.
 
     \b
     Example:
@@ -42,15 +58,7 @@ async def doctor(
     if only_list:
         _list(as_json=as_json)
         return 0
-    async with context.present() as (conn, presence):
-        try:
-            async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
-                results = await examine(scene, codes)
-                at = scene.at
-        except TenantUnknown as error:
-            raise CannotRun(str(error)) from error
-        except LOCK_TIMEOUTS as error:
-            raise CannotRun(f"doctor could not look: {error}") from error
+    results, at = await _examined(context, tenant, codes)
     findings = findings_of(results)
     if as_json:
         print_json(_document(findings, results, at))
@@ -58,6 +66,29 @@ async def doctor(
         _print(findings, results, at)
     worst = {Severity.CRITICAL, Severity.WARNING} if strict else {Severity.CRITICAL}
     return EXIT_FOUND if any(finding.severity in worst for finding in findings) else 0
+
+
+async def _examined(context: Context, tenant: str | None, codes: Sequence[str]) -> tuple[list[Checked], datetime]:
+    """What the checks came to, and when; also when there is no database to ask."""
+    try:
+        async with context.present() as (conn, presence):
+            try:
+                async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+                    return await examine(scene, codes), scene.at
+            except TenantUnknown as error:
+                raise CannotRun(str(error)) from error
+            except LOCK_TIMEOUTS as error:
+                raise CannotRun(f"doctor could not look: {error}") from error
+    except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
+        async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
+            return await without_database(_why(error, context.settings), presence), datetime.now(UTC)
+
+
+def _why(error: Exception, settings: Settings) -> str:
+    if isinstance(error, ServersError):
+        return str(error)
+    words = mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))
+    return f"the database cannot be used ({server_named(settings)}): {words}"
 
 
 def _list(*, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """`doctor` finds what is wrong, says what is fine, and never takes "could not look" for "fine"."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import asyncpg
 import pytest
@@ -146,3 +146,26 @@ async def test_the_checks_are_listed_and_one_that_is_unknown_is_refused(database
     assert "no_such_check" in refused.output
     only = await command.json("--only", "leads_unaccounted")
     assert [one["code"] for one in only["checks"]] == ["leads_unaccounted"]
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace("port=", "port=1"), "cannot be used"),
+        (lambda url: url.replace("postgres@", "nobody:s3cret@"), "refuses"),
+        (lambda url: url.replace("/test_", "/gone_"), "does not exist"),
+    ],
+    ids=["down", "refuses", "gone"],
+)
+async def test_without_a_database_it_says_which_trouble_it_is_and_checks_the_rest(
+    conn: asyncpg.Connection, database_url: str, redis_url: str, change: Callable[[str], str], words: str
+) -> None:
+    command = CommandLine(doctor, change(database_url), redis_url)
+    document = await command.json(code=1)
+    [finding] = document["findings"][:1]
+    assert (finding["code"], finding["severity"]) == ("database_unusable", "critical")
+    assert words in finding["sentence"]
+    results = {one["code"]: one["result"] for one in document["checks"]}
+    assert results["database_busy"] == "could_not_check"
+    assert "s3cret" not in str(document)

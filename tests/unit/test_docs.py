@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from ops.cli import main
 from ops.cli.commands import COMMANDS
 from ops.doctor.look import COULD_NOT_CHECK, all_checks
+from ops.doctor.outside import DATABASE_UNUSABLE
 from router.domain.reason import Reason
 from router.runtime import health
 
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "runbooks"
 NOT_OURS = {".venv", "build", "dist", "node_modules", ".pytest_cache", ".lead-router"}
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not NOT_OURS & set(page.relative_to(ROOT).parts))
-CODES = sorted({*all_checks(), COULD_NOT_CHECK, *health.CODES.values(), health.SERVICE_FAILING})
+CODES = sorted({*all_checks(), COULD_NOT_CHECK, DATABASE_UNUSABLE, *health.CODES.values(), health.SERVICE_FAILING})
 SECTIONS_OF_CODES = ("## What you see", "## Find the cause", "## Fix", "## Escalate")
 SECTIONS = ("## What you see", "## Fix", "## When it is tried again", "## Escalate")
 
