@@ -16,7 +16,7 @@ from router.store.connections.connections import Connections, Part
 from router.store.processes import OwnProcess
 from tests.command_line import CommandLine
 from tests.support import connected
-from tests.world import lead, make_tenant, reps_csv, simple_reps
+from tests.world import a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 
 async def codes(conn: asyncpg.Connection) -> set[str]:
@@ -75,6 +75,37 @@ async def test_routers_of_two_versions_are_told_and_of_one_are_not(
         assert "versions_mixed" not in await codes(conn)
         await OwnProcess("c", version="2").beat(lent)
         assert "versions_mixed" in await codes(conn)
+
+
+ONLY_WUHAN = """
+rules:
+  - {name: wuhan, match: {region: wuhan}, assign_to: "group:wuhan"}
+"""
+
+
+async def test_leads_that_nobody_can_get_whatever_the_time_are_the_worst_with_how_many_and_since_when(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2), ONLY_WUHAN)
+    await tenant.accept([lead(1, region="wuhan"), lead(2, region="wuhan"), lead(3, region="beijing")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    document = await CommandLine(doctor, database_url).json("--tenant", "acme", code=1)
+    told = [(one["code"], one["severity"], one["held_back"]) for one in document["findings"]][:2]
+    assert told == [("groups_empty", "critical", 2), ("no_rule_matches", "warning", 1)]
+    assert all(one["oldest"] and one["evidence"] for one in document["findings"][:2])
+    await tenant.roster(reps_csv(["r001,Ann,yes,UTC,wuhan,5,5"]))
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert "groups_empty" not in await codes(conn)
+
+
+async def test_leads_that_wait_for_the_morning_are_no_finding(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    header = "rep_id,name,available,time_zone,groups,working_hours"
+    tenant = await make_tenant(conn, reps_csv(["a,A,yes,UTC,all,Mon 03:00-03:01", "b,B,no,UTC,all,"], header))
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert await codes(conn) == set()
 
 
 @pytest.fixture
