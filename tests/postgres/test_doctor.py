@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -13,7 +14,9 @@ from ops.doctor.look import Checked, all_checks, examine, findings_of
 from ops.doctor.scene import Scene, open_scene
 from ops.status.status import status
 from router.store.connections.connections import Connections, Part
+from router.store.pauses import pause, resume
 from router.store.processes import OwnProcess
+from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected
 from tests.world import a_drain, lead, make_tenant, reps_csv, settle, simple_reps
@@ -75,6 +78,25 @@ async def test_routers_of_two_versions_are_told_and_of_one_are_not(
         assert "versions_mixed" not in await codes(conn)
         await OwnProcess("c", version="2").beat(lent)
         assert "versions_mixed" in await codes(conn)
+
+
+async def test_ready_leads_that_nobody_takes_are_found_and_a_pause_fresh_leads_or_a_backlog_in_work_are_not(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    await tenant.accept([lead(1), lead(2)])
+    assert "nobody_takes_leads" not in await codes(conn)
+    await conn.execute("update lead_pool set queued_at = queued_at - interval '5 min'")
+    [finding] = (await CommandLine(doctor, database_url).json("--only", "nobody_takes_leads", code=1))["findings"]
+    assert (finding["held_back"], finding["severity"]) == (2, "critical")
+    assert "no router works" in finding["sentence"]
+    await pause(conn, await tenant_named(conn, "acme"), timedelta(minutes=5), "ann", "upgrade")
+    assert "nobody_takes_leads" not in await codes(conn)
+    await resume(conn, await tenant_named(conn, "acme"), "ann", "done")
+    drain = a_drain(connections, ready=1)
+    await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
+    assert (await tenant.states())["waiting"] == 1
+    assert "nobody_takes_leads" not in await codes(conn)
 
 
 ONLY_WUHAN = """
