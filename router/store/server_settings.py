@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 
 from router.store.statements import Connection, load
-from router.telemetry.masking import mask_passwords
 
 _SQL = load("server_settings")
+
+# Of the settings that are free text, those that matter to us and hold no secret.
+_TEXTS = ("timezone", "search_path", "default_tablespace", "datestyle", "listen_addresses", "synchronous_standby_names")
 
 
 async def read_server_settings(conn: Connection) -> dict[str, str]:
     """By name; those of roles and databases are called `role R: NAME`, `every role in this database: NAME`."""
-    return {row["name"]: mask_passwords(row["value"]) for row in await _SQL.in_force.fetch(conn)}
+    return {row["name"]: row["value"] for row in await _SQL.in_force.fetch(conn, texts=list(_TEXTS))}
 
 
 async def read_session_settings(conn: Connection, names: Sequence[str]) -> dict[str, str]:

@@ -86,7 +86,9 @@ async def test_settings_of_the_server_and_of_roles_that_somebody_changes_are_on_
         name = "server: every role in this database: statement_timeout"
         await until(lambda: told(name, "", "123456"), "the setting is on record", 60)
         await conn.execute(f'alter database "{database}" reset statement_timeout')
+        await conn.execute(f"alter database \"{database}\" set app.token = 's3cret'")
         await until(lambda: told(name, "123456", ""), "that it is gone is on record", 60)
+        assert "s3cret" not in repr(await read_changes(conn, [0], *FAR, 1000))
         assert await daemon.stop() == 0
 
         async def stopped() -> bool:
