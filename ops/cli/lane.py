@@ -6,7 +6,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, console, j
 from ops.cli.options import current_user, require_tenant, why_option
 from router.domain.phrases import count
 from router.store.errors import LockNotAvailable
-from router.store.lane_clock import ClockUnsure, LaneReset
+from router.store.lane_clock import ClockUnsure, LaneReset, doubt_clock
 from router.store.lane_clock import reset_clock as reset
 from router.store.tenants import Tenant, all_tenants
 
@@ -40,6 +40,12 @@ async def reset_clock(
     done: list[tuple[Tenant, LaneReset]] = []
     async with context.connection() as conn:
         tenants = [await require_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
+        if all_ and not (force or dry_run):
+            # Before any of them is changed.
+            try:
+                await doubt_clock(conn)
+            except ClockUnsure as error:
+                raise Found(str(error)) from error
         for tenant in tenants:
             try:
                 one = await reset(conn, tenant, current_user(), why, dry_run=dry_run, force=force)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from time import perf_counter
 
@@ -154,7 +154,12 @@ def _cut_short(asked: Mapping[int, int], rooms: Mapping[int, int], claimed: Sequ
     return any(got[key] == asked[key] < rooms[key] for key in asked)
 
 
-async def next_lead(conn: Connection, lane: Lane, state: LaneState) -> int | None:
+_FIRST = BatchRequest(ready=1)
+WAITING_ONLY = BatchRequest(ready=1, after=(2**31 - 1, datetime.max.replace(tzinfo=UTC), 2**63 - 1))
+"""One lead that waits: no ready one comes after this place in line."""
+
+
+async def next_lead(conn: Connection, lane: Lane, state: LaneState, request: BatchRequest = _FIRST) -> int | None:
     """The lead that a batch would decide first, which stays where it is; None = there is none to take.
 
     `state` is not to be used afterwards.
@@ -162,7 +167,7 @@ async def next_lead(conn: Connection, lane: Lane, state: LaneState) -> int | Non
     found: list[PoolLead] = []
     try:
         async with conn.transaction():
-            found = (await claim(conn, lane, state, BatchRequest(ready=1), NO_NEWS)).in_order()
+            found = (await claim(conn, lane, state, request, NO_NEWS)).in_order()
             raise _GiveBack
     except _GiveBack:
         return found[0].lead_id if found else None

@@ -9,6 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 
+class NotAlone(TimeoutError):
+    """Other batches of this process did not end in time."""
+
+
 class Gate:
     """`inside` = batches under way, `waiting` = those that wait until they are alone; these come first."""
 
@@ -31,7 +35,7 @@ class Gate:
 
     @asynccontextmanager
     async def alone(self, within_s: float) -> AsyncIterator[None]:
-        """The only one. Not to be asked for from inside. Raises TimeoutError when the others do not end so soon: new
+        """The only one. Not to be asked for from inside. Raises NotAlone when the others do not end so soon: new
         ones wait meanwhile.
         """
         self.waiting += 1
@@ -40,7 +44,7 @@ class Gate:
                 await self._until(lambda: not self._closed and not self.inside)
             self._closed = True
         except TimeoutError:
-            raise TimeoutError(f"other batches of this process did not end within {within_s:g} s") from None
+            raise NotAlone(f"other batches of this process did not end within {within_s:g} s") from None
         finally:
             self.waiting -= 1
             self._move()

@@ -16,8 +16,9 @@ from router.domain.clocks import ClockDisputed
 from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.drain.batch import park_batch, run_batch
-from router.drain.claim import next_lead
+from router.drain.claim import WAITING_ONLY, next_lead
 from router.drain.failpoints import Point, reached
+from router.drain.gate import NotAlone
 from router.drain.lane_state import LaneState, aligned_credits, rep_loads
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CAREFUL_LEADS, CAREFUL_REST, CRASHED, Step, next_step
@@ -61,7 +62,8 @@ async def run_lane_transaction(
     transaction = LaneTransaction(conn, session, replace(request, clock_given=now is not None), token, now, limits)
     try:
         drained = await transaction.run()
-    except ClockDisputed:
+    except (ClockDisputed, NotAlone):
+        # Nothing of ours was rolled back.
         session.forget_state()
         raise
     except BaseException:
@@ -103,7 +105,7 @@ class LaneTransaction:
             drained = await self._transactions()
         if drained is None:
             async with gate.alone(_ALONE_WITHIN_S):
-                self.alone = True
+                self.alone, self.has_to_be_alone = True, False
                 drained = await self._transactions()
         assert drained is not None
         return drained
@@ -218,13 +220,20 @@ class LaneTransaction:
 
     async def _note(self, lane: Lane, state: LaneState) -> None:
         self.session.forget_state()
-        found = await quarantine.next_suspect(self.conn, lane.tenant_id) if lane.careful % 2 else None
-        if found is None:
-            found = await next_lead(self.conn, lane, state)
+        found = await self._next(lane, state)
         if found is None:
             self.nothing_to_note = True
         else:
             await quarantine.note_lead(self.conn, lane.tenant_id, found, self.session.process.process_id)
+
+    async def _next(self, lane: Lane, state: LaneState) -> int | None:
+        """In turns one that waits, one that was ready when somebody crashed, and the first of all; else whatever is."""
+        found = None
+        if lane.careful % 3 == 0:
+            found = await next_lead(self.conn, lane, state, WAITING_ONLY)
+        if found is None and lane.careful % 3 != 2:
+            found = await quarantine.next_suspect(self.conn, lane.tenant_id)
+        return found if found is not None else await next_lead(self.conn, lane, state)
 
     async def _crash_is_news(self, lane: Lane) -> bool:
         """After a holder's transaction was rolled back: whether that has to be committed before anything else."""

@@ -10,12 +10,13 @@ from enum import Enum, auto
 CAREFUL_FROM = 2
 """So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
 
-CAREFUL_LEADS = 5_000
-"""So many leads then come one at a time. Every second one is of those that were there when a holder crashed, so that no
-stream of more urgent ones keeps the lead at fault from its turn: twice as many as a batch takes, and some more."""
+CAREFUL_LEADS = 6_000
+"""So many leads then come one at a time: in turns one that was ready when a holder crashed, one that waits, and the
+first of all, so that no stream of more urgent ones keeps the lead at fault from its turn. Three times what a batch
+takes."""
 
-CAREFUL_REST = 500
-"""So many, once no lead is ready that was there: only one that waited can be at fault then."""
+CAREFUL_REST = 1_000
+"""So many, once no lead is ready that was then: only one that waited can be at fault."""
 
 BLAMED_AFTER = 2
 """So many holders crashed while a lead was noted: it is parked."""

@@ -104,14 +104,20 @@ async def reset_clock(
             row = await _SQL.wait_for.row(conn, tenant_id=tenant.tenant_id)
             if row is None:
                 raise LookupError(f"tenant {tenant.name} has no lane")
+            ahead = host_clock() - await _SQL.clock.value(conn)
             done = await _reset(conn, tenant, row["last_at"], actor, why)
             if any(done.dated.values()) and not (force or dry_run):
-                await _doubt(conn, host_clock() - done.after)
+                await _doubt(conn, ahead)
             if dry_run:
                 raise _Back(done)
     except _Back as back:
         return back.done
     return done
+
+
+async def doubt_clock(conn: Connection, host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    """Raises ClockUnsure where it may be the database's clock that is wrong."""
+    await _doubt(conn, host_clock() - await _SQL.clock.value(conn))
 
 
 async def _doubt(conn: Connection, ahead: timedelta) -> None:

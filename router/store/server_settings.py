@@ -1,6 +1,7 @@
 """What of the server's settings is not as it comes: recorded when it changes, since many a trouble began with one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from router.store.statements import Connection, load
 
@@ -15,6 +16,18 @@ async def read_server_settings(conn: Connection) -> dict[str, str]:
     return {row["name"]: row["value"] for row in await _SQL.in_force.fetch(conn, texts=list(_TEXTS))}
 
 
-async def read_session_settings(conn: Connection, names: Sequence[str]) -> dict[str, str]:
-    """These settings as a new session of our role in our database gets them; times in milliseconds."""
-    return {row["name"]: row["reset_val"] for row in await _SQL.of_sessions.fetch(conn, names=list(names))}
+@dataclass(frozen=True, slots=True)
+class SessionSetting:
+    """A setting as a new session of our role in our database gets it; `role` = it is set for this role alone."""
+
+    value: str
+    unit: str
+    role: str | None
+
+
+async def read_session_settings(conn: Connection, names: Sequence[str]) -> dict[str, SessionSetting]:
+    """By name."""
+    return {
+        row["name"]: SessionSetting(row["reset_val"], row["unit"], row["role"] if row["of_role"] else None)
+        for row in await _SQL.of_sessions.fetch(conn, names=list(names))
+    }

@@ -116,6 +116,11 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     }
 
 
+async def ready_leads(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[int, datetime]]:
+    """By tenant: how many leads the next batch may take, and since when the oldest is queued (UTC)."""
+    return {row[0]: (row[1], row[2]) for row in await _SQL.ready.fetch(conn, tenant_ids=ids)}
+
+
 async def reps_without_group(conn: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
     """By tenant: the ids of active reps that are in no group."""
     found: defaultdict[int, list[str]] = defaultdict(list)

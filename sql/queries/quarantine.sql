@@ -33,8 +33,8 @@ select count(*) from process
  where tenant_id = 0 and ended_at is null and died_at > clock_timestamp() - interval '10 min';
 
 -- name: next_suspect(tenant_id)
--- The lead that comes next of those that were ready when the last process crashed: only such a lead can have been in its hands,
--- however many more urgent ones have come since.
+-- The lead that comes next of those that were ready when the last process crashed: of ready ones only such a lead can have been
+-- in its hands, however many more urgent ones have come since.
 select lead_id from lead_pool
  where tenant_id = :tenant_id and wake_key = 0 and queued_at <= (select crashed_at from lane where tenant_id = :tenant_id)
  order by rank, queued_at, lead_id limit 1 for update skip locked;
@@ -48,8 +48,9 @@ update lane set noted_lead = :lead_id, noted_crashes = 0, noted_by = array[:proc
 update lane set noted_by = noted_by || :process_id::bigint where tenant_id = :tenant_id;
 
 -- name: lead_came_through(tenant_id, process_id, rest)!
--- After a lead that was taken alone: the next one is noted, or none when enough came through. In turns it is the first of all,
--- and the first that may have been in the hands of who crashed; when none of these is ready any more, `rest` are left at most.
+-- After a lead that was taken alone: the next one is noted, or none when enough came through. In turns it is the first of all
+-- ready ones, the first that was ready when somebody crashed, and (null, to be looked for) one that waits; when none is ready any
+-- more that was then, `rest` are left at most.
 with next as (
     select (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
              order by rank, queued_at, lead_id limit 1) as first,
@@ -59,7 +60,7 @@ with next as (
 update lane set crashes = case when careful > 1 then crashes else 0 end,
        careful = greatest(case when suspect is null then least(careful, :rest) else careful end - 1, 0),
        noted_by = array[:process_id::bigint], noted_crashes = 0,
-       noted_lead = case when careful > 1 then case when careful % 2 = 0 and suspect is not null then suspect else first end end
+       noted_lead = case when careful > 1 then case (careful - 1) % 3 when 0 then null when 1 then coalesce(suspect, first) else first end end
   from next
  where tenant_id = :tenant_id;
 

@@ -1,7 +1,7 @@
 -- name: settings(lock_timeout)
--- For this transaction: give up soon on a locked table, count without a plan made for other numbers.
+-- For this transaction: give up soon on a locked table, count without a plan made for other numbers, whatever the role may take.
 select clock_timestamp() as now, set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true),
-       set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
+       set_config('statement_timeout', '60s', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: states(tenant_ids)
 -- How many leads of each tenant were accepted and how many are in each state; those that wait are counted by reason elsewhere.
@@ -59,6 +59,11 @@ select t.tenant_id, f.at, f.inputs
 -- What the last sync of each tenant's roster has to report.
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
+
+-- name: ready(tenant_ids)
+-- Leads that the next batch takes, and since when the oldest is queued.
+select tenant_id, count(*) as leads, min(queued_at) as oldest from lead_pool
+ where tenant_id = any(:tenant_ids::int[]) and wake_key = 0 group by tenant_id;
 
 -- name: reps_without_group(tenant_ids)
 -- Active reps of the roster in force that are in no group.

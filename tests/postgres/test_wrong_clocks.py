@@ -1,5 +1,6 @@
 """A clock that is wrong stops routing, loudly, and when it is right again nothing of it is left behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -431,3 +432,23 @@ async def test_rates_that_were_counted_at_a_time_to_come_are_counted_again(clock
     assert await take_snapshot(clocked, tenant.tenant_id, wanted) == 1
     assert await take_snapshot(clocked, tenant.tenant_id, replace(wanted, as_of=today)) == 2
     assert await take_snapshot(clocked, tenant.tenant_id, replace(wanted, as_of=today)) == 2
+
+
+async def test_a_clock_that_steps_back_over_midnight_after_it_was_ahead_keeps_no_router_busy(
+    clocked: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(2))
+    await tenant.accept([lead(1)])
+    await settle(router(connections), tenant.tenant_id)
+    # At 00:03, and the clock steps back to 23:58; somebody was ahead by days before.
+    midnight = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    ahead = midnight - timedelta(minutes=2) - datetime.now(UTC)
+    await set_clock_ahead(clocked, ahead)
+    await clocked.execute(
+        "update lane set last_at = $1, latest_at = $2",
+        *(midnight + timedelta(minutes=3), midnight + timedelta(days=5)),
+    )
+    await tenant.accept([lead(2)], midnight - timedelta(minutes=2))
+    async with asyncio.timeout(20):
+        await settle(router(connections, ahead=ahead), tenant.tenant_id)
+    assert await _states(tenant, assigned=2)

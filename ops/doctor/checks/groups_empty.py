@@ -1,4 +1,4 @@
-"""Leads wait for a group in which nobody can get leads: nobody active is in it."""
+"""Leads wait for a group in which nobody can get leads, and perhaps for others after it."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,8 @@ CODE = "groups_empty"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    sentence = "cannot be given to anybody, whatever the time: nobody active is in the group"
+    # Another group may follow that is only off duty: the reason is that of the first.
+    sentence = "wait, and nobody in the first group that may have them can get leads, whatever the time"
     return list(
-        standing(scene, Reason.GROUP_EMPTY, CODE, Severity.CRITICAL, sentence, "lead-router reps list --tenant {}")
+        standing(scene, Reason.GROUP_EMPTY, CODE, Severity.WARNING, sentence, "lead-router reps list --tenant {}")
     )

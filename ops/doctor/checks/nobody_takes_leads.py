@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from ops.waiting.waiting import READY, WaitingLeads
 from router.domain.phrases import count, duration
 from router.store.processes import count_living
-from router.store.status import LaneStatus
+from router.store.status import LaneStatus, ready_leads
 from router.store.tenants import Tenant
 
 CODE = "nobody_takes_leads"
@@ -17,20 +16,29 @@ _PATIENCE = timedelta(minutes=1)
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
+    idle = [tenant for tenant in scene.tenants if _is_idle(scene, tenant)]
+    ready = await ready_leads(scene.conn, [tenant.tenant_id for tenant in idle])
     found = []
-    for tenant in scene.tenants:
-        lane = scene.lanes.get(tenant.tenant_id, LaneStatus())
-        ready = [part for part in scene.waiting[tenant.tenant_id].reasons if part.reason == READY]
-        late = [part for part in ready if scene.at - part.oldest_queued_at > _PATIENCE]
-        # A long backlog is old, and is being worked on.
-        idle = lane.last_batch_at is None or scene.at - lane.last_batch_at > _PATIENCE
-        if late and idle and lane.paused is None:
-            found.append(_finding(tenant, lane, late[0], scene.at, await count_living(scene.conn)))
+    for tenant in idle:
+        leads, oldest = ready.get(tenant.tenant_id, (0, scene.at))
+        if scene.at - oldest > _PATIENCE:
+            lane = scene.lanes.get(tenant.tenant_id, LaneStatus())
+            found.append(_finding(tenant, lane, leads, oldest, scene.at, await count_living(scene.conn)))
     return found
 
 
-def _finding(tenant: Tenant, lane: LaneStatus, ready: WaitingLeads, at: datetime, routers: int) -> Finding:
-    sentence = f"{count(ready.leads, 'ready lead')}, and nobody takes them: "
+def _is_idle(scene: Scene, tenant: Tenant) -> bool:
+    """Whether there was no batch for a minute, and nothing that is told elsewhere explains it.
+
+    A long backlog is old, and is being worked on.
+    """
+    lane = scene.lanes.get(tenant.tenant_id, LaneStatus())
+    idle = lane.last_batch_at is None or scene.at - lane.last_batch_at > _PATIENCE
+    return idle and lane.paused is None and tenant.ruleset > 0 and not scene.waiting[tenant.tenant_id].blocked_by
+
+
+def _finding(tenant: Tenant, lane: LaneStatus, leads: int, oldest: datetime, at: datetime, routers: int) -> Finding:
+    sentence = f"{count(leads, 'ready lead')}, and nobody takes them: "
     if lane.last_batch_at is None:
         sentence += "there has been no batch yet"
     else:
@@ -38,7 +46,7 @@ def _finding(tenant: Tenant, lane: LaneStatus, ready: WaitingLeads, at: datetime
     sentence += f"; {count(routers, 'router works', 'routers work')}" if routers else "; no router works"
     evidence = (
         {
-            "ready": ready.leads,
+            "ready": leads,
             "routers": routers,
             "last_batch_at": lane.last_batch_at.isoformat() if lane.last_batch_at else None,
             "lane_held_by": lane.holder.pid if lane.holder else None,
@@ -50,8 +58,8 @@ def _finding(tenant: Tenant, lane: LaneStatus, ready: WaitingLeads, at: datetime
         of_tenant(tenant.name),
         sentence,
         evidence,
-        ready.oldest_queued_at,
+        oldest,
         "lead-router blockers" if routers else "lead-router serve",
-        held_back=ready.leads,
-        oldest=ready.oldest_queued_at,
+        held_back=leads,
+        oldest=oldest,
     )

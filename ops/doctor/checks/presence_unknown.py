@@ -22,7 +22,12 @@ async def look(scene: Scene) -> Sequence[Finding]:
     mentioned = await rules_with(scene.conn, scene.tenant_ids, "presence")
     if not mentioned:
         raise NotApplicable("no rules in force use presence")
-    asked = [(tenant, await _unsure(scene, tenant)) for tenant in scene.tenants if tenant.tenant_id in mentioned]
+    tenants = [tenant for tenant in scene.tenants if tenant.tenant_id in mentioned]
+    if await scene.presence.unreachable() is None:
+        # Then only who is watched and not known yet; nobody's rules have to be read for that.
+        asked = [(tenant, scene.presence.unsure(tenant.tenant_id)) for tenant in tenants]
+    else:
+        asked = [(tenant, await _unsure(scene, tenant)) for tenant in tenants]
     return [
         Finding(CODE, Severity.WARNING, of_tenant(tenant.name), SENTENCES[unsure], ({"why": str(unsure)},))
         for tenant, unsure in asked

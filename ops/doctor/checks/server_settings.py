@@ -31,11 +31,15 @@ _HURTS: dict[str, tuple[Callable[[str], bool], Severity, str]] = {
 
 async def look(scene: Scene) -> Sequence[Finding]:
     found = []
-    for name, value in (await read_session_settings(scene.conn, list(_HURTS))).items():
+    for name, setting in (await read_session_settings(scene.conn, list(_HURTS))).items():
         hurts, severity, what = _HURTS[name]
-        if hurts(value):
-            sentence = f"{name} is {value}: {what}"
+        if hurts(setting.value):
+            sentence = f"{name} is {f'{setting.value} {setting.unit}'.strip()}: {what}"
+            if setting.role:
+                # Whoever asks may be another role than the routers.
+                severity = Severity.WARNING
+                sentence += f"; it is set for role {setting.role}"
             command = "lead-router changes --since 7d"
-            evidence = ({"setting": name, "value": value},)
+            evidence = ({"setting": name, "value": setting.value, "role": setting.role},)
             found.append(Finding(CODE, severity, Subject("setting", name), sentence, evidence, command=command))
     return found
