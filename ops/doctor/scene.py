@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.waiting.judge import waiting_by_reason
-from ops.waiting.waiting import Waiting
+from ops.waiting.waiting import Waiting, WaitingLeads
 from router.drain.presence import Presence
+from router.rules.problems import InvalidFile
 from router.store import status as store
 from router.store.blocking.blocked import blocked_now
 from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
@@ -17,6 +18,8 @@ from router.store.tenants import Tenant, all_tenants, tenant_named
 
 STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
 LOCK_TIMEOUT_S = 10.0
+UNKNOWN = "unknown"
+"""In place of a reason, where it cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
     `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `host_at` = the time by
-    this host's clock (None = not to be compared). A check may read more over `conn`, and ask `presence` who is present.
+    this host's clock (None = not to be compared); `unreadable` = why a tenant's rules
+    or roster cannot be read. A check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -38,6 +42,7 @@ class Scene:
     room: ServerCapacity
     parked: Mapping[int, Sequence[ParkedLeads]]
     host_at: datetime | None = None
+    unreadable: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def tenant_ids(self) -> list[int]:
@@ -66,7 +71,14 @@ async def open_scene(
         at = now or clock
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         ids = [one.tenant_id for one in tenants]
-        waiting = {key: await waiting_by_reason(conn, presence, key, now, blocked) for key in ids}
+        waiting, unreadable = dict[int, Waiting](), dict[int, str]()
+        for key in ids:
+            try:
+                waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked)
+            except InvalidFile as error:
+                # Of one tenant, which hides nothing of the others.
+                unreadable[key] = " ".join(str(error).split())
+                waiting[key] = await _unjudged(conn, key, at)
         parked = await store.parked_leads(conn, ids, at)
         counts = await store.leads_by_state(conn, ids)
         for key in ids:
@@ -76,4 +88,11 @@ async def open_scene(
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)
-        yield Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at)
+        yield Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at, unreadable)
+
+
+async def _unjudged(conn: Connection, tenant_id: int, at: datetime) -> Waiting:
+    """All that waits, without what for."""
+    leads, oldest = await store.pool_size(conn, tenant_id)
+    reasons = (WaitingLeads(UNKNOWN, leads, oldest, None, ()),) if oldest is not None else ()
+    return Waiting(tenant_id, at, reasons)

@@ -116,6 +116,13 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     }
 
 
+async def pool_size(conn: Connection, tenant_id: int) -> tuple[int, datetime | None]:
+    """How many leads of a tenant wait, and since when the oldest is queued (UTC; None = there is none)."""
+    row = await _SQL.pool_size.row(conn, tenant_id=tenant_id)
+    assert row is not None
+    return row["leads"], row["oldest"]
+
+
 async def ready_leads(conn: Connection, ids: Sequence[int]) -> dict[int, tuple[int, datetime]]:
     """By tenant: how many leads the next batch may take, and since when the oldest is queued (UTC)."""
     return {row[0]: (row[1], row[2]) for row in await _SQL.ready.fetch(conn, tenant_ids=ids)}

@@ -60,6 +60,10 @@ select t.tenant_id, f.at, f.inputs
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
 
+-- name: pool_size(tenant_id)
+-- How many leads wait, and since when the oldest is queued.
+select count(*) as leads, min(queued_at) as oldest from lead_pool where tenant_id = :tenant_id;
+
 -- name: ready(tenant_ids)
 -- Leads that the next batch takes, and since when the oldest is queued.
 select tenant_id, count(*) as leads, min(queued_at) as oldest from lead_pool

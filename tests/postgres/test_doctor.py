@@ -99,6 +99,22 @@ async def test_ready_leads_that_nobody_takes_are_found_and_a_pause_fresh_leads_o
     assert "nobody_takes_leads" not in await codes(conn)
 
 
+async def test_rules_that_this_version_cannot_read_are_a_finding_and_hide_nothing_of_other_tenants(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1, max_open=0))
+    other = await make_tenant(conn, simple_reps(1), name="other")
+    await tenant.accept([lead(1), lead(2)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute("update ruleset set source = 'of_a_later_release: yes' where tenant_id = $1", tenant.tenant_id)
+    await other.accept([lead(1)])
+    found = (await CommandLine(doctor, database_url).json(code=1))["findings"][0]
+    assert (found["code"], found["subject"]["name"], found["held_back"]) == ("rules_unreadable", "acme", 2)
+    seen = await status(conn)
+    assert seen.balanced
+    assert [one.states["waiting"] for one in seen.tenants] == [2, 1]
+
+
 ONLY_WUHAN = """
 rules:
   - {name: wuhan, match: {region: wuhan}, assign_to: "group:wuhan"}
