@@ -10,12 +10,15 @@ import pytest
 
 from ops.cli.assign import assign as assign_command
 from ops.cli.audit import audit as audit_command
+from ops.cli.changes import changes as changes_command
 from ops.cli.commands import customers as customers_command
 from ops.cli.commands import leads as leads_command
 from ops.cli.commands import reps as reps_command
 from ops.cli.commands import rules as rules_command
 from ops.cli.commands import tenants as tenants_command
+from ops.cli.doctor import doctor as doctor_command
 from ops.cli.end import end as end_command
+from ops.cli.lane import reset_clock as reset_clock_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from ops.daemon.services import lanes_can_be_worked
@@ -54,6 +57,9 @@ async def test_a_locked_table_is_an_error_in_seconds_and_every_lead_is_there_aft
     [
         (status_command, "", "lead_pool"),
         (status_command, "--tenant acme", "tenant"),
+        (doctor_command, "", "lead_pool"),
+        (changes_command, "", "ruleset"),
+        (reset_clock_command, "acme", "lane"),
         (why_command, "1", "lead_pool"),
         (audit_command, "", "assignment"),
         (rules_command, "list --tenant acme", "ruleset"),
@@ -87,7 +93,7 @@ async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
         (tmp_path / name).write_text(text)
     (tmp_path / "reps").write_bytes(simple_reps(4))
     monkeypatch.setattr("router.store.connections.single.LOCK_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("ops.status.status.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.doctor.scene.LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr("ops.audit.audit.LOCK_TIMEOUT_S", 0.5)
     arguments = words.format(rules=tmp_path / "rules", reps=tmp_path / "reps", leads=tmp_path / "leads.csv").split()
     other = await asyncpg.connect(database_url, server_settings={"application_name": "nightly-cleanup"})
