@@ -30,7 +30,7 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
        l.ruleset as seen_ruleset, l.roster as seen_roster, l.rates as seen_rates,
        t.ruleset, t.roster, t.rates, t.name,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused,
-       m.now, clock_timestamp() as clock, l.clock_confirmed_until,
+       m.now, c.clock, l.clock_confirmed_until,
        l.latest_at > l.last_at and (l.last_at at time zone t.time_zone)::date <> (m.now at time zone t.time_zone)::date
          and (l.latest_at at time zone t.time_zone)::date >= (m.now at time zone t.time_zone)::date as day_returns,
        exists (select from lane_inbox i where i.tenant_id = :tenant_id) as has_news,
@@ -48,8 +48,9 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
                                     where age between 1 and 100000000), false) end as previous_holder_aborted
           from lane where tenant_id = :tenant_id offset 0) before
  cross join lane l join tenant t on t.tenant_id = l.tenant_id
- cross join lateral (select case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min' then clock_timestamp()
-                                 else greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) end as now offset 0) m
+ cross join (select clock_timestamp() as clock offset 0) c
+ cross join lateral (select case when :now::timestamptz is null and l.last_at > c.clock + interval '10 min' then c.clock
+                                 else greatest(coalesce(:now::timestamptz, c.clock), l.last_at) end as now offset 0) m
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 

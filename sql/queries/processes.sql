@@ -37,8 +37,8 @@ select exists (select from process o
 update process set clock_disputed = :disputed where tenant_id = 0 and process_id = :process_id;
 
 -- name: not_from_the_future()!
--- Signs of life that a clock which was ahead has dated: whoever lives gives another one.
-update process set beat_at = clock_timestamp(), died_at = case when died_at > clock_timestamp() then clock_timestamp() else died_at end
+-- Signs of life of a time to come: whoever lives gives another one. Until then nobody bears witness for the clock that is behind.
+update process set beat_at = clock_timestamp(), host_ahead_s = null, died_at = case when died_at > clock_timestamp() then clock_timestamp() else died_at end
  where tenant_id = 0 and beat_at > clock_timestamp() + interval '1 min';
 
 -- name: forget()!

@@ -452,3 +452,25 @@ async def test_a_clock_that_steps_back_over_midnight_after_it_was_ahead_keeps_no
     async with asyncio.timeout(20):
         await settle(router(connections, ahead=ahead), tenant.tenant_id)
     assert await _states(tenant, assigned=2)
+
+
+@pytest.mark.parametrize("jump", FAR, ids=str)
+async def test_signs_of_life_from_before_the_jump_bear_no_witness_for_the_clock_that_is_wrong(
+    clocked: asyncpg.Connection, connections: Connections, jump: timedelta
+) -> None:
+    tenant = await make_tenant(clocked, simple_reps(2))
+    now_s = [0.0]
+    routers = [router(connections, clock=lambda: now_s[0]) for _ in range(3)]
+    for one in routers:
+        await settle(one, tenant.tenant_id)
+    # Their second sign of life is dated by the clock that can be set.
+    now_s[0] += 3
+    for one in routers:
+        await settle(one, tenant.tenant_id)
+    await set_clock_ahead(clocked, jump)
+    await tenant.accept([lead(1)])
+    for _ in range(3):
+        now_s[0] += 3
+        for one in routers:
+            with pytest.raises(ClockDisputed):
+                await settle(one, tenant.tenant_id)
