@@ -227,11 +227,13 @@ class LaneTransaction:
             await quarantine.note_lead(self.conn, lane.tenant_id, found, self.session.process.process_id)
 
     async def _next(self, lane: Lane, state: LaneState) -> int | None:
-        """In turns one that waits, one that was ready when somebody crashed, and the first of all; else whatever is."""
+        """In turns one that was ready when somebody crashed, the first of all, and now and then one that waits, for
+        which more has to be asked; else whatever is.
+        """
         found = None
-        if lane.careful % 3 == 0:
+        if lane.careful % 8 == 0:
             found = await next_lead(self.conn, lane, state, WAITING_ONLY)
-        if found is None and lane.careful % 3 != 2:
+        if found is None and (lane.careful % 2 or lane.careful % 8 == 0):
             found = await quarantine.next_suspect(self.conn, lane.tenant_id)
         return found if found is not None else await next_lead(self.conn, lane, state)
 

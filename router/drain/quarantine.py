@@ -10,10 +10,9 @@ from enum import Enum, auto
 CAREFUL_FROM = 2
 """So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
 
-CAREFUL_LEADS = 6_000
-"""So many leads then come one at a time: in turns one that was ready when a holder crashed, one that waits, and the
-first of all, so that no stream of more urgent ones keeps the lead at fault from its turn. Three times what a batch
-takes."""
+CAREFUL_LEADS = 5_000
+"""So many leads then come one at a time: every second one of those that were ready when a holder crashed, every eighth
+one that waits, so that no stream of more urgent ones keeps the lead at fault from its turn. Twice what a batch takes."""
 
 CAREFUL_REST = 1_000
 """So many, once no lead is ready that was then: only one that waited can be at fault."""

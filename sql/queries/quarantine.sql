@@ -49,7 +49,7 @@ update lane set noted_by = noted_by || :process_id::bigint where tenant_id = :te
 
 -- name: lead_came_through(tenant_id, process_id, rest)!
 -- After a lead that was taken alone: the next one is noted, or none when enough came through. In turns it is the first of all
--- ready ones, the first that was ready when somebody crashed, and (null, to be looked for) one that waits; when none is ready any
+-- ready ones, the first that was ready when somebody crashed, and every eighth time (null, to be looked for) one that waits; when none is ready any
 -- more that was then, `rest` are left at most.
 with next as (
     select (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
@@ -60,7 +60,8 @@ with next as (
 update lane set crashes = case when careful > 1 then crashes else 0 end,
        careful = greatest(case when suspect is null then least(careful, :rest) else careful end - 1, 0),
        noted_by = array[:process_id::bigint], noted_crashes = 0,
-       noted_lead = case when careful > 1 then case (careful - 1) % 3 when 0 then null when 1 then coalesce(suspect, first) else first end end
+       noted_lead = case when careful > 1 then case when (careful - 1) % 8 = 0 then null
+                                                   when (careful - 1) % 2 = 1 then coalesce(suspect, first) else first end end
   from next
  where tenant_id = :tenant_id;
 
