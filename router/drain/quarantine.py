@@ -12,7 +12,7 @@ CAREFUL_FROM = 2
 
 CAREFUL_LEADS = 5_000
 """So many leads then come one at a time: every second one of those that were ready when a holder crashed, every eighth
-one that waits, so that no stream of more urgent ones keeps the lead at fault from its turn. Twice what a batch takes."""
+one that waits, so that no stream of more urgent ones keeps the lead at fault from its turn. Twice a batch."""
 
 CAREFUL_REST = 1_000
 """So many, once no lead is ready that was then: only one that waited can be at fault."""
