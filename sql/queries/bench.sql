@@ -30,7 +30,7 @@ select :tenant_id::int, n, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[]
 do $$ begin
     truncate lead_pool, assignment, parked, closed, merged, flight, wake_key, lane_inbox, rep_load,
              group_share, customer_owner;
-    update lane set batch_no = 0, state_token = 0, last_at = '-infinity', next_visit_at = null, next_wake_key = 1;
+    update lane set batch_no = 0, state_token = 0, last_at = '-infinity', latest_at = '-infinity', next_visit_at = null, next_wake_key = 1;
 end $$;
 
 -- name: last_lead(tenant_id)
