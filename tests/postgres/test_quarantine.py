@@ -1,6 +1,7 @@
 """A lead that the database refuses, or that kills whoever takes it, stops nobody but itself."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
@@ -413,7 +414,8 @@ async def test_who_waited_to_be_alone_and_finds_the_lane_taken_or_paused_is_in_n
     ids = (await tenant.accept([lead(1)])).lead_ids
     await crashed(tenant, lead_id=ids[0], noted_crashes=1)
     other = await asyncpg.connect(database_url)
-    async with drain.gate.shared(), asyncio.TaskGroup() as group:
+    async with AsyncExitStack() as other_batch, asyncio.TaskGroup() as group:
+        await other_batch.enter_async_context(drain.gate.shared())
         draining = group.create_task(drain.drain_tenant(tenant.tenant_id))
 
         async def at_the_gate() -> bool:
@@ -421,12 +423,8 @@ async def test_who_waited_to_be_alone_and_finds_the_lane_taken_or_paused_is_in_n
 
         await until(at_the_gate, "the lead waits until it is alone")
         await other.execute("begin; select from lane for update")
-        # The block ends, and with it the batch that was in the way.
-        group.create_task(asyncio.sleep(0))
-        drain.gate.inside -= 1
-        drain.gate._move()
+        await other_batch.aclose()
         done = await draining
-        drain.gate.inside += 1
     assert (done.outcome, done.leads) == (LaneOutcome.LOCKED, 0)
     assert not drain.session(tenant.tenant_id).failed
     await other.close()
