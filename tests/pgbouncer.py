@@ -2,6 +2,9 @@
 
 Example: python -m tests.pgbouncer python -m pytest tests/postgres
 Whatever else a test asks (its own connections, migrations) it asks directly: `tests/conftest.py` sees to that.
+
+Debian's 1.18 sometimes ends itself over a cancel request (mended in 1.21). It is started again at once, as its unit
+file would do, and what it said is printed: a single test may fail by it, never all that come after.
 """
 
 import asyncio
@@ -10,9 +13,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,13 +59,45 @@ default_pool_size = 40
 query_wait_timeout = 30
 """
     )
-    running = account.spawn([PROGRAM, folder / "pgbouncer.ini"], log)
+    socket = folder / f".s.PGSQL.{port or PORT}"
+
+    def start() -> Popen[bytes]:
+        running = account.spawn([PROGRAM, folder / "pgbouncer.ini"], log)
+        wait_until(socket.exists, running, "pgbouncer")
+        return running
+
+    with kept_running(start, log):
+        yield
+
+
+@contextmanager
+def kept_running(start: Callable[[], Popen[bytes]], log: IO[bytes]) -> Iterator[None]:
+    """Whenever the process that `start` gave ends, prints the last of `log` and calls `start` again."""
+    ended = threading.Event()
+    running = start()
+
+    def watch() -> None:
+        nonlocal running
+        while not ended.wait(0.05):
+            if (code := running.poll()) is not None:
+                print(f"PgBouncer ended with exit code {code} and is started again\n{last_of(log)}", flush=True)
+                running = start()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     try:
-        wait_until((folder / f".s.PGSQL.{port or PORT}").exists, running, "pgbouncer")
         yield
     finally:
+        ended.set()
+        watcher.join()
         running.terminate()
         running.wait()
+
+
+def last_of(log: IO[bytes], size: int = 2000) -> str:
+    """The last `size` bytes of a file into which others write."""
+    whole = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), size, max(0, whole - size)).decode(errors="replace")
 
 
 def through(folder: str, database_url: str) -> str:
