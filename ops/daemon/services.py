@@ -11,6 +11,7 @@ from ops.blocking.stall_watch import StallWatchService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
+from ops.stalls.service import StallsService
 from router.domain.clocks import ClockDisputed, ClockWatch
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
@@ -121,9 +122,12 @@ class Services:
 
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments
-        stalls = StallWatchService(self.connections, self.settings.locks, instruments, self.instance)
+        blocking = StallWatchService(self.connections, self.settings.locks, instruments, self.instance)
+        stalls = StallsService(
+            self.connections, self.settings.stalls, self.health, instruments, self.urls.redis, self.instance
+        )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
-        return [CloseRatesService(self.connections), stalls, *rosters]
+        return [CloseRatesService(self.connections), blocking, stalls, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

@@ -53,6 +53,7 @@ class Finding:
     held_back: int = 0
     oldest: datetime | None = None
     confidence: Confidence = Confidence.HIGH
+    symptom: bool = False
 
     @property
     def runbook(self) -> str:

@@ -11,6 +11,7 @@ from time import perf_counter
 from ops.doctor import checks
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
+from ops.doctor.stalls import with_stalls
 from router.store.errors import TRANSIENT_ERRORS
 
 Check = Callable[[Scene], Awaitable[Sequence[Finding]]]
@@ -76,8 +77,10 @@ async def _examine(scene: Scene, code: str, check: Check, limit_s: float) -> Che
 
 
 def findings_of(results: Sequence[Checked]) -> list[Finding]:
-    """All that was found, and what could not be checked: the worst first, then what holds back most leads."""
-    found = [finding for one in results for finding in one.findings]
+    """All that was found, and what could not be checked: the worst first, causes before symptoms, then what holds back
+    most leads.
+    """
+    found = with_stalls(finding for one in results for finding in one.findings)
     found += [_could_not(one.code, one.failure) for one in results if one.failure is not None]
     return sorted(found, key=_rank)
 
@@ -87,8 +90,9 @@ async def look(scene: Scene) -> list[Finding]:
     return findings_of(await examine(scene))
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
-    return _ORDER.index(finding.severity), -finding.held_back, _SURENESS.index(finding.confidence)
+def _rank(finding: Finding) -> tuple[int, bool, int, int]:
+    severity, sureness = _ORDER.index(finding.severity), _SURENESS.index(finding.confidence)
+    return severity, finding.symptom, -finding.held_back, sureness
 
 
 def _could_not(code: str, why: str) -> Finding:

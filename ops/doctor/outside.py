@@ -1,9 +1,12 @@
 """What can be said when the database cannot be asked: that, and what does not need it."""
 
-from ops.doctor.checks import presence_unknown
+from ops.doctor.checks import database_busy, presence_unknown
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.look import Checked, all_checks
 from router.drain.presence import Presence, Unsure
+from router.store.blocking.activity import look
+from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
+from router.store.statements import Connection
 
 DATABASE_UNUSABLE = "database_unusable"
 
@@ -19,6 +22,30 @@ async def without_database(why: str, presence: Presence) -> list[Checked]:
         else:
             results.append(Checked(code, failure="the database cannot be asked"))
     return results
+
+
+async def behind_a_lock(conn: Connection, why: str) -> list[Checked]:
+    """Every check as one that could not look since somebody has a table locked; and who, first."""
+    busy = await _who_locks(conn)
+    results = [Checked(database_busy.CODE, (busy,))] if busy else []
+    done = {one.code for one in results}
+    return results + [Checked(code, failure=why) for code in all_checks() if code not in done]
+
+
+async def _who_locks(conn: Connection) -> Finding | None:
+    found = [one for one in blockers(await look(conn, rows=0), Limits()) if one.blocks[0].kind in TABLE_LOCKS]
+    if not found:
+        return None
+    session = found[0].session
+    return Finding(
+        database_busy.CODE,
+        Severity.CRITICAL,
+        Subject("server", "PostgreSQL"),
+        f"leads cannot be read or routed: {session.named()} {found[0].blocks[0].does} {open_time(session)}",
+        tuple({"process": one.session.pid, "holds": one.blocks[0].words} for one in found[:10]),
+        session.since,
+        f"lead-router blockers --terminate {session.pid}",
+    )
 
 
 async def _redis(presence: Presence) -> Checked:

@@ -56,17 +56,18 @@ async def open_scene(
     now: datetime | None = None,
     presence: Presence | None = None,
     host_clock: Callable[[], datetime] | None = None,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> AsyncIterator[Scene]:
     """Of one tenant or of all, in a transaction that changes nothing. `now` None = the database's clock, to which that
     of `host_clock` is compared.
 
     `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and errors.LockNotAvailable when
-    somebody keeps a whole table locked for LOCK_TIMEOUT_S.
+    somebody keeps a whole table locked for `lock_timeout_s`.
     """
     presence = presence or Presence(once=True)
     blocked = await blocked_now(conn, tenant)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        clock = await store.begin(conn, LOCK_TIMEOUT_S)
+        clock = await store.begin(conn, lock_timeout_s)
         host_at = host_clock() if host_clock and now is None else None
         at = now or clock
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)

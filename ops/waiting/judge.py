@@ -24,7 +24,7 @@ def hold_of(tenant: TenantNow) -> WaitsFor | None:
     if tenant.paused_until is not None:
         why = f" ({tenant.paused_why})" if tenant.paused_why else ""
         words = f"the end of the pause at {tenant.paused_until:%Y-%m-%d %H:%M %Z}{why}"
-        return WaitsFor(Reason.PAUSED, words, until=tenant.paused_until)
+        return WaitsFor(Reason.PAUSED, words, until=tenant.paused_until, planned=True)
     return None if tenant.versions[0] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
 
 
@@ -45,7 +45,14 @@ async def judge_keys(
 async def waiting_by_reason(
     conn: Connection, presence: Presence, tenant_id: int, now: datetime | None = None, blocked: Blocked = NOT_BLOCKED
 ) -> Waiting:
-    """Counts what waits, by reason; `READY` = the next batch will look at the lead.
+    """As `judge_pool`, without the keys."""
+    return (await judge_pool(conn, presence, tenant_id, now, blocked))[0]
+
+
+async def judge_pool(
+    conn: Connection, presence: Presence, tenant_id: int, now: datetime | None = None, blocked: Blocked = NOT_BLOCKED
+) -> tuple[Waiting, Mapping[int, WaitsFor | None]]:
+    """Counts what waits, by reason; `READY` = the next batch will look at the lead. And why each wake key's leads wait.
 
     These are leads that were never tried, that a former ruleset refused, that are due, and as many of each wake
     key as somebody could take; those of them that `blocked` keeps are counted apart. `now` None = the database's clock.
@@ -58,7 +65,7 @@ async def waiting_by_reason(
     judged = await judge_keys(conn, presence, tenant, keys)
     kept = _Kept(blocked, tenant.name, await locked_leads(conn, tenant_id, blocked))
     reasons, again = _counted(rows, judged, kept)
-    return Waiting(tenant_id, tenant.now, reasons, kept.blocked, again)
+    return Waiting(tenant_id, tenant.now, reasons, kept.blocked, again), judged
 
 
 def _counted(
@@ -78,7 +85,8 @@ def _counted(
             again += free if number else 0
             tallies[READY].add(free, oldest, None, "a share of the next batches" if number else "the next batch")
         if why is not None and leads > ready:
-            tallies[why.reason].add(leads - ready, oldest, why.until or recheck, why.words)
+            tally, until = tallies[why.reason], why.until or recheck
+            tally.add(leads - ready, oldest, until, why.words, planned=why.planned, group=why.group)
     parts = [tally.total(str(reason)) for reason, tally in tallies.items()]
     return tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again
 

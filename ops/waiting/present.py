@@ -8,9 +8,14 @@ It judges with the arrays with which the drain decides, so it imports NumPy: imp
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ops.waiting.waiting import WaitsFor
+from router.domain.attendance import scheduled
 from router.domain.calendar import business_day
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
@@ -25,6 +30,12 @@ from router.store.waiting import TenantNow, inbox_loads
 
 Key = tuple[int, int | None, str | None]
 """Number, ruleset and text of a wake key; key 0, of leads that were never refused, has neither."""
+
+UNPLANNED = frozenset({Reason.NO_MATCHING_RULE, Reason.GROUP_EMPTY, Reason.NOBODY_AVAILABLE})
+"""Reasons that no plan explains, as long as somebody should be at work."""
+
+SETTLING = timedelta(minutes=5)
+"""So long after the hours begin people may still be coming."""
 
 _ONLY_KEY = 1
 
@@ -68,8 +79,28 @@ class Present:
         rooms = self._state.keys_with_room(self.now)
         full = self._when_full()
         for number, key in self._state.keys.items():
-            judged[number] = WaitsFor(_reason(full, key.targets), in_words(key.targets, engine), rooms.get(number, 0))
+            reason = _reason(full, key.targets)
+            planned = reason not in UNPLANNED or not self._expected(key.targets)
+            group = next((engine.roster.group_names.get(no) for no in key.targets.groups), None)
+            words = in_words(key.targets, engine)
+            judged[number] = WaitsFor(reason, words, rooms.get(number, 0), planned=planned, group=group)
         return judged
+
+    def _expected(self, targets: WakeTargets) -> bool:
+        """Whether somebody should be at work for such leads by now: in their groups; if those are empty, anywhere."""
+        active, at_work = self._at_work
+        members = [self._state.engine.members_of(number) for number in targets.groups]
+        positions = np.concatenate(members) if members else np.empty(0, dtype=np.int64)
+        own = positions[active[positions]]
+        return bool(at_work[own].any() if len(own) else at_work.any() or not active.any())
+
+    @cached_property
+    def _at_work(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Who is active, and who of them has been at work by schedule since SETTLING ago."""
+        engine = self._state.engine
+        hours, roster = engine.ruleset.calendar.working_hours, engine.roster
+        at_work = [scheduled(roster, at, engine.holidays, hours) for at in (self.now, self.now - SETTLING)]
+        return np.fromiter((rep.active for rep in roster.reps), np.bool_, len(roster.reps)), at_work[0] & at_work[1]
 
     def judge_one(self, ruleset: int, targets: str) -> JudgedKey:
         """The same of a single key, target by target."""

@@ -15,13 +15,17 @@ PHRASES_SHOWN = 5
 class WaitsFor:
     """Why the leads of one wake key wait. `room` = how many of them somebody could take now, or more than that.
 
-    `until` = when time ends that, whatever each lead's own time is (UTC).
+    `until` = when time ends that, whatever each lead's own time is (UTC). `planned` = nobody would expect them to be
+    taken now: a pause, hours, holidays, caps, a rule's window, an owner who is waited for. `group` = the first one that
+    may have them, by name.
     """
 
     reason: Reason
     words: str
     room: int = 0
     until: datetime | None = None
+    planned: bool = False
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class WaitingLeads:
     oldest_queued_at: datetime
     next_recheck_at: datetime | None
     waits_for: tuple[str, ...]
+    stuck: int = 0
+    stuck_since: datetime | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,37 @@ class Tally:
     oldest: datetime | None = None
     recheck: datetime | None = None
     phrases: Counter[str] = field(default_factory=Counter)
+    stuck: int = 0
+    stuck_since: datetime | None = None
+    groups: Counter[str] = field(default_factory=Counter)
 
-    def add(self, leads: int, oldest: datetime, recheck: datetime | None, words: str) -> None:
+    def add(
+        self,
+        leads: int,
+        oldest: datetime,
+        recheck: datetime | None,
+        words: str,
+        *,
+        planned: bool = False,
+        group: str | None = None,
+    ) -> None:
+        if group is not None:
+            self.groups[group] += leads
         self.leads += leads
         self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+        if not planned:
+            self.stuck += leads
+            self.stuck_since = oldest if self.stuck_since is None else min(self.stuck_since, oldest)
         if recheck is not None:
             self.recheck = recheck if self.recheck is None else min(self.recheck, recheck)
         self.phrases[words] += leads
 
     def total(self, reason: str) -> WaitingLeads:
         assert self.oldest is not None
-        ordered = sorted(self.phrases.items(), key=lambda item: (-item[1], item[0]))
-        words = tuple(phrase for phrase, _ in ordered[:PHRASES_SHOWN])
-        return WaitingLeads(reason, self.leads, self.oldest, self.recheck, words)
+        words, groups = _most_first(self.phrases), _most_first(self.groups)
+        return WaitingLeads(reason, self.leads, self.oldest, self.recheck, words, self.stuck, self.stuck_since, groups)
+
+
+def _most_first(counted: Counter[str]) -> tuple[str, ...]:
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(name for name, _ in ordered[:PHRASES_SHOWN])

@@ -74,6 +74,17 @@ def attend(roster: Roster, now: datetime, calendar: HolidayCalendar, default_hou
     return Attendances(in_utc(now), until, attendance)
 
 
+def scheduled(
+    roster: Roster, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None
+) -> NDArray[np.bool_]:
+    """Whether hours and holidays have each rep at work at `now`, in the order of the roster; no inactive rep is.
+
+    Availability and leave count for nothing here: this is what could be expected of them.
+    """
+    clock = _Clock(now, calendar, default_hours)
+    return np.fromiter((clock.scheduled(rep) for rep in roster.reps), dtype=np.bool_, count=len(roster.reps))
+
+
 def open_hours(week: WeekHours, zone_name: str, now: datetime) -> tuple[bool, datetime | None]:
     """Whether the zone's wall clock is within the hours, and until when that holds (UTC; None = for good).
 
@@ -103,9 +114,16 @@ class _Clock:
         code, until = self._by_hours(rep)
         return code, until if held is None or (until is not None and until < held) else held
 
+    def scheduled(self, rep: Rep) -> bool:
+        return rep.active and self._without_leave(rep)[0] is Attendance.ON_DUTY
+
+    def _without_leave(self, rep: Rep) -> Duty:
+        week = self._default if rep.working_hours is None else rep.working_hours
+        return self._shared(rep.time_zone, week, ())
+
     def _by_hours(self, rep: Rep) -> Duty:
         week = self._default if rep.working_hours is None else rep.working_hours
-        plain = self._shared(rep.time_zone, week, ())
+        plain = self._without_leave(rep)
         if not rep.leave or not (ahead := self._leave_ahead(rep.leave, plain[1])):
             return plain
         return self._shared(rep.time_zone, week, ahead)

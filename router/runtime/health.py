@@ -56,6 +56,8 @@ class Health:
         self.services: dict[str, ServiceHealth] = {}
         self.degraded: dict[str, str] = {}
         """What is worse than it should be although the work goes on, by what it is about."""
+        self.finding_codes: dict[str, str] = {}
+        """The code of the finding for entries of `degraded` that have one of their own."""
 
     def worse(self) -> dict[str, str]:
         """`degraded`, and the services that have been silent for too long."""
@@ -69,7 +71,8 @@ class Health:
     @property
     def codes(self) -> dict[str, str]:
         """The code of the finding for each entry of `degraded`; its page is in `runbooks/`."""
-        return {about: CODES.get(about, SERVICE_FAILING) for about in self.worse()}
+        codes = {**CODES, **self.finding_codes}
+        return {about: codes.get(about, SERVICE_FAILING) for about in self.worse()}
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""

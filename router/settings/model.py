@@ -85,6 +85,18 @@ class LockSettings(Section, frozen=True):
     terminate_foreign_after_s: Annotated[float, Meta(ge=1, le=86_400)] | None = None
 
 
+class StallSettings(Section, frozen=True):
+    """When leads stand still: no assignment for `after_s` although some could be taken, one that waits longer than
+    `oldest_after_s`, less than `assigned_share` of what came in, if that is `minimum_leads` or more.
+    """
+
+    look_every_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
+    after_s: Annotated[float, Meta(ge=0.5, le=3600)] = 30.0
+    oldest_after_s: Annotated[float, Meta(ge=5, le=604_800)] = 900.0
+    assigned_share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    minimum_leads: Annotated[int, Meta(ge=1, le=100_000)] = 20
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -104,6 +116,7 @@ class Settings(Section, frozen=True):
     drain: DrainSettings = DrainSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     locks: LockSettings = LockSettings()
+    stalls: StallSettings = StallSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

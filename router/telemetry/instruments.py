@@ -138,6 +138,8 @@ class Instruments:
         self._held = self._count("connections.held_too_long", "{connection}", "Connections that were held too long")
         self._wanted = self._gauge("connections.wanted", "{connection}", "Connections all instances may open")
         self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
+        self._stalls = self._gauge("stalls.open", "{stall}", "Stalls that go on, by what they are about")
+        self._stalled = self._gauge("stalls.leads", "{lead}", "Leads that stalls hold up, by what they are about")
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -255,6 +257,11 @@ class Instruments:
         for kind in kinds:
             self._blockers.add(counts.get(kind, 0) - self._in_the_way[kind], {"kind": kind})
         self._in_the_way = Counted(counts)
+
+    def stalls_open(self, topic: str, stalls: int, leads: int) -> None:
+        """Once per look and topic of a stall: how many go on, and how many leads they hold up."""
+        self._stalls.set(stalls, {"topic": topic})
+        self._stalled.set(leads, {"topic": topic})
 
     def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
         """`whose` is own or foreign, `deed` cancel or terminate."""

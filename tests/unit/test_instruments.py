@@ -38,6 +38,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.connection_timed_out("drain")
     instruments.blockers_seen(["lane"], {"lane": 1})
     instruments.session_ended("own", "terminate")
+    instruments.stalls_open("waiting", 1, 7)
     instruments.connections_open(1, 8)
     instruments.connections_of_all(16, 97)
     instruments.settings_reloaded(ReloadResult.CHANGED)

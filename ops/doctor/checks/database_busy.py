@@ -19,16 +19,17 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 def _finding(tenant: Tenant, blockers: Sequence[BlockedLeads]) -> Finding:
     leads = sum(one.leads for one in blockers)
+    only_rows = all(one.holds == "rows" for one in blockers)
     first = blockers[0]
     more = f", and {count(len(blockers) - 1, 'more session')}" if len(blockers) > 1 else ""
     return Finding(
         CODE,
-        Severity.WARNING if all(one.holds == "rows" for one in blockers) else Severity.CRITICAL,
+        Severity.WARNING if only_rows else Severity.CRITICAL,
         of_tenant(tenant.name),
         f"{count(leads, 'ready lead')} cannot be taken: {first.session.named()} has {_LOCKED[first.holds]} "
         f"locked{more}",
         tuple({"process": one.session.pid, "holds": one.holds, "leads": one.leads} for one in blockers[:10]),
         min((one.session.since for one in blockers if one.session.since), default=None),
-        "lead-router blockers",
+        "lead-router blockers" if only_rows else f"lead-router blockers --terminate {first.session.pid}",
         held_back=leads,
     )

@@ -1,0 +1,201 @@
+"""Counts leads by hour as they come and are assigned, and how the rules fare against what is usual at that hour."""
+
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ops.stalls.usual import Counts, Trend, Usual, hour_of, same_hours, usual_rules
+from router.domain.flight_format import decode
+from router.domain.ruleset import Match, Ruleset
+from router.rules.problems import InvalidFile
+from router.store import hour_counts as store
+from router.store.hour_counts import RECEIVED, RULE, HourCount, Reached
+from router.store.rulesets import RulesUnknown, load_ruleset
+from router.store.stalls import WatchedTenant
+from router.store.statements import Connection, Row
+
+_LEADS, _BATCHES = 50_000, 500
+_STEPS = 20
+_BEGIN_BATCHES_AGO = 1000
+_ASSIGNED_AT, _MINUTE = "assigned_at", "minute"
+_MINUTE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNames:
+    """The names of a ruleset's rules by number, those that have no condition, and the country of its holidays."""
+
+    names: tuple[str, ...] = ()
+    catch_all: frozenset[str] = frozenset()
+    country: str | None = None
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """Rule names by tenant and version, read once each; a ruleset that cannot be read has none."""
+
+    _known: dict[tuple[int, int], RuleNames] = field(default_factory=dict)
+
+    async def names(self, conn: Connection, tenant_id: int, version: int) -> RuleNames:
+        key = (tenant_id, version)
+        if key not in self._known:
+            try:
+                ruleset = await load_ruleset(conn, tenant_id, version)
+            except (InvalidFile, RulesUnknown):
+                return RuleNames()
+            if len(self._known) > 1000:
+                self._known.clear()
+            self._known[key] = _names_of(ruleset)
+        return self._known[key]
+
+
+def _names_of(ruleset: Ruleset) -> RuleNames:
+    plain = [rule for rule in ruleset.rules if rule.match == Match() and rule.group and rule.window is None]
+    names = tuple(rule.name for rule in ruleset.rules)
+    return RuleNames(names, frozenset(rule.name for rule in plain), ruleset.calendar.country)
+
+
+@dataclass(slots=True)
+class HourTally:
+    """What was assigned in one hour: leads and minutes (as numbers since 1970) by rule name, "" = all together."""
+
+    leads: Counter[str] = field(default_factory=Counter)
+    minutes: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    last_at: datetime | None = None
+
+    def add(self, at: datetime, rules: Mapping[str, int]) -> None:
+        """One batch at `at`, with leads by rule name."""
+        for name, leads in {**rules, "": sum(rules.values())}.items():
+            self.leads[name] += leads
+            self.minutes[name].add(int(at.timestamp()) // _MINUTE_S)
+        self.last_at = at if self.last_at is None else max(self.last_at, at)
+
+    def counts(self, hour: datetime) -> list[HourCount]:
+        assert self.last_at is not None
+        return [
+            HourCount(hour, RULE, name, leads, _bits(self.minutes[name]), self.last_at)
+            for name, leads in self.leads.items()
+            if leads
+        ]
+
+
+def _bits(minutes: Iterable[int]) -> int:
+    return sum(1 << minute % 60 for minute in minutes)
+
+
+def assigned_rules(inputs: bytes, names: Sequence[str]) -> Counter[str]:
+    """Leads that a flight record says were assigned, by the name of the rule; "" never, where that has none."""
+    flight = decode(inputs)
+    rules = struct.unpack(f"<{len(flight.rules) // 8}q", flight.rules)
+    pairs = Counter(rule for rep, rule in zip(flight.rep_numbers, rules, strict=True) if rep > 0)
+    return Counter({_name(rule, names): leads for rule, leads in pairs.items()})
+
+
+def _name(rule: int, names: Sequence[str]) -> str:
+    return names[rule] if 0 <= rule < len(names) else f"rule number {rule}"
+
+
+async def count_new(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
+    """Counts what is new of a tenant, unless another instance is at it; returns how far it is counted."""
+    reached = await store.read_reached(conn, tenant.tenant_id)
+    for _ in range(_STEPS):
+        if reached is not None and _is_current(reached, tenant):
+            return reached
+        before = reached
+        async with conn.transaction():
+            reached = await _step(conn, tenant, book)
+        if reached is None or reached == before:
+            break
+    return await store.read_reached(conn, tenant.tenant_id)
+
+
+def _is_current(reached: Reached, tenant: WatchedTenant) -> bool:
+    return reached.batch_no >= tenant.batch_no and reached.lead_id >= (tenant.last_lead or 0)
+
+
+async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
+    tenant_id = tenant.tenant_id
+    reached = await store.hold_reached(conn, tenant_id)
+    if reached is None:
+        # What was long before is worth nothing for rules: for these it takes three weeks to know what is usual.
+        first_batch = max(0, tenant.batch_no - _BEGIN_BATCHES_AGO)
+        begin = Reached(0, first_batch, {_ASSIGNED_AT: tenant.now.isoformat()})
+        await store.begin_counting(conn, tenant_id, begin)
+        return None
+    leads = await store.leads_after(conn, tenant_id, reached.lead_id, _LEADS)
+    batches = await store.batches_after(conn, tenant_id, reached.batch_no, _BATCHES)
+    tallies = await _tallied(conn, tenant_id, batches, book)
+    trends = await _trends(conn, tenant, reached.trends, tallies)
+    received = [HourCount(row["hour"], RECEIVED, "", row["leads"], row["minutes"], row["last_at"]) for row in leads]
+    assigned = [count for hour, tally in tallies.items() for count in tally.counts(hour)]
+    await store.add_counts(conn, tenant_id, [*received, *assigned])
+    last_lead = max((row["last_lead"] for row in leads), default=reached.lead_id)
+    last_batch = batches[-1]["batch_no"] if batches else reached.batch_no
+    # Numbers that were given out and never used, as of an import that failed, are passed over.
+    lead_id = last_lead if leads else max(reached.lead_id, tenant.last_lead or 0)
+    batch_no = last_batch if batches else max(reached.batch_no, tenant.batch_no)
+    now_at = Reached(lead_id, batch_no, trends)
+    await store.write_reached(conn, tenant_id, now_at)
+    return now_at
+
+
+async def _tallied(
+    conn: Connection, tenant_id: int, batches: Sequence[Row], book: RuleBook
+) -> dict[datetime, HourTally]:
+    """What the batches assigned, by hour in their order."""
+    tallies: defaultdict[datetime, HourTally] = defaultdict(HourTally)
+    for row in batches:
+        names = await book.names(conn, tenant_id, row["ruleset"])
+        if rules := assigned_rules(row["inputs"], names.names):
+            tallies[hour_of(row["at"])].add(row["at"], rules)
+    return dict(tallies)
+
+
+async def _trends(
+    conn: Connection, tenant: WatchedTenant, stored: dict[str, Any], tallies: Mapping[datetime, HourTally]
+) -> dict[str, Any]:
+    """The stored trends, gone on with what was assigned, hour by hour."""
+    known, counted, assigned_at = read_trends(stored), stored.get(_MINUTE, 0), stored.get(_ASSIGNED_AT)
+    for hour, tally in tallies.items():
+        usual = await _usual(conn, tenant, hour)
+        new_minutes = sum(minute > counted for minute in tally.minutes[""])
+        counted, total = max(counted, *tally.minutes[""]), tally.leads[""]
+        names = ({*known, *usual, *tally.leads}) - {""}
+        known = {
+            name: known.get(name, Trend()).after(tally.leads[name], total, new_minutes, usual.get(name, Usual()))
+            for name in names
+        }
+        assigned_at = tally.last_at.isoformat() if tally.last_at else assigned_at
+    rules = {name: [trend.missed, trend.got, trend.usual, trend.of] for name, trend in known.items()}
+    return {_MINUTE: counted, _ASSIGNED_AT: assigned_at, "rules": rules}
+
+
+async def _usual(conn: Connection, tenant: WatchedTenant, hour: datetime) -> dict[str, Usual]:
+    rows = await store.counts_of(conn, tenant.tenant_id, same_hours(hour, tenant.time_zone))
+    leads, minutes = by_hour(rows, RULE)
+    return usual_rules(hour, tenant.time_zone, leads, minutes)
+
+
+def by_hour(rows: Sequence[Row], what: str) -> tuple[Counts, Counts]:
+    """Leads and minutes of stored counts, by hour and name."""
+    leads: defaultdict[datetime, dict[str, int]] = defaultdict(dict)
+    minutes: defaultdict[datetime, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        if row["what"] == what:
+            leads[row["hour"]][row["name"]] = row["leads"]
+            minutes[row["hour"]][row["name"]] = row["minutes"]
+    return leads, minutes
+
+
+def read_trends(stored: Mapping[str, Any]) -> dict[str, Trend]:
+    """By rule name."""
+    return {name: Trend(*values) for name, values in stored.get("rules", {}).items()}
+
+
+def last_assigned(stored: Mapping[str, Any]) -> datetime | None:
+    """When a batch last assigned anything; where none has since counting began, that."""
+    at = stored.get(_ASSIGNED_AT)
+    return None if at is None else datetime.fromisoformat(at)

@@ -1,0 +1,153 @@
+"""Which stalls one look at a tenant shows. Pure: what lasts, and what is over, `watched` decides."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from ops.stalls.limits import Limits
+from ops.stalls.stall import Kind, Stall, Topic
+from ops.stalls.tenant_look import Arrival, Fate, TenantLook
+from ops.waiting.waiting import READY, WaitingLeads
+from router.domain.phrases import count, duration, listed
+from router.domain.reason import Reason
+
+_AT_ONCE = frozenset({READY, str(Reason.DATABASE_BUSY)})
+"""A batch would take these; the other reasons last until somebody changes something."""
+_BY_PEOPLE = str(Reason.SCREENING)
+
+
+def judge(look: TenantLook, limits: Limits, begun: dict[Topic, datetime], opened: frozenset[Topic]) -> list[Stall]:
+    """At most one of each topic. `begun` = since when a topic's condition has held in each look; `opened` = topics that
+    have a stall already, which ends only when nothing is left of it.
+    """
+    if look.paused:
+        return []
+    since = begun.get(Topic.WAITING, look.now)
+    waiting = _lane_not_taken(look, since) or _nothing_assigned(look, limits, since) or _share_fell(look, limits)
+    waiting = waiting or _reason_dominates(look, limits, since if Topic.WAITING in opened else None)
+    found = [waiting, _oldest_waits(look, limits), _parked_grow(look, limits)]
+    return [stall for stall in found if stall is not None]
+
+
+def _lane_not_taken(look: TenantLook, since: datetime) -> Stall | None:
+    ready = _stuck(look, lambda part: part.reason == READY)
+    if not ready or (look.last_batch_at is not None and look.last_batch_at >= since):
+        return None
+    last = "there has been no batch yet"
+    if look.last_batch_at is not None:
+        last = f"the last batch was {_ago(look.now, look.last_batch_at)} ago"
+    return _stall(Kind.LANE_NOT_TAKEN, look, ready, f"no batch goes through: {last}")
+
+
+def _nothing_assigned(look: TenantLook, limits: Limits, since: datetime) -> Stall | None:
+    if look.assigned_at is not None and look.assigned_at >= since:
+        return None
+    fresh = [one for one in look.arrivals if one.fate is Fate.STUCK and _after(one.at, look.assigned_at)]
+    taken_at_once = _stuck(look, lambda part: part.reason in _AT_ONCE)
+    if not taken_at_once and len(fresh) < limits.fresh_leads:
+        return None
+    last = "nothing has been assigned yet"
+    if look.assigned_at is not None:
+        last = f"nothing has been assigned for {_ago(look.now, look.assigned_at)}"
+    return _stall(Kind.NOTHING_ASSIGNED, look, _stuck(look), last)
+
+
+def _share_fell(look: TenantLook, limits: Limits) -> Stall | None:
+    recent = _between(look, limits.share_window, limits.after)
+    placed = sum(one.fate is Fate.PLACED for one in recent)
+    judged = placed + sum(one.fate is Fate.STUCK for one in recent)
+    if judged < limits.minimum_leads or placed >= limits.assigned_share * judged:
+        return None
+    window = duration(limits.share_window.total_seconds())
+    text = f"only {placed:,} of the last {count(judged, 'lead')} ({placed / judged:.0%}, last {window}) were assigned"
+    return _stall(Kind.SHARE_FELL, look, _stuck(look), text)
+
+
+def _reason_dominates(look: TenantLook, limits: Limits, open_since: datetime | None) -> Stall | None:
+    """A reason whose share in what came lately is far above its share before. `open_since` = it was noticed already:
+    then it lasts as long as its leads are a share worth naming.
+    """
+    window = limits.reason_window if open_since is None else look.now - open_since + limits.reason_window
+    recent, before = _between(look, window, limits.after), _older(look, window)
+    if not recent:
+        return None
+    reasons = _reasons(recent)
+    for reason, leads in reasons.most_common():
+        share = leads / len(recent)
+        if open_since is not None:
+            dominates = share >= limits.reason_share_over
+        elif len(before) >= limits.minimum_leads:
+            usual = _reasons(before)[reason] / len(before)
+            grown = share >= limits.reason_growth * usual
+            dominates = leads >= limits.reason_leads and share >= limits.reason_share and grown
+        else:
+            dominates = leads >= limits.minimum_leads and share >= limits.reason_share_alone
+        if dominates:
+            text = f"{leads:,} of the {count(len(recent), 'lead')} of the last {duration(window.total_seconds())} "
+            text += f"wait for one reason, {reason}"
+            return _stall(Kind.REASON_DOMINATES, look, _stuck(look, _waits_for(reason)), text)
+    return None
+
+
+def _oldest_waits(look: TenantLook, limits: Limits) -> Stall | None:
+    limit = look.now - limits.oldest_after
+    old = _stuck(look, lambda part: part.stuck_since is not None and part.stuck_since <= limit)
+    if not old:
+        return None
+    oldest = min(part.stuck_since for part in old if part.stuck_since is not None)
+    text = f"leads that should be taken have been waiting for up to {_ago(look.now, oldest)}"
+    return _stall(Kind.OLDEST_WAITS, look, old, text)
+
+
+def _parked_grow(look: TenantLook, limits: Limits) -> Stall | None:
+    reasons = {reason: leads for reason, leads in look.parked.items() if reason != _BY_PEOPLE}
+    leads, since = sum(reasons.values()), look.parked_since
+    if since is None or leads < limits.parked_leads:
+        return None
+    came = sum(one.at >= since for one in look.arrivals)
+    if leads < limits.parked_share * came:
+        return None
+    text = f"{count(leads, 'lead')} parked in the last {_ago(look.now, since)}, in which {came:,} came in: "
+    return Stall(Kind.PARKED_GROW, text + _listed(reasons), leads, since, reasons)
+
+
+def _stall(kind: Kind, look: TenantLook, parts: Sequence[WaitingLeads], text: str) -> Stall:
+    reasons = {part.reason: part.stuck for part in parts}
+    leads = sum(reasons.values())
+    oldest = min((part.stuck_since for part in parts if part.stuck_since is not None), default=None)
+    return Stall(kind, f"{text}; {count(leads, 'lead')} held up: {_listed(reasons)}", leads, oldest, reasons)
+
+
+def _stuck(look: TenantLook, wanted: Callable[[WaitingLeads], bool] = lambda _: True) -> tuple[WaitingLeads, ...]:
+    return tuple(part for part in look.waiting.reasons if part.stuck and wanted(part))
+
+
+def _waits_for(reason: str) -> Callable[[WaitingLeads], bool]:
+    return lambda part: part.reason == reason
+
+
+def _between(look: TenantLook, window: timedelta, grace: timedelta) -> list[Arrival]:
+    """What came in within `window`, and had `grace` to be assigned."""
+    first, last = look.now - window, look.now - grace
+    return [one for one in look.arrivals if first <= one.at <= last and one.fate is not Fate.PARKED]
+
+
+def _older(look: TenantLook, window: timedelta) -> list[Arrival]:
+    return [one for one in look.arrivals if one.at < look.now - window and one.fate is not Fate.PARKED]
+
+
+def _reasons(arrivals: Iterable[Arrival]) -> Counter[str]:
+    return Counter(one.reason for one in arrivals if one.fate is Fate.STUCK)
+
+
+def _after(at: datetime, other: datetime | None) -> bool:
+    return other is None or at > other
+
+
+def _ago(now: datetime, at: datetime) -> str:
+    return duration((now - at).total_seconds())
+
+
+def _listed(reasons: dict[str, int]) -> str:
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return listed(f"{leads:,} {reason}" for reason, leads in ordered)

@@ -1,0 +1,28 @@
+"""What the stall watch remembers between two looks: since when each condition has held. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ops.stalls.stall import Key, Stall, Topic
+
+
+@dataclass(slots=True)
+class Watched:
+    """By tenant: since when (UTC) each condition has held, look after look."""
+
+    _since: dict[int, dict[Key, datetime]] = field(default_factory=dict)
+
+    def begun(self, tenant_id: int, opened: Mapping[Key, datetime]) -> dict[Topic, datetime]:
+        """Since when each topic's condition has held; of those that have an open stall, since when that says."""
+        known = {**self._since.get(tenant_id, {}), **opened}
+        return {topic: at for (topic, subject), at in known.items() if not subject}
+
+    def lasting(
+        self, tenant_id: int, stalls: Sequence[Stall], now: datetime, after: timedelta, opened: Mapping[Key, datetime]
+    ) -> list[tuple[Stall, datetime]]:
+        """Those of `stalls` that have lasted for `after`, or are open already, each with its beginning."""
+        before = self._since.get(tenant_id, {})
+        since = {stall.key: opened.get(stall.key, before.get(stall.key, now)) for stall in stalls}
+        self._since[tenant_id] = since
+        return [(stall, since[stall.key]) for stall in stalls if stall.key in opened or now - since[stall.key] >= after]

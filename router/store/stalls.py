@@ -1,0 +1,137 @@
+"""Stalls as they are stored, and the counts from which they are judged."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from router.store.statements import Connection, Row, load
+
+_SQL = load("stalls")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedTenant:
+    """A tenant as far as the watch has to know before it looks; times UTC, None = never.
+
+    `ruleset` 0 = it has no rules yet; `waits` = leads wait; `last_lead` = the lead that came in last.
+    """
+
+    tenant_id: int
+    name: str
+    time_zone: str
+    ruleset: int
+    batch_no: int
+    last_batch_at: datetime | None
+    paused: bool
+    now: datetime
+    waits: bool
+    last_lead: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStall:
+    """A stall; times UTC, `ended_at` None = it goes on. `leads` = the most that were held back in a look."""
+
+    tenant_id: int
+    id: int
+    topic: str
+    kind: str
+    subject: str
+    began_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    leads: int
+    oldest: datetime | None
+    reasons: Mapping[str, int]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenStall:
+    """What is written of a stall; as `StoredStall`."""
+
+    topic: str
+    kind: str
+    subject: str
+    leads: int
+    oldest: datetime | None
+    reasons: Mapping[str, int]
+    sentence: str
+
+
+async def watched_tenants(conn: Connection) -> list[WatchedTenant]:
+    """All tenants, by number."""
+    return [WatchedTenant(**dict(row)) for row in await _SQL.tenants.fetch(conn)]
+
+
+async def last_arrivals(conn: Connection, tenant_id: int, limit: int) -> Sequence[Row]:
+    """Rows of (received_at, wake_key, parked, merged), the latest lead first."""
+    return await _SQL.arrivals.fetch(conn, tenant_id=tenant_id, limit=limit)
+
+
+async def parked_since(
+    conn: Connection, tenant_ids: Sequence[int], since: datetime, limit: int
+) -> dict[int, dict[str, int]]:
+    """By tenant and reason how many leads were parked since then; each tenant's are counted up to `limit`."""
+    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for tenant_id, reason, leads in await _SQL.parked_since.fetch(
+        conn, tenant_ids=list(tenant_ids), since=since, limit=limit
+    ):
+        found[tenant_id][reason] = leads
+    return dict(found)
+
+
+async def open_stalls(conn: Connection) -> list[StoredStall]:
+    """Those of all tenants that go on."""
+    return [_stored(row) for row in await _SQL.open_ones.fetch(conn)]
+
+
+async def recent_stalls(conn: Connection, tenant_ids: Sequence[int], since: datetime, limit: int) -> list[StoredStall]:
+    """Those of some tenants that go on or ended since then, the latest first."""
+    rows = await _SQL.lately.fetch(conn, tenant_ids=list(tenant_ids), since=since, limit=limit)
+    return [_stored(row) for row in rows]
+
+
+async def begin_stall(conn: Connection, tenant_id: int, began_at: datetime, seen: SeenStall) -> int | None:
+    """Writes a new one; returns its number, None when another instance has written it already."""
+    number: int | None = await _SQL.begin.value(
+        conn, tenant_id=tenant_id, began_at=began_at, topic=seen.topic, subject=_text(seen.subject), **_written(seen)
+    )
+    return number
+
+
+async def continue_stall(conn: Connection, stored: StoredStall, seen: SeenStall) -> None:
+    """Writes how it looks now."""
+    await _SQL.go_on.row(conn, tenant_id=stored.tenant_id, id=stored.id, **_written(seen))
+
+
+async def end_stall(conn: Connection, tenant_id: int, number: int) -> tuple[int, float] | None:
+    """Ends it; returns (leads, seconds that it lasted), None when another instance has ended it already."""
+    row = await _SQL.finish.row(conn, tenant_id=tenant_id, id=number)
+    return None if row is None else (row["leads"], row["lasted_s"])
+
+
+async def forget_stalls(conn: Connection, kept: timedelta) -> None:
+    """Deletes those that ended longer ago than `kept`."""
+    await _SQL.forget.execute(conn, kept=kept)
+
+
+def _stored(row: Row) -> StoredStall:
+    values = dict(row)
+    return StoredStall(**{**values, "reasons": json.loads(values["reasons"])})
+
+
+def _written(seen: SeenStall) -> dict[str, object]:
+    return {
+        "kind": seen.kind,
+        "leads": seen.leads,
+        "oldest": seen.oldest,
+        "reasons": json.dumps(dict(seen.reasons)),
+        "sentence": _text(seen.sentence),
+    }
+
+
+def _text(words: str) -> str:
+    return words.replace("\x00", "")

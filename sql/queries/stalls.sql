@@ -1,0 +1,58 @@
+-- name: tenants()
+-- All tenants with rules or without, what their lanes did last, and whether there is anything to look at.
+select t.tenant_id, t.name, t.time_zone, t.ruleset, l.batch_no, nullif(l.last_at, '-infinity') as last_batch_at,
+       coalesce(l.paused_until > clock_timestamp(), false) as paused, clock_timestamp() as now,
+       exists (select from lead_pool p where p.tenant_id = t.tenant_id) as waits,
+       (select a.lead_id from lead a where a.tenant_id = t.tenant_id order by a.lead_id desc limit 1) as last_lead
+  from tenant t join lane l on l.tenant_id = t.tenant_id
+ order by t.tenant_id;
+
+-- name: arrivals(tenant_id, limit)
+-- The last leads that came in, the latest first, and where each is: waiting under a wake key, parked, merged, or with a rep.
+select l.received_at, p.wake_key, k.reason as parked, m.lead_id is not null as merged
+  from (select tenant_id, lead_id, received_at from lead where tenant_id = :tenant_id order by lead_id desc limit :limit) l
+  left join lateral (select wake_key from lead_pool where tenant_id = l.tenant_id and lead_id = l.lead_id) p on true
+  left join lateral (select reason from parked where tenant_id = l.tenant_id and lead_id = l.lead_id) k on p is null
+  left join lateral (select lead_id from merged where tenant_id = l.tenant_id and lead_id = l.lead_id) m on p is null and k is null
+ order by l.lead_id desc;
+
+-- name: parked_since(tenant_ids, since, limit)
+-- Leads parked since then by reason, of at most so many for each tenant.
+select t.tenant_id, p.reason, count(*) as leads
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select reason from parked where parked.tenant_id = t.tenant_id and parked_at >= :since limit :limit) p
+ group by t.tenant_id, p.reason;
+
+-- name: open_ones()
+-- Stalls that have not ended.
+select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
+ where ended_at is null order by tenant_id, id;
+
+-- name: lately(tenant_ids, since, limit)
+-- Stalls of some tenants that are open or ended since then, the latest first.
+select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
+ where tenant_id = any(:tenant_ids::int[]) and (ended_at is null or ended_at >= :since) order by began_at desc, id desc limit :limit;
+
+-- name: begin(tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
+-- A new stall; no row when another instance has written it already.
+insert into stall (tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
+values (:tenant_id, :topic, :kind, :subject, least(:began_at, clock_timestamp()), :leads, :oldest, :reasons::text::jsonb, :sentence)
+on conflict (tenant_id, topic, subject) where ended_at is null do nothing
+returning id;
+
+-- name: go_on(tenant_id, id, kind, leads, oldest, reasons, sentence)
+-- A stall that goes on, as it looks now. No row when it has ended meanwhile.
+update stall set seen_at = clock_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = least(oldest, :oldest),
+                 reasons = :reasons::text::jsonb, sentence = :sentence
+ where tenant_id = :tenant_id and id = :id and ended_at is null
+returning id;
+
+-- name: finish(tenant_id, id)
+-- The end of a stall. No row when another instance has seen it already.
+update stall set seen_at = clock_timestamp(), ended_at = greatest(began_at, clock_timestamp())
+ where tenant_id = :tenant_id and id = :id and ended_at is null
+returning leads, extract(epoch from ended_at - began_at)::float8 as lasted_s;
+
+-- name: forget(kept)!
+-- Deletes stalls that ended so long ago.
+delete from stall where ended_at < clock_timestamp() - :kept::interval;

@@ -1,0 +1,175 @@
+"""The service as it runs: `serve` processes, leads that stream in, and what an on-call engineer would ask and do."""
+
+import asyncio
+import shlex
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from ops.cli.audit import audit as audit_command
+from ops.cli.doctor import doctor as doctor_command
+from ops.cli.status import status as status_command
+from router.domain.lead_in import LeadIn
+from router.store.leads import accept
+from tests.command_line import CommandLine
+from tests.e2e.commands import lead_router
+from tests.support import connected, until
+from tests.workers import Daemon, serving
+from tests.world import Tenancy
+
+QUICK = {
+    "stalls_look_every_s": 0.5,
+    "stalls_after_s": 3,
+    "stalls_oldest_after_s": 8,
+    "log_level": "info",
+}
+NOTICED_WITHIN_S = 20.0
+"""With these settings; within 60 s with the usual ones."""
+ROUTED_WITHIN_S = 5.0
+ALL_ROLES = ("serve",)
+
+
+@dataclass
+class Service:
+    """A tenant whose leads stream in while daemons run. `url` is what the product uses, `direct` what the test does."""
+
+    tenant: Tenancy
+    url: str
+    make: Callable[[int], LeadIn]
+    sent: int = 0
+    daemons: list[Daemon] = field(default_factory=list)
+
+    async def waiting(self) -> dict[str, int]:
+        """Waiting leads by reason, as `status` has them."""
+        document = await CommandLine(status_command, self.url).json("--tenant", "acme")
+        counts: dict[str, int] = document["tenants"][0]["waiting"]
+        return counts
+
+    async def waits(self, reason: str, least: int = 3) -> None:
+        """Until so many leads wait for this reason."""
+
+        async def there() -> bool:
+            return (await self.waiting()).get(reason, 0) >= least
+
+        await until(there, f"{least} leads wait for {reason}")
+
+    async def doctor(self, code: int = 1) -> list[dict[str, Any]]:
+        """Its findings, the worst first, without those of the test's own servers."""
+        document = await CommandLine(doctor_command, self.url).json(code=code)
+        return [one for one in document["findings"] if one["subject"]["name"] != "fsync"]
+
+    async def run(self, command: str) -> None:
+        """A command as it was printed."""
+        program, *words = shlex.split(command)
+        assert program == "lead-router"
+        code, output, errors = await lead_router(*words, LEAD_ROUTER_DATABASE_URL=self.url)
+        assert code == 0, (command, output, errors)
+
+    async def noticed(self, within_s: float = NOTICED_WITHIN_S) -> dict[str, Any]:
+        """The stall in a daemon's log."""
+
+        async def there() -> bool:
+            return any(self._errors())
+
+        await until(there, "the stall is noticed", within_s)
+        return self._errors()[0]
+
+    def _errors(self) -> list[dict[str, Any]]:
+        events = ("leads stand still", "leads may stand still")
+        return [line for daemon in self.daemons for line in daemon.log if line.get("event") in events]
+
+    async def all_routed(self, within_s: float = ROUTED_WITHIN_S) -> None:
+        """No lead waits that was sent until now."""
+        last = await self.tenant.conn.fetchval("select max(lead_id) from lead")
+
+        async def none_waits() -> bool:
+            return not await self.tenant.conn.fetchval("select count(*) from lead_pool where lead_id <= $1", last)
+
+        await until(none_waits, "all waiting leads are routed", within_s)
+
+    async def recovered(self) -> dict[str, Any]:
+        """The end of the stall in the log."""
+
+        def lines() -> list[dict[str, Any]]:
+            events = ("stall over", "what waits can be asked again")
+            return [line for daemon in self.daemons for line in daemon.log if line.get("event") in events]
+
+        async def over() -> bool:
+            return bool(lines()) and not await self.tenant.conn.fetchval(
+                "select count(*) from stall where ended_at is null"
+            )
+
+        await until(over, "the recovery is noticed")
+        return lines()[0]
+
+    async def quiet(self) -> None:
+        """No stall until now."""
+        assert await self.tenant.conn.fetchval("select count(*) from stall") == 0
+        assert self._errors() == []
+
+    async def audited(self) -> None:
+        result = await CommandLine(audit_command, self.url).run()
+        assert result.exit_code == 0, result.output
+
+
+@asynccontextmanager
+async def running(
+    tenant: Tenancy,
+    url: str,
+    make: Callable[[int], LeadIn],
+    *,
+    daemons: int = 1,
+    every_s: float = 0.1,
+    **settings: object,
+) -> AsyncIterator[Service]:
+    """Daemons with all roles, and a lead every `every_s` seconds."""
+    service = Service(tenant, url, make)
+    async with AsyncExitStack() as stack:
+        for _ in range(daemons):
+            service.daemons.append(await stack.enter_async_context(serving(url, *ALL_ROLES, **{**QUICK, **settings})))
+        for daemon in service.daemons:
+            await daemon.said("started")
+        sending = asyncio.create_task(_send(service, every_s))
+        try:
+            yield service
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(service: Service, every_s: float) -> None:
+    """Waits where a lock or a lack of connections keeps it from sending: the CRM would try again, too."""
+    async with connected(service.url) as conn:
+        while True:
+            try:
+                await accept(conn, service.tenant.tenant_id, [service.make(service.sent)], None)
+                service.sent += 1
+            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+                continue
+            await asyncio.sleep(every_s)
+
+
+def web(number: int, **fields: Any) -> LeadIn:
+    """A lead of the source web, created now."""
+    return LeadIn(
+        source="web", external_id=f"w{number}", created_at=fields.pop("created_at", datetime.now(UTC)), **fields
+    )
+
+
+@asynccontextmanager
+async def role_with_connections(conn: asyncpg.Connection, url: str, limit: int) -> AsyncIterator[tuple[str, str]]:
+    """A role of its own that may have so many connections, and the URL with it."""
+    role = f"router_{uuid.uuid4().hex[:12]}"
+    await conn.execute(f"create role {role} login connection limit {limit}")
+    await conn.execute(f"grant pg_read_all_data, pg_write_all_data, pg_monitor, pg_signal_backend to {role}")
+    await conn.execute(f"grant usage on all sequences in schema public to {role}")
+    try:
+        yield role, url.replace("postgres@", f"{role}@")
+    finally:
+        await conn.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = $1", role)
+        await conn.execute(f"drop owned by {role}; drop role {role}")

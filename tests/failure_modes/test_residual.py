@@ -1,0 +1,124 @@
+"""The five causes of the outage, as they can still stop leads: each is noticed, named first, and its fix works.
+
+In this order: the reasons of the leads, the stall, the doctor's first finding with its proof, the fix as it is printed,
+everything routed without another hand, the recovery, a clean audit.
+"""
+
+from pathlib import Path
+
+import asyncpg
+
+from tests.failure_modes.scene import Service, role_with_connections, running, web
+from tests.support import connected, until
+from tests.world import make_tenant, reps_csv
+
+RULES = """
+rules:
+  - {name: everyone, match: {}, assign_to: "group:all"}
+"""
+REPS = reps_csv(f"r{n},Rep {n},yes,UTC,all,100000,100000" for n in range(1, 5))
+
+
+async def named_first(service: Service, code: str) -> dict[str, object]:
+    """The doctor's first finding."""
+    found: list[dict[str, object]] = []
+
+    async def named() -> bool:
+        found[:] = await service.doctor()
+        return bool(found) and found[0]["code"] == code
+
+    await until(named, f"{code} is the first finding")
+    return found[0]
+
+
+async def test_f1_availability_that_nobody_understands_is_named_and_one_command_routes_again(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, REPS, RULES)
+    await conn.execute(
+        "create table crm_people as select 'r' || n as rep_id, 'yes' as available, 'all' as groups "
+        "from generate_series(1, 4) n"
+    )
+    sync = tmp_path / "sync.yaml"
+    sync.write_text("tenants: {acme: {view: crm_people, every: 1s, unknown_holds_for: 0s}}")
+    async with running(tenant, database_url, web, roster_sync_file=sync) as service:
+        await service.all_routed()
+        await conn.execute("update crm_people set available = 'oncall'")
+        await service.waits("nobody_available")
+        stall = await service.noticed()
+        assert stall["reasons"].keys() == {"nobody_available"}
+        finding = await named_first(service, "availability_unreadable")
+        assert finding["evidence"]
+        assert finding["held_back"]
+        await service.run(str(finding["command"]))
+        await service.all_routed()
+        await service.recovered()
+        await service.audited()
+
+
+async def test_f2_an_empty_group_is_named_and_one_command_routes_again(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    rules = """
+rules:
+  - {name: web, match: {region: web}, assign_to: "group:web", on_no_candidate: wait}
+  - {name: rest, match: {}, assign_to: "group:rest"}
+"""
+    rows = [
+        "r1,One,yes,UTC,rest,1,1",
+        "r2,Two,yes,UTC,rest,1,1",
+        *(f"n{n},New {n},yes,UTC,,100000,100000" for n in range(5)),
+    ]
+    tenant = await make_tenant(conn, reps_csv(rows), rules)
+    async with running(tenant, database_url, lambda n: web(n, region="web")) as service:
+        await service.waits("group_empty")
+        stall = await service.noticed()
+        assert stall["reasons"].keys() == {"group_empty"}
+        finding = await named_first(service, "groups_empty")
+        assert finding["evidence"]
+        await service.run(str(finding["command"]))
+        await service.all_routed()
+        await service.recovered()
+        await service.audited()
+
+
+async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_command_ends_it(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, REPS, RULES)
+    async with running(tenant, database_url, web) as service, connected(database_url) as holder:
+        await service.all_routed()
+        await holder.execute(
+            "set application_name = 'nightly cleanup'; begin; lock table lead_pool in access exclusive mode"
+        )
+        stall = await service.noticed()
+        assert stall["kind"] == "cannot_look"
+        finding = await named_first(service, "database_busy")
+        assert finding["evidence"]
+        assert "nightly cleanup" in str(finding["sentence"])
+        await service.run(str(finding["command"]))
+        await service.all_routed()
+        await service.recovered()
+        await service.audited()
+
+
+async def test_f5_without_a_connection_it_is_noticed_and_leads_are_routed_once_there_are_some(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, REPS, RULES)
+    async with (
+        role_with_connections(conn, database_url, 12) as (role, url),
+        running(tenant, url, web, connections_maximum=8) as service,
+    ):
+        await service.all_routed()
+        await conn.execute(f"alter role {role} connection limit 0")
+        await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+        await tenant.accept(web(n) for n in range(10_000, 10_005))
+        stall = await service.noticed()
+        assert stall["kind"] == "cannot_look"
+        finding = await named_first(service, "database_unusable")
+        assert "too many connections" in str(finding["sentence"])
+        await conn.execute(f"alter role {role} connection limit 12")
+        await service.all_routed(within_s=10.0)
+        await service.recovered()
+        await service.audited()
