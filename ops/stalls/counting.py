@@ -163,10 +163,10 @@ async def _trends(
         usual = await _usual(conn, tenant, hour)
         new_minutes = sum(minute > counted for minute in tally.minutes[""])
         counted, total = max(counted, *tally.minutes[""]), tally.leads[""]
-        names = ({*known, *usual, *tally.leads}) - {""}
+        # A rule of which nothing is usual at this hour is compared with nothing.
         known = {
-            name: known.get(name, Trend()).after(tally.leads[name], total, new_minutes, usual.get(name, Usual()))
-            for name in names
+            name: known.get(name, Trend()).after(tally.leads[name], total, new_minutes, of)
+            for name, of in usual.items()
         }
         assigned_at = tally.last_at.isoformat() if tally.last_at else assigned_at
     rules = {name: [trend.missed, trend.got, trend.usual, trend.of] for name, trend in known.items()}

@@ -40,7 +40,7 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
         "from generate_series(1, 4) n"
     )
     sync = tmp_path / "sync.yaml"
-    sync.write_text("tenants: {acme: {view: crm_people, every: 1s, unknown_holds_for: 0s}}")
+    sync.write_text("tenants: {acme: {view: crm_people, every: 1s, unknown_holds_for: 1s}}")
     async with running(tenant, database_url, web, roster_sync_file=sync) as service:
         await service.all_routed()
         await conn.execute("update crm_people set available = 'oncall'")
@@ -108,7 +108,7 @@ async def test_f5_without_a_connection_it_is_noticed_and_leads_are_routed_once_t
     tenant = await make_tenant(conn, REPS, RULES)
     async with (
         role_with_connections(conn, database_url, 12) as (role, url),
-        running(tenant, url, web, connections_maximum=8) as service,
+        running(tenant, url, web, direct=database_url, connections_maximum=8) as service,
     ):
         await service.all_routed()
         await conn.execute(f"alter role {role} connection limit 0")

@@ -254,6 +254,19 @@ async def test_a_catch_all_that_takes_what_a_rule_took_is_noticed_although_all_i
     assert watch.health.codes == {"stall acme catch_all_takes_more rest": "misrouted"}
 
 
+async def test_a_new_tenant_without_history_is_compared_with_nothing(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2), WEB_OVER)
+    await watch.look()
+    for number in range(60):
+        await tenant.accept([lead(number)])
+        await settle(a_drain(connections), tenant.tenant_id)
+        await watch.look()
+    await watch.looked_for(1.0)
+    assert await stalls(tenant) == []
+
+
 async def test_the_doctor_names_what_the_watch_has_noticed_and_causes_come_first(
     conn: asyncpg.Connection, connections: Connections, watch: Watch
 ) -> None:

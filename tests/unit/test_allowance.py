@@ -44,8 +44,10 @@ def test_a_part_of_what_the_server_has_is_never_nothing() -> None:
         room = ServerCapacity(has, 3, 0, 0, instances)
         parts = [room.fair(maximum) for maximum in instances.values()]
         assert all(part is None or part >= 1 for part in parts)
-        if room.allowed >= 102:
+        if room.allowed >= 104:
             assert parts == [None, None, None]
+        elif room.allowed >= 50:
+            assert sum(part or 0 for part in parts) <= room.allowed - 2 + 2, "two are left for commands"
         elif room.allowed >= 3:
             assert sum(part or 0 for part in parts) <= room.allowed + 2
 
@@ -53,5 +55,15 @@ def test_a_part_of_what_the_server_has_is_never_nothing() -> None:
 def test_a_limit_of_the_role_or_the_database_counts() -> None:
     assert ServerCapacity(100, 3, 10, 0, {"a": 8}).allowed == 87
     room = ServerCapacity(100, 3, 10, 0, {"a": 8, "b": 8}, limits=(10,))
-    assert (room.allowed, room.fair(8)) == (10, 5)
+    assert (room.allowed, room.fair(8)) == (10, 4)
+
+
+def test_commands_find_a_connection_where_there_are_more_than_a_few() -> None:
+    for has, left in ((1, 0), (3, 0), (4, 1), (8, 2), (100, 2)):
+        room = ServerCapacity(has, 0, 0, 0, {"a": has})
+        assert has - (room.fair(has) or has) == left
+
+
+def test_what_is_too_much_is_said_with_the_limit() -> None:
+    room = ServerCapacity(100, 3, 10, 0, {"a": 8, "b": 8}, limits=(10,))
     assert "role or database limited to 10" in (room.excess() or "")

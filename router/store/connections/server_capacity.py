@@ -8,6 +8,7 @@ from router.store.connections.connect import APPLICATION_NAME
 from router.store.statements import Connection, load
 
 _SQL = load("connections")
+_FOR_COMMANDS = 2
 _LABEL = re.compile(rf"{APPLICATION_NAME} (\d{{1,4}}) (\S+)", re.ASCII)
 
 
@@ -44,10 +45,14 @@ class ServerCapacity:
         return max(0, self.max_connections - self.reserved - self.sessions)
 
     def fair(self, maximum: int) -> int | None:
-        """The part of an instance with this maximum; None = there is enough for all."""
-        if self.wanted <= self.allowed:
+        """The part of an instance with this maximum; None = there is enough for all, and for commands.
+
+        Whoever looks for what is wrong needs a connection, too.
+        """
+        ours = self.allowed - min(_FOR_COMMANDS, self.allowed // 4)
+        if self.wanted <= ours:
             return None
-        return max(1, self.allowed * maximum // self.wanted)
+        return max(1, ours * maximum // self.wanted)
 
     def excess(self) -> str | None:
         """What is too much, in words; None = nothing."""
