@@ -9,6 +9,7 @@ from ops.waiting.waiting import Waiting, WaitingLeads, WaitsFor
 from router.drain.presence import Presence
 from router.rules.problems import InvalidFile
 from router.store.blocking.blocked import Blocked
+from router.store.engines import Engines
 from router.store.stalls import WatchedTenant, last_arrivals
 from router.store.statements import Connection, Row
 from router.store.status import pool_size
@@ -26,11 +27,12 @@ async def observe(
     blocked: Blocked,
     parked: Mapping[str, int],
     assigned_at: datetime | None,
+    engines: Engines,
 ) -> TenantLook:
     """One tenant now, read in one snapshot. `parked` = leads parked in PARKED_WINDOW, by reason."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         try:
-            waiting, judged = await judge_pool(conn, presence, tenant.tenant_id, None, blocked)
+            waiting, judged = await judge_pool(conn, presence, tenant.tenant_id, None, blocked, engines)
         except InvalidFile:
             waiting, judged = await _unreadable(conn, tenant), {}
         rows = await last_arrivals(conn, tenant.tenant_id, ARRIVALS)

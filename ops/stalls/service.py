@@ -24,6 +24,7 @@ from router.settings.model import StallSettings
 from router.store import hour_counts
 from router.store.blocking.blocked import NOT_BLOCKED, Blocked, blocked_now
 from router.store.connections.connections import Connections, Part
+from router.store.engines import Engines
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.hour_counts import RECEIVED, Reached
 from router.store.stalls import StoredStall, WatchedTenant, open_stalls, parked_since, watched_tenants
@@ -33,6 +34,7 @@ from router.telemetry.instruments import Instruments
 
 _LOCK_TIMEOUT_S = 2.0
 _PARKED_COUNTED = 10_000
+_ENGINES_KEPT = 100
 _KEPT_EVERY_S = 3600.0
 # Looking must cost little: with many tenants it is done less often.
 _LONGEST_SHARE = 0.1
@@ -84,6 +86,7 @@ class StallsService(Periodic):
         self._book = Book(instance, health, instruments)
         self._watched = Watched()
         self._rules = RuleBook()
+        self._engines = Engines(_ENGINES_KEPT)
         self._failed_since: float | None = None
         self._forgot_at: float | None = None
 
@@ -153,7 +156,7 @@ class StallsService(Periodic):
         parked = scene.parked.get(tenant.tenant_id, {})
         if not (tenant.waits or parked):
             return []
-        look = await observe(conn, scene.presence, tenant, scene.blocked, parked, assigned_at)
+        look = await observe(conn, scene.presence, tenant, scene.blocked, parked, assigned_at, self._engines)
         begun = self._watched.begun(tenant.tenant_id, opened)
         return judge(look, self._limits, begun, frozenset(topic for topic, _ in opened))
 

@@ -17,6 +17,7 @@ from router.store.waiting import TenantNow, pool_by_key, tenant_now
 
 if TYPE_CHECKING:
     from ops.waiting.present import Key
+    from router.store.engines import Engines
 
 
 def hold_of(tenant: TenantNow) -> WaitsFor | None:
@@ -29,9 +30,12 @@ def hold_of(tenant: TenantNow) -> WaitsFor | None:
 
 
 async def judge_keys(
-    conn: Connection, presence: Presence, tenant: TenantNow, keys: Sequence[Key]
+    conn: Connection, presence: Presence, tenant: TenantNow, keys: Sequence[Key], engines: Engines | None = None
 ) -> Mapping[int, WaitsFor | None]:
-    """Why the leads of each wake key wait, by number; None = the next batch looks at them."""
+    """Why the leads of each wake key wait, by number; None = the next batch looks at them.
+
+    `engines` keeps what was read, for whoever asks again and again.
+    """
     hold = hold_of(tenant)
     if hold is not None or not any(targets is not None and of == tenant.versions[0] for _, of, targets in keys):
         # No rule in force refused a lead: what a tenant without a queue costs must not depend on its roster and rules.
@@ -39,7 +43,7 @@ async def judge_keys(
     from ops.waiting.present import present  # noqa: PLC0415
     from router.store.engines import Engines  # noqa: PLC0415
 
-    return (await present(conn, Engines(1), presence, tenant)).judge(keys)
+    return (await present(conn, engines or Engines(1), presence, tenant)).judge(keys)
 
 
 async def waiting_by_reason(
@@ -50,7 +54,12 @@ async def waiting_by_reason(
 
 
 async def judge_pool(
-    conn: Connection, presence: Presence, tenant_id: int, now: datetime | None = None, blocked: Blocked = NOT_BLOCKED
+    conn: Connection,
+    presence: Presence,
+    tenant_id: int,
+    now: datetime | None = None,
+    blocked: Blocked = NOT_BLOCKED,
+    engines: Engines | None = None,
 ) -> tuple[Waiting, Mapping[int, WaitsFor | None]]:
     """Counts what waits, by reason; `READY` = the next batch will look at the lead. And why each wake key's leads wait.
 
@@ -62,7 +71,7 @@ async def judge_pool(
     tenant = await tenant_now(conn, tenant_id, now)
     rows = await pool_by_key(conn, tenant_id, tenant.now)
     keys = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
-    judged = await judge_keys(conn, presence, tenant, keys)
+    judged = await judge_keys(conn, presence, tenant, keys, engines)
     kept = _Kept(blocked, tenant.name, await locked_leads(conn, tenant_id, blocked))
     reasons, again = _counted(rows, judged, kept)
     return Waiting(tenant_id, tenant.now, reasons, kept.blocked, again), judged
