@@ -40,6 +40,7 @@ NAMES = [
     "drain",
     "close rates",
     "stall watch",
+    "stalls",
     "roster sync t",
 ]
 
