@@ -1,7 +1,7 @@
 """One change of the present state, and the state as it would be with it: what a lead is decided with again.
 
-Pure. A change is a rep or a rule as it would be; everything that follows from it (who is on duty, caps, members, windows)
-is made anew by the code that makes it for the router.
+Pure. A change is a rep or a rule as it would be; what follows from it (who is on duty, caps, members, windows) is made
+anew by the code that makes it for the router.
 """
 
 from dataclasses import dataclass, replace
@@ -50,8 +50,7 @@ class Widening(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A rep, or rule number `rule_no`, as it would be. `step` is how much is changed, in the unit of the kind: leads for
-    a cap, minutes for hours.
+    """A rep, or rule number `rule_no`, as it would be. `step` is by how much: leads for a cap, minutes for hours.
 
     `value` is what the changed field, or the condition on `field`, gets. PRESENT changes no field of the rep.
     """
@@ -70,8 +69,8 @@ class Change:
 class Now:
     """The present state, in which one lead is decided (the only one of `inputs`).
 
-    `absent` are the reps (numbers) who must be present and are not; `presence_known` False = nobody is counted as absent,
-    since it is not known.
+    `absent` are the reps (numbers) who must be present and are not; `presence_known` False = it is not known who is, so
+    nobody is counted as absent.
     """
 
     engine: Engine

@@ -53,9 +53,7 @@ class _Proposer:
             wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment.now)
             yield from (change for change in wider if self._matches(change.rule_no, change.rule))
         elif judged.verdict is Verdict.OUTSIDE_WINDOW:
-            yield longer_window(
-                rule_no, rule, self.now.inputs.moment.now, self.now.engine.ruleset.business_time_zone
-            )
+            yield longer_window(rule_no, rule, self.now.inputs.moment.now, self.now.engine.ruleset.business_time_zone)
         if judged.group is not None and judged.verdict is Verdict.NOBODY_FREE:
             for member in judged.group.candidates:
                 yield from self._without(member.rep, member.left_out, member.base)
@@ -81,7 +79,10 @@ class _Proposer:
         return now.attendance_of(rep) == 0
 
     def _new_members(self, group_no: int) -> Iterator[Change]:
-        """Reps who could take the lead if they were in the group."""
+        """Reps who could take the lead if they were in the group; once, however many rules name it."""
+        if ("member", group_no) in self.seen:
+            return
+        self.seen.add(("member", group_no))
         engine, inputs, lead = self.now.engine, self.now.inputs, self.now.lead
         able = self.batch.eligibility.free & (engine.weigher.base > 0)
         able[engine.members_of(group_no)] = False

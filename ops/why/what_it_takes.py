@@ -1,4 +1,4 @@
-"""What it would take to place a waiting lead: the smallest single changes with which `decide` gives it to somebody now."""
+"""What it would take to place a waiting lead: the smallest single changes with which `decide` gives it to somebody."""
 
 from collections import Counter
 from dataclasses import dataclass

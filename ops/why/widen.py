@@ -23,29 +23,42 @@ from router.domain.working_hours import ALWAYS, MINUTES_PER_DAY, Interval, WeekH
 _HOUR = 60
 
 
-def change_against(why: LeftOut, rep: Rep, state: RepState, now: datetime, default_hours: WeekHours | None) -> Change | None:
+def change_against(
+    why: LeftOut, rep: Rep, state: RepState, now: datetime, default_hours: WeekHours | None
+) -> Change | None:
     """What ends this reason for leaving the rep out; None = no setting of the rep does."""
+    if why is LeftOut.NOT_PRESENT:
+        return Change(Kind.PRESENT, rep=rep)
+    if why is LeftOut.AT_OPEN_CAP or why is LeftOut.AT_DAILY_CAP:
+        return _higher_cap(why, rep, state)
+    if why is LeftOut.ON_LEAVE:
+        return _without_leave(rep, now)
+    if why is LeftOut.OFF_HOURS:
+        return _longer_hours(rep, now, default_hours)
+    return _switched(why, rep)
+
+
+def _switched(why: LeftOut, rep: Rep) -> Change | None:
     if why is LeftOut.UNAVAILABLE or why is LeftOut.AVAILABILITY_UNKNOWN:
         # As `reps set --available yes` does: a known word is held by nothing.
         like = msgspec.structs.replace(rep, available=True, availability_held_until=None)
         return Change(Kind.AVAILABLE, "yes", rep=like)
-    if why is LeftOut.NOT_PRESENT:
-        return Change(Kind.PRESENT, rep=rep)
     if why is LeftOut.INACTIVE:
         return Change(Kind.ACTIVE, "yes", rep=msgspec.structs.replace(rep, active=True))
     if why is LeftOut.WEIGHT_ZERO:
         return Change(Kind.WEIGHT, "1", rep=msgspec.structs.replace(rep, weight=MILLI))
-    if why is LeftOut.AT_OPEN_CAP and state.max_open is not None:
-        cap = state.opened + 1
-        like = msgspec.structs.replace(rep, max_open=cap)
-        return Change(Kind.MAX_OPEN, str(cap), cap - state.max_open, rep=like)
-    if why is LeftOut.AT_DAILY_CAP and state.max_per_day is not None:
-        cap = state.today + 1
-        like = msgspec.structs.replace(rep, max_per_day=cap)
-        return Change(Kind.MAX_PER_DAY, str(cap), cap - state.max_per_day, rep=like)
-    if why is LeftOut.ON_LEAVE:
-        return _without_leave(rep, now)
-    return _longer_hours(rep, now, default_hours) if why is LeftOut.OFF_HOURS else None
+    return None
+
+
+def _higher_cap(why: LeftOut, rep: Rep, state: RepState) -> Change | None:
+    """The cap that leaves room for one more lead, by as much as it takes."""
+    if why is LeftOut.AT_OPEN_CAP:
+        kind, count, cap = Kind.MAX_OPEN, state.opened, state.max_open
+    else:
+        kind, count, cap = Kind.MAX_PER_DAY, state.today, state.max_per_day
+    if cap is None:
+        return None
+    return Change(kind, str(count + 1), count + 1 - cap, rep=msgspec.structs.replace(rep, **{kind.value: count + 1}))
 
 
 def _without_leave(rep: Rep, now: datetime) -> Change:
@@ -69,7 +82,7 @@ def longer_week(week: WeekHours, wall: datetime) -> tuple[WeekHours, int]:
 
 
 def _longer_days(day: tuple[Interval, ...], minute: int) -> Iterator[tuple[tuple[Interval, ...], int]]:
-    """The day with the interval before the minute ending later, with the one after it beginning earlier, or a new one."""
+    """The day with the interval before the minute ending later, the one after it beginning earlier, or a new one."""
     floor = minute - minute % _HOUR
     ceiling = min(floor + _HOUR, MINUTES_PER_DAY)
     before = [interval for interval in day if interval[1] <= minute]

@@ -1,4 +1,4 @@
-"""Why one rep did, or did not, get a lead: every rule that could have offered the lead to the rep, and what came between.
+"""Why one rep did, or did not, get a lead: the rules that could have given it to the rep, and what came between.
 
 As in `explain`, nothing is judged here that `decide` judges: the same functions are asked, at the same point of the
 batch.
@@ -134,9 +134,7 @@ def _rules(batch: Batch, lead: PoolLead, position: int, explanation: Explanation
             yield _rule(batch, lead, position, rule_no, rule, explanation.rules[rule_no])
 
 
-def _rule(
-    batch: Batch, lead: PoolLead, position: int, rule_no: int, rule: Rule, judged: RuleExplanation
-) -> RepAtRule:
+def _rule(batch: Batch, lead: PoolLead, position: int, rule_no: int, rule: Rule, judged: RuleExplanation) -> RepAtRule:
     offer, conditions = _offer(batch, lead, rule_no, rule)
     members = judged.group.candidates if judged.group else ()
     member = next((c for c in members if c.rep.position == position), None)

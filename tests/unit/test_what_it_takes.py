@@ -1,4 +1,4 @@
-"""What it would take to place a lead, against `decide` in random worlds: what is suggested works, and nothing else would."""
+"""What it would take to place a lead, against `decide` in random worlds: what is suggested works, and only that."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ops.why.change import Change, Kind, Now, changed
 from ops.why.what_it_takes import PER_KIND, what_it_takes
-from ops.why.widen import change_against, going_on, longer_window, longer_week, wider_rules
+from ops.why.widen import change_against, going_on, longer_week, longer_window, wider_rules
 from router.domain.attendance import Attendance, attendance
 from router.domain.calendar import WeekHours, parse_week
 from router.domain.decide import Assigned, Inputs, decide
@@ -20,7 +20,7 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import LeftOut
 from router.domain.explain_reps import rep_state
 from router.domain.roster import Leave, Rep, Roster
-from router.domain.ruleset import CalendarSpec, PresenceSpec, Rule, Ruleset
+from router.domain.ruleset import CalendarSpec, PresenceSpec, Rule
 from router.drain.lane_state import aligned_credits, moment_at
 from tests.random_worlds import GROUPS, NOW, a_lead, a_world
 
