@@ -61,7 +61,7 @@ def _at_rule(rule: RepAtRule, judged: RepExplanation) -> Json:
         "reached": rule.reached,
         "offer": rule.offer.value,
         "conditions": [condition_document(condition) for condition in rule.conditions],
-        "left_out": [why.value for why in rule.left_out],
+        "left_out": None if rule.left_out is None else [why.value for why in rule.left_out],
         "member": candidate_document(rule.candidate, now) if rule.candidate else None,
     }
 

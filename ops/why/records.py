@@ -94,7 +94,9 @@ def explain_rep_then(record: DecisionRecord, lead_id: int, rep_no: int) -> RepEx
     """Why a rep did or did not get the lead in this decision; None where the decision cannot be explained."""
     if record.explanation is None or record.engine is None or record.inputs is None:
         return None
-    return explain_rep(record.engine, record.inputs, lead_id, rep_no, decisions_of(record.stored.flight))
+    flight = record.stored.flight
+    known = bool(np.isin(rep_no, unpack(flight.reps)))
+    return explain_rep(record.engine, record.inputs, lead_id, rep_no, decisions_of(flight), state_known=known)
 
 
 def event_of(link: Link, engine: Engine | None) -> Event:

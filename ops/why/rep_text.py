@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ops.text.translation import Say
 from ops.why.description import LeadDescription, State
 from ops.why.lines import Line, Part
-from ops.why.phrases import against, aside, condition, load, weight, when
+from ops.why.phrases import against, condition, load, weight, when
 from ops.why.runner_up import due
 from router.domain.decide import Assigned
 from router.domain.explain_parts import Candidate, RepState, RuleExplanation
@@ -89,20 +89,37 @@ def _first_reasons(judged: RepExplanation, say: Say) -> str:
 
 def _against(rule: RepAtRule, judged: RepExplanation, say: Say) -> str:
     rep, now = judged.rep, judged.explanation.moment.now
-    return "" if rep is None else say.gettext(", ").join(against(why, rep, now, say) for why in rule.left_out)
+    return "" if rep is None else say.gettext(", ").join(against(why, rep, now, say) for why in rule.left_out or ())
 
 
 def _rules(judged: RepExplanation, description: LeadDescription, say: Say) -> Iterator[Part]:
     """The numbers of the rep, the rules that can give it the lead, and those that gave it to others."""
     if judged.rep is not None:
         yield Line("  " + _state(judged.rep, say))
+    elif judged.verdict is not RepVerdict.NOT_IN_ROSTER:
+        yield Line("  " + say.gettext("loads and availability not recorded: no rule that was tried asks for this rep"))
     yield from _in_line(judged, say)
     parts = [(rule.rule_no, _of_rep(rule, judged, description, say)) for rule in judged.rules]
-    others = judged.others[:OTHERS_SHOWN]
-    parts += [(rule.rule_no, _of_others(rule, description, say)) for rule in others]
+    parts += [(rule.rule_no, _of_others(rule, description, say)) for rule in judged.others[:OTHERS_SHOWN]]
     for rule_no, words in sorted(parts):
-        name = judged.explanation.rules[rule_no].name
-        yield Line("  " + say.gettext("{number}. {rule}: {words}").format(number=rule_no + 1, rule=name, words=words))
+        yield Line(
+            "  "
+            + say.gettext("{number}. {rule}: {words}").format(
+                number=rule_no + 1, rule=_through(judged, rule_no, say), words=words
+            )
+        )
+
+
+def _through(judged: RepExplanation, rule_no: int, say: Say) -> str:
+    """The rule, and the group to which it assigns."""
+    name = judged.explanation.rules[rule_no].name
+    rule = next((rule for rule in judged.rules if rule.rule_no == rule_no), None)
+    group = rule.group if rule is not None else None
+    if rule is None:
+        return name
+    if group is None:
+        return say.gettext("{rule}, as the owner of the customer").format(rule=name)
+    return say.gettext("{rule}, group {group}").format(rule=name, group=group)
 
 
 def _state(rep: RepState, say: Say) -> str:
@@ -152,9 +169,6 @@ def _of_rep(rule: RepAtRule, judged: RepExplanation, description: LeadDescriptio
     if not rule.reached and judged.deciding is not None:
         later = say.gettext("{words}; not reached, since rule {rule} decided before")
         words = later.format(words=words, rule=judged.deciding.name)
-    how = say.gettext("as the customer's owner") if rule.group is None else rule.group
-    through = say.gettext("group {group}").format(group=how) if rule.group is not None else how
-    words = aside(words, through, say)
     if not rule.left_out:
         return words
     return say.gettext("{words}; left out: {why}").format(words=words, why=_against(rule, judged, say))

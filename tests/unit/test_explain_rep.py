@@ -8,6 +8,7 @@ from router.domain.decide import Assigned, Decision, Inputs, decide
 from router.domain.engine import Engine
 from router.domain.explain import batch_up_to
 from router.domain.explain_rep import Offer, RepVerdict, explain_rep
+from router.domain.flight import inputs_of, record, unpack
 from tests.random_worlds import worlds
 
 
@@ -59,6 +60,27 @@ def test_every_rule_that_can_give_the_lead_to_a_rep_is_named_with_what_came_betw
                     assert rule.left_out
             if judged.verdict is RepVerdict.NO_RULE:
                 assert not judged.rules
+
+
+@given(worlds())
+@settings(deadline=None, max_examples=150)
+def test_from_a_record_a_rep_is_judged_as_from_the_whole_or_said_to_be_unknown(world: tuple[Engine, Inputs]) -> None:
+    engine, inputs = world
+    outcome = decide(engine, inputs)
+    flight = record(engine, inputs, outcome, "")
+    again = inputs_of(flight, engine, {lead.lead_id: (lead.created_at, lead.facts) for lead in inputs.leads})
+    for lead in inputs.leads:
+        for rep_no in everybody(engine):
+            known = rep_no in unpack(flight.reps)
+            whole = explain_rep(engine, inputs, lead.lead_id, rep_no)
+            judged = explain_rep(engine, again, lead.lead_id, rep_no, outcome.decisions, state_known=known)
+            assert (judged.verdict, judged.groups) == (whole.verdict, whole.groups)
+            for rule, of_whole in zip(judged.rules, whole.rules, strict=True):
+                if known:
+                    assert rule == of_whole
+                else:
+                    assert set(rule.left_out or ()) <= set(of_whole.left_out or ())
+                    assert rule.left_out is None or of_whole.left_out
 
 
 @given(worlds())
