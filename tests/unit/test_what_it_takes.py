@@ -1,26 +1,37 @@
 """What it would take to place a lead, against `decide` in random worlds: what is suggested works, and only that."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 
+import click
 import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.why.change import Change, Kind, Now, changed
+from ops.cli import main
+from ops.why.change import Change, Kind, Now, Widening, changed
+from ops.why.commands import commands_of, lists_of
 from ops.why.what_it_takes import PER_KIND, what_it_takes
 from ops.why.widen import change_against, going_on, longer_week, longer_window, wider_rules
 from router.domain.attendance import Attendance, attendance
+from router.domain.availability import leave_text
 from router.domain.calendar import WeekHours, parse_week
+from router.domain.conditions import OneOf
 from router.domain.decide import Assigned, Inputs, decide
 from router.domain.engine import Engine
 from router.domain.explain_parts import LeftOut
 from router.domain.explain_reps import rep_state
+from router.domain.lead import Facts
+from router.domain.rates import Rates
+from router.domain.rep_fields import read_field
 from router.domain.roster import Leave, Rep, Roster
-from router.domain.ruleset import CalendarSpec, PresenceSpec, Rule
+from router.domain.ruleset import CalendarSpec, Match, PresenceSpec, Rule, Ruleset
+from router.domain.working_hours import format_week
 from router.drain.lane_state import aligned_credits, moment_at
 from tests.random_worlds import GROUPS, NOW, a_lead, a_world
 
@@ -169,6 +180,65 @@ def test_longer_hours_hold_at_that_minute_and_keep_what_they_had(week: WeekHours
 
 def worked(week: WeekHours) -> int:
     return sum(end - start for day in week.days for start, end in day)
+
+
+@given(present_states())
+@settings(deadline=None, max_examples=150)
+def test_the_commands_of_a_change_can_be_typed_and_make_exactly_what_was_tried(now: Now) -> None:
+    for suggestion in what_it_takes(now).suggestions:
+        change = suggestion.change
+        for command in commands_of(change, now.engine, "acme"):
+            program, *words = shlex.split(command)
+            given = parsed(words[: words.index(">")] if ">" in words else words)
+            assert program == "lead-router" and given["tenant_name"] == "acme"
+            if change.rep is not None:
+                assert given["rep_id"] == change.rep.rep_id
+                assert change.kind is Kind.PRESENT or value_of(given, change) == wanted(change, now)
+
+
+def parsed(words: list[str]) -> dict[str, Any]:
+    """The arguments as the real command line reads them."""
+    command: click.Command = main
+    with click.Context(main) as ctx:
+        while isinstance(command, click.Group):
+            _, found, words = command.resolve_command(ctx, words)
+            assert found is not None
+            command = found
+        return command.make_context(command.name or "", words, parent=ctx).params
+
+
+def value_of(given: dict[str, Any], change: Change) -> object:
+    """What `reps set` would store."""
+    return read_field(change.kind.value, given[change.kind.value])
+
+
+def wanted(change: Change, now: Now) -> object:
+    """The same of the rep that was tried."""
+    value = getattr(change.rep, change.kind.value)
+    if change.kind is Kind.GROUPS:
+        return tuple(sorted(now.engine.roster.group_names[group_no] for group_no in value))
+    if change.kind is Kind.LEAVE:
+        return leave_text(value)
+    return format_week(value) if change.kind is Kind.WORKING_HOURS else value
+
+
+def test_a_rep_id_that_looks_like_an_option_can_be_typed() -> None:
+    rep = Rep(1, "-x; rm", "X", "UTC")
+    engine = Engine(Roster(1, (rep,)), Ruleset(1, ()), Rates())
+    for kind, value in ((Kind.AVAILABLE, "yes"), (Kind.PRESENT, "")):
+        (command,) = commands_of(Change(kind, value, rep=rep), engine, "acme")
+        assert parsed(shlex.split(command)[1:])["rep_id"] == "-x; rm"
+
+
+def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change_it() -> None:
+    listed = Rule("here", Match(one_of=(OneOf("region", frozenset({"x"}), in_file=("cities.txt",)),)), group="east")
+    engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed,)), Rates())
+    lead = a_lead(Random(1), engine, 1)._replace(facts=Facts(region="Y"))
+    (change,) = wider_rules(0, listed, lead, NOW)
+    assert (change.value, change.widening, lists_of(change)) == ("y", Widening.ADD, ("cities.txt",))
+    assert (
+        commands_of(change, engine, "acme")[1] == "lead-router rules show --tenant acme --list cities.txt > cities.txt"
+    )
 
 
 def test_the_world_of_these_properties_has_leads_that_wait_for_each_kind_of_change() -> None:
