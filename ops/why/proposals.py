@@ -49,7 +49,10 @@ class _Proposer:
     def of_rule(self, judged: RuleExplanation) -> Iterator[Change]:
         rule_no, lead = judged.rule_no, self.now.lead
         rule = self.now.engine.rules[rule_no]
-        if judged.verdict is Verdict.NOT_MATCHED:
+        if judged.verdict is Verdict.FAILED:
+            # Whatever the rule then says of the lead: it no longer ends there.
+            yield from wider_rules(rule_no, rule, lead, self.now.inputs.moment.now)
+        elif judged.verdict is Verdict.NOT_MATCHED:
             wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment.now)
             yield from (change for change in wider if self._matches(change.rule_no, change.rule))
         elif judged.verdict is Verdict.OUTSIDE_WINDOW:
@@ -101,7 +104,11 @@ class _Proposer:
         known = folded(self.now.lead.facts)
         if not all(one.holds(known[FACT_FIELDS.index(one.field)]) for one in rule.match.facts):
             return False
-        if not self.batch.conditions(rule, self.now.lead)[0] or not self.batch.window_open(rule_no, Refusal()):
+        try:
+            holds = self.batch.conditions(rule, self.now.lead)[0]
+        except Exception:  # as `decide_lead` does: the lead would be parked
+            return False
+        if not holds or not self.batch.window_open(rule_no, Refusal()):
             return False
         group_no = self.now.engine.group_of_rule[rule_no]
         return group_no is None or self._somebody_free(group_no)

@@ -169,7 +169,7 @@ def _of_rule(rule_no: int, rule: Rule, match: Match, field: str, widening: Widen
         Kind.CONDITION,
         value,
         # To leave a condition out is more than to widen it.
-        step=widening is Widening.DROP,
+        step=int(widening is Widening.DROP),
         rule_no=rule_no,
         rule=replace(rule, match=match),
         field=field,

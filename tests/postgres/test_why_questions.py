@@ -149,9 +149,7 @@ async def test_an_unknown_rep_is_an_error_that_names_similar_ones(
     _, lead = await waiting(conn, connections, ["ann.lee" + FREE[2:], "bob" + FREE[2:]], RULES.replace("one", "none"))
     command = CommandLine(why_command, database_url)
     done = await command.run(str(lead.lead_id), "--rep", "ann.leee")
-    assert (
-        done.exit_code == 2 and "there is no rep 'ann.leee'; did you mean ann.lee" in done.output
-    )
+    assert done.exit_code == 2 and "there is no rep 'ann.leee'; did you mean ann.lee" in done.output
     done = await command.run(str(lead.lead_id), "--rep", "ann.lee")
     assert done.exit_code == 0 and "not a candidate: no rule assigns to this rep (in group one)" in done.output
 
