@@ -56,8 +56,9 @@ class World:
         assert isinstance(found, int)
         return found
 
-    async def why(self, number: int, at: datetime = NOW) -> LeadDescription:
-        return await why(self.tenant.conn, FoundLead(self.tenant.tenant_id, await self.lead_id(number)), now=at)
+    async def why(self, number: int, at: datetime = NOW, rep_id: str | None = None) -> LeadDescription:
+        found = FoundLead(self.tenant.tenant_id, await self.lead_id(number))
+        return await why(self.tenant.conn, found, now=at, rep_id=rep_id)
 
 
 Case = Callable[[World], Awaitable[LeadDescription]]
@@ -268,3 +269,83 @@ async def closed(world: World) -> LeadDescription:
     await world.route(some(1))
     await world.end(1, Ending.WON, NOW + timedelta(days=1))
     return await world.why(1, NOW + timedelta(days=2))
+
+
+LATER = '  - {name: later, match: {}, assign_to: "group:away"}\n'
+
+
+@case(OWNER + ALL)
+async def rep_who_was_a_candidate(world: World) -> LeadDescription:
+    await world.route(*(some(number) for number in (1, 2, 3)))
+    return await world.why(2, rep_id="r1")
+
+
+@case(OWNER + ALL)
+async def rep_who_got_it(world: World) -> LeadDescription:
+    await world.route(*(some(number) for number in (1, 2, 3)))
+    return await world.why(2, rep_id="r2")
+
+
+@case(ALL + LATER)
+async def rep_who_was_left_out(world: World) -> LeadDescription:
+    await world.route(some(1))
+    return await world.why(1, rep_id="r4")
+
+
+@case('  - {name: one, match: {}, assign_to: "group:one"}\n' + FRESH.replace("nobody", "two") + ALL)
+async def rep_whose_rules_came_later_or_did_not_match(world: World) -> LeadDescription:
+    await world.route(some(1))
+    return await world.why(1, rep_id="r2")
+
+
+@case(FRESH.replace("nobody", "two"))
+async def rep_whose_rules_do_not_match_a_waiting_lead(world: World) -> LeadDescription:
+    await world.route(some(1))
+    return await world.why(1, rep_id="r2")
+
+
+@case('  - {name: two, match: {}, assign_to: "group:two"}\n')
+async def rep_to_whom_no_rule_assigns(world: World) -> LeadDescription:
+    await world.route(some(1), some(2))
+    return await world.why(2, rep_id="r1")
+
+
+@case(ALL)
+async def rep_of_a_lead_assigned_by_hand(world: World) -> LeadDescription:
+    await world.tenant.accept([some(1)], NOW)
+    tenant = world.tenant
+    given = {"actor": "lee", "note": "", "token": 1, "now": NOW}
+    await assign_by_hand(tenant.conn, tenant.tenant_id, await world.lead_id(1), "r2", **given)  # type: ignore[arg-type]
+    return await world.why(1, rep_id="r1")
+
+
+@case(ALL)
+async def rep_of_a_merged_lead(world: World) -> LeadDescription:
+    await world.route(*(lead(n, declared_customer="c1", name="Same", region="Hangzhou") for n in (1, 2)))
+    return await world.why(2, rep_id="r1")
+
+
+@case(ALL)
+async def rep_of_a_lead_that_was_never_tried(world: World) -> LeadDescription:
+    await world.tenant.accept([some(1)], NOW)
+    return await world.why(1, rep_id="r2")
+
+
+@case(ALL)
+async def rep_of_a_closed_lead(world: World) -> LeadDescription:
+    await world.route(some(1))
+    await world.end(1, Ending.WON, NOW + HOUR)
+    return await world.why(1, NOW + HOUR, rep_id="r3")
+
+
+@case(ALL)
+async def rep_of_an_invalid_lead(world: World) -> LeadDescription:
+    await world.route(lead(1, invalid="no source"))
+    return await world.why(1, rep_id="r1")
+
+
+@case(ALL)
+async def rep_who_came_after_the_decision(world: World) -> LeadDescription:
+    await world.route(some(1))
+    await world.tenant.roster(reps_csv([*REPS, "r6,Fay,yes,Asia/Shanghai,all,,,1,"], HEADER))
+    return await world.why(1, rep_id="r6")

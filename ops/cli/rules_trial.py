@@ -12,7 +12,7 @@ from ops.cli.options import require_tenant, tenant_option
 from ops.cli.rules_shared import file_argument, read
 from ops.text.translation import ENGLISH
 from ops.why.codes import REASONS, UNSURE
-from ops.why.document import outcome_document, rule_document
+from ops.why.decision_document import outcome_document, rule_document
 from ops.why.phrases import targets
 from ops.why.rules import describe_rules
 from ops.why.trial import NEW_LEAD, Trial, UnknownFields, try_new, try_stored

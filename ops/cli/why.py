@@ -19,6 +19,13 @@ from router.store.tenants import TenantUnknown
 @click.argument("lead")
 @click.option("--tenant", metavar="T", help="Tenant of the lead; needed when LEAD is an external id.")
 @click.option("--batch", "batch_no", type=click.IntRange(min=1), metavar="N", help="Explain this earlier decision.")
+@click.option("--rep", "rep_id", metavar="REP", help="Explain why this rep got the lead, or did not.")
+@click.option(
+    "--what-would-it-take",
+    "takes",
+    is_flag=True,
+    help="Show the smallest single changes that would place a waiting lead now, with their commands.",
+)
 @click.option(
     "--lang",
     type=click.Choice(sorted(LOCALES)),
@@ -27,29 +34,43 @@ from router.store.tenants import TenantUnknown
 @json_option
 @async_command
 async def why(
-    context: Context, lead: str, tenant: str | None, batch_no: int | None, lang: str | None, as_json: bool
+    context: Context,
+    /,
+    *,
+    lead: str,
+    tenant: str | None,
+    batch_no: int | None,
+    rep_id: str | None,
+    takes: bool,
+    lang: str | None,
+    as_json: bool,
 ) -> int:
     """Explain why a lead is where it is, and what happened to it.
 
     LEAD is its number, or with --tenant its external id (SOURCE/ID where several sources have it). The numbers
     are those of the moment of the decision, from its flight record. Exit code 1 = something about it is not right.
 
+    For a lead that waits for somebody, up to three of the changes that would place it now are shown in any case.
+
     \b
     Example:
       lead-router why 4711
       lead-router why W-90221 --tenant acme --json
+      lead-router why 4711 --rep r017
+      lead-router why 4711 --what-would-it-take
       lead-router why 4711 --lang zh
     """
     async with context.present() as (conn, presence):
         try:
-            description = await tell(conn, await find_lead(conn, lead, tenant), batch_no=batch_no, presence=presence)
+            found = await find_lead(conn, lead, tenant)
+            description = await tell(conn, found, batch_no=batch_no, presence=presence, rep_id=rep_id, placing=takes)
         except (LeadUnknown, TenantUnknown, LookupError) as error:
             raise CannotRun(str(error)) from error
     if as_json:
         print_json(document(description))
     else:
         out = console()
-        for part in describe(description, translator(lang or language_of(os.environ))):
+        for part in describe(description, translator(lang or language_of(os.environ)), asked=takes):
             out.print(rendered(part))
     not_right = description.place.state is State.NOWHERE or (
         description.record is not None and description.record.explanation_differs

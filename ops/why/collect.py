@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ops.waiting.present import JudgedKey, present
+from ops.why.change import Now
 from ops.why.customer import summarise_customer
 from ops.why.description import (
     CustomerSummary,
@@ -16,10 +17,14 @@ from ops.why.description import (
     LeadRow,
     Names,
     Place,
+    Placing,
     State,
     Turn,
 )
+from ops.why.present_state import state_now
+from ops.why.questions import pool_lead, rep_answer, reps_of
 from ops.why.records import Chain, event_of, follow, tell
+from ops.why.what_it_takes import what_it_takes
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
@@ -31,6 +36,7 @@ from router.store.changes import the_lead
 from router.store.engines import Engines
 from router.store.parking import BY_HAND
 from router.store.retry import SENT_BACK
+from router.store.roster import rep_number
 from router.store.statements import Connection, Row, load
 from router.store.waiting import tenant_now
 
@@ -47,14 +53,18 @@ async def why(
     batch_no: int | None = None,
     now: datetime | None = None,
     presence: Presence | None = None,
+    rep_id: str | None = None,
+    placing: bool = False,
 ) -> LeadDescription:
     """Describes a lead as of `now` (None = the database's clock).
 
-    `batch_no` asks for an earlier decision; `presence` hears who is present (None = there is no Redis). Raises
-    LeadUnknown, and LookupError when that batch did not decide about the lead.
+    `batch_no` asks for an earlier decision, `rep_id` why that rep did or did not get the lead, `placing` what would
+    place it, which refused leads have in any case; `presence` hears who is present (None = there is no Redis). Raises
+    LeadUnknown, RepUnknown, and LookupError when that batch did not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        return await _Teller(conn, found, presence or Presence(once=True), now).description(batch_no)
+        rep_no = None if rep_id is None else await rep_number(conn, found.tenant_id, rep_id)
+        return await _Teller(conn, found, presence or Presence(once=True), now).description(batch_no, rep_no, placing)
 
 
 class _Teller:
@@ -68,7 +78,7 @@ class _Teller:
         self._now = now
         self._engines = Engines()
 
-    async def description(self, batch_no: int | None) -> LeadDescription:
+    async def description(self, batch_no: int | None, rep_no: int | None, placing: bool) -> LeadDescription:
         row = await _SQL.lead.row(self._conn, **self._key)
         lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
         if row is None or lane is None:
@@ -85,16 +95,22 @@ class _Teller:
         timeline = _timeline(row, place, history, handled, chain, record)
         lead = lead_row(row, **self._key)
         customer = await summarise_customer(self._conn, lead)
+        refused = place.key_ruleset is not None and rep_no is None
+        state = await self._state(lane["now"], lead, place) if refused or placing or rep_no is not None else None
+        placed = await self._placing(state, row, place) if state is not None and (refused or placing) else None
+        rep = None if rep_no is None else rep_answer(rep_no, lead, record, state)
         return LeadDescription(
             now=lane["now"],
             lead=lead,
             place=place,
-            names=await self._names(place, timeline, record, customer),
+            names=await self._names(place, timeline, record, customer, reps_of(rep, placed)),
             timeline=timeline,
             record=record,
             turn=await self._turn(row, lane, place) if place.state is State.WAITING else None,
             present=await self._present(lane["now"], place),
             customer=customer,
+            rep=rep,
+            placing=placed,
             record_gone=chain.gone,
             older_batch=chain.older,
             later=batch_no not in (None, place.batch_no),
@@ -103,8 +119,7 @@ class _Teller:
     async def _turn(self, row: Row, lane: Row, place: Place) -> Turn:
         before_it = 0
         if place.ready:
-            order = {"rank": place.rank, "queued_at": place.since, **self._key}
-            before_it = await _SQL.before_it.value(self._conn, **order, limit=COUNTED)
+            before_it = await self._before_it(0, place)
         holders = await holders_of(self._conn, **self._key, lane_locker=lane["locker"])
         held = {what: None if session is None else _holder(session) for what, session in holders.items()}
         return Turn(
@@ -118,6 +133,26 @@ class _Teller:
             last_batch_at=lane["last_at"] if lane["batch_no"] else None,
         )
 
+    async def _before_it(self, wake_key: int, place: Place) -> int:
+        order = {"wake_key": wake_key, "rank": place.rank, "queued_at": place.since, **self._key}
+        before: int = await _SQL.before_it.value(self._conn, **order, limit=COUNTED)
+        return before
+
+    async def _state(self, now: datetime, lead: LeadRow, place: Place) -> Now | None:
+        """The state in which a waiting lead would be decided now; None where it does not wait, or without rules."""
+        if place.state is not State.WAITING:
+            return None
+        tenant = await tenant_now(self._conn, lead.tenant_id, now)
+        if not tenant.versions[0]:
+            return None
+        engine = await self._engines.get(self._conn, lead.tenant_id, tenant.versions)
+        waiting = pool_lead(lead, place, tenant.now)
+        return await state_now(self._conn, self._presence, (lead.tenant_id, lead.tenant), engine, waiting, tenant.now)
+
+    async def _placing(self, state: Now, row: Row, place: Place) -> Placing:
+        ahead = 0 if place.ready else await self._before_it(row["wake_key"], place)
+        return Placing(what_it_takes(state), state.engine, ahead)
+
     async def _present(self, now: datetime, place: Place) -> JudgedKey | None:
         if place.key_ruleset is None:
             return None
@@ -126,9 +161,14 @@ class _Teller:
         return state.judge_one(place.key_ruleset, place.targets)
 
     async def _names(
-        self, place: Place, timeline: Iterable[Event], record: DecisionRecord | None, customer: CustomerSummary | None
+        self,
+        place: Place,
+        timeline: Iterable[Event],
+        record: DecisionRecord | None,
+        customer: CustomerSummary | None,
+        others: Iterable[int],
     ) -> Names:
-        wanted = {place.rep_no, *place.excluded, *_reps_in(place.targets)}
+        wanted = {place.rep_no, *place.excluded, *_reps_in(place.targets), *others}
         for event in timeline:
             wanted |= {event.rep_no, *_reps_in(event.targets)}
         for rule in record.explanation.rules if record and record.explanation else ():

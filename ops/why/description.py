@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ops.waiting.present import JudgedKey
-from router.domain.decide import Decision
+from ops.why.what_it_takes import WhatItTakes
+from router.domain.decide import Decision, Inputs
 from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
+from router.domain.explain_rep import RepExplanation
 from router.domain.lead import Facts
 from router.domain.reason import Reason
 from router.store.blocking.judge import Limits
@@ -177,6 +179,7 @@ class DecisionRecord:
     leads: int
     decision: Decision
     engine: Engine | None
+    inputs: Inputs | None = None
     explanation: Explanation | None = None
     by_hand: RepState | None = None
     trouble: Trouble | None = None
@@ -240,12 +243,38 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class RepAnswer:
+    """Why one rep did or did not get the lead: in the recorded decision, and now for a lead that waits.
+
+    `then` None = no decision that can be explained; `now` (under `ruleset_now`) None = the lead does not wait, or there
+    are no rules.
+    """
+
+    rep_no: int
+    then: RepExplanation | None
+    now: RepExplanation | None
+    ruleset_now: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What would place the waiting lead now. `ahead` leads wait for the same and come first, counted up to a limit.
+
+    `engine` is that of now.
+    """
+
+    takes: WhatItTakes
+    engine: Engine
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeadDescription:
     """All that is told about a lead, as of `now`.
 
     `record` is the decision explained, None when there was none or when the record of batch `record_gone` is gone.
     `older_batch` is the first of the earlier decisions that were not followed any more; `later` = an earlier
-    decision was asked for, and what was decided after it is not told.
+    decision was asked for, and what was decided after it is not told. `rep` and `placing` where they were asked for.
     """
 
     now: datetime
@@ -257,6 +286,8 @@ class LeadDescription:
     turn: Turn | None = None
     present: JudgedKey | None = None
     customer: CustomerSummary | None = None
+    rep: RepAnswer | None = None
+    placing: Placing | None = None
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False

@@ -8,6 +8,7 @@ from ops.why.description import DecisionRecord, Event, Happened, Trouble, Troubl
 from router.domain.decide import Assigned, Decision, Parked, Waiting
 from router.domain.engine import ENGINE_VERSION, Engine
 from router.domain.explain import agrees, explain
+from router.domain.explain_rep import RepExplanation, explain_rep
 from router.domain.explain_reps import rep_state
 from router.domain.flight import decision_at, decisions_of, unpack
 from router.domain.flight_format import Flight
@@ -73,7 +74,7 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
         engine, inputs = await recorded_inputs(conn, engines, lead.tenant_id, stored)
     except CannotRerun as error:
         return replace(record, trouble=Trouble(TroubleKind.CANNOT_RERUN, str(error)))
-    record = replace(record, engine=engine)
+    record = replace(record, engine=engine, inputs=inputs)
     if stored.kind == HAND:
         assert isinstance(link.decision, Assigned)
         position = engine.roster.position.get(link.decision.rep_no)
@@ -87,6 +88,15 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
     explanation = explain(engine, inputs, lead.lead_id, decisions_of(stored.flight))
     same = explanation.decision == link.decision and agrees(explanation)
     return replace(record, explanation=explanation, trouble=None if same else Trouble(TroubleKind.DIFFERS))
+
+
+def explain_rep_then(record: DecisionRecord, lead_id: int, rep_no: int) -> RepExplanation | None:
+    """Why a rep did or did not get the lead in this decision; None where the decision cannot be explained."""
+    if record.explanation is None or record.engine is None or record.inputs is None:
+        return None
+    flight = record.stored.flight
+    known = bool(np.isin(rep_no, unpack(flight.reps)))
+    return explain_rep(record.engine, record.inputs, lead_id, rep_no, decisions_of(flight), state_known=known)
 
 
 def event_of(link: Link, engine: Engine | None) -> Event:

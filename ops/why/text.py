@@ -9,14 +9,16 @@ from ops.why.description import DecisionRecord, LeadDescription, Trouble, Troubl
 from ops.why.events import event_words
 from ops.why.lines import Line, Part
 from ops.why.phrases import aside, detail, load, named_by_source, targets, when
+from ops.why.placing_text import placing_lines
+from ops.why.rep_text import rep_lines
 from ops.why.rules import describe_rules
 from ops.why.runner_up import runner_up
 from ops.why.summary import summary
 from router.domain.decide import Parked, Waiting
 
 
-def describe(description: LeadDescription, say: Say) -> Iterator[Part]:
-    """The parts of the explanation, in order."""
+def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> Iterator[Part]:
+    """The parts of the explanation, in order; of a question about a rep, or (`asked`) what it would take, only that."""
     lead = description.lead
     state = say.gettext(STATES[description.place.state])
     yield Line(
@@ -25,6 +27,13 @@ def describe(description: LeadDescription, say: Say) -> Iterator[Part]:
     )
     yield Line(_facts(description, say))
     yield Line(summary(description, say))
+    if description.rep is not None or asked:
+        if description.record is not None and description.record.trouble is not None and description.rep is not None:
+            yield Line(trouble_words(description.record.trouble, say), style="yellow")
+        yield from rep_lines(description, say)
+        yield from placing_lines(description, say, asked=True) if asked else ()
+        return
+    yield from placing_lines(description, say)
     for words in runner_up(description, say):
         yield Line(words)
     for number, words in enumerate(customer_lines(description, say)):

@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import numpy as np
-
-from ops.waiting.present import present_state
 from ops.why.collect import lead_row, place_of
 from ops.why.description import LeadDescription, LeadRow, Names, Place, State
-from router.domain.decide import Inputs
-from router.domain.eligibility import GroupCredits
+from ops.why.present_state import state_now
+from ops.why.questions import pool_lead
 from router.domain.engine import Engine
 from router.domain.explain import explain
 from router.domain.explain_parts import Explanation
 from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
-from router.drain.lane_state import LaneState, aligned_credits, moment_at
 from router.drain.presence import Presence, Unsure
 from router.intake.normalise import LeadReader, Rejected
 from router.rules.customers import customer_keys, resolve
@@ -24,9 +20,8 @@ from router.rules.file import RulesFile
 from router.rules.mapping import FIELDS, FileMapping
 from router.rules.reader import hint
 from router.store.assignments import LeadUnknown, find_lead
-from router.store.customer_merges import match_rules, owner_of
+from router.store.customer_merges import match_rules
 from router.store.customers import known_keys
-from router.store.lane import read_shares
 from router.store.leads import database_clock
 from router.store.rates import load_rates
 from router.store.roster import load_roster
@@ -74,18 +69,7 @@ async def try_stored(conn: Connection, presence: Presence, tenant: Tenant, rules
         now = (await database_clock(conn)).astimezone(UTC)
         history = await _WHY.history.fetch(conn, **key, limit=1)
         record, place = lead_row(row, **key), place_of(row, history)
-        waits = place.state is State.WAITING
-        queued_at = place.since if waits else now
-        pool_lead = PoolLead(
-            lead_id=record.lead_id,
-            rank=place.rank if waits else -record.priority,
-            queued_at=queued_at,
-            created_at=record.created_at,
-            facts=record.facts,
-            customer_id=record.customer_id,
-            excluded=place.excluded,
-        )
-        return await _decided(conn, presence, tenant, rules, record, pool_lead, now)
+        return await _decided(conn, presence, tenant, rules, record, pool_lead(record, place, now), now)
 
 
 async def try_new(
@@ -117,8 +101,8 @@ async def try_new(
             customer_id=customer,
             facts=facts,
         )
-        pool_lead = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
-        trial = await _decided(conn, presence, tenant, rules, record, pool_lead, now)
+        arrived = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
+        trial = await _decided(conn, presence, tenant, rules, record, arrived, now)
         return replace(trial, malformed=tuple(sorted(lead.malformed)))
 
 
@@ -158,18 +142,7 @@ async def _decided(
     now: datetime,
 ) -> Trial:
     engine = await _engine(conn, tenant, rules)
-    customer = lead.customer_id
-    owner = None if customer is None else await owner_of(conn, tenant.tenant_id, customer)
-    state = await _state(conn, presence, tenant, engine, now)
-    inputs = Inputs(
-        moment=moment_at(engine, now),
-        leads=[lead],
-        attendance=state.on_duty(now).attendance,
-        open_counts=state.open_counts,
-        today_counts=state.today_counts,
-        credits=state.credits,
-        owners={} if customer is None or owner is None else {customer: owner},
-    )
+    state = await state_now(conn, presence, (tenant.tenant_id, tenant.name), engine, lead, now)
     names = Names(
         {rep.no: (rep.rep_id, rep.name) for rep in engine.roster.reps},
         engine.roster.group_names,
@@ -177,7 +150,7 @@ async def _decided(
         engine.ruleset.version,
     )
     description = LeadDescription(now, record, Place(State.WAITING, lead.queued_at, rank=lead.rank), names, ())
-    return Trial(explain(engine, inputs, lead.lead_id), description, presence.unsure(tenant.tenant_id))
+    return Trial(explain(engine, state.inputs, lead.lead_id), description, presence.unsure(tenant.tenant_id))
 
 
 async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
@@ -185,14 +158,3 @@ async def _engine(conn: Connection, tenant: Tenant, rules: RulesFile) -> Engine:
     roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
     ruleset, roster = await as_in_force(conn, tenant.tenant_id, rules, roster, tenant.ruleset + 1)
     return Engine(roster, ruleset, await load_rates(conn, tenant.tenant_id, tenant.rates))
-
-
-async def _state(conn: Connection, presence: Presence, tenant: Tenant, engine: Engine, now: datetime) -> LaneState:
-    """Loads, presence and credits of now."""
-    state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, now)
-    shares = {
-        row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await read_shares(conn, tenant.tenant_id)
-    }
-    state.credits = aligned_credits(engine, shares)
-    return state

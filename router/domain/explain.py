@@ -39,6 +39,22 @@ def explain(engine: Engine, inputs: Inputs, lead_id: int, recorded: Sequence[Dec
     `recorded` is what was decided about the batch's leads, from the first on; of those before this one only such are
     decided again whose credits this one meets, and those that are not recorded.
     """
+    batch, lead, seq = batch_up_to(engine, inputs, lead_id, recorded)
+    # Before the decision, which changes the standing.
+    rules = tuple(_rules(batch, lead))
+    decision = batch.decide_lead(lead)
+    reason: Reason | None = None
+    if isinstance(decision, Waiting):
+        reason = batch.reason(decision.targets)
+    elif isinstance(decision, Parked):
+        reason = decision.reason
+    return Explanation(lead, seq, len(inputs.leads), inputs.moment, decision, reason, rules)
+
+
+def batch_up_to(
+    engine: Engine, inputs: Inputs, lead_id: int, recorded: Sequence[Decision] = ()
+) -> tuple[Batch, PoolLead, int]:
+    """The batch as the lead met it, the lead, and its place in it. Raises LookupError; `recorded` as for `explain`."""
     seq = next((i for i, lead in enumerate(inputs.leads) if lead.lead_id == lead_id), None)
     if seq is None:
         raise LookupError(f"lead {lead_id} was not in this batch")
@@ -49,15 +65,7 @@ def explain(engine: Engine, inputs: Inputs, lead_id: int, recorded: Sequence[Dec
             batch.decide_lead(earlier)
         else:
             batch.follow(earlier, decision)
-    # Before the decision, which changes the standing.
-    rules = tuple(_rules(batch, lead))
-    decision = batch.decide_lead(lead)
-    reason: Reason | None = None
-    if isinstance(decision, Waiting):
-        reason = batch.reason(decision.targets)
-    elif isinstance(decision, Parked):
-        reason = decision.reason
-    return Explanation(lead, seq, len(inputs.leads), inputs.moment, decision, reason, rules)
+    return batch, lead, seq
 
 
 def _groups_met(engine: Engine, lead: PoolLead) -> frozenset[int | None]:

@@ -101,6 +101,15 @@ async def knows_rep(conn: Connection, tenant_id: int, rep_id: str) -> bool:
     return await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id) is not None
 
 
+async def rep_number(conn: Connection, tenant_id: int, rep_id: str) -> int:
+    """The number of the rep of this id. Raises RepUnknown, with similar ids."""
+    row = await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id)
+    if row is None:
+        raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
+    number: int = row["rep_no"]
+    return number
+
+
 async def load_roster(conn: Connection, tenant_id: int, version: int, known: Roster | None = None) -> Roster:
     """The roster as of any version (0 = nobody yet).
 

@@ -42,11 +42,11 @@ select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock
   from lane l
  where l.tenant_id = :tenant_id;
 
--- name: before_it(tenant_id, rank, queued_at, lead_id, limit)
--- How many ready leads come before a lead, counted up to a limit.
+-- name: before_it(tenant_id, wake_key, rank, queued_at, lead_id, limit)
+-- How many leads of a wake key (0 = ready) come before a lead, counted up to a limit.
 select count(*)::int from (
        select from lead_pool
-        where tenant_id = :tenant_id and wake_key = 0
+        where tenant_id = :tenant_id and wake_key = :wake_key::int
           and (rank, queued_at, lead_id) < (:rank::int, :queued_at::timestamptz, :lead_id::bigint)
         limit :limit) as earlier;
 

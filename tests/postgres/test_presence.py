@@ -1,6 +1,7 @@
 """Presence over a real Redis: who is away gets nothing, who comes back is given leads; without Redis all goes on."""
 
 import asyncio
+import shlex
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -278,6 +279,26 @@ async def test_a_lead_whose_reps_are_all_away_is_not_told_to_have_room(
     await beat(redis, "r2")
     counted, why = await told(database_url, redis_url)
     assert counted == {"ready": 1} and why["somebody_has_room"]
+
+
+async def test_who_is_away_is_named_with_the_heartbeat_that_would_place_the_lead(
+    tenant: Tenancy, connections: Connections, database_url: str, redis: Redis, redis_url: str
+) -> None:
+    await tenant.accept([lead(9)])
+    await settle(with_presence(connections, redis_url), tenant.tenant_id)
+    command = CommandLine(why_command, database_url, redis_url)
+    first, *others = (await command.json("e9", "--tenant", "acme"))["what_would_it_take"]["changes"]
+    assert (first["kind"], first["rep_id"], first["gets_it"]["rep_id"]) == ("present", "r1", "r1")
+    # Whoever joins the group has to be present too, and is not.
+    assert "groups" not in {other["kind"] for other in others}
+    (printed,) = first["commands"]
+    assert printed == "lead-router reps present r1 --tenant acme"
+    done = await CommandLine(present_command, database_url, redis_url).run(*shlex.split(printed)[3:])
+    assert done.exit_code == 0, done.output
+    # A heartbeat of these rules is over in 2 s.
+    await beat(redis, "r1")
+    await settle(with_presence(connections, redis_url), tenant.tenant_id)
+    assert await tenant.counts() == {"r1": 1}
 
 
 async def test_without_redis_commands_judge_by_the_working_hours_and_say_so_soon(
