@@ -1,27 +1,52 @@
 """Reps whose availability in the source is not understood: the last known one holds for a while, or is over."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from ops.roster_sync.holds import holds, holds_told, over
+from ops.doctor.waits import WaitForGroups, waits_for_groups
+from ops.roster_sync.holds import Hold, holds, holds_told, over
+from router.store.tenants import Tenant
+from router.store.unavailable import groups_without_anybody
+from router.store.waiting import pool_by_key
 
 CODE = "availability_unreadable"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
     held = await holds(scene.conn, scene.tenant_ids)
-    found = []
-    for tenant in scene.tenants:
-        of_tenant_held = held.get(tenant.tenant_id, [])
-        ended = over(of_tenant_held, scene.at)
-        running = [hold for hold in of_tenant_held if hold not in ended]
-        for part, since in ((running, None), (ended, min((hold.until for hold in ended), default=None))):
-            evidence = tuple({"rep": hold.rep_id, "until": hold.until.isoformat()} for hold in part[:10])
-            for words in holds_told(part, scene.at):
-                sentence = f"roster: {words}"
-                command = f"lead-router reps list --tenant {tenant.name}"
-                found.append(
-                    Finding(CODE, Severity.WARNING, of_tenant(tenant.name), sentence, evidence, since, command)
-                )
-    return found
+    asked = [tenant for tenant in scene.tenants if tenant.tenant_id in held]
+    return [finding for tenant in asked async for finding in _of_tenant(scene, tenant, held[tenant.tenant_id])]
+
+
+async def _of_tenant(scene: Scene, tenant: Tenant, held: Sequence[Hold]) -> AsyncIterator[Finding]:
+    ended = over(held, scene.at)
+    running = [hold for hold in held if hold not in ended]
+    waits = await _held_back(scene, tenant) if ended else WaitForGroups()
+    for part, since in ((running, None), (ended, min((hold.until for hold in ended), default=None))):
+        evidence = tuple({"rep": hold.rep_id, "until": hold.until.isoformat()} for hold in part[:10])
+        leads = waits.leads if since else 0
+        for words in holds_told(part, scene.at):
+            yield Finding(
+                CODE,
+                Severity.CRITICAL if leads else Severity.WARNING,
+                of_tenant(tenant.name),
+                f"roster: {words}",
+                evidence,
+                since,
+                f"lead-router reps list --tenant {tenant.name}",
+                held_back=leads,
+                oldest=waits.oldest if leads else None,
+            )
+
+
+async def _held_back(scene: Scene, tenant: Tenant) -> WaitForGroups:
+    """Leads for groups in which nobody is available, and which have such reps."""
+    groups = (await groups_without_anybody(scene.conn, [tenant.tenant_id], scene.at)).get(tenant.tenant_id)
+    if not groups or not tenant.ruleset or tenant.tenant_id in scene.unreadable:
+        return WaitForGroups()
+    from ops.doctor.members import nobody_available  # noqa: PLC0415 - NumPy, and most tenants need it never
+
+    found = await nobody_available(scene.conn, tenant, groups, scene.at)
+    doubtful = [group for group, members in found.items() if any(member.doubtful for member in members)]
+    return waits_for_groups(await pool_by_key(scene.conn, tenant.tenant_id, scene.at), doubtful)

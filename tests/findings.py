@@ -1,0 +1,18 @@
+"""What one check of the doctor finds, in tests."""
+
+from datetime import datetime
+
+import asyncpg
+
+from ops.doctor.finding import Finding
+from ops.doctor.look import examine
+from ops.doctor.scene import open_scene
+
+
+async def findings(conn: asyncpg.Connection, code: str, now: datetime | None = None) -> list[Finding]:
+    """Of all tenants; the check must have been able to look."""
+    async with open_scene(conn, now=now) as scene:
+        [one] = await examine(scene, [code])
+    assert one.failure is None, one.failure
+    assert all(len(finding.evidence) <= 10 for finding in one.findings)
+    return list(one.findings)
