@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -73,7 +74,8 @@ async def _examined(context: Context, tenant: str | None, codes: Sequence[str]) 
     try:
         async with context.present() as (conn, presence):
             try:
-                async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+                clock = partial(datetime.now, UTC)
+                async with open_scene(conn, tenant, None, presence, clock, thorough=True) as scene:
                     return await examine(scene, codes), scene.at
             except TenantUnknown as error:
                 raise CannotRun(str(error)) from error
