@@ -53,6 +53,7 @@ class Finding:
     held_back: int = 0
     oldest: datetime | None = None
     confidence: Confidence = Confidence.HIGH
+    changes: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def runbook(self) -> str:
@@ -79,6 +80,7 @@ class Finding:
             "held_back": self.held_back,
             "oldest": None if self.oldest is None else self.oldest.isoformat(),
             "confidence": self.confidence,
+            "changes": None if self.changes is None else [dict(row) for row in self.changes],
             "runbook": self.runbook,
         }
 

@@ -4,15 +4,18 @@ from datetime import timedelta
 
 import asyncpg
 
+from ops.cli.doctor import doctor
 from ops.doctor.look import examine
 from ops.doctor.scene import open_scene
+from ops.status.status import status
 from router.store.assignments import FoundLead
 from router.store.connections.connections import Connections
 from router.store.parking import unpark
 from router.store.pauses import pause
 from router.store.tenants import tenant_named
+from tests.command_line import CommandLine
 from tests.findings import findings
-from tests.world import CATCH_ALL, a_drain, lead, make_tenant, settle, simple_reps
+from tests.world import CATCH_ALL, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 
 async def test_caps_that_are_used_up_are_a_note_with_when_they_free(
@@ -114,3 +117,19 @@ async def test_rules_in_force_that_cannot_work_are_found_by_doctor_and_do_not_sl
     async with open_scene(conn) as scene:
         [one] = await examine(scene, ["rules_doubtful"])
     assert one.not_applicable
+
+
+async def test_doctor_cites_what_was_changed_in_the_hour_before_and_status_does_not_look(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    await conn.execute("update ruleset set applied_at = applied_at - interval '3 hours'")
+    await conn.execute("update roster_version set at = at - interval '9 days'")
+    await tenant.roster(reps_csv(f"r{i:03},R,no,UTC,all,5,5" for i in (1, 2)))
+    document = await CommandLine(doctor, database_url).json("--only", "members_unavailable")
+    [found] = document["findings"]
+    [change] = [one for one in found["changes"] if one["action"] == "roster"]
+    assert (change["by"], change["subject"]) == ("test", "reps")
+    assert "changed before: " in (await CommandLine(doctor, database_url).run("--only", "members_unavailable")).output
+    [shown] = [one for one in (await status(conn)).findings if one.code == "members_unavailable"]
+    assert shown.changes is None
