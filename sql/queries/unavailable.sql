@@ -20,10 +20,11 @@ select w.rep_no, v.at
 
 -- name: available_at(tenant_id, rep_nos, moments)
 -- How many of these reps were available at each of these moments; no row for a moment before the first roster.
+with m as materialized (
+    select x.at, (select max(v.version) from roster_version v where v.tenant_id = :tenant_id and v.at <= x.at) as version
+      from unnest(:moments::timestamptz[]) as x (at))
 select m.at, count(w.rep_no) filter (where w.active and w.available) as available
-  from (select x.at, (select max(v.version) from roster_version v
-                       where v.tenant_id = :tenant_id and v.at <= x.at) as version
-          from unnest(:moments::timestamptz[]) as x (at)) m
+  from m
  cross join unnest(:rep_nos::int[]) as n (rep_no)
   left join lateral (
        select y.rep_no, y.active, y.available, y.to_version from rep_row y
