@@ -95,5 +95,5 @@ union all
 select c.tenant_id, c.subject, count(*), min(c.at), max(c.at), 1
   from change c join parked p on p.tenant_id = c.tenant_id and c.subject = concat('lead ', p.lead_id)
  where c.tenant_id = any(:tenant_ids::int[]) and c.at > :since and c.action = 'unpark' and p.reason <> 'screening'
- group by c.tenant_id, c.subject having count(*) >= :times and max(c.at) < max(p.parked_at)
+ group by c.tenant_id, c.subject having count(*) >= :times
  order by 1, 2;
