@@ -93,7 +93,8 @@ select c.tenant_id, c.subject, c.times, c.first, c.last,
          group by tenant_id, subject having count(distinct date_trunc('hour', at)) >= :hours) c
 union all
 select c.tenant_id, c.subject, count(*), min(c.at), max(c.at), 1
-  from change c join parked p on p.tenant_id = c.tenant_id and c.subject = concat('lead ', p.lead_id)
+  from change c join parked p on p.tenant_id = c.tenant_id
+   and p.lead_id = case when c.subject ~ '^lead [0-9]{1,18}$' then substr(c.subject, 6)::bigint end
  where c.tenant_id = any(:tenant_ids::int[]) and c.at > :since and c.action = 'unpark' and p.reason <> 'screening'
  group by c.tenant_id, c.subject having count(*) >= :times
  order by 1, 2;
