@@ -23,10 +23,13 @@ Sighting = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One look: which sessions hold up leads, those of them that do so for the first time, and what is to be done."""
+    """One look: which sessions hold up leads, those of them that do so for the first time, those that did in the look
+    before and do no more, and what is to be done.
+    """
 
     blocking: tuple[Blocker, ...]
     new: tuple[Blocker, ...]
+    gone: tuple[Blocker, ...]
     actions: tuple[Action, ...]
 
 
@@ -36,7 +39,7 @@ class Watched:
 
     settings: LockSettings
     _since: dict[Sighting, float] = field(default_factory=dict)
-    _reported: set[Sighting] = field(default_factory=set)
+    _reported: dict[Sighting, Blocker] = field(default_factory=dict)
     _cancelled: set[Sighting] = field(default_factory=set)
 
     def judge(self, activity: Activity, now_s: float) -> Verdict:
@@ -53,9 +56,10 @@ class Watched:
         # What is over within one look was nobody's trouble.
         lasting = {sighting: one for sighting, one in seen.items() if age[sighting] > 0}
         new = tuple(one for sighting, one in lasting.items() if sighting not in self._reported)
-        self._reported = set(lasting)
+        gone = tuple(one for sighting, one in self._reported.items() if sighting not in lasting)
+        self._reported = lasting
         self._cancelled = {one for one in self._cancelled if one[:3] in seen}
-        return Verdict(tuple(lasting.values()), new, tuple(action for action in actions if action))
+        return Verdict(tuple(lasting.values()), new, gone, tuple(action for action in actions if action))
 
     def _own(self, session: Session, seen_s: float) -> Action | None:
         """For how long it has been idle the server says; for how long nobody has read what it writes, it does not."""

@@ -12,7 +12,9 @@ from router.settings.model import LockSettings
 from router.store.blocking.action import Action, CannotAct, act, alone
 from router.store.blocking.activity import look
 from router.store.blocking.judge import HOLDS_LEADS, Blocker
+from router.store.blocking.seen_blockers import note_blockers, tidy_blockers
 from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -23,6 +25,8 @@ log = get_logger(__name__)
 # In all tenants together: this look is taken every second or so, by each instance.
 _ROWS = 4_000
 _LOCK_TIMEOUT_S = 2.0
+_TIDY_EVERY_S = 3600.0
+_NOTED_AT_ONCE = 200
 _KINDS = sorted(kind.value for kind in HOLDS_LEADS)
 
 
@@ -40,6 +44,8 @@ class StallWatchService(Periodic):
         self._actor = actor
         self._watched = Watched(settings)
         self._blocking: dict[int, str] = {}
+        self._unnoted: tuple[tuple[Blocker, ...], tuple[Blocker, ...]] = (), ()
+        self._tidied_at: float | None = None
 
     async def begin(self) -> None:
         """What was seen before a crash of this service counts no more."""
@@ -55,6 +61,7 @@ class StallWatchService(Periodic):
         self._report(verdict)
         for action in verdict.actions:
             await self._act(action)
+        await self._remember(verdict)
 
     def _report(self, verdict: Verdict) -> None:
         counts = Counter(blocker.blocks[0].kind.value for blocker in verdict.blocking)
@@ -67,6 +74,26 @@ class StallWatchService(Periodic):
             if pid not in here:
                 log.info("no longer blocked", by=named)
         self._blocking = here
+
+    async def _remember(self, verdict: Verdict) -> None:
+        """Notes who came and went. It is a record only: what cannot be written now is written later, if ever."""
+        new, gone = (*self._unnoted[0], *verdict.new), (*self._unnoted[1], *verdict.gone)
+        self._unnoted = new[-_NOTED_AT_ONCE:], gone[-_NOTED_AT_ONCE:]
+        tidy = self._tidied_at is None or monotonic() - self._tidied_at > _TIDY_EVERY_S
+        if not (new or gone or tidy):
+            return
+        try:
+            async with self._connections.acquire(Part.DUTIES) as lent:
+                conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
+                async with conn.transaction():
+                    await note_blockers(conn, *self._unnoted)
+                    if tidy:
+                        await tidy_blockers(conn)
+        except TRANSIENT_ERRORS as error:
+            log.debug("blockers not noted", error=f"{type(error).__name__}: {error}")
+            return
+        self._unnoted = (), ()
+        self._tidied_at = monotonic() if tidy else self._tidied_at
 
     async def _act(self, action: Action) -> None:
         """Acts unless another instance is at it: what that one leaves, the next look finds."""

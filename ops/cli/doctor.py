@@ -18,6 +18,7 @@ from ops.cli.context import (
     print_json,
     server_named,
 )
+from ops.doctor.changes_before import in_words, with_changes
 from ops.doctor.finding import Finding, Severity
 from ops.doctor.look import Checked, all_checks, examine, findings_of, purposes
 from ops.doctor.outside import behind_a_lock, without_database
@@ -77,8 +78,8 @@ async def _examined(context: Context, tenant: str | None, codes: Sequence[str]) 
         async with context.present() as (conn, presence):
             try:
                 clock = partial(datetime.now, UTC)
-                async with open_scene(conn, tenant, None, presence, clock, _LOCK_TIMEOUT_S) as scene:
-                    return await examine(scene, codes), scene.at
+                async with open_scene(conn, tenant, None, presence, clock, _LOCK_TIMEOUT_S, thorough=True) as scene:
+                    return await with_changes(scene, await examine(scene, codes)), scene.at
             except TenantUnknown as error:
                 raise CannotRun(str(error)) from error
             except LOCK_TIMEOUTS as error:
@@ -140,6 +141,8 @@ def _print(findings: Sequence[Finding], results: Sequence[Checked], at: datetime
             out.print(f"    proof: {_words(row)}")
         if len(finding.evidence) > _EVIDENCE_SHOWN:
             out.print(f"    and {len(finding.evidence) - _EVIDENCE_SHOWN} more (--json)")
+        for change in finding.changes or ():
+            out.print(f"    changed before: {in_words(change)}")
         out.print(f"    runbook: {finding.runbook}")
     if not findings:
         out.print("nothing is wrong, as far as these checks see")

@@ -54,6 +54,7 @@ class Finding:
     oldest: datetime | None = None
     confidence: Confidence = Confidence.HIGH
     symptom: bool = False
+    changes: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def runbook(self) -> str:
@@ -80,6 +81,7 @@ class Finding:
             "held_back": self.held_back,
             "oldest": None if self.oldest is None else self.oldest.isoformat(),
             "confidence": self.confidence,
+            "changes": None if self.changes is None else [dict(row) for row in self.changes],
             "runbook": self.runbook,
         }
 

@@ -28,7 +28,8 @@ class Scene:
 
     `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `host_at` = the time by
     this host's clock (None = not to be compared); `unreadable` = why a tenant's rules
-    or roster cannot be read. A check may read more over `conn`, and ask `presence` who is present.
+    or roster cannot be read; `thorough` = checks may take their time, somebody looks for a cause. A check may read more
+    over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -43,6 +44,7 @@ class Scene:
     parked: Mapping[int, Sequence[ParkedLeads]]
     host_at: datetime | None = None
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    thorough: bool = False
 
     @property
     def tenant_ids(self) -> list[int]:
@@ -57,6 +59,8 @@ async def open_scene(
     presence: Presence | None = None,
     host_clock: Callable[[], datetime] | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
+    *,
+    thorough: bool = False,
 ) -> AsyncIterator[Scene]:
     """Of one tenant or of all, in a transaction that changes nothing. `now` None = the database's clock, to which that
     of `host_clock` is compared.
@@ -89,7 +93,8 @@ async def open_scene(
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)
-        yield Scene(conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at, unreadable)
+        found = (conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at, unreadable)
+        yield Scene(*found, thorough)
 
 
 async def _unjudged(conn: Connection, tenant_id: int, at: datetime) -> Waiting:

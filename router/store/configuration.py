@@ -1,6 +1,8 @@
 """The record of every change of the settings in use."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from router.settings.reload import Difference
 from router.store.changes import SERVICE, Change, record_change
@@ -50,6 +52,34 @@ async def record_differences(
         for one in found:
             await _record(conn, actor, kind, one, why)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SizeChange:
+    """A change of how many connections there may be: `name` is a setting of the server or of a kind of instances.
+
+    `before` None = it was not recorded before. `at` is UTC.
+    """
+
+    at: datetime
+    actor: str
+    name: str
+    before: int | None
+    after: int
+
+    @property
+    def lost(self) -> int:
+        """So many fewer there are; 0 or less = not fewer."""
+        return 0 if self.before is None else self.before - self.after
+
+
+async def sizes_changed(conn: Connection, since: datetime) -> list[SizeChange]:
+    """The last change of each of them since then, the youngest first."""
+    found: dict[str, SizeChange] = {}
+    for at, actor, name, before, after in await _SQL.sizes_changed.fetch(conn, action=ACTION, since=since):
+        if name not in found and after.isdigit():
+            found[name] = SizeChange(at, actor, name, int(before) if before.isdigit() else None, int(after))
+    return list(found.values())
 
 
 async def _record(conn: Connection, actor: str, kind: str, one: Difference, why: str) -> None:

@@ -1,6 +1,10 @@
 """The groups of a tenant: their numbers, which stay, and their names."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from router.domain.roster_change import GroupNumbers
+from router.domain.text import fold
 from router.store.statements import Connection, load
 
 _SQL = load("groups")
@@ -14,3 +18,11 @@ async def group_names(conn: Connection, tenant_id: int) -> dict[int, str]:
 async def add_groups(conn: Connection, tenant_id: int, groups: GroupNumbers) -> None:
     """Stores those that are new."""
     await _SQL.add.execute(conn, tenant_id=tenant_id, group_nos=list(groups.new), names=list(groups.new.values()))
+
+
+async def groups_with_members(conn: Connection, ids: Sequence[int]) -> dict[int, set[str]]:
+    """By tenant: the folded names of groups with an active member in the roster in force."""
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for tenant_id, name in await _SQL.with_members.fetch(conn, tenant_ids=ids):
+        found[tenant_id].add(fold(name))
+    return dict(found)

@@ -136,6 +136,28 @@ async def reps_without_group(conn: Connection, ids: Sequence[int]) -> dict[int, 
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class SentBack:
+    """What a person sent back `times` times, from `first` to `last` (UTC): leads asked for in bulk, or one lead.
+    `again` = so many are parked since then.
+    """
+
+    tenant_id: int
+    subject: str
+    times: int
+    first: datetime
+    last: datetime
+    again: int
+
+
+async def sent_back_repeatedly(
+    conn: Connection, ids: Sequence[int], since: datetime, hours: int, times: int
+) -> list[SentBack]:
+    """Bulk: in at least `hours` different hours since then; single leads: `times` times, and parked once more."""
+    rows = await _SQL.sent_back.fetch(conn, tenant_ids=ids, since=since, hours=hours, times=times)
+    return [found for row in rows if (found := SentBack(*row)).again]
+
+
 async def rules_with(conn: Connection, ids: Sequence[int], word: str) -> set[int]:
     """The tenants in whose rules in force a word occurs: which are worth being read for what it may mean there."""
     return {row[0] for row in await _SQL.rules_with.fetch(conn, tenant_ids=ids, word=word)}

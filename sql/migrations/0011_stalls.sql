@@ -1,5 +1,5 @@
 -- Stalls that were noticed, and the hourly counts that say what is usual.
--- depends: 0008_clocks
+-- depends: 0010_seen_blockers
 
 -- migrate: apply
 

@@ -15,3 +15,11 @@ select distinct on (subject) subject, after
   from change
  where tenant_id = 0 and action = :action and subject = any(:subjects::text[])
  order by subject, id desc;
+
+-- name: sizes_changed(action, since)
+-- What was done lately to how many connections there may be: of the server, and of kinds of instances. The youngest first.
+select at, actor, subject, before, after
+  from change
+ where tenant_id = 0 and action = :action and at > :since
+   and (subject = 'server: max_connections' or subject like '%: connections.maximum')
+ order by id desc;

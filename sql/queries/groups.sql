@@ -6,3 +6,10 @@ select group_no, name from grp where tenant_id = :tenant_id;
 -- Gives new groups their numbers.
 insert into grp (tenant_id, group_no, name)
 select :tenant_id::int, n.group_no, n.name from unnest(:group_nos::int[], :names::text[]) as n (group_no, name);
+
+-- name: with_members(tenant_ids)
+-- The names of groups that have an active member in the roster in force.
+select distinct r.tenant_id, g.name
+  from rep_row r cross join unnest(r.groups) as n (group_no)
+  join grp g on g.tenant_id = r.tenant_id and g.group_no = n.group_no
+ where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active;

@@ -22,17 +22,18 @@ select tenant_id, reason, count(*) as leads, min(parked_at) as oldest, max(parke
 
 -- name: lanes(tenant_ids, now)
 -- The lane of each tenant with its pause and its last batch, and who holds it: the transaction that locked the row, if it still
--- runs. A pause that nobody recorded was written into the row by hand.
+-- runs. A pause that nobody recorded was written into the row by hand, also when there was another one before.
 select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_at,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
        case when l.paused_until > :now then l.paused_until end as paused_until, l.paused_why,
-       p.actor as paused_by, p.at as paused_at,
+       case when p.is_this then p.actor end as paused_by, case when p.is_this then p.at end as paused_at,
        h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start
   from lane l
   left join lateral (select at, kind, leads from flight f
                       where f.tenant_id = l.tenant_id and f.batch_no = l.batch_no limit 1) f on true
-  left join lateral (select actor, at from change c
+  left join lateral (select actor, at, c.after = concat('until ', replace(to_char(l.paused_until at time zone 'UTC',
+                                       'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', ''), '+00:00') as is_this from change c
                       where c.tenant_id = l.tenant_id and c.action = 'pause' and l.paused_until > :now
                       order by c.id desc limit 1) p on true
   left join pg_locks h on h.locktype = 'transactionid' and h.granted and h.mode = 'ExclusiveLock' and h.transactionid = l.xmax
@@ -80,3 +81,20 @@ select r.tenant_id, p.rep_id
 -- The tenants whose rules in force have a word somewhere in their text.
 select t.tenant_id from tenant t join ruleset r on r.tenant_id = t.tenant_id and r.version = t.ruleset
  where t.tenant_id = any(:tenant_ids::int[]) and position(:word in r.source) > 0;
+
+-- name: sent_back(tenant_ids, since, hours, times)
+-- What was sent back again and again: by what was asked for, when it was in so many different hours, the last time in `last`; and how
+-- many leads were parked after that. Single leads of these times that are parked again.
+select c.tenant_id, c.subject, c.times, c.first, c.last,
+       (select count(*) from parked p where p.tenant_id = c.tenant_id and p.parked_at > c.last and p.reason <> 'screening'
+           and (starts_with(c.subject, 'any reason') or starts_with(c.subject, concat('reason ', p.reason)))) as again
+  from (select tenant_id, subject, count(distinct date_trunc('hour', at)) as times, min(at) as first, max(at) as last
+          from change where tenant_id = any(:tenant_ids::int[]) and at > :since and action = 'retry' and before like '% parked'
+         group by tenant_id, subject having count(distinct date_trunc('hour', at)) >= :hours) c
+union all
+select c.tenant_id, c.subject, count(*), min(c.at), max(c.at), 1
+  from change c join parked p on p.tenant_id = c.tenant_id
+   and p.lead_id = case when c.subject ~ '^lead [0-9]{1,18}$' then substr(c.subject, 6)::bigint end
+ where c.tenant_id = any(:tenant_ids::int[]) and c.at > :since and c.action = 'unpark' and p.reason <> 'screening'
+ group by c.tenant_id, c.subject having count(*) >= :times
+ order by 1, 2;

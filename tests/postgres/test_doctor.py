@@ -13,6 +13,7 @@ from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.look import Checked, all_checks, examine, findings_of
 from ops.doctor.scene import Scene, open_scene
 from ops.status.status import status
+from router.settings.model import Settings
 from router.store.connections.connections import Connections, Part
 from router.store.pauses import pause, resume
 from router.store.processes import OwnProcess
@@ -238,3 +239,21 @@ async def test_without_a_database_it_says_which_trouble_it_is_and_checks_the_res
     results = {one["code"]: one["result"] for one in document["checks"]}
     assert results["database_busy"] == "could_not_check"
     assert "s3cret" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("statement", "command", "words"),
+    [
+        ("delete from _lead_router_migration where migration_id > '0008'", "lead-router migrate", "older than"),
+        ("insert into _lead_router_migration (migration_id) values ('9999_later')", None, "newer than"),
+    ],
+    ids=["older", "newer"],
+)
+async def test_a_schema_of_another_version_is_the_first_finding(
+    conn: asyncpg.Connection, database_url: str, statement: str, command: str | None, words: str
+) -> None:
+    await conn.execute(statement)
+    command_line = CommandLine(doctor, database_url, settings=Settings(database_url=database_url))
+    [finding] = (await command_line.json(code=1))["findings"][:1]
+    assert (finding["code"], finding["command"]) == ("database_unusable", command)
+    assert words in finding["sentence"]

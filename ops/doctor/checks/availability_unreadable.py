@@ -1,43 +1,57 @@
 """Reps whose availability in the source is not understood: the last known one holds for a while, or is over."""
 
 import shlex
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
+from ops.doctor.waits import WaitForGroups, waits_for_groups
 from ops.roster_sync.holds import Hold, holds, holds_told, over
-from router.domain.reason import Reason
+from router.store.tenants import Tenant
+from router.store.unavailable import groups_without_anybody
+from router.store.waiting import pool_by_key
 
 CODE = "availability_unreadable"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    found = []
-    for tenant_id, held in (await holds(scene.conn, scene.tenant_ids)).items():
-        ended = over(held, scene.at)
-        if running := [hold for hold in held if hold not in ended]:
-            found.append(_finding(scene, tenant_id, running))
-        if ended:
-            found.append(_finding(scene, tenant_id, ended, min(hold.until for hold in ended)))
-    return found
+    held = await holds(scene.conn, scene.tenant_ids)
+    asked = [tenant for tenant in scene.tenants if tenant.tenant_id in held]
+    return [finding for tenant in asked async for finding in _of_tenant(scene, tenant, held[tenant.tenant_id])]
 
 
-def _finding(scene: Scene, tenant_id: int, held: Sequence[Hold], since: datetime | None = None) -> Finding:
-    """About reps of one tenant for whom the last known availability holds, or (`since`) holds no more."""
-    name = next(tenant.name for tenant in scene.tenants if tenant.tenant_id == tenant_id)
-    kept = [part for part in scene.waiting[tenant_id].reasons if since and part.reason == Reason.NOBODY_AVAILABLE]
-    command = ["lead-router", "reps", "list", "--tenant", name]
-    if since:
-        command = ["lead-router", "reps", "set", held[0].rep_id, "--tenant", name, "--available", "yes"]
-    return Finding(
-        CODE,
-        Severity.WARNING,
-        of_tenant(name),
-        f"roster: {holds_told(held, scene.at)[0]}",
-        tuple({"rep": hold.rep_id, "until": hold.until.isoformat()} for hold in held[:10]),
-        since,
-        shlex.join(command),
-        held_back=sum(part.stuck for part in kept),
-        oldest=min((part.stuck_since for part in kept if part.stuck_since), default=None),
-    )
+async def _of_tenant(scene: Scene, tenant: Tenant, held: Sequence[Hold]) -> AsyncIterator[Finding]:
+    ended = over(held, scene.at)
+    running = [hold for hold in held if hold not in ended]
+    waits = await _held_back(scene, tenant) if ended else WaitForGroups()
+    for part, since in ((running, None), (ended, min((hold.until for hold in ended), default=None))):
+        evidence = tuple({"rep": hold.rep_id, "until": hold.until.isoformat()} for hold in part[:10])
+        leads = waits.leads if since else 0
+        for words in holds_told(part, scene.at):
+            yield Finding(
+                CODE,
+                Severity.CRITICAL if leads else Severity.WARNING,
+                of_tenant(tenant.name),
+                f"roster: {words}",
+                evidence,
+                since,
+                _command(tenant, part[0]) if leads else f"lead-router reps list --tenant {tenant.name}",
+                held_back=leads,
+                oldest=waits.oldest if leads else None,
+            )
+
+
+def _command(tenant: Tenant, hold: Hold) -> str:
+    return shlex.join(["lead-router", "reps", "set", hold.rep_id, "--tenant", tenant.name, "--available", "yes"])
+
+
+async def _held_back(scene: Scene, tenant: Tenant) -> WaitForGroups:
+    """Leads for groups in which nobody is available, and which have such reps."""
+    groups = (await groups_without_anybody(scene.conn, [tenant.tenant_id], scene.at)).get(tenant.tenant_id)
+    if not groups or not tenant.ruleset or tenant.tenant_id in scene.unreadable:
+        return WaitForGroups()
+    from ops.doctor.members import nobody_available  # noqa: PLC0415 - NumPy, and most tenants need it never
+
+    found = await nobody_available(scene.conn, tenant, groups, scene.at)
+    doubtful = [group for group, members in found.items() if any(member.doubtful for member in members)]
+    return waits_for_groups(await pool_by_key(scene.conn, tenant.tenant_id, scene.at), doubtful)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
+from ops.doctor.idle import idle_tenants
 from ops.doctor.scene import Scene
 from router.domain.phrases import count, duration
 from router.store.processes import count_living
@@ -16,7 +17,9 @@ _PATIENCE = timedelta(minutes=1)
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    idle = [tenant for tenant in scene.tenants if _is_idle(scene, tenant)]
+    if scene.room.exhausted:
+        raise NotApplicable("the server has no connection left: connections_short")
+    idle = idle_tenants(scene, _PATIENCE)
     ready = await ready_leads(scene.conn, [tenant.tenant_id for tenant in idle])
     found = []
     for tenant in idle:
@@ -25,16 +28,6 @@ async def look(scene: Scene) -> Sequence[Finding]:
             lane = scene.lanes.get(tenant.tenant_id, LaneStatus())
             found.append(_finding(tenant, lane, leads, oldest, scene.at, await count_living(scene.conn)))
     return found
-
-
-def _is_idle(scene: Scene, tenant: Tenant) -> bool:
-    """Whether there was no batch for a minute, and nothing that is told elsewhere explains it.
-
-    A long backlog is old, and is being worked on.
-    """
-    lane = scene.lanes.get(tenant.tenant_id, LaneStatus())
-    idle = lane.last_batch_at is None or scene.at - lane.last_batch_at > _PATIENCE
-    return idle and lane.paused is None and tenant.ruleset > 0 and not scene.waiting[tenant.tenant_id].blocked_by
 
 
 def _finding(tenant: Tenant, lane: LaneStatus, leads: int, oldest: datetime, at: datetime, routers: int) -> Finding:

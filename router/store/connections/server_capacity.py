@@ -44,6 +44,11 @@ class ServerCapacity:
         """Connections that nobody uses."""
         return max(0, self.max_connections - self.reserved - self.sessions)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether others have all of them, so that no instance gets one."""
+        return self.allowed == 0
+
     def fair(self, maximum: int) -> int | None:
         """The part of an instance with this maximum; None = there is enough for all, and for commands.
 
@@ -104,6 +109,12 @@ async def read_server_capacity(conn: Connection, instance: str | None = None, ma
         time_zone=row["time_zone"] or "",
         server_version=row["server_version"],
     )
+
+
+async def sessions_by_application(conn: Connection) -> dict[str, int]:
+    """How many sessions each application has at the server, the most first; "" = without a name."""
+    rows = await _SQL.sessions.fetch(conn)
+    return dict(sorted(((row[0] or "", row[1]) for row in rows), key=lambda pair: -pair[1]))
 
 
 async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | None]) -> list[int]:

@@ -1,0 +1,47 @@
+"""The same application blocks us at the same hour, night after night."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
+from ops.doctor.nightly import LOOKED_BACK, Nightly, nightly
+from ops.doctor.scene import Scene
+from router.domain.phrases import count, duration, listed
+from router.store.blocking.seen_blockers import SeenBlocker, seen_blockers
+
+CODE = "blocked_nightly"
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    # A transaction may have begun long before it blocked us.
+    seen = await seen_blockers(scene.conn, scene.at - LOOKED_BACK - timedelta(days=1), scene.at)
+    if not seen:
+        raise NotApplicable("the stall watch has seen nobody block us for a week")
+    return [_finding(found) for found in nightly(seen, scene.at)]
+
+
+def _finding(found: Nightly) -> Finding:
+    last = found.seen[-1]
+    tables = sorted({table for one in found.seen for table in one.tables})
+    longest = max((one.for_s for one in found.seen if one.for_s is not None), default=None)
+    sentence = (
+        f"{last.application or 'a session without a name'} (role {last.role or '?'}) blocked us at about "
+        f"{found.next_at:%H:%M} UTC on {count(found.days, 'day')} of the last {LOOKED_BACK.days}"
+        f"{f', for up to {duration(longest)}' if longest is not None else ''}"
+        f"{f' ({listed(tables)})' if tables else ''}; next expected {found.next_at:%Y-%m-%d %H:%M} UTC"
+    )
+    evidence = tuple(map(_row, found.seen[-10:]))
+    subject = Subject("application", last.application)
+    return Finding(CODE, Severity.WARNING, subject, sentence, evidence, found.seen[0].seen_at, "lead-router blockers")
+
+
+def _row(one: SeenBlocker) -> dict[str, Any]:
+    return {
+        "seen_at": one.seen_at.isoformat(timespec="seconds"),
+        "for_s": None if one.for_s is None else round(one.for_s),
+        "client": one.client,
+        "kind": one.kind,
+        "tables": ", ".join(one.tables),
+        "query": one.query,
+    }

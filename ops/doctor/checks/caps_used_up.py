@@ -1,0 +1,46 @@
+"""Leads wait for groups whose members on duty have all the leads that they may have."""
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.scene import Scene
+from ops.waiting.waiting import WaitingLeads
+from router.domain.calendar import business_day
+from router.domain.phrases import count, listed
+from router.domain.reason import Reason
+from router.store.tenants import Tenant
+
+CODE = "caps_used_up"
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    found = []
+    for tenant in scene.tenants:
+        for part in scene.waiting[tenant.tenant_id].reasons:
+            if part.reason in (Reason.ALL_AT_DAILY_CAP, Reason.ALL_AT_OPEN_CAP):
+                found.append(_finding(scene, tenant, part))
+    return found
+
+
+def _finding(scene: Scene, tenant: Tenant, part: WaitingLeads) -> Finding:
+    if part.reason == Reason.ALL_AT_DAILY_CAP:
+        end = business_day(scene.at, tenant.time_zone).end
+        cap, frees = "daily limit", f"it frees with the new day, {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    else:
+        cap, frees = "limit of open leads", "it frees as leads end"
+    sentence = (
+        f"{count(part.leads, 'lead waits', 'leads wait')} since everybody on duty is at the {cap} "
+        f"({listed(part.waits_for, 3)}); {frees}"
+    )
+    return Finding(
+        CODE,
+        Severity.INFO,
+        of_tenant(tenant.name),
+        sentence,
+        tuple({"reason": part.reason, "waits_for": words} for words in part.waits_for),
+        part.oldest_queued_at,
+        f"lead-router reps list --tenant {tenant.name}",
+        held_back=part.leads,
+        oldest=part.oldest_queued_at,
+    )

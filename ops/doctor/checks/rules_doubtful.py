@@ -1,0 +1,65 @@
+"""Rules in force that can never match or assign, that others hide, or whose group has no active member."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, of_tenant
+from ops.doctor.scene import Scene
+from router.domain import lint
+from router.domain.lint import Level, Lint, lint_rules
+from router.domain.phrases import count
+from router.domain.ruleset import Ruleset
+from router.domain.text import fold
+from router.store.groups import groups_with_members
+from router.store.rulesets import load_ruleset
+from router.store.tenants import Tenant
+
+CODE = "rules_doubtful"
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    if not scene.thorough:
+        raise NotApplicable("only `doctor` reads all rules")
+    tenants = [one for one in scene.tenants if one.ruleset and one.tenant_id not in scene.unreadable]
+    if not tenants:
+        raise NotApplicable("no tenant has rules")
+    members = await groups_with_members(scene.conn, [tenant.tenant_id for tenant in tenants])
+    found = []
+    for tenant in tenants:
+        rules = await load_ruleset(scene.conn, tenant.tenant_id, tenant.ruleset)
+        doubts = doubtful(rules, members.get(tenant.tenant_id, set()))
+        if doubts:
+            found.append(_finding(tenant, doubts))
+    return found
+
+
+def doubtful(rules: Ruleset, with_members: Collection[str]) -> list[lint.Finding]:
+    """What is wrong or very likely wrong; hints are for who writes rules. `with_members` are folded names of groups."""
+    found = [one for one in lint_rules(rules) if one.level is not Level.HINT]
+    return sorted([*found, *_empty(rules, with_members)], key=lambda one: list(Level).index(one.level))
+
+
+def _empty(rules: Ruleset, with_members: Collection[str]) -> Iterator[lint.Finding]:
+    seen = set(with_members)
+    for place, rule in enumerate(rules.rules):
+        if rule.group is not None and fold(rule.group) not in seen:
+            seen.add(fold(rule.group))
+            path, message = f"rules[{place}].assign_to", f"group {rule.group} has no active member"
+            yield lint.Finding(Level.ERROR, Lint.EMPTY_GROUP, path, message, rule.name)
+
+
+def _finding(tenant: Tenant, doubts: Sequence[lint.Finding]) -> Finding:
+    first = doubts[0]
+    of_rule = f"rule {first.rule}: " if first.rule else ""
+    more = f", and {count(len(doubts) - 1, 'more doubt')}" if len(doubts) > 1 else ""
+    evidence = tuple(
+        {"rule": one.rule, "lint": one.lint.value, "field": one.path, "says": one.message} for one in doubts
+    )
+    return Finding(
+        CODE,
+        Severity.WARNING if first.level is Level.ERROR else Severity.INFO,
+        of_tenant(tenant.name),
+        f"rules in force: {of_rule}{first.message}{more}",
+        evidence[:10],
+        command=f"lead-router rules show --tenant {tenant.name}",
+        confidence=Confidence.HIGH if first.level is Level.ERROR else Confidence.MEDIUM,
+    )

@@ -1,0 +1,41 @@
+"""A tenant is paused: nothing of it is routed, by somebody's wish."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.scene import Scene
+from router.domain.phrases import count
+from router.domain.reason import Reason
+from router.store.status import LaneStatus, Paused
+from router.store.tenants import Tenant
+
+CODE = "tenant_paused"
+_LONG = timedelta(days=1)
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    lanes = ((tenant, scene.lanes.get(tenant.tenant_id, LaneStatus())) for tenant in scene.tenants)
+    return [_finding(scene, tenant, lane.paused) for tenant, lane in lanes if lane.paused is not None]
+
+
+def _finding(scene: Scene, tenant: Tenant, paused: Paused) -> Finding:
+    parts = [one for one in scene.waiting[tenant.tenant_id].reasons if one.reason == Reason.PAUSED]
+    leads = sum(part.leads for part in parts)
+    is_long = paused.until - (paused.since or scene.at) > _LONG
+    odd = paused.by is None or is_long
+    by = f"by {paused.by}" if paused.by else "nobody recorded by whom"
+    why = f": {paused.why}" if paused.why else ""
+    waits = f"; {count(leads, 'lead waits', 'leads wait')}" if leads else ""
+    until = paused.until.isoformat(timespec="seconds")
+    return Finding(
+        CODE,
+        Severity.WARNING if odd and leads else Severity.INFO,
+        of_tenant(tenant.name),
+        f"paused until {paused.until:%Y-%m-%d %H:%M} UTC, {by}{why}{waits}",
+        ({"until": until, "by": paused.by, "why": paused.why},),
+        paused.since,
+        f"lead-router resume {tenant.name}",
+        held_back=leads,
+        oldest=min((part.oldest_queued_at for part in parts), default=None),
+    )
