@@ -17,13 +17,15 @@ from router.settings.model import Settings
 class CommandLine:
     """A command, called as a user would. It runs in a thread, since it has an event loop of its own."""
 
-    def __init__(self, command: click.Command, url: str, redis_url: str | None = None) -> None:
+    def __init__(
+        self, command: click.Command, url: str, redis_url: str | None = None, settings: Settings | None = None
+    ) -> None:
         @asynccontextmanager
         async def servers(_: Settings) -> AsyncIterator[Urls]:
             yield Urls(url, redis_url)
 
         self._command = command
-        self._context = Context(Settings(), servers)
+        self._context = Context(settings or Settings(), servers)
 
     async def run(self, *arguments: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, self._command, arguments, obj=self._context)

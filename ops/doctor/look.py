@@ -82,11 +82,6 @@ def findings_of(results: Sequence[Checked]) -> list[Finding]:
     return sorted(found, key=_rank)
 
 
-async def look(scene: Scene) -> list[Finding]:
-    """What all checks find, the worst first."""
-    return findings_of(await examine(scene))
-
-
 def _rank(finding: Finding) -> tuple[int, int, int]:
     return _ORDER.index(finding.severity), -finding.held_back, _SURENESS.index(finding.confidence)
 

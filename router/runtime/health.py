@@ -56,9 +56,18 @@ class Health:
         self.services: dict[str, ServiceHealth] = {}
         self.degraded: dict[str, str] = {}
         """What is worse than it should be although the work goes on, by what it is about."""
+        self.muted: frozenset[str] = frozenset()
+        """Codes of findings that somebody knows of and has muted for a while."""
 
     def worse(self) -> dict[str, str]:
-        """`degraded`, and the services that have been silent for too long."""
+        """`degraded`, and the services that have been silent for too long; not what is muted."""
+        return {about: problem for about, problem in self._all().items() if _code(about) not in self.muted}
+
+    def worse_and_muted(self) -> dict[str, str]:
+        """What `worse` leaves out."""
+        return {about: problem for about, problem in self._all().items() if _code(about) in self.muted}
+
+    def _all(self) -> dict[str, str]:
         silent = {
             f"service {name}": f"no sign of life for {report.overdue_s:.0f} s longer than it may be silent"
             for name, report in self.report().items()
@@ -69,7 +78,7 @@ class Health:
     @property
     def codes(self) -> dict[str, str]:
         """The code of the finding for each entry of `degraded`; its page is in `runbooks/`."""
-        return {about: CODES.get(about, SERVICE_FAILING) for about in self.worse()}
+        return {about: _code(about) for about in self.worse()}
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""
@@ -80,6 +89,10 @@ class Health:
         """All services at this moment, by name."""
         now = self._monotonic()
         return {name: _report(service, now) for name, service in self.services.items()}
+
+
+def _code(about: str) -> str:
+    return CODES.get(about, SERVICE_FAILING)
 
 
 def _report(service: ServiceHealth, now: float) -> ServiceReport:
