@@ -11,7 +11,7 @@ from ops.cli.options import current_user, require_tenant, span, why_option
 from ops.doctor.look import COULD_NOT_CHECK, Checked, examine, findings_of
 from ops.doctor.mutes import SERVICE_WIDE, mutable_codes, mutings
 from ops.doctor.scene import open_scene
-from router.domain.phrases import count, suggestion
+from router.domain.phrases import suggestion
 from router.drain.presence import Presence
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.mutes import Ending, Mute, Muting, end_mutes, read_mutes
@@ -75,7 +75,7 @@ async def mute(
         return
     out = console()
     for one in found:
-        out.print(f"muted until {_words(until)}: {one.named}, {_bounds(one)}")
+        out.print(f"muted until {_words(until)}: {one.named}, {one.bounds}")
     whose = f" --tenant {tenant_name}" if tenant_name else ""
     out.print(f"to end it sooner: lead-router doctor unmute {code}{whose}")
 
@@ -158,7 +158,7 @@ async def mutes(context: Context, tenant_name: str | None, as_json: bool) -> Non
         return
     out = console()
     for one in found:
-        out.print(f"{one.of.named}: until {_words(one.until)}, by {one.actor}: {one.why} ({_bounds(one.of)})")
+        out.print(f"{one.of.named}: until {_words(one.until)}, by {one.actor}: {one.why} ({one.of.bounds})")
     if not found:
         out.print("nothing is muted")
 
@@ -169,10 +169,6 @@ async def _mutes(conn: Connection, tenant: str | None) -> list[Mute]:
         return await read_mutes(conn)
     of = await require_tenant(conn, tenant)
     return [one for one in await read_mutes(conn, [of.tenant_id]) if one.of.tenant_id == of.tenant_id]
-
-
-def _bounds(one: Muting) -> str:
-    return f"up to {one.severity}" + (f" and {count(one.held_back, 'lead')} held back" if one.held_back else "")
 
 
 def _of(one: Muting) -> dict[str, Any]:

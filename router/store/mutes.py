@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from router.domain.phrases import count
 from router.store.changes import SERVICE, Change, record_change
 from router.store.leads import database_clock
 from router.store.statements import Connection, Row, load
@@ -29,6 +30,11 @@ class Muting:
     def named(self) -> str:
         """How changes name it."""
         return f"{self.code}: {self.kind} {self.subject}"
+
+    @property
+    def bounds(self) -> str:
+        """Up to what the mute holds."""
+        return f"up to {self.severity}" + (f" and {count(self.held_back, 'lead')} held back" if self.held_back else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ async def mute(conn: Connection, findings: Sequence[Muting], span: timedelta, ac
             await _SQL.mute.row(
                 conn, tenant_id=one.tenant_id, **row, until=until, held_back=one.held_back, actor=actor, why=why
             )
-            after = f"until {until.astimezone(UTC).isoformat()}, up to {one.severity} and {one.held_back} leads"
+            after = f"until {until.astimezone(UTC).isoformat()}, {one.bounds}"
             await record_change(conn, one.tenant_id, Change(actor, "mute", one.named, "", after, why))
     return until
 
