@@ -12,28 +12,35 @@ from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
-from router.store.mutes import Mute, read_mutes
+from router.store.mutes import Mute, claim_look, read_mutes
 from router.store.statements import Connection
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-INTERVAL_S = 30.0
-"""Without mutes that is one look at an empty table; with some, the checks of what is muted."""
+INTERVAL_S = 60.0
+"""Without mutes that is one look at an empty table; with some, the checks of what is muted, by one of all instances."""
 
 
 class MutesService(Periodic):
     """`actor` is this instance, `presence` makes what hears who is present. `ends` = it looks and ends them (the role
-    of duties); else it only reads. Several instances may do the same: each mute is ended once.
+    of duties); else it only reads.
     """
 
     name = "mutes"
     failing = "cannot look after mutes"
-    interval_s = INTERVAL_S
 
     def __init__(
-        self, connections: Connections, health: Health, actor: str, presence: Callable[[], Presence], *, ends: bool
+        self,
+        connections: Connections,
+        health: Health,
+        actor: str,
+        presence: Callable[[], Presence],
+        *,
+        ends: bool,
+        interval_s: float = INTERVAL_S,
     ) -> None:
+        self.interval_s = interval_s
         self._connections = connections
         self._health = health
         self._actor = actor
@@ -44,7 +51,7 @@ class MutesService(Periodic):
         """Reads what is muted, and ends what is over."""
         async with self._connections.acquire(Part.DUTIES) as conn:
             found = await read_mutes(conn)
-            if found and self._ends:
+            if found and self._ends and await claim_look(conn, 0.9 * self.interval_s):
                 found = await self._end(conn, found)
         now = datetime.now(UTC)
         self._health.muted = frozenset(one.of.code for one in found if now < one.until)

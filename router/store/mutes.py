@@ -63,6 +63,11 @@ async def read_mutes(conn: Connection, tenant_ids: Sequence[int] | None = None) 
     return [_mute(row) for row in await _SQL.known.fetch(conn, tenant_ids=[SERVICE, *tenant_ids])]
 
 
+async def claim_look(conn: Connection, every_s: float) -> bool:
+    """Whether it is this instance's turn to see which mutes have ended: nobody did for `every_s` seconds."""
+    return bool(await _SQL.claim.fetch(conn, now=await database_clock(conn), every_s=every_s))
+
+
 @retried
 async def mute(conn: Connection, findings: Sequence[Muting], span: timedelta, actor: str, why: str) -> datetime:
     """Mutes these findings for a span from now, in one transaction; returns until when. A mute in force is replaced."""

@@ -14,10 +14,11 @@ create table mute (
     actor     text not null,
     why       text not null check (why <> ''),
     at        timestamptz not null default clock_timestamp(),
+    looked_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, code, kind, subject)
 );
 alter table mute alter column tenant_id set statistics 0;
-comment on table mute is 'Findings of the doctor that are muted, one row each: its code and what it is about (kind and subject). tenant_id 0 = it is about no single tenant. severity and held_back (leads) are those up to which the mute holds; it ends at until, when the finding clears and when it gets worse, and the row goes. Who muted and what ended it is in table change.';
+comment on table mute is 'Findings of the doctor that are muted, one row each: its code and what it is about (kind and subject). tenant_id 0 = it is about no single tenant. severity and held_back (leads) are those up to which the mute holds; it ends at until, when the finding clears and when it gets worse, and the row goes; looked_at = when an instance of the service last saw whether it has ended. Who muted and what ended it is in table change.';
 
 -- migrate: rollback
 

@@ -22,3 +22,9 @@ returning at;
 delete from mute
  where tenant_id = :tenant_id and code = :code and kind = :kind and subject = :subject and at = :at
 returning code;
+
+-- name: claim(now, every_s)
+-- Takes the look at all mutes for this instance, unless another one took it less than so many seconds ago. Truly about all tenants.
+update mute set looked_at = :now
+ where looked_at < :now::timestamptz - make_interval(secs => :every_s::float8) or looked_at > :now::timestamptz
+returning code;

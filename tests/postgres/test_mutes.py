@@ -32,6 +32,10 @@ def found(document: Json, code: str) -> Json:
     return one
 
 
+def found_of(document: Json, code: str) -> list[Json]:
+    return [finding for finding in document["findings"] if finding["code"] == code]
+
+
 async def test_a_muted_finding_is_shown_as_muted_everywhere_and_counts_for_nothing(
     conn: asyncpg.Connection, database_url: str
 ) -> None:
@@ -136,6 +140,23 @@ async def test_a_mute_ends_when_the_severity_rises(conn: asyncpg.Connection, dat
     assert "info before, warning now" in await ended(database_url)
 
 
+async def test_what_could_not_be_checked_can_be_muted_and_is_of_no_tenant(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    await conn.execute("alter table process rename to gone")
+    doctors = CommandLine(doctor, database_url)
+    words = ("mute", "could_not_check", "--for", "1h", "--why", "the table is being repaired")
+    refused = await doctors.run(*words, "--tenant", "acme")
+    assert (refused.exit_code, "leave out --tenant" in refused.output) == (1, True)
+    made = await doctors.json(*words)
+    assert "versions_mixed" in [one["subject"]["name"] for one in made["muted"]]
+    assert found_of(await doctors.json("--only", "versions_mixed"), "could_not_check")[0]["muted"]
+    await conn.execute("alter table gone rename to process")
+    await doctors.run()
+    assert await doctors.json("mutes") == []
+
+
 @pytest.mark.direct
 async def test_where_nothing_can_be_written_the_doctor_looks_all_the_same(
     conn: asyncpg.Connection, database_url: str
@@ -168,8 +189,8 @@ async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes_and_te
     health = Health(monotonic)
     life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
 
-    def service(name: str, *, ends: bool) -> MutesService:
-        return MutesService(connections, health, name, lambda: Presence(once=True), ends=ends)
+    def service(name: str, *, ends: bool, interval_s: float = 0) -> MutesService:
+        return MutesService(connections, health, name, lambda: Presence(once=True), ends=ends, interval_s=interval_s)
 
     await service("a", ends=True).once(life)
     assert health.muted == frozenset()
@@ -179,6 +200,8 @@ async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes_and_te
     await tenant.roster(reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,all"], HEADER))
     await service("only drains", ends=False).once(life)
     assert health.muted == {"reps_without_group"}
+    await service("looked lately", ends=True, interval_s=60).once(life)
+    assert health.muted == {"reps_without_group"}, "many instances do not look many times"
     await asyncio.gather(service("a", ends=True).once(life), service("b", ends=True).once(life))
     assert health.muted == frozenset()
     assert await ended(database_url) == "the finding has cleared"
