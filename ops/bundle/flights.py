@@ -3,7 +3,7 @@
 import struct
 from typing import Any
 
-from router.domain.flight_format import instant
+from router.domain.flight_format import Flight, instant
 from router.store.flights import StoredFlight
 
 _COLUMNS = (
@@ -20,36 +20,48 @@ def flight_document(stored: StoredFlight) -> dict[str, Any]:
     attendance and loads of the reps that were looked at.
     """
     flight = stored.flight
-    versions = {"ruleset": stored.ruleset, "roster": stored.roster, "rates": stored.rates}
-    day, *times = flight.day
     return {
         "batch": stored.batch_no,
         "at": stored.at.isoformat(),
         "kind": stored.kind,
-        "versions": versions,
+        "actor": flight.actor,
+        "versions": {"ruleset": stored.ruleset, "roster": stored.roster, "rates": stored.rates},
         "engine": flight.engine,
         "calendar": flight.calendar,
-        "now": instant(flight.now).isoformat(),
-        "business_day": {"date": day, "times": [instant(at).isoformat() for at in times]},
-        "windows": {
-            str(number): {"open": is_open, "until": None if until is None else instant(until).isoformat()}
-            for number, (is_open, until) in flight.windows.items()
-        },
+        **_moment(flight),
         **{name: _numbers(getattr(flight, name)) for name in _COLUMNS},
-        **{
-            name: [instant(at).isoformat() if at else None for at in _numbers(getattr(flight, name))] for name in _TIMES
-        },
+        **{name: [_time(at) for at in _numbers(getattr(flight, name))] for name in _TIMES},
+        **_details(flight),
+    }
+
+
+def _moment(flight: Flight) -> dict[str, Any]:
+    day, *times = flight.day
+    windows = flight.windows.items()
+    return {
+        "now": _time(flight.now),
+        "business_day": {"date": day, "times": [_time(at) for at in times]},
+        "windows": {str(rule): {"open": is_open, "until": _time(until)} for rule, (is_open, until) in windows},
+    }
+
+
+def _details(flight: Flight) -> dict[str, Any]:
+    credits_of = {
+        str(group): {"reps": _numbers(reps), "credits": _numbers(credit)}
+        for group, (reps, credit) in flight.groups.items()
+    }
+    return {
         "excluded": {str(place): reps for place, reps in flight.excluded.items()},
         "owners": {str(customer): rep for customer, rep in flight.owners.items()},
-        "groups": {
-            str(number): {"reps": _numbers(reps), "credits": _numbers(credits)}
-            for number, (reps, credits) in flight.groups.items()
-        },
+        "groups": credits_of,
         "targets": flight.targets,
         # The reason, not its detail: that may quote the lead.
         "parked": {str(place): reason for place, (reason, _) in flight.parked.items()},
-        "actor": flight.actor,
     }
+
+
+def _time(at: int | None) -> str | None:
+    return instant(at).isoformat() if at else None
 
 
 def _numbers(column: bytes) -> list[int]:

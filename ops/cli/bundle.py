@@ -91,25 +91,34 @@ async def bundle(
     path = Path(usual_name(at)) if output is None else output
     async with _source(context, tenant_name, logs, notes=notes) as source:
         found = await collect(source.parts(), _report)
-        urls = (context.settings.database_url, context.settings.redis_url)
-        own = (source.urls.database, source.urls.redis) if source.urls else ()
-    written = None if notes else [note for one in found for note in notes_in(one.content)]
-    redactor = Redactor(secrets_in([*urls, *own], os.environ), written)
-    manifest = _manifest(found, at, tenant_name, notes=notes)
-    files = {MANIFEST: _json(redactor.document(manifest)), **_files(found, redactor)}
+    redactor = _redactor(context, source, found)
+    manifest = redactor.document(_manifest(found, at, tenant_name, notes=notes))
+    files = {MANIFEST: _json(manifest), **_files(found, redactor)}
+    size = _write(path, files, at)
+    _warn(found)
+    if as_json:
+        print_json({"file": str(path), "bytes": size, **manifest})
+    else:
+        hint = _LOGS if logs else f"see its {MANIFEST}"
+        console().print(f"{path}: {size:,} bytes, {count(len(files), 'file')}; {hint}")
+
+
+def _redactor(context: Context, source: Source, found: Sequence[Collected]) -> Redactor:
+    """It knows the passwords of all servers, and what operators wrote in what was collected."""
+    own = (source.urls.database, source.urls.redis) if source.urls else ()
+    urls = (context.settings.database_url, context.settings.redis_url, *own)
+    written = None if source.notes else [note for one in found for note in notes_in(one.content)]
+    return Redactor(secrets_in(urls, os.environ), written)
+
+
+def _write(path: Path, files: Mapping[str, bytes], at: datetime) -> int:
+    """Returns the size in bytes. Raises CannotRun."""
     try:
-        size = write_archive(path, files, at)
+        return write_archive(path, files, at)
     except FileExistsError as error:
         raise CannotRun(f"{path} is there already; it is never overwritten: give another file with --output") from error
     except OSError as error:
         raise CannotRun(f"cannot write {path}: {error.strerror}; nothing was written") from error
-    _warn(found)
-    if as_json:
-        print_json({"file": str(path), "bytes": size, **redactor.document(manifest)})
-    else:
-        console().print(
-            f"{path}: {size:,} bytes, {count(len(files), 'file')}; {_LOGS if logs else 'see its manifest.json'}"
-        )
 
 
 @asynccontextmanager
