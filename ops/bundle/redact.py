@@ -69,7 +69,7 @@ class Redactor:
         text = _DETAIL.sub(rf"\1\2{MASK}", text)
         text = _KEY_VALUE.sub(rf"\1({MASK})", text)
         text = _MAIL.sub(_mail, text)
-        text = _QUOTED.sub(f"'{MASK}'", text)
+        text = _QUOTED.sub(_quoted, text)
         return _PHONE.sub(_phone, text)
 
     def document(self, value: Any, *, of_others: bool = False) -> Any:
@@ -154,6 +154,11 @@ def secrets_in(urls: Iterable[str | None], environment: Mapping[str, str]) -> se
 def _mail(found: re.Match[str]) -> str:
     """A user before the host in a URL is none."""
     return found[0] if found.string[: found.start()].endswith("://") else MASK
+
+
+def _quoted(found: re.Match[str]) -> str:
+    """An address of a host stays; any other word may be a name."""
+    return found[0] if _NO_PHONE.fullmatch(found[0][1:-1]) else f"'{MASK}'"
 
 
 def _phone(found: re.Match[str]) -> str:

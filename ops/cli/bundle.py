@@ -17,10 +17,11 @@ from ops.bundle.redact import Redactor, notes_in, secrets_in
 from ops.cli.bundle_parts import Source
 from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json, server_named
 from ops.cli.options import require_tenant
-from ops.embedded.servers import open_migrated
+from ops.embedded.servers import ensure_schema
 from ops.embedded.urls import ServersError, Urls
 from router.domain.phrases import count, listed
 from router.settings.read import settings_file
+from router.store.connections.single import open_connection
 from router.store.errors import InterfaceError, NoConnection, PostgresError
 from router.store.processes import own_version
 from router.telemetry.masking import mask_passwords
@@ -127,22 +128,29 @@ async def _source(context: Context, tenant: str | None, logs: Sequence[Path], *,
     options = click.get_current_context().find_root().params
     config = options.get("config_file") or settings_file(os.environ)
     async with AsyncExitStack() as opened:
-        urls, problem = None, None
+        urls = problem = schema = None
         try:
             urls = await opened.enter_async_context(context.servers(context.settings))
-            await _ask(context, urls, tenant)
+            schema = await _ask(context, urls, tenant)
         except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
             problem = _why(error, context)
-            click.echo(f"warning: {problem}", err=True)
+        if problem or schema:
+            click.echo(f"warning: {problem or schema}", err=True)
         given = options.get("data_dir") is not None
-        yield Source(context.settings, urls, problem, tenant, logs, notes, config, given)
+        yield Source(context.settings, urls, problem, schema, tenant, logs, notes, config, given)
 
 
-async def _ask(context: Context, urls: Urls, tenant: str | None) -> None:
-    """Whether the database answers, and knows the tenant."""
-    async with open_migrated(context.settings, urls) as conn:
+async def _ask(context: Context, urls: Urls, tenant: str | None) -> str | None:
+    """Whether the database answers, and knows the tenant; returns what is wrong with its schema."""
+    problem = None
+    try:
+        await ensure_schema(context.settings, urls)
+    except ServersError as error:
+        problem = str(error)
+    async with open_connection(urls.database, context.settings.connections) as conn:
         if tenant is not None:
             await require_tenant(conn, tenant)
+    return problem
 
 
 def _why(error: Exception, context: Context) -> str:

@@ -25,7 +25,6 @@ from ops.doctor.look import examine, findings_of
 from ops.doctor.mutes import with_mutes
 from ops.doctor.outside import without_database
 from ops.doctor.scene import open_scene
-from ops.embedded.servers import open_migrated
 from ops.embedded.urls import Urls
 from ops.status.document import document as status_document
 from ops.status.status import status
@@ -37,6 +36,7 @@ from router.store.blocking.judge import Limits, blockers
 from router.store.change_log import read_changes
 from router.store.changes import SERVICE
 from router.store.connections.server_capacity import read_server_capacity
+from router.store.connections.single import open_connection
 from router.store.flights import last_flights
 from router.store.leads import database_clock
 from router.store.processes import known_processes, own_version
@@ -63,14 +63,16 @@ class NoDatabase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whom to ask: the servers (None = they cannot be had, for which `problem` is the reason), of which tenant, and the
-    log files that were named. `notes` = what operators wrote stays in. `config_file` is what the settings were read
-    from, `data_dir_given` = but for that one.
+    """Whom to ask: the servers (None = they cannot be had), of which tenant, and the log files that were named.
+
+    `problem` = why the database cannot be asked, `schema` = why not all of it. `notes` = what operators wrote stays
+    in. `config_file` is what the settings were read from, `data_dir_given` = but for that one.
     """
 
     settings: Settings
     urls: Urls | None
     problem: str | None
+    schema: str | None
     tenant: str | None
     logs: Sequence[Path]
     notes: bool
@@ -103,7 +105,8 @@ class Source:
         """One of its own for each part: what one breaks, the next does not meet. Raises NoDatabase."""
         if self.urls is None or self.problem is not None:
             raise NoDatabase(self.problem or "there is none")
-        async with open_migrated(self.settings, self.urls) as conn:
+        # Of an older schema, too: each part shows by itself whether it can be read.
+        async with open_connection(self.urls.database, self.settings.connections) as conn:
             yield conn
 
     async def _tenants(self, conn: Connection) -> list[Tenant]:
@@ -112,8 +115,8 @@ class Source:
     async def _doctor(self) -> Any:
         redis = self.settings.redis_url if self.urls is None else self.urls.redis
         async with aclosing(Presence(redis, once=True)) as presence:
-            if self.problem is not None:
-                results = await without_database(self.problem, presence)
+            if unusable := self.problem or self.schema:
+                results = await without_database(unusable, presence)
                 return doctor_document(findings_of(results), results, datetime.now(UTC))
             async with (
                 self._connection() as conn,

@@ -9,6 +9,7 @@ from router.store.changes import SERVICE, Change, record_change
 from router.store.leads import database_clock
 from router.store.statements import Connection, Row, load
 from router.store.transactions import retried
+from router.telemetry.masking import mask_statement
 
 _SQL = load("mutes")
 
@@ -72,7 +73,7 @@ async def claim_look(conn: Connection, every_s: float) -> bool:
 async def mute(conn: Connection, findings: Sequence[Muting], span: timedelta, actor: str, why: str) -> datetime:
     """Mutes these findings for a span from now, in one transaction; returns until when. A mute in force is replaced."""
     async with conn.transaction():
-        until = await database_clock(conn) + span
+        until, why = await database_clock(conn) + span, mask_statement(why)
         for one in findings:
             row = {"code": one.code, "kind": one.kind, "subject": one.subject, "severity": one.severity}
             await _SQL.mute.row(

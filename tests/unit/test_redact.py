@@ -47,6 +47,7 @@ def test_what_must_not_leave_is_taken_out_of_texts(text: str, secret: str) -> No
         "lead 123456789012",
         "vm 9f8b6c1e-1234-4567-8901-abcdefabcdef pid:[4026531836]",
         "process 4194304 (from 192.168.100.200)",
+        "Connect call failed ('127.0.0.1', 5432)",
         "http://10.20.30.40:8380/readyz",
         "postgresql://router:***@db.example.com/router",
         "postgresql://router@db.example.com/router",
