@@ -22,8 +22,9 @@ from ops.embedded.urls import ServersError, Urls
 from router.domain.phrases import count, listed
 from router.settings.read import settings_file
 from router.store.connections.single import open_connection
-from router.store.errors import InterfaceError, NoConnection, PostgresError
+from router.store.errors import InterfaceError, NoConnection, PostgresError, Trouble, trouble_of
 from router.store.processes import own_version
+from router.store.statements import Connection
 from router.telemetry.masking import mask_passwords
 
 MANIFEST = "manifest.json"
@@ -149,8 +150,18 @@ async def _ask(context: Context, urls: Urls, tenant: str | None) -> str | None:
         problem = str(error)
     async with open_connection(urls.database, context.settings.connections) as conn:
         if tenant is not None:
-            await require_tenant(conn, tenant)
+            await _check_tenant(conn, tenant)
     return problem
+
+
+async def _check_tenant(conn: Connection, tenant: str) -> None:
+    """Raises CannotRun when there is no such tenant, or the name is no text."""
+    try:
+        await require_tenant(conn, tenant)
+    except PostgresError as error:
+        if trouble_of(error) is Trouble.REFUSED_ROW:
+            raise CannotRun(f"--tenant is not a valid name: {error}") from error
+        raise
 
 
 def _why(error: Exception, context: Context) -> str:

@@ -38,6 +38,8 @@ from router.store.errors import (
     InterfaceError,
     NoConnection,
     PostgresError,
+    Trouble,
+    trouble_of,
 )
 from router.store.statements import Connection
 from router.store.tenants import TenantUnknown
@@ -137,6 +139,9 @@ async def _looked(context: Context, tenant: str | None, lead: str | None, codes:
             except LOCK_TIMEOUTS as error:
                 raise CannotRun(f"doctor could not look: {error}") from error
     except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
+        if trouble_of(error) is Trouble.REFUSED_ROW:
+            # The name is at fault, not the database.
+            raise CannotRun(f"--tenant or --lead is not a valid name: {error}") from error
         async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
             results = await without_database(_why(error, context.settings), presence)
         return Looked(results, findings_of(results), datetime.now(UTC))
