@@ -9,6 +9,8 @@ from pathlib import Path
 
 MODE = 0o600
 SUFFIX = ".tar.gz"
+# Columns of numbers: the highest level takes several times as long, for hardly less.
+_LEVEL = 5
 
 
 def usual_name(at: datetime) -> str:
@@ -26,7 +28,7 @@ def write_archive(path: Path, files: Mapping[str, bytes], at: datetime) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), MODE)
     try:
         with os.fdopen(descriptor, "wb") as out:
-            with tarfile.open(fileobj=out, mode="w:gz") as archive:
+            with tarfile.open(fileobj=out, mode="w:gz", compresslevel=_LEVEL) as archive:
                 for name, content in files.items():
                     archive.addfile(_entry(f"{folder}/{name}", len(content), at), io.BytesIO(content))
             out.flush()

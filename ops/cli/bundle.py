@@ -213,9 +213,12 @@ def _files(found: Sequence[Collected], redactor: Redactor) -> Mapping[str, bytes
 
 def _content(content: Any, redactor: Redactor, file: str) -> bytes:
     if file.endswith(".json"):
-        return _json(redactor.document(content))
+        # A number a line would make long columns of numbers several times as large.
+        return _json(redactor.document(content), indent=None if "flights" in content else 1)
     return "".join(f"{redactor.log_line(line)}\n" for line in content).encode(errors="backslashreplace")
 
 
-def _json(document: Any) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n").encode(errors="backslashreplace")
+def _json(document: Any, indent: int | None = 1) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, indent=indent, default=str) + "\n").encode(
+        errors="backslashreplace"
+    )
