@@ -62,7 +62,7 @@ async def changes(
     more, shown = len(found) > limit, found[:limit][::-1]
     names = {tenant.tenant_id: tenant.name for tenant in tenants}
     if as_json:
-        print_json(_document(shown, names, first, last, more=more))
+        print_json(document(shown, names, first, last, more=more))
     else:
         zone = ZoneInfo(tenants[0].time_zone) if tenant_name else UTC
         _print(shown, names, zone, first, last, limit if more else None)
@@ -75,9 +75,10 @@ def _span(now: datetime, begin: datetime | timedelta | None, around: datetime | 
     return (begin if isinstance(begin, datetime) else now - (begin or _DAY)), now + 100 * 365 * _DAY
 
 
-def _document(
+def document(
     entries: Sequence[Entry], names: Mapping[int, str], first: datetime, last: datetime, *, more: bool
 ) -> dict[str, object]:
+    """The JSON document; `names` of tenants by number, `more` = there were more than these."""
     rows = []
     for entry in entries:
         row = asdict(entry)

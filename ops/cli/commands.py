@@ -154,6 +154,11 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "changes",
         "Show what was changed, by whom and why.",
     ),
+    "bundle": (
+        "bundle",
+        "Write one redacted archive for an incident: findings, status, blockers, changes, settings, versions, "
+        "decisions.",
+    ),
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "

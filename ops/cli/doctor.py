@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,75 +19,162 @@ from ops.cli.context import (
     print_json,
     server_named,
 )
+from ops.cli.doctor_mutes import mute, mutes, unmute
+from ops.cli.options import current_user
 from ops.doctor.changes_before import in_words, with_changes
+from ops.doctor.concerning import concerning
+from ops.doctor.current import mutes_of, record_endings
+from ops.doctor.document import document, result_of
 from ops.doctor.finding import Finding, Severity
 from ops.doctor.look import Checked, all_checks, examine, findings_of, purposes
+from ops.doctor.mutes import with_mutes
 from ops.doctor.outside import behind_a_lock, without_database
 from ops.doctor.scene import open_scene
 from ops.embedded.urls import ServersError
 from router.domain.phrases import count, duration
 from router.drain.presence import Presence
 from router.settings.model import Settings
-from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError
+from router.store.errors import (
+    LOCK_TIMEOUTS,
+    TRANSIENT_ERRORS,
+    InterfaceError,
+    NoConnection,
+    PostgresError,
+    Trouble,
+    trouble_of,
+)
+from router.store.statements import Connection
 from router.store.tenants import TenantUnknown
 from router.telemetry.masking import mask_passwords
+
+if TYPE_CHECKING:
+    from ops.cli.doctor_lead import LeadAsked
 
 _EVIDENCE_SHOWN = 3
 # Others wait for a table longer; here that it is locked is the answer.
 _LOCK_TIMEOUT_S = 2.0
 
 
-@click.command()
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the checks came to at `at` (UTC), what of it is muted, and the lead that was asked about."""
+
+    results: Sequence[Checked]
+    findings: Sequence[Finding]
+    at: datetime
+    lead: "LeadAsked | None" = None
+
+
+@click.group(invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
+@click.option(
+    "--lead", metavar="LEAD", help="Only what concerns this lead: its number, or with --tenant its external id."
+)
 @click.option("--only", "codes", multiple=True, metavar="CODE", help="Only this check; may be given several times.")
 @click.option("--list", "only_list", is_flag=True, help="List the checks, and look at nothing.")
 @click.option("--strict", is_flag=True, help="Exit code 1 also for warnings.")
 @json_option
-@async_command
-async def doctor(
-    context: Context, /, *, tenant: str | None, codes: tuple[str, ...], only_list: bool, strict: bool, as_json: bool
-) -> int:
+@click.pass_context
+def doctor(ctx: click.Context, /, **options: Any) -> None:
     """Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.
 
-    Every check has its own time limit; one that fails is told as such and stops no other. Changes nothing. Exit code
-    0 = nothing, or nothing worse than a warning; 1 = leads stand still, the database cannot be used, or (--strict)
-    there is a warning; 2 = could not look.
+    Every check has its own time limit; one that fails is told as such and stops no other. Changes nothing, but for
+    mutes that are over. Exit code 0 = nothing, or nothing worse than a warning; 1 = leads stand still, the database
+    cannot be used, or (--strict) there is a warning; 2 = could not look. What is muted is shown, and does not count.
 
     \b
     Example:
       lead-router doctor
       lead-router doctor --tenant acme --json
+      lead-router doctor mute reps_without_group --tenant acme --for 4h --why "they start tomorrow"
     """
+    if ctx.invoked_subcommand is None:
+        _doctor(**options)
+    elif given := [
+        name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]:
+        # Ignored, they would mute what was not meant.
+        words = ", ".join(
+            "--" + {"codes": "only", "only_list": "list", "as_json": "json"}.get(name, name) for name in given
+        )
+        raise click.UsageError(f"{words}: write options of {ctx.invoked_subcommand} after it")
+
+
+doctor.add_command(mute)
+doctor.add_command(unmute)
+doctor.add_command(mutes)
+
+
+@async_command
+async def _doctor(
+    context: Context,
+    /,
+    *,
+    tenant: str | None,
+    lead: str | None,
+    codes: tuple[str, ...],
+    only_list: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
     if unknown := sorted(set(codes) - all_checks().keys()):
         raise click.BadParameter(f"there is no check {', '.join(unknown)}; see --list", param_hint="--only")
     if only_list:
         _list(as_json=as_json)
         return 0
-    results, at = await _examined(context, tenant, codes)
-    findings = findings_of(results)
+    looked = await _looked(context, tenant, lead, codes)
     if as_json:
-        print_json(_document(findings, results, at))
+        shown = document(looked.findings, looked.results, looked.at)
+        print_json(shown if looked.lead is None else {**shown, "lead": looked.lead.document()})
     else:
-        _print(findings, results, at)
+        _print(looked)
     worst = {Severity.CRITICAL, Severity.WARNING} if strict else {Severity.CRITICAL}
-    return EXIT_FOUND if any(finding.severity in worst for finding in findings) else 0
+    return EXIT_FOUND if any(one.severity in worst and one.muted is None for one in looked.findings) else 0
 
 
-async def _examined(context: Context, tenant: str | None, codes: Sequence[str]) -> tuple[list[Checked], datetime]:
-    """What the checks came to, and when; also when there is no database to ask."""
+async def _looked(context: Context, tenant: str | None, lead: str | None, codes: Sequence[str]) -> Looked:
+    """Also when there is no database to ask."""
     try:
         async with context.present() as (conn, presence):
             try:
-                clock = partial(datetime.now, UTC)
-                async with open_scene(conn, tenant, None, presence, clock, _LOCK_TIMEOUT_S, thorough=True) as scene:
-                    return await with_changes(scene, await examine(scene, codes)), scene.at
+                return await _examined(conn, presence, tenant, lead, codes)
             except TenantUnknown as error:
                 raise CannotRun(str(error)) from error
             except LOCK_TIMEOUTS as error:
-                return await behind_a_lock(conn, f"{type(error).__name__}: {error}"), datetime.now(UTC)
+                results = await behind_a_lock(conn, f"{type(error).__name__}: {error}")
+                return Looked(results, findings_of(results), datetime.now(UTC))
     except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
+        if trouble_of(error) is Trouble.REFUSED_ROW:
+            # The name is at fault, not the database.
+            raise CannotRun(f"--tenant or --lead is not a valid name: {error}") from error
         async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
-            return await without_database(_why(error, context.settings), presence), datetime.now(UTC)
+            results = await without_database(_why(error, context.settings), presence)
+        return Looked(results, findings_of(results), datetime.now(UTC))
+
+
+async def _examined(
+    conn: Connection, presence: Presence, tenant: str | None, lead: str | None, codes: Sequence[str]
+) -> Looked:
+    asked = None if lead is None else await _ask(conn, presence, lead, tenant)
+    of = tenant if asked is None else asked.about.tenant
+    clock = partial(datetime.now, UTC)
+    async with open_scene(conn, of, None, presence, clock, _LOCK_TIMEOUT_S, thorough=True) as scene:
+        results, muted = await with_changes(scene, await examine(scene, codes)), await mutes_of(scene)
+    findings = with_mutes(findings_of(results), muted, scene.at)
+    try:
+        await record_endings(conn, results, muted, scene, current_user(), whole=of is None)
+    except TRANSIENT_ERRORS as error:
+        # Whoever looks next ends them; what was found is told all the same.
+        click.echo(f"warning: the end of a mute was not recorded: {mask_passwords(str(error))}", err=True)
+    if asked is None:
+        return Looked(results, findings, scene.at)
+    return Looked(results, concerning(findings, asked.about), scene.at, asked)
+
+
+async def _ask(conn: Connection, presence: Presence, lead: str, tenant: str | None) -> "LeadAsked":
+    from ops.cli.doctor_lead import ask  # noqa: PLC0415 - it explains decisions, which needs NumPy
+
+    return await ask(conn, presence, lead, tenant)
 
 
 def _why(error: Exception, settings: Settings) -> str:
@@ -106,53 +194,40 @@ def _list(*, as_json: bool) -> None:
         out.print(f"{code:{width}}  {text}")
 
 
-def _document(findings: Sequence[Finding], results: Sequence[Checked], at: datetime) -> dict[str, Any]:
-    return {
-        "at": at.isoformat(),
-        "findings": [finding.document() for finding in findings],
-        "checks": [
-            {
-                "code": one.code,
-                "result": _result(one),
-                "why": one.failure or one.not_applicable,
-                "seconds": round(one.seconds, 4),
-            }
-            for one in results
-        ],
-    }
-
-
-def _result(one: Checked) -> str:
-    if one.failure is not None:
-        return "could_not_check"
-    if one.not_applicable is not None:
-        return "not_applicable"
-    return "found" if one.findings else "fine"
-
-
-def _print(findings: Sequence[Finding], results: Sequence[Checked], at: datetime) -> None:
+def _print(looked: Looked) -> None:
     out = console()
-    for finding in findings:
-        out.print(finding.line)
-        if finding.held_back:
-            since = f", the oldest for {duration((at - finding.oldest).total_seconds())}" if finding.oldest else ""
-            out.print(f"    holds back: {count(finding.held_back, 'lead')}{since}")
-        for row in finding.evidence[:_EVIDENCE_SHOWN]:
-            out.print(f"    proof: {_words(row)}")
-        if len(finding.evidence) > _EVIDENCE_SHOWN:
-            out.print(f"    and {len(finding.evidence) - _EVIDENCE_SHOWN} more (--json)")
-        for change in finding.changes or ():
-            out.print(f"    changed before: {in_words(change)}")
-        out.print(f"    runbook: {finding.runbook}")
-    if not findings:
-        out.print("nothing is wrong, as far as these checks see")
+    if looked.lead is not None:
+        out.print(f"lead {looked.lead.about.lead_id} of {looked.lead.about.tenant}: {looked.lead.line}")
+    for finding in looked.findings:
+        _print_finding(finding, looked.at)
+    if all(finding.muted is not None for finding in looked.findings):
+        other = "nothing else is wrong" if looked.findings else "nothing is wrong"
+        out.print(f"{other}{' that concerns this lead' if looked.lead else ''}, as far as these checks see")
+    results = looked.results
     for title, words in (
-        ("fine", [one.code for one in results if _result(one) == "fine"]),
+        ("fine", [one.code for one in results if result_of(one) == "fine"]),
         ("does not apply", [f"{one.code} ({one.not_applicable})" for one in results if one.not_applicable is not None]),
         ("could not be checked", [f"{one.code} ({one.failure})" for one in results if one.failure is not None]),
     ):
         if words:
             out.print(f"{title}: {', '.join(words)}")
+
+
+def _print_finding(finding: Finding, at: datetime) -> None:
+    out = console()
+    out.print(finding.line)
+    if finding.muted is not None:
+        out.print(f"    {finding.muted.words}")
+    if finding.held_back:
+        since = f", the oldest for {duration((at - finding.oldest).total_seconds())}" if finding.oldest else ""
+        out.print(f"    holds back: {count(finding.held_back, 'lead')}{since}")
+    for row in finding.evidence[:_EVIDENCE_SHOWN]:
+        out.print(f"    proof: {_words(row)}")
+    if len(finding.evidence) > _EVIDENCE_SHOWN:
+        out.print(f"    and {len(finding.evidence) - _EVIDENCE_SHOWN} more (--json)")
+    for change in finding.changes or ():
+        out.print(f"    changed before: {in_words(change)}")
+    out.print(f"    runbook: {finding.runbook}")
 
 
 def _words(row: Mapping[str, Any]) -> str:

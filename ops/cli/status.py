@@ -73,10 +73,17 @@ def show(found: Status, out: Console) -> None:
     out.print(f"leads per minute (last {RATES_OVER.total_seconds() / 60:.0f} min): {rates}")
     verb = "is" if found.listeners == 1 else "are"
     out.print(f"{count(found.listeners, 'router')} {verb} running" if found.listeners else "no router is running")
-    for finding in found.findings[:FINDINGS_SHOWN]:
+    _show_findings(found, out)
+
+
+def _show_findings(found: Status, out: Console) -> None:
+    findings = [finding for finding in found.findings if finding.muted is None]
+    for finding in findings[:FINDINGS_SHOWN]:
         out.print(finding.line, style="bold red" if finding.severity is Severity.CRITICAL else "yellow")
-    if len(found.findings) > FINDINGS_SHOWN:
-        out.print(f"and {len(found.findings) - FINDINGS_SHOWN} more findings; --json has them all", style="yellow")
+    if len(findings) > FINDINGS_SHOWN:
+        out.print(f"and {len(findings) - FINDINGS_SHOWN} more findings; --json has them all", style="yellow")
+    if muted := len(found.findings) - len(findings):
+        out.print(f"{count(muted, 'finding is', 'findings are')} muted; lead-router doctor shows them", style="dim")
 
 
 def _show_tenant(found: TenantStatus, at: datetime, out: Console) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 
 from ops.blocking.stall_watch import StallWatchService
+from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
@@ -85,7 +86,7 @@ class Services:
         )
         record = partial(record_server_settings, self.instance)
         watch = ConnectionsService(self.connections, self.instance, self.health, instruments, record)
-        behind: list[Service] = [watch, self.reloading, *routing]
+        behind: list[Service] = [watch, self.reloading, self._mutes(), *routing]
         if Role.DUTIES in self.roles:
             behind += self._duties()
         return [self._listener(gate), gate, *(AfterDatabase(gate, service) for service in behind)]
@@ -119,6 +120,13 @@ class Services:
         )
         listener = HintsService(self.connections, wakeups)
         return [listener, PresenceService(presence, wakeups.hint), self._drain]
+
+    def _mutes(self) -> MutesService:
+        def presence() -> Presence:
+            return Presence(self.urls.redis, once=True)
+
+        ends = Role.DUTIES in self.roles
+        return MutesService(self.connections, self.health, self.instance, presence, ends=ends)
 
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments

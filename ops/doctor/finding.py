@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -36,9 +36,30 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """A mute in force: until when (UTC), by whom, why, and since when."""
+
+    until: datetime
+    by: str
+    why: str
+    since: datetime
+
+    def document(self) -> dict[str, str]:
+        """For machines."""
+        times = {"until": self.until.astimezone(UTC).isoformat(), "since": self.since.astimezone(UTC).isoformat()}
+        return {**times, "by": self.by, "why": self.why}
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"muted until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC by {self.by}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """`evidence` = rows that prove it, ten at most; `since` = UTC, None = not known; `command` = what fixes it, or
-    shows more; `held_back` = so many leads wait for it, the oldest since `oldest` (UTC).
+    shows more; `held_back` = so many leads wait for it, the oldest since `oldest` (UTC). `muted` = somebody knows of
+    it, and it calls for nobody now.
 
     A finding is the same as an earlier one when code and subject are. `code` is stable, and names the runbook.
     """
@@ -55,6 +76,7 @@ class Finding:
     confidence: Confidence = Confidence.HIGH
     symptom: bool = False
     changes: tuple[Mapping[str, Any], ...] | None = None
+    muted: Muted | None = None
 
     @property
     def runbook(self) -> str:
@@ -83,6 +105,7 @@ class Finding:
             "confidence": self.confidence,
             "changes": None if self.changes is None else [dict(row) for row in self.changes],
             "runbook": self.runbook,
+            "muted": None if self.muted is None else self.muted.document(),
         }
 
 

@@ -85,11 +85,6 @@ def findings_of(results: Sequence[Checked]) -> list[Finding]:
     return sorted(found, key=_rank)
 
 
-async def look(scene: Scene) -> list[Finding]:
-    """What all checks find, the worst first."""
-    return findings_of(await examine(scene))
-
-
 def _rank(finding: Finding) -> tuple[int, bool, int, int]:
     severity, sureness = _ORDER.index(finding.severity), _SURENESS.index(finding.confidence)
     return severity, finding.symptom, -finding.held_back, sureness

@@ -80,7 +80,7 @@ def _tenant(found: TenantStatus) -> dict[str, Any]:
         },
         "next_visit_at": _time(lane.next_visit_at),
         "paused": None if lane.paused is None else _paused(lane.paused),
-        "warnings": [finding.sentence for finding in found.findings],
+        "warnings": [finding.sentence for finding in found.findings if finding.muted is None],
         "lane_held_by": None if lane.holder is None else {**asdict(lane.holder), "since": _time(lane.holder.since)},
     }
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ops.doctor.current import look
 from ops.doctor.finding import Finding, of_tenant
-from ops.doctor.look import look
 from ops.doctor.scene import STATES, Scene, open_scene
 from ops.status.rates import Rates, read_rates
 from ops.waiting.estimate import Expected, expected

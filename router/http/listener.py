@@ -127,7 +127,8 @@ class Listener:
         if self._health.stopping:
             reasons["stopping"] = "this process was asked to stop"
         health = self._health
-        shown = {"ready": not reasons, "reasons": reasons, "degraded": health.worse(), "codes": health.codes}
+        worse = {"degraded": health.worse(), "codes": health.codes, "muted": health.worse_and_muted()}
+        shown = {"ready": not reasons, "reasons": reasons, **worse}
         return web.json_response(shown, status=503 if reasons else 200)
 
     async def _look(self) -> dict[str, str]:

@@ -58,9 +58,22 @@ class Health:
         """What is worse than it should be although the work goes on, by what it is about."""
         self.finding_codes: dict[str, str] = {}
         """The code of the finding for entries of `degraded` that have one of their own."""
+        self.muted: frozenset[str] = frozenset()
+        """Codes of findings that somebody knows of and has muted for a while."""
 
     def worse(self) -> dict[str, str]:
-        """`degraded`, and the services that have been silent for too long."""
+        """`degraded`, and the services that have been silent for too long; not what is muted."""
+        return {about: problem for about, problem in self._all().items() if not self._is_muted(about)}
+
+    def worse_and_muted(self) -> dict[str, str]:
+        """What `worse` leaves out."""
+        return {about: problem for about, problem in self._all().items() if self._is_muted(about)}
+
+    def _is_muted(self, about: str) -> bool:
+        """What has a code of its own is about one tenant, and a mute may be about another."""
+        return about not in self.finding_codes and _code(about) in self.muted
+
+    def _all(self) -> dict[str, str]:
         silent = {
             f"service {name}": f"no sign of life for {report.overdue_s:.0f} s longer than it may be silent"
             for name, report in self.report().items()
@@ -71,8 +84,7 @@ class Health:
     @property
     def codes(self) -> dict[str, str]:
         """The code of the finding for each entry of `degraded`; its page is in `runbooks/`."""
-        codes = {**CODES, **self.finding_codes}
-        return {about: codes.get(about, SERVICE_FAILING) for about in self.worse()}
+        return {about: self.finding_codes.get(about, _code(about)) for about in self.worse()}
 
     def heard(self, name: str, quiet_s: float | None) -> None:
         """A sign of life: the next is due after `quiet_s` and the service's longest silence; None = never."""
@@ -83,6 +95,10 @@ class Health:
         """All services at this moment, by name."""
         now = self._monotonic()
         return {name: _report(service, now) for name, service in self.services.items()}
+
+
+def _code(about: str) -> str:
+    return CODES.get(about, SERVICE_FAILING)
 
 
 def _report(service: ServiceHealth, now: float) -> ServiceReport:

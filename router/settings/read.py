@@ -39,6 +39,16 @@ def read_settings(environment: Mapping[str, str], file: Path | None) -> Settings
     return settings_with(values)
 
 
+def sources(environment: Mapping[str, str], file: Path | None) -> dict[str, str]:
+    """Where the value of every setting comes from: a variable, the file, or `default`. Raises SettingsError."""
+    found = dict.fromkeys(KINDS, "default")
+    if file:
+        from router.settings.file import values_in  # noqa: PLC0415
+
+        found |= dict.fromkeys(values_in(file), f"file {file}")
+    return found | {name: variable for variable, name in VARIABLES.items() if variable in environment}
+
+
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for variable, text in sorted(environment.items()):
         if variable in VARIABLES:

@@ -1,12 +1,15 @@
 """Flight records as they are stored, and what it takes to run them again."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from router.domain.flight_format import Flight, decode
 from router.domain.lead import Facts
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Row, load
 
 _SQL = load("flights")
 
@@ -29,6 +32,10 @@ async def read_flight(conn: Connection, tenant_id: int, batch_no: int) -> Stored
     row = await _SQL.flight.row(conn, tenant_id=tenant_id, batch_no=batch_no)
     if row is None:
         return None
+    return _stored(row)
+
+
+def _stored(row: Row) -> StoredFlight:
     return StoredFlight(
         row["batch_no"],
         row["at"],
@@ -38,6 +45,21 @@ async def read_flight(conn: Connection, tenant_id: int, batch_no: int) -> Stored
         row["kind"],
         decode(row["inputs"]),
     )
+
+
+def _readable(row: Row) -> StoredFlight | None:
+    try:
+        return _stored(row)
+    except (zlib.error, msgspec.MsgspecError):
+        return None
+
+
+async def last_flights(
+    conn: Connection, tenant_ids: Sequence[int], of_each: int, limit: int
+) -> list[tuple[int, StoredFlight | None]]:
+    """The last records of some tenants by tenant, the youngest first; None = one that cannot be read."""
+    rows = await _SQL.last.fetch(conn, tenant_ids=tenant_ids, of_each=of_each, limit=limit)
+    return [(row["tenant_id"], _readable(row)) for row in rows]
 
 
 async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> dict[int, tuple[datetime, Facts]]:

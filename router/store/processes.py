@@ -205,3 +205,8 @@ async def clocks_of_processes(conn: Connection) -> list[ProcessClock]:
 async def versions_of_processes(conn: Connection) -> dict[str, str]:
     """By instance, of all that route leads now; "" = of a release that did not say."""
     return {row[0]: row[1] for row in await _SQL.versions.fetch(conn, silent_for_s=SILENT_FOR_S)}
+
+
+async def known_processes(conn: Connection, limit: int = 1000) -> list[dict[str, object]]:
+    """What is recorded of each process that routes leads or did in the last week, by the names of the columns."""
+    return [dict(row) for row in await _SQL.known.fetch(conn, limit=limit)]

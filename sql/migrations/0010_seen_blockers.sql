@@ -1,5 +1,5 @@
 -- Sessions that blocked us are remembered, so that what comes at the same hour every night is told from what came once.
--- depends: 0008_clocks
+-- depends: 0009_mutes
 
 -- migrate: apply
 

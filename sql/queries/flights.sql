@@ -6,3 +6,11 @@ select lead_id, created_at, nullif(source, ''), region, industry, product, campa
 -- name: flight(tenant_id, batch_no)
 -- One flight record.
 select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight where tenant_id = :tenant_id and batch_no = :batch_no;
+
+-- name: last(tenant_ids, of_each, limit)
+-- The last flight records of each of some tenants, the youngest first.
+select f.tenant_id, f.batch_no, f.at, f.ruleset, f.roster, f.rates, f.kind, f.inputs
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select tenant_id, batch_no, at, ruleset, roster, rates, kind, inputs from flight
+                      where flight.tenant_id = t.tenant_id order by batch_no desc limit :of_each) f
+ order by f.at desc, f.tenant_id, f.batch_no desc limit :limit;

@@ -69,3 +69,8 @@ select instance, version from process
  where tenant_id = 0 and ended_at is null and died_at is null
    and beat_at > clock_timestamp() - make_interval(secs => :silent_for_s::float8)
  order by instance;
+
+-- name: known(limit)
+-- The processes that route leads, or did in the last week: the latest sign of life first. Truly about all tenants.
+select process_id, instance, host, pid, version, started_at, beat_at, ended_at, died_at, host_ahead_s, clock_disputed
+  from process where tenant_id = 0 order by beat_at desc limit :limit;

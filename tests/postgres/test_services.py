@@ -35,6 +35,7 @@ NAMES = [
     "schema",
     "connections",
     "settings",
+    "mutes",
     "wakeups",
     "presence",
     "drain",

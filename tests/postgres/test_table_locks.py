@@ -201,7 +201,7 @@ async def test_who_locks_a_table_of_rules_or_rosters_stops_only_the_tenants_that
         assert await daemon.stop() == 0
 
 
-@pytest.mark.parametrize("table", ["change", "assignment_history", "process"])
+@pytest.mark.parametrize("table", ["change", "assignment_history", "process", "mute"])
 async def test_a_lock_on_what_routing_does_not_need_is_no_reason_for_a_restart(
     conn: asyncpg.Connection, database_url: str, table: str
 ) -> None:

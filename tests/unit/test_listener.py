@@ -78,7 +78,19 @@ async def test_a_process_that_progresses_is_alive_and_ready() -> None:
         status, body = await get_json(f"{url}/livez")
         assert (status, body["alive"]) == (200, True)
         assert body["services"]["listener"]["state"] == "running"
-        assert await get_json(f"{url}/readyz") == (200, {"ready": True, "reasons": {}, "degraded": {}, "codes": {}})
+        well = {"ready": True, "reasons": {}, "degraded": {}, "codes": {}, "muted": {}}
+        assert await get_json(f"{url}/readyz") == (200, well)
+
+
+async def test_what_somebody_has_muted_is_shown_apart_from_what_is_degraded() -> None:
+    async with listening({}) as (url, health, _):
+        health.degraded["connections"] = "2 instances together may open too many"
+        health.muted = frozenset({"connections_short"})
+        _, body = await get_json(f"{url}/readyz")
+        assert (body["degraded"], body["codes"]) == ({}, {})
+        assert body["muted"] == {"connections": "2 instances together may open too many"}
+        health.muted = frozenset()
+        assert (await get_json(f"{url}/readyz"))[1]["codes"] == {"connections": "connections_short"}
 
 
 async def test_a_service_that_waits_for_something_outside_is_degraded_and_no_reason_for_a_restart() -> None:
@@ -110,6 +122,7 @@ async def test_every_failed_check_is_named_and_no_password_is_shown() -> None:
         },
         "degraded": {},
         "codes": {},
+        "muted": {},
     }
 
 

@@ -1,0 +1,185 @@
+"""`lead-router doctor mute`, `unmute` and `mutes`: findings that somebody knows of, for a while."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import current_user, require_tenant, span, why_option
+from ops.doctor.look import COULD_NOT_CHECK, Checked, examine, findings_of
+from ops.doctor.mutes import SERVICE_WIDE, mutable_codes, mutings
+from ops.doctor.scene import open_scene
+from router.domain.phrases import suggestion
+from router.drain.presence import Presence
+from router.store.errors import LOCK_TIMEOUTS
+from router.store.mutes import Ending, Mute, Muting, end_mutes, read_mutes
+from router.store.mutes import mute as mute_findings
+from router.store.statements import Connection
+from router.store.tenants import Tenant, TenantUnknown
+
+LONGEST = timedelta(days=30)
+
+_SHORTEST = timedelta(minutes=1)
+
+
+def _code(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
+    """Reads a code: a callback of arguments."""
+    if text in mutable_codes():
+        return text
+    near = suggestion(text, mutable_codes())
+    hint = f"did you mean {near}?" if near else "see lead-router doctor --list"
+    raise click.BadParameter(f"no finding that can be muted has the code {text!r}; {hint}")
+
+
+def _span(ctx: click.Context, param: click.Parameter, text: str) -> timedelta:
+    found = span(ctx, param, text)
+    if not _SHORTEST <= found <= LONGEST:
+        raise click.BadParameter(f"{text!r} must be between 1m and {LONGEST.days}d: what lasts longer is to be fixed")
+    return found
+
+
+@click.command()
+@click.argument("code", callback=_code)
+@click.option("--tenant", "tenant_name", metavar="T", help="Only the findings about this tenant (default: all).")
+@click.option("--for", "time", required=True, metavar="TIME", callback=_span, help="How long from now: 30m, 4h, 2d.")
+@click.option(
+    "--up-to",
+    type=click.IntRange(min=0, max=2**62),
+    metavar="LEADS",
+    help="So many leads may be held back before the mute ends (default: as many as now).",
+)
+@why_option(required=True)
+@json_option
+@async_command
+async def mute(
+    context: Context, code: str, tenant_name: str | None, time: timedelta, up_to: int | None, why: str, as_json: bool
+) -> None:
+    """Mute what the doctor finds now under CODE: it is shown as muted, and calls for nobody.
+
+    It ends by itself at its time, when the finding clears, and when it gets worse: more leads held back, or a higher
+    severity. What is found under CODE later, about another tenant or server, is not muted. A mute in force is
+    replaced. At most 30 days.
+
+    \b
+    Example:
+      lead-router doctor mute reps_without_group --tenant acme --for 4h --why "they start tomorrow"
+      lead-router doctor mute groups_empty --for 2d --up-to 50 --why "the group opens on Monday"
+    """
+    async with context.present() as (conn, presence):
+        found = await _found(conn, presence, code, tenant_name, up_to)
+        until = await mute_findings(conn, found, time, current_user(), why)
+    if as_json:
+        print_json({"until": until.astimezone(UTC).isoformat(), "why": why, "muted": [_of(one) for one in found]})
+        return
+    out = console()
+    for one in found:
+        out.print(f"muted until {_words(until)}: {one.named}, {one.bounds}")
+    whose = f" --tenant {tenant_name}" if tenant_name else ""
+    out.print(f"to end it sooner: lead-router doctor unmute {code}{whose}")
+
+
+async def _found(
+    conn: Connection, presence: Presence, code: str, tenant: str | None, up_to: int | None
+) -> list[Muting]:
+    """What there is to mute. Raises Found when there is nothing, CannotRun when it cannot be looked at."""
+    results, tenants = await _look(conn, presence, code, tenant)
+    findings = [one for one in findings_of(results) if one.code == code]
+    of_tenant = [one for one in findings if tenant is None or one.subject.kind not in SERVICE_WIDE]
+    if findings and not of_tenant:
+        raise Found(f"{code} is not about a tenant now; leave out --tenant. Nothing was muted")
+    if not findings:
+        failed = [one.failure for one in results if one.failure is not None]
+        problem = f"{code} could not be checked: {failed[0]}" if failed else f"the doctor does not find {code} now"
+        raise Found(f"{problem}; nothing was muted (a mute holds for what is there, as bad as it is)")
+    return mutings(of_tenant, tenants, up_to)
+
+
+async def _look(
+    conn: Connection, presence: Presence, code: str, tenant: str | None
+) -> tuple[Sequence[Checked], Sequence[Tenant]]:
+    only = [] if code == COULD_NOT_CHECK else [code]
+    try:
+        async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+            return await examine(scene, only), scene.tenants
+    except TenantUnknown as error:
+        raise CannotRun(str(error)) from error
+    except LOCK_TIMEOUTS as error:
+        raise CannotRun(f"doctor could not look: {error}; nothing was muted") from error
+
+
+@click.command()
+@click.argument("code", callback=_code)
+@click.option("--tenant", "tenant_name", metavar="T", help="Only the mutes about this tenant (default: all).")
+@why_option()
+@json_option
+@async_command
+async def unmute(context: Context, code: str, tenant_name: str | None, why: str, as_json: bool) -> None:
+    """End the mutes of CODE now.
+
+    With nothing muted it changes nothing and ends with 0.
+
+    \b
+    Example:
+      lead-router doctor unmute reps_without_group --tenant acme
+    """
+    async with context.connection() as conn:
+        known = await _mutes(conn, tenant_name)
+        chosen = [one for one in known if one.of.code == code]
+        ended = await end_mutes(conn, [Ending(one, why) for one in chosen], current_user())
+    if as_json:
+        print_json({"ended": [_of(one.mute.of) for one in ended]})
+        return
+    out = console()
+    for one in ended:
+        out.print(f"no longer muted: {one.mute.of.named} (was until {_words(one.mute.until)}: {one.mute.why})")
+    if not ended:
+        out.print(f"{code} is not muted; nothing changed")
+
+
+@click.command()
+@click.option("--tenant", "tenant_name", metavar="T", help="Only the mutes about this tenant (default: all).")
+@json_option
+@async_command
+async def mutes(context: Context, tenant_name: str | None, as_json: bool) -> None:
+    """List the mutes: what is muted until when, by whom and why.
+
+    A mute that has ended is not listed; lead-router changes shows who made it and what ended it.
+
+    \b
+    Example:
+      lead-router doctor mutes
+    """
+    async with context.connection() as conn:
+        found = await _mutes(conn, tenant_name)
+    if as_json:
+        print_json([_document(one) for one in found])
+        return
+    out = console()
+    for one in found:
+        out.print(f"{one.of.named}: until {_words(one.until)}, by {one.actor}: {one.why} ({one.of.bounds})")
+    if not found:
+        out.print("nothing is muted")
+
+
+async def _mutes(conn: Connection, tenant: str | None) -> list[Mute]:
+    """Those of a tenant, or all. Raises CannotRun when there is no such tenant."""
+    if tenant is None:
+        return await read_mutes(conn)
+    of = await require_tenant(conn, tenant)
+    return [one for one in await read_mutes(conn, [of.tenant_id]) if one.of.tenant_id == of.tenant_id]
+
+
+def _of(one: Muting) -> dict[str, Any]:
+    about = {"code": one.code, "subject": {"kind": one.kind, "name": one.subject}}
+    return {**about, "severity": one.severity, "held_back": one.held_back}
+
+
+def _document(one: Mute) -> dict[str, Any]:
+    times = {"until": one.until.astimezone(UTC).isoformat(), "since": one.at.astimezone(UTC).isoformat()}
+    return {**_of(one.of), **times, "by": one.actor, "why": one.why}
+
+
+def _words(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,71 @@
+"""The duty that ends mutes while nobody runs the doctor, and tells this process what is muted, for `/readyz`."""
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from ops.doctor.current import record_endings
+from ops.doctor.look import COULD_NOT_CHECK, examine
+from ops.doctor.scene import open_scene
+from router.drain.presence import Presence
+from router.runtime.health import Health
+from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
+from router.store.connections.connections import Connections, Part
+from router.store.mutes import Mute, claim_look, read_mutes
+from router.store.statements import Connection
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+INTERVAL_S = 60.0
+"""Without mutes that is one look at an empty table; with some, the checks of what is muted, by one of all instances."""
+
+
+class MutesService(Periodic):
+    """`actor` is this instance, `presence` makes what hears who is present. `ends` = it looks and ends them (the role
+    of duties); else it only reads.
+    """
+
+    name = "mutes"
+    failing = "cannot look after mutes"
+
+    def __init__(
+        self,
+        connections: Connections,
+        health: Health,
+        actor: str,
+        presence: Callable[[], Presence],
+        *,
+        ends: bool,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self.interval_s = interval_s
+        self._connections = connections
+        self._health = health
+        self._actor = actor
+        self._presence = presence
+        self._ends = ends
+
+    async def once(self, life: Lifeline) -> None:
+        """Reads what is muted, and ends what is over."""
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            found = await read_mutes(conn)
+            if found and self._ends and await claim_look(conn, 0.9 * self.interval_s):
+                found = await self._end(conn, found)
+        now = datetime.now(UTC)
+        self._health.muted = frozenset(one.of.code for one in found if now < one.until)
+
+    async def _end(self, conn: Connection, mutes: Sequence[Mute]) -> list[Mute]:
+        """Returns those that are left."""
+        codes = {one.of.code for one in mutes}
+        async with (
+            aclosing(self._presence()) as presence,
+            open_scene(conn, None, None, presence, lambda: datetime.now(UTC)) as scene,
+        ):
+            results = await examine(scene, () if COULD_NOT_CHECK in codes else codes)
+        ended = await record_endings(conn, results, mutes, scene, self._actor, whole=True)
+        for one in ended:
+            log.info("mute ended", code=one.mute.of.code, about=one.mute.of.subject, why=one.why)
+        # Another instance may have ended some, or somebody have made new ones.
+        return await read_mutes(conn)

@@ -1,0 +1,111 @@
+"""Which findings are muted, and which mutes are over: pure.
+
+A mute holds for one finding (its code and what it is about) as bad as it was then: up to a severity and a number of
+leads held back. Whether it holds is judged whenever findings are read, by `status` and the doctor, which both only
+read. That a finding got worse or cleared must be remembered, though, or the mute would hold again for the next trouble
+of the same name: so endings are recorded, by the `doctor` command after its look (a small write, left out where nothing
+can be written) and by a periodic service of the daemon (`ops/doctor/mute_watch.py`), which looks while there are mutes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from ops.doctor.finding import Finding, Muted, Severity
+from ops.doctor.look import COULD_NOT_CHECK, Checked, all_checks, findings_of
+from router.domain.phrases import count
+from router.store.changes import SERVICE
+from router.store.mutes import Ending, Mute, Muting
+from router.store.tenants import Tenant
+
+# What is about no single tenant, by the kind of its subject.
+SERVICE_WIDE = frozenset({"router", "server", "setting", "service", "check"})
+
+Key = tuple[str, str, str]
+
+
+def mutable_codes() -> list[str]:
+    """The codes that can be muted. That the database cannot be used is none: a mute could not be read then."""
+    return sorted([*all_checks(), COULD_NOT_CHECK])
+
+
+def with_mutes(findings: Sequence[Finding], mutes: Iterable[Mute], at: datetime) -> list[Finding]:
+    """The findings, those in front that nobody has muted; `at` = now (UTC)."""
+    present = _bad(findings)
+    holding = {_key_of(one): _muted(one) for one in mutes if at < one.until and _worse(one, present) is None}
+    judged = [replace(finding, muted=holding.get(_key(finding))) for finding in findings]
+    return sorted(judged, key=lambda finding: finding.muted is not None)
+
+
+def endings(results: Sequence[Checked], mutes: Iterable[Mute], at: datetime, *, whole: bool) -> list[Ending]:
+    """The mutes that are over, and why. `whole` = the checks looked at all tenants.
+
+    What was not checked, or could not be, has not cleared.
+    """
+    present = _bad(findings_of(results))
+    checked = {one.code for one in results if one.failure is None}
+    found = ((one, _over(one, present, checked, at, whole=whole)) for one in mutes)
+    return [Ending(one, why) for one, why in found if why is not None]
+
+
+def mutings(findings: Iterable[Finding], tenants: Sequence[Tenant], up_to: int | None = None) -> list[Muting]:
+    """What muting these findings stores, one for each subject; `up_to` = so many leads may be held back before it
+    ends (None = as many as now).
+    """
+    numbers = {tenant.name: tenant.tenant_id for tenant in tenants}
+    made = []
+    for (code, kind, name), (severity, held_back) in _bad(findings).items():
+        # In a look at one tenant, whatever is not of the service is of that one.
+        alone = tenants[0].tenant_id if len(tenants) == 1 and kind not in SERVICE_WIDE else SERVICE
+        tenant_id = numbers.get(name, SERVICE) if kind == "tenant" else alone
+        made.append(Muting(tenant_id, code, kind, name, severity, max(held_back, up_to or 0)))
+    return made
+
+
+def _bad(findings: Iterable[Finding]) -> Mapping[Key, tuple[Severity, int]]:
+    """How bad it is, by what it is: several findings may be the same one, as told from outside."""
+    parts: defaultdict[Key, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        parts[_key(finding)].append(finding)
+    return {
+        key: (min((one.severity for one in found), key=_rank), sum(one.held_back for one in found))
+        for key, found in parts.items()
+    }
+
+
+def _over(
+    mute: Mute, present: Mapping[Key, tuple[Severity, int]], checked: set[str], at: datetime, *, whole: bool
+) -> str | None:
+    if at >= mute.until:
+        return "its time is over"
+    if _key_of(mute) in present:
+        return _worse(mute, present)
+    judged = whole or mute.of.tenant_id != SERVICE
+    looked = mute.of.subject if mute.of.code == COULD_NOT_CHECK else mute.of.code
+    return "the finding has cleared" if judged and looked in checked else None
+
+
+def _worse(mute: Mute, present: Mapping[Key, tuple[Severity, int]]) -> str | None:
+    severity, held_back = present.get(_key_of(mute), (Severity.INFO, 0))
+    if _rank(severity) < _rank(Severity(mute.of.severity)):
+        return f"it got worse: {mute.of.severity} before, {severity} now"
+    if held_back > mute.of.held_back:
+        return f"it got worse: {count(mute.of.held_back, 'lead')} held back before, {held_back:,} now"
+    return None
+
+
+def _muted(mute: Mute) -> Muted:
+    return Muted(mute.until, mute.actor, mute.why, mute.at)
+
+
+def _rank(severity: Severity) -> int:
+    return list(Severity).index(severity)
+
+
+def _key(finding: Finding) -> Key:
+    return finding.code, finding.subject.kind, finding.subject.name
+
+
+def _key_of(mute: Mute) -> Key:
+    return mute.of.code, mute.of.kind, mute.of.subject

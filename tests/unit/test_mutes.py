@@ -1,0 +1,63 @@
+"""A mute holds up to what it was made for, and never hides that it became worse."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.doctor.finding import Finding, Severity, Subject, of_tenant
+from ops.doctor.look import COULD_NOT_CHECK, Checked
+from ops.doctor.mutes import endings, mutings, with_mutes
+from router.store.mutes import Mute, Muting
+from router.store.tenants import Tenant
+
+NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
+TENANTS = [Tenant(7, "acme", "UTC")]
+
+
+def finding(severity: Severity = Severity.WARNING, held_back: int = 0, code: str = "groups_empty") -> Finding:
+    return Finding(code, severity, of_tenant("acme"), "", held_back=held_back)
+
+
+def muted(*findings: Finding, until: datetime = NOW + timedelta(hours=1)) -> list[Mute]:
+    return [Mute(of, until, "ann", "known", NOW) for of in mutings(findings, TENANTS)]
+
+
+@given(st.sampled_from(Severity), st.integers(0, 9), st.sampled_from(Severity), st.integers(0, 9), st.integers(-2, 2))
+def test_it_holds_exactly_while_it_is_in_time_and_no_worse(
+    before: Severity, held_before: int, now: Severity, held_now: int, left_s: int
+) -> None:
+    mutes = muted(finding(before, held_before), until=NOW + timedelta(seconds=left_s))
+    present = finding(now, held_now)
+    order = list(Severity)
+    holds = left_s > 0 and order.index(now) >= order.index(before) and held_now <= held_before
+    [shown] = with_mutes([present], mutes, NOW)
+    assert (shown.muted is not None) == holds
+    over = endings([Checked("groups_empty", [present])], mutes, NOW, whole=True)
+    assert bool(over) == (not holds), "what is not muted any more is recorded as ended, and nothing else"
+
+
+def test_several_findings_that_look_the_same_from_outside_are_one_and_one_more_of_them_is_worse() -> None:
+    mutes = muted(finding(held_back=2), finding(Severity.CRITICAL, 1))
+    assert [(one.of.severity, one.of.held_back) for one in mutes] == [("critical", 3)]
+    assert all(one.muted is None for one in with_mutes([finding(held_back=4)], mutes, NOW))
+
+
+def test_what_could_not_be_checked_or_was_not_has_not_cleared() -> None:
+    mutes = muted(finding())
+    assert endings([Checked("groups_empty", failure="it took longer than 2 s")], mutes, NOW, whole=True) == []
+    assert endings([Checked("no_rule_matches")], mutes, NOW, whole=True) == []
+    assert endings([Checked("groups_empty", not_applicable="no rules")], mutes, NOW, whole=True) != []
+
+
+def test_a_look_at_one_tenant_clears_nothing_of_the_others() -> None:
+    check = Finding(COULD_NOT_CHECK, Severity.WARNING, Subject("check", "groups_empty"), "")
+    mutes = muted(check)
+    assert mutes[0].of == Muting(0, COULD_NOT_CHECK, "check", "groups_empty", "warning", 0)
+    assert endings([Checked("groups_empty")], mutes, NOW, whole=False) == []
+    assert len(endings([Checked("groups_empty")], mutes, NOW, whole=True)) == 1
+
+
+def test_what_nobody_muted_comes_first() -> None:
+    shown = with_mutes([finding(held_back=5), finding(code="no_rule_matches")], muted(finding(held_back=5)), NOW)
+    assert [one.code for one in shown] == ["no_rule_matches", "groups_empty"]

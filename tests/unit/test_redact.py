@@ -1,0 +1,124 @@
+"""Nothing leaves in an archive that must not leave, and what a diagnosis needs stays."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.bundle.redact import LEFT_OUT, Redactor, notes_in, secrets_in
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgresql://ann:s3cret@db/x", "s3cret"),
+        ("host=db password='s3 cret' user=x", "s3 cret"),
+        ("alter role x password 's3cret'", "s3cret"),
+        ("pwd: s3cret", "s3cret"),
+        ("api_key=s3cret&x=1", "s3cret"),
+        ("Authorization: Bearer s3cret", "s3cret"),
+        ("psql --password s3cret", "s3cret"),
+        ("call 13800138000", "13800138000"),
+        ("phone:13800138000: no answer", "13800138000"),
+        ("电话13800138000。", "13800138000"),
+        ("+86 138-0013-8000", "0013"),
+        ("(021) 6234-5678", "6234"),
+        ("１３８００１３８０００", "１３８"),
+        ("mail zhang.wei@example.com, please", "zhang.wei"),
+        ("mailto:zhang.wei@example.com", "zhang.wei"),
+        ("UniqueViolation: duplicate\nDETAIL:  Key (name)=(Zhang Wei) already exists.", "Zhang"),
+        ('invalid input syntax for type integer: "Zhang Wei"', "Zhang"),
+        ("Failing row contains (1, Zhang Wei (Mr), 5).", "Zhang"),
+        ("roster: rep 7: available: 'Zhang Wei' is not understood", "Zhang"),
+        ("name “Zhang Wei”", "Zhang"),
+    ],
+)
+def test_what_must_not_leave_is_taken_out_of_texts(text: str, secret: str) -> None:
+    assert secret not in Redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-28T09:40:00.123456+00:00",
+        "since 2026-11-28 09:40:31 UTC",
+        "2026-11-28 00:00",
+        "lead 123456789012",
+        "vm 9f8b6c1e-1234-4567-8901-abcdefabcdef pid:[4026531836]",
+        "process 4194304 (from 192.168.100.200)",
+        "Connect call failed ('127.0.0.1', 5432)",
+        "http://10.20.30.40:8380/readyz",
+        "postgresql://router:***@db.example.com/router",
+        "postgresql://router@db.example.com/router",
+        "1,234,567 leads wait",
+        "9f8b6c1e-1234-4567-8901-abcdefabcdef 12345678-abcd-4321-8765-123456789012",
+        "took 12.3456789 s",
+        "PostgreSQL 18.1 on x86_64",
+        "acme: 1 active rep in no group: b; no rule gives them leads",
+        "password authentication failed",
+    ],
+)
+def test_what_a_diagnosis_needs_stays(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+# None of these occurs in what replaces it, or in the syntax of JSON.
+PASSWORD = st.text("ZQ密ß%@&é", min_size=3, max_size=9)
+AROUND = st.text("ab '\"=:/\\\n", max_size=9)
+
+
+@given(PASSWORD, AROUND, AROUND)
+def test_a_password_that_is_known_stands_nowhere(password: str, before: str, after: str) -> None:
+    redactor = Redactor([password])
+    for shown in (
+        redactor.text(before + password + after),
+        json.dumps(redactor.document({before: [password, {"x": before + password}]}), ensure_ascii=False),
+        redactor.log_line(json.dumps({"event": password + after})),
+        redactor.log_line(before + password + after),
+    ):
+        assert password not in shown
+
+
+def test_the_passwords_of_urls_and_variables_are_known_in_all_their_spellings() -> None:
+    urls = ["postgresql://ann:s%40cret@db/x?sslpassword=k3y", None, "redis://:r3dis@cache", "redis://[broken"]
+    found = secrets_in(urls, {"PGPASSWORD": "pg", "PWD": "/home", "LEAD_ROUTER_X_TOKEN": "t0ken", "GIT_TOKEN": "other"})
+    assert found == {"s%40cret", "s@cret", "k3y", "r3dis", "pg", "t0ken"}
+
+
+def test_settings_that_are_called_like_secrets_have_no_value_and_statements_no_literals() -> None:
+    shown = Redactor().document(
+        [
+            {"setting": "app.password", "value": "hunter2"},
+            {"action": "configure", "subject": "server: my.api_key", "before": "hunter2", "after": "hunter3"},
+            {"db_secret": "hunter2", "query": "update lead set name = 'Zhang Wei' where phone = 13800138000 -- Zhang"},
+            {"setting": "work_mem", "value": "4MB"},
+        ]
+    )
+    assert "hunter" not in str(shown)
+    assert "Zhang" not in str(shown)
+    assert "update lead set name" in shown[2]["query"]
+    assert shown[3]["value"] == "4MB"
+
+
+def test_what_operators_wrote_is_left_out_wherever_it_stands_unless_it_is_wanted() -> None:
+    document = {
+        "changes": [{"action": "pause", "why": "Zhang Wei complained"}],
+        "sentence": "paused: Zhang Wei complained",
+        "checks": [{"result": "not_applicable", "why": "no router works"}],
+    }
+    shown = Redactor(written=list(notes_in(document))).document(document)
+    assert "Zhang" not in str(shown)
+    assert shown["changes"][0]["why"] == LEFT_OUT
+    assert shown["checks"][0]["why"] == "no router works"
+    assert Redactor().document(document)["changes"][0]["why"] == "Zhang Wei complained"
+
+
+def test_a_line_of_a_log_stays_one_of_json_also_behind_what_a_collector_writes() -> None:
+    event = {"event": "refused", "name": "Zhang Wei", "phone": 13800138000, "password": "x1", "pid": 13800138}
+    for before in ("", "Nov 28 host lead-router[1]: "):
+        shown = Redactor().log_line(before + json.dumps(event))
+        assert shown.startswith(before)
+        told = json.loads(shown.removeprefix(before))
+        assert told == {"event": "refused", "name": "***", "phone": "***", "password": "***", "pid": 13800138}
+    assert "13800138000" not in Redactor().log_line("{not json 13800138000")
