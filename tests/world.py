@@ -115,3 +115,19 @@ async def settle(drain: Drain, tenant_id: int, now: datetime | None = None) -> D
         total = total + done
         if not done.leads:
             return total
+
+
+async def usual(tenant: Tenancy, what: str, name: str, leads: int, minutes: int = 50) -> None:
+    """So many in this hour and in the one before it, of this weekday in the last four weeks."""
+    await tenant.conn.execute(
+        """insert into hour_count (tenant_id, hour, what, name, leads, minutes, last_at)
+           select $1, hour, $2, $3, $4, (1::bigint << $5) - 1, hour + interval '59 min'
+             from generate_series(1, 4) week, generate_series(0, 1) before,
+                  lateral (select date_trunc('hour', now(), 'UTC')
+                                  - make_interval(weeks => week, hours => before)) h(hour)""",
+        tenant.tenant_id,
+        what,
+        name,
+        leads,
+        minutes,
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.finding import Confidence, Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.phrases import duration
 from router.store.stalls import StoredStall, recent_stalls
@@ -42,6 +42,7 @@ def _finding(scene: Scene, code: str, stall: StoredStall, tenant: str, *, standi
         f"lead-router changes --around {since} --tenant {tenant}",
         held_back=sum(stall.reasons.values()),
         oldest=stall.oldest,
+        confidence=Confidence.LOW,
         symptom=True,
     )
 

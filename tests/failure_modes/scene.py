@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,8 @@ NOTICED_WITHIN_S = 20.0
 """With these settings; within 60 s with the usual ones."""
 ROUTED_WITHIN_S = 5.0
 ALL_ROLES = ("serve",)
+STANDING = ("leads stand still", "leads may stand still")
+OVER = ("stall over", "what waits can be asked again")
 
 
 @dataclass
@@ -78,17 +80,18 @@ class Service:
         code, output, errors = await lead_router(*words, LEAD_ROUTER_DATABASE_URL=self.url)
         assert code == 0, (command, output, errors)
 
-    async def noticed(self, within_s: float = NOTICED_WITHIN_S) -> dict[str, Any]:
+    async def noticed(self, within_s: float = NOTICED_WITHIN_S, message: str = "") -> dict[str, Any]:
         """The stall in a daemon's log."""
+        events = (message,) if message else STANDING
 
         async def there() -> bool:
-            return any(self._errors())
+            return bool(self.logged(*events))
 
         await until(there, "the stall is noticed", within_s)
-        return self._errors()[0]
+        return self.logged(*events)[0]
 
-    def _errors(self) -> list[dict[str, Any]]:
-        events = ("leads stand still", "leads may stand still")
+    def logged(self, *events: str) -> list[dict[str, Any]]:
+        """Lines of the daemons with one of these messages."""
         return [line for daemon in self.daemons for line in daemon.log if line.get("event") in events]
 
     async def all_routed(self, within_s: float = ROUTED_WITHIN_S) -> None:
@@ -119,7 +122,7 @@ class Service:
         """No stall until now."""
         found = await self.tenant.conn.fetch("select kind, sentence, began_at, ended_at from stall")
         assert not found, [tuple(row) for row in found]
-        assert not self._errors(), self._errors()
+        assert not self.logged(*STANDING), self.logged(*STANDING)
 
     async def audited(self) -> None:
         result = await CommandLine(audit_command, self.url).run()
@@ -149,7 +152,8 @@ async def running(
             yield service
         finally:
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await sending
 
 
 async def _send(service: Service, every_s: float) -> None:
@@ -166,9 +170,8 @@ async def _send(service: Service, every_s: float) -> None:
 
 def web(number: int, **fields: Any) -> LeadIn:
     """A lead of the source web, created now."""
-    return LeadIn(
-        source="web", external_id=f"w{number}", created_at=fields.pop("created_at", datetime.now(UTC)), **fields
-    )
+    usual = {"source": "web", "external_id": f"w{number}", "created_at": datetime.now(UTC)}
+    return LeadIn(**{**usual, **fields})
 
 
 @asynccontextmanager

@@ -4,13 +4,16 @@ In this order: the reasons of the leads, the stall, the doctor's first finding w
 everything routed without another hand, the recovery, a clean audit.
 """
 
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 
+from router.domain.lead_in import LeadIn
 from tests.failure_modes.scene import Service, role_with_connections, running, web
 from tests.support import connected, until
-from tests.world import make_tenant, reps_csv
+from tests.world import make_tenant, reps_csv, usual
 
 RULES = """
 rules:
@@ -80,6 +83,77 @@ rules:
         await service.all_routed()
         await service.recovered()
         await service.audited()
+
+
+FRESH = """
+rules:
+  - {name: fresh, match: {created: {within: 2h}}, assign_to: "group:all"}
+"""
+CAUGHT = f'{FRESH}  - {{name: rest, match: {{}}, assign_to: "group:all"}}\n'
+
+
+def of_two_sources(number: int) -> LeadIn:
+    """Three of four are of a form whose times are declared in the wrong zone."""
+    now = datetime.now(UTC)
+    return web(number, **({"source": "form", "created_at": now - timedelta(hours=8)} if number % 4 else {}))
+
+
+async def test_f3_a_source_whose_zone_is_wrong_is_named_before_the_rules_that_its_leads_miss(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, REPS, FRESH)
+    async with running(tenant, database_url, of_two_sources) as service:
+        await service.waits("no_matching_rule", 20)
+        stall = await service.noticed()
+        assert stall["reasons"].keys() == {"no_matching_rule"}
+        finding = await named_first(service, "stamps_shifted")
+        assert finding["evidence"] and "8 h behind" in str(finding["sentence"])
+        assert [one["code"] for one in await service.doctor()][1:3] == ["no_rule_matches", "stalled"]
+        await service.run(str(finding["command"]))
+        (tmp_path / "rules.yaml").write_text(CAUGHT)
+        await service.run(f"lead-router rules apply {tmp_path / 'rules.yaml'} --tenant acme")
+        await service.all_routed()
+        await service.recovered()
+        await service.audited()
+
+
+async def test_f3_with_a_catch_all_nothing_waits_and_the_wrong_routing_is_noticed(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, REPS, CAUGHT)
+    for name, leads in (("fresh", 900), ("rest", 100), ("", 1000)):
+        await usual(tenant, "rule", name, leads, minutes=60)
+    async with running(tenant, database_url, of_two_sources) as service:
+        await service.noticed(message="leads may be routed wrongly")
+        (first, second) = [one for one in await service.doctor(code=0) if one["severity"] == "warning"][:2]
+        assert (first["code"], second["code"]) == ("stamps_shifted", "misrouted")
+        assert await tenant.conn.fetchval("select count(*) from stall where topic = 'waiting'") == 0
+        await service.audited()
+
+
+async def test_f3_and_f5_together_are_the_first_two_findings(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, REPS, FRESH)
+    async with (
+        role_with_connections(conn, database_url, 100) as (role, url),
+        running(tenant, url, of_two_sources, direct=database_url, connections_maximum=8) as service,
+        AsyncExitStack() as others,
+    ):
+        await service.waits("no_matching_rule", 20)
+        database = await conn.fetchval("select current_database()")
+        await conn.execute(f'alter database "{database}" connection limit 12')
+        await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+        with suppress(asyncpg.TooManyConnectionsError):
+            while True:
+                await others.enter_async_context(connected(f"{url}&application_name=crm"))
+        service.url = database_url
+
+        async def both() -> bool:
+            found = [one["code"] for one in await service.doctor() if one["severity"] == "critical"]
+            return set(found[:2]) == {"stamps_shifted", "connections_short"}
+
+        await until(both, "the first two findings are the two causes")
 
 
 async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_command_ends_it(

@@ -23,7 +23,7 @@ from router.store.stalls import StoredStall, recent_stalls
 from router.store.tenants import tenant_named
 from router.telemetry.instruments import Instruments
 from tests.support import until
-from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
+from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps, usual
 
 QUICK = StallSettings(look_every_s=0.1, after_s=0.5, oldest_after_s=900)
 
@@ -196,22 +196,6 @@ rules:
   - {name: shop, match: {region: shop}, assign_to: "group:all"}
   - {name: rest, match: {}, assign_to: "group:all"}
 """
-
-
-async def usual(tenant: Tenancy, what: str, name: str, leads: int, minutes: int = 50) -> None:
-    """So many in this hour and in the one before it, of this weekday in the last four weeks."""
-    await tenant.conn.execute(
-        """insert into hour_count (tenant_id, hour, what, name, leads, minutes, last_at)
-           select $1, hour, $2, $3, $4, (1::bigint << $5) - 1, hour + interval '59 min'
-             from generate_series(1, 4) week, generate_series(0, 1) before,
-                  lateral (select date_trunc('hour', now(), 'UTC')
-                                  - make_interval(weeks => week, hours => before)) h(hour)""",
-        tenant.tenant_id,
-        what,
-        name,
-        leads,
-        minutes,
-    )
 
 
 async def test_a_time_without_leads_at_which_they_usually_come_is_noticed(
