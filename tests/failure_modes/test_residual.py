@@ -4,13 +4,17 @@ In this order: the reasons of the leads, the stall, the doctor's first finding w
 everything routed without another hand, the recovery, a clean audit.
 """
 
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
 
+from loadtest.faults.server import FaultServer, reachable_folder
 from router.domain.lead_in import LeadIn
+from router.store.migrate import migrate
 from tests.failure_modes.scene import Service, role_with_connections, running, web
 from tests.support import connected, until
 from tests.world import make_tenant, reps_csv, usual
@@ -131,29 +135,43 @@ async def test_f3_with_a_catch_all_nothing_waits_and_the_wrong_routing_is_notice
         await service.audited()
 
 
-async def test_f3_and_f5_together_are_the_first_two_findings(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path
-) -> None:
-    tenant = await make_tenant(conn, REPS, FRESH)
+@pytest.fixture
+async def small_server() -> AsyncIterator[str]:
+    """The URL of a superuser on a server of its own with 30 connections, three of them for superusers."""
+    with reachable_folder("lead-router-own-") as folder:
+        server = FaultServer(folder, {"max_connections": "30"})
+        await server.start()
+        await migrate(server.url())
+        yield server.url()
+        await server.crash()
+
+
+async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str) -> None:
     async with (
-        role_with_connections(conn, database_url, 100) as (role, url),
-        running(tenant, url, of_two_sources, direct=database_url, connections_maximum=8) as service,
+        connected(small_server) as conn,
+        role_with_connections(conn, small_server, -1) as (role, url),
         AsyncExitStack() as others,
     ):
-        await service.waits("no_matching_rule", 20)
-        database = await conn.fetchval("select current_database()")
-        await conn.execute(f'alter database "{database}" connection limit 12')
-        await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
-        with suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                await others.enter_async_context(connected(f"{url}&application_name=crm"))
-        service.url = database_url
+        tenant = await make_tenant(conn, REPS, FRESH)
+        async with running(tenant, url, of_two_sources, direct=small_server, connections_maximum=8) as service:
+            await service.waits("no_matching_rule", 20)
+            await conn.execute(f"alter role {role} connection limit 0")
+            await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+            crm = await others.enter_async_context(role_with_connections(conn, small_server, -1))
+            with suppress(asyncpg.TooManyConnectionsError):
+                while True:
+                    await others.enter_async_context(connected(f"{crm[1]}&application_name=crm"))
+            await conn.execute(f"alter role {role} connection limit -1")
+            service.url = small_server
+            found: list[dict[str, object]] = []
 
-        async def both() -> bool:
-            found = [one["code"] for one in await service.doctor() if one["severity"] == "critical"]
-            return set(found[:2]) == {"stamps_shifted", "connections_short"}
+            async def both() -> bool:
+                found[:] = await service.doctor()
+                first = {(one["code"], one["severity"]) for one in found[:2]}
+                return first == {("stamps_shifted", "critical"), ("connections_short", "critical")}
 
-        await until(both, "the first two findings are the two causes")
+            await until(both, "the first two findings are the two causes")
+            assert all(one["evidence"] for one in found[:2])
 
 
 async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_command_ends_it(
