@@ -36,6 +36,8 @@ TARGETS = (
     Target("import_csv", "import of a CSV file", "leads/s", 20_000),
     Target("why_p99", "why of any lead", "ms", 200, least=False),
     Target("audit_1m", "audit of 1 M leads", "s", 30, least=False),
+    Target("replay_1m", "replay of 1 M leads with a changed rep", "s", 120, least=False),
+    Target("replay_1m_vs_drain", "replay of 1 M leads / their drain", "ratio", 5, least=False),
     Target("cli_help_vs_click", "processor time of --help / of importing click", "ratio", 4, least=False),
     Target("cli_status_vs_click", "processor time of status / of importing click", "ratio", 7, least=False),
     Target("locked_rows_return", "locked rows routed after the lock is released", "s", 2, least=False),
