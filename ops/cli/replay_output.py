@@ -36,8 +36,8 @@ NOTES = (
     "Recorded batches keep their time and their new leads; endings keep their time. Exact: rules, attendance by "
     "calendar, caps, shares, owners.",
     "Approximate: between batches the replay assumes that a router was running (except in pauses); presence is as "
-    "last recorded; a new roster counts from the first batch decided by it; leads that already waited before the first "
-    "batch join when the record looks at them.",
+    "last recorded; a new roster counts from the first batch decided by it; what was won, lost or returned is as "
+    "recorded.",
 )
 """What is exact and what is not; docs/replay.md has all of it."""
 

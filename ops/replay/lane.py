@@ -75,6 +75,17 @@ class ReplayedLane:
             self._seeded |= fresh.keys()
             self.state.credits = aligned_credits(self.state.engine, {**self.state.credits, **fresh})
 
+    def put(self, lead: PoolLead, ruleset: int, targets: str, recheck_at: datetime) -> None:
+        """A lead waits for these targets of a ruleset, and is due at `recheck_at` (UTC)."""
+        state = self.state
+        assert state is not None
+        key = state.key_numbers.get((ruleset, targets))
+        if key is None:
+            key = state.free_key(self._next_key)
+            self._next_key = key + 1
+            state.learn_key(key, ruleset, targets)
+        self.pool.put(lead._replace(wake_key=key), recheck_at)
+
     def news(self, at: datetime | None = None) -> None:
         """Loads have changed; with `at`, somebody may be free since then, and a router would come."""
         if self.state is not None:
@@ -140,12 +151,7 @@ class ReplayedLane:
         ruleset = state.engine.ruleset.version
         for lead, decision in zip(leads, decisions, strict=True):
             if isinstance(decision, Waiting):
-                key = state.key_numbers.get((ruleset, decision.targets))
-                if key is None:
-                    key = state.free_key(self._next_key)
-                    self._next_key = key + 1
-                    state.learn_key(key, ruleset, decision.targets)
-                self.pool.put(lead._replace(wake_key=key), decision.recheck_at)
+                self.put(lead, ruleset, decision.targets, decision.recheck_at)
 
     def _next(self, state: LaneState, moment: Moment, *, more: bool) -> datetime | None:
         """As the lane's own: at once, or when time brings a rep, a new day, or a lead that is due."""

@@ -20,7 +20,7 @@ from router.domain.flight import leads_of
 from router.domain.reason import Reason
 from router.drain.lane_state import moment_at
 from router.drain.request import BatchRequest
-from router.store.replay import Ending, Span, endings, loads_before, pauses, rep_names, span_of
+from router.store.replay import Ending, Span, endings, loads_before, pauses, rep_names, span_of, waited_before
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
@@ -95,13 +95,19 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
 
 
 async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Simulation) -> None:
-    """The loads before the first batch, for reps of whom no record tells."""
+    """The state before the first batch: loads, for reps of whom no record tells, and leads that wait all the time."""
+    simulation.lane.use(batch.engine, batch.raw.at)
     day = moment_at(batch.recorded, batch.raw.at).day
-    rows = await loads_before(conn, replace(span, first_batch=batch.raw.batch_no, first_at=batch.raw.at), day.start)
+    begin = replace(span, first_batch=batch.raw.batch_no, first_at=batch.raw.at)
+    rows = await loads_before(conn, begin, day.start)
     for loads in (simulation.recorded_loads, simulation.lane.loads):
         for rep_no, is_open, today in rows:
             loads.fit(rep_no)
             loads.open_counts[rep_no], loads.today_counts[rep_no] = is_open, today
+    for one in await waited_before(conn, begin):
+        simulation.waits_already(one.lead, one.ruleset, one.targets, one.recheck_at)
+        if one.lead.customer_id is not None and one.owner is not None:
+            simulation.owners.guessed[one.lead.customer_id] = one.owner
 
 
 def _ended(ending: Ending) -> EndedAssignment:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ops.replay.lane import ReplayedLane, Visit
 from ops.replay.loads import Loads, follow_record
 from ops.replay.owners import Owners, Recorded, moved_by
-from ops.replay.tally import READY, Given, Places, Refused, Sums, Verdicts
+from ops.replay.tally import READY, Given, Place, Places, Refused, Sums, Verdicts
 from router.domain.attendance import Attendance
 from router.domain.decide import Assigned, Decision
 from router.domain.eligibility import GroupCredits
@@ -88,6 +88,12 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.lane = ReplayedLane(self.request, on_new_day=self._new_day)
+
+    def waits_already(self, lead: PoolLead, ruleset: int, targets: str, recheck_at: datetime) -> None:
+        """A lead that waits in the record before the first batch and all the time; the lane has its engine."""
+        self.lane.put(lead, ruleset, targets, recheck_at)
+        waits = self._verdicts.waits(targets)
+        self.places.places[lead.lead_id] = Place(waits, micros(lead.queued_at), waits, micros(lead.queued_at))
 
     def batch(self, recorded: RecordedBatch) -> None:
         """The next batch of the record; everything until then has to be told before."""
@@ -259,10 +265,16 @@ class Simulation:
             if isinstance(decision, Assigned):
                 self.lane.loads.give([decision.rep_no])
                 if lead.customer_id is not None:
-                    self.owners.own.pop(lead.customer_id, None)
-                    self.lane.pool.wake_customers([lead.customer_id])
+                    self._own_by_hand(lead.customer_id, decision.rep_no)
             self.places.both(lead.lead_id, verdict, verdict, at)
         self.lane.news(recorded.at)
+
+    def _own_by_hand(self, customer: int, rep_no: int) -> None:
+        if self.lane.pool.has_customer(customer):
+            self.owners.own[customer] = rep_no
+            self.lane.pool.wake_customers([customer])
+        else:
+            self.owners.own.pop(customer, None)
 
     def _new_day(self) -> None:
         self.lane.loads.new_day()

@@ -72,6 +72,10 @@ class Verdicts:
         self._of_engine: dict[tuple[int, int, int], dict[Decision, Verdict]] = {}
         self._texts: dict[str, Waits] = {}
 
+    def waits(self, targets: str) -> Waits:
+        """A lead that waits for these targets."""
+        return self._texts.get(targets) or self._texts.setdefault(targets, Waits(targets))
+
     def of(self, engine: Engine) -> "Words":
         """For the decisions of one engine."""
         return Words(engine, self._of_engine.setdefault(engine.versions, {}), self._texts)

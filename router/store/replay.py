@@ -53,6 +53,17 @@ class Ending:
     lead: PoolLead | None
 
 
+@dataclass(frozen=True, slots=True)
+class WaitedBefore:
+    """A lead that has waited all the time: since before the first batch, and still now; `owner` = of its customer."""
+
+    lead: PoolLead
+    ruleset: int
+    targets: str
+    recheck_at: datetime
+    owner: int | None
+
+
 async def span_of(conn: Connection, tenant_id: int, since: datetime | None, until: datetime | None) -> Span | None:
     """The tenant's recorded batches; None when there are none in that time."""
     row = await _SQL.span.row(conn, tenant_id=tenant_id, since=since, until=until)
@@ -109,6 +120,15 @@ async def loads_before(conn: Connection, span: Span, day_start: datetime) -> lis
     return [tuple(row) for row in rows]
 
 
+async def waited_before(conn: Connection, span: Span) -> list[WaitedBefore]:
+    """The leads that have waited since before the first batch of the span and that no batch has tried since."""
+    rows = await _SQL.waited_before.fetch(conn, tenant_id=span.tenant_id, batch_no=span.first_batch)
+    return [
+        WaitedBefore(_pool_lead(row, row["queued_at"]), row["ruleset"], row["targets"], row["recheck_at"], row["owner"])
+        for row in rows
+    ]
+
+
 async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
     """What ended from the first batch to the last one, in order; streamed, within the caller's transaction."""
     statement = _SQL.endings
@@ -121,11 +141,13 @@ async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
 def _lead(row: asyncpg.Record) -> PoolLead | None:
     if row["outcome"] != "returned" or row["rank"] is None:
         return None
+    return _pool_lead(row, row["ended_at"])
+
+
+def _pool_lead(row: asyncpg.Record, queued_at: datetime) -> PoolLead:
     facts = Facts(*(row[name] for name in Facts._fields))
-    excluded = tuple(row["excluded"])
-    return PoolLead(
-        row["lead_id"], row["rank"], row["ended_at"], row["created_at"], facts, row["customer_id"], excluded
-    )
+    excluded = tuple(row["excluded"] or ())
+    return PoolLead(row["lead_id"], row["rank"], queued_at, row["created_at"], facts, row["customer_id"], excluded)
 
 
 async def pauses(conn: Connection, span: Span) -> list[tuple[datetime, datetime]]:

@@ -31,6 +31,14 @@ select rep_no, count(*) filter (where ended_at is null or ended_at > :at) as ope
          where tenant_id = :tenant_id and batch_no < :batch_no and ended_at > least(:at, :day_start)) given
  group by rep_no;
 
+-- name: waited_before(tenant_id, batch_no)
+-- Leads that waited before a batch and have not been tried since, with what they wait for.
+select p.lead_id, p.rank, p.queued_at, p.created_at, p.source, p.region, p.industry, p.product, p.campaign, p.ad_id, p.landing_page,
+       p.customer_id, p.excluded, p.recheck_at, k.ruleset, k.targets,
+       (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = p.customer_id) as owner
+  from lead_pool p join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key
+ where p.tenant_id = :tenant_id and p.wake_key <> 0 and p.last_batch_no < :batch_no;
+
 -- name: endings(tenant_id, since, until)
 -- Assignments that ended in a span of time, in order; of those returned the lead as well, and who had returned it before.
 select h.lead_id, h.rep_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, l.created_at, h.customer_id,
