@@ -3,7 +3,7 @@
 Pure: records, leads, endings and engines come in, counts come out. What is exact and what is not: docs/replay.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -195,6 +195,7 @@ class Simulation:
         visit = self._visit(recorded.at, [lead._replace(wake_key=0) for lead in arrivals], record, recorded)
         if visit is None:
             self._tell(recorded, None)
+            self._note_owners((), record, {})
 
     def _arrives(self, lead_id: int) -> bool:
         """Whether a lead of a recorded batch comes to the replay with it: else it is there, waiting or with a rep."""
@@ -215,11 +216,14 @@ class Simulation:
         given = [d.rep_no for d in visit.decisions if isinstance(d, Assigned)]
         self._count_caps(self.after, visit.engine, self.lane.loads, given, given_already=True)
         self._tell(recorded, visit)
-        customers = record.customers | {lead.customer_id for lead in visit.leads if lead.customer_id is not None}
-        waiting = {customer for customer in customers if self.lane.pool.has_customer(customer)}
-        self.owners.after(customers, record, visit.outcome.owners, waiting)
+        self._note_owners(visit.leads, record, visit.outcome.owners)
         self._schedule_late(visit)
         return visit
+
+    def _note_owners(self, leads: Sequence[PoolLead], record: Recorded, moved: Mapping[int, int]) -> None:
+        customers = record.customers | {lead.customer_id for lead in leads if lead.customer_id is not None}
+        waiting = {customer for customer in customers if self.lane.pool.has_customer(customer)}
+        self.owners.after(customers, record, moved, waiting)
 
     def _tell(self, recorded: RecordedBatch | None, visit: Visit | None) -> None:
         """Counts what was decided, and notes where that differs."""
