@@ -22,13 +22,13 @@ select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight
 
 -- name: loads_before(tenant_id, batch_no, at, day_start)
 -- What each rep had before a batch: open leads, and leads of the day that began at day_start.
-select rep_no, count(*) filter (where ended_at is null or ended_at > :at) as open,
-       count(*) filter (where assigned_at >= :day_start) as today
+select rep_no, count(*) filter (where ended_at is null or ended_at > :at::timestamptz) as open,
+       count(*) filter (where assigned_at >= :day_start::timestamptz) as today
   from (select rep_no, assigned_at, null::timestamptz as ended_at from assignment
          where tenant_id = :tenant_id and batch_no < :batch_no
         union all
         select rep_no, assigned_at, ended_at from assignment_history
-         where tenant_id = :tenant_id and batch_no < :batch_no and ended_at > least(:at, :day_start)) given
+         where tenant_id = :tenant_id and batch_no < :batch_no and ended_at > least(:at::timestamptz, :day_start::timestamptz)) given
  group by rep_no;
 
 -- name: waited_before(tenant_id, batch_no)
