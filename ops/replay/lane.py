@@ -103,6 +103,7 @@ class ReplayedLane:
         waiting, more = self._claim_waiting(state, now, len(ready))
         leads = sorted([*ready, *waiting], key=order_of)
         if not leads:
+            self._prune(state)
             self.next_visit = self._next(state, moment, more=False)
             return None
         inputs = Inputs(
@@ -118,8 +119,7 @@ class ReplayedLane:
         self._adopt(state, outcome)
         self._put_back(state, leads, outcome.decisions)
         woken = self.pool.wake_customers(outcome.owners)
-        if empty := [key for key in state.keys if key not in self.pool.counts]:
-            state.forget_keys(empty)
+        self._prune(state)
         self.next_visit = self._next(state, moment, more=more or woken > 0 or 0 in self.pool.counts)
         return Visit(now, engine, leads, outcome.decisions, outcome)
 
@@ -134,10 +134,12 @@ class ReplayedLane:
         limit, more = self.request.waiting(ready), False
         waiting = list[PoolLead]()
         if rooms := state.keys_with_room(now):
+            state.maybe_empty.update(rooms)
             asked = asked_of_keys(rooms, limit)
             waiting = self.pool.take_waiting(asked, limit)
             more = bool(waiting) and (len(waiting) == limit or cut_short(asked, rooms, waiting))
         due = self.pool.take_due(now, limit)
+        state.maybe_empty.update(lead.wake_key for lead in waiting + due if lead.wake_key)
         return waiting + due, more or len(due) == limit
 
     def _adopt(self, state: LaneState, outcome: Outcome) -> None:
@@ -152,6 +154,13 @@ class ReplayedLane:
         for lead, decision in zip(leads, decisions, strict=True):
             if isinstance(decision, Waiting):
                 self.put(lead, ruleset, decision.targets, decision.recheck_at)
+
+    def _prune(self, state: LaneState) -> None:
+        """Forgets keys as the lane does: those that were tried, since how many there are bounds what is asked of each."""
+        empty = [key for key in state.maybe_empty & state.keys.keys() if key not in self.pool.counts]
+        state.maybe_empty.clear()
+        if empty:
+            state.forget_keys(empty)
 
     def _next(self, state: LaneState, moment: Moment, *, more: bool) -> datetime | None:
         """As the lane's own: at once, or when time brings a rep, a new day, or a lead that is due."""

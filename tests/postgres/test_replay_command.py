@@ -184,7 +184,7 @@ async def replayed(
     return await replay(conn, found, Changes(rules, overrides), request=BatchRequest(ready=READY))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2])
 @pytest.mark.parametrize("changed", range(len(CHANGED)))
 async def test_a_replay_gives_every_lead_to_whom_routing_it_under_the_changes_gives_it(
     conn: asyncpg.Connection, connections: Connections, changed: int, seed: int
