@@ -70,9 +70,9 @@ async def _replayed(room: Room, world: World, rounds: int) -> tuple[list[float],
         )
         runs.append(perf_counter() - begin)
         largest = max(largest, megabytes)
-        after = sum(row["after"] for row in done["reps"])
+        after = sum(row["after"] for row in done["reps"] + done["waiting_at_end"])
         if after != world.leads or done["not_run"]["batches"] or not done["different_leads"]:
-            raise NotClean(f"{after:,} of {world.leads:,} leads were assigned in the replay")
+            raise NotClean(f"{after:,} of {world.leads:,} leads were assigned in the replay, or wait")
     return runs, largest
 
 

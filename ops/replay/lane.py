@@ -156,7 +156,7 @@ class ReplayedLane:
                 self.put(lead, ruleset, decision.targets, decision.recheck_at)
 
     def _prune(self, state: LaneState) -> None:
-        """Forgets keys as the lane does: those that were tried, since how many there are bounds what is asked of each."""
+        """Forgets keys as the lane does, those that were tried: how many there are bounds what is asked of each."""
         empty = [key for key in state.maybe_empty & state.keys.keys() if key not in self.pool.counts]
         state.maybe_empty.clear()
         if empty:
