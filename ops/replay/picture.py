@@ -1,6 +1,7 @@
 """A picture of leads per rep, before and after: plain SVG."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
@@ -9,7 +10,7 @@ from ops.replay.report import Row
 MOST_REPS = 40
 
 _BEFORE, _AFTER, _INK, _FAINT = "#9aa5b1", "#1f6feb", "#1f2328", "#d0d7de"
-_WIDTH, _LEFT, _RIGHT, _TOP, _LINE, _BAR = 960, 220, 130, 76, 26, 9
+_WIDTH, _LEFT, _RIGHT, _TOP, _LINE, _BAR = 960, 220, 190, 76, 26, 9
 _LONGEST_NAME = 28
 # XML 1.0 has no way to write these.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -62,7 +63,7 @@ def _pair(row: Row, top: int, largest: int) -> list[str]:
     sign = f"{row.difference:+,}" if row.difference else "±0"
     lines = [
         f'<line x1="16" x2="{_WIDTH - 16}" y1="{top}" y2="{top}" stroke="{_FAINT}" stroke-width="0.5"/>',
-        f'<text x="{_LEFT - 10}" y="{top + 17}" text-anchor="end">{_text(_shortened(row.name))}</text>',
+        f'<text x="{_LEFT - 10}" y="{top + 17}" text-anchor="end">{_text(_shortened(row.label or row.name))}</text>',
     ]
     for value, y, colour in ((row.before, top + 4, _BEFORE), (row.after, top + 4 + _BAR, _AFTER)):
         width = min(room, round(room * value / largest, 1))
@@ -73,7 +74,13 @@ def _pair(row: Row, top: int, largest: int) -> list[str]:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    """As much of a name as there is room for; Chinese letters are twice as wide."""
+    width = 0
+    for place, letter in enumerate(name):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > _LONGEST_NAME:
+            return f"{name[: place - 1]}…"
+    return name
 
 
 def _text(text: str) -> str:

@@ -16,7 +16,7 @@ from ops.replay.variants import Changes, Variants
 from router.domain.attendance import attend
 from router.domain.decide import Batch, Inputs
 from router.domain.engine import Engine
-from router.domain.flight import leads_of
+from router.domain.flight import lead_ids, leads_of
 from router.domain.reason import Reason
 from router.drain.lane_state import moment_at
 from router.drain.request import BatchRequest
@@ -80,16 +80,20 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
     first = True
     async with aclosing(endings(conn, span)) as stream:
         ending = await anext(stream, None)
+        later = list[Ending]()
         async for batch in read_batches(conn, span, variants, found.skipped, progress):
             if first:
                 await _begin(conn, span, batch, simulation)
                 first = False
             simulation.next_recorded = batch.raw.at
             while ending is not None and ending.at <= batch.raw.at:
-                simulation.ended(_ended(ending))
+                later.append(ending)
                 ending = await anext(stream, None)
+            later = _tell_endings(simulation, batch, later)
             simulation.batch(_recorded(batch))
             found.groups |= batch.engine.roster.group_names
+        for one in later:
+            simulation.ended(_ended(one))
     simulation.finish(span.last_at)
     found.waiting_before, found.waiting_after = _waiting(simulation, span.last_at)
 
@@ -108,6 +112,23 @@ async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Sim
         simulation.waits_already(one.lead, one.ruleset, one.targets, one.recheck_at)
         if one.lead.customer_id is not None and one.owner is not None:
             simulation.owners.guessed[one.lead.customer_id] = one.owner
+
+
+def _tell_endings(simulation: Simulation, batch: ReadBatch, endings: list[Ending]) -> list[Ending]:
+    """Tells what ended before the batch; returns what came at the same moment and after it.
+
+    That is what this batch or a later one assigned, and leads that were returned and are not in it.
+    """
+    later, in_batch = list[Ending](), set[int]()
+    if any(one.at == batch.raw.at for one in endings):
+        in_batch = set(lead_ids(batch.flight))
+    for one in endings:
+        returned_later = one.lead is not None and one.at == batch.raw.at and one.lead_id not in in_batch
+        if one.batch_no >= batch.raw.batch_no or returned_later:
+            later.append(one)
+        else:
+            simulation.ended(_ended(one))
+    return later
 
 
 def _ended(ending: Ending) -> EndedAssignment:

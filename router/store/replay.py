@@ -43,13 +43,14 @@ class RawBatch:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An assignment that ended. `lead` = the lead as it is ready again, where it was returned, and not merged since."""
+    """An assignment of a batch that ended. `lead` = the lead as it is ready again, where it was returned."""
 
     at: datetime
     lead_id: int
     rep_no: int
     assigned_at: datetime
     outcome: str
+    batch_no: int
     lead: PoolLead | None
 
 
@@ -135,7 +136,15 @@ async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
     bounds = {"tenant_id": span.tenant_id, "since": span.first_at, "until": span.last_at}
     arguments = [bounds[name] for name in statement.parameters]
     async for row in conn.cursor(statement.sql, *arguments, prefetch=_ENDINGS_AT_ONCE):
-        yield Ending(row["ended_at"], row["lead_id"], row["rep_no"], row["assigned_at"], row["outcome"], _lead(row))
+        yield Ending(
+            row["ended_at"],
+            row["lead_id"],
+            row["rep_no"],
+            row["assigned_at"],
+            row["outcome"],
+            row["batch_no"],
+            _lead(row),
+        )
 
 
 def _lead(row: asyncpg.Record) -> PoolLead | None:

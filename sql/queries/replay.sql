@@ -41,7 +41,7 @@ select p.lead_id, p.rank, p.queued_at, p.created_at, p.source, p.region, p.indus
 
 -- name: endings(tenant_id, since, until)
 -- Assignments that ended in a span of time, in order; of those returned the lead as well, and who had returned it before.
-select h.lead_id, h.rep_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, l.created_at, h.customer_id,
+select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, l.created_at, h.customer_id,
        nullif(l.source, '') as source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page,
        case when h.outcome = 'returned' then array(
             select distinct e.rep_no from assignment_history e

@@ -287,7 +287,7 @@ async def test_the_command_shows_the_difference_writes_files_and_nothing_else(
     assert "5 leads would be elsewhere" in result.output and "newly assigned: 5" in result.output
     rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
     assert len(rows) == 5 and {row["after_rep"] for row in rows} == {"r2"}
-    assert "r2" in picture.read_text(encoding="utf-8")
+    assert "波" in picture.read_text(encoding="utf-8")
     document = await command.json(*arguments)
     assert document["different_leads"] == 5 and document["not_run"]["batches"] == 0
     assert {row["name"]: row["difference"] for row in document["reps"]} == {"r1": 0, "r2": 5}
@@ -366,3 +366,29 @@ async def test_a_part_of_the_time_begins_with_the_loads_of_then(small: Tenancy) 
     given_before = await small.conn.fetchval("select count(*) from assignment where rep_no = $1 and batch_no = 1", r1)
     assert found.simulation.after.reps[r1] == 7 - given_before
     assert found.waiting_after["all_at_open_cap"] == 15 - (7 - given_before)
+
+
+async def test_what_ends_in_the_moment_of_its_batch_ends_after_it(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    """As in data with a clock of hours: the batch and the ending carry the same time."""
+    tenant = await make_tenant(conn, reps_csv(REPS, HEADER), RULES)
+    drain, number = a_drain(connections, ready=READY), 0
+    for hour in range(12):
+        now = START + timedelta(hours=hour)
+        leads = [lead(number + i, region=("East", "West", "North")[i % 3], created_at=now) for i in range(4)]
+        number += len(leads)
+        await tenant.accept(leads, now)
+        await settle(drain, tenant.tenant_id, now)
+        rows = await conn.fetch("select lead_id from assignment order by lead_id desc limit 3")
+        for row, how in zip(rows, (Ending.RETURNED, Ending.WON, Ending.RETURNED), strict=False):
+            await end(conn, tenant.tenant_id, row["lead_id"], how, now)
+    found = await replay(
+        conn,
+        await tenant_named(conn, "acme"),
+        Changes(read_rules(RULES, "rules"), []),
+        request=BatchRequest(ready=READY),
+    )
+    assert await conn.fetchval("select count(*) from assignment_history where outcome = 'returned'") > 15
+    assert not [place for _, place in found.simulation.places if place.before != place.after]
+    assert found.simulation.before.reps == found.simulation.after.reps
