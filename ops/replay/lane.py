@@ -97,31 +97,26 @@ class ReplayedLane:
         """One batch: these leads, and those of the pool that a router would take with them. None = there were none."""
         state = self.state
         assert state is not None
-        engine, moment = state.engine, moment_at(state.engine, now)
+        moment = moment_at(state.engine, now)
         self._begin(state, now)
         ready = [*arrivals, *self.pool.take(0, self.request.ready)]
         waiting, more = self._claim_waiting(state, now, len(ready))
-        leads = sorted([*ready, *waiting], key=order_of)
-        if not leads:
-            self._prune(state)
-            self.next_visit = self._next(state, moment, more=False)
-            return None
-        inputs = Inputs(
-            moment,
-            leads,
-            state.on_duty(now).attendance,
-            state.open_counts,
-            state.today_counts,
-            state.credits,
-            owners_of(leads),
-        )
-        outcome = decide(engine, inputs)
-        self._adopt(state, outcome)
-        self._put_back(state, leads, outcome.decisions)
-        woken = self.pool.wake_customers(outcome.owners)
+        visit = None
+        if leads := sorted([*ready, *waiting], key=order_of):
+            outcome = decide(state.engine, self._inputs(state, moment, leads, owners_of(leads)))
+            self._adopt(state, outcome)
+            self._put_back(state, leads, outcome.decisions)
+            self.pool.wake_customers(outcome.owners)
+            more = more or 0 in self.pool.counts
+            visit = Visit(now, state.engine, leads, outcome.decisions, outcome)
         self._prune(state)
-        self.next_visit = self._next(state, moment, more=more or woken > 0 or 0 in self.pool.counts)
-        return Visit(now, engine, leads, outcome.decisions, outcome)
+        self.next_visit = self._next(state, moment, more=more)
+        return visit
+
+    @staticmethod
+    def _inputs(state: LaneState, moment: Moment, leads: Sequence[PoolLead], owners: Mapping[int, int]) -> Inputs:
+        attendance = state.on_duty(moment.now).attendance
+        return Inputs(moment, leads, attendance, state.open_counts, state.today_counts, state.credits, owners)
 
     def _begin(self, state: LaneState, now: datetime) -> None:
         self.turn_day(now)

@@ -29,7 +29,7 @@ def shown_reps(rows: Sequence[Row], limit: int = MOST_REPS) -> list[Row]:
 def draw(rows: Sequence[Row], title: str, subtitle: str) -> str:
     """The picture as SVG: a pair of bars for each rep of `shown_reps`."""
     shown = shown_reps(rows)
-    # The sum of the others would dwarf everybody: it is written, and its bars end at the largest rep's.
+    # The sum of the others would dwarf everybody: where it is larger than the largest rep's, it has no bars.
     largest = max((max(row.before, row.after) for row in shown[:MOST_REPS]), default=0) or 1
     height = _TOP + _LINE * max(1, len(shown)) + 24
     parts = [
@@ -65,10 +65,12 @@ def _pair(row: Row, top: int, largest: int) -> list[str]:
         f'<line x1="16" x2="{_WIDTH - 16}" y1="{top}" y2="{top}" stroke="{_FAINT}" stroke-width="0.5"/>',
         f'<text x="{_LEFT - 10}" y="{top + 17}" text-anchor="end">{_text(_shortened(row.label or row.name))}</text>',
     ]
-    for value, y, colour in ((row.before, top + 4, _BEFORE), (row.after, top + 4 + _BAR, _AFTER)):
-        width = min(room, round(room * value / largest, 1))
-        lines.append(f'<rect x="{_LEFT}" y="{y}" width="{width}" height="{_BAR}" fill="{colour}"/>')
-    end = _LEFT + min(room, round(room * max(row.before, row.after) / largest, 1)) + 6
+    most, end = max(row.before, row.after), _LEFT + 6.0
+    if most <= largest:
+        for value, y, colour in ((row.before, top + 4, _BEFORE), (row.after, top + 4 + _BAR, _AFTER)):
+            width = round(room * value / largest, 1)
+            lines.append(f'<rect x="{_LEFT}" y="{y}" width="{width}" height="{_BAR}" fill="{colour}"/>')
+        end += round(room * most / largest, 1)
     lines.append(f'<text x="{end}" y="{top + 17}">{row.before:,} → {row.after:,} ({sign})</text>')
     return lines
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ops.replay.lane import ReplayedLane, Visit
 from ops.replay.loads import Loads, follow_record
 from ops.replay.owners import Owners, Recorded, moved_by
-from ops.replay.tally import READY, Given, Place, Places, Refused, Sums, Verdicts
+from ops.replay.tally import READY, Given, Place, Places, Refused, Sums, Verdict, Verdicts
 from router.domain.attendance import Attendance
 from router.domain.decide import Assigned, Decision
 from router.domain.eligibility import GroupCredits
@@ -227,24 +227,27 @@ class Simulation:
 
     def _tell(self, recorded: RecordedBatch | None, visit: Visit | None) -> None:
         """Counts what was decided, and notes where that differs."""
-        own = {}
+        own = dict[int, Verdict]()
         if visit is not None:
-            words = self._verdicts.of(visit.engine)
+            words, at = self._verdicts.of(visit.engine), micros(visit.now)
             own = {lead.lead_id: words(d) for lead, d in zip(visit.leads, visit.decisions, strict=True)}
             self.after.add_all(own.values())
-            at = micros(visit.now)
         if recorded is not None:
-            words, at = self._verdicts.of(recorded.recorded), micros(recorded.at)
-            for lead, decision in zip(recorded.leads, recorded.decisions, strict=True):
-                verdict = words(decision)
-                self.before.add(verdict)
-                after = own.pop(lead.lead_id, None)
-                if after is None:
-                    self.places.record(lead.lead_id, verdict, at)
-                else:
-                    self.places.both(lead.lead_id, verdict, after, at)
+            self._compare(recorded, own)
         for lead_id, verdict in own.items():
             self.places.replay(lead_id, verdict, at)
+
+    def _compare(self, recorded: RecordedBatch, own: dict[int, Verdict]) -> None:
+        """Notes what the record decided beside the replay; takes from `own` what both did."""
+        words, at = self._verdicts.of(recorded.recorded), micros(recorded.at)
+        for lead, decision in zip(recorded.leads, recorded.decisions, strict=True):
+            verdict = words(decision)
+            self.before.add(verdict)
+            after = own.pop(lead.lead_id, None)
+            if after is None:
+                self.places.record(lead.lead_id, verdict, at)
+            else:
+                self.places.both(lead.lead_id, verdict, after, at)
 
     def _schedule_late(self, visit: Visit) -> None:
         """A lead whose ending came before the replay had given it to anybody ends after as long as in the record."""

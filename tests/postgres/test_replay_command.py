@@ -2,7 +2,7 @@
 
 import csv
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from router.rules.file import RulesFile, read_rules
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from router.store.pauses import pause, resume
+from router.store.replay import pauses, span_of
 from router.store.roster import set_rep
 from router.store.tenants import tenant_named
 from tests.busy_world import make_busy
@@ -243,6 +244,10 @@ async def test_busy_hours_with_gifts_new_rules_new_reps_and_a_pause_run_again_al
     await pause(conn, tenant, timedelta(minutes=5), "lee", "stocktaking")
     await resume(conn, tenant, "lee", "done")
     await settle(a_drain(connections), busy.tenant.tenant_id, busy.now + timedelta(hours=1))
+    span = await span_of(conn, tenant.tenant_id, None, None)
+    assert span is not None
+    [(begin, until)] = await pauses(conn, replace(span, last_at=datetime.now(UTC) + timedelta(hours=1)))
+    assert timedelta(0) < until - begin < timedelta(minutes=5), "the pause lasted until it was ended"
     found = await verify(conn, tenant)
     assert found.ok and not found.skipped.count
     assert found.batches == await conn.fetchval("select count(*) from flight") > 20

@@ -16,6 +16,7 @@ from ops.replay.tally import Given, Waits
 from router.domain.decide import Assigned, Inputs
 from router.domain.engine import Engine
 from router.domain.flight import record
+from router.domain.flight_format import micros
 from router.domain.lead import Facts, PoolLead
 from router.domain.rates import Rates
 from router.domain.roster import Rep, Roster
@@ -221,3 +222,17 @@ def test_what_was_given_by_hand_goes_to_the_same_rep_and_off_whoever_has_it_in_t
     found.batch(RecordedBatch(at, True, flight, batch.leads, [Assigned(4, None, None)], batch.recorded, everybody))
     assert (found.lane.loads.open_counts[1], found.lane.loads.open_counts[4]) == (0, 1)
     assert not found.places.places and found.after.reps == {1: 1, 4: 1}
+
+
+def test_in_a_pause_the_replay_has_no_batches_of_its_own() -> None:
+    first = Router(engine())
+    first.come(START, [PoolLead(1, 0, START, START, Facts())])
+    [batch] = first.batches
+    late = engine(overrides=[read_override(f"rep.r{n}.working_hours=mon-sun 12:00-18:00") for n in range(1, 5)])
+    found = Simulation(pauses=[(START.replace(hour=11), START.replace(hour=14))])
+    found.batch(RecordedBatch(START, False, batch.flight, batch.leads, batch.decisions, batch.recorded, late))
+    found.finish(START.replace(hour=13))
+    assert found.after.reps == {}
+    found.finish(START.replace(hour=15))
+    [(_, place)] = found.places
+    assert isinstance(place.after, Given) and place.after_at == micros(START.replace(hour=14))
