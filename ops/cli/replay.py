@@ -90,18 +90,19 @@ async def replay_(
         tenant = await require_tenant(conn, tenant_name)
         first, last = await _times(conn, begin, end)
         total = await recorded_leads(conn, tenant.tenant_id, first, last)
-        with _bar(total, hidden=as_json) as progress:
-            if verifies:
+        if verifies:
+            with _bar(total, hidden=as_json) as progress:
                 checked = await verify(conn, tenant, first, last, progress)
-                print_json(verified_document(checked)) if as_json else print_verified(console(), checked, limit)
-                return 0 if checked.ok else EXIT_FOUND
-            request = BatchRequest(ready=context.settings.drain.batch_leads)
-            try:
+            print_json(verified_document(checked)) if as_json else print_verified(console(), checked, limit)
+            return 0 if checked.ok else EXIT_FOUND
+        request = BatchRequest(ready=context.settings.drain.batch_leads)
+        try:
+            with _bar(total, hidden=as_json) as progress:
                 found = await replay(conn, tenant, Changes(rules, overrides), first, last, request, progress)
-            except BadOverride as error:
-                raise CannotRun(f"--set: {error}") from error
-            except ZoneDiffers as error:
-                raise Found(f"{rules_file}: {error}") from error
+        except BadOverride as error:
+            raise CannotRun(f"--set: {error}") from error
+        except ZoneDiffers as error:
+            raise Found(f"{rules_file}: {error}") from error
         await _written(conn, tenant, found, csv_file, svg_file)
         if as_json:
             print_json(await document(conn, tenant, found, limit))
