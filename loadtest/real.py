@@ -87,6 +87,8 @@ async def replay(data_dir: Path, datasets: Sequence[Dataset], slot: timedelta) -
             run = Replay(Drain(connections, lambda: secrets.randbits(63)), tenant, slot)
             await (_import(shell, run, data) if data.file else _walk(run, data, out))
             accounted.append(await _report(connections, shell, out, run, data))
+        for data in datasets:
+            await shell.run("replay", "--tenant", data.name, "--verify")
         await shell.run("audit")
     every = " + ".join(f"{leads:,}" for leads in accounted)
     out.print(f"All {every} leads are accounted for, and the audit is clean.", style="bold")

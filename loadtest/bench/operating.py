@@ -10,6 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import psutil
 
@@ -31,20 +32,25 @@ _MAPPING = "time_zone: Asia/Shanghai\ndefault_phone_region: CN\nrename: {Receive
 
 
 async def large_backlog(stage: Stage) -> list[Figure]:
-    """router_rss, audit_1m, doctor_1m, why_p99: all on one world, drained by the command."""
+    """router_rss, audit_1m, doctor_1m, replay_1m, why_p99: all on one world, drained by the command."""
     world = World(leads=stage.size(1_000_000, 20_000), reps=5_000, group_size=250)
     async with stage.room() as room:
         [tenant_id] = made = await worlds.make(room.conn, world)
         await worlds.refill(room.conn, world, made)
         stage.say(f"drains {world.leads:,} leads")
+        begin = perf_counter()
         summary, megabytes = await _command(room, "drain", "--until-idle", "--json")
+        drained_s = perf_counter() - begin
         if summary["assigned"] != world.leads:
             raise NotClean(f"{summary['assigned']:,} of {world.leads:,} leads were assigned")
         stage.say("audits them")
         audits = [await room.audited() for _ in range(stage.rounds)]
         stage.say("looks for what is wrong")
         doctors = [await _examined(room) for _ in range(stage.rounds)]
+        stage.say("replays them")
+        replays, replay_megabytes = await _replayed(room, world, stage.rounds)
         whys = await _explained(room, tenant_id, stage.size(300, 30))
+    replay_note = f"`lead-router replay --set rep.r0.available=no`, {world.in_words}"
     p99 = whys[len(whys) * 99 // 100] * 1000
     median = f"median {whys[len(whys) // 2] * 1000:.0f} ms"
     return [
@@ -52,6 +58,8 @@ async def large_backlog(stage: Stage) -> list[Figure]:
         figure("audit_1m", audits, world.in_words),
         figure("doctor_1m", doctors, world.in_words),
         figure("doctor_vs_audit", [one / two for one, two in zip(doctors, audits, strict=True)], world.in_words),
+        figure("replay_1m", replays, f"{replay_note}; largest resident size {replay_megabytes:.0f} MB"),
+        figure("replay_1m_vs_drain", [one / drained_s for one in replays], f"their drain: {drained_s:.1f} s"),
         figure("why_p99", [p99], f"{len(whys)} leads at random, {world.in_words}; {median}"),
     ]
 
@@ -61,6 +69,22 @@ async def _examined(room: Room) -> float:
     begin = perf_counter()
     await _command(room, "doctor", "--json", found=1)
     return perf_counter() - begin
+
+
+async def _replayed(room: Room, world: World, rounds: int) -> tuple[list[float], float]:
+    """Seconds of replays without one rep, each of all leads, and the largest resident size (MB). Raises NotClean."""
+    runs, largest = list[float](), 0.0
+    for _ in range(rounds):
+        begin = perf_counter()
+        done, megabytes = await _command(
+            room, "replay", "--tenant", "bench1", "--set", "rep.r0.available=no", "--limit", "0", "--json"
+        )
+        runs.append(perf_counter() - begin)
+        largest = max(largest, megabytes)
+        after = sum(row["after"] for row in done["reps"] + done["waiting_at_end"])
+        if after != world.leads or done["not_run"]["batches"] or not done["different_leads"]:
+            raise NotClean(f"{after:,} of {world.leads:,} leads were assigned in the replay, or wait")
+    return runs, largest
 
 
 async def _explained(room: Room, tenant_id: int, most: int) -> list[float]:
@@ -126,7 +150,7 @@ def _write_csv(path: Path, rows: int) -> None:
             )
 
 
-async def _command(room: Room, *words: str | Path, found: int = 0) -> tuple[dict[str, int], float]:
+async def _command(room: Room, *words: str | Path, found: int = 0) -> tuple[dict[str, Any], float]:
     """What `lead-router … --json` says on the room's database, and its largest resident size in MB, looked at often.
 
     Raises NotClean when it fails; exit code `found` is no failure.

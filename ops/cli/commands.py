@@ -146,6 +146,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "audit",
         "Prove that nothing is lost, nothing doubled, caps and shares are exact, and decisions repeat.",
     ),
+    "replay": (
+        "replay:replay_",
+        "Run recorded batches again, with other rules, reps or caps, and show what would have been different.",
+    ),
     "doctor": (
         "doctor",
         "Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.",

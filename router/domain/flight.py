@@ -83,7 +83,7 @@ def inputs_of(flight: Flight, engine: Engine, facts: Mapping[int, tuple[datetime
     today_counts[positions] = unpack(flight.today)
     return Inputs(
         moment=_moment(flight),
-        leads=_leads(flight, facts),
+        leads=leads_of(flight, facts),
         attendance=attendance,
         open_counts=open_counts,
         today_counts=today_counts,
@@ -184,7 +184,8 @@ def _moment(flight: Flight) -> Moment:
     )
 
 
-def _leads(flight: Flight, facts: Mapping[int, tuple[datetime, Facts]]) -> list[PoolLead]:
+def leads_of(flight: Flight, facts: Mapping[int, tuple[datetime, Facts]]) -> list[PoolLead]:
+    """The batch's leads as they were claimed. Raises KeyError for a lead whose facts are gone."""
     columns = (
         flight.lead_ids,
         flight.ranks,

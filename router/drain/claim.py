@@ -126,7 +126,7 @@ async def _claim_waiting(
         asked = asked_of_keys(rooms, limit)
         waiting, owners = await pool.claim_waiting(conn, tenant_id, asked, limit)
         claimed.owners |= owners
-        claimed.more_waiting = len(waiting) == limit or _cut_short(asked, rooms, waiting)
+        claimed.more_waiting = len(waiting) == limit or cut_short(asked, rooms, waiting)
     if state.next_due is not None and state.next_due <= now:
         due, owners = await pool.claim_due(conn, tenant_id, now, limit)
         claimed.owners |= owners
@@ -148,7 +148,7 @@ def asked_of_keys(rooms: Mapping[int, int], limit: int) -> dict[int, int]:
     return {key: min(room, part) for key, room in rooms.items()}
 
 
-def _cut_short(asked: Mapping[int, int], rooms: Mapping[int, int], claimed: Sequence[PoolLead]) -> bool:
+def cut_short(asked: Mapping[int, int], rooms: Mapping[int, int], claimed: Sequence[PoolLead]) -> bool:
     """Whether a key gave all that it was asked for although it had room for more."""
     got = Counter(lead.wake_key for lead in claimed)
     return any(got[key] == asked[key] < rooms[key] for key in asked)

@@ -30,6 +30,7 @@ async def test_all_30327_real_leads_are_routed_and_accounted_for(reachable_folde
     assert "All 8,000 + 13,087 + 9,240 leads are accounted for, and the audit is clean." in " ".join(output.split())
     assert accepted == {name: sum(counts.values()) for name, counts in states.items()} == LEADS
     assert output.count("$ lead-router why") == 9
+    assert output.count("run again; no difference") == len(LEADS)
     olist, bpic2012, x_education = output.split("are accounted for.")[:3]
     assert "all_at_daily_cap" in olist, "no cap was ever reached: the replay shows nothing"
     assert "nobody_available" in bpic2012

@@ -1,0 +1,235 @@
+"""What `lead-router replay` prints and writes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ops.cli.context import CannotRun
+from ops.replay.picture import draw
+from ops.replay.records import Skipped
+from ops.replay.report import (
+    LeadRow,
+    Row,
+    cap_rows,
+    changes_by_kind,
+    lead_rows,
+    parked_rows,
+    rep_rows,
+    rule_rows,
+    waiting_rows,
+)
+from ops.replay.run import Replayed
+from ops.replay.spreadsheet import ENCODING, write_header, write_rows
+from ops.replay.verify import Verified
+from router.domain.phrases import count
+from router.store.replay import Span, lead_names
+from router.store.statements import Connection
+from router.store.tenants import Tenant
+
+NOTES = (
+    "Recorded batches keep their time and their new leads; endings keep their time. Exact: rules, attendance by "
+    "calendar, caps, shares, owners.",
+    "Approximate: between batches the replay assumes that a router was running (except in pauses); presence is as "
+    "last recorded; a new roster counts from the first batch decided by it; what was won, lost or returned is as "
+    "recorded.",
+)
+"""What is exact and what is not; docs/replay.md has all of it."""
+
+_LEADS_AT_ONCE = 5_000
+_ROWS_SHOWN = 30
+_SKIPPED_SHOWN = 5
+
+
+def verified_document(found: Verified) -> dict[str, Any]:
+    """The JSON document of --verify."""
+    return {
+        "ok": found.ok,
+        "batches": found.batches,
+        "leads": found.leads,
+        "differences": found.differing,
+        "differing_batches": found.differing_batches,
+        "examples": [
+            {"batch": no, "lead": one.lead_id, "recorded": str(one.recorded), "again": str(one.recomputed)}
+            for no, one in found.differences
+        ],
+        "data_differs": found.data_differs,
+        "not_run": _skipped_document(found.skipped),
+    }
+
+
+def print_verified(out: Console, found: Verified, limit: int) -> None:
+    """The result of --verify for people."""
+    _print_skipped(out, found.skipped)
+    for batch_no, one in found.differences[:limit]:
+        out.print(f"batch {batch_no}, lead {one.lead_id}: recorded {one.recorded}, again {one.recomputed}")
+    if found.data_differs:
+        out.print(f"time zone or holiday data: {found.data_differs}", style="yellow")
+    size = f"{count(found.batches, 'batch', 'batches')} with {count(found.leads, 'lead')} run again"
+    if found.ok:
+        out.print(f"OK: {size}; no difference" if found.span else "there are no recorded batches in this time")
+        return
+    shown = ", ".join(map(str, found.differing_batches[:10]))
+    more = f" and {len(found.differing_batches) - 10:,} more" if len(found.differing_batches) > 10 else ""
+    out.print(f"{size}; {count(found.differing, 'difference')} in batches {shown}{more}", style="red")
+
+
+async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int) -> dict[str, Any]:
+    """The JSON document of a replay with changes; `leads` has the first `limit` that differ."""
+    rows = list(islice(lead_rows(found), limit))
+    names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in rows])
+    kinds = changes_by_kind(found)
+    return {
+        "tenant": tenant.name,
+        "span": None if found.span is None else _span_document(found.span),
+        "own_batches": found.simulation.own_batches,
+        "different_leads": kinds.total(),
+        "changes": dict(kinds),
+        "reps": [row.document for row in rep_rows(found)],
+        "rules": [row.document for row in rule_rows(found)],
+        "caps_hit": {cap: [row.document for row in of_cap] for cap, of_cap in cap_rows(found).items()},
+        "waiting_at_end": [row.document for row in waiting_rows(found)],
+        "parked": [row.document for row in parked_rows(found)],
+        "leads": [_lead_document(row, names.get(row.lead_id, ("", ""))) for row in rows],
+        "not_run": _skipped_document(found.skipped),
+        "notes": list(NOTES),
+    }
+
+
+async def print_replayed(
+    conn: Connection, out: Console, tenant: Tenant, found: Replayed, limit: int, csv_file: Path | None
+) -> None:
+    """The result for people."""
+    _print_skipped(out, found.skipped)
+    if found.span is None:
+        out.print("there are no recorded batches in this time")
+        return
+    span, kinds = found.span, changes_by_kind(found)
+    out.print(
+        f"{count(span.batches, 'batch', 'batches')}, {count(span.leads, 'decision')}, "
+        f"{span.first_at:%Y-%m-%d %H:%M} to {span.last_at:%Y-%m-%d %H:%M} UTC; "
+        f"{count(kinds.total(), 'lead')} would be elsewhere",
+        style="bold",
+    )
+    out.print("".join(f"  {what}: {n:,}\n" for what, n in kinds.most_common()), end="")
+    _print_rows(out, "rep", rep_rows(found))
+    _print_rows(out, "rule", rule_rows(found))
+    for cap, rows in cap_rows(found).items():
+        _print_rows(out, f"reached {cap} (times)", rows)
+    _print_rows(out, "waiting at the end", waiting_rows(found))
+    _print_rows(out, "parked", parked_rows(found))
+    await _print_leads(conn, out, tenant, found, limit, kinds.total(), csv_file)
+    out.print()
+    for note in NOTES:
+        out.print(note, style="dim")
+
+
+async def write_csv(conn: Connection, tenant: Tenant, found: Replayed, path: Path) -> None:
+    """Every lead that differs. Raises CannotRun when the file cannot be written."""
+    try:
+        with path.open("w", encoding=ENCODING, newline="") as file:
+            write_header(file)
+            rows = lead_rows(found)
+            while portion := list(islice(rows, _LEADS_AT_ONCE)):
+                names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in portion])
+                write_rows(file, portion, names)
+    except OSError as error:
+        raise CannotRun(f"{path}: {error.strerror or error}") from error
+
+
+def write_svg(tenant: Tenant, found: Replayed, path: Path) -> None:
+    """The picture of leads per rep. Raises CannotRun when the file cannot be written."""
+    when = "no recorded batches"
+    if found.span is not None:
+        when = f"{found.span.first_at:%Y-%m-%d %H:%M} to {found.span.last_at:%Y-%m-%d %H:%M} UTC"
+    different = count(changes_by_kind(found).total(), "lead")
+    try:
+        path.write_text(
+            draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere"),
+            encoding="utf-8",
+        )
+    except OSError as error:
+        raise CannotRun(f"{path}: {error.strerror or error}") from error
+
+
+def _span_document(span: Span) -> dict[str, Any]:
+    return {
+        "batches": span.batches,
+        "decisions": span.leads,
+        "first_batch": span.first_batch,
+        "last_batch": span.last_batch,
+        "first_at": span.first_at.isoformat(),
+        "last_at": span.last_at.isoformat(),
+    }
+
+
+def _lead_document(row: LeadRow, name: tuple[str, str]) -> dict[str, Any]:
+    cells = {key: cell.isoformat() if isinstance(cell, datetime) else cell for key, cell in asdict(row).items()}
+    return {"source": name[0], "external_id": name[1], **cells}
+
+
+def _skipped_document(skipped: Skipped) -> dict[str, Any]:
+    return {
+        "batches": skipped.count,
+        "first": [{"batch": batch_no, "why": why} for batch_no, why in skipped.reasons],
+    }
+
+
+def _print_skipped(out: Console, skipped: Skipped) -> None:
+    if not skipped.count:
+        return
+    out.print(f"{count(skipped.count, 'batch', 'batches')} could not be run again:", style="yellow")
+    for batch_no, why in skipped.reasons[:_SKIPPED_SHOWN]:
+        out.print(f"  batch {batch_no}: {why}", style="yellow")
+    if len(skipped.reasons) > _SKIPPED_SHOWN:
+        out.print("  and more (--json lists the first 100)", style="yellow")
+
+
+def _print_rows(out: Console, what: str, rows: Sequence[Row]) -> None:
+    """A table of counts; what is the same in both comes last and is cut off first."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in (what, "before", "after", "difference"):
+        table.add_column(title, justify="left" if title == what else "right")
+    for row in rows[:_ROWS_SHOWN]:
+        name = f"{row.name} ({row.label})" if row.label and row.label != row.name else row.name
+        table.add_row(name, f"{row.before:,}", f"{row.after:,}", f"{row.difference:+,}" if row.difference else "0")
+    out.print()
+    out.print(table)
+    if len(rows) > _ROWS_SHOWN:
+        out.print(f"and {len(rows) - _ROWS_SHOWN:,} more with smaller differences", style="dim")
+
+
+async def _print_leads(
+    conn: Connection, out: Console, tenant: Tenant, found: Replayed, limit: int, total: int, csv_file: Path | None
+) -> None:
+    rows = list(islice(lead_rows(found), limit))
+    if not rows:
+        return
+    names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in rows])
+    table = Table(box=None, pad_edge=False)
+    for title in ("lead", "external id", "what", "before", "after"):
+        table.add_column(title)
+    for row, before, after in _told(rows):
+        table.add_row(str(row.lead_id), names.get(row.lead_id, ("", ""))[1], row.change, before, after)
+    out.print()
+    out.print(table)
+    if total > len(rows):
+        where = f"all of them in {csv_file}" if csv_file else "--csv FILE writes all"
+        out.print(f"the first {len(rows):,} of {total:,}; {where}", style="dim")
+
+
+def _told(rows: Sequence[LeadRow]) -> Iterator[tuple[LeadRow, str, str]]:
+    for row in rows:
+        before = f"{row.before_rep} ({row.before_rule})" if row.before_rep else row.before_state
+        after = f"{row.after_rep} ({row.after_rule})" if row.after_rep else row.after_state
+        if row.change in ("earlier", "later"):
+            before += f" {row.before_at:%Y-%m-%d %H:%M} UTC"
+            after += f" {row.after_at:%Y-%m-%d %H:%M} UTC"
+        yield row, before, after

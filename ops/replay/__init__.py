@@ -1,0 +1,1 @@
+"""Running recorded batches again, as they were or with other rules, reps and caps; nothing is written."""
