@@ -53,7 +53,7 @@ def _nothing_assigned(look: TenantLook, limits: Limits, since: datetime) -> Stal
 
 
 def _share_fell(look: TenantLook, limits: Limits) -> Stall | None:
-    recent = _between(look, limits.share_window, limits.after)
+    recent = _between(look, limits.share_window, limits.settled)
     placed = sum(one.fate is Fate.PLACED for one in recent)
     judged = placed + sum(one.fate is Fate.STUCK for one in recent)
     if judged < limits.minimum_leads or placed >= limits.assigned_share * judged:
@@ -68,7 +68,7 @@ def _reason_dominates(look: TenantLook, limits: Limits, open_since: datetime | N
     then it lasts as long as its leads are a share worth naming.
     """
     window = limits.reason_window if open_since is None else look.now - open_since + limits.reason_window
-    recent, before = _between(look, window, limits.after), _older(look, window)
+    recent, before = _between(look, window, limits.settled), _older(look, window)
     if not recent:
         return None
     reasons = _reasons(recent)

@@ -16,6 +16,8 @@ class Limits:
     assigned_share: float = 0.5
     minimum_leads: int = 20
 
+    settled: timedelta = timedelta(seconds=5)
+    """A lead that came in less than so long ago may still be assigned."""
     share_window: timedelta = timedelta(hours=1)
     """The share assigned is judged of what came in so long."""
     fresh_leads: int = 3

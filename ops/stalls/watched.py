@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ops.stalls.stall import Key, Stall, Topic
+from ops.stalls.stall import STANDING_STILL, Key, Stall, Topic
 
 
 @dataclass(slots=True)
@@ -21,8 +21,16 @@ class Watched:
     def lasting(
         self, tenant_id: int, stalls: Sequence[Stall], now: datetime, after: timedelta, opened: Mapping[Key, datetime]
     ) -> list[tuple[Stall, datetime]]:
-        """Those of `stalls` that have lasted for `after`, or are open already, each with its beginning."""
+        """Those of `stalls` that have lasted for `after`, or are open already, each with its beginning.
+
+        What is judged by many leads and hours, as a rule's share, has lasted when it shows.
+        """
         before = self._since.get(tenant_id, {})
         since = {stall.key: opened.get(stall.key, before.get(stall.key, now)) for stall in stalls}
         self._since[tenant_id] = since
-        return [(stall, since[stall.key]) for stall in stalls if stall.key in opened or now - since[stall.key] >= after]
+        found = []
+        for stall in stalls:
+            lasts = now - since[stall.key] >= after or stall.key[0] not in STANDING_STILL
+            if lasts or stall.key in opened:
+                found.append((stall, since[stall.key]))
+        return found

@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,14 +22,17 @@ from tests.support import connected, until
 from tests.workers import Daemon, serving
 from tests.world import Tenancy
 
-QUICK = {
-    "stalls_look_every_s": 0.5,
-    "stalls_after_s": 3,
-    "stalls_oldest_after_s": 8,
-    "log_level": "info",
-}
-NOTICED_WITHIN_S = 20.0
-"""With these settings; within 60 s with the usual ones."""
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Settings of a daemon, and within how many seconds it notices a stall with them."""
+
+    settings: Mapping[str, object]
+    noticed_within_s: float
+
+
+QUICK = Pace({"stalls_look_every_s": 0.5, "stalls_after_s": 3, "stalls_oldest_after_s": 8}, 20.0)
+USUAL = Pace({}, 60.0)
 ROUTED_WITHIN_S = 5.0
 ALL_ROLES = ("serve",)
 STANDING = ("leads stand still", "leads may stand still")
@@ -44,6 +47,7 @@ class Service:
     url: str
     direct: str
     make: Callable[[int], LeadIn]
+    pace: Pace = QUICK
     sent: int = 0
     daemons: list[Daemon] = field(default_factory=list)
 
@@ -80,14 +84,14 @@ class Service:
         code, output, errors = await lead_router(*words, LEAD_ROUTER_DATABASE_URL=self.url)
         assert code == 0, (command, output, errors)
 
-    async def noticed(self, within_s: float = NOTICED_WITHIN_S, message: str = "") -> dict[str, Any]:
+    async def noticed(self, message: str = "") -> dict[str, Any]:
         """The stall in a daemon's log."""
         events = (message,) if message else STANDING
 
         async def there() -> bool:
             return bool(self.logged(*events))
 
-        await until(there, "the stall is noticed", within_s)
+        await until(there, "the stall is noticed", self.pace.noticed_within_s)
         return self.logged(*events)[0]
 
     def logged(self, *events: str) -> list[dict[str, Any]]:
@@ -138,13 +142,16 @@ async def running(
     daemons: int = 1,
     every_s: float = 0.1,
     direct: str | None = None,
+    pace: Pace = QUICK,
     **settings: object,
 ) -> AsyncIterator[Service]:
     """Daemons with all roles, and a lead every `every_s` seconds."""
-    service = Service(tenant, url, direct or url, make)
+    service = Service(tenant, url, direct or url, make, pace)
     async with AsyncExitStack() as stack:
         for _ in range(daemons):
-            service.daemons.append(await stack.enter_async_context(serving(url, *ALL_ROLES, **{**QUICK, **settings})))
+            service.daemons.append(
+                await stack.enter_async_context(serving(url, *ALL_ROLES, **{**pace.settings, **settings}))
+            )
         for daemon in service.daemons:
             await daemon.said("started")
         sending = asyncio.create_task(_send(service, every_s))
@@ -157,15 +164,20 @@ async def running(
 
 
 async def _send(service: Service, every_s: float) -> None:
-    """Waits where a lock or a lack of connections keeps it from sending: the CRM would try again, too."""
-    async with connected(service.direct) as conn:
-        while True:
-            try:
-                await accept(conn, service.tenant.tenant_id, [service.make(service.sent)], None)
-                service.sent += 1
-            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
-                continue
-            await asyncio.sleep(every_s)
+    """Tries again where a lock, or a server that is restarted, keeps it from sending: the CRM would, too."""
+    while True:
+        with suppress(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError):
+            async with connected(service.direct) as conn:
+                await _send_over(conn, service, every_s)
+        await asyncio.sleep(every_s)
+
+
+async def _send_over(conn: asyncpg.Connection, service: Service, every_s: float) -> None:
+    while True:
+        with suppress(asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError):
+            await accept(conn, service.tenant.tenant_id, [service.make(service.sent)], None)
+            service.sent += 1
+        await asyncio.sleep(every_s)
 
 
 def web(number: int, **fields: Any) -> LeadIn:
@@ -174,15 +186,21 @@ def web(number: int, **fields: Any) -> LeadIn:
     return LeadIn(**{**usual, **fields})
 
 
-@asynccontextmanager
-async def role_with_connections(conn: asyncpg.Connection, url: str, limit: int) -> AsyncIterator[tuple[str, str]]:
-    """A role of its own that may have so many connections, and the URL with it."""
+async def make_role(conn: asyncpg.Connection, url: str, limit: int) -> tuple[str, str]:
+    """A role that may have so many connections (-1 = any number), and the URL with it."""
     role = f"router_{uuid.uuid4().hex[:12]}"
     await conn.execute(f"create role {role} login connection limit {limit}")
     await conn.execute(f"grant pg_read_all_data, pg_write_all_data, pg_monitor, pg_signal_backend to {role}")
     await conn.execute(f"grant usage on all sequences in schema public to {role}")
+    return role, url.replace("postgres@", f"{role}@")
+
+
+@asynccontextmanager
+async def role_with_connections(conn: asyncpg.Connection, url: str, limit: int) -> AsyncIterator[tuple[str, str]]:
+    """As `make_role`, of which nothing is left at the end."""
+    role, its_url = await make_role(conn, url, limit)
     try:
-        yield role, url.replace("postgres@", f"{role}@")
+        yield role, its_url
     finally:
         await conn.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = $1", role)
         await conn.execute(f"drop owned by {role}; drop role {role}")

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import pytest
 
+from loadtest.faults.server import FaultServer, reachable_folder
 from router.domain.calendar import business_day
-from tests.failure_modes.scene import Service, role_with_connections, running, web
+from router.store.migrate import migrate
+from tests.failure_modes.scene import Service, make_role, role_with_connections, running, web
 from tests.support import connected, until
-from tests.world import make_tenant, reps_csv
+from tests.world import Tenancy, make_tenant, reps_csv
 
 RULES = """
 rules:
@@ -142,3 +145,23 @@ async def test_f5_fewer_connections_in_mid_load_are_slower_and_never_a_stop(
         await conn.execute(f"alter role {role} connection limit 8")
         await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
         await healthy(service)
+
+
+@pytest.mark.full
+async def test_f5_a_server_that_is_restarted_with_30_connections_instead_of_100_goes_on_under_load() -> None:
+    with reachable_folder("lead-router-own-") as folder:
+        server = FaultServer(folder, {"max_connections": "100"})
+        await server.start()
+        await migrate(server.url())
+        async with connected(server.url()) as conn:
+            tenant = await make_tenant(conn, REPS, RULES)
+            _, url = await make_role(conn, server.url(), -1)
+            async with running(tenant, url, web, daemons=2, direct=server.url(), connections_maximum=40) as service:
+                await flows(service)
+                await server.crash()
+                await server.start(max_connections=30)
+                async with connected(server.url()) as again:
+                    service.tenant = Tenancy(again, tenant.tenant_id)
+                    await healthy(service)
+                    assert "connections_short" in {one["code"] for one in await service.doctor(code=0)}
+        await server.crash()

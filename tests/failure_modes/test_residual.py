@@ -15,7 +15,7 @@ import pytest
 from loadtest.faults.server import FaultServer, reachable_folder
 from router.domain.lead_in import LeadIn
 from router.store.migrate import migrate
-from tests.failure_modes.scene import Service, role_with_connections, running, web
+from tests.failure_modes.scene import Pace, Service, role_with_connections, running, web
 from tests.support import connected, until
 from tests.world import make_tenant, reps_csv, usual
 
@@ -39,7 +39,7 @@ async def named_first(service: Service, code: str) -> dict[str, object]:
 
 
 async def test_f1_availability_that_nobody_understands_is_named_and_one_command_routes_again(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, RULES)
     await conn.execute(
@@ -48,7 +48,7 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
     )
     sync = tmp_path / "sync.yaml"
     sync.write_text("tenants: {acme: {view: crm_people, every: 1s, unknown_holds_for: 1s}}")
-    async with running(tenant, database_url, web, roster_sync_file=sync) as service:
+    async with running(tenant, database_url, web, roster_sync_file=sync, pace=pace) as service:
         await service.all_routed()
         await conn.execute("update crm_people set available = 'oncall'")
         await service.waits("nobody_available")
@@ -64,7 +64,7 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
 
 
 async def test_f2_an_empty_group_is_named_and_one_command_routes_again(
-    conn: asyncpg.Connection, database_url: str
+    conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
     rules = """
 rules:
@@ -77,7 +77,7 @@ rules:
         *(f"n{n},New {n},yes,UTC,,100000,100000" for n in range(5)),
     ]
     tenant = await make_tenant(conn, reps_csv(rows), rules)
-    async with running(tenant, database_url, lambda n: web(n, region="web")) as service:
+    async with running(tenant, database_url, lambda n: web(n, region="web"), pace=pace) as service:
         await service.waits("group_empty")
         stall = await service.noticed()
         assert stall["reasons"].keys() == {"group_empty"}
@@ -103,10 +103,10 @@ def of_two_sources(number: int) -> LeadIn:
 
 
 async def test_f3_a_source_whose_zone_is_wrong_is_named_before_the_rules_that_its_leads_miss(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, FRESH)
-    async with running(tenant, database_url, of_two_sources) as service:
+    async with running(tenant, database_url, of_two_sources, pace=pace) as service:
         await service.waits("no_matching_rule", 20)
         stall = await service.noticed()
         assert stall["reasons"].keys() == {"no_matching_rule"}
@@ -122,12 +122,12 @@ async def test_f3_a_source_whose_zone_is_wrong_is_named_before_the_rules_that_it
 
 
 async def test_f3_with_a_catch_all_nothing_waits_and_the_wrong_routing_is_noticed(
-    conn: asyncpg.Connection, database_url: str
+    conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, CAUGHT)
     for name, leads in (("fresh", 900), ("rest", 100), ("", 1000)):
         await usual(tenant, "rule", name, leads, minutes=60)
-    async with running(tenant, database_url, of_two_sources) as service:
+    async with running(tenant, database_url, of_two_sources, pace=pace) as service:
         await service.noticed(message="leads may be routed wrongly")
         (first, second) = [one for one in await service.doctor(code=0) if one["severity"] == "warning"][:2]
         assert (first["code"], second["code"]) == ("stamps_shifted", "misrouted")
@@ -146,14 +146,16 @@ async def small_server() -> AsyncIterator[str]:
         await server.crash()
 
 
-async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str) -> None:
+async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str, pace: Pace) -> None:
     async with (
         connected(small_server) as conn,
         role_with_connections(conn, small_server, -1) as (role, url),
         AsyncExitStack() as others,
     ):
         tenant = await make_tenant(conn, REPS, FRESH)
-        async with running(tenant, url, of_two_sources, direct=small_server, connections_maximum=8) as service:
+        async with running(
+            tenant, url, of_two_sources, direct=small_server, connections_maximum=8, pace=pace
+        ) as service:
             await service.waits("no_matching_rule", 20)
             await conn.execute(f"alter role {role} connection limit 0")
             await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
@@ -175,10 +177,10 @@ async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str) 
 
 
 async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_command_ends_it(
-    conn: asyncpg.Connection, database_url: str
+    conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, RULES)
-    async with running(tenant, database_url, web) as service, connected(database_url) as holder:
+    async with running(tenant, database_url, web, pace=pace) as service, connected(database_url) as holder:
         await service.all_routed()
         await holder.execute(
             "set application_name = 'nightly cleanup'; begin; lock table lead_pool in access exclusive mode"
@@ -195,12 +197,12 @@ async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_comma
 
 
 async def test_f5_without_a_connection_it_is_noticed_and_leads_are_routed_once_there_are_some(
-    conn: asyncpg.Connection, database_url: str
+    conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, RULES)
     async with (
         role_with_connections(conn, database_url, 12) as (role, url),
-        running(tenant, url, web, direct=database_url, connections_maximum=8) as service,
+        running(tenant, url, web, direct=database_url, connections_maximum=8, pace=pace) as service,
     ):
         await service.all_routed()
         await conn.execute(f"alter role {role} connection limit 0")
