@@ -80,8 +80,8 @@ async def open_scene(
         for key in ids:
             try:
                 waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked)
-            except InvalidFile as error:
-                # Of one tenant, which hides nothing of the others.
+            except (InvalidFile, LookupError, ValueError) as error:
+                # Rules or a roster that are gone or not to be read, of one tenant: they hide nothing of the others.
                 unreadable[key] = " ".join(str(error).split())
                 waiting[key] = await _unjudged(conn, key, at)
         parked = await store.parked_leads(conn, ids, at)

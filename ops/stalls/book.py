@@ -50,6 +50,7 @@ class Book:
         self._open: dict[str, list[Stall]] = {}
         self._blind: tuple[float, str] | None = None
         self._shown: set[str] = set()
+        self._unseen: dict[str, str] = {}
 
     def blind(self, for_s: float, problem: str) -> None:
         """For so many seconds the database could not be asked what waits."""
@@ -60,10 +61,21 @@ class Book:
         self._open[""] = [Stall(Kind.CANNOT_LOOK, text)]
         self.show()
 
+    def unseen(self, tenant: str, problem: str) -> None:
+        """One tenant could not be looked at; what is open of it stays so."""
+        about = f"stalls of {tenant}"
+        if about not in self._unseen:
+            log.warning("cannot look for stalls of a tenant", tenant=tenant, error=problem)
+        self._unseen[about] = problem
+
     async def write(
         self, conn: Connection, tenant: WatchedTenant, stalls: Sequence[Lasting], stored: Sequence[StoredStall]
     ) -> None:
-        """Begins, goes on with and ends the stalls of a tenant; `stored` are those that were open."""
+        """Begins, goes on with and ends the stalls of a tenant; `stored` are those that were open.
+
+        Those that could not be judged now are left out of `stored`: they go on as they are.
+        """
+        self._unseen.pop(f"stalls of {tenant.name}", None)
         known = {(Topic(one.topic), one.subject): one for one in stored}
         for stall, began_at in stalls:
             old = known.pop(stall.key, None)
@@ -81,12 +93,14 @@ class Book:
         """All tenants were looked at: what kept this instance from it is over."""
         if self._blind is None:
             return
-        (for_s, problem), self._blind = self._blind, None
-        self._open.pop("", None)
+        for_s, problem = self._blind
         seen = SeenStall(Topic.LOOK.value, Kind.CANNOT_LOOK.value, self._instance, 0, None, {}, problem)
-        number = await begin_stall(conn, SERVICE, now - timedelta(seconds=for_s), seen)
-        if number is not None:
-            await end_stall(conn, SERVICE, number)
+        async with conn.transaction():
+            number = await begin_stall(conn, SERVICE, now - timedelta(seconds=for_s), seen)
+            if number is not None:
+                await end_stall(conn, SERVICE, number)
+        self._blind = None
+        self._open.pop("", None)
         log.info("what waits can be asked again", lasted_s=round(for_s, 1))
 
     async def forget(self, conn: Connection) -> None:
@@ -97,13 +111,14 @@ class Book:
     def show(self) -> None:
         """Sets `/readyz` and the metrics to what goes on."""
         texts = {_about(tenant, stall): stall for tenant, stalls in self._open.items() for stall in stalls}
-        for gone in self._shown - texts.keys():
+        for gone in self._shown - texts.keys() - self._unseen.keys():
             self._health.degraded.pop(gone, None)
             self._health.finding_codes.pop(gone, None)
         for about, stall in texts.items():
             self._health.degraded[about] = stall.sentence
             self._health.finding_codes[about] = code_of(TOPICS[stall.kind])
-        self._shown = set(texts)
+        self._health.degraded |= self._unseen
+        self._shown = {*texts, *self._unseen}
         for topic in Topic:
             stalls = [stall for stall in texts.values() if TOPICS[stall.kind] is topic]
             self._instruments.stalls_open(topic.value, len(stalls), sum(stall.leads for stall in stalls))

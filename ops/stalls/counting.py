@@ -1,10 +1,13 @@
 """Counts leads by hour as they come and are assigned, and how the rules fare against what is usual at that hour."""
 
+import asyncio
 import struct
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from ops.stalls.usual import Counts, Trend, Usual, hour_of, same_hours, usual_rules
@@ -17,9 +20,10 @@ from router.store.rulesets import RulesUnknown, load_ruleset
 from router.store.stalls import WatchedTenant
 from router.store.statements import Connection, Row
 
-_LEADS, _BATCHES = 50_000, 500
-_STEPS = 20
-_BEGIN_BATCHES_AGO = 1000
+_LEADS, _BATCHES = 50_000, 50
+# What is left is counted in the next look.
+_LONGEST_S = 1.0
+_BEGIN_BATCHES_AGO, _BEGIN_LEADS_AGO = 1000, 1_000_000
 _ASSIGNED_AT, _MINUTE = "assigned_at", "minute"
 _MINUTE_S = 60
 
@@ -87,10 +91,13 @@ def _bits(minutes: Iterable[int]) -> int:
 
 
 def assigned_rules(inputs: bytes, names: Sequence[str]) -> Counter[str]:
-    """Leads that a flight record says were assigned, by the name of the rule; "" never, where that has none."""
-    flight = decode(inputs)
-    rules = struct.unpack(f"<{len(flight.rules) // 8}q", flight.rules)
-    pairs = Counter(rule for rep, rule in zip(flight.rep_numbers, rules, strict=True) if rep > 0)
+    """Leads that a flight record says were assigned, by the name of the rule; none where it cannot be read."""
+    try:
+        flight = decode(inputs)
+        rules = struct.unpack(f"<{len(flight.rules) // 8}q", flight.rules)
+        pairs = Counter(rule for rep, rule in zip(flight.rep_numbers, rules, strict=True) if rep > 0)
+    except (ValueError, struct.error, zlib.error):
+        return Counter()
     return Counter({_name(rule, names): leads for rule, leads in pairs.items()})
 
 
@@ -101,7 +108,8 @@ def _name(rule: int, names: Sequence[str]) -> str:
 async def count_new(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
     """Counts what is new of a tenant, unless another instance is at it; returns how far it is counted."""
     reached = await store.read_reached(conn, tenant.tenant_id)
-    for _ in range(_STEPS):
+    begin = monotonic()
+    while monotonic() - begin < _LONGEST_S:
         if reached is not None and _is_current(reached, tenant):
             return reached
         before = reached
@@ -122,7 +130,8 @@ async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reac
     if reached is None:
         # What was long before is worth nothing for rules: for these it takes three weeks to know what is usual.
         first_batch = max(0, tenant.batch_no - _BEGIN_BATCHES_AGO)
-        begin = Reached(0, first_batch, {_ASSIGNED_AT: tenant.now.isoformat()})
+        first_lead = max(0, (tenant.last_lead or 0) - _BEGIN_LEADS_AGO)
+        begin = Reached(first_lead, first_batch, {_ASSIGNED_AT: tenant.now.isoformat()})
         await store.begin_counting(conn, tenant_id, begin)
         return None
     leads = await store.leads_after(conn, tenant_id, reached.lead_id, _LEADS)
@@ -151,6 +160,8 @@ async def _tallied(
         names = await book.names(conn, tenant_id, row["ruleset"])
         if rules := assigned_rules(row["inputs"], names.names):
             tallies[hour_of(row["at"])].add(row["at"], rules)
+        # Whoever routes in this process comes in between.
+        await asyncio.sleep(0)
     return dict(tallies)
 
 
@@ -163,8 +174,9 @@ async def _trends(
         usual = await _usual(conn, tenant, hour)
         new_minutes = sum(minute > counted for minute in tally.minutes[""])
         counted, total = max(counted, *tally.minutes[""]), tally.leads[""]
-        # A rule of which nothing is usual at this hour is compared with nothing.
         known = {
+            name: trend.at_unusual_time(tally.leads[name]) for name, trend in known.items() if name not in usual
+        } | {
             name: known.get(name, Trend()).after(tally.leads[name], total, new_minutes, of)
             for name, of in usual.items()
         }

@@ -25,7 +25,8 @@ def judge(look: TenantLook, limits: Limits, begun: dict[Topic, datetime], opened
     since = begun.get(Topic.WAITING, look.now)
     waiting = _lane_not_taken(look, since) or _nothing_assigned(look, limits, since) or _share_fell(look, limits)
     waiting = waiting or _reason_dominates(look, limits, since if Topic.WAITING in opened else None)
-    found = [waiting, _oldest_waits(look, limits), _parked_grow(look, limits)]
+    oldest = _oldest_waits(look, limits, begun.get(Topic.OLDEST, look.now))
+    found = [waiting, oldest, _parked_grow(look, limits)]
     return [stall for stall in found if stall is not None]
 
 
@@ -89,9 +90,17 @@ def _reason_dominates(look: TenantLook, limits: Limits, open_since: datetime | N
     return None
 
 
-def _oldest_waits(look: TenantLook, limits: Limits) -> Stall | None:
+def _oldest_waits(look: TenantLook, limits: Limits, since: datetime) -> Stall | None:
+    """Of the ready ones only where no batch comes: a place that has just become free is taken by the next."""
     limit = look.now - limits.oldest_after
-    old = _stuck(look, lambda part: part.stuck_since is not None and part.stuck_since <= limit)
+    batches = look.last_batch_at is not None and look.last_batch_at >= since
+
+    def is_old(part: WaitingLeads) -> bool:
+        if part.stuck_since is None or (part.reason == READY and batches):
+            return False
+        return max(part.stuck_since, look.stuck_from.get(part.reason, part.stuck_since)) <= limit
+
+    old = _stuck(look, is_old)
     if not old:
         return None
     oldest = min(part.stuck_since for part in old if part.stuck_since is not None)

@@ -7,7 +7,6 @@ from ops.stalls.tenant_look import Arrival, Fate, TenantLook
 from ops.waiting.judge import judge_pool
 from ops.waiting.waiting import Waiting, WaitingLeads, WaitsFor
 from router.drain.presence import Presence
-from router.rules.problems import InvalidFile
 from router.store.blocking.blocked import Blocked
 from router.store.engines import Engines
 from router.store.stalls import WatchedTenant, last_arrivals
@@ -33,7 +32,8 @@ async def observe(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         try:
             waiting, judged = await judge_pool(conn, presence, tenant.tenant_id, None, blocked, engines)
-        except InvalidFile:
+        except (LookupError, ValueError):
+            # Rules or a roster that are gone, or that this version cannot read.
             waiting, judged = await _unreadable(conn, tenant), {}
         rows = await last_arrivals(conn, tenant.tenant_id, ARRIVALS)
     known = (_arrival(row, judged) for row in rows)

@@ -30,7 +30,8 @@ class TenantLook:
     """One tenant at `now`; all times UTC. `arrivals` are the last leads that came in, the latest first.
 
     `assigned_at` = the last time that a batch assigned anything, None = none ever did. `parked` = leads parked since
-    `parked_since`, by reason.
+    `parked_since`, by reason. `stuck_from` = since when leads have been stuck for a reason, as far as the watch has
+    seen it begin: what waited as planned before that was nobody's trouble.
     """
 
     now: datetime
@@ -41,3 +42,4 @@ class TenantLook:
     arrivals: tuple[Arrival, ...] = ()
     parked: Mapping[str, int] = field(default_factory=dict)
     parked_since: datetime | None = None
+    stuck_from: Mapping[str, datetime] = field(default_factory=dict)

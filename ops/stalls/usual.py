@@ -4,9 +4,9 @@ The present is compared with the same hour of the same weekday in the last four 
 hour is usual when it had leads in at least three of them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from math import sqrt
 from statistics import median
 
@@ -53,8 +53,11 @@ def hours_between(first: datetime, last: datetime) -> list[datetime]:
     return hours
 
 
-def intake_stopped(now: datetime, last_at: datetime, zone_name: str, minutes: Counts) -> Stall | None:
-    """`minutes` = in how many minutes of each hour leads came in; `last_at` = when the last one came.
+def intake_stopped(
+    now: datetime, last_at: datetime, zone_name: str, minutes: Counts, is_holiday: Callable[[date], bool]
+) -> Stall | None:
+    """`minutes` = in how many minutes of each hour leads came in; `last_at` = when the last one came. `is_holiday` is
+    asked for dates of the zone: on such days nothing is expected.
 
     Minutes rather than leads, since a file of a thousand leads is one event.
     """
@@ -62,7 +65,7 @@ def intake_stopped(now: datetime, last_at: datetime, zone_name: str, minutes: Co
     for hour in hours_between(last_at, now):
         silent = min(now, hour + _HOUR) - max(last_at, hour, now - _LOOKED_BACK)
         usual = [minutes.get(same, {}).get("", 0) for same in same_hours(hour, zone_name)]
-        if sum(one > 0 for one in usual) >= _AT_LEAST:
+        if sum(one > 0 for one in usual) >= _AT_LEAST and not is_holiday(hour.astimezone(zone(zone_name)).date()):
             expected += median(usual) * (silent / _HOUR)
     if expected < MISSED:
         return None
@@ -118,6 +121,10 @@ class Trend:
         missed = 0.0 if hits else self.missed + usual.minutes * minutes
         got = self.got * keep + weight * hits / total if total else self.got
         return Trend(missed, got, self.usual * keep + weight * usual.leads, self.of * keep + weight)
+
+    def at_unusual_time(self, hits: int) -> "Trend":
+        """In an hour at which nothing is usual of the rule, it is compared with nothing; a lead is a lead."""
+        return replace(self, missed=0.0) if hits else self
 
 
 def rule_stalls(trends: Mapping[str, Trend], rules: Sequence[str], catch_all: frozenset[str]) -> list[Stall]:

@@ -42,7 +42,7 @@ returning id;
 
 -- name: go_on(tenant_id, id, kind, leads, oldest, reasons, sentence)
 -- A stall that goes on, as it looks now. No row when it has ended meanwhile.
-update stall set seen_at = clock_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = least(oldest, :oldest),
+update stall set seen_at = clock_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = :oldest::timestamptz,
                  reasons = :reasons::text::jsonb, sentence = :sentence
  where tenant_id = :tenant_id and id = :id and ended_at is null
 returning id;

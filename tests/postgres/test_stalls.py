@@ -309,6 +309,50 @@ async def test_two_instances_write_one_stall(conn: asyncpg.Connection, connectio
     ]
 
 
+async def test_what_is_wrong_with_one_tenant_stops_the_looks_at_no_other(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch
+) -> None:
+    broken = await make_tenant(conn, simple_reps(1), name="a-broken")
+    await broken.accept(leads(2))
+    await settle(a_drain(connections), broken.tenant_id)
+    await conn.execute("update tenant set time_zone = 'Nowhere/Land'")
+    await conn.execute("update flight set inputs = 'x'")
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept(leads(3))
+    await noticed(watch, tenant, "lane_not_taken")
+    assert watch.health.codes["stalls of a-broken"] == "service_failing"
+    await conn.execute("update tenant set time_zone = 'UTC'")
+    await watch.look()
+    assert "stalls of a-broken" not in watch.health.worse()
+
+
+async def test_the_doctor_looks_on_when_the_rules_of_one_tenant_are_gone(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, reps_csv(["r1,One,yes,UTC,other,100,100"]))
+    await tenant.accept(leads(3))
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute("delete from ruleset")
+    async with open_scene(conn) as scene:
+        assert scene.unreadable.keys() == {tenant.tenant_id}
+
+
+async def test_an_open_stall_of_the_intake_is_over_with_a_lead_and_not_with_the_day(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await usual(tenant, "received", "", 300)
+    await dated(tenant, timedelta(minutes=20))
+    await noticed(watch, tenant, "intake_stopped")
+    await conn.execute("delete from hour_count")
+    await watch.look(3)
+    assert await kinds(tenant) == ["intake_stopped"]
+    await tenant.accept([lead(2)])
+    await over(watch, tenant)
+
+
 async def test_rules_that_cannot_be_read_are_a_stall(
     conn: asyncpg.Connection, connections: Connections, watch: Watch
 ) -> None:

@@ -73,6 +73,25 @@ def test_two_odd_leads_in_a_quiet_hour_are_left_to_their_age() -> None:
     assert kinds(seen, {Topic.WAITING: ago(60)}) == set()
 
 
+def test_the_age_of_a_lead_does_not_count_what_was_night() -> None:
+    morning = look(part("nobody_available", 1, 5 * 3600), stuck_from={"nobody_available": ago(60)})
+    assert kinds(morning) == set()
+    later = look(part("nobody_available", 1, 5 * 3600), stuck_from={"nobody_available": ago(901)})
+    assert kinds(later) == {Kind.OLDEST_WAITS}
+
+
+def test_a_place_that_is_filled_at_once_is_no_old_lead() -> None:
+    at_caps = look(part(READY, 1, 7200, 50), last_batch_at=ago(1), assigned_at=ago(1))
+    assert kinds(at_caps, {Topic.OLDEST: ago(20), Topic.WAITING: ago(20)}) == set()
+
+
+def test_what_is_stuck_when_the_watch_begins_has_been_so_since_ever() -> None:
+    watched = Watched()
+    assert watched.stuck_from(1, ["group_empty"], NOW)["group_empty"] < ago(10**9)
+    later = watched.stuck_from(1, ["group_empty", "nobody_available"], NOW + timedelta(seconds=10))
+    assert later["nobody_available"] == NOW + timedelta(seconds=10)
+
+
 def sighting(kind: Kind = Kind.NOTHING_ASSIGNED) -> Stall:
     return Stall(kind, "")
 

@@ -1,6 +1,6 @@
 """What is usual at an hour is no stall, and what is far from it is; a file that comes at once is one event."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +14,10 @@ HOUR = hour_of(NOW)
 ZONES = st.sampled_from(["UTC", "Asia/Shanghai", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 
 
+def no_holiday(_: date) -> bool:
+    return False
+
+
 def weeks(minutes: int, hours: tuple[int, ...] = (9, 10)) -> dict[datetime, dict[str, int]]:
     """The same minutes in these hours of this weekday in the last four weeks."""
     day = HOUR.replace(hour=0)
@@ -21,27 +25,35 @@ def weeks(minutes: int, hours: tuple[int, ...] = (9, 10)) -> dict[datetime, dict
 
 
 def test_no_lead_at_a_time_at_which_they_always_come_is_noticed() -> None:
-    stall = intake_stopped(NOW, NOW - timedelta(minutes=30), "UTC", weeks(40))
+    stall = intake_stopped(NOW, NOW - timedelta(minutes=30), "UTC", weeks(40), no_holiday)
     assert stall is not None and stall.kind is Kind.INTAKE_STOPPED
     assert "no lead has come in for 30 min" in stall.sentence
 
 
+def test_the_night_after_a_holiday_is_no_stop() -> None:
+    """All day no lead came, since nobody works: the hours of the holiday are not missed after midnight either."""
+    midnight = HOUR.replace(hour=0) + timedelta(days=1, minutes=1)
+    last = HOUR.replace(hour=8)
+    assert intake_stopped(midnight, last, "UTC", weeks(40), no_holiday) is not None
+    assert intake_stopped(midnight, last, "UTC", weeks(40), lambda day: day == HOUR.date()) is None
+
+
 def test_a_short_silence_is_no_stop() -> None:
-    assert intake_stopped(NOW, NOW - timedelta(minutes=10), "UTC", weeks(40)) is None
+    assert intake_stopped(NOW, NOW - timedelta(minutes=10), "UTC", weeks(40), no_holiday) is None
 
 
 def test_a_silent_night_is_no_stop() -> None:
     night = HOUR.replace(hour=3)
-    assert intake_stopped(night, night - timedelta(hours=5), "UTC", weeks(60)) is None
+    assert intake_stopped(night, night - timedelta(hours=5), "UTC", weeks(60), no_holiday) is None
 
 
 def test_a_file_an_hour_that_is_late_is_no_stop() -> None:
-    assert intake_stopped(NOW, NOW - timedelta(minutes=59), "UTC", weeks(1)) is None
+    assert intake_stopped(NOW, NOW - timedelta(minutes=59), "UTC", weeks(1), no_holiday) is None
 
 
 def test_two_weeks_are_not_yet_usual() -> None:
     young = {hour: counts for hour, counts in weeks(60).items() if NOW - hour < timedelta(weeks=3)}
-    assert intake_stopped(NOW, NOW - timedelta(minutes=60), "UTC", young) is None
+    assert intake_stopped(NOW, NOW - timedelta(minutes=60), "UTC", young, no_holiday) is None
 
 
 @given(ZONES, st.integers(0, 24 * 365))
