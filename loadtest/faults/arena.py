@@ -73,7 +73,7 @@ class Arena:
 
     async def add_router(self, **settings: object) -> Daemon:
         """One more router, started and perhaps not running yet; `settings` as of `loadtest.daemon.started`."""
-        # As it is delivered, with all roles: the stall watch is one of the duties.
+        # As it is delivered, with all roles: the blocking watch is one of the duties.
         daemon = await started(self.routed_url, "serve", **(self.settings | settings))
         self.routers.append(daemon)
         return daemon

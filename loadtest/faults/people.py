@@ -61,7 +61,7 @@ class Caller:
     async def session(self) -> Session:
         """Raises what connecting raises."""
         if self._conn is None or self._conn.is_closed():
-            # As a command of ours calls its sessions: the stall watch frees what they hold.
+            # As a command of ours calls its sessions: the blocking watch frees what they hold.
             named = {"application_name": APPLICATION_NAME}
             self._conn = await asyncpg.connect(self._url, timeout=_CONNECT_S, server_settings=named)
         return self._conn

@@ -1,4 +1,4 @@
-"""What the stall watch decides: which sessions have blocked us for too long. Pure; it remembers what it saw."""
+"""What the blocking watch decides: which sessions have blocked us for too long. Pure; it remembers what it saw."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

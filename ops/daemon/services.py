@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
-from ops.blocking.stall_watch import StallWatchService
+from ops.blocking.blocking_watch import BlockingWatchService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
@@ -130,7 +130,7 @@ class Services:
 
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments
-        blocking = StallWatchService(self.connections, self.settings.locks, instruments, self.instance)
+        blocking = BlockingWatchService(self.connections, self.settings.locks, instruments, self.instance)
         stalls = StallsService(
             self.connections, self.settings.stalls, self.health, instruments, self.urls.redis, self.instance
         )

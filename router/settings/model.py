@@ -76,7 +76,7 @@ class SupervisionSettings(Section, frozen=True):
 
 
 class LockSettings(Section, frozen=True):
-    """The stall watch: our own backends that are stuck with a lane are ended after `own_stuck_after_s`; sessions of
+    """The blocking watch: our own backends that are stuck with a lane are ended after `own_stuck_after_s`; sessions of
     others that block us are left alone (None), cancelled, or ended."""
 
     look_every_s: Annotated[float, Meta(ge=0.1, le=60)] = 1.0

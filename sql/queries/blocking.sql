@@ -105,7 +105,7 @@ lock table lane, lead_pool, wake_key, parked, assignment, rep_load, group_share,
   in row exclusive mode;
 
 -- name: watch_alone()
--- Whether no other stall watch acts just now; until the transaction ends.
+-- Whether no other blocking watch acts just now; until the transaction ends.
 select pg_try_advisory_xact_lock(hashtext('lead-router stall watch'));
 
 -- name: cancel(pid, backend_start, query_start)

@@ -40,7 +40,7 @@ NAMES = [
     "presence",
     "drain",
     "close rates",
-    "stall watch",
+    "blocking watch",
     "stalls",
     "roster sync t",
 ]

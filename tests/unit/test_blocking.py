@@ -1,4 +1,4 @@
-"""Which sessions block us, judged without a database; and when the stall watch acts."""
+"""Which sessions block us, judged without a database; and when the blocking watch acts."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -43,7 +43,7 @@ class Done:
 
 
 async def alone(conn: Connection) -> bool:
-    """Whether no other stall watch acts just now; until the transaction ends."""
+    """Whether no other blocking watch acts just now; until the transaction ends."""
     return bool(await _SQL.watch_alone.value(conn))
 
 

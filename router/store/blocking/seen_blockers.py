@@ -1,4 +1,4 @@
-"""Which sessions held leads up lately: written by the stall watch, read by those who look for what comes again."""
+"""Which sessions held leads up lately: written by the blocking watch, read by those who look for what comes again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The stall watch frees lanes whose router does not answer, and touches sessions of others only when it is told to."""
+"""The blocking watch frees lanes whose router does not answer, and touches sessions of others only when it is told to."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from ops.blocking.stall_watch import StallWatchService
+from ops.blocking.blocking_watch import BlockingWatchService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import LockSettings
 from router.store.connections.connections import APPLICATION_NAME, Connections
@@ -23,9 +23,9 @@ QUICK = {"look_every_s": 0.1, "own_stuck_after_s": 1.0}
 async def watching(
     connections: Connections, settings: LockSettings, instruments: Instruments | None = None
 ) -> AsyncIterator[None]:
-    """A stall watch at work."""
+    """A blocking watch at work."""
     stop = asyncio.Event()
-    watch = StallWatchService(connections, settings, instruments or Instruments.silent(), "this test")
+    watch = BlockingWatchService(connections, settings, instruments or Instruments.silent(), "this test")
     task = asyncio.create_task(watch.run(Lifeline(stop, MonotonicClock(), lambda _: None)))
     try:
         yield

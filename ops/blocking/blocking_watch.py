@@ -1,4 +1,4 @@
-"""The duty that watches for stalls: ends backends of ours that are stuck with a lane, reports blocking sessions, and,
+"""The duty that watches for blocking sessions: ends backends of ours that are stuck with a lane, reports blocking sessions, and,
 where the settings say so, cancels or ends sessions of others.
 """
 
@@ -30,11 +30,11 @@ _NOTED_AT_ONCE = 200
 _KINDS = sorted(kind.value for kind in HOLDS_LEADS)
 
 
-class StallWatchService(Periodic):
+class BlockingWatchService(Periodic):
     """Several instances watch at once; only one acts at a time. `actor` is this instance."""
 
-    name = "stall watch"
-    failing = "cannot look for stalls"
+    name = "blocking watch"
+    failing = "cannot look for blocking sessions"
 
     def __init__(self, connections: Connections, settings: LockSettings, instruments: Instruments, actor: str) -> None:
         self.interval_s = settings.look_every_s
