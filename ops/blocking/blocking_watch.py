@@ -1,5 +1,5 @@
-"""The duty that watches for blocking sessions: ends backends of ours that are stuck with a lane, reports blocking sessions, and,
-where the settings say so, cancels or ends sessions of others.
+"""The duty that watches for blocking sessions: ends backends of ours that are stuck with a lane, reports others, and,
+where the settings say so, cancels or ends these.
 """
 
 from collections import Counter

@@ -68,14 +68,20 @@ def _reason_dominates(look: TenantLook, limits: Limits, open_since: datetime | N
     """A reason whose share in what came lately is far above its share before. `open_since` = it was noticed already:
     then it lasts as long as its leads are a share worth naming.
     """
-    window = limits.reason_window if open_since is None else look.now - open_since + limits.reason_window
+    if open_since is not None:
+        return _dominates_in(look, limits, look.now - open_since + limits.reason_windows[-1], still=True)
+    found = (_dominates_in(look, limits, window, still=False) for window in limits.reason_windows)
+    return next((stall for stall in found if stall is not None), None)
+
+
+def _dominates_in(look: TenantLook, limits: Limits, window: timedelta, *, still: bool) -> Stall | None:
     recent, before = _between(look, window, limits.settled), _older(look, window)
     if not recent:
         return None
     reasons = _reasons(recent)
     for reason, leads in reasons.most_common():
         share = leads / len(recent)
-        if open_since is not None:
+        if still:
             dominates = share >= limits.reason_share_over
         elif len(before) >= limits.minimum_leads:
             usual = _reasons(before)[reason] / len(before)

@@ -22,8 +22,8 @@ class Limits:
     """The share assigned is judged of what came in so long."""
     fresh_leads: int = 3
     """So many leads that no rep can take, and that came after the last assignment, are more than an odd one."""
-    reason_window: timedelta = timedelta(minutes=15)
-    """A reason is judged in what came in so long, against what came before."""
+    reason_windows: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=15))
+    """A reason is judged in what came in so long, against what came before: soon, and where few leads come."""
     reason_leads: int = 5
     reason_share: float = 0.2
     reason_growth: float = 4.0

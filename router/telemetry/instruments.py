@@ -128,9 +128,7 @@ class Instruments:
         self._use_s = self._time("connections.use.duration", "Time for which a connection was lent")
         self._timeouts = self._count("connections.timeouts", "{request}", "Requests that got none in time")
         self._blockers = self._level("locks.blockers", "{session}", "Sessions that keep leads from being routed")
-        self._ended = self._count(
-            "locks.sessions_ended", "{session}", "Sessions cancelled or ended by the blocking watch"
-        )
+        self._ended = self._count("locks.sessions_ended", "{session}", "Sessions that were cancelled or ended")
         self._in_the_way: Counted[str] = Counted()
         self._open = self._level("connections.open", "{connection}", "Database connections that are open")
         self._clock_ahead = self._gauge("clock.ahead", "s", "Host clock minus database clock")

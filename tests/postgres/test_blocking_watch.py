@@ -1,4 +1,4 @@
-"""The blocking watch frees lanes whose router does not answer, and touches sessions of others only when it is told to."""
+"""The blocking watch frees lanes whose router does not answer, and touches sessions of others only when told to."""
 
 import asyncio
 from collections.abc import AsyncIterator

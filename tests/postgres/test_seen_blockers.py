@@ -5,7 +5,7 @@ import asyncpg
 from router.settings.model import LockSettings
 from router.store.connections.connections import Connections
 from tests.findings import findings
-from tests.postgres.test_stall import QUICK, session, watching
+from tests.postgres.test_blocking_watch import QUICK, session, watching
 from tests.support import until
 from tests.world import lead, make_tenant, simple_reps
 
