@@ -1,8 +1,9 @@
 """`lead-router doctor`: what is wrong, with its proof and what to do; what is fine; and what could not be checked."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ from router.telemetry.masking import mask_passwords
 if TYPE_CHECKING:
     from ops.cli.doctor_lead import LeadAsked
 
-_EVIDENCE_SHOWN = 3
+_EVIDENCE_SHOWN, _SAME_SHOWN = 3, 3
 # Others wait for a table longer; here that it is locked is the answer.
 _LOCK_TIMEOUT_S = 2.0
 
@@ -198,7 +199,7 @@ def _print(looked: Looked) -> None:
     out = console()
     if looked.lead is not None:
         out.print(f"lead {looked.lead.about.lead_id} of {looked.lead.about.tenant}: {looked.lead.line}")
-    for finding in looked.findings:
+    for finding in _first_of_each(looked.findings):
         _print_finding(finding, looked.at)
     if all(finding.muted is not None for finding in looked.findings):
         other = "nothing else is wrong" if looked.findings else "nothing is wrong"
@@ -211,6 +212,19 @@ def _print(looked: Looked) -> None:
     ):
         if words:
             out.print(f"{title}: {', '.join(words)}")
+
+
+def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The first few of the same code and subject; how many more there are is said with the last of them."""
+    told, of = Counter[tuple[str, object]](), Counter((one.code, one.subject) for one in findings)
+    for finding in findings:
+        key = (finding.code, finding.subject)
+        told[key] += 1
+        more = of[key] - _SAME_SHOWN
+        if told[key] < _SAME_SHOWN or (told[key] == _SAME_SHOWN and more <= 0):
+            yield finding
+        elif told[key] == _SAME_SHOWN:
+            yield replace(finding, sentence=f"{finding.sentence}; and {count(more, 'more finding')} like this (--json)")
 
 
 def _print_finding(finding: Finding, at: datetime) -> None:
