@@ -85,9 +85,10 @@ def findings_of(results: Sequence[Checked]) -> list[Finding]:
     return sorted(found, key=_rank)
 
 
-def _rank(finding: Finding) -> tuple[int, bool, int, int]:
+def _rank(finding: Finding) -> tuple[int, bool, bool, int, int]:
+    """What holds leads back before what does not; of each, causes before symptoms."""
     severity, sureness = _ORDER.index(finding.severity), _SURENESS.index(finding.confidence)
-    return severity, finding.symptom, -finding.held_back, sureness
+    return severity, not finding.held_back, finding.symptom, -finding.held_back, sureness
 
 
 def _could_not(code: str, why: str) -> Finding:
