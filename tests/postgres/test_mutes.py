@@ -23,6 +23,7 @@ from tests.world import a_drain, lead, make_tenant, reps_csv, settle, simple_rep
 Json = dict[str, Any]
 HEADER = "rep_id,name,available,time_zone,groups"
 IN_NO_GROUP = reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,"], HEADER)
+NOBODY_IN_WUHAN = 'rules:\n  - {name: wuhan, match: {}, assign_to: "group:wuhan"}\n'
 MUTE = ("mute", "reps_without_group", "--for", "4h", "--why", "b starts tomorrow")
 
 
@@ -111,8 +112,7 @@ async def test_a_mute_ends_when_the_finding_clears_and_the_next_trouble_is_heard
 async def test_a_mute_ends_when_more_leads_are_held_back_and_holds_as_far_as_was_said(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
-    rules = 'rules:\n  - {name: wuhan, match: {}, assign_to: "group:wuhan"}\n'
-    tenant = await make_tenant(conn, simple_reps(2), rules)
+    tenant = await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
     doctors = CommandLine(doctor, database_url)
 
     async def waiting(number: int) -> Json:
@@ -138,6 +138,30 @@ async def test_a_mute_ends_when_the_severity_rises(conn: asyncpg.Connection, dat
     await conn.execute("update mute set severity = 'info'")
     assert found(await doctors.json(), "reps_without_group")["muted"] is None
     assert "info before, warning now" in await ended(database_url)
+
+
+async def test_a_mute_of_a_cause_holds_while_leads_stand_still_and_one_check_alone_says_the_same_as_all(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute(
+        """insert into stall (tenant_id, topic, kind, began_at, leads, oldest, reasons, sentence)
+           values ($1, 'waiting', 'nothing_assigned', clock_timestamp(), 1, clock_timestamp(), '{"group_empty": 1}', 'stands')""",
+        tenant.tenant_id,
+    )
+    doctors = CommandLine(doctor, database_url)
+    alone = await doctors.json("--only", "groups_empty", code=1)
+    assert found(alone, "groups_empty") == found(await doctors.json(code=1), "groups_empty")
+    assert [one["code"] for one in alone["findings"]] == ["groups_empty"]
+    [made] = (await doctors.json("mute", "groups_empty", "--for", "4h", "--why", "it opens on Monday"))["muted"]
+    assert made["severity"] == "critical"
+    service = MutesService(connections, Health(monotonic), "a", lambda: Presence(once=True), ends=True, interval_s=0)
+    await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+    assert found(await doctors.json(code=1), "groups_empty")["muted"]
+    assert found(await doctors.json("--only", "groups_empty"), "groups_empty")["muted"]
+    assert await ended(database_url) == ""
 
 
 async def test_what_could_not_be_checked_can_be_muted_and_is_of_no_tenant(
