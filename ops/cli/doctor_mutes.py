@@ -101,7 +101,7 @@ async def _look(
 ) -> tuple[Sequence[Checked], Sequence[Tenant]]:
     only = [] if code == COULD_NOT_CHECK else [code]
     try:
-        async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+        async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC), thorough=True) as scene:
             return await examine(scene, only), scene.tenants
     except TenantUnknown as error:
         raise CannotRun(str(error)) from error

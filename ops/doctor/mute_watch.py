@@ -61,7 +61,7 @@ class MutesService(Periodic):
         codes = {one.of.code for one in mutes}
         async with (
             aclosing(self._presence()) as presence,
-            open_scene(conn, None, None, presence, lambda: datetime.now(UTC)) as scene,
+            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), thorough=True) as scene,
         ):
             results = await examine(scene, () if COULD_NOT_CHECK in codes else codes)
         ended = await record_endings(conn, results, mutes, scene, self._actor, whole=True)

@@ -8,7 +8,7 @@ can be written) and by a periodic service of the daemon (`ops/doctor/mute_watch.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,11 +41,14 @@ def with_mutes(findings: Sequence[Finding], mutes: Iterable[Mute], at: datetime)
 def endings(results: Sequence[Checked], mutes: Iterable[Mute], at: datetime, *, whole: bool) -> list[Ending]:
     """The mutes that are over, and why. `whole` = the checks looked at all tenants.
 
-    What was not checked, or could not be, has not cleared.
+    What was not checked, could not be or was not to be, has not cleared.
     """
     present = _bad(findings_of(results))
-    checked = {one.code for one in results if one.failure is None}
-    found = ((one, _over(one, present, checked, at, whole=whole)) for one in mutes)
+    well = [one for one in results if one.failure is None]
+    # That a check could not look has cleared also when there is nothing to look at.
+    looked = {(COULD_NOT_CHECK, one.code) for one in well}
+    looked |= {(one.code, "") for one in well if one.not_applicable is None}
+    found = ((one, _over(one, present, looked, at, whole=whole)) for one in mutes)
     return [Ending(one, why) for one, why in found if why is not None]
 
 
@@ -75,14 +78,19 @@ def _bad(findings: Iterable[Finding]) -> Mapping[Key, tuple[Severity, int]]:
 
 
 def _over(
-    mute: Mute, present: Mapping[Key, tuple[Severity, int]], checked: set[str], at: datetime, *, whole: bool
+    mute: Mute,
+    present: Mapping[Key, tuple[Severity, int]],
+    checked: Collection[tuple[str, str]],
+    at: datetime,
+    *,
+    whole: bool,
 ) -> str | None:
     if at >= mute.until:
         return "its time is over"
     if _key_of(mute) in present:
         return _worse(mute, present)
     judged = whole or mute.of.tenant_id != SERVICE
-    looked = mute.of.subject if mute.of.code == COULD_NOT_CHECK else mute.of.code
+    looked = mute.of.code, mute.of.subject if mute.of.code == COULD_NOT_CHECK else ""
     return "the finding has cleared" if judged and looked in checked else None
 
 

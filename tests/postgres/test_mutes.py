@@ -148,7 +148,8 @@ async def test_a_mute_of_a_cause_holds_while_leads_stand_still_and_one_check_alo
     await settle(a_drain(connections), tenant.tenant_id)
     await conn.execute(
         """insert into stall (tenant_id, topic, kind, began_at, leads, oldest, reasons, sentence)
-           values ($1, 'waiting', 'nothing_assigned', clock_timestamp(), 1, clock_timestamp(), '{"group_empty": 1}', 'stands')""",
+           values ($1, 'waiting', 'nothing_assigned', clock_timestamp(), 1,
+                   clock_timestamp(), '{"group_empty": 1}', 'stands')""",
         tenant.tenant_id,
     )
     doctors = CommandLine(doctor, database_url)
@@ -162,6 +163,17 @@ async def test_a_mute_of_a_cause_holds_while_leads_stand_still_and_one_check_alo
     assert found(await doctors.json(code=1), "groups_empty")["muted"]
     assert found(await doctors.json("--only", "groups_empty"), "groups_empty")["muted"]
     assert await ended(database_url) == ""
+
+
+async def test_what_only_a_thorough_look_finds_can_be_muted_and_stays_so(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
+    doctors = CommandLine(doctor, database_url)
+    await doctors.json("mute", "rules_doubtful", "--for", "4h", "--why", "it opens on Monday")
+    service = MutesService(connections, Health(monotonic), "a", lambda: Presence(once=True), ends=True, interval_s=0)
+    await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+    assert found(await doctors.json("--only", "rules_doubtful"), "rules_doubtful")["muted"]
 
 
 async def test_what_could_not_be_checked_can_be_muted_and_is_of_no_tenant(
