@@ -176,6 +176,35 @@ async def test_what_only_a_thorough_look_finds_can_be_muted_and_stays_so(
     assert found(await doctors.json("--only", "rules_doubtful"), "rules_doubtful")["muted"]
 
 
+async def test_another_rule_that_matches_no_more_is_heard_although_the_first_is_muted(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    misrouted = """insert into stall (tenant_id, topic, kind, subject, began_at, sentence)
+                   values ($1, 'rule', 'rule_matches_no_more', $2, clock_timestamp(), 'stands')"""
+    await conn.execute(misrouted, tenant.tenant_id, "wuhan")
+    doctors = CommandLine(doctor, database_url)
+    await doctors.json("mute", "misrouted", "--for", "4h", "--why", "no leads from there this week")
+    assert found(await doctors.json(), "misrouted")["muted"]
+    await conn.execute(misrouted, tenant.tenant_id, "beijing")
+    assert [one["muted"] for one in found_of(await doctors.json(), "misrouted")] == [None, None]
+    assert await ended(database_url) == "it got worse: 2 findings, 1 before"
+    await doctors.json("mute", "misrouted", "--for", "4h", "--why", "neither from there")
+    assert all(one["muted"] for one in found_of(await doctors.json(), "misrouted"))
+    assert "up to 2 findings, warning" in (await doctors.run("mutes")).output
+
+
+async def test_an_index_that_is_missing_belongs_to_no_tenant(conn: asyncpg.Connection, database_url: str) -> None:
+    await make_tenant(conn, simple_reps(1))
+    await conn.execute("drop index stall_began")
+    doctors = CommandLine(doctor, database_url)
+    words = ("mute", "index_missing", "--for", "1h", "--why", "it is being built")
+    refused = await doctors.run(*words, "--tenant", "acme")
+    assert (refused.exit_code, "leave out --tenant" in refused.output) == (1, True)
+    await doctors.json(*words)
+    assert await conn.fetchval("select tenant_id from mute") == 0
+
+
 async def test_what_could_not_be_checked_can_be_muted_and_is_of_no_tenant(
     conn: asyncpg.Connection, database_url: str
 ) -> None:

@@ -39,8 +39,19 @@ def test_it_holds_exactly_while_it_is_in_time_and_no_worse(
 
 def test_several_findings_that_look_the_same_from_outside_are_one_and_one_more_of_them_is_worse() -> None:
     mutes = muted(finding(held_back=2), finding(Severity.CRITICAL, 1))
-    assert [(one.of.severity, one.of.held_back) for one in mutes] == [("critical", 3)]
+    assert [(one.of.severity, one.of.held_back, one.of.findings) for one in mutes] == [("critical", 3, 2)]
     assert all(one.muted is None for one in with_mutes([finding(held_back=4)], mutes, NOW))
+    assert all(one.muted for one in with_mutes([finding()] * 2, mutes, NOW))
+    assert all(one.muted is None for one in with_mutes([finding()] * 3, mutes, NOW))
+    [over] = endings([Checked("groups_empty", [finding()] * 3)], mutes, NOW, whole=True)
+    assert over.why == "it got worse: 3 findings, 2 before"
+
+
+@given(st.sampled_from(["application", "index", "table", "transaction", "prepared", "slot", "server", "anything new"]))
+def test_what_is_of_the_server_is_not_counted_to_the_only_tenant_that_was_looked_at(kind: str) -> None:
+    of_server = Finding("vacuum_held_back", Severity.WARNING, Subject(kind, "x"), "")
+    assert [one.of.tenant_id for one in muted(of_server)] == [0]
+    assert [one.of.tenant_id for one in muted(Finding("x", Severity.WARNING, Subject("rep", "a"), ""))] == [7]
 
 
 def test_what_could_not_be_checked_or_was_not_has_not_cleared() -> None:
