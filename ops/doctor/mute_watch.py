@@ -1,6 +1,6 @@
 """The duty that ends mutes while nobody runs the doctor, and tells this process what is muted, for `/readyz`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from ops.doctor.current import record_endings
 from ops.doctor.look import COULD_NOT_CHECK, examine
 from ops.doctor.scene import open_scene
 from router.drain.presence import Presence
-from router.runtime.health import Health
+from router.runtime.health import CODES, Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
@@ -20,6 +20,16 @@ log = get_logger(__name__)
 
 INTERVAL_S = 60.0
 """Without mutes that is one look at an empty table; with some, the checks of what is muted, by one of all instances."""
+
+
+# What the findings are about whose codes entries of `/readyz` have.
+_SERVER = ("server", "PostgreSQL")
+
+
+def hidden(mutes: Iterable[Mute]) -> frozenset[str]:
+    """The entries of `/readyz` that these mutes are of; one about anything else, even of the same code, hides none."""
+    muted = {(one.of.code, one.of.kind, one.of.subject) for one in mutes}
+    return frozenset(about for about, code in CODES.items() if (code, *_SERVER) in muted)
 
 
 class MutesService(Periodic):
@@ -54,7 +64,7 @@ class MutesService(Periodic):
             if found and self._ends and await claim_look(conn, 0.9 * self.interval_s):
                 found = await self._end(conn, found)
         now = datetime.now(UTC)
-        self._health.muted = frozenset(one.of.code for one in found if now < one.until)
+        self._health.muted = hidden(one for one in found if now < one.until)
 
     async def _end(self, conn: Connection, mutes: Sequence[Mute]) -> list[Mute]:
         """Returns those that are left."""

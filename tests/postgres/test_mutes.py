@@ -24,6 +24,7 @@ Json = dict[str, Any]
 HEADER = "rep_id,name,available,time_zone,groups"
 IN_NO_GROUP = reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,"], HEADER)
 NOBODY_IN_WUHAN = 'rules:\n  - {name: wuhan, match: {}, assign_to: "group:wuhan"}\n'
+NO_END = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
 MUTE = ("mute", "reps_without_group", "--for", "4h", "--why", "b starts tomorrow")
 
 
@@ -35,6 +36,13 @@ def found(document: Json, code: str) -> Json:
 
 def found_of(document: Json, code: str) -> list[Json]:
     return [finding for finding in document["findings"] if finding["code"] == code]
+
+
+def mutes_service(
+    connections: Connections, health: Health | None = None, *, ends: bool = True, interval_s: float = 0
+) -> MutesService:
+    health = health or Health(monotonic)
+    return MutesService(connections, health, "a", lambda: Presence(once=True), ends=ends, interval_s=interval_s)
 
 
 async def test_a_muted_finding_is_shown_as_muted_everywhere_and_counts_for_nothing(
@@ -158,8 +166,7 @@ async def test_a_mute_of_a_cause_holds_while_leads_stand_still_and_one_check_alo
     assert [one["code"] for one in alone["findings"]] == ["groups_empty"]
     [made] = (await doctors.json("mute", "groups_empty", "--for", "4h", "--why", "it opens on Monday"))["muted"]
     assert made["severity"] == "critical"
-    service = MutesService(connections, Health(monotonic), "a", lambda: Presence(once=True), ends=True, interval_s=0)
-    await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+    await mutes_service(connections).once(NO_END)
     assert found(await doctors.json(code=1), "groups_empty")["muted"]
     assert found(await doctors.json("--only", "groups_empty"), "groups_empty")["muted"]
     assert await ended(database_url) == ""
@@ -171,8 +178,7 @@ async def test_what_only_a_thorough_look_finds_can_be_muted_and_stays_so(
     await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
     doctors = CommandLine(doctor, database_url)
     await doctors.json("mute", "rules_doubtful", "--for", "4h", "--why", "it opens on Monday")
-    service = MutesService(connections, Health(monotonic), "a", lambda: Presence(once=True), ends=True, interval_s=0)
-    await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+    await mutes_service(connections).once(NO_END)
     assert found(await doctors.json("--only", "rules_doubtful"), "rules_doubtful")["muted"]
 
 
@@ -247,29 +253,39 @@ async def test_a_lock_on_the_mutes_hides_no_finding(conn: asyncpg.Connection, da
         assert shown["muted"] is None
 
 
-async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes_and_tells_readiness_what_is_muted(
+async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     tenant = await make_tenant(conn, IN_NO_GROUP)
-    health = Health(monotonic)
-    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
-
-    def service(name: str, *, ends: bool, interval_s: float = 0) -> MutesService:
-        return MutesService(connections, health, name, lambda: Presence(once=True), ends=ends, interval_s=interval_s)
-
-    await service("a", ends=True).once(life)
-    assert health.muted == frozenset()
-    await CommandLine(doctor, database_url).json(*MUTE)
-    await service("a", ends=True).once(life)
-    assert health.muted == {"reps_without_group"}
+    doctors = CommandLine(doctor, database_url)
+    await mutes_service(connections).once(NO_END)
+    await doctors.json(*MUTE)
+    await mutes_service(connections).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1
     await tenant.roster(reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,all"], HEADER))
-    await service("only drains", ends=False).once(life)
-    assert health.muted == {"reps_without_group"}
-    await service("looked lately", ends=True, interval_s=60).once(life)
-    assert health.muted == {"reps_without_group"}, "many instances do not look many times"
-    await asyncio.gather(service("a", ends=True).once(life), service("b", ends=True).once(life))
-    assert health.muted == frozenset()
+    await mutes_service(connections, ends=False).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1, "a process that only drains ends none"
+    await mutes_service(connections, interval_s=60).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1, "many instances do not look many times"
+    await asyncio.gather(mutes_service(connections).once(NO_END), mutes_service(connections).once(NO_END))
+    assert await doctors.json("mutes") == []
     assert await ended(database_url) == "the finding has cleared"
+
+
+async def test_the_service_tells_readiness_what_is_muted_while_it_is(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    await conn.execute(
+        """insert into mute (tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why)
+           values (0, 'connections_short', 'server', 'PostgreSQL', clock_timestamp() + interval '1 h', 'warning',
+                   0, 1, 'ann', 'known')"""
+    )
+    health = Health(monotonic)
+    await mutes_service(connections, health, ends=False).once(NO_END)
+    assert health.muted == {"connections"}
+    await conn.execute("update mute set until = clock_timestamp()")
+    await mutes_service(connections, health, ends=False).once(NO_END)
+    assert health.muted == frozenset()
 
 
 @pytest.mark.parametrize(

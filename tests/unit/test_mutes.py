@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.look import COULD_NOT_CHECK, Checked
+from ops.doctor.mute_watch import hidden
 from ops.doctor.mutes import endings, mutings, with_mutes
 from router.store.mutes import Mute, Muting
 from router.store.tenants import Tenant
@@ -67,6 +68,16 @@ def test_a_look_at_one_tenant_clears_nothing_of_the_others() -> None:
     assert mutes[0].of == Muting(0, COULD_NOT_CHECK, "check", "groups_empty", "warning", 0)
     assert endings([Checked("groups_empty")], mutes, NOW, whole=False) == []
     assert len(endings([Checked("groups_empty")], mutes, NOW, whole=True)) == 1
+
+
+def test_readiness_hides_only_what_the_muted_finding_itself_is_about() -> None:
+    def hides(code: str, kind: str, name: str) -> frozenset[str]:
+        return hidden(muted(Finding(code, Severity.WARNING, Subject(kind, name), "")))
+
+    assert hides("connections_short", "server", "PostgreSQL") == {"connections"}
+    assert hides("connections_short", "setting", "connections.maximum") == frozenset(), "the server may be short, too"
+    assert hides("service_failing", "service", "drain") == frozenset(), "another service may fail, too"
+    assert hides("stalled", "tenant", "acme") == frozenset()
 
 
 def test_what_nobody_muted_comes_first() -> None:
