@@ -12,7 +12,8 @@ from router.runtime.health import CODES, Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
-from router.store.mutes import Mute, claim_look, read_mutes
+from router.store.leads import database_clock
+from router.store.mutes import Ending, Mute, claim_look, read_mutes
 from router.store.statements import Connection
 from router.telemetry.logs import get_logger
 
@@ -68,14 +69,20 @@ class MutesService(Periodic):
 
     async def _end(self, conn: Connection, mutes: Sequence[Mute]) -> list[Mute]:
         """Returns those that are left."""
+        now = await database_clock(conn)
+        ended = await record_endings(conn, (), mutes, now, self._actor, whole=False)
+        if standing := [one for one in mutes if now < one.until]:
+            ended += await self._look(conn, standing)
+        for one in ended:
+            log.info("mute ended", code=one.mute.of.code, about=one.mute.of.subject, why=one.why)
+        # Another instance may have ended some, or somebody have made new ones.
+        return await read_mutes(conn)
+
+    async def _look(self, conn: Connection, mutes: Sequence[Mute]) -> list[Ending]:
         codes = {one.of.code for one in mutes}
         async with (
             aclosing(self._presence()) as presence,
             open_scene(conn, None, None, presence, lambda: datetime.now(UTC), thorough=True) as scene,
         ):
             results = await examine(scene, () if COULD_NOT_CHECK in codes else codes)
-        ended = await record_endings(conn, results, mutes, scene, self._actor, whole=True)
-        for one in ended:
-            log.info("mute ended", code=one.mute.of.code, about=one.mute.of.subject, why=one.why)
-        # Another instance may have ended some, or somebody have made new ones.
-        return await read_mutes(conn)
+        return await record_endings(conn, results, mutes, scene.at, self._actor, whole=True)

@@ -272,6 +272,18 @@ async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes(
     assert await ended(database_url) == "the finding has cleared"
 
 
+async def test_a_mute_whose_time_is_over_ends_also_while_nothing_can_be_looked_at(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await make_tenant(conn, IN_NO_GROUP)
+    await CommandLine(doctor, database_url).json(*MUTE)
+    await conn.execute("update mute set until = clock_timestamp()")
+    await conn.execute("alter table lane rename to gone")
+    await mutes_service(connections).once(NO_END)
+    assert await conn.fetchval("select count(*) from mute") == 0
+    assert await ended(database_url) == "its time is over"
+
+
 async def test_the_service_tells_readiness_what_is_muted_while_it_is(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
