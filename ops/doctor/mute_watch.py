@@ -33,6 +33,12 @@ def hidden(mutes: Iterable[Mute]) -> frozenset[str]:
     return frozenset(about for about, code in CODES.items() if (code, *_SERVER) in muted)
 
 
+def only_tenant(mutes: Iterable[Mute]) -> str | None:
+    """The tenant that all of them are about, if they are: nobody else's leads need be judged then."""
+    names = {one.of.subject if one.of.kind == "tenant" else None for one in mutes}
+    return names.pop() if len(names) == 1 else None
+
+
 class MutesService(Periodic):
     """`actor` is this instance, `presence` makes what hears who is present. `ends` = it looks and ends them (the role
     of duties); else it only reads.
@@ -80,9 +86,10 @@ class MutesService(Periodic):
 
     async def _look(self, conn: Connection, mutes: Sequence[Mute]) -> list[Ending]:
         codes = {one.of.code for one in mutes}
+        tenant = only_tenant(mutes)
         async with (
             aclosing(self._presence()) as presence,
-            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), thorough=True) as scene,
+            open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC), thorough=True) as scene,
         ):
             results = await examine(scene, () if COULD_NOT_CHECK in codes else codes)
-        return await record_endings(conn, results, mutes, scene.at, self._actor, whole=True)
+        return await record_endings(conn, results, mutes, scene.at, self._actor, whole=tenant is None)

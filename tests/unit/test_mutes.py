@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.look import COULD_NOT_CHECK, Checked
-from ops.doctor.mute_watch import hidden
+from ops.doctor.mute_watch import hidden, only_tenant
 from ops.doctor.mutes import endings, mutings, with_mutes
 from router.store.mutes import Mute, Muting
 from router.store.tenants import Tenant
@@ -78,6 +78,14 @@ def test_readiness_hides_only_what_the_muted_finding_itself_is_about() -> None:
     assert hides("connections_short", "setting", "connections.maximum") == frozenset(), "the server may be short, too"
     assert hides("service_failing", "service", "drain") == frozenset(), "another service may fail, too"
     assert hides("stalled", "tenant", "acme") == frozenset()
+
+
+def test_the_service_looks_at_one_tenant_alone_only_if_all_mutes_are_about_it() -> None:
+    of_acme, of_server = finding(), Finding("x", Severity.WARNING, Subject("server", "PostgreSQL"), "")
+    of_other = Finding("x", Severity.WARNING, of_tenant("other"), "")
+    assert only_tenant(muted(of_acme, finding(code="no_rule_matches"))) == "acme"
+    assert [only_tenant(muted(of_acme, one)) for one in (of_server, of_other)] == [None, None]
+    assert only_tenant(muted(of_server)) is None
 
 
 def test_what_nobody_muted_comes_first() -> None:
