@@ -57,11 +57,10 @@ async def examine(scene: Scene, only: Collection[str] = (), limit_s: float = LIM
 
     A finding is as bad as in a look at all: whether leads stand still is always asked.
     """
-    chosen = [code for code in all_checks() if not only or code in only]
-    results = {
-        code: await _examine(scene, code, all_checks()[code], limit_s) for code in dict.fromkeys([*chosen, _STALLED])
-    }
-    return [_beside(results[_STALLED].findings, results[code]) for code in chosen]
+    chosen = {code: check for code, check in all_checks().items() if not only or code in {*only, _STALLED}}
+    results = [await _examine(scene, code, check, limit_s) for code, check in chosen.items()]
+    stalled = [finding for one in results if one.code == _STALLED for finding in one.findings]
+    return [_beside(stalled, one) for one in results if not only or one.code in only]
 
 
 def _beside(stalled: Sequence[Finding], one: Checked) -> Checked:
