@@ -163,7 +163,7 @@ async def _examined(
         results, muted = await with_changes(scene, await examine(scene, codes)), await mutes_of(scene)
     findings = with_mutes(findings_of(results), muted, scene.at)
     try:
-        await record_endings(conn, results, muted, scene, current_user(), whole=of is None)
+        await record_endings(conn, results, muted, scene.at, current_user(), whole=of is None)
     except TRANSIENT_ERRORS as error:
         # Whoever looks next ends them; what was found is told all the same.
         click.echo(f"warning: the end of a mute was not recorded: {mask_passwords(str(error))}", err=True)

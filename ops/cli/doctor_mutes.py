@@ -9,7 +9,7 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, why_option
 from ops.doctor.look import COULD_NOT_CHECK, Checked, examine, findings_of
-from ops.doctor.mutes import SERVICE_WIDE, mutable_codes, mutings
+from ops.doctor.mutes import OF_TENANTS, mutable_codes, mutings
 from ops.doctor.scene import open_scene
 from router.domain.phrases import suggestion
 from router.drain.presence import Presence
@@ -58,9 +58,9 @@ async def mute(
 ) -> None:
     """Mute what the doctor finds now under CODE: it is shown as muted, and calls for nobody.
 
-    It ends by itself at its time, when the finding clears, and when it gets worse: more leads held back, or a higher
-    severity. What is found under CODE later, about another tenant or server, is not muted. A mute in force is
-    replaced. At most 30 days.
+    It ends by itself at its time, when the finding clears, and when it gets worse: more leads held back, more findings
+    about the same, or a higher severity. What is found under CODE later, about another tenant or server, is not muted.
+    A mute in force is replaced. At most 30 days.
 
     \b
     Example:
@@ -86,7 +86,7 @@ async def _found(
     """What there is to mute. Raises Found when there is nothing, CannotRun when it cannot be looked at."""
     results, tenants = await _look(conn, presence, code, tenant)
     findings = [one for one in findings_of(results) if one.code == code]
-    of_tenant = [one for one in findings if tenant is None or one.subject.kind not in SERVICE_WIDE]
+    of_tenant = [one for one in findings if tenant is None or one.subject.kind in OF_TENANTS]
     if findings and not of_tenant:
         raise Found(f"{code} is not about a tenant now; leave out --tenant. Nothing was muted")
     if not findings:
@@ -101,7 +101,7 @@ async def _look(
 ) -> tuple[Sequence[Checked], Sequence[Tenant]]:
     only = [] if code == COULD_NOT_CHECK else [code]
     try:
-        async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC)) as scene:
+        async with open_scene(conn, tenant, None, presence, lambda: datetime.now(UTC), thorough=True) as scene:
             return await examine(scene, only), scene.tenants
     except TenantUnknown as error:
         raise CannotRun(str(error)) from error
@@ -173,7 +173,7 @@ async def _mutes(conn: Connection, tenant: str | None) -> list[Mute]:
 
 def _of(one: Muting) -> dict[str, Any]:
     about = {"code": one.code, "subject": {"kind": one.kind, "name": one.subject}}
-    return {**about, "severity": one.severity, "held_back": one.held_back}
+    return {**about, "severity": one.severity, "held_back": one.held_back, "findings": one.findings}
 
 
 def _document(one: Mute) -> dict[str, Any]:

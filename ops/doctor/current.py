@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from ops.doctor.finding import Finding
 from ops.doctor.look import LIMIT_S, Checked, examine, findings_of
@@ -30,11 +31,11 @@ async def mutes_of(scene: Scene) -> list[Mute]:
 
 
 async def record_endings(
-    conn: Connection, results: Sequence[Checked], mutes: Sequence[Mute], scene: Scene, actor: str, *, whole: bool
+    conn: Connection, results: Sequence[Checked], mutes: Sequence[Mute], at: datetime, actor: str, *, whole: bool
 ) -> list[Ending]:
-    """Ends the mutes that are over by what was found in `scene`, after it was closed; returns these.
+    """Ends the mutes that are over by what was found at `at` (UTC), after the scene was closed; returns these.
 
     `whole` = it was of all tenants. Raises the errors of the database, also where nothing can be written (a standby).
     """
-    over = endings(results, mutes, scene.at, whole=whole)
+    over = endings(results, mutes, at, whole=whole)
     return await end_mutes(with_lock_timeout(conn, _LOCK_TIMEOUT_S), over, actor) if over else []

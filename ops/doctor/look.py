@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -17,6 +17,7 @@ from router.store.errors import TRANSIENT_ERRORS
 Check = Callable[[Scene], Awaitable[Sequence[Finding]]]
 
 COULD_NOT_CHECK = "could_not_check"
+_STALLED = "stalled"
 LIMIT_S = 2.0
 """So long one check may take."""
 
@@ -52,9 +53,20 @@ def purposes() -> dict[str, str]:
 
 
 async def examine(scene: Scene, only: Collection[str] = (), limit_s: float = LIMIT_S) -> list[Checked]:
-    """Runs all checks, or `only` those; one that fails, or takes longer than `limit_s` seconds, stops no other."""
-    chosen = {code: check for code, check in all_checks().items() if not only or code in only}
-    return [await _examine(scene, code, check, limit_s) for code, check in chosen.items()]
+    """Runs all checks, or `only` those; one that fails, or takes longer than `limit_s` seconds, stops no other.
+
+    A finding is as bad as in a look at all: whether leads stand still is always asked.
+    """
+    chosen = {code: check for code, check in all_checks().items() if not only or code in {*only, _STALLED}}
+    results = [await _examine(scene, code, check, limit_s) for code, check in chosen.items()]
+    stalled = [finding for one in results if one.code == _STALLED for finding in one.findings]
+    return [_beside(stalled, one) for one in results if not only or one.code in only]
+
+
+def _beside(stalled: Sequence[Finding], one: Checked) -> Checked:
+    if not stalled or not one.findings or one.code == _STALLED:
+        return one
+    return replace(one, findings=tuple(with_stalls([*stalled, *one.findings])[len(stalled) :]))
 
 
 async def _examine(scene: Scene, code: str, check: Check, limit_s: float) -> Checked:
@@ -80,7 +92,7 @@ def findings_of(results: Sequence[Checked]) -> list[Finding]:
     """All that was found, and what could not be checked: the worst first, causes before symptoms, then what holds back
     most leads.
     """
-    found = with_stalls(finding for one in results for finding in one.findings)
+    found = [finding for one in results for finding in one.findings]
     found += [_could_not(one.code, one.failure) for one in results if one.failure is not None]
     return sorted(found, key=_rank)
 

@@ -1,6 +1,6 @@
 """The members of groups of whom nobody is available, though somebody has working hours now. Needs NumPy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from router.domain.attendance import Attendance, attendance
 from router.domain.calendar import zone
 from router.domain.holidays import HolidayCalendar, holiday_calendar
-from router.domain.roster import Rep, Roster
+from router.domain.roster import Leave, Rep, Roster
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.store.roster import load_roster
@@ -27,7 +27,7 @@ _WORDS = {
 @dataclass(frozen=True, slots=True)
 class Member:
     """An active member of `group` who gets no leads, and `why`; `itself` = since when by the clock alone (UTC), as
-    the first day of a leave. None = since the roster says so.
+    the first day of a leave. None = since the roster says so. `ready` = were it available, it would get leads now.
     """
 
     rep_no: int
@@ -35,6 +35,7 @@ class Member:
     group: str
     why: str
     itself: datetime | None
+    ready: bool
 
     @property
     def doubtful(self) -> bool:
@@ -82,10 +83,13 @@ def _members(
     if any(code not in _WORDS for code in codes):
         return []
     willing = (replace(rep, available=True, availability_held_until=None, leave=()) for rep in reps)
-    if not any(attendance(rep, now, holidays, hours)[0] is Attendance.ON_DUTY for rep in willing):
+    at_work = [attendance(rep, now, holidays, hours)[0] is Attendance.ON_DUTY for rep in willing]
+    if not any(at_work):
         return []
-    pairs: Iterator[tuple[Rep, Attendance]] = zip(reps, codes, strict=True)
-    return [Member(rep.no, rep.rep_id, name, _WORDS[code], _itself(rep, code, now)) for rep, code in pairs]
+    return [
+        Member(rep.no, rep.rep_id, name, _WORDS[code], _itself(rep, code, now), works and not _on_leave(rep, now))
+        for rep, code, works in zip(reps, codes, at_work, strict=True)
+    ]
 
 
 def _itself(rep: Rep, code: Attendance, now: datetime) -> datetime | None:
@@ -93,7 +97,9 @@ def _itself(rep: Rep, code: Attendance, now: datetime) -> datetime | None:
         return rep.availability_held_until
     if code is not Attendance.ON_LEAVE:
         return None
-    there = zone(rep.time_zone)
-    today = now.astimezone(there).date()
-    first = min(part.first for part in rep.leave if part.first <= today <= part.last)
-    return datetime.combine(first, time(), there)
+    return datetime.combine(min(part.first for part in _on_leave(rep, now)), time(), zone(rep.time_zone))
+
+
+def _on_leave(rep: Rep, now: datetime) -> list[Leave]:
+    today = now.astimezone(zone(rep.time_zone)).date()
+    return [part for part in rep.leave if part.first <= today <= part.last]

@@ -59,19 +59,15 @@ class Health:
         self.finding_codes: dict[str, str] = {}
         """The code of the finding for entries of `degraded` that have one of their own."""
         self.muted: frozenset[str] = frozenset()
-        """Codes of findings that somebody knows of and has muted for a while."""
+        """What `degraded` entries are about whose finding somebody knows of and has muted for a while."""
 
     def worse(self) -> dict[str, str]:
         """`degraded`, and the services that have been silent for too long; not what is muted."""
-        return {about: problem for about, problem in self._all().items() if not self._is_muted(about)}
+        return {about: problem for about, problem in self._all().items() if about not in self.muted}
 
     def worse_and_muted(self) -> dict[str, str]:
         """What `worse` leaves out."""
-        return {about: problem for about, problem in self._all().items() if self._is_muted(about)}
-
-    def _is_muted(self, about: str) -> bool:
-        """What has a code of its own is about one tenant, and a mute may be about another."""
-        return about not in self.finding_codes and _code(about) in self.muted
+        return {about: problem for about, problem in self._all().items() if about in self.muted}
 
     def _all(self) -> dict[str, str]:
         silent = {

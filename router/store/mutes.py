@@ -1,7 +1,7 @@
 """Findings that somebody muted, as they are stored: one row each, with how bad it was then. Recorded in `change`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 from router.domain.phrases import count
@@ -16,8 +16,8 @@ _SQL = load("mutes")
 
 @dataclass(frozen=True, slots=True)
 class Muting:
-    """A finding to be muted: its code, what it is about (`kind` and `subject`), and up to which severity and how many
-    leads held back the mute holds. `tenant_id` 0 = it is about no single tenant.
+    """A finding to be muted: its code, what it is about (`kind` and `subject`), and up to which severity, how many
+    leads held back and how many such findings the mute holds. `tenant_id` 0 = it is about no single tenant.
     """
 
     tenant_id: int
@@ -26,6 +26,7 @@ class Muting:
     subject: str
     severity: str
     held_back: int
+    findings: int = 1
 
     @property
     def named(self) -> str:
@@ -35,7 +36,9 @@ class Muting:
     @property
     def bounds(self) -> str:
         """Up to what the mute holds."""
-        return f"up to {self.severity}" + (f" and {count(self.held_back, 'lead')} held back" if self.held_back else "")
+        number = f"{self.findings:,} findings, " if self.findings > 1 else ""
+        leads = f" and {count(self.held_back, 'lead')} held back" if self.held_back else ""
+        return f"up to {number}{self.severity}{leads}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,7 @@ async def mute(conn: Connection, findings: Sequence[Muting], span: timedelta, ac
     async with conn.transaction():
         until, why = await database_clock(conn) + span, mask_statement(why)
         for one in findings:
-            row = {"code": one.code, "kind": one.kind, "subject": one.subject, "severity": one.severity}
-            await _SQL.mute.row(
-                conn, tenant_id=one.tenant_id, **row, until=until, held_back=one.held_back, actor=actor, why=why
-            )
+            await _SQL.mute.row(conn, **asdict(one), until=until, actor=actor, why=why)
             after = f"until {until.astimezone(UTC).isoformat()}, {one.bounds}"
             await record_change(conn, one.tenant_id, Change(actor, "mute", one.named, "", after, why))
     return until
@@ -104,5 +104,5 @@ async def _end(conn: Connection, one: Mute) -> bool:
 
 
 def _mute(row: Row) -> Mute:
-    of = Muting(row["tenant_id"], row["code"], row["kind"], row["subject"], row["severity"], row["held_back"])
+    of = Muting(*(row[field.name] for field in fields(Muting)))
     return Mute(of, row["until"], row["actor"], row["why"], row["at"])

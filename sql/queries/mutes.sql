@@ -1,20 +1,20 @@
 -- name: known(tenant_ids)
 -- The mutes of some tenants (0 = of what is about no single tenant), also those whose time is over.
-select tenant_id, code, kind, subject, until, severity, held_back, actor, why, at
+select tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why, at
   from mute where tenant_id = any(:tenant_ids::int[]) order by tenant_id, code, kind, subject;
 
 -- name: all()
 -- The mutes of all tenants. Truly about all tenants.
-select tenant_id, code, kind, subject, until, severity, held_back, actor, why, at
+select tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why, at
   from mute order by tenant_id, code, kind, subject;
 
--- name: mute(tenant_id, code, kind, subject, until, severity, held_back, actor, why)
+-- name: mute(tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why)
 -- Mutes a finding, or replaces its mute.
-insert into mute (tenant_id, code, kind, subject, until, severity, held_back, actor, why)
-values (:tenant_id, :code, :kind, :subject, :until, :severity, :held_back, :actor, :why)
+insert into mute (tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why)
+values (:tenant_id, :code, :kind, :subject, :until, :severity, :held_back, :findings, :actor, :why)
     on conflict (tenant_id, code, kind, subject)
     do update set until = excluded.until, severity = excluded.severity, held_back = excluded.held_back,
-                  actor = excluded.actor, why = excluded.why, at = excluded.at
+                  findings = excluded.findings, actor = excluded.actor, why = excluded.why, at = excluded.at
 returning at;
 
 -- name: unmute(tenant_id, code, kind, subject, at)

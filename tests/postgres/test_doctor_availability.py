@@ -107,6 +107,26 @@ async def test_unknown_spellings_that_stop_a_group_are_the_cause_and_stand_first
     assert (effect.severity, effect.held_back, effect.confidence) == ("critical", 2, "medium")
 
 
+async def test_the_fix_is_for_a_rep_for_whom_leads_wait_and_who_was_available_when_last_known(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    now = await conn.fetchval("select clock_timestamp()")
+    off = f"{now + timedelta(days=3):%a} 00:00-24:00"
+    rules = """rules:
+  - {name: w, match: {region: wuhan}, assign_to: "group:wuhan"}
+  - {name: b, match: {region: beijing}, assign_to: "group:beijing"}
+"""
+    roster = ["a,A,yes,UTC,beijing,,", "b,B,no,UTC,wuhan,,", f"c,C,yes,UTC,wuhan,{off},"]
+    roster += [f"c2,C,yes,UTC,wuhan,,{now.date()}..{(now + timedelta(days=1)).date()}", "d,D,yes,UTC,wuhan,,"]
+    tenant = await make_tenant(conn, reps_csv(roster, HEADER), rules)
+    await conn.execute("update rep_row set availability_held_until = clock_timestamp() - interval '1 min'")
+    await tenant.accept([lead(1, region="wuhan")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    [found] = await findings(conn, "availability_unreadable")
+    assert (found.severity, found.held_back) == ("critical", 1)
+    assert found.command == "lead-router reps set d --tenant acme --available yes"
+
+
 NOW = datetime.fromisoformat("2026-03-04T12:00:00+00:00")
 
 

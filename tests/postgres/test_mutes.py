@@ -23,6 +23,8 @@ from tests.world import a_drain, lead, make_tenant, reps_csv, settle, simple_rep
 Json = dict[str, Any]
 HEADER = "rep_id,name,available,time_zone,groups"
 IN_NO_GROUP = reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,"], HEADER)
+NOBODY_IN_WUHAN = 'rules:\n  - {name: wuhan, match: {}, assign_to: "group:wuhan"}\n'
+NO_END = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
 MUTE = ("mute", "reps_without_group", "--for", "4h", "--why", "b starts tomorrow")
 
 
@@ -34,6 +36,13 @@ def found(document: Json, code: str) -> Json:
 
 def found_of(document: Json, code: str) -> list[Json]:
     return [finding for finding in document["findings"] if finding["code"] == code]
+
+
+def mutes_service(
+    connections: Connections, health: Health | None = None, *, ends: bool = True, interval_s: float = 0
+) -> MutesService:
+    health = health or Health(monotonic)
+    return MutesService(connections, health, "a", lambda: Presence(once=True), ends=ends, interval_s=interval_s)
 
 
 async def test_a_muted_finding_is_shown_as_muted_everywhere_and_counts_for_nothing(
@@ -111,8 +120,7 @@ async def test_a_mute_ends_when_the_finding_clears_and_the_next_trouble_is_heard
 async def test_a_mute_ends_when_more_leads_are_held_back_and_holds_as_far_as_was_said(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
-    rules = 'rules:\n  - {name: wuhan, match: {}, assign_to: "group:wuhan"}\n'
-    tenant = await make_tenant(conn, simple_reps(2), rules)
+    tenant = await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
     doctors = CommandLine(doctor, database_url)
 
     async def waiting(number: int) -> Json:
@@ -138,6 +146,69 @@ async def test_a_mute_ends_when_the_severity_rises(conn: asyncpg.Connection, dat
     await conn.execute("update mute set severity = 'info'")
     assert found(await doctors.json(), "reps_without_group")["muted"] is None
     assert "info before, warning now" in await ended(database_url)
+
+
+async def test_a_mute_of_a_cause_holds_while_leads_stand_still_and_one_check_alone_says_the_same_as_all(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute(
+        """insert into stall (tenant_id, topic, kind, began_at, leads, oldest, reasons, sentence)
+           values ($1, 'waiting', 'nothing_assigned', clock_timestamp(), 1,
+                   clock_timestamp(), '{"group_empty": 1}', 'stands')""",
+        tenant.tenant_id,
+    )
+    doctors = CommandLine(doctor, database_url)
+    alone = await doctors.json("--only", "groups_empty", code=1)
+    assert found(alone, "groups_empty") == found(await doctors.json(code=1), "groups_empty")
+    assert [one["code"] for one in alone["findings"]] == ["groups_empty"]
+    [made] = (await doctors.json("mute", "groups_empty", "--for", "4h", "--why", "it opens on Monday"))["muted"]
+    assert made["severity"] == "critical"
+    await mutes_service(connections).once(NO_END)
+    assert found(await doctors.json(code=1), "groups_empty")["muted"]
+    assert found(await doctors.json("--only", "groups_empty"), "groups_empty")["muted"]
+    assert await ended(database_url) == ""
+
+
+async def test_what_only_a_thorough_look_finds_can_be_muted_and_stays_so(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await make_tenant(conn, simple_reps(2), NOBODY_IN_WUHAN)
+    doctors = CommandLine(doctor, database_url)
+    await doctors.json("mute", "rules_doubtful", "--for", "4h", "--why", "it opens on Monday")
+    await mutes_service(connections).once(NO_END)
+    assert found(await doctors.json("--only", "rules_doubtful"), "rules_doubtful")["muted"]
+
+
+async def test_another_rule_that_matches_no_more_is_heard_although_the_first_is_muted(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    misrouted = """insert into stall (tenant_id, topic, kind, subject, began_at, sentence)
+                   values ($1, 'rule', 'rule_matches_no_more', $2, clock_timestamp(), 'stands')"""
+    await conn.execute(misrouted, tenant.tenant_id, "wuhan")
+    doctors = CommandLine(doctor, database_url)
+    await doctors.json("mute", "misrouted", "--for", "4h", "--why", "no leads from there this week")
+    assert found(await doctors.json(), "misrouted")["muted"]
+    await conn.execute(misrouted, tenant.tenant_id, "beijing")
+    assert [one["muted"] for one in found_of(await doctors.json(), "misrouted")] == [None, None]
+    assert await ended(database_url) == "it got worse: 2 findings, 1 before"
+    await doctors.json("mute", "misrouted", "--for", "4h", "--why", "neither from there")
+    assert all(one["muted"] for one in found_of(await doctors.json(), "misrouted"))
+    assert "up to 2 findings, warning" in (await doctors.run("mutes")).output
+
+
+async def test_an_index_that_is_missing_belongs_to_no_tenant(conn: asyncpg.Connection, database_url: str) -> None:
+    await make_tenant(conn, simple_reps(1))
+    await conn.execute("drop index stall_began")
+    doctors = CommandLine(doctor, database_url)
+    words = ("mute", "index_missing", "--for", "1h", "--why", "it is being built")
+    refused = await doctors.run(*words, "--tenant", "acme")
+    assert (refused.exit_code, "leave out --tenant" in refused.output) == (1, True)
+    await doctors.json(*words)
+    assert await conn.fetchval("select tenant_id from mute") == 0
 
 
 async def test_what_could_not_be_checked_can_be_muted_and_is_of_no_tenant(
@@ -182,29 +253,51 @@ async def test_a_lock_on_the_mutes_hides_no_finding(conn: asyncpg.Connection, da
         assert shown["muted"] is None
 
 
-async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes_and_tells_readiness_what_is_muted(
+async def test_without_anybody_who_runs_the_doctor_the_service_ends_mutes(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
     tenant = await make_tenant(conn, IN_NO_GROUP)
-    health = Health(monotonic)
-    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
-
-    def service(name: str, *, ends: bool, interval_s: float = 0) -> MutesService:
-        return MutesService(connections, health, name, lambda: Presence(once=True), ends=ends, interval_s=interval_s)
-
-    await service("a", ends=True).once(life)
-    assert health.muted == frozenset()
-    await CommandLine(doctor, database_url).json(*MUTE)
-    await service("a", ends=True).once(life)
-    assert health.muted == {"reps_without_group"}
+    doctors = CommandLine(doctor, database_url)
+    await mutes_service(connections).once(NO_END)
+    await doctors.json(*MUTE)
+    await mutes_service(connections).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1
     await tenant.roster(reps_csv(["a,A,yes,UTC,all", "b,B,yes,UTC,all"], HEADER))
-    await service("only drains", ends=False).once(life)
-    assert health.muted == {"reps_without_group"}
-    await service("looked lately", ends=True, interval_s=60).once(life)
-    assert health.muted == {"reps_without_group"}, "many instances do not look many times"
-    await asyncio.gather(service("a", ends=True).once(life), service("b", ends=True).once(life))
-    assert health.muted == frozenset()
+    await mutes_service(connections, ends=False).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1, "a process that only drains ends none"
+    await mutes_service(connections, interval_s=60).once(NO_END)
+    assert len(await doctors.json("mutes")) == 1, "many instances do not look many times"
+    await asyncio.gather(mutes_service(connections).once(NO_END), mutes_service(connections).once(NO_END))
+    assert await doctors.json("mutes") == []
     assert await ended(database_url) == "the finding has cleared"
+
+
+async def test_a_mute_whose_time_is_over_ends_also_while_nothing_can_be_looked_at(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await make_tenant(conn, IN_NO_GROUP)
+    await CommandLine(doctor, database_url).json(*MUTE)
+    await conn.execute("update mute set until = clock_timestamp()")
+    await conn.execute("alter table lane rename to gone")
+    await mutes_service(connections).once(NO_END)
+    assert await conn.fetchval("select count(*) from mute") == 0
+    assert await ended(database_url) == "its time is over"
+
+
+async def test_the_service_tells_readiness_what_is_muted_while_it_is(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    await conn.execute(
+        """insert into mute (tenant_id, code, kind, subject, until, severity, held_back, findings, actor, why)
+           values (0, 'connections_short', 'server', 'PostgreSQL', clock_timestamp() + interval '1 h', 'warning',
+                   0, 1, 'ann', 'known')"""
+    )
+    health = Health(monotonic)
+    await mutes_service(connections, health, ends=False).once(NO_END)
+    assert health.muted == {"connections"}
+    await conn.execute("update mute set until = clock_timestamp()")
+    await mutes_service(connections, health, ends=False).once(NO_END)
+    assert health.muted == frozenset()
 
 
 @pytest.mark.parametrize(
