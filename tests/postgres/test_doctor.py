@@ -19,6 +19,7 @@ from router.store.pauses import pause, resume
 from router.store.processes import OwnProcess
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
+from tests.findings import findings
 from tests.support import connected
 from tests.world import a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
@@ -120,6 +121,25 @@ ONLY_WUHAN = """
 rules:
   - {name: wuhan, match: {region: wuhan}, assign_to: "group:wuhan"}
 """
+
+
+@pytest.mark.parametrize(("others_served", "days_ago", "found"), [(4, 2, 1), (2, 2, 0), (4, 0, 0), (4, 30, 0)])
+async def test_new_reps_who_are_passed_over_are_found_and_those_whose_turn_has_not_come_are_not(
+    conn: asyncpg.Connection, others_served: int, days_ago: int, found: int
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(4))
+    await tenant.roster(simple_reps(5))
+    await conn.execute(f"update roster_version set at = now() - interval '{days_ago} days' where version = 2")
+    await conn.execute("update roster_version set at = now() - interval '90 days' where version = 1")
+    await tenant.accept(lead(number) for number in range(1, 5))
+    await conn.execute(
+        """insert into assignment (tenant_id, lead_id, rep_no, assigned_at, batch_no, seq)
+           select tenant_id, lead_id, row_number() over (order by lead_id), now(), 1, 0 from lead
+            order by lead_id limit $1""",
+        others_served,
+    )
+    told = await findings(conn, "reps_without_leads")
+    assert [row["rep_id"] for one in told for row in one.evidence] == ["r005"] * found
 
 
 async def test_leads_that_nobody_can_get_whatever_the_time_are_the_worst_with_how_many_and_since_when(
