@@ -48,7 +48,7 @@ def _overrides(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str
 )
 @click.option("--since", "begin", metavar="TIME", callback=since, help="From a time on, or since 24h ago.")
 @click.option("--until", "end", metavar="TIME", callback=since, help="Up to a time, or up to 1h ago.")
-@click.option("--verify", "verifies", is_flag=True, help="Change nothing, and compare: exit code 1 = differences.")
+@click.option("--verify", "verifies", is_flag=True, help="Change nothing, compare: exit code 1 = not all alike.")
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Every lead that differs.")
 @click.option("--svg", "svg_file", type=click.Path(dir_okay=False, path_type=Path), help="A picture: leads per rep.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Show the first N leads.")

@@ -50,6 +50,7 @@ def verified_document(found: Verified) -> dict[str, Any]:
     """The JSON document of --verify."""
     return {
         "ok": found.ok,
+        "result": found.result,
         "batches": found.batches,
         "leads": found.leads,
         "differences": found.differing,
@@ -71,12 +72,20 @@ def print_verified(out: Console, found: Verified, limit: int) -> None:
     if found.data_differs:
         out.print(f"time zone or holiday data: {found.data_differs}", style="yellow")
     size = f"{count(found.batches, 'batch', 'batches')} with {count(found.leads, 'lead')} run again"
-    if found.ok:
-        out.print(f"OK: {size}; no difference" if found.span else "there are no recorded batches in this time")
+    if not found.differing:
+        out.print(_without_difference(found, size), style="" if found.ok else "yellow")
         return
     shown = ", ".join(map(str, found.differing_batches[:10]))
     more = f" and {len(found.differing_batches) - 10:,} more" if len(found.differing_batches) > 10 else ""
     out.print(f"{size}; {count(found.differing, 'difference')} in batches {shown}{more}", style="red")
+
+
+def _without_difference(found: Verified, size: str) -> str:
+    if found.span is None:
+        return "nothing was checked: there are no recorded batches in this time"
+    if not found.batches:
+        return "nothing was checked: none of the recorded batches can be run again"
+    return f"OK: {size}; no difference" if found.ok else f"not all could be checked: {size}; no difference in these"
 
 
 async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int) -> dict[str, Any]:

@@ -320,8 +320,11 @@ async def test_verify_names_the_batches_that_differ_and_those_it_cannot_run(smal
         "update flight set inputs = $1 where batch_no = 2", encode(msgspec.structs.replace(decode(stored), engine=0))
     )
     await small.conn.execute("delete from flight where batch_no = 1")
-    document = await command.json(*arguments)
-    assert document["ok"] and [one["batch"] for one in document["not_run"]["first"]] == [2]
+    document = await command.json(*arguments, code=1)
+    assert (document["ok"], document["result"], document["batches"]) == (False, "not_all_checked", 2)
+    assert [one["batch"] for one in document["not_run"]["first"]] == [2]
+    result = await command.run(*arguments)
+    assert result.exit_code == 1 and "not all could be checked" in result.output and "OK" not in result.output
     await small.conn.execute("update rep_row set weight_milli = 9000 where name = '波'")
     result = await command.run(*arguments)
     assert result.exit_code == 1
@@ -330,8 +333,11 @@ async def test_verify_names_the_batches_that_differ_and_those_it_cannot_run(smal
     assert document["differing_batches"] == [3] and document["differences"] > 0
     await small.conn.execute("delete from flight where batch_no = 2")
     await small.conn.execute("update flight set inputs = '\\x00' where batch_no = 3")
-    document = await command.json(*arguments)
+    document = await command.json(*arguments, code=1)
     assert "cannot be read" in document["not_run"]["first"][0]["why"]
+    await small.conn.execute("update flight set inputs = '\\x00'")
+    document = await command.json(*arguments, code=1)
+    assert (document["ok"], document["result"], document["batches"]) == (False, "nothing_checked", 0)
 
 
 @pytest.mark.parametrize(
@@ -355,11 +361,17 @@ async def test_what_cannot_be_replayed_is_said(
     assert said in result.output
 
 
-async def test_a_time_without_batches_is_no_error(small: Tenancy, database_url: str) -> None:
-    command = CommandLine(replay_, database_url)
-    for what in (("--verify",), ("--set", "rep.r1.available=no")):
-        result = await command.run("--tenant", "acme", *what, "--until", "2020-01-01T00:00Z")
-        assert (result.exit_code, result.output) == (0, "there are no recorded batches in this time\n")
+async def test_a_time_without_batches_is_said_and_never_verified(small: Tenancy, database_url: str) -> None:
+    command, until = CommandLine(replay_, database_url), ("--until", "2020-01-01T00:00Z")
+    result = await command.run("--tenant", "acme", "--set", "rep.r1.available=no", *until)
+    assert (result.exit_code, result.output) == (0, "there are no recorded batches in this time\n")
+    result = await command.run("--tenant", "acme", "--verify", *until)
+    assert (result.exit_code, result.output) == (
+        1,
+        "nothing was checked: there are no recorded batches in this time\n",
+    )
+    document = await command.json("--tenant", "acme", "--verify", *until, code=1)
+    assert (document["ok"], document["result"]) == (False, "nothing_checked")
 
 
 async def test_a_part_of_the_time_begins_with_the_loads_of_then(small: Tenancy) -> None:
