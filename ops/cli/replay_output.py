@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.cli.context import CannotRun
 from ops.replay.picture import draw
 from ops.replay.records import Skipped
 from ops.replay.report import (
@@ -139,31 +138,23 @@ async def print_replayed(
 
 
 async def write_csv(conn: Connection, tenant: Tenant, found: Replayed, path: Path) -> None:
-    """Every lead that differs. Raises CannotRun when the file cannot be written."""
-    try:
-        with path.open("w", encoding=ENCODING, newline="") as file:
-            write_header(file)
-            rows = lead_rows(found)
-            while portion := list(islice(rows, _LEADS_AT_ONCE)):
-                names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in portion])
-                write_rows(file, portion, names)
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
+    """Every lead that differs. Raises OSError."""
+    with path.open("w", encoding=ENCODING, newline="") as file:
+        write_header(file)
+        rows = lead_rows(found)
+        while portion := list(islice(rows, _LEADS_AT_ONCE)):
+            names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in portion])
+            write_rows(file, portion, names)
 
 
 def write_svg(tenant: Tenant, found: Replayed, path: Path) -> None:
-    """The picture of leads per rep. Raises CannotRun when the file cannot be written."""
+    """The picture of leads per rep. Raises OSError."""
     when = "no recorded batches"
     if found.span is not None:
         when = f"{found.span.first_at:%Y-%m-%d %H:%M} to {found.span.last_at:%Y-%m-%d %H:%M} UTC"
     different = count(changes_by_kind(found).total(), "lead")
-    try:
-        path.write_text(
-            draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere"),
-            encoding="utf-8",
-        )
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
+    picture = draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere")
+    path.write_text(picture, encoding="utf-8")
 
 
 def _span_document(span: Span) -> dict[str, Any]:

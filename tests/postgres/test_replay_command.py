@@ -305,6 +305,47 @@ async def test_the_command_shows_the_difference_writes_files_and_nothing_else(
     }
 
 
+@pytest.mark.parametrize(
+    ("table", "picture", "said"),
+    [
+        ("old.csv", "new.svg", "there already"),
+        ("one", "./one", "named twice"),
+        ("new.csv", "no/new.svg", "cannot write"),
+    ],
+)
+async def test_no_file_is_lost_and_none_is_half_written(
+    small: Tenancy,
+    database_url: str,
+    tmp_path: Path,
+    table: str,
+    picture: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ops.cli.replay.replay", None)  # Never reached: refused before the work.
+    monkeypatch.chdir(tmp_path)
+    Path("old.csv").write_text("mine", encoding="utf-8")
+    arguments = ("--tenant", "acme", "--set", "rep.r2.max_open=20", "--csv", table, "--svg", picture)
+    result = await CommandLine(replay_, database_url).run(*arguments)
+    assert result.exit_code == 2 and said in result.output
+    assert [one.name for one in tmp_path.iterdir()] == ["old.csv"]
+    assert Path("old.csv").read_text(encoding="utf-8") == "mine"
+
+
+async def test_a_replay_that_fails_leaves_no_file(
+    small: Tenancy, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ops.cli.replay_output.write_rows", full)
+    table = tmp_path / "new.csv"
+    arguments = ("--tenant", "acme", "--set", "rep.r2.max_open=20", "--csv", str(table))
+    result = await CommandLine(replay_, database_url).run(*arguments)
+    assert result.exit_code == 2 and f"cannot write {table}: No space left on device" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_replay_could_not_write_if_it_wanted_to(conn: asyncpg.Connection) -> None:
     async with snapshot(conn):
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
