@@ -40,6 +40,12 @@ NOTES = (
 )
 """What is exact and what is not; docs/replay.md has all of it."""
 
+_OF_BACKLOG = (
+    "Of a part of the time: leads that waited before it come only when the record tries them again, and not at all "
+    "where that was after --until; from the start there are those not tried since: {start}. Queued before it and "
+    "waiting now: {backlog}."
+)
+
 _LEADS_AT_ONCE = 5_000
 _ROWS_SHOWN = 30
 _SKIPPED_SHOWN = 5
@@ -104,8 +110,9 @@ async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int
         "waiting_at_end": [row.document for row in waiting_rows(found)],
         "parked": [row.document for row in parked_rows(found)],
         "leads": [_lead_document(row, names.get(row.lead_id, ("", ""))) for row in rows],
+        "waited_before": {"waiting_now": found.backlog, "from_the_start": found.waited_already},
         "not_run": _skipped_document(found.skipped),
-        "notes": list(NOTES),
+        "notes": list(_notes(found)),
     }
 
 
@@ -133,8 +140,14 @@ async def print_replayed(
     _print_rows(out, "parked", parked_rows(found))
     await _print_leads(conn, out, tenant, found, limit, kinds.total(), csv_file)
     out.print()
-    for note in NOTES:
+    for note in _notes(found):
         out.print(note, style="dim")
+
+
+def _notes(found: Replayed) -> Iterator[str]:
+    yield from NOTES
+    if found.span is not None and (found.span.since or found.span.until):
+        yield _OF_BACKLOG.format(start=count(found.waited_already, "lead"), backlog=count(found.backlog, "lead"))
 
 
 async def write_csv(conn: Connection, tenant: Tenant, found: Replayed, path: Path) -> None:

@@ -426,6 +426,20 @@ async def test_a_part_of_the_time_begins_with_the_loads_of_then(small: Tenancy) 
     assert found.waiting_after["all_at_open_cap"] == 15 - (7 - given_before)
 
 
+async def test_leads_that_waited_before_a_part_of_the_time_are_told(
+    small: Tenancy, connections: Connections, database_url: str
+) -> None:
+    now = START + timedelta(hours=1)
+    await small.accept([lead(20)], now)
+    await settle(a_drain(connections, ready=5), small.tenant_id, now)
+    command, change = CommandLine(replay_, database_url), ("--tenant", "acme", "--set", "rep.r1.weight=2")
+    document = await command.json(*change, "--since", now.isoformat())
+    assert document["waited_before"] == {"waiting_now": 5, "from_the_start": 5}
+    assert "from the start there are those not tried since: 5 leads" in document["notes"][-1]
+    assert "waiting now: 5 leads" in (await command.run(*change, "--since", now.isoformat())).output
+    assert len((await command.json(*change))["notes"]) == 2
+
+
 async def test_what_ends_in_the_moment_of_its_batch_ends_after_it(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
