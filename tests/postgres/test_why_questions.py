@@ -185,8 +185,11 @@ async def test_a_lead_that_nothing_has_to_change_for_says_so_in_every_state(
     assert "1. r1 Ann becomes available: r1 Ann gets it by rule one, group one" in await asked()
     assert (await CommandLine(pause, database_url).run("acme", "--for", "1h", "--why", "x")).exit_code == 0
     assert "The tenant is paused: lead-router resume acme" in await asked()
-    await conn.execute("update lane set paused_until = null")
     await CommandLine(set_, database_url).run("r1", "--tenant", "acme", "--available", "yes")
+    told = (await command.json(str(lead.lead_id), "--what-would-it-take"))["what_would_it_take"]
+    assert told["comes_first"] == {"reason": "paused", "command": "lead-router resume acme"}
+    assert told["at_once"] is None and not told["changes"]
+    await conn.execute("update lane set paused_until = null")
     assert "if its turn came now, r1 Ann gets it by rule one, group one" in await asked()
     assert (await CommandLine(park, database_url).run(str(lead.lead_id), "--why", "x")).exit_code == 0
     assert f"lead-router unpark {lead.lead_id} --why REASON" in await asked()
