@@ -24,9 +24,9 @@ _OF_REP: Mapping[Kind, str] = {
     Kind.MAX_OPEN: N_("{rep} gets max_open {value} instead of {old}"),
     Kind.WORKING_HOURS: N_("{rep} works {minutes} min longer: {value}"),
     Kind.GROUPS: N_("{rep} joins group {value}"),
-    Kind.LEAVE: N_("{rep} is back from leave"),
+    Kind.LEAVE: N_("{rep} is back from leave (only if they are really back)"),
     Kind.WEIGHT: N_("{rep} gets weight {value} instead of 0"),
-    Kind.ACTIVE: N_("{rep} becomes active"),
+    Kind.ACTIVE: N_("{rep} becomes active (only if they work here again)"),
 }
 _OF_RULE: Mapping[Kind, str] = {
     Kind.WINDOW: N_("rule {rule} gets window {value}"),

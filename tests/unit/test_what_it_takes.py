@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.cli import main
+from ops.text.translation import translator
 from ops.why.change import Change, Kind, Now, Widening, changed
 from ops.why.commands import commands_of, lists_of
-from ops.why.what_it_takes import PER_KIND, what_it_takes
+from ops.why.description import Placing
+from ops.why.placing_text import change_words
+from ops.why.what_it_takes import PER_KIND, WhatItTakes, what_it_takes
 from ops.why.widen import change_against, going_on, longer_week, longer_window, wider_rules
 from router.domain.attendance import Attendance, attendance
 from router.domain.availability import leave_text
@@ -227,6 +230,18 @@ def test_a_rep_id_that_looks_like_an_option_can_be_typed() -> None:
     for kind, value in ((Kind.AVAILABLE, "yes"), (Kind.PRESENT, "")):
         (command,) = commands_of(Change(kind, value, rep=rep), engine, "acme")
         assert parsed(shlex.split(command)[1:])["rep_id"] == "-x; rm"
+
+
+def test_a_change_that_undoes_what_a_person_decided_says_when_it_is_right() -> None:
+    rep = Rep(1, "r1", "Ann", "UTC")
+    placing = Placing(WhatItTakes(), Engine(Roster(1, (rep,)), Ruleset(1, ()), Rates()), 0)
+    for language, kind, words in (
+        ("en", Kind.ACTIVE, "becomes active (only if they work here again)"),
+        ("en", Kind.LEAVE, "is back from leave (only if they are really back)"),
+        ("zh", Kind.ACTIVE, "重新启用（仅当其又在这里工作）"),
+        ("zh", Kind.LEAVE, "结束休假（仅当其确实已经回来）"),
+    ):
+        assert words in change_words(Change(kind, rep=rep), placing, translator(language))
 
 
 def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change_it() -> None:
