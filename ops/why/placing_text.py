@@ -160,7 +160,7 @@ def _below(shown: tuple[Suggestion, ...], placing: Placing, description: LeadDes
     """How rules are changed, who comes first, and what else there is."""
     of_rule = next((one.change for one in shown if one.change.rule is not None), None)
     if of_rule is not None:
-        first, *_, last = commands_of(of_rule, placing.engine, description.lead.tenant)
+        first, last = commands_of(of_rule, placing.engine, description.lead.tenant)
         yield Line(
             "  "
             + say.gettext("To change a rule: {first}, edit {file}, then {last}").format(

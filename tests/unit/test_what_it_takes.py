@@ -1,9 +1,11 @@
 """What it would take to place a lead, against `decide` in random worlds: what is suggested works, and only that."""
 
 import shlex
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -189,7 +191,11 @@ def worked(week: WeekHours) -> int:
 def test_the_commands_of_a_change_can_be_typed_and_make_exactly_what_was_tried(now: Now) -> None:
     for suggestion in what_it_takes(now).suggestions:
         change = suggestion.change
-        for command in commands_of(change, now.engine, "acme"):
+        commands = [one for line in commands_of(change, now.engine, "acme") for one in line.split(" && ")]
+        if change.rule is not None:
+            assert commands[:2] == ["mkdir rules-acme", "cd rules-acme"]
+            del commands[:2]
+        for command in commands:
             program, *words = shlex.split(command)
             given = parsed(words[: words.index(">")] if ">" in words else words)
             assert program == "lead-router" and given["tenant_name"] == "acme"
@@ -251,8 +257,31 @@ def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change
     (change,) = wider_rules(0, listed, lead, NOW)
     assert (change.value, change.widening, lists_of(change)) == ("y", Widening.ADD, ("cities.txt",))
     assert (
-        commands_of(change, engine, "acme")[1] == "lead-router rules show --tenant acme --list cities.txt > cities.txt"
+        "lead-router rules show --tenant acme --list=cities.txt > cities.txt" in commands_of(change, engine, "acme")[0]
     )
+
+
+def test_the_steps_to_change_a_rule_write_all_lists_and_overwrite_nothing(tmp_path: Path) -> None:
+    listed, other = (
+        Rule(name, Match(one_of=(OneOf("region", frozenset({"x"}), in_file=(file,)),)), group="east")
+        for name, file in (("here", "cities.txt"), ("there", "more towns/all.txt"))
+    )
+    engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed, other)), Rates())
+    change = Change(Kind.ON_NO_CANDIDATE, "next", rule_no=0, rule=listed)
+    before, _ = commands_of(change, engine, "acme")
+    for name in ("rules.yaml", "cities.txt"):
+        (tmp_path / name).write_text("mine")
+    script = f'lead-router() {{ echo "$@"; }}\n{before}\n'.replace("lead-router", "lead_router")
+    for code in (0, 1):
+        assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == code
+    files = {str(one.relative_to(tmp_path)): one.read_text() for one in tmp_path.rglob("*") if one.is_file()}
+    assert files == {
+        "rules.yaml": "mine",
+        "cities.txt": "mine",
+        "rules-acme/rules.yaml": "rules show --tenant acme\n",
+        "rules-acme/cities.txt": "rules show --tenant acme --list=cities.txt\n",
+        "rules-acme/more towns/all.txt": "rules show --tenant acme --list=more towns/all.txt\n",
+    }
 
 
 def test_the_world_of_these_properties_has_leads_that_wait_for_each_kind_of_change() -> None:
