@@ -193,6 +193,7 @@ class Simulation:
         customers = {lead.customer_id for lead in recorded.leads if lead.customer_id is not None}
         moved = moved_by(recorded.leads, recorded.decisions)
         record = Recorded(recorded.flight.owners, moved, customers)
+        self.lane.pool.wake_customers(self.owners.follow(record))
         visit = self._visit(recorded.at, [lead._replace(wake_key=0) for lead in arrivals], record, recorded)
         if visit is None:
             self._tell(recorded, None)
@@ -286,11 +287,8 @@ class Simulation:
         self.lane.news(recorded.at)
 
     def _own_by_hand(self, customer: int, rep_no: int) -> None:
-        if self.lane.pool.has_customer(customer):
-            self.owners.own[customer] = rep_no
-            self.lane.pool.wake_customers([customer])
-        else:
-            self.owners.own.pop(customer, None)
+        self.owners.given(customer, rep_no, waits=self.lane.pool.has_customer(customer))
+        self.lane.pool.wake_customers([customer])
 
     def _new_day(self) -> None:
         self.lane.loads.new_day()

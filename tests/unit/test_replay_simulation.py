@@ -238,6 +238,17 @@ def test_a_lead_that_waited_through_a_merge_of_customers_goes_to_the_owner_of_th
     assert not found.lane.pool.leads and not found.lane.pool.has_customer(10)
 
 
+def test_a_lead_that_waited_while_its_customer_got_an_owner_by_a_merge_goes_to_this_owner() -> None:
+    first = Router(engine(overrides=[read_override(f"rep.r{n}.available=no") for n in (1, 2)]))
+    first.come(START, [PoolLead(1, 0, START, START, Facts(region="east"), customer_id=20)])
+    first.owners[20] = 3
+    first.lane.pool.wake_customers([20])
+    first.come(START + timedelta(hours=1), [])
+    assert first.holders[1][0] == 3
+    found = simulated(first, [], first.engine, START + timedelta(hours=2))
+    assert not found.places.places and found.after.reps == {3: 1}
+
+
 def test_in_a_pause_the_replay_has_no_batches_of_its_own() -> None:
     first = Router(engine())
     first.come(START, [PoolLead(1, 0, START, START, Facts())])
