@@ -37,7 +37,7 @@ async def ask(conn: Connection, presence: Presence, text: str, tenant: str | Non
     """Reads it, by its number or external id. Raises CannotRun when there is no such lead or tenant."""
     try:
         found = await find_lead(conn, text, tenant)
-        description = await why(conn, found, presence=presence)
+        description = await why(conn, found, presence=presence, most_changes=0)
     except (LeadUnknown, TenantUnknown) as error:
         raise CannotRun(str(error)) from error
     except InvalidFile:

@@ -1,6 +1,6 @@
 """`lead-router replay`: recorded batches once more, unchanged or with other rules, reps and caps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.new_files import cannot_write, new_files
 from ops.cli.options import require_tenant, since, tenant_option
 from ops.cli.replay_output import document, print_replayed, print_verified, verified_document, write_csv, write_svg
 from ops.cli.rules_shared import read
@@ -48,7 +49,7 @@ def _overrides(_ctx: click.Context, _param: click.Parameter, texts: Sequence[str
 )
 @click.option("--since", "begin", metavar="TIME", callback=since, help="From a time on, or since 24h ago.")
 @click.option("--until", "end", metavar="TIME", callback=since, help="Up to a time, or up to 1h ago.")
-@click.option("--verify", "verifies", is_flag=True, help="Change nothing, and compare: exit code 1 = differences.")
+@click.option("--verify", "verifies", is_flag=True, help="Change nothing, compare: exit code 1 = not all alike.")
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Every lead that differs.")
 @click.option("--svg", "svg_file", type=click.Path(dir_okay=False, path_type=Path), help="A picture: leads per rep.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Show the first N leads.")
@@ -96,14 +97,15 @@ async def replay_(
             print_json(verified_document(checked)) if as_json else print_verified(console(), checked, limit)
             return 0 if checked.ok else EXIT_FOUND
         request = BatchRequest(ready=context.settings.drain.batch_leads)
-        try:
-            with _bar(total, hidden=as_json) as progress:
-                found = await replay(conn, tenant, Changes(rules, overrides), first, last, request, progress)
-        except BadOverride as error:
-            raise CannotRun(f"--set: {error}") from error
-        except ZoneDiffers as error:
-            raise Found(f"{rules_file}: {error}") from error
-        await _written(conn, tenant, found, csv_file, svg_file)
+        with new_files(csv_file, svg_file) as drafts:
+            try:
+                with _bar(total, hidden=as_json) as progress:
+                    found = await replay(conn, tenant, Changes(rules, overrides), first, last, request, progress)
+            except BadOverride as error:
+                raise CannotRun(f"--set: {error}") from error
+            except ZoneDiffers as error:
+                raise Found(f"{rules_file}: {error}") from error
+            await _write(conn, tenant, found, csv_file, svg_file, drafts)
         if as_json:
             print_json(await document(conn, tenant, found, limit))
         else:
@@ -119,13 +121,22 @@ async def _times(conn: Connection, begin: Time, end: Time) -> tuple[datetime | N
     return first, last
 
 
-async def _written(
-    conn: Connection, tenant: Tenant, found: Replayed, csv_file: Path | None, svg_file: Path | None
+async def _write(
+    conn: Connection,
+    tenant: Tenant,
+    found: Replayed,
+    csv_file: Path | None,
+    svg_file: Path | None,
+    drafts: Mapping[Path, Path],
 ) -> None:
-    if csv_file is not None:
-        await write_csv(conn, tenant, found, csv_file)
-    if svg_file is not None:
-        write_svg(tenant, found, svg_file)
+    try:
+        if (path := csv_file) is not None:
+            await write_csv(conn, tenant, found, drafts[path])
+        if (path := svg_file) is not None:
+            write_svg(tenant, found, drafts[path])
+    except OSError as error:
+        assert path is not None
+        raise cannot_write(path, error) from error
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.cli.context import CannotRun
 from ops.replay.picture import draw
 from ops.replay.records import Skipped
 from ops.replay.report import (
@@ -41,6 +40,12 @@ NOTES = (
 )
 """What is exact and what is not; docs/replay.md has all of it."""
 
+_OF_BACKLOG = (
+    "Of a part of the time: leads that waited before it come only when the record tries them again, and not at all "
+    "where that was after --until; from the start there are those not tried since: {start}. Queued before it and "
+    "waiting now: {backlog}."
+)
+
 _LEADS_AT_ONCE = 5_000
 _ROWS_SHOWN = 30
 _SKIPPED_SHOWN = 5
@@ -50,6 +55,7 @@ def verified_document(found: Verified) -> dict[str, Any]:
     """The JSON document of --verify."""
     return {
         "ok": found.ok,
+        "result": found.result,
         "batches": found.batches,
         "leads": found.leads,
         "differences": found.differing,
@@ -71,12 +77,20 @@ def print_verified(out: Console, found: Verified, limit: int) -> None:
     if found.data_differs:
         out.print(f"time zone or holiday data: {found.data_differs}", style="yellow")
     size = f"{count(found.batches, 'batch', 'batches')} with {count(found.leads, 'lead')} run again"
-    if found.ok:
-        out.print(f"OK: {size}; no difference" if found.span else "there are no recorded batches in this time")
+    if not found.differing:
+        out.print(_without_difference(found, size), style="" if found.ok else "yellow")
         return
     shown = ", ".join(map(str, found.differing_batches[:10]))
     more = f" and {len(found.differing_batches) - 10:,} more" if len(found.differing_batches) > 10 else ""
     out.print(f"{size}; {count(found.differing, 'difference')} in batches {shown}{more}", style="red")
+
+
+def _without_difference(found: Verified, size: str) -> str:
+    if found.span is None:
+        return "nothing was checked: there are no recorded batches in this time"
+    if not found.batches:
+        return "nothing was checked: none of the recorded batches can be run again"
+    return f"OK: {size}; no difference" if found.ok else f"not all could be checked: {size}; no difference in these"
 
 
 async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int) -> dict[str, Any]:
@@ -96,8 +110,9 @@ async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int
         "waiting_at_end": [row.document for row in waiting_rows(found)],
         "parked": [row.document for row in parked_rows(found)],
         "leads": [_lead_document(row, names.get(row.lead_id, ("", ""))) for row in rows],
+        "waited_before": {"waiting_now": found.backlog, "from_the_start": found.waited_already},
         "not_run": _skipped_document(found.skipped),
-        "notes": list(NOTES),
+        "notes": list(_notes(found)),
     }
 
 
@@ -125,36 +140,34 @@ async def print_replayed(
     _print_rows(out, "parked", parked_rows(found))
     await _print_leads(conn, out, tenant, found, limit, kinds.total(), csv_file)
     out.print()
-    for note in NOTES:
+    for note in _notes(found):
         out.print(note, style="dim")
 
 
+def _notes(found: Replayed) -> Iterator[str]:
+    yield from NOTES
+    if found.span is not None and (found.span.since or found.span.until):
+        yield _OF_BACKLOG.format(start=count(found.waited_already, "lead"), backlog=count(found.backlog, "lead"))
+
+
 async def write_csv(conn: Connection, tenant: Tenant, found: Replayed, path: Path) -> None:
-    """Every lead that differs. Raises CannotRun when the file cannot be written."""
-    try:
-        with path.open("w", encoding=ENCODING, newline="") as file:
-            write_header(file)
-            rows = lead_rows(found)
-            while portion := list(islice(rows, _LEADS_AT_ONCE)):
-                names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in portion])
-                write_rows(file, portion, names)
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
+    """Every lead that differs. Raises OSError."""
+    with path.open("w", encoding=ENCODING, newline="") as file:
+        write_header(file)
+        rows = lead_rows(found)
+        while portion := list(islice(rows, _LEADS_AT_ONCE)):
+            names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in portion])
+            write_rows(file, portion, names)
 
 
 def write_svg(tenant: Tenant, found: Replayed, path: Path) -> None:
-    """The picture of leads per rep. Raises CannotRun when the file cannot be written."""
+    """The picture of leads per rep. Raises OSError."""
     when = "no recorded batches"
     if found.span is not None:
         when = f"{found.span.first_at:%Y-%m-%d %H:%M} to {found.span.last_at:%Y-%m-%d %H:%M} UTC"
     different = count(changes_by_kind(found).total(), "lead")
-    try:
-        path.write_text(
-            draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere"),
-            encoding="utf-8",
-        )
-    except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
+    picture = draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere")
+    path.write_text(picture, encoding="utf-8")
 
 
 def _span_document(span: Span) -> dict[str, Any]:

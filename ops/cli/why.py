@@ -11,6 +11,7 @@ from ops.why.collect import why as tell
 from ops.why.description import State
 from ops.why.document import document
 from ops.why.text import describe
+from ops.why.what_it_takes import LIMIT
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.tenants import TenantUnknown
 
@@ -63,7 +64,10 @@ async def why(
     async with context.present() as (conn, presence):
         try:
             found = await find_lead(conn, lead, tenant)
-            description = await tell(conn, found, batch_no=batch_no, presence=presence, rep_id=rep_id, placing=takes)
+            most = LIMIT if takes else None
+            description = await tell(
+                conn, found, batch_no=batch_no, presence=presence, rep_id=rep_id, most_changes=most
+            )
         except (LeadUnknown, TenantUnknown, LookupError) as error:
             raise CannotRun(str(error)) from error
     if as_json:

@@ -24,6 +24,23 @@ class Owners:
     def __init__(self) -> None:
         self.own: dict[int, int] = {}
         self.guessed: dict[int, int] = {}
+        self._there: dict[int, int] = {}
+
+    def follow(self, record: Recorded) -> list[int]:
+        """Takes over owners that the record has no longer as its last batch left them: customers were merged or parted.
+
+        Returns those customers.
+        """
+        changed = [c for c in record.customers if c in self._there and record.owners.get(c, 0) != self._there[c]]
+        self.own |= {customer: record.owners.get(customer, 0) for customer in changed}
+        return changed
+
+    def given(self, customer: int, rep_no: int, *, waits: bool) -> None:
+        """A person gave a lead of the customer to this rep; `waits` = another lead of the customer waits."""
+        if waits:
+            self.own[customer] = self._there[customer] = rep_no
+        else:
+            self._forget(customer)
 
     def before(self, leads: Iterable[PoolLead], record: Recorded) -> dict[int, int]:
         """The owners (rep numbers) of the customers of these leads, for deciding about them."""
@@ -42,9 +59,15 @@ class Owners:
             own = moved.get(customer) or self._owner(customer, record)
             there = record.moved.get(customer, record.owners.get(customer, 0))
             if customer in record.customers and customer not in waiting and own == there:
-                self.own.pop(customer, None)
-            else:
-                self.own[customer] = own
+                self._forget(customer)
+                continue
+            self.own[customer] = own
+            if customer in record.customers:
+                self._there[customer] = there
+
+    def _forget(self, customer: int) -> None:
+        self.own.pop(customer, None)
+        self._there.pop(customer, None)
 
     def _owner(self, customer: int, record: Recorded) -> int:
         own = self.own.get(customer)

@@ -20,7 +20,7 @@ from router.domain.flight import lead_ids, leads_of
 from router.domain.reason import Reason
 from router.drain.lane_state import moment_at
 from router.drain.request import BatchRequest
-from router.store.replay import Ending, Span, endings, loads_before, pauses, rep_names, span_of, waited_before
+from router.store.replay import Ending, Span, backlog, endings, loads_before, pauses, rep_names, span_of, waited_before
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
@@ -31,7 +31,8 @@ NOT_TRIED = "ready, not tried yet"
 class Replayed:
     """What came out. `simulation` has the sums and the leads that differ; `reps` = (rep id, name) by number.
 
-    `waiting_before` and `waiting_after` count by reason the leads that wait at the end.
+    `waiting_before` and `waiting_after` count by reason the leads that wait at the end. `backlog` are the leads
+    that were queued before a span with bounds and wait now, `waited_already` those that wait from the replay's start.
     """
 
     span: Span | None
@@ -39,6 +40,8 @@ class Replayed:
     skipped: Skipped = field(default_factory=Skipped)
     reps: dict[int, tuple[str, str]] = field(default_factory=dict)
     groups: dict[int, str] = field(default_factory=dict)
+    backlog: int = 0
+    waited_already: int = 0
     waiting_before: Counter[str] = field(default_factory=Counter)
     waiting_after: Counter[str] = field(default_factory=Counter)
 
@@ -70,6 +73,7 @@ async def replay(
         found = Replayed(span, Simulation(request))
         if span is not None:
             found.reps = await rep_names(conn, tenant.tenant_id)
+            found.backlog = await backlog(conn, span) if since or until else 0
             await _run(conn, span, variants, found, progress)
         return found
 
@@ -83,7 +87,7 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
         later = list[Ending]()
         async for batch in read_batches(conn, span, variants, found.skipped, progress):
             if first:
-                await _begin(conn, span, batch, simulation)
+                found.waited_already = await _begin(conn, span, batch, simulation)
                 first = False
             simulation.next_recorded = batch.raw.at
             while ending is not None and ending.at <= batch.raw.at:
@@ -98,8 +102,11 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
     found.waiting_before, found.waiting_after = _waiting(simulation, span.last_at)
 
 
-async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Simulation) -> None:
-    """The state before the first batch: loads, for reps of whom no record tells, and leads that wait all the time."""
+async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Simulation) -> int:
+    """The state before the first batch: loads, for reps of whom no record tells, and leads that wait all the time.
+
+    Returns how many leads those are.
+    """
     simulation.lane.use(batch.engine, batch.raw.at)
     day = moment_at(batch.recorded, batch.raw.at).day
     begin = replace(span, first_batch=batch.raw.batch_no, first_at=batch.raw.at)
@@ -108,10 +115,12 @@ async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Sim
         for rep_no, is_open, today in rows:
             loads.fit(rep_no)
             loads.open_counts[rep_no], loads.today_counts[rep_no] = is_open, today
-    for one in await waited_before(conn, begin):
+    waited = await waited_before(conn, begin)
+    for one in waited:
         simulation.waits_already(one.lead, one.ruleset, one.targets, one.recheck_at)
         if one.lead.customer_id is not None and one.owner is not None:
             simulation.owners.guessed[one.lead.customer_id] = one.owner
+    return len(waited)
 
 
 def _tell_endings(simulation: Simulation, batch: ReadBatch, endings: list[Ending]) -> list[Ending]:

@@ -188,14 +188,24 @@ class Simulation:
         state.leave_out(frozenset(self._absent) if recorded.engine.ruleset.presence else frozenset())
 
     def _decide(self, recorded: RecordedBatch) -> None:
+        self._rejoin(recorded.leads)
         arrivals = [lead for lead in recorded.leads if self._arrives(lead.lead_id)]
         customers = {lead.customer_id for lead in recorded.leads if lead.customer_id is not None}
         moved = moved_by(recorded.leads, recorded.decisions)
         record = Recorded(recorded.flight.owners, moved, customers)
+        self.lane.pool.wake_customers(self.owners.follow(record))
         visit = self._visit(recorded.at, [lead._replace(wake_key=0) for lead in arrivals], record, recorded)
         if visit is None:
             self._tell(recorded, None)
             self._note_owners((), record, {})
+
+    def _rejoin(self, leads: Sequence[PoolLead]) -> None:
+        """Leads that wait here and have another customer in the record: customers were merged or parted."""
+        for lead in leads:
+            here = self.lane.pool.leads.get(lead.lead_id)
+            if here is not None and here.customer_id != lead.customer_id:
+                self.lane.pool.remove(lead.lead_id)
+                self.lane.pool.put(here._replace(customer_id=lead.customer_id, wake_key=0))
 
     def _arrives(self, lead_id: int) -> bool:
         """Whether a lead of a recorded batch comes to the replay with it: else it is there, waiting or with a rep."""
@@ -277,11 +287,8 @@ class Simulation:
         self.lane.news(recorded.at)
 
     def _own_by_hand(self, customer: int, rep_no: int) -> None:
-        if self.lane.pool.has_customer(customer):
-            self.owners.own[customer] = rep_no
-            self.lane.pool.wake_customers([customer])
-        else:
-            self.owners.own.pop(customer, None)
+        self.owners.given(customer, rep_no, waits=self.lane.pool.has_customer(customer))
+        self.lane.pool.wake_customers([customer])
 
     def _new_day(self) -> None:
         self.lane.loads.new_day()

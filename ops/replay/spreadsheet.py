@@ -12,7 +12,8 @@ ENCODING = "utf-8-sig"
 
 COLUMNS = ("lead_id", "source", "external_id", *(field.name for field in fields(LeadRow) if field.name != "lead_id"))
 
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Excel in Chinese and Japanese takes the full-width signs as well.
+_STARTS_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def harmless(text: str) -> str:

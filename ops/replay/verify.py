@@ -33,8 +33,22 @@ class Verified:
     data_differs: str = ""
 
     @property
+    def all_checked(self) -> bool:
+        """Whether something was checked, and nothing left out."""
+        return self.batches > 0 and not self.skipped.count
+
+    @property
     def ok(self) -> bool:
-        return not self.differing
+        return self.all_checked and not self.differing
+
+    @property
+    def result(self) -> str:
+        """One code: `differences` come before `not_all_checked` and `nothing_checked`, else it is `ok`."""
+        if self.differing:
+            return "differences"
+        if not self.batches:
+            return "nothing_checked"
+        return "ok" if self.all_checked else "not_all_checked"
 
     def add(self, batch: ReadBatch, differences: list[Difference]) -> None:
         """Counts a batch that was run again."""

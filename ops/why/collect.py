@@ -24,7 +24,7 @@ from ops.why.description import (
 from ops.why.present_state import state_now
 from ops.why.questions import pool_lead, rep_answer, reps_of
 from ops.why.records import Chain, event_of, follow, tell
-from ops.why.what_it_takes import what_it_takes
+from ops.why.what_it_takes import IN_ANY_CASE, what_it_takes
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
@@ -54,17 +54,19 @@ async def why(
     now: datetime | None = None,
     presence: Presence | None = None,
     rep_id: str | None = None,
-    placing: bool = False,
+    most_changes: int | None = None,
 ) -> LeadDescription:
     """Describes a lead as of `now` (None = the database's clock).
 
-    `batch_no` asks for an earlier decision, `rep_id` why that rep did or did not get the lead, `placing` what would
-    place it, which refused leads have in any case; `presence` hears who is present (None = there is no Redis). Raises
-    LeadUnknown, RepUnknown, and LookupError when that batch did not decide about the lead.
+    `batch_no` asks for an earlier decision, `rep_id` why that rep did or did not get the lead, `most_changes` for so
+    many changes that would place it (None = for a few where it was refused, 0 = for none); `presence` hears who is
+    present (None = there is no Redis). Raises LeadUnknown, RepUnknown, and LookupError when that batch did
+    not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         rep_no = None if rep_id is None else await rep_number(conn, found.tenant_id, rep_id)
-        return await _Teller(conn, found, presence or Presence(once=True), now).description(batch_no, rep_no, placing)
+        teller = _Teller(conn, found, presence or Presence(once=True), now)
+        return await teller.description(batch_no, rep_no, most_changes)
 
 
 class _Teller:
@@ -78,7 +80,7 @@ class _Teller:
         self._now = now
         self._engines = Engines()
 
-    async def description(self, batch_no: int | None, rep_no: int | None, placing: bool) -> LeadDescription:
+    async def description(self, batch_no: int | None, rep_no: int | None, most_changes: int | None) -> LeadDescription:
         row = await _SQL.lead.row(self._conn, **self._key)
         lane = await _SQL.lane.row(self._conn, tenant_id=self._found.tenant_id, now=self._now)
         if row is None or lane is None:
@@ -95,9 +97,10 @@ class _Teller:
         timeline = _timeline(row, place, history, handled, chain, record)
         lead = lead_row(row, **self._key)
         customer = await summarise_customer(self._conn, lead)
-        refused = place.key_ruleset is not None and rep_no is None
-        state = await self._state(lane["now"], lead, place) if refused or placing or rep_no is not None else None
-        placed = await self._placing(state, row, place) if state is not None and (refused or placing) else None
+        if most_changes is None:
+            most_changes = IN_ANY_CASE if place.key_ruleset is not None and rep_no is None else 0
+        state = await self._state(lane["now"], lead, place) if most_changes or rep_no is not None else None
+        placed = await self._placing(state, row, place, most_changes) if state is not None and most_changes else None
         rep = None if rep_no is None else rep_answer(rep_no, lead, record, state)
         return LeadDescription(
             now=lane["now"],
@@ -149,9 +152,9 @@ class _Teller:
         waiting = pool_lead(lead, place, tenant.now)
         return await state_now(self._conn, self._presence, (lead.tenant_id, lead.tenant), engine, waiting, tenant.now)
 
-    async def _placing(self, state: Now, row: Row, place: Place) -> Placing:
+    async def _placing(self, state: Now, row: Row, place: Place, most: int) -> Placing:
         ahead = 0 if place.ready else await self._before_it(row["wake_key"], place)
-        return Placing(what_it_takes(state), state.engine, ahead)
+        return Placing(what_it_takes(state, most), state.engine, ahead)
 
     async def _present(self, now: datetime, place: Place) -> JudgedKey | None:
         if place.key_ruleset is None:

@@ -274,7 +274,8 @@ class LeadDescription:
 
     `record` is the decision explained, None when there was none or when the record of batch `record_gone` is gone.
     `older_batch` is the first of the earlier decisions that were not followed any more; `later` = an earlier
-    decision was asked for, and what was decided after it is not told. `rep` and `placing` where they were asked for.
+    decision was asked for, and what was decided after it is not told. `rep` where it was asked for;
+    `placing` where changes were sought.
     """
 
     now: datetime

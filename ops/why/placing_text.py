@@ -14,9 +14,6 @@ from ops.why.what_it_takes import Suggestion
 from router.domain.decide import Assigned
 from router.domain.roster import Rep
 
-SHOWN = 3
-"""So many changes are shown where nobody asked what it would take."""
-
 _OF_REP: Mapping[Kind, str] = {
     Kind.AVAILABLE: N_("{rep} becomes available"),
     Kind.PRESENT: N_("{rep} becomes present"),
@@ -24,9 +21,9 @@ _OF_REP: Mapping[Kind, str] = {
     Kind.MAX_OPEN: N_("{rep} gets max_open {value} instead of {old}"),
     Kind.WORKING_HOURS: N_("{rep} works {minutes} min longer: {value}"),
     Kind.GROUPS: N_("{rep} joins group {value}"),
-    Kind.LEAVE: N_("{rep} is back from leave"),
+    Kind.LEAVE: N_("{rep} is back from leave (only if they are really back)"),
     Kind.WEIGHT: N_("{rep} gets weight {value} instead of 0"),
-    Kind.ACTIVE: N_("{rep} becomes active"),
+    Kind.ACTIVE: N_("{rep} becomes active (only if they work here again)"),
 }
 _OF_RULE: Mapping[Kind, str] = {
     Kind.WINDOW: N_("rule {rule} gets window {value}"),
@@ -55,10 +52,14 @@ def placing_lines(description: LeadDescription, say: Say, *, asked: bool = False
         yield from _nothing_found(placing, description, say)
         return
     yield Line(say.gettext("Any one of these changes would place it now:"), style="bold", gap=True)
-    shown = found if asked else found[:SHOWN]
-    for number, suggestion in enumerate(shown, start=1):
+    for number, suggestion in enumerate(found, start=1):
         yield from _suggestion(number, suggestion, placing, description, say)
-    yield from _below(shown, placing, description, say)
+    yield from _below(placing, description, say)
+    if asked:
+        yield from _untried(placing, say)
+    elif placing.takes.untried:
+        words = say.gettext("To look for more: lead-router why {lead} --what-would-it-take")
+        yield Line("  " + words.format(lead=description.lead.lead_id))
 
 
 def _comes_first(description: LeadDescription, say: Say) -> str:
@@ -156,11 +157,11 @@ def _given(given: Assigned, description: LeadDescription, say: Say) -> str:
     )
 
 
-def _below(shown: tuple[Suggestion, ...], placing: Placing, description: LeadDescription, say: Say) -> Iterator[Part]:
-    """How rules are changed, who comes first, and what else there is."""
-    of_rule = next((one.change for one in shown if one.change.rule is not None), None)
+def _below(placing: Placing, description: LeadDescription, say: Say) -> Iterator[Part]:
+    """How rules are changed, and who comes first."""
+    of_rule = next((one.change for one in placing.takes.suggestions if one.change.rule is not None), None)
     if of_rule is not None:
-        first, *_, last = commands_of(of_rule, placing.engine, description.lead.tenant)
+        first, last = commands_of(of_rule, placing.engine, description.lead.tenant)
         yield Line(
             "  "
             + say.gettext("To change a rule: {first}, edit {file}, then {last}").format(
@@ -174,18 +175,6 @@ def _below(shown: tuple[Suggestion, ...], placing: Placing, description: LeadDes
             placing.ahead,
         )
         yield Line("  " + words.format(count=placing.ahead), style="yellow")
-    more = len(placing.takes.suggestions) - len(shown)
-    if more:
-        yield Line(
-            "  "
-            + say.ngettext(
-                "{count:,} more: lead-router why {lead} --what-would-it-take",
-                "{count:,} more: lead-router why {lead} --what-would-it-take",
-                more,
-            ).format(count=more, lead=description.lead.lead_id)
-        )
-    else:
-        yield from _untried(placing, say)
 
 
 def _name(rep: Rep) -> str:

@@ -3,6 +3,8 @@
 Codes of no language, nothing shortened. Times are ISO 8601 in UTC.
 """
 
+import shlex
+
 from ops.why.change import Change
 from ops.why.commands import commands_of, lists_of
 from ops.why.decision_document import (
@@ -67,19 +69,21 @@ def _at_rule(rule: RepAtRule, judged: RepExplanation) -> Json:
 
 
 def placing_document(description: LeadDescription) -> Json:
-    """The single changes that would place the lead now, the smallest first."""
+    """The single changes that would place the lead now, the smallest first; none while its tenant is paused."""
     placing, names = description.placing, description.names
     assert placing is not None
     takes, tenant = placing.takes, description.lead.tenant
+    paused = description.turn is not None and description.turn.paused_until is not None
     return {
-        "at_once": _given(takes.at_once, placing, names) if takes.at_once else None,
+        "comes_first": {"reason": "paused", "command": f"lead-router resume {shlex.quote(tenant)}"} if paused else None,
+        "at_once": _given(takes.at_once, placing, names) if takes.at_once and not paused else None,
         "changes": [
             {
                 **_change(one.change, placing),
                 "gets_it": _given(one.given, placing, names),
                 "commands": list(commands_of(one.change, placing.engine, tenant)),
             }
-            for one in takes.suggestions
+            for one in (() if paused else takes.suggestions)
         ],
         "tried": takes.tried,
         "not_tried": {kind.value: count for kind, count in takes.untried},

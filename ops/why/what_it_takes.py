@@ -9,6 +9,8 @@ from router.domain.decide import Assigned
 from router.domain.explain import explain
 
 LIMIT = 10
+IN_ANY_CASE = 3
+"""So many changes are sought, and shown, where nobody asked what it would take."""
 PER_KIND = 3
 TRIED = 40
 """So many changes are tried at most: with thousands of reps each takes some hundredths of a second."""
@@ -34,8 +36,8 @@ class WhatItTakes:
     untried: tuple[tuple[Kind, int], ...] = ()
 
 
-def what_it_takes(now: Now) -> WhatItTakes:
-    """The smallest changes first; at most LIMIT, and PER_KIND of a kind."""
+def what_it_takes(now: Now, limit: int = LIMIT) -> WhatItTakes:
+    """The smallest changes first; at most `limit`, and PER_KIND of a kind."""
     explanation = explain(now.engine, now.inputs, now.lead.lead_id)
     if isinstance(explanation.decision, Assigned):
         return WhatItTakes(at_once=explanation.decision)
@@ -44,7 +46,7 @@ def what_it_takes(now: Now) -> WhatItTakes:
     untried: Counter[Kind] = Counter()
     tried = 0
     for change in proposals(now, explanation):
-        if len(found) >= LIMIT or of_kind[change.kind] >= PER_KIND or tried >= TRIED:
+        if len(found) >= limit or of_kind[change.kind] >= PER_KIND or tried >= TRIED:
             untried[change.kind] += 1
             continue
         tried += 1

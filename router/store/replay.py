@@ -130,6 +130,12 @@ async def waited_before(conn: Connection, span: Span) -> list[WaitedBefore]:
     ]
 
 
+async def backlog(conn: Connection, span: Span) -> int:
+    """How many leads that were queued before the first batch of the span wait for somebody now."""
+    count: int = await _SQL.backlog.value(conn, tenant_id=span.tenant_id, at=span.first_at)
+    return count
+
+
 async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
     """What ended from the first batch to the last one, in order; streamed, within the caller's transaction."""
     statement = _SQL.endings

@@ -39,6 +39,10 @@ select p.lead_id, p.rank, p.queued_at, p.created_at, p.source, p.region, p.indus
   from lead_pool p join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key
  where p.tenant_id = :tenant_id and p.wake_key <> 0 and p.last_batch_no < :batch_no;
 
+-- name: backlog(tenant_id, at)
+-- Leads that were queued before a moment and wait for somebody now.
+select count(*) from lead_pool where tenant_id = :tenant_id and wake_key <> 0 and queued_at < :at;
+
 -- name: endings(tenant_id, since, until)
 -- Assignments that ended in a span of time, in order; of those returned the lead as well, and who had returned it before.
 select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, l.created_at, h.customer_id,

@@ -305,6 +305,47 @@ async def test_the_command_shows_the_difference_writes_files_and_nothing_else(
     }
 
 
+@pytest.mark.parametrize(
+    ("table", "picture", "said"),
+    [
+        ("old.csv", "new.svg", "there already"),
+        ("one", "./one", "named twice"),
+        ("new.csv", "no/new.svg", "cannot write"),
+    ],
+)
+async def test_no_file_is_lost_and_none_is_half_written(
+    small: Tenancy,
+    database_url: str,
+    tmp_path: Path,
+    table: str,
+    picture: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ops.cli.replay.replay", None)  # Never reached: refused before the work.
+    monkeypatch.chdir(tmp_path)
+    Path("old.csv").write_text("mine", encoding="utf-8")
+    arguments = ("--tenant", "acme", "--set", "rep.r2.max_open=20", "--csv", table, "--svg", picture)
+    result = await CommandLine(replay_, database_url).run(*arguments)
+    assert result.exit_code == 2 and said in result.output
+    assert [one.name for one in tmp_path.iterdir()] == ["old.csv"]
+    assert Path("old.csv").read_text(encoding="utf-8") == "mine"
+
+
+async def test_a_replay_that_fails_leaves_no_file(
+    small: Tenancy, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ops.cli.replay_output.write_rows", full)
+    table = tmp_path / "new.csv"
+    arguments = ("--tenant", "acme", "--set", "rep.r2.max_open=20", "--csv", str(table))
+    result = await CommandLine(replay_, database_url).run(*arguments)
+    assert result.exit_code == 2 and f"cannot write {table}: No space left on device" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_replay_could_not_write_if_it_wanted_to(conn: asyncpg.Connection) -> None:
     async with snapshot(conn):
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
@@ -320,8 +361,11 @@ async def test_verify_names_the_batches_that_differ_and_those_it_cannot_run(smal
         "update flight set inputs = $1 where batch_no = 2", encode(msgspec.structs.replace(decode(stored), engine=0))
     )
     await small.conn.execute("delete from flight where batch_no = 1")
-    document = await command.json(*arguments)
-    assert document["ok"] and [one["batch"] for one in document["not_run"]["first"]] == [2]
+    document = await command.json(*arguments, code=1)
+    assert (document["ok"], document["result"], document["batches"]) == (False, "not_all_checked", 2)
+    assert [one["batch"] for one in document["not_run"]["first"]] == [2]
+    result = await command.run(*arguments)
+    assert result.exit_code == 1 and "not all could be checked" in result.output and "OK" not in result.output
     await small.conn.execute("update rep_row set weight_milli = 9000 where name = '波'")
     result = await command.run(*arguments)
     assert result.exit_code == 1
@@ -330,8 +374,11 @@ async def test_verify_names_the_batches_that_differ_and_those_it_cannot_run(smal
     assert document["differing_batches"] == [3] and document["differences"] > 0
     await small.conn.execute("delete from flight where batch_no = 2")
     await small.conn.execute("update flight set inputs = '\\x00' where batch_no = 3")
-    document = await command.json(*arguments)
+    document = await command.json(*arguments, code=1)
     assert "cannot be read" in document["not_run"]["first"][0]["why"]
+    await small.conn.execute("update flight set inputs = '\\x00'")
+    document = await command.json(*arguments, code=1)
+    assert (document["ok"], document["result"], document["batches"]) == (False, "nothing_checked", 0)
 
 
 @pytest.mark.parametrize(
@@ -355,11 +402,17 @@ async def test_what_cannot_be_replayed_is_said(
     assert said in result.output
 
 
-async def test_a_time_without_batches_is_no_error(small: Tenancy, database_url: str) -> None:
-    command = CommandLine(replay_, database_url)
-    for what in (("--verify",), ("--set", "rep.r1.available=no")):
-        result = await command.run("--tenant", "acme", *what, "--until", "2020-01-01T00:00Z")
-        assert (result.exit_code, result.output) == (0, "there are no recorded batches in this time\n")
+async def test_a_time_without_batches_is_said_and_never_verified(small: Tenancy, database_url: str) -> None:
+    command, until = CommandLine(replay_, database_url), ("--until", "2020-01-01T00:00Z")
+    result = await command.run("--tenant", "acme", "--set", "rep.r1.available=no", *until)
+    assert (result.exit_code, result.output) == (0, "there are no recorded batches in this time\n")
+    result = await command.run("--tenant", "acme", "--verify", *until)
+    assert (result.exit_code, result.output) == (
+        1,
+        "nothing was checked: there are no recorded batches in this time\n",
+    )
+    document = await command.json("--tenant", "acme", "--verify", *until, code=1)
+    assert (document["ok"], document["result"]) == (False, "nothing_checked")
 
 
 async def test_a_part_of_the_time_begins_with_the_loads_of_then(small: Tenancy) -> None:
@@ -371,6 +424,20 @@ async def test_a_part_of_the_time_begins_with_the_loads_of_then(small: Tenancy) 
     given_before = await small.conn.fetchval("select count(*) from assignment where rep_no = $1 and batch_no = 1", r1)
     assert found.simulation.after.reps[r1] == 7 - given_before
     assert found.waiting_after["all_at_open_cap"] == 15 - (7 - given_before)
+
+
+async def test_leads_that_waited_before_a_part_of_the_time_are_told(
+    small: Tenancy, connections: Connections, database_url: str
+) -> None:
+    now = START + timedelta(hours=1)
+    await small.accept([lead(20)], now)
+    await settle(a_drain(connections, ready=5), small.tenant_id, now)
+    command, change = CommandLine(replay_, database_url), ("--tenant", "acme", "--set", "rep.r1.weight=2")
+    document = await command.json(*change, "--since", now.isoformat())
+    assert document["waited_before"] == {"waiting_now": 5, "from_the_start": 5}
+    assert "from the start there are those not tried since: 5 leads" in document["notes"][-1]
+    assert "waiting now: 5 leads" in (await command.run(*change, "--since", now.isoformat())).output
+    assert len((await command.json(*change))["notes"]) == 2
 
 
 async def test_what_ends_in_the_moment_of_its_batch_ends_after_it(

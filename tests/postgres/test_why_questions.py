@@ -9,16 +9,18 @@ import asyncpg
 import pytest
 from rich.console import Console
 
+from ops.cli.doctor import doctor
 from ops.cli.explanation import rendered
 from ops.cli.park import park
 from ops.cli.pause import pause
 from ops.cli.reps import set_
 from ops.cli.why import why as why_command
 from ops.text.translation import ENGLISH
-from ops.why.change import Kind
+from ops.why.change import Kind, Now
 from ops.why.collect import why
 from ops.why.document import document
 from ops.why.text import describe
+from ops.why.what_it_takes import LIMIT, WhatItTakes, what_it_takes
 from router.store.assignments import Ending, FoundLead
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
@@ -51,7 +53,7 @@ async def waiting(
 
 
 async def changes(conn: asyncpg.Connection, lead: FoundLead) -> list[dict[str, Any]]:
-    told = document(await why(conn, lead, now=NOW))["what_would_it_take"]
+    told = document(await why(conn, lead, now=NOW, most_changes=LIMIT))["what_would_it_take"]
     found: list[dict[str, Any]] = told["changes"]
     return found
 
@@ -129,6 +131,28 @@ async def test_the_named_edit_of_a_rule_places_the_lead(
     assert await owner_of(tenant, connections) == "r1"
 
 
+async def test_only_as_many_changes_are_sought_as_are_shown(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a decision among all reps."""
+    away = [f"r{n},Ann,no,yes,UTC,one,,,1,," for n in (1, 2)]
+    _, lead = await waiting(conn, connections, [*away, *(f"r{n},Bo,yes,yes,UTC,one,0,,1,," for n in (3, 4))])
+    assert len(await changes(conn, lead)) == 4
+    sought = list[int]()
+
+    def noted(now: Now, most: int) -> WhatItTakes:
+        sought.append(most)
+        return what_it_takes(now, most)
+
+    monkeypatch.setattr("ops.why.collect.what_it_takes", noted)
+    plain = await why(conn, lead, now=NOW)
+    assert plain.placing is not None and len(plain.placing.takes.suggestions) == 3
+    asked = await CommandLine(doctor, database_url).run("--lead", str(lead.lead_id))
+    assert f"lead {lead.lead_id}" in asked.output.lower()
+    assert (await why(conn, lead, now=NOW, most_changes=0)).placing is None
+    assert sought == [3]
+
+
 async def test_those_who_wait_for_the_same_before_it_are_counted(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
@@ -185,8 +209,11 @@ async def test_a_lead_that_nothing_has_to_change_for_says_so_in_every_state(
     assert "1. r1 Ann becomes available: r1 Ann gets it by rule one, group one" in await asked()
     assert (await CommandLine(pause, database_url).run("acme", "--for", "1h", "--why", "x")).exit_code == 0
     assert "The tenant is paused: lead-router resume acme" in await asked()
-    await conn.execute("update lane set paused_until = null")
     await CommandLine(set_, database_url).run("r1", "--tenant", "acme", "--available", "yes")
+    told = (await command.json(str(lead.lead_id), "--what-would-it-take"))["what_would_it_take"]
+    assert told["comes_first"] == {"reason": "paused", "command": "lead-router resume acme"}
+    assert told["at_once"] is None and not told["changes"]
+    await conn.execute("update lane set paused_until = null")
     assert "if its turn came now, r1 Ann gets it by rule one, group one" in await asked()
     assert (await CommandLine(park, database_url).run(str(lead.lead_id), "--why", "x")).exit_code == 0
     assert f"lead-router unpark {lead.lead_id} --why REASON" in await asked()

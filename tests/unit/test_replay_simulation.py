@@ -13,7 +13,7 @@ from ops.replay.lane import ReplayedLane, Visit
 from ops.replay.overrides import Override, read_override, with_reps_changed
 from ops.replay.simulation import EndedAssignment, RecordedBatch, Simulation
 from ops.replay.tally import Given, Waits
-from router.domain.decide import Assigned, Inputs
+from router.domain.decide import Assigned, Inputs, Waiting
 from router.domain.engine import Engine
 from router.domain.flight import record
 from router.domain.flight_format import micros
@@ -222,6 +222,31 @@ def test_what_was_given_by_hand_goes_to_the_same_rep_and_off_whoever_has_it_in_t
     found.batch(RecordedBatch(at, True, flight, batch.leads, [Assigned(4, None, None)], batch.recorded, everybody))
     assert (found.lane.loads.open_counts[1], found.lane.loads.open_counts[4]) == (0, 1)
     assert not found.places.places and found.after.reps == {1: 1, 4: 1}
+
+
+def test_a_lead_that_waited_through_a_merge_of_customers_goes_to_the_owner_of_the_merged_one() -> None:
+    first = Router(engine(overrides=[read_override(f"rep.r{n}.available=no") for n in (1, 2)]))
+    first.come(START, [PoolLead(1, 0, START, START, Facts(region="east"), customer_id=10)])
+    waiting = first.lane.pool.remove(1)
+    assert waiting is not None and waiting.wake_key and isinstance(first.batches[0].decisions[0], Waiting)
+    first.owners[20] = 3
+    first.lane.pool.put(waiting._replace(customer_id=20, wake_key=0))
+    first.come(START + timedelta(hours=1), [])
+    assert first.holders[1][0] == 3
+    found = simulated(first, [], first.engine, START + timedelta(hours=2))
+    assert not found.places.places and found.after.reps == {3: 1}
+    assert not found.lane.pool.leads and not found.lane.pool.has_customer(10)
+
+
+def test_a_lead_that_waited_while_its_customer_got_an_owner_by_a_merge_goes_to_this_owner() -> None:
+    first = Router(engine(overrides=[read_override(f"rep.r{n}.available=no") for n in (1, 2)]))
+    first.come(START, [PoolLead(1, 0, START, START, Facts(region="east"), customer_id=20)])
+    first.owners[20] = 3
+    first.lane.pool.wake_customers([20])
+    first.come(START + timedelta(hours=1), [])
+    assert first.holders[1][0] == 3
+    found = simulated(first, [], first.engine, START + timedelta(hours=2))
+    assert not found.places.places and found.after.reps == {3: 1}
 
 
 def test_in_a_pause_the_replay_has_no_batches_of_its_own() -> None:

@@ -1,9 +1,11 @@
 """What it would take to place a lead, against `decide` in random worlds: what is suggested works, and only that."""
 
 import shlex
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.cli import main
+from ops.text.translation import translator
 from ops.why.change import Change, Kind, Now, Widening, changed
 from ops.why.commands import commands_of, lists_of
-from ops.why.what_it_takes import PER_KIND, what_it_takes
+from ops.why.description import Placing
+from ops.why.placing_text import change_words
+from ops.why.what_it_takes import PER_KIND, WhatItTakes, what_it_takes
 from ops.why.widen import change_against, going_on, longer_week, longer_window, wider_rules
 from router.domain.attendance import Attendance, attendance
 from router.domain.availability import leave_text
@@ -186,7 +191,11 @@ def worked(week: WeekHours) -> int:
 def test_the_commands_of_a_change_can_be_typed_and_make_exactly_what_was_tried(now: Now) -> None:
     for suggestion in what_it_takes(now).suggestions:
         change = suggestion.change
-        for command in commands_of(change, now.engine, "acme"):
+        commands = [one for line in commands_of(change, now.engine, "acme") for one in line.split(" && ")]
+        if change.rule is not None:
+            assert commands[:2] == ["mkdir rules-acme", "cd rules-acme"]
+            del commands[:2]
+        for command in commands:
             program, *words = shlex.split(command)
             given = parsed(words[: words.index(">")] if ">" in words else words)
             assert program == "lead-router" and given["tenant_name"] == "acme"
@@ -229,6 +238,18 @@ def test_a_rep_id_that_looks_like_an_option_can_be_typed() -> None:
         assert parsed(shlex.split(command)[1:])["rep_id"] == "-x; rm"
 
 
+def test_a_change_that_undoes_what_a_person_decided_says_when_it_is_right() -> None:
+    rep = Rep(1, "r1", "Ann", "UTC")
+    placing = Placing(WhatItTakes(), Engine(Roster(1, (rep,)), Ruleset(1, ()), Rates()), 0)
+    for language, kind, words in (
+        ("en", Kind.ACTIVE, "becomes active (only if they work here again)"),
+        ("en", Kind.LEAVE, "is back from leave (only if they are really back)"),
+        ("zh", Kind.ACTIVE, "重新启用（仅当其又在这里工作）"),
+        ("zh", Kind.LEAVE, "结束休假（仅当其确实已经回来）"),
+    ):
+        assert words in change_words(Change(kind, rep=rep), placing, translator(language))
+
+
 def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change_it() -> None:
     listed = Rule("here", Match(one_of=(OneOf("region", frozenset({"x"}), in_file=("cities.txt",)),)), group="east")
     engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed,)), Rates())
@@ -236,8 +257,31 @@ def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change
     (change,) = wider_rules(0, listed, lead, NOW)
     assert (change.value, change.widening, lists_of(change)) == ("y", Widening.ADD, ("cities.txt",))
     assert (
-        commands_of(change, engine, "acme")[1] == "lead-router rules show --tenant acme --list cities.txt > cities.txt"
+        "lead-router rules show --tenant acme --list=cities.txt > cities.txt" in commands_of(change, engine, "acme")[0]
     )
+
+
+def test_the_steps_to_change_a_rule_write_all_lists_and_overwrite_nothing(tmp_path: Path) -> None:
+    listed, other = (
+        Rule(name, Match(one_of=(OneOf("region", frozenset({"x"}), in_file=(file,)),)), group="east")
+        for name, file in (("here", "cities.txt"), ("there", "more towns/all.txt"))
+    )
+    engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed, other)), Rates())
+    change = Change(Kind.ON_NO_CANDIDATE, "next", rule_no=0, rule=listed)
+    before, _ = commands_of(change, engine, "acme")
+    for name in ("rules.yaml", "cities.txt"):
+        (tmp_path / name).write_text("mine")
+    script = f'lead-router() {{ echo "$@"; }}\n{before}\n'.replace("lead-router", "lead_router")
+    for code in (0, 1):
+        assert subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == code
+    files = {str(one.relative_to(tmp_path)): one.read_text() for one in tmp_path.rglob("*") if one.is_file()}
+    assert files == {
+        "rules.yaml": "mine",
+        "cities.txt": "mine",
+        "rules-acme/rules.yaml": "rules show --tenant acme\n",
+        "rules-acme/cities.txt": "rules show --tenant acme --list=cities.txt\n",
+        "rules-acme/more towns/all.txt": "rules show --tenant acme --list=more towns/all.txt\n",
+    }
 
 
 def test_the_world_of_these_properties_has_leads_that_wait_for_each_kind_of_change() -> None:
