@@ -29,7 +29,7 @@ async def new_reps_without_leads(
 
 
 async def colleagues_served(conn: Connection, rep: NewRep, limit: int) -> tuple[int, int]:
-    """Of at most `limit` other active members of the rep's groups: how many there are, and how many had a lead since."""
+    """Of at most `limit` other active members of the groups: how many there are, and how many had a lead since."""
     row = await _SQL.colleagues.row(
         conn, tenant_id=rep.tenant_id, rep_no=rep.rep_no, groups=list(rep.groups), since=rep.came_at, limit=limit
     )
