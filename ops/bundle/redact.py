@@ -30,7 +30,8 @@ _PHONE = re.compile(
     r"(?![0-9A-Za-z_]|:\d|\.\d|-[0-9a-f]{4}-)"
 )
 _NO_PHONE = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?|\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+")
-_NUMBERED = re.compile(r"(?:lead|customer|batch|process|pid|number|key|line)(?:s? |:\[)$", re.IGNORECASE)
+# Forms of ours, with numbers that are too short for most phones; and the name space of an instance.
+_NUMBERED = re.compile(r"\b(?:leads?|tenant|batch|version|process|pid) \d{1,9}|pid:\[\d{10}", re.ASCII)
 # What the database says of a value that it did not like.
 _DETAIL = re.compile(r"(DETAIL|CONTEXT|QUERY|STATEMENT)(:\s*)[^\n]*")
 _KEY_VALUE = re.compile(r"(=|\bcontains )\((?:[^()]|\([^()]*\))*\)")
@@ -167,6 +168,9 @@ def _quoted(found: re.Match[str]) -> str:
 
 def _phone(found: re.Match[str]) -> str:
     """Dates, addresses and the numbers of leads stay."""
-    before = found.string[max(0, found.start() - 12) : found.start()]
-    kept = _NO_PHONE.fullmatch(found[0]) or _NUMBERED.search(before)
-    return found[0] if kept else MASK
+    return found[0] if _NO_PHONE.fullmatch(found[0]) or _is_numbered(found) else MASK
+
+
+def _is_numbered(found: re.Match[str]) -> bool:
+    begin = max(0, found.start() - 12)
+    return any(one.end() == found.end() for one in _NUMBERED.finditer(found.string, begin, found.end()))
