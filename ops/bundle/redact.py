@@ -12,16 +12,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from ops.bundle.keys import is_secret
 from router.telemetry.masking import MASK, mask_literals, mask_statement
 
 LEFT_OUT = "(left out)"
 
-_SECRET = re.compile(r"pass(word|wd|phrase)|pwd|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
+_VALUE = r"""(?:'[^']*(?:'|$)|\\"(?:(?!\\").)*(?:\\"|$)|"[^"]*(?:"|$)|[^\s&"'\\]+)"""
 _AS_SECRET = re.compile(
-    r"((?:pass(?:word|wd|phrase)|pwd|secret|token|credentials?|api[_-]?key)[\"']?\s*[=:]\s*|\bbearer\s+|--password\s+)"
-    r"('[^']*'|\"[^\"]*\"|[^\s,;&\"']+)",
+    r"((?:pass(?:word|wd|phrase)|pwd|secret|token|credential|(?:api|private|access)[_-]?key|session[_-]?id|signature|jwt)"
+    r"[\w-]{0,40}\\?[\"']?\s*[=:]\s*|\bbearer\s+|(?-i:\bBasic\s+(?=\S*[A-Z0-9=]))"
+    r"|--[\w-]{0,40}(?:password|secret|token|key)\s+)" + _VALUE,
+    re.IGNORECASE | re.DOTALL,
+)
+# All that follows in the line, but for what stands behind the quote that ends it.
+_IN_HEADER = re.compile(
+    r"(\b(?:(?:proxy-)?authorization|(?:set-)?cookie2?|x-[\w-]{0,40}(?:auth|key|token|secret)[\w-]{0,40})"
+    r"\\?[\"']?\s*[=:]\s*)(?:\\?[\"']\s*)?(?:digest\s[^\n]*|[^\n\"'\\]+)",
     re.IGNORECASE,
 )
+# Tokens that show what they are by their form.
+_TOKEN = re.compile(
+    r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-)[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|$)",
+    re.DOTALL,
+)
+# In place of a user, a token; only the database's URL names a user there, who is none.
+_AS_USER = re.compile(r"(?<![a-z0-9+.-])((?!postgres)[a-z][a-z0-9+.-]*://)[^\s/@\"'<>?#]+@", re.IGNORECASE)
 # Not "*": a password in a URL is masked already, and the host after it says where the trouble is.
 _MAIL = re.compile(r"[^\s@<>()\[\]{},;:\"'=/*]+@[\w-]+(?:\.[\w-]+)+")
 # Digits with what is written between them, but no part of a word, a time, a UUID, an address or a number with a point.
@@ -67,7 +83,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text of any origin, without what must not leave."""
-        text = _AS_SECRET.sub(rf"\1{MASK}", mask_statement(self._known(text)))
+        text = _IN_HEADER.sub(rf"\1{MASK}", mask_statement(self._known(text)))
+        text = _AS_SECRET.sub(rf"\1{MASK}", _TOKEN.sub(MASK, text))
+        text = _AS_USER.sub(rf"\1{MASK}@", text)
         text = _DETAIL.sub(rf"\1\2{MASK}", text)
         text = _KEY_VALUE.sub(rf"\1({MASK})", text)
         text = _MAIL.sub(_mail, text)
@@ -78,7 +96,7 @@ class Redactor:
         """A document of JSON; `of_others` = also what is called as a fact about a person is taken out."""
         if isinstance(value, Mapping):
             named = " ".join(str(value[key]) for key in _NAMING if isinstance(value.get(key), str))
-            hidden = _VALUES if _SECRET.search(named) else frozenset()
+            hidden = _VALUES if is_secret(named) else frozenset()
             return {
                 self.text(str(key)): self._entry(str(key), one, value, hidden=str(key) in hidden, of_others=of_others)
                 for key, one in value.items()
@@ -101,9 +119,9 @@ class Redactor:
         return self.text(before) + self._known(told)
 
     def _entry(self, key: str, value: Any, beside: Mapping[Any, Any], *, hidden: bool, of_others: bool) -> Any:
+        if hidden or is_secret(key):
+            return value if value in (None, "") or isinstance(value, bool) else MASK
         if isinstance(value, str):
-            if hidden or _SECRET.search(key):
-                return MASK if value else value
             if key in _STATEMENTS:
                 return self.text(mask_literals(value))
             if key in _NOTES:
@@ -141,7 +159,7 @@ def _is_ours(why: str, beside: Mapping[Any, Any]) -> bool:
 def secrets_in(urls: Iterable[str | None], environment: Mapping[str, str]) -> set[str]:
     """The passwords in these URLs, and those of the environment."""
     ours = {name: value for name, value in environment.items() if name.startswith(_OF_US)}
-    found = {value for name, value in ours.items() if _SECRET.search(name)}
+    found = {value for name, value in ours.items() if is_secret(name)}
     for url in urls:
         if url is None:
             continue
@@ -152,7 +170,7 @@ def secrets_in(urls: Iterable[str | None], environment: Mapping[str, str]) -> se
             continue
         if password is not None:
             found |= {password, unquote(password)}
-        found |= {value for key, value in parse_qsl(parts.query) if _SECRET.search(key)}
+        found |= {value for key, value in parse_qsl(parts.query) if is_secret(key)}
     return found - {""}
 
 

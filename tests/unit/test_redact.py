@@ -19,6 +19,24 @@ from ops.bundle.redact import LEFT_OUT, Redactor, notes_in, secrets_in
         ("api_key=s3cret&x=1", "s3cret"),
         ("Authorization: Bearer s3cret", "s3cret"),
         ("psql --password s3cret", "s3cret"),
+        ('password="s3 cret"', "cret"),
+        ("Authorization: Basic c2VjcmV0OnM=", "c2VjcmV0"),
+        ("curl -H 'authorization: Token s3cret' x", "s3cret"),
+        ('{"Authorization":"Basic s3cret"', "s3cret"),
+        ("sent Basic c2VjcmV0OnM= to it", "c2VjcmV0"),
+        ("private_key=s3cret", "s3cret"),
+        ("aws_secret_access_key=s3c/ret+", "s3c"),
+        ("AWS_ACCESS_KEY_ID: s3cret", "s3cret"),
+        ("access_key='s3 cret'", "cret"),
+        ("accessKey=s3cret", "s3cret"),
+        (r"{\"token\":\"s3 cret\"}", "cret"),
+        ("Cookie: a=1; session=s3cret; b=2", "s3cret"),
+        ("Set-Cookie: session=s3cret; Path=/", "s3cret"),
+        ("X-Api-Key: s3cret", "s3cret"),
+        ("https://s3cret@host/x", "s3cret"),
+        ("https://s3cret:x-oauth-basic@host/x", "s3cret"),
+        ("redis://s3cret@cache:6379/0", "s3cret"),
+        ("used eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "eyJ"),
         ("call 13800138000", "13800138000"),
         ("phone:13800138000: no answer", "13800138000"),
         ("电话13800138000。", "13800138000"),
@@ -62,6 +80,8 @@ def test_what_must_not_leave_is_taken_out_of_texts(text: str, secret: str) -> No
         "PostgreSQL 18.1 on x86_64",
         "acme: 1 active rep in no group: b; no rule gives them leads",
         "password authentication failed",
+        "redis://cache:6379/0 and http://db.example.com/x",
+        "Basic checks",
     ],
 )
 def test_what_a_diagnosis_needs_stays(text: str) -> None:
@@ -104,6 +124,13 @@ def test_settings_that_are_called_like_secrets_have_no_value_and_statements_no_l
     assert "Zhang" not in str(shown)
     assert "update lead set name" in shown[2]["query"]
     assert shown[3]["value"] == "4MB"
+
+
+@pytest.mark.parametrize("value", ["hunter2", 471147, 47.1147, ["hunter2"], {"x": "hunter2"}])
+def test_a_value_of_any_type_under_the_key_of_a_secret_is_taken_out(value: object) -> None:
+    for key in ("password", "client_secret", "aws_access_key_id", "privateKey", "Authorization", "set-cookie"):
+        assert Redactor().document({key: value}) == {key: "***"}
+    assert Redactor().document({"password": None, "token_set": True}) == {"password": None, "token_set": True}
 
 
 def test_what_operators_wrote_is_left_out_wherever_it_stands_unless_it_is_wanted() -> None:
