@@ -9,7 +9,7 @@ _SECRET = re.compile(
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PERSONAL = re.compile(
-    r"name|phone|mobile|mail|contact|company|address|wechat|wecom|whats_?app|street|birth|passport|attributes|facts"
+    r"name|phone|mobile|mail|contact|compan(?:y|ies)|address|wechat|wecom|whats_?app|street|birth|passport|attributes|facts"
     r"|(?:^|_)(?:tels?|telephones?|cell|fax|qq|addr|customer|person|people|ssn|id_?card)(?:_?(?:no|nr|number))?$"
     r"|姓名|名字|名称|称呼|电话|手机|联系|微信|企微|邮箱|邮件|地址|公司|客户|身份证|電話|氏名|住所"
 )

@@ -36,6 +36,18 @@ from ops.bundle.redact import LEFT_OUT, Redactor, notes_in, secrets_in
         ("https://s3cret@host/x", "s3cret"),
         ("https://s3cret:x-oauth-basic@host/x", "s3cret"),
         ("redis://s3cret@cache:6379/0", "s3cret"),
+        ("GET /hook?key=0b7f2a53-1111-4222-8333-abcdefabcdef HTTP/1.1", "0b7f2a53"),
+        ("GET /lead?name=Petra%20Planted&n=%E5%BC%A0%E4%BC%9F HTTP/1.1", "Petra"),
+        ("GET /lead?name=Petra%20Planted&n=%E5%BC%A0%E4%BC%9F HTTP/1.1", "%E5%BC%A0"),
+        ("https://crm.example.com/find?Petra+Planted", "Petra"),
+        ("POST /customers/Petra%20Planted/leads", "Petra"),
+        ("body: n=1&who=Petra+Planted", "Petra"),
+        ("to pp%40example.com", "pp%40"),
+        ("138\u30000013\u30008000", "8000"),
+        ("138\u00a00013\u00a08000", "8000"),
+        *((f"138{chr(dash)}0013{chr(dash)}8000", "8000") for dash in range(0x2010, 0x2016)),
+        ("＋86 （021）6234－5678", "5678"),
+        ("138 - 0013 - 8000", "8000"),
         ("used eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "eyJ"),
         ("call 13800138000", "13800138000"),
         ("phone:13800138000: no answer", "13800138000"),
@@ -82,6 +94,10 @@ def test_what_must_not_leave_is_taken_out_of_texts(text: str, secret: str) -> No
         "password authentication failed",
         "redis://cache:6379/0 and http://db.example.com/x",
         "Basic checks",
+        "postgresql://router@db.example.com/router?sslmode=verify-full&connect_timeout=5",
+        "select ? where x = ? or is it fine?",
+        "GET /readyz HTTP/1.1",
+        "50% of 99%, 30%ab",
     ],
 )
 def test_what_a_diagnosis_needs_stays(text: str) -> None:
@@ -154,3 +170,47 @@ def test_a_line_of_a_log_stays_one_of_json_also_behind_what_a_collector_writes()
         told = json.loads(shown.removeprefix(before))
         assert told == {"event": "refused", "name": "***", "phone": "***", "password": "***", "pid": 13800138}
     assert "13800138000" not in Redactor().log_line("{not json 13800138000")
+
+
+LEAKS = ("Petra", "Planted", "张伟", "13800138000", "Atlantis")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f'{{"{key}":"Petra Planted"}}' for key in ("customerName", "full_name", "Contact-Person", "e_mail", "姓名")),
+        *(f'{{"{key}": 13800138000}}' for key in ("x", "tel", "mobilePhone", "电话", "phones")),
+        '{"x": [13800138000, {"手机": ["13800138000"]}], "companies": ["Atlantis"]}',
+        '[{"name":"Petra"},{"lead":{"company_name":"Atlantis"}}]',
+        'a [1] b: [{"name":"Petra"}] and {"tel":"1"}, {"name": "张伟"} from 13800138000',
+        json.dumps({"log": json.dumps({"event": "x", "name": "Petra"}) + "\n", "stream": "stderr"}),
+        json.dumps({"log": json.dumps({"log": json.dumps({"phone": 13800138000})})}),
+        '{"event":"cut off","name":"Petra Planted","tel":13800138000,"x":"Plan',
+        '{"event":"cut off","contacts":["Petra","Planted"',
+        r'msg="{\"name\":\"Petra Planted\",\"contact\":{\"x\":\"张伟\"}}" level=info',
+        "{'name': 'Petra', 'company': 'Atlantis'}",
+        'level=info name="Petra Planted" company=Atlantis',
+        "body: name=Petra&company=Atlantis",
+        '{"request":"GET /x?name=Petra%20Planted HTTP/1.1"}',
+        '{"query":"name=Petra&n=Atlantis"}',
+        "[" * 100_000 + "Petra",
+    ],
+)
+def test_what_is_called_as_something_about_a_person_is_taken_out_of_a_log_of_any_form(line: str) -> None:
+    shown = Redactor().log_line(line)
+    assert [leak for leak in LEAKS if leak in shown] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"tenant": "acme", "rule": "r1", "rule_name": "big", "group_name": "all", "tenantName": "acme", "code": "x"}',
+        '{"application_name": "router", "hostname": "h", "logger_name": "l", "kubernetes": {"container_name": "c"}}',
+        '{"remote_address": "10.0.0.1:5432", "addr": "::1", "mail_sent": true, "name": null}',
+        '{"batch_id": 123456789012, "took_ms": 1234567890, "ts": 1764340000, "created_at": 1764340000123, "pid": 17}',
+        '{"lead": 1234567890, "sizeBytes": 12345678901, "x": 123456789, "y": 1.5, "z": [1, 2]}',
+        "router[17]: tenant=acme host=db application_name=x remote_address=10.0.0.1 took 5 [1, 2]",
+    ],
+)
+def test_what_a_log_says_of_the_service_stays(line: str) -> None:
+    assert Redactor().log_line(line) == line
