@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 # In place of a user, a token; only the database's URL names a user there, who is none.
 _AS_USER = re.compile(r"(?<![a-z0-9+.-])((?!postgres)[a-z][a-z0-9+.-]*://)[^\s/@\"'<>?#]+@", re.IGNORECASE)
 # Not "*": a password in a URL is masked already, and the host after it says where the trouble is.
-_MAIL = re.compile(r"[^\s@<>()\[\]{},;:\"'=/*]+(?:@|%40)[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"[^\s@<>()\[\]{},;:\"'=/*]{1,99}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 # What follows the "?" of a URL or of a request line; and escaped parts of paths, which are no names of ours.
 _QUERY = re.compile(r"(?<=[\w/.:%*-])\?([^\s\"'<>?\\]+)")
 _KEPT_IN_QUERY = re.compile(r"(?:sslmode|connect_timeout|target_session_attrs)=[a-z0-9-]{1,14}(?=&|\s|$)")
@@ -61,8 +61,8 @@ _KEY_VALUE = re.compile(r"(=|\bcontains )\((?:[^()]|\([^()]*\))*\)")
 _QUOTED = re.compile(r"(?<!\w)'[^'\n]*'(?!\w)|“[^”\n]*”|「[^」\n]*」|(?<=: )\"[^\"\n]*\"")
 # `"key": value` of JSON that was cut off or stands in quotes itself, and `key=value`.
 _AS_PERSONAL = re.compile(
-    r"""(?P<q>\\*["'])(?P<key>[^"'\\\n]{1,60})(?P=q)\s*:\s*
-        (?P<of_key>(?P<v>\\*["'])(?:(?!(?P=v))(?:\\.|.))*(?:(?P=v)|$)|\[[^\]]*(?:\]|$)|\{[^}]*(?:\}|$)|-?\d[\d.eE+-]*)
+    r"""(?P<q>\\{0,15}["'])(?P<key>[^"'\\\n]{1,60})(?P=q)\s*:\s*
+        (?P<of_key>(?P<v>\\{0,15}["'])(?:(?!(?P=v))(?:\\.|.))*(?:(?P=v)|$)|\[[^\]]*(?:\]|$)|\{[^}]*(?:\}|$)|-?\d[\d.eE+-]*)
       | (?<![\w.-])(?P<name>[\w.-]{1,60})=(?P<of_name>"(?:[^"\\]|\\.)*(?:"|$)|'(?:[^'\\]|\\.)*(?:'|$)|[^\s&,;"'\\]+)""",
     re.VERBOSE | re.DOTALL,
 )
