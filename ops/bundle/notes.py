@@ -19,16 +19,17 @@ def changes_without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def status_without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of `status`, without the reasons of pauses in what leads wait for."""
-    tenants = [
-        {
-            **one,
-            "waiting": [_waiting(part) for part in one["waiting"]],
-            "paused": one["paused"] and _without_why(one["paused"]),
-        }
-        for one in document["tenants"]
-    ]
-    return {**document, "tenants": tenants}
+    """The document of `status`, without the reasons of pauses: in findings, warnings and in what leads wait for."""
+    tenants = [_tenant(one) for one in document["tenants"]]
+    return {**doctor_without_notes(document), "tenants": tenants}
+
+
+def _tenant(one: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {**one, "waiting": [_waiting(part) for part in one["waiting"]]}
+    if (paused := one["paused"]) and (why := paused["why"]):
+        warnings = [text.replace(f": {why}", f": {LEFT_OUT}") for text in one["warnings"]]
+        shown |= {"paused": _without_why(paused), "warnings": warnings}
+    return shown
 
 
 def doctor_without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
