@@ -23,7 +23,7 @@ from ops.embedded.urls import ServersError, Urls
 from router.domain.phrases import count, listed
 from router.settings.read import settings_file
 from router.store.connections.single import open_connection
-from router.store.errors import InterfaceError, NoConnection, PostgresError, Trouble, trouble_of
+from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError, Trouble, trouble_of
 from router.store.processes import own_version
 from router.store.statements import Connection
 from router.telemetry.masking import mask_passwords
@@ -173,6 +173,9 @@ async def _check_tenant(conn: Connection, tenant: str) -> None:
     try:
         await require_tenant(conn, tenant)
     except PostgresError as error:
+        if isinstance(error, LOCK_TIMEOUTS):
+            # Who has the table locked is what the archive is to say.
+            return
         if trouble_of(error) is Trouble.REFUSED_ROW:
             raise CannotRun(f"--tenant is not a valid name: {error}") from error
         raise

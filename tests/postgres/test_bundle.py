@@ -165,14 +165,15 @@ async def test_a_part_that_fails_is_named_and_the_others_are_there(
     assert "does not exist" in problems["processes"]
 
 
+@pytest.mark.parametrize(("table", "arguments"), [("lead_pool", ()), ("tenant", ("--tenant", "acme"))])
 async def test_a_locked_table_is_what_the_doctor_of_the_bundle_says(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, table: str, arguments: tuple[str, ...]
 ) -> None:
     await make_tenant(conn, simple_reps(1))
     bundles = Bundles(database_url, tmp_path)
     async with somebody(database_url, "job") as other:
-        await other.execute("lock table lead_pool in access exclusive mode")
-        await bundles.run()
+        await other.execute(f"lock table {table} in access exclusive mode")
+        await bundles.run(*arguments)
     found = bundles.documents()["doctor"]
     assert found["findings"][0]["code"] == "database_busy"
     assert str(other.get_server_pid()) in str(found["findings"][0]["evidence"])
