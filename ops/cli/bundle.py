@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from ops.embedded.urls import ServersError, Urls
 from router.domain.phrases import count, listed
 from router.settings.read import settings_file
 from router.store.connections.single import open_connection
-from router.store.errors import InterfaceError, NoConnection, PostgresError, Trouble, trouble_of
+from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError, Trouble, trouble_of
 from router.store.processes import own_version
 from router.store.statements import Connection
 from router.telemetry.masking import mask_passwords
@@ -91,6 +92,7 @@ async def bundle(
     """
     at = datetime.now(UTC)
     path = Path(usual_name(at)) if output is None else output
+    _check_folder(path)
     async with _source(context, tenant_name, logs, notes=notes) as source:
         found = await collect(source.parts(), _report)
     redactor = _redactor(context, source, found)
@@ -121,6 +123,18 @@ def _write(path: Path, files: Mapping[str, bytes], at: datetime) -> int:
         raise CannotRun(f"{path} is there already; it is never overwritten: give another file with --output") from error
     except OSError as error:
         raise CannotRun(f"cannot write {path}: {error.strerror}; nothing was written") from error
+
+
+def _check_folder(path: Path) -> None:
+    """Raises CannotRun when no file can be made there: before anything is collected, and leaving none behind."""
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise CannotRun(
+            f"cannot write in {path.parent.absolute()}: {error.strerror}; nothing was collected: "
+            f"name another file, as --output {Path('/tmp') / path.name}"
+        ) from error
 
 
 @asynccontextmanager
@@ -159,6 +173,9 @@ async def _check_tenant(conn: Connection, tenant: str) -> None:
     try:
         await require_tenant(conn, tenant)
     except PostgresError as error:
+        if isinstance(error, LOCK_TIMEOUTS):
+            # Who has the table locked is what the archive is to say.
+            return
         if trouble_of(error) is Trouble.REFUSED_ROW:
             raise CannotRun(f"--tenant is not a valid name: {error}") from error
         raise

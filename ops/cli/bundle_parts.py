@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from typing import Any
 from ops.bundle.collect import NotAsked, Part
 from ops.bundle.flights import flight_document
 from ops.bundle.log_tail import last_lines
-from ops.bundle.notes import changes_without_notes, status_without_notes
+from ops.bundle.notes import changes_without_notes, doctor_without_notes, status_without_notes
 from ops.cli.blockers import document as blockers_document
 from ops.cli.changes import document as changes_document
+from ops.cli.doctor import LOCK_TIMEOUT_S, cannot_be_used
+from ops.doctor.changes_before import with_changes
 from ops.doctor.current import mutes_of
 from ops.doctor.document import document as doctor_document
 from ops.doctor.look import examine, findings_of
 from ops.doctor.mutes import with_mutes
-from ops.doctor.outside import without_database
+from ops.doctor.outside import behind_a_lock, without_database
 from ops.doctor.scene import open_scene
 from ops.embedded.urls import Urls
 from ops.status.document import document as status_document
@@ -37,6 +40,7 @@ from router.store.change_log import read_changes
 from router.store.changes import SERVICE
 from router.store.connections.server_capacity import read_server_capacity
 from router.store.connections.single import open_connection
+from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError
 from router.store.flights import last_flights
 from router.store.leads import database_clock
 from router.store.processes import known_processes, own_version
@@ -113,18 +117,34 @@ class Source:
         return [one for one in await all_tenants(conn) if self.tenant in (None, one.name)]
 
     async def _doctor(self) -> Any:
+        shown = await self._looked()
+        return shown if self.notes else doctor_without_notes(shown)
+
+    async def _looked(self) -> dict[str, Any]:
+        """What `doctor --json` says, but that no end of a mute is recorded: also with a table locked, or no connection
+        to be had.
+        """
         redis = self.settings.redis_url if self.urls is None else self.urls.redis
         async with aclosing(Presence(redis, once=True)) as presence:
-            if unusable := self.problem or self.schema:
-                results = await without_database(unusable, presence)
-                return doctor_document(findings_of(results), results, datetime.now(UTC))
-            async with (
-                self._connection() as conn,
-                open_scene(conn, self.tenant, None, presence, lambda: datetime.now(UTC)) as scene,
-            ):
-                results = await examine(scene)
-                findings = with_mutes(findings_of(results), await mutes_of(scene), scene.at)
-                return doctor_document(findings, results, scene.at)
+            unusable = self.problem or self.schema
+            if unusable is None:
+                try:
+                    async with self._connection() as conn:
+                        return await self._asked(conn, presence)
+                except (OSError, NoConnection, PostgresError, InterfaceError) as error:
+                    unusable = cannot_be_used(error, self.settings)
+            results = await without_database(unusable, presence)
+            return doctor_document(findings_of(results), results, datetime.now(UTC))
+
+    async def _asked(self, conn: Connection, presence: Presence) -> dict[str, Any]:
+        try:
+            clock = partial(datetime.now, UTC)
+            async with open_scene(conn, self.tenant, None, presence, clock, LOCK_TIMEOUT_S, thorough=True) as scene:
+                results, muted = await with_changes(scene, await examine(scene)), await mutes_of(scene)
+        except LOCK_TIMEOUTS as error:
+            results = await behind_a_lock(conn, f"{type(error).__name__}: {error}")
+            return doctor_document(findings_of(results), results, datetime.now(UTC))
+        return doctor_document(with_mutes(findings_of(results), muted, scene.at), results, scene.at)
 
     async def _status(self) -> Any:
         async with self._connection() as conn, aclosing(Presence(self._redis, once=True)) as presence:

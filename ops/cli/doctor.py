@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 _EVIDENCE_SHOWN, _SAME_SHOWN = 3, 3
 # Others wait for a table longer; here that it is locked is the answer.
-_LOCK_TIMEOUT_S = 2.0
+LOCK_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ async def _looked(context: Context, tenant: str | None, lead: str | None, codes:
             # The name is at fault, not the database.
             raise CannotRun(f"--tenant or --lead is not a valid name: {error}") from error
         async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
-            results = await without_database(_why(error, context.settings), presence)
+            results = await without_database(cannot_be_used(error, context.settings), presence)
         return Looked(results, findings_of(results), datetime.now(UTC))
 
 
@@ -159,7 +159,7 @@ async def _examined(
     asked = None if lead is None else await _ask(conn, presence, lead, tenant)
     of = tenant if asked is None else asked.about.tenant
     clock = partial(datetime.now, UTC)
-    async with open_scene(conn, of, None, presence, clock, _LOCK_TIMEOUT_S, thorough=True) as scene:
+    async with open_scene(conn, of, None, presence, clock, LOCK_TIMEOUT_S, thorough=True) as scene:
         results, muted = await with_changes(scene, await examine(scene, codes)), await mutes_of(scene)
     findings = with_mutes(findings_of(results), muted, scene.at)
     try:
@@ -178,7 +178,8 @@ async def _ask(conn: Connection, presence: Presence, lead: str, tenant: str | No
     return await ask(conn, presence, lead, tenant)
 
 
-def _why(error: Exception, settings: Settings) -> str:
+def cannot_be_used(error: Exception, settings: Settings) -> str:
+    """Why the database cannot be asked, and where it is, without its password."""
     if isinstance(error, ServersError):
         return str(error)
     words = mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))

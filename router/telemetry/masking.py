@@ -5,11 +5,13 @@ import re
 MASK = "***"
 
 # Greedy up to the last "@": an unescaped "@" or "/" in a password must not uncover the rest of it.
-_IN_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@]*:)\S+(@)", re.IGNORECASE)
-_AS_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_IN_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:)\S+(@)", re.IGNORECASE)
+# In quotes, also in escaped ones (a text within JSON), and in ones whose end was cut off.
+_IN_QUOTES = r"""'(?:[^'\\]|\\.)*(?:'|\\?$)|\\"(?:(?!\\").)*(?:\\"|$)|"(?:[^"\\]|\\.)*(?:"|\\?$)"""
+_AS_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^\s&]+)", re.IGNORECASE | re.DOTALL)
 _IN_SQL = re.compile(r"(\bpassword\s+)(?:[eE]?'(?:[^'\\]|\\.|'')*('|$)|(\$\w*\$).*?(\3|$))", re.IGNORECASE | re.DOTALL)
 _WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^/:@]*:).+(@)", re.IGNORECASE | re.DOTALL)
-_WHOLE_KEYWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^&]+)", re.IGNORECASE)
+_WHOLE_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^&]+)", re.IGNORECASE | re.DOTALL)
 
 
 def mask_passwords(text: str) -> str:

@@ -165,6 +165,54 @@ async def test_a_part_that_fails_is_named_and_the_others_are_there(
     assert "does not exist" in problems["processes"]
 
 
+@pytest.mark.parametrize(("table", "arguments"), [("lead_pool", ()), ("tenant", ("--tenant", "acme"))])
+async def test_a_locked_table_is_what_the_doctor_of_the_bundle_says(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, table: str, arguments: tuple[str, ...]
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    bundles = Bundles(database_url, tmp_path)
+    async with somebody(database_url, "job") as other:
+        await other.execute(f"lock table {table} in access exclusive mode")
+        await bundles.run(*arguments)
+    found = bundles.documents()["doctor"]
+    assert found["findings"][0]["code"] == "database_busy"
+    assert str(other.get_server_pid()) in str(found["findings"][0]["evidence"])
+
+
+async def test_with_no_connection_left_the_doctor_says_so(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: Any) -> Any:
+        raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
+
+    monkeypatch.setattr("ops.cli.bundle_parts.open_connection", none_left)
+    bundles = Bundles(database_url, tmp_path)
+    await bundles.run()
+    found = bundles.documents()["doctor"]["findings"][0]
+    assert (found["code"], "too many clients" in found["sentence"]) == ("database_unusable", True)
+
+
+@pytest.mark.parametrize("why", ["Mueller", "mueller"])
+async def test_a_note_of_one_word_is_left_out_too(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, why: str
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    await pause(conn, await tenant_named(conn, "acme"), timedelta(minutes=5), "ann", why)
+    bundles = Bundles(database_url, tmp_path)
+    await bundles.run()
+    files = bundles.files()
+    assert "tenant_paused" in files["doctor.json"]
+    assert [name for name, text in files.items() if why in text] == []
+
+
+async def test_a_folder_that_cannot_be_written_is_told_before_anything_is_collected(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    result = await CommandLine(bundle, database_url).run("--output", "/proc/incident.tar.gz")
+    assert (result.exit_code, "collected (" in result.output) == (2, False)
+    assert "--output /tmp/incident.tar.gz" in result.output
+
+
 async def test_an_older_schema_is_told_as_that(conn: asyncpg.Connection, database_url: str, tmp_path: Path) -> None:
     await conn.execute("drop table mute; delete from _lead_router_migration where migration_id >= '0009'")
     bundles = Bundles(database_url, tmp_path, Settings(database_url=database_url))

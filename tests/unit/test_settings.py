@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from router.settings.kinds import expected
 from router.settings.model import KINDS, Settings, SettingsError, describe, values_of
 from router.settings.read import VARIABLES, read_settings, settings_file
-from router.telemetry.masking import mask_passwords
+from router.telemetry.masking import mask_passwords, mask_url
 
 ROOT = Path(__file__).parents[2]
 
@@ -259,6 +259,13 @@ def test_a_password_in_the_query_is_masked_too() -> None:
     url = "postgresql:///leads?user=router&password=S3cret&sslmode=require"
     shown = describe(read_settings({"LEAD_ROUTER_DATABASE_URL": url}, None))["database_url"]
     assert shown == "postgresql:///leads?user=router&password=***&sslmode=require"
+
+
+@pytest.mark.parametrize("quoted", ["'s3 cret'", '"s3 cret"', r"\"s3 cret\"", r'"s3\" cret"', '"s3 cret', "'s3 cret"])
+def test_a_password_in_quotes_is_masked_whole(quoted: str) -> None:
+    for mask in (mask_passwords, mask_url):
+        shown = mask(f"host=db password={quoted}")
+        assert (shown.startswith("host=db password="), "cret" in shown, "s3" in shown) == (True, False, False)
 
 
 def test_texts_without_a_password_stay_as_they_are() -> None:
