@@ -99,16 +99,18 @@ class StallsService(Periodic):
             async with self._lent() as conn:
                 tenants = await watched_tenants(conn)
                 scene = await _open_scene(conn, presence, tenants)
-            for tenant in tenants:
-                await self._look_at(scene, tenant)
+            errors = [await self._look_at(scene, tenant) for tenant in tenants]
+        if errors and all(errors) and isinstance(errors[-1], TRANSIENT_ERRORS):
+            # Not what one tenant has stored: the database lets us look at none.
+            raise errors[-1]
         async with self._lent() as conn:
             if tenants:
                 await self._book.sees_again(conn, tenants[0].now)
             await self._forget(conn)
         self._book.show()
 
-    async def _look_at(self, scene: Scene, tenant: WatchedTenant) -> None:
-        """What one tenant has stored, or somebody keeps locked of it, stops the looks at no other."""
+    async def _look_at(self, scene: Scene, tenant: WatchedTenant) -> Exception | None:
+        """Returns what went wrong, if anything: what is stored or locked of one tenant stops the looks at no other."""
         try:
             async with self._lent() as conn:
                 seen = await self._watch.look(conn, scene, tenant)
@@ -117,6 +119,8 @@ class StallsService(Periodic):
             raise
         except Exception as error:
             self._book.unseen(tenant.name, f"{type(error).__name__}: {error}")
+            return error
+        return None
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:

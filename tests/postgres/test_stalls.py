@@ -290,6 +290,25 @@ async def test_without_a_connection_it_is_said_at_once_and_written_down_afterwar
     assert (row.kind, row.subject, row.ended_at is not None) == ("cannot_look", "this test", True)
 
 
+@pytest.mark.direct
+async def test_a_database_that_can_only_be_read_is_said_as_not_being_able_to_look(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept(leads(3))
+    name = await conn.fetchval("select current_database()")
+    await conn.execute(f'alter database "{name}" set default_transaction_read_only = on')
+    async with open_connections(database_url, ConnectionSettings()) as connections:
+        watch = Watch(connections)
+
+        async def blind() -> bool:
+            with suppress(asyncpg.PostgresError):
+                await watch.look()
+            return "stall cannot_look" in watch.health.worse()
+
+        await until(blind, "it says that it cannot look")
+
+
 async def test_two_instances_write_one_stall(conn: asyncpg.Connection, connections: Connections) -> None:
     tenant = await make_tenant(conn, simple_reps(1))
     await tenant.accept(leads(3))
