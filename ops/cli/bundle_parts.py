@@ -20,14 +20,8 @@ from ops.bundle.log_tail import last_lines
 from ops.bundle.notes import changes_without_notes, doctor_without_notes, status_without_notes
 from ops.cli.blockers import document as blockers_document
 from ops.cli.changes import document as changes_document
-from ops.cli.doctor import LOCK_TIMEOUT_S, cannot_be_used
-from ops.doctor.changes_before import with_changes
-from ops.doctor.current import mutes_of
-from ops.doctor.document import document as doctor_document
-from ops.doctor.look import examine, findings_of
-from ops.doctor.mutes import with_mutes
-from ops.doctor.outside import behind_a_lock, without_database
-from ops.doctor.scene import open_scene
+from ops.cli.doctor import cannot_be_used
+from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked, diagnose_without_database
 from ops.embedded.urls import Urls
 from ops.status.document import document as status_document
 from ops.status.status import status
@@ -117,34 +111,23 @@ class Source:
         return [one for one in await all_tenants(conn) if self.tenant in (None, one.name)]
 
     async def _doctor(self) -> Any:
-        shown = await self._looked()
+        async with aclosing(Presence(self._redis, once=True)) as presence:
+            shown = (await self._diagnosis(presence)).document()
         return shown if self.notes else doctor_without_notes(shown)
 
-    async def _looked(self) -> dict[str, Any]:
-        """What `doctor --json` says, but that no end of a mute is recorded: also with a table locked, or no connection
-        to be had.
-        """
-        redis = self.settings.redis_url if self.urls is None else self.urls.redis
-        async with aclosing(Presence(redis, once=True)) as presence:
-            unusable = self.problem or self.schema
-            if unusable is None:
-                try:
-                    async with self._connection() as conn:
-                        return await self._asked(conn, presence)
-                except (OSError, NoConnection, PostgresError, InterfaceError) as error:
-                    unusable = cannot_be_used(error, self.settings)
-            results = await without_database(unusable, presence)
-            return doctor_document(findings_of(results), results, datetime.now(UTC))
-
-    async def _asked(self, conn: Connection, presence: Presence) -> dict[str, Any]:
-        try:
-            clock = partial(datetime.now, UTC)
-            async with open_scene(conn, self.tenant, None, presence, clock, LOCK_TIMEOUT_S, thorough=True) as scene:
-                results, muted = await with_changes(scene, await examine(scene)), await mutes_of(scene)
-        except LOCK_TIMEOUTS as error:
-            results = await behind_a_lock(conn, f"{type(error).__name__}: {error}")
-            return doctor_document(findings_of(results), results, datetime.now(UTC))
-        return doctor_document(with_mutes(findings_of(results), muted, scene.at), results, scene.at)
+    async def _diagnosis(self, presence: Presence) -> Diagnosis:
+        """As `doctor` has it, but that no end of a mute is recorded."""
+        unusable = self.problem or self.schema
+        if unusable is None:
+            try:
+                async with self._connection() as conn:
+                    try:
+                        return await diagnose(conn, presence, partial(datetime.now, UTC), self.tenant)
+                    except LOCK_TIMEOUTS as error:
+                        return await diagnose_locked(conn, error, datetime.now(UTC))
+            except (OSError, NoConnection, PostgresError, InterfaceError) as error:
+                unusable = cannot_be_used(error, self.settings)
+        return await diagnose_without_database(unusable, presence, datetime.now(UTC))
 
     async def _status(self) -> Any:
         async with self._connection() as conn, aclosing(Presence(self._redis, once=True)) as presence:
@@ -154,7 +137,7 @@ class Source:
 
     @property
     def _redis(self) -> str | None:
-        return None if self.urls is None else self.urls.redis
+        return self.settings.redis_url if self.urls is None else self.urls.redis
 
     async def _blockers(self) -> Any:
         async with self._connection() as conn:

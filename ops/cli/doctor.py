@@ -22,15 +22,13 @@ from ops.cli.context import (
 )
 from ops.cli.doctor_mutes import mute, mutes, unmute
 from ops.cli.options import current_user
-from ops.doctor.changes_before import in_words, with_changes
+from ops.doctor.changes_before import in_words
 from ops.doctor.concerning import concerning
-from ops.doctor.current import mutes_of, record_endings
+from ops.doctor.current import record_endings
+from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked, diagnose_without_database
 from ops.doctor.document import document, result_of
 from ops.doctor.finding import Finding, Severity
-from ops.doctor.look import Checked, all_checks, examine, findings_of, purposes
-from ops.doctor.mutes import with_mutes
-from ops.doctor.outside import behind_a_lock, without_database
-from ops.doctor.scene import open_scene
+from ops.doctor.look import all_checks, purposes
 from ops.embedded.urls import ServersError
 from router.domain.phrases import count, duration
 from router.drain.presence import Presence
@@ -52,17 +50,14 @@ if TYPE_CHECKING:
     from ops.cli.doctor_lead import LeadAsked
 
 _EVIDENCE_SHOWN, _SAME_SHOWN = 3, 3
-# Others wait for a table longer; here that it is locked is the answer.
-LOCK_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the checks came to at `at` (UTC), what of it is muted, and the lead that was asked about."""
+    """What the doctor found, of it what is shown, and the lead that was asked about."""
 
-    results: Sequence[Checked]
-    findings: Sequence[Finding]
-    at: datetime
+    seen: Diagnosis
+    shown: Sequence[Finding]
     lead: "LeadAsked | None" = None
 
 
@@ -79,7 +74,7 @@ class Looked:
 def doctor(ctx: click.Context, /, **options: Any) -> None:
     """Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.
 
-    Every check has its own time limit; one that fails is told as such and stops no other. Changes nothing, but for
+    Every check has its own time limit; one that fails is shown as such and stops no other. Changes nothing, but for
     mutes that are over. Exit code 0 = nothing, or nothing worse than a warning; 1 = leads stand still, the database
     cannot be used, or (--strict) there is a warning; 2 = could not look. What is muted is shown, and does not count.
 
@@ -125,12 +120,12 @@ async def _doctor(
         return 0
     looked = await _looked(context, tenant, lead, codes)
     if as_json:
-        shown = document(looked.findings, looked.results, looked.at)
+        shown = document(looked.shown, looked.seen.results, looked.seen.at)
         print_json(shown if looked.lead is None else {**shown, "lead": looked.lead.document()})
     else:
         _print(looked)
     worst = {Severity.CRITICAL, Severity.WARNING} if strict else {Severity.CRITICAL}
-    return EXIT_FOUND if any(one.severity in worst and one.muted is None for one in looked.findings) else 0
+    return EXIT_FOUND if any(one.severity in worst and one.muted is None for one in looked.shown) else 0
 
 
 async def _looked(context: Context, tenant: str | None, lead: str | None, codes: Sequence[str]) -> Looked:
@@ -142,15 +137,18 @@ async def _looked(context: Context, tenant: str | None, lead: str | None, codes:
             except TenantUnknown as error:
                 raise CannotRun(str(error)) from error
             except LOCK_TIMEOUTS as error:
-                results = await behind_a_lock(conn, f"{type(error).__name__}: {error}")
-                return Looked(results, findings_of(results), datetime.now(UTC))
+                return _all_of(await diagnose_locked(conn, error, datetime.now(UTC)))
     except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
         if trouble_of(error) is Trouble.REFUSED_ROW:
             # The name is at fault, not the database.
             raise CannotRun(f"--tenant or --lead is not a valid name: {error}") from error
         async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
-            results = await without_database(cannot_be_used(error, context.settings), presence)
-        return Looked(results, findings_of(results), datetime.now(UTC))
+            why = cannot_be_used(error, context.settings)
+            return _all_of(await diagnose_without_database(why, presence, datetime.now(UTC)))
+
+
+def _all_of(seen: Diagnosis) -> Looked:
+    return Looked(seen, seen.findings)
 
 
 async def _examined(
@@ -158,18 +156,13 @@ async def _examined(
 ) -> Looked:
     asked = None if lead is None else await _ask(conn, presence, lead, tenant)
     of = tenant if asked is None else asked.about.tenant
-    clock = partial(datetime.now, UTC)
-    async with open_scene(conn, of, None, presence, clock, LOCK_TIMEOUT_S, thorough=True) as scene:
-        results, muted = await with_changes(scene, await examine(scene, codes)), await mutes_of(scene)
-    findings = with_mutes(findings_of(results), muted, scene.at)
+    seen = await diagnose(conn, presence, partial(datetime.now, UTC), of, codes)
     try:
-        await record_endings(conn, results, muted, scene.at, current_user(), whole=of is None)
+        await record_endings(conn, seen.results, seen.mutes or (), seen.at, current_user(), whole=of is None)
     except TRANSIENT_ERRORS as error:
-        # Whoever looks next ends them; what was found is told all the same.
+        # Whoever looks next ends them; what was found is shown all the same.
         click.echo(f"warning: the end of a mute was not recorded: {mask_passwords(str(error))}", err=True)
-    if asked is None:
-        return Looked(results, findings, scene.at)
-    return Looked(results, concerning(findings, asked.about), scene.at, asked)
+    return _all_of(seen) if asked is None else Looked(seen, concerning(seen.findings, asked.about), asked)
 
 
 async def _ask(conn: Connection, presence: Presence, lead: str, tenant: str | None) -> "LeadAsked":
@@ -200,12 +193,12 @@ def _print(looked: Looked) -> None:
     out = console()
     if looked.lead is not None:
         out.print(f"lead {looked.lead.about.lead_id} of {looked.lead.about.tenant}: {looked.lead.line}")
-    for finding in _first_of_each(looked.findings):
-        _print_finding(finding, looked.at)
-    if all(finding.muted is not None for finding in looked.findings):
-        other = "nothing else is wrong" if looked.findings else "nothing is wrong"
+    for finding in _first_of_each(looked.shown):
+        _print_finding(finding, looked.seen.at)
+    if all(finding.muted is not None for finding in looked.shown):
+        other = "nothing else is wrong" if looked.shown else "nothing is wrong"
         out.print(f"{other}{' that concerns this lead' if looked.lead else ''}, as far as these checks see")
-    results = looked.results
+    results = looked.seen.results
     for title, words in (
         ("fine", [one.code for one in results if result_of(one) == "fine"]),
         ("does not apply", [f"{one.code} ({one.not_applicable})" for one in results if one.not_applicable is not None]),
@@ -217,14 +210,14 @@ def _print(looked: Looked) -> None:
 
 def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
     """The first few of the same code and subject; how many more there are is said with the last of them."""
-    told, of = Counter[tuple[str, object]](), Counter((one.code, one.subject) for one in findings)
+    shown, of = Counter[tuple[str, object]](), Counter((one.code, one.subject) for one in findings)
     for finding in findings:
         key = (finding.code, finding.subject)
-        told[key] += 1
+        shown[key] += 1
         more = of[key] - _SAME_SHOWN
-        if told[key] < _SAME_SHOWN or (told[key] == _SAME_SHOWN and more <= 0):
+        if shown[key] < _SAME_SHOWN or (shown[key] == _SAME_SHOWN and more <= 0):
             yield finding
-        elif told[key] == _SAME_SHOWN:
+        elif shown[key] == _SAME_SHOWN:
             yield replace(finding, sentence=f"{finding.sentence}; and {count(more, 'more finding')} like this (--json)")
 
 

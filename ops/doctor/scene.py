@@ -12,6 +12,7 @@ from router.rules.problems import InvalidFile
 from router.store import status as store
 from router.store.blocking.blocked import blocked_now
 from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
+from router.store.stalls import StoredStall, open_stalls
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant, all_tenants, tenant_named
@@ -26,10 +27,10 @@ UNKNOWN = "unknown"
 class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
-    `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `host_at` = the time by
-    this host's clock (None = not to be compared); `unreadable` = why a tenant's rules
-    or roster cannot be read; `thorough` = checks may take their time, somebody looks for a cause. A check may read more
-    over `conn`, and ask `presence` who is present.
+    `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `stalls` = those that
+    have not ended; `host_at` = the time by this host's clock (None = not to be compared); `unreadable` = why a
+    tenant's rules or roster cannot be read; `thorough` = checks may take their time, somebody looks for a cause. A
+    check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -42,6 +43,7 @@ class Scene:
     lanes: Mapping[int, LaneStatus]
     room: ServerCapacity
     parked: Mapping[int, Sequence[ParkedLeads]]
+    stalls: Sequence[StoredStall] = ()
     host_at: datetime | None = None
     unreadable: Mapping[int, str] = field(default_factory=dict)
     thorough: bool = False
@@ -93,8 +95,9 @@ async def open_scene(
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)
-        found = (conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, host_at, unreadable)
-        yield Scene(*found, thorough)
+        stalls = [one for one in await open_stalls(conn) if one.tenant_id in accepted]
+        found = (conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, stalls)
+        yield Scene(*found, host_at, unreadable, thorough)
 
 
 async def _unjudged(conn: Connection, tenant_id: int, at: datetime) -> Waiting:

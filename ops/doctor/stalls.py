@@ -8,18 +8,16 @@ from typing import Any
 from ops.doctor.finding import Confidence, Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.phrases import duration
-from router.store.stalls import StoredStall, recent_stalls
+from router.store.stalls import StoredStall
 
-_LIMIT = 1000
 _FRESH = timedelta(minutes=5)
 """A service looks at least every minute or so; what it has not seen for longer, nobody watches."""
 
 
-async def open_findings(scene: Scene, code: str, topics: Collection[str], *, standing: bool = False) -> list[Finding]:
+def open_findings(scene: Scene, code: str, topics: Collection[str], *, standing: bool = False) -> list[Finding]:
     """One for each open stall about one of `topics`; `standing` = leads are not routed."""
     names = {tenant.tenant_id: tenant.name for tenant in scene.tenants}
-    stalls = await recent_stalls(scene.conn, list(names), scene.at, _LIMIT)
-    wanted = [one for one in stalls if one.topic in topics and one.ended_at is None]
+    wanted = [one for one in scene.stalls if one.topic in topics]
     return [_finding(scene, code, one, names[one.tenant_id], standing=standing) for one in wanted]
 
 

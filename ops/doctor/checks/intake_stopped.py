@@ -10,4 +10,4 @@ CODE = "intake_stopped"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    return await open_findings(scene, CODE, ("intake",))
+    return open_findings(scene, CODE, ("intake",))

@@ -10,4 +10,4 @@ CODE = "misrouted"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    return await open_findings(scene, CODE, ("rule",))
+    return open_findings(scene, CODE, ("rule",))

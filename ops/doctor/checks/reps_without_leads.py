@@ -28,9 +28,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 def _finding(tenant: Tenant, reps: Sequence[NewRep]) -> Finding:
     names = listed(rep.rep_id for rep in reps)
-    sentence = (
-        f"{count(len(reps), 'rep')} who came lately never had a lead, though nearly all of the group did: {names}"
-    )
+    sentence = f"{count(len(reps), 'new rep')} never had a lead, though nearly all of their group did: {names}"
     return Finding(
         CODE,
         Severity.WARNING,

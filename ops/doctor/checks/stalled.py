@@ -10,4 +10,4 @@ CODE = "stalled"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    return await open_findings(scene, CODE, ("waiting", "oldest", "parked"), standing=True)
+    return open_findings(scene, CODE, ("waiting", "oldest", "parked"), standing=True)
