@@ -11,6 +11,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.rep_fields import RepLine
 from router.drain.drain import Drain
 from router.drain.outcome import Drained
+from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.intake.roster_file import read_roster
 from router.store import rulesets, tenants
@@ -131,3 +132,8 @@ async def usual(tenant: Tenancy, what: str, name: str, leads: int, minutes: int 
         leads,
         minutes,
     )
+
+
+def no_redis() -> Presence:
+    """What hears who is present, where there is no Redis."""
+    return Presence(once=True)

@@ -121,18 +121,18 @@ class Services:
         listener = HintsService(self.connections, wakeups)
         return [listener, PresenceService(presence, wakeups.hint), self._drain]
 
-    def _mutes(self) -> MutesService:
-        def presence() -> Presence:
-            return Presence(self.urls.redis, once=True)
+    def _presence_once(self) -> Presence:
+        return Presence(self.urls.redis, once=True)
 
+    def _mutes(self) -> MutesService:
         ends = Role.DUTIES in self.roles
-        return MutesService(self.connections, self.health, self.instance, presence, ends=ends)
+        return MutesService(self.connections, self.health, self.instance, self._presence_once, ends=ends)
 
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments
         blocking = BlockingWatchService(self.connections, self.settings.locks, instruments, self.instance)
         stalls = StallsService(
-            self.connections, self.settings.stalls, self.health, instruments, self.urls.redis, self.instance
+            self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
         )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
         return [CloseRatesService(self.connections), blocking, stalls, *rosters]

@@ -6,11 +6,12 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from time import monotonic
 from typing import Any
 
 from ops.stalls.usual import Counts, Trend, Usual, hour_of, same_hours, usual_rules
+from router.domain.calendar import DayKind, holiday_calendar, zone
 from router.domain.flight_format import decode
 from router.domain.ruleset import Match, Ruleset
 from router.rules.problems import InvalidFile
@@ -35,6 +36,10 @@ class RuleNames:
     names: tuple[str, ...] = ()
     catch_all: frozenset[str] = frozenset()
     country: str | None = None
+
+    def is_holiday(self, day: date) -> bool:
+        """Whether nothing is as usual on that day."""
+        return holiday_calendar(self.country).kind(day) is DayKind.HOLIDAY
 
 
 @dataclass(slots=True)
@@ -107,17 +112,14 @@ def _name(rule: int, names: Sequence[str]) -> str:
 
 async def count_new(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
     """Counts what is new of a tenant, unless another instance is at it; returns how far it is counted."""
-    reached = await store.read_reached(conn, tenant.tenant_id)
-    begin = monotonic()
-    while monotonic() - begin < _LONGEST_S:
-        if reached is not None and _is_current(reached, tenant):
-            return reached
-        before = reached
+    reached, begin = tenant.reached, monotonic()
+    while monotonic() - begin < _LONGEST_S and not (reached is not None and _is_current(reached, tenant)):
         async with conn.transaction():
-            reached = await _step(conn, tenant, book)
-        if reached is None or reached == before:
+            further = await _step(conn, tenant, book)
+        if further is None or further == reached:
             break
-    return await store.read_reached(conn, tenant.tenant_id)
+        reached = further
+    return reached
 
 
 def _is_current(reached: Reached, tenant: WatchedTenant) -> bool:
@@ -137,7 +139,7 @@ async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reac
     leads = await store.leads_after(conn, tenant_id, reached.lead_id, _LEADS)
     batches = await store.batches_after(conn, tenant_id, reached.batch_no, _BATCHES)
     tallies = await _tallied(conn, tenant_id, batches, book)
-    trends = await _trends(conn, tenant, reached.trends, tallies)
+    trends = await _trends(conn, tenant, reached.trends, tallies, await book.names(conn, tenant_id, tenant.ruleset))
     received = [HourCount(row["hour"], RECEIVED, "", row["leads"], row["minutes"], row["last_at"]) for row in leads]
     assigned = [count for hour, tally in tallies.items() for count in tally.counts(hour)]
     await store.add_counts(conn, tenant_id, [*received, *assigned])
@@ -166,12 +168,16 @@ async def _tallied(
 
 
 async def _trends(
-    conn: Connection, tenant: WatchedTenant, stored: dict[str, Any], tallies: Mapping[datetime, HourTally]
+    conn: Connection,
+    tenant: WatchedTenant,
+    stored: dict[str, Any],
+    tallies: Mapping[datetime, HourTally],
+    rules: RuleNames,
 ) -> dict[str, Any]:
     """The stored trends, gone on with what was assigned, hour by hour."""
     known, counted, assigned_at = read_trends(stored), stored.get(_MINUTE, 0), stored.get(_ASSIGNED_AT)
     for hour, tally in tallies.items():
-        usual = await _usual(conn, tenant, hour)
+        usual = await _usual(conn, tenant, hour, rules)
         new_minutes = sum(minute > counted for minute in tally.minutes[""])
         counted, total = max(counted, *tally.minutes[""]), tally.leads[""]
         known = {
@@ -181,11 +187,14 @@ async def _trends(
             for name, of in usual.items()
         }
         assigned_at = tally.last_at.isoformat() if tally.last_at else assigned_at
-    rules = {name: [trend.missed, trend.got, trend.usual, trend.of] for name, trend in known.items()}
-    return {_MINUTE: counted, _ASSIGNED_AT: assigned_at, "rules": rules}
+    written = {name: [trend.missed, trend.got, trend.usual, trend.of] for name, trend in known.items()}
+    return {_MINUTE: counted, _ASSIGNED_AT: assigned_at, "rules": written}
 
 
-async def _usual(conn: Connection, tenant: WatchedTenant, hour: datetime) -> dict[str, Usual]:
+async def _usual(conn: Connection, tenant: WatchedTenant, hour: datetime, rules: RuleNames) -> dict[str, Usual]:
+    """Nothing on a holiday: what its leads lack would else be missed on the day after."""
+    if rules.is_holiday(hour.astimezone(zone(tenant.time_zone)).date()):
+        return {}
     rows = await store.counts_of(conn, tenant.tenant_id, same_hours(hour, tenant.time_zone))
     leads, minutes = by_hour(rows, RULE)
     return usual_rules(hour, tenant.time_zone, leads, minutes)

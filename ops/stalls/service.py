@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from time import monotonic
@@ -45,7 +45,9 @@ def limits_of(settings: StallSettings) -> Limits:
 
 
 class StallsService(Periodic):
-    """Each instance with the role `duties` looks; what one has written, the others go on with."""
+    """Each instance with the role `duties` looks; what one has written, the others go on with. `presence` makes what
+    hears who is present.
+    """
 
     name = "stalls"
     failing = "cannot look for stalls"
@@ -57,14 +59,14 @@ class StallsService(Periodic):
         settings: StallSettings,
         health: Health,
         instruments: Instruments,
-        redis_url: str | None,
+        presence: Callable[[], Presence],
         instance: str,
     ) -> None:
         self.interval_s = settings.look_every_s
         self._every_s = settings.look_every_s
         self._limits = limits_of(settings)
         self._connections = connections
-        self._redis_url = redis_url
+        self._presence = presence
         self._book = Book(instance, health, instruments)
         self._watch = TenantWatch(self._limits)
         self._failed_since: float | None = None
@@ -95,7 +97,7 @@ class StallsService(Periodic):
 
     async def _look(self) -> None:
         """Gives the connection back after each tenant: where there are few, others wait for it."""
-        async with aclosing(Presence(self._redis_url, once=True)) as presence:
+        async with aclosing(self._presence()) as presence:
             async with self._lent() as conn:
                 tenants = await watched_tenants(conn)
                 scene = await _open_scene(conn, presence, tenants)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from ops.stalls.book import Lasting
 from ops.stalls.counting import RuleBook, RuleNames, by_hour, count_new, last_assigned, read_trends
@@ -10,9 +10,9 @@ from ops.stalls.judge import judge
 from ops.stalls.limits import Limits
 from ops.stalls.observe import observe
 from ops.stalls.stall import Key, Stall, Topic
-from ops.stalls.usual import hours_between, intake_stopped, rule_stalls, same_hours
+from ops.stalls.usual import SILENCE, hours_between, intake_stopped, rule_stalls, same_hours
 from ops.stalls.watched import Watched
-from router.domain.calendar import DayKind, holiday_calendar, zone
+from router.domain.calendar import zone
 from router.drain.presence import Presence
 from router.store import hour_counts
 from router.store.blocking.blocked import NOT_BLOCKED, Blocked
@@ -100,24 +100,20 @@ class TenantWatch:
         book = await self._rules.names(conn, tenant.tenant_id, tenant.ruleset)
         found, judged = list[Stall](), set[Topic]()
         today = tenant.now.astimezone(zone(tenant.time_zone)).date()
-        if book.names and not _is_holiday(book, today):
+        if book.names and not book.is_holiday(today):
             found += rule_stalls(read_trends(reached.trends), book.names, book.catch_all)
             judged.add(Topic.RULE)
-        last_at = await hour_counts.last_received(conn, tenant.tenant_id)
-        stopped = await _intake(conn, tenant, book, last_at)
+        stopped, last_at = await _intake(conn, tenant, book), tenant.last_received_at
         began = opened.get((Topic.INTAKE, ""))
         if stopped or began is None or (last_at is not None and last_at >= began):
             judged.add(Topic.INTAKE)
         return [*found, stopped] if stopped else found, judged
 
 
-def _is_holiday(book: RuleNames, day: date) -> bool:
-    return holiday_calendar(book.country).kind(day) is DayKind.HOLIDAY
-
-
-async def _intake(conn: Connection, tenant: WatchedTenant, book: RuleNames, last_at: datetime | None) -> Stall | None:
-    if last_at is None or last_at > tenant.now:
+async def _intake(conn: Connection, tenant: WatchedTenant, book: RuleNames) -> Stall | None:
+    last_at = tenant.last_received_at
+    if last_at is None or tenant.now - last_at < SILENCE:
         return None
     hours = {same for hour in hours_between(last_at, tenant.now) for same in same_hours(hour, tenant.time_zone)}
     _, minutes = by_hour(await hour_counts.counts_of(conn, tenant.tenant_id, hours), RECEIVED)
-    return intake_stopped(tenant.now, last_at, tenant.time_zone, minutes, lambda day: _is_holiday(book, day))
+    return intake_stopped(tenant.now, last_at, tenant.time_zone, minutes, book.is_holiday)

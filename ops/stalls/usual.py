@@ -21,6 +21,8 @@ _LOOKED_BACK = timedelta(hours=24)
 
 MISSED = 10.0
 """So many must be missing that chance explains none in 20,000 such cases (Poisson: exp(-10))."""
+SILENCE = timedelta(minutes=MISSED)
+"""In less time not so many minutes can be missing."""
 _AT_ONCE = 10
 _HALF = 200.0
 """After so many leads, what was seen before them counts half."""

@@ -36,15 +36,7 @@ class HourCount:
 
 async def hold_reached(conn: Connection, tenant_id: int) -> Reached | None:
     """Until the transaction ends; None = another instance counts this tenant now, or it was never counted."""
-    return _reached(await _SQL.hold.row(conn, tenant_id=tenant_id))
-
-
-async def read_reached(conn: Connection, tenant_id: int) -> Reached | None:
-    """None = it was never counted."""
-    return _reached(await _SQL.reached.row(conn, tenant_id=tenant_id))
-
-
-def _reached(row: Row | None) -> Reached | None:
+    row = await _SQL.hold.row(conn, tenant_id=tenant_id)
     return None if row is None else Reached(row["lead_id"], row["batch_no"], json.loads(row["trends"]))
 
 
@@ -92,12 +84,6 @@ async def add_counts(conn: Connection, tenant_id: int, counts: Iterable[HourCoun
 async def counts_of(conn: Connection, tenant_id: int, hours: Iterable[datetime]) -> Sequence[Row]:
     """Rows of (hour, what, name, leads, minutes, last_at) of some hours; `minutes` is how many of them."""
     return await _SQL.of_hours.fetch(conn, tenant_id=tenant_id, hours=sorted(set(hours)))
-
-
-async def last_received(conn: Connection, tenant_id: int) -> datetime | None:
-    """When the last lead came in; None = none ever did."""
-    at: datetime | None = await _SQL.last_received.value(conn, tenant_id=tenant_id)
-    return at
 
 
 async def forget_counts(conn: Connection, kept: timedelta) -> None:

@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+from router.store.hour_counts import Reached
 from router.store.statements import Connection, Row, load
 
 _SQL = load("stalls")
@@ -15,7 +17,8 @@ _SQL = load("stalls")
 class WatchedTenant:
     """A tenant as far as the watch has to know before it looks; times UTC, None = never.
 
-    `ruleset` 0 = it has no rules yet; `waits` = leads wait; `last_lead` = the lead that came in last.
+    `ruleset` 0 = it has no rules yet; `waits` = leads wait; `last_lead` = the lead that came in last, at
+    `last_received_at`; `reached` = how far it is counted, None = not at all.
     """
 
     tenant_id: int
@@ -28,6 +31,8 @@ class WatchedTenant:
     now: datetime
     waits: bool
     last_lead: int | None
+    last_received_at: datetime | None
+    reached: Reached | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,12 @@ class SeenStall:
 
 async def watched_tenants(conn: Connection) -> list[WatchedTenant]:
     """All tenants, by number."""
-    return [WatchedTenant(**dict(row)) for row in await _SQL.tenants.fetch(conn)]
+    return [_watched(dict(row)) for row in await _SQL.tenants.fetch(conn)]
+
+
+def _watched(row: dict[str, Any]) -> WatchedTenant:
+    lead_id, batch_no, trends = row.pop("reached_lead"), row.pop("reached_batch"), row.pop("trends")
+    return WatchedTenant(**row, reached=None if trends is None else Reached(lead_id, batch_no, json.loads(trends)))
 
 
 async def last_arrivals(conn: Connection, tenant_id: int, limit: int) -> Sequence[Row]:
@@ -86,12 +96,6 @@ async def parked_since(
 async def open_stalls(conn: Connection) -> list[StoredStall]:
     """Those of all tenants that go on."""
     return [_stored(row) for row in await _SQL.open_ones.fetch(conn)]
-
-
-async def recent_stalls(conn: Connection, tenant_ids: Sequence[int], since: datetime, limit: int) -> list[StoredStall]:
-    """Those of some tenants that go on or ended since then, the latest first."""
-    rows = await _SQL.lately.fetch(conn, tenant_ids=list(tenant_ids), since=since, limit=limit)
-    return [_stored(row) for row in rows]
 
 
 async def begin_stall(conn: Connection, tenant_id: int, began_at: datetime, seen: SeenStall) -> int | None:

@@ -2,10 +2,6 @@
 -- Up to where a tenant was counted, kept from others who would count it; no row while another instance does.
 select lead_id, batch_no, trends from hour_count_reached where tenant_id = :tenant_id for update skip locked;
 
--- name: reached(tenant_id)
--- Up to where a tenant was counted.
-select lead_id, batch_no, trends from hour_count_reached where tenant_id = :tenant_id;
-
 -- name: begin(tenant_id, lead_id, batch_no, trends)!
 -- A tenant that is counted for the first time.
 insert into hour_count_reached (tenant_id, lead_id, batch_no, trends)
@@ -40,10 +36,6 @@ on conflict (tenant_id, hour, what, name) do update
 select hour, what, name, leads, bit_count(minutes::bit(64)) as minutes, last_at from hour_count
  where tenant_id = :tenant_id and hour = any(:hours::timestamptz[]);
 
--- name: last_received(tenant_id)
--- When the last lead came in.
-select received_at from lead where tenant_id = :tenant_id order by lead_id desc limit 1;
-
 -- name: forget(kept)!
 -- Deletes counts of hours that are so long ago.
-delete from hour_count where hour < clock_timestamp() - :kept::interval;
+delete from hour_count using tenant t where hour_count.tenant_id = t.tenant_id and hour < clock_timestamp() - :kept::interval;

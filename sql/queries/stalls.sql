@@ -1,10 +1,14 @@
 -- name: tenants()
--- All tenants with rules or without, what their lanes did last, and whether there is anything to look at.
+-- All tenants with rules or without: what their lanes did last, the lead that came last, how far they are counted, and whether
+-- leads wait. All that a tenant costs in which nothing happens.
 select t.tenant_id, t.name, t.time_zone, t.ruleset, l.batch_no, nullif(l.last_at, '-infinity') as last_batch_at,
        coalesce(l.paused_until > clock_timestamp(), false) as paused, clock_timestamp() as now,
        exists (select from lead_pool p where p.tenant_id = t.tenant_id) as waits,
-       (select a.lead_id from lead a where a.tenant_id = t.tenant_id order by a.lead_id desc limit 1) as last_lead
+       a.lead_id as last_lead, a.received_at as last_received_at,
+       r.lead_id as reached_lead, r.batch_no as reached_batch, r.trends
   from tenant t join lane l on l.tenant_id = t.tenant_id
+  left join lateral (select lead_id, received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit 1) a on true
+  left join hour_count_reached r on r.tenant_id = t.tenant_id
  order by t.tenant_id;
 
 -- name: arrivals(tenant_id, limit)
@@ -28,11 +32,6 @@ select t.tenant_id, p.reason, count(*) as leads
 select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
  where ended_at is null order by tenant_id, id;
 
--- name: lately(tenant_ids, since, limit)
--- Stalls of some tenants that are open or ended since then, the latest first.
-select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
- where tenant_id = any(:tenant_ids::int[]) and (ended_at is null or ended_at >= :since) order by began_at desc, id desc limit :limit;
-
 -- name: begin(tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
 -- A new stall; no row when another instance has written it already.
 insert into stall (tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
@@ -54,5 +53,6 @@ update stall set seen_at = clock_timestamp(), ended_at = greatest(began_at, cloc
 returning leads, extract(epoch from ended_at - began_at)::float8 as lasted_s;
 
 -- name: forget(kept)!
--- Deletes stalls that ended so long ago.
-delete from stall where ended_at < clock_timestamp() - :kept::interval;
+-- Deletes stalls that began and ended so long ago.
+delete from stall using tenant t
+ where stall.tenant_id = t.tenant_id and began_at < clock_timestamp() - :kept::interval and ended_at < clock_timestamp() - :kept::interval;

@@ -25,7 +25,7 @@ from router.store.connections.connections import Connections, open_connections
 from router.store.pauses import pause
 from router.store.tenants import tenant_named
 from router.telemetry.instruments import Instruments
-from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, usual
+from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, reps_csv, settle, usual
 
 # It reads the clock that this test sets, over sessions of its own.
 pytestmark = pytest.mark.direct
@@ -46,7 +46,7 @@ class Day:
     def __init__(self, tenant: Tenancy, connections: Connections) -> None:
         self.tenant = tenant
         self._drain = a_drain(connections)
-        self._watch = StallsService(connections, QUICK, Health(monotonic), Instruments.silent(), None, "this test")
+        self._watch = StallsService(connections, QUICK, Health(monotonic), Instruments.silent(), no_redis, "this test")
 
     async def at(self, wall: str) -> None:
         """It is that time in Shanghai."""

@@ -1,6 +1,7 @@
 """Whatever stands still is noticed, with its reasons, and its end too; whoever waits as planned is left in peace."""
 
 import asyncio
+import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from ops.doctor.look import examine, findings_of
 from ops.doctor.scene import open_scene
+from ops.stalls.counting import RuleNames
 from ops.stalls.service import StallsService
 from router.domain.lead_in import LeadIn
 from router.runtime.health import Health
@@ -19,11 +21,11 @@ from router.settings.model import ConnectionSettings, StallSettings
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.errors import NoConnection
 from router.store.pauses import pause
-from router.store.stalls import StoredStall, recent_stalls
+from router.store.stalls import StoredStall
 from router.store.tenants import tenant_named
 from router.telemetry.instruments import Instruments
 from tests.support import until
-from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps, usual
+from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, reps_csv, settle, simple_reps, usual
 
 QUICK = StallSettings(look_every_s=0.1, after_s=0.5, oldest_after_s=900)
 
@@ -34,7 +36,7 @@ class Watch:
     def __init__(self, connections: Connections, settings: StallSettings = QUICK) -> None:
         self.health = Health(monotonic)
         self.looks = 0
-        self.service = StallsService(connections, settings, self.health, Instruments.silent(), None, "this test")
+        self.service = StallsService(connections, settings, self.health, Instruments.silent(), no_redis, "this test")
 
     async def look(self, times: int = 1) -> None:
         """So many looks that went well, one after another."""
@@ -51,7 +53,12 @@ class Watch:
 
 async def stalls(tenant: Tenancy) -> list[StoredStall]:
     """All that there are, the latest first."""
-    return await recent_stalls(tenant.conn, [0, tenant.tenant_id], datetime(2000, 1, 1, tzinfo=UTC), 100)
+    rows = await tenant.conn.fetch(
+        """select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence
+             from stall where tenant_id in (0, $1) order by id desc""",
+        tenant.tenant_id,
+    )
+    return [StoredStall(**{**dict(row), "reasons": json.loads(row["reasons"])}) for row in rows]
 
 
 async def kinds(tenant: Tenancy) -> list[str]:
@@ -236,6 +243,27 @@ async def test_a_catch_all_that_takes_what_a_rule_took_is_noticed_although_all_i
     found = await noticed(watch, tenant, "catch_all_takes_more")
     assert found.subject == "rest"
     assert watch.health.codes == {"stall acme catch_all_takes_more rest": "misrouted"}
+
+
+async def test_what_a_rule_lacks_on_a_holiday_is_not_missed_on_the_day_after(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All day the catch-all takes the few leads there are; the trend must not remember that."""
+    monkeypatch.setattr(RuleNames, "is_holiday", lambda _self, _day: True)
+    tenant = await make_tenant(conn, simple_reps(2), WEB_OVER)
+    drain = a_drain(connections)
+    await watch.look()
+    for name, count in (("shop", 80), ("rest", 20), ("", 100)):
+        await usual(tenant, "rule", name, count)
+    for number in range(60):
+        await tenant.accept([lead(number)])
+        await settle(drain, tenant.tenant_id)
+        await watch.look()
+    monkeypatch.undo()
+    await tenant.accept([lead(100)])
+    await settle(drain, tenant.tenant_id)
+    await watch.look(2)
+    assert await stalls(tenant) == []
 
 
 async def test_a_new_tenant_without_history_is_compared_with_nothing(
