@@ -140,8 +140,8 @@ class Redactor:
         """A text with whatever JSON stands in it, in the strings of which there may be more."""
         shown, done = [], 0
         for begin, end, event in _events(text):
-            told = json.dumps(self.document(event, of_others=True), ensure_ascii=False, default=str)
-            shown += [self._words_of_others(text[done:begin]), self._known(told)]
+            masked = json.dumps(self.document(event, of_others=True), ensure_ascii=False, default=str)
+            shown += [self._words_of_others(text[done:begin]), self._known(masked)]
             done = end
         return "".join([*shown, self._words_of_others(text[done:])])
 

@@ -160,7 +160,7 @@ async def _examined(
     try:
         await record_endings(conn, seen.results, seen.mutes or (), seen.at, current_user(), whole=of is None)
     except TRANSIENT_ERRORS as error:
-        # Whoever looks next ends them; what was found is shown all the same.
+        # The next look ends them; what was found is shown all the same.
         click.echo(f"warning: the end of a mute was not recorded: {mask_passwords(str(error))}", err=True)
     return _all_of(seen) if asked is None else Looked(seen, concerning(seen.findings, asked.about), asked)
 

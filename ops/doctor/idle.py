@@ -1,4 +1,4 @@
-"""Which tenants have had no batch for a while, though nothing that is told elsewhere explains it."""
+"""Which tenants have had no batch for a while, though no other finding explains it."""
 
 from datetime import timedelta
 

@@ -56,7 +56,7 @@ async def test_a_pause_is_a_note_and_a_warning_when_leads_wait_in_one_that_is_lo
     await conn.execute("update lane set paused_until = clock_timestamp() + interval '2 hours'")
     [found] = await findings(conn, "tenant_paused")
     assert found.severity == "warning"
-    assert "nobody recorded by whom" in found.sentence
+    assert "it is not recorded by whom" in found.sentence
     await conn.execute("delete from lead_pool")
     assert [one.severity for one in await findings(conn, "tenant_paused")] == ["info"]
 

@@ -51,7 +51,7 @@ def test_a_slot_that_nobody_uses_and_a_prepared_transaction_are_named() -> None:
     prepared = HeldBack("prepared", "tx-7", "", "crm", "prepared", At.at - timedelta(hours=3), 12_000, 0)
     scene = cast(Scene, At())
     told = finding(slot, scene).sentence
-    assert "replication slot replica_2 is used by nobody" in told
+    assert "replication slot replica_2 is not in use" in told
     assert "3,072 MB" in told
     told = finding(prepared, scene).sentence
     assert "tx-7 of crm is neither committed nor rolled back for 3 h 0 min" in told

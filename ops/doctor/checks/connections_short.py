@@ -32,17 +32,17 @@ async def look(scene: Scene) -> Sequence[Finding]:
 async def _short(scene: Scene, changes: Sequence[SizeChange]) -> Finding:
     excess, used = scene.room.excess(), await sessions_by_application(scene.conn)
     leads, oldest = await _standing(scene) if scene.room.exhausted else (0, None)
-    told = [change for change in changes if change.lost > 0]
+    lowered = [change for change in changes if change.lost > 0]
     parts = [_exhausted(scene.room, used)] if scene.room.exhausted else []
     parts += [excess] if excess is not None else []
-    parts += [_words(change) for change in told[:1]]
+    parts += [_words(change) for change in lowered[:1]]
     return Finding(
         CODE,
         Severity.CRITICAL if leads else Severity.WARNING,
         Subject("server", "PostgreSQL"),
         "; ".join(parts),
-        _evidence(scene.room, used, told),
-        told[0].at if told else oldest,
+        _evidence(scene.room, used, lowered),
+        lowered[0].at if lowered else oldest,
         "lead-router changes --since 7d",
         held_back=leads,
         oldest=oldest,

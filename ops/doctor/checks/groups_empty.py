@@ -15,7 +15,7 @@ CODE = "groups_empty"
 
 async def look(scene: Scene) -> Sequence[Finding]:
     # Another group may follow that is only off duty: the reason is that of the first.
-    sentence = "wait, and nobody in the first group that may have them can get leads, whatever the time"
+    sentence = "cannot be assigned, since no member of the first group for them can get leads at any time"
     found = list(
         standing(scene, Reason.GROUP_EMPTY, CODE, Severity.WARNING, sentence, "lead-router reps list --tenant {}")
     )

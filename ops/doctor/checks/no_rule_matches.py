@@ -12,7 +12,7 @@ CODE = "no_rule_matches"
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
-    sentence, command = "are matched by no rule", "lead-router rules list --tenant {}"
+    sentence, command = "cannot be assigned, since no rule matches", "lead-router rules list --tenant {}"
     found = standing(scene, Reason.NO_MATCHING_RULE, CODE, Severity.WARNING, sentence, command)
     # Why they do not match, as with times that are shifted, is the cause.
     return [replace(one, symptom=True) for one in found]

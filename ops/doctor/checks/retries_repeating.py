@@ -30,9 +30,9 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, rows: Sequence[SentBack]) -> Finding:
-    told = listed([f"{one.subject} ({one.times} times)" for one in rows], 3)
+    requests = listed([f"{one.subject} ({one.times} times)" for one in rows], 3)
     again = count(sum(one.again for one in rows), "lead is", "leads are")
-    sentence = f"sent back again and again within 24 h: {told}; {again} parked again: the cause is still there"
+    sentence = f"sent back again and again within 24 h: {requests}; {again} parked again: the cause is still there"
     evidence = tuple(
         {
             "sent_back": one.subject,

@@ -24,7 +24,7 @@ def _finding(scene: Scene, tenant: Tenant, paused: Paused) -> Finding:
     leads = sum(part.leads for part in parts)
     is_long = paused.until - (paused.since or scene.at) > _LONG
     odd = paused.by is None or is_long
-    by = f"by {paused.by}" if paused.by else "nobody recorded by whom"
+    by = f"by {paused.by}" if paused.by else "it is not recorded by whom"
     why = f": {paused.why}" if paused.why else ""
     waits = f"; {count(leads, 'lead waits', 'leads wait')}" if leads else ""
     until = paused.until.isoformat(timespec="seconds")

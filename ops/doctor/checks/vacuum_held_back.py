@@ -44,7 +44,7 @@ def _who(held: HeldBack) -> tuple[str, str | None]:
         return f"{named} has a transaction open", "lead-router blockers"
     if held.kind == "prepared":
         return f"prepared transaction {held.name} of {held.role} is neither committed nor rolled back", None
-    return f"replication slot {held.name} is used by nobody", None
+    return f"replication slot {held.name} is not in use", None
 
 
 def _row(held: HeldBack) -> dict[str, Any]:
