@@ -21,7 +21,7 @@ from ops.bundle.notes import changes_without_notes, doctor_without_notes, status
 from ops.cli.blockers import document as blockers_document
 from ops.cli.changes import document as changes_document
 from ops.cli.doctor import cannot_be_used
-from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked, diagnose_without_database
+from ops.doctor.diagnosis import LOCK_TIMEOUT_S, Diagnosis, diagnose, diagnose_locked, diagnose_without_database
 from ops.embedded.urls import Urls
 from ops.status.document import document as status_document
 from ops.status.status import status
@@ -41,6 +41,7 @@ from router.store.processes import known_processes, own_version
 from router.store.server_settings import read_server_settings
 from router.store.statements import Connection
 from router.store.tenants import Tenant, all_tenants
+from router.store.transactions import with_lock_timeout
 
 CHANGES_SINCE = timedelta(hours=24)
 CHANGES_LIMIT = 5_000
@@ -105,7 +106,7 @@ class Source:
             raise NoDatabase(self.problem or "there is none")
         # Of an older schema, too: each part shows by itself whether it can be read.
         async with open_connection(self.urls.database, self.settings.connections) as conn:
-            yield conn
+            yield with_lock_timeout(conn, LOCK_TIMEOUT_S)
 
     async def _tenants(self, conn: Connection) -> list[Tenant]:
         return [one for one in await all_tenants(conn) if self.tenant in (None, one.name)]

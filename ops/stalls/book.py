@@ -51,6 +51,7 @@ class Book:
         self._blind: tuple[float, str] | None = None
         self._shown: set[str] = set()
         self._unseen: dict[str, str] = {}
+        self._missed: set[str] = set()
 
     def blind(self, for_s: float, problem: str) -> None:
         """For so many seconds the database could not be asked what waits."""
@@ -62,11 +63,15 @@ class Book:
         self.show()
 
     def unseen(self, tenant: str, problem: str) -> None:
-        """One tenant could not be looked at; what is open of it stays so."""
+        """One tenant could not be looked at; what is open of it stays so. Once may be a lock in passing: it is reported
+        from the second time in a row on.
+        """
         about = f"stalls of {tenant}"
-        if about not in self._unseen:
-            log.warning("cannot look for stalls of a tenant", tenant=tenant, error=problem)
-        self._unseen[about] = problem
+        if tenant in self._missed:
+            if about not in self._unseen:
+                log.warning("cannot look for stalls of a tenant", tenant=tenant, error=problem)
+            self._unseen[about] = problem
+        self._missed.add(tenant)
 
     async def write(
         self, conn: Connection, tenant: WatchedTenant, stalls: Sequence[Lasting], stored: Sequence[StoredStall]
@@ -76,6 +81,7 @@ class Book:
         Those that could not be judged now are left out of `stored`: they go on as they are.
         """
         self._unseen.pop(f"stalls of {tenant.name}", None)
+        self._missed.discard(tenant.name)
         known = {(Topic(one.topic), one.subject): one for one in stored}
         for stall, began_at in stalls:
             old = known.pop(stall.key, None)

@@ -24,7 +24,8 @@ from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 
-_LOCK_TIMEOUT_S = 2.0
+# While it waits it keeps a connection, and there may be few; the next look comes soon.
+_LOCK_TIMEOUT_S = 0.5
 _PARKED_COUNTED = 10_000
 _KEPT_EVERY_S = 3600.0
 # Looking must cost little: with many tenants it is done less often, but often enough to notice within a minute or so.
@@ -81,12 +82,13 @@ class StallsService(Periodic):
         begin = monotonic()
         try:
             async with asyncio.timeout(_LOOK_LIMIT_S):
-                await self._look()
+                complete = await self._look()
         except (*TRANSIENT_ERRORS, TimeoutError) as error:
             self._could_not_look(begin, error)
             raise
         self._failed_since = None
-        rest_s = min((monotonic() - begin) / _LONGEST_SHARE, _LONGEST_REST_S)
+        # What was locked says nothing of the work, and is looked at again soon.
+        rest_s = min((monotonic() - begin) / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
         self.interval_s = max(self._every_s, rest_s)
 
     def _could_not_look(self, at: float, error: BaseException) -> None:
@@ -95,8 +97,10 @@ class StallsService(Periodic):
         if blind_s >= self._limits.after.total_seconds():
             self._book.blind(blind_s, f"{type(error).__name__}: {error}")
 
-    async def _look(self) -> None:
-        """Gives the connection back after each tenant: where there are few, others wait for it."""
+    async def _look(self) -> bool:
+        """Whether every tenant could be looked at. Gives the connection back after each: where there are few, others
+        wait for it.
+        """
         async with aclosing(self._presence()) as presence:
             async with self._lent() as conn:
                 tenants = await watched_tenants(conn)
@@ -110,6 +114,7 @@ class StallsService(Periodic):
                 await self._book.sees_again(conn, tenants[0].now)
             await self._forget(conn)
         self._book.show()
+        return not any(errors)
 
     async def _look_at(self, scene: Scene, tenant: WatchedTenant) -> Exception | None:
         """Returns what went wrong, if anything: what is stored or locked of one tenant stops the looks at no other."""
