@@ -15,7 +15,6 @@ from router.store.blocking.judge import HOLDS_LEADS, Blocker
 from router.store.blocking.seen_blockers import note_blockers, tidy_blockers
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_literals
@@ -24,7 +23,6 @@ log = get_logger(__name__)
 
 # In all tenants together: this look is taken every second or so, by each instance.
 _ROWS = 4_000
-_LOCK_TIMEOUT_S = 2.0
 _TIDY_EVERY_S = 3600.0
 _NOTED_AT_ONCE = 200
 _KINDS = sorted(kind.value for kind in HOLDS_LEADS)
@@ -83,12 +81,10 @@ class BlockingWatchService(Periodic):
         if not (new or gone or tidy):
             return
         try:
-            async with self._connections.acquire(Part.DUTIES) as lent:
-                conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
-                async with conn.transaction():
-                    await note_blockers(conn, *self._unnoted)
-                    if tidy:
-                        await tidy_blockers(conn)
+            async with self._connections.acquire(Part.DUTIES) as conn, conn.transaction():
+                await note_blockers(conn, *self._unnoted)
+                if tidy:
+                    await tidy_blockers(conn)
         except TRANSIENT_ERRORS as error:
             log.debug("blockers not noted", error=f"{type(error).__name__}: {error}")
             return
@@ -98,8 +94,7 @@ class BlockingWatchService(Periodic):
     async def _act(self, action: Action) -> None:
         """Acts unless another instance is at it: what that one leaves, the next look finds."""
         described = _described(action.blocker) | {"action": action.name, "why": action.why}
-        async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
+        async with self._connections.acquire(Part.DUTIES) as conn:
             try:
                 async with conn.transaction():
                     if not await alone(conn):

@@ -53,7 +53,7 @@ class CloseRatesService(Periodic):
     name = "close rates"
     failing = "close rates not refreshed"
     interval_s = 60.0
-    longest_wait_s = 60.0
+    longest_wait_s = 10.0
     max_silence_s = 120.0
     deadline_s = None
 

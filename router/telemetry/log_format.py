@@ -16,6 +16,7 @@ from router.telemetry.log_repeats import FewRepeats
 from router.telemetry.log_writer import writer_of
 from router.telemetry.masking import MASK, mask_passwords
 
+_ABANDONED_CONNECT = "unexpected connection_lost() call"
 _PLAIN = (bool, int, float, type(None))
 
 
@@ -29,6 +30,7 @@ def configure_logs(level: str, form: str, instance: str, stream: TextIO | None =
     as_json = form == "json" or (form == "auto" and not terminal)
     shared = _shared_processors(instance)
     handler = logging.StreamHandler(stream or writer_of(_descriptor(target)))
+    handler.addFilter(_matters)
     handler.addFilter(FewRepeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -47,6 +49,14 @@ def configure_logs(level: str, form: str, instance: str, stream: TextIO | None =
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    """False for what asyncpg 0.32 leaves behind when a connect is given up just as the wire stands: the caller was told
+    of its timeout, and the answer that its question about TLS gets from the closed wire is waited for by nobody.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not (record.name == "asyncio" and isinstance(error, ConnectionError) and str(error) == _ABANDONED_CONNECT)
 
 
 def _shared_processors(instance: str) -> list[Processor]:

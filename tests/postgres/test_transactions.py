@@ -43,7 +43,7 @@ async def test_a_statement_outside_of_a_transaction_does_not_wait_for_a_lock_for
     async with conn.transaction():
         await conn.execute("lock table rep_row")
         async with connections.acquire(Part.DUTIES) as lent:
-            assert await lent.fetchval("show lock_timeout") == "10s"
+            assert await lent.fetchval("show lock_timeout") == "2s"
             with pytest.raises(LockNotAvailable):
                 await with_lock_timeout(lent, 0.1).fetch("select * from rep_row")
             assert await lent.fetchval("select 1") == 1

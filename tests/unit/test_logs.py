@@ -1,5 +1,7 @@
 """Logs: one JSON object a line, UTC, who and for whom; and never a password, however it got there."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -9,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 
@@ -55,6 +58,31 @@ def test_logs_of_libraries_come_out_in_the_same_form(lines: Callable[[], list[di
     (event,) = lines()
     assert event["event"] == "Task exception was never retrieved: postgresql://router:***@db/leads"
     assert (event["level"], event["logger"], event["instance"]) == ("error", "asyncio", "router-7")
+
+
+async def test_a_connect_that_is_given_up_at_any_moment_logs_no_error(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    wires: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _reader, writer: wires.append(writer), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for moment in range(12):
+        connect = asyncio.create_task(asyncpg.connect(f"postgresql://u@127.0.0.1:{port}/d", timeout=30))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        connect.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connect
+        del connect
+    for wire in wires:
+        wire.close()
+    server.close()
+    await server.wait_closed()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gc.collect()
+    logging.getLogger("asyncio").error("another one", exc_info=ConnectionError("refused"))
+    assert [line["event"] for line in lines()] == ["another one"]
 
 
 def test_no_password_is_written(lines: Callable[[], list[dict[str, Any]]]) -> None:

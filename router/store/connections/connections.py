@@ -30,6 +30,9 @@ _ANSWER_DEADLINE_S = 1.0
 # While all are lent, an answer that is not older than this proves that the server is there.
 _SIGN_OF_LIFE_S = 10.0
 
+# Whoever waits keeps a connection from others, and there may be two. Periodic work comes again soon anyway.
+_LOCK_TIMEOUT_S = 2.0
+
 
 Opener = Callable[[ConnectionSettings], Awaitable[Session]]
 
@@ -111,8 +114,8 @@ class Connections:
 
     @asynccontextmanager
     async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
-        """Lends a connection that waits for no lock for long. Raises NoConnection when none is free within the deadline
-        (seconds).
+        """Lends a connection that waits for no lock longer than 2 s. Raises NoConnection when none is free within the
+        deadline (seconds).
 
         A server that refuses or is away is asked again until then.
         """
@@ -122,7 +125,7 @@ class Connections:
         self._lent[session] = lending
         try:
             with self._instruments.connection_use(part):
-                yield with_lock_timeout(session)
+                yield with_lock_timeout(session, _LOCK_TIMEOUT_S)
         finally:
             lending.over()
             del self._lent[session]
