@@ -113,6 +113,20 @@ lane = Family(
     },
 )
 
+tokens = Family(
+    "tokens",
+    "Tokens for the API: who may do what.",
+    "tokens create website --tenant acme --role intake",
+    {
+        "create": ("tokens:create", "Create a token called NAME and show it once: only a hash of it is stored."),
+        "list": ("tokens:list_", "List the tokens, also those that are revoked or have expired."),
+        "revoke": (
+            "tokens:revoke",
+            "End the token TOKEN (its id, as in the list): within 5 s it opens nothing any more.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -126,6 +140,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "pause": ("pause", "Route nothing of TENANT for a while."),
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
     "lane": lane,
+    "tokens": tokens,
     "park": (
         "park",
         "Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
+from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
@@ -21,8 +22,10 @@ from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
+from router.http.api import ApiService, TokenUsesService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
+from router.http.probes import Check, Probes
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
@@ -46,6 +49,7 @@ class Role(StrEnum):
     """What a daemon does."""
 
     DRAIN = "drain"
+    API = "api"
     DUTIES = "duties"
 
 
@@ -89,15 +93,28 @@ class Services:
         behind: list[Service] = [watch, self.reloading, self._mutes(), *routing]
         if Role.DUTIES in self.roles:
             behind += self._duties()
-        return [self._listener(gate), gate, *(AfterDatabase(gate, service) for service in behind)]
+        checks = self._checks(gate)
+        if Role.API in self.roles:
+            behind += self._api(checks)
+        return [self._listener(checks), gate, *(AfterDatabase(gate, service) for service in behind)]
 
-    def _listener(self, gate: DatabaseGate) -> Listener:
-        checks = {"schema": gate.check, "database": self.connections.check}
+    def _checks(self, gate: DatabaseGate) -> dict[str, Check]:
+        checks: dict[str, Check] = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
             checks["clocks"] = partial(clocks_agree, self.process.clocks)
+        return checks
+
+    def _listener(self, checks: dict[str, Check]) -> Listener:
         places = reserve_descriptors(self.settings.connections.maximum)
         return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
+
+    def _api(self, checks: dict[str, Check]) -> list[Service]:
+        settings = self.settings.api
+        probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
+        places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
+        api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
+        return [api, TokenUsesService(api.access, self.connections)]
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

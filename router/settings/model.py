@@ -51,6 +51,19 @@ class ListenSettings(Section, frozen=True):
     check_deadline_s: Annotated[float, Meta(ge=0.05, le=60)] = 2.0
 
 
+class ApiSettings(Section, frozen=True):
+    """The address of the API. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks TLS;
+    `clients` connections at once, each of which may be silent for `idle_s` (seconds).
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8381
+    clients: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
 class LogSettings(Section, frozen=True):
     """`format` auto = for people on a terminal, JSON elsewhere."""
 
@@ -110,6 +123,7 @@ class Settings(Section, frozen=True):
     redis_url: Annotated[str, _url("redis", "rediss", "unix")] | None = None
     data_dir: Path = Path(".lead-router")
     listen: ListenSettings = ListenSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     connections: ConnectionSettings = ConnectionSettings()

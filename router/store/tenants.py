@@ -76,6 +76,12 @@ async def tenant_named(conn: Connection, name: str) -> Tenant:
     return _tenant(row)
 
 
+async def tenant_numbered(conn: Connection, tenant_id: int) -> Tenant | None:
+    """The tenant with that number."""
+    row = await _SQL.by_number.row(conn, tenant_id=tenant_id)
+    return None if row is None else _tenant(row)
+
+
 async def all_tenants(conn: Connection) -> list[Tenant]:
     """Every tenant, the oldest first."""
     return [_tenant(row) for row in await _SQL.all.fetch(conn)]

@@ -1,0 +1,121 @@
+"""Errors as answers: `application/problem+json` (RFC 9457), one closed list of kinds, a pointer to each wrong field."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: int
+    title: str
+
+
+class Kind(Enum):
+    """All kinds of problems; the name is the anchor on the page of problems."""
+
+    BAD_REQUEST = _Kind(400, "The request cannot be read")
+    NO_TOKEN = _Kind(401, "A valid token is needed")
+    NOT_ALLOWED = _Kind(403, "This token may not do that")
+    NOT_FOUND = _Kind(404, "There is no such thing")
+    WRONG_METHOD = _Kind(405, "This address has no such method")
+    CONFLICT = _Kind(409, "It is not in a state for this")
+    STILL_RUNNING = _Kind(409, "The first request with this key is still being worked on")
+    TOO_LARGE = _Kind(413, "The body is too large")
+    WRONG_MEDIA_TYPE = _Kind(415, "This kind of body is not taken here")
+    INVALID = _Kind(422, "Some values are wrong")
+    KEY_USED = _Kind(422, "This key was used for another request")
+    TOO_MANY = _Kind(429, "Too many requests")
+    FAULT = _Kind(500, "A fault of this service")
+    BUSY = _Kind(503, "Not now: the service or its database is busy or away")
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value.status
+
+    @property
+    def uri(self) -> str:
+        """What the answer names as its type: a page that this service has."""
+        return f"/docs#problem-{self.name.lower().replace('_', '-')}"
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One value that is wrong."""
+
+    pointer: Annotated[str, Meta(description="JSON Pointer (RFC 6901) to it in the body, or ?name of the query")]
+    reason: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = []
+
+
+class Refused(Exception):
+    """The request ends with this problem."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+
+    def response(self) -> web.Response:
+        """The answer. What the client sent is quoted with care: it may hold what JSON cannot."""
+        kind = self.kind
+        problem = Problem(
+            kind.uri, kind.value.title, kind.status, _clean(self.detail), [_cleaned(e) for e in self.errors]
+        )
+        body = msgspec.json.encode(problem)
+        return web.Response(status=kind.status, body=body, content_type=MEDIA_TYPE, headers=self.headers)
+
+
+def busy(detail: str, retry_after_s: int = 1) -> Refused:
+    """Not now, and when to come again."""
+    return Refused(Kind.BUSY, detail, headers={"Retry-After": str(max(1, retry_after_s))})
+
+
+def of_aiohttp(error: web.HTTPException) -> Refused:
+    """What aiohttp itself refuses: unknown addresses and methods, bodies that are too long or broken."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return Refused(Kind.WRONG_METHOD, f"allowed here: {allowed}", headers={"Allow": allowed})
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return Refused(Kind.TOO_LARGE, "the body is longer than this operation takes")
+    if error.status == web.HTTPNotFound.status_code:
+        return Refused(Kind.NOT_FOUND, "nothing is at this address; /openapi.json has all that there are")
+    return Refused(Kind.BAD_REQUEST, error.reason)
+
+
+def pointer_to(*path: object) -> str:
+    """A JSON Pointer (RFC 6901) of keys and places."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _cleaned(error: FieldProblem) -> FieldProblem:
+    return FieldProblem(_clean(error.pointer), _clean(error.reason))
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates cannot be sent."""
+    return text.encode("utf-8", "backslashreplace").decode()

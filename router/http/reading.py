@@ -1,0 +1,103 @@
+"""What a client sends, as typed values: strict JSON, a query, and a pointer to every value that is wrong.
+
+msgspec stops at the first error, so the fields of an object are judged one by one.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from router.http.problems import FieldProblem, Kind, Refused, pointer_to
+from router.intake.json_text import read_json
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_DEPTH = 32
+_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+async def json_body(request: web.Request) -> object:
+    """The body as strict JSON: each key once, no NaN, not too deep. Raises Refused."""
+    if request.content_type not in ("application/json", "application/octet-stream"):
+        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send application/json, not {request.content_type}")
+    return parse_json(await request.read())
+
+
+def parse_json(body: bytes) -> object:
+    """Strict JSON. Raises Refused with what is wrong, and where."""
+    try:
+        value = read_json(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Refused(Kind.BAD_REQUEST, f"the body is not UTF-8 at byte {error.start}") from None
+    except ValueError as error:
+        raise Refused(Kind.BAD_REQUEST, f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise Refused(Kind.BAD_REQUEST, "the body is nested too deeply") from None
+    if too_deep(value):
+        raise Refused(Kind.BAD_REQUEST, f"the body is nested too deeply; at most {MAX_DEPTH} levels")
+    return value
+
+
+def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
+    """Whether a JSON value has more levels than that."""
+    level: list[object] = [value]
+    for _ in range(levels):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: "dict[str, object] | list[object]") -> list[object]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def convert_body(value: object, kind: type[T]) -> T:
+    """A JSON object as this struct. Raises Refused with all fields that are wrong."""
+    if not isinstance(value, dict):
+        raise Refused(Kind.INVALID, "the body must be a JSON object", [FieldProblem("", "must be a JSON object")])
+    return _converted(value, kind, strict=True, place=pointer_to)
+
+
+def convert_query(values: Mapping[str, str], kind: type[T]) -> T:
+    """A query as this struct; texts are read as numbers and truths where the fields are. Raises Refused."""
+    return _converted(dict(values), kind, strict=False, place=lambda *path: "?" + str(path[0]))
+
+
+def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: Any) -> T:
+    found: dict[str, Any] = {}
+    wrong: list[FieldProblem] = []
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name, value in values.items():
+        if name not in fields:
+            wrong.append(FieldProblem(place(name), f"is not known here; known: {', '.join(fields)}"))
+            continue
+        try:
+            found[fields[name].name] = msgspec.convert(value, fields[name].type, strict=strict)
+        except msgspec.ValidationError as error:
+            wrong.append(_problem(name, str(error), place))
+    wrong += [
+        FieldProblem(place(name), "is missing")
+        for name, field in fields.items()
+        if name not in values and field.required
+    ]
+    if wrong:
+        raise Refused(Kind.INVALID, _counted(wrong), wrong)
+    return kind(**found)
+
+
+def _problem(name: str, text: str, place: Any) -> FieldProblem:
+    """msgspec names the place within the field only in its text."""
+    found = _PATH.search(text)
+    steps = [a or b for a, b in _STEP.findall(found["path"])] if found else []
+    return FieldProblem(place(name, *steps), _PATH.sub("", text))
+
+
+def _counted(wrong: list[FieldProblem]) -> str:
+    first = wrong[0]
+    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return f"{first.pointer or 'the body'}: {first.reason}{more}"

@@ -1,0 +1,49 @@
+"""What was looked up in the database a moment ago: asked for once in a few seconds, and known while it is away."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
+
+from router.store.errors import TRANSIENT_ERRORS
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_WHILE_AWAY_S = 3_600.0
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Generic[V]):
+    value: V | None
+    at: float
+
+
+class Recent(Generic[K, V]):
+    """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
+    for an hour while the database cannot be asked.
+    """
+
+    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float) -> None:
+        self._find = find
+        self._holds_s = holds_s
+        self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
+
+    async def get(self, key: K) -> V | None:
+        """Raises what `find` raises, when the key is not known."""
+        seen = self._seen.get(key)
+        if seen is not None and monotonic() - seen.at < self._holds_s:
+            return seen.value
+        try:
+            value = await self._find(key)
+        except (*TRANSIENT_ERRORS, TimeoutError):
+            if seen is not None and seen.value is not None and monotonic() - seen.at < _WHILE_AWAY_S:
+                return seen.value
+            raise
+        self._seen[key] = _Seen(value, monotonic())
+        self._seen.move_to_end(key)
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return value
