@@ -12,10 +12,10 @@ from router.runtime.supervisor import ServiceLost, StartRefused
 @click.option(
     "--role",
     "roles",
-    default="drain,duties",
+    default="drain,api,duties",
     show_default=True,
     metavar="ROLES",
-    help="What this process does, comma-separated: drain, duties.",
+    help="What this process does, comma-separated: drain, api, duties.",
 )
 @async_command
 async def serve(context: Context, roles: str) -> None:
