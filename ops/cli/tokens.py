@@ -1,6 +1,5 @@
 """`lead-router tokens`: who may use the API, and for what."""
 
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,21 +8,16 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, why_option
-from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole, WrittenToken
+from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
-from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, revoke_token
+from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, new_token, revoke_token
 
 MAX_NAME = 100
 
 
 def _span(ctx: click.Context, param: click.Parameter, text: str | None) -> timedelta | None:
     return None if text is None else span(ctx, param, text)
-
-
-def new_secret(tenant_id: int) -> WrittenToken:
-    """A token that nobody had before: 32 random bytes."""
-    return WrittenToken(tenant_id, secrets.token_hex(4), secrets.token_urlsafe(32))
 
 
 @click.command()
@@ -61,7 +55,7 @@ async def create(
         raise CannotRun(f"a token's name has 1 to {MAX_NAME} printable characters")
     async with context.connection() as conn:
         tenant_id = EVERY_TENANT if tenant_name is None else (await require_tenant(conn, tenant_name)).tenant_id
-        shown = new_secret(tenant_id)
+        shown = new_token(tenant_id)
         expires_at = datetime.now(UTC) + span if span else None
         new = NewToken(name.strip(), TokenRole(role), expires_at, rep_id)
         token = await create_token(conn, shown, new, current_user())

@@ -9,6 +9,7 @@ from random import Random
 
 from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
+from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
@@ -56,7 +57,8 @@ class Role(StrEnum):
 @dataclass
 class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
-    once more; `settings` are those of the start, `sources` the views that rosters are synced from.
+    once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
+    the first token to a person (None = none is made).
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Services:
     schema: Callable[[], Awaitable[None]]
     reread: Callable[[], Settings]
     sources: Sequence[Source] = ()
+    say: Callable[[str], None] | None = None
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -114,7 +117,8 @@ class Services:
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
         api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
-        return [api, TokenUsesService(api.access, self.connections)]
+        first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
+        return [api, TokenUsesService(api.access, self.connections), *([first] if first else [])]
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

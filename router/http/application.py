@@ -10,7 +10,7 @@ from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
-from router.http.reading import convert_body, convert_query, json_body
+from router.http.reading import convert_body, convert_query, json_body, too_large
 from router.http.recent import Recent
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
@@ -76,8 +76,10 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         wanted, query = _query_of(request, operation)
         tenant = await _tenant_of(door, token, wanted, operation)
         if request.content_length is not None and request.content_length > operation.max_body:
-            raise Refused(Kind.TOO_LARGE, f"at most {operation.max_body:,} bytes are taken here")
-        body = convert_body(await json_body(request), operation.body) if operation.body is not None else None
+            raise too_large(operation.max_body)
+        body = None
+        if operation.body is not None:
+            body = convert_body(await json_body(request, operation.max_body), operation.body)
         path = {name: _part(name, value) for name, value in request.match_info.items()}
         answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections))
         return answer.response() if isinstance(answer, Answer) else answer

@@ -20,11 +20,19 @@ _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
-async def json_body(request: web.Request) -> object:
-    """The body as strict JSON: each key once, no NaN, not too deep. Raises Refused."""
+async def json_body(request: web.Request, max_body: int) -> object:
+    """The body as strict JSON: each key once, no NaN, not too deep, at most so many bytes. Raises Refused."""
     if request.content_type not in ("application/json", "application/octet-stream"):
         raise Refused(Kind.WRONG_MEDIA_TYPE, f"send application/json, not {request.content_type}")
-    return parse_json(await request.read())
+    body = await request.read()
+    if len(body) > max_body:
+        raise too_large(max_body)
+    return parse_json(body)
+
+
+def too_large(max_body: int) -> Refused:
+    """The refusal of a body that has more bytes."""
+    return Refused(Kind.TOO_LARGE, f"at most {max_body:,} bytes are taken here")
 
 
 def parse_json(body: bytes) -> object:
