@@ -27,6 +27,7 @@ from router.http.api import ApiService, TokenUsesService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
+from router.http.rate_sharing import RateSharingService
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
@@ -118,7 +119,9 @@ class Services:
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
         api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
-        return [api, TokenUsesService(api.access, self.connections), *([first] if first else [])]
+        sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
+        others = (TokenUsesService(api.access, self.connections), sharing, first)
+        return [api, *(one for one in others if one is not None)]
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

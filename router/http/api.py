@@ -11,6 +11,7 @@ from router.http.access import Access
 from router.http.application import Door, application_of
 from router.http.operations import Operation
 from router.http.probes import Probes
+from router.http.rate_limits import RateLimits
 from router.http.recent import Recent
 from router.http.serving import Address
 from router.runtime.lifeline import Lifeline
@@ -49,8 +50,10 @@ class ApiService:
         self._operations = operations
         self._probes = probes
         self.access = Access(self._find_token)
+        self.limits = RateLimits(settings.requests_per_s)
         self._door = Door(
             self.access,
+            self.limits,
             Recent(self._tenant_numbered, _TENANT_HOLDS_S),
             Recent(self._tenant_named, _TENANT_HOLDS_S),
             connections,

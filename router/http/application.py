@@ -10,6 +10,7 @@ from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
+from router.http.rate_limits import RateLimits
 from router.http.reading import convert_body, convert_query, json_body, too_large
 from router.http.recent import Recent
 from router.store.connections.connections import Connections
@@ -26,9 +27,10 @@ _NEEDS_A_PERSON = (Trouble.FOR_A_PERSON, Trouble.REFUSED_ROW)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all operations need: who asks, the tenants (by number, and by name), and the database."""
+    """What all operations need: who asks, and how often, the tenants (by number, and by name), and the database."""
 
     access: Access
+    limits: RateLimits
     tenants: Recent[int, Tenant]
     names: Recent[str, Tenant]
     connections: Connections
@@ -71,6 +73,7 @@ def _of_database(request: web.Request, error: BaseException) -> Refused:
 def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         token = await door.access.token_of(request)
+        door.limits.take((token.tenant_id, token.token_id))
         if operation.permission is not None:
             check_permission(token, operation.permission)
         wanted, query = _query_of(request, operation)

@@ -53,6 +53,7 @@ NAMES = [
     "roster sync t",
     "api",
     "token uses",
+    "rate limits",
 ]
 
 
