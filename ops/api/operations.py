@@ -1,7 +1,5 @@
 """All operations of the API, in the order in which they are described."""
 
-from importlib.metadata import version
-
 from ops.api import (
     assignments,
     customers,
@@ -19,10 +17,13 @@ from ops.api.running import Jobs
 from router.http.operations import Operation
 from router.http.routes import about
 
+API_VERSION = "1"
+"""Of the API, not of the release: what is described changes only with the operations."""
+
 
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
-    return about.operations(control_operations(means), version("lead-router"))
+    return about.operations(control_operations(means), API_VERSION)
 
 
 def control_operations(means: Means) -> list[Operation]:
