@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
+from ops.api.means import Means
 from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.daemon.first_token import FirstTokenService
@@ -37,6 +38,7 @@ from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
+from router.store.connections.single import open_connection
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
@@ -117,7 +119,9 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
+        connect = partial(open_connection, self.urls.database, self.settings.connections)
+        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
+        api = ApiService(settings, self.connections, api_operations(means), probes, max_connections=places)
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
         others = (TokenUsesService(api.access, self.connections), sharing, first)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 from aiohttp import web
 
 from router.domain.access import EVERY_TENANT, Token
@@ -76,8 +75,9 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         door.limits.take((token.tenant_id, token.token_id))
         if operation.permission is not None:
             check_permission(token, operation.permission)
-        wanted, query = _query_of(request, operation)
-        tenant = await _tenant_of(door, token, wanted, operation)
+        values = _query_of(request)
+        tenant = await _tenant_of(door, token, values.pop("tenant", None) if operation.of_tenant else None, operation)
+        query = convert_query(values, operation.query)
         if request.content_length is not None and request.content_length > operation.max_body:
             raise too_large(operation.max_body)
         body = None
@@ -104,8 +104,8 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, msgspec.Struct]:
-    """The tenant that is named, and the operation's own parameters; each may be given once."""
+def _query_of(request: web.Request) -> dict[str, str]:
+    """The parameters as texts; each may be given once."""
     if len(request.query_string) > _MAX_QUERY:
         raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
     values: dict[str, str] = {}
@@ -115,8 +115,7 @@ def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, m
         if "\0" in value or not _encodable(name + value):
             raise Refused(Kind.INVALID, f"{name} is not a text", [FieldProblem(f"?{name}", "is not a text")])
         values[name] = value
-    tenant = values.pop("tenant", None) if operation.of_tenant else None
-    return tenant, convert_query(values, operation.query)
+    return values
 
 
 async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:

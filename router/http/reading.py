@@ -4,7 +4,7 @@ msgspec stops at the first error, so the fields of an object are judged one by o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_DEPTH = 32
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -68,7 +69,23 @@ def convert_body(value: object, kind: type[T]) -> T:
     """A JSON object as this struct. Raises Refused with all fields that are wrong."""
     if not isinstance(value, dict):
         raise Refused(Kind.INVALID, "the body must be a JSON object", [FieldProblem("", "must be a JSON object")])
+    bad = [FieldProblem(pointer_to(*path), "is not a text: NUL or a lone surrogate") for path in _no_texts(value)]
+    if bad:
+        raise Refused(Kind.INVALID, _counted(bad), bad)
     return _converted(value, kind, strict=True, place=pointer_to)
+
+
+def _no_texts(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Where there are texts that PostgreSQL cannot hold; of the keys, too."""
+    if isinstance(value, str) and ("\0" in value or _SURROGATE.search(value)):
+        yield path
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _no_texts(one, (*path, number))
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _no_texts(key, (*path, key))
+            yield from _no_texts(one, (*path, key))
 
 
 def convert_query(values: Mapping[str, str], kind: type[T]) -> T:

@@ -2,6 +2,18 @@
 -- A lead by its number; numbers are unique over all tenants.
 select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id;
 
+-- name: of_tenant(tenant_id, lead_id)
+-- Whether a lead's number is one of this tenant's.
+select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead_id);
+
+-- name: held_by(tenant_id, rep_no, after, limit)
+-- The leads that a rep has, a part of them in the order of their numbers.
+select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no
+  from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and a.rep_no = :rep_no and a.lead_id > :after
+ order by a.lead_id
+ limit :limit;
+
 -- name: by_external_id(tenant_id, external_id, source)
 -- Leads of an external id, of one source or of any.
 select tenant_id, lead_id, source from lead
