@@ -23,6 +23,7 @@ from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.api import ApiService, TokenUsesService
+from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
@@ -113,8 +114,15 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
-        return [api, TokenUsesService(api.access, self.connections)]
+        api = ApiService(
+            settings,
+            self.connections,
+            api_operations(),
+            probes,
+            max_connections=places,
+            instruments=self.exposition.instruments,
+        )
+        return [api, TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections)]
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)
