@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 from aiohttp import web
@@ -111,6 +112,8 @@ def _encodable(text: str) -> bool:
 
 def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, msgspec.Struct]:
     """The tenant that is named, and the operation's own parameters; each may be given once."""
+    if not request.query_string:
+        return None, _no_query(operation.query)
     if len(request.query_string) > _MAX_QUERY:
         raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
     values: dict[str, str] = {}
@@ -122,6 +125,12 @@ def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, m
         values[name] = value
     tenant = values.pop("tenant", None) if operation.of_tenant else None
     return tenant, convert_query(values, operation.query)
+
+
+@cache
+def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    # A refusal is not kept: it is raised anew each time.
+    return convert_query({}, kind)
 
 
 async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:

@@ -5,14 +5,16 @@ msgspec stops at the first error, so the fields of an object are judged one by o
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import FieldInfo
 
 from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
-from router.intake.json_text import MAX_DEPTH, read_json, too_deep
+from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -42,14 +44,15 @@ def check_media_type(request: web.Request, *wanted: str) -> str:
 def parse_json(body: bytes) -> object:
     """Strict JSON. Raises Refused with what is wrong, and where."""
     try:
-        value = read_json(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        value = read_json(text)
     except UnicodeDecodeError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not JSON: {error}") from None
     except RecursionError:
         raise Refused(Kind.BAD_REQUEST, "the body is nested too deeply") from None
-    if too_deep(value):
+    if may_be_too_deep(text) and too_deep(value):
         raise Refused(Kind.BAD_REQUEST, f"the body is nested too deeply; at most {MAX_DEPTH} levels")
     return value
 
@@ -69,7 +72,7 @@ def convert_query(values: Mapping[str, str], kind: type[T]) -> T:
 def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: Any) -> T:
     found: dict[str, Any] = {}
     wrong: list[FieldProblem] = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for name, value in values.items():
         if name not in fields:
             wrong.append(FieldProblem(place(name), f"is not known here; known: {', '.join(fields)}"))
@@ -86,6 +89,11 @@ def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: An
     if wrong:
         raise Refused(Kind.INVALID, _counted(wrong), wrong)
     return kind(**found)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _problem(name: str, text: str, place: Any) -> FieldProblem:
