@@ -25,6 +25,7 @@ from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.api import ApiService, TokenUsesService
+from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
@@ -121,10 +122,17 @@ class Services:
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
         connect = partial(open_connection, self.urls.database, self.settings.connections)
         means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
-        api = ApiService(settings, self.connections, api_operations(means), probes, max_connections=places)
+        api = ApiService(
+            settings,
+            self.connections,
+            api_operations(means),
+            probes,
+            max_connections=places,
+            instruments=self.exposition.instruments,
+        )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
-        others = (TokenUsesService(api.access, self.connections), sharing, first)
+        others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
         return [api, *(one for one in others if one is not None)]
 
     def _routing(self) -> list[Service]:

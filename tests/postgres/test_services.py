@@ -53,6 +53,7 @@ NAMES = [
     "roster sync t",
     "api",
     "token uses",
+    "expired keys",
     "rate limits",
 ]
 
