@@ -3,17 +3,15 @@
 import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, since, why_option
-from ops.cli.screen import Screen
+from ops.cli.progress import progress_of
 from ops.waiting.retry import Ask, Done, Plan, Retry
 from router.domain.phrases import count
 from router.domain.reason import Reason
@@ -87,7 +85,7 @@ async def _instant(conn: Connection, begin: datetime | timedelta | None) -> date
 
 async def _do(work: Retry, report: "_Report", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
     """Does it tenant by tenant. A lane that stays locked keeps back its tenant only."""
-    with _shown(sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
+    with progress_of("leads", sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
         for plan in report.plans:
             done = report.done.setdefault(plan.tenant.tenant_id, Done())
             before = sum(one.seen for one in report.done.values())
@@ -95,16 +93,6 @@ async def _do(work: Retry, report: "_Report", ask: Ask, actor: str, why: str, *,
                 await work.run(plan, ask, actor, why, done, lambda: bar(before + done.seen))  # noqa: B023
             except LOCK_TIMEOUTS:
                 report.troubles.append(plan.tenant)
-
-
-@contextmanager
-def _shown(total: int, *, hidden: bool) -> Iterator[Any]:
-    """How far it is, on stderr, on a terminal only."""
-    columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Screen(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=hidden or not screen.is_terminal) as bar:
-        task = bar.add_task("retry", total=total)
-        yield lambda seen: bar.update(task, completed=seen)
 
 
 class _Report:
