@@ -124,6 +124,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
     "reps": reps,
+    "groups": (
+        "groups",
+        "Show the groups: members, who of them could take a lead now, their leads, the rules, and what waits for them.",
+    ),
     "rules": rules,
     "leads": leads,
     "customers": customers,

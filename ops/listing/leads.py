@@ -132,44 +132,56 @@ async def _finder(conn: Connection, judge: _Judge, asked: LeadFilter, states: tu
     if asked.rep is not None:
         rep_no = await rep_number(conn, tenant_id, asked.rep)
         return lambda span: store.leads_of_rep(conn, tenant_id, rep_no, span)
-    finds = [await _find_in(conn, judge, asked, state) for state in states or (None,)]
-
-    async def merged(span: Span) -> list[int]:
-        return list(islice(merge(*[await find(span) for find in finds], reverse=True), span.limit))
-
-    return finds[0] if len(finds) == 1 else merged
+    finds = [one for state in states or (None,) for one in await _finds_in(conn, judge, asked, state)]
+    return finds[0] if len(finds) == 1 else _merged(finds)
 
 
-async def _find_in(conn: Connection, judge: _Judge, asked: LeadFilter, state: State | None) -> Find:
+def _merged(finds: Sequence[Find]) -> Find:
+    """One list of several that have no lead in common."""
+
+    async def find(span: Span) -> list[int]:
+        return list(islice(merge(*[await one(span) for one in finds], reverse=True), span.limit))
+
+    return find
+
+
+async def _finds_in(conn: Connection, judge: _Judge, asked: LeadFilter, state: State | None) -> list[Find]:
     tenant_id, reason = judge.tenant.tenant_id, asked.reason
     if state is State.PARKED and reason is not None:
-        return lambda span: store.parked_for(conn, tenant_id, reason, span)
+        return [lambda span: store.parked_for(conn, tenant_id, reason, span)]
     if state is State.WAITING and (reason is not None or asked.group is not None):
-        keys = await _keys(conn, judge, reason, asked.group)
-        if keys is not None:
-            return lambda span: store.waiting_under(conn, tenant_id, keys, span)
-    return lambda span: store.leads_of(conn, tenant_id, state, span)
+        under = await _under(conn, judge, reason, asked.group)
+        if under is not None:
+            keys, rooms = under
+            return [
+                lambda span: store.waiting_under(conn, tenant_id, keys, span),
+                lambda span: store.first_in_line(conn, tenant_id, rooms, span),
+            ]
+    return [lambda span: store.leads_of(conn, tenant_id, state, span)]
 
 
-async def _keys(conn: Connection, judge: _Judge, reason: str | None, group: str | None) -> list[int] | None:
-    """The wake keys under which such leads may wait; None = any."""
+async def _under(
+    conn: Connection, judge: _Judge, reason: str | None, group: str | None
+) -> tuple[list[int], dict[int, int]] | None:
+    """The wake keys of such leads, and the room of those of which only the first in line are meant; None = any."""
     tenant_id = judge.tenant.tenant_id
     keys = await store.wake_keys(conn, tenant_id)
     if group is not None:
         number = await group_number(conn, tenant_id, group)
         keys = [key for key in keys if key[2] is not None and number in read_targets(key[2]).groups]
-    if reason is None:
-        return [key[0] for key in keys]
     hold = hold_of(judge.tenant)
-    if hold is not None and group is None:
-        return None if reason == hold.reason else []
-    judged = await judge.keys(keys)
-    return [key[0] for key in keys if _may_be(reason, judged[key[0]])]
-
-
-def _may_be(reason: str, why: WaitsFor | None) -> bool:
+    if hold is not None and reason is not None and group is None:
+        return None if reason == hold.reason else ([], {})
+    judged = await judge.keys(keys) if reason is not None else {}
     if reason == READY:
-        return why is None or why.room > 0
+        whys = {key[0]: judged[key[0]] for key in keys}
+        return [no for no, why in whys.items() if why is None], {
+            no: why.room for no, why in whys.items() if why and why.room
+        }
+    return [key[0] for key in keys if reason is None or _is_for(judged[key[0]], reason)], {}
+
+
+def _is_for(why: WaitsFor | None, reason: str) -> bool:
     return why is not None and why.reason == reason
 
 

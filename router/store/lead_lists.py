@@ -4,7 +4,7 @@ A page goes on below the number of the last lead of the page before, so it costs
 that arrive or move meanwhile neither shift nor repeat anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,6 +90,16 @@ async def waiting_under(conn: Connection, tenant_id: int, keys: Sequence[int], s
     size = await _SQL.keys_size.value(conn, tenant_id=tenant_id, wake_keys=keys, limit=_FEW + 1)
     statement = _SQL.waiting_of_few if size <= _FEW else _SQL.waiting_of_many
     rows = await statement.fetch(conn, tenant_id=tenant_id, wake_keys=keys, **span.arguments())
+    return [row[0] for row in rows]
+
+
+async def first_in_line(conn: Connection, tenant_id: int, rooms: Mapping[int, int], span: Span) -> list[int]:
+    """Numbers of the newest of those leads that are the first under each wake key, as many as `rooms` says."""
+    if not rooms:
+        return []
+    rows = await _SQL.first_in_line.fetch(
+        conn, tenant_id=tenant_id, wake_keys=list(rooms), rooms=list(rooms.values()), **span.arguments()
+    )
     return [row[0] for row in rows]
 
 
