@@ -131,9 +131,9 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
         frozenset(),
         frozenset({position}),
     )
-    book = Book(tenant_id, lane.batch_no + 1, at)
+    book = Book(tenant_id, lane.batch_no + 1, at, lane.ruleset)
     flight = record(state.engine, before, outcome, data_versions(state.engine))
-    await store.put_assignments(conn, book, [(0, taken.lead, decision)], outcome.owners)
+    await store.put_assignments(conn, book, [(0, taken.lead, decision)], outcome.owners, taken.from_rep)
     await pool.wake_leads(conn, tenant_id, news.leads)
     await pool.wake_customers(conn, tenant_id, outcome.owners)
     flight = msgspec.structs.replace(flight, actor=gift.actor, note=gift.note)
