@@ -42,6 +42,8 @@ NAMES = [
     "close rates",
     "blocking watch",
     "stalls",
+    "events",
+    "webhooks",
     "roster sync t",
 ]
 
