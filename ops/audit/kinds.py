@@ -12,7 +12,7 @@ STOP = "stop the routers of this tenant, correct the row, start them again"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of violation: the promise (1 to 10) that is broken, what it means, what to do."""
+    """A kind of violation: the promise (1 to 11) that is broken, what it means, what to do."""
 
     name: str
     promise: int
@@ -197,6 +197,12 @@ OF_TENANT = (
         6,
         "credit was made or destroyed in a group: its shares are not what the weights deserve",
         f"{STOP}: credits of one group add up to 0; with all at 0 the shares start anew",
+    ),
+    Kind(
+        "event_missing",
+        11,
+        "a lead was assigned and no event says so: whoever follows the events does not know of it",
+        "tell the CRM of these leads; rows of `event` are only removed by the retention: find who else did",
     ),
 )
 

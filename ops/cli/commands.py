@@ -9,6 +9,7 @@ tenants = Family(
     {
         "add": ("tenants:add", "Create the tenant NAME."),
         "list": ("tenants:list_", "List all tenants with the versions in force."),
+        "events": ("tenants:events", "Switch the writing of events of the tenant NAME on or off."),
     },
 )
 
@@ -134,6 +135,32 @@ tokens = Family(
     },
 )
 
+webhooks = Family(
+    "webhooks",
+    "Where events are delivered to: endpoints, their secrets, and what they did not take.",
+    "webhooks add https://crm.example.com/hooks/leads --tenant acme",
+    {
+        "add": ("webhooks:add", "Have events delivered to URL, and print the secret that they are signed with."),
+        "list": ("webhooks:list_", "List webhooks, and how each fares."),
+        "test": (
+            "webhooks:test",
+            "Send one event of the type webhook.test to a webhook, now, and show the answer.",
+        ),
+        "rotate": (
+            "webhooks:rotate",
+            "Sign with a new secret, and print it; earlier ones sign beside it for a while.",
+        ),
+        "disable": ("webhooks:disable", "Deliver nothing more to a webhook, until it is enabled."),
+        "enable": ("webhooks:enable", "Deliver to a webhook again: what happened meanwhile first."),
+        "remove": ("webhooks:remove", "Remove a webhook, its secrets, and what waits for it."),
+        "dead": ("webhooks:dead", "List events that were given up, with the last error; the latest first."),
+        "redeliver": (
+            "webhooks:redeliver",
+            "Deliver events to a webhook again: single ones, dead ones, or a range; with the ids that they had.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -184,6 +211,8 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "changes",
         "Show what was changed, by whom and why.",
     ),
+    "webhooks": webhooks,
+    "events": ("events", "Show what became of leads as events, in order, from a cursor on."),
     "bundle": (
         "bundle",
         "Write one redacted archive for an incident: findings, status, blockers, changes, settings, versions, "

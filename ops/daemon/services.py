@@ -30,6 +30,8 @@ from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
+from router.outbox.events_service import EventsService
+from router.outbox.webhooks_service import WebhooksService
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
@@ -171,7 +173,10 @@ class Services:
             self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
         )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
-        return [CloseRatesService(self.connections), blocking, stalls, *rosters]
+        events = EventsService(self.connections, self.settings.events, instruments)
+        me = secrets.randbits(62)
+        webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

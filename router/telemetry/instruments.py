@@ -80,6 +80,14 @@ class ReloadResult(StrEnum):
     FAILED = "failed"
 
 
+class DeliveryResult(StrEnum):
+    """What became of an attempt to deliver an event to a webhook. `dead`: the event was given up after the last one."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
 class BatchCounts(Protocol):
     """What a batch did, for the instruments; `waits_s` = seconds from queueing to assignment (median, longest)."""
 
@@ -142,6 +150,9 @@ class Instruments:
         self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
         self._stalls = self._gauge("stalls.open", "{stall}", "Stalls that go on, by what they are about")
         self._stalled = self._gauge("stalls.leads", "{lead}", "Leads that stalls hold up, by what they are about")
+        self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
+        self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
+        self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -268,6 +279,19 @@ class Instruments:
     def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
         """`whose` is own or foreign, `deed` cancel or terminate."""
         self._ended.add(sessions, {"whose": whose, "deed": deed})
+
+    # -- events out
+
+    def webhook_deliveries(self, result: DeliveryResult, attempts: int = 1) -> None:
+        """Once per failed attempt, and once per batch of those that succeeded."""
+        for one in DeliveryResult:
+            self._deliveries.add(attempts if one is result else 0, {"result": one.value})
+
+    def events_behind(self, tenant: str, lag_s: float, failing: int) -> None:
+        """Once per look: how far the tenant's slowest webhook is behind, and how many fail."""
+        label = {"tenant": self._tenant(tenant)}
+        self._events_lag.set(lag_s, label)
+        self._webhooks_failing.set(failing, label)
 
     # -- services
 

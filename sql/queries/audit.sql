@@ -437,3 +437,19 @@ select count(*) over () as found, format('group %s: credits add up to %s (2^32 =
           from group_share where tenant_id = :tenant_id) shares
  where total <> 0
  order by group_no limit 5;
+
+-- name: event_missing(tenant_id)
+-- Current assignments without their event, of those made since events are written (give or take the moment of the switch) and
+-- not yet past the retention.
+with said as (
+    select e.batch_no, l.lead_id from event e cross join lateral unnest(e.leads) as l(lead_id)
+     where e.tenant_id = :tenant_id and e.type in ('lead.assigned', 'lead.reassigned')),
+since as (
+    select greatest(t.events_since + interval '10 s', f.removed_until) as at
+      from tenant t left join event_feed f on f.tenant_id = t.tenant_id
+     where t.tenant_id = :tenant_id and t.events_since is not null)
+select count(*) over () as found, format('lead %s: assigned in batch %s at %s', a.lead_id, a.batch_no, a.assigned_at) as example
+  from assignment a
+ where a.tenant_id = :tenant_id and a.assigned_at > (select at from since)
+   and not exists (select from said where said.batch_no = a.batch_no and said.lead_id = a.lead_id)
+ order by a.lead_id limit 5;

@@ -156,14 +156,28 @@ select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_tim
  order by priority desc, lead_id;
 
 -- name: put_into_merged(tenant_id, now)!
--- The batch's exact repeats.
+-- The batch's exact repeats, and their event.
+with happened as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg(i.into_lead_id order by i.lead_id)
+      from incoming i, tenant t
+     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id)
 insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
 select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
   from incoming
  where into_lead_id is not null;
 
 -- name: put_into_parked(tenant_id, now)!
--- The batch's leads that nobody can work on.
+-- The batch's leads that nobody can work on, and their event.
+with happened as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg('lead_invalid'::text)
+      from incoming i, tenant t
+     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id)
 insert into parked (tenant_id, lead_id, reason, detail, parked_at)
 select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
   from incoming

@@ -81,6 +81,13 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"customer_merged_away"},
         "owner rep 1",
     ),
+    "an assignment of which no event says anything": (
+        "update tenant set events_since = '2026-03-02 01:00Z';"
+        "insert into event (tenant_id, type, at, batch_no, leads) values"
+        " (1, 'lead.assigned', '2026-03-02 02:00Z', 1, '{1,2,4}'), (1, 'lead.ended', '2026-03-02 02:00Z', 1, '{3}')",
+        {"event_missing"},
+        "lead 3: assigned in batch 2",
+    ),
     "the lane is gone": ("delete from lane", {"lane_missing"}, "tenant acme"),
     "two current assignments of a lead": (
         "alter table assignment drop constraint assignment_pkey;"
