@@ -175,6 +175,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "drain": ("drain", "Route all leads that can be routed now, print a summary, and exit."),
     "end": ("end", "End the assignment of LEAD: its number, its external id, or SOURCE/ID."),
     "assign": ("assign", "Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand."),
+    "handover": (
+        "handover",
+        "Hand over a rep's leads, all or some: to another rep, or back to the rules.",
+    ),
     "pause": ("pause", "Route nothing of TENANT for a while."),
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
     "lane": lane,
