@@ -117,7 +117,7 @@ class Handover:
         if not taken:
             raise _Nothing
         held.take_off(plan.from_no, len(taken))
-        await held.give(self.conn, taken, position, Author(self.actor, self.why, self.token()))
+        await held.give(self.conn, taken, position, Author(self.actor, self.why, self.token()), plan.from_no)
         await record_change(self.conn, plan.tenant_id, self._change(plan, len(taken)))
         return [lead.lead_id for lead in taken]
 

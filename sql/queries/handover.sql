@@ -81,6 +81,10 @@ with ended as (
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
       from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+), happened as (
+    insert into event (tenant_id, type, at, leads, reps)
+    select t.tenant_id, 'lead.returned', at.ended_at, array(select lead_id from ended order by lead_id), array_fill(:rep_no::int, array[at.leads])
+      from tenant t, at where t.tenant_id = :tenant_id and t.events_since is not null and at.leads > 0
 )
 select array(select lead_id from ended order by lead_id) as lead_ids,
        (select pg_notify('lead_router', :tenant_id::int::text) from at where at.leads > 0) as hint;

@@ -14,6 +14,9 @@ from ops.cli.handover import handover as handover_command
 from router.manual.by_hand import CannotGive
 from router.manual.handover import Done, Handover
 from router.manual.handover_plan import Asked, NoRoom, Plan, Preview, plan_handover, preview
+from router.outbox.cursor import START
+from router.outbox.event import EventType
+from router.outbox.feed import read_events
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from router.store.flights import read_flight
@@ -94,6 +97,34 @@ async def test_all_leads_of_a_rep_go_to_another_with_their_customers_and_the_boo
     assert await tenant.counts() == {"r2": 7}
     assert (await audit(conn, sample=20)).violations == []
     assert (await hand_over(tenant, to_rep="r2")).seen == 0
+
+
+async def happened(conn: asyncpg.Connection, tenant: Tenancy, kind: EventType) -> dict[int, object]:
+    """The events of a type: by lead, the rep of whom they tell."""
+    page = await read_events(conn, tenant.tenant_id, START, limit=1000)
+    return {one.lead_id: one.data for one in page.events if one.type == kind}
+
+
+async def test_the_crm_hears_of_every_lead_that_is_handed_over(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await a_tenant(conn, connections, "r2,no,9,9")
+    leads = [row[0] for row in await conn.fetch("select lead_id from assignment")]
+    await hand_over(tenant, to_rep="r2")
+    told = await happened(conn, tenant, EventType.REASSIGNED)
+    assert sorted(told) == sorted(leads)
+    assert all("r1" in str(data) and "r2" in str(data) for data in told.values()), told
+
+
+async def test_the_crm_hears_of_every_lead_that_goes_back_to_the_rules(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await a_tenant(conn, connections, "r2,yes,9,9")
+    leads = [row[0] for row in await conn.fetch("select lead_id from assignment")]
+    await hand_over(tenant)
+    told = await happened(conn, tenant, EventType.RETURNED)
+    assert sorted(told) == sorted(leads)
+    assert all("r1" in str(data) for data in told.values()), told
 
 
 @pytest.mark.parametrize(("cap", "words"), [("4,9", "0 of 4 open"), ("9,4", "0 of 4 leads of today")])
