@@ -360,7 +360,8 @@ async def test_changes_come_in_pages_without_a_gap(world: World) -> None:
     for number in range(7):
         assert (await world.api.ask("PATCH", "/v1/reps/r001", json={"max_open": number})).status == 200
     whole = (await world.api.get("/v1/changes?limit=1000")).document
-    seen, after = [], ""
+    seen: list[Any] = []
+    after = ""
     while True:
         page = (await world.api.get(f"/v1/changes?limit=2{after}")).document
         seen = page["changes"] + seen
