@@ -16,6 +16,8 @@ from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
 from router.http.routes import about
+from router.http.routes.lead_batch import POST_LEADS
+from router.http.routes.leads import POST_LEAD
 
 API_VERSION = "1"
 """Of the API, not of the release: what is described changes only with the operations."""
@@ -23,7 +25,7 @@ API_VERSION = "1"
 
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
-    return about.operations(control_operations(means), API_VERSION)
+    return about.operations([POST_LEAD, POST_LEADS, *control_operations(means)], API_VERSION)
 
 
 def control_operations(means: Means) -> list[Operation]:

@@ -9,13 +9,13 @@ from msgspec import Meta
 from ops.api.fields import Moment, PageQuery, RepId, Seconds, wrong
 from ops.api.pages import page, read_cursor
 from ops.api.refusals import refusals
-from ops.documents.tokens import MAX_NAME, new_secret, token_document
+from ops.documents.tokens import MAX_NAME, token_document
 from router.domain.access import EVERY_TENANT, Permission, Token, TokenRole
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
-from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, revoke_token
+from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, new_token, revoke_token
 
 
 class TokenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ async def _create(call: Call) -> Answer:
     wanted: TokenWanted = call.body
     _check(wanted)
     tenant_id = _tenant_id(call, wanted)
-    shown = new_secret(tenant_id)
+    shown = new_token(tenant_id)
     span = wanted.expires_in_s
     expires_at = None if span is None else datetime.now(UTC) + timedelta(seconds=span)
     new = NewToken(wanted.name.strip(), wanted.role, expires_at, wanted.rep)

@@ -67,9 +67,16 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads that come from files.",
+    "Leads: importing them from files, and listing them.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
-    {"import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
+    {
+        "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
+        "list": (
+            "leads_list:list_",
+            "List leads, newest first: where each is, who has it, and what it waits for.",
+        ),
+        "synonyms": synonyms,
+    },
 )
 
 customers = Family(
@@ -131,6 +138,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
     "reps": reps,
+    "groups": (
+        "groups",
+        "Show the groups: members, who of them could take a lead now, their leads, the rules, and what waits for them.",
+    ),
     "rules": rules,
     "leads": leads,
     "customers": customers,

@@ -22,8 +22,9 @@ from ops.replay.report import (
     waiting_rows,
 )
 from ops.replay.run import Replayed
-from ops.replay.spreadsheet import ENCODING, write_header, write_rows
+from ops.replay.spreadsheet import write_header, write_rows
 from ops.replay.verify import Verified
+from ops.text.spreadsheet import ENCODING
 from router.domain.phrases import count
 from router.store.replay import lead_names
 from router.store.statements import Connection

@@ -3,17 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, since, why_option
-from ops.cli.screen import Screen
+from ops.cli.progress import progress_of
 from ops.documents.retry import RetryReport, retry_all
 from ops.waiting.retry import Ask, Plan, Retry
 from router.domain.phrases import count
@@ -86,18 +83,8 @@ async def _instant(conn: Connection, begin: datetime | timedelta | None) -> date
 
 
 async def _do(work: Retry, report: "_Report", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
-    with _shown(sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
+    with progress_of("leads", sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
         await retry_all(work, report, ask, actor, why, bar)
-
-
-@contextmanager
-def _shown(total: int, *, hidden: bool) -> Iterator[Any]:
-    """How far it is, on stderr, on a terminal only."""
-    columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Screen(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=hidden or not screen.is_terminal) as bar:
-        task = bar.add_task("retry", total=total)
-        yield lambda seen: bar.update(task, completed=seen)
 
 
 class _Report(RetryReport):

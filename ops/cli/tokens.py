@@ -7,11 +7,11 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, why_option
-from ops.documents.tokens import MAX_NAME, new_secret, token_document
+from ops.documents.tokens import MAX_NAME, token_document
 from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
-from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, revoke_token
+from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, new_token, revoke_token
 
 
 def _span(ctx: click.Context, param: click.Parameter, text: str | None) -> timedelta | None:
@@ -53,7 +53,7 @@ async def create(
         raise CannotRun(f"a token's name has 1 to {MAX_NAME} printable characters")
     async with context.connection() as conn:
         tenant_id = EVERY_TENANT if tenant_name is None else (await require_tenant(conn, tenant_name)).tenant_id
-        shown = new_secret(tenant_id)
+        shown = new_token(tenant_id)
         expires_at = datetime.now(UTC) + span if span else None
         new = NewToken(name.strip(), TokenRole(role), expires_at, rep_id)
         token = await create_token(conn, shown, new, current_user())

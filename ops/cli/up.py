@@ -16,4 +16,4 @@ async def up(context: Context) -> None:
     Example:
       lead-router up
     """
-    await run_until_signal(context, frozenset(Role))
+    await run_until_signal(context, frozenset(Role), lambda words: click.echo(words, err=False))

@@ -28,8 +28,14 @@ _LAST_WORD_S = 0.8
 _STATEMENT_DEADLINE_S = 300.0
 
 
-async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callable[[], Settings]) -> None:
-    """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for.
+async def run_daemon(
+    settings: Settings,
+    roles: frozenset[Role],
+    reread: Callable[[], Settings],
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for. With `say`, a
+    first token is made and shown where there is none.
 
     Raises ServersError without servers, InvalidFile for a file of views that cannot be read, and ServiceLost when a
     service cannot start or crashed too often.
@@ -60,7 +66,7 @@ async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callabl
                 statement_deadline_s=_STATEMENT_DEADLINE_S,
             ) as connections:
                 services = Services(
-                    settings, urls, roles, instance, connections, health, exposition, schema, reread, sources
+                    settings, urls, roles, instance, connections, health, exposition, schema, reread, sources, say
                 )
                 supervisor = Supervisor(
                     services.build(),

@@ -10,6 +10,7 @@ from random import Random
 from ops.api.means import Means
 from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
+from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
@@ -24,9 +25,11 @@ from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.api import ApiService, TokenUsesService
+from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
+from router.http.rate_sharing import RateSharingService
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
@@ -58,7 +61,8 @@ class Role(StrEnum):
 @dataclass
 class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
-    once more; `settings` are those of the start, `sources` the views that rosters are synced from.
+    once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
+    the first token to a person (None = none is made).
     """
 
     settings: Settings
@@ -71,6 +75,7 @@ class Services:
     schema: Callable[[], Awaitable[None]]
     reread: Callable[[], Settings]
     sources: Sequence[Source] = ()
+    say: Callable[[str], None] | None = None
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -117,8 +122,18 @@ class Services:
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
         connect = partial(open_connection, self.urls.database, self.settings.connections)
         means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
-        api = ApiService(settings, self.connections, api_operations(means), probes, max_connections=places)
-        return [api, TokenUsesService(api.access, self.connections)]
+        api = ApiService(
+            settings,
+            self.connections,
+            api_operations(means),
+            probes,
+            max_connections=places,
+            instruments=self.exposition.instruments,
+        )
+        first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
+        sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
+        others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
+        return [api, *(one for one in others if one is not None)]
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

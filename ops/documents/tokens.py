@@ -1,16 +1,10 @@
 """Tokens for machines: never their secret."""
 
-import secrets
 from typing import Any
 
-from router.domain.access import Token, WrittenToken
+from router.domain.access import Token
 
 MAX_NAME = 100
-
-
-def new_secret(tenant_id: int) -> WrittenToken:
-    """A token that nobody had before: 32 random bytes."""
-    return WrittenToken(tenant_id, secrets.token_hex(4), secrets.token_urlsafe(32))
 
 
 def token_document(token: Token, tenant: str | None) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import msgspec
 from aiohttp import web
 
 from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
+from router.http.body import check_length
+from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
+from router.http.rate_limits import RateLimits
 from router.http.reading import convert_body, convert_query, json_body
 from router.http.recent import Recent
 from router.store.connections.connections import Connections
@@ -25,12 +30,16 @@ _NEEDS_A_PERSON = (Trouble.FOR_A_PERSON, Trouble.REFUSED_ROW)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all operations need: who asks, the tenants (by number, and by name), and the database."""
+    """What all operations need: who asks and how often, tenants by number and by name, the database, and the way in for
+    leads.
+    """
 
     access: Access
+    limits: RateLimits
     tenants: Recent[int, Tenant]
     names: Recent[str, Tenant]
     connections: Connections
+    leads: LeadDoor
 
 
 def application_of(operations: Sequence[Operation], door: Door) -> web.Application:
@@ -52,6 +61,8 @@ async def problems(
         return refused.response()
     except web.HTTPException as error:
         return of_aiohttp(error).response()
+    except web.RequestPayloadError as error:
+        return Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}").response()
     except (*TRANSIENT_ERRORS, TimeoutError) as error:
         return _of_database(request, error).response()
     except Exception as error:
@@ -70,16 +81,18 @@ def _of_database(request: web.Request, error: BaseException) -> Refused:
 def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         token = await door.access.token_of(request)
+        door.limits.take((token.tenant_id, token.token_id))
         if operation.permission is not None:
             check_permission(token, operation.permission)
         values = _query_of(request)
         tenant = await _tenant_of(door, token, values.pop("tenant", None) if operation.of_tenant else None, operation)
-        query = convert_query(values, operation.query)
-        if request.content_length is not None and request.content_length > operation.max_body:
-            raise Refused(Kind.TOO_LARGE, f"at most {operation.max_body:,} bytes are taken here")
-        body = convert_body(await json_body(request), operation.body) if operation.body is not None else None
+        query = convert_query(values, operation.query) if values else _no_query(operation.query)
+        check_length(request, operation.max_body)
+        body = None
+        if operation.body is not None:
+            body = convert_body(await json_body(request, operation.max_body), operation.body)
         path = {name: _part(name, value) for name, value in request.match_info.items()}
-        answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections))
+        answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections, door.leads))
         return answer.response() if isinstance(answer, Answer) else answer
 
     return handle
@@ -101,6 +114,8 @@ def _encodable(text: str) -> bool:
 
 def _query_of(request: web.Request) -> dict[str, str]:
     """The parameters as texts; each may be given once."""
+    if not request.query_string:
+        return {}
     if len(request.query_string) > _MAX_QUERY:
         raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
     values: dict[str, str] = {}
@@ -111,6 +126,12 @@ def _query_of(request: web.Request) -> dict[str, str]:
             raise Refused(Kind.INVALID, f"{name} is not a text", [FieldProblem(f"?{name}", "is not a text")])
         values[name] = value
     return values
+
+
+@cache
+def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    # A refusal is not kept: it is raised anew each time.
+    return convert_query({}, kind)
 
 
 async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:

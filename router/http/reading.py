@@ -5,56 +5,57 @@ msgspec stops at the first error, so the fields of an object are judged one by o
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import FieldInfo
 
+from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
-from router.intake.json_text import read_json
+from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_DEPTH = 32
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
-async def json_body(request: web.Request) -> object:
-    """The body as strict JSON: each key once, no NaN, not too deep. Raises Refused."""
-    if request.content_type not in ("application/json", "application/octet-stream"):
-        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send application/json, not {request.content_type}")
-    return parse_json(await request.read())
+async def json_body(request: web.Request, limit: int) -> object:
+    """The body, of at most `limit` bytes, as strict JSON: each key once, no NaN, not too deep. Raises Refused."""
+    check_media_type(request, "application/json")
+    return parse_json(await read_body(request, limit))
+
+
+def check_media_type(request: web.Request, *wanted: str) -> str:
+    """Which of the media types the body has; the first where none is said. Raises Refused."""
+    content_type = request.content_type
+    if content_type not in wanted:
+        if content_type != "application/octet-stream":
+            raise Refused(Kind.WRONG_MEDIA_TYPE, f"send {' or '.join(wanted)}, not {content_type}")
+        content_type = wanted[0]
+    charset = request.charset
+    if charset is not None and charset.lower().replace("_", "-") not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send UTF-8, not {charset}")
+    return content_type
 
 
 def parse_json(body: bytes) -> object:
     """Strict JSON. Raises Refused with what is wrong, and where."""
     try:
-        value = read_json(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        value = read_json(text)
     except UnicodeDecodeError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not JSON: {error}") from None
     except RecursionError:
         raise Refused(Kind.BAD_REQUEST, "the body is nested too deeply") from None
-    if too_deep(value):
+    if may_be_too_deep(text) and too_deep(value):
         raise Refused(Kind.BAD_REQUEST, f"the body is nested too deeply; at most {MAX_DEPTH} levels")
     return value
-
-
-def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
-    """Whether a JSON value has more levels than that."""
-    level: list[object] = [value]
-    for _ in range(levels):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: "dict[str, object] | list[object]") -> list[object]:
-    return list(value.values()) if isinstance(value, dict) else value
 
 
 def convert_body(value: object, kind: type[T]) -> T:
@@ -88,7 +89,7 @@ def convert_query(values: Mapping[str, str], kind: type[T]) -> T:
 def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: Any) -> T:
     found: dict[str, Any] = {}
     wrong: list[FieldProblem] = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for name, value in values.items():
         if name not in fields:
             wrong.append(FieldProblem(place(name), f"is not known here; known: {', '.join(fields)}"))
@@ -105,6 +106,11 @@ def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: An
     if wrong:
         raise Refused(Kind.INVALID, _counted(wrong), wrong)
     return kind(**found)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _problem(name: str, text: str, place: Any) -> FieldProblem:

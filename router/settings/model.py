@@ -53,12 +53,14 @@ class ListenSettings(Section, frozen=True):
 
 class ApiSettings(Section, frozen=True):
     """The address of the API. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks TLS;
-    `clients` connections at once, each of which may be silent for `idle_s` (seconds).
+    `clients` connections at once, each of which may be silent for `idle_s` (seconds). A token may ask `requests_per_s`
+    times a second over all instances (None = any number).
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8381
     clients: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    requests_per_s: Annotated[float, Meta(ge=0.1, le=1_000_000)] | None = 1000.0
     idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
     tls_certificate: Path | None = None
     tls_key: Path | None = None

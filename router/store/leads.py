@@ -1,10 +1,12 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
+import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.customers import customer_keys
@@ -23,6 +25,8 @@ INCOMING = (
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
 
+_FEW = 500
+"""Up to so many leads are stored without a table of their own."""
 _MS_A_LEAD = 1
 
 Identity = tuple[str, str]
@@ -39,7 +43,7 @@ class Accepted:
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
     is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
     stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
-    that order.
+    that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead.
     """
 
     new: int
@@ -48,6 +52,8 @@ class Accepted:
     parked: int
     lead_ids: tuple[int, ...]
     differing: tuple[Difference, ...] = ()
+    new_ids: frozenset[int] = field(default=frozenset(), repr=False)
+    merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
 class _OvertakenError(Exception):
@@ -121,6 +127,8 @@ async def _accept(
         parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
         lead_ids=tuple(ids[lead[:2]] for lead in leads),
         differing=tuple(await differences(conn, tenant_id, _unlike(leads, stored, fresh))),
+        new_ids=frozenset(arrival.lead_id for arrival in arrivals),
+        merged_into=merged,
     )
 
 
@@ -144,6 +152,18 @@ def _unlike(
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
     """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
+    """Where leads are now: the state, and of a merged one the lead that it was merged into."""
+    rows = await _SQL.states.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids)
+    return {row["lead_id"]: (row["state"], row["into_lead_id"]) for row in rows}
+
+
+async def lead_with(conn: Connection, tenant_id: int, source: str, external_id: str) -> int | None:
+    """The number of the lead with this identity."""
+    number: int | None = await _SQL.by_identity.value(conn, tenant_id=tenant_id, source=source, external_id=external_id)
+    return number
 
 
 async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:
@@ -204,26 +224,51 @@ async def _write(
 ) -> None:
     """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
     turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
+    records = [_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals]
+    write = _write_few if len(records) <= _FEW else _write_many
+    if await write(conn, tenant_id, records, len(merged), now):
+        await _SQL.hint.row(conn, tenant_id=tenant_id)
+
+
+async def _write_few(
+    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], _merged: int, now: datetime | None
+) -> int:
+    """Returns how many are in the pool."""
+    rows = [dict(zip(INCOMING, record, strict=True)) for record in records]
+    for row in rows:
+        if row["attributes"] is not None:
+            row["attributes"] = msgspec.Raw(row["attributes"].encode())
+    done = await _SQL.store_few.row(conn, tenant_id=tenant_id, now=now, rows=msgspec.json.encode(rows).decode())
+    assert done is not None
+    if done["stored"] < len(records):
+        raise _OvertakenError
+    in_pool: int = done["in_pool"]
+    return in_pool
+
+
+async def _write_many(
+    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], merged: int, now: datetime | None
+) -> int:
+    """Returns how many are in the pool."""
     await _SQL.open_incoming.execute(conn)
     await conn.copy_records_to_table(
         "incoming",
-        records=[_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals],
+        records=records,
         columns=INCOMING,
         schema_name="pg_temp",
     )
-    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
+    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(records):
         raise _OvertakenError
     in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
     if merged:
         await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
-    if in_pool + len(merged) < len(arrivals):
+    if in_pool + merged < len(records):
         await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
     await _SQL.close_incoming.execute(conn)
-    if in_pool:
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
+    return in_pool
 
 
-def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[object, ...]:
+def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[Any, ...]:
     """One row of the table `incoming`, in the order of INCOMING."""
     lead = arrival.lead
     known = (turn, arrival.lead_id, *lead[:2], arrival.created_at, *lead[3:8], arrival.customer_id)

@@ -1,5 +1,6 @@
 """Tokens for the API as they are stored: hashes only. Creating and revoking is recorded in `change`."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,11 @@ class NewToken:
     role: TokenRole
     expires_at: datetime | None = None
     rep_id: str | None = None
+
+
+def new_token(tenant_id: int) -> WrittenToken:
+    """A token that nobody had before: 32 random bytes."""
+    return WrittenToken(tenant_id, secrets.token_hex(4), secrets.token_urlsafe(32))
 
 
 @retried

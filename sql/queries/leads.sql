@@ -25,6 +25,22 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
         limit 1) as near
  where near.source = named.source and near.external_id = named.external_id;
 
+-- name: by_identity(tenant_id, source, external_id)
+-- The number of the lead with this identity.
+select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+
+-- name: states(tenant_id, lead_ids)
+-- Where leads are now; a merged one with the lead that it was merged into.
+select named.lead_id, found.state, found.into_lead_id
+  from unnest(:lead_ids::bigint[]) as named(lead_id)
+ cross join lateral (
+       select 'waiting' as state, null::bigint as into_lead_id from lead_pool where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'assigned', null from assignment where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'merged', into_lead_id from merged where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = named.lead_id
+       limit 1) as found;
+
 -- name: new_lead_ids(n)
 -- Numbers for new leads, ascending.
 select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
@@ -49,6 +65,45 @@ select new.lead_id, earlier.root
                offset 0) as found
         where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
         limit 1) as earlier;
+
+-- name: store_few(tenant_id, now, rows)
+-- What store_leads, put_into_pool, put_into_merged and put_into_parked do, for a few leads in one statement: a table for them would cost more than
+-- they do, and so would an array for each column.
+with incoming as materialized (
+    select * from json_to_recordset(:rows::json)
+             as i(turn int, lead_id bigint, source text, external_id text, created_at timestamptz, name text, phone text, email text,
+                  company text, declared_customer text, customer_id bigint, region text, industry text, product text, campaign text,
+                  ad_id text, landing_page text, priority int, attributes jsonb, into_lead_id bigint, invalid text)
+), stored as (
+    insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
+                      customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
+    select :tenant_id, lead_id, source, external_id, created_at, coalesce(:now::timestamptz, statement_timestamp()), name, phone, email,
+           company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
+      from incoming
+     order by turn
+        on conflict (tenant_id, source, external_id) do nothing
+    returning lead_id
+), in_pool as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, nullif(source, ''),
+           region, industry, product, campaign, ad_id, landing_page
+      from incoming
+     where into_lead_id is null and invalid is null
+     order by priority desc, lead_id
+    returning lead_id
+), in_merged as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
+      from incoming
+     where into_lead_id is not null
+), in_parked as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+    select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
+      from incoming
+     where into_lead_id is null and invalid is not null
+)
+select (select count(*)::int from stored) as stored, (select count(*)::int from in_pool) as in_pool;
 
 -- name: open_incoming()!
 -- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
