@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from router.http.body import read_body
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
 
@@ -14,9 +15,7 @@ async def bytes_of(call: Call, kinds: Sequence[str], max_bytes: int) -> bytes:
     """The body, of one of the media types, the first of which is the usual one. Raises Refused."""
     if call.request.content_type not in kinds:
         raise Refused(Kind.WRONG_MEDIA_TYPE, f"send {kinds[0]}, not {call.request.content_type}")
-    body = await call.request.read()
-    if len(body) > max_bytes:
-        raise Refused(Kind.TOO_LARGE, f"at most {max_bytes:,} bytes are taken here")
+    body = await read_body(call.request, max_bytes)
     if not body:
         raise Refused(Kind.BAD_REQUEST, f"there is no body; send {kinds[0]}")
     return body

@@ -26,7 +26,7 @@ class PageQuery(msgspec.Struct, frozen=True):
     """Which part of a list."""
 
     limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many")] = 100
-    after: Annotated[str, Meta(max_length=2000, description="`next` of the page before")] | None = None
+    after: Annotated[str, Meta(max_length=500, description="`next` of the page before")] | None = None
 
 
 def check_year(pointer: str, at: datetime | None) -> datetime | None:

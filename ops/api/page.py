@@ -9,6 +9,7 @@ from typing import Any
 
 from ops.api.operations import API_VERSION, api_operations
 from router.http.openapi import openapi
+from router.http.problems import Kind
 
 Json = dict[str, Any]
 
@@ -20,8 +21,9 @@ Written by `make api` from the types that judge what comes in; do not edit. The 
 
 Every request carries a token: `Authorization: Bearer TOKEN` (`lead-router tokens create` makes one). A token is for one
 tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a problem (RFC 9457,
-`application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is wrong. Lists come in
-pages: `limit` is how many at most, `next` of one page is `after` of the following one.
+`application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is wrong; its `type` ends
+in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at most, `next` of one page is
+`after` of the following one.
 
 In the examples `API` is the address, such as `http://127.0.0.1:8080`, and `TOKEN` the token.
 """
@@ -60,7 +62,9 @@ def page(described: Json) -> str:
                 by_tag.setdefault(tag, []).append(lines)
     parts = [f"## {tag.capitalize()}\n\n" + "\n\n".join(operations) for tag, operations in by_tag.items()]
     names = [f"### {name}\n\n" + "\n".join(_schema(schema)) for name, schema in schemas.items()]
-    return "\n".join([_HEAD, "\n\n".join(parts), "", "## Documents", "", "\n\n".join(names), ""])
+    problems = "\n\n".join(f"### {kind.anchor}\n\n{kind.value.title} ({kind.status})." for kind in Kind)
+    sections = ["\n\n".join(parts), "## Problems", problems, "## Documents", "\n\n".join(names)]
+    return _HEAD + "\n" + "\n\n".join(sections) + "\n"
 
 
 def _operation(path: str, method: str, operation: Json, schemas: Json) -> Iterator[str]:
