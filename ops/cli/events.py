@@ -10,7 +10,7 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import require_tenant
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
-from router.outbox.event import Event, EventType
+from router.outbox.event import TYPES, Event
 from router.outbox.feed import Page, RuleNames, newest, oldest, read_events
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.statements import Connection
@@ -31,7 +31,12 @@ _AT_ONCE = 1000
 @click.option("--follow", is_flag=True, help="Wait for further events, until Ctrl-C.")
 @click.option("--tenant", "tenant_name", metavar="T", help="Name of the tenant; may be left out when there is one.")
 @click.option(
-    "--type", "types", multiple=True, metavar="TYPE", type=click.Choice(list(EventType)), help="Only this; repeatable."
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=click.Choice(TYPES),
+    help="Only this; repeatable.",
 )
 @click.option("--lead", "lead_text", metavar="LEAD", help="Only this lead: its number, its external id, or SOURCE/ID.")
 @click.option(

@@ -23,6 +23,10 @@ class EventType(StrEnum):
     CUSTOMER_CHANGED = "lead.customer_changed"
 
 
+TYPES = [one.value for one in EventType]
+"""All types, as texts."""
+
+
 class Event(msgspec.Struct, frozen=True):
     """`id` stays the same however often the event is read or delivered; `at` = when it happened (UTC); `cursor` = where
     to go on after it.

@@ -50,7 +50,7 @@ class WebhooksService(Periodic):
         self._runs: dict[tuple[int, int], tuple[Endpoint, asyncio.Task[None]]] = {}
 
     async def begin(self) -> None:
-        allow = self._settings.allow_private_addresses
+        allow = self._settings.private_addresses == "allowed"
         self._sender = Sender(self._settings.timeout_s, allow_private=allow)
 
     async def once(self, life: Lifeline) -> None:

@@ -125,7 +125,7 @@ class WebhookSettings(Section, frozen=True):
     timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 15.0
     poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.5
     lease_s: Annotated[float, Meta(ge=2, le=600)] = 15.0
-    allow_private_addresses: bool = False
+    private_addresses: Literal["refused", "allowed"] = "refused"
 
 
 class RosterSyncSettings(Section, frozen=True):

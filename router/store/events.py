@@ -2,7 +2,7 @@
 
 The statements that do something to a lead write its event themselves, in the same transaction. A reader needs an order
 in which nothing appears behind its back: so places are given only after the commit, by one at a time for each tenant
-(docs/decisions/0024-order-of-events.md).
+(docs/decisions/0025-order-of-events.md).
 """
 
 from collections.abc import Sequence

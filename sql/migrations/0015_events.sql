@@ -1,4 +1,4 @@
--- What becomes of leads, as events for the CRM, and the webhooks that they are delivered to: docs/decisions/0024.
+-- What becomes of leads, as events for the CRM, and the webhooks that they are delivered to: docs/decisions/0025.
 -- depends: 0014_parked_reason
 
 -- migrate: apply

@@ -56,7 +56,7 @@ delete from webhook where tenant_id = :tenant_id and webhook_no = :webhook_no re
 -- name: switch(tenant_id, webhook_no, enabled, why)
 -- Enables or disables an endpoint; whoever delivers to it notices.
 update webhook set enabled = :enabled, disabled_why = case when :enabled then null else :why::text end, failures = 0, failing_since = null,
-       version = version + 1
+       missed_upto = null, version = version + 1
  where tenant_id = :tenant_id and webhook_no = :webhook_no
 returning url;
 

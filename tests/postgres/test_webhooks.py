@@ -229,7 +229,7 @@ async def test_a_private_address_is_refused_unless_the_webhook_or_the_settings_a
                 await until(is_refused, "the address is refused", 20)
         assert not sink.got
         await conn.execute("update webhook_delivery set next_at = now()")
-        async with delivering(connections, WebhookSettings(poll_interval_s=0.02, allow_private_addresses=True)):
+        async with delivering(connections, WebhookSettings(poll_interval_s=0.02, private_addresses="allowed")):
             await settled(tenant, number)
         assert len(set(sink.ids)) == 3
 
