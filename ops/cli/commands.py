@@ -113,6 +113,22 @@ lane = Family(
     },
 )
 
+connections = Family(
+    "connections",
+    "The server's connections: who has them, and ending idle ones of others.",
+    "connections list",
+    {
+        "list": (
+            "connections:list_",
+            "Show who has the connections of the server: sessions by application, role, database and state.",
+        ),
+        "end": (
+            "connections:end",
+            "End idle sessions of another application, so that there are connections again.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -163,6 +179,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "Write one redacted archive for an incident: findings, status, blockers, changes, settings, versions, "
         "decisions.",
     ),
+    "connections": connections,
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "

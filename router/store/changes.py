@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
+from router.store.transactions import with_lock_timeout
 
 _SQL = load("changes")
+
+_LOCK_TIMEOUT_S = 2.0
 
 SERVICE = 0
 """The tenant number of changes that concern the service as a whole."""
@@ -41,6 +45,17 @@ async def record_change(conn: Connection, tenant_id: int, change: Change) -> Non
         after=_text(change.after),
         why=_text(change.why),
     )
+
+
+async def record_if_possible(conn: Connection, tenant_id: int, change: Change) -> str | None:
+    """Records what was done already, waiting for a lock only for moments; returns why it could not be."""
+    bounded = with_lock_timeout(conn, _LOCK_TIMEOUT_S)
+    try:
+        async with bounded.transaction():
+            await record_change(bounded, tenant_id, change)
+    except TRANSIENT_ERRORS as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def _text(words: str) -> str:
