@@ -67,9 +67,16 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads that come from files.",
+    "Leads that come from files, and correcting their creation times.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
-    {"import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
+    {
+        "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
+        "restamp": (
+            "restamp",
+            "Correct the creation times of a source's waiting and parked leads, and have the waiting ones tried again.",
+        ),
+        "synonyms": synonyms,
+    },
 )
 
 customers = Family(
