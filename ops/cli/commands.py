@@ -68,13 +68,17 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads: importing them from files, and listing them.",
+    "Leads: importing them from files, listing them, and correcting their creation times.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
     {
         "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
         "list": (
             "leads_list:list_",
             "List leads, newest first: where each is, who has it, and what it waits for.",
+        ),
+        "restamp": (
+            "restamp",
+            "Correct the creation times of a source's waiting and parked leads, and have the waiting ones tried again.",
         ),
         "synonyms": synonyms,
     },
@@ -161,6 +165,22 @@ webhooks = Family(
     },
 )
 
+connections = Family(
+    "connections",
+    "The server's connections: who has them, and ending idle ones of others.",
+    "connections list",
+    {
+        "list": (
+            "connections:list_",
+            "Show who has the connections of the server: sessions by application, role, database and state.",
+        ),
+        "end": (
+            "connections:end",
+            "End idle sessions of another application, so that there are connections again.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -222,6 +242,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "Write one redacted archive for an incident: findings, status, blockers, changes, settings, versions, "
         "decisions.",
     ),
+    "connections": connections,
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "
