@@ -102,6 +102,20 @@ with incoming as materialized (
     select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
       from incoming
      where into_lead_id is null and invalid is not null
+), heard_merged as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg(i.into_lead_id order by i.lead_id)
+      from incoming i, tenant t
+     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+), heard_parked as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_fill('lead_invalid'::text, array[count(*)::int])
+      from incoming i, tenant t
+     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
 )
 select (select count(*)::int from stored) as stored, (select count(*)::int from in_pool) as in_pool;
 
