@@ -110,6 +110,14 @@ class StallSettings(Section, frozen=True):
     minimum_leads: Annotated[int, Meta(ge=1, le=100_000)] = 20
 
 
+class JournalSettings(Section, frozen=True):
+    """Where the API keeps leads while the database is away (None = it refuses them), and how many at most."""
+
+    file: Path | None = None
+    maximum_mb: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    maximum_leads: Annotated[int, Meta(ge=1, le=10_000_000)] = 500_000
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -131,6 +139,7 @@ class Settings(Section, frozen=True):
     supervision: SupervisionSettings = SupervisionSettings()
     locks: LockSettings = LockSettings()
     stalls: StallSettings = StallSettings()
+    journal: JournalSettings = JournalSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 
