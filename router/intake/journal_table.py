@@ -206,7 +206,7 @@ class JournalTable:
 
     def _waiting(self, tenant_id: int, most: int) -> Iterator[JournalRow]:
         sql = (
-            "select sequence, tenant_id, arrived, body, checksum from lead "
+            "select sequence, tenant_id, arrived, cast(body as blob), checksum from lead "
             "where tenant_id = ? and refused_at is null order by sequence limit ?"
         )
         return (JournalRow(*row) for row in self._sql.execute(sql, (tenant_id, most)))
