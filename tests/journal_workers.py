@@ -46,7 +46,7 @@ async def drain(journal: Journal, url: str, batch: int, **_: Any) -> None:
 async def work(task: str, file: str, **arguments: Any) -> None:
     async with open_journal(JournalSettings(file=Path(file), maximum_leads=10_000_000)) as journal:
         assert journal
-        await {"append": append, "drain": drain}[task](journal, **arguments)
+        await (append if task == "append" else drain)(journal, **arguments)
 
 
 if __name__ == "__main__":

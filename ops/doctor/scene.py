@@ -27,10 +27,10 @@ UNKNOWN = "unknown"
 class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
-    `accepted` = leads, those in journals included, `states` = how many of them are in each of STATES, `parked` by reason; `stalls` = those that
-    have not ended; `host_at` = the time by this host's clock (None = not to be compared); `unreadable` = why a
-    tenant's rules or roster cannot be read; `thorough` = checks may take their time, somebody looks for a cause. A
-    check may read more over `conn`, and ask `presence` who is present.
+    `accepted` = leads, those in journals included, `states` = how many of them are in each of STATES, `parked` by
+    reason; `stalls` = those that have not ended; `host_at` = the time by this host's clock (None = not to be compared);
+    `unreadable` = why a tenant's rules or roster cannot be read; `thorough` = checks may take their time, somebody
+    looks for a cause. A check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection

@@ -17,14 +17,15 @@ returning journal_id;
 select tenant_id, drained_to from journalled where journal_id = :journal_id;
 
 -- name: report_leads(journal_id, tenant_ids, taken, leads, set_aside, oldest, reasons)!
--- What a journal holds of each tenant. Truly about several tenants.
+-- What a journal holds of each tenant; leads that were given up and are there after all are not given up. Truly about several tenants.
 insert into journalled (tenant_id, journal_id, taken, leads, set_aside, oldest_at, reason)
 select r.tenant_id, :journal_id, r.taken, r.leads, r.set_aside, r.oldest_at, r.reason
   from unnest(:tenant_ids::int[], :taken::bigint[], :leads::bigint[], :set_aside::bigint[], :oldest::timestamptz[], :reasons::text[])
        as r(tenant_id, taken, leads, set_aside, oldest_at, reason)
     on conflict (tenant_id, journal_id) do update
    set taken = excluded.taken, leads = excluded.leads, set_aside = excluded.set_aside, oldest_at = excluded.oldest_at,
-       reason = excluded.reason;
+       reason = excluded.reason,
+       given_up = greatest(0, least(journalled.given_up, excluded.taken - journalled.drained - excluded.leads - excluded.set_aside));
 
 -- name: hold(tenant_id, journal_id)
 -- How far a tenant's part of a journal is drained; nobody else drains it until the transaction ends.

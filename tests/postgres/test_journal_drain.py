@@ -11,6 +11,7 @@ import pytest
 from router.intake import journal_drain
 from router.intake.journal import Journal, JournalKey, JournalRefused, is_away, open_journal
 from router.intake.journal_drain import ForeignJournal, drain_batch, report
+from router.intake.journal_table import KeyOfLead
 from router.runtime.health import Health
 from router.runtime.journal_service import JournalService
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -207,7 +208,7 @@ async def test_a_damaged_row_and_a_tenant_that_is_gone_are_set_aside(acme: Tenan
     await drain(acme.conn, journal, acme.tenant_id)
     await drain(acme.conn, journal, 99)
     assert await stored(acme) == ["e0", "e2"]
-    reasons = dict(await acme.conn.fetch("select tenant_id, reason from journalled"))
+    reasons = {row[0]: row[1] for row in await acme.conn.fetch("select tenant_id, reason from journalled")}
     assert "damaged" in reasons[acme.tenant_id]
     assert reasons[99] == "there is no tenant 99 in the database"
 
@@ -250,9 +251,7 @@ async def test_tenants_take_turns_and_one_whose_leads_cannot_be_drained_holds_up
 async def test_keys_are_stored_with_the_leads_they_came_with(acme: Tenancy, journal: Journal) -> None:
     found: list[tuple[str, bytes, int]] = []
 
-    async def keep(
-        conn: Connection, tenant_id: int, keys: Sequence[journal_drain.KeyOfLead], ids: dict[int, int]
-    ) -> None:
+    async def keep(conn: Connection, tenant_id: int, keys: Sequence[KeyOfLead], ids: dict[int, int]) -> None:
         found.extend((one.key, one.body_hash, ids[one.sequence]) for one in keys)
 
     await journal.take(acme.tenant_id, [lead(1), lead(2)], [JournalKey("k", b"1"), None])
