@@ -134,19 +134,19 @@ journal = Family(
     {
         "list": (
             "journal:list_",
-            "Show what is in the journal: leads by tenant, and the first of them. Works without the database.",
+            "Show what is in the journal: leads by tenant, and the first of them.",
         ),
         "show": (
             "journal:show",
-            "Show all that one lead of the journal says: NUMBER as in the list. Works without the database.",
+            "Show all that one lead of the journal says: NUMBER as in the list.",
         ),
         "drain": (
             "journal:drain",
-            "Move the leads of a journal that no process uses into the database. A running daemon does it by itself.",
+            "Move the leads of a journal that no process uses into the database.",
         ),
         "forget": (
             "journal:forget",
-            "Give up the leads of JOURNAL (its number, see doctor), whose file is lost for good. Recorded.",
+            "Give up the leads of JOURNAL (its number, see doctor), whose file is lost for good.",
         ),
     },
 )

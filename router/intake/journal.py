@@ -1,6 +1,6 @@
 """The journal: leads that were accepted while the database was away, on the disk of this host.
 
-What goes there, and when, and why it is SQLite: docs/decisions/0024-the-journal.md.
+What goes there, and when, and why it is SQLite: docs/decisions/0027-the-journal.md.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The journal's file: made whole or not at all, used by one process, left alone when it is not what it should be.
 
-SQLite in WAL mode with `synchronous = FULL`: docs/decisions/0024-the-journal.md.
+SQLite in WAL mode with `synchronous = FULL`: docs/decisions/0027-the-journal.md.
 """
 
 import fcntl
