@@ -18,9 +18,6 @@ from router.store.journal import ReportedFile, ReportedLeads
 from router.store.leads import Accepted, accept, database_clock
 from router.store.statements import Connection
 from router.store.tenants import tenant_numbered
-from router.telemetry.logs import get_logger
-
-log = get_logger(__name__)
 
 BATCH_LEADS = 500
 BATCH_BYTES = 4 << 20
@@ -94,7 +91,7 @@ async def _drain_portion(
         if not _refuses_lead(error):
             raise
         if len(portion) == 1:
-            return await _set_aside(journal, tenant_id, portion, f"{type(error).__name__}: {error}")
+            return await _set_aside(journal, tenant_id, portion, _reason(error))
         half = len(portion) // 2
         first = await _drain_portion(conn, journal, tenant_id, portion[:half], keep_keys)
         return first + await _drain_portion(conn, journal, tenant_id, portion[half:], keep_keys)
@@ -140,10 +137,14 @@ def _refuses_lead(error: Exception) -> bool:
     return trouble_of(error) is Trouble.REFUSED_ROW
 
 
+def _reason(error: Exception) -> str:
+    """Without what follows the first line: PostgreSQL shows the whole row there."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 async def _set_aside(journal: Journal, tenant_id: int, queued: Sequence[QueuedLead], reason: str) -> DrainedBatch:
     for one in queued:
         await journal.set_aside(tenant_id, one.sequence, reason)
-        log.error("lead of the journal set aside", tenant_id=tenant_id, number=one.sequence, reason=reason)
     return DrainedBatch(set_aside=len(queued))
 
 

@@ -103,6 +103,8 @@ class JournalService(Periodic):
         async with self._connections.acquire(Part.INTAKE) as conn:
             done = await drain_batch(conn, self._journal, tenant_id, self._keep_keys)
         self._instruments.journal_drained(done.accepted)
+        if done.set_aside:
+            log.error("the database refuses leads of the journal", tenant_id=tenant_id, leads=done.set_aside)
         if done.accepted:
             log.info("journal drained", tenant_id=tenant_id, leads=done.accepted, left=self._journal.waiting)
 
