@@ -43,6 +43,12 @@ OF_TENANT = (
         "find who deleted its row (only the drain deletes pool rows); put the lead back into `lead_pool`",
     ),
     Kind(
+        "journal_differs",
+        1,
+        "a journal took leads that are neither drained nor in it: its file was changed, or the database lost commits",
+        "restore the journal's file, or that of the database; `lead-router journal list` shows what is in the file",
+    ),
+    Kind(
         "lead_in_two_states",
         1,
         "two tables claim the same lead: it may be worked on twice",

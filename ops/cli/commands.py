@@ -181,6 +181,30 @@ connections = Family(
     },
 )
 
+journal = Family(
+    "journal",
+    "The journal: leads that were accepted while the database was away.",
+    "journal list",
+    {
+        "list": (
+            "journal:list_",
+            "Show what is in the journal: leads by tenant, and the first of them.",
+        ),
+        "show": (
+            "journal:show",
+            "Show all that one lead of the journal says: NUMBER as in the list.",
+        ),
+        "drain": (
+            "journal:drain",
+            "Move the leads of a journal that no process uses into the database.",
+        ),
+        "forget": (
+            "journal:forget",
+            "Give up the leads of JOURNAL (its number, see doctor), whose file is lost for good.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -203,6 +227,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
     "lane": lane,
     "tokens": tokens,
+    "journal": journal,
     "park": (
         "park",
         "Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.",

@@ -128,6 +128,14 @@ class WebhookSettings(Section, frozen=True):
     private_addresses: Literal["refused", "allowed"] = "refused"
 
 
+class JournalSettings(Section, frozen=True):
+    """Where the API keeps leads while the database is away (None = it refuses them), and how many at most."""
+
+    file: Path | None = None
+    maximum_mb: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    maximum_leads: Annotated[int, Meta(ge=1, le=10_000_000)] = 500_000
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -151,6 +159,7 @@ class Settings(Section, frozen=True):
     stalls: StallSettings = StallSettings()
     events: EventSettings = EventSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    journal: JournalSettings = JournalSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

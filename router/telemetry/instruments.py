@@ -153,6 +153,15 @@ class Instruments:
         self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
         self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
         self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
+        self._journal_leads = self._gauge("journal.leads", "{lead}", "Leads in the journal of this process, by state")
+        self._journal_bytes = self._gauge("journal.size", "By", "What they take up of its file")
+        self._journal_taken = self._count("journal.taken", "{lead}", "Leads that the journal took")
+        self._journal_drained = self._count(
+            "journal.drained", "{lead}", "Leads of the journal that went to the database"
+        )
+        self._journal_refused = self._count(
+            "journal.refused", "{lead}", "Leads that the journal did not take, by cause"
+        )
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -292,6 +301,30 @@ class Instruments:
         label = {"tenant": self._tenant(tenant)}
         self._events_lag.set(lag_s, label)
         self._webhooks_failing.set(failing, label)
+
+    # -- journal
+
+    def journal_holds(self, waiting: int, set_aside: int, size: int) -> None:
+        """What is in the journal now; `size` in bytes. The first call shows the counters at zero."""
+        self._journal_leads.set(waiting, {"state": "waiting"})
+        self._journal_leads.set(set_aside, {"state": "set_aside"})
+        self._journal_bytes.set(size)
+        self._journal_taken.add(0)
+        self._journal_drained.add(0)
+        for cause in ("full", "disk"):
+            self._journal_refused.add(0, {"cause": cause})
+
+    def journal_taken(self, leads: int) -> None:
+        """So many new leads were written to it."""
+        self._journal_taken.add(leads)
+
+    def journal_drained(self, leads: int) -> None:
+        """So many went to the database."""
+        self._journal_drained.add(leads)
+
+    def journal_refused(self, cause: str, leads: int) -> None:
+        """So many were not taken; `cause` is full or disk."""
+        self._journal_refused.add(leads, {"cause": cause})
 
     # -- services
 

@@ -7,13 +7,14 @@ select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '
        set_config('enable_nestloop', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: states(tenant_id)
--- How many leads were accepted, and how many rows say that a lead is in this or that state.
-select (select count(*) from lead where tenant_id = :tenant_id) as accepted,
+-- How many leads are stored, and how many rows say that a lead is in this or that state; those in journals are accepted, too.
+select (select count(*) from lead where tenant_id = :tenant_id) as stored,
        (select count(*) from lead_pool where tenant_id = :tenant_id) as waiting,
        (select count(*) from assignment where tenant_id = :tenant_id) as assigned,
        (select count(*) from parked where tenant_id = :tenant_id) as parked,
        (select count(*) from merged where tenant_id = :tenant_id) as merged,
-       (select count(*) from closed where tenant_id = :tenant_id) as closed;
+       (select count(*) from closed where tenant_id = :tenant_id) as closed,
+       (select coalesce(sum(leads + set_aside), 0)::bigint from journalled where tenant_id = :tenant_id) as journalled;
 
 -- name: rulesets_used(tenant_id)
 -- The rulesets under which batches decided; their defaults are the caps of reps who have none of their own.
@@ -76,6 +77,14 @@ select count(*) over () as found, format('lead %s (%s %s)', lead_id, source, ext
    and not exists (select from merged s where s.tenant_id = lead.tenant_id and s.lead_id = lead.lead_id)
    and not exists (select from closed s where s.tenant_id = lead.tenant_id and s.lead_id = lead.lead_id)
  order by lead_id limit 5;
+
+-- name: journal_differs(tenant_id)
+-- Journals that took leads which are neither drained nor in them, or hold more than they took.
+select sum(abs(taken - drained - leads - set_aside - given_up)) over ()::bigint as found,
+       format('journal %s: took %s, drained %s, holds %s, set aside %s, given up %s', journal_id, taken, drained, leads, set_aside, given_up) as example
+  from journalled
+ where tenant_id = :tenant_id and taken <> drained + leads + set_aside + given_up
+ order by journal_id limit 5;
 
 -- name: lead_in_two_states(tenant_id)
 -- Leads of which more than one table says that they are in its state.

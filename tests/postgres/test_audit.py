@@ -40,6 +40,11 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"lead_without_state", "accepted_differs"},
         "lead 5",
     ),
+    "a journal's file that lost leads": (
+        "insert into journalled (tenant_id, journal_id, taken, drained, leads) values (1, 7, 10, 4, 3)",
+        {"journal_differs"},
+        "journal 7: took 10, drained 4, holds 3",
+    ),
     "an assigned lead that is closed as well": (
         "insert into closed values (1, 1, now(), 'lost')",
         {"lead_in_two_states", "accepted_differs"},
