@@ -101,9 +101,10 @@ async def _accept(
     now: datetime | None,
     host_clock: Callable[[], datetime],
 ) -> Accepted:
-    rules = parse_stored_match_rules(
-        await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
-    )
+    begun = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
+    assert begun is not None
+    host = host_clock()
+    rules = parse_stored_match_rules(begun["match_rules"] or "")
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -112,9 +113,9 @@ async def _accept(
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or await database_clock(conn)
+        moment = now or begun["clock"]
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host_clock())
+            now = await arrival_time(conn, tenant_id, moment, host)
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
