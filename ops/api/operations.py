@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 
+from ops.api.leads import FIND_LEAD, GET_LEAD
 from router.http.operations import Operation
 from router.http.routes import about
 from router.http.routes.lead_batch import POST_LEADS
@@ -10,4 +11,4 @@ from router.http.routes.leads import POST_LEAD
 
 def api_operations() -> list[Operation]:
     """Those of the data plane and those for operating."""
-    return about.operations([POST_LEAD, POST_LEADS], version("lead-router"))
+    return about.operations([POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD], version("lead-router"))

@@ -81,8 +81,11 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         token = await door.access.token_of(request)
         if operation.permission is not None:
             check_permission(token, operation.permission)
-        wanted, query = _query_of(request, operation)
+        values = _query_of(request)
+        wanted = values.pop("tenant", None) if operation.of_tenant else None
         tenant = await _tenant_of(door, token, wanted, operation)
+        # After the tenant: what is wrong with a query is said only to those who may ask.
+        query = convert_query(values, operation.query) if values else _no_query(operation.query)
         check_length(request, operation.max_body)
         body = (
             convert_body(await json_body(request, operation.max_body), operation.body)
@@ -110,10 +113,10 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, msgspec.Struct]:
-    """The tenant that is named, and the operation's own parameters; each may be given once."""
+def _query_of(request: web.Request) -> dict[str, str]:
+    """The parameters; each may be given once."""
     if not request.query_string:
-        return None, _no_query(operation.query)
+        return {}
     if len(request.query_string) > _MAX_QUERY:
         raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
     values: dict[str, str] = {}
@@ -123,8 +126,7 @@ def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, m
         if "\0" in value or not _encodable(name + value):
             raise Refused(Kind.INVALID, f"{name} is not a text", [FieldProblem(f"?{name}", "is not a text")])
         values[name] = value
-    tenant = values.pop("tenant", None) if operation.of_tenant else None
-    return tenant, convert_query(values, operation.query)
+    return values
 
 
 @cache

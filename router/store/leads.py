@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -153,6 +153,21 @@ def _unlike(
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
     """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+class Contact(NamedTuple):
+    """Who a lead is about."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
+
+
+async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
+    """Who the lead is about; nobody where there is no such lead."""
+    row = await _SQL.contact.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return Contact(*row) if row is not None else Contact(None, None, None, None)
 
 
 async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:

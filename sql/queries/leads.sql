@@ -30,6 +30,10 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
 -- The number of the lead with this identity.
 select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
 
+-- name: contact(tenant_id, lead_id)
+-- Who a lead is about.
+select name, phone, email, company from lead where tenant_id = :tenant_id and lead_id = :lead_id;
+
 -- name: states(tenant_id, lead_ids)
 -- Where leads are now; a merged one with the lead that it was merged into.
 select named.lead_id, found.state, found.into_lead_id
