@@ -113,7 +113,8 @@ def _response(status: int, kind: type[msgspec.Struct] | None, schema_of: Mapping
     if kind is None:
         return {"description": "Done"}
     description = (kind.__doc__ or "").strip().splitlines()[0] or str(status)
-    return {"description": description, "content": {"application/json": {"schema": schema_of[kind]}}}
+    media_type = MEDIA_TYPE if status >= 400 else "application/json"
+    return {"description": description, "content": {media_type: {"schema": schema_of[kind]}}}
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 -- name: steady_plans(tenant_id, idle_timeout)
--- The tenant's match rules (null = none, so the default), and until the transaction ends an end of silence and plans that do not depend on what
+-- The tenant's match rules (null = none, so the default) and the time; until the transaction ends an end of silence and plans that do not depend on what
 -- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
+       clock_timestamp() as clock,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
@@ -28,6 +29,10 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
 -- name: by_identity(tenant_id, source, external_id)
 -- The number of the lead with this identity.
 select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+
+-- name: contact(tenant_id, lead_id)
+-- Who a lead is about.
+select name, phone, email, company from lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: states(tenant_id, lead_ids)
 -- Where leads are now; a merged one with the lead that it was merged into.

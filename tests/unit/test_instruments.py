@@ -49,6 +49,8 @@ def use_everything(instruments: Instruments) -> None:
     instruments.connections_of_all(16, 97)
     instruments.settings_reloaded(ReloadResult.CHANGED)
     instruments.clock_ahead(0.5)
+    instruments.intake.begins()
+    instruments.intake.committed(3, 0.01)
     instruments.service_restarted("drain")
     instruments.services_started(["drain"])
     instruments.service_died("drain")
