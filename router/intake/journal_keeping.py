@@ -1,4 +1,4 @@
-"""Leads that came over HTTP while the database is away go to the journal, and their keys with them into the database."""
+"""Leads that come over HTTP while the database is away go to the journal, and their keys with them."""
 
 from collections.abc import Mapping, Sequence
 
