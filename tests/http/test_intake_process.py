@@ -1,4 +1,4 @@
-"""The process is killed while leads are posted: nothing that was answered 202 is missing."""
+"""The real process: a posted lead finds its rep at once, and nothing that was answered 202 is missing after a kill."""
 
 import asyncio
 import signal
@@ -7,7 +7,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from loadtest.daemon import serving
+from loadtest.daemon import Daemon, serving
+from router.store.connections.connect import LISTENER_NAME
 from tests.http.support import make_token
 from tests.support import until
 from tests.world import make_tenant, simple_reps
@@ -55,6 +56,41 @@ class Posting:
             pass
 
 
+async def address_of(daemon: Daemon) -> str:
+    """Where its API listens."""
+    await daemon.said("API listening")
+    port = next(line["port"] for line in daemon.log if line.get("event") == "API listening")
+    return f"http://127.0.0.1:{port}"
+
+
+async def test_a_posted_lead_is_assigned_without_waiting_for_a_poll(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    headers = {"Authorization": f"Bearer {await make_token(conn, tenant.tenant_id)}"}
+    async with (
+        serving(database_url, "serve", "--role", "api,drain", api_port=0, drain_poll_interval_s=60) as daemon,
+        aiohttp.ClientSession(await address_of(daemon), headers=headers) as session,
+    ):
+        await until(lambda: listened(conn), "the router hears hints", 20)
+        async with session.post("/v1/leads", json={"external_id": "1", "source": "web"}) as reply:
+            assert reply.status == 202
+            address = reply.headers["Location"]
+
+        async def assigned() -> bool:
+            async with session.get(address) as shown:
+                return str((await shown.json())["state"]) == "assigned"
+
+        await until(assigned, "the lead is assigned", 20)
+        assert await daemon.stop() == 0
+
+
+async def listened(conn: asyncpg.Connection) -> bool:
+    """Whether a router listens for hints."""
+    names = "select count(*) from pg_stat_activity where datname = current_database() and application_name like $1"
+    return bool(await conn.fetchval(names, f"%{LISTENER_NAME}%"))
+
+
 @pytest.mark.direct
 async def test_nothing_that_was_answered_202_is_missing_after_sigkill(
     conn: asyncpg.Connection, database_url: str
@@ -64,9 +100,7 @@ async def test_nothing_that_was_answered_202_is_missing_after_sigkill(
     answered: set[str] = set()
     for attempt in "ab":
         async with serving(database_url, "serve", "--role", "api", api_port=0) as daemon:
-            await daemon.said("API listening")
-            port = next(line["port"] for line in daemon.log if line.get("event") == "API listening")
-            posting = Posting(f"http://127.0.0.1:{port}", token, attempt)
+            posting = Posting(await address_of(daemon), token, attempt)
             clients = asyncio.create_task(posting.run())
             await until(posting.enough, "leads are taken", 60)
             await daemon.stop(signal.SIGKILL)
