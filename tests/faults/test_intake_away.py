@@ -13,22 +13,16 @@ from loadtest.daemon import Daemon, serving
 from loadtest.faults.server import FaultServer
 from ops.audit.audit import audit
 from tests.faults.support import full
-from tests.http.posting import Posting
+from tests.http.posting import Posting, port_of
 from tests.http.support import make_token
 from tests.support import connected, until
 from tests.world import Tenancy, make_tenant, simple_reps
 
 
-async def api_port(daemon: Daemon) -> int:
-    """Once it answers."""
-    await daemon.said("API listening")
-    return int(next(line["port"] for line in daemon.log if line.get("event") == "API listening"))
-
-
 @asynccontextmanager
 async def posting_to(daemon: Daemon, token: str, prefix: str) -> AsyncIterator[Posting]:
     """Clients that post during the block."""
-    posting = Posting(await api_port(daemon), token, prefix)
+    posting = Posting(await port_of(daemon), token, prefix)
     clients = asyncio.create_task(posting.run())
     try:
         yield posting

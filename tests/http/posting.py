@@ -4,10 +4,17 @@ import asyncio
 
 import aiohttp
 
+from loadtest.daemon import Daemon
 from tests.support import until
 
 RATE = 200
 CLIENTS = 20
+
+
+async def port_of(daemon: Daemon) -> int:
+    """That of its API, once it answers."""
+    await daemon.said("API listening")
+    return int(next(line["port"] for line in daemon.log if line.get("event") == "API listening"))
 
 
 class Posting:
