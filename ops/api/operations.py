@@ -12,6 +12,7 @@ from ops.api import (
     tenants,
     tokens,
 )
+from ops.api.leads import FIND_LEAD, GET_LEAD
 from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
@@ -25,7 +26,7 @@ API_VERSION = "1"
 
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
-    return about.operations([POST_LEAD, POST_LEADS, *control_operations(means)], API_VERSION)
+    return about.operations([POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, *control_operations(means)], API_VERSION)
 
 
 def control_operations(means: Means) -> list[Operation]:

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 # Of what is below: a cursor of a list in another order would begin differently.
 _NEWEST_FIRST = "n1."
+_TOO_LARGE = 1 << 63
 
 
 class CursorInvalid(ValueError):
@@ -19,9 +20,9 @@ def read_cursor(text: str) -> int:
     """The number of the last lead shown. Raises CursorInvalid."""
     try:
         number = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").removeprefix(_NEWEST_FIRST)
-        lead_id = int(number) if number.isdecimal() and len(number) < 19 else None
+        lead_id = int(number) if number.isdecimal() and len(number) < 20 else None
     except ValueError:
         lead_id = None
-    if lead_id is None or write_cursor(lead_id) != text:
+    if lead_id is None or lead_id >= _TOO_LARGE or write_cursor(lead_id) != text:
         raise CursorInvalid(f"invalid cursor {text[:80]!r}: use `next` of the page before, or leave it out to begin")
     return lead_id

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ops.waiting.present import present_state
 from router.domain.attendance import Attendance
 from router.domain.eligibility import ON_DUTY
 from router.domain.engine import NO_CAP, Engine
@@ -17,6 +16,7 @@ from router.domain.roster import MILLI
 from router.domain.targets import read_targets
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence, Unsure
+from router.drain.present_state import present_state
 from router.store.engines import Engines
 from router.store.retry import waiting_counts
 from router.store.statements import Connection, Row

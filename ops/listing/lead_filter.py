@@ -1,5 +1,6 @@
 """Which leads a list shows: what can be asked for, and what cannot be combined. Pure."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -48,18 +49,14 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
     def states(self) -> tuple[State, ...]:
         """The states to look into; () = all. Raises FiltersConflict."""
         _check(self)
-        possible = _possible(self)
-        if self.state is None:
-            return possible
-        if possible and self.state not in possible:
-            raise FiltersConflict(_wrong_state(self, possible))
-        return (self.state,)
+        meant = {name: states for name, states in _meant(self) if states is not None}
+        found = [state for state in State if all(state in states for states in meant.values())]
+        if not found:
+            raise FiltersConflict(_conflict(meant))
+        return tuple(found) if meant else ()
 
 
 def _check(asked: LeadFilter) -> None:
-    if asked.rep is not None and (asked.reason is not None or asked.group is not None):
-        other = "reason" if asked.reason is not None else "group"
-        raise FiltersConflict(f"rep and {other} cannot be combined: a lead that a rep has waits for nothing")
     if asked.reason == Reason.DATABASE_BUSY:
         raise FiltersConflict(
             f"reason {asked.reason} is a state of the whole lane, not of single leads; lead-router blockers shows "
@@ -73,18 +70,20 @@ def _check(asked: LeadFilter) -> None:
         )
 
 
-def _possible(asked: LeadFilter) -> tuple[State, ...]:
-    """The states of which leads can match; () = all."""
-    if asked.rep is not None:
-        return (State.ASSIGNED,)
-    if asked.group is not None or asked.reason == READY:
+def _meant(asked: LeadFilter) -> Iterator[tuple[str, tuple[State, ...] | None]]:
+    """What each part of a filter says of the state of its leads; None = nothing."""
+    yield f"state {asked.state}", None if asked.state is None else (asked.state,)
+    yield "rep", None if asked.rep is None else (State.ASSIGNED,)
+    yield "group", None if asked.group is None else (State.WAITING,)
+    yield f"reason {asked.reason}", None if asked.reason is None else _states_of(asked.reason)
+
+
+def _states_of(reason: str) -> tuple[State, ...]:
+    if reason == READY:
         return (State.WAITING,)
-    if asked.reason is None:
-        return ()
-    return (State.PARKED,) if asked.reason in _PARKED_ONLY else (State.WAITING, State.PARKED)
+    return (State.PARKED,) if reason in _PARKED_ONLY else (State.WAITING, State.PARKED)
 
 
-def _wrong_state(asked: LeadFilter, possible: tuple[State, ...]) -> str:
-    name = next(n for n in ("rep", "group", "reason") if getattr(asked, n) is not None)
-    only = " or ".join(possible)
-    return f"{name} and state {asked.state} cannot be combined: only leads that are {only} have a {name}"
+def _conflict(meant: Mapping[str, tuple[State, ...]]) -> str:
+    parts = "; ".join(f"{name}: only {' or '.join(states)} leads" for name, states in meant.items())
+    return f"{' and '.join(meant)} cannot be combined ({parts})"

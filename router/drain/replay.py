@@ -95,7 +95,7 @@ async def recorded_inputs(
         raise CannotRerun(f"batch {stored.batch_no}: {error}") from error
     facts = await read_facts(conn, tenant_id, lead_ids(stored.flight))
     try:
-        return engine, inputs_of(stored.flight, engine, facts)
+        return engine, inputs_of(stored.flight, engine, facts.at(stored.batch_no))
     except KeyError as error:
         raise CannotRerun(f"batch {stored.batch_no}: the facts of lead {error} are gone") from error
 

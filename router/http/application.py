@@ -85,7 +85,9 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         if operation.permission is not None:
             check_permission(token, operation.permission)
         values = _query_of(request)
-        tenant = await _tenant_of(door, token, values.pop("tenant", None) if operation.of_tenant else None, operation)
+        wanted = values.pop("tenant", None) if operation.of_tenant else None
+        tenant = await _tenant_of(door, token, wanted, operation)
+        # After the tenant: what is wrong with a query is said only to those who may ask.
         query = convert_query(values, operation.query) if values else _no_query(operation.query)
         check_length(request, operation.max_body)
         body = None

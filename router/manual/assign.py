@@ -87,7 +87,7 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
     if taken.from_rep is not None:
         held.take_off(taken.from_rep, 1)
     position = _free_rep(state, gift.rep_id, taken.from_rep)
-    batch_no = await held.give(conn, [taken.lead], position, gift.author)
+    batch_no = await held.give(conn, [taken.lead], position, gift.author, taken.from_rep)
     return Given(state.engine.roster.reps[position].no, taken.from_rep, taken.state, batch_no)
 
 

@@ -70,8 +70,11 @@ class HeldLane:
         """Leads that are taken from a rep to be given to another."""
         self.changed |= self.state.fold({rep_no: -leads}, {})
 
-    async def give(self, conn: Connection, leads: Sequence[PoolLead], position: int, author: Author) -> int:
-        """Gives leads that were taken out of where they were to a rep with room for them, who then owns the customers.
+    async def give(
+        self, conn: Connection, leads: Sequence[PoolLead], position: int, author: Author, from_rep: int | None
+    ) -> int:
+        """Gives leads that were taken out of where they were, from a rep or from none, to a rep with room for them, who
+        then owns the customers.
 
         Moves no credit. Closes the lane; returns the batch number of the flight record.
         """
@@ -86,10 +89,11 @@ class HeldLane:
         owners = {lead.customer_id: rep_no for lead in leads if lead.customer_id is not None}
         loads = (state.open_counts, state.today_counts)
         outcome = Outcome([decision] * len(leads), *loads, {}, owners, frozenset(), frozenset({position}))
-        book = Book(tenant_id, self.lane.batch_no + 1, self.at)
+        book = Book(tenant_id, self.lane.batch_no + 1, self.at, self.lane.ruleset)
         flight = record(state.engine, before, outcome, data_versions(state.engine))
         flight = msgspec.structs.replace(flight, actor=author.actor, note=author.note)
-        await store.put_assignments(conn, book, [(seq, lead, decision) for seq, lead in enumerate(leads)], owners)
+        given = [(seq, lead, decision) for seq, lead in enumerate(leads)]
+        await store.put_assignments(conn, book, given, owners, from_rep)
         await pool.wake_leads(conn, tenant_id, self.news.leads)
         await pool.wake_customers(conn, tenant_id, owners)
         changed = state.loads_of(self.changed | {position})

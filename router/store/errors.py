@@ -54,6 +54,11 @@ class Trouble(StrEnum):
     """Trying again does not help before somebody changes something: the schema, a fault of ours."""
 
 
+def refused(error: BaseException) -> bool:
+    """Whether the server has no connection left for us: it, the role or the database has its maximum."""
+    return isinstance(error, asyncpg.TooManyConnectionsError)
+
+
 # SQLSTATE or the beginning of one; the first that fits decides.
 _BY_STATE: tuple[tuple[str, Trouble], ...] = (
     ("57014", Trouble.LOCK_CONFLICT),

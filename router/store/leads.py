@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -101,9 +101,10 @@ async def _accept(
     now: datetime | None,
     host_clock: Callable[[], datetime],
 ) -> Accepted:
-    rules = parse_stored_match_rules(
-        await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
-    )
+    begun = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
+    assert begun is not None
+    host = host_clock()
+    rules = parse_stored_match_rules(begun["match_rules"] or "")
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -112,9 +113,9 @@ async def _accept(
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or await database_clock(conn)
+        moment = now or begun["clock"]
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host_clock())
+            now = await arrival_time(conn, tenant_id, moment, host)
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
@@ -152,6 +153,21 @@ def _unlike(
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
     """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+class Contact(NamedTuple):
+    """Who a lead is about."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
+
+
+async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
+    """Who the lead is about; nobody where there is no such lead."""
+    row = await _SQL.contact.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return Contact(*row) if row is not None else Contact(None, None, None, None)
 
 
 async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:

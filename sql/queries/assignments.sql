@@ -29,7 +29,7 @@ union all select 'merged', null from merged where tenant_id = :tenant_id and lea
 union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: close(tenant_id, lead_id, outcome, now)
--- Ends an assignment as won or lost: history, closed state, and a note for the lane that a place is free.
+-- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.
 with ended as (
     delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
 ), at as (
@@ -43,6 +43,10 @@ with ended as (
     insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), done as (
     insert into closed (tenant_id, lead_id, closed_at, outcome) select e.tenant_id, e.lead_id, at.ended_at, :outcome from ended e, at
+), happened as (
+    insert into event (tenant_id, type, at, leads, reps, words)
+    select e.tenant_id, 'lead.ended', at.ended_at, array[e.lead_id], array[e.rep_no], array[:outcome::text]
+      from ended e join tenant t on t.tenant_id = e.tenant_id and t.events_since is not null, at
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 
@@ -70,6 +74,10 @@ with ended as (
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
       from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+), happened as (
+    insert into event (tenant_id, type, at, leads, reps)
+    select e.tenant_id, 'lead.returned', at.ended_at, array[e.lead_id], array[e.rep_no]
+      from ended e join tenant t on t.tenant_id = e.tenant_id and t.events_since is not null, at
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 

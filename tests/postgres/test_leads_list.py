@@ -196,11 +196,11 @@ async def test_what_cannot_be_combined_or_is_unknown_is_refused_and_said(
 ) -> None:
     tenant = await a_tenant(conn, connections)
     for asked, words in (
-        ({"rep": "r1", "state": State.WAITING}, "rep and state waiting"),
-        ({"rep": "r1", "reason": "ready"}, "rep and reason"),
-        ({"reason": "ready", "state": State.PARKED}, "only leads that are waiting"),
-        ({"reason": "nobody_available", "state": State.CLOSED}, "only leads that are waiting or parked"),
-        ({"group": "west", "state": State.ASSIGNED}, "group and state assigned"),
+        ({"rep": "r1", "state": State.WAITING}, "state waiting and rep cannot be combined"),
+        ({"rep": "r1", "reason": "ready"}, "rep and reason ready cannot be combined"),
+        ({"reason": "ready", "state": State.PARKED}, "reason ready: only waiting leads"),
+        ({"reason": "nobody_available", "state": State.CLOSED}, "only waiting or parked leads"),
+        ({"group": "west", "state": State.ASSIGNED}, "state assigned and group"),
         ({"reason": "database_busy"}, "lead-router blockers"),
         ({"reason": "nonsense"}, "unknown reason"),
         ({"since": NOON, "until": NOON}, "must be before"),

@@ -50,6 +50,8 @@ NAMES = [
     "close rates",
     "blocking watch",
     "stalls",
+    "events",
+    "webhooks",
     "roster sync t",
     "api",
     "token uses",
