@@ -70,10 +70,10 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             id="list_jobs",
             method="GET",
             path="/v1/jobs",
-            summary="The jobs of the tenant in this instance",
+            summary="The jobs of the tenant in this instance: audits, replays, retries, handovers",
             handler=partial(_list, jobs),
             answers={200: JobPage},
-            permission=Permission.OPERATE,
+            permission=Permission.READ,
             tag="jobs",
         ),
         Operation(
@@ -83,7 +83,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             summary="How far a job is, and its result",
             handler=partial(_get, jobs),
             answers={200: JobDocument},
-            permission=Permission.OPERATE,
+            permission=Permission.READ,
             tag="jobs",
         ),
         Operation(

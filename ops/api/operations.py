@@ -4,6 +4,8 @@ from ops.api import (
     assignments,
     customers,
     diagnosis,
+    groups,
+    handovers,
     jobs,
     operating,
     presence,
@@ -33,7 +35,9 @@ def control_operations(means: Means) -> list[Operation]:
     """Those for operating. Jobs are known to the operations that are made together."""
     running = Jobs()
     return [
+        *groups.operations(means),
         *assignments.operations(),
+        *handovers.operations(means, running),
         *customers.operations(),
         *reps.operations(),
         *presence.operations(means),
