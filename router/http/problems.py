@@ -93,7 +93,7 @@ class Refused(Exception):
         """The answer. What the client sent is quoted with care: it may hold what JSON cannot."""
         kind = self.kind
         problem = Problem(
-            kind.uri, kind.value.title, kind.status, _clean(self.detail), [_cleaned(e) for e in self.errors]
+            kind.uri, kind.value.title, kind.status, sendable(self.detail), [_cleaned(e) for e in self.errors]
         )
         whole = {**msgspec.to_builtins(problem), **self.members} if self.members else problem
         body = msgspec.json.encode(whole)
@@ -123,9 +123,9 @@ def pointer_to(*path: object) -> str:
 
 
 def _cleaned(error: FieldProblem) -> FieldProblem:
-    return FieldProblem(_clean(error.pointer), _clean(error.reason))
+    return FieldProblem(sendable(error.pointer), sendable(error.reason))
 
 
-def _clean(text: str) -> str:
-    """Lone surrogates cannot be sent."""
+def sendable(text: str) -> str:
+    """The text without lone surrogates, which cannot be sent."""
     return text.encode("utf-8", "backslashreplace").decode()
