@@ -4,8 +4,10 @@ from importlib.metadata import version
 
 from router.http.operations import Operation
 from router.http.routes import about
+from router.http.routes.lead_batch import POST_LEADS
+from router.http.routes.leads import POST_LEAD
 
 
 def api_operations() -> list[Operation]:
     """Those of the data plane and those for operating."""
-    return about.operations([], version("lead-router"))
+    return about.operations([POST_LEAD, POST_LEADS], version("lead-router"))

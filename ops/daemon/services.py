@@ -24,6 +24,7 @@ from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.api import ApiService, TokenUsesService
+from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
@@ -117,10 +118,17 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        api = ApiService(settings, self.connections, api_operations(), probes, max_connections=places)
+        api = ApiService(
+            settings,
+            self.connections,
+            api_operations(),
+            probes,
+            max_connections=places,
+            instruments=self.exposition.instruments,
+        )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
-        others = (TokenUsesService(api.access, self.connections), sharing, first)
+        others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
         return [api, *(one for one in others if one is not None)]
 
     def _routing(self) -> list[Service]:

@@ -9,6 +9,7 @@ from functools import partial
 from router.domain.access import Token, WrittenToken
 from router.http.access import Access
 from router.http.application import Door, application_of
+from router.http.lead_door import LeadDoor
 from router.http.operations import Operation
 from router.http.probes import Probes
 from router.http.rate_limits import RateLimits
@@ -21,9 +22,11 @@ from router.settings.model import ApiSettings
 from router.store.connections.connections import Connections, Part
 from router.store.tenants import Tenant, TenantUnknown, tenant_named, tenant_numbered
 from router.store.tokens import any_token, find_token, note_uses
+from router.telemetry.instruments import Instruments
 
 _TENANT_HOLDS_S = 2.0
 _LOOK_UP_DEADLINE_S = 2.0
+_LAST_COMMITS_S = 1.5
 
 
 class ExposedWithoutToken(StartRefused):
@@ -44,6 +47,7 @@ class ApiService:
         probes: Probes,
         *,
         max_connections: int,
+        instruments: Instruments | None = None,
     ) -> None:
         self._settings = settings
         self._connections = connections
@@ -51,12 +55,14 @@ class ApiService:
         self._probes = probes
         self.access = Access(self._find_token)
         self.limits = RateLimits(settings.requests_per_s)
+        self._leads = LeadDoor(connections, (instruments or Instruments.silent()).intake)
         self._door = Door(
             self.access,
             self.limits,
             Recent(self._tenant_numbered, _TENANT_HOLDS_S),
             Recent(self._tenant_named, _TENANT_HOLDS_S),
             connections,
+            self._leads,
         )
         self._open = partial(
             Address,
@@ -75,7 +81,10 @@ class ApiService:
         self.address = self._open(tls=_tls(self._settings))
         application = application_of(self._operations, self._door)
         self._probes.add_to(application)
-        await self.address.serve(application, life)
+        try:
+            await self.address.serve(application, life)
+        finally:
+            await self._leads.close(_LAST_COMMITS_S)
 
     async def _check_exposed(self) -> None:
         if is_loopback(self._settings.host):

@@ -8,10 +8,12 @@ from aiohttp import web
 
 from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
+from router.http.body import check_length
+from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
 from router.http.rate_limits import RateLimits
-from router.http.reading import convert_body, convert_query, json_body, too_large
+from router.http.reading import convert_body, convert_query, json_body
 from router.http.recent import Recent
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
@@ -27,13 +29,16 @@ _NEEDS_A_PERSON = (Trouble.FOR_A_PERSON, Trouble.REFUSED_ROW)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all operations need: who asks, and how often, the tenants (by number, and by name), and the database."""
+    """What all operations need: who asks, and how often, the tenants (by number, and by name), the database, and the
+    way in for leads.
+    """
 
     access: Access
     limits: RateLimits
     tenants: Recent[int, Tenant]
     names: Recent[str, Tenant]
     connections: Connections
+    leads: LeadDoor
 
 
 def application_of(operations: Sequence[Operation], door: Door) -> web.Application:
@@ -55,6 +60,8 @@ async def problems(
         return refused.response()
     except web.HTTPException as error:
         return of_aiohttp(error).response()
+    except web.RequestPayloadError as error:
+        return Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}").response()
     except (*TRANSIENT_ERRORS, TimeoutError) as error:
         return _of_database(request, error).response()
     except Exception as error:
@@ -78,13 +85,14 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
             check_permission(token, operation.permission)
         wanted, query = _query_of(request, operation)
         tenant = await _tenant_of(door, token, wanted, operation)
-        if request.content_length is not None and request.content_length > operation.max_body:
-            raise too_large(operation.max_body)
-        body = None
-        if operation.body is not None:
-            body = convert_body(await json_body(request, operation.max_body), operation.body)
+        check_length(request, operation.max_body)
+        body = (
+            convert_body(await json_body(request, operation.max_body), operation.body)
+            if operation.body is not None
+            else None
+        )
         path = {name: _part(name, value) for name, value in request.match_info.items()}
-        answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections))
+        answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections, door.leads))
         return answer.response() if isinstance(answer, Answer) else answer
 
     return handle

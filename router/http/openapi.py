@@ -53,6 +53,7 @@ def _types(operations: Sequence[Operation]) -> list[type[msgspec.Struct]]:
     for operation in operations:
         of = [operation.query, operation.body, *operation.answers.values()]
         found |= dict.fromkeys(one for one in of if one is not None)
+        found |= dict.fromkeys(one for one in operation.media.values() if isinstance(one, type))
     return list(found)
 
 
@@ -65,7 +66,10 @@ def _operation(
     if operation.tag:
         shown["tags"] = [operation.tag]
     shown["parameters"] = [*_path(operation), *_query(operation, schema_of, components), *_headers(operation)]
-    content = {kind: {"schema": dict(schema)} for kind, schema in operation.media.items()}
+    content = {
+        kind: {"schema": schema_of[schema] if isinstance(schema, type) else dict(schema)}
+        for kind, schema in operation.media.items()
+    }
     if operation.body is not None:
         content["application/json"] = {"schema": schema_of[operation.body]}
     if content:

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from router.domain.access import Permission, Token
+from router.http.lead_door import LeadDoor
 from router.http.problems import Kind, Refused
 from router.store.connections.connections import Connections, Part
 from router.store.statements import Connection
@@ -48,6 +49,7 @@ class Call:
     query: Any
     body: Any
     connections: Connections
+    leads: LeadDoor
 
     @property
     def tenant(self) -> Tenant:
@@ -73,7 +75,7 @@ Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 class Operation:
     """`id` names it for generated clients. `permission` None = any token. `answers` are the documents by status; what
     is refused is a problem, always. `body` is read as JSON; `media` are other kinds of bodies, which the handler reads
-    itself, by media type with their JSON schema. `of_tenant` = it is about one tenant. `max_body` in bytes.
+    itself, by media type with their type or JSON schema. `of_tenant` = it is about one tenant. `max_body` in bytes.
     """
 
     id: str
@@ -87,7 +89,7 @@ class Operation:
     tag: str = ""
     query: type[msgspec.Struct] = NoQuery
     body: type[msgspec.Struct] | None = None
-    media: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    media: Mapping[str, Mapping[str, Any] | type[msgspec.Struct]] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
     of_tenant: bool = True
     max_body: int = 1_000_000

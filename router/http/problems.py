@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -26,6 +26,7 @@ class Kind(Enum):
     NOT_ALLOWED = _Kind(403, "This token may not do that")
     NOT_FOUND = _Kind(404, "There is no such thing")
     WRONG_METHOD = _Kind(405, "This address has no such method")
+    TOO_SLOW = _Kind(408, "The request did not arrive in time")
     CONFLICT = _Kind(409, "It is not in a state for this")
     STILL_RUNNING = _Kind(409, "The first request with this key is still being worked on")
     TOO_LARGE = _Kind(413, "The body is too large")
@@ -65,7 +66,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refused(Exception):
-    """The request ends with this problem."""
+    """The request ends with this problem. `members` are what it says beside what all problems say."""
 
     def __init__(
         self,
@@ -73,8 +74,10 @@ class Refused(Exception):
         detail: str,
         errors: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
+        self.members = members
         self.kind = kind
         self.detail = detail
         self.errors = errors
@@ -86,7 +89,8 @@ class Refused(Exception):
         problem = Problem(
             kind.uri, kind.value.title, kind.status, _clean(self.detail), [_cleaned(e) for e in self.errors]
         )
-        body = msgspec.json.encode(problem)
+        whole = {**msgspec.to_builtins(problem), **self.members} if self.members else problem
+        body = msgspec.json.encode(whole)
         return web.Response(status=kind.status, body=body, content_type=MEDIA_TYPE, headers=self.headers)
 
 

@@ -10,29 +10,33 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
-from router.intake.json_text import read_json
+from router.intake.json_text import MAX_DEPTH, read_json, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_DEPTH = 32
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
-async def json_body(request: web.Request, max_body: int) -> object:
-    """The body as strict JSON: each key once, no NaN, not too deep, at most so many bytes. Raises Refused."""
-    if request.content_type not in ("application/json", "application/octet-stream"):
-        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send application/json, not {request.content_type}")
-    body = await request.read()
-    if len(body) > max_body:
-        raise too_large(max_body)
-    return parse_json(body)
+async def json_body(request: web.Request, limit: int) -> object:
+    """The body, of at most `limit` bytes, as strict JSON: each key once, no NaN, not too deep. Raises Refused."""
+    check_media_type(request, "application/json")
+    return parse_json(await read_body(request, limit))
 
 
-def too_large(max_body: int) -> Refused:
-    """The refusal of a body that has more bytes."""
-    return Refused(Kind.TOO_LARGE, f"at most {max_body:,} bytes are taken here")
+def check_media_type(request: web.Request, *wanted: str) -> str:
+    """Which of the media types the body has; the first where none is said. Raises Refused."""
+    content_type = request.content_type
+    if content_type not in wanted:
+        if content_type != "application/octet-stream":
+            raise Refused(Kind.WRONG_MEDIA_TYPE, f"send {' or '.join(wanted)}, not {content_type}")
+        content_type = wanted[0]
+    charset = request.charset
+    if charset is not None and charset.lower().replace("_", "-") not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(Kind.WRONG_MEDIA_TYPE, f"send UTF-8, not {charset}")
+    return content_type
 
 
 def parse_json(body: bytes) -> object:
@@ -48,20 +52,6 @@ def parse_json(body: bytes) -> object:
     if too_deep(value):
         raise Refused(Kind.BAD_REQUEST, f"the body is nested too deeply; at most {MAX_DEPTH} levels")
     return value
-
-
-def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
-    """Whether a JSON value has more levels than that."""
-    level: list[object] = [value]
-    for _ in range(levels):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
-        if not level:
-            return False
-    return True
-
-
-def _inside(value: "dict[str, object] | list[object]") -> list[object]:
-    return list(value.values()) if isinstance(value, dict) else value
 
 
 def convert_body(value: object, kind: type[T]) -> T:

@@ -1,5 +1,6 @@
 """What was looked up in the database a moment ago: asked for once in a few seconds, and known while it is away."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Recent(Generic[K, V]):
         self._find = find
         self._holds_s = holds_s
         self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._asked: dict[K, asyncio.Task[V | None]] = {}
 
     async def get(self, key: K) -> V | None:
         """Raises what `find` raises, when the key is not known."""
@@ -37,11 +39,22 @@ class Recent(Generic[K, V]):
         if seen is not None and monotonic() - seen.at < self._holds_s:
             return seen.value
         try:
-            value = await self._find(key)
+            return await self._once(key)
         except (*TRANSIENT_ERRORS, TimeoutError):
             if seen is not None and seen.value is not None and monotonic() - seen.at < _WHILE_AWAY_S:
                 return seen.value
             raise
+
+    async def _once(self, key: K) -> V | None:
+        """Who asks for what is being looked up waits for the same answer."""
+        task = self._asked.get(key)
+        if task is None:
+            task = self._asked[key] = asyncio.create_task(self._look_up(key), name="look-up")
+            task.add_done_callback(lambda _done: self._asked.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _look_up(self, key: K) -> V | None:
+        value = await self._find(key)
         self._seen[key] = _Seen(value, monotonic())
         self._seen.move_to_end(key)
         if len(self._seen) > _REMEMBERED:

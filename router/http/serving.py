@@ -50,7 +50,9 @@ class Address:
 
     async def serve(self, application: web.Application, life: Lifeline) -> None:
         """Answers until the stop. Raises AddressRefused when the address cannot be had."""
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=0.5, auto_decompress=False
+        )
         guard = Guard(lambda: _protocol(runner), self._max_connections, self._request_s)
         application.middlewares.append(guard.middleware)
         await runner.setup()

@@ -1,7 +1,7 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import asyncpg
@@ -39,7 +39,7 @@ class Accepted:
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
     is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
     stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
-    that order.
+    that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead.
     """
 
     new: int
@@ -48,6 +48,8 @@ class Accepted:
     parked: int
     lead_ids: tuple[int, ...]
     differing: tuple[Difference, ...] = ()
+    new_ids: frozenset[int] = field(default=frozenset(), repr=False)
+    merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
 class _OvertakenError(Exception):
@@ -121,6 +123,8 @@ async def _accept(
         parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
         lead_ids=tuple(ids[lead[:2]] for lead in leads),
         differing=tuple(await differences(conn, tenant_id, _unlike(leads, stored, fresh))),
+        new_ids=frozenset(arrival.lead_id for arrival in arrivals),
+        merged_into=merged,
     )
 
 
@@ -144,6 +148,18 @@ def _unlike(
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
     """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
+    """Where leads are now: the state, and of a merged one the lead that it was merged into."""
+    rows = await _SQL.states.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids)
+    return {row["lead_id"]: (row["state"], row["into_lead_id"]) for row in rows}
+
+
+async def lead_with(conn: Connection, tenant_id: int, source: str, external_id: str) -> int | None:
+    """The number of the lead with this identity."""
+    number: int | None = await _SQL.by_identity.value(conn, tenant_id=tenant_id, source=source, external_id=external_id)
+    return number
 
 
 async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:

@@ -16,6 +16,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCo
 from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
+from router.telemetry.intake_instruments import IntakeInstruments
 from router.telemetry.limits import MAX_TENANTS
 
 NAMESPACE = "lead_router"
@@ -103,6 +104,7 @@ class Instruments:
         self._meter = meter
         self._tenants_most = tenants_most
         self._tenants: set[str] = set()
+        self.intake = IntakeInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")

@@ -25,6 +25,22 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
         limit 1) as near
  where near.source = named.source and near.external_id = named.external_id;
 
+-- name: by_identity(tenant_id, source, external_id)
+-- The number of the lead with this identity.
+select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+
+-- name: states(tenant_id, lead_ids)
+-- Where leads are now; a merged one with the lead that it was merged into.
+select named.lead_id, found.state, found.into_lead_id
+  from unnest(:lead_ids::bigint[]) as named(lead_id)
+ cross join lateral (
+       select 'waiting' as state, null::bigint as into_lead_id from lead_pool where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'assigned', null from assignment where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'merged', into_lead_id from merged where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = named.lead_id
+       limit 1) as found;
+
 -- name: new_lead_ids(n)
 -- Numbers for new leads, ascending.
 select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
