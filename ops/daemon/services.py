@@ -29,6 +29,7 @@ from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
+from router.http.source_book import SourceNotesService
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
@@ -128,7 +129,14 @@ class Services:
         )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
-        others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
+        notes = SourceNotesService(api.leads.book, self.connections)
+        others = (
+            TokenUsesService(api.access, self.connections),
+            ExpiredKeysService(self.connections),
+            notes,
+            sharing,
+            first,
+        )
         return [api, *(one for one in others if one is not None)]
 
     def _routing(self) -> list[Service]:

@@ -55,14 +55,14 @@ class ApiService:
         self._probes = probes
         self.access = Access(self._find_token)
         self.limits = RateLimits(settings.requests_per_s)
-        self._leads = LeadDoor(connections, (instruments or Instruments.silent()).intake)
+        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake)
         self._door = Door(
             self.access,
             self.limits,
             Recent(self._tenant_numbered, _TENANT_HOLDS_S),
             Recent(self._tenant_named, _TENANT_HOLDS_S),
             connections,
-            self._leads,
+            self.leads,
         )
         self._open = partial(
             Address,
@@ -84,7 +84,7 @@ class ApiService:
         try:
             await self.address.serve(application, life)
         finally:
-            await self._leads.close(_LAST_COMMITS_S)
+            await self.leads.close(_LAST_COMMITS_S)
 
     async def _check_exposed(self) -> None:
         if is_loopback(self._settings.host):

@@ -14,7 +14,8 @@ from msgspec import Meta
 
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Refused, pointer_to
-from router.http.reading import MAX_DEPTH, convert_body, convert_query, parse_json, too_deep
+from router.http.reading import convert_body, convert_query, parse_json
+from router.intake.json_text import MAX_DEPTH, too_deep
 from router.store.connections.connections import Connections
 from router.store.errors import NoConnection
 from tests.http.support import Api, make_token, serving_api
