@@ -98,8 +98,8 @@ class SourceReader:
 
     def _needs_id(self, row: Mapping[str, object]) -> bool:
         value = row.get(self._id_column)
-        text = value.strip() if isinstance(value, str) else value
-        return self._plan.external_id is None and (text in (None, "") or text in self._plan.empty)
+        absent = value is None or (isinstance(value, str) and value.strip() in ("", *self._plan.empty))
+        return absent and self._plan.external_id is None
 
     def _read(self, row: Mapping[str, object], place_of: Callable[[str], Place]) -> LeadIn:
         try:
@@ -111,8 +111,8 @@ class SourceReader:
 
 def form_id(lead: LeadIn, day: date) -> str:
     """An id made of all that the form says, in one spelling, and of the day; 32 hexadecimal digits."""
-    said = lead._replace(external_id="", created_at=None, malformed=frozenset())
-    text = json.dumps([day.isoformat(), *(value for value in said if isinstance(value, str | int))])
+    said = lead._replace(external_id="", created_at=None, malformed=frozenset())._asdict()
+    text = json.dumps([day.isoformat(), *(value for name, value in said.items() if name != "malformed")])
     return blake2b(text.encode(), digest_size=ID_BYTES).hexdigest()
 
 

@@ -240,7 +240,7 @@ async def test_bodies_that_are_too_long_or_of_another_kind_are_refused(
     assert many.status == 422
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     body=st.binary(max_size=300)
     | st.builds(lambda inner: b"--x\r\n" + inner + b"\r\n--x--", st.binary(max_size=200))

@@ -65,7 +65,7 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                  from _lead_router_migration where migration_id < '0007';
                insert into _pogo_migration values ('x', 'of somebody else', now(), 'other');
                drop table _lead_router_migration, process, mute, stall, hour_count, hour_count_reached, seen_blocker,
-                          token;
+                          token, idempotency, source_reject, source_secret, source_key, source;
                drop index parked_at;
                alter table lane drop column aborted_at, drop column crashed_by, drop column noted_by,
                                 drop column latest_at, drop column clock_confirmed_until"""
