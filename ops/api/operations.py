@@ -1,7 +1,20 @@
 """All operations of the API, in the order in which they are described."""
 
-from importlib.metadata import version
-
+from ops.api import (
+    assignments,
+    customers,
+    diagnosis,
+    jobs,
+    operating,
+    presence,
+    reps,
+    rulesets,
+    tenants,
+    tokens,
+)
+from ops.api.leads import FIND_LEAD, GET_LEAD
+from ops.api.means import Means
+from ops.api.running import Jobs
 from router.http.operations import Operation
 from router.http.routes import about
 from router.http.routes.forms import POST_FORM, PREFLIGHT
@@ -9,7 +22,28 @@ from router.http.routes.lead_batch import POST_LEADS
 from router.http.routes.leads import POST_LEAD
 from router.http.routes.webhooks import POST_WEBHOOK
 
+API_VERSION = "1"
+"""Of the API, not of the release: what is described changes only with the operations."""
 
-def api_operations() -> list[Operation]:
-    """Those of the data plane and those for operating."""
-    return about.operations([POST_LEAD, POST_LEADS, POST_FORM, PREFLIGHT, POST_WEBHOOK], version("lead-router"))
+
+def api_operations(means: Means = Means()) -> list[Operation]:
+    """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
+    leads = [POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, POST_FORM, PREFLIGHT, POST_WEBHOOK]
+    return about.operations([*leads, *control_operations(means)], API_VERSION)
+
+
+def control_operations(means: Means) -> list[Operation]:
+    """Those for operating. Jobs are known to the operations that are made together."""
+    running = Jobs()
+    return [
+        *assignments.operations(),
+        *customers.operations(),
+        *reps.operations(),
+        *presence.operations(means),
+        *rulesets.operations(),
+        *operating.operations(means, running),
+        *diagnosis.operations(means),
+        *jobs.operations(means, running),
+        *tenants.operations(),
+        *tokens.operations(),
+    ]

@@ -1,19 +1,17 @@
 """`lead-router tokens`: who may use the API, and for what."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, why_option
+from ops.documents.tokens import MAX_NAME, token_document
 from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
 from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, new_token, revoke_token
-
-MAX_NAME = 100
 
 
 def _span(ctx: click.Context, param: click.Parameter, text: str | None) -> timedelta | None:
@@ -60,7 +58,7 @@ async def create(
         new = NewToken(name.strip(), TokenRole(role), expires_at, rep_id)
         token = await create_token(conn, shown, new, current_user())
     if as_json:
-        print_json({**_document(token, tenant_name), "token": str(shown)})
+        print_json({**token_document(token, tenant_name), "token": str(shown)})
         return
     out = console()
     out.print(str(shown), soft_wrap=True)
@@ -83,7 +81,7 @@ async def list_(context: Context, tenant_name: str | None, as_json: bool) -> Non
         found = await all_tokens(conn, tenant_id)
         names = await _names(conn)
     if as_json:
-        print_json([_document(token, names.get(token.tenant_id)) for token in found])
+        print_json([token_document(token, names.get(token.tenant_id)) for token in found])
         return
     table = Table("token", "name", "tenant", "role", "created", "last used", "holds", box=None, pad_edge=False)
     for token in found:
@@ -114,28 +112,13 @@ async def revoke(context: Context, token_id: str, why: str, as_json: bool) -> No
             raise Found(str(error)) from error
         names = await _names(conn)
     if as_json:
-        print_json(_document(token, names.get(token.tenant_id)))
+        print_json(token_document(token, names.get(token.tenant_id)))
     else:
         console().print(f"token {token.token_id} ({token.name}) is revoked")
 
 
 async def _names(conn: Connection) -> dict[int, str]:
     return {tenant.tenant_id: tenant.name for tenant in await all_tenants(conn)}
-
-
-def _document(token: Token, tenant: str | None) -> dict[str, Any]:
-    return {
-        "id": token.token_id,
-        "name": token.name,
-        "tenant": tenant,
-        "role": token.role.value,
-        "rep": token.rep_id,
-        "created_by": token.created_by,
-        "created_at": token.created_at,
-        "expires_at": token.expires_at,
-        "used_at": token.used_at,
-        "revoked_at": token.revoked_at,
-    }
 
 
 def _holds(token: Token, now: datetime) -> str:

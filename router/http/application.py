@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 from aiohttp import web
@@ -29,8 +30,8 @@ _NEEDS_A_PERSON = (Trouble.FOR_A_PERSON, Trouble.REFUSED_ROW)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all operations need: who asks, and how often, the tenants (by number, and by name), the database, and the
-    way in for leads.
+    """What all operations need: who asks and how often, tenants by number and by name, the database, and the way in for
+    leads.
     """
 
     access: Access
@@ -86,14 +87,15 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         door.limits.take((token.tenant_id, token.token_id))
         if operation.permission is not None:
             check_permission(token, operation.permission)
-        wanted, query = _query_of(request, operation)
+        values = _query_of(request)
+        wanted = values.pop("tenant", None) if operation.of_tenant else None
         tenant = await _tenant_of(door, token, wanted, operation)
+        # After the tenant: what is wrong with a query is said only to those who may ask.
+        query = convert_query(values, operation.query) if values else _no_query(operation.query)
         check_length(request, operation.max_body)
-        body = (
-            convert_body(await json_body(request, operation.max_body), operation.body)
-            if operation.body is not None
-            else None
-        )
+        body = None
+        if operation.body is not None:
+            body = convert_body(await json_body(request, operation.max_body), operation.body)
         path = {name: _part(name, value) for name, value in request.match_info.items()}
         answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections, door.leads))
         return answer.response() if isinstance(answer, Answer) else answer
@@ -138,8 +140,10 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, msgspec.Struct]:
-    """The tenant that is named, and the operation's own parameters; each may be given once."""
+def _query_of(request: web.Request) -> dict[str, str]:
+    """The parameters as texts; each may be given once."""
+    if not request.query_string:
+        return {}
     if len(request.query_string) > _MAX_QUERY:
         raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
     values: dict[str, str] = {}
@@ -149,8 +153,13 @@ def _query_of(request: web.Request, operation: Operation) -> tuple[str | None, m
         if "\0" in value or not _encodable(name + value):
             raise Refused(Kind.INVALID, f"{name} is not a text", [FieldProblem(f"?{name}", "is not a text")])
         values[name] = value
-    tenant = values.pop("tenant", None) if operation.of_tenant else None
-    return tenant, convert_query(values, operation.query)
+    return values
+
+
+@cache
+def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    # A refusal is not kept: it is raised anew each time.
+    return convert_query({}, kind)
 
 
 async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:

@@ -29,6 +29,7 @@ def openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schema_of, components)
+    _close_bodies(operations, schema_of, components)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -40,7 +41,7 @@ def openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted(components.items())),
+            "schemas": _named(operations, schema_of, components),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "lead-router tokens create"}
             },
@@ -55,6 +56,28 @@ def _types(operations: Sequence[Operation]) -> list[type[msgspec.Struct]]:
         found |= dict.fromkeys(one for one in of if one is not None)
         found |= dict.fromkeys(one for one in operation.media.values() if isinstance(one, type))
     return list(found)
+
+
+def _close_bodies(
+    operations: Sequence[Operation], schema_of: Mapping[type[msgspec.Struct], Any], components: dict[str, Any]
+) -> None:
+    """What a body has beside its fields is refused."""
+    for operation in operations:
+        if operation.body is not None:
+            components[_name(schema_of[operation.body])]["additionalProperties"] = False
+
+
+def _named(
+    operations: Sequence[Operation], schema_of: Mapping[type[msgspec.Struct], Any], components: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those that something refers to: the parameters of a query are listed one by one."""
+    sent = {kind for operation in operations for kind in (operation.body, *operation.answers.values())}
+    queries = {_name(schema_of[one.query]) for one in operations if one.query not in sent}
+    return {name: schema for name, schema in sorted(components.items()) if name not in queries}
+
+
+def _name(schema: Mapping[str, Any]) -> str:
+    return str(schema["$ref"]).rpartition("/")[2]
 
 
 def _operation(
@@ -92,7 +115,8 @@ def _response(status: int, kind: type[msgspec.Struct] | None, schema_of: Mapping
     if kind is None:
         return {"description": "Done"}
     description = (kind.__doc__ or "").strip().splitlines()[0] or str(status)
-    return {"description": description, "content": {"application/json": {"schema": schema_of[kind]}}}
+    media_type = MEDIA_TYPE if status >= 400 else "application/json"
+    return {"description": description, "content": {media_type: {"schema": schema_of[kind]}}}
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:
@@ -106,13 +130,20 @@ def _query(
     operation: Operation, schema_of: Mapping[type[msgspec.Struct], Any], components: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     schema = schema_of[operation.query]
-    whole = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    whole = components[_name(schema)]
     needed = whole.get("required", [])
     listed = [
-        {"name": name, "in": "query", "required": name in needed, "schema": one}
+        {"name": name, "in": "query", "required": name in needed, "schema": _not_null(one)}
         for name, one in whole.get("properties", {}).items()
     ]
     return [*listed, _TENANT] if operation.of_tenant else listed
+
+
+def _not_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter is left out; it is never null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    shown = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
+    return {**shown, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})}
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:

@@ -44,9 +44,14 @@ class Kind(Enum):
         return self.value.status
 
     @property
+    def anchor(self) -> str:
+        """Where it stands in docs/api.md."""
+        return f"problem-{self.name.lower().replace('_', '-')}"
+
+    @property
     def uri(self) -> str:
-        """What the answer names as its type: a page that this service has."""
-        return f"/docs#problem-{self.name.lower().replace('_', '-')}"
+        """What the answer names as its type."""
+        return f"/docs#{self.anchor}"
 
 
 class FieldProblem(msgspec.Struct, frozen=True):

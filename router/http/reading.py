@@ -4,19 +4,22 @@ msgspec stops at the first error, so the fields of an object are judged one by o
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import FieldInfo
 
 from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
-from router.intake.json_text import MAX_DEPTH, read_json, too_deep
+from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -51,14 +54,15 @@ def check_media_type_only(request: web.Request, *wanted: str) -> str:
 def parse_json(body: bytes) -> object:
     """Strict JSON. Raises Refused with what is wrong, and where."""
     try:
-        value = read_json(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        value = read_json(text)
     except UnicodeDecodeError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not UTF-8 at byte {error.start}") from None
     except ValueError as error:
         raise Refused(Kind.BAD_REQUEST, f"the body is not JSON: {error}") from None
     except RecursionError:
         raise Refused(Kind.BAD_REQUEST, "the body is nested too deeply") from None
-    if too_deep(value):
+    if may_be_too_deep(text) and too_deep(value):
         raise Refused(Kind.BAD_REQUEST, f"the body is nested too deeply; at most {MAX_DEPTH} levels")
     return value
 
@@ -67,7 +71,23 @@ def convert_body(value: object, kind: type[T]) -> T:
     """A JSON object as this struct. Raises Refused with all fields that are wrong."""
     if not isinstance(value, dict):
         raise Refused(Kind.INVALID, "the body must be a JSON object", [FieldProblem("", "must be a JSON object")])
+    bad = [FieldProblem(pointer_to(*path), "is not a text: NUL or a lone surrogate") for path in _no_texts(value)]
+    if bad:
+        raise Refused(Kind.INVALID, _counted(bad), bad)
     return _converted(value, kind, strict=True, place=pointer_to)
+
+
+def _no_texts(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """Where there are texts that PostgreSQL cannot hold; of the keys, too."""
+    if isinstance(value, str) and ("\0" in value or _SURROGATE.search(value)):
+        yield path
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _no_texts(one, (*path, number))
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _no_texts(key, (*path, key))
+            yield from _no_texts(one, (*path, key))
 
 
 def convert_query(values: Mapping[str, str], kind: type[T]) -> T:
@@ -78,7 +98,7 @@ def convert_query(values: Mapping[str, str], kind: type[T]) -> T:
 def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: Any) -> T:
     found: dict[str, Any] = {}
     wrong: list[FieldProblem] = []
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     for name, value in values.items():
         if name not in fields:
             wrong.append(FieldProblem(place(name), f"is not known here; known: {', '.join(fields)}"))
@@ -95,6 +115,11 @@ def _converted(values: dict[str, Any], kind: type[T], *, strict: bool, place: An
     if wrong:
         raise Refused(Kind.INVALID, _counted(wrong), wrong)
     return kind(**found)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, FieldInfo]:
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _problem(name: str, text: str, place: Any) -> FieldProblem:

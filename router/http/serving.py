@@ -14,6 +14,8 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _SWEEP_EVERY_S = 1.0
+# What is longer is refused in plain text, below whatever answers with problems.
+_MAX_LINE = 64 * 1024
 
 
 class AddressRefused(StartRefused):
@@ -51,7 +53,12 @@ class Address:
     async def serve(self, application: web.Application, life: Lifeline) -> None:
         """Answers until the stop. Raises AddressRefused when the address cannot be had."""
         runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=0.5, auto_decompress=False
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=0.5,
+            auto_decompress=False,
+            max_line_size=_MAX_LINE,
         )
         guard = Guard(lambda: _protocol(runner), self._max_connections, self._request_s)
         application.middlewares.append(guard.middleware)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from router.domain.lead_in import LeadIn
 from router.intake.json_lead import FieldError, JsonLeadReader, NotALead
-from router.intake.json_text import MAX_DEPTH, read_json, read_json_at, too_deep
+from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, read_json_at, too_deep
 
 MAX_LINES = 50_000
 MAX_LINE = 1_000_000
@@ -73,8 +73,8 @@ class _Lines:
         self._number += 1
         return True
 
-    def _judged(self, value: object) -> Line:
-        if too_deep(value):
+    def _judged(self, value: object, text: str) -> Line:
+        if may_be_too_deep(text) and too_deep(value):
             return self._wrong(f"is nested too deeply; at most {MAX_DEPTH} levels")
         try:
             return Line(self._number, self._reader.read(value))
@@ -130,7 +130,8 @@ class JsonLines(_Lines):
 
     def _read(self, line: bytes) -> Line:
         try:
-            return self._judged(read_json(line.decode()))
+            text = line.decode()
+            return self._judged(read_json(text), text)
         except UnicodeDecodeError as error:
             return self._wrong(f"is not UTF-8 at byte {error.start}")
         except ValueError as error:
@@ -224,7 +225,7 @@ class JsonArray(_Lines):
             return at
         if not self._next():
             return at
-        found.append(self._wrong(f"is not JSON: {reason}") if reason else self._judged(value))
+        found.append(self._wrong(f"is not JSON: {reason}") if reason else self._judged(value, text[at:end]))
         self._ended, self._after_comma = text[after] == "]", text[after] == ","
         return after + 1
 

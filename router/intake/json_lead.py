@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from router.domain.lead_in import LeadIn
 from router.domain.phrases import suggestion
-from router.intake.json_text import MAX_DEPTH, too_deep
 from router.intake.normalise import HOLDS_BAD_BYTES, LeadReader, Rejected
 from router.rules.mapping import FIELDS, FileMapping
 from router.rules.spelling import Spellings
@@ -33,7 +32,10 @@ class NotALead(ValueError):
 
 
 class JsonLeadReader:
-    """Reads leads as HTTP brings them; the arguments are those of LeadReader. Times need an offset."""
+    """Reads leads as HTTP brings them; the arguments are those of LeadReader. Times need an offset.
+
+    How deep a value is, is for the caller to look at.
+    """
 
     def __init__(self, now: datetime, phone_region: str | None = None, spellings: Spellings | None = None) -> None:
         self._reader = LeadReader(FileMapping(), now, phone_region, spellings, undeclared=_NO_OFFSET)
@@ -60,8 +62,6 @@ class JsonLeadReader:
         attributes = value.get("attributes")
         if attributes is not None and not isinstance(attributes, dict):
             errors.append(FieldError(("attributes",), 'must be a JSON object, such as {"budget": 100}'))
-        elif attributes is not None and too_deep(attributes):
-            errors.append(FieldError(("attributes",), f"is nested too deeply; at most {MAX_DEPTH} levels"))
         return errors
 
 

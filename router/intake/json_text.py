@@ -28,6 +28,11 @@ def read_json_at(text: str, at: int) -> tuple[object, int]:
         raise ValueError("a number has an exponent that is out of range") from None
 
 
+def may_be_too_deep(text: str, levels: int = MAX_DEPTH) -> bool:
+    """Whether a JSON text has so many brackets that its value could be too deep; looking costs next to nothing."""
+    return text.count("{") + text.count("[") > levels
+
+
 def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
     """Whether a JSON value has more levels than that."""
     level: list[object] = [value]

@@ -112,6 +112,30 @@ class StallSettings(Section, frozen=True):
     minimum_leads: Annotated[int, Meta(ge=1, le=100_000)] = 20
 
 
+class EventSettings(Section, frozen=True):
+    """`retention_days` is how long events can be read and delivered."""
+
+    retention_days: Annotated[float, Meta(ge=0.01, le=3650)] = 7.0
+
+
+class WebhookSettings(Section, frozen=True):
+    """`concurrency` is attempts under way at a time to one endpoint; each has `timeout_s`."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
+    timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 15.0
+    poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.5
+    lease_s: Annotated[float, Meta(ge=2, le=600)] = 15.0
+    private_addresses: Literal["refused", "allowed"] = "refused"
+
+
+class JournalSettings(Section, frozen=True):
+    """Where the API keeps leads while the database is away (None = it refuses them), and how many at most."""
+
+    file: Path | None = None
+    maximum_mb: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    maximum_leads: Annotated[int, Meta(ge=1, le=10_000_000)] = 500_000
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -133,6 +157,9 @@ class Settings(Section, frozen=True):
     supervision: SupervisionSettings = SupervisionSettings()
     locks: LockSettings = LockSettings()
     stalls: StallSettings = StallSettings()
+    events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    journal: JournalSettings = JournalSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.customers import customer_keys
@@ -23,6 +25,8 @@ INCOMING = (
     *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
 )
 
+_FEW = 500
+"""Up to so many leads are stored without a table of their own."""
 _MS_A_LEAD = 1
 
 Identity = tuple[str, str]
@@ -97,9 +101,10 @@ async def _accept(
     now: datetime | None,
     host_clock: Callable[[], datetime],
 ) -> Accepted:
-    rules = parse_stored_match_rules(
-        await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
-    )
+    begun = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
+    assert begun is not None
+    host = host_clock()
+    rules = parse_stored_match_rules(begun["match_rules"] or "")
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -108,9 +113,9 @@ async def _accept(
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or await database_clock(conn)
+        moment = now or begun["clock"]
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host_clock())
+            now = await arrival_time(conn, tenant_id, moment, host)
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
@@ -148,6 +153,21 @@ def _unlike(
 async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again]) -> list[Difference]:
     """Those that differ from before; words that the tenant's table makes one are one."""
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
+
+
+class Contact(NamedTuple):
+    """Who a lead is about."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
+
+
+async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
+    """Who the lead is about; nobody where there is no such lead."""
+    row = await _SQL.contact.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return Contact(*row) if row is not None else Contact(None, None, None, None)
 
 
 async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
@@ -220,26 +240,51 @@ async def _write(
 ) -> None:
     """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
     turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
+    records = [_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals]
+    write = _write_few if len(records) <= _FEW else _write_many
+    if await write(conn, tenant_id, records, len(merged), now):
+        await _SQL.hint.row(conn, tenant_id=tenant_id)
+
+
+async def _write_few(
+    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], _merged: int, now: datetime | None
+) -> int:
+    """Returns how many are in the pool."""
+    rows = [dict(zip(INCOMING, record, strict=True)) for record in records]
+    for row in rows:
+        if row["attributes"] is not None:
+            row["attributes"] = msgspec.Raw(row["attributes"].encode())
+    done = await _SQL.store_few.row(conn, tenant_id=tenant_id, now=now, rows=msgspec.json.encode(rows).decode())
+    assert done is not None
+    if done["stored"] < len(records):
+        raise _OvertakenError
+    in_pool: int = done["in_pool"]
+    return in_pool
+
+
+async def _write_many(
+    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], merged: int, now: datetime | None
+) -> int:
+    """Returns how many are in the pool."""
     await _SQL.open_incoming.execute(conn)
     await conn.copy_records_to_table(
         "incoming",
-        records=[_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals],
+        records=records,
         columns=INCOMING,
         schema_name="pg_temp",
     )
-    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
+    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(records):
         raise _OvertakenError
     in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
     if merged:
         await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
-    if in_pool + len(merged) < len(arrivals):
+    if in_pool + merged < len(records):
         await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
     await _SQL.close_incoming.execute(conn)
-    if in_pool:
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
+    return in_pool
 
 
-def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[object, ...]:
+def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[Any, ...]:
     """One row of the table `incoming`, in the order of INCOMING."""
     lead = arrival.lead
     known = (turn, arrival.lead_id, *lead[:2], arrival.created_at, *lead[3:8], arrival.customer_id)

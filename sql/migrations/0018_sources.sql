@@ -1,5 +1,5 @@
 -- Sources: web forms and webhooks through which leads come.
--- depends: 0017_idempotency
+-- depends: 0017_journal
 
 -- migrate: apply
 

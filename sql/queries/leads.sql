@@ -1,7 +1,8 @@
 -- name: steady_plans(tenant_id, idle_timeout)
--- The tenant's match rules (null = none, so the default), and until the transaction ends an end of silence and plans that do not depend on what
+-- The tenant's match rules (null = none, so the default) and the time; until the transaction ends an end of silence and plans that do not depend on what
 -- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
+       clock_timestamp() as clock,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
@@ -28,6 +29,10 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
 -- name: by_identity(tenant_id, source, external_id)
 -- The number of the lead with this identity.
 select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+
+-- name: contact(tenant_id, lead_id)
+-- Who a lead is about.
+select name, phone, email, company from lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: states(tenant_id, lead_ids)
 -- Where leads are now; a merged one with the lead that it was merged into.
@@ -65,6 +70,59 @@ select new.lead_id, earlier.root
                offset 0) as found
         where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
         limit 1) as earlier;
+
+-- name: store_few(tenant_id, now, rows)
+-- What store_leads, put_into_pool, put_into_merged and put_into_parked do, for a few leads in one statement: a table for them would cost more than
+-- they do, and so would an array for each column.
+with incoming as materialized (
+    select * from json_to_recordset(:rows::json)
+             as i(turn int, lead_id bigint, source text, external_id text, created_at timestamptz, name text, phone text, email text,
+                  company text, declared_customer text, customer_id bigint, region text, industry text, product text, campaign text,
+                  ad_id text, landing_page text, priority int, attributes jsonb, into_lead_id bigint, invalid text)
+), stored as (
+    insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
+                      customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
+    select :tenant_id, lead_id, source, external_id, created_at, coalesce(:now::timestamptz, statement_timestamp()), name, phone, email,
+           company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
+      from incoming
+     order by turn
+        on conflict (tenant_id, source, external_id) do nothing
+    returning lead_id
+), in_pool as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, nullif(source, ''),
+           region, industry, product, campaign, ad_id, landing_page
+      from incoming
+     where into_lead_id is null and invalid is null
+     order by priority desc, lead_id
+    returning lead_id
+), in_merged as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
+      from incoming
+     where into_lead_id is not null
+), in_parked as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+    select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
+      from incoming
+     where into_lead_id is null and invalid is not null
+), heard_merged as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg(i.into_lead_id order by i.lead_id)
+      from incoming i, tenant t
+     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+), heard_parked as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_fill('lead_invalid'::text, array[count(*)::int])
+      from incoming i, tenant t
+     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+)
+select (select count(*)::int from stored) as stored, (select count(*)::int from in_pool) as in_pool;
 
 -- name: open_incoming()!
 -- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
@@ -117,14 +175,28 @@ select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_tim
  order by priority desc, lead_id;
 
 -- name: put_into_merged(tenant_id, now)!
--- The batch's exact repeats.
+-- The batch's exact repeats, and their event.
+with happened as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg(i.into_lead_id order by i.lead_id)
+      from incoming i, tenant t
+     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id)
 insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
 select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
   from incoming
  where into_lead_id is not null;
 
 -- name: put_into_parked(tenant_id, now)!
--- The batch's leads that nobody can work on.
+-- The batch's leads that nobody can work on, and their event.
+with happened as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', coalesce(:now::timestamptz, statement_timestamp()), array_agg(i.lead_id order by i.lead_id),
+           array_agg('lead_invalid'::text)
+      from incoming i, tenant t
+     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id)
 insert into parked (tenant_id, lead_id, reason, detail, parked_at)
 select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
   from incoming

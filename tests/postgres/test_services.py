@@ -50,9 +50,12 @@ NAMES = [
     "close rates",
     "blocking watch",
     "stalls",
+    "events",
+    "webhooks",
     "roster sync t",
     "api",
     "token uses",
+    "expired keys",
     "rate limits",
 ]
 
