@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standardwebhooks import Webhook
 
 from router.domain.lead_in import LeadIn
 from router.intake.form_body import MULTIPART, URLENCODED, FormError, read_form
@@ -46,6 +47,16 @@ def test_the_vector_of_standard_webhooks_is_accepted_and_no_other_body() -> None
     for secrets in ([], ["whsec_" + "A" * 32]):
         with pytest.raises(SignatureWrong):
             check_signature(STANDARD, VECTOR, VECTOR_BODY, secrets, AT)
+
+
+@given(
+    body=st.text(st.characters(codec="utf-8"), max_size=50),
+    webhook_id=st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True),
+)
+def test_what_the_library_of_the_standard_signs_is_accepted(body: str, webhook_id: str) -> None:
+    signature = Webhook(SECRET).sign(webhook_id, AT, body)
+    headers = {"webhook-id": webhook_id, "webhook-timestamp": "1614265330", "webhook-signature": signature}
+    assert check_signature(STANDARD, headers, body.encode(), [SECRET], AT) == webhook_id
 
 
 @given(place=st.integers(0, len(VECTOR_BODY) - 1), byte=st.integers(1, 255))
