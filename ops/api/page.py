@@ -19,11 +19,11 @@ _HEAD = """# The HTTP API
 Written by `make api` from the types that judge what comes in; do not edit. The same for machines is
 [openapi.json](openapi.json), and on a running service `/openapi.json`.
 
-Every request carries a token (but for those that say so): `Authorization: Bearer TOKEN` (`lead-router tokens create` makes one). A token is for one
-tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a problem (RFC 9457,
-`application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is wrong; its `type` ends
-in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at most, `next` of one page is
-`after` of the following one.
+Every request carries a token, but for those that say so: `Authorization: Bearer TOKEN` (`lead-router tokens create`
+makes one). A token is for one tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a
+problem (RFC 9457, `application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is
+wrong; its `type` ends in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at
+most, `next` of one page is `after` of the following one.
 
 In the examples `API` is the address, such as `http://127.0.0.1:8080`, and `TOKEN` the token.
 """

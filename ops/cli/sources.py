@@ -30,6 +30,7 @@ from router.store.sources import (
     rotate_key,
     rotate_secret,
     secret_ages,
+    secrets_of,
     set_source,
     source_named,
 )
@@ -140,6 +141,7 @@ async def set_(context: Context, name: str, file: Path, tenant_name: str, why: s
     text, source = read_source_file(file)
     async with context.connection() as conn:
         tenant_id = (await require_tenant(conn, tenant_name)).tenant_id
+        _check_secrets(source, await secrets_of(conn, tenant_id, name))
         try:
             await set_source(conn, tenant_id, NewSource(name, source.kind, text), current_user(), why)
         except (SourceUnknown, SourceKindFixed) as error:
@@ -256,6 +258,19 @@ def _first_line(file: str) -> str:
         return sys.stdin.read(limit).strip()
     with Path(file).open("rb") as opened:
         return opened.read(limit).decode("ascii", "replace").strip()
+
+
+def _check_secrets(source: SourceFile, held: tuple[str, ...]) -> None:
+    """Another scheme may need secrets of another form. Raises CannotRun."""
+    if not isinstance(source.door, WebhookDoor):
+        return
+    for secret in held:
+        try:
+            check_secret(source.door.scheme, secret)
+        except BadSecret as error:
+            raise CannotRun(
+                f"a secret of this source does not fit {source.door.scheme}: {error}; add a source"
+            ) from error
 
 
 async def _named(conn: Connection, tenant_id: int, name: str) -> Source:

@@ -89,6 +89,13 @@ def test_any_headers_end_in_a_refusal_and_never_in_a_fault(headers: dict[str, st
             check_signature(door, headers, body, [SECRET], AT)
 
 
+def test_a_secret_of_another_scheme_is_not_an_empty_key_that_everybody_has() -> None:
+    text = f"{VECTOR['webhook-id']}.{VECTOR['webhook-timestamp']}.".encode() + VECTOR_BODY
+    signature = base64.b64encode(hmac.new(b"", text, hashlib.sha256).digest()).decode()
+    with pytest.raises(SignatureWrong):
+        check_signature(STANDARD, {**VECTOR, "webhook-signature": f"v1,{signature}"}, VECTOR_BODY, ["not base64!"], AT)
+
+
 def test_an_id_cannot_be_stretched_over_what_comes_after_it() -> None:
     door = WebhookDoor("hmac-sha256", encoding="hex")
     key = "sixteen letters.."

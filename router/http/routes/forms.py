@@ -26,9 +26,8 @@ class FormAnswer(msgspec.Struct, frozen=True):
 async def post_form(call: Call) -> Answer | web.StreamResponse:
     """Answers once the lead is committed. Browsers that show a page are sent on, also where nothing was taken."""
     door = _door(call)
-    origin = call.request.headers.get("Origin")
-    if origin is not None and origin.lower() not in door.origins:
-        raise Refused(Kind.NOT_ALLOWED, "pages of this origin may not post here; form.origins of the source has them")
+    async with noting(call, b""):
+        _check_origin(call.request, door)
     try:
         post = await _take(call, door)
     except Refused:
@@ -38,6 +37,16 @@ async def post_form(call: Call) -> Answer | web.StreamResponse:
     if post.redirect is not None and _shows_a_page(call.request):
         return _see_other(post.redirect)
     return Answer(FormAnswer())
+
+
+def _check_origin(request: web.Request, door: FormDoor) -> None:
+    """Who names no origin is no browser that shows another's page."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() not in door.origins:
+        raise Refused(
+            Kind.NOT_ALLOWED,
+            f"pages of {origin[:100]} may not post here; form.origins of the source has those that may",
+        )
 
 
 async def _take(call: Call, door: FormDoor) -> FormPost:
