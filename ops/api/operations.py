@@ -19,8 +19,10 @@ from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
 from router.http.routes import about, events
+from router.http.routes.forms import POST_FORM, PREFLIGHT
 from router.http.routes.lead_batch import POST_LEADS
 from router.http.routes.leads import POST_LEAD
+from router.http.routes.webhooks import POST_WEBHOOK
 
 API_VERSION = "1"
 """Of the API, not of the release: what is described changes only with the operations."""
@@ -28,9 +30,8 @@ API_VERSION = "1"
 
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
-    return about.operations(
-        [POST_LEAD, POST_LEADS, *events.operations(), FIND_LEAD, GET_LEAD, *control_operations(means)], API_VERSION
-    )
+    leads = [POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, POST_FORM, PREFLIGHT, POST_WEBHOOK]
+    return about.operations([*leads, *events.operations(), *control_operations(means)], API_VERSION)
 
 
 def control_operations(means: Means) -> list[Operation]:

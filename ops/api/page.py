@@ -19,11 +19,11 @@ _HEAD = """# The HTTP API
 Written by `make api` from the types that judge what comes in; do not edit. The same for machines is
 [openapi.json](openapi.json), and on a running service `/openapi.json`.
 
-Every request carries a token: `Authorization: Bearer TOKEN` (`lead-router tokens create` makes one). A token is for one
-tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a problem (RFC 9457,
-`application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is wrong; its `type` ends
-in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at most, `next` of one page is
-`after` of the following one.
+Every request carries a token, but for those that say so: `Authorization: Bearer TOKEN` (`lead-router tokens create`
+makes one). A token is for one tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a
+problem (RFC 9457, `application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is
+wrong; its `type` ends in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at
+most, `next` of one page is `after` of the following one.
 
 In the examples `API` is the address, such as `http://127.0.0.1:8080`, and `TOKEN` the token.
 """
@@ -35,9 +35,14 @@ _SAMPLES = {
     "version": "12",
     "token": "3f9c01aa",
     "job": "5f0e",
+    "key": "lrs_1_8RZkqv0cV7yNTqR2mKb3Jw",
 }
-_TEXTS = {"application/yaml": "rules.yaml", "text/csv": "reps.csv"}
-_METHODS = ("get", "put", "post", "patch", "delete")
+_TEXTS = {
+    "application/yaml": "rules.yaml",
+    "text/csv": "reps.csv",
+    "application/x-www-form-urlencoded": "form.txt",
+}
+_METHODS = ("get", "put", "post", "patch", "delete", "options")
 
 
 def document() -> Json:
@@ -72,8 +77,7 @@ def _operation(path: str, method: str, operation: Json, schemas: Json) -> Iterat
     yield ""
     yield f"`{method.upper()} {path}`"
     yield ""
-    allowed = operation.get("x-permission")
-    yield f"Needs the permission *{allowed}*." if allowed else "Any token."
+    yield _needed(operation)
     if "description" in operation:
         yield operation["description"]
     yield from _parameters(operation)
@@ -87,6 +91,13 @@ def _operation(path: str, method: str, operation: Json, schemas: Json) -> Iterat
     yield "```sh"
     yield _curl(path, method, operation, schemas)
     yield "```"
+
+
+def _needed(operation: Json) -> str:
+    if operation.get("security") == []:
+        return "No token: the key in the address is that of a source ([forms and webhooks](doors.md))."
+    allowed = operation.get("x-permission")
+    return f"Needs the permission *{allowed}*." if allowed else "Any token."
 
 
 def _parameters(operation: Json) -> Iterator[str]:
@@ -145,13 +156,14 @@ def _curl(path: str, method: str, operation: Json, schemas: Json) -> str:
         if one["in"] == "query" and one["required"]
     ]
     where = f'"$API{path}' + (f"?{'&'.join(query)}" if query else "") + '"'
-    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), '-H "Authorization: Bearer $TOKEN"']
+    token = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $TOKEN"']
+    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), *token]
     return " ".join([*words, *_body(operation, schemas), where])
 
 
 def _body(operation: Json, schemas: Json) -> list[str]:
     content = operation.get("requestBody", {}).get("content", {})
-    if "application/json" in content:
+    if content.get("application/json", {}).get("schema"):
         body = _sample(content["application/json"]["schema"], "", schemas)
         return ["--json", shlex.quote(json.dumps(body, ensure_ascii=False))]
     for kind in content:

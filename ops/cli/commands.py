@@ -139,6 +139,30 @@ tokens = Family(
     },
 )
 
+sources = Family(
+    "sources",
+    "Web forms and webhooks through which leads come.",
+    "sources add website form.yaml --tenant acme",
+    {
+        "add": (
+            "sources:add",
+            "Create the source NAME from FILE, which has its mapping and its door (form: or webhook:).",
+        ),
+        "list": ("sources:list_", "List the sources of a tenant, and what came through them."),
+        "show": ("sources:show", "Show the source NAME: its address, its file, and what it refused lately."),
+        "set": (
+            "sources:set_",
+            "Give the source NAME another FILE, which counts within 5 s; its address and secrets stay.",
+        ),
+        "rotate": (
+            "sources:rotate",
+            "Replace the key of the form NAME, or the secret of the webhook NAME; the old one holds for a while.",
+        ),
+        "remove": ("sources:remove", "Remove the source NAME with its keys and secrets; its leads stay."),
+        "test": ("sources_preview:preview", "Show what the source in FILE would make of a body, and store nothing."),
+    },
+)
+
 webhooks = Family(
     "webhooks",
     "Where events are delivered to: endpoints, their secrets, and what they did not take.",
@@ -227,6 +251,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
     "lane": lane,
     "tokens": tokens,
+    "sources": sources,
     "journal": journal,
     "park": (
         "park",

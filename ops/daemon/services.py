@@ -31,6 +31,7 @@ from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
+from router.http.source_book import SourceNotesService
 from router.intake.journal import Journal
 from router.intake.journal_keeper import JournalKeeper, keep_keys
 from router.outbox.events_service import EventsService
@@ -146,8 +147,9 @@ class Services:
         )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
+        notes = SourceNotesService(api.leads.book, self.connections)
         others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
-        return [api, *(one for one in (*others, self._journal_service()) if one is not None)]
+        return [api, notes, *(one for one in (*others, self._journal_service()) if one is not None)]
 
     def _journal_service(self) -> JournalService | None:
         if self.journal is None:

@@ -11,7 +11,7 @@ from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
 from router.http.body import check_length
 from router.http.lead_door import LeadDoor
-from router.http.operations import Answer, Call, Operation
+from router.http.operations import Answer, Call, OpenedBy, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
 from router.http.rate_limits import RateLimits
 from router.http.reading import convert_body, convert_query, json_body
@@ -46,7 +46,10 @@ def application_of(operations: Sequence[Operation], door: Door) -> web.Applicati
     """An application with these operations. What it does not know, and whatever fails, is a problem, too."""
     application = web.Application(middlewares=[problems], client_max_size=max(o.max_body for o in operations))
     for operation in operations:
-        application.router.add_route(operation.method, operation.path, _handler(operation, door))
+        handler = (
+            _handler(operation, door) if operation.opened_by is None else _opened(operation, operation.opened_by, door)
+        )
+        application.router.add_route(operation.method, operation.path, handler)
     return application
 
 
@@ -96,6 +99,29 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         path = {name: _part(name, value) for name, value in request.match_info.items()}
         answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections, door.leads))
         return answer.response() if isinstance(answer, Answer) else answer
+
+    return handle
+
+
+def _opened(
+    operation: Operation, opened_by: OpenedBy, door: Door
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """No token is asked for: the key in the address opens its source, and nothing else."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        source = await door.leads.sources.opened_by(request.match_info["key"], opened_by.value)
+        cross_origin = source.cross_origin(request.headers.get("Origin"))
+        try:
+            door.limits.take((source.tenant.tenant_id, f"source {source.name}"))
+            check_length(request, operation.max_body)
+            call = Call(request, None, source.tenant, {}, None, None, door.connections, door.leads, source)
+            answer = await operation.handler(call)
+        except Refused as refused:
+            refused.headers = {**refused.headers, **cross_origin}
+            raise
+        response = answer.response() if isinstance(answer, Answer) else answer
+        response.headers.update(cross_origin)
+        return response
 
     return handle
 

@@ -1,6 +1,10 @@
-"""The way in for leads over HTTP: what reads them, what commits single ones, what stores batches."""
+"""The way in for leads over HTTP: what reads them, what commits single ones, what stores batches;
+the sources of forms and webhooks.
+"""
 
 from router.http.lead_readers import LeadReaders
+from router.http.source_book import SourceBook
+from router.http.source_doors import SourceDoors
 from router.intake.group_commit import GroupCommit
 from router.intake.lead_intake import Journal, LeadIntake
 from router.store.connections.connections import Connections
@@ -16,6 +20,8 @@ class LeadDoor:
         self.intake = LeadIntake(connections, instruments, journal)
         self.singles = GroupCommit(self.intake)
         self.readers = LeadReaders(connections)
+        self.sources = SourceDoors(connections)
+        self.book = SourceBook()
         instruments.begins()
 
     async def close(self, deadline_s: float) -> None:

@@ -100,6 +100,8 @@ def _operation(
         shown["requestBody"] = {"required": True, "content": content}
     if operation.permission is not None:
         shown["x-permission"] = operation.permission.value
+    if operation.opened_by is not None:
+        shown["security"] = []
     shown["responses"] = {
         **{str(status): _response(status, kind, schema_of) for status, kind in operation.answers.items()},
         "default": {

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from aiohttp import web
 from router.domain.access import Permission, Token
 from router.http.lead_door import LeadDoor
 from router.http.problems import Kind, Refused
+from router.http.source_doors import OpenSource
+from router.rules.source_file import FormDoor, WebhookDoor
 from router.store.connections.connections import Connections, Part
 from router.store.statements import Connection
 from router.store.tenants import Tenant
@@ -39,17 +42,32 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, read and allowed. `query` and `body` are of the operation's types; `path` are the parts of the
-    address that vary.
+    address that vary. `opened` is the source whose key opened it, where no token did.
     """
 
     request: web.Request
-    token: Token
+    held_token: Token | None
     of_tenant: Tenant | None
     path: Mapping[str, str]
     query: Any
     body: Any
     connections: Connections
     leads: LeadDoor
+    opened: OpenSource | None = None
+
+    @property
+    def token(self) -> Token:
+        """The token that asks."""
+        if self.held_token is None:
+            raise RuntimeError("this operation is opened without a token")
+        return self.held_token
+
+    @property
+    def source(self) -> OpenSource:
+        """The source whose key opened the operation."""
+        if self.opened is None:
+            raise RuntimeError("this operation is opened by a token")
+        return self.opened
 
     @property
     def tenant(self) -> Tenant:
@@ -68,6 +86,13 @@ class Call:
         return self.connections.acquire(part)
 
 
+class OpenedBy(Enum):
+    """What opens an operation in place of a token. The value is the kind of source whose key is in the address."""
+
+    FORM_KEY = FormDoor
+    SIGNATURE = WebhookDoor
+
+
 Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 
 
@@ -76,6 +101,7 @@ class Operation:
     """`id` names it for generated clients. `permission` None = any token. `answers` are the documents by status; what
     is refused is a problem, always. `body` is read as JSON; `media` are other kinds of bodies, which the handler reads
     itself, by media type with their type or JSON schema. `of_tenant` = it is about one tenant. `max_body` in bytes.
+    `opened_by`: it needs no token, but the key of a source in its address (`{key}`).
     """
 
     id: str
@@ -93,3 +119,4 @@ class Operation:
     request_headers: Mapping[str, str] = field(default_factory=dict)
     of_tenant: bool = True
     max_body: int = 1_000_000
+    opened_by: OpenedBy | None = None

@@ -23,6 +23,7 @@ class Kind(Enum):
 
     BAD_REQUEST = _Kind(400, "The request cannot be read")
     NO_TOKEN = _Kind(401, "A valid token is needed")
+    BAD_SIGNATURE = _Kind(401, "The signature does not hold")
     NOT_ALLOWED = _Kind(403, "This token may not do that")
     NOT_FOUND = _Kind(404, "There is no such thing")
     WRONG_METHOD = _Kind(405, "This address has no such method")

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from router.domain.phrases import listed
 from router.rules.columns import Identity, Join, Split, columns_after
-from router.rules.document import At, read_file, read_top, top_of
+from router.rules.document import At, Reader, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
 from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
 from router.rules.problems import InvalidFile, Problem
@@ -82,7 +83,14 @@ def parse_mapping(source: str, file: str) -> FileMapping:
 
 
 def _plan(at: At) -> FileMapping:
-    plan = FileMapping(**mapping(at, _READERS), file=at.file)
+    return mapping_at(at, {}, {})
+
+
+def mapping_at(at: At, others: Mapping[str, Reader[Any]], found: dict[str, Any]) -> FileMapping:
+    """The mapping at this place of a file, beside which `others` may stand: what they say is put into `found`."""
+    values = mapping(at, {**_READERS, **others})
+    found |= {name: values.pop(name) for name in others if name in values}
+    plan = FileMapping(**values, file=at.file)
     if not at.problems:
         at.problems.extend(_contradictions(plan))
     return plan

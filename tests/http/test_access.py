@@ -13,14 +13,20 @@ from ops.api.operations import api_operations
 from ops.cli.commands import tokens as tokens_command
 from router.domain.access import MAY, TokenRole, WrittenToken, parse_token
 from router.http.api import ExposedWithoutToken
-from router.http.operations import Operation
+from router.http.operations import OpenedBy, Operation
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.http.support import Api, make_token, serving_api
 from tests.support import connected, until
 from tests.world import make_tenant, simple_reps
 
-OPERATIONS = api_operations()
+OPERATIONS = [one for one in api_operations() if one.opened_by is None]
+# Who adds to these lets the whole world in: the operation has to find out itself who asks.
+OPENED_WITHOUT_TOKEN = {
+    "post_form": OpenedBy.FORM_KEY,
+    "form_preflight": OpenedBy.FORM_KEY,
+    "post_webhook": OpenedBy.SIGNATURE,
+}
 
 
 @pytest.fixture
@@ -48,6 +54,24 @@ async def test_no_operation_answers_without_a_token_that_holds(
         assert reply.status == 401, (token, reply)
         assert reply.kind == "application/problem+json"
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_without_a_token_only_these_operations_open_with_a_key_of_their_own() -> None:
+    open_ones = {one.id: one for one in api_operations() if one.opened_by is not None}
+    assert {id_: one.opened_by for id_, one in open_ones.items()} == OPENED_WITHOUT_TOKEN
+    assert all("{key}" in one.path and one.permission is None and not one.of_tenant for one in open_ones.values())
+
+
+async def test_no_key_or_an_invented_one_opens_nothing(api: Api, conn: asyncpg.Connection) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    token = await make_token(conn, tenant.tenant_id)
+    for operation in api_operations():
+        if operation.opened_by is not None:
+            for key in ("999999999", f"lrs_{tenant.tenant_id}_{'x' * 22}", token, "%00", "lrs_99999999999_x"):
+                for shown in ("", token):
+                    path = operation.path.replace("{key}", key)
+                    reply = await api.ask(operation.method, path, token=shown)
+                    assert reply.status == 404, (operation.id, key, reply)
 
 
 @pytest.mark.parametrize("role", list(TokenRole))

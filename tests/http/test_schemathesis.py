@@ -18,6 +18,7 @@ from ops.api.means import Means
 from ops.api.operations import API_VERSION, api_operations
 from router.http.openapi import openapi
 from router.store.connections.connections import Connections
+from router.store.sources import NewSource, add_source
 from tests.http.support import make_token, serving_api
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
@@ -40,6 +41,8 @@ async def test_no_request_makes_a_fault_or_an_answer_that_is_not_described(
     found = await conn.fetchrow("select lead_id, customer_id from lead order by lead_id limit 1")
     assert found is not None
     there = {"lead": str(found[0]), "customer": str(found[1]), "rep": "r001", "version": "1", "token": other}
+    definition = "form: {origins: 'https://www.example.com'}"
+    there["key"] = await add_source(conn, tenant.tenant_id, NewSource("page", "form", definition), "test")
     operations = api_operations(Means(redis_url))
     async with serving_api(connections, operations) as api:
         described = json.loads(json.dumps(openapi(operations, API_VERSION)))
