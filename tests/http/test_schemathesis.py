@@ -21,7 +21,7 @@ from router.store.connections.connections import Connections
 from tests.http.support import make_token, serving_api
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
-EXAMPLES = 6
+EXAMPLES = 4
 SEED = 20261128
 
 # What a schema cannot say is refused, too: a time zone that there is not, a file that holds no rules.
