@@ -18,7 +18,7 @@ from ops.api.leads import FIND_LEAD, GET_LEAD
 from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
-from router.http.routes import about
+from router.http.routes import about, events
 from router.http.routes.lead_batch import POST_LEADS
 from router.http.routes.leads import POST_LEAD
 
@@ -28,7 +28,9 @@ API_VERSION = "1"
 
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
-    return about.operations([POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, *control_operations(means)], API_VERSION)
+    return about.operations(
+        [POST_LEAD, POST_LEADS, *events.operations(), FIND_LEAD, GET_LEAD, *control_operations(means)], API_VERSION
+    )
 
 
 def control_operations(means: Means) -> list[Operation]:

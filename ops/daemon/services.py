@@ -31,7 +31,8 @@ from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
-from router.intake.journal import Journal, is_away
+from router.intake.journal import Journal
+from router.intake.journal_keeping import JournalKeeping, keep_keys
 from router.outbox.events_service import EventsService
 from router.outbox.webhooks_service import WebhooksService
 from router.runtime.connections_watch import ConnectionsService
@@ -45,6 +46,7 @@ from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
 from router.store.connections.single import open_connection
+from router.store.errors import is_away
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
@@ -140,6 +142,7 @@ class Services:
             probes,
             max_connections=places,
             instruments=self.exposition.instruments,
+            journal=JournalKeeping(self.journal) if self.journal else None,
         )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
@@ -150,7 +153,9 @@ class Services:
         if self.journal is None:
             return None
         instruments = self.exposition.instruments
-        return JournalService(self.journal, self.connections, self.instance, self.health, instruments)
+        return JournalService(
+            self.journal, self.connections, self.instance, self.health, instruments, keep_keys=keep_keys
+        )
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)

@@ -15,6 +15,7 @@ from router.http.probes import Probes
 from router.http.rate_limits import RateLimits
 from router.http.recent import Recent
 from router.http.serving import Address
+from router.intake.lead_intake import Journal
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.runtime.supervisor import StartRefused
@@ -48,6 +49,7 @@ class ApiService:
         *,
         max_connections: int,
         instruments: Instruments | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._settings = settings
         self._connections = connections
@@ -55,7 +57,7 @@ class ApiService:
         self._probes = probes
         self.access = Access(self._find_token)
         self.limits = RateLimits(settings.requests_per_s)
-        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake)
+        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal)
         self._door = Door(
             self.access,
             self.limits,

@@ -29,6 +29,7 @@ class Kind(Enum):
     TOO_SLOW = _Kind(408, "The request did not arrive in time")
     CONFLICT = _Kind(409, "It is not in a state for this")
     STILL_RUNNING = _Kind(409, "The first request with this key is still being worked on")
+    GONE = _Kind(410, "It is not kept any more")
     TOO_LARGE = _Kind(413, "The body is too large")
     WRONG_MEDIA_TYPE = _Kind(415, "This kind of body is not taken here")
     INVALID = _Kind(422, "Some values are wrong")

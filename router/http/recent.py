@@ -13,6 +13,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _WHILE_AWAY_S = 3_600.0
+_ASK_AGAIN_S = 1.0
 _REMEMBERED = 10_000
 
 
@@ -24,25 +25,32 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for an hour while the database cannot be asked.
+    for an hour while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
+    were looked up last.
     """
 
-    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float) -> None:
+    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float, remembered: int = _REMEMBERED) -> None:
+        self._remembered = remembered
         self._find = find
         self._holds_s = holds_s
         self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._away_until = 0.0
         self._asked: dict[K, asyncio.Task[V | None]] = {}
 
     async def get(self, key: K) -> V | None:
         """Raises what `find` raises, when the key is not known."""
-        seen = self._seen.get(key)
-        if seen is not None and monotonic() - seen.at < self._holds_s:
+        now, seen = monotonic(), self._seen.get(key)
+        if seen is not None and now - seen.at < self._holds_s:
             return seen.value
+        known = seen if seen is not None and seen.value is not None and now - seen.at < _WHILE_AWAY_S else None
+        if known is not None and now < self._away_until:
+            return known.value
         try:
             return await self._once(key)
         except (*TRANSIENT_ERRORS, TimeoutError):
-            if seen is not None and seen.value is not None and monotonic() - seen.at < _WHILE_AWAY_S:
-                return seen.value
+            self._away_until = monotonic() + _ASK_AGAIN_S
+            if known is not None:
+                return known.value
             raise
 
     async def _once(self, key: K) -> V | None:
@@ -57,6 +65,6 @@ class Recent(Generic[K, V]):
         value = await self._find(key)
         self._seen[key] = _Seen(value, monotonic())
         self._seen.move_to_end(key)
-        if len(self._seen) > _REMEMBERED:
+        if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
         return value

@@ -30,24 +30,12 @@ from router.intake.journal_table import (
     oldest_of,
 )
 from router.settings.model import JournalSettings
-from router.store.errors import Trouble, trouble_of
 from router.telemetry.instruments import Instruments
 
-__all__ = ["Journal", "JournalKey", "JournalRefused", "JournalUnusable", "Journalled", "is_away", "open_journal"]
+__all__ = ["Journal", "JournalKey", "JournalRefused", "JournalUnusable", "Journalled", "open_journal"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_AWAY = (Trouble.UNREACHABLE, Trouble.SERVER)
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether an error means that the database is away, so that leads go to the journal.
-
-    The server or the wire is gone, it cannot work (disk, read-only, shutting down), or it gave no connection within
-    the deadline. A lock, a row that it refuses, or a missing right is not: those are for whoever asked, or a person.
-    """
-    return trouble_of(error) in _AWAY
 
 
 @dataclass(frozen=True, slots=True)

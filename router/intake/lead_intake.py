@@ -3,12 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Protocol
 
 from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, PostgresError, Trouble, trouble_of
+from router.store.errors import TRANSIENT_ERRORS, PostgresError, Trouble, is_away, trouble_of
 from router.store.statements import Connection
 from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
 
@@ -16,6 +16,10 @@ CONNECTION_S = 2.0
 """The longest wait for a connection. Longer means: others have all of them, or the database is away."""
 COMMIT_S = 6.0
 """The longest time until leads are committed; what took longer may have been committed all the same."""
+
+
+ASK_AGAIN_S = 1.0
+"""So long, seconds, leads go to the journal at once after the database was away: not each of them waits for it."""
 
 
 class NotDurable(Exception):
@@ -39,9 +43,12 @@ class LeadIntake:
         self._connections = connections
         self.instruments = instruments
         self._journal = journal
+        self._away_until = 0.0
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
+        if self._journal is not None and monotonic() < self._away_until:
+            return await self._keep(tenant_id, handed_in, route)
         begin = perf_counter()
         try:
             async with asyncio.timeout(COMMIT_S):
@@ -49,11 +56,23 @@ class LeadIntake:
                     outcomes = await _take(conn, tenant_id, handed_in)
         except (*TRANSIENT_ERRORS, TimeoutError) as error:
             # The one place where leads are that cannot be committed.
-            if self._journal is not None and _is_away(error):
-                return await self._journal.keep(tenant_id, handed_in)
+            if self._journal is not None and is_away(error):
+                self._away_until = monotonic() + ASK_AGAIN_S
+                return await self._keep(tenant_id, handed_in, route)
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(_said(error)) from error
         self.instruments.committed(len(handed_in), perf_counter() - begin)
+        for result, leads in Counter(map(_result, outcomes)).items():
+            self.instruments.leads(route, result, leads)
+        return outcomes
+
+    async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
+        assert self._journal is not None
+        try:
+            outcomes = await self._journal.keep(tenant_id, handed_in)
+        except NotDurable:
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
+            raise
         for result, leads in Counter(map(_result, outcomes)).items():
             self.instruments.leads(route, result, leads)
         return outcomes
@@ -76,10 +95,6 @@ async def _take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn])
             return [Unstorable(f"PostgreSQL cannot store it: {error}")]
     half = len(handed_in) // 2
     return [*await _take(conn, tenant_id, handed_in[:half]), *await _take(conn, tenant_id, handed_in[half:])]
-
-
-def _is_away(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError) or trouble_of(error) in (Trouble.UNREACHABLE, Trouble.SERVER)
 
 
 def _said(error: BaseException) -> str:

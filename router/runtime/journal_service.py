@@ -2,13 +2,13 @@
 
 from time import monotonic
 
-from router.intake.journal import Journal, JournalRefused, is_away
+from router.intake.journal import Journal, JournalRefused
 from router.intake.journal_drain import ForeignJournal, KeepKeys, drain_batch, report
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import TRANSIENT_ERRORS, is_away
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 

@@ -95,3 +95,12 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble.CLOCKS
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is away, so that leads go to the journal: the server or the wire is gone, it cannot work
+    (disk, read-only, shutting down), or it gave no connection, or no answer, within the deadline.
+
+    A lock, a row that it refuses, or a missing right is not: those are for whoever asked, or for a person.
+    """
+    return trouble_of(error) in (Trouble.UNREACHABLE, Trouble.SERVER)

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from router.intake import journal_drain
-from router.intake.journal import Journal, JournalKey, JournalRefused, is_away, open_journal
+from router.intake.journal import Journal, JournalKey, JournalRefused, open_journal
 from router.intake.journal_drain import ForeignJournal, drain_batch, report
 from router.intake.journal_table import KeyOfLead
 from router.runtime.health import Health
@@ -17,7 +17,7 @@ from router.runtime.journal_service import JournalService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import JournalSettings
 from router.store.connections.connections import Connections
-from router.store.errors import NoConnection
+from router.store.errors import NoConnection, is_away
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from tests.support import until
