@@ -101,15 +101,6 @@ async def _look_and_take(conn: Connection, tenant_id: int, handed_in: Sequence[H
     return [taken[id(one)] if id(one) in taken else _earlier(one, known) for one in handed_in]
 
 
-async def remember_keys(conn: Connection, tenant_id: int, keys: Sequence[tuple[str, bytes, int]]) -> None:
-    """Stores keys, each with the hash of its body and the number of its lead, whose answer was another one: it had no
-    number yet. A key that is known stays as it is.
-    """
-    new = {key: NewKey(key, body_hash, *_stored(Taken(lead_id, "waiting"))) for key, body_hash, lead_id in keys}
-    known = await stored_answers(conn, tenant_id, ROUTE, list(new))
-    await put_keys(conn, tenant_id, ROUTE, [one for key, one in new.items() if key not in known])
-
-
 def _stored(taken: Taken) -> tuple[int, bytes]:
     assert taken.lead_id is not None
     return taken.lead_id, msgspec.json.encode(taken)
