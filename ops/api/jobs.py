@@ -148,6 +148,7 @@ def _audit(means: Means, call: Call, sample: int) -> Work:
         begin = time.monotonic()
         async with means.own_connection(call) as conn:
             result = await audit(conn, call.tenant.name, sample, show)
+        job.done = job.total or 0
         return audit_document(result, time.monotonic() - begin)
 
     return work
