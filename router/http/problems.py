@@ -52,7 +52,7 @@ class Kind(Enum):
     @property
     def uri(self) -> str:
         """What the answer names as its type."""
-        return f"/docs#{self.anchor}"
+        return f"urn:lead-router:{self.anchor}"
 
 
 class FieldProblem(msgspec.Struct, frozen=True):

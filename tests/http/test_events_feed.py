@@ -90,7 +90,7 @@ async def test_a_cursor_older_than_the_retention_is_never_answered_with_a_gap(
     assert await polled(api)
     await conn.execute("update event_feed set removed_upto = last_position, removed_until = now()")
     reply = await api.get("/v1/events?after=0")
-    assert (reply.status, reply.document["type"]) == (410, "/docs#problem-gone")
+    assert (reply.status, reply.document["type"]) == (410, "urn:lead-router:problem-gone")
 
 
 async def test_nobody_hears_of_leads_of_others(api: Api, conn: asyncpg.Connection, connections: Connections) -> None:

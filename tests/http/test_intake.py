@@ -110,7 +110,7 @@ async def test_a_key_with_another_body_is_refused_and_only_a_lead_that_was_taken
     assert (await api.post("/v1/leads", lead(1, priority="x"), headers=headers)).status == 422
     assert (await api.post("/v1/leads", lead(1), headers=headers)).status == 202
     other = await api.post("/v1/leads", lead(2), headers=headers)
-    assert (other.status, other.document["type"]) == (422, "/docs#problem-key-used")
+    assert (other.status, other.document["type"]) == (422, "urn:lead-router:problem-key-used")
     assert await leads_stored(conn) == 1
 
 
