@@ -27,10 +27,10 @@ async def asked(command: str) -> Any:
     _, url, *options = shlex.split(command)
     given = list(zip(options[::2], options[1::2], strict=True))
     headers = dict(text.split(": ", 1) for option, text in given if option == "-H")
-    (body,) = [text for option, text in given if option == "-d"] or [None]
-    async with aiohttp.ClientSession(headers=headers) as session:
-        async with session.request("GET" if body is None else "POST", url, data=body) as reply:
-            return await reply.json()
+    body = next((text for option, text in given if option == "-d"), None)
+    method = "GET" if body is None else "POST"
+    async with aiohttp.ClientSession(headers=headers) as session, session.request(method, url, data=body) as reply:
+        return await reply.json()
 
 
 async def test_the_readmes_lead_is_posted_assigned_and_heard_of(conn: asyncpg.Connection, database_url: str) -> None:
