@@ -4,6 +4,8 @@ from ops.api import (
     assignments,
     customers,
     diagnosis,
+    groups,
+    handovers,
     jobs,
     operating,
     presence,
@@ -16,7 +18,7 @@ from ops.api.leads import FIND_LEAD, GET_LEAD
 from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
-from router.http.routes import about
+from router.http.routes import about, events
 from router.http.routes.forms import POST_FORM, PREFLIGHT
 from router.http.routes.lead_batch import POST_LEADS
 from router.http.routes.leads import POST_LEAD
@@ -29,14 +31,16 @@ API_VERSION = "1"
 def api_operations(means: Means = Means()) -> list[Operation]:
     """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
     leads = [POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, POST_FORM, PREFLIGHT, POST_WEBHOOK]
-    return about.operations([*leads, *control_operations(means)], API_VERSION)
+    return about.operations([*leads, *events.operations(), *control_operations(means)], API_VERSION)
 
 
 def control_operations(means: Means) -> list[Operation]:
     """Those for operating. Jobs are known to the operations that are made together."""
     running = Jobs()
     return [
+        *groups.operations(means),
         *assignments.operations(),
+        *handovers.operations(means, running),
         *customers.operations(),
         *reps.operations(),
         *presence.operations(means),

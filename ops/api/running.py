@@ -21,7 +21,7 @@ from router.telemetry.masking import mask_passwords
 
 log = get_logger(__name__)
 
-JobKind = Literal["audit", "replay", "retry"]
+JobKind = Literal["audit", "replay", "retry", "handover"]
 State = Literal["running", "done", "failed", "cancelled"]
 
 KEPT_FOR = timedelta(hours=1)

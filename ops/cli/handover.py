@@ -7,20 +7,19 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
 from ops.cli.csv_output import Sheet, csv_option, writing_csv
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
 from ops.cli.progress import progress_of
 from ops.cli.screen import Screen
+from ops.documents.handover import HandoverReport, hand_over
 from ops.why.codes import UNSURE
 from router.domain.phrases import count, listed
 from router.manual.by_hand import CannotGive
-from router.manual.handover import Done, Handover
+from router.manual.handover import Handover
 from router.manual.handover_plan import Asked, Placement, Plan, Preview, plan_handover, preview
 from router.store.assignments import LeadUnknown, find_lead
-from router.store.errors import LOCK_TIMEOUTS
 from router.store.roster import RepUnknown
 from router.store.statements import Connection
 from router.store.tenants import Tenant
@@ -122,24 +121,11 @@ async def _numbers(conn: Connection, tenant: Tenant, named: Sequence[str]) -> tu
 async def _do(conn: Connection, report: "_Report", why: str, *, hidden: bool) -> None:
     work = Handover(conn, lambda: secrets.randbits(63), current_user(), why)
     with progress_of("leads", report.plan.to_move, hidden=hidden) as bar:
-        try:
-            await work.run(report.plan, report.done, bar)
-        except (CannotGive, RepUnknown) as error:
-            report.stopped = str(error)
-        except LOCK_TIMEOUTS:
-            report.stopped = "the lane is locked (lead-router blockers shows by whom)"
+        await hand_over(work, report, bar)
 
 
-class _Report:
-    """What would be, or was done, for people and machines. `stopped` = why not all of it was done."""
-
-    def __init__(self, tenant: Tenant, plan: Plan, seen: Preview | None, *, dry_run: bool) -> None:
-        self.tenant = tenant
-        self.plan = plan
-        self.seen = seen
-        self.dry_run = dry_run
-        self.done = Done()
-        self.stopped = ""
+class _Report(HandoverReport):
+    """What would be, or was done, for people, too."""
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +134,7 @@ class _Report:
 
     def show(self, sheet: Sheet | None, *, as_json: bool) -> None:
         if as_json:
-            print_json(self._document())
+            print_json(self.document())
             return
         if sheet is not None:
             self._write_csv(sheet)
@@ -156,33 +142,6 @@ class _Report:
         out = Screen(stderr=sheet is not None and sheet.is_screen)
         for line in self._lines():
             out.print(line)
-
-    def _document(self) -> dict[str, Any]:
-        plan, seen = self.plan, self.seen
-        return {
-            "tenant": self.tenant.name,
-            "from": plan.from_rep,
-            "to": plan.to_rep,
-            "dry_run": self.dry_run,
-            "leads": plan.leads,
-            "to_move": 0 if plan.refusal else plan.to_move,
-            "moved": len(self.done.moved),
-            "passed_over": self.done.passed_over,
-            "already_handed_over": plan.already,
-            "elsewhere": [{"lead_id": place.lead_id, "rep_id": place.rep_id} for place in plan.elsewhere],
-            "refused": str(plan.refusal) if plan.refusal else None,
-            "stopped": self.stopped or None,
-            "preview": None if seen is None else self._preview(seen),
-        }
-
-    @staticmethod
-    def _preview(seen: Preview) -> dict[str, Any]:
-        return {
-            "reps": [{"rep_id": rep, "name": name, "leads": n} for (rep, name), n in seen.reps.most_common()],
-            "others": [{"state": state, "reason": why, "leads": n} for (state, why), n in seen.others.most_common()],
-            "presence_unknown": seen.presence_unknown,
-            "paused_until": msgspec.to_builtins(seen.paused_until),
-        }
 
     def _write_csv(self, sheet: Sheet) -> None:
         assert self.seen is not None

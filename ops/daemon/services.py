@@ -33,7 +33,7 @@ from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
 from router.http.source_book import SourceNotesService
 from router.intake.journal import Journal
-from router.intake.journal_keeping import JournalKeeping, keep_keys
+from router.intake.journal_keeper import JournalKeeper, keep_keys
 from router.outbox.events_service import EventsService
 from router.outbox.webhooks_service import WebhooksService
 from router.runtime.connections_watch import ConnectionsService
@@ -143,7 +143,7 @@ class Services:
             probes,
             max_connections=places,
             instruments=self.exposition.instruments,
-            journal=JournalKeeping(self.journal) if self.journal else None,
+            journal=JournalKeeper(self.journal) if self.journal else None,
         )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None

@@ -57,6 +57,10 @@ class LeadFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _check(asked: LeadFilter) -> None:
+    for name in ("rep", "group", "source"):
+        text = getattr(asked, name) or ""
+        if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise FiltersConflict(f"{name} {text[:80]!a} has characters that no name has")
     if asked.reason == Reason.DATABASE_BUSY:
         raise FiltersConflict(
             f"reason {asked.reason} is a state of the whole lane, not of single leads; lead-router blockers shows "

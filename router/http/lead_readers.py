@@ -11,6 +11,8 @@ from router.store.tenants import Tenant
 HOLDS_S = 10.0
 """Words that are imported now count for leads after so many seconds."""
 _LOOK_UP_S = 2.0
+_READERS = 200
+"""Each remembers words and phones: of more tenants than this they are made anew."""
 
 
 class LeadReaders:
@@ -18,7 +20,7 @@ class LeadReaders:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._readers = Recent(self._make, HOLDS_S)
+        self._readers = Recent(self._make, HOLDS_S, _READERS)
         self._regions: dict[int, tuple[int, str | None]] = {}
 
     async def reader_of(self, tenant: Tenant) -> JsonLeadReader:

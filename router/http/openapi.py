@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
 from router.http.operations import Operation
 from router.http.problems import MEDIA_TYPE, Problem
@@ -115,8 +116,11 @@ def _response(status: int, kind: type[msgspec.Struct] | None, schema_of: Mapping
     if kind is None:
         return {"description": "Done"}
     description = (kind.__doc__ or "").strip().splitlines()[0] or str(status)
-    media_type = MEDIA_TYPE if status >= 400 else "application/json"
-    return {"description": description, "content": {media_type: {"schema": schema_of[kind]}}}
+    if status < web.HTTPBadRequest.status_code:
+        return {"description": description, "content": {"application/json": {"schema": schema_of[kind]}}}
+    # A problem that says more; other refusals may have the same status.
+    schema = {"anyOf": [schema_of[kind], schema_of[Problem]]}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
 def _path(operation: Operation) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ class Kind(Enum):
     TOO_SLOW = _Kind(408, "The request did not arrive in time")
     CONFLICT = _Kind(409, "It is not in a state for this")
     STILL_RUNNING = _Kind(409, "The first request with this key is still being worked on")
+    GONE = _Kind(410, "It is not kept any more")
     TOO_LARGE = _Kind(413, "The body is too large")
     WRONG_MEDIA_TYPE = _Kind(415, "This kind of body is not taken here")
     INVALID = _Kind(422, "Some values are wrong")
@@ -51,7 +52,7 @@ class Kind(Enum):
     @property
     def uri(self) -> str:
         """What the answer names as its type."""
-        return f"/docs#{self.anchor}"
+        return f"urn:lead-router:{self.anchor}"
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ class Refused(Exception):
         """The answer. What the client sent is quoted with care: it may hold what JSON cannot."""
         kind = self.kind
         problem = Problem(
-            kind.uri, kind.value.title, kind.status, _clean(self.detail), [_cleaned(e) for e in self.errors]
+            kind.uri, kind.value.title, kind.status, sendable(self.detail), [_cleaned(e) for e in self.errors]
         )
         whole = {**msgspec.to_builtins(problem), **self.members} if self.members else problem
         body = msgspec.json.encode(whole)
@@ -123,9 +124,9 @@ def pointer_to(*path: object) -> str:
 
 
 def _cleaned(error: FieldProblem) -> FieldProblem:
-    return FieldProblem(_clean(error.pointer), _clean(error.reason))
+    return FieldProblem(sendable(error.pointer), sendable(error.reason))
 
 
-def _clean(text: str) -> str:
-    """Lone surrogates cannot be sent."""
+def sendable(text: str) -> str:
+    """The text without lone surrogates, which cannot be sent."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -31,6 +31,8 @@ async def json_body(request: web.Request, limit: int) -> object:
 
 def check_media_type(request: web.Request, *wanted: str) -> str:
     """Which of the media types the body has; the first where none is said. Raises Refused."""
+    if request.headers.get("Content-Type") == wanted[0]:
+        return wanted[0]
     content_type = request.content_type
     if content_type not in wanted:
         if content_type != "application/octet-stream":

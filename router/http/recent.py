@@ -25,10 +25,12 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for an hour while the database cannot be asked, which is tried once a second.
+    for an hour while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
+    were looked up last.
     """
 
-    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float) -> None:
+    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float, remembered: int = _REMEMBERED) -> None:
+        self._remembered = remembered
         self._find = find
         self._holds_s = holds_s
         self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
@@ -63,6 +65,6 @@ class Recent(Generic[K, V]):
         value = await self._find(key)
         self._seen[key] = _Seen(value, monotonic())
         self._seen.move_to_end(key)
-        if len(self._seen) > _REMEMBERED:
+        if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
         return value

@@ -7,7 +7,7 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.store.idempotency import NewKey, StoredAnswer, put_keys, stored_answers
-from router.store.leads import Accepted, accept, states_of
+from router.store.leads import Accepted, accept, states_of, steady_plans
 from router.store.statements import Connection
 from router.store.transactions import retried
 
@@ -85,6 +85,7 @@ async def _take_in_with_keys(conn: Connection, tenant_id: int, handed_in: Sequen
 
 async def _look_and_take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
     """Those whose key is known get the earlier answer; of the same key in one group, the first decides."""
+    await steady_plans(conn, tenant_id, len(handed_in))
     keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None))
     known = await stored_answers(conn, tenant_id, ROUTE, keys)
     first: dict[str, HandedIn] = {}
@@ -98,15 +99,6 @@ async def _look_and_take(conn: Connection, tenant_id: int, handed_in: Sequence[H
         raise _KeyOvertakenError
     known = {**known, **{key.key: StoredAnswer(key.body_hash, key.answer) for key in new}}
     return [taken[id(one)] if id(one) in taken else _earlier(one, known) for one in handed_in]
-
-
-async def remember_keys(conn: Connection, tenant_id: int, keys: Sequence[tuple[str, bytes, int]]) -> None:
-    """Stores keys, each with the hash of its body and the number of its lead, whose answer was another one: it had no
-    number yet. A key that is known stays as it is.
-    """
-    new = {key: NewKey(key, body_hash, *_stored(Taken(lead_id, "waiting"))) for key, body_hash, lead_id in keys}
-    known = await stored_answers(conn, tenant_id, ROUTE, list(new))
-    await put_keys(conn, tenant_id, ROUTE, [one for key, one in new.items() if key not in known])
 
 
 def _stored(taken: Taken) -> tuple[int, bytes]:

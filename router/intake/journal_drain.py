@@ -4,7 +4,7 @@ A lead is forgotten here only after the commit, so a crash between the two repea
 """
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from router.store.tenants import tenant_numbered
 BATCH_LEADS = 500
 BATCH_BYTES = 4 << 20
 REGISTERED = "registered"
-KeepKeys = Callable[[Connection, int, Sequence[KeyOfLead], "dict[int, int]"], Awaitable[None]]
+KeepKeys = Callable[[Connection, int, Sequence[KeyOfLead], Mapping[int, int]], Awaitable[None]]
 """Stores Idempotency-Keys of a tenant in the transaction that accepts their leads: the keys, and the lead's number in
 the database by its number in the journal."""
 

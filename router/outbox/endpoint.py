@@ -24,7 +24,7 @@ from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-PAGE = 500
+PAGE = 1000
 _MOST_HELD = 10_000
 _SAVE_EVERY_S = 0.5
 _SAVE_AFTER = 1000

@@ -72,7 +72,8 @@ async def read_events(
 ) -> Page:
     """At most `limit` events (up to MAX_LIMIT) after the cursor, of these types and this lead (None = all).
 
-    Returns at once, also when there is none. Raises CursorTooOld, CursorError.
+    Returns at once, also when there is none. Not inside of a transaction: what is new has to be seen, and gets its
+    place here. Raises CursorTooOld, CursorError.
     """
     unplaced = await store.place_new(conn, tenant_id)
     found = await store.page(conn, tenant_id, *after, types=types, lead_id=lead_id, limit=min(limit, MAX_LIMIT))

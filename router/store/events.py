@@ -40,9 +40,11 @@ async def page(
     limit: int,
 ) -> FeedPage:
     """At most `limit` events after (position, place in its row), in one snapshot; only those that have a place."""
-    rows = await _SQL.page.fetch(
-        conn, tenant_id=tenant_id, position=position, place=place, types=types, lead_id=lead_id, limit=limit
-    )
+    async with conn.transaction():
+        await _SQL.steady_plans.row(conn)
+        rows = await _SQL.page.fetch(
+            conn, tenant_id=tenant_id, position=position, place=place, types=types, lead_id=lead_id, limit=limit
+        )
     first = rows[0]
     found = [row for row in rows if row["position"] is not None]
     return FeedPage(found, first["last_position"], first["removed_upto"], first["removed_until"])

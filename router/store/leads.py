@@ -94,6 +94,11 @@ async def database_clock(conn: Connection) -> datetime:
     return moment
 
 
+async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
+    """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+
+
 async def _accept(
     conn: Connection,
     tenant_id: int,
@@ -172,7 +177,9 @@ async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
 
 async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
     """Where leads are now: the state, and of a merged one the lead that it was merged into."""
-    rows = await _SQL.states.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids)
+    async with conn.transaction():
+        await steady_plans(conn, tenant_id, len(lead_ids))
+        rows = await _SQL.states.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids)
     return {row["lead_id"]: (row["state"], row["into_lead_id"]) for row in rows}
 
 

@@ -29,7 +29,8 @@ select l.lead_id, -l.priority as rank, l.created_at, l.customer_id, a.batch_no, 
        array(select distinct h.rep_no from assignment_history h
               where h.tenant_id = :tenant_id and h.lead_id = l.lead_id and h.outcome = 'returned' order by h.rep_no) as returned,
        (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = l.customer_id) as owner
-  from assignment a join lead l on l.tenant_id = :tenant_id and l.lead_id = a.lead_id
+  from assignment a
+ cross join lateral (select * from lead where tenant_id = :tenant_id and lead_id = a.lead_id limit 1) l
  where a.tenant_id = :tenant_id and a.rep_no = :rep_no and a.lead_id = any(:lead_ids::bigint[])
  order by l.lead_id;
 
@@ -49,7 +50,10 @@ with ended as (
 )
 select l.lead_id, -l.priority as rank, l.created_at, l.customer_id, e.batch_no,
        nullif(l.source, '') as source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
-  from ended e join lead l on l.tenant_id = :tenant_id and l.lead_id = e.lead_id
+  from ended e
+ cross join lateral (
+       select lead_id, priority, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
+         from lead where tenant_id = :tenant_id and lead_id = e.lead_id limit 1) l
  order by l.lead_id;
 
 -- name: give_back(tenant_id, rep_no, lead_ids, now)
@@ -80,7 +84,9 @@ with ended as (
                       where h.tenant_id = :tenant_id and h.lead_id = e.lead_id and h.outcome = 'returned') as had
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
-      from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+      from ended e
+     cross join lateral (select * from lead where tenant_id = :tenant_id and lead_id = e.lead_id limit 1) l
+     cross join at
 ), happened as (
     insert into event (tenant_id, type, at, leads, reps)
     select t.tenant_id, 'lead.returned', at.ended_at, array(select lead_id from ended order by lead_id), array_fill(:rep_no::int, array[at.leads])

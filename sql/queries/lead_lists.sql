@@ -86,26 +86,28 @@ select s.lead_id
 select count(*) from (select from lead where tenant_id = :tenant_id and source = :source limit :limit) as leads;
 
 -- name: of_source(tenant_id, state, below, floor, source, since, until, limit)
--- The newest leads of a source that has few, of one state or of any (null).
+-- The newest leads of a source that has few, of one state or of any (null). The range of numbers stands outside, here and below: without
+-- statistics it would make the planner walk all leads in it.
 with few as materialized (
     select lead_id from lead
-     where tenant_id = :tenant_id and source = :source and lead_id < :below and lead_id >= :floor
+     where tenant_id = :tenant_id and source = :source
        and (:since::timestamptz is null or received_at >= :since) and (:until::timestamptz is null or received_at < :until))
 select lead_id from few
- where :state::text is null
+ where lead_id < :below and lead_id >= :floor
+   and (:state::text is null
     or (:state = 'waiting' and (select true from lead_pool p where p.tenant_id = :tenant_id and p.lead_id = few.lead_id))
     or (:state = 'assigned' and (select true from assignment a where a.tenant_id = :tenant_id and a.lead_id = few.lead_id))
     or (:state = 'parked' and (select true from parked p where p.tenant_id = :tenant_id and p.lead_id = few.lead_id))
     or (:state = 'merged' and (select true from merged m where m.tenant_id = :tenant_id and m.lead_id = few.lead_id))
-    or (:state = 'closed' and (select true from closed c where c.tenant_id = :tenant_id and c.lead_id = few.lead_id))
+    or (:state = 'closed' and (select true from closed c where c.tenant_id = :tenant_id and c.lead_id = few.lead_id)))
  order by lead_id desc limit :limit;
 
 -- name: of_rep(tenant_id, rep_no, below, floor, source, since, until, limit)
 -- The newest leads that a rep has now, below a number: sorted first, so that no more are looked up than a page takes.
 with had as materialized (
-    select lead_id from assignment where tenant_id = :tenant_id and rep_no = :rep_no and lead_id < :below and lead_id >= :floor)
+    select lead_id from assignment where tenant_id = :tenant_id and rep_no = :rep_no)
 select h.lead_id
-  from (select lead_id from had order by lead_id desc offset 0) h
+  from (select lead_id from had where lead_id < :below and lead_id >= :floor order by lead_id desc offset 0) h
  cross join lateral (select source, received_at from lead where tenant_id = :tenant_id and lead_id = h.lead_id limit 1) l
  where (:source::text is null or l.source = :source)
    and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)
@@ -129,9 +131,9 @@ select count(*) from (select from lead_pool where tenant_id = :tenant_id and wak
 -- The newest leads that wait under keys with few leads, below a number; sorted first.
 with few as materialized (
     select lead_id from lead_pool
-     where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]) and lead_id < :below and lead_id >= :floor)
+     where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]))
 select f.lead_id
-  from (select lead_id from few order by lead_id desc offset 0) f
+  from (select lead_id from few where lead_id < :below and lead_id >= :floor order by lead_id desc offset 0) f
  cross join lateral (select source, received_at from lead where tenant_id = :tenant_id and lead_id = f.lead_id limit 1) l
  where (:source::text is null or l.source = :source)
    and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)

@@ -14,12 +14,12 @@ update webhook_secret set ends_at = least(ends_at, :ends_at::timestamptz) where 
 
 -- name: forget_secrets(tenant_id, webhook_no)!
 -- Secrets that have ended sign nothing any more, and are not kept.
-delete from webhook_secret where tenant_id = :tenant_id and webhook_no = :webhook_no and ends_at <= clock_timestamp();
+delete from webhook_secret where tenant_id = :tenant_id and webhook_no = :webhook_no and ends_at <= statement_timestamp();
 
 -- name: secrets(tenant_id, webhook_no)
 -- The secrets that sign now, the newest first.
 select secret from webhook_secret
- where tenant_id = :tenant_id and webhook_no = :webhook_no and (ends_at is null or ends_at > clock_timestamp())
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and (ends_at is null or ends_at > statement_timestamp())
  order by secret_no desc;
 
 -- name: all(tenant_ids)
@@ -27,9 +27,9 @@ select secret from webhook_secret
 -- dead ones.
 select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.note, w.created_at, w.enabled, w.disabled_why, w.position, w.place,
        w.delivered, w.delivered_at, w.failures, w.failing_since, w.last_error, w.missed_upto,
-       w.holder is not null and w.held_until > clock_timestamp() as held,
+       w.holder is not null and w.held_until > statement_timestamp() as held,
        (select count(*) from webhook_secret s
-         where s.tenant_id = w.tenant_id and s.webhook_no = w.webhook_no and (s.ends_at is null or s.ends_at > clock_timestamp()))::int as secrets,
+         where s.tenant_id = w.tenant_id and s.webhook_no = w.webhook_no and (s.ends_at is null or s.ends_at > statement_timestamp()))::int as secrets,
        (select count(*) from webhook_delivery d
          where d.tenant_id = w.tenant_id and d.webhook_no = w.webhook_no and d.state = 'waiting')::int as waiting,
        (select count(*) from webhook_delivery d
@@ -71,21 +71,18 @@ update webhook set version = version + 1 where tenant_id = :tenant_id and webhoo
 
 -- name: claim(me, lease_s)!
 -- Takes the endpoints that nobody delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
-update webhook w set holder = :me::bigint, held_until = clock_timestamp() + make_interval(secs => :lease_s::float8)
- where (w.tenant_id, w.webhook_no) in (
-       select tenant_id, webhook_no from webhook
-        where enabled and (holder is null or held_until < clock_timestamp()
-                           or holder = :me and held_until < clock_timestamp() + make_interval(secs => :lease_s / 2))
-          for update skip locked);
+update webhook set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
+ where enabled and (holder is null or held_until < statement_timestamp()
+                    or holder = :me and held_until < statement_timestamp() + make_interval(secs => :lease_s / 2));
 
 -- name: working(me)
 -- The endpoints that are ours, with what is needed to deliver to them. Truly about all tenants.
 select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.version, w.position, w.place, w.failures,
        t.name as tenant, coalesce(f.last_position, 0) as last_position,
        exists (select from event e where e.tenant_id = w.tenant_id and e.position is null) as unplaced,
-       extract(epoch from w.held_until - clock_timestamp())::float8 as ours_s
+       extract(epoch from w.held_until - statement_timestamp())::float8 as ours_s
   from webhook w join tenant t on t.tenant_id = w.tenant_id left join event_feed f on f.tenant_id = w.tenant_id
- where w.holder = :me and w.enabled and w.held_until > clock_timestamp()
+ where w.holder = :me and w.enabled and w.held_until > statement_timestamp()
  order by w.tenant_id, w.webhook_no;
 
 -- name: release(me, tenant_id, webhook_no)!
@@ -95,8 +92,8 @@ update webhook set holder = null, held_until = null where tenant_id = :tenant_id
 -- name: progress(me, tenant_id, webhook_no, position, place, delivered, failures, failing, error)
 -- How far deliveries have come, as long as they are ours; its version.
 update webhook set position = :position, place = :place, delivered = delivered + :delivered::int,
-       delivered_at = case when :delivered > 0 then clock_timestamp() else delivered_at end,
-       failures = :failures, failing_since = case when :failing::boolean then coalesce(failing_since, clock_timestamp()) end,
+       delivered_at = case when :delivered > 0 then statement_timestamp() else delivered_at end,
+       failures = :failures, failing_since = case when :failing::boolean then coalesce(failing_since, statement_timestamp()) end,
        last_error = coalesce(:error::text, last_error)
  where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me
 returning version;
@@ -105,7 +102,7 @@ returning version;
 -- Events that were not taken: when to try again, or given up.
 insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, attempts, next_at, error)
 select :tenant_id, :webhook_no, d.event_no, d.place, d.position, d.lead_id, d.state, d.attempts,
-       clock_timestamp() + make_interval(secs => d.wait_s), d.error
+       statement_timestamp() + make_interval(secs => d.wait_s), d.error
   from unnest(:event_nos::bigint[], :places::int[], :positions::bigint[], :lead_ids::bigint[], :states::text[], :attempts::int[],
               :waits_s::float8[], :errors::text[])
     as d(event_no, place, position, lead_id, state, attempts, wait_s, error)
@@ -119,7 +116,7 @@ delete from webhook_delivery d using unnest(:event_nos::bigint[], :places::int[]
 
 -- name: put_off_before(tenant_id, webhook_no, position, place, limit)
 -- The next events that wait for another attempt, after a place in the order; wait_s = seconds until then.
-select event_no, place, position, attempts, extract(epoch from next_at - clock_timestamp())::float8 as wait_s from webhook_delivery
+select event_no, place, position, attempts, extract(epoch from next_at - statement_timestamp())::float8 as wait_s from webhook_delivery
  where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int)
  order by position, place limit :limit;
 
@@ -142,7 +139,7 @@ update webhook set missed_upto = :upto, position = :upto::bigint + 1, place = 0
 -- Has single events delivered again, whatever became of them; how many there are.
 with again as (
     insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
-    select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', clock_timestamp()
+    select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
       from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
       join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
         on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
@@ -152,7 +149,7 @@ select count(*)::int from again;
 -- name: dead_again(tenant_id, webhook_no)
 -- Has all dead events delivered again that are still there; how many.
 with again as (
-    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = clock_timestamp()
+    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp()
      where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead'
     returning 1)
 select count(*)::int from again;

@@ -141,3 +141,45 @@ async def test_a_crm_hears_of_everything_once_and_in_order_though_deliverer_and_
         heard[lead_id].append(type_)
     assert heard == expected
     assert sum(map(len, expected.values())) > 560
+
+
+async def test_a_crm_into_whose_table_we_write_has_the_present_owner_of_each_lead(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    leads = (await tenant.accept([lead(number) for number in range(20)])).lead_ids
+    await settle(a_drain(connections), tenant.tenant_id)
+    (tmp_path / "writer.py").write_text(printed("writer.py"))
+    found = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": found, "LEAD_ROUTER_DATABASE_URL": database_url}
+
+    def owners() -> dict[str, str]:
+        with closing(sqlite3.connect(tmp_path / "crm.sqlite", timeout=10)) as crm:
+            try:
+                return dict(crm.execute("select lead, rep from lead_owner").fetchall())
+            except sqlite3.OperationalError:
+                return {}
+
+    async def as_here() -> bool:
+        rows = await conn.fetch(
+            """select external_id, rep_id from assignment join rep using (tenant_id, rep_no)
+                 join lead using (tenant_id, lead_id)"""
+        )
+        ended = await conn.fetch(
+            """select external_id, rep_id from assignment_history h join rep using (tenant_id, rep_no)
+                 join lead using (tenant_id, lead_id) where h.outcome = 'won'"""
+        )
+        return owners() == {row[0]: row[1] for row in (*rows, *ended)}
+
+    for round_ in range(2):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "writer.py", "acme", cwd=tmp_path, env=environment, start_new_session=True
+        )
+        try:
+            await until(as_here, "the table says what is so", 30)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        await end(conn, tenant.tenant_id, leads[5 + round_], Ending.RETURNED)
+        await end(conn, tenant.tenant_id, leads[1 + round_], Ending.WON)
+        await settle(a_drain(connections), tenant.tenant_id)

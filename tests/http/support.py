@@ -16,6 +16,7 @@ from router.domain.access import EVERY_TENANT, TokenRole, WrittenToken
 from router.http.api import ApiService
 from router.http.operations import Operation
 from router.http.probes import Probes
+from router.intake.journal_keeper import JournalKeeper
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import ApiSettings
@@ -89,7 +90,10 @@ class Api:
 
 @asynccontextmanager
 async def serving_api(
-    connections: Connections, operations: Sequence[Operation] | None = None, **settings: Any
+    connections: Connections,
+    operations: Sequence[Operation] | None = None,
+    journal: JournalKeeper | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Api]:
     """The API in this process; `operations` None = all that the service has."""
     clock = MonotonicClock()
@@ -99,6 +103,7 @@ async def serving_api(
         api_operations() if operations is None else operations,
         Probes(Health(clock.monotonic), {}, 2.0),
         max_connections=100,
+        journal=journal,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(service.run(Lifeline(stop, clock, lambda _deadline: None)))

@@ -40,10 +40,10 @@ async def api(connections: Connections, acme: Tenancy, database_url: str) -> Asy
 
 
 async def test_an_audit_proves_the_same_as_the_command(api: Api, database_url: str) -> None:
-    started = await api.post("/v1/jobs", {"kind": "audit", "sample": 5})
+    started = await api.post("/v1/jobs", {"kind": "audit", "sample": 100})
     assert (started.status, started.document["state"]) == (202, "running")
     job = await ended(api, started.headers["Location"])
-    told = await CommandLine(audit_command, database_url).json("--tenant", "acme", "--sample", "5")
+    told = await CommandLine(audit_command, database_url).json("--tenant", "acme", "--sample", "100")
     assert (job["state"], job["result"]["ok"]) == ("done", True), job
     same = ("accepted", "states", "violations", "tenants", "checks", "replayed")
     assert {name: job["result"][name] for name in same} == {name: told[name] for name in same}

@@ -351,8 +351,8 @@ async def test_why_status_and_doctor_say_what_the_commands_say(world: World) -> 
     assert (await world.api.get(f"/v1/leads/{one}/why?batch=999")).status == 404
     states = (await world.api.get("/v1/status")).document["states"]
     assert states == (await world.line(status_command).json("--tenant", "acme"))["states"]
-    doctor = (await world.api.get("/v1/doctor?only=no_router_running,reps_without_group")).document
-    assert sorted(one["code"] for one in doctor["checks"]) == ["no_router_running", "reps_without_group"], doctor
+    doctor = (await world.api.get("/v1/doctor?only=groups_empty,reps_without_group")).document
+    assert sorted(one["code"] for one in doctor["checks"]) == ["groups_empty", "reps_without_group"], doctor
     assert (await world.api.get("/v1/doctor?only=nonsense")).pointers == ["?only"]
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from router.domain.lead_in import LeadIn
 from router.http.expired_keys import ExpiredKeysService
 from router.intake import group_commit, lead_intake
 from router.intake.group_commit import GroupCommit
-from router.intake.hand_in import HandedIn, Outcome
-from router.store.connections.connections import Connections
+from router.intake.hand_in import HandedIn, IdempotencyKey, KeyUsed, Outcome, Taken, take_in
+from router.store.connections.connections import Connections, Part
 from tests.http.support import Api, Reply, make_token, serving_api
 from tests.support import connected, until
 from tests.world import Tenancy, a_drain, make_tenant, settle, simple_reps
@@ -109,7 +110,7 @@ async def test_a_key_with_another_body_is_refused_and_only_a_lead_that_was_taken
     assert (await api.post("/v1/leads", lead(1, priority="x"), headers=headers)).status == 422
     assert (await api.post("/v1/leads", lead(1), headers=headers)).status == 202
     other = await api.post("/v1/leads", lead(2), headers=headers)
-    assert (other.status, other.document["type"]) == (422, "/docs#problem-key-used")
+    assert (other.status, other.document["type"]) == (422, "urn:lead-router:problem-key-used")
     assert await leads_stored(conn) == 1
 
 
@@ -198,6 +199,26 @@ async def test_one_lead_that_the_database_refuses_fails_alone(api: Api, conn: as
     replies = await asyncio.gather(*(api.post("/v1/leads", lead(i, name=name)) for i, name in enumerate(names)))
     assert [reply.status for reply in replies] == [422 if name == "poison" else 202 for name in names]
     assert await leads_stored(conn) == 38
+
+
+async def test_processes_that_get_the_same_key_at_once_agree_which_request_has_it(
+    connections: Connections, conn: asyncpg.Connection, tenant: Tenancy
+) -> None:
+    async def process(number: int) -> list[Outcome]:
+        async with connections.acquire(Part.INTAKE) as own:
+            return await take_in(own, tenant.tenant_id, [_keyed(f"{number}-{key}", key, number) for key in "abc"])
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(process(number)) for number in range(4)]
+    for place in range(3):
+        outcomes = [task.result()[place] for task in tasks]
+        assert sum(isinstance(one, Taken) for one in outcomes) == 1
+        assert sum(isinstance(one, KeyUsed) for one in outcomes) == 3
+    assert await leads_stored(conn) == await conn.fetchval("select count(*) from idempotency") == 3
+
+
+def _keyed(external_id: str, key: str, body: int) -> HandedIn:
+    return HandedIn(LeadIn("web", external_id), IdempotencyKey(key, bytes([body]) * 16))
 
 
 async def test_a_client_that_hangs_up_does_not_stop_the_commit(

@@ -124,6 +124,7 @@ async def test_all_ids_are_named_only_when_asked_for(api: Api) -> None:
         (b"{}", JSON, 400),
         (b"{}\n{}\n", NDJSON, 422),
         (b"[{}]", JSON, 422),
+        (b'[{"\\ud800": "\\ud800"}]', JSON, 422),
         (b"[1,]", JSON, 400),
         (b"[1 2]", JSON, 400),
         (b"[1", JSON, 400),

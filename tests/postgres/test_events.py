@@ -1,6 +1,7 @@
 """Events: each change of a lead has its own, in the same transaction; no reader with a cursor ever misses one."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,18 @@ from router.manual.assign import assign_by_hand
 from router.manual.merge_customers import merge_customers, unmerge_customers
 from router.outbox.cursor import START, Cursor, CursorError, CursorTooOld, after_row
 from router.outbox.event import Event
+from router.outbox.events_service import EventsService
 from router.outbox.feed import Page, newest, oldest, read_events
+from router.outbox.signing import new_secret
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.settings.model import EventSettings
 from router.store import events as store
+from router.store import webhooks
 from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections, Part
 from router.store.parking import park, unpark
+from router.telemetry.exposition import open_exposition
+from router.telemetry.instruments import Instruments
 from tests.support import connected
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
@@ -234,3 +242,37 @@ async def test_switched_off_nothing_is_written_and_the_audit_asks_for_nothing(
     assert await conn.fetchval("select count(*) from event") == 0
     assert await conn.fetchval("select count(*) from change where action = 'events'") == 1
     assert (await audit(conn)).ok
+
+
+async def test_old_events_are_removed_by_the_service_and_readers_are_told(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    leads = (await tenant.accept([lead(number) for number in range(30)])).lead_ids
+    await settle(a_drain(connections, ready=10), tenant.tenant_id)
+    await conn.execute("update event set at = at - interval '3 days'")
+    await end(conn, tenant.tenant_id, leads[0], Ending.WON)
+    service = EventsService(connections, EventSettings(retention_days=2.0), Instruments.silent())
+    # Nobody has read them yet: they get their place, and are removed all the same.
+    await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+    assert [row[0] for row in await conn.fetch("select type from event")] == ["lead.ended"]
+    with pytest.raises(CursorTooOld):
+        await read_events(conn, tenant.tenant_id, START)
+    page = await read_events(conn, tenant.tenant_id, await oldest(conn, tenant.tenant_id))
+    assert [one.lead_id for one in page.events] == [leads[0]]
+    assert (await audit(conn)).ok
+
+
+async def test_how_far_a_webhook_is_behind_is_measured(conn: asyncpg.Connection, connections: Connections) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    options = {"allow_private": False, "note": "", "actor": "ann"}
+    url, secret = "https://example.com/x", new_secret(b"x" * 32)
+    await webhooks.add(conn, tenant.tenant_id, url, None, secret, START, **options)  # type: ignore[arg-type]
+    await conn.execute("update event set at = at - interval '1 hour'")
+    with open_exposition("a", "1") as exposition:
+        service = EventsService(connections, EventSettings(), exposition.instruments)
+        await service.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+        [shown] = re.findall(r'events_lag_seconds\{tenant="acme"\} ([\d.]+)', exposition.text().decode())
+    assert 3600 <= float(shown) < 3700

@@ -11,6 +11,11 @@ import pytest
 
 from ops.audit.audit import audit
 from ops.cli.handover import handover as handover_command
+from ops.replay.overrides import read_override
+from ops.replay.report import changes_by_kind
+from ops.replay.run import replay
+from ops.replay.variants import Changes
+from ops.replay.verify import verify
 from router.manual.by_hand import CannotGive
 from router.manual.handover import Done, Handover
 from router.manual.handover_plan import Asked, NoRoom, Plan, Preview, plan_handover, preview
@@ -21,6 +26,7 @@ from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from router.store.flights import read_flight
 from router.store.roster import RepUnknown
+from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
 from tests.support import connected
 from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, reps_csv, settle
@@ -315,3 +321,20 @@ async def test_the_command_previews_moves_and_reports(
         ("--from", "r1", "--tenant", "none", "--by-rules"),
     ):
         assert (await command.run(*wrong)).exit_code == 2, wrong
+
+
+@pytest.mark.parametrize("to_rep", ["r2", None])
+async def test_a_replay_finds_hand_overs_where_they_were(
+    conn: asyncpg.Connection, connections: Connections, to_rep: str | None
+) -> None:
+    tenant = await a_tenant(conn, connections, "r2,yes,9,99", "r3,yes,9,99")
+    await hand_over(tenant, at_once=4, to_rep=to_rep)
+    await settle(a_drain(connections), tenant.tenant_id, LATER)
+    await tenant.accept([lead(100 + n, region="east") for n in range(4)], LATER + timedelta(seconds=1))
+    await settle(a_drain(connections), tenant.tenant_id, LATER + timedelta(seconds=1))
+    named = await tenant_named(conn, "acme")
+    checked = await verify(conn, named)
+    assert checked.ok and checked.leads >= 10 + 6 * (to_rep is not None)
+    assert changes_by_kind(await replay(conn, named, Changes(None, []))).total() == 0
+    gone = await replay(conn, named, Changes(None, [read_override("rep.r3.active=no")]))
+    assert changes_by_kind(gone).total() > 0

@@ -64,6 +64,13 @@ def test_filters_are_refused_exactly_when_no_lead_could_match_them(asked: LeadFi
     assert set(states or State) == possible
 
 
+@pytest.mark.parametrize("text", ["\x00", "a\ud800", "\udc80b"])
+@pytest.mark.parametrize("name", ["rep", "group", "source"])
+def test_a_text_that_the_database_cannot_take_is_refused_before(name: str, text: str) -> None:
+    with pytest.raises(FiltersConflict, match=name):
+        LeadFilter(**{name: text}).states()  # type: ignore[arg-type]
+
+
 def test_a_span_without_a_time_in_it_is_refused() -> None:
     with pytest.raises(FiltersConflict):
         LeadFilter(since=NOON, until=NOON).states()

@@ -11,7 +11,7 @@ from msgspec import Meta
 from router.domain.access import Permission
 from router.http.body import body_pieces
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused, busy, pointer_to
+from router.http.problems import Kind, Refused, busy, pointer_to, sendable
 from router.http.reading import check_media_type
 from router.http.routes.lead_documents import (
     BatchAnswer,
@@ -124,17 +124,13 @@ def _document(counts: BatchCounts) -> BatchAnswer:
         counts.merged,
         counts.parked,
         counts.refused,
-        [LineError(line, pointer_to(*error.path), _clean(error.reason)) for line, error in counts.errors],
+        [LineError(line, sendable(pointer_to(*error.path)), sendable(error.reason)) for line, error in counts.errors],
         [
             LineDifference(lead.line, taken.lead_id, *lead[1:], list(taken.differing))
             for lead, taken in counts.differences
         ],
         [LineAnswer(lead.line, taken.lead_id, *lead[1:], taken.state, taken.duplicate) for lead, taken in counts.taken],
     )
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 POST_LEADS = Operation(
