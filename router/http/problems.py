@@ -25,6 +25,7 @@ class Kind(Enum):
     NO_TOKEN = _Kind(401, "A valid token is needed")
     BAD_SIGNATURE = _Kind(401, "The signature does not hold")
     NOT_ALLOWED = _Kind(403, "This token may not do that")
+    WRONG_ORIGIN = _Kind(403, "Pages of this origin may not post here")
     NOT_FOUND = _Kind(404, "There is no such thing")
     WRONG_METHOD = _Kind(405, "This address has no such method")
     TOO_SLOW = _Kind(408, "The request did not arrive in time")

@@ -54,6 +54,7 @@ NAMES = [
     "webhooks",
     "roster sync t",
     "api",
+    "source notes",
     "token uses",
     "expired keys",
     "rate limits",

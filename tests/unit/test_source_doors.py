@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from router.domain.lead_in import LeadIn
+from router.http.source_book import SourceBook
 from router.intake.form_body import MULTIPART, URLENCODED, FormError, read_form
 from router.intake.form_post import chosen_redirect, read_post
 from router.intake.source_lead import ReadingContext, SourceReader, form_id
@@ -96,15 +97,29 @@ def test_a_secret_of_another_scheme_is_not_an_empty_key_that_everybody_has() -> 
         check_signature(STANDARD, {**VECTOR, "webhook-signature": f"v1,{signature}"}, VECTOR_BODY, ["not base64!"], AT)
 
 
-def test_an_id_cannot_be_stretched_over_what_comes_after_it() -> None:
-    door = WebhookDoor("hmac-sha256", encoding="hex")
+@pytest.mark.parametrize("between", [".", ":", "@", "-"])
+def test_an_id_cannot_be_stretched_over_what_comes_after_it(between: str) -> None:
+    signed = between.join(("{id}", "{timestamp}", "{body}"))
+    door = WebhookDoor("hmac-sha256", encoding="hex", signed=signed)
     key = "sixteen letters.."
-    text = b"a.1614265330.1614265330.x"
+    text = between.join(("a", "1614265330", "1614265330", "x")).encode()
     signature = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
     headers = {"webhook-timestamp": "1614265330", "webhook-signature": signature}
-    assert check_signature(door, {**headers, "webhook-id": "a"}, b"1614265330.x", [key], AT) == "a"
+    body = f"1614265330{between}x".encode()
+    assert check_signature(door, {**headers, "webhook-id": "a"}, body, [key], AT) == "a"
     with pytest.raises(SignatureWrong):
-        check_signature(door, {**headers, "webhook-id": "a.1614265330"}, b"x", [key], AT)
+        check_signature(door, {**headers, "webhook-id": f"a{between}1614265330"}, b"x", [key], AT)
+
+
+def test_a_flood_of_wrong_signatures_pushes_nothing_else_out_of_the_book() -> None:
+    book = SourceBook()
+    book.refused((1, "crm"), AT, 422, "/name: 'secret' is wrong", "msg_1", b"body")
+    for _ in range(200):
+        book.refused((1, "crm"), AT, 401, "wrong", "", b"")
+    rejects = book._notes[1, "crm"].all_rejects
+    assert [one.status for one in rejects].count(422) == 1
+    assert len(rejects) == 51
+    assert "secret" not in str(rejects)
 
 
 @pytest.mark.parametrize("secret", ["", "short", "whsec_!!!!!!!!!!!!!!!!!!!!!!!!", "whsec_" + "A" * 20, "ü" * 30])

@@ -44,7 +44,7 @@ def _check_origin(request: web.Request, door: FormDoor) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin.lower() not in door.origins:
         raise Refused(
-            Kind.NOT_ALLOWED,
+            Kind.WRONG_ORIGIN,
             f"pages of {origin[:100]} may not post here; form.origins of the source has those that may",
         )
 
