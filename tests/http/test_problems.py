@@ -209,7 +209,7 @@ def test_no_bytes_break_the_reader(body: bytes) -> None:
 
 def test_depth_is_counted_as_people_count_it() -> None:
     value: object = 1
-    for _ in range(MAX_DEPTH - 1):
+    for _ in range(MAX_DEPTH):
         value = [value]
     assert not too_deep(value)
     assert too_deep([value])
