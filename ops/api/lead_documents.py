@@ -1,5 +1,6 @@
 """One lead as the API shows it: what `lead-router why --json` says, in fixed types, with contacts masked."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -60,9 +61,11 @@ class LeadDocument(msgspec.Struct, frozen=True):
     timeline: list[TimelineEvent]
 
 
-def lead_document(description: LeadDescription, contact: Contact, *, personal: bool) -> LeadDocument:
-    """`personal`: phones and e-mail addresses are shown."""
-    known = document(description)
+def lead_document(
+    description: LeadDescription, contact: Contact, see: Callable[[Any], Any], *, personal: bool
+) -> LeadDocument:
+    """`personal`: phones and e-mail addresses are shown; `see` masks those that stand in other texts."""
+    known = see(document(description))
     lead, place = known["lead"], description.place
     waiting = known.get("waiting") or {}
     owner = known.get("assigned_to") or (known.get("closed") or {}).get("by")

@@ -1,5 +1,6 @@
 """Looking at one lead, by its number or by what the CRM calls it."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -7,6 +8,7 @@ from msgspec import Meta
 
 from ops.api.fields import number_of
 from ops.api.lead_documents import LeadDocument, lead_document
+from ops.api.personal import seen_by
 from ops.why.collect import why
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
@@ -56,7 +58,9 @@ async def _answer(call: Call, conn: Connection, lead_id: int) -> Answer:
     except LeadUnknown as error:
         raise Refused(Kind.NOT_FOUND, str(error)) from None
     contact = await contact_of(conn, tenant_id, lead_id)
-    return Answer(lead_document(description, contact, personal=call.token.may(Permission.PERSONAL)))
+    return Answer(
+        lead_document(description, contact, partial(seen_by, call), personal=call.token.may(Permission.PERSONAL))
+    )
 
 
 GET_LEAD = Operation(

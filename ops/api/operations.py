@@ -4,6 +4,7 @@ from ops.api import (
     assignments,
     customers,
     diagnosis,
+    events,
     groups,
     handovers,
     jobs,
@@ -18,7 +19,7 @@ from ops.api.leads import FIND_LEAD, GET_LEAD
 from ops.api.means import Means
 from ops.api.running import Jobs
 from router.http.operations import Operation
-from router.http.routes import about, events
+from router.http.routes import about
 from router.http.routes.forms import POST_FORM, PREFLIGHT
 from router.http.routes.lead_batch import POST_LEADS
 from router.http.routes.leads import POST_LEAD

@@ -7,7 +7,7 @@ from router.store.idempotency import delete_expired
 from router.store.tenants import all_tenants
 
 _BATCH = 1_000
-_ROUNDS = 20
+_ROUNDS = 500
 """Batches of one tenant before it is the next one's turn; the rest is deleted next time."""
 
 

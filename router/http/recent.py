@@ -12,7 +12,7 @@ from router.store.errors import TRANSIENT_ERRORS
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_WHILE_AWAY_S = 3_600.0
+_WHILE_AWAY_S = 86_400.0
 _ASK_AGAIN_S = 1.0
 _REMEMBERED = 10_000
 
@@ -25,7 +25,7 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for an hour while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
+    for a day while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
     were looked up last.
     """
 

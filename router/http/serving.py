@@ -14,6 +14,8 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _SWEEP_EVERY_S = 1.0
+# The guard counts a connection only once it has shaken hands.
+_HANDSHAKE_S = 5.0
 # What is longer is refused in plain text, below whatever answers with problems.
 _MAX_LINE = 64 * 1024
 
@@ -79,7 +81,13 @@ class Address:
 
     async def _listen(self, guard: Guard) -> asyncio.Server:
         try:
-            return await asyncio.get_running_loop().create_server(guard, self._host, self._port, ssl=self._tls)
+            return await asyncio.get_running_loop().create_server(
+                guard,
+                self._host,
+                self._port,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_S,
+            )
         except OSError as error:
             raise AddressRefused(
                 f"cannot listen on {self._host} port {self._port}: {os.strerror(error.errno or 0)}. Does another "

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, PostgresError, Trouble, is_away, trouble_of
+from router.store.errors import TRANSIENT_ERRORS, InterfaceError, PostgresError, Trouble, is_away, trouble_of
 from router.store.statements import Connection
 from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
 
@@ -88,7 +88,7 @@ async def _take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn])
     """A lead that the database cannot store is found by halving."""
     try:
         return await take_in(conn, tenant_id, handed_in)
-    except PostgresError as error:
+    except (PostgresError, InterfaceError) as error:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
         if len(handed_in) == 1:

@@ -4,14 +4,23 @@ A name is resolved once, all of its addresses are checked, and the connection is
 """
 
 import socket
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+
+from router.outbox.names import Names
 
 # These carry an IPv4 address in them, or are a network's own, and count as global.
-_EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")))
+_EMBEDDING = tuple(
+    IPv6Network(one)
+    for one in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0:0/96"),
+        *("fec0::/10", "3fff::/20"),
+    )
+)
+# Leads to relays that there are none of any more.
+_RELAYS = IPv4Network("192.88.99.0/24")
 MAX_URL = 2000
 
 
@@ -27,7 +36,7 @@ def is_public(text: str) -> bool:
             address = address.ipv4_mapped
         elif any(address in network for network in _EMBEDDING):
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in _RELAYS
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
@@ -60,7 +69,7 @@ class PublicOnly(AbstractResolver):
     """Resolves names, and refuses those that have any address that is not public."""
 
     def __init__(self, resolver: AbstractResolver | None = None) -> None:
-        self._resolver = resolver or ThreadedResolver()
+        self._resolver = resolver or Names()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

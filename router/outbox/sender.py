@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from router.outbox.addresses import PrivateAddress, PublicOnly, check_literal
 from router.outbox.attempts import Answer, read_answer
 from router.outbox.event import Event
+from router.outbox.names import Names
 from router.outbox.signing import signed_headers
 
 TIMEOUT_S = 15.0
@@ -24,7 +26,7 @@ class Sender:
 
     def __init__(self, timeout_s: float = TIMEOUT_S, *, allow_private: bool = False) -> None:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._anywhere = _session(timeout, None)
+        self._anywhere = _session(timeout, Names())
         self._public = self._anywhere if allow_private else _session(timeout, PublicOnly())
         self._allow_private = allow_private
 
@@ -53,7 +55,7 @@ class Sender:
         await self._anywhere.close()
 
 
-def _session(timeout: aiohttp.ClientTimeout, resolver: PublicOnly | None) -> aiohttp.ClientSession:
+def _session(timeout: aiohttp.ClientTimeout, resolver: AbstractResolver) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, resolver=resolver)
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, headers=_HEADERS, cookie_jar=aiohttp.DummyCookieJar()

@@ -91,9 +91,9 @@ class WebhooksService(Periodic):
         if not task.done():
             return False
         if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
-                raise error
-            log.warning(
+            # What is stored of one endpoint stops no other, and not the process.
+            passes = isinstance(error, (*TRANSIENT_ERRORS, TimeoutError))
+            (log.warning if passes else log.error)(
                 "deliveries broke off and begin anew", run=task.get_name(), error=f"{type(error).__name__}: {error}"
             )
         return True

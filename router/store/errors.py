@@ -93,6 +93,9 @@ def trouble_of(error: BaseException) -> Trouble:
         return next((trouble for begin, trouble in _BY_STATE if state.startswith(begin)), Trouble.FOR_A_PERSON)
     if isinstance(error, ClockDisputed):
         return Trouble.CLOCKS
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        # The driver itself cannot write the value, so the server never saw it.
+        return Trouble.REFUSED_ROW
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON
 

@@ -151,6 +151,9 @@ async def switch(
         await _SQL.switch.row(conn, tenant_id=tenant_id, webhook_no=webhook_no, enabled=enabled, why=said)
         if after is not None:
             await go_to(conn, tenant_id, webhook_no, after)
+            await _SQL.drop_waiting.execute(
+                conn, tenant_id=tenant_id, webhook_no=webhook_no, position=after[0], place=after[1]
+            )
         words = {True: "enabled", False: "disabled"}
         change = Change(actor, "webhook", _named(webhook_no), words[before.enabled], words[enabled], why)
         await record_change(conn, tenant_id, change)

@@ -3,7 +3,9 @@
 
 -- migrate: apply
 
-alter table tenant add column events_since timestamptz default clock_timestamp();
+-- A router of an earlier release writes none: where there are tenants, a person switches events on once all are of this one.
+alter table tenant add column events_since timestamptz;
+alter table tenant alter column events_since set default clock_timestamp();
 comment on table tenant is 'A company or division; owns leads, reps, rules and a business day. roster, ruleset and rates are the versions in force (0 = none yet). events_since = since when events are written (null = they are not).';
 
 create table event (

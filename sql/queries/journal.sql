@@ -28,8 +28,10 @@ select r.tenant_id, :journal_id, r.taken, r.leads, r.set_aside, r.oldest_at, r.r
        given_up = greatest(0, least(journalled.given_up, excluded.taken - journalled.drained - excluded.leads - excluded.set_aside));
 
 -- name: hold(tenant_id, journal_id)
--- How far a tenant's part of a journal is drained; nobody else drains it until the transaction ends.
-select drained_to from journalled where tenant_id = :tenant_id and journal_id = :journal_id for update;
+-- How far a tenant's part of a journal is drained, also one that was not reported yet; nobody else drains it until the transaction ends.
+insert into journalled (tenant_id, journal_id) values (:tenant_id, :journal_id)
+    on conflict (tenant_id, journal_id) do update set drained_to = journalled.drained_to
+returning drained_to;
 
 -- name: drained(tenant_id, journal_id, drained, drained_to, taken, leads, set_aside, oldest)!
 -- So many more leads of a journal are in the database, up to that number; and what is left in it.

@@ -65,6 +65,11 @@ returning url;
 update webhook set position = :position, place = :place, version = version + 1
  where tenant_id = :tenant_id and webhook_no = :webhook_no;
 
+-- name: drop_waiting(tenant_id, webhook_no, position, place)!
+-- What waits from a place on is read again from the feed, in the order of the events.
+delete from webhook_delivery
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int);
+
 -- name: touch(tenant_id, webhook_no)!
 -- Has whoever delivers to the endpoint read again what is stored of it.
 update webhook set version = version + 1 where tenant_id = :tenant_id and webhook_no = :webhook_no;

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from router.domain.access import TokenRole
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from tests.http.support import Api, make_token, serving_api
@@ -91,6 +92,29 @@ async def test_a_cursor_older_than_the_retention_is_never_answered_with_a_gap(
     await conn.execute("update event_feed set removed_upto = last_position, removed_until = now()")
     reply = await api.get("/v1/events?after=0")
     assert (reply.status, reply.document["type"]) == (410, "urn:lead-router:problem-gone")
+
+
+async def test_whoever_waits_leaves_room_for_leads(api: Api, tenant: Tenancy) -> None:
+    waiting = [asyncio.create_task(api.get("/v1/events?after=newest&wait_s=20")) for _ in range(15)]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=15)
+    assert {(await one).status for one in done} == {429}
+    assert (await api.get("/v1/events?after=newest")).status == 200
+    for one in waiting:
+        one.cancel()
+
+
+async def test_a_viewer_sees_no_address_that_the_crm_uses_as_an_id(
+    api: Api, conn: asyncpg.Connection, connections: Connections, tenant: Tenancy
+) -> None:
+    taken = await tenant.accept([lead(1)._replace(external_id="ann@example.com", campaign="for +8613800138000")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    viewer = await make_token(conn, tenant.tenant_id, TokenRole.VIEWER)
+    for path in ("/v1/events?after=0", f"/v1/leads/{taken.lead_ids[0]}"):
+        shown = str((await api.get(path)).document)
+        assert "ann@example.com" in shown
+        masked = str((await api.get(path, token=viewer)).document)
+        assert "ann@example.com" not in masked
+        assert "13800138000" not in masked
 
 
 async def test_nobody_hears_of_leads_of_others(api: Api, conn: asyncpg.Connection, connections: Connections) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from ops.audit.audit import audit
 from router.intake import journal_drain
 from router.intake.journal import Journal, JournalKey, JournalRefused, open_journal
 from router.intake.journal_drain import ForeignJournal, drain_batch, report
@@ -79,6 +80,18 @@ async def test_leads_come_in_the_order_in_which_they_were_taken(acme: Tenancy, j
     assert (await acme.states())["waiting"] == 15
     assert await books(acme) == (15, 15, 0, 0)
     assert journal.leads == 0
+
+
+async def test_leads_that_come_between_the_report_and_the_draining_are_in_the_books(
+    acme: Tenancy, journal: Journal
+) -> None:
+    await report(acme.conn, journal, "test")
+    await journal.take(acme.tenant_id, [lead(1), lead(2)])
+    while (await drain_batch(acme.conn, journal, acme.tenant_id)).accepted:
+        pass
+    await report(acme.conn, journal, "test")
+    assert await books(acme) == (2, 2, 0, 0)
+    assert (await audit(acme.conn)).violations == []
 
 
 async def test_a_lead_is_of_the_moment_it_came_and_not_of_the_one_it_was_drained(acme: Tenancy, tmp_path: Path) -> None:

@@ -181,6 +181,31 @@ async def test_an_endpoint_that_was_down_gets_all_once_it_is_back(
         assert all(sink.of_lead(one) == ["lead.assigned", "lead.ended"] for one in leads[:30])
 
 
+async def test_who_goes_back_in_the_feed_gets_each_leads_events_in_their_order(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant, leads = await assigned(conn, connections, 5)
+    for one in leads:
+        await end(conn, tenant.tenant_id, one, Ending.WON)
+    async with a_sink(answer=lambda body: 503 if body["type"] == "lead.ended" else 200) as sink:
+        number = await a_webhook(tenant, sink)
+        async with delivering(connections):
+
+            async def put_off() -> bool:
+                return await conn.fetchval("select count(*) from webhook_delivery where state = 'waiting'") == len(
+                    leads
+                )
+
+            await until(put_off, "the endings are put off", 20)
+            await store.switch(conn, tenant.tenant_id, number, "ann", "", enabled=True, after=(0, 0))
+            sink.got.clear()
+            sink.answer = lambda _: 200
+            await settled(tenant, number)
+        for one in leads:
+            types = [body["type"] for body, _, _ in sink.got if body["data"]["lead_id"] == one]
+            assert types.index("lead.assigned") < types.index("lead.ended"), types
+
+
 async def test_an_endpoint_that_is_gone_is_disabled_and_can_be_enabled_again(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:

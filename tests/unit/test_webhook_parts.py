@@ -1,7 +1,9 @@
 """The pure parts of webhooks: signatures, answers, the order of attempts, and which addresses are refused."""
 
+import asyncio
 import base64
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +16,7 @@ from router.outbox.attempts import MAX_ATTEMPTS, OPENS_AFTER, Answer, Breaker, r
 from router.outbox.backlog import Backlog, Entry
 from router.outbox.cursor import START, Cursor, CursorError, CursorTooOld, check_cursor, parse_cursor
 from router.outbox.event import Event, event_id, event_key
+from router.outbox.names import Names, NamesUnavailable
 from router.outbox.signing import new_secret, secret_key, signed_headers
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -90,7 +93,18 @@ def test_a_dead_endpoint_is_asked_once_at_a_time_with_longer_and_longer_pauses_u
 @pytest.mark.parametrize(
     "address",
     [
-        *("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"),
+        *(
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "172.16.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "192.88.99.1",
+            "::ffff:0:7f00:1",
+            "3fff::1",
+            "100.64.0.1",
+        ),
         *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "::ffff:10.0.0.1"),
         *("64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "ff02::1", "2001:0:7f00:1::"),
     ],
@@ -100,6 +114,19 @@ async def test_an_address_inside_the_network_is_refused(address: str) -> None:
     plain = address.partition("%")[0]
     with pytest.raises(PrivateAddress):
         check_url(f"https://{f'[{plain}]' if ':' in plain else plain}/x", allow_private=False)
+
+
+async def test_a_name_server_that_does_not_answer_delays_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    monkeypatch.setattr("router.outbox.names.LOOK_UP_S", 0.05)
+    monkeypatch.setattr("router.outbox.names.MOST_AT_ONCE", 20)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_options: held.wait(30) and [])
+    names = Names()
+    asked = await asyncio.gather(*(names.resolve("slow.example") for _ in range(25)), return_exceptions=True)
+    assert all(isinstance(one, NamesUnavailable) for one in asked)
+    async with asyncio.timeout(5):
+        assert await asyncio.to_thread(lambda: 1) == 1
+    held.set()
 
 
 def test_a_public_address_is_not_refused() -> None:

@@ -1,13 +1,16 @@
 """The feed of events for whoever polls: each page says where to go on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from ops.api.personal import seen_by
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
@@ -18,6 +21,8 @@ from router.store.connections.connections import Part
 from router.store.statements import Connection
 
 LONGEST_WAIT_S = 20
+MOST_WAITS_OF_A_TOKEN = 10
+MOST_WAITS = 100
 _LOOK_EVERY_S = 0.5
 
 
@@ -51,12 +56,38 @@ class EventsDocument(msgspec.Struct, frozen=True):
     more: bool
 
 
+class Waits:
+    """Who waits for an event keeps a place of the listener, which is for leads, too."""
+
+    def __init__(self) -> None:
+        self._of: Counter[tuple[int, str]] = Counter()
+
+    @asynccontextmanager
+    async def taken(self, call: Call) -> AsyncIterator[None]:
+        """One request of a token more; those that do not wait are not counted. Raises Refused."""
+        token = (call.token.tenant_id, call.token.token_id)
+        if call.query.wait_s == 0:
+            yield
+            return
+        if self._of[token] >= MOST_WAITS_OF_A_TOKEN or self._of.total() >= MOST_WAITS:
+            headers = {"Retry-After": "1"}
+            raise Refused(Kind.TOO_MANY, "so many wait for events already: ask without wait_s", headers=headers)
+        self._of[token] += 1
+        try:
+            yield
+        finally:
+            self._of[token] -= 1
+            self._of += Counter()
+
+
 def operations() -> list[Operation]:
     """Reading the feed. Names of rules are kept, since rulesets never change."""
-    names = RuleNames()
+    names, waits = RuleNames(), Waits()
 
     async def read(call: Call) -> Answer:
-        return Answer(_document(await _waited(call, call.query, names)))
+        async with waits.taken(call):
+            page = await _waited(call, call.query, names)
+        return Answer(_document(call, page))
 
     return [
         Operation(
@@ -122,7 +153,9 @@ def _types(text: str) -> list[str] | None:
     return wanted
 
 
-def _document(page: Page) -> EventsDocument:
+def _document(call: Call, page: Page) -> EventsDocument:
     return EventsDocument(
-        [msgspec.convert(e.document(), EventDocument) for e in page.events], str(page.cursor), page.more
+        [msgspec.convert(seen_by(call, event.document()), EventDocument) for event in page.events],
+        str(page.cursor),
+        page.more,
     )
