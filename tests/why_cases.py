@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from ops.waiting.restamp import Ask, Done, Restamp
+from ops.waiting.restamp import Done, Restamp
+from ops.waiting.restamp_ask import Ask
 from ops.why.collect import why
 from ops.why.description import LeadDescription
 from router.domain.lead_in import LeadIn

@@ -13,7 +13,8 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, since, tenant_option, why_option
 from ops.cli.screen import Screen
-from ops.waiting.restamp import Ask, Done, Restamp
+from ops.waiting.restamp import Done, Restamp
+from ops.waiting.restamp_ask import Ask
 from router.domain.phrases import count
 from router.domain.shift import read_shift, shift_words
 from router.store.errors import LOCK_TIMEOUTS

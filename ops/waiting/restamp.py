@@ -5,41 +5,20 @@ same command does the rest.
 """
 
 import asyncio
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from time import perf_counter
 
+from ops.waiting.restamp_ask import Ask
 from router.domain.phrases import count
 from router.domain.shift import explains, shift_words
 from router.store.changes import Change, the_lead
 from router.store.restamp import Part, Stamped, Standing, correct, next_stamped
 from router.store.statements import Connection
-from router.store.tenants import Tenant
 
 # About 60 ms under the lane.
 AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Which leads, by how much: of a source ("" = of none), accepted since a time (UTC, None = ever); `again` = also
-    those whose time was corrected before.
-    """
-
-    tenant: Tenant
-    source: str
-    shift: timedelta
-    since: datetime | None = None
-    again: bool = False
-
-    def command(self, why: str, *, dry_run: bool = False) -> str:
-        """The command, as it can be pasted into a shell."""
-        words = [f"--tenant={self.tenant.name}", f"--source={self.source}", f"--shift={shift_words(self.shift)}"]
-        words += [] if self.since is None else [f"--since={self.since.astimezone(UTC).isoformat()}"]
-        words += ["--again"] * self.again + ["--dry-run"] * dry_run
-        return shlex.join(["lead-router", "leads", "restamp", *words, "--why", why])
 
 
 @dataclass

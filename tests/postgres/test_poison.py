@@ -91,8 +91,8 @@ async def test_no_strange_lead_harms_its_neighbours(
     ids = dict(zip((one.external_id for one in both), accepted.lead_ids, strict=True))
     assert all(ids[one.external_id] in there for one in plain)
     unharmed = {name for name in STRANGE if ids[name] in there}
-    # These two the database takes for infinite, and no rule can tell their day.
-    assert STRANGE.keys() - unharmed == {"the first moment there is", "the last moment there is"}
+    # No rule can tell the day of the last one; the first one is infinite where it is copied, else a moment.
+    assert STRANGE.keys() - unharmed <= {"the first moment there is", "the last moment there is"}
     assert {reason for reason, _ in (await parked(tenant)).values()} <= {"internal_error"}
     assert not (await audit(conn)).violations
 

@@ -17,7 +17,8 @@ from ops.replay.report import changes_by_kind
 from ops.replay.run import replay
 from ops.replay.variants import Changes
 from ops.replay.verify import verify
-from ops.waiting.restamp import Ask, Done, Restamp
+from ops.waiting.restamp import Done, Restamp
+from ops.waiting.restamp_ask import Ask
 from ops.why.collect import why
 from ops.why.description import Happened
 from router.domain.lead_in import LeadIn

@@ -192,9 +192,8 @@ async def test_who_goes_back_in_the_feed_gets_each_leads_events_in_their_order(
         async with delivering(connections):
 
             async def put_off() -> bool:
-                return await conn.fetchval("select count(*) from webhook_delivery where state = 'waiting'") == len(
-                    leads
-                )
+                waiting = "select count(*) from webhook_delivery where state = 'waiting'"
+                return int(await conn.fetchval(waiting)) == len(leads)
 
             await until(put_off, "the endings are put off", 20)
             await store.switch(conn, tenant.tenant_id, number, "ann", "", enabled=True, after=(0, 0))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.waiting.restamp import Ask
+from ops.waiting.restamp_ask import Ask
 from router.domain.shift import FARTHEST, STEP, explains, read_shift, shift_words
 from router.store.tenants import Tenant
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.doctor.shift import LEAST, OF_SOURCE, STEP, began, shift_of, words
-from ops.waiting.restamp import Ask
+from ops.waiting.restamp_ask import Ask
 from router.domain.calendar import business_day
 from router.domain.clocks import JUMP
 from router.domain.phrases import count
