@@ -45,6 +45,12 @@ class Daemon:
         """Where it listens."""
         return int(next(line["port"] for line in self.log if line.get("event") == "listening"))
 
+    @property
+    def api_port(self) -> int | None:
+        """Where its API listens, None = not yet."""
+        ports = [line["port"] for line in self.log if line.get("event") == "API listening"]
+        return int(ports[-1]) if ports else None
+
     async def get(self, path: str) -> tuple[int, str]:
         """Status and text that its listener answers."""
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:

@@ -3,24 +3,29 @@
 import asyncio
 import secrets
 import signal
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 
 import asyncpg
 
 from loadtest.daemon import Daemon, started
-from loadtest.faults.conservation import Monitor, conserved
+from loadtest.faults.conservation import Monitor, conserved, missing
 from loadtest.faults.people import PASSED, SQL, Ender, Ledger, Session, Writer
+from loadtest.faults.posting import TAKEN, Poster
 from loadtest.faults.proxy import Proxy, proxy
 from loadtest.faults.server import FaultServer
 from loadtest.faults.world import SOUTH, make_tenants
 from loadtest.until import until
+from router.domain.access import TokenRole
 from router.domain.lead_in import LeadIn
 from router.store.leads import accept
+from router.store.tokens import NewToken, create_token, new_token
 
 PROBE_SOURCE = "probe"
 _SETTLE_S = 90.0
@@ -39,7 +44,10 @@ class Errors:
 
 @dataclass
 class Arena:
-    """Open with `arena`. Routers come through the proxy, everybody else directly."""
+    """Open with `arena`. Routers come through the proxy, everybody else directly.
+
+    `posts` are what was answered over HTTP in the life of now or of last, as `Poster.answers`.
+    """
 
     server: FaultServer
     proxy: Proxy
@@ -50,6 +58,8 @@ class Arena:
     routers: list[Daemon] = field(default_factory=list)
     errors: Errors = field(default_factory=lambda: Errors(Counter(), Counter()))
     intake_errors: Counter[str] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
+    journals: dict[Path, Daemon | None] = field(default_factory=dict)
     _probes: int = 0
 
     @property
@@ -74,9 +84,17 @@ class Arena:
     async def add_router(self, **settings: object) -> Daemon:
         """One more router, started and perhaps not running yet; `settings` as of `loadtest.daemon.started`."""
         # As it is delivered, with all roles: the blocking watch is one of the duties.
-        daemon = await started(self.routed_url, "serve", **(self.settings | settings))
+        journal = self._free_journal()
+        of_its_own = {} if journal is None else {"journal_file": journal}
+        daemon = await started(self.routed_url, "serve", **(self.settings | of_its_own | settings))
+        if journal is not None:
+            self.journals[journal] = daemon
         self.routers.append(daemon)
         return daemon
+
+    def _free_journal(self) -> Path | None:
+        """One that nobody has, or whose router is gone: what is in it has to be drained."""
+        return next((path for path, daemon in self.journals.items() if daemon is None or not daemon.alive), None)
 
     async def remove_router(self, daemon: Daemon, number: signal.Signals = signal.SIGKILL) -> int:
         """Ends a router by a signal; returns its exit code."""
@@ -118,34 +136,59 @@ class Arena:
 
             await until(there, f"{assignments} more assignments", deadline_s)
 
+    async def taken(self, posts: int, answer: str = TAKEN, deadline_s: float = _RECOVER_S) -> None:
+        """Until so many more posts have been answered 202, or `journalled`."""
+        goal = self.posts[answer] + posts
+
+        async def there() -> bool:
+            return self.posts[answer] >= goal
+
+        await until(there, f"{posts} more posts answered {answer}", deadline_s)
+
     @asynccontextmanager
-    async def life(self, seed: int = 1, *, through_proxy: bool = False, portion: int = 10) -> AsyncIterator[Monitor]:
+    async def life(
+        self, seed: int = 1, *, through_proxy: bool = False, portion: int = 10, over_http: bool = False
+    ) -> AsyncIterator[Monitor]:
         """Leads stream in, assignments end, somebody looks; at the end of the block all of it stops, by itself.
 
         Raises AssertionError when a snapshot broke a promise. `through_proxy`: the writer's wire is the routers'.
+        `over_http`: leads are also posted to the routers' API, which must not answer what no fault excuses.
         """
         stop, monitor = asyncio.Event(), Monitor(self.url)
+        poster = Poster(lambda: self.routers, await self._tokens() if over_http else {}, self.ledger, seed)
         writer_url = self.routed_url if through_proxy else self.url
         writer = Writer(writer_url, self.tenants, self.ledger, seed, portion)
-        self.intake_errors = writer.errors
+        self.intake_errors, self.posts = writer.errors, poster.answers
         async with asyncio.TaskGroup() as group:
             errors = group.create_task(writer.run(stop))
             endings = group.create_task(Ender(self.url, self.tenants, seed).run(stop))
             group.create_task(monitor.run(stop))
+            if over_http:
+                group.create_task(poster.run(stop))
             try:
                 yield monitor
             finally:
                 stop.set()
         self.errors = Errors(errors.result(), endings.result())
-        assert not monitor.findings.told, monitor.findings.told
+        told = monitor.findings.told + poster.wrong
+        assert not told, told
+
+    async def _tokens(self) -> dict[int, str]:
+        """A token for leads, by tenant."""
+        tokens = {tenant_id: new_token(tenant_id) for tenant_id in self.tenants}
+        async with self.session() as conn:
+            for token in tokens.values():
+                await create_token(conn, token, NewToken("posts", TokenRole.INTAKE), "faults")
+        return {tenant_id: str(token) for tenant_id, token in tokens.items()}
 
     async def settled(self, deadline_s: float = _SETTLE_S) -> None:
-        """Until no ready lead and no news is left. Raises AssertionError."""
+        """Until the journals are drained, and no ready lead and no news is left. Raises AssertionError."""
 
         async def nothing_left() -> bool:
             try:
                 async with self.session() as conn:
-                    return not await SQL.unsettled.value(conn)
+                    drained = not await missing(conn, self.ledger.unnumbered)
+                    return drained and not await SQL.unsettled.value(conn)
             except PASSED:
                 return False
 
@@ -170,21 +213,25 @@ async def arena(
     routers: int = 4,
     tenants: int = 3,
     pooler_port: int | None = None,
+    journals: int = 0,
     **settings: object,
 ) -> AsyncIterator[Arena]:
     """Routers on tenants of a migrated database; whatever is left of the routers is killed at the end.
 
-    With `pooler_port`, that of a pooler before the server, they come through it.
+    With `pooler_port`, that of a pooler before the server, they come through it. So many of them have `journals`; who
+    comes in the place of one of these gets its file.
     """
     async with proxy(pooler_port or server.port) as wire:
-        made = Arena(server, wire, database, settings={**SETTINGS, **settings})
-        async with made.session() as conn:
-            made.tenants = await make_tenants(conn, tenants, datetime.now(UTC))
-        try:
-            for _ in range(routers):
-                await made.add_router()
-            await made.all_listening()
-            yield made
-        finally:
-            for daemon in list(made.routers):
-                await made.remove_router(daemon)
+        with tempfile.TemporaryDirectory(prefix="journals-") as folder:
+            made = Arena(server, wire, database, settings={**SETTINGS, **settings})
+            made.journals = dict.fromkeys(Path(folder) / f"journal{number}.db" for number in range(journals))
+            async with made.session() as conn:
+                made.tenants = await make_tenants(conn, tenants, datetime.now(UTC))
+            try:
+                for _ in range(routers):
+                    await made.add_router()
+                await made.all_listening()
+                yield made
+            finally:
+                for daemon in list(made.routers):
+                    await made.remove_router(daemon)

@@ -15,8 +15,12 @@ from router.store.connections.connections import APPLICATION_NAME
 TABLES = (
     *("lead_pool", "lane", "assignment", "rep_load", "flight", "lead", "customer_owner", "assignment_history"),
     *("rep_row", "ruleset", "grp", "tenant", "change", "process"),
+    *("event", "token", "idempotency", "journal", "journalled"),
 )
-ALTERED = ("lane", "tenant", "lead_pool", "lead", "assignment", "rep_load", "rep_row")
+ALTERED = (
+    *("lane", "tenant", "lead_pool", "lead", "assignment", "rep_load", "rep_row"),
+    *("token", "idempotency", "journalled"),
+)
 _PATIENCE_S = 30.0
 _MOST_SESSIONS = 2_000
 

@@ -30,24 +30,29 @@ _PAUSE_S = 0.05
 
 @dataclass(slots=True)
 class Ledger:
-    """What intake has said yes to: by tenant, each lead (source, external id) with the number that it was told."""
+    """What intake has said yes to: by tenant, each lead (source, external id) with the number that it was told.
 
-    acknowledged: dict[int, dict[tuple[str, str], int]] = field(default_factory=dict)
+    None = it was told none, since the lead was in a journal.
+    """
 
-    def note(self, tenant_id: int, leads: Sequence[LeadIn], lead_ids: Sequence[int]) -> None:
-        """Intake has answered."""
+    acknowledged: dict[int, dict[tuple[str, str], int | None]] = field(default_factory=dict)
+
+    def note(self, tenant_id: int, leads: Sequence[LeadIn], lead_ids: Sequence[int | None]) -> None:
+        """Intake has answered. A lead that came again into a journal keeps its number."""
         told = self.acknowledged.setdefault(tenant_id, {})
         for lead, lead_id in zip(leads, lead_ids, strict=True):
-            told[lead.source, lead.external_id] = lead_id
+            identity = lead.source, lead.external_id
+            told[identity] = told.get(identity) if lead_id is None else lead_id
 
     @property
     def leads(self) -> int:
         return sum(map(len, self.acknowledged.values()))
 
-    def forget(self, tenant_id: int, above: int) -> None:
-        """Those with a higher number: their commits were lost together with the server that had them."""
-        told = self.acknowledged.get(tenant_id, {})
-        self.acknowledged[tenant_id] = {key: number for key, number in told.items() if number <= above}
+    @property
+    def unnumbered(self) -> "Ledger":
+        """Those of which no number was told."""
+        every = self.acknowledged.items()
+        return Ledger({tenant: {key: None for key, number in told.items() if number is None} for tenant, told in every})
 
 
 class Caller:

@@ -1,7 +1,7 @@
 """A run of random faults with a seed: how many, how fast the service came back, and what was broken."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,6 +11,7 @@ from loadtest.faults.arena import Arena, arena
 from loadtest.faults.clock import install_clock
 from loadtest.faults.foreign import foreigner
 from loadtest.faults.inject import inject
+from loadtest.faults.posting import JOURNALLED, TAKEN
 from loadtest.faults.schedule import Fault, Step, schedule
 from loadtest.faults.server import FaultServer
 
@@ -18,15 +19,21 @@ _RECOVER_S = 90.0
 # A recovery that took longer is told with what the routers said meanwhile.
 _SLOW_S = 8.0
 _LAST_WORDS = 8
+# Half of the routers: those without refuse leads while the database is away.
+_JOURNALS = 2
 
 
 @dataclass(slots=True)
 class Soaked:
-    """What was done and seen; `recoveries_s` has for each fault the seconds from its end to the next routed lead."""
+    """What was done and seen; `recoveries_s` has for each fault the seconds from its end to the next routed lead.
+
+    `posts` counts the requests over HTTP by what was answered.
+    """
 
     faults: list[Step] = field(default_factory=list)
     recoveries_s: list[float] = field(default_factory=list)
     leads: int = 0
+    posts: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -40,6 +47,8 @@ class Soaked:
         return {
             "faults": len(self.faults),
             "leads": self.leads,
+            "posts": self.posts[TAKEN],
+            "journalled": self.posts[JOURNALLED],
             "violations": len(self.violations),
             "recovery_p99_s": round(self.recovery_p99_s, 3),
         }
@@ -70,9 +79,9 @@ async def soak(
     done, begin = Soaked(), monotonic()
     async with foreigner(server.url(database)) as conn:
         await install_clock(conn)
-    async with arena(server, database) as scene:
+    async with arena(server, database, journals=_JOURNALS) as scene:
         try:
-            async with scene.life(seed, through_proxy=True) as monitor:
+            async with scene.life(seed, through_proxy=True, over_http=True) as monitor:
                 for step in schedule(seed, faults):
                     if monotonic() - begin > seconds:
                         break
@@ -82,7 +91,7 @@ async def soak(
         except* AssertionError as broken:
             done.violations += [str(error) for error in broken.exceptions]
         done.violations += await scene.broken_promises()
-        done.leads = scene.ledger.leads
+        done.leads, done.posts = scene.ledger.leads, scene.posts
     return done
 
 

@@ -1,12 +1,12 @@
 -- What the fault suite asks the database; the rest of its checks is `lead-router audit`.
 
 -- name: not_as_acknowledged(tenant_id, sources, external_ids, lead_ids)
--- Leads that intake acknowledged and that are not there under the number that it told; a row is an example.
+-- Leads that intake acknowledged and that are not there under the number that it told, if it told one; a row is an example.
 select count(*) over () as found,
-       format('%s %s: acknowledged as lead %s, there is %s', a.source, a.external_id, a.lead_id, coalesce(l.lead_id::text, 'none')) as example
+       format('%s %s: acknowledged as lead %s, there is %s', a.source, a.external_id, coalesce(a.lead_id::text, '?'), coalesce(l.lead_id::text, 'none')) as example
   from unnest(:sources::text[], :external_ids::text[], :lead_ids::bigint[]) as a(source, external_id, lead_id)
   left join lead l on l.tenant_id = :tenant_id and l.source = a.source and l.external_id = a.external_id
- where l.lead_id is distinct from a.lead_id
+ where l.lead_id is null or l.lead_id <> a.lead_id
  order by a.lead_id limit 5;
 
 -- name: over_cap()

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from loadtest.faults.arena import Arena, arena
-from loadtest.faults.conservation import Findings, Monitor, conserved, snapshot
+from loadtest.faults.conservation import Findings, Monitor, conserved, missing, snapshot
 from loadtest.faults.server import FaultServer
+from router.domain.lead_in import LeadIn
+from router.store.leads import accept
 from tests.support import connected, created, until
 
 
@@ -103,6 +105,20 @@ async def test_every_planted_violation_is_found_at_the_end_and_in_a_snapshot(ser
         if not any(in_a_snapshot in told for told in seen.told):
             missed.append(f"{what}: not in a snapshot, but {seen.told}")
     assert missed == []
+
+
+async def test_a_lead_that_was_answered_without_a_number_is_missed_when_it_is_gone(
+    server: FaultServer, database: str
+) -> None:
+    async with arena(server, database, routers=0, tenants=1) as scene, scene.session() as conn:
+        leads = [LeadIn("posted", name) for name in ("a", "b")]
+        await accept(conn, scene.tenants[0], leads)
+        scene.ledger.note(scene.tenants[0], leads, [None, None])
+        assert await missing(conn, scene.ledger) == await missing(conn, scene.ledger.unnumbered) == []
+        await conn.execute("delete from lead_pool; delete from lead where external_id = 'b'")
+        gone = ["1 acknowledged leads are not there: posted b: acknowledged as lead ?, there is none"]
+        assert await missing(conn, scene.ledger) == await missing(conn, scene.ledger.unnumbered) == gone
+        assert gone[0] in await scene.broken_promises()
 
 
 async def test_a_run_in_which_a_snapshot_was_wrong_fails_although_all_is_well_at_the_end(scene: Arena) -> None:

@@ -62,13 +62,14 @@ async def test_routers_killed_at_random_moments_lose_no_lead_and_double_none(
     server: FaultServer, database: str, kills: int
 ) -> None:
     rng = random.Random(5)
-    async with arena(server, database) as scene:
-        async with scene.life():
+    async with arena(server, database, journals=2) as scene:
+        async with scene.life(over_http=True):
             for _ in range(kills):
                 await asyncio.sleep(rng.random() / 2)
                 assert await scene.remove_router(scene.routers[0]) == -signal.SIGKILL
                 await scene.add_router()
                 await scene.routers[0].said("listening")
+            await scene.taken(10)
             await scene.recovered()
         await scene.settled()
         assert await scene.broken_promises() == []

@@ -12,6 +12,7 @@ import pytest
 from loadtest.faults import foreign
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.people import SQL
+from loadtest.faults.posting import JOURNALLED
 from loadtest.faults.server import FaultServer
 from loadtest.faults.small_disk import small_disk
 from loadtest.faults.world import ROSTER
@@ -22,10 +23,12 @@ from tests.faults.support import full
 
 
 @asynccontextmanager
-async def unharmed(server: FaultServer, database: str, maximum: int = 8) -> AsyncIterator[Arena]:
+async def unharmed(
+    server: FaultServer, database: str, maximum: int = 8, journals: int = 0, *, over_http: bool = False
+) -> AsyncIterator[Arena]:
     """Life goes on around the block, leads are routed after it, and nothing is lost."""
-    async with arena(server, database, connections_maximum=maximum) as scene:
-        async with scene.life() as monitor:
+    async with arena(server, database, connections_maximum=maximum, journals=journals) as scene:
+        async with scene.life(over_http=over_http) as monitor:
             await scene.progressed(50)
             yield scene
             await scene.recovered()
@@ -46,9 +49,11 @@ async def test_a_server_that_crashes_again_and_again_loses_no_lead(
     server: FaultServer, database: str, times: int
 ) -> None:
     rng = random.Random(3)
-    async with unharmed(server, database) as scene:
+    async with unharmed(server, database, journals=2, over_http=True) as scene:
         for _ in range(times):
+            await scene.taken(30)
             await server.crash()
+            await scene.taken(1, JOURNALLED)
             await asyncio.sleep(rng.random())
             await server.start()
             await scene.recovered()

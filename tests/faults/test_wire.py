@@ -47,11 +47,12 @@ async def test_a_bad_wire_delays_leads_and_loses_none(
     server: FaultServer, database: str, fault: Callable[[Arena, float], Awaitable[None]], seconds: float
 ) -> None:
     async with arena(server, database) as scene:
-        async with scene.life(through_proxy=True):
+        async with scene.life(through_proxy=True, over_http=True):
             await scene.progressed(50)
             await fault(scene, seconds)
             await scene.recovered()
             await scene.progressed(50)
+            await scene.taken(10)
         await scene.settled()
         assert await scene.broken_promises() == []
         assert all(daemon.alive for daemon in scene.routers)

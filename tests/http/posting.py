@@ -14,7 +14,8 @@ CLIENTS = 20
 async def port_of(daemon: Daemon) -> int:
     """That of its API, once it answers."""
     await daemon.said("API listening")
-    return int(next(line["port"] for line in daemon.log if line.get("event") == "API listening"))
+    assert daemon.api_port
+    return daemon.api_port
 
 
 class Posting:
