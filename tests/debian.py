@@ -1,4 +1,4 @@
-"""Installs what `make test-all` needs of Debian, with apt-get, where it is missing: `python -m tests.debian`."""
+"""Installs what tests and benchmarks need of Debian, with apt-get, where it is missing: `python -m tests.debian`."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ PACKAGES = {
     "postgresql-15": "usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "usr/sbin/pgbouncer",
     "faketime": "usr/bin/faketime",
+    "wrk": "usr/bin/wrk",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")

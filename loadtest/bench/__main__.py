@@ -16,7 +16,19 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench import drains, growth, operating, outbox, starts, survival, trickle, waits
+from loadtest.bench import (
+    drains,
+    growth,
+    http_batches,
+    http_latency,
+    http_singles,
+    operating,
+    outbox,
+    starts,
+    survival,
+    trickle,
+    waits,
+)
 from loadtest.bench.figures import TARGETS, Figure, rounded
 from loadtest.bench.stage import NotClean, Stage
 from ops.cli.context import EXIT_FOUND, console
@@ -43,6 +55,9 @@ MEASURES: Mapping[str, Measure] = {
     "import": operating.import_csv,
     "events": outbox.events,
     "webhooks": outbox.webhooks,
+    "http-singles": http_singles.singles,
+    "http-batches": http_batches.batches,
+    "http-latency": http_latency.posted_to_assigned,
     "starts": starts.starts,
     "faults": survival.faults,
     "connections": survival.connections,

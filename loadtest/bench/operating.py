@@ -28,7 +28,7 @@ _COLUMNS = (
     *("external_id", "source", "Received", "name", "Mobile", "email", "company"),
     *("region", "industry", "product", "Budget"),
 )
-_MAPPING = "time_zone: Asia/Shanghai\ndefault_phone_region: CN\nrename: {Received: created_at, Mobile: phone}\n"
+MAPPING = "time_zone: Asia/Shanghai\ndefault_phone_region: CN\nrename: {Received: created_at, Mobile: phone}\n"
 
 
 async def large_backlog(stage: Stage) -> list[Figure]:
@@ -39,7 +39,7 @@ async def large_backlog(stage: Stage) -> list[Figure]:
         await worlds.refill(room.conn, world, made)
         stage.say(f"drains {world.leads:,} leads")
         begin = perf_counter()
-        summary, megabytes = await _command(room, "drain", "--until-idle", "--json")
+        summary, megabytes = await command(room, "drain", "--until-idle", "--json")
         drained_s = perf_counter() - begin
         if summary["assigned"] != world.leads:
             raise NotClean(f"{summary['assigned']:,} of {world.leads:,} leads were assigned")
@@ -67,7 +67,7 @@ async def large_backlog(stage: Stage) -> list[Figure]:
 async def _examined(room: Room) -> float:
     """Seconds of `lead-router doctor`, its start included."""
     begin = perf_counter()
-    await _command(room, "doctor", "--json", found=1)
+    await command(room, "doctor", "--json", found=1)
     return perf_counter() - begin
 
 
@@ -76,7 +76,7 @@ async def _replayed(room: Room, world: World, rounds: int) -> tuple[list[float],
     runs, largest = list[float](), 0.0
     for _ in range(rounds):
         begin = perf_counter()
-        done, megabytes = await _command(
+        done, megabytes = await command(
             room, "replay", "--tenant", "bench1", "--set", "rep.r0.available=no", "--limit", "0", "--json"
         )
         runs.append(perf_counter() - begin)
@@ -104,8 +104,8 @@ async def import_csv(stage: Stage) -> list[Figure]:
     rates, again = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "mapping.yaml").write_text(_MAPPING, encoding="utf-8")
-        _write_csv(folder / "leads.csv", rows)
+        (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+        write_csv(folder / "leads.csv", rows)
         file, mapping = folder / "leads.csv", folder / "mapping.yaml"
         words = ("leads", "import", file, "--tenant", "bench1", "--mapping", mapping, "--json")
         for _ in range(stage.rounds):
@@ -114,7 +114,7 @@ async def import_csv(stage: Stage) -> list[Figure]:
                 await room.conn.execute("truncate lead")
                 for kept, expected in ((rates, "new"), (again, "repeated")):
                     begin = perf_counter()
-                    done, _ = await _command(room, *words)
+                    done, _ = await command(room, *words)
                     kept.append(rows / (perf_counter() - begin))
                     if done[expected] != rows:
                         raise NotClean(f"{done[expected]:,} of {rows:,} rows were {expected}: {done}")
@@ -126,7 +126,8 @@ async def import_csv(stage: Stage) -> list[Figure]:
     return [figure("import_csv", rates, note)]
 
 
-def _write_csv(path: Path, rows: int) -> None:
+def write_csv(path: Path, rows: int) -> None:
+    """The file that is imported; MAPPING reads it."""
     rng = random.Random(4)
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
@@ -150,7 +151,7 @@ def _write_csv(path: Path, rows: int) -> None:
             )
 
 
-async def _command(room: Room, *words: str | Path, found: int = 0) -> tuple[dict[str, Any], float]:
+async def command(room: Room, *words: str | Path, found: int = 0) -> tuple[dict[str, Any], float]:
     """What `lead-router … --json` says on the room's database, and its largest resident size in MB, looked at often.
 
     Raises NotClean when it fails; exit code `found` is no failure.

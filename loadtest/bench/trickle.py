@@ -48,11 +48,7 @@ async def idle_latency(stage: Stage) -> list[Figure]:
         async with routers(room, 1):
             await _hand_in(room, tenant_id, 0, _RATE * 2)
             for turn in range(stage.rounds):
-                first = (turn + 1) * 1_000_000
-                await _hand_in(room, tenant_id, first, seconds * _RATE)
-                waits = [
-                    row[0] for row in await SQL.assigned_after.fetch(room.conn, tenant_id=tenant_id, source=f"s{first}")
-                ]
+                waits = await idle_waits(room, tenant_id, (turn + 1) * 1_000_000, seconds)
                 p99.append(waits[len(waits) * 99 // 100] * 1000)
                 medians.append(waits[len(waits) // 2] * 1000)
         await room.conn.execute("delete from lead where source = 'web'")
@@ -60,6 +56,12 @@ async def idle_latency(stage: Stage) -> list[Figure]:
     typical = sorted(medians)[len(medians) // 2]
     note = f"{seconds * _RATE:,} leads, one a transaction, {_RATE} a second; median {typical:.1f} ms"
     return [figure("idle_latency_p99", p99, note)]
+
+
+async def idle_waits(room: Room, tenant_id: int, first: int, seconds: int) -> list[float]:
+    """Seconds from a lead's commit to its assignment's, ascending; 200 leads a second, numbered from `first`."""
+    await _hand_in(room, tenant_id, first, seconds * _RATE)
+    return [row[0] for row in await SQL.assigned_after.fetch(room.conn, tenant_id=tenant_id, source=f"s{first}")]
 
 
 async def _hand_in(room: Room, tenant_id: int, first: int, leads: int) -> None:
@@ -72,6 +74,11 @@ async def _hand_in(room: Room, tenant_id: int, first: int, leads: int) -> None:
         await accept(room.conn, tenant_id, [lead])
         if (ahead := begin + (number + 1) / _RATE - monotonic()) > 0:
             await asyncio.sleep(ahead)
+    await all_assigned(room, tenant_id)
+
+
+async def all_assigned(room: Room, tenant_id: int) -> None:
+    """Returns when no lead is left."""
     async with asyncio.timeout(60):
         while await load("lane").left_over.value(room.conn, tenant_id=tenant_id, limit=1):
             await asyncio.sleep(0.01)

@@ -60,6 +60,16 @@ select extract(epoch from pg_xact_commit_timestamp(a.xmin) - pg_xact_commit_time
   from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
  where a.tenant_id = :tenant_id and l.source = :source order by 1;
 
+-- name: posted(tenant_id, source, first, last)
+-- How many leads of a source are stored whose external ids lie between two.
+select count(*) from lead where tenant_id = :tenant_id and source = :source and external_id between :first and :last;
+
+-- name: assignments_committed(tenant_id, source, external_ids)
+-- When leads' assignments were committed, in seconds since 1970; needs track_commit_timestamp.
+select l.external_id, extract(epoch from pg_xact_commit_timestamp(a.xmin))::float8 as at
+  from lead l join assignment a on a.tenant_id = l.tenant_id and a.lead_id = l.lead_id
+ where l.tenant_id = :tenant_id and l.source = :source and l.external_id = any(:external_ids::text[]);
+
 -- name: pool_rows_deleted()
 -- Rows of the pool that were deleted or updated so far.
 select n_tup_del + n_tup_upd from pg_stat_user_tables where relname = 'lead_pool';
