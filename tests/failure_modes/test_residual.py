@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -25,6 +25,13 @@ rules:
   - {name: everyone, match: {}, assign_to: "group:all"}
 """
 REPS = reps_csv(f"r{n},Rep {n},yes,UTC,all,100000,100000" for n in range(1, 5))
+
+
+def leading(stall: dict[str, Any]) -> str:
+    """The reason of most leads of a stall. One that came at the moment of the look is ready still."""
+    reasons: dict[str, int] = stall["reasons"]
+    assert len(reasons.keys() - {"ready"}) == 1
+    return max(reasons, key=reasons.__getitem__)
 
 
 async def named_first(service: Service, code: str, severity: str = "") -> dict[str, object]:
@@ -54,7 +61,7 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
         await conn.execute("update crm_people set available = 'oncall'")
         await service.waits("nobody_available")
         stall = await service.noticed()
-        assert stall["reasons"].keys() == {"nobody_available"}
+        assert leading(stall) == "nobody_available"
         finding = await named_first(service, "availability_unreadable")
         assert finding["evidence"]
         assert finding["held_back"]
@@ -81,7 +88,7 @@ rules:
     async with running(tenant, database_url, lambda n: web(n, region="web"), pace=pace) as service:
         await service.waits("group_empty")
         stall = await service.noticed()
-        assert stall["reasons"].keys() == {"group_empty"}
+        assert leading(stall) == "group_empty"
         finding = await named_first(service, "groups_empty")
         assert finding["evidence"]
         await service.run(str(finding["command"]))
@@ -115,7 +122,7 @@ async def test_f3_a_source_whose_zone_is_wrong_is_named_first_and_one_command_ro
     async with running(tenant, database_url, of_two_sources, pace=pace) as service:
         await service.waits("no_matching_rule", 20)
         stall = await service.noticed()
-        assert stall["reasons"].keys() == {"no_matching_rule"}
+        assert leading(stall) == "no_matching_rule"
         finding = await named_first(service, "stamps_shifted")
         assert finding["evidence"] and "8 h behind" in str(finding["sentence"])
         assert [one["code"] for one in await service.doctor()][1:3] == ["no_rule_matches", "stalled"]
