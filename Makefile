@@ -9,7 +9,8 @@ BIN := .venv/bin
 STAMP := .venv/installed
 PYTEST := $(BIN)/python -m pytest
 # Workers share one embedded server; more of them than this only wait for it.
-WORKERS := -n auto --maxprocesses 8
+# Tests wait more than they compute: one worker more than processors keeps them busy.
+WORKERS := -n $(shell python3 -c 'import os; print(min(8, os.cpu_count() + 1))')
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 
 .PHONY: help
