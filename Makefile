@@ -10,7 +10,7 @@ STAMP := .venv/installed
 PYTEST := $(BIN)/python -m pytest
 # Workers share one embedded server; more of them than this only wait for it.
 # Tests wait more than they compute: one worker more than processors keeps them busy.
-WORKERS := -n $(shell python3 -c 'import os; print(min(8, os.cpu_count() + 1))')
+WORKERS := -n $(shell python3 -c 'import os; print(min(8, os.cpu_count() + 1))') --dist worksteal
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
 
 .PHONY: help
