@@ -57,6 +57,7 @@ auth_file = {folder}/users
 max_client_conn = 2000
 default_pool_size = 40
 query_wait_timeout = 30
+server_login_retry = 1
 """
     )
     socket = folder / f".s.PGSQL.{port or PORT}"

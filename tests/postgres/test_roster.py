@@ -35,7 +35,7 @@ from router.domain.rep_fields import RepLine
 from router.store.roster import import_reps
 
 async def main(url, name):
-    conn = await asyncpg.connect(url)
+    conn = await asyncpg.connect(url, statement_cache_size=0)
     for turn in range(10):
         lines = [RepLine(f"{name}{i}", {"groups": (f"{name}-{turn}", "both")}) for i in range(20)]
         lines += [RepLine(f"shared{i}", {"team": f"{name}{turn}"}) for i in range(5)]
