@@ -51,6 +51,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long value in a test's name is of no help, and workers that collect differing names refuse to run."""
+    return argname if isinstance(val, str | bytes) and len(val) > 100 else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The first process makes the folder; workers inherit its name."""
     if not hasattr(config, "workerinput"):

@@ -132,7 +132,7 @@ async def test_all_ids_are_named_only_when_asked_for(api: Api) -> None:
         (b"[1] [2]", JSON, 400),
         (b"[" * 100_000, JSON, 400),
         (b"not gzip", {**NDJSON, "Content-Encoding": "gzip"}, 400),
-        (gzip.compress(ndjson(leads(1)))[:-4], {**NDJSON, "Content-Encoding": "gzip"}, 400),
+        (gzip.compress(ndjson(leads(1)), mtime=0)[:-4], {**NDJSON, "Content-Encoding": "gzip"}, 400),
         (b"x", {**NDJSON, "Content-Encoding": "br"}, 415),
         (b"x", {"Content-Type": "text/csv"}, 415),
         (b"x", {"Content-Type": "application/x-ndjson; charset=utf-16"}, 415),
