@@ -56,8 +56,19 @@ class Accepted:
     merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
-class _OvertakenError(Exception):
+class OvertakenError(Exception):
     """Another intake stored one of our leads between our look and our write; look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), and what
+    time it was by the database's clock and by this host's (aware).
+    """
+
+    match_rules: str
+    clock: datetime
+    host: datetime
 
 
 @retried
@@ -77,8 +88,9 @@ async def accept(
     for _ in range(len(leads) + 1):
         try:
             async with conn.transaction():
-                return await _accept(conn, tenant_id, leads, now, host_clock)
-        except _OvertakenError:
+                begun = await begin_accepting(conn, tenant_id, len(leads), host_clock)
+                return await accept_here(conn, tenant_id, leads, begun, now)
+        except OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
@@ -99,17 +111,22 @@ async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
 
 
-async def _accept(
-    conn: Connection,
-    tenant_id: int,
-    leads: Sequence[LeadIn],
-    now: datetime | None,
-    host_clock: Callable[[], datetime],
+async def begin_accepting(
+    conn: Connection, tenant_id: int, leads: int, host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Begun:
+    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`."""
+    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+    assert row is not None
+    return Begun(row["match_rules"] or "", row["clock"], host_clock())
+
+
+async def accept_here(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], begun: Begun, now: datetime | None = None
 ) -> Accepted:
-    begun = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
-    assert begun is not None
-    host = host_clock()
-    rules = parse_stored_match_rules(begun["match_rules"] or "")
+    """As `accept`, in the transaction that has `begun`, without a savepoint. Raises OvertakenError: roll it back and
+    begin again.
+    """
+    rules = parse_stored_match_rules(begun.match_rules)
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -118,9 +135,9 @@ async def _accept(
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or begun["clock"]
+        moment = now or begun.clock
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host)
+            now = await arrival_time(conn, tenant_id, moment, begun.host)
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
@@ -249,14 +266,12 @@ async def _write(
     turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
     records = [_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals]
     write = _write_few if len(records) <= _FEW else _write_many
-    if await write(conn, tenant_id, records, len(merged), now):
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
+    await write(conn, tenant_id, records, len(merged), now)
 
 
 async def _write_few(
     conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], _merged: int, now: datetime | None
-) -> int:
-    """Returns how many are in the pool."""
+) -> None:
     rows = [dict(zip(INCOMING, record, strict=True)) for record in records]
     for row in rows:
         if row["attributes"] is not None:
@@ -264,15 +279,12 @@ async def _write_few(
     done = await _SQL.store_few.row(conn, tenant_id=tenant_id, now=now, rows=msgspec.json.encode(rows).decode())
     assert done is not None
     if done["stored"] < len(records):
-        raise _OvertakenError
-    in_pool: int = done["in_pool"]
-    return in_pool
+        raise OvertakenError
 
 
 async def _write_many(
     conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], merged: int, now: datetime | None
-) -> int:
-    """Returns how many are in the pool."""
+) -> None:
     await _SQL.open_incoming.execute(conn)
     await conn.copy_records_to_table(
         "incoming",
@@ -281,14 +293,15 @@ async def _write_many(
         schema_name="pg_temp",
     )
     if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(records):
-        raise _OvertakenError
+        raise OvertakenError
     in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
     if merged:
         await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
     if in_pool + merged < len(records):
         await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
     await _SQL.close_incoming.execute(conn)
-    return in_pool
+    if in_pool:
+        await _SQL.hint.row(conn, tenant_id=tenant_id)
 
 
 def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[Any, ...]:

@@ -72,7 +72,7 @@ select new.lead_id, earlier.root
         limit 1) as earlier;
 
 -- name: store_few(tenant_id, now, rows)
--- What store_leads, put_into_pool, put_into_merged and put_into_parked do, for a few leads in one statement: a table for them would cost more than
+-- What store_leads, put_into_pool, put_into_merged, put_into_parked and hint do, for a few leads in one statement: a table for them would cost more than
 -- they do, and so would an array for each column.
 with incoming as materialized (
     select * from json_to_recordset(:rows::json)
@@ -122,7 +122,7 @@ with incoming as materialized (
      where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
      group by t.tenant_id
 )
-select (select count(*)::int from stored) as stored, (select count(*)::int from in_pool) as in_pool;
+select (select count(*)::int from stored) as stored, (select pg_notify('lead_router', :tenant_id::int::text) from in_pool limit 1) as hint;
 
 -- name: open_incoming()!
 -- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
