@@ -67,7 +67,7 @@ Outcome = Taken | KeyUsed | Unstorable
 
 
 class _KeyOvertakenError(Exception):
-    """Another process stored one of our keys between our look and our write; look again."""
+    """One of our keys is stored already, or another process was faster with it: look."""
 
 
 async def take_in(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
@@ -83,21 +83,28 @@ async def take_in(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn
 
 @retried
 async def _take_in_with_keys(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+    # Nearly all keys are new: whether they are is seen when they are stored, and only then looked at before.
+    look = False
     # Each time a key or a lead more is there at the next look.
-    for _ in range(2 * len(handed_in) + 1):
+    for _ in range(2 * len(handed_in) + 2):
         try:
             async with conn.transaction():
-                return await _look_and_take(conn, tenant_id, handed_in)
-        except (_KeyOvertakenError, OvertakenError):
+                return await _take_within(conn, tenant_id, handed_in, look=look)
+        except OvertakenError:
             continue
+        except _KeyOvertakenError:
+            look = True
     raise RuntimeError(f"tenant {tenant_id}: what others stored first is gone again, {2 * len(handed_in)} times over")
 
 
-async def _look_and_take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-    """Those whose key is known get the earlier answer; of the same key in one group, the first decides."""
+async def _take_within(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], *, look: bool) -> list[Outcome]:
+    """Those whose key is known get the earlier answer; of the same key in one group, the first decides.
+
+    Without `look` no key is taken for known. Raises what says that one was, or that another process was faster.
+    """
     begun = await begin_accepting(conn, tenant_id, len(handed_in))
-    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None))
-    known = await stored_answers(conn, tenant_id, ROUTE, keys)
+    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None)) if look else []
+    known = await stored_answers(conn, tenant_id, ROUTE, keys) if keys else {}
     first: dict[str, HandedIn] = {}
     fresh = []
     for one in handed_in:

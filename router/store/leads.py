@@ -62,11 +62,12 @@ class OvertakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), and what
-    time it was by the database's clock and by this host's (aware).
+    """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), numbers for
+    customers that may turn out to be new, and what time it was by the database's clock and by this host's (aware).
     """
 
     match_rules: str
+    customer_ids: Sequence[int]
     clock: datetime
     host: datetime
 
@@ -108,16 +109,18 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), customers=0)
 
 
 async def begin_accepting(
     conn: Connection, tenant_id: int, leads: int, host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Begun:
     """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`."""
-    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+    # Numbers that nobody needs are lost, which does no harm; asking for them later costs a round trip.
+    customers = leads if leads <= _FEW else 0
+    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), customers=customers)
     assert row is not None
-    return Begun(row["match_rules"] or "", row["clock"], host_clock())
+    return Begun(row["match_rules"] or "", row["customer_ids"], row["clock"], host_clock())
 
 
 async def accept_here(
@@ -138,7 +141,9 @@ async def accept_here(
         moment = now or begun.clock
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
+        arrivals, old_customers = await _arrive(
+            conn, tenant_id, list(fresh.values()), rules, now or moment, begun.customer_ids
+        )
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
@@ -218,13 +223,18 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
 
 
 async def _arrive(
-    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, moment: datetime
+    conn: Connection,
+    tenant_id: int,
+    fresh: list[LeadIn],
+    rules: MatchRules,
+    moment: datetime,
+    customer_ids: Sequence[int],
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.shared_above)
+    customers = await customers_of(conn, tenant_id, keys, rules.shared_above, customer_ids)
     lead_ids = await _SQL.new_lead_ids.fetch(conn, n=len(fresh))
     numbered = zip(lead_ids, order, customers.of_lead, strict=True)
     return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
