@@ -102,7 +102,7 @@ async def _take_within(conn: Connection, tenant_id: int, handed_in: Sequence[Han
 
     Without `look` no key is taken for known. Raises what says that one was, or that another process was faster.
     """
-    begun = await begin_accepting(conn, tenant_id, len(handed_in))
+    begun = await begin_accepting(conn, tenant_id, len(handed_in), all_new=not look)
     keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None)) if look else []
     known = await stored_answers(conn, tenant_id, ROUTE, keys) if keys else {}
     first: dict[str, HandedIn] = {}

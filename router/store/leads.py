@@ -63,10 +63,12 @@ class OvertakenError(Exception):
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), numbers for
-    customers that may turn out to be new, and what time it was by the database's clock and by this host's (aware).
+    leads and customers that may turn out to be new (none = not asked for), and the time by the database's clock and by
+    this host's (aware).
     """
 
     match_rules: str
+    lead_ids: Sequence[int]
     customer_ids: Sequence[int]
     clock: datetime
     host: datetime
@@ -109,18 +111,26 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), customers=0)
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=0)
 
 
 async def begin_accepting(
-    conn: Connection, tenant_id: int, leads: int, host_clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    conn: Connection,
+    tenant_id: int,
+    leads: int,
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    *,
+    all_new: bool = False,
 ) -> Begun:
-    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`."""
-    # Numbers that nobody needs are lost, which does no harm; asking for them later costs a round trip.
-    customers = leads if leads <= _FEW else 0
-    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), customers=customers)
+    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
+
+    `all_new`: all are thought to be new, so their numbers come at once. Those that nobody needs are lost.
+    """
+    row = await _SQL.steady_plans.row(
+        conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
+    )
     assert row is not None
-    return Begun(row["match_rules"] or "", row["customer_ids"], row["clock"], host_clock())
+    return Begun(row["match_rules"] or "", row["lead_ids"], row["customer_ids"], row["clock"], host_clock())
 
 
 async def accept_here(
@@ -141,9 +151,7 @@ async def accept_here(
         moment = now or begun.clock
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, old_customers = await _arrive(
-            conn, tenant_id, list(fresh.values()), rules, now or moment, begun.customer_ids
-        )
+        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment, begun)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
@@ -228,16 +236,16 @@ async def _arrive(
     fresh: list[LeadIn],
     rules: MatchRules,
     moment: datetime,
-    customer_ids: Sequence[int],
+    begun: Begun,
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.shared_above, customer_ids)
-    lead_ids = await _SQL.new_lead_ids.fetch(conn, n=len(fresh))
-    numbered = zip(lead_ids, order, customers.of_lead, strict=True)
-    return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
+    customers = await customers_of(conn, tenant_id, keys, rules.shared_above, begun.customer_ids)
+    lead_ids = begun.lead_ids or [row[0] for row in await _SQL.new_lead_ids.fetch(conn, n=len(fresh))]
+    numbered = zip(lead_ids, order, customers.of_lead, strict=False)
+    return [Arrival(number, times[i], customer, fresh[i]) for number, i, customer in numbered], customers.old
 
 
 async def _repeats(

@@ -1,9 +1,10 @@
--- name: steady_plans(tenant_id, idle_timeout, customers)
--- The tenant's match rules (null = none, so the default), the time, and so many numbers for new customers, ascending; until the transaction ends an end of silence and plans that do not depend on what
+-- name: steady_plans(tenant_id, idle_timeout, numbers)
+-- The tenant's match rules (null = none, so the default), the time, and so many numbers for new leads and customers, ascending; until the transaction ends an end of silence and plans that do not depend on what
 -- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
        clock_timestamp() as clock,
-       array(select nextval('customer_id_seq') from generate_series(1, :customers::int)) as customer_ids,
+       array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
+       array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
