@@ -7,7 +7,15 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.store.idempotency import NewKey, StoredAnswer, put_keys, stored_answers
-from router.store.leads import Accepted, accept, states_of, steady_plans
+from router.store.leads import (
+    Accepted,
+    Begun,
+    OvertakenError,
+    accept,
+    accept_here,
+    begin_accepting,
+    states_of,
+)
 from router.store.statements import Connection
 from router.store.transactions import retried
 
@@ -59,7 +67,7 @@ Outcome = Taken | KeyUsed | Unstorable
 
 
 class _KeyOvertakenError(Exception):
-    """Another process stored one of our keys between our look and our write; look again."""
+    """One of our keys is stored already, or another process was faster with it: look."""
 
 
 async def take_in(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
@@ -69,31 +77,40 @@ async def take_in(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn
     """
     if any(one.key is not None for one in handed_in):
         return await _take_in_with_keys(conn, tenant_id, handed_in)
-    return list(await _taken(conn, tenant_id, [one.lead for one in handed_in]))
+    leads = [one.lead for one in handed_in]
+    return list(await _taken(conn, tenant_id, leads, await accept(conn, tenant_id, leads)))
 
 
 @retried
 async def _take_in_with_keys(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-    for _ in range(len(handed_in) + 1):
+    # Nearly all keys are new: whether they are is seen when they are stored, and only then looked at before.
+    look = False
+    # Each time a key or a lead more is there at the next look.
+    for _ in range(2 * len(handed_in) + 2):
         try:
             async with conn.transaction():
-                return await _look_and_take(conn, tenant_id, handed_in)
-        except _KeyOvertakenError:
+                return await _take_within(conn, tenant_id, handed_in, look=look)
+        except OvertakenError:
             continue
-    raise RuntimeError(f"tenant {tenant_id}: keys that others stored first are gone again, {len(handed_in)} times over")
+        except _KeyOvertakenError:
+            look = True
+    raise RuntimeError(f"tenant {tenant_id}: what others stored first is gone again, {2 * len(handed_in)} times over")
 
 
-async def _look_and_take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-    """Those whose key is known get the earlier answer; of the same key in one group, the first decides."""
-    await steady_plans(conn, tenant_id, len(handed_in))
-    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None))
-    known = await stored_answers(conn, tenant_id, ROUTE, keys)
+async def _take_within(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], *, look: bool) -> list[Outcome]:
+    """Those whose key is known get the earlier answer; of the same key in one group, the first decides.
+
+    Without `look` no key is taken for known. Raises what says that one was, or that another process was faster.
+    """
+    begun = await begin_accepting(conn, tenant_id, len(handed_in), all_new=not look)
+    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None)) if look else []
+    known = await stored_answers(conn, tenant_id, ROUTE, keys) if keys else {}
     first: dict[str, HandedIn] = {}
     fresh = []
     for one in handed_in:
         if one.key is None or (one.key.text not in known and first.setdefault(one.key.text, one) is one):
             fresh.append(one)
-    taken = dict(zip(map(id, fresh), await _taken(conn, tenant_id, [one.lead for one in fresh]), strict=True))
+    taken = dict(zip(map(id, fresh), await _accepted(conn, tenant_id, fresh, begun), strict=True))
     new = [NewKey(*one.key, *_stored(taken[id(one)])) for one in fresh if one.key is not None]
     if new and not await put_keys(conn, tenant_id, ROUTE, new):
         raise _KeyOvertakenError
@@ -114,10 +131,14 @@ def _earlier(one: HandedIn, known: Mapping[str, StoredAnswer]) -> Outcome:
     return msgspec.json.decode(stored.answer, type=Taken)._replace(replayed=True)
 
 
-async def _taken(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> list[Taken]:
-    if not leads:
+async def _accepted(conn: Connection, tenant_id: int, fresh: Sequence[HandedIn], begun: Begun) -> list[Taken]:
+    if not fresh:
         return []
-    accepted = await accept(conn, tenant_id, leads)
+    leads = [one.lead for one in fresh]
+    return await _taken(conn, tenant_id, leads, await accept_here(conn, tenant_id, leads, begun))
+
+
+async def _taken(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], accepted: Accepted) -> list[Taken]:
     before = list(set(accepted.lead_ids) - accepted.new_ids)
     states = await states_of(conn, tenant_id, before) if before else {}
     return _each(leads, accepted, states)

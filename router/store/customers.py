@@ -18,9 +18,13 @@ class Customers:
 
 
 async def customers_of(
-    conn: Connection, tenant_id: int, leads: Sequence[tuple[Key, ...]], shared_above: int
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[tuple[Key, ...]],
+    shared_above: int,
+    spare: Sequence[int] = (),
 ) -> Customers:
-    """The customer of each lead, given the leads' keys; adds what is new.
+    """The customer of each lead, given the leads' keys; adds what is new, with the `spare` numbers first.
 
     The keys that are used are locked until the transaction ends. Everybody takes them in one order, so two
     intakes wait for each other but cannot deadlock. Keys that were known to be shared are not locked.
@@ -28,7 +32,7 @@ async def customers_of(
     names = sorted({key.name for keys in leads for key in keys})
     known = await known_keys(conn, tenant_id, names)
     proposed = resolve(leads, known, shared_above)
-    wanted, ids = await _numbered(conn, proposed, [])
+    wanted, ids = await _numbered(conn, proposed, spare)
     held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
     added = await _write(conn, _SQL.hold_keys, tenant_id, wanted, held)
     # Where all that were new are ours, only those that were there can have changed before they were held.
@@ -46,7 +50,7 @@ async def customers_of(
     return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
 
 
-async def _numbered(conn: Connection, found: Resolution, ids: list[int]) -> tuple[Resolution, list[int]]:
+async def _numbered(conn: Connection, found: Resolution, ids: Sequence[int]) -> tuple[Resolution, Sequence[int]]:
     """With customer numbers: those of `ids`, and new ones when they are too few."""
     missing = found.new - len(ids)
     if missing > 0:

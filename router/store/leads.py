@@ -56,8 +56,22 @@ class Accepted:
     merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
-class _OvertakenError(Exception):
+class OvertakenError(Exception):
     """Another intake stored one of our leads between our look and our write; look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), numbers for
+    leads and customers that may turn out to be new (none = not asked for), and the time by the database's clock and by
+    this host's (aware).
+    """
+
+    match_rules: str
+    lead_ids: Sequence[int]
+    customer_ids: Sequence[int]
+    clock: datetime
+    host: datetime
 
 
 @retried
@@ -77,8 +91,9 @@ async def accept(
     for _ in range(len(leads) + 1):
         try:
             async with conn.transaction():
-                return await _accept(conn, tenant_id, leads, now, host_clock)
-        except _OvertakenError:
+                begun = await begin_accepting(conn, tenant_id, len(leads), host_clock)
+                return await accept_here(conn, tenant_id, leads, begun, now)
+        except OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
@@ -96,20 +111,35 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=0)
 
 
-async def _accept(
+async def begin_accepting(
     conn: Connection,
     tenant_id: int,
-    leads: Sequence[LeadIn],
-    now: datetime | None,
-    host_clock: Callable[[], datetime],
+    leads: int,
+    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    *,
+    all_new: bool = False,
+) -> Begun:
+    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
+
+    `all_new`: all are thought to be new, so their numbers come at once. Those that nobody needs are lost.
+    """
+    row = await _SQL.steady_plans.row(
+        conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
+    )
+    assert row is not None
+    return Begun(row["match_rules"] or "", row["lead_ids"], row["customer_ids"], row["clock"], host_clock())
+
+
+async def accept_here(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], begun: Begun, now: datetime | None = None
 ) -> Accepted:
-    begun = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
-    assert begun is not None
-    host = host_clock()
-    rules = parse_stored_match_rules(begun["match_rules"] or "")
+    """As `accept`, in the transaction that has `begun`, without a savepoint. Raises OvertakenError: roll it back and
+    begin again.
+    """
+    rules = parse_stored_match_rules(begun.match_rules)
     stored = await stored_leads(conn, tenant_id, leads)
     fresh: dict[Identity, LeadIn] = {}
     for lead in leads:
@@ -118,10 +148,10 @@ async def _accept(
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or begun["clock"]
+        moment = now or begun.clock
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host)
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
+            now = await arrival_time(conn, tenant_id, moment, begun.host)
+        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment, begun)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
@@ -201,16 +231,21 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
 
 
 async def _arrive(
-    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, moment: datetime
+    conn: Connection,
+    tenant_id: int,
+    fresh: list[LeadIn],
+    rules: MatchRules,
+    moment: datetime,
+    begun: Begun,
 ) -> tuple[list[Arrival], frozenset[int]]:
     """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.shared_above)
-    lead_ids = await _SQL.new_lead_ids.fetch(conn, n=len(fresh))
-    numbered = zip(lead_ids, order, customers.of_lead, strict=True)
-    return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
+    customers = await customers_of(conn, tenant_id, keys, rules.shared_above, begun.customer_ids)
+    lead_ids = begun.lead_ids or [row[0] for row in await _SQL.new_lead_ids.fetch(conn, n=len(fresh))]
+    numbered = zip(lead_ids, order, customers.of_lead, strict=False)
+    return [Arrival(number, times[i], customer, fresh[i]) for number, i, customer in numbered], customers.old
 
 
 async def _repeats(
@@ -249,14 +284,12 @@ async def _write(
     turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
     records = [_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals]
     write = _write_few if len(records) <= _FEW else _write_many
-    if await write(conn, tenant_id, records, len(merged), now):
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
+    await write(conn, tenant_id, records, len(merged), now)
 
 
 async def _write_few(
     conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], _merged: int, now: datetime | None
-) -> int:
-    """Returns how many are in the pool."""
+) -> None:
     rows = [dict(zip(INCOMING, record, strict=True)) for record in records]
     for row in rows:
         if row["attributes"] is not None:
@@ -264,15 +297,12 @@ async def _write_few(
     done = await _SQL.store_few.row(conn, tenant_id=tenant_id, now=now, rows=msgspec.json.encode(rows).decode())
     assert done is not None
     if done["stored"] < len(records):
-        raise _OvertakenError
-    in_pool: int = done["in_pool"]
-    return in_pool
+        raise OvertakenError
 
 
 async def _write_many(
     conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], merged: int, now: datetime | None
-) -> int:
-    """Returns how many are in the pool."""
+) -> None:
     await _SQL.open_incoming.execute(conn)
     await conn.copy_records_to_table(
         "incoming",
@@ -281,14 +311,15 @@ async def _write_many(
         schema_name="pg_temp",
     )
     if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(records):
-        raise _OvertakenError
+        raise OvertakenError
     in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
     if merged:
         await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
     if in_pool + merged < len(records):
         await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
     await _SQL.close_incoming.execute(conn)
-    return in_pool
+    if in_pool:
+        await _SQL.hint.row(conn, tenant_id=tenant_id)
 
 
 def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[Any, ...]:

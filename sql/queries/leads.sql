@@ -1,8 +1,10 @@
--- name: steady_plans(tenant_id, idle_timeout)
--- The tenant's match rules (null = none, so the default) and the time; until the transaction ends an end of silence and plans that do not depend on what
+-- name: steady_plans(tenant_id, idle_timeout, numbers)
+-- The tenant's match rules (null = none, so the default), the time, and so many numbers for new leads and customers, ascending; until the transaction ends an end of silence and plans that do not depend on what
 -- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
        clock_timestamp() as clock,
+       array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
+       array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
@@ -72,7 +74,7 @@ select new.lead_id, earlier.root
         limit 1) as earlier;
 
 -- name: store_few(tenant_id, now, rows)
--- What store_leads, put_into_pool, put_into_merged and put_into_parked do, for a few leads in one statement: a table for them would cost more than
+-- What store_leads, put_into_pool, put_into_merged, put_into_parked and hint do, for a few leads in one statement: a table for them would cost more than
 -- they do, and so would an array for each column.
 with incoming as materialized (
     select * from json_to_recordset(:rows::json)
@@ -122,7 +124,7 @@ with incoming as materialized (
      where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
      group by t.tenant_id
 )
-select (select count(*)::int from stored) as stored, (select count(*)::int from in_pool) as in_pool;
+select (select count(*)::int from stored) as stored, (select pg_notify('lead_router', :tenant_id::int::text) from in_pool limit 1) as hint;
 
 -- name: open_incoming()!
 -- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
