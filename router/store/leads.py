@@ -1,29 +1,33 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import customer_keys
+from router.rules.customers import Key, Prepared, customer_keys
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
-from router.rules.match_rules import MatchRules, parse_stored_match_rules
+from router.rules.match_rules import FIELDS as TIE_FIELDS
+from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
-from router.store.customers import customers_of
+from router.store.customers import customers_of, store_keys
 from router.store.processes import arrival_time
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
 
 _SQL = load("leads")
-INCOMING = (
-    *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
-    *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
+_COLUMNS = (
+    *("tenant_id", "lead_id", "received_at", "customer_id", "created_at", "source", "external_id"),
+    *LeadIn._fields[3:16],
 )
-
 _MS_A_LEAD = 1
+_MOST_TIES = 2 ** len(TIE_FIELDS)
+# Where others can be faster: the same lead, or a key of its customer.
+_RACES = ("lead_tenant_id_source_external_id_key", "customer_key_pkey")
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -50,10 +54,6 @@ class Accepted:
     differing: tuple[Difference, ...] = ()
 
 
-class _OvertakenError(Exception):
-    """Another intake stored one of our leads between our look and our write; look again."""
-
-
 @retried
 async def accept(
     conn: Connection,
@@ -61,19 +61,22 @@ async def accept(
     leads: Sequence[LeadIn],
     now: datetime | None = None,
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    prepared: Prepared | None = None,
 ) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock, to
-    which `host_clock` is compared. A transaction around it has to be read committed.
+    which `host_clock` is compared. `prepared`: the leads' keys, if somebody had time for them; they are used when the
+    match rules are still the same. A transaction around it has to be read committed.
     """
-    # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
-    for _ in range(len(leads) + 1):
+    # Each time others were faster, a lead or key more is there at the next look: so often, and no more, can it happen.
+    for _ in range((1 + _MOST_TIES) * len(leads) + 1):
         try:
             async with conn.transaction():
-                return await _accept(conn, tenant_id, leads, now, host_clock)
-        except _OvertakenError:
-            continue
+                return await _accept(conn, tenant_id, leads, now, host_clock, prepared)
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name not in _RACES:
+                raise
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
 
 
@@ -94,46 +97,73 @@ async def _accept(
     leads: Sequence[LeadIn],
     now: datetime | None,
     host_clock: Callable[[], datetime],
+    prepared: Prepared | None,
 ) -> Accepted:
-    rules = parse_stored_match_rules(
-        await _SQL.steady_plans.value(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads))) or ""
-    )
+    opening = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
+    assert opening is not None
     stored = await stored_leads(conn, tenant_id, leads)
-    fresh: dict[Identity, LeadIn] = {}
-    for lead in leads:
-        if lead[:2] not in stored:
-            fresh.setdefault(lead[:2], lead)
+    named = [lead[:2] for lead in leads]
+    fresh = _first_places(named, stored)
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or await database_clock(conn)
+        keyed = _keyed(leads, fresh.values(), opening["match_rules"], prepared)
+        moment: datetime = now or opening["moment"]
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, host_clock())
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
-        merged = await _repeats(conn, tenant_id, arrivals, old_customers)
-        await _write(conn, tenant_id, arrivals, merged, now)
+        arrivals, merged = await _store(conn, tenant_id, keyed, now or moment, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
+    unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
     return Accepted(
         new=len(arrivals),
         repeated=len(leads) - len(arrivals),
         merged=len(merged),
-        parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
-        lead_ids=tuple(ids[lead[:2]] for lead in leads),
-        differing=tuple(await differences(conn, tenant_id, _unlike(leads, stored, fresh))),
+        parked=sum([a.lead.invalid is not None and a.lead_id not in merged for a in arrivals]),
+        lead_ids=tuple([ids[identity] for identity in named]),
+        differing=tuple(await differences(conn, tenant_id, unlike)),
     )
 
 
+def _first_places(named: Sequence[Identity], stored: Mapping[Identity, StoredLead]) -> dict[Identity, int]:
+    """The leads that are new, with where they come first."""
+    fresh: dict[Identity, int] = {}
+    for place, identity in enumerate(named):
+        if identity not in stored:
+            fresh.setdefault(identity, place)
+    return fresh
+
+
+class _Keyed(NamedTuple):
+    """New leads, side by side with their keys."""
+
+    leads: list[LeadIn]
+    keys: list[tuple[Key, ...]]
+    shared_above: int
+
+
+def _keyed(
+    leads: Sequence[LeadIn], places: Iterable[int], match_rules: str | None, prepared: Prepared | None
+) -> _Keyed:
+    rules = parse_stored_match_rules(match_rules or "")
+    fresh = [leads[place] for place in places]
+    if prepared is not None and len(prepared.keys) != len(leads):
+        raise ValueError(f"keys of {len(prepared.keys)} leads were prepared for {len(leads)}")
+    if prepared is not None and prepared.rules == rules:
+        return _Keyed(fresh, [prepared.keys[place] for place in places], rules.shared_above)
+    return _Keyed(fresh, [customer_keys(lead, rules) for lead in fresh], rules.shared_above)
+
+
 def _unlike(
-    leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, LeadIn]
+    leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, int]
 ) -> list[Again]:
     """The leads that are there, or came earlier in the batch, and were not identical then."""
     unlike = []
     for place, lead in enumerate(leads):
         if (there := stored.get(lead[:2])) is not None:
             said = there[2:]
-        elif (first := fresh[lead[:2]]) is not lead:
-            said = facts_of(first)
+        elif (first := fresh[lead[:2]]) != place:
+            said = facts_of(leads[first])
         else:
             continue
         if not alike(says := facts_of(lead), said):
@@ -157,17 +187,26 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
     return {leads[row[0] - 1][:2]: row for row in rows}
 
 
-async def _arrive(
-    conn: Connection, tenant_id: int, fresh: list[LeadIn], rules: MatchRules, moment: datetime
-) -> tuple[list[Arrival], frozenset[int]]:
-    """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
+async def _store(
+    conn: Connection, tenant_id: int, new: _Keyed, moment: datetime, now: datetime | None
+) -> tuple[list[Arrival], Mapping[int, int]]:
+    """Stores new leads, numbered in the order of their creation, with their customers; and which of them repeat which.
+
+    `moment` is the creation of those that state none, `now` when all are stored (None = by the database's clock).
+    """
+    fresh = new.leads
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
-    keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.shared_above)
-    lead_ids = await _SQL.new_lead_ids.fetch(conn, n=len(fresh))
-    numbered = zip(lead_ids, order, customers.of_lead, strict=True)
-    return [Arrival(row[0], times[i], customer, fresh[i]) for row, i, customer in numbered], customers.old
+    customers = await customers_of(conn, tenant_id, [new.keys[i] for i in order], new.shared_above)
+    numbers = await _SQL.new_numbers.row(conn, customers=customers.found.new, leads=len(fresh))
+    assert numbers is not None
+    settled, now = customers.found.numbered(numbers["customers"]), now or numbers["moment"]
+    numbered = zip(numbers["leads"], order, settled.customers, strict=True)
+    arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
+    await store_keys(conn, tenant_id, customers, settled, now)
+    merged = await _repeats(conn, tenant_id, arrivals, customers.old)
+    await _write(conn, tenant_id, arrivals, merged, now)
+    return arrivals, merged
 
 
 async def _repeats(
@@ -195,36 +234,37 @@ async def _repeats(
     return find_repeats(arrivals, stored)
 
 
+def _by_identity(arrival: Arrival) -> str:
+    """Sorts as source and external id do, neither of which holds a NUL; one text is compared faster than two."""
+    return f"{arrival.lead[0]}\0{arrival.lead[1]}"
+
+
 async def _write(
-    conn: Connection,
-    tenant_id: int,
-    arrivals: Sequence[Arrival],
-    merged: Mapping[int, int],
-    now: datetime | None,
+    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
 ) -> None:
-    """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
-    turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
-    await _SQL.open_incoming.execute(conn)
+    """Puts each arrival into `lead` and into exactly one of pool, merged and parked.
+
+    Leads are stored in one order for everybody: intakes of the same leads wait for each other and cannot deadlock.
+    """
     await conn.copy_records_to_table(
-        "incoming",
-        records=[_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals],
-        columns=INCOMING,
-        schema_name="pg_temp",
+        "lead",
+        records=[
+            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16])
+            for lead_id, created_at, customer_id, lead in sorted(arrivals, key=_by_identity)
+        ],
+        columns=_COLUMNS,
     )
-    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(arrivals):
-        raise _OvertakenError
-    in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
-    if merged:
-        await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
-    if in_pool + len(merged) < len(arrivals):
-        await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
-    await _SQL.close_incoming.execute(conn)
-    if in_pool:
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
-
-
-def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[object, ...]:
-    """One row of the table `incoming`, in the order of INCOMING."""
-    lead = arrival.lead
-    known = (turn, arrival.lead_id, *lead[:2], arrival.created_at, *lead[3:8], arrival.customer_id)
-    return (*known, *lead[8:16], into, lead.invalid)
+    placed = [a for a in arrivals if a.lead_id not in merged] if merged else arrivals
+    waiting = [a for a in placed if a.lead.invalid is None]
+    invalid = [a for a in placed if a.lead.invalid is not None]
+    waiting.sort(key=lambda arrival: -arrival.lead.priority)
+    await _SQL.place_leads.row(
+        conn,
+        tenant_id=tenant_id,
+        moment=now,
+        waiting=[a.lead_id for a in waiting],
+        repeats=list(merged),
+        repeated=list(merged.values()),
+        invalid=[a.lead_id for a in invalid],
+        reasons=[a.lead.invalid for a in invalid],
+    )

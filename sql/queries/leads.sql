@@ -1,7 +1,8 @@
 -- name: steady_plans(tenant_id, idle_timeout)
--- The tenant's match rules (null = none, so the default), and until the transaction ends an end of silence and plans that do not depend on what
+-- The tenant's match rules (null = none, so the default), the time, and until the transaction ends an end of silence and plans that do not depend on what
 -- statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
+       clock_timestamp() as moment,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
@@ -25,9 +26,11 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
         limit 1) as near
  where near.source = named.source and near.external_id = named.external_id;
 
--- name: new_lead_ids(n)
--- Numbers for new leads, ascending.
-select nextval('lead_lead_id_seq') from generate_series(1, :n::int);
+-- name: new_numbers(customers, leads)
+-- Numbers for new customers and new leads, ascending, and the time at which the leads are stored.
+select array(select nextval('customer_id_seq') from generate_series(1, :customers::int)) as customers,
+       array(select nextval('lead_lead_id_seq') from generate_series(1, :leads::int)) as leads,
+       statement_timestamp() as moment;
 
 -- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
 -- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
@@ -50,70 +53,25 @@ select new.lead_id, earlier.root
         where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
         limit 1) as earlier;
 
--- name: open_incoming()!
--- A table for one batch; it belongs to the transaction, so this works behind PgBouncer.
-create temp table incoming (
-    turn              int not null,
-    lead_id           bigint not null,
-    source            text not null,
-    external_id       text not null,
-    created_at        timestamptz not null,
-    name              text,
-    phone             text,
-    email             text,
-    company           text,
-    declared_customer text,
-    customer_id       bigint,
-    region            text,
-    industry          text,
-    product           text,
-    campaign          text,
-    ad_id             text,
-    landing_page      text,
-    priority          int not null,
-    attributes        jsonb,
-    into_lead_id      bigint,
-    invalid           text
-) on commit drop;
-
--- name: close_incoming()!
--- Makes room for another batch in the same transaction.
-drop table incoming;
-
--- name: store_leads(tenant_id, now)!
--- Stores the batch's leads, in one order for everybody; touches fewer rows than it holds when another intake was faster.
-insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
-                  customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
-select :tenant_id, lead_id, source, external_id, created_at, coalesce(:now::timestamptz, statement_timestamp()), name, phone, email,
-       company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
-  from incoming
- order by turn
-    on conflict (tenant_id, source, external_id) do nothing;
-
--- name: put_into_pool(tenant_id, now)!
--- The batch's leads that wait for a rep.
-insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
-                       ad_id, landing_page)
-select :tenant_id, lead_id, -priority, coalesce(:now::timestamptz, statement_timestamp()), created_at, customer_id, nullif(source, ''), region,
-       industry, product, campaign, ad_id, landing_page
-  from incoming
- where into_lead_id is null and invalid is null
- order by priority desc, lead_id;
-
--- name: put_into_merged(tenant_id, now)!
--- The batch's exact repeats.
-insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
-select :tenant_id, lead_id, into_lead_id, coalesce(:now::timestamptz, statement_timestamp())
-  from incoming
- where into_lead_id is not null;
-
--- name: put_into_parked(tenant_id, now)!
--- The batch's leads that nobody can work on.
-insert into parked (tenant_id, lead_id, reason, detail, parked_at)
-select :tenant_id, lead_id, 'lead_invalid', invalid, coalesce(:now::timestamptz, statement_timestamp())
-  from incoming
- where into_lead_id is null and invalid is not null;
-
--- name: hint(tenant_id)
--- Tells listening routers that the tenant has work; only a hint, polling is the truth.
-select pg_notify('lead_router', :tenant_id::int::text);
+-- name: place_leads(tenant_id, moment, waiting, repeats, repeated, invalid, reasons)
+-- Puts the batch's leads into exactly one of pool (in the order of the array), merged and parked, and tells listening routers when some wait;
+-- only a hint, polling is the truth.
+with pool as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select :tenant_id, stored.lead_id, -stored.priority, :moment, stored.created_at, stored.customer_id, nullif(stored.source, ''),
+           stored.region, stored.industry, stored.product, stored.campaign, stored.ad_id, stored.landing_page
+      from unnest(:waiting::bigint[]) as named(lead_id)
+     cross join lateral (
+            select lead_id, priority, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
+              from lead
+             where tenant_id = :tenant_id and lead.lead_id >= named.lead_id
+             order by lead_id
+             limit 1) as stored),
+     repeat as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, into_lead_id, :moment from unnest(:repeats::bigint[], :repeated::bigint[]) as named(lead_id, into_lead_id)),
+     unusable as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+    select :tenant_id, lead_id, 'lead_invalid', detail, :moment from unnest(:invalid::bigint[], :reasons::text[]) as named(lead_id, detail))
+select pg_notify('lead_router', :tenant_id::int::text) where cardinality(:waiting::bigint[]) > 0;
