@@ -67,13 +67,14 @@ test-added: $(STAMP) ## only what test-all adds to test
 	@rm -rf build/image
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the schema's page
+lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the pages of schema and API
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m ops.schema.page --check
+	@$(BIN)/python -m ops.api.page --check
 
 .PHONY: format
 format: $(STAMP) ## put the code into the form that lint wants
@@ -83,6 +84,10 @@ format: $(STAMP) ## put the code into the form that lint wants
 .PHONY: schema
 schema: $(STAMP) ## write sql/schema.md from the migrations
 	@$(BIN)/python -m ops.schema.page
+
+.PHONY: api
+api: $(STAMP) ## write docs/openapi.json and docs/api.md from the operations of the API
+	@$(BIN)/python -m ops.api.page
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

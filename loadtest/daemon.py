@@ -84,7 +84,12 @@ async def started(url: str, *words: str, **settings: object) -> Daemon:
     """
     named = {name if name.isupper() else f"LEAD_ROUTER_{name.upper()}": str(value) for name, value in settings.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LEAD_ROUTER_")}
-    own = {"LEAD_ROUTER_DATABASE_URL": url, "LEAD_ROUTER_LISTEN_PORT": "0", "PYTHONPATH": str(PROJECT)}
+    own = {
+        "LEAD_ROUTER_DATABASE_URL": url,
+        "LEAD_ROUTER_LISTEN_PORT": "0",
+        "LEAD_ROUTER_API_PORT": "0",
+        "PYTHONPATH": str(PROJECT),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",

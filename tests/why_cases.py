@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from ops.waiting.restamp import Ask, Done, Restamp
 from ops.why.collect import why
 from ops.why.description import LeadDescription
 from router.domain.lead_in import LeadIn
 from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections
+from router.store.tenants import tenant_named
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 # A Monday, 10:00 in Shanghai.
@@ -349,3 +351,15 @@ async def rep_who_came_after_the_decision(world: World) -> LeadDescription:
     await world.route(some(1))
     await world.tenant.roster(reps_csv([*REPS, "r6,Fay,yes,Asia/Shanghai,all,,,1,"], HEADER))
     return await world.why(1, rep_id="r6")
+
+
+@case(FRESH + '  - {name: rest, match: {created: {within: 2h}}, assign_to: "group:one"}\n')
+async def assigned_after_its_creation_time_was_corrected(world: World) -> LeadDescription:
+    """Its source wrote another time zone."""
+    await world.route(some(1, created_at=NOW - timedelta(hours=8, minutes=2)))
+    tenant, at = world.tenant, NOW + timedelta(minutes=30)
+    ask = Ask(await tenant_named(tenant.conn, "acme"), "web", timedelta(hours=8))
+    await Restamp(tenant.conn, lambda: 1).run(ask, "lee", "the form wrote UTC", Done(), lambda: None)
+    await tenant.conn.execute("update lead_correction set corrected_at = $1", at)
+    await settle(a_drain(world.connections, seed=2), tenant.tenant_id, at + timedelta(seconds=1))
+    return await world.why(1, at + HOUR)

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.bench import drains, growth, imports, operating, starts, survival, trickle, waits
+from loadtest.bench import drains, growth, imports, operating, outbox, starts, survival, trickle, waits
 from loadtest.bench.figures import TARGETS, Figure, rounded
 from loadtest.bench.stage import NotClean, Stage
 from ops.cli.context import EXIT_FOUND, console
@@ -42,6 +42,8 @@ MEASURES: Mapping[str, Measure] = {
     "large-backlog": operating.large_backlog,
     "import": operating.import_csv,
     "import-before": imports.import_vs_before,
+    "events": outbox.events,
+    "webhooks": outbox.webhooks,
     "starts": starts.starts,
     "faults": survival.faults,
     "connections": survival.connections,

@@ -41,6 +41,8 @@ TARGETS = (
     Target("doctor_vs_audit", "doctor / audit, 1 M leads", "ratio", 0.25, least=False),
     Target("replay_1m", "replay of 1 M leads with a changed rep", "s", 120, least=False),
     Target("replay_1m_vs_drain", "replay of 1 M leads / their drain", "ratio", 5, least=False),
+    Target("events_on_vs_off", "drain with events / without", "ratio", 0.9),
+    Target("webhooks_vs_client", "deliveries to a webhook / bare posts of the same client", "ratio", 0.4),
     Target("cli_help_vs_click", "processor time of --help / of importing click", "ratio", 4, least=False),
     Target("cli_status_vs_click", "processor time of status / of importing click", "ratio", 7, least=False),
     Target("locked_rows_return", "locked rows routed after the lock is released", "s", 2, least=False),

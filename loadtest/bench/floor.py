@@ -63,6 +63,8 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
             tenant_id=tenant_id,
             assigned_at=lane.now,
             batch_no=lane.batch_no + 1,
+            ruleset=lane.ruleset,
+            previous=None,
             lead_ids=[row["lead_id"] for row in rows],
             rep_nos=reps,
             customers=customers,
@@ -74,5 +76,5 @@ async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch
         )
         loads = [(rep, 1, 1) for rep in sorted(set(reps))]
         closing = Closing(lane.now.date(), loads, {}, None, token=1, next_visit_at=None, next_wake_key=1)
-        await close(conn, lane, Book(tenant_id, lane.batch_no + 1, lane.now), closing)
+        await close(conn, lane, Book(tenant_id, lane.batch_no + 1, lane.now, lane.ruleset), closing)
     return count

@@ -12,7 +12,7 @@ STOP = "stop the routers of this tenant, correct the row, start them again"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of violation: the promise (1 to 10) that is broken, what it means, what to do."""
+    """A kind of violation: the promise (1 to 11) that is broken, what it means, what to do."""
 
     name: str
     promise: int
@@ -41,6 +41,12 @@ OF_TENANT = (
         1,
         "an accepted lead is in no state: nobody will ever route it",
         "find who deleted its row (only the drain deletes pool rows); put the lead back into `lead_pool`",
+    ),
+    Kind(
+        "journal_differs",
+        1,
+        "a journal took leads that are neither drained nor in it: its file was changed, or the database lost commits",
+        "restore the journal's file, or that of the database; `lead-router journal list` shows what is in the file",
     ),
     Kind(
         "lead_in_two_states",
@@ -197,6 +203,12 @@ OF_TENANT = (
         6,
         "credit was made or destroyed in a group: its shares are not what the weights deserve",
         f"{STOP}: credits of one group add up to 0; with all at 0 the shares start anew",
+    ),
+    Kind(
+        "event_missing",
+        11,
+        "a lead was assigned and no event says so: whoever follows the events does not know of it",
+        "tell the CRM of these leads; rows of `event` are only removed by the retention: find who else did",
     ),
 )
 

@@ -81,6 +81,11 @@ _NAMING = ("setting", "subject")
 _VALUES = frozenset({"value", "before", "after"})
 
 
+def mask_contacts(text: str) -> str:
+    """A text without phone numbers and e-mail addresses."""
+    return _PHONE.sub(_phone, _MAIL.sub(_mail, text))
+
+
 class Redactor:
     """`secrets` are passwords that are known, and `written` what operators wrote (None = that may stay): both are taken
     out wherever they stand.

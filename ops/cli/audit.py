@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from ops.audit import audit as checks
+from ops.audit.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.screen import Screen
 from router.domain.phrases import count
@@ -55,31 +55,6 @@ async def audit(context: Context, tenant: str | None, sample: int, as_json: bool
     else:
         _print(result, seconds)
     return 0 if result.ok else EXIT_FOUND
-
-
-def document(result: checks.Audit, seconds: float) -> dict[str, Any]:
-    """The JSON document of an audit that took so many seconds."""
-    return {
-        "ok": result.ok,
-        "accepted": result.accepted,
-        "states": result.states,
-        "violations": [
-            {
-                "kind": violation.kind.name,
-                "promise": violation.kind.promise,
-                "count": violation.count,
-                "examples": list(violation.examples),
-                "means": violation.kind.means,
-                "do": violation.kind.todo,
-            }
-            for violation in result.violations
-        ],
-        "tenants": result.tenants,
-        "checks": result.checks,
-        "replayed": result.replayed,
-        "not_replayed": result.not_replayed,
-        "seconds": round(seconds, 3),
-    }
 
 
 @contextmanager

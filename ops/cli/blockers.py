@@ -1,13 +1,12 @@
 """`lead-router blockers`: which sessions have our rows and tables locked, and ending them."""
 
 from dataclasses import asdict
-from datetime import UTC
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from ops.blocking.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, note_option
 from router.store.blocking.action import Action, CannotAct, Done, act
@@ -19,8 +18,6 @@ from router.store.statements import Connection
 from router.store.tenants import TenantUnknown, tenant_named
 
 _PID = click.IntRange(min=1)
-# The keys of the JSON document, in their order.
-_HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
 _DONE = {"cancel": "cancel request sent", "terminate": "terminated; its transaction is rolled back"}
 
 
@@ -142,32 +139,3 @@ def _doing(session: Session) -> str:
         return "our role may not see what it does"
     waits = f", waits on {session.wait}" if session.wait and session.state == "active" else ""
     return f"{session.state or session.backend}{waits}; transaction open {open_time(session)}"
-
-
-def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
-    """The JSON document."""
-    return {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
-
-
-def _blocker(blocker: Blocker) -> dict[str, Any]:
-    session = blocker.session
-    parts = [asdict(one) | {"words": one.words, "mode": one.mode or None} for one in blocker.blocks]
-    return {
-        "pid": session.pid,
-        "application": session.application,
-        "user": session.role,
-        "client": session.client or None,
-        "backend": session.backend,
-        "ours": session.ours,
-        "state": session.state or None,
-        "waits_on": session.wait or None,
-        "waits_for": session.waits_for,
-        "query": session.query or None,
-        "visible": session.visible,
-        "since": session.since and session.since.astimezone(UTC).isoformat(),
-        "open_s": None if session.open_s is None else round(session.open_s, 3),
-        "snapshot_age": session.snapshot_age,
-        "holds_leads": blocker.holds_leads,
-        "do": blocker.remedy,
-        "hindrances": [{key: one[key] for key in _HINDRANCE} for one in parts],
-    }

@@ -14,14 +14,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from ops.blocking.document import document as blockers_document
 from ops.bundle.collect import NotAsked, Part
 from ops.bundle.flights import flight_document
 from ops.bundle.log_tail import last_lines
 from ops.bundle.notes import changes_without_notes, doctor_without_notes, status_without_notes
-from ops.cli.blockers import document as blockers_document
-from ops.cli.changes import document as changes_document
 from ops.cli.doctor import cannot_be_used
 from ops.doctor.diagnosis import LOCK_TIMEOUT_S, Diagnosis, diagnose, diagnose_locked, diagnose_without_database
+from ops.documents.changes import document as changes_document
 from ops.embedded.urls import Urls
 from ops.status.document import document as status_document
 from ops.status.status import status

@@ -1,7 +1,6 @@
 """`lead-router changes`: what was changed lately, by whom, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -9,6 +8,7 @@ import click
 
 from ops.cli.context import Context, async_command, console, json_option, print_json
 from ops.cli.options import instant, require_tenant, since
+from ops.documents.changes import document
 from router.domain.phrases import count
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
@@ -73,18 +73,6 @@ def _span(now: datetime, begin: datetime | timedelta | None, around: datetime | 
         return around - _HOUR, around + _HOUR
     # What a wrong clock has dated ahead is shown, too.
     return (begin if isinstance(begin, datetime) else now - (begin or _DAY)), now + 100 * 365 * _DAY
-
-
-def document(
-    entries: Sequence[Entry], names: Mapping[int, str], first: datetime, last: datetime, *, more: bool
-) -> dict[str, object]:
-    """The JSON document; `names` of tenants by number, `more` = there were more than these."""
-    rows = []
-    for entry in entries:
-        row = asdict(entry)
-        del row["tenant_id"]
-        rows.append({"tenant": names.get(entry.tenant_id), **row, "at": entry.at.isoformat()})
-    return {"since": first.isoformat(), "until": last.isoformat(), "more": more, "changes": rows}
 
 
 def _print(

@@ -9,6 +9,7 @@ tenants = Family(
     {
         "add": ("tenants:add", "Create the tenant NAME."),
         "list": ("tenants:list_", "List all tenants with the versions in force."),
+        "events": ("tenants:events", "Switch the writing of events of the tenant NAME on or off."),
     },
 )
 
@@ -67,9 +68,20 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads that come from files.",
+    "Leads: importing them from files, listing them, and correcting their creation times.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
-    {"import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."), "synonyms": synonyms},
+    {
+        "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
+        "list": (
+            "leads_list:list_",
+            "List leads, newest first: where each is, who has it, and what it waits for.",
+        ),
+        "restamp": (
+            "restamp",
+            "Correct the creation times of a source's waiting and parked leads, and have the waiting ones tried again.",
+        ),
+        "synonyms": synonyms,
+    },
 )
 
 customers = Family(
@@ -113,19 +125,109 @@ lane = Family(
     },
 )
 
+tokens = Family(
+    "tokens",
+    "Tokens for the API: who may do what.",
+    "tokens create website --tenant acme --role intake",
+    {
+        "create": ("tokens:create", "Create a token called NAME and show it once: only a hash of it is stored."),
+        "list": ("tokens:list_", "List the tokens, also those that are revoked or have expired."),
+        "revoke": (
+            "tokens:revoke",
+            "End the token TOKEN (its id, as in the list): within 5 s it opens nothing any more.",
+        ),
+    },
+)
+
+webhooks = Family(
+    "webhooks",
+    "Where events are delivered to: endpoints, their secrets, and what they did not take.",
+    "webhooks add https://crm.example.com/hooks/leads --tenant acme",
+    {
+        "add": ("webhooks:add", "Have events delivered to URL, and print the secret that they are signed with."),
+        "list": ("webhooks:list_", "List webhooks, and how each fares."),
+        "test": (
+            "webhooks:test",
+            "Send one event of the type webhook.test to a webhook, now, and show the answer.",
+        ),
+        "rotate": (
+            "webhooks_change:rotate",
+            "Sign with a new secret, and print it; earlier ones sign beside it for a while.",
+        ),
+        "disable": ("webhooks_change:disable", "Deliver nothing more to a webhook, until it is enabled."),
+        "enable": ("webhooks_change:enable", "Deliver to a webhook again: what happened meanwhile first."),
+        "remove": ("webhooks_change:remove", "Remove a webhook, its secrets, and what waits for it."),
+        "dead": ("webhooks_again:dead", "List events that were given up, with the last error; the latest first."),
+        "redeliver": (
+            "webhooks_again:redeliver",
+            "Deliver events to a webhook again: single ones, dead ones, or a range; with the ids that they had.",
+        ),
+    },
+)
+
+connections = Family(
+    "connections",
+    "The server's connections: who has them, and ending idle ones of others.",
+    "connections list",
+    {
+        "list": (
+            "connections:list_",
+            "Show who has the connections of the server: sessions by application, role, database and state.",
+        ),
+        "end": (
+            "connections:end",
+            "End idle sessions of another application, so that there are connections again.",
+        ),
+    },
+)
+
+journal = Family(
+    "journal",
+    "The journal: leads that were accepted while the database was away.",
+    "journal list",
+    {
+        "list": (
+            "journal:list_",
+            "Show what is in the journal: leads by tenant, and the first of them.",
+        ),
+        "show": (
+            "journal:show",
+            "Show all that one lead of the journal says: NUMBER as in the list.",
+        ),
+        "drain": (
+            "journal:drain",
+            "Move the leads of a journal that no process uses into the database.",
+        ),
+        "forget": (
+            "journal:forget",
+            "Give up the leads of JOURNAL (its number, see doctor), whose file is lost for good.",
+        ),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
     "reps": reps,
+    "groups": (
+        "groups",
+        "Show the groups: members, who of them could take a lead now, their leads, the rules, and what waits for them.",
+    ),
     "rules": rules,
     "leads": leads,
     "customers": customers,
     "drain": ("drain", "Route all leads that can be routed now, print a summary, and exit."),
     "end": ("end", "End the assignment of LEAD: its number, its external id, or SOURCE/ID."),
     "assign": ("assign", "Give LEAD (its number, its external id, or SOURCE/ID) to a rep by hand."),
+    "handover": (
+        "handover",
+        "Hand over a rep's leads, all or some: to another rep, or back to the rules.",
+    ),
     "pause": ("pause", "Route nothing of TENANT for a while."),
     "resume": ("pause:resume", "End the pause of TENANT: its leads are routed again at once."),
     "lane": lane,
+    "tokens": tokens,
+    "journal": journal,
     "park": (
         "park",
         "Take LEAD (its number, its external id, or SOURCE/ID) out of the routing, for a person to look at.",
@@ -158,11 +260,14 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "changes",
         "Show what was changed, by whom and why.",
     ),
+    "webhooks": webhooks,
+    "events": ("events", "Show what became of leads as events, in order, from a cursor on."),
     "bundle": (
         "bundle",
         "Write one redacted archive for an incident: findings, status, blockers, changes, settings, versions, "
         "decisions.",
     ),
+    "connections": connections,
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "

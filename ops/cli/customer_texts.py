@@ -4,55 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.cli.context import console
+from ops.documents.customers import owner_text
 from router.domain.phrases import count
-from router.manual.merge_customers import Moved
-from router.rules.match_rules import MatchRules
-from router.store.customer_merges import CustomerLead, Merge
-
-
-def rules_document(in_force: MatchRules) -> dict[str, Any]:
-    """The rules as documents show them."""
-    return {
-        "match_on": ["+".join(tie) for tie in in_force.match_on],
-        "shared_above": in_force.shared_above,
-        "ignore": list(in_force.ignore),
-        "free_mail": sorted(in_force.free_mail),
-    }
-
-
-def moved_document(done: Moved) -> dict[str, Any]:
-    """What a merge or its undoing did."""
-    return {
-        "merge_id": done.merge_id,
-        "customer_id": done.customer_id,
-        "into_customer_id": done.into_customer_id,
-        "leads": done.leads,
-        "keys": done.keys,
-        "decided_again": done.woken,
-    }
-
-
-def lead_document(lead: CustomerLead, names: dict[int, str]) -> dict[str, Any]:
-    """One lead of a customer; `names` has the ids of reps by number."""
-    return {
-        "lead_id": lead.lead_id,
-        "source": lead.came.source,
-        "external_id": lead.came.external_id,
-        "created_at": lead.came.created_at,
-        "state": lead.state,
-        "rep_id": names.get(lead.rep_no or 0),
-        "into_lead_id": lead.into_lead_id,
-    }
-
-
-def merge_document(merge: Merge) -> dict[str, Any]:
-    """The record of a merge."""
-    fields = ("merge_id", "merged_at", "actor", "note", "customer_id", "into_customer_id")
-    unmerged = ("parted_at", "parted_by", "parted_note")
-    return {name: getattr(merge, name) for name in fields + unmerged} | {
-        "leads": len(merge.leads),
-        "keys": len(merge.keys),
-    }
 
 
 def print_customer(customer: dict[str, Any]) -> None:
@@ -74,11 +27,6 @@ def print_customer(customer: dict[str, Any]) -> None:
         out.print(
             f"  merge {merge['merge_id']}: {what}, {moment(merge['merged_at'])} by {merge['actor']}{note}{undone}"
         )
-
-
-def owner_text(rep_id: str | None) -> str:
-    """Whose customer it is."""
-    return f"owned by rep {rep_id}" if rep_id else "has no owner"
 
 
 def moment(at: datetime) -> str:

@@ -8,17 +8,10 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.customer_named import BY, customer_named
-from ops.cli.customer_texts import (
-    lead_document,
-    merge_document,
-    moment,
-    moved_document,
-    owner_text,
-    print_customer,
-    rules_document,
-)
+from ops.cli.customer_texts import moment, print_customer
 from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
+from ops.documents.customer_named import BY, customer_named
+from ops.documents.customers import customer_document, moved_document, owner_text, rules_document
 from router.domain.phrases import count
 from router.manual.merge_customers import CannotMerge, merge_customers, unmerge_customers
 from router.rules.customers import people_of
@@ -53,20 +46,7 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
         tenant = await require_tenant(conn, tenant_name)
         with _problems():
             customer_id = await customer_named(conn, tenant, customer, by)
-        leads = await store.leads_of(conn, tenant.tenant_id, (customer_id,))
-        merges = await store.merges_of(conn, tenant.tenant_id, customer_id)
-        keys = await store.keys_of(conn, tenant.tenant_id, (customer_id,))
-        owner = await store.owner_of(conn, tenant.tenant_id, customer_id)
-        names = await store.rep_ids(conn, tenant.tenant_id, [owner, *(lead.rep_no for lead in leads)])
-    part_of = next((m.into_customer_id for m in merges if m.customer_id == customer_id and not m.parted_at), None)
-    document = {
-        "customer_id": customer_id,
-        "part_of": part_of,
-        "owner": names.get(owner) if owner else None,
-        "keys": len(keys),
-        "leads": [lead_document(lead, names) for lead in leads],
-        "merges": [merge_document(merge) for merge in merges],
-    }
+        document = await customer_document(conn, tenant.tenant_id, customer_id)
     if as_json:
         print_json(document)
     else:

@@ -28,6 +28,7 @@ from ops.doctor.current import record_endings
 from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked, diagnose_without_database
 from ops.doctor.document import document, result_of
 from ops.doctor.finding import Finding, Severity
+from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import all_checks, purposes
 from ops.embedded.urls import ServersError
 from router.domain.phrases import count, duration
@@ -40,6 +41,7 @@ from router.store.errors import (
     NoConnection,
     PostgresError,
     Trouble,
+    refused,
     trouble_of,
 )
 from router.store.statements import Connection
@@ -176,7 +178,9 @@ def cannot_be_used(error: Exception, settings: Settings) -> str:
     if isinstance(error, ServersError):
         return str(error)
     words = mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))
-    return f"the database cannot be used ({server_named(settings)}): {words}"
+    # Whoever is refused cannot look who has them: a role can for which some are reserved.
+    who = f"; with a role that may use reserved connections, {LIST} shows who has them" if refused(error) else ""
+    return f"the database cannot be used ({server_named(settings)}): {words}{who}"
 
 
 def _list(*, as_json: bool) -> None:

@@ -11,9 +11,10 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.new_files import cannot_write, new_files
 from ops.cli.options import require_tenant, since, tenant_option
-from ops.cli.replay_output import document, print_replayed, print_verified, verified_document, write_csv, write_svg
+from ops.cli.replay_output import print_replayed, print_verified, write_csv, write_svg
 from ops.cli.rules_shared import read
 from ops.cli.screen import Screen
+from ops.replay.document import document, verified_document
 from ops.replay.overrides import BadOverride, Override, read_override
 from ops.replay.records import Progress
 from ops.replay.run import Replayed, replay

@@ -1,15 +1,13 @@
 """What `lead-router replay` prints and writes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ops.replay.document import notes
 from ops.replay.picture import draw
 from ops.replay.records import Skipped
 from ops.replay.report import (
@@ -24,49 +22,17 @@ from ops.replay.report import (
     waiting_rows,
 )
 from ops.replay.run import Replayed
-from ops.replay.spreadsheet import ENCODING, write_header, write_rows
+from ops.replay.spreadsheet import write_header, write_rows
 from ops.replay.verify import Verified
+from ops.text.spreadsheet import ENCODING
 from router.domain.phrases import count
-from router.store.replay import Span, lead_names
+from router.store.replay import lead_names
 from router.store.statements import Connection
 from router.store.tenants import Tenant
-
-NOTES = (
-    "Recorded batches keep their time and their new leads; endings keep their time. Exact: rules, attendance by "
-    "calendar, caps, shares, owners.",
-    "Approximate: between batches the replay assumes that a router was running (except in pauses); presence is as "
-    "last recorded; a new roster counts from the first batch decided by it; what was won, lost or returned is as "
-    "recorded.",
-)
-"""What is exact and what is not; docs/replay.md has all of it."""
-
-_OF_BACKLOG = (
-    "Of a part of the time: leads that waited before it come only when the record tries them again, and not at all "
-    "where that was after --until; from the start there are those not tried since: {start}. Queued before it and "
-    "waiting now: {backlog}."
-)
 
 _LEADS_AT_ONCE = 5_000
 _ROWS_SHOWN = 30
 _SKIPPED_SHOWN = 5
-
-
-def verified_document(found: Verified) -> dict[str, Any]:
-    """The JSON document of --verify."""
-    return {
-        "ok": found.ok,
-        "result": found.result,
-        "batches": found.batches,
-        "leads": found.leads,
-        "differences": found.differing,
-        "differing_batches": found.differing_batches,
-        "examples": [
-            {"batch": no, "lead": one.lead_id, "recorded": str(one.recorded), "again": str(one.recomputed)}
-            for no, one in found.differences
-        ],
-        "data_differs": found.data_differs,
-        "not_run": _skipped_document(found.skipped),
-    }
 
 
 def print_verified(out: Console, found: Verified, limit: int) -> None:
@@ -93,29 +59,6 @@ def _without_difference(found: Verified, size: str) -> str:
     return f"OK: {size}; no difference" if found.ok else f"not all could be checked: {size}; no difference in these"
 
 
-async def document(conn: Connection, tenant: Tenant, found: Replayed, limit: int) -> dict[str, Any]:
-    """The JSON document of a replay with changes; `leads` has the first `limit` that differ."""
-    rows = list(islice(lead_rows(found), limit))
-    names = await lead_names(conn, tenant.tenant_id, [row.lead_id for row in rows])
-    kinds = changes_by_kind(found)
-    return {
-        "tenant": tenant.name,
-        "span": None if found.span is None else _span_document(found.span),
-        "own_batches": found.simulation.own_batches,
-        "different_leads": kinds.total(),
-        "changes": dict(kinds),
-        "reps": [row.document for row in rep_rows(found)],
-        "rules": [row.document for row in rule_rows(found)],
-        "caps_hit": {cap: [row.document for row in of_cap] for cap, of_cap in cap_rows(found).items()},
-        "waiting_at_end": [row.document for row in waiting_rows(found)],
-        "parked": [row.document for row in parked_rows(found)],
-        "leads": [_lead_document(row, names.get(row.lead_id, ("", ""))) for row in rows],
-        "waited_before": {"waiting_now": found.backlog, "from_the_start": found.waited_already},
-        "not_run": _skipped_document(found.skipped),
-        "notes": list(_notes(found)),
-    }
-
-
 async def print_replayed(
     conn: Connection, out: Console, tenant: Tenant, found: Replayed, limit: int, csv_file: Path | None
 ) -> None:
@@ -140,14 +83,8 @@ async def print_replayed(
     _print_rows(out, "parked", parked_rows(found))
     await _print_leads(conn, out, tenant, found, limit, kinds.total(), csv_file)
     out.print()
-    for note in _notes(found):
+    for note in notes(found):
         out.print(note, style="dim")
-
-
-def _notes(found: Replayed) -> Iterator[str]:
-    yield from NOTES
-    if found.span is not None and (found.span.since or found.span.until):
-        yield _OF_BACKLOG.format(start=count(found.waited_already, "lead"), backlog=count(found.backlog, "lead"))
 
 
 async def write_csv(conn: Connection, tenant: Tenant, found: Replayed, path: Path) -> None:
@@ -168,29 +105,6 @@ def write_svg(tenant: Tenant, found: Replayed, path: Path) -> None:
     different = count(changes_by_kind(found).total(), "lead")
     picture = draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere")
     path.write_text(picture, encoding="utf-8")
-
-
-def _span_document(span: Span) -> dict[str, Any]:
-    return {
-        "batches": span.batches,
-        "decisions": span.leads,
-        "first_batch": span.first_batch,
-        "last_batch": span.last_batch,
-        "first_at": span.first_at.isoformat(),
-        "last_at": span.last_at.isoformat(),
-    }
-
-
-def _lead_document(row: LeadRow, name: tuple[str, str]) -> dict[str, Any]:
-    cells = {key: cell.isoformat() if isinstance(cell, datetime) else cell for key, cell in asdict(row).items()}
-    return {"source": name[0], "external_id": name[1], **cells}
-
-
-def _skipped_document(skipped: Skipped) -> dict[str, Any]:
-    return {
-        "batches": skipped.count,
-        "first": [{"batch": batch_no, "why": why} for batch_no, why in skipped.reasons],
-    }
 
 
 def _print_skipped(out: Console, skipped: Skipped) -> None:

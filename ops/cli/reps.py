@@ -9,9 +9,9 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.documents.reps import availability, change_document, in_no_group, rep_document, value_shown
 from router.domain.phrases import count, listed
 from router.domain.rep_fields import read_field
-from router.domain.roster import MILLI
 from router.domain.roster_change import RepRecord, RosterChange
 from router.intake.roster_file import RosterError, read_roster_file
 from router.store.leads import database_clock
@@ -76,7 +76,7 @@ async def import_(
             )
         except RosterBusy as error:
             raise Found(str(error)) from error
-        alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if _in_no_group(rep)]
+        alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if in_no_group(rep)]
     if as_json:
         print_json({"dry_run": dry_run, **change_document(change), "in_no_group": alone})
         return
@@ -87,11 +87,6 @@ async def import_(
     if change.missing:
         fate = "deactivated" if missing == "inactive" else "unchanged (use --missing inactive to deactivate them)"
         console().print(f"{count(change.missing, 'active rep')} not in the file: {fate}")
-
-
-def _in_no_group(rep: RepRecord) -> bool:
-    """Nobody would notice, since a missing membership is not an error: so it is reported at once."""
-    return bool(rep.values["active"]) and not rep.values["groups"]
 
 
 @click.command("list")
@@ -110,9 +105,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
         found = await current_reps(conn, tenant.tenant_id)
         now = await database_clock(conn)
     if as_json:
-        print_json(
-            [{"rep_id": rep.rep_id, **_plain(rep.values), "availability": _availability(rep, now)} for rep in found]
-        )
+        print_json([rep_document(rep, now) for rep in found])
     elif found:
         console().print(_table(found, now))
     else:
@@ -183,28 +176,6 @@ def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
     return changes
 
 
-def change_document(change: RosterChange) -> dict[str, Any]:
-    """The JSON of a change."""
-    return {
-        "version": change.version,
-        "previous": change.previous,
-        "added": list(change.added),
-        "changed": [
-            {
-                "rep_id": one.rep_id,
-                "fields": {
-                    name: {"old": _value(name, old), "new": _value(name, new)}
-                    for name, (old, new) in one.fields.items()
-                },
-            }
-            for one in change.changed
-        ],
-        "unchanged": change.unchanged,
-        "missing": change.missing,
-        "fields": change.fields,
-    }
-
-
 def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
     """A change for people."""
     out = console()
@@ -230,7 +201,7 @@ def _table(found: list[RepRecord], now: datetime) -> Table:
         cells = {name: _text(name, rep.values[name]) for name in fields}
         if not rep.values["active"]:
             cells["available"] = "inactive"
-        elif (known := _availability(rep, now)) != "known":
+        elif (known := availability(rep, now)) != "known":
             at = f"{rep.values['availability_held_until']:%Y-%m-%d %H:%M:%S} UTC"
             holds = f"{cells['available']} until {at}, then unknown"
             cells["available"] = holds if known == "held" else f"unknown since {at}, so no candidate"
@@ -238,26 +209,9 @@ def _table(found: list[RepRecord], now: datetime) -> Table:
     return table
 
 
-def _availability(rep: RepRecord, now: datetime) -> str:
-    """Whether it is known; else whether the last known one still is `held`, or it is `unknown`."""
-    until = rep.values["availability_held_until"]
-    return "known" if until is None else "held" if now < until else "unknown"
-
-
-def _plain(values: Any) -> dict[str, Any]:
-    return {name: _value(name, value) for name, value in values.items()}
-
-
-def _value(name: str, value: Any) -> Any:
-    """As in a file: the weight as a number, not in thousandths."""
-    if name == "weight":
-        return value // MILLI if value % MILLI == 0 else value / MILLI
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return "; ".join(value) or "-"
-    return "-" if value in (None, "") else str(_value(name, value))
+    return "-" if value in (None, "") else str(value_shown(name, value))

@@ -2,26 +2,23 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, since, why_option
-from ops.cli.screen import Screen
-from ops.waiting.retry import Ask, Done, Plan, Retry
+from ops.cli.progress import progress_of
+from ops.documents.retry import RetryReport, retry_all
+from ops.waiting.retry import Ask, Plan, Retry
 from router.domain.phrases import count
 from router.domain.reason import Reason
 from router.drain.request import BatchRequest
-from router.store.errors import LOCK_TIMEOUTS
 from router.store.retry import clock
 from router.store.statements import Connection
-from router.store.tenants import Tenant, all_tenants
+from router.store.tenants import all_tenants
 
 
 @click.command()
@@ -86,65 +83,12 @@ async def _instant(conn: Connection, begin: datetime | timedelta | None) -> date
 
 
 async def _do(work: Retry, report: "_Report", ask: Ask, actor: str, why: str, *, hidden: bool) -> None:
-    """Does it tenant by tenant. A lane that stays locked keeps back its tenant only."""
-    with _shown(sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
-        for plan in report.plans:
-            done = report.done.setdefault(plan.tenant.tenant_id, Done())
-            before = sum(one.seen for one in report.done.values())
-            try:
-                await work.run(plan, ask, actor, why, done, lambda: bar(before + done.seen))  # noqa: B023
-            except LOCK_TIMEOUTS:
-                report.troubles.append(plan.tenant)
+    with progress_of("leads", sum(plan.leads for plan in report.plans), hidden=hidden) as bar:
+        await retry_all(work, report, ask, actor, why, bar)
 
 
-@contextmanager
-def _shown(total: int, *, hidden: bool) -> Iterator[Any]:
-    """How far it is, on stderr, on a terminal only."""
-    columns = (TextColumn("leads"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Screen(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=hidden or not screen.is_terminal) as bar:
-        task = bar.add_task("retry", total=total)
-        yield lambda seen: bar.update(task, completed=seen)
-
-
-class _Report:
-    """What would be, or was done, for people and machines."""
-
-    def __init__(self, tenants: Sequence[Tenant], plans: Sequence[Plan], dry_run: bool) -> None:
-        self.tenants = tenants
-        self.plans = plans
-        self.dry_run = dry_run
-        self.done: dict[int, Done] = {}
-        self.troubles: list[Tenant] = []
-        self.stopped = False
-
-    def total(self, what: str) -> int:
-        return sum(int(getattr(done, what)) for done in self.done.values())
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "dry_run": self.dry_run,
-            "sent_back": self.total("sent_back"),
-            "looked_at_again": self.total("looked_at_again"),
-            "locked": self.total("locked"),
-            "stopped": self.stopped,
-            "lanes_locked": [tenant.name for tenant in self.troubles],
-            "tenants": [self._of(plan) for plan in self.plans],
-        }
-
-    def _of(self, plan: Plan) -> dict[str, Any]:
-        done = self.done.get(plan.tenant.tenant_id, Done())
-        return {
-            "tenant": plan.tenant.name,
-            "parked": plan.parked,
-            "waiting": plan.waiting,
-            "left_parked": plan.left,
-            "held_by": plan.held,
-            "expected": plan.expected.document(),
-            "sent_back": done.sent_back,
-            "looked_at_again": done.looked_at_again,
-            "locked": done.locked,
-        }
+class _Report(RetryReport):
+    """What would be, or was done, for people, too."""
 
     def print(self) -> None:
         out = console()

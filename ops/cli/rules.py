@@ -10,15 +10,14 @@ from ops.cli.options import author_option, note_option, require_tenant, tenant_o
 from ops.cli.rules_shared import (
     ReadRules,
     Refused,
-    applied_document,
     file_argument,
-    findings_document,
     now_active,
     print_changes,
     print_findings,
     read,
     say,
 )
+from ops.documents.rules import applied_document, findings_document
 from ops.embedded.urls import ServersError
 from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
 from router.domain.phrases import count
@@ -58,7 +57,7 @@ async def check(context: Context, /, *, file: Path, tenant_name: str | None, str
     fails = any(one.level is Level.ERROR or (strict and one.level is Level.WARNING) for one in findings)
     number = len(found.rules.ruleset.rules)
     if as_json:
-        document = {"problems": [], "findings": findings_document(found, findings), "rules": number}
+        document = {"problems": [], "findings": findings_document(found.rules, findings), "rules": number}
         print_json({"file": str(file), "ok": not fails, **document})
     else:
         print_findings(found, findings)
@@ -80,7 +79,7 @@ async def _report_parts(context: Context, file: Path, refused: Refused, tenant_n
         findings += odd
     parts = ReadRules(file, "", readable) if readable else None
     if as_json:
-        listed = findings_document(parts, findings) if parts else []
+        listed = findings_document(parts.rules, findings) if parts else []
         print_json({**refused.document, "findings": listed, "not_compared": compared or None})
     elif parts and findings:
         say(f"{file}: apart from these problems, in the parts that could be read: {_verdict(findings)}")
@@ -141,7 +140,7 @@ async def apply(
         except (ZoneDiffers, store.RulesBusy) as error:
             raise Found(f"{file}: nothing was applied: {error}") from error
     if as_json:
-        listed = findings_document(found, findings)
+        listed = findings_document(found.rules, findings)
         print_json({"dry_run": dry_run, **applied_document(applied), "findings": listed})
         return
     _report(found, applied, findings, dry_run)

@@ -6,7 +6,8 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, json_option, print_json
 from ops.cli.options import author_option, note_option, require_tenant, tenant_option
-from ops.cli.rules_shared import applied_document, now_active, print_changes, say
+from ops.cli.rules_shared import now_active, print_changes, say
+from ops.documents.rules import applied_document
 from router.rules.file import RulesError, ZoneDiffers
 from router.store import rulesets as store
 from router.store.tenants import Tenant

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Found, console, print_json
+from ops.documents.rules import line_of
 from router.domain.lint import Finding, Level
 from router.domain.phrases import count
 from router.domain.ruleset_diff import Change
@@ -55,9 +56,7 @@ class ReadRules:
 
     def line(self, path: str) -> int:
         """The line of a field, or of the nearest field around it; 1 where there is none."""
-        while path and path not in self.rules.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.rules.lines.get(path, 1)
+        return line_of(self.rules, path)
 
 
 def read(file: Path, as_json: bool) -> ReadRules:
@@ -82,31 +81,6 @@ def print_findings(read_rules: ReadRules, findings: Iterable[Finding]) -> None:
         say(": ".join(filter(None, [where, (of_rule + field).removesuffix(", "), found.message])))
     if len(ordered) > FINDINGS_SHOWN:
         say(f"… and {count(len(ordered) - FINDINGS_SHOWN, 'more finding')} (--json shows all)")
-
-
-def findings_document(read_rules: ReadRules, findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """For `--json`, in the order in which they were found."""
-    return [
-        {
-            "level": found.level.value,
-            "lint": found.lint.value,
-            "rule": found.rule or None,
-            "line": read_rules.line(found.path),
-            "field": found.path,
-            "message": found.message,
-        }
-        for found in findings
-    ]
-
-
-def applied_document(applied: store.Applied) -> dict[str, Any]:
-    """What was applied, for `--json`."""
-    return {
-        "version": applied.version,
-        "previous": applied.previous,
-        "changes": [{**asdict(change), "text": str(change)} for change in applied.changes],
-        "new_groups": list(applied.new_groups),
-    }
 
 
 def print_changes(changes: Sequence[Change]) -> None:

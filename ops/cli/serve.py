@@ -1,5 +1,7 @@
 """`lead-router serve`: the daemon against configured servers."""
 
+from collections.abc import Callable
+
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command
@@ -12,10 +14,10 @@ from router.runtime.supervisor import ServiceLost, StartRefused
 @click.option(
     "--role",
     "roles",
-    default="drain,duties",
+    default="drain,api,duties",
     show_default=True,
     metavar="ROLES",
-    help="What this process does, comma-separated: drain, duties.",
+    help="What this process does, comma-separated: drain, api, duties.",
 )
 @async_command
 async def serve(context: Context, roles: str) -> None:
@@ -32,10 +34,10 @@ async def serve(context: Context, roles: str) -> None:
     await run_until_signal(context, read_roles(roles))
 
 
-async def run_until_signal(context: Context, roles: frozenset[Role]) -> None:
+async def run_until_signal(context: Context, roles: frozenset[Role], say: Callable[[str], None] | None = None) -> None:
     """Raises Found when a service cannot start or crashed too often."""
     try:
-        await run_daemon(context.settings, roles, context.reread or (lambda: context.settings))
+        await run_daemon(context.settings, roles, context.reread or (lambda: context.settings), say)
     except StartRefused as error:
         raise Found(str(error)) from error
     except ServiceLost as error:

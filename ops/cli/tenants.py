@@ -6,7 +6,9 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import current_user, require_tenant, why_option
 from router.store import tenants as store
+from router.store.events import feed_state, switch
 
 
 @click.command()
@@ -53,3 +55,31 @@ async def list_(context: Context, as_json: bool) -> None:
     for tenant in found:
         table.add_row(tenant.name, tenant.time_zone, str(tenant.roster or "-"), str(tenant.ruleset or "-"))
     console().print(table if found else "no tenant yet; lead-router tenants add NAME --time-zone ZONE")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--on/--off", "enabled", default=None, help="Write events from now on, or no more (default: show which).")
+@why_option()
+@json_option
+@async_command
+async def events(context: Context, name: str, enabled: bool | None, why: str, as_json: bool) -> None:
+    """Switch the writing of events of the tenant NAME on or off.
+
+    It is on from the start, for all that change leads: routers, commands, the API. What happens while it is off never
+    becomes an event. Without --on or --off it is only shown.
+
+    \b
+    Example:
+      lead-router tenants events acme --off --why "no CRM beside it"
+    """
+    async with context.connection() as conn:
+        tenant = await require_tenant(conn, name)
+        if enabled is None:
+            since = (await feed_state(conn, tenant.tenant_id)).events_since
+        else:
+            since = await switch(conn, tenant.tenant_id, enabled=enabled, actor=current_user(), why=why)
+    if as_json:
+        print_json({"tenant": name, "events": since is not None, "since": since and since.isoformat()})
+    else:
+        console().print(f"events of {name}: " + (f"on since {since:%Y-%m-%d %H:%M} UTC" if since else "off"))

@@ -2,21 +2,23 @@
 
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
 from ops.roster_sync.sources import configured_sources
+from router.intake.journal import Journal, JournalUnusable, open_journal
 from router.runtime.health import Health
 from router.runtime.lifeline import MonotonicClock
 from router.runtime.signals import on_hangup, stop_on_signals
 from router.runtime.supervisor import StartRefused, Supervisor
-from router.settings.model import Settings
+from router.settings.model import JournalSettings, Settings
 from router.store.connections.connections import open_connections
 from router.telemetry.exposition import open_exposition
+from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -28,8 +30,14 @@ _LAST_WORD_S = 0.8
 _STATEMENT_DEADLINE_S = 300.0
 
 
-async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callable[[], Settings]) -> None:
-    """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for.
+async def run_daemon(
+    settings: Settings,
+    roles: frozenset[Role],
+    reread: Callable[[], Settings],
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for. With `say`, a
+    first token is made and shown where there is none.
 
     Raises ServersError without servers, InvalidFile for a file of views that cannot be read, and ServiceLost when a
     service cannot start or crashed too often.
@@ -52,15 +60,29 @@ async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callabl
                 raise StartRefused(str(error)) from error
 
         with open_exposition(instance, version("lead-router"), settings.metrics.tenants) as exposition:
-            async with open_connections(
-                urls.database,
-                settings.connections,
-                exposition.instruments,
-                instance=instance,
-                statement_deadline_s=_STATEMENT_DEADLINE_S,
-            ) as connections:
+            async with (
+                open_connections(
+                    urls.database,
+                    settings.connections,
+                    exposition.instruments,
+                    instance=instance,
+                    statement_deadline_s=_STATEMENT_DEADLINE_S,
+                ) as connections,
+                _journal(settings, roles, exposition.instruments) as journal,
+            ):
                 services = Services(
-                    settings, urls, roles, instance, connections, health, exposition, schema, reread, sources
+                    settings,
+                    urls,
+                    roles,
+                    instance,
+                    connections,
+                    health,
+                    exposition,
+                    schema,
+                    reread,
+                    sources,
+                    say,
+                    journal,
                 )
                 supervisor = Supervisor(
                     services.build(),
@@ -75,3 +97,16 @@ async def run_daemon(settings: Settings, roles: frozenset[Role], reread: Callabl
                     log.info("started", instance=instance, roles=sorted(roles))
                     await supervisor.run()
         log.info("stopped", instance=instance)
+
+
+@asynccontextmanager
+async def _journal(
+    settings: Settings, roles: frozenset[Role], instruments: Instruments
+) -> AsyncIterator[Journal | None]:
+    """The journal of a process that accepts leads. Raises StartRefused when it cannot be used."""
+    wanted = settings.journal if Role.API in roles else JournalSettings()
+    try:
+        async with open_journal(wanted, instruments) as journal:
+            yield journal
+    except JournalUnusable as error:
+        raise StartRefused(str(error)) from error

@@ -1,5 +1,6 @@
 """The composition root: the services of a daemon, by the roles that it plays."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,10 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
+from ops.api.means import Means
+from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
+from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.roster_sync.duty import RosterSyncService
@@ -21,23 +25,35 @@ from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
+from router.http.api import ApiService, TokenUsesService
+from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
 from router.http.listener import Listener
+from router.http.probes import Check, Probes
+from router.http.rate_sharing import RateSharingService
+from router.intake.journal import Journal
+from router.intake.journal_keeper import JournalKeeper, keep_keys
+from router.outbox.events_service import EventsService
+from router.outbox.webhooks_service import WebhooksService
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, DatabaseGate
 from router.runtime.health import Health
+from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
 from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service
 from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
+from router.store.connections.single import open_connection
+from router.store.errors import is_away
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
 from router.telemetry.exposition import Exposition
 from router.telemetry.log_format import configure_logs
 from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_passwords
 
 log = get_logger(__name__)
 
@@ -46,13 +62,15 @@ class Role(StrEnum):
     """What a daemon does."""
 
     DRAIN = "drain"
+    API = "api"
     DUTIES = "duties"
 
 
 @dataclass
 class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
-    once more; `settings` are those of the start, `sources` the views that rosters are synced from.
+    once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
+    the first token to a person (None = none is made), `journal` is where leads go while the database is away.
     """
 
     settings: Settings
@@ -65,6 +83,8 @@ class Services:
     schema: Callable[[], Awaitable[None]]
     reread: Callable[[], Settings]
     sources: Sequence[Source] = ()
+    say: Callable[[str], None] | None = None
+    journal: Journal | None = None
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -89,15 +109,53 @@ class Services:
         behind: list[Service] = [watch, self.reloading, self._mutes(), *routing]
         if Role.DUTIES in self.roles:
             behind += self._duties()
-        return [self._listener(gate), gate, *(AfterDatabase(gate, service) for service in behind)]
+        checks = self._checks(gate)
+        if Role.API in self.roles:
+            behind += self._api(checks)
+        return [self._listener(checks), gate, *(AfterDatabase(gate, service) for service in behind)]
 
-    def _listener(self, gate: DatabaseGate) -> Listener:
-        checks = {"schema": gate.check, "database": self.connections.check}
+    def _checks(self, gate: DatabaseGate) -> dict[str, Check]:
+        checks: dict[str, Check] = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
             checks["clocks"] = partial(clocks_agree, self.process.clocks)
+        if self.journal is not None and Role.API in self.roles:
+            for name in ("database", "lanes"):
+                if name in checks:
+                    checks[name] = partial(or_journalled, checks[name], self.journal, self.health)
+        return checks
+
+    def _listener(self, checks: dict[str, Check]) -> Listener:
         places = reserve_descriptors(self.settings.connections.maximum)
         return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
+
+    def _api(self, checks: dict[str, Check]) -> list[Service]:
+        settings = self.settings.api
+        probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
+        places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
+        connect = partial(open_connection, self.urls.database, self.settings.connections)
+        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
+        api = ApiService(
+            settings,
+            self.connections,
+            api_operations(means),
+            probes,
+            max_connections=places,
+            instruments=self.exposition.instruments,
+            journal=JournalKeeper(self.journal) if self.journal else None,
+        )
+        first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
+        sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
+        others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
+        return [api, *(one for one in (*others, self._journal_service()) if one is not None)]
+
+    def _journal_service(self) -> JournalService | None:
+        if self.journal is None:
+            return None
+        instruments = self.exposition.instruments
+        return JournalService(
+            self.journal, self.connections, self.instance, self.health, instruments, keep_keys=keep_keys
+        )
 
     def _routing(self) -> list[Service]:
         presence = Presence(self.urls.redis, instruments=self.exposition.instruments)
@@ -135,7 +193,10 @@ class Services:
             self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
         )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
-        return [CloseRatesService(self.connections), blocking, stalls, *rosters]
+        events = EventsService(self.connections, self.settings.events, instruments)
+        me = secrets.randbits(62)
+        webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""
@@ -151,6 +212,22 @@ async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> No
     """A readiness check. Raises LanesBlocked with the session that has a table locked that batches write."""
     async with connections.acquire(Part.DUTIES, deadline_s) as conn:
         await check_lanes(conn, deadline_s)
+
+
+async def or_journalled(check: Check, journal: Journal, health: Health, deadline_s: float) -> None:
+    """A readiness check: while the database is away and leads can be journalled, work is still to be sent here."""
+    about = "database"
+    try:
+        async with asyncio.timeout(deadline_s * 0.9):
+            await check(deadline_s * 0.9)
+    except Exception as error:
+        if journal.refuses or not is_away(error):
+            health.degraded.pop(about, None)
+            raise
+        health.degraded[about] = f"the database is away, leads are journalled: {mask_passwords(str(error))}"
+        health.finding_codes[about] = LEADS_JOURNALLED
+    else:
+        health.degraded.pop(about, None)
 
 
 async def clocks_agree(clocks: ClockWatch, _deadline_s: float) -> None:

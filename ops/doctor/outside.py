@@ -2,6 +2,7 @@
 
 from ops.doctor.checks import database_busy, presence_unknown
 from ops.doctor.finding import Finding, Severity, Subject
+from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import Checked, all_checks
 from router.drain.presence import Presence, Unsure
 from router.store.blocking.activity import look
@@ -9,11 +10,13 @@ from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
 from router.store.statements import Connection
 
 DATABASE_UNUSABLE = "database_unusable"
+# What `why` says to run.
+_COMMANDS = ("lead-router migrate", LIST)
 
 
 async def without_database(why: str, presence: Presence) -> list[Checked]:
     """Every check as one that could not look, but for those that ask Redis; and the trouble itself, first."""
-    command = "lead-router migrate" if "lead-router migrate" in why else None
+    command = next((one for one in _COMMANDS if one in why), None)
     trouble = Finding(DATABASE_UNUSABLE, Severity.CRITICAL, Subject("server", "PostgreSQL"), why, command=command)
     results = [Checked(DATABASE_UNUSABLE, (trouble,))]
     for code in all_checks():

@@ -27,10 +27,10 @@ UNKNOWN = "unknown"
 class Scene:
     """One snapshot at `at` (UTC), of `tenants`; what several checks need is read already, by tenant number.
 
-    `accepted` = leads, `states` = how many of them are in each of STATES, `parked` by reason; `stalls` = those that
-    have not ended; `host_at` = the time by this host's clock (None = not to be compared); `unreadable` = why a
-    tenant's rules or roster cannot be read; `thorough` = checks may take their time, somebody looks for a cause. A
-    check may read more over `conn`, and ask `presence` who is present.
+    `accepted` = leads, those in journals included, `states` = how many of them are in each of STATES, `parked` by
+    reason; `stalls` = those that have not ended; `host_at` = the time by this host's clock (None = not to be compared);
+    `unreadable` = why a tenant's rules or roster cannot be read; `thorough` = checks may take their time, somebody
+    looks for a cause. A check may read more over `conn`, and ask `presence` who is present.
     """
 
     conn: Connection
@@ -91,7 +91,7 @@ async def open_scene(
         for key in ids:
             in_parked = sum(part.leads for part in parked.get(key, ()))
             counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
-        accepted = {key: counts[key].get("accepted", 0) for key in ids}
+        accepted = {key: counts[key].get("stored", 0) + counts[key].get("journalled", 0) for key in ids}
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)

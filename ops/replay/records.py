@@ -1,8 +1,7 @@
 """Reading recorded batches so that they can be decided again, and saying of each that cannot be why."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
 from ops.replay.variants import Variants
 from router.domain.decide import Decision
@@ -11,7 +10,7 @@ from router.domain.flight import decisions_of, lead_ids
 from router.domain.flight_format import Flight, decode
 from router.domain.lead import Facts
 from router.rules.file import RulesError
-from router.store.flights import read_facts
+from router.store.flights import FactsOf, read_facts
 from router.store.replay import RawBatch, Span, portions
 from router.store.statements import Connection
 
@@ -19,7 +18,6 @@ from router.store.statements import Connection
 _LEADS_AT_ONCE = 4_000
 _PROBLEMS_KEPT = 100
 
-FactsOf = dict[int, tuple[datetime, Facts]]
 Progress = Callable[[int], None]
 
 
@@ -64,11 +62,14 @@ async def read_batches(
     async for portion in portions(conn, span, _LEADS_AT_ONCE):
         flights = [_decoded(raw, skipped) for raw in portion]
         ids = [lead_id for flight in flights if flight is not None for lead_id in lead_ids(flight)]
-        facts = _shared(await read_facts(conn, span.tenant_id, ids), known)
+        facts = await read_facts(conn, span.tenant_id, ids)
+        facts = replace(facts, latest=_shared(facts.latest, known))
         for raw, flight in zip(portion, flights, strict=True):
             _note_gap(expected, raw.batch_no, skipped)
             expected = raw.batch_no + 1
-            if flight is not None and (batch := await _read(conn, raw, flight, facts, variants, skipped)):
+            if flight is not None and (
+                batch := await _read(conn, raw, flight, facts.at(raw.batch_no), variants, skipped)
+            ):
                 yield batch
             progress(raw.leads)
 

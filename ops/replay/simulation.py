@@ -200,12 +200,15 @@ class Simulation:
             self._note_owners((), record, {})
 
     def _rejoin(self, leads: Sequence[PoolLead]) -> None:
-        """Leads that wait here and have another customer in the record: customers were merged or parted."""
+        """Leads that wait here and have another customer in the record, or another creation time: customers were merged
+        or parted, stamps were corrected.
+        """
         for lead in leads:
             here = self.lane.pool.leads.get(lead.lead_id)
-            if here is not None and here.customer_id != lead.customer_id:
+            now = None if here is None else here._replace(customer_id=lead.customer_id, created_at=lead.created_at)
+            if now is not None and now != here:
                 self.lane.pool.remove(lead.lead_id)
-                self.lane.pool.put(here._replace(customer_id=lead.customer_id, wake_key=0))
+                self.lane.pool.put(now._replace(wake_key=0))
 
     def _arrives(self, lead_id: int) -> bool:
         """Whether a lead of a recorded batch comes to the replay with it: else it is there, waiting or with a rep."""

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 
 from ops.waiting.waiting import WaitsFor
 from router.domain.attendance import scheduled
-from router.domain.calendar import business_day
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.reason import Reason
 from router.domain.targets import WakeTargets, read_targets, reason_for
-from router.drain.lane_state import LaneState, rep_loads
+from router.drain.lane_state import LaneState
 from router.drain.presence import Presence, Unsure
+from router.drain.present_state import present_state
 from router.store.engines import Engines
-from router.store.lane import read_loads
 from router.store.statements import Connection
-from router.store.waiting import TenantNow, inbox_loads
+from router.store.waiting import TenantNow
 
 Key = tuple[int, int | None, str | None]
 """Number, ruleset and text of a wake key; key 0, of leads that were never refused, has neither."""
@@ -130,22 +129,6 @@ async def present(conn: Connection, engines: Engines, presence: Presence, tenant
     engine = await engines.get(conn, tenant.tenant_id, tenant.versions)
     state = await present_state(conn, presence, tenant.tenant_id, tenant.name, engine, tenant.now)
     return Present(tenant.now, state, presence.unsure(tenant.tenant_id))
-
-
-async def present_state(
-    conn: Connection, presence: Presence, tenant_id: int, tenant: str, engine: Engine, now: datetime
-) -> LaneState:
-    """Loads and presence as the next batch would have them: with the endings that no batch has folded in yet.
-
-    No wake keys and no credits are in it. Who is absent is what `presence` hears now, or its fallback.
-    """
-    day = business_day(now, engine.ruleset.business_time_zone).date
-    open_counts, today_counts = rep_loads(engine, await read_loads(conn, tenant_id), day)
-    state = LaneState(engine=engine, token=0, day=day, open_counts=open_counts, today_counts=today_counts, credits={})
-    state.fold(*await inbox_loads(conn, tenant_id))
-    await presence.watch(tenant_id, tenant, engine)
-    state.leave_out(presence.absent(tenant_id))
-    return state
 
 
 def in_words(targets: WakeTargets, engine: Engine) -> str:

@@ -89,12 +89,13 @@ class _Teller:
         handled = await _SQL.handled.fetch(
             self._conn, tenant_id=self._found.tenant_id, subject=the_lead(self._found.lead_id), limit=ENDED
         )
+        corrected = await _SQL.corrections.fetch(self._conn, **self._key, limit=ENDED)
         place = place_of(row, history)
         chain = await follow(self._conn, self._found, batch_no or place.batch_no)
         if batch_no is not None and not chain.links:
             raise LookupError(f"there is no flight record of batch {batch_no} (any more)")
         record = await tell(self._conn, self._engines, self._found, chain.links[0]) if chain.links else None
-        timeline = _timeline(row, place, history, handled, chain, record)
+        timeline = _timeline(row, place, history, (handled, corrected), chain, record)
         lead = lead_row(row, **self._key)
         customer = await summarise_customer(self._conn, lead)
         if most_changes is None:
@@ -246,13 +247,14 @@ def _timeline(
     row: Row,
     place: Place,
     history: Sequence[Row],
-    handled: Sequence[Row],
+    by_people: tuple[Sequence[Row], Sequence[Row]],
     chain: Chain,
     record: DecisionRecord | None,
 ) -> tuple[Event, ...]:
     """Everything that happened, the first thing first. Assignments stand in their rows, whatever records are gone."""
+    handled, corrected = by_people
     events = [Event(row["received_at"], Happened.RECEIVED)]
-    events += [_by_hand(change) for change in handled]
+    events += [*map(_by_hand, handled), *map(_corrected, corrected)]
     for link in chain.links:
         here = record is not None and record.stored.batch_no == link.stored.batch_no
         events.append(event_of(link, record.engine if record and here else None))
@@ -279,6 +281,11 @@ _HANDLED = {"park": Happened.PARKED, "unpark": Happened.SENT_BACK}
 
 def _by_hand(change: Row) -> Event:
     return Event(change["at"], _HANDLED[change["action"]], by_hand=True, actor=change["actor"], note=change["why"])
+
+
+def _corrected(row: Row) -> Event:
+    created = (row["created_before"], row["created_after"])
+    return Event(row["at"], Happened.CORRECTED, by_hand=True, actor=row["actor"], note=row["why"], created=created)
 
 
 def _parked_by_hand(place: Place, handled: Sequence[Row]) -> bool:

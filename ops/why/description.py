@@ -39,6 +39,7 @@ class Happened(StrEnum):
     ENDED = "ended"
     PARKED = "parked"
     SENT_BACK = "sent_back"
+    CORRECTED = "corrected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,9 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the timeline. Numbers are of reps, groups, rules and leads; `targets` what a refusal waits for."""
+    """One line of the timeline. Numbers are of reps, groups, rules and leads; `targets` what a refusal waits for.
+    `created` = its creation time before and after a correction.
+    """
 
     at: datetime
     what: Happened
@@ -216,6 +219,7 @@ class Event:
     detail: str = ""
     outcome: str = ""
     into_lead_id: int | None = None
+    created: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,8 @@ def _event(event: Event, description: LeadDescription) -> Json:
         "actor": event.actor or None,
         "note": event.note or None,
         "merged_into": event.into_lead_id,
+        "created_before": utc(event.created[0]) if event.created else None,
+        "created_after": utc(event.created[1]) if event.created else None,
         "recheck_at": utc(event.recheck_at),
         "waits_for": targets_document(event.targets, description.names, event.ruleset) or None,
     }

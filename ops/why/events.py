@@ -17,10 +17,8 @@ def event_words(event: Event, description: LeadDescription, say: Say) -> str:
         return received.format(source=description.lead.source, external_id=description.lead.external_id)
     if event.what is Happened.MERGED:
         return say.gettext("merged into lead {into} as a duplicate").format(into=event.into_lead_id)
-    if event.what is Happened.SENT_BACK:
-        return aside(say.gettext("sent back manually by {actor}").format(actor=event.actor), event.note, say)
-    if event.what is Happened.PARKED and event.actor:
-        return aside(say.gettext("parked manually by {actor}").format(actor=event.actor), event.note, say)
+    if (handled := _handled(event, description, say)) is not None:
+        return aside(handled, event.note, say)
     if event.what is Happened.ENDED:
         return say.gettext(ENDED.get(event.outcome, f"{event.outcome}, {{rep}}")).format(
             rep=_rep(event, description, say)
@@ -30,6 +28,20 @@ def event_words(event: Event, description: LeadDescription, say: Say) -> str:
         words
         if event.batch_no is None
         else say.gettext("{words} (batch {batch})").format(words=words, batch=event.batch_no)
+    )
+
+
+def _handled(event: Event, description: LeadDescription, say: Say) -> str | None:
+    """What a person did to the lead without giving it to anybody; None = it was something else."""
+    if event.what is Happened.SENT_BACK:
+        return say.gettext("sent back manually by {actor}").format(actor=event.actor)
+    if event.what is Happened.PARKED and event.actor:
+        return say.gettext("parked manually by {actor}").format(actor=event.actor)
+    if event.created is None:
+        return None
+    before, after = (when(at, description.lead.time_zone, say) for at in event.created)
+    return say.gettext("creation time corrected by {actor}, from {before} to {after}").format(
+        actor=event.actor, before=before, after=after
     )
 
 

@@ -2,18 +2,14 @@
 
 from datetime import datetime
 
-import numpy as np
-
-from ops.waiting.present import present_state
 from ops.why.change import Now
 from router.domain.decide import Inputs
-from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
 from router.domain.lead import PoolLead
-from router.drain.lane_state import LaneState, aligned_credits, moment_at
+from router.drain.lane_state import moment_at
 from router.drain.presence import Presence
+from router.drain.present_state import state_to_decide
 from router.store.customer_merges import owner_of
-from router.store.lane import read_shares
 from router.store.statements import Connection
 
 
@@ -24,7 +20,7 @@ async def state_now(
     tenant_id, name = tenant
     customer = lead.customer_id
     owner = None if customer is None else await owner_of(conn, tenant_id, customer)
-    state = await _state(conn, presence, tenant_id, name, engine, now)
+    state = await state_to_decide(conn, presence, tenant_id, name, engine, now)
     inputs = Inputs(
         moment=moment_at(engine, now),
         leads=[lead],
@@ -35,15 +31,3 @@ async def state_now(
         owners={} if customer is None or owner is None else {customer: owner},
     )
     return Now(engine, inputs, state.absent, presence.unsure(tenant_id) is None)
-
-
-async def _state(
-    conn: Connection, presence: Presence, tenant_id: int, name: str, engine: Engine, now: datetime
-) -> LaneState:
-    state = await present_state(conn, presence, tenant_id, name, engine, now)
-    shares = {
-        row[0]: GroupCredits(np.array(row[1], dtype=np.int64), np.array(row[2], dtype=np.int64))
-        for row in await read_shares(conn, tenant_id)
-    }
-    state.credits = aligned_credits(engine, shares)
-    return state

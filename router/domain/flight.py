@@ -2,8 +2,9 @@
 
 A record holds what is not versioned elsewhere: the moment, the leads' state in the pool, owners, and loads,
 attendance and credits of the groups and owners that the batch looked at. It stands alone (no chain of deltas), so
-dropping old records never makes a younger one unreadable. Facts come from `lead`, which is written once; roster,
-ruleset and rates from their versions. What was decided is recorded beside it, so that a replay can be compared.
+dropping old records never makes a younger one unreadable. Facts come from `lead` (creation times that were corrected
+since, from `lead_correction`); roster, ruleset and rates from their versions. What was decided is recorded beside it,
+so that a replay can be compared.
 """
 
 from collections.abc import Mapping, Sequence

@@ -78,7 +78,7 @@ async def decide_and_assign(
         reached(Point.MORE_CLAIMED)
         inputs = inputs.extended(left, claimed.owners)
         batch.learn(inputs)
-    book = Book(lane.tenant_id, lane.batch_no + 1, claimed.moment.now)
+    book = Book(lane.tenant_id, lane.batch_no + 1, claimed.moment.now, lane.ruleset)
     written, owners = 0, dict[int, int]()
     if decisions and left:
         written, owners = len(decisions), dict(batch.moved)

@@ -1,5 +1,6 @@
 """Running flight records again: from the recorded inputs to the decisions, and whether they are those recorded."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -94,7 +95,7 @@ async def recorded_inputs(
         raise CannotRerun(f"batch {stored.batch_no}: {error}") from error
     facts = await read_facts(conn, tenant_id, lead_ids(stored.flight))
     try:
-        return engine, inputs_of(stored.flight, engine, facts)
+        return engine, inputs_of(stored.flight, engine, facts.at(stored.batch_no))
     except KeyError as error:
         raise CannotRerun(f"batch {stored.batch_no}: the facts of lead {error} are gone") from error
 
@@ -103,15 +104,21 @@ def decided_again(engine: Engine, inputs: Inputs, recorded: Sequence[Decision], 
     """The decisions that the inputs give. Nobody decides by hand again: there the rep must have had room."""
     if kind != HAND:
         return decide(engine, inputs).decisions
-    return [by_hand_again(engine, inputs, decision) for decision in recorded]
+    given = Counter[int]()
+    again = []
+    for decision in recorded:
+        rep_no = decision.rep_no if isinstance(decision, Assigned) else 0
+        again.append(by_hand_again(engine, inputs, decision, given[rep_no]))
+        given[rep_no] += 1
+    return again
 
 
-def by_hand_again(engine: Engine, inputs: Inputs, decision: Decision) -> Decision:
-    """The decision itself, when a person was free to make it; else why not."""
+def by_hand_again(engine: Engine, inputs: Inputs, decision: Decision, given: int) -> Decision:
+    """The decision itself, when a person was free to make it after `given` others for the rep; else why not."""
     position = engine.roster.position.get(decision.rep_no) if isinstance(decision, Assigned) else None
     if position is None:
         return Parked(Reason.INTERNAL_ERROR, "given to nobody who was in the roster")
-    opened, today = int(inputs.open_counts[position]), int(inputs.today_counts[position])
+    opened, today = int(inputs.open_counts[position]) + given, int(inputs.today_counts[position]) + given
     if opened >= engine.max_open[position]:
         return Parked(Reason.ALL_AT_OPEN_CAP, f"{opened} open leads, of {engine.max_open[position]}")
     if today >= engine.max_per_day[position]:

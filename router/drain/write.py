@@ -77,7 +77,7 @@ async def close(
     if changed or next_visit != lane.next_visit_at or lane.seen != lane.versions:
         state.token = token
         loads, credits = state.loads_of(claimed.changed), decided.outcome.credits if decided else {}
-        book = decided.book if decided else Book(tenant_id, lane.batch_no, now)
+        book = decided.book if decided else Book(tenant_id, lane.batch_no, now, lane.ruleset)
         record = decided.record if decided else None
         closing = Closing(state.day, loads, credits, record, token, next_visit, next_wake_key)
         await store.close(conn, lane, book, closing)

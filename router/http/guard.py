@@ -19,7 +19,7 @@ _OWN_DESCRIPTORS = 48
 _WANTED_DESCRIPTORS = 8_192
 
 
-def reserve_descriptors(database_connections: int) -> int:
+def reserve_descriptors(database_connections: int, wanted_clients: int = _MAX_CONNECTIONS) -> int:
     """Raises the process's limit of file descriptors as far as it may; returns how many connections a listener may
     have beside so many to the database.
     """
@@ -30,8 +30,8 @@ def reserve_descriptors(database_connections: int) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
     if soft == resource.RLIM_INFINITY:
-        return _MAX_CONNECTIONS
-    return max(_MIN_CONNECTIONS, min(_MAX_CONNECTIONS, (soft - _OWN_DESCRIPTORS - database_connections) // 2))
+        return wanted_clients
+    return max(_MIN_CONNECTIONS, min(wanted_clients, (soft - _OWN_DESCRIPTORS - database_connections) // 2))
 
 
 class Guard:

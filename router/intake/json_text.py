@@ -4,13 +4,62 @@ import json
 from decimal import Decimal
 from typing import Any, NoReturn
 
+MAX_DEPTH = 32
+MAX_EXPONENT = 400
+"""PostgreSQL keeps the digits of larger numbers as written out: a few characters would become kilobytes."""
+
 
 def read_json(text: str) -> object:
     """The value; numbers with a point or an exponent are Decimal.
 
     Raises ValueError, with the reason, or RecursionError.
     """
-    return json.loads(text, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse)
+    try:
+        return _DECODER.decode(text)
+    except ArithmeticError:
+        raise ValueError("a number has an exponent that is out of range") from None
+
+
+def read_json_at(text: str, at: int) -> tuple[object, int]:
+    """The value that begins at this character, and where it ends. Raises as `read_json`."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except ArithmeticError:
+        raise ValueError("a number has an exponent that is out of range") from None
+
+
+def may_be_too_deep(text: str, levels: int = MAX_DEPTH) -> bool:
+    """Whether a JSON text has so many brackets that its value could be too deep; looking costs next to nothing."""
+    return text.count("{") + text.count("[") > levels
+
+
+def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
+    """Whether a JSON value has more levels than that."""
+    level: list[object] = [value]
+    for _ in range(levels):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: "dict[str, object] | list[object]") -> list[object]:
+    return [one for one in (value.values() if isinstance(value, dict) else value) if isinstance(one, dict | list)]
+
+
+def holds_huge_number(value: object) -> bool:
+    """Whether a number in a JSON value has more than MAX_EXPONENT digits before or behind the point."""
+    level: list[object] = [value]
+    while level:
+        if any(isinstance(one, Decimal) and abs(one.adjusted()) > MAX_EXPONENT for one in level):
+            return True
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -26,3 +75,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_refuse)

@@ -4,15 +4,15 @@ Pure. Rows come as column to value: texts from CSV, any JSON value from NDJSON.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.intake.json_text import read_json
+from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
 from router.intake.phones import PhoneReader
-from router.intake.times import TimeReader, UnreadableTime
+from router.intake.times import UNDECLARED, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
 from router.rules.mapping import FileMapping
@@ -32,9 +32,12 @@ _LIMITS = {
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)+")
 _MAX_EMAIL = 254
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
+_EXPONENT = re.compile(r"[0-9]E[+-]?[0-9]{3}")
+_MAX_PROBLEMS = 20
+_ANY_ID = "-"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
-_HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
+HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be told apart from others"
@@ -46,32 +49,80 @@ AS_IT_CAME = "as_it_came"
 
 
 class Rejected(ValueError):
-    """The row cannot become a lead. `column` is the file's (empty = the whole row); the message says why."""
+    """The row cannot become a lead. `column` is the file's (empty = the whole row); the message says why.
 
-    def __init__(self, column: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column = column
+    `reason` is about this column alone; `others` are what else is wrong with the row, which the message names, too.
+    """
+
+    def __init__(self, column: str, reason: str, others: "Sequence[Rejected]" = ()) -> None:
+        super().__init__("; also ".join([reason, *(f"{one.column}: {one.reason}" for one in others)]))
+        self.column: str = column
+        self.reason: str = reason
+        self.others = others
 
 
 class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
-    `now` (aware) tells which times lie ahead; `spellings` is the tenant's table of synonyms.
+    `now` (aware) tells which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in
+    TimeReader.
     """
 
     def __init__(
-        self, plan: FileMapping, now: datetime, phone_region: str | None = None, spellings: Spellings | None = None
+        self,
+        plan: FileMapping,
+        now: datetime,
+        phone_region: str | None = None,
+        spellings: Spellings | None = None,
+        *,
+        undeclared: str = UNDECLARED,
     ) -> None:
         self._plan = plan
         self._words = WordReader(plan.values, spellings or Spellings())
         self._reshapes = bool(plan.split or plan.join)
-        self._times = TimeReader(plan.time_zone, now)
+        self._times = TimeReader(plan.time_zone, now, undeclared)
         self._phones = PhoneReader(plan.default_phone_region or phone_region)
         self._targets: dict[str, str | None] = {}
         self._columns = {target: column for column, target in plan.rename.items()}
 
     def read(self, row: Mapping[str, object]) -> LeadIn:
-        """Raises Rejected."""
+        """Raises Rejected, with all that is wrong."""
+        try:
+            return self._read(row)
+        except Rejected as first:
+            found = self._others(row, first)
+            if not found:
+                raise
+            raise Rejected(first.column, first.reason, found) from None
+
+    def _others(self, row: Mapping[str, object], first: Rejected) -> list[Rejected]:
+        """What else is wrong: the row is read again without what is known to be, so that good rows pay nothing."""
+        rest, last, found = dict(row), first, list[Rejected]()
+        for _ in range(_MAX_PROBLEMS):
+            if not self._left_out(rest, last.column):
+                break
+            try:
+                self._read(rest)
+                break
+            except Rejected as error:
+                last = error
+                if last.column not in {first.column, *(one.column for one in found)}:
+                    found.append(last)
+        return found
+
+    def _left_out(self, row: dict[str, object], column: str) -> bool:
+        """Takes a column out of the row; an external id that is missing gets another one. False = neither can be."""
+        id_column = self._columns.get("external_id", "external_id")
+        if column in row and column != id_column:
+            del row[column]
+            return True
+        identity = self._plan.external_id.columns if self._plan.external_id else ()
+        if column in (id_column, *identity) and row.get(id_column) != _ANY_ID:
+            row[id_column] = _ANY_ID
+            return True
+        return False
+
+    def _read(self, row: Mapping[str, object]) -> LeadIn:
         if self._reshapes:
             row = reshaped(row, self._plan.split, self._plan.join, self._plan.empty)
         values, extra = self._sorted(row)
@@ -206,7 +257,7 @@ def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
         if "\0" in value:
             raise Rejected(column, _HOLDS_NUL)
         if not value.isascii() and not _encodable(value):
-            raise Rejected(column, _HOLDS_BAD_BYTES)
+            raise Rejected(column, HOLDS_BAD_BYTES)
 
 
 def _encodable(value: str) -> bool:
@@ -231,9 +282,11 @@ def _json_text(whole: dict[str, object], column: str) -> str:
     try:
         text = _ENCODER.encode(whole).decode()
     except UnicodeEncodeError:
-        raise Rejected(_column_of(whole, column, _encodable), _HOLDS_BAD_BYTES) from None
+        raise Rejected(_column_of(whole, column, _encodable), HOLDS_BAD_BYTES) from None
     except RecursionError:
         raise Rejected(column, "is nested too deeply") from None
+    if _EXPONENT.search(text) and holds_huge_number(whole):
+        raise Rejected(column, f"holds a number of more than {MAX_EXPONENT} digits before or behind the point")
     if "\\u0000" in text and _NUL_IN_JSON.search(text):
         raise Rejected(_column_of(whole, column, lambda value: "\0" not in value), _HOLDS_NUL)
     return text

@@ -7,6 +7,7 @@ from router.domain.calendar import day_of, zone
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
+UNDECLARED = ", and no time_zone is declared in the mapping"
 _DATE_CHARACTERS = 10
 
 
@@ -15,17 +16,19 @@ class UnreadableTime(ValueError):
 
 
 class TimeReader:
-    """Reads ISO 8601 times; those without an offset in `zone_name` (None = they are refused).
+    """Reads ISO 8601 times; those without an offset in `zone_name` (None = they are refused; `undeclared` ends the
+    sentence that says so).
 
     Times more than a day ahead of `now` (aware), or before 1990, are refused. Where clocks go forward, a time that
     they skip is taken by the offset before the change, so 02:30 becomes 03:30; where they go back, a time that
     comes twice is the first of the two. A date alone is the first instant of that business day.
     """
 
-    def __init__(self, zone_name: str | None, now: datetime) -> None:
+    def __init__(self, zone_name: str | None, now: datetime, undeclared: str = UNDECLARED) -> None:
         self._zone_name = zone_name
         self._zone = zone(zone_name) if zone_name else None
         self._latest = now + AHEAD
+        self._undeclared = undeclared
         self._day_start = lru_cache(maxsize=4096)(self._uncached_day_start)
 
     def read(self, text: str) -> datetime:
@@ -47,14 +50,14 @@ class TimeReader:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             if self._zone is None:
-                raise UnreadableTime(f"{text[:40]!r} has no offset, and no time_zone is declared in the mapping")
+                raise UnreadableTime(f"{text[:40]!r} has no offset{self._undeclared}")
             # fold=0: a skipped time by the offset before the change, of a doubled one the first.
             moment = moment.replace(tzinfo=self._zone)
         return moment.astimezone(UTC)
 
     def _uncached_day_start(self, day: date) -> datetime:
         if self._zone_name is None:
-            raise UnreadableTime(f"{day} is a date alone, and no time_zone is declared in the mapping")
+            raise UnreadableTime(f"{day} is a date alone{self._undeclared}")
         try:
             return day_of(day, self._zone_name).start
         except ValueError as error:

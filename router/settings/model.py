@@ -51,6 +51,21 @@ class ListenSettings(Section, frozen=True):
     check_deadline_s: Annotated[float, Meta(ge=0.05, le=60)] = 2.0
 
 
+class ApiSettings(Section, frozen=True):
+    """The address of the API. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks TLS;
+    `clients` connections at once, each of which may be silent for `idle_s` (seconds). A token may ask `requests_per_s`
+    times a second over all instances (None = any number).
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8381
+    clients: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    requests_per_s: Annotated[float, Meta(ge=0.1, le=1_000_000)] | None = 1000.0
+    idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
 class LogSettings(Section, frozen=True):
     """`format` auto = for people on a terminal, JSON elsewhere."""
 
@@ -97,6 +112,30 @@ class StallSettings(Section, frozen=True):
     minimum_leads: Annotated[int, Meta(ge=1, le=100_000)] = 20
 
 
+class EventSettings(Section, frozen=True):
+    """`retention_days` is how long events can be read and delivered."""
+
+    retention_days: Annotated[float, Meta(ge=0.01, le=3650)] = 7.0
+
+
+class WebhookSettings(Section, frozen=True):
+    """`concurrency` is attempts under way at a time to one endpoint; each has `timeout_s`."""
+
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
+    timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 15.0
+    poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 0.5
+    lease_s: Annotated[float, Meta(ge=2, le=600)] = 15.0
+    private_addresses: Literal["refused", "allowed"] = "refused"
+
+
+class JournalSettings(Section, frozen=True):
+    """Where the API keeps leads while the database is away (None = it refuses them), and how many at most."""
+
+    file: Path | None = None
+    maximum_mb: Annotated[int, Meta(ge=1, le=100_000)] = 512
+    maximum_leads: Annotated[int, Meta(ge=1, le=10_000_000)] = 500_000
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -110,6 +149,7 @@ class Settings(Section, frozen=True):
     redis_url: Annotated[str, _url("redis", "rediss", "unix")] | None = None
     data_dir: Path = Path(".lead-router")
     listen: ListenSettings = ListenSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     connections: ConnectionSettings = ConnectionSettings()
@@ -117,6 +157,9 @@ class Settings(Section, frozen=True):
     supervision: SupervisionSettings = SupervisionSettings()
     locks: LockSettings = LockSettings()
     stalls: StallSettings = StallSettings()
+    events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    journal: JournalSettings = JournalSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

@@ -18,7 +18,7 @@ AT_RUN_TIME = frozenset(
     }
 )
 # They belong to one process, not to its kind: several on one host differ.
-_OF_ONE_PROCESS = frozenset({"listen.host", "listen.port", "data_dir"})
+_OF_ONE_PROCESS = frozenset({"listen.host", "listen.port", "data_dir", "journal.file"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 import asyncpg
 
 from router.domain.lead import Facts, PoolLead
+from router.store.changes import Change, record_change, the_lead
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
 from router.store.transactions import limit_transaction, retried
@@ -71,6 +72,13 @@ async def find_lead(conn: Connection, text: str, tenant: str | None) -> FoundLea
     return FoundLead(tenant_id, rows[0]["lead_id"])
 
 
+async def lead_numbered(conn: Connection, tenant_id: int, lead_id: int) -> FoundLead:
+    """A lead by its number, which has to be of this tenant. Raises LeadUnknown."""
+    if not await _SQL.of_tenant.value(conn, tenant_id=tenant_id, lead_id=lead_id):
+        raise LeadUnknown(f"there is no lead number {lead_id}")
+    return FoundLead(tenant_id, lead_id)
+
+
 async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
     """(state, rep number if assigned). Raises LeadUnknown."""
     row = await _SQL.place_of.row(conn, tenant_id=lead.tenant_id, lead_id=lead.lead_id)
@@ -80,10 +88,13 @@ async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
 
 
 @retried
-async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None) -> int:
+async def end(
+    conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None, *, actor: str = ""
+) -> int:
     """Ends the lead's assignment in one statement; returns the rep's number. `now` None = the database's clock.
 
-    Raises NotAssigned. The lane's next batch takes the place off the rep's load: until then it reads high.
+    With `actor` it is recorded among the changes. Raises NotAssigned. The lane's next batch takes the place off the
+    rep's load: until then it reads high.
     """
     async with conn.transaction():
         await limit_transaction(conn, LOCK_TIMEOUT_MS)
@@ -91,6 +102,8 @@ async def end(conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: 
             row = await _SQL.give_back.row(conn, tenant_id=tenant_id, lead_id=lead_id, now=now)
         else:
             row = await _SQL.close.row(conn, tenant_id=tenant_id, lead_id=lead_id, outcome=how.value, now=now)
+        if row is not None and actor:
+            await record_change(conn, tenant_id, Change(actor, "end", the_lead(lead_id), "assigned", how.value))
     if row is None:
         state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
         raise NotAssigned(f"lead {lead_id} is {state}, not assigned; there is nothing to end")
@@ -164,6 +177,26 @@ def _pool_lead(
         wake_key=wake_key,
         last_batch_no=last_batch_no,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lead that a rep has now, since `assigned_at` (UTC); `rule_no` None = given by hand."""
+
+    lead_id: int
+    source: str
+    external_id: str
+    created_at: datetime
+    assigned_at: datetime
+    customer_id: int | None
+    batch_no: int
+    rule_no: int | None
+
+
+async def held_by(conn: Connection, tenant_id: int, rep_no: int, after: int, limit: int) -> list[Held]:
+    """The leads that a rep has, those with a number above `after`, in the order of their numbers."""
+    rows = await _SQL.held_by.fetch(conn, tenant_id=tenant_id, rep_no=rep_no, after=after, limit=limit)
+    return [Held(**row) for row in rows]
 
 
 async def lane_progress(conn: Connection, tenant_id: int) -> int:

@@ -54,6 +54,11 @@ class Trouble(StrEnum):
     """Trying again does not help before somebody changes something: the schema, a fault of ours."""
 
 
+def refused(error: BaseException) -> bool:
+    """Whether the server has no connection left for us: it, the role or the database has its maximum."""
+    return isinstance(error, asyncpg.TooManyConnectionsError)
+
+
 # SQLSTATE or the beginning of one; the first that fits decides.
 _BY_STATE: tuple[tuple[str, Trouble], ...] = (
     ("57014", Trouble.LOCK_CONFLICT),
@@ -90,3 +95,12 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble.CLOCKS
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is away, so that leads go to the journal: the server or the wire is gone, it cannot work
+    (disk, read-only, shutting down), or it gave no connection, or no answer, within the deadline.
+
+    A lock, a row that it refuses, or a missing right is not: those are for whoever asked, or for a person.
+    """
+    return trouble_of(error) in (Trouble.UNREACHABLE, Trouble.SERVER)

@@ -1,7 +1,8 @@
 """Flight records as they are stored, and what it takes to run them again."""
 
 import zlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -62,7 +63,34 @@ async def last_flights(
     return [(row["tenant_id"], _readable(row)) for row in rows]
 
 
-async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> dict[int, tuple[datetime, Facts]]:
-    """(created_at, facts) by lead id."""
-    rows = await _SQL.facts.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))
-    return {row[0]: (row[1], Facts._make(row[2:9])) for row in rows}
+FactsOf = dict[int, tuple[datetime, Facts]]
+"""(created_at, facts) by lead id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFacts:
+    """What arrived with some leads; `corrected` has by lead what its created_at was up to which batch, ascending."""
+
+    latest: FactsOf
+    corrected: Mapping[int, Sequence[tuple[int, datetime]]]
+
+    def at(self, batch_no: int) -> FactsOf:
+        """As a batch saw them: people may have corrected creation times since."""
+        if not self.corrected:
+            return self.latest
+        return self.latest | {
+            lead_id: (before, self.latest[lead_id][1])
+            for lead_id, times in self.corrected.items()
+            if (before := next((at for upto, at in times if batch_no <= upto), None)) is not None
+        }
+
+
+async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> RecordedFacts:
+    """Those of the leads that are there."""
+    of = {"tenant_id": tenant_id, "lead_ids": list(leads)}
+    latest = {row[0]: (row[1], Facts._make(row[2:9])) for row in await _SQL.facts.fetch(conn, **of)}
+    corrected: defaultdict[int, list[tuple[int, datetime]]] = defaultdict(list)
+    for lead_id, upto, before in await _SQL.corrections.fetch(conn, **of):
+        if lead_id in latest:
+            corrected[lead_id].append((upto, before))
+    return RecordedFacts(latest, corrected)

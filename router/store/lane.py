@@ -190,11 +190,12 @@ async def fold_inbox(conn: Connection, tenant_id: int) -> News:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Where a batch's results go: tenant, number and time."""
+    """Where a batch's results go: tenant, number and time, and the ruleset that decided."""
 
     tenant_id: int
     batch_no: int
     at: datetime
+    ruleset: int
 
 
 def ragged(numbers: Sequence[int]) -> str | None:
@@ -203,11 +204,15 @@ def ragged(numbers: Sequence[int]) -> str | None:
 
 
 async def put_assignments(
-    conn: Connection, book: Book, given: Sequence[tuple[int, PoolLead, Assigned]], owners: Mapping[int, int]
+    conn: Connection,
+    book: Book,
+    given: Sequence[tuple[int, PoolLead, Assigned]],
+    owners: Mapping[int, int],
+    previous: int | None = None,
 ) -> None:
-    """Writes assignments, each (place in the batch, lead, decision), and the owners that they set or move.
+    """Writes assignments, each (place in the batch, lead, decision), their event, and the owners that they set or move.
 
-    `owners` is rep number by customer.
+    `owners` is rep number by customer; `previous` = the rep (number) who had these leads until now.
     """
     if not given:
         return
@@ -217,8 +222,10 @@ async def put_assignments(
         tenant_id=book.tenant_id,
         assigned_at=book.at,
         batch_no=book.batch_no,
+        ruleset=book.ruleset,
         lead_ids=[lead.lead_id for _, lead, _ in given],
         rep_nos=[decision.rep_no for _, _, decision in given],
+        previous=None if previous is None else [previous] * len(given),
         customers=[lead.customer_id for _, lead, _ in given],
         seqs=[seq for seq, _, _ in given],
         rules=[decision.rule_no for _, _, decision in given],

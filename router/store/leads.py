@@ -1,7 +1,7 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,16 +14,13 @@ from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
 from router.store.customers import customers_of, store_keys
+from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
 
 _SQL = load("leads")
-_COLUMNS = (
-    *("tenant_id", "lead_id", "received_at", "customer_id", "created_at", "source", "external_id"),
-    *LeadIn._fields[3:16],
-)
 _MS_A_LEAD = 1
 _MOST_TIES = 2 ** len(TIE_FIELDS)
 # Where others can be faster: the same lead, or a key of its customer.
@@ -43,7 +40,7 @@ class Accepted:
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
     is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
     stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
-    that order.
+    that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead.
     """
 
     new: int
@@ -52,6 +49,8 @@ class Accepted:
     parked: int
     lead_ids: tuple[int, ...]
     differing: tuple[Difference, ...] = ()
+    new_ids: frozenset[int] = field(default=frozenset(), repr=False)
+    merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
 
 
 @retried
@@ -91,6 +90,11 @@ async def database_clock(conn: Connection) -> datetime:
     return moment
 
 
+async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
+    """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+
+
 async def _accept(
     conn: Connection,
     tenant_id: int,
@@ -101,6 +105,7 @@ async def _accept(
 ) -> Accepted:
     opening = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(len(leads)))
     assert opening is not None
+    host = host_clock()
     stored = await stored_leads(conn, tenant_id, leads)
     named = [lead[:2] for lead in leads]
     fresh = _first_places(named, stored)
@@ -110,7 +115,7 @@ async def _accept(
         keyed = _keyed(leads, fresh.values(), opening["match_rules"], prepared)
         moment: datetime = now or opening["moment"]
         if now is None:
-            now = await arrival_time(conn, tenant_id, moment, host_clock())
+            now = await arrival_time(conn, tenant_id, moment, host)
         arrivals, merged = await _store(conn, tenant_id, keyed, now or moment, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
@@ -122,6 +127,8 @@ async def _accept(
         parked=sum([a.lead.invalid is not None and a.lead_id not in merged for a in arrivals]),
         lead_ids=tuple([ids[identity] for identity in named]),
         differing=tuple(await differences(conn, tenant_id, unlike)),
+        new_ids=frozenset([arrival.lead_id for arrival in arrivals]),
+        merged_into=merged,
     )
 
 
@@ -176,6 +183,35 @@ async def differences(conn: Connection, tenant_id: int, unlike: Sequence[Again])
     return find_differences(unlike, await load_spellings(conn, tenant_id)) if unlike else []
 
 
+class Contact(NamedTuple):
+    """Who a lead is about."""
+
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
+
+
+async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
+    """Who the lead is about; nobody where there is no such lead."""
+    row = await _SQL.contact.row(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return Contact(*row) if row is not None else Contact(None, None, None, None)
+
+
+async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:
+    """Where leads are now: the state, and of a merged one the lead that it was merged into."""
+    async with conn.transaction():
+        await steady_plans(conn, tenant_id, len(lead_ids))
+        rows = await _SQL.states.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids)
+    return {row["lead_id"]: (row["state"], row["into_lead_id"]) for row in rows}
+
+
+async def lead_with(conn: Connection, tenant_id: int, source: str, external_id: str) -> int | None:
+    """The number of the lead with this identity."""
+    number: int | None = await _SQL.by_identity.value(conn, tenant_id=tenant_id, source=source, external_id=external_id)
+    return number
+
+
 async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:
     """Those leads that are there already."""
     rows = await _SQL.stored_leads.fetch(
@@ -205,7 +241,7 @@ async def _store(
     arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
     await store_keys(conn, tenant_id, customers, settled, now)
     merged = await _repeats(conn, tenant_id, arrivals, customers.old)
-    await _write(conn, tenant_id, arrivals, merged, now)
+    await write_leads(conn, tenant_id, arrivals, merged, now)
     return arrivals, merged
 
 
@@ -232,39 +268,3 @@ async def _repeats(
         )
         stored = {row["lead_id"]: row["root"] for row in rows}
     return find_repeats(arrivals, stored)
-
-
-def _by_identity(arrival: Arrival) -> str:
-    """Sorts as source and external id do, neither of which holds a NUL; one text is compared faster than two."""
-    return f"{arrival.lead[0]}\0{arrival.lead[1]}"
-
-
-async def _write(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
-) -> None:
-    """Puts each arrival into `lead` and into exactly one of pool, merged and parked.
-
-    Leads are stored in one order for everybody: intakes of the same leads wait for each other and cannot deadlock.
-    """
-    await conn.copy_records_to_table(
-        "lead",
-        records=[
-            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16])
-            for lead_id, created_at, customer_id, lead in sorted(arrivals, key=_by_identity)
-        ],
-        columns=_COLUMNS,
-    )
-    placed = [a for a in arrivals if a.lead_id not in merged] if merged else arrivals
-    waiting = [a for a in placed if a.lead.invalid is None]
-    invalid = [a for a in placed if a.lead.invalid is not None]
-    waiting.sort(key=lambda arrival: -arrival.lead.priority)
-    await _SQL.place_leads.row(
-        conn,
-        tenant_id=tenant_id,
-        moment=now,
-        waiting=[a.lead_id for a in waiting],
-        repeats=list(merged),
-        repeated=list(merged.values()),
-        invalid=[a.lead_id for a in invalid],
-        reasons=[a.lead.invalid for a in invalid],
-    )

@@ -107,14 +107,14 @@ async def send_back(
 
     Raises asyncpg.LockNotAvailableError when somebody keeps the lane.
     """
-    held = await _hold(conn, tenant_id)
+    held = await hold_lane(conn, tenant_id)
     moved = await put_in_pool(conn, held.lane, leads, reasons, held.key)
     return await _told(conn, held, token, author, Moved(len(leads), moved), "parked")
 
 
 async def look_again(conn: Connection, tenant_id: int, places: Sequence[Place], token: int, author: Author) -> Moved:
     """Waiting leads get their turn whatever they wait for; as `send_back`. They keep their age."""
-    held = await _hold(conn, tenant_id)
+    held = await hold_lane(conn, tenant_id)
     keys = sorted({place[0] for place in places})
     moved = await _SQL.look_again.execute(
         conn, tenant_id=tenant_id, lead_ids=[place[3] for place in places], wake_keys=keys, wake_key=held.key
@@ -145,7 +145,7 @@ async def call_lane(conn: Connection, lane: Lane, token: int, next_wake_key: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class HeldLane:
     """The lane, the wake key of what is sent back, and the next free number."""
 
     lane: Lane
@@ -153,18 +153,18 @@ class _Held:
     next_key: int
 
 
-async def _hold(conn: Connection, tenant_id: int) -> _Held:
+async def hold_lane(conn: Connection, tenant_id: int) -> HeldLane:
     lane = await hold_waiting(conn, tenant_id, None, LaneLimits())
     key: int | None = await _SQL.sent_back_key.value(conn, tenant_id=tenant_id)
     if key is not None:
-        return _Held(lane, key, lane.next_wake_key)
+        return HeldLane(lane, key, lane.next_wake_key)
     first = lane.next_wake_key if lane.next_wake_key <= LAST_WAKE_KEY else 1
     number = await _SQL.free_key.value(conn, tenant_id=tenant_id, first=first)
     await put_wake_keys(conn, tenant_id, SENT_BACK, {number: ""})
-    return _Held(lane, number, number + 1)
+    return HeldLane(lane, number, number + 1)
 
 
-async def _told(conn: Connection, held: _Held, token: int, author: Author, moved: Moved, were: str) -> Moved:
+async def _told(conn: Connection, held: HeldLane, token: int, author: Author, moved: Moved, were: str) -> Moved:
     """Calls the routers, and records what was done, if anything was."""
     await call_lane(conn, held.lane, token, held.next_key)
     if moved.moved:

@@ -96,6 +96,21 @@ async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
     return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
 
 
+async def reps_page(conn: Connection, tenant_id: int, after: int, limit: int) -> list[RepRecord]:
+    """The same of the reps with a number above `after`, at most `limit` of them."""
+    names = await group_names(conn, tenant_id)
+    rows = await _SQL.reps_page.fetch(conn, tenant_id=tenant_id, after=after, limit=limit)
+    return [_record(row, names) for row in rows]
+
+
+async def current_rep(conn: Connection, tenant_id: int, rep_id: str) -> RepRecord:
+    """One rep with all fields as the newest version has it. Raises RepUnknown, with similar ids."""
+    row = await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id)
+    if row is None:
+        raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
+    return _record(row, await group_names(conn, tenant_id))
+
+
 async def knows_rep(conn: Connection, tenant_id: int, rep_id: str) -> bool:
     """Whether the tenant has a rep of this id (the CRM's)."""
     return await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id) is not None

@@ -154,9 +154,10 @@ async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
     return Stored(*about, row["source"], json.loads(row["lists"]))
 
 
-async def history(conn: Connection, tenant_id: int, limit: int = 1000) -> list[Entry]:
-    """The versions of a tenant's rules, the last one first."""
-    return [Entry(*row) for row in await _SQL.history.fetch(conn, tenant_id=tenant_id, limit=limit)]
+async def history(conn: Connection, tenant_id: int, limit: int = 1000, before: int | None = None) -> list[Entry]:
+    """The versions of a tenant's rules, those below `before` (None = all), the last one first."""
+    rows = await _SQL.history.fetch(conn, tenant_id=tenant_id, before=before, limit=limit)
+    return [Entry(*row) for row in rows]
 
 
 async def as_in_force(

@@ -78,7 +78,9 @@ async def begin(conn: Connection, lock_timeout_s: float) -> datetime:
 
 
 async def leads_by_state(conn: Connection, ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """By tenant: how many leads were accepted, and how many are in each state that is not counted by reason."""
+    """By tenant: how many leads are `stored`, and how many are in each state that is not counted by reason; those in
+    journals as their instances reported them.
+    """
     found: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for tenant_id, state, leads in await _SQL.states.fetch(conn, tenant_ids=ids):
         found[tenant_id][state] = leads

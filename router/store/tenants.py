@@ -7,6 +7,7 @@ import asyncpg
 
 from router.domain.calendar import zone
 from router.domain.phrases import listed, suggestion
+from router.store.changes import Change, record_change
 from router.store.statements import Connection, load
 from router.store.transactions import retried
 
@@ -47,10 +48,11 @@ class Tenant:
 
 
 @retried
-async def add(conn: Connection, name: str, time_zone: str) -> Tenant:
+async def add(conn: Connection, name: str, time_zone: str, *, actor: str = "") -> Tenant:
     """Creates the tenant and its lane in one transaction; the same again returns the tenant that is there.
 
-    Raises TenantError for a bad name or an unknown zone, TenantExists when the tenant has another zone.
+    With `actor` it is recorded who did. Raises TenantError for a bad name or an unknown zone, TenantExists when the
+    tenant has another zone.
     """
     _check_name(name)
     _check_zone(time_zone)
@@ -65,6 +67,9 @@ async def add(conn: Connection, name: str, time_zone: str) -> Tenant:
                 "its business days cannot be moved: use another name"
             )
         await _SQL.add_lane.execute(conn, tenant_id=tenant.tenant_id)
+        if created is not None and actor:
+            change = Change(actor, "tenants add", tenant.name, "", f"time zone {time_zone}")
+            await record_change(conn, tenant.tenant_id, change)
     return tenant
 
 
@@ -74,6 +79,12 @@ async def tenant_named(conn: Connection, name: str) -> Tenant:
     if row is None:
         raise TenantUnknown(name, [t.name for t in await all_tenants(conn)])
     return _tenant(row)
+
+
+async def tenant_numbered(conn: Connection, tenant_id: int) -> Tenant | None:
+    """The tenant with that number."""
+    row = await _SQL.by_number.row(conn, tenant_id=tenant_id)
+    return None if row is None else _tenant(row)
 
 
 async def all_tenants(conn: Connection) -> list[Tenant]:

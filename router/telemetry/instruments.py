@@ -16,6 +16,7 @@ from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCo
 from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
+from router.telemetry.intake_instruments import IntakeInstruments
 from router.telemetry.limits import MAX_TENANTS
 
 NAMESPACE = "lead_router"
@@ -79,6 +80,14 @@ class ReloadResult(StrEnum):
     FAILED = "failed"
 
 
+class DeliveryResult(StrEnum):
+    """What became of an attempt to deliver an event to a webhook. `dead`: the event was given up after the last one."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
 class BatchCounts(Protocol):
     """What a batch did, for the instruments; `waits_s` = seconds from queueing to assignment (median, longest)."""
 
@@ -103,6 +112,7 @@ class Instruments:
         self._meter = meter
         self._tenants_most = tenants_most
         self._tenants: set[str] = set()
+        self.intake = IntakeInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
@@ -140,6 +150,18 @@ class Instruments:
         self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
         self._stalls = self._gauge("stalls.open", "{stall}", "Stalls that go on, by what they are about")
         self._stalled = self._gauge("stalls.leads", "{lead}", "Leads that stalls hold up, by what they are about")
+        self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
+        self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
+        self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
+        self._journal_leads = self._gauge("journal.leads", "{lead}", "Leads in the journal of this process, by state")
+        self._journal_bytes = self._gauge("journal.size", "By", "What they take up of its file")
+        self._journal_taken = self._count("journal.taken", "{lead}", "Leads that the journal took")
+        self._journal_drained = self._count(
+            "journal.drained", "{lead}", "Leads of the journal that went to the database"
+        )
+        self._journal_refused = self._count(
+            "journal.refused", "{lead}", "Leads that the journal did not take, by cause"
+        )
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -266,6 +288,43 @@ class Instruments:
     def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
         """`whose` is own or foreign, `deed` cancel or terminate."""
         self._ended.add(sessions, {"whose": whose, "deed": deed})
+
+    # -- events out
+
+    def webhook_deliveries(self, result: DeliveryResult, attempts: int = 1) -> None:
+        """Once per failed attempt, and once per batch of those that succeeded."""
+        for one in DeliveryResult:
+            self._deliveries.add(attempts if one is result else 0, {"result": one.value})
+
+    def events_behind(self, tenant: str, lag_s: float, failing: int) -> None:
+        """Once per look: how far the tenant's slowest webhook is behind, and how many fail."""
+        label = {"tenant": self._tenant(tenant)}
+        self._events_lag.set(lag_s, label)
+        self._webhooks_failing.set(failing, label)
+
+    # -- journal
+
+    def journal_holds(self, waiting: int, set_aside: int, size: int) -> None:
+        """What is in the journal now; `size` in bytes. The first call shows the counters at zero."""
+        self._journal_leads.set(waiting, {"state": "waiting"})
+        self._journal_leads.set(set_aside, {"state": "set_aside"})
+        self._journal_bytes.set(size)
+        self._journal_taken.add(0)
+        self._journal_drained.add(0)
+        for cause in ("full", "disk"):
+            self._journal_refused.add(0, {"cause": cause})
+
+    def journal_taken(self, leads: int) -> None:
+        """So many new leads were written to it."""
+        self._journal_taken.add(leads)
+
+    def journal_drained(self, leads: int) -> None:
+        """So many went to the database."""
+        self._journal_drained.add(leads)
+
+    def journal_refused(self, cause: str, leads: int) -> None:
+        """So many were not taken; `cause` is full or disk."""
+        self._journal_refused.add(leads, {"cause": cause})
 
     # -- services
 

@@ -2,6 +2,18 @@
 -- A lead by its number; numbers are unique over all tenants.
 select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id;
 
+-- name: of_tenant(tenant_id, lead_id)
+-- Whether a lead's number is one of this tenant's.
+select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead_id);
+
+-- name: held_by(tenant_id, rep_no, after, limit)
+-- The leads that a rep has, a part of them in the order of their numbers.
+select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no
+  from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and a.rep_no = :rep_no and a.lead_id > :after
+ order by a.lead_id
+ limit :limit;
+
 -- name: by_external_id(tenant_id, external_id, source)
 -- Leads of an external id, of one source or of any.
 select tenant_id, lead_id, source from lead
@@ -17,7 +29,7 @@ union all select 'merged', null from merged where tenant_id = :tenant_id and lea
 union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: close(tenant_id, lead_id, outcome, now)
--- Ends an assignment as won or lost: history, closed state, and a note for the lane that a place is free.
+-- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.
 with ended as (
     delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
 ), at as (
@@ -31,6 +43,10 @@ with ended as (
     insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), done as (
     insert into closed (tenant_id, lead_id, closed_at, outcome) select e.tenant_id, e.lead_id, at.ended_at, :outcome from ended e, at
+), happened as (
+    insert into event (tenant_id, type, at, leads, reps, words)
+    select e.tenant_id, 'lead.ended', at.ended_at, array[e.lead_id], array[e.rep_no], array[:outcome::text]
+      from ended e join tenant t on t.tenant_id = e.tenant_id and t.events_since is not null, at
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 
@@ -58,6 +74,10 @@ with ended as (
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
       from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+), happened as (
+    insert into event (tenant_id, type, at, leads, reps)
+    select e.tenant_id, 'lead.returned', at.ended_at, array[e.lead_id], array[e.rep_no]
+      from ended e join tenant t on t.tenant_id = e.tenant_id and t.events_since is not null, at
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 

@@ -7,13 +7,14 @@ select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '
        set_config('enable_nestloop', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: states(tenant_id)
--- How many leads were accepted, and how many rows say that a lead is in this or that state.
-select (select count(*) from lead where tenant_id = :tenant_id) as accepted,
+-- How many leads are stored, and how many rows say that a lead is in this or that state; those in journals are accepted, too.
+select (select count(*) from lead where tenant_id = :tenant_id) as stored,
        (select count(*) from lead_pool where tenant_id = :tenant_id) as waiting,
        (select count(*) from assignment where tenant_id = :tenant_id) as assigned,
        (select count(*) from parked where tenant_id = :tenant_id) as parked,
        (select count(*) from merged where tenant_id = :tenant_id) as merged,
-       (select count(*) from closed where tenant_id = :tenant_id) as closed;
+       (select count(*) from closed where tenant_id = :tenant_id) as closed,
+       (select coalesce(sum(leads + set_aside), 0)::bigint from journalled where tenant_id = :tenant_id) as journalled;
 
 -- name: rulesets_used(tenant_id)
 -- The rulesets under which batches decided; their defaults are the caps of reps who have none of their own.
@@ -76,6 +77,14 @@ select count(*) over () as found, format('lead %s (%s %s)', lead_id, source, ext
    and not exists (select from merged s where s.tenant_id = lead.tenant_id and s.lead_id = lead.lead_id)
    and not exists (select from closed s where s.tenant_id = lead.tenant_id and s.lead_id = lead.lead_id)
  order by lead_id limit 5;
+
+-- name: journal_differs(tenant_id)
+-- Journals that took leads which are neither drained nor in them, or hold more than they took.
+select sum(abs(taken - drained - leads - set_aside - given_up)) over ()::bigint as found,
+       format('journal %s: took %s, drained %s, holds %s, set aside %s, given up %s', journal_id, taken, drained, leads, set_aside, given_up) as example
+  from journalled
+ where tenant_id = :tenant_id and taken <> drained + leads + set_aside + given_up
+ order by journal_id limit 5;
 
 -- name: lead_in_two_states(tenant_id)
 -- Leads of which more than one table says that they are in its state.
@@ -437,3 +446,19 @@ select count(*) over () as found, format('group %s: credits add up to %s (2^32 =
           from group_share where tenant_id = :tenant_id) shares
  where total <> 0
  order by group_no limit 5;
+
+-- name: event_missing(tenant_id)
+-- Current assignments without their event, of those made since events are written (give or take the moment of the switch) and
+-- not yet past the retention.
+with said as (
+    select e.batch_no, l.lead_id from event e cross join lateral unnest(e.leads) as l(lead_id)
+     where e.tenant_id = :tenant_id and e.type in ('lead.assigned', 'lead.reassigned')),
+since as (
+    select greatest(t.events_since + interval '10 s', f.removed_until) as at
+      from tenant t left join event_feed f on f.tenant_id = t.tenant_id
+     where t.tenant_id = :tenant_id and t.events_since is not null)
+select count(*) over () as found, format('lead %s: assigned in batch %s at %s', a.lead_id, a.batch_no, a.assigned_at) as example
+  from assignment a
+ where a.tenant_id = :tenant_id and a.assigned_at > (select at from since)
+   and not exists (select from said where said.batch_no = a.batch_no and said.lead_id = a.lead_id)
+ order by a.lead_id limit 5;

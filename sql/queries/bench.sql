@@ -29,7 +29,7 @@ select :tenant_id::int, n, (:rep_nos::int[])[1 + n % cardinality(:rep_nos::int[]
 -- All leads are undecided again; leads, reps, rules and tenants stay.
 do $$ begin
     truncate lead_pool, assignment, parked, closed, merged, flight, wake_key, lane_inbox, rep_load,
-             group_share, customer_owner;
+             group_share, customer_owner, event, event_feed;
     update lane set batch_no = 0, state_token = 0, last_at = '-infinity', latest_at = '-infinity', next_visit_at = null, next_wake_key = 1;
 end $$;
 

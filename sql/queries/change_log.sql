@@ -38,6 +38,7 @@ found as (
     union all
     select tenant_id, created_at, '', 'tenants add', name, '', format('time zone %s', time_zone), ''
       from tenant where tenant_id = any(:tenant_ids::int[]) and created_at between :since and :until
+       and not exists (select from change c where c.tenant_id = tenant.tenant_id and c.action = 'tenants add')
     union all
     select tenant_id, started_at, instance, 'start', 'instance', '', version, ''
       from process where tenant_id = any(:tenant_ids::int[]) and started_at between :since and :until
@@ -50,4 +51,5 @@ found as (
     union all
     select 0, applied_at, '', 'migrate', 'schema', '', migration_id, ''
       from _lead_router_migration where 0 = any(:tenant_ids::int[]) and applied_at between :since and :until)
-select tenant_id, at, actor, action, subject, before, after, why from found order by at desc limit :limit;
+select tenant_id, at, actor, action, subject, before, after, why from found
+ order by at desc, tenant_id, action, subject, after, before limit :limit;

@@ -83,7 +83,14 @@ update assignment set customer_id = :customer_id where tenant_id = :tenant_id an
 update lead_pool set customer_id = :customer_id where tenant_id = :tenant_id and lead_id = any(:leads::bigint[]);
 
 -- name: move_leads(tenant_id, leads, customer_id)!
--- Leads follow to a customer.
+-- Leads follow to a customer, which is an event.
+with happened as (
+    insert into event (tenant_id, type, at, leads, previous, targets)
+    select t.tenant_id, 'lead.customer_changed', clock_timestamp(), array_agg(l.lead_id order by l.lead_id),
+           array_agg(l.customer_id order by l.lead_id), array_agg(:customer_id::bigint)
+      from lead l join tenant t on t.tenant_id = l.tenant_id and t.events_since is not null
+     where l.tenant_id = :tenant_id and l.lead_id = any(:leads::bigint[])
+     group by t.tenant_id)
 update lead set customer_id = :customer_id where tenant_id = :tenant_id and lead_id = any(:leads::bigint[]);
 
 -- name: decide_again(tenant_id, customers)

@@ -3,6 +3,11 @@
 select lead_id, created_at, nullif(source, ''), region, industry, product, campaign, ad_id, landing_page
   from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
 
+-- name: corrections(tenant_id, lead_ids)
+-- What creation times of these leads were up to which batch, before people corrected them; in the order of the batches.
+select lead_id, batch_no, created_before from lead_correction
+ where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) order by batch_no;
+
 -- name: flight(tenant_id, batch_no)
 -- One flight record.
 select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight where tenant_id = :tenant_id and batch_no = :batch_no;

@@ -67,12 +67,18 @@ delete from lane_inbox
 returning rep_no, open_delta, day, today_delta, lead_id,
           case when at > clock_timestamp() + interval '10 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;
 
--- name: put_assignments(tenant_id, assigned_at, batch_no, lead_ids, rep_nos, customers, seqs, rules, groups, owned, owners)!
--- Writes a batch's assignments, and sets or moves the owners of customers.
+-- name: put_assignments(tenant_id, assigned_at, batch_no, ruleset, lead_ids, rep_nos, previous, customers, seqs, rules, groups, owned, owners)!
+-- Writes a batch's assignments and their event, and sets or moves the owners of customers. previous = the reps who had them, of
+-- assigned leads.
 with owner as (
     insert into customer_owner (tenant_id, customer_id, rep_no)
     select :tenant_id, o.customer_id, o.rep_no from unnest(:owned::bigint[], :owners::int[]) as o(customer_id, rep_no)
-        on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no)
+        on conflict (tenant_id, customer_id) do update set rep_no = excluded.rep_no),
+happened as (
+    insert into event (tenant_id, type, at, batch_no, ruleset, leads, reps, previous, rules, groups)
+    select t.tenant_id, case when :previous::bigint[] is null then 'lead.assigned' else 'lead.reassigned' end, :assigned_at, :batch_no,
+           :ruleset::int, :lead_ids::bigint[], :rep_nos::int[], :previous::bigint[], :rules::int[], :groups::int[]
+      from tenant t where t.tenant_id = :tenant_id and t.events_since is not null)
 insert into assignment (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no)
 select :tenant_id, a.lead_id, a.rep_no, a.customer_id, :assigned_at, :batch_no, a.seq, a.rule_no, a.group_no
   from unnest(:lead_ids::bigint[], :rep_nos::int[], :customers::bigint[], :seqs::int[], :rules::int[], :groups::int[])

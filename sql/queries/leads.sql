@@ -31,6 +31,25 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
 select array(select nextval('customer_id_seq') from generate_series(1, :customers::int)) as customers,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :leads::int)) as leads,
        statement_timestamp() as moment;
+-- name: by_identity(tenant_id, source, external_id)
+-- The number of the lead with this identity.
+select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+
+-- name: contact(tenant_id, lead_id)
+-- Who a lead is about.
+select name, phone, email, company from lead where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: states(tenant_id, lead_ids)
+-- Where leads are now; a merged one with the lead that it was merged into.
+select named.lead_id, found.state, found.into_lead_id
+  from unnest(:lead_ids::bigint[]) as named(lead_id)
+ cross join lateral (
+       select 'waiting' as state, null::bigint as into_lead_id from lead_pool where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'assigned', null from assignment where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'merged', into_lead_id from merged where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = named.lead_id
+       limit 1) as found;
 
 -- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
 -- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
@@ -52,26 +71,3 @@ select new.lead_id, earlier.root
                offset 0) as found
         where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
         limit 1) as earlier;
-
--- name: place_leads(tenant_id, moment, waiting, repeats, repeated, invalid, reasons)
--- Puts the batch's leads into exactly one of pool (in the order of the array), merged and parked, and tells listening routers when some wait;
--- only a hint, polling is the truth.
-with pool as (
-    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
-                           ad_id, landing_page)
-    select :tenant_id, stored.lead_id, -stored.priority, :moment, stored.created_at, stored.customer_id, nullif(stored.source, ''),
-           stored.region, stored.industry, stored.product, stored.campaign, stored.ad_id, stored.landing_page
-      from unnest(:waiting::bigint[]) as named(lead_id)
-     cross join lateral (
-            select lead_id, priority, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
-              from lead
-             where tenant_id = :tenant_id and lead.lead_id >= named.lead_id
-             order by lead_id
-             limit 1) as stored),
-     repeat as (
-    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
-    select :tenant_id, lead_id, into_lead_id, :moment from unnest(:repeats::bigint[], :repeated::bigint[]) as named(lead_id, into_lead_id)),
-     unusable as (
-    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
-    select :tenant_id, lead_id, 'lead_invalid', detail, :moment from unnest(:invalid::bigint[], :reasons::text[]) as named(lead_id, detail))
-select pg_notify('lead_router', :tenant_id::int::text) where cardinality(:waiting::bigint[]) > 0;

@@ -60,7 +60,11 @@ select :tenant_id, r.lead_id, r.wake_key, r.rank, r.queued_at, r.recheck_at, :ba
          product, campaign, ad_id, landing_page);
 
 -- name: put_parked(tenant_id, at, batch_no, lead_ids, reasons, details, excluded)!
--- Writes a batch's parked leads.
+-- Writes a batch's parked leads, and their event.
+with happened as (
+    insert into event (tenant_id, type, at, batch_no, leads, words)
+    select t.tenant_id, 'lead.parked', :at, :batch_no, :lead_ids::bigint[], :reasons::text[]
+      from tenant t where t.tenant_id = :tenant_id and t.events_since is not null)
 insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
 select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::int[]
   from unnest(:lead_ids::bigint[], :reasons::text[], :details::text[], :excluded::text[]) as p(lead_id, reason, detail, excluded);

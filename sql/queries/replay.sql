@@ -33,8 +33,11 @@ select rep_no, count(*) filter (where ended_at is null or ended_at > :at::timest
 
 -- name: waited_before(tenant_id, batch_no)
 -- Leads that waited before a batch and have not been tried since, with what they wait for.
-select p.lead_id, p.rank, p.queued_at, p.created_at, p.source, p.region, p.industry, p.product, p.campaign, p.ad_id, p.landing_page,
+select p.lead_id, p.rank, p.queued_at, p.source, p.region, p.industry, p.product, p.campaign, p.ad_id, p.landing_page,
        p.customer_id, p.excluded, p.recheck_at, k.ruleset, k.targets,
+       coalesce((select c.created_before from lead_correction c
+                  where c.tenant_id = :tenant_id and c.lead_id = p.lead_id and c.batch_no >= :batch_no
+                  order by c.batch_no limit 1), p.created_at) as created_at,
        (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = p.customer_id) as owner
   from lead_pool p join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key
  where p.tenant_id = :tenant_id and p.wake_key <> 0 and p.last_batch_no < :batch_no;
@@ -45,8 +48,10 @@ select count(*) from lead_pool where tenant_id = :tenant_id and wake_key <> 0 an
 
 -- name: endings(tenant_id, since, until)
 -- Assignments that ended in a span of time, in order; of those returned the lead as well, and who had returned it before.
-select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, l.created_at, h.customer_id,
-       nullif(l.source, '') as source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page,
+select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, h.customer_id,
+       coalesce((select c.created_before from lead_correction c
+                  where c.tenant_id = :tenant_id and c.lead_id = l.lead_id and c.corrected_at >= h.ended_at
+                  order by c.batch_no limit 1), l.created_at) as created_at, nullif(l.source, '') as source, l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page,
        case when h.outcome = 'returned' then array(
             select distinct e.rep_no from assignment_history e
              where e.tenant_id = :tenant_id and e.lead_id = h.lead_id and e.outcome = 'returned' and e.ended_at < h.ended_at

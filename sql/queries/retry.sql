@@ -38,14 +38,19 @@ select wake_key, rank, queued_at, lead_id from lead_pool
  order by wake_key, rank, queued_at, lead_id limit :limit;
 
 -- name: send_back(tenant_id, lead_ids, reasons, wake_key, at, recheck_at)
--- Parked leads wait again, queued now, without the reps that returned them; locked rows are passed over.
+-- Parked leads wait again, queued now, which is an event, without the reps that returned them; locked rows are passed over.
 with back as (
     delete from parked
      where tenant_id = :tenant_id and ctid = any(array(
            select ctid from parked
             where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and reason = any(:reasons::text[])
               for update skip locked))
-    returning lead_id, excluded, last_batch_no)
+    returning lead_id, reason, excluded, last_batch_no),
+happened as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.unparked', :at, array_agg(b.lead_id order by b.lead_id), array_agg(b.reason order by b.lead_id)
+      from back b, tenant t where t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id)
 insert into lead_pool (tenant_id, lead_id, wake_key, rank, queued_at, recheck_at, last_batch_no, created_at, customer_id,
                        excluded, source, region, industry, product, campaign, ad_id, landing_page)
 select :tenant_id, b.lead_id, :wake_key, -l.priority, :at, :recheck_at, b.last_batch_no, l.created_at, l.customer_id,

@@ -15,6 +15,16 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
  where w.tenant_id = :tenant_id and w.to_version is null
  order by r.rep_no;
 
+-- name: reps_page(tenant_id, after, limit)
+-- The same of some reps: those with a number above `after`, so many.
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+       w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
+       w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
+  from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
+ where w.tenant_id = :tenant_id and w.to_version is null and w.rep_no > :after
+ order by w.rep_no
+ limit :limit;
+
 -- name: current_rep(tenant_id, rep_id)
 -- One rep as the newest roster version has it.
 select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,

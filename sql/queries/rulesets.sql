@@ -16,10 +16,10 @@ select r.version, r.applied_at, r.author, r.note, r.source, r.lists, t.time_zone
 -- The highest version that the tenant's rules ever had.
 select coalesce(max(version), 0) from ruleset where tenant_id = :tenant_id;
 
--- name: history(tenant_id, limit)
--- The versions of a tenant's rules, the last one first.
+-- name: history(tenant_id, before, limit)
+-- The versions of a tenant's rules below one (null = all), the last one first.
 select version, applied_at, author, note from ruleset
- where tenant_id = :tenant_id order by version desc limit :limit;
+ where tenant_id = :tenant_id and (:before::int is null or version < :before) order by version desc limit :limit;
 
 -- name: add(tenant_id, version, author, note, source, lists)!
 -- Stores a version of a tenant's rules, for good.

@@ -1,6 +1,6 @@
 -- name: offsets(tenant_ids, since, looked_at, of_source, least, ahead)
 -- Of the last leads of each source of each tenant: by how many seconds the stamp of their creation is ahead of their arrival, in
--- the middle and at the quarters, and how many are too far ahead. Only what is noticeable.
+-- the middle and at the quarters, and how many are too far ahead; as it arrived, whatever was corrected since. Only what is noticeable.
 select t.tenant_id, s.source, count(*) as leads,
        percentile_cont(0.5) within group (order by s.ahead_s) as middle_s,
        percentile_cont(0.25) within group (order by s.ahead_s) as low_s,
@@ -11,7 +11,9 @@ select t.tenant_id, s.source, count(*) as leads,
  cross join lateral (
        select l.source, l.created_at, l.received_at, extract(epoch from l.created_at - l.received_at)::float8 as ahead_s,
               row_number() over (partition by l.source order by l.lead_id desc) as place
-         from (select lead_id, source, created_at, received_at from lead
+         from (select lead_id, source, coalesce((select c.created_before from lead_correction c
+                                where c.tenant_id = t.tenant_id and c.lead_id = lead.lead_id
+                                order by c.batch_no limit 1), created_at) as created_at, received_at from lead
                 where lead.tenant_id = t.tenant_id order by lead_id desc limit :looked_at) l
         where l.received_at > :since) s
  where s.place <= :of_source
@@ -21,9 +23,11 @@ having count(*) >= :least and abs(percentile_cont(0.5) within group (order by s.
  order by t.tenant_id, s.source;
 
 -- name: stamps(tenant_id, source, since, looked_at)
--- The last leads of a source, the youngest first.
+-- The last leads of a source, the youngest first, with their stamps as they arrived.
 select lead_id, external_id, created_at, received_at
-  from (select lead_id, external_id, source, created_at, received_at from lead
+  from (select lead_id, external_id, source, coalesce((select c.created_before from lead_correction c
+                                where c.tenant_id = :tenant_id and c.lead_id = lead.lead_id
+                                order by c.batch_no limit 1), created_at) as created_at, received_at from lead
          where tenant_id = :tenant_id order by lead_id desc limit :looked_at) l
  where source = :source and received_at > :since
  order by lead_id desc;

@@ -4,14 +4,16 @@ select clock_timestamp() as now, set_config('lock_timeout', :lock_timeout, true)
        set_config('statement_timeout', '60s', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
 
 -- name: states(tenant_ids)
--- How many leads of each tenant were accepted and how many are in each state; those that wait are counted by reason elsewhere.
-select tenant_id, 'accepted' as state, count(*) as leads from lead where tenant_id = any(:tenant_ids::int[]) group by tenant_id
+-- How many leads of each tenant are stored and how many are in each state; those that wait are counted by reason elsewhere.
+select tenant_id, 'stored' as state, count(*) as leads from lead where tenant_id = any(:tenant_ids::int[]) group by tenant_id
 union all
 select tenant_id, 'assigned', count(*) from assignment where tenant_id = any(:tenant_ids::int[]) group by tenant_id
 union all
 select tenant_id, 'merged', count(*) from merged where tenant_id = any(:tenant_ids::int[]) group by tenant_id
 union all
-select tenant_id, 'closed', count(*) from closed where tenant_id = any(:tenant_ids::int[]) group by tenant_id;
+select tenant_id, 'closed', count(*) from closed where tenant_id = any(:tenant_ids::int[]) group by tenant_id
+union all
+select tenant_id, 'journalled', sum(leads + set_aside)::bigint from journalled where tenant_id = any(:tenant_ids::int[]) group by tenant_id;
 
 -- name: parked(tenant_ids, now)
 -- Parked leads by reason, and how many of them since when.

@@ -12,6 +12,10 @@ insert into lane (tenant_id) values (:tenant_id) on conflict (tenant_id) do noth
 -- One tenant with its versions in force.
 select tenant_id, name, time_zone, roster, ruleset, rates from tenant where name = :name;
 
+-- name: by_number(tenant_id)
+-- One tenant with its versions in force, by its number.
+select tenant_id, name, time_zone, roster, ruleset, rates from tenant where tenant_id = :tenant_id;
+
 -- name: all()
 -- Every tenant with its versions in force.
 select tenant_id, name, time_zone, roster, ruleset, rates, created_at from tenant order by tenant_id;

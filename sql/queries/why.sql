@@ -34,6 +34,14 @@ select at, actor, action, why
  order by at desc
  limit :limit;
 
+-- name: corrections(tenant_id, lead_id, limit)
+-- When people corrected when a lead was created, the latest first.
+select c.corrected_at as at, c.created_before, c.created_after, coalesce(h.actor, '') as actor, coalesce(h.why, '') as why
+  from lead_correction c left join change h on h.tenant_id = c.tenant_id and h.id = c.change_id
+ where c.tenant_id = :tenant_id and c.lead_id = :lead_id
+ order by c.batch_no desc
+ limit :limit;
+
 -- name: lane(tenant_id, now)
 -- Whether the tenant's lane is paused, when it was last drained, and what locker its row has or had.
 select l.batch_no, l.last_at, l.next_visit_at, coalesce(:now::timestamptz, clock_timestamp()) as now,

@@ -77,12 +77,13 @@ class Service:
 
         await until(well, "the doctor finds nothing critical")
 
-    async def run(self, command: str) -> None:
-        """A command as it was printed."""
+    async def run(self, command: str) -> str:
+        """Runs a command as it was printed; returns the one that it prints after `do:` (with --dry-run), else ""."""
         program, *words = shlex.split(command)
         assert program == "lead-router"
         code, output, errors = await lead_router(*words, LEAD_ROUTER_DATABASE_URL=self.url)
         assert code == 0, (command, output, errors)
+        return next((line.removeprefix("do: ") for line in output.splitlines() if line.startswith("do: ")), "")
 
     async def noticed(self, message: str = "") -> dict[str, Any]:
         """The stall in a daemon's log."""

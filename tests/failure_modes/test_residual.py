@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -26,13 +27,13 @@ rules:
 REPS = reps_csv(f"r{n},Rep {n},yes,UTC,all,100000,100000" for n in range(1, 5))
 
 
-async def named_first(service: Service, code: str) -> dict[str, object]:
-    """The doctor's first finding."""
+async def named_first(service: Service, code: str, severity: str = "") -> dict[str, object]:
+    """The doctor's first finding, once it is this one."""
     found: list[dict[str, object]] = []
 
     async def named() -> bool:
         found[:] = await service.doctor()
-        return bool(found) and found[0]["code"] == code
+        return bool(found) and found[0]["code"] == code and severity in ("", found[0]["severity"])
 
     await until(named, f"{code} is the first finding")
     return found[0]
@@ -102,8 +103,13 @@ def of_two_sources(number: int) -> LeadIn:
     return web(number, **({"source": "form", "created_at": now - timedelta(hours=8)} if number % 4 else {}))
 
 
-async def test_f3_a_source_whose_zone_is_wrong_is_named_before_the_rules_that_its_leads_miss(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path, pace: Pace
+def of_the_right_zone(number: int) -> LeadIn:
+    """The same once somebody has corrected the mapping of the form."""
+    return of_two_sources(number)._replace(created_at=datetime.now(UTC))
+
+
+async def test_f3_a_source_whose_zone_is_wrong_is_named_first_and_one_command_routes_again(
+    conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, FRESH)
     async with running(tenant, database_url, of_two_sources, pace=pace) as service:
@@ -113,9 +119,8 @@ async def test_f3_a_source_whose_zone_is_wrong_is_named_before_the_rules_that_it
         finding = await named_first(service, "stamps_shifted")
         assert finding["evidence"] and "8 h behind" in str(finding["sentence"])
         assert [one["code"] for one in await service.doctor()][1:3] == ["no_rule_matches", "stalled"]
-        await service.run(str(finding["command"]))
-        (tmp_path / "rules.yaml").write_text(CAUGHT)
-        await service.run(f"lead-router rules apply {tmp_path / 'rules.yaml'} --tenant acme")
+        service.make = of_the_right_zone
+        await service.run(await service.run(str(finding["command"])))
         await service.all_routed()
         await service.recovered()
         await service.audited()
@@ -137,9 +142,11 @@ async def test_f3_with_a_catch_all_nothing_waits_and_the_wrong_routing_is_notice
 
 @pytest.fixture
 async def small_server() -> AsyncIterator[str]:
-    """The URL of a superuser on a server of its own with 30 connections, three of them for superusers."""
+    """The URL of a superuser on a server of its own with 30 connections, three of them for superusers and two for
+    whoever is on call.
+    """
     with reachable_folder("lead-router-own-") as folder:
-        server = FaultServer(folder, {"max_connections": "30"})
+        server = FaultServer(folder, {"max_connections": "30", "reserved_connections": "2"})
         await server.start()
         await migrate(server.url())
         yield server.url()
@@ -157,13 +164,7 @@ async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str, 
             tenant, url, of_two_sources, direct=small_server, connections_maximum=8, pace=pace
         ) as service:
             await service.waits("no_matching_rule", 20)
-            await conn.execute(f"alter role {role} connection limit 0")
-            await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
-            crm = await others.enter_async_context(role_with_connections(conn, small_server, -1))
-            with suppress(asyncpg.TooManyConnectionsError):
-                while True:
-                    await others.enter_async_context(connected(f"{crm[1]}&application_name=crm"))
-            await conn.execute(f"alter role {role} connection limit -1")
+            await taken_by_others(conn, small_server, role, others)
             service.url = small_server
             found: list[dict[str, object]] = []
 
@@ -196,23 +197,43 @@ async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_comma
         await service.audited()
 
 
-async def test_f5_without_a_connection_it_is_noticed_and_leads_are_routed_once_there_are_some(
-    conn: asyncpg.Connection, database_url: str, pace: Pace
+async def test_f5_when_others_have_all_connections_they_are_named_and_the_printed_command_routes_again(
+    small_server: str, pace: Pace
 ) -> None:
-    tenant = await make_tenant(conn, REPS, RULES)
     async with (
-        role_with_connections(conn, database_url, 12) as (role, url),
-        running(tenant, url, web, direct=database_url, connections_maximum=8, pace=pace) as service,
+        connected(small_server) as conn,
+        role_with_connections(conn, small_server, -1) as (role, url),
+        role_with_connections(conn, small_server, -1) as (on_call, on_call_url),
+        AsyncExitStack() as others,
     ):
-        await service.all_routed()
-        await conn.execute(f"alter role {role} connection limit 0")
-        await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
-        await tenant.accept(web(n) for n in range(10_000, 10_005))
-        stall = await service.noticed()
-        assert stall["kind"] == "cannot_look"
-        finding = await named_first(service, "database_unusable")
-        assert "too many connections" in str(finding["sentence"])
-        await conn.execute(f"alter role {role} connection limit 12")
-        await service.all_routed(within_s=10.0)
-        await service.recovered()
-        await service.audited()
+        await conn.execute(f"grant pg_use_reserved_connections to {on_call}")
+        tenant = await make_tenant(conn, REPS, RULES)
+        async with running(tenant, url, web, direct=small_server, connections_maximum=8, pace=pace) as service:
+            await service.all_routed()
+            await taken_by_others(conn, small_server, role, others)
+            await tenant.accept(web(n) for n in range(10_000, 10_005))
+            stall = await service.noticed()
+            assert stall["kind"] == "cannot_look"
+            unusable = await named_first(service, "database_unusable")
+            assert "lead-router connections" in str(unusable["command"])
+            service.url = on_call_url
+            assert (await service.waiting()).keys() == {"ready"}
+            finding = await named_first(service, "connections_short", "critical")
+            evidence = cast(list[dict[str, object]], finding["evidence"])
+            assert any(row.get("application") == "crm" for row in evidence)
+            await service.run(await service.run(str(finding["command"])))
+            await service.all_routed()
+            service.url = small_server
+            await service.recovered()
+            await service.audited()
+
+
+async def taken_by_others(conn: asyncpg.Connection, url: str, role: str, others: AsyncExitStack) -> None:
+    """The CRM opens whatever the server gives, and `role` loses what it had."""
+    await conn.execute(f"alter role {role} connection limit 0")
+    await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
+    crm = await others.enter_async_context(role_with_connections(conn, url, -1))
+    with suppress(asyncpg.TooManyConnectionsError):
+        while True:
+            await others.enter_async_context(connected(f"{crm[1]}&application_name=crm"))
+    await conn.execute(f"alter role {role} connection limit -1")

@@ -40,6 +40,11 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"lead_without_state", "accepted_differs"},
         "lead 5",
     ),
+    "a journal's file that lost leads": (
+        "insert into journalled (tenant_id, journal_id, taken, drained, leads) values (1, 7, 10, 4, 3)",
+        {"journal_differs"},
+        "journal 7: took 10, drained 4, holds 3",
+    ),
     "an assigned lead that is closed as well": (
         "insert into closed values (1, 1, now(), 'lost')",
         {"lead_in_two_states", "accepted_differs"},
@@ -80,6 +85,13 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         " values (1, now(), 'ann', 1, 100, 101, '{}', '{}')",
         {"customer_merged_away"},
         "owner rep 1",
+    ),
+    "an assignment of which no event says anything": (
+        "update tenant set events_since = '2026-03-02 01:00Z';"
+        "insert into event (tenant_id, type, at, batch_no, leads) values"
+        " (1, 'lead.assigned', '2026-03-02 02:00Z', 1, '{1,2,4}'), (1, 'lead.ended', '2026-03-02 02:00Z', 1, '{3}')",
+        {"event_missing"},
+        "lead 3: assigned in batch 2",
     ),
     "the lane is gone": ("delete from lane", {"lane_missing"}, "tenant acme"),
     "two current assignments of a lead": (

@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.doctor import doctor
+from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import examine, findings_of
 from ops.doctor.scene import open_scene
 from router.settings.reload import Difference
@@ -72,6 +73,7 @@ async def test_leads_that_stand_because_others_have_all_connections_are_critical
         assert (found.severity, found.held_back) == ("critical", 2)
         assert "most are used by: greedy" in found.sentence
         assert "greedy" in [row.get("application") for row in found.evidence]
+        assert (found.command or "").startswith(("lead-router connections end --application=greedy", LIST))
         assert await findings(conn, CODE) == []
         assert len(await findings(conn, "nobody_takes_leads")) == 1
 

@@ -38,7 +38,9 @@ async def test_leads_that_stand_for_a_source_of_another_zone_are_critical_with_t
     assert "25 leads are of another day" in found.sentence
     assert len(found.evidence) == 10
     assert found.since == await conn.fetchval("select min(received_at) from lead")
-    assert found.command == f"lead-router why {found.evidence[0]['lead']} --tenant acme"
+    assert (found.command or "").startswith(
+        "lead-router leads restamp --tenant=acme --source=ads --shift=-24h --dry-run"
+    )
 
 
 async def test_with_a_catch_all_it_is_a_warning_and_without_rules_about_time_only_a_note(

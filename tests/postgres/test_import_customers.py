@@ -93,6 +93,7 @@ def names_of(customers: Mapping[str, int | None]) -> dict[int, str]:
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.usefixtures("stored_either_way")
 async def test_batch_by_batch_every_lead_and_key_is_the_customers_whom_the_rules_name(
     conn: asyncpg.Connection, tenant_id: int, seed: int
 ) -> None:
@@ -125,6 +126,7 @@ async def test_keys_that_were_prepared_for_other_leads_are_refused(conn: asyncpg
 
 
 @pytest.mark.parametrize("known", [False, True])
+@pytest.mark.usefixtures("stored_either_way")
 async def test_many_intakes_at_once_neither_double_a_customer_nor_wait_for_each_other_in_a_circle(
     conn: asyncpg.Connection, database_url: str, tenant_id: int, known: bool
 ) -> None:

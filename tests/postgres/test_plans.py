@@ -42,6 +42,8 @@ CLAIMS = ("lead_pool_claim", "customer_owner_pkey")
 GIVEN = {
     "assigned_at": "now()",
     "batch_no": "7",
+    "ruleset": "1",
+    "previous": "null",
     "lead_ids": "'{900001,900002,900003}'",
     "rep_nos": "'{1,2,3}'",
     "customers": "'{5,6,null}'",
@@ -94,7 +96,7 @@ STATEMENTS = [
     Asked("wake_leads", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
     Asked("waiting_of", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
     Asked("prune_wake_keys", KEYS, {"wake_keys": FIRST_KEYS}, ("wake_key_pkey", "lead_pool_claim")),
-    Asked("put_assignments", 3, GIVEN, ()),
+    Asked("put_assignments", 3, GIVEN, ("tenant_pkey",)),
     Asked("close", 3, CLOSING, ("lane_pkey",)),
     Asked("next_recheck", 1, {}, ("lead_pool_recheck",)),
     Asked("kept", max(KEYS, 5000), {}, (*KEPT, "lead_pool_recheck")),

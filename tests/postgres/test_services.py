@@ -18,7 +18,14 @@ from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service, Supervisor
-from router.settings.model import ConnectionSettings, DrainSettings, ListenSettings, Settings, SupervisionSettings
+from router.settings.model import (
+    ApiSettings,
+    ConnectionSettings,
+    DrainSettings,
+    ListenSettings,
+    Settings,
+    SupervisionSettings,
+)
 from router.store.connections.connections import Connections, open_connections
 from router.telemetry.exposition import open_exposition
 from tests.support import connected, until
@@ -26,6 +33,7 @@ from tests.world import CATCH_ALL, Tenancy, lead, make_tenant, simple_reps
 
 SETTINGS = Settings(
     listen=ListenSettings(port=0),
+    api=ApiSettings(port=0),
     drain=DrainSettings(batch_leads=5, poll_interval_s=0.02),
     connections=ConnectionSettings(maximum=6, acquire_deadline_s=0.5),
     supervision=SupervisionSettings(restart_wait_first_s=0.01, stop_deadline_s=4.0),
@@ -42,7 +50,13 @@ NAMES = [
     "close rates",
     "blocking watch",
     "stalls",
+    "events",
+    "webhooks",
     "roster sync t",
+    "api",
+    "token uses",
+    "expired keys",
+    "rate limits",
 ]
 
 

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from router.domain.reason import Reason
 from router.drain.outcome import Drained
 from router.telemetry.exposition import Exposition, open_exposition
-from router.telemetry.instruments import BatchResult, Instruments, Phase, ReloadResult, SyncResult
+from router.telemetry.instruments import BatchResult, DeliveryResult, Instruments, Phase, ReloadResult, SyncResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -39,10 +39,18 @@ def use_everything(instruments: Instruments) -> None:
     instruments.blockers_seen(["lane"], {"lane": 1})
     instruments.session_ended("own", "terminate")
     instruments.stalls_open("waiting", 1, 7)
+    instruments.webhook_deliveries(DeliveryResult.DELIVERED, 5)
+    instruments.events_behind("acme", 2.5, 1)
+    instruments.journal_holds(3, 1, 4096)
+    instruments.journal_taken(4)
+    instruments.journal_drained(1)
+    instruments.journal_refused("full", 2)
     instruments.connections_open(1, 8)
     instruments.connections_of_all(16, 97)
     instruments.settings_reloaded(ReloadResult.CHANGED)
     instruments.clock_ahead(0.5)
+    instruments.intake.begins()
+    instruments.intake.committed(3, 0.01)
     instruments.service_restarted("drain")
     instruments.services_started(["drain"])
     instruments.service_died("drain")
@@ -70,7 +78,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult):
+    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult):
         assert f"`{word}`" in page
 
 

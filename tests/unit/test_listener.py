@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 import structlog
 
-from router.http.listener import AddressRefused, Check, Listener
+from router.http.listener import Listener
+from router.http.probes import Check
+from router.http.serving import AddressRefused
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.supervisor import Service, Supervisor

@@ -24,9 +24,10 @@ from ops.replay.overrides import (
 from ops.replay.owners import Owners, Recorded
 from ops.replay.picture import MOST_REPS, draw, shown_reps
 from ops.replay.report import LeadRow, Row
-from ops.replay.spreadsheet import ENCODING, harmless, write_header, write_rows
+from ops.replay.spreadsheet import write_header, write_rows
 from ops.replay.tally import READY, Given, Place, Places, Refused, Verdict, Waits
 from ops.replay.waiting_pool import WaitingPool
+from ops.text.spreadsheet import ENCODING, harmless
 from router.domain.lead import Facts, PoolLead
 from router.domain.reason import Reason
 from router.domain.roster import Rep, Roster

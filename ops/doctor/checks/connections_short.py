@@ -6,9 +6,11 @@ from typing import Any
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.idle import idle_tenants
+from ops.doctor.idle_sessions import freeing
 from ops.doctor.scene import Scene
 from router.domain.phrases import listed
 from router.store.configuration import SizeChange, sizes_changed
+from router.store.connections.client_sessions import client_sessions
 from router.store.connections.server_capacity import ServerCapacity, sessions_by_application
 from router.store.status import ready_leads
 
@@ -43,10 +45,17 @@ async def _short(scene: Scene, changes: Sequence[SizeChange]) -> Finding:
         "; ".join(parts),
         _evidence(scene.room, used, lowered),
         lowered[0].at if lowered else oldest,
-        "lead-router changes --since 7d",
+        await _command(scene),
         held_back=leads,
         oldest=oldest,
     )
+
+
+async def _command(scene: Scene) -> str:
+    """What gets connections back from others who have all; else what was changed."""
+    if scene.room.max_connections - scene.room.reserved > scene.room.others:
+        return "lead-router changes --since 7d"
+    return freeing(await client_sessions(scene.conn), scene.room.wanted)
 
 
 async def _standing(scene: Scene) -> tuple[int, datetime | None]:

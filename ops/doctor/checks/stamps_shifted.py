@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.doctor.shift import LEAST, OF_SOURCE, STEP, began, shift_of, words
+from ops.waiting.restamp import Ask
 from router.domain.calendar import business_day
 from router.domain.clocks import JUMP
 from router.domain.phrases import count
@@ -54,11 +55,18 @@ async def _finding(scene: Scene, tenant: Tenant, stamps: SourceStamps, shift: ti
         _sentence(tenant, stamps, shift, leads[: stamps.leads], impact),
         tuple(_row(lead) for lead in shown[:10]),
         began(leads, shift) if shift is not None else min((lead.received_at for lead in shown), default=None),
-        f"lead-router why {shown[0].lead_id} --tenant {tenant.name}" if shown else None,
+        _command(tenant, stamps, shift if stands else None, shown),
         held_back=impact.unmatched if stands else 0,
         oldest=impact.oldest if stands else None,
         confidence=_confidence(shift),
     )
+
+
+def _command(tenant: Tenant, stamps: SourceStamps, shift: timedelta | None, shown: Sequence[Stamp]) -> str | None:
+    """What corrects the leads that wait, by that shift; else what shows one of them."""
+    if shift is not None:
+        return Ask(tenant, stamps.source, -shift).command("its times were of another zone", dry_run=True)
+    return f"lead-router why {shown[0].lead_id} --tenant {tenant.name}" if shown else None
 
 
 async def _impact(scene: Scene, tenant: Tenant, source: str) -> _Impact:
@@ -90,7 +98,7 @@ def _sentence(
     )
     if impact.unmatched:
         sentence += f", and {count(impact.unmatched, 'lead waits', 'leads wait')} that no rule matches (rules ask "
-        sentence += "when leads were created)"
+        sentence += "when leads were created); correct its mapping for those to come, then those that wait"
     elif impact.rules:
         sentence += ", and rules ask when leads were created"
     return sentence

@@ -5,17 +5,14 @@ from dataclasses import dataclass
 from asyncpg import InsufficientPrivilegeError
 
 from router.store.blocking.judge import Blocker, open_time
-from router.store.changes import SERVICE, Change, record_change
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.changes import SERVICE, Change, record_if_possible
 from router.store.statements import Connection, load
-from router.store.transactions import with_lock_timeout
 from router.telemetry.masking import mask_literals
 
 _SQL = load("blocking")
 
 # A session that is terminated ends at once, unless its disk or its kernel does not answer.
 _GONE_WITHIN_MS = 2_000
-_RECORD_LOCK_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ async def act(conn: Connection, action: Action, actor: str) -> Done:
         after=f"{session.state or 'state unknown'} {open_time(session)}: {mask_literals(session.query)}",
         why=action.why,
     )
-    return Done(gone, await _record(conn, change))
+    return Done(gone, await record_if_possible(conn, SERVICE, change))
 
 
 async def _signal(conn: Connection, action: Action) -> bool:
@@ -86,14 +83,3 @@ async def _signal(conn: Connection, action: Action) -> bool:
     if sent is None:
         raise CannotAct(f"{session.named()} is gone or has gone on to other work; nothing was done")
     return bool(sent)
-
-
-async def _record(conn: Connection, change: Change) -> str | None:
-    """Records it, waiting for a lock only for moments; returns why it could not be."""
-    bounded = with_lock_timeout(conn, _RECORD_LOCK_TIMEOUT_S)
-    try:
-        async with bounded.transaction():
-            await record_change(bounded, SERVICE, change)
-    except TRANSIENT_ERRORS as error:
-        return str(error) or type(error).__name__
-    return None

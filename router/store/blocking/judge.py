@@ -22,7 +22,7 @@ WRITE_MODE = "RowExclusiveLock"
 ROW_MODES = frozenset({"RowShareLock", WRITE_MODE})
 # A batch writes these; of the others it reads some.
 _WRITTEN_BY_BATCHES = frozenset({"lane", "lead_pool", "wake_key", "parked", "assignment", "rep_load"}) | frozenset(
-    {"group_share", "lane_inbox", "flight", "customer_owner"}
+    {"group_share", "lane_inbox", "flight", "customer_owner", "event"}
 )
 
 

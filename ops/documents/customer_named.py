@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ops.cli.customer_texts import owner_text
+from ops.documents.customers import owner_text
 from router.domain.phrases import count
 from router.intake.phones import PhoneReader
 from router.rules.customers import key_name

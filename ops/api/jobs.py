@@ -1,0 +1,195 @@
+"""Audits and replays over HTTP, as jobs."""
+
+import time
+from functools import partial
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ops.api.fields import Json, Moment, check_year, wrong
+from ops.api.means import Means
+from ops.api.refusals import refusals
+from ops.api.rulesets import MAX_RULES, stored_lists_of
+from ops.api.running import Job, JobDocument, Jobs, Work, accepted
+from ops.audit.audit import SAMPLE, Step, audit
+from ops.audit.document import document as audit_document
+from ops.replay.document import document as replay_document
+from ops.replay.document import verified_document
+from ops.replay.overrides import BadOverride, Override, read_override
+from ops.replay.run import replay
+from ops.replay.variants import Changes
+from ops.replay.verify import verify
+from router.domain.access import Permission
+from router.http.operations import Answer, Call, Operation
+from router.http.problems import FieldProblem, Kind, Refused
+from router.rules.file import RulesFile, read_rules
+from router.store.replay import recorded_leads
+
+_OF_REPLAY = ("verify", "rules", "set", "since", "until", "limit")
+
+
+class JobWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done. `sample` belongs to an audit, the rest to a replay, which changes something or verifies."""
+
+    kind: Literal["audit", "replay"]
+    sample: Annotated[int, Meta(ge=0, le=10_000, description="Batches that an audit runs again")] | None = None
+    verify: Annotated[bool, Meta(description="Change nothing, compare")] = False
+    rules: Annotated[str, Meta(min_length=1, max_length=MAX_RULES, description="YAML: decide by these")] | None = None
+    set: Annotated[
+        list[Annotated[str, Meta(max_length=5_000, examples=["rep.r1.available=no"])]], Meta(max_length=1_000)
+    ] = []
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: Annotated[int, Meta(ge=0, le=10_000, description="The first leads that differ")] = 20
+
+
+class JobPage(msgspec.Struct, frozen=True):
+    """The jobs of the tenant in this instance, the last one first."""
+
+    jobs: list[JobDocument]
+
+
+def operations(means: Means, jobs: Jobs) -> list[Operation]:
+    """Of jobs."""
+    return [
+        Operation(
+            id="start_job",
+            method="POST",
+            path="/v1/jobs",
+            summary="Start an audit or a replay",
+            description="It runs in this instance, one of a kind at a time. Location says where to ask how far it is.",
+            handler=partial(_start, means, jobs),
+            answers={202: JobDocument},
+            permission=Permission.OPERATE,
+            tag="jobs",
+            body=JobWanted,
+            max_body=MAX_RULES,
+        ),
+        Operation(
+            id="list_jobs",
+            method="GET",
+            path="/v1/jobs",
+            summary="The jobs of the tenant in this instance: audits, replays, retries, handovers",
+            handler=partial(_list, jobs),
+            answers={200: JobPage},
+            permission=Permission.READ,
+            tag="jobs",
+        ),
+        Operation(
+            id="get_job",
+            method="GET",
+            path="/v1/jobs/{job}",
+            summary="How far a job is, and its result",
+            handler=partial(_get, jobs),
+            answers={200: JobDocument},
+            permission=Permission.READ,
+            tag="jobs",
+        ),
+        Operation(
+            id="cancel_job",
+            method="DELETE",
+            path="/v1/jobs/{job}",
+            summary="Cancel a job; what it has done stays done",
+            handler=partial(_cancel, jobs),
+            answers={200: JobDocument},
+            permission=Permission.OPERATE,
+            tag="jobs",
+        ),
+    ]
+
+
+async def _list(jobs: Jobs, call: Call) -> Answer:
+    return Answer(JobPage([job.document(call) for job in jobs.of(call.tenant.tenant_id)]))
+
+
+async def _get(jobs: Jobs, call: Call) -> Answer:
+    return Answer(jobs.find(call.tenant.tenant_id, call.path["job"]).document(call))
+
+
+async def _cancel(jobs: Jobs, call: Call) -> Answer:
+    job = jobs.find(call.tenant.tenant_id, call.path["job"])
+    await jobs.cancel(job)
+    return Answer(job.document(call))
+
+
+async def _start(means: Means, jobs: Jobs, call: Call) -> Answer:
+    wanted: JobWanted = call.body
+    _check(wanted)
+    if wanted.kind == "audit":
+        work = _audit(means, call, SAMPLE if wanted.sample is None else wanted.sample)
+    else:
+        work = await _replay(means, call, wanted)
+    return accepted(call, jobs.start(wanted.kind, call, work))
+
+
+def _check(wanted: JobWanted) -> None:
+    """What does not go together. Raises Refused with all of it."""
+    changed = wanted.rules is not None or bool(wanted.set)
+    problems = []
+    if wanted.kind == "audit":
+        defaults = {field.name: field.default for field in msgspec.structs.fields(JobWanted)}
+        given = [name for name in _OF_REPLAY if getattr(wanted, name) not in (defaults[name], [])]
+        problems = [FieldProblem(f"/{name}", "belongs to a replay") for name in given]
+    else:
+        if wanted.sample is not None:
+            problems.append(FieldProblem("/sample", "belongs to an audit"))
+        if wanted.verify == changed:
+            problems.append(FieldProblem("/verify", "either verify, or change something: rules or set"))
+    if problems:
+        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+
+
+def _audit(means: Means, call: Call, sample: int) -> Work:
+    async def work(job: Job) -> Json:
+        def show(step: Step) -> None:
+            job.done, job.total, job.step = step.done, step.total, step.check
+
+        begin = time.monotonic()
+        async with means.own_connection(call) as conn:
+            result = await audit(conn, call.tenant.name, sample, show)
+        return audit_document(result, time.monotonic() - begin)
+
+    return work
+
+
+async def _replay(means: Means, call: Call, wanted: JobWanted) -> Work:
+    since, until = check_year("/since", wanted.since), check_year("/until", wanted.until)
+    if since is not None and until is not None and since >= until:
+        raise wrong("/since", "must be before until")
+    changes = Changes(await _rules(call, wanted.rules), _overrides(wanted.set))
+
+    async def work(job: Job) -> Json:
+        async with means.own_connection(call) as conn:
+            job.step, job.total = "leads", await recorded_leads(conn, call.tenant.tenant_id, since, until)
+
+            def advance(more: int) -> None:
+                job.reach(job.done + more)
+
+            if wanted.verify:
+                return verified_document(await verify(conn, call.tenant, since, until, advance))
+            found = await replay(conn, call.tenant, changes, since, until, means.sizes, advance)
+            return await replay_document(conn, call.tenant, found, wanted.limit)
+
+    return work
+
+
+async def _rules(call: Call, source: str | None) -> RulesFile | None:
+    if source is None:
+        return None
+    with refusals(call):
+        async with call.connection() as conn:
+            return read_rules(source, "rules", await stored_lists_of(conn, call.tenant))
+
+
+def _overrides(texts: list[str]) -> list[Override]:
+    """Raises Refused with each that is not understood."""
+    found, problems = [], []
+    for number, text in enumerate(texts):
+        try:
+            found.append(read_override(text))
+        except BadOverride as error:
+            problems.append(FieldProblem(f"/set/{number}", str(error)))
+    if problems:
+        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+    return found

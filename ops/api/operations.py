@@ -1,0 +1,52 @@
+"""All operations of the API, in the order in which they are described."""
+
+from ops.api import (
+    assignments,
+    customers,
+    diagnosis,
+    groups,
+    handovers,
+    jobs,
+    operating,
+    presence,
+    reps,
+    rulesets,
+    tenants,
+    tokens,
+)
+from ops.api.leads import FIND_LEAD, GET_LEAD
+from ops.api.means import Means
+from ops.api.running import Jobs
+from router.http.operations import Operation
+from router.http.routes import about, events
+from router.http.routes.lead_batch import POST_LEADS
+from router.http.routes.leads import POST_LEAD
+
+API_VERSION = "1"
+"""Of the API, not of the release: what is described changes only with the operations."""
+
+
+def api_operations(means: Means = Means()) -> list[Operation]:
+    """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
+    return about.operations(
+        [POST_LEAD, POST_LEADS, *events.operations(), FIND_LEAD, GET_LEAD, *control_operations(means)], API_VERSION
+    )
+
+
+def control_operations(means: Means) -> list[Operation]:
+    """Those for operating. Jobs are known to the operations that are made together."""
+    running = Jobs()
+    return [
+        *groups.operations(means),
+        *assignments.operations(),
+        *handovers.operations(means, running),
+        *customers.operations(),
+        *reps.operations(),
+        *presence.operations(means),
+        *rulesets.operations(),
+        *operating.operations(means, running),
+        *diagnosis.operations(means),
+        *jobs.operations(means, running),
+        *tenants.operations(),
+        *tokens.operations(),
+    ]

@@ -1,0 +1,204 @@
+"""Writes `docs/openapi.json` and `docs/api.md` from the operations; `--check` compares them instead."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ops.api.operations import API_VERSION, api_operations
+from router.http.openapi import openapi
+from router.http.problems import Kind
+
+Json = dict[str, Any]
+
+DOCS = Path(__file__).parents[2] / "docs"
+_HEAD = """# The HTTP API
+
+Written by `make api` from the types that judge what comes in; do not edit. The same for machines is
+[openapi.json](openapi.json), and on a running service `/openapi.json`.
+
+Every request carries a token: `Authorization: Bearer TOKEN` (`lead-router tokens create` makes one). A token is for one
+tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a problem (RFC 9457,
+`application/problem+json`): `status`, `detail`, and in `errors` a pointer to every value that is wrong; its `type` ends
+in one of the names under [Problems](#problems). Lists come in pages: `limit` is how many at most, `next` of one page is
+`after` of the following one.
+
+In the examples `API` is the address, such as `http://127.0.0.1:8080`, and `TOKEN` the token.
+"""
+_SAMPLES = {
+    "lead": "4711",
+    "rep": "r017",
+    "customer": "4711",
+    "merge": "17",
+    "version": "12",
+    "token": "3f9c01aa",
+    "job": "5f0e",
+}
+_TEXTS = {"application/yaml": "rules.yaml", "text/csv": "reps.csv"}
+_METHODS = ("get", "put", "post", "patch", "delete")
+
+
+def document() -> Json:
+    """The description, with the version of the API, not of the release: it changes when the API does."""
+    return openapi(api_operations(), API_VERSION)
+
+
+def as_text(described: Json) -> str:
+    """As it is committed."""
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+def page(described: Json) -> str:
+    """The page for people, by tag."""
+    schemas = described["components"]["schemas"]
+    by_tag: dict[str, list[str]] = {}
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            if method in _METHODS:
+                [tag, *_] = operation.get("tags", ["other"])
+                lines = "\n".join(_operation(path, method, operation, schemas))
+                by_tag.setdefault(tag, []).append(lines)
+    parts = [f"## {tag.capitalize()}\n\n" + "\n\n".join(operations) for tag, operations in by_tag.items()]
+    names = [f"### {name}\n\n" + "\n".join(_schema(schema)) for name, schema in schemas.items()]
+    problems = "\n\n".join(f"### {kind.anchor}\n\n{kind.value.title} ({kind.status})." for kind in Kind)
+    sections = ["\n\n".join(parts), "## Problems", problems, "## Documents", "\n\n".join(names)]
+    return _HEAD + "\n" + "\n\n".join(sections) + "\n"
+
+
+def _operation(path: str, method: str, operation: Json, schemas: Json) -> Iterator[str]:
+    yield f"### {operation['summary']}"
+    yield ""
+    yield f"`{method.upper()} {path}`"
+    yield ""
+    allowed = operation.get("x-permission")
+    yield f"Needs the permission *{allowed}*." if allowed else "Any token."
+    if "description" in operation:
+        yield operation["description"]
+    yield from _parameters(operation)
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"- body: `{kind}`, {_kind(content['schema'])}"
+    for status, answer in operation["responses"].items():
+        if status != "default":
+            [content] = answer.get("content", {"": {}}).values() or [{}]
+            yield f"- answers {status}: {_kind(content['schema']) if 'schema' in content else answer['description']}"
+    yield ""
+    yield "```sh"
+    yield _curl(path, method, operation, schemas)
+    yield "```"
+
+
+def _parameters(operation: Json) -> Iterator[str]:
+    yield ""
+    for one in operation["parameters"]:
+        if one["name"] == "tenant":
+            continue
+        about = one.get("description") or one["schema"].get("description", "")
+        needed = ", needed" if one["required"] and one["in"] != "path" else ""
+        words = f": {about}" if about else ""
+        yield f"- {one['in']} `{one['name']}`, {_kind(one['schema'])}{needed}{words}"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema in a few words, with a link to a document that has a name."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema:
+        return " or ".join(f"`{one}`" for one in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    kind = schema.get("format") or schema.get("type", "any")
+    return f"{kind}{_bounds(schema)}"
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" ({low:,} to {high:,})"
+    if "maxLength" in schema:
+        return f" (at most {schema['maxLength']:,} characters)"
+    return ""
+
+
+def _schema(schema: Json) -> Iterator[str]:
+    if "description" in schema:
+        yield schema["description"]
+        yield ""
+    needed = schema.get("required", [])
+    for name, one in schema.get("properties", {}).items():
+        about = f": {one['description']}" if "description" in one else ""
+        yield f"- `{name}`{'' if name in needed else ' (may be left out)'}, {_kind(one)}{about}"
+    if "enum" in schema:
+        yield ", ".join(f"`{one}`" for one in schema["enum"])
+
+
+def _curl(path: str, method: str, operation: Json, schemas: Json) -> str:
+    for name, sample in _SAMPLES.items():
+        path = path.replace(f"{{{name}}}", sample)
+    query = [
+        f"{one['name']}={_sample(one['schema'], one['name'], schemas)}"
+        for one in operation["parameters"]
+        if one["in"] == "query" and one["required"]
+    ]
+    where = f'"$API{path}' + (f"?{'&'.join(query)}" if query else "") + '"'
+    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), '-H "Authorization: Bearer $TOKEN"']
+    return " ".join([*words, *_body(operation, schemas), where])
+
+
+def _body(operation: Json, schemas: Json) -> list[str]:
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        body = _sample(content["application/json"]["schema"], "", schemas)
+        return ["--json", shlex.quote(json.dumps(body, ensure_ascii=False))]
+    for kind in content:
+        return [f"-H 'Content-Type: {kind}'", "--data-binary", f"@{_TEXTS.get(kind, 'FILE')}"]
+    return []
+
+
+def _sample(schema: Json, name: str, schemas: Json) -> Any:
+    """A value that the schema takes: of an object what is needed, else its first two fields."""
+    if "$ref" in schema:
+        return _sample(schemas[schema["$ref"].rpartition("/")[2]], name, schemas)
+    if name == "role":
+        return "intake"
+    for key in ("examples", "enum", "anyOf"):
+        if key in schema:
+            first = schema[key][0]
+            return _sample(first, name, schemas) if key == "anyOf" else first
+    if schema.get("type") == "object":
+        fields = schema.get("properties", {})
+        wanted = schema.get("required") or list(fields)[:2]
+        return {one: _sample(fields[one], one, schemas) for one in wanted}
+    if schema.get("format") == "date-time":
+        return "2026-03-31T09:30:00+08:00"
+    texts = {"why": "CRM upgrade", "to": "r017", "rep": "r017", "name": "acme", "note": "asked for her"}
+    values = {"array": [], "integer": max(1, schema.get("minimum", 1)), "number": 1, "boolean": True}
+    values["integer"] = 1800 if name == "seconds" else values["integer"]
+    return values.get(schema.get("type", "string"), texts.get(name, "text"))
+
+
+def files() -> dict[Path, str]:
+    """What belongs into which file."""
+    described = document()
+    return {DOCS / "openapi.json": as_text(described), DOCS / "api.md": page(described)}
+
+
+def main() -> int:
+    differing = []
+    for path, text in files().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            differing.append(path.name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if differing and "--check" in sys.argv:
+        print(f"{' and '.join(differing)} differ from the operations: run `make api`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

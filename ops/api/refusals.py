@@ -1,0 +1,55 @@
+"""What the functions behind operations raise, as problems: nothing that a caller can cause is a fault of ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops.api.personal import words_for
+from router.domain.clocks import ClockDisputed
+from router.http.operations import Call
+from router.http.problems import FieldProblem, Kind, Refused, busy
+from router.manual.assign import CannotGive
+from router.manual.merge_customers import CannotMerge
+from router.rules.file import RulesError, ZoneDiffers
+from router.rules.problems import InvalidFile
+from router.store.assignments import LeadUnknown, NotAssigned
+from router.store.customer_merges import CustomerUnknown
+from router.store.errors import LOCK_TIMEOUTS, PostgresError, Trouble, trouble_of
+from router.store.parking import CannotMove
+from router.store.roster import RepUnknown, RosterBusy
+from router.store.rulesets import RulesBusy, RulesUnknown
+from router.store.tenants import TenantError, TenantExists, TenantUnknown
+from router.store.tokens import TokenUnknown
+
+_UNKNOWN = (LeadUnknown, RepUnknown, CustomerUnknown, RulesUnknown, TenantUnknown, TokenUnknown)
+_CONFLICTS = (NotAssigned, CannotGive, CannotMerge, CannotMove, RosterBusy, RulesBusy, TenantExists)
+
+
+@contextmanager
+def refusals(call: Call, locked: str = "what this needs") -> Iterator[None]:
+    """`locked` names what somebody else may keep locked. Details say no more than the caller may see."""
+    try:
+        yield
+    except _UNKNOWN as error:
+        raise Refused(Kind.NOT_FOUND, words_for(call, str(error))) from error
+    except _CONFLICTS as error:
+        raise Refused(Kind.CONFLICT, words_for(call, str(error))) from error
+    except (ZoneDiffers, TenantError) as error:
+        raise Refused(Kind.INVALID, str(error), [FieldProblem("", str(error))]) from error
+    except InvalidFile as error:
+        raise Refused(Kind.INVALID, str(error.problems[0]), file_problems(error)) from error
+    except LOCK_TIMEOUTS as error:
+        raise Refused(Kind.CONFLICT, f"{locked} is locked by another session; nothing changed, try again") from error
+    except ClockDisputed as error:
+        raise busy(str(error)) from error
+    except PostgresError as error:
+        if trouble_of(error) is not Trouble.REFUSED_ROW:
+            raise
+        raise Refused(Kind.INVALID, "the database cannot take one of the values; nothing was changed") from error
+
+
+def file_problems(error: InvalidFile | RulesError) -> list[FieldProblem]:
+    """Each with its line, and the field where there is one."""
+    return [
+        FieldProblem(f"line {one.line}" if one.line else "", ": ".join(filter(None, (one.field, one.message))))
+        for one in error.problems
+    ]

@@ -1,0 +1,290 @@
+"""Rulesets over HTTP: check, compare, apply, history, one version, rollback."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from ops.api.bodies import TEXT, YAML_TYPES, text_of
+from ops.api.fields import Json, Moment, Note, PageQuery, Version, number_of
+from ops.api.pages import page, read_cursor
+from ops.api.refusals import refusals
+from ops.documents.rules import applied_document, findings_document
+from router.domain.access import Permission
+from router.domain.lint import Finding, Level, lint_rules
+from router.http.operations import Answer, Call, Operation
+from router.http.problems import FieldProblem, Kind, Refused
+from router.rules.file import RulesError, RulesFile, read_rules
+from router.rules.lists import ReadList, no_lists, stored_lists
+from router.store import rulesets as store
+from router.store.rules_lint import lint_for_tenant
+from router.store.statements import Connection
+from router.store.tenants import Tenant
+
+MAX_RULES = 8_000_000
+ACTIVE = "active"
+_FILE = "body"
+_LISTS = (
+    "Lists that the rules name with `in_file` are those that are stored with the active version; lists that are new "
+    "come with `lead-router rules apply`."
+)
+
+
+class RulesFinding(msgspec.Struct, frozen=True):
+    """What is odd or wrong in rules, and where."""
+
+    level: str
+    lint: str
+    rule: str | None
+    line: int
+    field: str
+    message: str
+
+
+class RulesProblem(msgspec.Struct, frozen=True):
+    """Why a text is no ruleset."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+
+class RulesChecked(msgspec.Struct, frozen=True):
+    """What a check found. `problems` = it cannot be read; `findings` of the readable parts. `rules` = how many."""
+
+    ok: bool
+    problems: list[RulesProblem]
+    findings: list[RulesFinding]
+    rules: int | None
+
+
+class RulesDifference(msgspec.Struct, frozen=True):
+    """What rules change in the active ones. Nothing was applied where `version` equals `previous`."""
+
+    version: int
+    previous: int
+    changes: list[Json]
+    new_groups: list[str]
+
+
+class RulesApplied(RulesDifference, frozen=True):
+    """What was applied, and what is odd in it."""
+
+    findings: list[RulesFinding]
+    dry_run: bool
+
+
+class RulesVersion(msgspec.Struct, frozen=True):
+    """A version in the history."""
+
+    version: int
+    applied_at: Moment
+    author: str
+    note: str
+    in_force: bool
+
+
+class RulesPage(msgspec.Struct, frozen=True):
+    """Versions, the last one first."""
+
+    rulesets: list[RulesVersion]
+    next: str | None
+
+
+class RulesShown(RulesVersion, frozen=True):
+    """A version as it was applied: the YAML, and the lists that it names."""
+
+    source: str
+    lists: dict[str, str]
+
+
+class CheckQuery(msgspec.Struct, frozen=True):
+    """How strict a check is."""
+
+    strict: Annotated[bool, Meta(description="Warnings fail, too")] = False
+
+
+class ApplyQuery(msgspec.Struct, frozen=True):
+    """How rules are applied."""
+
+    note: Note = ""
+    dry_run: Annotated[bool, Meta(description="Only say what would change")] = False
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    """To which version; null = the one before the active one."""
+
+    version: Version | None = None
+    note: Note = ""
+
+
+def operations() -> list[Operation]:
+    """Of rulesets."""
+    return [
+        _file("check_rules", ":check", "Check rules, also beside roster and leads of the tenant", RulesChecked),
+        _file("diff_rules", ":diff", "What rules would change in the active ones", RulesDifference),
+        _file("apply_rules", "", "Make rules the active ones, as a new version", RulesApplied),
+        Operation(
+            id="list_rulesets",
+            method="GET",
+            path="/v1/rulesets",
+            summary="The versions of the rules",
+            handler=_history,
+            answers={200: RulesPage},
+            permission=Permission.READ,
+            tag="rulesets",
+            query=PageQuery,
+        ),
+        Operation(
+            id="get_ruleset",
+            method="GET",
+            path="/v1/rulesets/{version}",
+            summary="One version of the rules, or `active`",
+            handler=_show,
+            answers={200: RulesShown},
+            permission=Permission.READ,
+            tag="rulesets",
+        ),
+        Operation(
+            id="roll_back_rules",
+            method="POST",
+            path="/v1/rulesets:rollback",
+            summary="Make an earlier version active again, as a new version",
+            handler=_roll_back,
+            answers={200: RulesDifference},
+            permission=Permission.ADMINISTER,
+            tag="rulesets",
+            body=Rollback,
+        ),
+    ]
+
+
+def _file(operation_id: str, path: str, summary: str, answer: type[msgspec.Struct]) -> Operation:
+    """An operation on a file of rules."""
+    handlers = {"check_rules": _check, "diff_rules": _diff, "apply_rules": _apply}
+    queries = {"check_rules": CheckQuery, "apply_rules": ApplyQuery}
+    more = {} if operation_id not in queries else {"query": queries[operation_id]}
+    return Operation(
+        id=operation_id,
+        method="POST",
+        path=f"/v1/rulesets{path}",
+        summary=summary,
+        description=_LISTS,
+        handler=handlers[operation_id],
+        answers={200: answer},
+        permission=Permission.ADMINISTER if operation_id == "apply_rules" else Permission.READ,
+        tag="rulesets",
+        media={"application/yaml": TEXT},
+        max_body=MAX_RULES,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+async def stored_lists_of(conn: Connection, tenant: Tenant) -> ReadList:
+    """Reads the lists of the active version."""
+    if not tenant.ruleset:
+        return no_lists
+    return stored_lists((await store.source_of(conn, tenant.tenant_id, tenant.ruleset)).lists)
+
+
+async def _check(call: Call) -> Answer:
+    source = await text_of(call, YAML_TYPES, MAX_RULES)
+    with refusals(call):
+        async with call.connection() as conn:
+            rules, error = _read(source, await stored_lists_of(conn, call.tenant))
+            if rules is None:
+                return Answer(RulesChecked(False, _problems(error), [], None))
+            findings = await _findings(conn, call, rules, error)
+    listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
+    fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
+    ok = error is None and not any(one.level in fails for one in findings)
+    return Answer(RulesChecked(ok, _problems(error), listed, None if error else len(rules.ruleset.rules)))
+
+
+def _read(source: str, lists: ReadList) -> tuple[RulesFile | None, RulesError | None]:
+    """The rules as far as they can be read, and what is wrong with the rest."""
+    try:
+        return read_rules(source, _FILE, lists), None
+    except RulesError as error:
+        return error.readable, error
+
+
+async def _findings(conn: Connection, call: Call, rules: RulesFile, error: RulesError | None) -> list[Finding]:
+    if error is None:
+        return lint_rules(rules.ruleset) + await lint_for_tenant(conn, call.tenant, rules)
+    return lint_rules(rules.ruleset, error.unread) + await lint_for_tenant(conn, call.tenant, rules, error.unread)
+
+
+def _problems(error: RulesError | None) -> list[RulesProblem]:
+    return [] if error is None else [msgspec.convert(asdict(one), RulesProblem) for one in error.problems]
+
+
+async def _diff(call: Call) -> Answer:
+    source = await text_of(call, YAML_TYPES, MAX_RULES)
+    with refusals(call):
+        async with call.connection() as conn:
+            lists = await stored_lists_of(conn, call.tenant)
+            found = await store.compare(conn, call.tenant.tenant_id, source, file=_FILE, lists=lists)
+    return Answer(msgspec.convert(applied_document(found), RulesDifference))
+
+
+async def _apply(call: Call) -> Answer:
+    source, query = await text_of(call, YAML_TYPES, MAX_RULES), call.query
+    with refusals(call, "the tenant's rules"):
+        async with call.connection() as conn:
+            lists = await stored_lists_of(conn, call.tenant)
+            rules = read_rules(source, _FILE, lists)
+            findings = lint_rules(rules.ruleset)
+            _refuse_errors(rules, findings)
+            where = (conn, call.tenant.tenant_id, source)
+            if query.dry_run:
+                applied = await store.compare(*where, file=_FILE, lists=lists)
+            else:
+                applied = await store.apply(*where, call.actor, query.note, file=_FILE, lists=lists)
+    document = applied_document(applied) | {"findings": findings_document(rules, findings), "dry_run": query.dry_run}
+    return Answer(msgspec.convert(document, RulesApplied))
+
+
+def _refuse_errors(rules: RulesFile, findings: list[Finding]) -> None:
+    """What is surely wrong is not applied."""
+    listed = findings_document(rules, [one for one in findings if one.level is Level.ERROR])
+    if listed:
+        errors = [FieldProblem(f"line {one['line']}", f'rule "{one["rule"]}": {one["message"]}') for one in listed]
+        raise Refused(Kind.INVALID, f"nothing was applied: {errors[0].reason}", errors)
+
+
+async def _history(call: Call) -> Answer:
+    before, limit = read_cursor(call.query.after, int), call.query.limit
+    if before is not None:
+        before = max(0, min(before, 2**31 - 1))
+    async with call.connection() as conn:
+        found = await store.history(conn, call.tenant.tenant_id, limit + 1, before)
+    shown, following = page(found, limit, lambda one: one.version)
+    rows = [RulesVersion(*_entry(one), in_force=one.version == call.tenant.ruleset) for one in shown]
+    return Answer(RulesPage(rows, following))
+
+
+def _entry(entry: store.Entry) -> tuple[int, Moment, str, str]:
+    return entry.version, entry.applied_at, entry.author, entry.note
+
+
+async def _show(call: Call) -> Answer:
+    named, tenant = call.path["version"], call.tenant
+    version = tenant.ruleset if named == ACTIVE else number_of(named, "version of the rules")
+    if not 1 <= version < 2**31:
+        raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the rules")
+    with refusals(call):
+        async with call.connection() as conn:
+            found = await store.source_of(conn, tenant.tenant_id, version)
+    shown = RulesShown(*_entry(found), found.version == tenant.ruleset, found.source, dict(found.lists))
+    return Answer(shown)
+
+
+async def _roll_back(call: Call) -> Answer:
+    tenant, wanted = call.tenant, call.body
+    with refusals(call, "the tenant's rules"):
+        async with call.connection() as conn:
+            applied = await store.roll_back(conn, tenant.tenant_id, wanted.version, call.actor, wanted.note)
+    return Answer(msgspec.convert(applied_document(applied), RulesDifference))

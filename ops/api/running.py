@@ -1,0 +1,173 @@
+"""Jobs: what takes longer than a request, in this process, with progress; results are kept for an hour."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from ops.api.fields import Json, Moment
+from ops.api.personal import seen_by, words_for
+from ops.replay.overrides import BadOverride
+from router.http.operations import Answer, Call
+from router.http.problems import Kind, Refused, busy
+from router.rules.file import ZoneDiffers
+from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
+from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_passwords
+
+log = get_logger(__name__)
+
+JobKind = Literal["audit", "replay", "retry", "handover"]
+State = Literal["running", "done", "failed", "cancelled"]
+
+KEPT_FOR = timedelta(hours=1)
+KEPT = 100
+AT_ONCE = 4
+
+
+class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A job: how far it is (`done` of `total`, null = not known yet), and its result once it is done."""
+
+    id: str
+    kind: JobKind
+    tenant: str
+    state: State
+    started_by: str
+    started_at: Moment
+    ended_at: Moment | None
+    done: int
+    total: int | None
+    step: str
+    result: Json | None
+    error: str | None
+
+
+@dataclass(slots=True)
+class Job:
+    """One run. `progress` counts what `step` says; `error` why it failed."""
+
+    job_id: str
+    kind: JobKind
+    tenant_id: int
+    tenant: str
+    started_by: str
+    started_at: datetime
+    state: State = "running"
+    ended_at: datetime | None = None
+    done: int = 0
+    total: int | None = None
+    step: str = ""
+    result: Json | None = None
+    error: str | None = None
+    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+    def reach(self, done: int) -> None:
+        """So much is done."""
+        self.done = done
+
+    def document(self, call: Call) -> JobDocument:
+        """As the caller may see it."""
+        return JobDocument(
+            id=self.job_id,
+            kind=self.kind,
+            tenant=self.tenant,
+            state=self.state,
+            started_by=self.started_by,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            done=self.done,
+            total=self.total,
+            step=self.step,
+            result=seen_by(call, self.result),
+            error=None if self.error is None else words_for(call, self.error),
+        )
+
+
+Work = Callable[[Job], Awaitable[Json]]
+
+
+class Jobs:
+    """Those of this process: one of a kind for a tenant at a time, and AT_ONCE in all."""
+
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._clock = clock
+
+    def start(self, kind: JobKind, call: Call, work: Work) -> Job:
+        """Starts it. Raises Refused while there are too many."""
+        self._forget()
+        running = [job for job in self._jobs.values() if job.state == "running"]
+        tenant = call.tenant
+        for other in running:
+            if (other.kind, other.tenant_id) == (kind, tenant.tenant_id):
+                raise Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {other.job_id}")
+        if len(running) >= AT_ONCE:
+            raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
+        job = Job(secrets.token_hex(8), kind, tenant.tenant_id, tenant.name, call.actor, self._clock())
+        self._jobs[job.job_id] = job
+        job.task = asyncio.create_task(self._run(job, work), name=f"job {job.job_id}")
+        return job
+
+    def of(self, tenant_id: int) -> list[Job]:
+        """The jobs of a tenant, the last one first."""
+        self._forget()
+        return [job for job in reversed(self._jobs.values()) if job.tenant_id == tenant_id]
+
+    def find(self, tenant_id: int, job_id: str) -> Job:
+        """Raises Refused for one that is of another tenant, too."""
+        self._forget()
+        job = self._jobs.get(job_id)
+        if job is None or job.tenant_id != tenant_id:
+            raise Refused(
+                Kind.NOT_FOUND,
+                f"there is no job {job_id[:40]!r} here: a job is known to the instance that runs it, for an hour after "
+                "its end, and not after a restart of that instance; start it again",
+            )
+        return job
+
+    async def cancel(self, job: Job) -> None:
+        """Ends a job that runs, and waits for it; what it has done stays done."""
+        if job.task is not None and not job.task.done():
+            job.task.cancel()
+            await asyncio.wait([job.task], timeout=5)
+
+    async def _run(self, job: Job, work: Work) -> None:
+        try:
+            # Its documents hold times and keys as they come; from here on it is plain JSON.
+            job.result = msgspec.to_builtins(await work(job), str_keys=True)
+            job.state = "done"
+        except asyncio.CancelledError:
+            job.state = "cancelled"
+        except Exception as error:
+            job.state, job.error = "failed", _words(job, error)
+        finally:
+            job.ended_at = self._clock()
+
+    def _forget(self) -> None:
+        """Those that ended an hour ago; and the oldest, where there are many."""
+        ended = [job for job in self._jobs.values() if job.ended_at is not None]
+        old = self._clock() - KEPT_FOR
+        for number, job in enumerate(reversed(ended)):
+            if number >= KEPT or (job.ended_at is not None and job.ended_at < old):
+                del self._jobs[job.job_id]
+
+
+def accepted(call: Call, job: Job) -> Answer:
+    """A job that was started, and where to ask for it."""
+    tenant = f"?tenant={job.tenant}" if "tenant" in call.request.query else ""
+    return Answer(job.document(call), 202, {"Location": f"/v1/jobs/{job.job_id}{tenant}"})
+
+
+def _words(job: Job, error: Exception) -> str:
+    if isinstance(error, BadOverride | ZoneDiffers):
+        return str(error)
+    if isinstance(error, LOCK_TIMEOUTS):
+        return f"something is locked by another session: {error}; start it again"
+    if isinstance(error, TRANSIENT_ERRORS):
+        return f"the database is away or busy: {mask_passwords(str(error))}; start it again"
+    log.error("job failed", job=job.job_id, kind=job.kind, exc_info=error)
+    return "this is a fault of lead-router; its log has the cause"

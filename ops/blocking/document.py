@@ -1,0 +1,39 @@
+"""Blocking sessions for machines. The keys stay as they are: scripts read them."""
+
+from dataclasses import asdict
+from datetime import UTC
+from typing import Any
+
+from router.store.blocking.judge import Activity, Blocker
+
+# The keys of the JSON document, in their order.
+_HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
+
+
+def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
+    """The JSON document."""
+    return {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
+
+
+def _blocker(blocker: Blocker) -> dict[str, Any]:
+    session = blocker.session
+    parts = [asdict(one) | {"words": one.words, "mode": one.mode or None} for one in blocker.blocks]
+    return {
+        "pid": session.pid,
+        "application": session.application,
+        "user": session.role,
+        "client": session.client or None,
+        "backend": session.backend,
+        "ours": session.ours,
+        "state": session.state or None,
+        "waits_on": session.wait or None,
+        "waits_for": session.waits_for,
+        "query": session.query or None,
+        "visible": session.visible,
+        "since": session.since and session.since.astimezone(UTC).isoformat(),
+        "open_s": None if session.open_s is None else round(session.open_s, 3),
+        "snapshot_age": session.snapshot_age,
+        "holds_leads": blocker.holds_leads,
+        "do": blocker.remedy,
+        "hindrances": [{key: one[key] for key in _HINDRANCE} for one in parts],
+    }

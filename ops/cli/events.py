@@ -1,0 +1,170 @@
+"""`lead-router events`: what became of leads, in order, from a cursor on."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+
+import click
+
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import require_tenant
+from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
+from router.outbox.event import TYPES, Event
+from router.outbox.feed import Page, RuleNames, newest, oldest, read_events
+from router.store.assignments import LeadUnknown, find_lead
+from router.store.statements import Connection
+from router.store.tenants import TenantUnknown, all_tenants
+
+_POLL_S = 0.5
+_AT_ONCE = 1000
+
+
+@click.command()
+@click.option(
+    "--after",
+    default="oldest",
+    show_default=True,
+    metavar="CURSOR",
+    help="Begin after this cursor, which came with an event; or oldest, or newest.",
+)
+@click.option("--follow", is_flag=True, help="Wait for further events, until Ctrl-C.")
+@click.option("--tenant", "tenant_name", metavar="T", help="Name of the tenant; may be left out when there is one.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=click.Choice(TYPES),
+    help="Only this; repeatable.",
+)
+@click.option("--lead", "lead_text", metavar="LEAD", help="Only this lead: its number, its external id, or SOURCE/ID.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="At most N events (default: 100; none to follow)."
+)
+@json_option
+@async_command
+async def events(
+    context: Context,
+    *,
+    after: str,
+    follow: bool,
+    tenant_name: str | None,
+    types: Sequence[str],
+    lead_text: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Show what became of leads as events, in order, from a cursor on.
+
+    With --json one document with the events and the cursor to go on from; with --json and --follow one event a line.
+    A cursor is good for as long as events are kept (events.retention_days); an older one is an error, exit code 1.
+
+    \b
+    Example:
+      lead-router events --after oldest --type lead.assigned
+      lead-router events --after 1042-17 --follow --json
+    """
+    async with context.connection() as conn:
+        tenant_id, lead_id = await _about(conn, tenant_name, lead_text)
+        try:
+            cursor = await _cursor(conn, tenant_id, after)
+            pages = _pages(conn, tenant_id, cursor, types or None, lead_id, _Limit(limit, follow=follow))
+            if as_json and not follow:
+                print_json(await _document(pages, cursor))
+            else:
+                await _show(pages, cursor, as_json=as_json)
+        except CursorTooOld as error:
+            raise Found(str(error)) from error
+        except CursorError as error:
+            raise CannotRun(str(error)) from error
+
+
+class _Limit:
+    """How many events may still be shown."""
+
+    def __init__(self, limit: int | None, *, follow: bool) -> None:
+        self.follow = follow
+        self.left = limit if limit is not None or follow else 100
+
+    @property
+    def at_once(self) -> int:
+        return _AT_ONCE if self.left is None else min(_AT_ONCE, self.left)
+
+    def showed(self, events: int) -> None:
+        if self.left is not None:
+            self.left -= events
+
+
+async def _about(conn: Connection, tenant_name: str | None, lead_text: str | None) -> tuple[int, int | None]:
+    """Number of the tenant, and of the lead if it is about one."""
+    if lead_text is not None:
+        try:
+            found = await find_lead(conn, lead_text, tenant_name)
+        except (LeadUnknown, TenantUnknown) as error:
+            raise CannotRun(str(error)) from error
+        return found.tenant_id, found.lead_id
+    if tenant_name is not None:
+        return (await require_tenant(conn, tenant_name)).tenant_id, None
+    tenants = await all_tenants(conn)
+    if len(tenants) != 1:
+        names = ", ".join(one.name for one in tenants[:10])
+        raise CannotRun(f"--tenant is needed: there are {len(tenants)} tenants{': ' if names else ''}{names}")
+    return tenants[0].tenant_id, None
+
+
+async def _cursor(conn: Connection, tenant_id: int, text: str) -> Cursor:
+    if text in ("oldest", "newest"):
+        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
+    return parse_cursor(text)
+
+
+async def _pages(
+    conn: Connection, tenant_id: int, cursor: Cursor, types: Sequence[str] | None, lead_id: int | None, limit: _Limit
+) -> AsyncIterator[Page]:
+    """Pages until there is no more, or for ever to follow."""
+    names = RuleNames()
+    while limit.left is None or limit.left > 0:
+        page = await read_events(
+            conn, tenant_id, cursor, types=types, lead_id=lead_id, limit=limit.at_once, names=names
+        )
+        limit.showed(len(page.events))
+        cursor = page.cursor
+        yield page
+        if not page.more:
+            if not limit.follow:
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+async def _document(pages: AsyncIterator[Page], cursor: Cursor) -> dict[str, object]:
+    found: list[Event] = []
+    more = False
+    async for page in pages:
+        found += page.events
+        cursor, more = page.cursor, page.more
+    return {"events": [one.document() for one in found], "cursor": str(cursor), "more": more}
+
+
+async def _show(pages: AsyncIterator[Page], cursor: Cursor, *, as_json: bool) -> None:
+    out = console()
+    async for page in pages:
+        cursor = page.cursor
+        for one in page.events:
+            line = json.dumps(one.document(), ensure_ascii=False) if as_json else _line(one)
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    if not as_json:
+        out.print(f"go on with: --after {cursor}")
+
+
+def _line(event: Event) -> str:
+    """For people: when, what, which lead, and the rest of it; the cursor last."""
+    data = dict(event.data)
+    lead = f"lead {data.pop('lead_id')} ({data.pop('source')}/{data.pop('external_id')})"
+    rest = ", ".join(f"{key.replace('_', ' ')} {_word(value)}" for key, value in data.items() if value is not None)
+    return f"{event.at:%Y-%m-%d %H:%M:%S} {event.type} {lead}: {rest}  [{event.cursor}]"
+
+
+def _word(value: object) -> str:
+    return str(value["rep_id"]) if isinstance(value, dict) else str(value)

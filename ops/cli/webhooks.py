@@ -1,0 +1,197 @@
+"""`lead-router webhooks add|list|test`: where events are delivered to."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.options import current_user, require_tenant, tenant_option
+from ops.cli.webhooks_shared import begin_cursor, document, number_argument, state_of, webhook_known
+from router.domain.phrases import duration
+from router.outbox.cursor import Cursor
+from router.outbox.event import TYPES, Event
+from router.outbox.signing import SECRET_BYTES, new_secret, secret_key
+from router.store import webhooks as store
+from router.store.leads import database_clock
+from router.store.tenants import all_tenants
+from router.store.webhooks import Webhook, shown_url
+
+_types = click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    type=click.Choice(TYPES),
+    help="Only this; repeatable.",
+)
+
+
+@click.command()
+@click.argument("url")
+@tenant_option
+@_types
+@click.option(
+    "--after",
+    default="newest",
+    show_default=True,
+    metavar="CURSOR",
+    help="Deliver what happens after this cursor; or newest, or oldest: all that is kept.",
+)
+@click.option("--allow-private", is_flag=True, help="The URL may lead to a private address, or to this host.")
+@click.option("--secret-file", type=click.File("r"), help="A file with the secret, - = stdin (default: a new secret).")
+@click.option("--note", default="", help="What it is for.")
+@json_option
+@async_command
+async def add(
+    context: Context,
+    *,
+    url: str,
+    tenant_name: str,
+    types: Sequence[str],
+    after: str,
+    allow_private: bool,
+    secret_file: Any,
+    note: str,
+    as_json: bool,
+) -> None:
+    """Have events delivered to URL, and print the secret that they are signed with.
+
+    The secret is shown this once, and only where it is a new one; Standard Webhooks libraries take it as it is.
+    A URL that begins with http:// is not encrypted on its way.
+
+    \b
+    Example:
+      lead-router webhooks add https://crm.example.com/hooks/leads --tenant acme --type lead.assigned
+    """
+    from router.outbox.addresses import check_url  # noqa: PLC0415 - what HTTP needs is heavy
+
+    try:
+        check_url(url, allow_private=allow_private)
+        given = None if secret_file is None else secret_file.read().strip()
+        secret = given or new_secret(secrets.token_bytes(SECRET_BYTES))
+        secret_key(secret)
+    except (ValueError, OSError) as error:
+        raise CannotRun(str(error)) from error
+    async with context.connection() as conn:
+        tenant = await require_tenant(conn, tenant_name)
+        cursor = await begin_cursor(conn, tenant.tenant_id, after)
+        number = await store.add(
+            conn,
+            tenant.tenant_id,
+            url,
+            list(types) or None,
+            secret,
+            cursor,
+            allow_private=allow_private,
+            note=note,
+            actor=current_user(),
+        )
+    shown = None if given else secret
+    if as_json:
+        print_json({"webhook": number, "tenant": tenant.name, "url": shown_url(url), "secret": shown})
+        return
+    console().print(f"webhook {number} of {tenant.name}: {shown_url(url)}")
+    if shown:
+        console().print(f"secret (shown this once): {shown}")
+
+
+@click.command("list")
+@click.option("--tenant", "tenant_name", metavar="T", help="Of this tenant (default: of all).")
+@json_option
+@async_command
+async def list_(context: Context, *, tenant_name: str | None, as_json: bool) -> int:
+    """List webhooks, and how each fares.
+
+    Exit code 1 = one of them fails, has dead events, or has missed some.
+
+    \b
+    Example:
+      lead-router webhooks list --tenant acme
+    """
+    async with context.connection() as conn:
+        tenants = [await require_tenant(conn, tenant_name)] if tenant_name else await all_tenants(conn)
+        found = await store.webhooks_of(conn, [tenant.tenant_id for tenant in tenants])
+        now = await database_clock(conn)
+    names = {tenant.tenant_id: tenant.name for tenant in tenants}
+    if as_json:
+        print_json([document(one, names[one.tenant_id], now) for one in found])
+    else:
+        _print(found, names, now)
+    return int(any(one.fails or one.dead or one.missed_upto for one in found))
+
+
+def _print(found: Sequence[Webhook], names: dict[int, str], now: datetime) -> None:
+    from rich.table import Table  # noqa: PLC0415 - `--json` needs none
+
+    out = console()
+    if not found:
+        out.print("no webhooks; lead-router webhooks add URL --tenant T")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in (
+        "webhook",
+        "tenant",
+        "url",
+        "events",
+        "state",
+        "delivered",
+        "behind",
+        "waiting",
+        "dead",
+        "last error",
+    ):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        behind = "-" if one.behind_since is None else duration(max(0.0, (now - one.behind_since).total_seconds()))
+        table.add_row(
+            str(one.webhook_no),
+            names[one.tenant_id],
+            shown_url(one.url),
+            ", ".join(one.types or ["all"]),
+            state_of(one) if one.enabled else f"disabled: {one.disabled_why}",
+            f"{one.delivered:,}",
+            behind,
+            f"{one.waiting:,}",
+            f"{one.dead:,}",
+            (one.last_error or "") if one.failing_since is not None else "",
+        )
+    out.print(table)
+
+
+@click.command()
+@number_argument
+@tenant_option
+@json_option
+@async_command
+async def test(context: Context, *, number: int, tenant_name: str, as_json: bool) -> int:
+    """Send one event of the type webhook.test to a webhook, now, and show the answer.
+
+    It is signed as every event; its data are empty. Exit code 1 = it was not taken.
+
+    \b
+    Example:
+      lead-router webhooks test 1 --tenant acme
+    """
+    from router.outbox.sender import Sender, utc_now  # noqa: PLC0415 - HTTP is heavy
+
+    async with context.connection() as conn:
+        tenant = await require_tenant(conn, tenant_name)
+        with webhook_known():
+            one = await store.webhook_numbered(conn, tenant.tenant_id, number)
+        keys = [secret_key(secret) for secret in await store.secrets_of(conn, tenant.tenant_id, number)]
+        now = await database_clock(conn)
+    event = Event(f"evt_test_{secrets.token_hex(8)}", "webhook.test", now, 0, Cursor(0, 0), {})
+    settings = context.settings.webhooks
+    sender = Sender(settings.timeout_s, allow_private=settings.private_addresses == "allowed")
+    try:
+        answer = await sender.send(one.url, event, keys, utc_now, allow_private=one.allow_private)
+    finally:
+        await sender.close()
+    if as_json:
+        print_json({"webhook": number, "ok": answer.error is None, "error": answer.error, "id": event.id})
+    else:
+        console().print(f"webhook {number}: " + ("the event was taken" if answer.error is None else answer.error))
+    return int(answer.error is not None)

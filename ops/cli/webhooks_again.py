@@ -1,0 +1,132 @@
+"""`lead-router webhooks dead|redeliver`: what a webhook did not take."""
+
+from collections.abc import Sequence
+
+import click
+
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.options import current_user, require_tenant, tenant_option, why_option
+from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
+from router.domain.phrases import count
+from router.outbox.cursor import Cursor, CursorError, parse_cursor
+from router.outbox.event import event_id, event_key
+from router.outbox.feed import newest, read_events
+from router.store import webhooks as store
+from router.store.statements import Connection
+from router.store.webhooks import Webhook
+
+MAX_AGAIN = 100_000
+
+
+@click.command()
+@number_argument
+@tenant_option
+@click.option("--id", "ids", multiple=True, metavar="EVENT", help="This event (evt_1042_17); repeatable.")
+@click.option("--dead", "all_dead", is_flag=True, help="All events that were given up.")
+@click.option("--after", metavar="CURSOR", help="All events of the webhook's types after this cursor, or oldest …")
+@click.option("--until", "last", metavar="CURSOR", help="… up to this one (default: up to the last).")
+@why_option()
+@json_option
+@async_command
+async def redeliver(
+    context: Context,
+    *,
+    number: int,
+    tenant_name: str,
+    ids: Sequence[str],
+    all_dead: bool,
+    after: str | None,
+    last: str | None,
+    why: str,
+    as_json: bool,
+) -> None:
+    """Deliver events to a webhook again: single ones, dead ones, or a range; with the ids that they had.
+
+    At most 100,000 at a time; for more go back with `webhooks enable --after CURSOR`.
+
+    \b
+    Example:
+      lead-router webhooks redeliver 1 --tenant acme --dead
+      lead-router webhooks redeliver 1 --tenant acme --after 1042-0 --until 2000-0
+    """
+    if (bool(ids), all_dead, after is not None).count(True) != 1:
+        raise CannotRun("say which events: --id, --dead or --after, one of them")
+    async with context.connection() as conn:
+        tenant = await require_tenant(conn, tenant_name)
+        with webhook_known():
+            one = await store.webhook_numbered(conn, tenant.tenant_id, number)
+            keys = None if all_dead else _keys(ids)
+            if after is not None:
+                keys = await _range(conn, one, await begin_cursor(conn, tenant.tenant_id, after), last)
+            found = await store.deliver_again(conn, tenant.tenant_id, number, keys, current_user(), why)
+    if ids and found < len(set(ids)):
+        raise Found(f"{found} of {len(set(ids))} events will be delivered again; the others are unknown or removed")
+    if as_json:
+        print_json({"webhook": number, "events": found})
+    else:
+        console().print(f"webhook {number}: {count(found, 'event')} will be delivered again")
+
+
+def _keys(ids: Sequence[str]) -> list[tuple[int, int]]:
+    try:
+        return [event_key(one) for one in ids]
+    except ValueError as error:
+        raise CannotRun(str(error)) from error
+
+
+async def _range(conn: Connection, one: Webhook, cursor: Cursor, last: str | None) -> list[tuple[int, int]]:
+    try:
+        end = await newest(conn, one.tenant_id) if last is None else parse_cursor(last)
+    except CursorError as error:
+        raise CannotRun(str(error)) from error
+    keys: list[tuple[int, int]] = []
+    while True:
+        page = await read_events(conn, one.tenant_id, cursor, types=one.types, limit=2000)
+        keys += [event.key for event in page.events if event.cursor <= end]
+        cursor = page.cursor
+        if len(keys) > MAX_AGAIN:
+            raise CannotRun(
+                f"more than {MAX_AGAIN:,} events; choose a shorter range, or webhooks enable --after CURSOR"
+            )
+        if not page.more or cursor > end:
+            return keys
+
+
+@click.command()
+@number_argument
+@tenant_option
+@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True, help="The latest N.")
+@json_option
+@async_command
+async def dead(context: Context, *, number: int, tenant_name: str, limit: int, as_json: bool) -> int:
+    """List events that were given up, with the last error; the latest first.
+
+    Exit code 1 = there are some.
+
+    \b
+    Example:
+      lead-router webhooks dead 1 --tenant acme
+    """
+    async with context.connection() as conn:
+        tenant = await require_tenant(conn, tenant_name)
+        with webhook_known():
+            await store.webhook_numbered(conn, tenant.tenant_id, number)
+        rows = await store.dead_of(conn, tenant.tenant_id, number, limit)
+    found = [
+        {
+            "id": event_id(row["event_no"], row["place"]),
+            "lead_id": row["lead_id"],
+            "attempts": row["attempts"],
+            "error": row["error"],
+            "since": row["since"].isoformat(),
+        }
+        for row in rows
+    ]
+    if as_json:
+        print_json({"webhook": number, "dead": found})
+    elif not found:
+        console().print(f"webhook {number} has no dead events")
+    else:
+        for one in found:
+            console().print(f"{one['id']} lead {one['lead_id']}: {count(one['attempts'], 'attempt')}, {one['error']}")
+    return int(bool(found))

@@ -1,0 +1,41 @@
+"""Rules files, what is odd in them, and what applying them did, for machines. The keys stay as they are."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from router.domain.lint import Finding
+from router.rules.file import RulesFile
+from router.store.rulesets import Applied
+
+
+def line_of(rules: RulesFile, path: str) -> int:
+    """The line of a field, or of the nearest field around it; 1 where there is none."""
+    while path and path not in rules.lines:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return rules.lines.get(path, 1)
+
+
+def findings_document(rules: RulesFile, findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """In the order in which they were found."""
+    return [
+        {
+            "level": found.level.value,
+            "lint": found.lint.value,
+            "rule": found.rule or None,
+            "line": line_of(rules, found.path),
+            "field": found.path,
+            "message": found.message,
+        }
+        for found in findings
+    ]
+
+
+def applied_document(applied: Applied) -> dict[str, Any]:
+    """What was applied."""
+    return {
+        "version": applied.version,
+        "previous": applied.previous,
+        "changes": [{**asdict(change), "text": str(change)} for change in applied.changes],
+        "new_groups": list(applied.new_groups),
+    }

@@ -1,0 +1,1 @@
+"""Lists of what there is: leads by filter, groups with their members. Reads only."""

@@ -1,0 +1,157 @@
+"""The API as a service: its address, its operations, who may use it."""
+
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from router.domain.access import Token, WrittenToken
+from router.http.access import Access
+from router.http.application import Door, application_of
+from router.http.lead_door import LeadDoor
+from router.http.operations import Operation
+from router.http.probes import Probes
+from router.http.rate_limits import RateLimits
+from router.http.recent import Recent
+from router.http.serving import Address
+from router.intake.lead_intake import Journal
+from router.runtime.lifeline import Lifeline
+from router.runtime.periodic import Periodic
+from router.runtime.supervisor import StartRefused
+from router.settings.model import ApiSettings
+from router.store.connections.connections import Connections, Part
+from router.store.tenants import Tenant, TenantUnknown, tenant_named, tenant_numbered
+from router.store.tokens import any_token, find_token, note_uses
+from router.telemetry.instruments import Instruments
+
+_TENANT_HOLDS_S = 2.0
+_LOOK_UP_DEADLINE_S = 2.0
+_LAST_COMMITS_S = 1.5
+
+
+class ExposedWithoutToken(StartRefused):
+    """Others could reach the API, and nobody has a token for it: most likely not what is wanted."""
+
+
+class ApiService:
+    """A service. `operations` are what it offers, `probes` answer without a token."""
+
+    name = "api"
+    max_silence_s = 10.0
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        connections: Connections,
+        operations: Sequence[Operation],
+        probes: Probes,
+        *,
+        max_connections: int,
+        instruments: Instruments | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self._settings = settings
+        self._connections = connections
+        self._operations = operations
+        self._probes = probes
+        self.access = Access(self._find_token)
+        self.limits = RateLimits(settings.requests_per_s)
+        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal)
+        self._door = Door(
+            self.access,
+            self.limits,
+            Recent(self._tenant_numbered, _TENANT_HOLDS_S),
+            Recent(self._tenant_named, _TENANT_HOLDS_S),
+            connections,
+            self.leads,
+        )
+        self._open = partial(
+            Address,
+            settings.host,
+            settings.port,
+            "LEAD_ROUTER_API_PORT",
+            max_connections=max_connections,
+            request_s=settings.idle_s,
+            event="API listening",
+        )
+        self.address = self._open()
+
+    async def run(self, life: Lifeline) -> None:
+        """Answers until the stop. Raises StartRefused when the address, or its certificate, cannot be used."""
+        await self._check_exposed()
+        self.address = self._open(tls=_tls(self._settings))
+        application = application_of(self._operations, self._door)
+        self._probes.add_to(application)
+        try:
+            await self.address.serve(application, life)
+        finally:
+            await self.leads.close(_LAST_COMMITS_S)
+
+    async def _check_exposed(self) -> None:
+        if is_loopback(self._settings.host):
+            return
+        async with self._connections.acquire(Part.CONSOLE) as conn:
+            if not await any_token(conn):
+                raise ExposedWithoutToken(
+                    f"the API would listen on {self._settings.host}, which others can reach, and there is no token "
+                    "yet. Make one first: lead-router tokens create NAME --tenant T --role intake"
+                )
+
+    async def _find_token(self, shown: WrittenToken) -> Token | None:
+        async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:
+            return await find_token(conn, shown)
+
+    async def _tenant_numbered(self, tenant_id: int) -> Tenant | None:
+        async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:
+            return await tenant_numbered(conn, tenant_id)
+
+    async def _tenant_named(self, name: str) -> Tenant | None:
+        async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:
+            try:
+                return await tenant_named(conn, name)
+            except TenantUnknown:
+                return None
+
+
+class TokenUsesService(Periodic):
+    """Stores when tokens were last used."""
+
+    name = "token uses"
+    failing = "uses of tokens not noted"
+    interval_s = 30.0
+
+    def __init__(self, access: Access, connections: Connections) -> None:
+        self._access = access
+        self._connections = connections
+        self._unnoted: dict[tuple[int, str], datetime] = {}
+
+    async def once(self, life: Lifeline) -> None:
+        """What could not be stored is kept for the next time."""
+        self._unnoted |= self._access.take_uses()
+        if self._unnoted:
+            async with self._connections.acquire(Part.DUTIES) as conn:
+                await note_uses(conn, self._unnoted)
+            self._unnoted = {}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(settings: ApiSettings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartRefused(
+            f"the certificate {settings.tls_certificate} cannot be used: {error}. Set "
+            "LEAD_ROUTER_API_TLS_CERTIFICATE and LEAD_ROUTER_API_TLS_KEY to PEM files"
+        ) from error
+    return context

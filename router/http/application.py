@@ -1,0 +1,153 @@
+"""From a request to an answer: who asks, may they, is what they send right; and every error as a problem."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+from aiohttp import web
+
+from router.domain.access import EVERY_TENANT, Token
+from router.http.access import Access, check_permission
+from router.http.body import check_length
+from router.http.lead_door import LeadDoor
+from router.http.operations import Answer, Call, Operation
+from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
+from router.http.rate_limits import RateLimits
+from router.http.reading import convert_body, convert_query, json_body
+from router.http.recent import Recent
+from router.store.connections.connections import Connections
+from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
+from router.store.tenants import Tenant
+from router.telemetry.logs import get_logger
+from router.telemetry.masking import mask_passwords
+
+log = get_logger(__name__)
+
+_MAX_QUERY = 8_000
+_NEEDS_A_PERSON = (Trouble.FOR_A_PERSON, Trouble.REFUSED_ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all operations need: who asks and how often, tenants by number and by name, the database, and the way in for
+    leads.
+    """
+
+    access: Access
+    limits: RateLimits
+    tenants: Recent[int, Tenant]
+    names: Recent[str, Tenant]
+    connections: Connections
+    leads: LeadDoor
+
+
+def application_of(operations: Sequence[Operation], door: Door) -> web.Application:
+    """An application with these operations. What it does not know, and whatever fails, is a problem, too."""
+    application = web.Application(middlewares=[problems], client_max_size=max(o.max_body for o in operations))
+    for operation in operations:
+        application.router.add_route(operation.method, operation.path, _handler(operation, door))
+    return application
+
+
+@web.middleware
+async def problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turns every error into its problem."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return refused.response()
+    except web.HTTPException as error:
+        return of_aiohttp(error).response()
+    except web.RequestPayloadError as error:
+        return Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}").response()
+    except (*TRANSIENT_ERRORS, TimeoutError) as error:
+        return _of_database(request, error).response()
+    except Exception as error:
+        log.error("request failed", method=request.method, path=request.path, exc_info=error)
+        return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause").response()
+
+
+def _of_database(request: web.Request, error: BaseException) -> Refused:
+    """What passes is to be tried again; what does not is a fault, and is logged."""
+    if isinstance(error, NoConnection | TimeoutError) or trouble_of(error) not in _NEEDS_A_PERSON:
+        return busy(f"the database is busy or away ({type(error).__name__})")
+    log.error("request failed", method=request.method, path=request.path, error=mask_passwords(str(error)))
+    return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause")
+
+
+def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = await door.access.token_of(request)
+        door.limits.take((token.tenant_id, token.token_id))
+        if operation.permission is not None:
+            check_permission(token, operation.permission)
+        values = _query_of(request)
+        wanted = values.pop("tenant", None) if operation.of_tenant else None
+        tenant = await _tenant_of(door, token, wanted, operation)
+        # After the tenant: what is wrong with a query is said only to those who may ask.
+        query = convert_query(values, operation.query) if values else _no_query(operation.query)
+        check_length(request, operation.max_body)
+        body = None
+        if operation.body is not None:
+            body = convert_body(await json_body(request, operation.max_body), operation.body)
+        path = {name: _part(name, value) for name, value in request.match_info.items()}
+        answer = await operation.handler(Call(request, token, tenant, path, query, body, door.connections, door.leads))
+        return answer.response() if isinstance(answer, Answer) else answer
+
+    return handle
+
+
+def _part(name: str, value: str) -> str:
+    if "\0" in value or not _encodable(value):
+        raise Refused(Kind.NOT_FOUND, f"there is no such {name}")
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _query_of(request: web.Request) -> dict[str, str]:
+    """The parameters as texts; each may be given once."""
+    if not request.query_string:
+        return {}
+    if len(request.query_string) > _MAX_QUERY:
+        raise Refused(Kind.BAD_REQUEST, f"the query is longer than {_MAX_QUERY:,} characters")
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name in values:
+            raise Refused(Kind.INVALID, f"{name} is given twice", [FieldProblem(f"?{name}", "is given twice")])
+        if "\0" in value or not _encodable(name + value):
+            raise Refused(Kind.INVALID, f"{name} is not a text", [FieldProblem(f"?{name}", "is not a text")])
+        values[name] = value
+    return values
+
+
+@cache
+def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
+    # A refusal is not kept: it is raised anew each time.
+    return convert_query({}, kind)
+
+
+async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:
+    """A token sees its tenant only: whether another one exists is not said."""
+    if not operation.of_tenant:
+        return None
+    if token.tenant_id != EVERY_TENANT:
+        own = await door.tenants.get(token.tenant_id)
+        if own is None or named not in (None, own.name):
+            raise Refused(Kind.NOT_ALLOWED, "this token is for another tenant")
+        return own
+    if named is None:
+        return None
+    found = await door.names.get(named)
+    if found is None:
+        raise Refused(Kind.NOT_FOUND, f"there is no tenant {named!r}; GET /v1/tenants lists them")
+    return found

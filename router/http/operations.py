@@ -1,0 +1,95 @@
+"""One operation of the API: its address, who may do it, the types of what comes and goes, the function behind."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from router.domain.access import Permission, Token
+from router.http.lead_door import LeadDoor
+from router.http.problems import Kind, Refused
+from router.store.connections.connections import Connections, Part
+from router.store.statements import Connection
+from router.store.tenants import Tenant
+
+
+class NoQuery(msgspec.Struct, frozen=True):
+    """An operation without parameters in its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers: a status and a document, which its `answers` name."""
+
+    document: msgspec.Struct | None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> web.Response:
+        """As JSON."""
+        if self.document is None:
+            return web.Response(status=self.status, headers=self.headers)
+        body = msgspec.json.encode(self.document)
+        return web.Response(status=self.status, body=body, content_type="application/json", headers=self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, read and allowed. `query` and `body` are of the operation's types; `path` are the parts of the
+    address that vary.
+    """
+
+    request: web.Request
+    token: Token
+    of_tenant: Tenant | None
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    connections: Connections
+    leads: LeadDoor
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant that it is about."""
+        if self.of_tenant is None:
+            raise Refused(Kind.BAD_REQUEST, "say which tenant: this token is for all of them, so add ?tenant=NAME")
+        return self.of_tenant
+
+    @property
+    def actor(self) -> str:
+        """How changes name who asked."""
+        return f"token {self.token.name}"
+
+    def connection(self, part: Part = Part.CONSOLE) -> AbstractAsyncContextManager[Connection]:
+        """A connection to the database. Raises NoConnection."""
+        return self.connections.acquire(part)
+
+
+Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`id` names it for generated clients. `permission` None = any token. `answers` are the documents by status; what
+    is refused is a problem, always. `body` is read as JSON; `media` are other kinds of bodies, which the handler reads
+    itself, by media type with their type or JSON schema. `of_tenant` = it is about one tenant. `max_body` in bytes.
+    """
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answers: Mapping[int, type[msgspec.Struct] | None]
+    permission: Permission | None = None
+    description: str = ""
+    tag: str = ""
+    query: type[msgspec.Struct] = NoQuery
+    body: type[msgspec.Struct] | None = None
+    media: Mapping[str, Mapping[str, Any] | type[msgspec.Struct]] = field(default_factory=dict)
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    of_tenant: bool = True
+    max_body: int = 1_000_000

@@ -1,0 +1,70 @@
+"""What was looked up in the database a moment ago: asked for once in a few seconds, and known while it is away."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
+
+from router.store.errors import TRANSIENT_ERRORS
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_WHILE_AWAY_S = 3_600.0
+_ASK_AGAIN_S = 1.0
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Generic[V]):
+    value: V | None
+    at: float
+
+
+class Recent(Generic[K, V]):
+    """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
+    for an hour while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
+    were looked up last.
+    """
+
+    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float, remembered: int = _REMEMBERED) -> None:
+        self._remembered = remembered
+        self._find = find
+        self._holds_s = holds_s
+        self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._away_until = 0.0
+        self._asked: dict[K, asyncio.Task[V | None]] = {}
+
+    async def get(self, key: K) -> V | None:
+        """Raises what `find` raises, when the key is not known."""
+        now, seen = monotonic(), self._seen.get(key)
+        if seen is not None and now - seen.at < self._holds_s:
+            return seen.value
+        known = seen if seen is not None and seen.value is not None and now - seen.at < _WHILE_AWAY_S else None
+        if known is not None and now < self._away_until:
+            return known.value
+        try:
+            return await self._once(key)
+        except (*TRANSIENT_ERRORS, TimeoutError):
+            self._away_until = monotonic() + _ASK_AGAIN_S
+            if known is not None:
+                return known.value
+            raise
+
+    async def _once(self, key: K) -> V | None:
+        """Who asks for what is being looked up waits for the same answer."""
+        task = self._asked.get(key)
+        if task is None:
+            task = self._asked[key] = asyncio.create_task(self._look_up(key), name="look-up")
+            task.add_done_callback(lambda _done: self._asked.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _look_up(self, key: K) -> V | None:
+        value = await self._find(key)
+        self._seen[key] = _Seen(value, monotonic())
+        self._seen.move_to_end(key)
+        if len(self._seen) > self._remembered:
+            self._seen.popitem(last=False)
+        return value

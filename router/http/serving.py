@@ -1,0 +1,93 @@
+"""One address on which an aiohttp application answers until the stop; its connections are guarded."""
+
+import asyncio
+import os
+import ssl
+
+from aiohttp import web
+
+from router.http.guard import Guard
+from router.runtime.lifeline import Lifeline
+from router.runtime.supervisor import StartRefused
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+_SWEEP_EVERY_S = 1.0
+# What is longer is refused in plain text, below whatever answers with problems.
+_MAX_LINE = 64 * 1024
+
+
+class AddressRefused(StartRefused):
+    """Somebody else listens there, or this machine has no such address."""
+
+
+class Address:
+    """Where an application answers. `setting` names the setting of its port in errors, `event` is logged once it
+    answers.
+
+    `max_connections` clients at once, each with `request_s` (seconds) to ask something.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        setting: str,
+        *,
+        max_connections: int,
+        request_s: float,
+        tls: ssl.SSLContext | None = None,
+        event: str = "listening",
+    ) -> None:
+        self._host, self._port = host, port
+        self._setting = setting
+        self._max_connections = max_connections
+        self._request_s = request_s
+        self._tls = tls
+        self._event = event
+        self.started = asyncio.Event()
+        self.port = port
+        """The real one once `started` is set; differs from the setting where that is 0."""
+
+    async def serve(self, application: web.Application, life: Lifeline) -> None:
+        """Answers until the stop. Raises AddressRefused when the address cannot be had."""
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=0.5,
+            auto_decompress=False,
+            max_line_size=_MAX_LINE,
+        )
+        guard = Guard(lambda: _protocol(runner), self._max_connections, self._request_s)
+        application.middlewares.append(guard.middleware)
+        await runner.setup()
+        server = None
+        try:
+            server = await self._listen(guard)
+            self.port = server.sockets[0].getsockname()[1]
+            self.started.set()
+            log.info(self._event, host=self._host, port=self.port)
+            while not await life.pause(_SWEEP_EVERY_S):
+                guard.end_silent()
+        finally:
+            self.started.clear()
+            if server is not None:
+                server.close()
+            await runner.cleanup()
+
+    async def _listen(self, guard: Guard) -> asyncio.Server:
+        try:
+            return await asyncio.get_running_loop().create_server(guard, self._host, self._port, ssl=self._tls)
+        except OSError as error:
+            raise AddressRefused(
+                f"cannot listen on {self._host} port {self._port}: {os.strerror(error.errno or 0)}. Does another "
+                f"lead-router run here? Set {self._setting} to another port, or to 0 for any free one"
+            ) from error
+
+
+def _protocol(runner: web.AppRunner) -> asyncio.Protocol:
+    server = runner.server
+    assert server is not None
+    return server()

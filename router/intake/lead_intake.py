@@ -1,0 +1,103 @@
+"""Taking in leads that came over HTTP: a connection of intake's share, a deadline, and one bad lead fails alone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from time import monotonic, perf_counter
+from typing import Protocol
+
+from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
+from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS, PostgresError, Trouble, is_away, trouble_of
+from router.store.statements import Connection
+from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
+
+CONNECTION_S = 2.0
+"""The longest wait for a connection. Longer means: others have all of them, or the database is away."""
+COMMIT_S = 6.0
+"""The longest time until leads are committed; what took longer may have been committed all the same."""
+
+
+ASK_AGAIN_S = 1.0
+"""So long, seconds, leads go to the journal at once after the database was away: not each of them waits for it."""
+
+
+class NotDurable(Exception):
+    """It is not known that the leads are stored; handing them in again is harmless. The message says why."""
+
+
+class Journal(Protocol):
+    """Keeps leads durably while PostgreSQL is away."""
+
+    async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+        """What became of each. Raises NotDurable where it cannot keep them, as when it is full."""
+        ...
+
+
+class LeadIntake:
+    """Takes in leads of any tenant. `journal` None = while PostgreSQL is away nothing is taken in."""
+
+    def __init__(
+        self, connections: Connections, instruments: IntakeInstruments, journal: Journal | None = None
+    ) -> None:
+        self._connections = connections
+        self.instruments = instruments
+        self._journal = journal
+        self._away_until = 0.0
+
+    async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
+        """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
+        if self._journal is not None and monotonic() < self._away_until:
+            return await self._keep(tenant_id, handed_in, route)
+        begin = perf_counter()
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                async with self._connections.acquire(Part.INTAKE, CONNECTION_S) as conn:
+                    outcomes = await _take(conn, tenant_id, handed_in)
+        except (*TRANSIENT_ERRORS, TimeoutError) as error:
+            # The one place where leads are that cannot be committed.
+            if self._journal is not None and is_away(error):
+                self._away_until = monotonic() + ASK_AGAIN_S
+                return await self._keep(tenant_id, handed_in, route)
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
+            raise NotDurable(_said(error)) from error
+        self.instruments.committed(len(handed_in), perf_counter() - begin)
+        for result, leads in Counter(map(_result, outcomes)).items():
+            self.instruments.leads(route, result, leads)
+        return outcomes
+
+    async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
+        assert self._journal is not None
+        try:
+            outcomes = await self._journal.keep(tenant_id, handed_in)
+        except NotDurable:
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
+            raise
+        for result, leads in Counter(map(_result, outcomes)).items():
+            self.instruments.leads(route, result, leads)
+        return outcomes
+
+
+def _result(outcome: Outcome) -> IntakeResult:
+    if not isinstance(outcome, Taken):
+        return IntakeResult.REFUSED
+    return IntakeResult.REPEATED if outcome.duplicate or outcome.replayed else IntakeResult.ACCEPTED
+
+
+async def _take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+    """A lead that the database cannot store is found by halving."""
+    try:
+        return await take_in(conn, tenant_id, handed_in)
+    except PostgresError as error:
+        if trouble_of(error) is not Trouble.REFUSED_ROW:
+            raise
+        if len(handed_in) == 1:
+            return [Unstorable(f"PostgreSQL cannot store it: {error}")]
+    half = len(handed_in) // 2
+    return [*await _take(conn, tenant_id, handed_in[:half]), *await _take(conn, tenant_id, handed_in[half:])]
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return f"the database did not commit within {COMMIT_S:g} s"
+    return f"the database is busy or away ({type(error).__name__})"

@@ -1,0 +1,1 @@
+"""Events out: the feed that others read with a cursor, and webhooks."""

@@ -1,0 +1,307 @@
+"""Delivering to one endpoint, as long as it is ours: reads events in pages, keeps some attempts under way, and writes
+down in batches how far it has come. What was under way when the process died is sent once more, with the same id.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from time import monotonic
+
+from router.outbox.attempts import Answer, Breaker, retry_wait_s
+from router.outbox.backlog import Backlog, Entry
+from router.outbox.cursor import Cursor, CursorTooOld, after_row
+from router.outbox.event import Event
+from router.outbox.feed import RuleNames, read_events, read_named
+from router.outbox.signing import secret_key
+from router.store import webhooks as store
+from router.store.connections.connections import Connections, Part
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.events import feed_state
+from router.store.statements import Connection
+from router.store.webhooks import Progress, PutOff, Working
+from router.telemetry.instruments import DeliveryResult, Instruments
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+PAGE = 1000
+_MOST_HELD = 10_000
+_SAVE_EVERY_S = 0.5
+_SAVE_AFTER = 1000
+_REST_S = 0.25
+_SECRETS_EVERY_S = 30.0
+_LANDING_S = 2.0
+_SAVING_S = 1.5
+_TRIED_ONCE = 1
+
+Send = Callable[[Working, Event, Sequence[bytes]], Awaitable[Answer]]
+
+
+class Endpoint:
+    """One run of deliveries. `random` gives numbers from 0 to 1, `clock` is monotonic."""
+
+    def __init__(
+        self,
+        working: Working,
+        me: int,
+        connections: Connections,
+        send: Send,
+        names: RuleNames,
+        instruments: Instruments,
+        random: Callable[[], float],
+        concurrency: int,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.working = working
+        self._me = me
+        self._connections = connections
+        self._send = send
+        self._names = names
+        self._instruments = instruments
+        self._random = random
+        self._concurrency = concurrency
+        self._clock = clock
+        self._backlog = Backlog(Cursor(working.position, working.place))
+        self._breaker = Breaker(clock, random, working.failures)
+        self._keys: list[bytes] = []
+        self._keys_read_at = float("-inf")
+        self._put_off_upto: tuple[int, int] | None = (0, 0)
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._gone = False
+        self._probes = 0
+        self._delivered = 0
+        self._error: str | None = None
+        self._saved_at = clock()
+        self._saved: tuple[Cursor, int] = (self._backlog.read, working.failures)
+        self.update(working)
+
+    def update(self, working: Working) -> None:
+        """It is ours still, for as long as `ours_s` says, and the feed stands there."""
+        self._head = working.last_position + working.unplaced
+        self._ours_until = self._clock() + working.ours_s
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ends the run: what is under way is waited for a little, and what was done is written down."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until it is stopped, is not ours any more, or was changed by a person. Raises what the database raises."""
+        try:
+            while not self._over():
+                await self._read_secrets()
+                if self._wants_more():
+                    await self._read()
+                self._begin_attempts()
+                if self._is_time_to_save() and not await self._save():
+                    return
+                await self._rest()
+        except BaseException:
+            await self._land(0.0)
+            raise
+        await self._land(_LANDING_S)
+        with suppress(*TRANSIENT_ERRORS, TimeoutError):
+            async with asyncio.timeout(_SAVING_S):
+                await self._end()
+
+    def _over(self) -> bool:
+        return self._stopping or self._gone or self._clock() >= self._ours_until
+
+    # -- reading
+
+    async def _read_secrets(self) -> None:
+        """Secrets end at some time, and new ones are added."""
+        if self._clock() - self._keys_read_at < _SECRETS_EVERY_S:
+            return
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            secrets = await store.secrets_of(conn, *self.working.key)
+        self._keys, self._keys_read_at = [secret_key(one) for one in secrets], self._clock()
+
+    def _wants_more(self) -> bool:
+        backlog = self._backlog
+        if backlog.size > PAGE // 2 or backlog.leads_held >= _MOST_HELD:
+            return False
+        if self._put_off_upto is None and backlog.read.position > self._head:
+            return False
+        return not self._breaker.open or backlog.idle
+
+    async def _read(self) -> None:
+        """What was put off comes first: it is older than all that is still to be read."""
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            if self._put_off_upto is not None:
+                await self._read_put_off(conn, self._put_off_upto)
+                return
+            try:
+                page = await read_events(
+                    conn,
+                    self.working.tenant_id,
+                    self._backlog.read,
+                    types=self.working.types,
+                    limit=PAGE,
+                    names=self._names,
+                )
+            except CursorTooOld:
+                await self._go_on_after_what_is_gone(conn)
+                return
+        for event in page.events:
+            self._backlog.add(Entry(event))
+        self._backlog.read = page.cursor
+        # What was committed since comes with the next look at all feeds.
+        if not page.more:
+            self._head = page.cursor.position - 1
+
+    async def _read_put_off(self, conn: Connection, after: tuple[int, int]) -> None:
+        rows = await store.put_off_after(conn, self.working, after, PAGE)
+        keys = [(row["event_no"], row["place"]) for row in rows]
+        known = {one.key: one for one in await read_named(conn, self.working.tenant_id, keys, self._names)}
+        now = self._clock()
+        gone = []
+        for row, key in zip(rows, keys, strict=True):
+            if key in known:
+                due = now + row["wait_s"] if row["wait_s"] > 0 and row["attempts"] else 0.0
+                self._backlog.add(Entry(known[key], row["attempts"], due, stored=True))
+            else:
+                gone.append(key)
+        await store.bury(conn, self.working, gone, "past the retention of events")
+        self._put_off_upto = (rows[-1]["position"], rows[-1]["place"]) if len(rows) == PAGE else None
+
+    async def _go_on_after_what_is_gone(self, conn: Connection) -> None:
+        upto = (await feed_state(conn, self.working.tenant_id)).removed_upto
+        log.error("events are gone that a webhook never got", **self._named(), upto=upto)
+        await store.note_missed(conn, self._me, self.working, upto)
+        self._backlog.read = after_row(upto)
+
+    # -- sending
+
+    def _begin_attempts(self) -> None:
+        """As many as may begin now."""
+        while not self._over():
+            free = self._breaker.free(self._backlog.in_flight, self._concurrency)
+            entry = self._next() if free else None
+            if entry is None:
+                return
+            task = asyncio.create_task(self._attempt(entry))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+
+    def _next(self) -> Entry | None:
+        if not self._breaker.open:
+            return self._backlog.take(self._clock())
+        # In turns what failed and what is new: one of them may be refused for a reason of its own.
+        self._probes += 1
+        return self._backlog.take(self._clock(), held_first=self._probes % 2 == 1)
+
+    async def _attempt(self, entry: Entry) -> None:
+        try:
+            answer = await self._send(self.working, entry.event, self._keys)
+        except asyncio.CancelledError:
+            self._backlog.give_back(entry)
+            raise
+        except Exception as error:
+            # An event that cannot be sent for a fault of ours must not stop the line either.
+            log.exception("event could not be sent", **self._named(), event_id=entry.event.id)
+            answer = Answer(f"{type(error).__name__}")
+        self._finish(entry, answer)
+        self._begin_attempts()
+        if self._backlog.size <= PAGE // 2 or self._delivered >= _SAVE_AFTER or not self._backlog.in_flight:
+            self._wake.set()
+
+    def _finish(self, entry: Entry, answer: Answer) -> None:
+        if answer.error is None:
+            self._backlog.taken(entry)
+            self._delivered += 1
+            if self._breaker.worked():
+                log.info("webhook works again", **self._named())
+                self._backlog.hurry(_TRIED_ONCE)
+            return
+        self._error = answer.error
+        if answer.gone:
+            self._gone = True
+            self._backlog.give_back(entry)
+            return
+        self._instruments.webhook_deliveries(DeliveryResult.FAILED)
+        self._fail(entry, answer, answer.error)
+
+    def _fail(self, entry: Entry, answer: Answer, error: str) -> None:
+        # While the endpoint is down as a whole, no event loses one of its attempts.
+        counts = not self._breaker.open
+        was_open = self._breaker.open
+        self._breaker.failed(answer)
+        if self._breaker.open and not was_open:
+            log.warning("webhook is down", **self._named(), error=error)
+        attempts = entry.attempts + counts
+        wait_s = retry_wait_s(max(attempts, 1), self._random())
+        if wait_s is None:
+            log.warning("event given up", **self._named(), event_id=entry.event.id, error=error)
+            self._instruments.webhook_deliveries(DeliveryResult.DEAD)
+            self._backlog.given_up(entry, error)
+        else:
+            self._backlog.put_off(entry, self._clock() + wait_s, error, counts=counts)
+
+    # -- writing down
+
+    def _is_time_to_save(self) -> bool:
+        waited = self._clock() - self._saved_at >= _SAVE_EVERY_S
+        return self._delivered >= _SAVE_AFTER or (waited and self._has_news())
+
+    def _has_news(self) -> bool:
+        now = (self._backlog.settled_upto(), self._breaker.failures)
+        return bool(self._delivered or self._error) or now != self._saved
+
+    async def _save(self) -> bool:
+        """Whether it is still ours, and as it was. Whatever goes wrong here ends the run: what is stored holds."""
+        now = self._clock()
+        stored, taken = self._backlog.to_store(), self._backlog.to_drop()
+        upto, failures = self._backlog.settled_upto(), self._breaker.failures
+        delivered, self._delivered = self._delivered, 0
+        error, self._error = self._error, None
+        progress = Progress(
+            upto, delivered, failures, error, [_put_off(one, now) for one in stored], [one.event.key for one in taken]
+        )
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            ours = await store.save_progress(conn, self._me, self.working, progress)
+        self._instruments.webhook_deliveries(DeliveryResult.DELIVERED, delivered)
+        self._saved, self._saved_at = (upto, failures), now
+        return ours
+
+    async def _rest(self) -> None:
+        """Until there is something to do; at most a moment, since time passes by itself."""
+        due = self._backlog.next_due()
+        wait_s = _REST_S if due is None else min(_REST_S, max(0.01, due - self._clock()))
+        if self._breaker.wait_s():
+            wait_s = min(_REST_S, max(0.01, self._breaker.wait_s()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _land(self, wait_s: float) -> None:
+        """No attempt is under way afterwards."""
+        self._stopping = True
+        attempts = list(self._attempts)
+        if attempts and wait_s:
+            await asyncio.wait(attempts, timeout=wait_s)
+        for one in attempts:
+            one.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _end(self) -> None:
+        if self._has_news():
+            await self._save()
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            if self._gone:
+                await store.disable_gone(conn, self._me, self.working)
+                log.warning("webhook is gone, disabled", **self._named())
+            await store.release(conn, self._me, self.working)
+
+    def _named(self) -> dict[str, object]:
+        return {"tenant": self.working.tenant, "webhook": self.working.webhook_no}
+
+
+def _put_off(entry: Entry, now: float) -> PutOff:
+    wait_s = max(0.0, entry.due - now) if entry.due else 0.0
+    event = entry.event
+    return PutOff(event.key, event.cursor.position, event.lead_id, entry.attempts, wait_s, entry.error, dead=entry.dead)

@@ -1,0 +1,10 @@
+-- Lists of parked leads by reason, newest first.
+-- depends: 0013_idempotency
+
+-- migrate: apply
+
+create index parked_reason on parked (tenant_id, reason, lead_id);
+
+-- migrate: rollback
+
+drop index parked_reason;

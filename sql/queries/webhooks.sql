@@ -1,0 +1,161 @@
+-- name: add(tenant_id, url, types, allow_private, note, position, place)
+-- A new endpoint, which gets the events after a place in the order.
+insert into webhook (tenant_id, url, types, allow_private, note, position, place)
+values (:tenant_id, :url, :types::text[], :allow_private, :note, :position, :place)
+returning webhook_no;
+
+-- name: add_secret(tenant_id, webhook_no, secret)!
+-- One more secret that signs.
+insert into webhook_secret (tenant_id, webhook_no, secret) values (:tenant_id, :webhook_no, :secret);
+
+-- name: end_secrets(tenant_id, webhook_no, ends_at)!
+-- The secrets that sign until now end then, those at the latest that have an end already.
+update webhook_secret set ends_at = least(ends_at, :ends_at::timestamptz) where tenant_id = :tenant_id and webhook_no = :webhook_no;
+
+-- name: forget_secrets(tenant_id, webhook_no)!
+-- Secrets that have ended sign nothing any more, and are not kept.
+delete from webhook_secret where tenant_id = :tenant_id and webhook_no = :webhook_no and ends_at <= statement_timestamp();
+
+-- name: secrets(tenant_id, webhook_no)
+-- The secrets that sign now, the newest first.
+select secret from webhook_secret
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and (ends_at is null or ends_at > statement_timestamp())
+ order by secret_no desc;
+
+-- name: all(tenant_ids)
+-- The endpoints of some tenants, how each fares, and what it has not got yet: the oldest event, those that wait for another attempt, the
+-- dead ones.
+select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.note, w.created_at, w.enabled, w.disabled_why, w.position, w.place,
+       w.delivered, w.delivered_at, w.failures, w.failing_since, w.last_error, w.missed_upto,
+       w.holder is not null and w.held_until > statement_timestamp() as held,
+       (select count(*) from webhook_secret s
+         where s.tenant_id = w.tenant_id and s.webhook_no = w.webhook_no and (s.ends_at is null or s.ends_at > statement_timestamp()))::int as secrets,
+       (select count(*) from webhook_delivery d
+         where d.tenant_id = w.tenant_id and d.webhook_no = w.webhook_no and d.state = 'waiting')::int as waiting,
+       (select count(*) from webhook_delivery d
+         where d.tenant_id = w.tenant_id and d.webhook_no = w.webhook_no and d.state = 'dead')::int as dead,
+       least((select e.at from event e
+               where e.tenant_id = w.tenant_id and e.position >= w.position and (e.position > w.position or e.size > w.place)
+                 and (w.types is null or e.type = any(w.types))
+               order by e.position limit 1),
+             (select e.at from event e
+               where e.tenant_id = w.tenant_id and e.position is null and (w.types is null or e.type = any(w.types))
+               order by e.event_no limit 1),
+             (select min(d.since) from webhook_delivery d
+               where d.tenant_id = w.tenant_id and d.webhook_no = w.webhook_no and d.state = 'waiting')) as behind_since
+  from webhook w
+ where w.tenant_id = any(:tenant_ids::int[])
+ order by w.tenant_id, w.webhook_no;
+
+-- name: remove(tenant_id, webhook_no)
+-- Removes an endpoint with all that is kept for it.
+with secrets as (delete from webhook_secret where tenant_id = :tenant_id and webhook_no = :webhook_no),
+     deliveries as (delete from webhook_delivery where tenant_id = :tenant_id and webhook_no = :webhook_no)
+delete from webhook where tenant_id = :tenant_id and webhook_no = :webhook_no returning url;
+
+-- name: switch(tenant_id, webhook_no, enabled, why)
+-- Enables or disables an endpoint; whoever delivers to it notices.
+update webhook set enabled = :enabled, disabled_why = case when :enabled then null else :why::text end, failures = 0, failing_since = null,
+       missed_upto = null, version = version + 1
+ where tenant_id = :tenant_id and webhook_no = :webhook_no
+returning url;
+
+-- name: go_to(tenant_id, webhook_no, position, place)!
+-- Moves an endpoint to another place in the order.
+update webhook set position = :position, place = :place, version = version + 1
+ where tenant_id = :tenant_id and webhook_no = :webhook_no;
+
+-- name: touch(tenant_id, webhook_no)!
+-- Has whoever delivers to the endpoint read again what is stored of it.
+update webhook set version = version + 1 where tenant_id = :tenant_id and webhook_no = :webhook_no;
+
+-- name: claim(me, lease_s)!
+-- Takes the endpoints that nobody delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
+update webhook set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
+ where enabled and (holder is null or held_until < statement_timestamp()
+                    or holder = :me and held_until < statement_timestamp() + make_interval(secs => :lease_s / 2));
+
+-- name: working(me)
+-- The endpoints that are ours, with what is needed to deliver to them. Truly about all tenants.
+select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.version, w.position, w.place, w.failures,
+       t.name as tenant, coalesce(f.last_position, 0) as last_position,
+       exists (select from event e where e.tenant_id = w.tenant_id and e.position is null) as unplaced,
+       extract(epoch from w.held_until - statement_timestamp())::float8 as ours_s
+  from webhook w join tenant t on t.tenant_id = w.tenant_id left join event_feed f on f.tenant_id = w.tenant_id
+ where w.holder = :me and w.enabled and w.held_until > statement_timestamp()
+ order by w.tenant_id, w.webhook_no;
+
+-- name: release(me, tenant_id, webhook_no)!
+-- Leaves an endpoint to others.
+update webhook set holder = null, held_until = null where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;
+
+-- name: progress(me, tenant_id, webhook_no, position, place, delivered, failures, failing, error)
+-- How far deliveries have come, as long as they are ours; its version.
+update webhook set position = :position, place = :place, delivered = delivered + :delivered::int,
+       delivered_at = case when :delivered > 0 then statement_timestamp() else delivered_at end,
+       failures = :failures, failing_since = case when :failing::boolean then coalesce(failing_since, statement_timestamp()) end,
+       last_error = coalesce(:error::text, last_error)
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me
+returning version;
+
+-- name: put_off(tenant_id, webhook_no, event_nos, places, positions, lead_ids, states, attempts, waits_s, errors)!
+-- Events that were not taken: when to try again, or given up.
+insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, attempts, next_at, error)
+select :tenant_id, :webhook_no, d.event_no, d.place, d.position, d.lead_id, d.state, d.attempts,
+       statement_timestamp() + make_interval(secs => d.wait_s), d.error
+  from unnest(:event_nos::bigint[], :places::int[], :positions::bigint[], :lead_ids::bigint[], :states::text[], :attempts::int[],
+              :waits_s::float8[], :errors::text[])
+    as d(event_no, place, position, lead_id, state, attempts, wait_s, error)
+    on conflict (tenant_id, webhook_no, event_no, place) do update
+   set state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at, error = excluded.error;
+
+-- name: taken(tenant_id, webhook_no, event_nos, places)!
+-- Events that were taken after all.
+delete from webhook_delivery d using unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
+ where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place;
+
+-- name: put_off_before(tenant_id, webhook_no, position, place, limit)
+-- The next events that wait for another attempt, after a place in the order; wait_s = seconds until then.
+select event_no, place, position, attempts, extract(epoch from next_at - statement_timestamp())::float8 as wait_s from webhook_delivery
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int)
+ order by position, place limit :limit;
+
+-- name: bury(tenant_id, webhook_no, event_nos, places, error)!
+-- Gives up events that were put off.
+update webhook_delivery d set state = 'dead', error = :error from unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
+ where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place;
+
+-- name: disable_gone(me, tenant_id, webhook_no, why)!
+-- The endpoint says that it is gone for good.
+update webhook set enabled = false, disabled_why = :why, holder = null, held_until = null, version = version + 1
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;
+
+-- name: missed(me, tenant_id, webhook_no, upto)!
+-- Events up to there are gone before they could be delivered.
+update webhook set missed_upto = :upto, position = :upto::bigint + 1, place = 0
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;
+
+-- name: again(tenant_id, webhook_no, event_nos, places)
+-- Has single events delivered again, whatever became of them; how many there are.
+with again as (
+    insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
+    select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
+      from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
+      join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
+        on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
+    returning 1)
+select count(*)::int from again;
+
+-- name: dead_again(tenant_id, webhook_no)
+-- Has all dead events delivered again that are still there; how many.
+with again as (
+    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp()
+     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead'
+    returning 1)
+select count(*)::int from again;
+
+-- name: dead(tenant_id, webhook_no, limit)
+-- The latest events that were given up, with the error of the last attempt.
+select event_no, place, lead_id, attempts, error, since from webhook_delivery
+ where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'dead'
+ order by position desc, place desc limit :limit;

@@ -1,0 +1,75 @@
+"""The real process: a posted lead finds its rep at once, and nothing that was answered 202 is missing after a kill."""
+
+import asyncio
+import signal
+
+import aiohttp
+import asyncpg
+import pytest
+
+from loadtest.daemon import Daemon, serving
+from router.store.connections.connect import LISTENER_NAME
+from tests.http.posting import Posting, port_of
+from tests.http.support import make_token
+from tests.support import until
+from tests.world import make_tenant, simple_reps
+
+TAKEN = 300
+
+
+async def address_of(daemon: Daemon) -> str:
+    """Where its API listens."""
+    return f"http://127.0.0.1:{await port_of(daemon)}"
+
+
+async def test_a_posted_lead_is_assigned_without_waiting_for_a_poll(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    headers = {"Authorization": f"Bearer {await make_token(conn, tenant.tenant_id)}"}
+    async with (
+        serving(database_url, "serve", "--role", "api,drain", api_port=0, drain_poll_interval_s=60) as daemon,
+        aiohttp.ClientSession(await address_of(daemon), headers=headers) as session,
+    ):
+        await until(lambda: listened(conn), "the router hears hints", 20)
+        async with session.post("/v1/leads", json={"external_id": "1", "source": "web"}) as reply:
+            assert reply.status == 202
+            address = reply.headers["Location"]
+
+        async def assigned() -> bool:
+            async with session.get(address) as shown:
+                return str((await shown.json())["state"]) == "assigned"
+
+        await until(assigned, "the lead is assigned", 20)
+        assert await daemon.stop() == 0
+
+
+async def listened(conn: asyncpg.Connection) -> bool:
+    """Whether a router listens for hints."""
+    names = "select count(*) from pg_stat_activity where datname = current_database() and application_name like $1"
+    return bool(await conn.fetchval(names, f"%{LISTENER_NAME}%"))
+
+
+@pytest.mark.direct
+async def test_nothing_that_was_answered_202_is_missing_after_sigkill(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    token = await make_token(conn, tenant.tenant_id)
+    answered: set[str] = set()
+    for attempt in "ab":
+        async with serving(database_url, "serve", "--role", "api", api_port=0) as daemon:
+            posting = Posting(await port_of(daemon), token, attempt)
+            clients = asyncio.create_task(posting.run())
+            await posting.took(TAKEN)
+            await daemon.stop(signal.SIGKILL)
+            posting.stop()
+            await clients
+        answered |= set(posting.answered)
+    stored = {row[0] for row in await conn.fetch("select external_id from lead")}
+    assert len(answered) >= 2 * TAKEN
+    assert answered <= stored
+    states = await tenant.states()
+    assert sum(states.values()) == len(stored)
+    keyed = {row[0] for row in await conn.fetch("select key from idempotency join lead using (tenant_id, lead_id)")}
+    assert keyed == {one for one in stored if int(one[2:]) % 2}

@@ -1,0 +1,211 @@
+"""The pure parts of webhooks: signatures, answers, the order of attempts, and which addresses are refused."""
+
+import base64
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from router.outbox.addresses import PrivateAddress, PublicOnly, check_url, is_public
+from router.outbox.attempts import MAX_ATTEMPTS, OPENS_AFTER, Answer, Breaker, read_answer, retry_wait_s
+from router.outbox.backlog import Backlog, Entry
+from router.outbox.cursor import START, Cursor, CursorError, CursorTooOld, check_cursor, parse_cursor
+from router.outbox.event import Event, event_id, event_key
+from router.outbox.signing import new_secret, secret_key, signed_headers
+
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+
+
+def test_a_receiver_with_the_standard_library_believes_us_and_no_other_body_or_secret() -> None:
+    old, new = new_secret(random.Random(1).randbytes(32)), new_secret(random.Random(2).randbytes(24))
+    body = '{"type": "lead.assigned", "name": "李雷"}'.encode()
+    now = int(datetime.now(UTC).timestamp())
+    headers = signed_headers("evt_1_1", now, body, [secret_key(new), secret_key(old)])
+    for secret in (old, new):
+        assert Webhook(secret).verify(body, headers)["type"] == "lead.assigned"
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(body.replace(b"assigned", b"returned"), headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret(b"x" * 32)).verify(body, headers)
+
+
+def test_a_secret_is_read_with_and_without_its_prefix_and_a_wrong_one_is_not_shown() -> None:
+    key = bytes(range(32))
+    assert secret_key(new_secret(key)) == secret_key(base64.b64encode(key).decode()) == key
+    for wrong in ("whsec_secret!", "whsec_" + base64.b64encode(b"short").decode(), "", "whsec_" + "A" * 400):
+        with pytest.raises(ValueError, match="secret") as error:
+            secret_key(wrong)
+        assert not wrong or wrong not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "error", "gone", "pause_s"),
+    [
+        (200, None, None, False, 0),
+        (299, "30", None, False, 0),
+        (301, None, "answered 301, and redirects are not followed", False, 0),
+        (400, "30", "answered 400", False, 0),
+        (410, None, "answered 410", True, 0),
+        (429, "30", "answered 429", False, 30),
+        (503, "Sat, 28 Nov 2026 12:00:20 GMT", "answered 503", False, 20),
+        (503, "Sat, 28 Nov 2026 11:00:20 GMT", "answered 503", False, 0),
+        (503, "999999999999", "answered 503", False, 3600),
+        (503, "soon", "answered 503", False, 0),
+        (503, "-5", "answered 503", False, 0),
+    ],
+)
+def test_only_2xx_is_success_and_an_endpoint_gets_the_rest_that_it_asks_for(
+    status: int, retry_after: str | None, error: str | None, gone: bool, pause_s: float
+) -> None:
+    answer = read_answer(status, retry_after, NOW)
+    assert (answer.error, answer.gone, answer.pause_s) == (error, gone, pause_s)
+
+
+def test_attempts_of_an_event_are_those_of_the_standard_and_end() -> None:
+    waits = [retry_wait_s(n, 0.5) for n in range(1, MAX_ATTEMPTS)]
+    assert waits == [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+    assert retry_wait_s(MAX_ATTEMPTS, 0.5) is None
+
+
+def test_a_dead_endpoint_is_asked_once_at_a_time_with_longer_and_longer_pauses_until_it_works() -> None:
+    now = [0.0]
+    breaker = Breaker(lambda: now[0], lambda: 1.0)
+    for _ in range(OPENS_AFTER - 1):
+        breaker.failed(Answer("x"))
+    assert breaker.free(0, 16) == 16
+    pauses = []
+    for _ in range(12):
+        breaker.failed(Answer("x"))
+        assert breaker.free(0, 16) == 0
+        pauses.append(breaker.wait_s())
+        now[0] += pauses[-1]
+        assert (breaker.free(0, 16), breaker.free(1, 16)) == (1, 0)
+    assert pauses == sorted(pauses) and pauses[0] == 1 and pauses[-1] == 300
+    assert breaker.worked() and breaker.free(3, 16) == 13
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"),
+        *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "::ffff:10.0.0.1"),
+        *("64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1", "ff02::1", "2001:0:7f00:1::"),
+    ],
+)
+async def test_an_address_inside_the_network_is_refused(address: str) -> None:
+    assert not is_public(address)
+    plain = address.partition("%")[0]
+    with pytest.raises(PrivateAddress):
+        check_url(f"https://{f'[{plain}]' if ':' in plain else plain}/x", allow_private=False)
+
+
+def test_a_public_address_is_not_refused() -> None:
+    for address in ("8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"):
+        assert is_public(address)
+
+
+async def test_a_name_that_leads_inside_is_refused_however_it_is_written() -> None:
+    resolver = PublicOnly()
+    for name in ("localhost", "127.1", "2130706433", "0x7f000001"):
+        with pytest.raises(PrivateAddress):
+            await resolver.resolve(name, 80)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://example.com", "example.com", "https://", "https://user:secret@example.com/", "https://exa mple.com/"),
+        *(
+            "https://example.com/#x",
+            "https://example.com:99999/",
+            "https://exämple.com/",
+            "https://e.com/" + "a" * 2000,
+        ),
+        "https://example.com/\n",
+    ],
+)
+def test_an_url_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError):
+        check_url(url, allow_private=True)
+
+
+def test_a_cursor_is_read_as_it_was_written_and_anything_else_is_an_error() -> None:
+    assert parse_cursor(str(Cursor(1042, 17))) == Cursor(1042, 17)
+    assert parse_cursor("0") == START
+    for wrong in ("", "x", "-1", "1-", "1-2-3", "1.5", "٣", "9" * 30, "1 2"):
+        with pytest.raises(CursorError):
+            parse_cursor(wrong)
+    check_cursor(START, 10, 0)
+    check_cursor(Cursor(6, 0), 10, 5)
+    check_cursor(Cursor(11, 0), 10, 5)
+    with pytest.raises(CursorTooOld):
+        check_cursor(Cursor(5, 3), 10, 5)
+    with pytest.raises(CursorError):
+        check_cursor(Cursor(12, 0), 10, 5)
+
+
+def test_an_id_has_no_dot_and_leads_back_to_its_event() -> None:
+    assert event_key(event_id(1042, 17)) == (1042, 17)
+    for wrong in ("evt_1", "evt_1_2_3", "x_1_2", "evt_a_1", "evt_-1_2", "1042", "evt_1_²"):
+        with pytest.raises(ValueError, match="evt_1042_17"):
+            event_key(wrong)
+
+
+def an_event(position: int, lead: int) -> Event:
+    return Event(
+        event_id(position, 1), "lead.assigned", NOW + timedelta(seconds=position), lead, Cursor(position, 1), {}
+    )
+
+
+@given(st.integers(0, 1 << 32), st.lists(st.integers(1, 4), min_size=1, max_size=25))
+def test_whatever_fails_events_of_a_lead_keep_their_order_and_none_is_forgotten(seed: int, leads: list[int]) -> None:
+    """Sends, fails, stores and dies at random; what is stored is enough to go on from."""
+    chance = random.Random(seed)
+    events = [an_event(number, lead) for number, lead in enumerate(leads, 1)]
+    taken: list[Event] = []
+    rows: dict[int, tuple[Event, int]] = {}
+    cursor, now = START, 0.0
+
+    def restarted() -> Backlog:
+        again = Backlog(cursor)
+        for _, (event, attempts) in sorted(rows.items()):
+            again.add(Entry(event, attempts, now + 1 if attempts else 0.0, stored=True))
+        return again
+
+    backlog, flying = restarted(), list[Entry]()
+    for step in range(2000):
+        calm = step > 300
+        act = chance.choice("rstfwcd") if not calm else "rstwc"[step % 5]
+        if act == "r":
+            fresh = [one for one in events if one.cursor > backlog.read][:3]
+            for one in fresh:
+                backlog.add(Entry(one))
+            if fresh:
+                backlog.read = fresh[-1].cursor
+        elif act == "s" and (entry := backlog.take(now)):
+            assert all(entry.event.lead_id != other.event.lead_id for other in flying)
+            flying.append(entry)
+        elif act == "t" and flying:
+            taken.append((entry := flying.pop(0)).event)
+            backlog.taken(entry)
+        elif act == "f" and flying:
+            backlog.put_off(flying.pop(), now + 1, "x")
+        elif act == "w":
+            now += 0.7
+        elif act == "c":
+            for entry in backlog.to_store():
+                rows[entry.event.cursor.position] = (entry.event, entry.attempts)
+            for entry in backlog.to_drop():
+                del rows[entry.event.cursor.position]
+            cursor = backlog.settled_upto()
+        elif act == "d":
+            backlog, flying = restarted(), []
+        if calm and not rows and cursor >= events[-1].cursor and not flying:
+            break
+    assert {one.id for one in taken} == {one.id for one in events}
+    for lead in set(leads):
+        firsts = list(dict.fromkeys(one.cursor.position for one in taken if one.lead_id == lead))
+        assert firsts == sorted(firsts)
