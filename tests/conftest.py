@@ -155,3 +155,9 @@ async def redis_url(embedded_urls: Urls, worker_id: str) -> str:
     await client.flushdb()
     await client.aclose()
     return url
+
+
+@pytest.fixture(params=[0, 1_000_000], ids=["copied", "one-statement"])
+def stored_either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of every size are stored in the way of large ones, and then of small ones."""
+    monkeypatch.setattr("router.store.new_leads._FEW", request.param)

@@ -34,6 +34,7 @@ TARGETS = (
     Target("wal_bytes_per_lead", "write-ahead log per lead", "bytes", 2_500, least=False),
     Target("router_rss", "memory of a router, 1 M backlog, 5,000 reps", "MB", 200, least=False),
     Target("import_csv", "import of a CSV file", "leads/s", 20_000),
+    Target("import_vs_before", "import / import before customer keys were cheaper", "ratio", 1.6),
     Target("why_p99", "why of any lead", "ms", 200, least=False),
     Target("audit_1m", "audit of 1 M leads", "s", 30, least=False),
     Target("doctor_1m", "doctor at 1 M leads and 5,000 reps, its start included", "s", 3, least=False),

@@ -127,7 +127,7 @@ async def import_csv(stage: Stage) -> list[Figure]:
 
 
 def write_csv(path: Path, rows: int) -> None:
-    """The file that is imported; MAPPING reads it."""
+    """A file of leads for MAPPING, of which a twentieth come from people who came before."""
     rng = random.Random(4)
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)

@@ -20,6 +20,8 @@ from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
 from router.rules.mapping import FileMapping, check_columns, read_mapping
 from router.rules.problems import InvalidFile
+from router.runtime.garbage import tune_gc_for_import
+from router.store.customer_merges import match_rules
 from router.store.leads import database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
@@ -75,6 +77,7 @@ async def import_(
     plan = mapping_of(mapping_file)
     rejects_path = None if check and not rejects_file else rejects_file or file.parent / f"{file.name}.rejects.csv"
     started = time.monotonic()
+    tune_gc_for_import()
     async with AsyncExitStack() as open_:
         opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
         if rejects_path:
@@ -82,7 +85,7 @@ async def import_(
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan)
-        intake: Intake = Accepting(conn, tenant.tenant_id)
+        intake: Intake = Accepting(conn, tenant.tenant_id, await match_rules(conn, tenant.tenant_id))
         if check:
             intake = open_.enter_context(Checking(conn, tenant.tenant_id))
         shown, differing = RejectedRows(), DifferingRows()

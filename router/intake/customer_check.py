@@ -77,7 +77,10 @@ class MatchCheck:
         self._uses: Counter[str] = Counter()
         self.matches = Matches()
 
-    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+    def prepare(self, leads: Sequence[LeadIn]) -> None:
+        """Nothing."""
+
+    async def take(self, leads: Sequence[LeadIn], prepared: object = None) -> Taken:
         """Counts how the leads would match; those that are stored, or came earlier in the file, are skipped."""
         stored = await stored_leads(self._conn, self._tenant_id, leads)
         fresh = []

@@ -40,7 +40,10 @@ class Checking:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._seen.close()
 
-    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+    def prepare(self, leads: Sequence[LeadIn]) -> None:
+        """Nothing."""
+
+    async def take(self, leads: Sequence[LeadIn], prepared: object = None) -> Taken:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
         new = parked = 0
         unlike: list[Again] = []

@@ -1,7 +1,11 @@
-"""Importing a file of leads: read ahead in a thread, accepted batch by batch, what cannot be is set aside."""
+"""Importing a file of leads: accepted batch by batch, what cannot be is set aside.
+
+The next batch is read while the database works on this one: a few rows at a time, then a look at whether the database
+has answered. A thread that reads would cost more: each answer would have to wait until it gives up the interpreter.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -9,10 +13,15 @@ from typing import NamedTuple, Protocol
 from router.domain.lead_in import LeadIn
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
+from router.rules.customers import Prepared, prepare
 from router.rules.differences import Difference
+from router.rules.match_rules import MatchRules
 from router.store.errors import PostgresError, Trouble, trouble_of
 from router.store.leads import accept
 from router.store.statements import Connection
+
+_ROWS_AT_ONCE = 100
+"""Two milliseconds' worth: so long may an answer of the database have to wait."""
 
 
 @dataclass(slots=True)
@@ -54,29 +63,45 @@ class _Batch:
     leads: list[LeadIn] = field(default_factory=list)
     rejected: list[tuple[Row, str, str]] = field(default_factory=list)
     differing: list[tuple[Row, LeadIn, tuple[str, ...]]] = field(default_factory=list)
+    prepared: Prepared | None = None
     position: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.rejected)
 
+    def part(self, which: slice) -> "_Batch":
+        """Some of the leads; what becomes of them is noted with the whole batch."""
+        prepared = self.prepared and self.prepared.part(which)
+        return _Batch(self.rows[which], self.leads[which], self.rejected, self.differing, prepared)
+
 
 class Intake(Protocol):
     """What is done with a batch of leads: accepting them, or finding out what accepting them would do."""
 
-    async def take(self, leads: Sequence[LeadIn]) -> Taken:
+    def prepare(self, leads: Sequence[LeadIn]) -> Prepared | None:
+        """What can be done with some of the leads while the batch before is taken; None = nothing."""
+        ...
+
+    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None) -> Taken:
         """All or nothing."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepting:
-    """The intake that stores."""
+    """The intake that stores. `rules`: the match rules that were in force a moment ago; those in force now count."""
 
     conn: Connection
     tenant_id: int
+    rules: MatchRules
+    _sees_new: bool = True
 
-    async def take(self, leads: Sequence[LeadIn]) -> Taken:
-        result = await accept(self.conn, self.tenant_id, leads)
+    def prepare(self, leads: Sequence[LeadIn]) -> Prepared | None:
+        return prepare(leads, self.rules) if self._sees_new else None
+
+    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None) -> Taken:
+        result = await accept(self.conn, self.tenant_id, leads, prepared=prepared)
+        self._sees_new = result.new > 0
         return Taken(result.new, result.repeated, result.merged, result.parked, result.differing)
 
 
@@ -102,17 +127,10 @@ async def import_leads(
     """
     done = Imported()
     rows = file.rows()
-
-    def read_batch() -> _Batch:
-        batch = _read(islice(rows, batch_rows), reader)
-        batch.position = file.position
-        return batch
-
-    # The next batch is read in a thread while the database works on this one.
-    coming = asyncio.create_task(asyncio.to_thread(read_batch))
+    coming = asyncio.create_task(_read(rows, batch_rows, file, reader, intake))
     try:
         while batch := await coming:
-            coming = asyncio.create_task(asyncio.to_thread(read_batch))
+            coming = asyncio.create_task(_read(rows, batch_rows, file, reader, intake))
             done.rows += len(batch.rows) + len(batch.rejected)
             await _take(intake, batch, done)
             for rejected in sorted(batch.rejected, key=lambda one: one[0].line):
@@ -124,13 +142,23 @@ async def import_leads(
             done.position = batch.position
             progress(done)
     finally:
-        # The thread must be done with the file before it is closed.
-        await asyncio.wait([coming])
+        coming.cancel()
     return done
 
 
-def _read(rows: Iterable[Row], reader: LeadReader) -> _Batch:
+async def _read(rows: Iterator[Row], batch_rows: int, file: LeadFile, reader: LeadReader, intake: Intake) -> _Batch:
+    """The next batch; empty = all are read. Between a few rows and the next ones others have their turn."""
     batch = _Batch()
+    for left in range(batch_rows, 0, -_ROWS_AT_ONCE):
+        few = list(islice(rows, min(left, _ROWS_AT_ONCE)))
+        _add(batch, few, reader, intake)
+        await asyncio.sleep(0)
+    batch.position = file.position
+    return batch
+
+
+def _add(batch: _Batch, rows: Iterable[Row], reader: LeadReader, intake: Intake) -> None:
+    first = len(batch.leads)
     for row in rows:
         if row.problem:
             batch.rejected.append((row, "", row.problem))
@@ -141,7 +169,12 @@ def _read(rows: Iterable[Row], reader: LeadReader) -> _Batch:
             batch.rejected.append((row, error.column, str(error)))
         else:
             batch.rows.append(row)
-    return batch
+    more = intake.prepare(batch.leads[first:])
+    if first == 0:
+        batch.prepared = more
+    elif batch.prepared is not None:
+        # Keys of some of the leads would be taken for those of others.
+        batch.prepared = batch.prepared.with_more(more) if more is not None else None
 
 
 async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
@@ -149,7 +182,7 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
     if not batch.leads:
         return
     try:
-        taken = await intake.take(batch.leads)
+        taken = await intake.take(batch.leads, batch.prepared)
     except PostgresError as error:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
@@ -158,8 +191,7 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
             return
         half = len(batch.leads) // 2
         for part in (slice(None, half), slice(half, None)):
-            halved = _Batch(batch.rows[part], batch.leads[part], batch.rejected, batch.differing)
-            await _take(intake, halved, done)
+            await _take(intake, batch.part(part), done)
         return
     done.new += taken.new
     done.repeated += taken.repeated

@@ -159,15 +159,18 @@ class LeadReader:
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
         """The values of fields, and what is left over; what is empty is in neither."""
-        values, extra = dict(self._plan.constants), dict[str, object]()
+        values = dict(self._plan.constants)
+        extra: dict[str, object] = {}
         targets, empty = self._targets, self._plan.empty
         for column, raw in row.items():
             target = targets[column] if column in targets else self._target(column)
             if target == _DROPPED or raw is None:
                 continue
-            value = raw.strip() if isinstance(raw, str) else raw
-            if isinstance(value, str) and (not value or value in empty):
-                continue
+            value = raw
+            if isinstance(raw, str):
+                value = raw.strip()
+                if not value or value in empty:
+                    continue
             if target is None or target == _ATTRIBUTES:
                 extra[column] = value
             elif target in values:
@@ -244,7 +247,7 @@ def _plain_text(column: str, value: object) -> str:
 
 def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
     together = "".join(values.values())
-    if len(together) <= MAX_ID and together.isascii() and "\0" not in together:
+    if len(together) <= MAX_ID and "\0" not in together and (together.isascii() or _encodable(together)):
         return
     for field, value in values.items():
         limit = _LIMITS.get(field, MAX_TEXT)

@@ -63,11 +63,11 @@ class PhoneReader:
 
     def read(self, text: str) -> str | None:
         """The number in E.164, or None when the text is no possible number. Extensions are left out."""
-        plain = text.translate(_PUNCTUATION)
+        plain = text if text.isdecimal() else text.translate(_PUNCTUATION)
         if plain[:1] == "+":
             if _DIGITS.fullmatch(plain, 1) and self._is_whole(plain):
                 return plain
-        elif (home := self._home) and _DIGITS.fullmatch(plain) and home.takes(plain):
+        elif (home := self._home) and plain.isdecimal() and plain.isascii() and home.takes(plain):
             abroad = home.abroad and home.abroad.match(plain)
             if not abroad and not plain.startswith(home.code):
                 return f"+{home.code}{plain}"

@@ -59,16 +59,42 @@ def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key,
         if values is None:
             continue
         if tie in _CONTACTS:
-            people = _people(lead, facts) if people is None else people
-            keys.append(Key(key_name(tie[0], values), tie[0], values, people))
+            kind, marks = tie[0], _people(lead, facts) if people is None else people
+            people = marks
         else:
-            kind = "+".join(tie)
-            keys.append(Key(key_name(kind, values), kind, values, _companies(tie, lead)))
+            kind, marks = "+".join(tie), _companies(tie, lead)
+        keys.append(Key(key_name(kind, values), kind, values, marks))
     return tuple(keys)
+
+
+class Prepared(NamedTuple):
+    """The keys of leads, side by side with them, as `rules` say."""
+
+    rules: MatchRules
+    keys: list[tuple[Key, ...]]
+
+    def part(self, which: slice) -> "Prepared":
+        """Those of some of the leads."""
+        return self._replace(keys=self.keys[which])
+
+    def with_more(self, more: "Prepared") -> "Prepared | None":
+        """With those of the leads that follow; None where other rules hold for them."""
+        if more.rules != self.rules:
+            return None
+        self.keys.extend(more.keys)
+        return self
+
+
+def prepare(leads: Sequence[LeadIn], rules: MatchRules) -> Prepared:
+    """The keys of all the leads."""
+    return Prepared(rules, [customer_keys(lead, rules) for lead in leads])
 
 
 def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
     """The values of a tie's fields, joined by NUL; None where one is missing or ignored."""
+    if len(tie) == 1:
+        only = facts.get(tie[0])
+        return None if only is None or rules.excludes(tie[0], only) else only
     values = []
     for name in tie:
         value = facts.get(name)
@@ -80,7 +106,7 @@ def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None
 
 def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
     """What of a lead can tie it, in one spelling; of name and company only what is wanted."""
-    facts = dict[str, str]()
+    facts: dict[str, str] = {}
     if lead.declared_customer:
         facts["customer_id"] = lead.declared_customer
     if lead.phone and "phone" not in lead.malformed:
@@ -163,9 +189,7 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared
     customers: list[int | None] = []
     new = 0
     for keys in leads:
-        names = [key[0] for key in keys]
-        if shared:
-            names = [name for name in names if name not in shared]
+        names = [key[0] for key in keys if key[0] not in shared] if shared else [key[0] for key in keys]
         customer = None
         for name in names:
             if name in owner:
@@ -187,7 +211,7 @@ def _tally(
 ) -> dict[str, frozenset[int]]:
     """The people of every key. Of a shared key only as many are kept as prove it."""
     tally: dict[str, frozenset[int]] = {}
-    full = {name for name, key in known.items() if _is_shared(key.people, shared_above)}
+    full = {name for name, key in known.items() if is_shared(key.people, shared_above)}
     for keys in leads:
         for name, _, _, people in keys:
             before = tally.get(name)
@@ -204,13 +228,14 @@ def _tally(
 
 def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], shared_above: int) -> dict[str, str]:
     """The texts of the keys that too many people have."""
-    names = {name for name, people in tally.items() if _is_shared(people, shared_above)}
+    names = {name for name, people in tally.items() if is_shared(people, shared_above)}
     if not names:
         return {}
     return {key.name: f"{key.kind} {key.value}" for keys in leads for key in keys if key.name in names}
 
 
-def _is_shared(people: frozenset[int], shared_above: int) -> bool:
+def is_shared(people: frozenset[int], shared_above: int) -> bool:
+    """Whether so many people came with a key that it is not used."""
     return len(people) > shared_above and people_of(people) > shared_above
 
 

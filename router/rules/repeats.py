@@ -1,6 +1,7 @@
 """Exact repeats: the same enquiry sent again within a day, which must not go to a rep a second time. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -33,19 +34,20 @@ def enquiry(arrival: Arrival) -> tuple[object, ...]:
     )
 
 
-def find_repeats(arrivals: Iterable[Arrival], stored: Mapping[int, int]) -> dict[int, int]:
+def find_repeats(arrivals: Sequence[Arrival], stored: Mapping[int, int]) -> dict[int, int]:
     """Which of the new leads repeat an earlier one: lead id to the id of the lead that it is merged into.
 
     `arrivals` come ordered by creation, then lead id; `stored` names those that repeat a lead of earlier
     batches, and that one's root. A repeat of a repeat is merged into the root, so there are no chains.
     """
+    several = Counter(arrival.customer_id for arrival in arrivals)
     merged: dict[int, int] = {}
     last: dict[tuple[object, ...], tuple[datetime, int]] = {}
     for arrival in arrivals:
-        if arrival.customer_id is None:
+        root = stored.get(arrival.lead_id)
+        if arrival.customer_id is None or (root is None and several[arrival.customer_id] == 1):
             continue
         what = enquiry(arrival)
-        root = stored.get(arrival.lead_id)
         if root is None and what in last:
             before, earlier_root = last[what]
             if arrival.created_at - before <= WINDOW:

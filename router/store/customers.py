@@ -1,87 +1,112 @@
-"""The customers of arriving leads: their keys are read, added and held while leads are stored."""
+"""The customers of arriving leads: their keys are read, held and added while leads are stored.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Whoever stores leads locks the keys that are there, in the order of their names, and only then adds those that are not,
+in the same order. So whoever waits for a lock waits for one who adds or locks a later key, and nobody can deadlock.
+A key that somebody else has added since we looked breaks that order: then all is begun again.
+"""
 
-from router.rules.customers import Key, Known, Resolution, resolve
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from router.rules.customers import Key, Known, Resolution, is_shared, resolve
+from router.store.copy_text import NULL, copy_lines, escaped
 from router.store.statements import Connection, Statement, load
 
 _SQL = load("customers")
+_NOT_SHARED = f"{NULL}\t{NULL}"
+_ARRAYS = [f"{{{','.join(['%d'] * marks)}}}" for marks in range(5)]
+_COLUMNS = ("tenant_id", "key", "customer_id", "people", "shared_as", "shared_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Customers:
-    """`of_lead`: one per lead, None = unknown. `old`: those that were known before this transaction."""
+class Customers(NamedTuple):
+    """Whose the leads are, new customers not `numbered` yet; the `names` of their keys, ascending; what is stored."""
 
-    of_lead: Sequence[int | None]
-    old: frozenset[int]
+    found: Resolution
+    names: Sequence[str]
+    known: Mapping[str, Known]
+
+    @property
+    def old(self) -> frozenset[int]:
+        """Those that were known before this transaction."""
+        return frozenset(key.customer for key in self.known.values() if key.customer is not None)
 
 
 async def customers_of(
-    conn: Connection,
-    tenant_id: int,
-    leads: Sequence[tuple[Key, ...]],
-    shared_above: int,
-    spare: Sequence[int] = (),
+    conn: Connection, tenant_id: int, leads: Sequence[tuple[Key, ...]], shared_above: int
 ) -> Customers:
-    """The customer of each lead, given the leads' keys; adds what is new, with the `spare` numbers first.
+    """The customer of each lead, given the leads' keys; those that are stored are locked until the transaction ends.
 
-    The keys that are used are locked until the transaction ends. Everybody takes them in one order, so two
-    intakes wait for each other but cannot deadlock. Keys that were known to be shared are not locked.
+    Not so keys that are known to be shared and stay it: a switchboard must not make everybody take turns.
     """
-    names = sorted({key.name for keys in leads for key in keys})
+    names = sorted({key[0] for keys in leads for key in keys})
     known = await known_keys(conn, tenant_id, names)
-    proposed = resolve(leads, known, shared_above)
-    wanted, ids = await _numbered(conn, proposed, spare)
-    held = [name for name in names if name not in wanted.shared or known.get(name) != wanted.known(name)]
-    added = await _write(conn, _SQL.hold_keys, tenant_id, wanted, held)
-    # Where all that were new are ours, only those that were there can have changed before they were held.
-    ours = added == len(names) - len(known)
-    stored = await known_keys(conn, tenant_id, [name for name in names if name in known] if ours else names)
-    foreign = {name: key for name, key in stored.items() if name in known or key != wanted.known(name)}
-    settled = wanted
-    if foreign != known:
-        # A concurrent intake was first with some of our keys: what it knew decides, and the keys we added follow.
-        settled, _ = await _numbered(conn, resolve(leads, foreign, shared_above), ids)
-    # What nobody had stored before is as we wrote it, unless that was overtaken.
-    suspects = [name for name in held if name in stored] if settled is wanted else held
-    changed = [name for name in suspects if stored.get(name, wanted.known(name)) != settled.known(name)]
-    await _write(conn, _SQL.correct_keys, tenant_id, settled, changed)
-    return Customers(settled.customers, frozenset(k.customer for k in foreign.values() if k.customer is not None))
+    held = [name for name in names if name in known and not _stays_shared(known[name], shared_above)]
+    known |= await _known(conn, _SQL.hold_keys, tenant_id, held)
+    return Customers(resolve(leads, known, shared_above), names, known)
 
 
-async def _numbered(conn: Connection, found: Resolution, ids: Sequence[int]) -> tuple[Resolution, Sequence[int]]:
-    """With customer numbers: those of `ids`, and new ones when they are too few."""
-    missing = found.new - len(ids)
-    if missing > 0:
-        ids = [*ids, *(row[0] for row in await _SQL.new_customer_ids.fetch(conn, n=missing))]
-    return found.numbered(ids), ids
+async def store_keys(
+    conn: Connection, tenant_id: int, customers: Customers, settled: Resolution, now: datetime
+) -> None:
+    """Adds the keys that are new and changes those of which more is known now.
+
+    `customers` as found by `customers_of`, `settled` with the numbers. Raises UniqueViolationError when somebody else
+    was first with a key.
+    """
+    known = customers.known
+    new = [name for name in customers.names if name not in known]
+    if new:
+        await copy_lines(conn, "customer_key", _COLUMNS, _lines(tenant_id, settled, new, now))
+    changed = [name for name in known if known[name] != settled.known(name)]
+    if changed:
+        await _SQL.change_keys.execute(
+            conn,
+            tenant_id=tenant_id,
+            keys=changed,
+            customer_ids=[settled.keys[name] for name in changed],
+            # Ragged arrays cannot go through unnest; their texts can.
+            people=[_array(settled.people[name]) for name in changed],
+            shared_as=[settled.shared.get(name) for name in changed],
+            shared_at=now,
+        )
 
 
 async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:
     """What is stored of these keys."""
+    return await _known(conn, _SQL.customers_of_keys, tenant_id, names)
+
+
+async def _known(conn: Connection, statement: Statement, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:
     if not names:
         return {}
-    rows = await _SQL.customers_of_keys.fetch(conn, tenant_id=tenant_id, keys=names)
+    rows: Sequence[asyncpg.Record] = await statement.fetch(conn, tenant_id=tenant_id, keys=names)
     return {names[place - 1]: Known(customer, frozenset(people or ()), text) for place, customer, people, text in rows}
 
 
-async def _write(
-    conn: Connection, statement: Statement, tenant_id: int, found: Resolution, names: Sequence[str]
-) -> int:
-    """Has the statement write what is known of these keys now; returns how many rows it touched."""
-    if not names:
-        return 0
-    return await statement.execute(
-        conn,
-        tenant_id=tenant_id,
-        keys=names,
-        customer_ids=[found.keys[name] for name in names],
-        # Ragged arrays cannot go through unnest; their texts can.
-        people=[_array(found.people[name]) for name in names],
-        shared_as=[found.shared.get(name) for name in names],
-    )
+def _stays_shared(key: Known, shared_above: int) -> bool:
+    return key.shared_as is not None and is_shared(key.people, shared_above)
+
+
+def _lines(tenant_id: int, settled: Resolution, names: Sequence[str], now: datetime) -> list[str]:
+    """Rows of COPY, in the order of _COLUMNS and of the names."""
+    keys, people, shared = settled.keys, settled.people, settled.shared
+    # Phone and e-mail of a lead came with the same people.
+    arrays = {marks: _array(marks) or NULL for marks in {people[name] for name in names}}
+    if shared:
+        since = now.isoformat()
+        sharing = {name: f"{escaped(shared[name])}\t{since}" for name in names if name in shared}
+        rest = [sharing.get(name, _NOT_SHARED) for name in names]
+        owners = [NULL if keys[name] is None else str(keys[name]) for name in names]
+        rows = zip(names, owners, rest, strict=True)
+        return [f"{tenant_id}\t{name}\t{owner}\t{arrays[people[name]]}\t{end}\n" for name, owner, end in rows]
+    return [f"{tenant_id}\t{name}\t{keys[name]}\t{arrays[people[name]]}\t{_NOT_SHARED}\n" for name in names]
 
 
 def _array(marks: frozenset[int]) -> str | None:
-    return "{" + ",".join(map(str, marks)) + "}" if marks else None
+    if not marks:
+        return None
+    # Nearly all have so few; one format is faster than joining their texts.
+    return _ARRAYS[len(marks)] % tuple(marks) if len(marks) < len(_ARRAYS) else f"{{{','.join(map(str, marks))}}}"

@@ -1,33 +1,30 @@
 """Accepting leads: lead, customer and place in the pool appear in one transaction, or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
-import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import customer_keys
+from router.rules.customers import Key, Prepared, customer_keys
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
-from router.rules.match_rules import MatchRules, parse_stored_match_rules
+from router.rules.match_rules import FIELDS as TIE_FIELDS
+from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival, find_repeats
-from router.store.customers import customers_of
+from router.store.customers import customers_of, store_keys
+from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
 
 _SQL = load("leads")
-INCOMING = (
-    *("turn", "lead_id", *LeadIn._fields[:8], "customer_id"),
-    *(*LeadIn._fields[8:16], "into_lead_id", "invalid"),
-)
-
-_FEW = 500
-"""Up to so many leads are stored without a table of their own."""
 _MS_A_LEAD = 1
+_MOST_TIES = 2 ** len(TIE_FIELDS)
+# Where others can be faster: the same lead, or a key of its customer.
+_RACES = ("lead_tenant_id_source_external_id_key", "customer_key_pkey")
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -57,21 +54,20 @@ class Accepted:
 
 
 class OvertakenError(Exception):
-    """Another intake stored one of our leads between our look and our write; look again."""
+    """Another intake was faster with a lead or a key of its customer, between our look and our write; begin again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What a transaction that accepts leads knows from its beginning: the tenant's match rules (as stored), numbers for
-    leads and customers that may turn out to be new (none = not asked for), and the time by the database's clock and by
-    this host's (aware).
+class Begun(NamedTuple):
+    """What a transaction that accepts leads knows from its beginning: the tenant's match rules as stored (None = none),
+    the time by the database's clock and by this host's (aware), and numbers for new leads and customers (ascending;
+    none = not asked for).
     """
 
-    match_rules: str
+    match_rules: str | None
+    moment: datetime
+    host: datetime
     lead_ids: Sequence[int]
     customer_ids: Sequence[int]
-    clock: datetime
-    host: datetime
 
 
 @retried
@@ -81,18 +77,20 @@ async def accept(
     leads: Sequence[LeadIn],
     now: datetime | None = None,
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    prepared: Prepared | None = None,
 ) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock, to
-    which `host_clock` is compared. A transaction around it has to be read committed.
+    which `host_clock` is compared. `prepared`: the leads' keys, if somebody had time for them; they are used when the
+    match rules are still the same. A transaction around it has to be read committed.
     """
-    # Each time others were faster, one lead more is there at the next look: so often, and no more, can it happen.
-    for _ in range(len(leads) + 1):
+    # Each time others were faster, a lead or key more is there at the next look: so often, and no more, can it happen.
+    for _ in range((1 + _MOST_TIES) * len(leads) + 1):
         try:
             async with conn.transaction():
                 begun = await begin_accepting(conn, tenant_id, len(leads), host_clock)
-                return await accept_here(conn, tenant_id, leads, begun, now)
+                return await accept_here(conn, tenant_id, leads, begun, now, prepared)
         except OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
@@ -124,60 +122,107 @@ async def begin_accepting(
 ) -> Begun:
     """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
 
-    `all_new`: all are thought to be new, so their numbers come at once. Those that nobody needs are lost.
+    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost.
     """
     row = await _SQL.steady_plans.row(
         conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
     )
     assert row is not None
-    return Begun(row["match_rules"] or "", row["lead_ids"], row["customer_ids"], row["clock"], host_clock())
+    return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
 
 
 async def accept_here(
-    conn: Connection, tenant_id: int, leads: Sequence[LeadIn], begun: Begun, now: datetime | None = None
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[LeadIn],
+    begun: Begun,
+    now: datetime | None = None,
+    prepared: Prepared | None = None,
 ) -> Accepted:
     """As `accept`, in the transaction that has `begun`, without a savepoint. Raises OvertakenError: roll it back and
     begin again.
     """
-    rules = parse_stored_match_rules(begun.match_rules)
+    try:
+        return await _accept(conn, tenant_id, leads, begun, now, prepared)
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name in _RACES:
+            raise OvertakenError from error
+        raise
+
+
+async def _accept(
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[LeadIn],
+    begun: Begun,
+    now: datetime | None,
+    prepared: Prepared | None,
+) -> Accepted:
     stored = await stored_leads(conn, tenant_id, leads)
-    fresh: dict[Identity, LeadIn] = {}
-    for lead in leads:
-        if lead[:2] not in stored:
-            fresh.setdefault(lead[:2], lead)
+    named = [lead[:2] for lead in leads]
+    fresh = _first_places(named, stored)
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
-        moment = now or begun.clock
+        keyed = _keyed(leads, fresh.values(), begun.match_rules, prepared)
+        moment = now or begun.moment
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment, begun)
-        merged = await _repeats(conn, tenant_id, arrivals, old_customers)
-        await _write(conn, tenant_id, arrivals, merged, now)
+        arrivals, merged = await _store(conn, tenant_id, keyed, begun, now or moment, now)
     ids = {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
+    unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
     return Accepted(
         new=len(arrivals),
         repeated=len(leads) - len(arrivals),
         merged=len(merged),
-        parked=sum(a.lead.invalid is not None and a.lead_id not in merged for a in arrivals),
-        lead_ids=tuple(ids[lead[:2]] for lead in leads),
-        differing=tuple(await differences(conn, tenant_id, _unlike(leads, stored, fresh))),
-        new_ids=frozenset(arrival.lead_id for arrival in arrivals),
+        parked=sum([a.lead.invalid is not None and a.lead_id not in merged for a in arrivals]),
+        lead_ids=tuple([ids[identity] for identity in named]),
+        differing=tuple(await differences(conn, tenant_id, unlike)),
+        new_ids=frozenset([arrival.lead_id for arrival in arrivals]),
         merged_into=merged,
     )
 
 
+def _first_places(named: Sequence[Identity], stored: Mapping[Identity, StoredLead]) -> dict[Identity, int]:
+    """The leads that are new, with where they come first."""
+    fresh: dict[Identity, int] = {}
+    for place, identity in enumerate(named):
+        if identity not in stored:
+            fresh.setdefault(identity, place)
+    return fresh
+
+
+class _Keyed(NamedTuple):
+    """New leads, side by side with their keys."""
+
+    leads: list[LeadIn]
+    keys: list[tuple[Key, ...]]
+    shared_above: int
+
+
+def _keyed(
+    leads: Sequence[LeadIn], places: Iterable[int], match_rules: str | None, prepared: Prepared | None
+) -> _Keyed:
+    rules = parse_stored_match_rules(match_rules or "")
+    fresh = [leads[place] for place in places]
+    if prepared is not None and len(prepared.keys) != len(leads):
+        raise ValueError(f"keys of {len(prepared.keys)} leads were prepared for {len(leads)}")
+    if prepared is not None and prepared.rules == rules:
+        return _Keyed(fresh, [prepared.keys[place] for place in places], rules.shared_above)
+    return _Keyed(fresh, [customer_keys(lead, rules) for lead in fresh], rules.shared_above)
+
+
 def _unlike(
-    leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, LeadIn]
+    leads: Sequence[LeadIn], stored: Mapping[Identity, StoredLead], fresh: Mapping[Identity, int]
 ) -> list[Again]:
     """The leads that are there, or came earlier in the batch, and were not identical then."""
     unlike = []
     for place, lead in enumerate(leads):
         if (there := stored.get(lead[:2])) is not None:
             said = there[2:]
-        elif (first := fresh[lead[:2]]) is not lead:
-            said = facts_of(first)
+        elif (first := fresh[lead[:2]]) != place:
+            said = facts_of(leads[first])
         else:
             continue
         if not alike(says := facts_of(lead), said):
@@ -230,22 +275,31 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
     return {leads[row[0] - 1][:2]: row for row in rows}
 
 
-async def _arrive(
-    conn: Connection,
-    tenant_id: int,
-    fresh: list[LeadIn],
-    rules: MatchRules,
-    moment: datetime,
-    begun: Begun,
-) -> tuple[list[Arrival], frozenset[int]]:
-    """Numbers the new leads in the order of their creation; finds their customers, and the old ones."""
+async def _store(
+    conn: Connection, tenant_id: int, new: _Keyed, begun: Begun, moment: datetime, now: datetime | None
+) -> tuple[list[Arrival], Mapping[int, int]]:
+    """Stores new leads, numbered in the order of their creation, with their customers; and which of them repeat which.
+
+    `moment` is the creation of those that state none, `now` when all are stored (None = by the database's clock).
+    """
+    fresh = new.leads
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
-    keys = [customer_keys(fresh[i], rules) for i in order]
-    customers = await customers_of(conn, tenant_id, keys, rules.shared_above, begun.customer_ids)
-    lead_ids = begun.lead_ids or [row[0] for row in await _SQL.new_lead_ids.fetch(conn, n=len(fresh))]
-    numbered = zip(lead_ids, order, customers.of_lead, strict=False)
-    return [Arrival(number, times[i], customer, fresh[i]) for number, i, customer in numbered], customers.old
+    customers = await customers_of(conn, tenant_id, [new.keys[i] for i in order], new.shared_above)
+    numbers = begun if begun.lead_ids else await _new_numbers(conn, begun, customers.found.new, len(fresh))
+    settled, now = customers.found.numbered(numbers.customer_ids), now or numbers.moment
+    numbered = zip(numbers.lead_ids, order, settled.customers, strict=False)
+    arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
+    await store_keys(conn, tenant_id, customers, settled, now)
+    merged = await _repeats(conn, tenant_id, arrivals, customers.old)
+    await write_leads(conn, tenant_id, arrivals, merged, now)
+    return arrivals, merged
+
+
+async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:
+    row = await _SQL.new_numbers.row(conn, customers=customers, leads=leads)
+    assert row is not None
+    return begun._replace(lead_ids=row["leads"], customer_ids=row["customers"], moment=row["moment"])
 
 
 async def _repeats(
@@ -271,59 +325,3 @@ async def _repeats(
         )
         stored = {row["lead_id"]: row["root"] for row in rows}
     return find_repeats(arrivals, stored)
-
-
-async def _write(
-    conn: Connection,
-    tenant_id: int,
-    arrivals: Sequence[Arrival],
-    merged: Mapping[int, int],
-    now: datetime | None,
-) -> None:
-    """Puts each arrival into `lead` and into exactly one of pool, merged and parked."""
-    turns = {a.lead_id: i for i, a in enumerate(sorted(arrivals, key=lambda a: a.lead[:2]))}
-    records = [_record(a, turns[a.lead_id], merged.get(a.lead_id)) for a in arrivals]
-    write = _write_few if len(records) <= _FEW else _write_many
-    await write(conn, tenant_id, records, len(merged), now)
-
-
-async def _write_few(
-    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], _merged: int, now: datetime | None
-) -> None:
-    rows = [dict(zip(INCOMING, record, strict=True)) for record in records]
-    for row in rows:
-        if row["attributes"] is not None:
-            row["attributes"] = msgspec.Raw(row["attributes"].encode())
-    done = await _SQL.store_few.row(conn, tenant_id=tenant_id, now=now, rows=msgspec.json.encode(rows).decode())
-    assert done is not None
-    if done["stored"] < len(records):
-        raise OvertakenError
-
-
-async def _write_many(
-    conn: Connection, tenant_id: int, records: Sequence[tuple[Any, ...]], merged: int, now: datetime | None
-) -> None:
-    await _SQL.open_incoming.execute(conn)
-    await conn.copy_records_to_table(
-        "incoming",
-        records=records,
-        columns=INCOMING,
-        schema_name="pg_temp",
-    )
-    if await _SQL.store_leads.execute(conn, tenant_id=tenant_id, now=now) < len(records):
-        raise OvertakenError
-    in_pool = await _SQL.put_into_pool.execute(conn, tenant_id=tenant_id, now=now)
-    if merged:
-        await _SQL.put_into_merged.execute(conn, tenant_id=tenant_id, now=now)
-    if in_pool + merged < len(records):
-        await _SQL.put_into_parked.execute(conn, tenant_id=tenant_id, now=now)
-    await _SQL.close_incoming.execute(conn)
-    if in_pool:
-        await _SQL.hint.row(conn, tenant_id=tenant_id)
-
-
-def _record(arrival: Arrival, turn: int, into: int | None) -> tuple[Any, ...]:
-    """One row of the table `incoming`, in the order of INCOMING."""
-    lead = arrival.lead
-    known = (turn, arrival.lead_id, *lead[:2], arrival.created_at, *lead[3:8], arrival.customer_id)
-    return (*known, *lead[8:16], into, lead.invalid)

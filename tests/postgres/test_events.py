@@ -81,6 +81,7 @@ async def test_the_life_of_a_lead_is_its_events_in_order(conn: asyncpg.Connectio
     assert (await audit(conn)).ok
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_repeats_invalid_leads_and_customers_that_are_merged_are_heard_of(conn: asyncpg.Connection) -> None:
     tenant = await make_tenant(conn, simple_reps(1))
     at = datetime(2026, 3, 2, tzinfo=UTC)

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from router.domain.lead_in import LeadIn
-from router.store import leads as store_leads
 from router.store import tenants
 from router.store.leads import Accepted, accept
+from router.store.new_leads import write_leads
 from router.store.statements import load
 from tests.support import connected, until
 
@@ -43,6 +43,7 @@ async def customers(conn: asyncpg.Connection) -> dict[str, int | None]:
     return {row["external_id"]: row["customer_id"] for row in rows}
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_a_lead_is_stored_with_every_field_and_waits_in_the_pool(
     conn: asyncpg.Connection, tenant_id: int
 ) -> None:
@@ -227,6 +228,7 @@ async def test_what_an_overlapping_intake_knows_of_a_customer_joins_our_leads_to
     assert (await customers(conn))["later"] == of["theirs"]
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_the_same_lead_in_overlapping_intakes_is_stored_once_and_both_are_told_its_number(
     conn: asyncpg.Connection, database_url: str, tenant_id: int
 ) -> None:
@@ -237,25 +239,27 @@ async def test_the_same_lead_in_overlapping_intakes_is_stored_once_and_both_are_
     assert late.lead_ids == tuple(row["lead_id"] for row in ids)
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_an_intake_that_others_overtake_again_and_again_ends_when_they_have_stored_all(
     conn: asyncpg.Connection, database_url: str, tenant_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody's leads: no key keeps the others waiting.
     same = [lead(f"x{i}") for i in range(30)]
-    write, faster = store_leads._write, iter(same)
+    faster = iter(same)
 
     async def overtaken(mine: asyncpg.Connection, *more: Any) -> None:
         if mine is conn:
             await accept(other, tenant_id, [next(faster)], NOON)
-        await write(mine, *more)
+        await write_leads(mine, *more)
 
     async with connected(database_url) as other:
-        monkeypatch.setattr(store_leads, "_write", overtaken)
+        monkeypatch.setattr("router.store.leads.write_leads", overtaken)
         late = await accept(conn, tenant_id, same, NOON)
     assert (late.new, late.repeated, late.differing) == (0, 30, ())
     assert await conn.fetchval("select count(*) from lead") == 30
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_many_intakes_of_the_same_leads_in_opposite_order_neither_deadlock_nor_double(
     database_url: str, tenant_id: int
 ) -> None:
@@ -274,6 +278,7 @@ async def test_many_intakes_of_the_same_leads_in_opposite_order_neither_deadlock
         await c.close()
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_a_batch_that_fails_leaves_nothing_behind(conn: asyncpg.Connection, tenant_id: int) -> None:
     with pytest.raises(asyncpg.PostgresError):
         await accept(conn, tenant_id, [lead("a", phone="+8613800138000"), lead("b", attributes="{broken")])
@@ -281,6 +286,7 @@ async def test_a_batch_that_fails_leaves_nothing_behind(conn: asyncpg.Connection
         assert await conn.fetchval(f"select count(*) from {table}") == 0
 
 
+@pytest.mark.usefixtures("stored_either_way")
 async def test_the_hint_names_the_tenant_once_per_batch_and_only_when_something_waits(
     conn: asyncpg.Connection, database_url: str, tenant_id: int
 ) -> None:

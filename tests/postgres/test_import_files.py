@@ -33,7 +33,7 @@ STORED = """
       from lead where tenant_id = $1 order by source, external_id
 """
 
-STORING = r"insert into lead \(.*from incoming"
+STORING = r'COPY "lead"\(|insert into lead \('
 
 
 class Cli:

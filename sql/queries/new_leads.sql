@@ -1,0 +1,78 @@
+-- name: place(tenant_id, moment, waiting, repeats, repeated, invalid, reasons)
+-- Puts leads that are stored into exactly one of pool (in the order of the array), merged and parked, with the events, and tells listening routers when
+-- some wait; only a hint, polling is the truth.
+with in_pool as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select :tenant_id, stored.lead_id, -stored.priority, :moment, stored.created_at, stored.customer_id, nullif(stored.source, ''),
+           stored.region, stored.industry, stored.product, stored.campaign, stored.ad_id, stored.landing_page
+      from unnest(:waiting::bigint[]) as named(lead_id)
+     cross join lateral (
+            select lead_id, priority, created_at, customer_id, source, region, industry, product, campaign, ad_id, landing_page
+              from lead
+             where tenant_id = :tenant_id and lead.lead_id >= named.lead_id
+             order by lead_id
+             limit 1) as stored
+), in_merged as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, into_lead_id, :moment from unnest(:repeats::bigint[], :repeated::bigint[]) as named(lead_id, into_lead_id)
+), in_parked as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+    select :tenant_id, lead_id, 'lead_invalid', detail, :moment from unnest(:invalid::bigint[], :reasons::text[]) as named(lead_id, detail)
+), heard_merged as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', :moment, array_agg(i.lead_id order by i.lead_id), array_agg(i.into_lead_id order by i.lead_id)
+      from unnest(:repeats::bigint[], :repeated::bigint[]) as i(lead_id, into_lead_id), tenant t
+     where t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+), heard_parked as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', :moment, array_agg(i.lead_id order by i.lead_id), array_agg('lead_invalid'::text)
+      from unnest(:invalid::bigint[]) as i(lead_id), tenant t
+     where t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+)
+select pg_notify('lead_router', :tenant_id::int::text) where cardinality(:waiting::bigint[]) > 0;
+
+-- name: store_few(tenant_id, moment, rows)
+-- What COPY and `place` do, for a few leads in one statement: for so few the round trips cost more than the rows do, and an array for each column costs
+-- more than JSON. Leads are stored in the order of the rows.
+with incoming as materialized (
+    select * from json_to_recordset(:rows::json)
+             as i(lead_id bigint, source text, external_id text, created_at timestamptz, name text, phone text, email text,
+                  company text, declared_customer text, customer_id bigint, region text, industry text, product text, campaign text,
+                  ad_id text, landing_page text, priority int, attributes jsonb, into_lead_id bigint, invalid text)
+), stored as (
+    insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
+                      customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
+    select :tenant_id, lead_id, source, external_id, created_at, :moment, name, phone, email,
+           company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
+      from incoming
+), in_pool as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select :tenant_id, lead_id, -priority, :moment, created_at, customer_id, nullif(source, ''),
+           region, industry, product, campaign, ad_id, landing_page
+      from incoming
+     where into_lead_id is null and invalid is null
+     order by priority desc, lead_id
+), in_merged as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, into_lead_id, :moment from incoming where into_lead_id is not null
+), in_parked as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+    select :tenant_id, lead_id, 'lead_invalid', invalid, :moment from incoming where into_lead_id is null and invalid is not null
+), heard_merged as (
+    insert into event (tenant_id, type, at, leads, targets)
+    select t.tenant_id, 'lead.merged', :moment, array_agg(i.lead_id order by i.lead_id), array_agg(i.into_lead_id order by i.lead_id)
+      from incoming i, tenant t
+     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+), heard_parked as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', :moment, array_agg(i.lead_id order by i.lead_id), array_agg('lead_invalid'::text)
+      from incoming i, tenant t
+     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id
+)
+select pg_notify('lead_router', :tenant_id::int::text) where exists (select from incoming where into_lead_id is null and invalid is null);
