@@ -16,6 +16,8 @@ from router.store.copy_text import NULL, copy_lines, escaped
 from router.store.statements import Connection, Statement, load
 
 _SQL = load("customers")
+_FEW = 200
+"""Up to so many keys are added with one statement, since COPY takes one round trip more."""
 _NOT_SHARED = f"{NULL}\t{NULL}"
 _ARRAYS = [f"{{{','.join(['%d'] * marks)}}}" for marks in range(5)]
 _COLUMNS = ("tenant_id", "key", "customer_id", "people", "shared_as", "shared_at")
@@ -58,20 +60,28 @@ async def store_keys(
     """
     known = customers.known
     new = [name for name in customers.names if name not in known]
-    if new:
+    if len(new) > _FEW:
         await copy_lines(conn, "customer_key", _COLUMNS, _lines(tenant_id, settled, new, now))
+    elif new:
+        await _write(conn, _SQL.add_keys, tenant_id, settled, new, now)
     changed = [name for name in known if known[name] != settled.known(name)]
     if changed:
-        await _SQL.change_keys.execute(
-            conn,
-            tenant_id=tenant_id,
-            keys=changed,
-            customer_ids=[settled.keys[name] for name in changed],
-            # Ragged arrays cannot go through unnest; their texts can.
-            people=[_array(settled.people[name]) for name in changed],
-            shared_as=[settled.shared.get(name) for name in changed],
-            shared_at=now,
-        )
+        await _write(conn, _SQL.change_keys, tenant_id, settled, changed, now)
+
+
+async def _write(
+    conn: Connection, statement: Statement, tenant_id: int, settled: Resolution, names: Sequence[str], now: datetime
+) -> None:
+    await statement.execute(
+        conn,
+        tenant_id=tenant_id,
+        keys=names,
+        customer_ids=[settled.keys[name] for name in names],
+        # Ragged arrays cannot go through unnest; their texts can.
+        people=[_array(settled.people[name]) for name in names],
+        shared_as=[settled.shared.get(name) for name in names],
+        shared_at=now,
+    )
 
 
 async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:

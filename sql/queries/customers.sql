@@ -12,6 +12,13 @@ select named.ord, stored.customer_id, stored.people, stored.shared_as
  cross join lateral (
        select customer_id, people, shared_as from customer_key where tenant_id = :tenant_id and key = named.key limit 1 for no key update) as stored;
 
+-- name: add_keys(tenant_id, keys, customer_ids, people, shared_as, shared_at)!
+-- Adds keys that are new, in the order of the array; for few of them, COPY does the same for many.
+insert into customer_key (tenant_id, key, customer_id, people, shared_as, shared_at)
+select :tenant_id, named.key, named.customer_id, named.people::bigint[], named.shared_as,
+       case when named.shared_as is not null then :shared_at::timestamptz end
+  from unnest(:keys::uuid[], :customer_ids::bigint[], :people::text[], :shared_as::text[]) as named(key, customer_id, people, shared_as);
+
 -- name: change_keys(tenant_id, keys, customer_ids, people, shared_as, shared_at)!
 -- Writes what has changed of keys that this transaction holds: people, sharing, and the customer of one that had none.
 update customer_key
