@@ -70,9 +70,9 @@ class RedisServer:
             self.process.wait()
 
     @asynccontextmanager
-    async def client(self) -> "AsyncIterator[Redis]":
+    async def client(self, password: str | None = None) -> "AsyncIterator[Redis]":
         """To prepare and to check."""
-        client = Redis.from_url(self.url, protocol=2)
+        client = Redis.from_url(self.url, protocol=2, password=password)
         try:
             yield client
         finally:

@@ -1,10 +1,11 @@
 """What can be said when the database cannot be asked: that, and what does not need it."""
 
-from ops.doctor.checks import database_busy, presence_unknown
+from ops.doctor.checks import database_busy, presence_unknown, redis_trouble
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import Checked, all_checks
 from router.drain.presence import Presence, Unsure
+from router.drain.redis_probe import Use, look_at_redis
 from router.store.blocking.activity import look
 from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
 from router.store.statements import Connection
@@ -21,6 +22,8 @@ async def without_database(why: str, presence: Presence) -> list[Checked]:
     results = [Checked(DATABASE_UNUSABLE, (trouble,))]
     for code in all_checks():
         if code == presence_unknown.CODE:
+            results.append(await _presence(presence))
+        elif code == redis_trouble.CODE:
             results.append(await _redis(presence))
         else:
             results.append(Checked(code, failure="the database cannot be asked"))
@@ -52,6 +55,13 @@ async def _who_locks(conn: Connection) -> Finding | None:
 
 
 async def _redis(presence: Presence) -> Checked:
+    """What it is used for here is not known."""
+    if presence.url is None:
+        return Checked(redis_trouble.CODE, not_applicable="no Redis is configured")
+    return Checked(redis_trouble.CODE, tuple(redis_trouble.findings(await look_at_redis(presence.url), tuple(Use))))
+
+
+async def _presence(presence: Presence) -> Checked:
     """Whether Redis answers; whether rules ask for it is not known."""
     code = presence_unknown.CODE
     match await presence.unreachable():

@@ -1,8 +1,9 @@
 """Who is present, where rules ask for it: heartbeats of reps in Redis, read in bulk, kept in memory.
 
 A heartbeat is a key that expires, so who stops sending is away soon. Redis is never the truth: while it does not answer
-the last known presence holds as long as a heartbeat would, then the working hours alone; and after it was away or began
-anew, nobody counts as away before there was time for everybody's next heartbeat.
+the last known presence holds as long as a heartbeat would, then the working hours alone; and after it was away, began
+anew or was flushed, nobody counts as away before there was time for everybody's next heartbeat. One that is full takes
+no heartbeats, so it counts as one that does not answer.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
+from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,8 @@ LOOK_EVERY_S = 1.0
 _BATCH_DEADLINE_S = 0.25
 # Redis serves nobody else while it answers one question.
 _KEYS_AT_ONCE = 1_000
+# A key of this process: when it is gone although it was there a moment ago, so are the heartbeats.
+_MARKER_S, _MARKER_OF_A_COMMAND_S = 600, 5
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -79,6 +83,13 @@ class Watched:
             self.absent = NOBODY
 
 
+def takes_no_heartbeats(answer: object) -> bool:
+    """Whether this answer to a write says that no heartbeats are stored; not one that only we may not do."""
+    return isinstance(answer, Exception) and (
+        type(answer).__name__ == "OutOfMemoryError" or str(answer).startswith("MISCONF")
+    )
+
+
 def watched_reps(tenant: str, engine: "Engine") -> Watched | None:
     """Those who have to be present by the engine's rules; None = the rules ask for nobody's presence."""
     required = engine.ruleset.presence
@@ -110,6 +121,8 @@ class Presence:
     _answers: bool = True
     _prompt: bool = True
     _answers_since: float | None = None
+    _marker: str = field(default_factory=lambda: f"lead-router:presence:{token_hex(8)}")
+    _marked: bool = False
 
     def absent(self, tenant_id: int) -> frozenset[int]:
         """Numbers of the reps who have to be present and are not, as last heard."""
@@ -150,7 +163,7 @@ class Presence:
             new.heard_at, new.settled_at, new.lost = old.heard_at, old.settled_at, old.lost
         if self.once or (self._answers and self._prompt):
             await self._look([new], DEADLINE_S if self.once else _BATCH_DEADLINE_S)
-        else:
+        elif not self._answers:
             new.hear_nothing(self.clock())
 
     async def look(self) -> list[int]:
@@ -205,17 +218,30 @@ class Presence:
         begin = monotonic()
         async with asyncio.timeout(deadline_s):
             pipeline = self._client.pipeline(transaction=False)
+            pipeline.get(self._marker)
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 pipeline.mget(keys[first : first + _KEYS_AT_ONCE])
+            pipeline.set(self._marker, "1", ex=_MARKER_OF_A_COMMAND_S if self.once else _MARKER_S)
             pipeline.info("server")
-            *parts, server = await pipeline.execute(raise_on_error=False)
+            marker, *parts, kept, server = await pipeline.execute(raise_on_error=False)
         self._prompt = monotonic() - begin < _BATCH_DEADLINE_S / 2
         for part in parts:
             if isinstance(part, Exception):
                 raise part
+        if takes_no_heartbeats(kept):
+            raise kept
+        self._notice_flush(marker, kept)
         if self._answers_since is None:
             self._answers_since = self.clock()
         return [value for part in parts for value in part], self._uptime_s(server)
+
+    def _notice_flush(self, marker: object, kept: object) -> None:
+        if self._marked and marker is None:
+            log.warning("redis lost its keys: nobody counts as away before the next heartbeat is due")
+            now = self.clock()
+            for watched in self._watched.values():
+                watched.settled_at = now + watched.ttl_s
+        self._marked = not isinstance(kept, Exception)
 
     def _uptime_s(self, server: object) -> float:
         """For how long Redis has been up; where it may not say (INFO is forbidden), for how long it has answered us."""

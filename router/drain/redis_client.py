@@ -23,8 +23,9 @@ def open_redis(url: str) -> "Redis":
         retry=Retry(NoBackoff(), 0),
         socket_timeout=DEADLINE_S,
         socket_connect_timeout=DEADLINE_S,
-        # The older protocol needs no HELLO, which some forbid.
+        # The older protocol needs no HELLO, which some forbid; a name of the library costs a round trip.
         protocol=2,
+        driver_info=None,
     )
 
 
