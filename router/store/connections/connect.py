@@ -47,6 +47,8 @@ class Session(_Base):
     opened_at: float = 0.0
     pooled: bool = False
     """Whether a pooler stands between, which may give every transaction another session of the server."""
+    pooler: tuple[str, str] | None = None
+    """The URL of the pooler's console, and what the pooler calls the database; only for commands that look."""
     hinted: set[int] | None = None
     """Tenants of which the transaction of now has news."""
     announce: Announce | None = None

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from router.settings.model import ConnectionSettings
 from router.store.connections.connect import APPLICATION_NAME, Announce, closed, open_session
+from router.store.connections.pooler_console import console_of
 from router.store.statements import Connection
 from router.store.transactions import COMMAND_IDLE_MS, LOCK_TIMEOUT_S, with_lock_timeout
 
@@ -20,6 +21,8 @@ async def open_connection(
     session = await open_session(
         url, APPLICATION_NAME, settings.connect_deadline_s, settings.tcp_user_timeout_ms, announce=announce
     )
+    if session.pooled or settings.pooler_console_url is not None:
+        session.pooler = console_of(url, settings)
     try:
         yield with_lock_timeout(session, LOCK_TIMEOUT_S, COMMAND_IDLE_MS)
     finally:
