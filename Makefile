@@ -61,7 +61,7 @@ test-added: $(STAMP) ## only what test-all adds to test
 	@$(BIN)/python -m tests.debian
 	@$(PYTEST) $(WORKERS) --nothing-skipped -m "servers or full"
 	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full" tests/postgres
-	@$(BIN)/python -m tests.pgbouncer $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full and not direct" tests/postgres
+	@$(BIN)/python -m tests.pgbouncer $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full and not direct" tests/postgres tests/faults
 	@rm -rf build/image
 	@.ci/install build/image
 	@build/image/bin/lead-router --data-dir build/image/data migrate --json

@@ -10,6 +10,7 @@ from pathlib import Path
 PACKAGES = {
     "postgresql-15": "usr/lib/postgresql/15/bin/postgres",
     "pgbouncer": "usr/sbin/pgbouncer",
+    "redis-server": "usr/bin/redis-server",
     "faketime": "usr/bin/faketime",
     "wrk": "usr/bin/wrk",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
@@ -30,7 +31,8 @@ def install() -> None:
     if not shutil.which("apt-get"):
         sys.exit(f"{', '.join(packages)}: not installed, and no apt-get: run this on Debian 12, or in its image")
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    # In this run level the packages' own services are not started.
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     if not _NO_CLUSTER.exists():  # PostgreSQL's package would start a server of its own
         subprocess.run([*root, "mkdir", "-p", _NO_CLUSTER.parent], check=True)
         subprocess.run([*root, "tee", _NO_CLUSTER], check=True, input=b"create_main_cluster = false\n")

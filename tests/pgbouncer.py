@@ -1,10 +1,10 @@
 """Runs a command whose tests let the product reach the database through Debian's PgBouncer, in transaction mode.
 
 Example: python -m tests.pgbouncer python -m pytest tests/postgres
-Whatever else a test asks (its own connections, migrations) it asks directly: `tests/conftest.py` sees to that.
+Whatever else a test asks (its own connections, migrations) it asks directly: `tests/conftest.py` sees to that, and for
+tests with a server of their own, `tests/faults/conftest.py`.
 
-Debian's 1.18 sometimes ends itself over a cancel request (mended in 1.21). It is started again at once, as its unit
-file would do, and what it said is printed: a single test may fail by it, never all that come after.
+A single test may fail by an end of Debian's 1.18, never all that come after: it is started again at once.
 """
 
 import asyncio
@@ -13,98 +13,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
-from typing import IO
-from urllib.parse import parse_qs, urlsplit
 
-from ops.embedded.account import server_account
+from loadtest.faults.pooler import pooler, through
 from ops.embedded.embedded import open_embedded
-from ops.embedded.server import wait_until
 from tests.debian import install
 
-PROGRAM = Path("/usr/sbin/pgbouncer")
+__all__ = ["POOLER", "pooler", "through"]
+
 POOLER = "LEAD_ROUTER_TEST_POOLER_FOLDER"
 """The folder of the pooler's socket."""
-PORT = 6432
-
-
-@contextmanager
-def pooler(folder: Path, database_url: str, log: IO[bytes], port: int | None = None) -> Iterator[None]:
-    """A running pooler before the server of `database_url`, whose user it knows; its socket is in `folder`.
-
-    With `port` it listens there on 127.0.0.1, too.
-    """
-    account = server_account(folder / "of-a-server")
-    account.own(folder)
-    parts = urlsplit(database_url)
-    words = parse_qs(parts.query)
-    host, of_server = words.get("host", [parts.hostname])[0], words.get("port", [parts.port])[0]
-    (folder / "users").write_text('"postgres" ""\n')
-    (folder / "pgbouncer.ini").write_text(
-        f"""[databases]
-* = host={host} port={of_server}
-[pgbouncer]
-pool_mode = transaction
-unix_socket_dir = {folder}
-listen_addr = {"127.0.0.1" if port else ""}
-listen_port = {port or PORT}
-auth_type = trust
-auth_file = {folder}/users
-max_client_conn = 2000
-default_pool_size = 40
-query_wait_timeout = 30
-server_login_retry = 1
-"""
-    )
-    socket = folder / f".s.PGSQL.{port or PORT}"
-
-    def start() -> Popen[bytes]:
-        running = account.spawn([PROGRAM, folder / "pgbouncer.ini"], log)
-        wait_until(socket.exists, running, "pgbouncer")
-        return running
-
-    with kept_running(start, log):
-        yield
-
-
-@contextmanager
-def kept_running(start: Callable[[], Popen[bytes]], log: IO[bytes]) -> Iterator[None]:
-    """Whenever the process that `start` gave ends, prints the last of `log` and calls `start` again."""
-    ended = threading.Event()
-    running = start()
-
-    def watch() -> None:
-        nonlocal running
-        while not ended.wait(0.05):
-            if (code := running.poll()) is not None:
-                print(f"PgBouncer ended with exit code {code} and is started again\n{last_of(log)}", flush=True)
-                running = start()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        running.terminate()
-        running.wait()
-
-
-def last_of(log: IO[bytes], size: int = 2000) -> str:
-    """The last `size` bytes of a file into which others write."""
-    whole = os.fstat(log.fileno()).st_size
-    return os.pread(log.fileno(), size, max(0, whole - size)).decode(errors="replace")
-
-
-def through(folder: str, database_url: str) -> str:
-    """The URL of the same database through the pooler."""
-    name = urlsplit(database_url).path.removeprefix("/")
-    return f"postgresql://postgres@/{name}?host={folder}&port={PORT}"
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ from loadtest.bench import (
     imports,
     operating,
     outbox,
+    pooled,
     starts,
     survival,
     trickle,
@@ -63,6 +64,7 @@ MEASURES: Mapping[str, Measure] = {
     "starts": starts.starts,
     "faults": survival.faults,
     "connections": survival.connections,
+    "pgbouncer": pooled.pooled,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}

@@ -13,8 +13,8 @@ from time import perf_counter, time
 
 import aiohttp
 
+from loadtest.bench.debian import find_program
 from loadtest.bench.stage import NotClean
-from loadtest.bench.wrk import find_wrk
 
 CONNECTIONS = 64
 BODY_BYTES = 400
@@ -84,7 +84,7 @@ async def most(address: Address, first: int, seconds: int) -> float:
     """Answers a second to 64 connections that post without a pause, leads numbered from `first`. Raises NotClean unless
     all were taken.
     """
-    program = find_wrk()
+    program = find_program("wrk")
     if program is None:
         return await _most_of_python(address, first, seconds)
     with tempfile.NamedTemporaryFile("w", suffix=".http", newline="") as file:
@@ -98,7 +98,7 @@ async def most(address: Address, first: int, seconds: int) -> float:
 
 def client_in_words() -> str:
     """What `most` posts with."""
-    return "wrk" if find_wrk() else "an aiohttp client, since wrk cannot be had here"
+    return "wrk" if find_program("wrk") else "an aiohttp client, since wrk cannot be had here"
 
 
 def request_template(address: Address) -> str:

@@ -37,10 +37,12 @@ class Room:
         return perf_counter() - begin
 
     @asynccontextmanager
-    async def drain(self, ready: int | None = None) -> AsyncIterator[Drain]:
-        """A router as `lead-router drain` makes it, with batches of `ready` leads (None = the product's)."""
+    async def drain(self, ready: int | None = None, url: str | None = None) -> AsyncIterator[Drain]:
+        """A router as `lead-router drain` makes it, with batches of `ready` leads (None = the product's), over another
+        way to the database than `url` of the room.
+        """
         request = BatchRequest() if ready is None else BatchRequest(ready=ready)
-        async with open_connections(self.url) as connections:
+        async with open_connections(url or self.url) as connections:
             yield Drain(connections, lambda: secrets.randbits(63), request=request)
 
 

@@ -218,10 +218,10 @@ async def arena(
 ) -> AsyncIterator[Arena]:
     """Routers on tenants of a migrated database; whatever is left of the routers is killed at the end.
 
-    With `pooler_port`, that of a pooler before the server, they come through it. So many of them have `journals`; who
-    comes in the place of one of these gets its file.
+    With `pooler_port`, that of a pooler before the server (None = the server's own), they come through it. So many of
+    them have `journals`; who comes in the place of one of these gets its file.
     """
-    async with proxy(pooler_port or server.port) as wire:
+    async with proxy(pooler_port or server.pooler_port or server.port) as wire:
         with tempfile.TemporaryDirectory(prefix="journals-") as folder:
             made = Arena(server, wire, database, settings={**SETTINGS, **settings})
             made.journals = dict.fromkeys(Path(folder) / f"journal{number}.db" for number in range(journals))

@@ -36,6 +36,8 @@ class FaultServer:
         self._sockets.mkdir(mode=0o700)
         self._account.own(self._sockets)
         self._more: Mapping[str, object] = {}
+        self.pooler_port: int | None = None
+        """Where a pooler before it listens; then routers come through that one."""
         self._postgres = self._made({})
 
     def _made(self, more: Mapping[str, str]) -> Postgres:

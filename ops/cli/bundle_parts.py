@@ -32,6 +32,7 @@ from router.store.blocking.activity import look
 from router.store.blocking.judge import Limits, blockers
 from router.store.change_log import read_changes
 from router.store.changes import SERVICE
+from router.store.connections.pooler_console import console_of
 from router.store.connections.server_capacity import read_server_capacity
 from router.store.connections.single import open_connection
 from router.store.errors import LOCK_TIMEOUTS, InterfaceError, NoConnection, PostgresError
@@ -128,7 +129,9 @@ class Source:
                         return await diagnose_locked(conn, error, datetime.now(UTC))
             except (OSError, NoConnection, PostgresError, InterfaceError) as error:
                 unusable = cannot_be_used(error, self.settings)
-        return await diagnose_without_database(unusable, presence, datetime.now(UTC))
+        url = self.settings.database_url
+        pooler = console_of(url, self.settings.connections) if url else None
+        return await diagnose_without_database(unusable, presence, datetime.now(UTC), pooler)
 
     async def _status(self) -> Any:
         async with self._connection() as conn, aclosing(Presence(self._redis, once=True)) as presence:

@@ -88,9 +88,12 @@ class Context:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[Connection, Urls]]:
         """The same, and where the servers are."""
-        async with self.servers(self.settings) as urls, open_migrated(self.settings, urls) as conn:
+        hinted: set[int] = set()
+        async with self.servers(self.settings) as urls, open_migrated(self.settings, urls, hinted.update) as conn:
             try:
                 yield conn, urls
+                if hinted and urls.redis and getattr(conn, "pooled", False):
+                    await _hint(urls.redis, hinted)
             except click.ClickException as error:
                 if not _met_a_lock(error):
                     raise
@@ -105,6 +108,14 @@ class Context:
 
         async with self.connected() as (conn, urls), aclosing(Presence(urls.redis, once=True)) as presence:
             yield conn, presence
+
+
+async def _hint(redis_url: str, tenants: set[int]) -> None:
+    """NOTIFY does not reach routers behind a pooler; where Redis does not answer, their poll finds the news."""
+    from router.drain.redis_hints import HintsSender  # noqa: PLC0415 - only behind a pooler
+
+    async with aclosing(HintsSender(redis_url)) as sender:
+        sender.send(tenants)
 
 
 def _met_a_lock(error: BaseException | None) -> bool:

@@ -34,6 +34,7 @@ from ops.embedded.urls import ServersError
 from router.domain.phrases import count, duration
 from router.drain.presence import Presence
 from router.settings.model import Settings
+from router.store.connections.pooler_console import console_of
 from router.store.errors import (
     LOCK_TIMEOUTS,
     TRANSIENT_ERRORS,
@@ -145,8 +146,9 @@ async def _looked(context: Context, tenant: str | None, lead: str | None, codes:
             # The name is at fault, not the database.
             raise CannotRun(f"--tenant or --lead is not a valid name: {error}") from error
         async with aclosing(Presence(context.settings.redis_url, once=True)) as presence:
-            why = cannot_be_used(error, context.settings)
-            return _all_of(await diagnose_without_database(why, presence, datetime.now(UTC)))
+            why, url = cannot_be_used(error, context.settings), context.settings.database_url
+            pooler = console_of(url, context.settings.connections) if url else None
+            return _all_of(await diagnose_without_database(why, presence, datetime.now(UTC), pooler))
 
 
 def _all_of(seen: Diagnosis) -> Looked:

@@ -10,6 +10,7 @@ from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
 from ops.roster_sync.sources import configured_sources
+from router.drain.redis_hints import HintsSender
 from router.intake.journal import Journal, JournalUnusable, open_journal
 from router.runtime.health import Health
 from router.runtime.lifeline import MonotonicClock
@@ -59,6 +60,8 @@ async def run_daemon(
             except ServersError as error:
                 raise StartRefused(str(error)) from error
 
+        # Embedded servers are one process's, or at least one machine's: LISTEN works there.
+        sender = HintsSender(urls.redis) if urls.redis and settings.database_url else None
         with open_exposition(instance, version("lead-router"), settings.metrics.tenants) as exposition:
             async with (
                 open_connections(
@@ -67,6 +70,7 @@ async def run_daemon(
                     exposition.instruments,
                     instance=instance,
                     statement_deadline_s=_STATEMENT_DEADLINE_S,
+                    announce=sender.send if sender else None,
                 ) as connections,
                 _journal(settings, roles, exposition.instruments) as journal,
             ):
@@ -83,6 +87,7 @@ async def run_daemon(
                     sources,
                     say,
                     journal,
+                    sender,
                 )
                 supervisor = Supervisor(
                     services.build(),

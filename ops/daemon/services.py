@@ -23,6 +23,7 @@ from router.drain.drain import Drain
 from router.drain.hints import HintsService, Wakeups
 from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
+from router.drain.redis_hints import HintsSender, HintsSenderService, RedisHintsService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
 from router.http.api import ApiService, TokenUsesService
@@ -71,7 +72,8 @@ class Role(StrEnum):
 class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
     once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
-    the first token to a person (None = none is made), `journal` is where leads go while the database is away.
+    the first token to a person (None = none is made), `journal` is where leads go while the database is away, `sender`
+    passes hints on to where NOTIFY does not arrive.
     """
 
     settings: Settings
@@ -86,6 +88,7 @@ class Services:
     sources: Sequence[Source] = ()
     say: Callable[[str], None] | None = None
     journal: Journal | None = None
+    sender: HintsSender | None = None
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -108,6 +111,8 @@ class Services:
         record = partial(record_server_settings, self.instance)
         watch = ConnectionsService(self.connections, self.instance, self.health, instruments, record)
         behind: list[Service] = [watch, self.reloading, self._mutes(), *routing]
+        if self.sender is not None:
+            behind.append(HintsSenderService(self.sender, instruments))
         if Role.DUTIES in self.roles:
             behind += self._duties()
         checks = self._checks(gate)
@@ -134,7 +139,8 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        connect = partial(open_connection, self.urls.database, self.settings.connections)
+        announce = self.sender.send if self.sender else None
+        connect = partial(open_connection, self.urls.database, self.settings.connections, announce)
         means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
         api = ApiService(
             settings,
@@ -146,7 +152,9 @@ class Services:
             journal=JournalKeeper(self.journal) if self.journal else None,
         )
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
-        sharing = RateSharingService(api.limits, self.urls.redis) if self.urls.redis else None
+        sharing = (
+            RateSharingService(api.limits, self.urls.redis, self.exposition.instruments) if self.urls.redis else None
+        )
         notes = SourceNotesService(api.leads.book, self.connections)
         others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
         return [api, notes, *(one for one in (*others, self._journal_service()) if one is not None)]
@@ -160,12 +168,13 @@ class Services:
         )
 
     def _routing(self) -> list[Service]:
-        presence = Presence(self.urls.redis, instruments=self.exposition.instruments)
+        instruments = self.exposition.instruments
+        presence = Presence(self.urls.redis, instruments=instruments)
         wakeups = Wakeups()
         drain = Drain(
             self.connections,
             token=lambda: secrets.randbits(63),
-            instruments=self.exposition.instruments,
+            instruments=instruments,
             request=BatchRequest(ready=self.settings.drain.batch_leads),
             limits=LaneLimits(tcp_user_ms=self.settings.connections.tcp_user_timeout_ms),
             presence=presence,
@@ -179,7 +188,10 @@ class Services:
             concurrency=self.settings.drain.concurrency,
         )
         listener = HintsService(self.connections, wakeups)
-        return [listener, PresenceService(presence, wakeups.hint), self._drain]
+        services: list[Service] = [listener, PresenceService(presence, wakeups.hint), self._drain]
+        if self.sender is not None and self.urls.redis is not None:
+            services.insert(1, RedisHintsService(self.urls.redis, wakeups, lambda: listener.listens, instruments))
+        return services
 
     def _presence_once(self) -> Presence:
         return Presence(self.urls.redis, once=True)

@@ -57,9 +57,11 @@ async def diagnose_locked(conn: Connection, error: Exception, at: datetime) -> D
     return _plain(await behind_a_lock(conn, f"{type(error).__name__}: {error}"), at)
 
 
-async def diagnose_without_database(why: str, presence: Presence, at: datetime) -> Diagnosis:
-    """When the database cannot be asked at all."""
-    return _plain(await without_database(why, presence), at)
+async def diagnose_without_database(
+    why: str, presence: Presence, at: datetime, pooler: tuple[str, str] | None = None
+) -> Diagnosis:
+    """When the database cannot be asked at all. `pooler` as of `without_database`."""
+    return _plain(await without_database(why, presence, pooler), at)
 
 
 def _plain(results: Sequence[Checked], at: datetime) -> Diagnosis:

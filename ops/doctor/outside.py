@@ -1,10 +1,11 @@
 """What can be said when the database cannot be asked: that, and what does not need it."""
 
-from ops.doctor.checks import database_busy, presence_unknown
-from ops.doctor.finding import Finding, Severity, Subject
+from ops.doctor.checks import database_busy, pooler_saturated, presence_unknown, redis_trouble
+from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import Checked, all_checks
 from router.drain.presence import Presence, Unsure
+from router.drain.redis_probe import Use, look_at_redis
 from router.store.blocking.activity import look
 from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
 from router.store.statements import Connection
@@ -14,14 +15,20 @@ DATABASE_UNUSABLE = "database_unusable"
 _COMMANDS = ("lead-router migrate", LIST)
 
 
-async def without_database(why: str, presence: Presence) -> list[Checked]:
-    """Every check as one that could not look, but for those that ask Redis; and the trouble itself, first."""
+async def without_database(why: str, presence: Presence, pooler: tuple[str, str] | None = None) -> list[Checked]:
+    """Every check as one that could not look, but for those that ask Redis or the `pooler` (the URL of its console, and
+    what it calls the database); and the trouble itself, first.
+    """
     command = next((one for one in _COMMANDS if one in why), None)
     trouble = Finding(DATABASE_UNUSABLE, Severity.CRITICAL, Subject("server", "PostgreSQL"), why, command=command)
     results = [Checked(DATABASE_UNUSABLE, (trouble,))]
     for code in all_checks():
         if code == presence_unknown.CODE:
+            results.append(await _presence(presence))
+        elif code == redis_trouble.CODE:
             results.append(await _redis(presence))
+        elif code == pooler_saturated.CODE and pooler is not None:
+            results.append(await _pooler(*pooler))
         else:
             results.append(Checked(code, failure="the database cannot be asked"))
     return results
@@ -51,7 +58,24 @@ async def _who_locks(conn: Connection) -> Finding | None:
     )
 
 
+async def _pooler(console: str, database: str) -> Checked:
+    """While all sessions of its pool are kept, nobody gets through to the database, and it says why."""
+    try:
+        return Checked(
+            pooler_saturated.CODE, tuple(await pooler_saturated.look_through(console, database, allowed=None))
+        )
+    except NotApplicable as reason:
+        return Checked(pooler_saturated.CODE, not_applicable=str(reason))
+
+
 async def _redis(presence: Presence) -> Checked:
+    """What it is used for here is not known."""
+    if presence.url is None:
+        return Checked(redis_trouble.CODE, not_applicable="no Redis is configured")
+    return Checked(redis_trouble.CODE, tuple(redis_trouble.findings(await look_at_redis(presence.url), tuple(Use))))
+
+
+async def _presence(presence: Presence) -> Checked:
     """Whether Redis answers; whether rules ask for it is not known."""
     code = presence_unknown.CODE
     match await presence.unreachable():

@@ -1,6 +1,9 @@
 """A rep's heartbeat, for rules that ask for presence: what the command and the API do."""
 
-from router.drain.presence import heartbeat_key, open_redis, unreachable_errors
+import asyncio
+
+from router.drain.presence import heartbeat_key
+from router.drain.redis_client import DEADLINE_S, described, open_redis
 from router.store.roster import knows_rep
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
@@ -12,7 +15,7 @@ class NoPresence(Exception):
 
 
 class PresenceUnknown(Exception):
-    """Redis does not respond; nothing changed."""
+    """Redis does not respond, or refuses (it is full, or read-only); nothing changed."""
 
 
 async def tell_presence(conn: Connection, redis_url: str | None, tenant: Tenant, rep_id: str, *, away: bool) -> float:
@@ -26,9 +29,10 @@ async def tell_presence(conn: Connection, redis_url: str | None, tenant: Tenant,
     redis = open_redis(redis_url)
     key = heartbeat_key(tenant.name, rep_id)
     try:
-        await (redis.delete(key) if away else redis.set(key, "1", px=round(ttl_s * 1000)))
-    except unreachable_errors() as error:
-        raise PresenceUnknown(f"Redis does not respond: {error}; nothing changed") from error
+        async with asyncio.timeout(DEADLINE_S):
+            await (redis.delete(key) if away else redis.set(key, "1", px=round(ttl_s * 1000)))
+    except Exception as error:  # whatever Redis says, or does not say
+        raise PresenceUnknown(f"Redis did not take it: {described(error)}; nothing changed") from error
     finally:
         await redis.aclose()
     return ttl_s

@@ -7,6 +7,7 @@ import asyncpg
 
 from ops.embedded.urls import ServersError, Urls
 from router.settings.model import Settings
+from router.store.connections.connect import Announce
 from router.store.connections.single import open_connection
 from router.store.errors import Trouble, trouble_of
 from router.store.migrate import MigrationError, migrate, pending
@@ -56,15 +57,15 @@ async def ensure_schema(settings: Settings, urls: Urls) -> None:
 
 
 @asynccontextmanager
-async def open_migrated(settings: Settings, urls: Urls) -> AsyncIterator[Connection]:
+async def open_migrated(settings: Settings, urls: Urls, announce: Announce | None = None) -> AsyncIterator[Connection]:
     """One connection to a database with the schema of this version. Raises ServersError when a person must act first.
 
     Embedded servers are migrated at once. A configured database is somebody's: its schema changes only by `migrate`.
-    Raises OSError or asyncpg errors while the database cannot be reached.
+    Raises OSError or asyncpg errors while the database cannot be reached. `announce` as of `open_connection`.
     """
     async with AsyncExitStack() as opened:
         with _refusals():
-            conn = await opened.enter_async_context(open_connection(urls.database, settings.connections))
+            conn = await opened.enter_async_context(open_connection(urls.database, settings.connections, announce))
             missing = await pending(conn)
             if missing and settings.database_url is None:
                 await migrate(urls.database)

@@ -17,6 +17,12 @@ _LOOK_FOR_POOLER_EVERY_S = 60.0
 _ANSWER_DEADLINE_S = 5.0
 
 
+def hinted_tenant(word: object) -> int | None:
+    """The number of the tenant that a hint names; None = it is none of ours."""
+    known = isinstance(word, str) and word.isascii() and word.isdecimal() and len(word) < 10
+    return int(str(word)) if known else None
+
+
 class Wakeups:
     """Tenants that were named since they were last taken."""
 
@@ -61,6 +67,8 @@ class HintsService(Periodic):
         self._connections = connections
         self._wakeups = wakeups
         self._pooled = False
+        self.listens = False
+        """Whether hints arrive now."""
 
     async def rest(self, life: Lifeline) -> None:
         """Behind a pooler no hint arrives, so it is checked only now and then whether one is still there."""
@@ -83,12 +91,14 @@ class HintsService(Periodic):
             try:
                 await self._hear(life, conn)
             finally:
+                self.listens = False
                 if not conn.is_closed():
                     async with asyncio.timeout(_ANSWER_DEADLINE_S):
                         await conn.remove_listener(CHANNEL, self._heard)
 
     async def _hear(self, life: Lifeline, conn: Connection) -> None:
         self.works(life)
+        self.listens = True
         # What was said while nobody listened is looked for.
         self._wakeups.poke()
         seconds = count(1)
@@ -101,5 +111,5 @@ class HintsService(Periodic):
                     await answers(conn)
 
     def _heard(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
-        if isinstance(payload, str) and payload.isascii() and payload.isdecimal() and len(payload) < 10:
-            self._wakeups.hint(int(payload))
+        if (tenant_id := hinted_tenant(payload)) is not None:
+            self._wakeups.hint(tenant_id)

@@ -1,8 +1,9 @@
 """Who is present, where rules ask for it: heartbeats of reps in Redis, read in bulk, kept in memory.
 
 A heartbeat is a key that expires, so who stops sending is away soon. Redis is never the truth: while it does not answer
-the last known presence holds as long as a heartbeat would, then the working hours alone; and after it was away or began
-anew, nobody counts as away before there was time for everybody's next heartbeat.
+the last known presence holds as long as a heartbeat would, then the working hours alone; and after it was away, began
+anew or was flushed, nobody counts as away before there was time for everybody's next heartbeat. One that is full takes
+no heartbeats, so it counts as one that does not answer.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
+from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from router.domain.text import fold
+from router.drain.redis_client import DEADLINE_S, described, open_redis
 from router.telemetry.logs import get_logger
-from router.telemetry.masking import mask_passwords
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
-_DEADLINE_S = 1.0
+# A batch waits no longer for it: who is present is read every second anyway.
+_BATCH_DEADLINE_S = 0.25
 # Redis serves nobody else while it answers one question.
 _KEYS_AT_ONCE = 1_000
+# A key of this process: when it is gone although it was there a moment ago, so are the heartbeats.
+_MARKER_S, _MARKER_OF_A_COMMAND_S = 600, 5
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -44,25 +49,6 @@ class Unsure(StrEnum):
 def heartbeat_key(tenant: str, rep_id: str) -> str:
     """The key of a rep's heartbeat; its value says nothing, its TTL is the `presence.ttl` of the rules."""
     return f"lead-router:present:{tenant}:{rep_id}"
-
-
-def unreachable_errors() -> tuple[type[Exception], ...]:
-    """What is raised when Redis cannot be reached, or does not answer."""
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    return (RedisError, OSError, TimeoutError)
-
-
-def open_redis(url: str) -> "Redis":
-    """A client that gives up soon and does not try again by itself."""
-    # Slow to read, and needed only where rules ask for presence.
-    from redis.asyncio import Redis  # noqa: PLC0415
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-
-    return Redis.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=_DEADLINE_S, socket_connect_timeout=_DEADLINE_S
-    )
 
 
 @dataclass(slots=True)
@@ -97,6 +83,13 @@ class Watched:
             self.absent = NOBODY
 
 
+def takes_no_heartbeats(answer: object) -> bool:
+    """Whether this answer to a write says that no heartbeats are stored; not one that only we may not do."""
+    return isinstance(answer, Exception) and (
+        type(answer).__name__ == "OutOfMemoryError" or str(answer).startswith("MISCONF")
+    )
+
+
 def watched_reps(tenant: str, engine: "Engine") -> Watched | None:
     """Those who have to be present by the engine's rules; None = the rules ask for nobody's presence."""
     required = engine.ruleset.presence
@@ -123,8 +116,13 @@ class Presence:
     clock: Callable[[], float] = monotonic
     _watched: dict[int, Watched] = field(default_factory=dict)
     _client: "Redis | None" = None
+    problem: str | None = None
+    """Why it is not known who is present, while that lasts."""
     _answers: bool = True
+    _prompt: bool = True
     _answers_since: float | None = None
+    _marker: str = field(default_factory=lambda: f"lead-router:presence:{token_hex(8)}")
+    _marked: bool = False
 
     def absent(self, tenant_id: int) -> frozenset[int]:
         """Numbers of the reps who have to be present and are not, as last heard."""
@@ -152,7 +150,7 @@ class Presence:
     async def watch(self, tenant_id: int, tenant: str, engine: "Engine") -> None:
         """From now on knows the presence that this engine's rules ask for; looks once at once. Never raises.
 
-        While Redis does not answer it is not asked here: a batch waits for this.
+        While Redis is slow or does not answer it is not asked here: a batch waits for this.
         """
         new = watched_reps(tenant, engine)
         if new is None:
@@ -163,9 +161,9 @@ class Presence:
         if old is not None:
             new.absent = old.absent & set(new.reps)
             new.heard_at, new.settled_at, new.lost = old.heard_at, old.settled_at, old.lost
-        if self._answers or self.once:
-            await self._look([new])
-        else:
+        if self.once or (self._answers and self._prompt):
+            await self._look([new], DEADLINE_S if self.once else _BATCH_DEADLINE_S)
+        elif not self._answers:
             new.hear_nothing(self.clock())
 
     async def look(self) -> list[int]:
@@ -186,7 +184,7 @@ class Presence:
             except Exception:  # it is not needed any more
                 log.debug("redis did not close cleanly")
 
-    async def _look(self, tenants: Sequence[Watched]) -> None:
+    async def _look(self, tenants: Sequence[Watched], deadline_s: float = DEADLINE_S) -> None:
         asked = []
         for watched in tenants:
             if watched.keys:
@@ -196,20 +194,20 @@ class Presence:
         if not asked:
             return
         try:
-            found, uptime_s = await self._ask(tuple(key for watched in asked for key in watched.keys))
+            found, uptime_s = await self._ask(tuple(key for watched in asked for key in watched.keys), deadline_s)
         except Exception as error:  # whatever Redis says, or does not say, it never stops the routing
             for watched in asked:
                 watched.hear_nothing(self.clock())
             if self.instruments is not None:
                 self.instruments.presence_unknown()
-            self._report(f"{type(error).__name__}: {mask_passwords(str(error))}")
+            self._report(described(error))
             return
         heartbeats = iter(found)
         for watched in asked:
             watched.hear(watched.missing(list(islice(heartbeats, len(watched.keys)))), uptime_s, self.clock())
         self._report(None)
 
-    async def _ask(self, keys: tuple[str, ...]) -> tuple[list[bytes | None], float]:
+    async def _ask(self, keys: tuple[str, ...], deadline_s: float = DEADLINE_S) -> tuple[list[bytes | None], float]:
         """The heartbeats, and for how long Redis has been up (seconds). Raises in time, whatever comes back."""
         if self.url is None:
             raise ConnectionError("no Redis is configured (LEAD_ROUTER_REDIS_URL)")
@@ -217,18 +215,33 @@ class Presence:
             raise ConnectionError("Redis did not answer")
         if self._client is None:
             self._client = open_redis(self.url)
-        async with asyncio.timeout(_DEADLINE_S):
+        begin = monotonic()
+        async with asyncio.timeout(deadline_s):
             pipeline = self._client.pipeline(transaction=False)
+            pipeline.get(self._marker)
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 pipeline.mget(keys[first : first + _KEYS_AT_ONCE])
+            pipeline.set(self._marker, "1", ex=_MARKER_OF_A_COMMAND_S if self.once else _MARKER_S)
             pipeline.info("server")
-            *parts, server = await pipeline.execute(raise_on_error=False)
+            marker, *parts, kept, server = await pipeline.execute(raise_on_error=False)
+        self._prompt = monotonic() - begin < _BATCH_DEADLINE_S / 2
         for part in parts:
             if isinstance(part, Exception):
                 raise part
+        if takes_no_heartbeats(kept):
+            raise kept
+        self._notice_flush(marker, kept)
         if self._answers_since is None:
             self._answers_since = self.clock()
         return [value for part in parts for value in part], self._uptime_s(server)
+
+    def _notice_flush(self, marker: object, kept: object) -> None:
+        if self._marked and marker is None:
+            log.warning("redis lost its keys: nobody counts as away before the next heartbeat is due")
+            now = self.clock()
+            for watched in self._watched.values():
+                watched.settled_at = now + watched.ttl_s
+        self._marked = not isinstance(kept, Exception)
 
     def _uptime_s(self, server: object) -> float:
         """For how long Redis has been up; where it may not say (INFO is forbidden), for how long it has answered us."""
@@ -241,6 +254,8 @@ class Presence:
             log.warning("presence unknown: the last known holds, then the working hours", error=problem)
         elif problem is None and not self._answers:
             log.info("presence known again")
-        self._answers = problem is None
+        self._answers, self.problem = problem is None, problem
+        if self.instruments is not None:
+            self.instruments.redis_fallback("presence", in_use=problem is not None)
         if problem is not None:
             self._answers_since = None

@@ -23,6 +23,14 @@ class PresenceService(Periodic):
         for tenant_id in await self._presence.look():
             self._call(tenant_id)
 
+    def works(self, life: Lifeline) -> None:
+        """Also while Redis does not answer, and a fallback holds; then `/readyz` says so."""
+        problem = self._presence.problem
+        if problem is None:
+            super().works(life)
+        else:
+            life.failed(f"presence unknown, the last known holds, then the working hours: {problem}")
+
     async def end(self) -> None:
         """Gives the connection to Redis back."""
         await self._presence.aclose()

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 SERVICE_FAILING = "service_failing"
-CODES = {"connections": "connections_short"}
+CODES = {
+    "connections": "connections_short",
+    "service presence": "presence_unknown",
+    "service rate limits": "redis_trouble",
+    "service redis hints": "redis_trouble",
+    "service hints sender": "redis_trouble",
+}
 """Codes of findings, as `status` has them, by what `degraded` is about; anything else is a service that fails."""
 
 

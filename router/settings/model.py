@@ -34,13 +34,16 @@ class DrainSettings(Section, frozen=True):
 
 
 class ConnectionSettings(Section, frozen=True):
-    """Sizes are connections, times are seconds."""
+    """Sizes are connections, times are seconds. `pooler_console_url` is where PgBouncer's console is (None = where the
+    database is).
+    """
 
     maximum: Annotated[int, Meta(ge=1, le=1000)] = 8
     acquire_deadline_s: Annotated[float, Meta(ge=0.01, le=600)] = 10.0
     connect_deadline_s: Annotated[float, Meta(ge=0.01, le=600)] = 10.0
     held_limit_s: Annotated[float, Meta(ge=0.01, le=86_400)] = 60.0
     tcp_user_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 5000
+    pooler_console_url: Annotated[str, _url("postgresql", "postgres")] | None = None
 
 
 class ListenSettings(Section, frozen=True):

@@ -14,6 +14,8 @@ _NAME = re.compile(r"^-- name: (\w+)\(([\w, ]*)\)!?\n", re.MULTILINE)
 # Parameters, and what may look like one: quoted texts and names, comments, casts.
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|::|:(?P<parameter>[a-z]\w*)""")
 
+_HINTS = "pg_notify('lead_router'"
+
 
 def sql_root() -> Path:
     """The folder `sql/`: inside the installed package, or at the root of a checkout."""
@@ -23,33 +25,39 @@ def sql_root() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement with numbered parameters. `parameters` names them in the order of their numbers."""
+    """One statement with numbered parameters. `parameters` names them in the order of their numbers; `hints` = it tells
+    listening routers that its tenant has work.
+    """
 
     name: str
     purpose: str
     sql: str
     parameters: tuple[str, ...]
+    hints: bool = False
 
-    def _ordered(self, arguments: dict[str, Any]) -> list[Any]:
+    def _ordered(self, conn: "Connection", arguments: dict[str, Any]) -> list[Any]:
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, got {tuple(arguments)}")
+        if self.hints and (hinted := getattr(conn, "hinted", None)) is not None:
+            # Before it is asked: outside of a transaction the commit comes with the answer.
+            hinted.add(arguments["tenant_id"])
         return [arguments[p] for p in self.parameters]
 
     async def fetch(self, conn: "Connection", **arguments: Any) -> Sequence[asyncpg.Record]:
         """All rows."""
-        return await conn.fetch(self.sql, *self._ordered(arguments))
+        return await conn.fetch(self.sql, *self._ordered(conn, arguments))
 
     async def row(self, conn: "Connection", **arguments: Any) -> asyncpg.Record | None:
         """The first row, or None."""
-        return await conn.fetchrow(self.sql, *self._ordered(arguments))
+        return await conn.fetchrow(self.sql, *self._ordered(conn, arguments))
 
     async def value(self, conn: "Connection", **arguments: Any) -> Any:
         """The first column of the first row, or None."""
-        return await conn.fetchval(self.sql, *self._ordered(arguments))
+        return await conn.fetchval(self.sql, *self._ordered(conn, arguments))
 
     async def execute(self, conn: "Connection", **arguments: Any) -> int:
         """Runs the statement; returns the number of rows that it touched (0 where it has none)."""
-        tag: str = await conn.execute(self.sql, *self._ordered(arguments))
+        tag: str = await conn.execute(self.sql, *self._ordered(conn, arguments))
         last = tag.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
@@ -100,7 +108,7 @@ def _read(name: str, listed: str, text: str) -> Statement:
         raise ValueError(f"statement {name} has no purpose line")
     if order.keys() != set(re.findall(r"\w+", listed)):
         raise ValueError(f"statement {name} lists the parameters ({listed}), but uses ({', '.join(order)})")
-    return Statement(name, purpose, sql, tuple(order))
+    return Statement(name, purpose, sql, tuple(order), hints=_HINTS in sql)
 
 
 @cache

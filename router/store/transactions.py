@@ -97,11 +97,15 @@ class Transaction:
             await self._session.execute(f"release savepoint {self._savepoint}")
         elif (done := await self._session.execute("commit")) != "COMMIT":
             raise NotCommitted(f"a statement had failed before, so the server did not commit ({done})")
+        else:
+            _announce(self._session)
 
     async def rollback(self) -> None:
         if self._savepoint:
             await self._session.execute(f"rollback to savepoint {self._savepoint}")
         else:
+            if hinted := getattr(self._session, "hinted", None):
+                hinted.clear()
             await self._session.execute("rollback")
 
     async def __aenter__(self) -> None:
@@ -143,6 +147,15 @@ def retried(
         raise AssertionError("the last attempt raises")
 
     return again
+
+
+def _announce(session: Connection) -> None:
+    """Says which tenants have news that is committed now, to who passes it on to where NOTIFY does not arrive."""
+    if hinted := getattr(session, "hinted", None):
+        announce, tenants = getattr(session, "announce", None), frozenset(hinted)
+        hinted.clear()
+        if announce is not None:
+            announce(tenants)
 
 
 def _is_inside(session: Connection) -> bool:

@@ -131,6 +131,7 @@ class Instruments:
             "roster.not_understood", "{value}", "What was not understood in the CRM's roster, at each look again"
         )
         self._presence_unknown = self._count("presence.unknown", "{look}", "Looks for heartbeats without an answer")
+        self._fallback = self._gauge("redis.fallback", "{use}", "Whether work goes on without Redis, by use")
         self._in_use = self._level("connections.in_use", "{connection}", "Database connections lent out")
         self._waiting = self._level("connections.waiting", "{request}", "Requests that wait for a connection")
         self._maximum = self._level("connections.maximum", "{connection}", "Connections this process may open")
@@ -204,6 +205,10 @@ class Instruments:
     def presence_unknown(self) -> None:
         """Once per look for heartbeats that Redis did not answer."""
         self._presence_unknown.add(1)
+
+    def redis_fallback(self, use: str, *, in_use: bool) -> None:
+        """Whether this process goes on without Redis; `use` is presence, rate_limits, hints_sent or hints_heard."""
+        self._fallback.set(int(in_use), {"use": use})
 
     # -- connections
 

@@ -1,16 +1,36 @@
 """A server of each worker's own, since its tests crash it; each test gets a fresh database on it."""
 
 import asyncio
+import os
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from loadtest.faults.pooler import pooler
 from loadtest.faults.server import FaultServer
 from ops.embedded.server import DATABASE
 from router.store.migrate import migrate
+from tests.pgbouncer import POOLER
 from tests.support import created
+
+
+@contextmanager
+def pooled(server: FaultServer, reachable_folder: Path) -> Iterator[None]:
+    """Where tests run through PgBouncer (`tests.pgbouncer`), the routers of this server do, too."""
+    if POOLER not in os.environ:
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pooler-", dir=reachable_folder))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with tempfile.TemporaryFile() as log, pooler(folder, server.url(), log, port):
+        server.pooler_port = port
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +45,8 @@ def own_server(reachable_folder: Path) -> Iterator[FaultServer]:
         await migrate(server.url())
 
     asyncio.run(prepared())
-    yield server
+    with pooled(server, reachable_folder):
+        yield server
     asyncio.run(server.crash())
 
 

@@ -62,6 +62,8 @@ A_DAY = 40
 REPS = 3
 
 
+# Its routers find the clock that it sets in sessions of their own.
+@pytest.mark.direct
 @pytest.mark.parametrize("seconds", [5, full(30)])
 async def test_a_business_day_that_turns_during_a_drain_gives_each_day_its_own_cap(
     server: FaultServer, database: str, seconds: int

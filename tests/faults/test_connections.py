@@ -14,6 +14,9 @@ from router.store.connections.connections import APPLICATION_NAME
 from tests.faults.support import full
 from tests.support import until
 
+# It counts the sessions that the server sees.
+pytestmark = pytest.mark.direct
+
 
 async def sessions(scene: Arena) -> int:
     """How many the routers have, without those that only listen; those of commands have no maximum in their name."""

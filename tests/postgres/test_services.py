@@ -14,6 +14,7 @@ import pytest
 from ops.daemon.services import Role, Services
 from ops.embedded.urls import Urls
 from ops.roster_sync.sources import Source
+from router.drain.redis_hints import HintsSender
 from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.reloading import ReloadingService
@@ -45,8 +46,10 @@ NAMES = [
     "settings",
     "mutes",
     "wakeups",
+    "redis hints",
     "presence",
     "drain",
+    "hints sender",
     "close rates",
     "blocking watch",
     "stalls",
@@ -105,11 +108,17 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
             pass
 
     urls = Urls(database_url, "redis://127.0.0.1:1/0")
+    sender = HintsSender(str(urls.redis))
     with open_exposition("test-1", "1") as exposition:
         async with (
             connected(admin_url) as admin,
             open_connections(
-                database_url, SETTINGS.connections, exposition.instruments, instance="test-1", statement_deadline_s=60
+                database_url,
+                SETTINGS.connections,
+                exposition.instruments,
+                instance="test-1",
+                statement_deadline_s=60,
+                announce=sender.send,
             ) as connections,
         ):
             services = Services(
@@ -123,6 +132,7 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
                 schema,
                 lambda: SETTINGS,
                 [Source("t", (None, "reps"))],
+                sender=sender,
             )
             database: str = await conn.fetchval("select current_database()")
             yield Stage(admin, tenant, services.build(), services.reloading, connections, health, database)

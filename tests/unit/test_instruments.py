@@ -30,6 +30,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.batch_done("acme", BatchResult.LOCKED, 0.001)
     instruments.roster_synced("acme", SyncResult.REFUSED, 2)
     instruments.presence_unknown()
+    instruments.redis_fallback("presence", in_use=True)
     instruments.connections_opened(8, ["drain"])
     with instruments.connection_wait("drain"):
         pass

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ else:
     _Base = asyncpg.Connection
 
 
+Announce = Callable[[Collection[int]], None]
+
+
 class Session(_Base):
     """A connection of ours. `label` is its application_name from the next reset on (None = as it was opened)."""
 
@@ -44,6 +47,12 @@ class Session(_Base):
     opened_at: float = 0.0
     pooled: bool = False
     """Whether a pooler stands between, which may give every transaction another session of the server."""
+    pooler: tuple[str, str] | None = None
+    """The URL of the pooler's console, and what the pooler calls the database; only for commands that look."""
+    hinted: set[int] | None = None
+    """Tenants of which the transaction of now has news."""
+    announce: Announce | None = None
+    """Is given these once they are committed."""
 
     def get_reset_query(self) -> str:
         if self.pooled:
@@ -71,11 +80,17 @@ def short_name(instance: str) -> str:
 
 
 async def open_session(
-    url: str, label: str, deadline_s: float, tcp_user_timeout_ms: int, statement_deadline_s: float | None = None
+    url: str,
+    label: str,
+    deadline_s: float,
+    tcp_user_timeout_ms: int,
+    statement_deadline_s: float | None = None,
+    announce: Announce | None = None,
 ) -> Session:
     """Opens one. Raises OSError (TimeoutError after `deadline_s`) or asyncpg errors when the server cannot be had.
 
     `statement_deadline_s` ends the wait for an answer over a wire that only seems to be alive; None = no end.
+    `announce` is given the tenants of which there is news, after each commit.
     """
 
     async def connect(address: Address) -> Session:
@@ -94,6 +109,7 @@ async def open_session(
             attempt.add_done_callback(_end)
             attempt.cancel()
     _limit_the_wire(session, tcp_user_timeout_ms)
+    session.hinted, session.announce = set(), announce
     return session
 
 

@@ -11,7 +11,7 @@ from time import monotonic
 import asyncpg
 
 from router.settings.model import ConnectionSettings
-from router.store.connections.connect import APPLICATION_NAME, Session, open_session, session_label
+from router.store.connections.connect import APPLICATION_NAME, Announce, Session, open_session, session_label
 from router.store.connections.fair_queue import FairQueue, Part, share
 from router.store.connections.leases import Lease, holder_named
 from router.store.connections.open_connections import IdleConnection, OpenConnections
@@ -222,17 +222,19 @@ async def open_connections(
     *,
     instance: str | None = None,
     statement_deadline_s: float | None = None,
+    announce: Announce | None = None,
 ) -> AsyncIterator[Connections]:
     """Opens connections to `url`, closes them at the end. Raises OSError or asyncpg errors when it cannot.
 
     With `instance`, that of a service, it does not raise but waits for the database: `acquire` tells who asks.
-    `statement_deadline_s` ends the wait for an answer over a wire that only seems to be alive.
+    `statement_deadline_s` ends the wait for an answer over a wire that only seems to be alive; `announce` is given the
+    tenants of which there is news, after each commit.
     """
 
     async def open_one(limits: ConnectionSettings) -> Session:
         label = session_label(instance, limits.maximum)
         return await open_session(
-            url, label, limits.connect_deadline_s, limits.tcp_user_timeout_ms, statement_deadline_s
+            url, label, limits.connect_deadline_s, limits.tcp_user_timeout_ms, statement_deadline_s, announce
         )
 
     connections = Connections(open_one, settings or ConnectionSettings(), instruments, instance=instance)
