@@ -6,7 +6,7 @@ import click
 
 from ops.cli.context import Context, async_command, console, json_option, print_json
 from ops.cli.options import require_tenant, since
-from ops.maintenance.present import document, state, summary, who
+from ops.maintenance.present import document, line
 from router.store.changes import SERVICE
 from router.store.maintenance import Run, runs
 from router.store.statements import Connection
@@ -40,10 +40,7 @@ async def list_(context: Context, tenant_name: str | None, since_: datetime | ti
         return
     out = console()
     for run in found:
-        whose = "all tenants" if run.tenant_id == SERVICE else names[run.tenant_id]
-        out.print(
-            f"{whose}: {who(run)} {state(run)}; {summary(run)}; last at {run.last_at.astimezone(UTC):%m-%d %H:%M} UTC"
-        )
+        out.print(line(run, names))
     if not found:
         out.print("no script asked for a turn in this time")
 

@@ -37,6 +37,12 @@ def summary(run: Run) -> str:
     return ", ".join(parts)
 
 
+def line(run: Run, names: Mapping[int, str]) -> str:
+    """For people, in one line; `names` of tenants by number."""
+    whose = "all tenants" if run.tenant_id == SERVICE else names.get(run.tenant_id, "?")
+    return f"{whose}: {who(run)} {state(run)}; {summary(run)}; last at {run.last_at.astimezone(UTC):%m-%d %H:%M} UTC"
+
+
 def document(run: Run, names: Mapping[int, str]) -> dict[str, Any]:
     """For machines; `names` of tenants by number. tenant null = for all tenants."""
     return {

@@ -112,6 +112,23 @@ async def runs(conn: Connection, tenant_ids: Sequence[int], since: datetime) -> 
     return [Run(*row) for row in await _SQL.runs.fetch(conn, tenant_ids=list(tenant_ids), since=since)]
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of all tenants: turns that scripts have, turns past their end, rows removed, and times that it was not now."""
+
+    open: int
+    overrun: int
+    removed: int
+    refused: int
+
+
+async def totals(conn: Connection, since: datetime) -> Totals:
+    """Of the runs since then (UTC)."""
+    row = await _SQL.totals.row(conn, since=since, late=LATE)
+    assert row is not None
+    return Totals(*row)
+
+
 async def sessions_of(conn: Connection, run: Run) -> tuple[int, int]:
     """How many sessions of the script there are now, and of them at work."""
     row = await _SQL.sessions.row(conn, role=run.role, name=run.name)

@@ -27,3 +27,12 @@ select r.tenant_id, r.run, r.role, r.name, r.began_at, r.last_at, r.turn, r.turn
 -- How many sessions of a script there are now, and of them at work.
 select count(*) as sessions, count(*) filter (where state is distinct from 'idle') as at_work
   from pg_stat_activity where datname = current_database() and usename = :role and application_name = :name and pid <> pg_backend_pid();
+
+-- name: totals(since, late)
+-- Of all tenants: turns that scripts have, and that are past their end by more than `late`; what runs since then removed and
+-- were refused.
+select count(*) filter (where turn is not null and least(until, alive_until) > clock_timestamp()) as open,
+       count(*) filter (where turn is not null and until < clock_timestamp() - :late::interval
+                          and (alive_until is null or alive_until >= until)) as overrun,
+       coalesce(sum(removed), 0)::bigint as removed, coalesce(sum(refusals), 0)::bigint as refused
+  from maintenance_run where last_at >= :since or until >= :since;

@@ -12,9 +12,13 @@ import pytest
 
 from ops.cli.changes import changes
 from ops.cli.maintenance_list import list_
+from ops.cli.status import status
+from ops.maintenance.watch import MaintenanceWatchService
+from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.store.connections.connections import Connections
 from router.store.maintenance import Run, runs
 from router.store.migrate import migrate
+from router.telemetry.exposition import open_exposition
 from tests.command_line import CommandLine
 from tests.findings import findings
 from tests.postgres.test_connections import as_role
@@ -268,6 +272,7 @@ async def test_a_turn_within_a_turn_keeps_to_its_budget_and_gives_way(
     assert (run.name, run.removed, run.turns) == ("psql", 2000, 1)
 
 
+@pytest.mark.direct
 async def test_a_role_that_may_only_call_the_functions_can_clean_and_see_nothing_else(
     conn: asyncpg.Connection, database_url: str
 ) -> None:
@@ -383,3 +388,26 @@ async def test_two_lead_routers_in_one_database_have_functions_of_their_own(empt
         finally:
             for role in roles.values():
                 await admin.execute(f"drop owned by {role} cascade; drop role {role}")
+
+
+async def test_status_and_metrics_show_who_has_a_turn(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    async with script(database_url) as nightly:
+        got = await may_clean(nightly)
+        shown = await CommandLine(status, database_url).run()
+        assert "maintenance of acme: nightly (role postgres) has the turn until" in shown.output
+        document = await CommandLine(status, database_url).json()
+        assert [(one["name"], one["has_turn"]) for one in document["maintenance"]] == [("nightly", True)]
+        with open_exposition("a", "1") as exposition:
+            life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
+            service = MaintenanceWatchService(connections, exposition.instruments)
+            await service.once(life)
+            text = exposition.text().decode()
+            assert 'lead_router_maintenance_turns{state="open"} 1.0' in text
+            await done(nightly, got["turn"], 4711)
+            await service.once(life)
+            text = exposition.text().decode()
+            assert 'lead_router_maintenance_turns{state="open"} 0.0' in text
+            assert "lead_router_maintenance_removed_in_day 4711.0" in text

@@ -214,6 +214,7 @@ async def test_a_killed_wrapper_takes_its_command_along_and_its_turn_lapses_befo
             assert (await may_clean(other))["may_delete"] == 1000
 
 
+@pytest.mark.direct
 async def test_a_role_with_few_rights_can_use_it_and_without_them_learns_what_is_missing(
     conn: asyncpg.Connection, database_url: str
 ) -> None:

@@ -52,6 +52,7 @@ NAMES = [
     "stalls",
     "events",
     "webhooks",
+    "maintenance watch",
     "roster sync t",
     "api",
     "source notes",
