@@ -13,6 +13,7 @@ SQL = load("foreign_cleanup")
 PAGE = PROJECT / "docs/maintenance.md"
 GATED, UNGATED = "crm-cleanup", "nightly script"
 
+_IS_OLD = "created_at < now() - interval '90 days'"
 _SQL_BLOCK = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -23,16 +24,35 @@ def printed() -> tuple[str, str]:
 
 
 async def make_crm(conn: Connection, old: int) -> None:
-    """The CRM's table with so many old rows, and its procedure."""
-    await SQL.make_table.execute(conn)
-    await SQL.make_index.execute(conn)
+    """The CRM's table with so many old rows, the index that the procedure needs, and the procedure."""
+    await conn.execute(
+        """create table crm_lead (id bigint generated always as identity primary key, lead_id bigint,
+                                  created_at timestamptz not null, name text, phone text, note text);
+           create index crm_lead_created_at on crm_lead (created_at)"""
+    )
     await conn.execute(printed()[1])
     await add_old(conn, old)
 
 
 async def add_old(conn: Connection, old: int) -> None:
-    await SQL.add_old.execute(conn, rows=old)
+    """More rows that are older than 90 days."""
+    await conn.execute(
+        """insert into crm_lead (created_at, name, phone, note)
+           select now() - interval '100 days' - n * interval '1 s', 'Customer ' || n, '+86138' || lpad(n::text, 8, '0'),
+                  repeat('asked for a quote; ', 5) from generate_series(1, $1::bigint) n""",
+        old,
+    )
     await conn.execute("vacuum (analyze) crm_lead")
+
+
+async def add_new(conn: Connection) -> None:
+    """Rows of all leads that wait."""
+    await conn.execute("insert into crm_lead (lead_id, created_at) select lead_id, now() from lead_pool")
+
+
+async def old_left(conn: Connection) -> int:
+    """How many rows are older than 90 days."""
+    return int(await conn.fetchval(f"select count(*) from crm_lead where {_IS_OLD}"))
 
 
 @asynccontextmanager
@@ -56,8 +76,8 @@ async def cleaned_at_once(url: str) -> AsyncIterator[int]:
     """All in one transaction, which is committed at the end; how many leads of ours it has locked."""
     async with session(url, UNGATED) as conn:
         await conn.execute("begin")
-        locked = await SQL.lock_all.row(conn)
-        assert locked is not None
-        await SQL.delete_old.execute(conn)
-        yield locked["leads"]
+        await conn.execute("select from crm_lead for update")
+        locked = await conn.fetch("select lead_id from lead_pool where lead_id % 2 = 0 for update")
+        await conn.execute(f"delete from crm_lead where {_IS_OLD}")
+        yield len(locked)
         await conn.execute("commit")

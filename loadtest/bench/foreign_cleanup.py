@@ -9,7 +9,7 @@ from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.router_process import emptied_by_routers, routers
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.bench.world import World
-from loadtest.foreign_cleanup import SQL, add_old, clean_in_turns, make_crm
+from loadtest.foreign_cleanup import SQL, add_old, clean_in_turns, make_crm, old_left
 from loadtest.until import until
 
 _BETWEEN_S = 2.0
@@ -72,7 +72,7 @@ async def _beside(room: Room, night: _Night, made: list[int]) -> tuple[float, in
         group.create_task(clean_in_turns(room.url, _TENANT))
         seconds = await _drained(room, night, made, at_work)
     done = await SQL.cleaning.row(room.conn)
-    if left := await SQL.old.value(room.conn):
+    if left := await old_left(room.conn):
         raise NotClean(f"the script left {left:,} rows")
     assert done is not None
     await add_old(room.conn, night.rows)

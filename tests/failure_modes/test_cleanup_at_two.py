@@ -11,7 +11,17 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
-from loadtest.foreign_cleanup import GATED, SQL, UNGATED, add_old, clean_in_turns, cleaned_at_once, make_crm
+from loadtest.foreign_cleanup import (
+    GATED,
+    SQL,
+    UNGATED,
+    add_new,
+    add_old,
+    clean_in_turns,
+    cleaned_at_once,
+    make_crm,
+    old_left,
+)
 from ops.cli.audit import audit as audit_command
 from ops.cli.blockers import blockers as blockers_command
 from router.drain.hints import CHANNEL
@@ -42,7 +52,7 @@ class Night:
             upto = min(self.accepted + _AT_ONCE, last)
             await self.tenant.accept([lead(number) for number in range(self.accepted, upto)])
             self.accepted = upto
-        await SQL.add_new.execute(self.tenant.conn, tenant_id=self.tenant.tenant_id)
+        await add_new(self.tenant.conn)
 
     async def drained(self, left: int = 0, begun: asyncio.Event | None = None) -> float:
         """Lets the routers begin, and sets `begun`; leads a second until so many are left."""
@@ -73,7 +83,7 @@ class Night:
 
     async def cleaned(self) -> None:
         """What was old is gone, what is new is there."""
-        assert await SQL.old.value(self.tenant.conn) == 0
+        assert await old_left(self.tenant.conn) == 0
         rows = await self.tenant.conn.fetchval("select count(distinct lead_id) from crm_lead where lead_id is not null")
         assert rows == self.accepted
 
@@ -173,10 +183,10 @@ async def test_old_rows_are_cleaned_between_bursts_and_each_burst_comes_first(
     async with night(conn, database_url, 100_000, 1_000) as two:
         cleaning = asyncio.create_task(clean_in_turns(two.url, "acme"))
         for _ in range(3):
-            before = await SQL.old.value(conn)
+            before = await old_left(conn)
 
             async def at_work(left: int = before) -> bool:
-                return cleaning.done() or bool(await SQL.old.value(conn) < left)
+                return cleaning.done() or await old_left(conn) < left
 
             await until(at_work, f"{GATED} goes on")
             await two.leads_come()

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from loadtest.foreign_cleanup import PAGE, SQL, make_crm, printed
+from loadtest.foreign_cleanup import PAGE, make_crm, old_left, printed
 from tests.e2e.commands import PROJECT
 from tests.postgres.test_connections import as_role
 from tests.postgres.test_maintenance import all_runs, script
@@ -68,7 +68,7 @@ async def shell(command: str, url: str, folder: Path) -> tuple[int, str]:
 
 async def is_clean(conn: asyncpg.Connection, name: str) -> None:
     """What is old is gone, what is not stays, and the run says so."""
-    assert await SQL.old.value(conn) == 0
+    assert await old_left(conn) == 0
     assert await conn.fetchval("select count(*) from crm_lead") == NEW
     [run] = await all_runs(conn)
     assert (run.name, run.removed, run.turn, run.overruns) == (name, OLD, None, 0)
@@ -95,7 +95,7 @@ async def test_the_printed_procedure_ends_after_its_time_where_there_is_no_turn(
             "values (1, 1, 0, now() - interval '1 h', now())"
         )
         await session.execute("call crm_cleanup('acme', stop_after => '2 s')")
-        assert await SQL.old.value(conn) == OLD
+        assert await old_left(conn) == OLD
         [run] = await all_runs(conn)
         assert run.turns == 0 and run.refusals >= 2 and "1 lead of acme could be placed now" in run.refused_why
 
