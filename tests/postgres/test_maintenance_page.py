@@ -14,9 +14,9 @@ import asyncpg
 import pytest
 
 from loadtest.foreign_cleanup import PAGE, make_crm, old_left, printed
+from tests.cleaning import all_runs, script
 from tests.e2e.commands import PROJECT
 from tests.postgres.test_connections import as_role
-from tests.postgres.test_maintenance import all_runs, script
 from tests.world import make_tenant, simple_reps
 
 OLD, NEW = 12_000, 30

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from ops.maintenance.command import End, run_command
+from tests.cleaning import all_runs, may_clean, script
 from tests.e2e.commands import PROJECT, lead_router
 from tests.postgres.test_connections import as_role
-from tests.postgres.test_maintenance import all_runs, may_clean, script
 from tests.support import until
 from tests.world import lead, make_tenant, simple_reps
 
