@@ -18,6 +18,7 @@ from rich.table import Table
 
 from loadtest.bench import (
     drains,
+    foreign_cleanup,
     growth,
     http_batches,
     http_latency,
@@ -65,6 +66,7 @@ MEASURES: Mapping[str, Measure] = {
     "faults": survival.faults,
     "connections": survival.connections,
     "pgbouncer": pooled.pooled,
+    "foreign-cleanup": foreign_cleanup.with_gate,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}

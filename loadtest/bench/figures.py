@@ -52,6 +52,7 @@ TARGETS = (
     Target("locked_rows_return", "locked rows routed after the lock is released", "s", 2, least=False),
     Target("recovery_after_restart", "first lead routed after PostgreSQL is ready again", "s", 2, least=False),
     Target("lane_takeover", "lane taken over after SIGSTOP of its holder", "s", 10, least=False),
+    Target("foreign_cleanup_with_gate", "drain while a gated script deletes 1 M rows / without", "ratio", 0.9),
     Target("connections_30_vs_150", "30 connections / 150, 4 routers, 20 tenants", "ratio", 0.9),
     Target("pgbouncer_vs_direct", "drain through PgBouncer / direct", "ratio", 0.8),
     Target("connections_2", "what a service on 2 connections refuses", "errors", 0, least=False),

@@ -229,6 +229,16 @@ journal = Family(
     },
 )
 
+maintenance = Family(
+    "maintenance",
+    "Maintenance by scripts of others: each cleans in its turn, when the drain can spare it.",
+    "maintenance run --tenant acme -- psql -f cleanup.sql",
+    {
+        "run": ("maintenance:run", "Wait for a turn to clean, run COMMAND in it, and give the turn back."),
+        "list": ("maintenance_list:list_", "Show who has a turn to clean, who waits for one, and what was removed."),
+    },
+)
+
 COMMANDS: dict[str, tuple[str, str] | Family] = {
     "migrate": ("migrate", "Brings the database's schema up to this version."),
     "tenants": tenants,
@@ -293,6 +303,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "decisions.",
     ),
     "connections": connections,
+    "maintenance": maintenance,
     "blockers": (
         "blockers",
         "Show the sessions that block us, worst first: locks on tables, lanes and rows, idle transactions, "

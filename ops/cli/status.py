@@ -11,6 +11,7 @@ from rich.table import Table
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import instant
 from ops.doctor.finding import Severity
+from ops.maintenance.present import line as run_line
 from ops.status.document import document, oldest
 from ops.status.rates import RATES_OVER
 from ops.status.status import Status, TenantStatus
@@ -26,6 +27,7 @@ from router.store.tenants import TenantUnknown
 _AGAIN = {str(Reason.DATABASE_BUSY): "when unlocked"}
 TENANTS_SHOWN = 20
 FINDINGS_SHOWN = 10
+MAINTENANCE_SHOWN = 3
 
 
 @click.command()
@@ -73,7 +75,16 @@ def show(found: Status, out: Console) -> None:
     out.print(f"leads per minute (last {RATES_OVER.total_seconds() / 60:.0f} min): {rates}")
     verb = "is" if found.listeners == 1 else "are"
     out.print(f"{count(found.listeners, 'router')} {verb} running" if found.listeners else "no router is running")
+    _show_maintenance(found, out)
     _show_findings(found, out)
+
+
+def _show_maintenance(found: Status, out: Console) -> None:
+    names = {one.tenant.tenant_id: one.tenant.name for one in found.tenants}
+    for run in found.maintenance[:MAINTENANCE_SHOWN]:
+        out.print(f"maintenance of {run_line(run, names)}")
+    if len(found.maintenance) > MAINTENANCE_SHOWN:
+        out.print("lead-router maintenance list shows more", style="dim")
 
 
 def _show_findings(found: Status, out: Console) -> None:

@@ -14,6 +14,7 @@ from ops.blocking.blocking_watch import BlockingWatchService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
+from ops.maintenance.watch import MaintenanceWatchService
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
 from ops.stalls.service import StallsService
@@ -210,7 +211,8 @@ class Services:
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
+        turns = MaintenanceWatchService(self.connections, instruments)
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, turns, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

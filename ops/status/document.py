@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from ops.maintenance.present import document as run_document
 from ops.status.rates import Rates
 from ops.status.status import Status, TenantStatus
 from router.store.blocking.blocked import BlockedLeads
@@ -26,8 +27,13 @@ def document(found: Status) -> dict[str, Any]:
         "listeners": found.listeners,
         "connections": _connections(found.room),
         "findings": [finding.document() for finding in found.findings],
+        "maintenance": [run_document(run, _names(found)) for run in found.maintenance],
         "tenants": [_tenant(tenant) for tenant in found.tenants],
     }
+
+
+def _names(found: Status) -> dict[int, str]:
+    return {one.tenant.tenant_id: one.tenant.name for one in found.tenants}
 
 
 def oldest(tenants: Iterable[TenantStatus]) -> datetime | None:

@@ -6,7 +6,7 @@ One snapshot, so the states add up to what was accepted unless something is wron
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ops.doctor.current import look
 from ops.doctor.finding import Finding, of_tenant
@@ -16,11 +16,15 @@ from ops.waiting.estimate import Expected, expected
 from ops.waiting.waiting import Waiting
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
+from router.store.changes import SERVICE
 from router.store.connections.server_capacity import ServerCapacity
+from router.store.maintenance import Run, runs
 from router.store.processes import count_living
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant
+
+MAINTENANCE_SHOWN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,17 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections."""
+    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections.
+
+    `maintenance` = scripts of others that asked for a turn in the last MAINTENANCE_SHOWN, the last first.
+    """
 
     at: datetime
     tenants: list[TenantStatus]
     listeners: int
     room: ServerCapacity
     findings: list[Finding] = field(default_factory=list)
+    maintenance: tuple[Run, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -105,7 +113,8 @@ async def status(
     async with open_scene(conn, tenant, now, presence, host_clock) as scene:
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
-        return Status(scene.at, found, await count_living(conn), scene.room, findings)
+        asked = await runs(conn, [SERVICE, *scene.tenant_ids], scene.at - MAINTENANCE_SHOWN)
+        return Status(scene.at, found, await count_living(conn), scene.room, findings, tuple(asked))
 
 
 async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchRequest) -> list[TenantStatus]:

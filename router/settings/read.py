@@ -15,6 +15,8 @@ FILE_VARIABLE = PREFIX + "CONFIG"
 USUAL_FILE = Path("config/router.yaml")
 VARIABLES = {PREFIX + name.replace(".", "_").upper(): name for name in KINDS}
 
+# Those of tests, and those that `maintenance run` gives to its command, which may be one of ours.
+_OURS = (PREFIX + "TEST_", PREFIX + "MAINTENANCE_")
 # Kubernetes puts the addresses of a Service named lead-router[-…] into every pod; they are nobody's mistake.
 _OF_KUBERNETES = re.compile(r"LEAD_ROUTER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_\w+)")
 _KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
@@ -63,5 +65,5 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any
 
 
 def _is_foreign(variable: str, text: str) -> bool:
-    ours = variable in (FILE_VARIABLE, PREFIX + "DATA") or variable.startswith(PREFIX + "TEST_")
+    ours = variable in (FILE_VARIABLE, PREFIX + "DATA") or variable.startswith(_OURS)
     return ours or bool(_OF_KUBERNETES.fullmatch(variable) or _KUBERNETES_ADDRESS.match(text))

@@ -163,6 +163,13 @@ class Instruments:
         self._journal_refused = self._count(
             "journal.refused", "{lead}", "Leads that the journal did not take, by cause"
         )
+        self._turns = self._gauge("maintenance.turns", "{turn}", "Turns of foreign maintenance, by state")
+        self._cleaned = self._gauge(
+            "maintenance.removed_in_day", "{row}", "Rows that foreign maintenance removed in a day"
+        )
+        self._not_now = self._gauge(
+            "maintenance.refused_in_day", "{question}", "Times that it was told not now in a day"
+        )
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -330,6 +337,15 @@ class Instruments:
     def journal_refused(self, cause: str, leads: int) -> None:
         """So many were not taken; `cause` is full or disk."""
         self._journal_refused.add(leads, {"cause": cause})
+
+    # -- maintenance
+
+    def maintenance_seen(self, open_: int, overrun: int, removed: int, refused: int) -> None:
+        """Once per look: turns that scripts of others have, and that are past their end; rows and refusals of a day."""
+        self._turns.set(open_, {"state": "open"})
+        self._turns.set(overrun, {"state": "overrun"})
+        self._cleaned.set(removed)
+        self._not_now.set(refused)
 
     # -- services
 

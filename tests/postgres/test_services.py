@@ -55,6 +55,7 @@ NAMES = [
     "stalls",
     "events",
     "webhooks",
+    "maintenance watch",
     "roster sync t",
     "api",
     "source notes",

@@ -40,6 +40,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.blockers_seen(["lane"], {"lane": 1})
     instruments.session_ended("own", "terminate")
     instruments.stalls_open("waiting", 1, 7)
+    instruments.maintenance_seen(1, 0, 5_000, 3)
     instruments.webhook_deliveries(DeliveryResult.DELIVERED, 5)
     instruments.events_behind("acme", 2.5, 1)
     instruments.journal_holds(3, 1, 4096)

@@ -1,0 +1,1 @@
+"""Foreign maintenance: waiting for a turn, running a command within it, and showing who has one."""
