@@ -42,6 +42,7 @@ from router.runtime.health import Health
 from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
 from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service
+from router.runtime.upkeep_watch import UpkeepService
 from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
@@ -198,7 +199,8 @@ class Services:
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
+        upkeep = UpkeepService(self.connections, instruments.upkeep)
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, upkeep, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

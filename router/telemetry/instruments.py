@@ -18,6 +18,7 @@ from opentelemetry.metrics import _Gauge as Gauge
 from router.domain.reason import Reason
 from router.telemetry.intake_instruments import IntakeInstruments
 from router.telemetry.limits import MAX_TENANTS
+from router.telemetry.upkeep_instruments import UpkeepInstruments
 
 NAMESPACE = "lead_router"
 OTHER_TENANTS = "(other)"
@@ -113,6 +114,7 @@ class Instruments:
         self._tenants_most = tenants_most
         self._tenants: set[str] = set()
         self.intake = IntakeInstruments(meter, NAMESPACE)
+        self.upkeep = UpkeepInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
