@@ -19,6 +19,7 @@ from rich.table import Table
 from loadtest.bench import (
     drains,
     growth,
+    held,
     http_batches,
     http_latency,
     http_singles,
@@ -49,6 +50,7 @@ MEASURES: Mapping[str, Measure] = {
     "history": growth.history,
     "waiting": waits.waiting,
     "half-locked": waits.half_locked,
+    "held-snapshot": held.held_snapshot,
     "single-leads": trickle.single_leads,
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
