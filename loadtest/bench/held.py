@@ -19,6 +19,7 @@ from router.domain.lead_in import LeadIn
 from router.store.leads import accept
 
 _RATE = 200
+_WRITERS = 4
 _BURSTS = 3
 # In shares of the hold: the leads of so long, at its beginning and its end, are those whose waits are compared.
 _EDGE = 0.1
@@ -41,8 +42,9 @@ async def held_snapshot(stage: Stage) -> list[Figure]:
     world = World(leads=stage.size(100_000, 5_000))
     async with stage.room() as room:
         [tenant_id] = await worlds.make(room.conn, world)
-        await worlds.add_leads(room.conn, tenant_id, world, world.leads + 1, (3 * _BURSTS + 1) * world.leads)
-        await worlds.refill(room.conn, World(leads=0), [tenant_id])
+        await worlds.add_leads(room.conn, tenant_id, world, world.leads + 1, 3 * _BURSTS * world.leads)
+        await worlds.own_customers(room.conn, world, tenant_id)
+        await worlds.settle(room.conn)
         async with routers(room, 1):
             held = await _hold(stage, room, tenant_id, world, seconds)
         await room.audited()
@@ -101,7 +103,7 @@ class _Bursts:
         """Leads a second from the burst's commit to the last assignment's."""
         conn, first = self.room.conn, self._after
         async with conn.transaction():
-            self._after = await worlds.arrive(conn, self.tenant_id, self.leads, first)
+            self._after = await SQL.arrive_now.value(conn, tenant_id=self.tenant_id, after=first, limit=self.leads)
             await conn.execute("select pg_notify('lead_router', $1)", str(self.tenant_id))
         begin = await SQL.committed_now.value(conn)
         await until(lambda: self._assigned(first), f"{self.leads:,} leads have reps", 300.0)
@@ -119,25 +121,35 @@ class _Bursts:
 
 async def _stream(room: Room, tenant_id: int, seconds: float) -> float:
     """Accepts leads one by one at a steady rate for so long; returns the p99 of their waits (s)."""
-    begin, number = monotonic(), 0
-    source = f"s{begin}"
-    while monotonic() - begin < seconds:
-        lead = LeadIn(source, str(number), region=f"region{number % worlds.REGIONS}")
-        await accept(room.conn, tenant_id, [lead])
-        number += 1
-        await asyncio.sleep(max(0.0, begin + number / _RATE - monotonic()))
+    source = f"s{monotonic()}"
+    async with asyncio.TaskGroup() as group:
+        writers = [group.create_task(_write(room, tenant_id, source, number, seconds)) for number in range(_WRITERS)]
+    leads = sum(writer.result() for writer in writers)
     first, last = await _numbers(room, tenant_id, source)
 
     async def all_assigned() -> bool:
         await asyncio.sleep(0.05)
-        return bool(
-            await SQL.assigned_between.value(room.conn, tenant_id=tenant_id, first=first - 1, last=last) == number
-        )
+        found = await SQL.assigned_between.value(room.conn, tenant_id=tenant_id, first=first - 1, last=last)
+        return bool(found == leads)
 
-    await until(all_assigned, f"{number:,} single leads have reps", 120.0)
+    await until(all_assigned, f"{leads:,} single leads have reps", 120.0)
     rows = await SQL.assigned_after.fetch(room.conn, tenant_id=tenant_id, source=source)
     waits = [float(row[0]) for row in rows]
     return waits[len(waits) * 99 // 100]
+
+
+async def _write(room: Room, tenant_id: int, source: str, writer: int, seconds: float) -> int:
+    """One of the writers; returns how many leads it handed in."""
+    conn, begin, leads = await worlds.connect(room.url), monotonic(), 0
+    try:
+        while monotonic() - begin < seconds:
+            lead = LeadIn(source, f"{writer}-{leads}", region=f"region{leads % worlds.REGIONS}")
+            await accept(conn, tenant_id, [lead])
+            leads += 1
+            await asyncio.sleep(max(0.0, begin + leads * _WRITERS / _RATE - monotonic()))
+    finally:
+        await conn.close()
+    return leads
 
 
 async def _numbers(room: Room, tenant_id: int, source: str) -> tuple[int, int]:

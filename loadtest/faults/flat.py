@@ -81,7 +81,7 @@ class FlatRun:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The last line of `make soak FLAT=1`."""
+        """The last line of `make soak FLAT=1`; `slopes` has the series that changed at all."""
         return {
             "seconds": round(self.seconds),
             "maximum_leads_per_s": round(self.maximum),
@@ -91,7 +91,8 @@ class FlatRun:
             "within_noise": not self.drifting,
             "not_within_noise": [one.series.name for one in self.drifting],
             "confidence": 0.95,
-            "slopes": [one.document for one in self.judged],
+            "series": len(self.judged),
+            "slopes": [one.document for one in self.judged if len(set(one.series.values)) > 1],
         }
 
 

@@ -20,6 +20,7 @@ from ops.stalls.service import StallsService
 from router.domain.clocks import ClockDisputed, ClockWatch
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
+from router.drain.held_back_service import HeldBackService
 from router.drain.hints import HintsService, Wakeups
 from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
@@ -180,7 +181,7 @@ class Services:
             concurrency=self.settings.drain.concurrency,
         )
         listener = HintsService(self.connections, wakeups)
-        return [listener, PresenceService(presence, wakeups.hint), self._drain]
+        return [listener, PresenceService(presence, wakeups.hint), HeldBackService(drain), self._drain]
 
     def _presence_once(self) -> Presence:
         return Presence(self.urls.redis, once=True)

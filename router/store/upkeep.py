@@ -109,6 +109,13 @@ async def table_rows(conn: Connection) -> list[TableRows]:
     return [TableRows(*row) for row in await _SQL.table_rows.fetch(conn, tables=WATCHED_TABLES)]
 
 
+async def lane_rows(conn: Connection) -> tuple[int, int, float]:
+    """Live and dead rows of the lanes, and for how long the oldest transaction has been open (seconds) that we see."""
+    row = await _SQL.lane_rows.row(conn)
+    assert row is not None
+    return row["live"], row["dead"], row["oldest_s"]
+
+
 @dataclass(frozen=True, slots=True)
 class HeldNow:
     """What keeps vacuum back most, of one of HELD_KINDS: for `seconds` (None = not known) and so many transactions."""

@@ -20,6 +20,17 @@ with arrived as (
     returning lead_id)
 select max(lead_id) from arrived;
 
+-- name: arrive_now(tenant_id, after, limit)
+-- As `fill_pool`, queued at this moment.
+with arrived as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select tenant_id, lead_id, -priority, clock_timestamp(), created_at, customer_id, source, region, industry, product, campaign, ad_id,
+           landing_page
+      from lead where tenant_id = :tenant_id and lead_id > :after order by lead_id limit :limit
+    returning lead_id)
+select max(lead_id) from arrived;
+
 -- name: fill_owners(tenant_id, customers, rep_nos)!
 -- Gives each known customer an owner, the reps in turn.
 insert into customer_owner (tenant_id, customer_id, rep_no)

@@ -63,6 +63,15 @@ select kind, max(seconds)::float8 as seconds, max(transactions)::bigint as trans
           from pg_replication_slots s where s.database is null or s.database = current_database()) held
  group by kind;
 
+-- name: lane_rows()
+-- Live and dead rows of the lanes by the server's statistics, and for how long (s) the oldest transaction with a snapshot of this database
+-- has been open, as far as this role may see it.
+select coalesce(max(s.n_live_tup), 0) as live, coalesce(max(s.n_dead_tup), 0) as dead,
+       coalesce((select max(extract(epoch from clock_timestamp() - a.xact_start)) from pg_stat_activity a
+                  where a.datname = current_database() and a.backend_xmin is not null and a.pid <> pg_backend_pid()
+                    and a.backend_type <> 'autovacuum worker'), 0)::float8 as oldest_s
+  from pg_stat_user_tables s where s.schemaname = current_schema() and s.relname = 'lane';
+
 -- name: table_rows(tables)
 -- Live and dead rows of these tables, and their bytes, as the server's statistics have them: asking the disk would wait for whoever has a
 -- table locked.
