@@ -18,6 +18,7 @@ from rich.table import Table
 
 from loadtest.bench import (
     drains,
+    flat_line,
     growth,
     held,
     http_batches,
@@ -63,6 +64,7 @@ MEASURES: Mapping[str, Measure] = {
     "starts": starts.starts,
     "faults": survival.faults,
     "connections": survival.connections,
+    "flat-line": flat_line.soak_slopes,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}

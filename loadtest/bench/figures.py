@@ -53,6 +53,7 @@ TARGETS = (
     Target("recovery_after_restart", "first lead routed after PostgreSQL is ready again", "s", 2, least=False),
     Target("lane_takeover", "lane taken over after SIGSTOP of its holder", "s", 10, least=False),
     Target("connections_30_vs_150", "30 connections / 150, 4 routers, 20 tenants", "ratio", 0.9),
+    Target("soak_slopes", "series that drift at 60% of the highest rate", "series", 0, least=False),
     Target("connections_2", "what a service on 2 connections refuses", "errors", 0, least=False),
 )
 BY_ID = {target.id: target for target in TARGETS}
