@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from time import monotonic
 
 import asyncpg
@@ -29,7 +29,7 @@ _NAP_S = 0.005
 _ENDINGS = (*[Ending.WON] * 6, *[Ending.LOST] * 3, Ending.RETURNED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class _Due:
     """A lead to be ended at `at_s` (monotonic seconds), and when it is too late for it to be without a rep."""
 
@@ -56,7 +56,7 @@ class Stream:
     wrong: list[str] = field(default_factory=list)
     _number: int = 0
     _begin_s: float = 0.0
-    _due: deque[_Due] = field(default_factory=deque)
+    _due: list[_Due] = field(default_factory=list)
 
     @asynccontextmanager
     async def flowing(self, rate: float | None, lag_s: float) -> AsyncIterator[None]:
@@ -95,10 +95,8 @@ class Stream:
         self.accepted += accepted.new
         if accepted.new != len(leads) or accepted.merged or accepted.parked:
             self.wrong.append(f"of {len(leads)} new leads intake made {accepted}")
-        self._due.extend(
-            _Due(now + self.lag_s, now + self.lag_s + _ASSIGNED_WITHIN_S, tenant_id, lead_id)
-            for lead_id in accepted.lead_ids
-        )
+        for lead_id in accepted.lead_ids:
+            heappush(self._due, _Due(now + self.lag_s, now + self.lag_s + _ASSIGNED_WITHIN_S, tenant_id, lead_id))
 
     async def _end(self, stop: asyncio.Event, rng: random.Random) -> None:
         async with _session(self.url) as conn:
@@ -106,7 +104,7 @@ class Stream:
                 if not self._due or self._due[0].at_s > monotonic():
                     await asyncio.sleep(_NAP_S)
                     continue
-                await self._end_one(conn, self._due.popleft(), rng.choice(_ENDINGS))
+                await self._end_one(conn, heappop(self._due), rng.choice(_ENDINGS))
 
     async def _end_one(self, conn: Session, due: _Due, how: Ending) -> None:
         now = monotonic()
@@ -116,12 +114,12 @@ class Stream:
             if now > due.late_s:
                 self.wrong.append(str(error))
                 return
-            self._due.append(_Due(now + max(_RETRY_S, self.lag_s), due.late_s, due.tenant_id, due.lead_id))
+            heappush(self._due, _Due(now + _RETRY_S, due.late_s, due.tenant_id, due.lead_id))
             return
         self.ended += 1
         if how is Ending.RETURNED:
             late_s = now + self.lag_s + _ASSIGNED_WITHIN_S
-            self._due.append(_Due(now + max(_RETRY_S, self.lag_s), late_s, due.tenant_id, due.lead_id))
+            heappush(self._due, _Due(now + max(_RETRY_S, self.lag_s), late_s, due.tenant_id, due.lead_id))
 
 
 def _lead(rng: random.Random, number: int) -> LeadIn:

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from router.drain.batch import BatchRefused
 from router.drain.gate import Gate
-from router.drain.held_back import request_while_held_back
+from router.drain.held_back import request_while_held_back, until_next_look_s
 from router.drain.lane_transaction import run_lane_transaction
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.presence import Presence
@@ -126,7 +126,8 @@ class Drain:
         if done.outcome is LaneOutcome.DONE:
             session.bisection.passed(done.leads)
         if from_top:
-            session.look_from_top_at = begin + _until_next_look(done)
+            pause_s = until_next_look_s(done.look_s) if self.held_back else _until_next_look(done)
+            session.look_from_top_at = begin + pause_s
         self._record(session, done, perf_counter() - begin)
         return done
 

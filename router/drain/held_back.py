@@ -14,8 +14,9 @@ LARGER = 4
 """So many times as many leads are taken at once."""
 BATCH_EVERY_S = 0.1
 """Between two batches of a tenant that has no backlog."""
-SEARCH_EVERY_S = 2.0
-"""The search for tenants with work walks over what was taken, too; hints name who has some meanwhile."""
+_LOOK_S = (0.5, 15.0)
+_SEARCH_S = (2.0, 8.0)
+_SHARE = 0.1
 _LARGEST = 20_000
 _MOST_RANKS = 64
 # A lead is stamped before it is committed: one that came at this time may be seen only now.
@@ -38,6 +39,22 @@ def is_held_back(rows: LaneRows) -> bool:
     """Whether dead rows stay. Snapshots of other roles may be hidden from us; what they leave behind is not."""
     allowed = _DEAD + _DEAD_PER_LANE * rows.live
     return rows.dead > allowed or (rows.oldest_s > _OLD_S and rows.dead > allowed / 5)
+
+
+def until_next_look_s(look_s: float) -> float:
+    """Seconds from one look from the top, which took so long, to the next: it walks over all that was taken, and a
+    tenth of the time is enough for that.
+    """
+    return _bounded(look_s / _SHARE, _LOOK_S)
+
+
+def until_next_search_s(search_s: float) -> float:
+    """The same for the search for tenants with work. Hints name who has some meanwhile."""
+    return _bounded(search_s / _SHARE, _SEARCH_S)
+
+
+def _bounded(seconds: float, bounds: tuple[float, float]) -> float:
+    return min(max(seconds, bounds[0]), bounds[1])
 
 
 def request_while_held_back(

@@ -8,7 +8,7 @@ from itertools import count
 from time import monotonic
 
 from router.drain.drain import Drain
-from router.drain.held_back import BATCH_EVERY_S, SEARCH_EVERY_S
+from router.drain.held_back import BATCH_EVERY_S, until_next_search_s
 from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
@@ -70,7 +70,9 @@ class DrainService:
                     await self.wakeups.wait(self.poll_interval_s)
                     continue
                 try:
+                    begin = monotonic()
                     found = await self.drain.tenants_with_work()
+                    self._search_at_s = monotonic() + until_next_search_s(monotonic() - begin)
                     failures = 0
                 except TRANSIENT_ERRORS as error:
                     failures += 1
@@ -91,11 +93,7 @@ class DrainService:
 
     def _search_is_due(self) -> bool:
         """Always, unless it is costly: whoever is named has a turn without it."""
-        now = monotonic()
-        if self.drain.held_back and now < self._search_at_s:
-            return False
-        self._search_at_s = now + SEARCH_EVERY_S
-        return True
+        return not self.drain.held_back or monotonic() >= self._search_at_s
 
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.drain.held_back import LaneRows, is_held_back, request_while_held_back
+from router.drain.held_back import (
+    LaneRows,
+    is_held_back,
+    request_while_held_back,
+    until_next_look_s,
+    until_next_search_s,
+)
 from router.drain.request import BatchRequest
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -35,6 +41,13 @@ def test_more_dead_rows_never_mean_that_it_is_over(live: int, dead: int, oldest_
     if is_held_back(LaneRows(live, dead, oldest_s)):
         assert is_held_back(LaneRows(live, dead + 1, oldest_s))
         assert is_held_back(LaneRows(live, dead, oldest_s + 1))
+
+
+@given(st.floats(0, 1e6))
+def test_looking_for_what_was_passed_over_costs_a_tenth_of_the_time_and_does_not_end(seconds: float) -> None:
+    for pause_s, longest in ((until_next_look_s(seconds), 15.0), (until_next_search_s(seconds), 8.0)):
+        assert 0.5 <= pause_s <= longest
+        assert pause_s == longest or pause_s >= seconds * 10
 
 
 @given(st.integers(1, 20_000))
