@@ -44,8 +44,8 @@ profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-a
 	@$(BIN)/python -m loadtest.bench.profile
 
 .PHONY: soak
-soak: $(STAMP) ## break everything at random for MINUTES=10 with SEED=1 (repeatable); the last line is JSON
-	@$(BIN)/python -m loadtest.faults --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
+soak: $(STAMP) ## break everything at random for MINUTES=10 with SEED=1 (repeatable), or FLAT=1: no faults, but slopes, for 15; the last line is JSON
+	@$(BIN)/python -m loadtest.faults $(if $(FLAT),--flat) --minutes $(or $(MINUTES),$(if $(FLAT),15,10)) --seed $(or $(SEED),1)
 
 .PHONY: test
 test: $(STAMP) ## the tests that need wheels only

@@ -18,8 +18,10 @@ from rich.table import Table
 
 from loadtest.bench import (
     drains,
+    flat_line,
     foreign_cleanup,
     growth,
+    held,
     http_batches,
     http_latency,
     http_singles,
@@ -52,6 +54,7 @@ MEASURES: Mapping[str, Measure] = {
     "history": growth.history,
     "waiting": waits.waiting,
     "half-locked": waits.half_locked,
+    "held-snapshot": held.held_snapshot,
     "single-leads": trickle.single_leads,
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
@@ -67,6 +70,7 @@ MEASURES: Mapping[str, Measure] = {
     "connections": survival.connections,
     "pgbouncer": pooled.pooled,
     "foreign-cleanup": foreign_cleanup.with_gate,
+    "flat-line": flat_line.soak_slopes,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}

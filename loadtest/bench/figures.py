@@ -29,6 +29,7 @@ TARGETS = (
     Target("waiting_1m_vs_0", "drain with 1 M waiting / with none", "ratio", 0.95),
     Target("wake_rows_touched", "pool rows touched when ten places become free", "rows", 10, least=False),
     Target("half_locked_vs_free", "drain with half of the rows locked / free", "ratio", 0.8),
+    Target("held_snapshot_10min", "drain at the end of a snapshot held for 10 min / at its start", "ratio", 0.7),
     Target("single_lead_batches_5000_reps", "one lead a batch, 5,000 reps", "leads/s", 800),
     Target("idle_latency_p99", "lead committed to assignment committed, 200 leads/s", "ms", 40, least=False),
     Target("wal_bytes_per_lead", "write-ahead log per lead", "bytes", 2_500, least=False),
@@ -55,6 +56,7 @@ TARGETS = (
     Target("foreign_cleanup_with_gate", "drain while a gated script deletes 1 M rows / without", "ratio", 0.9),
     Target("connections_30_vs_150", "30 connections / 150, 4 routers, 20 tenants", "ratio", 0.9),
     Target("pgbouncer_vs_direct", "drain through PgBouncer / direct", "ratio", 0.8),
+    Target("soak_slopes", "series that drift at 60% of the highest rate", "series", 0, least=False),
     Target("connections_2", "what a service on 2 connections refuses", "errors", 0, least=False),
 )
 BY_ID = {target.id: target for target in TARGETS}

@@ -21,6 +21,7 @@ from ops.stalls.service import StallsService
 from router.domain.clocks import ClockDisputed, ClockWatch
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
+from router.drain.held_back_service import HeldBackService
 from router.drain.hints import HintsService, Wakeups
 from router.drain.presence import Presence
 from router.drain.presence_service import PresenceService
@@ -44,6 +45,7 @@ from router.runtime.health import Health
 from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
 from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service
+from router.runtime.upkeep_watch import UpkeepService
 from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
@@ -189,7 +191,12 @@ class Services:
             concurrency=self.settings.drain.concurrency,
         )
         listener = HintsService(self.connections, wakeups)
-        services: list[Service] = [listener, PresenceService(presence, wakeups.hint), self._drain]
+        services: list[Service] = [
+            listener,
+            PresenceService(presence, wakeups.hint),
+            HeldBackService(drain),
+            self._drain,
+        ]
         if self.sender is not None and self.urls.redis is not None:
             services.insert(1, RedisHintsService(self.urls.redis, wakeups, lambda: listener.listens, instruments))
         return services
@@ -212,7 +219,8 @@ class Services:
         me = secrets.randbits(62)
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
         turns = MaintenanceWatchService(self.connections, instruments)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, turns, *rosters]
+        upkeep = UpkeepService(self.connections, instruments.upkeep)
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, turns, upkeep, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

@@ -28,4 +28,4 @@ class MaintenanceWatchService(Periodic):
         """One look at all tenants."""
         async with self._connections.acquire(Part.DUTIES) as conn:
             found = await totals(conn, await database_clock(conn) - _DAY)
-        self._instruments.maintenance_seen(found.open, found.overrun, found.removed, found.refused)
+        self._instruments.upkeep.maintenance_seen(found.open, found.overrun, found.removed, found.refused)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from statistics import median
 
 from router.domain.decide import Assigned, Parked, Waiting
@@ -77,24 +78,28 @@ def _refusals(claimed: Claimed) -> Iterator[None]:
 def _drained(
     lane: Lane, request: BatchRequest, claimed: Claimed, decided: Decided | None, *, more: bool, stuck: bool
 ) -> Drained:
-    cursor, look_s = claimed.cursor(request), claimed.look_s
+    seen = Drained(
+        tenant=lane.tenant,
+        more=more,
+        stuck=stuck,
+        cursor=claimed.cursor(request),
+        look_s=claimed.look_s,
+        ranks=frozenset(lead.rank for lead in claimed.ready),
+        looked_at=claimed.moment.now if claimed.saw_all(request) and not more else None,
+    )
     if decided is None:
-        return Drained(tenant=lane.tenant, more=more, stuck=stuck, cursor=cursor, look_s=look_s)
+        return seen
     now, decisions, reasons = decided.book.at, decided.outcome.decisions, decided.outcome.reasons
     waits = [
         (now - lead.queued_at).total_seconds()
         for lead, decision in zip(decided.inputs.leads, decisions, strict=True)
         if isinstance(decision, Assigned)
     ]
-    return Drained(
-        tenant=lane.tenant,
+    return replace(
+        seen,
         batches=1,
         assigned=len(waits),
         refused=Counter(reasons[d.targets] for d in decisions if isinstance(d, Waiting)),
         parked=Counter(d.reason for d in decisions if isinstance(d, Parked)),
-        more=more,
-        stuck=stuck,
         waits_s=(median(waits), max(waits)) if waits else None,
-        cursor=cursor,
-        look_s=look_s,
     )

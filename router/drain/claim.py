@@ -59,6 +59,10 @@ class Claimed:
         behind = len(self.ready) >= request.first or self.more_waiting or self.news.more
         return behind or request.lead_ids is not None or request.after is not None
 
+    def saw_all(self, request: BatchRequest) -> bool:
+        """Whether no ready lead was left that could be taken, of those that it looked at."""
+        return request.lead_ids is None and len(self.ready) < request.first
+
     def cursor(self, request: BatchRequest) -> OrderKey | None:
         """The last ready lead, where there may be more behind it."""
         return self.last if request.lead_ids is None and len(self.ready) == request.ready else None
@@ -76,7 +80,7 @@ async def claim(conn: Connection, lane: Lane, state: LaneState, request: BatchRe
     """
     begin = perf_counter()
     if request.lead_ids is None:
-        ready, owners = await pool.claim_ready(conn, lane.tenant_id, request.after, request.first)
+        ready, owners = await _claim_first(conn, lane.tenant_id, request)
     else:
         ready, owners = await pool.claim_named(conn, lane.tenant_id, request.lead_ids)
         state.maybe_empty.update(lead.wake_key for lead in ready if lead.wake_key)
@@ -93,6 +97,12 @@ async def claim(conn: Connection, lane: Lane, state: LaneState, request: BatchRe
             # All are in hand then: they are decided in one order with the ready ones.
             await claim_rest(conn, lane, request, claimed)
     return claimed
+
+
+async def _claim_first(conn: Connection, tenant_id: int, request: BatchRequest) -> pool.ClaimedRows:
+    if request.since is not None:
+        return await pool.claim_recent(conn, tenant_id, request.ranks, request.since, request.first)
+    return await pool.claim_ready(conn, tenant_id, request.after, request.first)
 
 
 async def claim_rest(conn: Connection, lane: Lane, request: BatchRequest, claimed: Claimed) -> list[PoolLead]:

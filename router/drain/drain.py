@@ -9,6 +9,7 @@ from time import perf_counter
 
 from router.drain.batch import BatchRefused
 from router.drain.gate import Gate
+from router.drain.held_back import request_while_held_back, until_next_look_s
 from router.drain.lane_transaction import run_lane_transaction
 from router.drain.outcome import Drained, LaneOutcome
 from router.drain.presence import Presence
@@ -37,7 +38,9 @@ _SEARCH_DEADLINE_S = 5.0
 
 @dataclass
 class Drain:
-    """What a router needs to drain. `token` gives fresh random numbers of 63 bits; `request` is what a batch takes."""
+    """What a router needs to drain. `token` gives fresh random numbers of 63 bits; `request` is what a batch takes;
+    `held_back` = dead rows stay, since vacuum may not remove them.
+    """
 
     connections: Connections
     token: Callable[[], int]
@@ -49,6 +52,7 @@ class Drain:
     sessions: dict[int, TenantSession] = field(default_factory=dict)
     process: OwnProcess = field(default_factory=OwnProcess)
     gate: Gate = field(default_factory=Gate)
+    held_back: bool = False
 
     def session(self, tenant_id: int) -> TenantSession:
         """What is remembered of the tenant; a new one knows nothing yet."""
@@ -110,6 +114,8 @@ class Drain:
             lead_ids=session.bisection.lead_ids,
             parked_for=session.bisection.parked_for,
         )
+        if self.held_back:
+            request = request_while_held_back(request, session.looked_at, session.ranks, from_top=from_top)
         try:
             done = await run_lane_transaction(conn, session, request, token=self.token(), now=now, limits=self.limits)
         except BaseException as error:
@@ -120,7 +126,8 @@ class Drain:
         if done.outcome is LaneOutcome.DONE:
             session.bisection.passed(done.leads)
         if from_top:
-            session.look_from_top_at = begin + _until_next_look(done)
+            pause_s = until_next_look_s(done.look_s) if self.held_back else _until_next_look(done)
+            session.look_from_top_at = begin + pause_s
         self._record(session, done, perf_counter() - begin)
         return done
 

@@ -72,7 +72,8 @@ async def run_lane_transaction(
         raise
     if drained.outcome is LaneOutcome.DONE:
         session.failed = False
-        session.cursor = drained.cursor
+        session.cursor, session.looked_at = drained.cursor, drained.looked_at
+        session.ranks |= drained.ranks
     return drained
 
 

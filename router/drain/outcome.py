@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from router.domain.reason import Reason
@@ -24,7 +25,8 @@ class Drained:
     `tenant` is the name, None where the lane was locked. `more` = another batch would find work at once; `stuck` =
     leads that should be taken are locked by another session; `waits_s` = seconds from queueing to assignment (median,
     longest); `cursor` = the last ready lead, when there may be more after it; `look_s` = seconds of the first claim;
-    `phases_s` = seconds that went into each phase.
+    `phases_s` = seconds that went into each phase; `ranks` = those of its ready leads; `looked_at` = when it saw that
+    no ready lead was left that could be taken (None = there may be some).
     """
 
     outcome: LaneOutcome = LaneOutcome.DONE
@@ -39,6 +41,8 @@ class Drained:
     cursor: OrderKey | None = None
     look_s: float = 0.0
     phases_s: dict[Phase, float] = field(default_factory=dict)
+    ranks: frozenset[int] = frozenset()
+    looked_at: datetime | None = None
 
     @property
     def leads(self) -> int:

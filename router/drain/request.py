@@ -9,7 +9,7 @@ from datetime import datetime
 class BatchRequest:
     """What a batch may take: up to `ready` ready leads after a place in line (rank, queued at, lead; None = from the
     top), and beside them, of waiting and of due ones, `waiting_share` thousandths of that; or `lead_ids` and nothing
-    else.
+    else. With `since` only ready ones of these `ranks` that came from then on.
 
     `parked_for` = why these are parked instead of decided; `clock_given` = the lane's time is the caller's, not the
     database's.
@@ -18,6 +18,8 @@ class BatchRequest:
     ready: int = 2000
     waiting_share: int = 250
     after: tuple[int, datetime, int] | None = None
+    since: datetime | None = None
+    ranks: tuple[int, ...] = ()
     lead_ids: Sequence[int] | None = None
     parked_for: str = ""
     clock_given: bool = False

@@ -8,6 +8,7 @@ from itertools import count
 from time import monotonic
 
 from router.drain.drain import Drain
+from router.drain.held_back import BATCH_EVERY_S, until_next_search_s
 from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
 from router.runtime.lifeline import Lifeline
@@ -49,6 +50,8 @@ class DrainService:
     _turns: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _line: dict[int, None] = field(default_factory=dict)
     _problem: str | None = None
+    _search_at_s: float = 0.0
+    _woken_by: asyncio.TimerHandle | None = None
 
     async def run(self, life: Lifeline) -> None:
         """Drains until the stop; then every turn ends after its batch."""
@@ -63,8 +66,13 @@ class DrainService:
                 # that turn may have looked before the news was there.
                 self._stand_in_line(self.wakeups.take())
                 self._start_turns(group, life)
+                if not self._search_is_due():
+                    await self.wakeups.wait(self.poll_interval_s)
+                    continue
                 try:
+                    begin = monotonic()
                     found = await self.drain.tenants_with_work()
+                    self._search_at_s = monotonic() + until_next_search_s(monotonic() - begin)
                     failures = 0
                 except TRANSIENT_ERRORS as error:
                     failures += 1
@@ -83,6 +91,10 @@ class DrainService:
             # While turns are still under way: a turn that is cancelled at the stop is no crash.
             group.create_task(self.drain.close(), name="say that it stops")
 
+    def _search_is_due(self) -> bool:
+        """Always, unless it is costly: whoever is named has a turn without it."""
+        return not self.drain.held_back or monotonic() >= self._search_at_s
+
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()
         for tenant_id in tenants:
@@ -93,15 +105,32 @@ class DrainService:
         for tenant_id in [tenant_id for tenant_id in self._line if tenant_id not in self._turns]:
             if len(self._turns) >= min(self.concurrency, self.drain.connections.share(Part.DRAIN)):
                 return
+            if self._rests(tenant_id):
+                continue
             del self._line[tenant_id]
             task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
             self._turns[tenant_id] = task
+
+    def _rests(self, tenant_id: int) -> bool:
+        """Whether it is too soon for the tenant's next batch; then it keeps its place in the line."""
+        left_s = self.drain.session(tenant_id).rest_until_s - monotonic()
+        if left_s <= 0:
+            return False
+        if self._woken_by is None:
+            self._woken_by = asyncio.get_running_loop().call_later(left_s, self._rested)
+        return True
+
+    def _rested(self) -> None:
+        self._woken_by = None
+        self.wakeups.poke()
 
     async def _turn(self, tenant_id: int, life: Lifeline) -> None:
         try:
             done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
             session = self.drain.session(tenant_id)
             session.trouble_is_over()
+            if self.drain.held_back and not done.more:
+                session.rest_until_s = monotonic() + BATCH_EVERY_S
             if done.more and done.outcome is LaneOutcome.DONE:
                 self._line.setdefault(tenant_id)
         except NoConnection:

@@ -1,6 +1,7 @@
 """What a router remembers of one tenant between batches. Losing it costs time, nothing else."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from router.domain.engine import Engine
 from router.drain.gate import Gate
@@ -17,6 +18,8 @@ class TenantSession:
     """Of one tenant; `engines`, `presence`, `process` (this one) and its `gate` are shared by all.
 
     `cursor` = where the next claim goes on; `look_from_top_at` = when it begins at the top again (monotonic seconds);
+    `looked_at` = when no ready lead was left that could be taken, by the database's clock (None = there may be some),
+    `ranks` = those that ready leads had; `rest_until_s` = no batch before then (monotonic seconds);
     `failed` = the last transaction ended with an error here; `judged_at_s` = when it was last asked whether a process
     had crashed; `failures` in a row, `problem` = the first of them, `blocker` = who has locked what is needed, and
     until when (monotonic seconds) the tenant is left alone for them.
@@ -31,6 +34,9 @@ class TenantSession:
     state: LaneState | None = None
     cursor: OrderKey | None = None
     look_from_top_at: float = 0.0
+    looked_at: datetime | None = None
+    ranks: set[int] = field(default_factory=set)
+    rest_until_s: float = 0.0
     bisection: Bisection = field(default_factory=Bisection)
     failed: bool = False
     judged_at_s: float | None = None
@@ -48,7 +54,7 @@ class TenantSession:
 
     def forget_state(self) -> None:
         """It may be wrong: read it again."""
-        self.state = self.cursor = None
+        self.state = self.cursor = self.looked_at = None
 
     def engine(self, versions: Versions) -> Engine | None:
         """The engine of these versions, when it is here: also one that the shared cache has dropped."""

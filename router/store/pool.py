@@ -41,6 +41,14 @@ async def claim_ready(
     return _claimed(rows)
 
 
+async def claim_recent(
+    conn: Connection, tenant_id: int, ranks: Sequence[int], since: datetime, limit: int
+) -> ClaimedRows:
+    """Claims ready leads of these ranks that came from then on, without a look at what was there before; unordered."""
+    rows = await _SQL.claim_recent.fetch(conn, tenant_id=tenant_id, ranks=list(ranks), since=since, limit=limit)
+    return _claimed(rows)
+
+
 async def claim_named(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> ClaimedRows:
     """Claims these leads, as far as they wait and are free; unordered."""
     return _claimed(await _SQL.claim_named.fetch(conn, tenant_id=tenant_id, lead_ids=lead_ids))

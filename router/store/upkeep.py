@@ -20,6 +20,8 @@ _DROPPED = re.compile(r"^\s*(?:alter table \w+ )?drop (?:index|constraint|table)
 
 # Those that every batch writes.
 HOT_TABLES = ("lane", "lead_pool", "wake_key", "rep_load", "group_share", "lane_inbox", "assignment", "customer_owner")
+# Beside them those from which rows are deleted all day.
+WATCHED_TABLES = (*HOT_TABLES, "event", "idempotency", "webhook_delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,55 @@ class DeadRows:
 
 
 async def tables_with_dead_rows(conn: Connection, dead: int, before: datetime) -> list[DeadRows]:
-    """Hot tables with more dead rows than that, and than twice the live ones, not vacuumed since `before`."""
-    return [DeadRows(*row) for row in await _SQL.dead_rows.fetch(conn, tables=HOT_TABLES, dead=dead, before=before)]
+    """Watched tables with more dead rows than that, and than twice the live ones, not vacuumed since `before`."""
+    return [DeadRows(*row) for row in await _SQL.dead_rows.fetch(conn, tables=WATCHED_TABLES, dead=dead, before=before)]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Of a table and its indexes, as the server's statistics have it."""
+
+    table: str
+    live: int
+    dead: int
+    table_bytes: int
+    index_bytes: int
+
+
+async def table_rows(conn: Connection) -> list[TableRows]:
+    """The watched tables; waits for no lock."""
+    return [TableRows(*row) for row in await _SQL.table_rows.fetch(conn, tables=WATCHED_TABLES)]
+
+
+async def lane_rows(conn: Connection) -> tuple[int, int, float]:
+    """Live and dead rows of the lanes, and for how long the oldest transaction has been open (seconds) that we see."""
+    row = await _SQL.lane_rows.row(conn)
+    assert row is not None
+    return row["live"], row["dead"], row["oldest_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldNow:
+    """What keeps vacuum back most, of one of HELD_KINDS: for `seconds` (None = not known) and so many transactions."""
+
+    kind: str
+    seconds: float | None
+    transactions: int
+    wal_bytes: int
+
+
+HELD_KINDS = ("transaction", "prepared", "standby", "slot")
+
+
+async def held_now(conn: Connection) -> list[HeldNow]:
+    """One for each kind that there is, as far as this role may see it."""
+    return [HeldNow(*row) for row in await _SQL.held_now.fetch(conn)]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """What keeps vacuum from removing dead rows: `kind` transaction (`name` = its process), prepared, or slot.
+    """What keeps vacuum from removing dead rows: `kind` is one of HELD_KINDS; of a transaction `name` is its process,
+    of a standby `of_what` is its address.
 
     `transactions` that began since; `wal_bytes` of the server's log that are kept for it; `since` None = not known.
     """
@@ -109,7 +153,9 @@ class HeldBack:
 
 
 async def vacuum_held_back_by(conn: Connection, before: datetime, age: int, wal_bytes: int) -> Sequence[HeldBack]:
-    """Transactions open since `before`, the oldest first, and unused slots that keep more than these."""
+    """Transactions open since `before`, the oldest first; standbys and slots that are more than `age` transactions
+    behind, and unused slots that keep more than `wal_bytes`.
+    """
     rows = await _SQL.held_back.fetch(conn, before=before, age=age, wal_bytes=wal_bytes)
     return [HeldBack(*row) for row in rows]
 

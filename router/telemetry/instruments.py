@@ -18,6 +18,7 @@ from opentelemetry.metrics import _Gauge as Gauge
 from router.domain.reason import Reason
 from router.telemetry.intake_instruments import IntakeInstruments
 from router.telemetry.limits import MAX_TENANTS
+from router.telemetry.upkeep_instruments import UpkeepInstruments
 
 NAMESPACE = "lead_router"
 OTHER_TENANTS = "(other)"
@@ -113,6 +114,7 @@ class Instruments:
         self._tenants_most = tenants_most
         self._tenants: set[str] = set()
         self.intake = IntakeInstruments(meter, NAMESPACE)
+        self.upkeep = UpkeepInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
@@ -162,13 +164,6 @@ class Instruments:
         )
         self._journal_refused = self._count(
             "journal.refused", "{lead}", "Leads that the journal did not take, by cause"
-        )
-        self._turns = self._gauge("maintenance.turns", "{turn}", "Turns of foreign maintenance, by state")
-        self._cleaned = self._gauge(
-            "maintenance.removed_in_day", "{row}", "Rows that foreign maintenance removed in a day"
-        )
-        self._not_now = self._gauge(
-            "maintenance.refused_in_day", "{question}", "Times that it was told not now in a day"
         )
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
@@ -339,13 +334,6 @@ class Instruments:
         self._journal_refused.add(leads, {"cause": cause})
 
     # -- maintenance
-
-    def maintenance_seen(self, open_: int, overrun: int, removed: int, refused: int) -> None:
-        """Once per look: turns that scripts of others have, and that are past their end; rows and refusals of a day."""
-        self._turns.set(open_, {"state": "open"})
-        self._turns.set(overrun, {"state": "overrun"})
-        self._cleaned.set(removed)
-        self._not_now.set(refused)
 
     # -- services
 

@@ -20,6 +20,17 @@ with arrived as (
     returning lead_id)
 select max(lead_id) from arrived;
 
+-- name: arrive_now(tenant_id, after, limit)
+-- As `fill_pool`, queued at this moment.
+with arrived as (
+    insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,
+                           ad_id, landing_page)
+    select tenant_id, lead_id, -priority, clock_timestamp(), created_at, customer_id, source, region, industry, product, campaign, ad_id,
+           landing_page
+      from lead where tenant_id = :tenant_id and lead_id > :after order by lead_id limit :limit
+    returning lead_id)
+select max(lead_id) from arrived;
+
 -- name: fill_owners(tenant_id, customers, rep_nos)!
 -- Gives each known customer an owner, the reps in turn.
 insert into customer_owner (tenant_id, customer_id, rep_no)
@@ -116,3 +127,21 @@ select lead_id from lead where tenant_id = :tenant_id order by lead_id * 2654435
 -- name: rep_numbers(tenant_id)
 -- The numbers of a tenant's reps.
 select rep_no from rep where tenant_id = :tenant_id order by rep_no;
+
+-- name: committed_now()
+-- The server's clock, in seconds since 1970.
+select extract(epoch from clock_timestamp())::float8;
+
+-- name: assigned_between(tenant_id, first, last)
+-- How many leads after one number and up to another have a rep.
+select count(*) from assignment where tenant_id = :tenant_id and lead_id > :first and lead_id <= :last;
+
+-- name: last_commit(tenant_id, first, last)
+-- When the last assignment of these leads was committed, in seconds since 1970; needs track_commit_timestamp.
+select extract(epoch from max(pg_xact_commit_timestamp(xmin)))::float8
+  from (select distinct a.xmin from assignment a
+         where a.tenant_id = :tenant_id and a.lead_id > :first and a.lead_id <= :last) batches;
+
+-- name: numbers_of(tenant_id, source)
+-- The first and the last number of a source's leads.
+select min(lead_id) as first, max(lead_id) as last from lead where tenant_id = :tenant_id and source = :source;

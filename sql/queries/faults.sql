@@ -62,3 +62,29 @@ select count(*) over () as found, format('tenant %s lead %s', p.tenant_id, p.lea
   from parked p join lead l using (tenant_id, lead_id)
  where p.detail = :detail and coalesce(l.campaign, '') <> 'deadly'
  order by p.tenant_id, p.lead_id limit 5;
+
+-- name: table_sizes()
+-- Our tables with their partitions: bytes of the table and of its indexes, dead rows, and rows inserted so far.
+select coalesce(p.relname, c.relname)::text as name, sum(pg_table_size(c.oid))::float8 as table_bytes,
+       sum(pg_indexes_size(c.oid))::float8 as index_bytes, sum(s.n_dead_tup)::float8 as dead, sum(s.n_tup_ins)::float8 as inserted
+  from pg_class c
+  join pg_stat_user_tables s on s.relid = c.oid
+  left join pg_inherits i on i.inhrelid = c.oid
+  left join pg_class p on p.oid = i.inhparent
+ where c.relnamespace = (select oid from pg_namespace where nspname = current_schema()) and c.relkind = 'r'
+ group by 1 order by 1;
+
+-- name: last_number(tenant_ids)
+-- The number of the last lead of these tenants; 0 = none.
+select coalesce(max(l.last), 0)
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+ cross join lateral (select max(lead_id) as last from lead where tenant_id = t.tenant_id) l;
+
+-- name: wait_p99(tenant_ids, first, last)
+-- Of the leads after one number and up to another that have a rep: the time (s) from a lead's commit to its assignment's that 99% of them
+-- did not exceed; needs track_commit_timestamp.
+select percentile_disc(0.99) within group (
+         order by extract(epoch from pg_xact_commit_timestamp(a.xmin) - pg_xact_commit_timestamp(l.xmin))::float8)
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  join lead l on l.tenant_id = t.tenant_id and l.lead_id > :first and l.lead_id <= :last
+  join assignment a on a.tenant_id = l.tenant_id and a.lead_id = l.lead_id;

@@ -11,6 +11,22 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
 
+-- name: claim_recent(tenant_id, ranks, since, limit)
+-- Claims ready leads of some ranks that came from a time on, in order, passing over locked rows: while vacuum is held back, the index
+-- still has every lead that was taken before.
+delete from lead_pool
+ where tenant_id = :tenant_id and ctid = any(array(
+       select c.ctid
+         from unnest(:ranks::int[]) as k(rank)
+         cross join lateral (
+              select p.ctid, p.rank, p.queued_at, p.lead_id from lead_pool p
+               where p.tenant_id = :tenant_id and p.wake_key = 0 and p.rank = k.rank and p.queued_at >= :since::timestamptz
+               order by p.queued_at, p.lead_id limit :limit for update skip locked) c
+        order by c.rank, c.queued_at, c.lead_id limit :limit))
+returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
+          customer_id, excluded, wake_key, last_batch_no,
+          (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
+
 -- name: claim_named(tenant_id, lead_ids)
 -- Claims these leads, wherever they stand, passing over locked rows.
 delete from lead_pool

@@ -1,15 +1,25 @@
 """What is wrong with the database itself is found: indexes, vacuum, tables of dead rows; a sound one is not."""
 
+import asyncio
+import random
+import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
 from ops.doctor.checks import disk_filling
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.upkeep_watch import UpkeepService
+from router.store.connections.connections import open_connections
+from router.store.upkeep import HeldBack, held_now, vacuum_held_back_by
+from router.telemetry.exposition import open_exposition
 from tests.findings import findings
 from tests.support import connected
 from tests.world import make_tenant, simple_reps
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -52,8 +62,46 @@ async def test_a_transaction_that_is_open_for_hours_is_found_and_a_short_one_is_
     [found] = await findings(conn, "vacuum_held_back", later)
     assert found.subject.name == str(other.get_server_pid())
     assert "has a transaction open for 2 h 0 min" in found.sentence
+    assert found.command == f"lead-router blockers --terminate {found.subject.name}"
     await other.execute("rollback")
     assert await findings(conn, "vacuum_held_back", later) == []
+
+
+async def test_a_slot_that_keeps_the_log_is_found_until_it_is_dropped(conn: asyncpg.Connection) -> None:
+    slot = f"held_{random.getrandbits(40):x}"
+
+    async def found() -> list[HeldBack]:
+        return [one for one in await vacuum_held_back_by(conn, LONG_AGO, 1 << 30, -1) if one.name == slot]
+
+    assert await found() == []
+    await conn.execute("select pg_create_physical_replication_slot($1, true)", slot)
+    try:
+        [held] = await found()
+        assert (held.kind, held.state, held.since) == ("slot", "not in use", None)
+        now = {one.kind: one for one in await held_now(conn)}
+        assert now["slot"].wal_bytes >= held.wal_bytes
+    finally:
+        await conn.execute("select pg_drop_replication_slot($1)", slot)
+    assert await found() == []
+
+
+async def test_the_age_of_the_oldest_snapshot_and_dead_rows_are_measured_before_they_hurt(
+    database_url: str, conn: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    await other.execute("begin isolation level repeatable read")
+    await other.execute("select count(*) from lead")
+    await conn.execute("insert into lane_inbox (tenant_id, lead_id) select 1, g from generate_series(1, 100) g")
+    await conn.execute("delete from lane_inbox")
+    await conn.execute("select pg_stat_force_next_flush()")
+    with open_exposition("a", "1") as exposition:
+        async with open_connections(database_url) as connections:
+            life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
+            await UpkeepService(connections, exposition.instruments.upkeep).once(life)
+        shown = exposition.text().decode()
+    assert re.search(r'^lead_router_vacuum_held_transactions\{kind="transaction"\} [1-9]', shown, re.M)
+    assert re.search(r'^lead_router_table_dead_rows\{table="lane_inbox"\} 100', shown, re.M)
+    assert re.search(r'^lead_router_vacuum_held_seconds\{kind="prepared"\} 0', shown, re.M)
 
 
 async def test_a_table_of_dead_rows_is_found_once_nothing_has_vacuumed_it_for_an_hour(

@@ -86,6 +86,7 @@ STATEMENTS = [
         {"after_rank": "0", "after_queued_at": "'2026-03-02 05:00Z'", "after_lead_id": "70000", **ALL},
         CLAIMS,
     ),
+    Asked("claim_recent", LIMIT, {"ranks": "'{0,1}'", "since": "'2026-03-02 05:00Z'", "limit": str(LIMIT)}, CLAIMS),
     Asked("claim_named", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey", "customer_owner_pkey")),
     Asked("claim_waiting", KEYS, {"wake_keys": FIRST_KEYS, "rooms": ONES, "limit": str(LIMIT)}, CLAIMS),
     Asked("claim_waiting", LIMIT, {"wake_keys": "'{1}'", "rooms": f"'{{{LIMIT}}}'", "limit": str(LIMIT)}, CLAIMS),

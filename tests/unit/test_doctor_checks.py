@@ -46,16 +46,36 @@ class At:
     at = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-def test_a_slot_that_nobody_uses_and_a_prepared_transaction_are_named() -> None:
-    slot = HeldBack("slot", "replica_2", "", "", "physical", None, 5, 3 << 30)
-    prepared = HeldBack("prepared", "tx-7", "", "crm", "prepared", At.at - timedelta(hours=3), 12_000, 0)
+def test_who_holds_vacuum_back_is_named_with_what_ends_it() -> None:
+    slot = HeldBack("slot", "replica_2", "", "", "not in use", None, 5, 3 << 30)
+    prepared = HeldBack("prepared", "tx-'7'", "", "crm", "prepared", At.at - timedelta(hours=3), 12_000, 0)
     scene = cast(Scene, At())
-    told = finding(slot, scene).sentence
-    assert "replication slot replica_2 is not in use" in told
-    assert "3,072 MB" in told
-    told = finding(prepared, scene).sentence
-    assert "tx-7 of crm is neither committed nor rolled back for 3 h 0 min" in told
-    assert "12,000 transactions" in told
+    told = finding(slot, scene)
+    assert "replication slot replica_2 is not in use" in told.sentence
+    assert "3,072 MB" in told.sentence
+    assert told.evidence[0]["ends_it"] == "select pg_drop_replication_slot('replica_2')"
+    told = finding(prepared, scene)
+    assert "tx-'7' of crm is neither committed nor rolled back for 3 h 0 min" in told.sentence
+    assert "12,000 transactions" in told.sentence
+    assert told.evidence[0]["ends_it"] == "rollback prepared 'tx-''7'''"
+    session = HeldBack("transaction", "4711", "psql", "ann", "idle in transaction", At.at - timedelta(hours=2), 9, 0)
+    told = finding(session, scene)
+    assert told.sentence.startswith("psql (process 4711, ann) has a transaction open for 2 h 0 min")
+    assert (told.command, told.severity) == ("lead-router blockers --terminate 4711", "warning")
+    standby = HeldBack("standby", "replica_1", "10.0.0.7", "repl", "streaming", None, 2_000_000, 0)
+    assert "standby replica_1 (10.0.0.7) reports a query that old" in finding(standby, scene).sentence
+
+
+def test_a_dump_of_half_an_hour_is_said_and_calls_nobody() -> None:
+    dump = HeldBack("transaction", "4711", "pg_dump", "ann", "active", At.at - timedelta(minutes=30), 9, 0)
+    assert finding(dump, cast(Scene, At())).severity == "info"
+
+
+def test_a_slot_in_use_is_not_to_be_dropped() -> None:
+    slot = HeldBack("slot", "replica_2", "", "", "in use", None, 2_000_000, 0)
+    told = finding(slot, cast(Scene, At()))
+    assert "replication slot replica_2 is in use, and behind" in told.sentence
+    assert "ends_it" not in told.evidence[0]
 
 
 def test_every_index_of_the_migrations_is_expected() -> None:
