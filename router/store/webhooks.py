@@ -243,13 +243,15 @@ async def release(conn: Connection, me: int, working: Working) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """An event that was not taken: tried again in `wait_s` seconds, or dead."""
+    """An event that was not taken: tried again in `wait_s` seconds (None = it is behind an earlier one of its lead), or
+    dead.
+    """
 
     event: tuple[int, int]
     position: int
     lead_id: int
     attempts: int
-    wait_s: float
+    wait_s: float | None
     error: str
     dead: bool
 
@@ -309,16 +311,31 @@ async def _save_put_off(conn: Connection, key: dict[str, int], rows: Sequence[Pu
     )
 
 
-async def put_off_after(conn: Connection, working: Working, after: tuple[int, int], limit: int) -> Sequence[Row]:
-    """Rows of (event_no, place, position, attempts, wait_s) of events that wait for another attempt, in order."""
-    return await _SQL.put_off_before.fetch(
-        conn,
-        tenant_id=working.tenant_id,
-        webhook_no=working.webhook_no,
-        position=after[0],
-        place=after[1],
-        limit=limit,
-    )
+async def put_off_lines(
+    conn: Connection, working: Working, not_these: Sequence[int], limit: int, *, due_only: bool
+) -> Sequence[Row]:
+    """Rows of (event_no, place, position, lead_id, attempts, wait_s), in order, of all events that wait of at most
+    `limit` leads: of those whose next attempt is due first (`due_only` = now), but for leads `not_these`. `wait_s` =
+    seconds until the next attempt, None = the event is behind an earlier one of its lead.
+    """
+    key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
+    async with conn.transaction():
+        await _SQL.along_the_index.row(conn)
+        return await _SQL.put_off_lines.fetch(conn, **key, not_these=not_these, due_only=due_only, limit=limit)
+
+
+async def waiting_of_leads(
+    conn: Connection, working: Working, lead_ids: Sequence[int]
+) -> dict[int, set[tuple[int, int]]]:
+    """Of these leads, those with events that wait for another attempt: (event number, place in its row) of each."""
+    found: dict[int, set[tuple[int, int]]] = {}
+    key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
+    async with conn.transaction():
+        await _SQL.along_the_index.row(conn)
+        rows = await _SQL.waiting_of_leads.fetch(conn, **key, lead_ids=lead_ids)
+    for row in rows:
+        found.setdefault(row["lead_id"], set()).add((row["event_no"], row["place"]))
+    return found
 
 
 async def bury(conn: Connection, working: Working, events: Sequence[tuple[int, int]], error: str) -> None:

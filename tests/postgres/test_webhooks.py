@@ -161,6 +161,32 @@ async def test_an_event_that_is_refused_waits_with_those_of_its_lead_and_nobody_
         assert len(sink.ids) == len(set(sink.ids)) == 40
 
 
+async def test_however_many_leads_an_endpoint_refuses_all_others_go_on_and_later_all_come_in_order(
+    conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.outbox.reader.MOST_IN_HAND", 20)
+    tenant, leads = await assigned(conn, connections, 300)
+    for number in leads:
+        await end(conn, tenant.tenant_id, number, Ending.WON)
+    async with a_sink(answer=lambda body: 422 if body["data"]["lead_id"] % 3 == 0 else 204) as sink:
+        number = await a_webhook(tenant, sink)
+
+        async def others_are_there() -> bool:
+            found = await state(tenant, number)
+            return (found.delivered, found.waiting) == (400, 200)
+
+        async with delivering(connections):
+            await until(others_are_there, "all others are delivered", 20)
+        # Another process has more to load than there is room for.
+        async with delivering(connections, me=2):
+            sink.answer = lambda _: 204
+            await conn.execute("update webhook_delivery set next_at = now() where isfinite(next_at)")
+            found = await settled(tenant, number)
+        assert (found.waiting, found.dead) == (0, 0)
+        assert all(sink.of_lead(one) == ["lead.assigned", "lead.ended"] for one in leads)
+        assert len(sink.ids) == len(set(sink.ids)) == 600
+
+
 async def test_an_endpoint_that_was_down_gets_all_once_it_is_back(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
