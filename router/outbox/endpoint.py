@@ -25,6 +25,7 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _SAVE_EVERY_S = 0.5
+_SAVE_IDLE_S = 0.1
 _SAVE_AFTER = 1000
 _REST_S = 0.25
 _SECRETS_EVERY_S = 30.0
@@ -132,14 +133,16 @@ class Endpoint:
 
     def _begin_attempts(self) -> None:
         """As many as may begin now."""
-        while not self._over():
-            free = self._breaker.free(self._backlog.in_flight, self._concurrency)
-            entry = self._next() if free else None
-            if entry is None:
-                return
-            task = asyncio.create_task(self._attempt(entry))
+        while (entry := self._may_begin()) is not None:
+            task = asyncio.create_task(self._attempts_from(entry))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
+
+    def _may_begin(self) -> Entry | None:
+        """The event to send now, if one more attempt may begin."""
+        if self._over() or not self._breaker.free(self._backlog.in_flight, self._concurrency):
+            return None
+        return self._next()
 
     def _next(self) -> Entry | None:
         if not self._breaker.open:
@@ -147,6 +150,16 @@ class Endpoint:
         # In turns what failed and what is new: one of them may be refused for a reason of its own.
         self._probes += 1
         return self._backlog.take(self._clock(), held_first=self._probes % 2 == 1)
+
+    async def _attempts_from(self, first: Entry) -> None:
+        """One attempt after the other, until there is none to begin."""
+        entry: Entry | None = first
+        while entry is not None:
+            await self._attempt(entry)
+            entry = self._may_begin()
+            self._begin_attempts()
+            if self._backlog.size <= PAGE // 2 or self._delivered >= _SAVE_AFTER or not self._backlog.in_flight:
+                self._wake.set()
 
     async def _attempt(self, entry: Entry) -> None:
         try:
@@ -159,9 +172,6 @@ class Endpoint:
             log.exception("event could not be sent", **self._named(), event_id=entry.event.id)
             answer = Answer(f"{type(error).__name__}")
         self._finish(entry, answer)
-        self._begin_attempts()
-        if self._backlog.size <= PAGE // 2 or self._delivered >= _SAVE_AFTER or not self._backlog.in_flight:
-            self._wake.set()
 
     def _finish(self, entry: Entry, answer: Answer) -> None:
         if answer.error is None:
@@ -198,8 +208,13 @@ class Endpoint:
     # -- writing down
 
     def _is_time_to_save(self) -> bool:
-        waited = self._clock() - self._saved_at >= _SAVE_EVERY_S
+        waited = self._until_saving_s() <= 0
         return self._delivered >= _SAVE_AFTER or (waited and self._has_news())
+
+    def _until_saving_s(self) -> float:
+        """Seconds until it is time to save what is new: soon when there is nothing else to do."""
+        busy = self._backlog.in_flight or self._backlog.size
+        return self._saved_at + (_SAVE_EVERY_S if busy else _SAVE_IDLE_S) - self._clock()
 
     def _has_news(self) -> bool:
         now = (self._backlog.settled_upto(), self._breaker.failures)
@@ -228,6 +243,8 @@ class Endpoint:
         wait_s = _REST_S if due is None else min(_REST_S, max(0.01, due - self._clock()))
         if self._breaker.wait_s():
             wait_s = min(_REST_S, max(0.01, self._breaker.wait_s()))
+        if self._has_news():
+            wait_s = min(wait_s, max(0.01, self._until_saving_s()))
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()

@@ -16,6 +16,7 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 PAGE = 1000
+_FIRST_PAGE = 250
 MOST_IN_HAND = 10_000
 """Events that are kept in memory for one endpoint; leads that wait beyond that are in the database only."""
 _DUE_AT_ONCE = 500
@@ -88,7 +89,8 @@ class Reader:
 
     async def _page(self, conn: Connection) -> Page:
         working, after = self._working, self._backlog.read
-        return await read_events(conn, working.tenant_id, after, types=working.types, limit=PAGE, names=self._names)
+        limit = PAGE if self._backlog.size else _FIRST_PAGE
+        return await read_events(conn, working.tenant_id, after, types=working.types, limit=limit, names=self._names)
 
     async def _waiting(self, conn: Connection, events: Sequence[Event]) -> dict[int, set[tuple[int, int]]]:
         if not self._backlog.any_away or not events:
