@@ -174,25 +174,54 @@ async def go_to(conn: Connection, tenant_id: int, webhook_no: int, after: tuple[
     await _SQL.go_to.execute(conn, tenant_id=tenant_id, webhook_no=webhook_no, position=after[0], place=after[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """What is delivered again: so many `events`. `gone` = so many are past the retention of events; `unknown` = so many
+    never were.
+    """
+
+    events: int
+    gone: int = 0
+    unknown: int = 0
+
+
 @retried
 async def deliver_again(
     conn: Connection, tenant_id: int, webhook_no: int, events: Sequence[tuple[int, int]] | None, actor: str, why: str
-) -> int:
-    """Has events delivered again, each (number, place in its row), None = all dead ones; returns how many. Recorded."""
+) -> Redelivery:
+    """Has events delivered again, each (number, place in its row), None = all dead ones. Recorded."""
     async with conn.transaction():
         await webhook_numbered(conn, tenant_id, webhook_no)
         key = {"tenant_id": tenant_id, "webhook_no": webhook_no}
-        if events is None:
-            found = await _SQL.dead_again.value(conn, **key)
-        else:
-            unique = sorted(set(events))
-            numbers, places = [no for no, _ in unique], [place for _, place in unique]
-            found = await _SQL.again.value(conn, **key, event_nos=numbers, places=places)
-        if found:
+        found = await (_dead_again(conn, key) if events is None else _again(conn, key, set(events)))
+        if found.events:
             await _SQL.touch.execute(conn, **key)
-            change = Change(actor, "webhook redeliver", _named(webhook_no), "", f"{found} events", why)
+            change = Change(actor, "webhook redeliver", _named(webhook_no), "", f"{found.events} events", why)
             await record_change(conn, tenant_id, change)
-    return int(found)
+    return found
+
+
+async def _dead_again(conn: Connection, key: dict[str, int]) -> Redelivery:
+    row = await _SQL.dead_again.row(conn, **key)
+    assert row is not None
+    return Redelivery(row["events"], row["gone"])
+
+
+async def _again(conn: Connection, key: dict[str, int], events: set[tuple[int, int]]) -> Redelivery:
+    ordered = sorted(events)
+    numbers, places = [no for no, _ in ordered], [place for _, place in ordered]
+    rows = await _SQL.again.fetch(conn, **key, event_nos=numbers, places=places)
+    missing = events - {(row["event_no"], row["place"]) for row in rows}
+    oldest = await _SQL.oldest_event.value(conn, tenant_id=key["tenant_id"])
+    gone = sum(number < oldest for number, _ in missing)
+    return Redelivery(len(rows), gone, len(missing) - gone)
+
+
+async def remove_dead(conn: Connection, tenant_id: int, limit: int) -> int:
+    """Removes at most `limit` dead events that are past the retention of events and could not be delivered again;
+    returns how many. Their webhooks have missed them, which is a finding until a person enables them anew.
+    """
+    return int(await _SQL.remove_dead.value(conn, tenant_id=tenant_id, limit=limit))
 
 
 async def secrets_of(conn: Connection, tenant_id: int, webhook_no: int) -> list[str]:

@@ -172,23 +172,48 @@ update webhook set missed_upto = :upto, position = :upto::bigint + 1, place = 0
  where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;
 
 -- name: again(tenant_id, webhook_no, event_nos, places)
--- Has single events delivered again, whatever became of them; how many there are.
-with again as (
-    insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
-    select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
-      from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
-      join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
-        on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
-    returning 1)
-select count(*)::int from again;
+-- Has single events delivered again, whatever became of them, as far as they are still there; which ones.
+insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
+select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
+  from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
+  join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
+    on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
+returning event_no, place;
+
+-- name: oldest_event(tenant_id)
+-- The number of the oldest event that is left; those before it are past the retention.
+select coalesce((select event_no from event where tenant_id = :tenant_id order by event_no limit 1),
+                (select 9223372036854775807 from event_feed where tenant_id = :tenant_id and removed_upto > 0), 0);
 
 -- name: dead_again(tenant_id, webhook_no)
--- Has all dead events delivered again that are still there; how many.
-with again as (
-    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp()
-     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead'
+-- Has all dead events delivered again that are still there; how many, and how many are past the retention.
+with removed as (select coalesce(max(removed_upto), 0) as upto from event_feed where tenant_id = :tenant_id),
+again as (
+    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp() from removed
+     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead' and d.position > removed.upto
     returning 1)
-select count(*)::int from again;
+select (select count(*) from again)::int as events,
+       (select count(*) from webhook_delivery d, removed
+         where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead' and d.position <= removed.upto)::int as gone;
+
+-- name: remove_dead(tenant_id, limit)
+-- Removes dead events that are past the retention, and notes at their webhooks that these missed them; how many.
+with old as (
+    select d.webhook_no, d.event_no, d.place, d.position
+      from event_feed f join webhook w on w.tenant_id = :tenant_id
+     cross join lateral (select webhook_no, event_no, place, position from webhook_delivery
+                          where tenant_id = :tenant_id and webhook_no = w.webhook_no and state = 'dead' and position <= f.removed_upto
+                          order by position, place limit :limit) d
+     where f.tenant_id = :tenant_id limit :limit),
+gone as (
+    delete from webhook_delivery d using old
+     where d.tenant_id = :tenant_id and d.webhook_no = old.webhook_no and d.event_no = old.event_no and d.place = old.place and d.state = 'dead'
+    returning d.webhook_no, d.position),
+noted as (
+    update webhook w set missed_upto = greatest(w.missed_upto, g.position)
+      from (select webhook_no, max(position) as position from gone group by webhook_no) g
+     where w.tenant_id = :tenant_id and w.webhook_no = g.webhook_no)
+select count(*)::int from gone;
 
 -- name: dead(tenant_id, webhook_no, limit)
 -- The latest events that were given up, with the error of the last attempt.

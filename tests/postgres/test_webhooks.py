@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -20,6 +20,8 @@ from router.settings.model import WebhookSettings
 from router.store import webhooks as store
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
+from router.store.events import remove_old
+from router.store.webhooks import Redelivery
 from router.telemetry.instruments import Instruments
 from tests.sink import Sink, a_sink
 from tests.support import until
@@ -331,12 +333,13 @@ async def test_what_was_given_up_is_kept_and_delivered_again_when_a_person_says_
             [row] = await store.dead_of(conn, tenant.tenant_id, number, 10)
             assert (row["lead_id"], row["attempts"], row["error"]) == (poison, 10, "answered 400")
             sink.answer = lambda _: 204
-            assert await store.deliver_again(conn, tenant.tenant_id, number, None, "ann", "fixed") == 1
+            assert await store.deliver_again(conn, tenant.tenant_id, number, None, "ann", "fixed") == Redelivery(1)
             await settled(tenant, number)
             assert sink.of_lead(poison) == ["lead.assigned"]
             page = await read_events(conn, tenant.tenant_id, START)
             keys = [one.key for one in page.events[:2]]
-            assert await store.deliver_again(conn, tenant.tenant_id, number, keys, "ann", "lost there") == 2
+            found = await store.deliver_again(conn, tenant.tenant_id, number, [*keys, (10**6, 1)], "ann", "lost there")
+            assert found == Redelivery(2, unknown=1)
             await settled(tenant, number)
 
             async def came_again() -> bool:
@@ -344,6 +347,30 @@ async def test_what_was_given_up_is_kept_and_delivered_again_when_a_person_says_
 
             await until(came_again, "both came again", 20)
     assert sink.ids.count(page.events[0].id) == sink.ids.count(page.events[1].id) == 2
+
+
+async def test_dead_events_leave_with_the_retention_and_the_webhook_says_that_it_missed_them(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant, leads = await assigned(conn, connections, 3)
+    async with a_sink(answer=lambda body: 400 if body["data"]["lead_id"] == leads[0] else 204) as sink:
+        number = await a_webhook(tenant, sink)
+        async with delivering(connections):
+
+            async def is_put_off() -> bool:
+                return (await state(tenant, number)).waiting == 1
+
+            await until(is_put_off, "the event is put off", 20)
+    await conn.execute("update webhook_delivery set state = 'dead'")
+    assert await store.remove_dead(conn, tenant.tenant_id, 10) == 0
+    [key] = [(row["event_no"], row["place"]) for row in await store.dead_of(conn, tenant.tenant_id, number, 10)]
+    await remove_old(conn, tenant.tenant_id, datetime.now(UTC) + timedelta(days=1), 100)
+    for again in (None, [key]):
+        found = await store.deliver_again(conn, tenant.tenant_id, number, again, "ann", "")
+        assert found == Redelivery(0, gone=1)
+    assert await store.remove_dead(conn, tenant.tenant_id, 10) == 1
+    found_webhook = await state(tenant, number)
+    assert (found_webhook.dead, found_webhook.waiting, found_webhook.missed_upto) == (0, 0, 1)
 
 
 async def test_two_processes_deliver_no_event_twice_and_one_takes_over_from_the_other(
