@@ -1,4 +1,4 @@
-"""Draining the journal: its leads go to the database, in order, as if they had come there; and what it holds is told.
+"""Draining the journal: its leads go to the database, in order, as if they had come there; and reporting what it holds.
 
 A lead is forgotten here only after the commit, so a crash between the two repeats it, which `accept` makes harmless.
 """
@@ -45,7 +45,7 @@ class DrainedBatch:
 
 
 async def report(conn: Connection, journal: Journal, instance: str, *, adopt: bool = False) -> None:
-    """Tells the database what the journal holds. Raises ForeignJournal when it was filled for another database;
+    """Reports to the database what the journal holds. Raises ForeignJournal when it was filled for another database;
     `adopt` = it is for this one from now on.
     """
     noted = await journal.noted(REGISTERED)

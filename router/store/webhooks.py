@@ -260,7 +260,7 @@ class Working:
 
 
 async def take_working(conn: Connection, me: int, lease_s: float) -> list[Working]:
-    """Takes endpoints that nobody delivers to, keeps ours, for `lease_s` from now. `me` = a number of this process."""
+    """Takes endpoints that no process delivers to, keeps ours, for `lease_s` from now. `me` = this process's number."""
     await _SQL.claim.execute(conn, me=me, lease_s=lease_s)
     return [Working(*row) for row in await _SQL.working.fetch(conn, me=me)]
 

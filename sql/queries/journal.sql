@@ -32,7 +32,7 @@ select r.tenant_id, :journal_id, r.taken, r.leads, r.set_aside, r.oldest_at, r.r
 update journalled set drained = taken - leads - set_aside - given_up where journal_id = :journal_id;
 
 -- name: hold(tenant_id, journal_id)
--- How far a tenant's part of a journal is drained, also one that was not reported yet; nobody else drains it until the transaction ends.
+-- How far a tenant's part of a journal is drained, also one that was not reported yet; no other process drains it until the transaction ends.
 insert into journalled (tenant_id, journal_id) values (:tenant_id, :journal_id)
     on conflict (tenant_id, journal_id) do update set drained_to = journalled.drained_to
 returning drained_to;

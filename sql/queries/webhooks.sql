@@ -54,7 +54,7 @@ with secrets as (delete from webhook_secret where tenant_id = :tenant_id and web
 delete from webhook where tenant_id = :tenant_id and webhook_no = :webhook_no returning url;
 
 -- name: switch(tenant_id, webhook_no, enabled, why)
--- Enables or disables an endpoint; whoever delivers to it notices.
+-- Enables or disables an endpoint; the process that delivers to it notices.
 update webhook set enabled = :enabled, disabled_why = case when :enabled then null else :why::text end, failures = 0, failing_since = null,
        missed_upto = null, version = version + 1
  where tenant_id = :tenant_id and webhook_no = :webhook_no
@@ -71,11 +71,11 @@ delete from webhook_delivery
  where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int);
 
 -- name: touch(tenant_id, webhook_no)!
--- Has whoever delivers to the endpoint read again what is stored of it.
+-- Has the process that delivers to the endpoint read again what is stored of it.
 update webhook set version = version + 1 where tenant_id = :tenant_id and webhook_no = :webhook_no;
 
 -- name: claim(me, lease_s)!
--- Takes the endpoints that nobody delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
+-- Takes the endpoints that no process delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
 update webhook set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
  where enabled and (holder is null or held_until < statement_timestamp()
                     or holder = :me and held_until < statement_timestamp() + make_interval(secs => :lease_s / 2));
