@@ -89,21 +89,29 @@ class Endpoint:
     async def run(self) -> None:
         """Until it is stopped, is not ours any more, or was changed by a person. Raises what the database raises."""
         try:
-            while not self._over():
-                await self._read_secrets()
-                if not await self._read():
-                    return
-                self._begin_attempts()
-                if self._is_time_to_save() and not await self._save():
-                    return
-                await self._rest()
+            is_ours = await self._deliver()
         except BaseException:
             await self._land(0.0)
             raise
+        # Also when somebody else goes on from what is stored: no attempt of this run may be made beside theirs.
         await self._land(_LANDING_S)
+        if not is_ours:
+            return
         with suppress(*TRANSIENT_ERRORS, TimeoutError):
             async with asyncio.timeout(_SAVING_S):
                 await self._end()
+
+    async def _deliver(self) -> bool:
+        """Until it is over; False = it is not ours any more, or a person changed it, and nothing may be written."""
+        while not self._over():
+            await self._read_secrets()
+            if not await self._read():
+                return False
+            self._begin_attempts()
+            if self._is_time_to_save() and not await self._save():
+                return False
+            await self._rest()
+        return True
 
     def _over(self) -> bool:
         return self._stopping or self._gone or self._clock() >= self._ours_until

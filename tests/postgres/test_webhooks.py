@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from router.outbox.attempts import Answer
 from router.outbox.cursor import START
-from router.outbox.feed import read_events
+from router.outbox.endpoint import Endpoint
+from router.outbox.feed import RuleNames, read_events
 from router.outbox.signing import new_secret
 from router.outbox.webhooks_service import WebhooksService
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -371,6 +373,36 @@ async def test_dead_events_leave_with_the_retention_and_the_webhook_says_that_it
     assert await store.remove_dead(conn, tenant.tenant_id, 10) == 1
     found_webhook = await state(tenant, number)
     assert (found_webhook.dead, found_webhook.waiting, found_webhook.missed_upto) == (0, 0, 1)
+
+
+async def test_a_run_that_ends_since_a_person_changed_the_webhook_leaves_no_attempt_behind(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant, _ = await assigned(conn, connections, 100)
+    async with a_sink() as sink:
+        number = await a_webhook(tenant, sink)
+    [working] = await store.take_working(conn, 1, 60.0)
+    sent = 0
+
+    async def send(*_: object) -> Answer:
+        nonlocal sent
+        await asyncio.sleep(0.05)
+        sent += 1
+        return Answer()
+
+    instruments = Instruments.silent()
+    endpoint = Endpoint(working, 1, connections, send, RuleNames(), instruments, random.random, 2)
+    running = asyncio.create_task(endpoint.run())
+
+    async def has_begun() -> bool:
+        return sent > 0
+
+    await until(has_begun, "the run delivers")
+    await store.rotate(conn, tenant.tenant_id, number, SECRET, timedelta(hours=1), "ann", "")
+    async with asyncio.timeout(20):
+        await running
+    assert not endpoint._attempts
+    assert sent < 100
 
 
 async def test_two_processes_deliver_no_event_twice_and_one_takes_over_from_the_other(
