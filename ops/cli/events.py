@@ -9,9 +9,9 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import require_tenant
-from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
+from router.outbox.cursor import Cursor, CursorError, CursorTooOld
 from router.outbox.event import TYPES, Event
-from router.outbox.feed import Page, RuleNames, newest, oldest, read_events
+from router.outbox.feed import Page, RuleNames, begin_after, read_events
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.statements import Connection
 from router.store.tenants import TenantUnknown, all_tenants
@@ -68,7 +68,7 @@ async def events(
     async with context.connection() as conn:
         tenant_id, lead_id = await _about(conn, tenant_name, lead_text)
         try:
-            cursor = await _cursor(conn, tenant_id, after)
+            cursor = await begin_after(conn, tenant_id, after)
             pages = _pages(conn, tenant_id, cursor, types or None, lead_id, _Limit(limit, follow=follow))
             if as_json and not follow:
                 print_json(await _document(pages, cursor))
@@ -111,12 +111,6 @@ async def _about(conn: Connection, tenant_name: str | None, lead_text: str | Non
         names = ", ".join(one.name for one in tenants[:10])
         raise CannotRun(f"--tenant is needed: there are {len(tenants)} tenants{': ' if names else ''}{names}")
     return tenants[0].tenant_id, None
-
-
-async def _cursor(conn: Connection, tenant_id: int, text: str) -> Cursor:
-    if text in ("oldest", "newest"):
-        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
-    return parse_cursor(text)
 
 
 async def _pages(

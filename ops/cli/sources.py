@@ -246,7 +246,7 @@ def _secret_for(source: SourceFile, file: str | None) -> str | None:
 
 
 def new_secret(scheme: str) -> str:
-    """A secret that nobody had before: 32 random bytes."""
+    """A new secret: 32 random bytes."""
     if scheme == SHARED_KEY:
         return secrets.token_urlsafe(_SECRET_BYTES)
     return PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()

@@ -1,6 +1,6 @@
 """`lead-router webhooks dead|redeliver`: what a webhook did not take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -13,7 +13,7 @@ from router.outbox.event import event_id, event_key
 from router.outbox.feed import newest, read_events
 from router.store import webhooks as store
 from router.store.statements import Connection
-from router.store.webhooks import Webhook
+from router.store.webhooks import Redelivery, Webhook
 
 MAX_AGAIN = 100_000
 
@@ -59,12 +59,22 @@ async def redeliver(
             if after is not None:
                 keys = await _range(conn, one, await begin_cursor(conn, tenant.tenant_id, after), last)
             found = await store.deliver_again(conn, tenant.tenant_id, number, keys, current_user(), why)
-    if ids and found < len(set(ids)):
-        raise Found(f"{found} of {len(set(ids))} events will be delivered again; the others are unknown or removed")
     if as_json:
-        print_json({"webhook": number, "events": found})
+        print_json({"webhook": number, "events": found.events, "gone": found.gone, "unknown": found.unknown})
     else:
-        console().print(f"webhook {number}: {count(found, 'event')} will be delivered again")
+        console().print(f"webhook {number}: {count(found.events, 'event')} will be delivered again")
+    if problems := list(_problems(found)):
+        raise Found("; ".join(problems))
+
+
+def _problems(found: Redelivery) -> Iterator[str]:
+    if found.gone:
+        yield (
+            f"{count(found.gone, 'event')} cannot be delivered again: older than events.retention_days, and removed; "
+            "read the state of the leads instead (lead-router leads list)"
+        )
+    if found.unknown:
+        yield f"{count(found.unknown, 'event')} of these ids never existed"
 
 
 def _keys(ids: Sequence[str]) -> list[tuple[int, int]]:
@@ -110,7 +120,7 @@ async def dead(context: Context, *, number: int, tenant_name: str, limit: int, a
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         with webhook_known():
-            await store.webhook_numbered(conn, tenant.tenant_id, number)
+            total = (await store.webhook_numbered(conn, tenant.tenant_id, number)).dead
         rows = await store.dead_of(conn, tenant.tenant_id, number, limit)
     found = [
         {
@@ -123,10 +133,12 @@ async def dead(context: Context, *, number: int, tenant_name: str, limit: int, a
         for row in rows
     ]
     if as_json:
-        print_json({"webhook": number, "dead": found})
+        print_json({"webhook": number, "total": total, "dead": found})
     elif not found:
         console().print(f"webhook {number} has no dead events")
     else:
+        latest = f"; the latest {len(found):,}" if total > len(found) else ""
+        console().print(f"webhook {number}: {count(total, 'dead event')}{latest}:")
         for one in found:
             console().print(f"{one['id']} lead {one['lead_id']}: {count(one['attempts'], 'attempt')}, {one['error']}")
     return int(bool(found))

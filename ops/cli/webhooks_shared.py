@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Found
-from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
-from router.outbox.feed import newest, oldest, read_events
+from router.outbox.cursor import Cursor, CursorError, CursorTooOld
+from router.outbox.feed import begin_after, read_events
 from router.store.statements import Connection
 from router.store.webhooks import Webhook, WebhookUnknown, shown_url
 
@@ -27,10 +27,8 @@ def webhook_known() -> Iterator[None]:
 
 async def begin_cursor(conn: Connection, tenant_id: int, text: str) -> Cursor:
     """Where to begin. Raises CannotRun, and Found where events after it are gone."""
-    if text in ("oldest", "newest"):
-        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
     try:
-        cursor = parse_cursor(text)
+        cursor = await begin_after(conn, tenant_id, text)
         await read_events(conn, tenant_id, cursor, limit=1)
     except CursorTooOld as error:
         raise Found(str(error)) from error

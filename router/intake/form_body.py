@@ -83,7 +83,7 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _multipart(body: bytes, boundary: bytes) -> Iterator[_Raw]:
-    """The parts between the boundaries; what comes before the first and after the last is nobody's."""
+    """The parts between the boundaries; what comes before the first and after the last is ignored."""
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_FIELDS + 2)
     if len(pieces) > MAX_FIELDS + 2:
         raise FormError("", f"has more than {MAX_FIELDS} fields")
@@ -100,7 +100,7 @@ def _multipart(body: bytes, boundary: bytes) -> Iterator[_Raw]:
 
 
 def _part(piece: bytes) -> _Raw | None:
-    """None for a file that nobody chose, which browsers send empty."""
+    """None for a file field without a file, which browsers send empty."""
     head, found, value = piece.partition(b"\r\n\r\n")
     disposition = next((line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b"")
     name = _PART_NAME.search(disposition)

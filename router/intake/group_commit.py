@@ -1,7 +1,7 @@
 """Single leads that are handed in at the same time are committed together: at once when nothing is under way, else what
 has gathered while the last commit was under way.
 
-Each tenant has a line of its own, and one commit under way: a slow or flooding tenant delays nobody else.
+Each tenant has a line of its own, and one commit under way: a slow or flooding tenant delays no other.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class GroupCommit:
     async def hand_in(self, tenant_id: int, handed_in: HandedIn) -> Outcome:
         """Returns once the lead is committed, or cannot be. Raises TooManyWaiting, and NotDurable.
 
-        Whoever stops waiting does not stop the commit.
+        A caller that stops waiting does not stop the commit.
         """
         line = self._lines.setdefault(tenant_id, _Line())
         if len(line.waiting) >= MAX_WAITING:
@@ -121,7 +121,7 @@ def _fail(line: _Line, one: _Waiting, error: Exception) -> None:
     _forget_key(line, one)
     if not one.outcome.done():
         one.outcome.set_exception(error)
-        # Whoever hung up does not ask for it.
+        # A caller that hung up does not ask for it.
         one.outcome.exception()
 
 

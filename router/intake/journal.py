@@ -240,7 +240,7 @@ class Journal:
     async def _do(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         try:
-            # Whoever stops waiting for it stops nothing: it is written, or not, as a whole.
+            # A caller that stops waiting stops nothing: it is written, or not, as a whole.
             return await loop.run_in_executor(self._thread, partial(work, *arguments, **options))
         except sqlite3.Error as error:
             raise JournalRefused("disk", f"the journal {self.path} cannot be used: {error}") from error

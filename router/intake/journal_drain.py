@@ -1,8 +1,9 @@
-"""Draining the journal: its leads go to the database, in order, as if they had come there; and what it holds is told.
+"""Draining the journal: its leads go to the database, in order, as if they had come there; and reporting what it holds.
 
 A lead is forgotten here only after the commit, so a crash between the two repeats it, which `accept` makes harmless.
 """
 
+import shlex
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,20 +45,25 @@ class DrainedBatch:
 
 
 async def report(conn: Connection, journal: Journal, instance: str, *, adopt: bool = False) -> None:
-    """Tells the database what the journal holds. Raises ForeignJournal when it was filled for another database;
+    """Reports to the database what the journal holds. Raises ForeignJournal when it was filled for another database;
     `adopt` = it is for this one from now on.
     """
     noted = await journal.noted(REGISTERED)
     async with conn.transaction():
-        if noted and not adopt and not await store.knows_journal(conn, journal.journal_id):
+        is_new = noted and not await store.knows_journal(conn, journal.journal_id)
+        if is_new and not adopt:
             raise ForeignJournal(
                 f"the journal {journal.path} was filled for another database: this one does not know it. Use the "
-                "database for which it was filled; if this one has taken its place: lead-router journal drain --adopt"
+                "database for which it was filled. If this one has taken its place, was restored from a backup, or had "
+                "migration 0017 rolled back: stop the daemon that uses the journal, run "
+                f"lead-router journal drain --adopt --file {shlex.quote(str(journal.path))}, and start it again"
             )
         await store.report_file(conn, _file(journal, instance))
         last = await store.drained_to(conn, journal.journal_id)
         found = await journal.holdings(last)
         await store.report_leads(conn, journal.journal_id, [_reported(key, one) for key, one in found.items()])
+        if is_new:
+            await store.begin_books(conn, journal.journal_id)
     await journal.number_after(max(last.values(), default=0))
     if not noted:
         await journal.note(REGISTERED, instance)

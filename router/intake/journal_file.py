@@ -125,7 +125,7 @@ def _open_locked(path: Path, now: datetime, lock: int) -> JournalFile:
             _make(path, now)
     except OSError as error:
         raise _not_here(path, error) from error
-    # Only to read: whoever closes a file that may be written also tidies it up, and this one may be damaged.
+    # Only to read: SQLite also tidies up a file that may be written when it closes it, and this one may be damaged.
     with closing(open_for_reading(path)) as sql:
         journal_id = _check_whole(path, sql)
     return JournalFile(path, journal_id, _connect(path), lock)

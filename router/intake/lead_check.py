@@ -54,7 +54,7 @@ class Checking:
                     unlike.append(Again(place, says, said))
             elif (marks := self._marks_before(lead)) is None:
                 new += 1
-                # A lead that nobody can reach has no customer, and so repeats nothing.
+                # A lead that cannot be reached has no customer, and so repeats nothing.
                 parked += lead.invalid is not None
             elif fields := differing(_marked(lead), marks):
                 found.append(Difference(place, fields))

@@ -38,9 +38,9 @@ _ANY_ID = "-"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
 HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
-_NO_CONTACT = "no phone, no e-mail and no customer id: nobody can reach this lead (require_contact)"
+_NO_CONTACT = "no phone, no e-mail and no customer id: this lead cannot be reached (require_contact)"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_NO_ID = "is empty: without it the lead cannot be told apart from others"
+_NO_ID = "is empty: without it the lead cannot be distinguished from others"
 _NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
@@ -64,7 +64,7 @@ class Rejected(ValueError):
 class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
-    `now` (aware) tells which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in
+    `now` (aware) decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in
     TimeReader.
     """
 

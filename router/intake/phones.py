@@ -18,7 +18,7 @@ _CACHED = 65_536
 
 
 class _Plan(NamedTuple):
-    """What of a country's numbering plan tells whether digits are a whole national number, nothing before it."""
+    """What of a country's numbering plan decides whether digits are a whole national number, nothing before it."""
 
     code: str
     lengths: frozenset[int]

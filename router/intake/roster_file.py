@@ -117,7 +117,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of every record that is not blank."""
-    # The limit is the process's, whoever set it last; how long a cell may be is judged by its field.
+    # The limit is the process's; how long a cell may be is judged by its field.
     csv.field_size_limit(MAX_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1

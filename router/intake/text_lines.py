@@ -20,7 +20,7 @@ class FileUnusable(ValueError):
 class TextLines:
     """Iterates over the lines, their ends included; raises FileUnusable where the file is broken.
 
-    `row` are the lines since whoever reads them last said that a row begins (`begin_row`); together they are limited.
+    `row` are the lines since the reader last said that a row begins (`begin_row`); together they are limited.
     """
 
     def __init__(self, path: Path, file: IO[bytes], encoding: str, errors: str = CARRIED) -> None:

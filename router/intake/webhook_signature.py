@@ -22,7 +22,7 @@ _MAX_SIGNATURES = 20
 
 
 class SignatureWrong(ValueError):
-    """The webhook is not to be believed; the message says why, and is fit for whoever sent it."""
+    """The webhook is not to be believed; the message says why, and may be shown to the sender."""
 
 
 class BadSecret(ValueError):

@@ -25,7 +25,7 @@ MAX_URL = 2000
 
 
 class PrivateAddress(OSError):
-    """The endpoint has an address that is private, of this host, of this link, or of nobody."""
+    """The endpoint has an address that is private, of this host, of this link, or unassigned."""
 
 
 def is_public(text: str) -> bool:

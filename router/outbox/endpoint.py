@@ -5,28 +5,27 @@ down in batches how far it has come. What was under way when the process died is
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from math import inf
 from time import monotonic
 
 from router.outbox.attempts import Answer, Breaker, retry_wait_s
 from router.outbox.backlog import Backlog, Entry
-from router.outbox.cursor import Cursor, CursorTooOld, after_row
+from router.outbox.cursor import Cursor
 from router.outbox.event import Event
-from router.outbox.feed import RuleNames, read_events, read_named
+from router.outbox.feed import RuleNames
+from router.outbox.reader import PAGE, Reader
 from router.outbox.signing import secret_key
 from router.store import webhooks as store
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.events import feed_state
-from router.store.statements import Connection
 from router.store.webhooks import Progress, PutOff, Working
 from router.telemetry.instruments import DeliveryResult, Instruments
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-PAGE = 1000
-_MOST_HELD = 10_000
 _SAVE_EVERY_S = 0.5
+_SAVE_IDLE_S = 0.1
 _SAVE_AFTER = 1000
 _REST_S = 0.25
 _SECRETS_EVERY_S = 30.0
@@ -56,7 +55,6 @@ class Endpoint:
         self._me = me
         self._connections = connections
         self._send = send
-        self._names = names
         self._instruments = instruments
         self._random = random
         self._concurrency = concurrency
@@ -65,7 +63,7 @@ class Endpoint:
         self._breaker = Breaker(clock, random, working.failures)
         self._keys: list[bytes] = []
         self._keys_read_at = float("-inf")
-        self._put_off_upto: tuple[int, int] | None = (0, 0)
+        self._reader = Reader(working, me, connections, names, self._backlog, clock)
         self._attempts: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -79,7 +77,7 @@ class Endpoint:
 
     def update(self, working: Working) -> None:
         """It is ours still, for as long as `ours_s` says, and the feed stands there."""
-        self._head = working.last_position + working.unplaced
+        self._reader.head = working.last_position + working.unplaced
         self._ours_until = self._clock() + working.ours_s
         self._wake.set()
 
@@ -91,21 +89,29 @@ class Endpoint:
     async def run(self) -> None:
         """Until it is stopped, is not ours any more, or was changed by a person. Raises what the database raises."""
         try:
-            while not self._over():
-                await self._read_secrets()
-                if self._wants_more():
-                    await self._read()
-                self._begin_attempts()
-                if self._is_time_to_save() and not await self._save():
-                    return
-                await self._rest()
+            is_ours = await self._deliver()
         except BaseException:
             await self._land(0.0)
             raise
+        # Also when somebody else goes on from what is stored: no attempt of this run may be made beside theirs.
         await self._land(_LANDING_S)
+        if not is_ours:
+            return
         with suppress(*TRANSIENT_ERRORS, TimeoutError):
             async with asyncio.timeout(_SAVING_S):
                 await self._end()
+
+    async def _deliver(self) -> bool:
+        """Until it is over; False = it is not ours any more, or a person changed it, and nothing may be written."""
+        while not self._over():
+            await self._read_secrets()
+            if not await self._read():
+                return False
+            self._begin_attempts()
+            if self._is_time_to_save() and not await self._save():
+                return False
+            await self._rest()
+        return True
 
     def _over(self) -> bool:
         return self._stopping or self._gone or self._clock() >= self._ours_until
@@ -120,72 +126,31 @@ class Endpoint:
             secrets = await store.secrets_of(conn, *self.working.key)
         self._keys, self._keys_read_at = [secret_key(one) for one in secrets], self._clock()
 
-    def _wants_more(self) -> bool:
-        backlog = self._backlog
-        if backlog.size > PAGE // 2 or backlog.leads_held >= _MOST_HELD:
-            return False
-        if self._put_off_upto is None and backlog.read.position > self._head:
-            return False
-        return not self._breaker.open or backlog.idle
-
-    async def _read(self) -> None:
-        """What was put off comes first: it is older than all that is still to be read."""
-        async with self._connections.acquire(Part.DUTIES) as conn:
-            if self._put_off_upto is not None:
-                await self._read_put_off(conn, self._put_off_upto)
-                return
-            try:
-                page = await read_events(
-                    conn,
-                    self.working.tenant_id,
-                    self._backlog.read,
-                    types=self.working.types,
-                    limit=PAGE,
-                    names=self._names,
-                )
-            except CursorTooOld:
-                await self._go_on_after_what_is_gone(conn)
-                return
-        for event in page.events:
-            self._backlog.add(Entry(event))
-        self._backlog.read = page.cursor
-        # What was committed since comes with the next look at all feeds.
-        if not page.more:
-            self._head = page.cursor.position - 1
-
-    async def _read_put_off(self, conn: Connection, after: tuple[int, int]) -> None:
-        rows = await store.put_off_after(conn, self.working, after, PAGE)
-        keys = [(row["event_no"], row["place"]) for row in rows]
-        known = {one.key: one for one in await read_named(conn, self.working.tenant_id, keys, self._names)}
-        now = self._clock()
-        gone = []
-        for row, key in zip(rows, keys, strict=True):
-            if key in known:
-                due = now + row["wait_s"] if row["wait_s"] > 0 and row["attempts"] else 0.0
-                self._backlog.add(Entry(known[key], row["attempts"], due, stored=True))
-            else:
-                gone.append(key)
-        await store.bury(conn, self.working, gone, "past the retention of events")
-        self._put_off_upto = (rows[-1]["position"], rows[-1]["place"]) if len(rows) == PAGE else None
-
-    async def _go_on_after_what_is_gone(self, conn: Connection) -> None:
-        upto = (await feed_state(conn, self.working.tenant_id)).removed_upto
-        log.error("events are gone that a webhook never got", **self._named(), upto=upto)
-        await store.note_missed(conn, self._me, self.working, upto)
-        self._backlog.read = after_row(upto)
+    async def _read(self) -> bool:
+        """What there is room for; False = the endpoint is not ours any more."""
+        if self._reader.wants_due():
+            # What is loaded must be what is known here.
+            if self._backlog.unsaved and not await self._save():
+                return False
+            await self._reader.load_due()
+        if self._reader.wants_more() and (not self._breaker.open or self._backlog.idle):
+            await self._reader.read_on()
+        return True
 
     # -- sending
 
     def _begin_attempts(self) -> None:
         """As many as may begin now."""
-        while not self._over():
-            free = self._breaker.free(self._backlog.in_flight, self._concurrency)
-            entry = self._next() if free else None
-            if entry is None:
-                return
-            task = asyncio.create_task(self._attempt(entry))
+        while (entry := self._may_begin()) is not None:
+            task = asyncio.create_task(self._attempts_from(entry))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
+
+    def _may_begin(self) -> Entry | None:
+        """The event to send now, if one more attempt may begin."""
+        if self._over() or not self._breaker.free(self._backlog.in_flight, self._concurrency):
+            return None
+        return self._next()
 
     def _next(self) -> Entry | None:
         if not self._breaker.open:
@@ -193,6 +158,16 @@ class Endpoint:
         # In turns what failed and what is new: one of them may be refused for a reason of its own.
         self._probes += 1
         return self._backlog.take(self._clock(), held_first=self._probes % 2 == 1)
+
+    async def _attempts_from(self, first: Entry) -> None:
+        """One attempt after the other, until there is none to begin."""
+        entry: Entry | None = first
+        while entry is not None:
+            await self._attempt(entry)
+            entry = self._may_begin()
+            self._begin_attempts()
+            if self._backlog.size <= PAGE // 2 or self._delivered >= _SAVE_AFTER or not self._backlog.in_flight:
+                self._wake.set()
 
     async def _attempt(self, entry: Entry) -> None:
         try:
@@ -205,9 +180,6 @@ class Endpoint:
             log.exception("event could not be sent", **self._named(), event_id=entry.event.id)
             answer = Answer(f"{type(error).__name__}")
         self._finish(entry, answer)
-        self._begin_attempts()
-        if self._backlog.size <= PAGE // 2 or self._delivered >= _SAVE_AFTER or not self._backlog.in_flight:
-            self._wake.set()
 
     def _finish(self, entry: Entry, answer: Answer) -> None:
         if answer.error is None:
@@ -244,12 +216,17 @@ class Endpoint:
     # -- writing down
 
     def _is_time_to_save(self) -> bool:
-        waited = self._clock() - self._saved_at >= _SAVE_EVERY_S
+        waited = self._until_saving_s() <= 0
         return self._delivered >= _SAVE_AFTER or (waited and self._has_news())
+
+    def _until_saving_s(self) -> float:
+        """Seconds until it is time to save what is new: soon when there is nothing else to do."""
+        busy = self._backlog.in_flight or self._backlog.size
+        return self._saved_at + (_SAVE_EVERY_S if busy else _SAVE_IDLE_S) - self._clock()
 
     def _has_news(self) -> bool:
         now = (self._backlog.settled_upto(), self._breaker.failures)
-        return bool(self._delivered or self._error) or now != self._saved
+        return bool(self._delivered or self._error) or now != self._saved or self._reader.overfull
 
     async def _save(self) -> bool:
         """Whether it is still ours, and as it was. Whatever goes wrong here ends the run: what is stored holds."""
@@ -265,6 +242,7 @@ class Endpoint:
             ours = await store.save_progress(conn, self._me, self.working, progress)
         self._instruments.webhook_deliveries(DeliveryResult.DELIVERED, delivered)
         self._saved, self._saved_at = (upto, failures), now
+        self._reader.make_room()
         return ours
 
     async def _rest(self) -> None:
@@ -273,6 +251,8 @@ class Endpoint:
         wait_s = _REST_S if due is None else min(_REST_S, max(0.01, due - self._clock()))
         if self._breaker.wait_s():
             wait_s = min(_REST_S, max(0.01, self._breaker.wait_s()))
+        if self._has_news():
+            wait_s = min(wait_s, max(0.01, self._until_saving_s()))
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._wake.wait()
@@ -302,6 +282,6 @@ class Endpoint:
 
 
 def _put_off(entry: Entry, now: float) -> PutOff:
-    wait_s = max(0.0, entry.due - now) if entry.due else 0.0
+    wait_s = None if entry.due == inf else max(0.0, entry.due - now) if entry.due else 0.0
     event = entry.event
     return PutOff(event.key, event.cursor.position, event.lead_id, entry.attempts, wait_s, entry.error, dead=entry.dead)

@@ -9,7 +9,7 @@ from router.store.connections.connections import Connections, Part
 from router.store.events import Feed, feeds, place_new, remove_old
 from router.store.leads import database_clock
 from router.store.statements import Connection
-from router.store.webhooks import Webhook, webhooks_of
+from router.store.webhooks import Webhook, remove_dead, webhooks_of
 from router.telemetry.instruments import Instruments
 
 INTERVAL_S = 10.0
@@ -56,6 +56,8 @@ class EventsService(Periodic):
 
     async def _remove(self, conn: Connection, life: Lifeline, feed: Feed, before: datetime) -> None:
         while not life.stopping and await remove_old(conn, feed.tenant_id, before, _REMOVED_AT_ONCE):
+            life.beat()
+        while not life.stopping and await remove_dead(conn, feed.tenant_id, _REMOVED_AT_ONCE):
             life.beat()
 
     async def _measure(self, conn: Connection, found: list[Feed], now: datetime) -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.outbox.cursor import Cursor, after_row, check_cursor
+from router.outbox.cursor import Cursor, after_row, check_cursor, parse_cursor
 from router.outbox.event import Event, event_of
 from router.rules.problems import InvalidFile
 from router.store import events as store
@@ -90,6 +90,13 @@ async def read_named(
 ) -> list[Event]:
     """Single events by (event number, place in its row), in order; those that are gone are missing."""
     return await _events(conn, tenant_id, await store.named(conn, tenant_id, keys), names or RuleNames())
+
+
+async def begin_after(conn: Connection, tenant_id: int, text: str) -> Cursor:
+    """Where to begin: `oldest`, `newest`, or a cursor as a reader writes it. Raises CursorError."""
+    if text in ("oldest", "newest"):
+        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
+    return parse_cursor(text)
 
 
 async def oldest(conn: Connection, tenant_id: int) -> Cursor:

@@ -1,4 +1,4 @@
-"""Looking up the names of endpoints, in threads of their own: a name server that does not answer delays nobody else.
+"""Looking up the names of endpoints, in threads of their own: a name server that does not answer delays no others.
 
 The event loop's own threads serve the whole process, and it waits for them at its end; a lookup cannot be ended.
 """
@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 LOOK_UP_S = 5.0
 MOST_AT_ONCE = 64
-"""Also those whose answer nobody waits for any more."""
+"""Also those that no delivery waits for any more."""
 
 
 class NamesUnavailable(OSError):

@@ -1,4 +1,4 @@
-"""The service that delivers: takes endpoints that nobody delivers to, and runs one `Endpoint` for each."""
+"""The service that delivers: takes endpoints that no process delivers to, and runs one `Endpoint` for each."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -59,7 +59,7 @@ class Holding:
 
 
 async def knows_journal(conn: Connection, journal_id: int) -> bool:
-    """Whether this database was told of the journal."""
+    """Whether the journal was reported to this database."""
     known: bool = await _SQL.known.value(conn, journal_id=journal_id)
     return known
 
@@ -97,6 +97,11 @@ async def report_leads(conn: Connection, journal_id: int, leads: Sequence[Report
         oldest=[one.oldest_at for one in ordered],
         reasons=[one.reason for one in ordered],
     )
+
+
+async def begin_books(conn: Connection, journal_id: int) -> None:
+    """The journal is adopted: what it took before and does not hold any more counts as drained."""
+    await _SQL.begin_books.execute(conn, journal_id=journal_id)
 
 
 async def hold_journalled(conn: Connection, journal_id: int, tenant_id: int) -> int:

@@ -74,7 +74,7 @@ async def leads_of(conn: Connection, tenant_id: int, state: str | None, span: Sp
 
 async def leads_of_rep(conn: Connection, tenant_id: int, rep_no: int, span: Span) -> list[int]:
     """Numbers of the newest leads that a rep has now."""
-    return [row[0] for row in await _SQL.of_rep.fetch(conn, tenant_id=tenant_id, rep_no=rep_no, **span.arguments())]
+    return await _of_few(conn, tenant_id, span, rep_no=rep_no)
 
 
 async def parked_for(conn: Connection, tenant_id: int, reason: str, span: Span) -> list[int]:
@@ -88,8 +88,9 @@ async def waiting_under(conn: Connection, tenant_id: int, keys: Sequence[int], s
     if not keys:
         return []
     size = await _SQL.keys_size.value(conn, tenant_id=tenant_id, wake_keys=keys, limit=_FEW + 1)
-    statement = _SQL.waiting_of_few if size <= _FEW else _SQL.waiting_of_many
-    rows = await statement.fetch(conn, tenant_id=tenant_id, wake_keys=keys, **span.arguments())
+    if size <= _FEW:
+        return await _of_few(conn, tenant_id, span, wake_keys=keys)
+    rows = await _SQL.waiting_of_many.fetch(conn, tenant_id=tenant_id, wake_keys=keys, **span.arguments())
     return [row[0] for row in rows]
 
 
@@ -97,10 +98,20 @@ async def first_in_line(conn: Connection, tenant_id: int, rooms: Mapping[int, in
     """Numbers of the newest of those leads that are the first under each wake key, as many as `rooms` says."""
     if not rooms:
         return []
-    rows = await _SQL.first_in_line.fetch(
-        conn, tenant_id=tenant_id, wake_keys=list(rooms), rooms=list(rooms.values()), **span.arguments()
-    )
-    return [row[0] for row in rows]
+    return await _of_few(conn, tenant_id, span, wake_keys=list(rooms), rooms=list(rooms.values()))
+
+
+async def _of_few(
+    conn: Connection,
+    tenant_id: int,
+    span: Span,
+    *,
+    rep_no: int | None = None,
+    wake_keys: Sequence[int] | None = None,
+    rooms: Sequence[int] | None = None,
+) -> list[int]:
+    which = {"tenant_id": tenant_id, "rep_no": rep_no, "wake_keys": wake_keys, "rooms": rooms}
+    return [row[0] for row in await _SQL.of_few.fetch(conn, **which, **span.arguments())]
 
 
 async def wake_keys(conn: Connection, tenant_id: int) -> list[tuple[int, int | None, str | None]]:

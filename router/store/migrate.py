@@ -1,5 +1,8 @@
 """Schema migrations: `sql/migrations/NNNN_name.sql`, each in its own transaction, one process at a time.
 
+One that says `-- migrate: apply without transaction` builds an index beside writers (`create index concurrently`). It
+is done again when it was broken off, so it begins by dropping what it makes.
+
 The schema is the first one of the search path that exists; what was applied is written down there, and nowhere else.
 """
 
@@ -14,12 +17,15 @@ import asyncpg
 from router.store.statements import Connection, load, sql_root
 
 _SQL = load("migrate")
-_PART = re.compile(r"^-- migrate: (\w+)\n(.*?)(?=^-- migrate: |\Z)", re.MULTILINE | re.DOTALL)
+_PART = re.compile(r"^-- migrate: (\w+)( without transaction)?\n(.*?)(?=^-- migrate: |\Z)", re.MULTILINE | re.DOTALL)
+_STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
 CONNECT_DEADLINE_S = 10.0
 LOCK_POLL_S = 0.1
 LOCK_DEADLINE_S = 600.0
 # A migration that cannot get its table gives up rather than make everybody queue behind it.
 LOCK_TIMEOUT = "10s"
+# Building an index beside writers waits for transactions that are older, and holds up no one meanwhile.
+CONCURRENT_TIMEOUT = "10min"
 
 
 class MigrationError(Exception):
@@ -61,8 +67,7 @@ async def migrate(url: str) -> list[str]:
         if wanted:
             await _begin_bookkeeping(conn)
         for migration in wanted:
-            async with conn.transaction():
-                await _apply(conn, migration)
+            await _apply(conn, migration)
         return wanted
 
 
@@ -79,23 +84,42 @@ async def rollback(url: str) -> list[str]:
 
 
 async def _apply(conn: asyncpg.Connection, migration: str) -> None:
-    await _execute(conn, migration, "apply")
-    await _SQL.was_applied.execute(conn, migration_id=migration)
+    sql, is_transaction = _part(migration, "apply")
+    if not is_transaction:
+        await _execute_one_by_one(conn, migration, sql)
+    async with conn.transaction():
+        if is_transaction:
+            await _execute(conn, migration, sql)
+        await _SQL.was_applied.execute(conn, migration_id=migration)
 
 
 async def _take_back(conn: asyncpg.Connection, migration: str) -> None:
-    await _execute(conn, migration, "rollback")
+    await _execute(conn, migration, _part(migration, "rollback")[0])
     await _SQL.was_taken_back.execute(conn, migration_id=migration)
 
 
-async def _execute(conn: asyncpg.Connection, migration: str, part: str) -> None:
-    """One part of the migration's file: what is between its line `-- migrate: part` and the next one."""
+def _part(migration: str, name: str) -> tuple[str, bool]:
+    """What is between a migration's line `-- migrate: name` and the next one, and whether it is one transaction."""
     text = (migrations_dir() / f"{migration}.sql").read_text(encoding="utf-8")
-    parts = dict(_PART.findall(text))
+    parts = {part: (sql, not outside) for part, outside, sql in _PART.findall(text)}
+    return parts[name]
+
+
+async def _execute(conn: asyncpg.Connection, migration: str, sql: str) -> None:
     try:
-        await conn.execute(parts[part])
+        await conn.execute(sql)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{migration}: {error}; nothing of it was kept") from error
+
+
+async def _execute_one_by_one(conn: asyncpg.Connection, migration: str, sql: str) -> None:
+    await _SQL.lock_timeout.row(conn, timeout=CONCURRENT_TIMEOUT)
+    try:
+        for statement in filter(str.strip, _STATEMENT_END.split(sql)):
+            await conn.execute(statement)
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{migration}: {error}; run lead-router migrate again, which begins it anew") from error
+    await _SQL.lock_timeout.row(conn, timeout=LOCK_TIMEOUT)
 
 
 async def _begin_bookkeeping(conn: asyncpg.Connection) -> None:

@@ -12,8 +12,8 @@ from router.store.statements import Connection, load
 
 _SQL = load("upkeep")
 
-_APPLIED = re.compile(r"^-- migrate: apply\n(.*?)(?=^-- migrate: |\Z)", re.MULTILINE | re.DOTALL)
-_INDEX = re.compile(r"^create (?:unique )?index (\w+) on (\w+)[^;]*;", re.MULTILINE)
+_APPLIED = re.compile(r"^-- migrate: apply[^\n]*\n(.*?)(?=^-- migrate: |\Z)", re.MULTILINE | re.DOTALL)
+_INDEX = re.compile(r"^create (?:unique )?index (?:concurrently )?(\w+) on (\w+)[^;]*;", re.MULTILINE)
 _TABLE = re.compile(r"^create table (\w+) \((.*?)^\)", re.MULTILINE | re.DOTALL)
 _UNIQUE = re.compile(r"^\s+unique \(([\w, ]+)\)", re.MULTILINE)
 _DROPPED = re.compile(r"^\s*(?:alter table \w+ )?drop (?:index|constraint|table) (\w+)", re.MULTILINE)
@@ -40,7 +40,7 @@ def expected_indexes() -> tuple[Index, ...]:
     for file in sorted(migrations_dir().glob("*.sql")):
         for text in _APPLIED.findall(file.read_text("utf-8")):
             for match in _INDEX.finditer(text):
-                found[match[1]] = Index(match[1], match[2], match[0].rstrip(";"))
+                found[match[1]] = Index(match[1], match[2], match[0].rstrip(";").replace("index concurrently", "index"))
             for table, body in _TABLE.findall(text):
                 for columns in _UNIQUE.findall(body):
                     name = "_".join([table, *columns.split(", "), "key"])

@@ -174,25 +174,54 @@ async def go_to(conn: Connection, tenant_id: int, webhook_no: int, after: tuple[
     await _SQL.go_to.execute(conn, tenant_id=tenant_id, webhook_no=webhook_no, position=after[0], place=after[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """What is delivered again: so many `events`. `gone` = so many are past the retention of events; `unknown` = so many
+    never were.
+    """
+
+    events: int
+    gone: int = 0
+    unknown: int = 0
+
+
 @retried
 async def deliver_again(
     conn: Connection, tenant_id: int, webhook_no: int, events: Sequence[tuple[int, int]] | None, actor: str, why: str
-) -> int:
-    """Has events delivered again, each (number, place in its row), None = all dead ones; returns how many. Recorded."""
+) -> Redelivery:
+    """Has events delivered again, each (number, place in its row), None = all dead ones. Recorded."""
     async with conn.transaction():
         await webhook_numbered(conn, tenant_id, webhook_no)
         key = {"tenant_id": tenant_id, "webhook_no": webhook_no}
-        if events is None:
-            found = await _SQL.dead_again.value(conn, **key)
-        else:
-            unique = sorted(set(events))
-            numbers, places = [no for no, _ in unique], [place for _, place in unique]
-            found = await _SQL.again.value(conn, **key, event_nos=numbers, places=places)
-        if found:
+        found = await (_dead_again(conn, key) if events is None else _again(conn, key, set(events)))
+        if found.events:
             await _SQL.touch.execute(conn, **key)
-            change = Change(actor, "webhook redeliver", _named(webhook_no), "", f"{found} events", why)
+            change = Change(actor, "webhook redeliver", _named(webhook_no), "", f"{found.events} events", why)
             await record_change(conn, tenant_id, change)
-    return int(found)
+    return found
+
+
+async def _dead_again(conn: Connection, key: dict[str, int]) -> Redelivery:
+    row = await _SQL.dead_again.row(conn, **key)
+    assert row is not None
+    return Redelivery(row["events"], row["gone"])
+
+
+async def _again(conn: Connection, key: dict[str, int], events: set[tuple[int, int]]) -> Redelivery:
+    ordered = sorted(events)
+    numbers, places = [no for no, _ in ordered], [place for _, place in ordered]
+    rows = await _SQL.again.fetch(conn, **key, event_nos=numbers, places=places)
+    missing = events - {(row["event_no"], row["place"]) for row in rows}
+    oldest = await _SQL.oldest_event.value(conn, tenant_id=key["tenant_id"])
+    gone = sum(number < oldest for number, _ in missing)
+    return Redelivery(len(rows), gone, len(missing) - gone)
+
+
+async def remove_dead(conn: Connection, tenant_id: int, limit: int) -> int:
+    """Removes at most `limit` dead events that are past the retention of events and could not be delivered again;
+    returns how many. Their webhooks have missed them, which is a finding until a person enables them anew.
+    """
+    return int(await _SQL.remove_dead.value(conn, tenant_id=tenant_id, limit=limit))
 
 
 async def secrets_of(conn: Connection, tenant_id: int, webhook_no: int) -> list[str]:
@@ -231,7 +260,7 @@ class Working:
 
 
 async def take_working(conn: Connection, me: int, lease_s: float) -> list[Working]:
-    """Takes endpoints that nobody delivers to, keeps ours, for `lease_s` from now. `me` = a number of this process."""
+    """Takes endpoints that no process delivers to, keeps ours, for `lease_s` from now. `me` = this process's number."""
     await _SQL.claim.execute(conn, me=me, lease_s=lease_s)
     return [Working(*row) for row in await _SQL.working.fetch(conn, me=me)]
 
@@ -243,13 +272,15 @@ async def release(conn: Connection, me: int, working: Working) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """An event that was not taken: tried again in `wait_s` seconds, or dead."""
+    """An event that was not taken: tried again in `wait_s` seconds (None = it is behind an earlier one of its lead), or
+    dead.
+    """
 
     event: tuple[int, int]
     position: int
     lead_id: int
     attempts: int
-    wait_s: float
+    wait_s: float | None
     error: str
     dead: bool
 
@@ -309,16 +340,31 @@ async def _save_put_off(conn: Connection, key: dict[str, int], rows: Sequence[Pu
     )
 
 
-async def put_off_after(conn: Connection, working: Working, after: tuple[int, int], limit: int) -> Sequence[Row]:
-    """Rows of (event_no, place, position, attempts, wait_s) of events that wait for another attempt, in order."""
-    return await _SQL.put_off_before.fetch(
-        conn,
-        tenant_id=working.tenant_id,
-        webhook_no=working.webhook_no,
-        position=after[0],
-        place=after[1],
-        limit=limit,
-    )
+async def put_off_lines(
+    conn: Connection, working: Working, not_these: Sequence[int], limit: int, *, due_only: bool
+) -> Sequence[Row]:
+    """Rows of (event_no, place, position, lead_id, attempts, wait_s), in order, of all events that wait of at most
+    `limit` leads: of those whose next attempt is due first (`due_only` = now), but for leads `not_these`. `wait_s` =
+    seconds until the next attempt, None = the event is behind an earlier one of its lead.
+    """
+    key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
+    async with conn.transaction():
+        await _SQL.along_the_index.row(conn)
+        return await _SQL.put_off_lines.fetch(conn, **key, not_these=not_these, due_only=due_only, limit=limit)
+
+
+async def waiting_of_leads(
+    conn: Connection, working: Working, lead_ids: Sequence[int]
+) -> dict[int, set[tuple[int, int]]]:
+    """Of these leads, those with events that wait for another attempt: (event number, place in its row) of each."""
+    found: dict[int, set[tuple[int, int]]] = {}
+    key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
+    async with conn.transaction():
+        await _SQL.along_the_index.row(conn)
+        rows = await _SQL.waiting_of_leads.fetch(conn, **key, lead_ids=lead_ids)
+    for row in rows:
+        found.setdefault(row["lead_id"], set()).add((row["event_no"], row["place"]))
+    return found
 
 
 async def bury(conn: Connection, working: Working, events: Sequence[tuple[int, int]], error: str) -> None:

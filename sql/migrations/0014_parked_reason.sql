@@ -1,9 +1,10 @@
 -- Lists of parked leads by reason, newest first.
 -- depends: 0013_idempotency
 
--- migrate: apply
+-- migrate: apply without transaction
 
-create index parked_reason on parked (tenant_id, reason, lead_id);
+drop index concurrently if exists parked_reason;
+create index concurrently parked_reason on parked (tenant_id, reason, lead_id);
 
 -- migrate: rollback
 

@@ -27,8 +27,12 @@ select r.tenant_id, :journal_id, r.taken, r.leads, r.set_aside, r.oldest_at, r.r
        reason = excluded.reason,
        given_up = greatest(0, least(journalled.given_up, excluded.taken - journalled.drained - excluded.leads - excluded.set_aside));
 
+-- name: begin_books(journal_id)!
+-- The books of a journal that is adopted add up: what it took and does not hold was drained. Truly about all tenants.
+update journalled set drained = taken - leads - set_aside - given_up where journal_id = :journal_id;
+
 -- name: hold(tenant_id, journal_id)
--- How far a tenant's part of a journal is drained, also one that was not reported yet; nobody else drains it until the transaction ends.
+-- How far a tenant's part of a journal is drained, also one that was not reported yet; no other process drains it until the transaction ends.
 insert into journalled (tenant_id, journal_id) values (:tenant_id, :journal_id)
     on conflict (tenant_id, journal_id) do update set drained_to = journalled.drained_to
 returning drained_to;

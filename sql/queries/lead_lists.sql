@@ -102,16 +102,9 @@ select lead_id from few
     or (:state = 'closed' and (select true from closed c where c.tenant_id = :tenant_id and c.lead_id = few.lead_id)))
  order by lead_id desc limit :limit;
 
--- name: of_rep(tenant_id, rep_no, below, floor, source, since, until, limit)
--- The newest leads that a rep has now, below a number: sorted first, so that no more are looked up than a page takes.
-with had as materialized (
-    select lead_id from assignment where tenant_id = :tenant_id and rep_no = :rep_no)
-select h.lead_id
-  from (select lead_id from had where lead_id < :below and lead_id >= :floor order by lead_id desc offset 0) h
- cross join lateral (select source, received_at from lead where tenant_id = :tenant_id and lead_id = h.lead_id limit 1) l
- where (:source::text is null or l.source = :source)
-   and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)
- order by h.lead_id desc limit :limit;
+-- name: keys_size(tenant_id, wake_keys, limit)
+-- How many leads wait under these keys, counted up to a limit.
+select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]) limit :limit) as leads;
 
 -- name: parked_of_reason(tenant_id, reason, below, floor, source, since, until, limit)
 -- The newest leads that are parked for a reason, below a number.
@@ -123,34 +116,23 @@ select p.lead_id
    and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)
  order by p.lead_id desc limit :limit;
 
--- name: keys_size(tenant_id, wake_keys, limit)
--- How many leads wait under these keys, counted up to a limit.
-select count(*) from (select from lead_pool where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]) limit :limit) as leads;
-
--- name: waiting_of_few(tenant_id, wake_keys, below, floor, source, since, until, limit)
--- The newest leads that wait under keys with few leads, below a number; sorted first.
+-- name: of_few(tenant_id, rep_no, wake_keys, rooms, below, floor, source, since, until, limit)
+-- The newest, below a number, of a few leads: those that a rep has now, or that wait under some keys, of each key all or (rooms) so many that stand
+-- first in line; sorted before they are looked up, so that these are no more than a page takes.
 with few as materialized (
-    select lead_id from lead_pool
-     where tenant_id = :tenant_id and wake_key = any(:wake_keys::int[]))
-select f.lead_id
-  from (select lead_id from few where lead_id < :below and lead_id >= :floor order by lead_id desc offset 0) f
- cross join lateral (select source, received_at from lead where tenant_id = :tenant_id and lead_id = f.lead_id limit 1) l
- where (:source::text is null or l.source = :source)
-   and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)
- order by f.lead_id desc limit :limit;
-
--- name: first_in_line(tenant_id, wake_keys, rooms, below, floor, source, since, until, limit)
--- The newest, below a number, of the leads that stand first in line under each key, as many as it has room; sorted before they are looked up.
-with first as materialized (
+    select lead_id from assignment where tenant_id = :tenant_id and rep_no = :rep_no::int
+     union all
+    select lead_id from lead_pool where tenant_id = :tenant_id and :rooms::int[] is null and wake_key = any(:wake_keys::int[])
+     union all
     select p.lead_id
       from unnest(:wake_keys::int[], :rooms::int[]) as k(wake_key, room)
      cross join lateral (
            select lead_id from lead_pool
             where tenant_id = :tenant_id and wake_key = k.wake_key
             order by rank, queued_at, lead_id limit k.room) p
-     where p.lead_id < :below and p.lead_id >= :floor)
+     where :rooms::int[] is not null)
 select f.lead_id
-  from (select lead_id from first order by lead_id desc offset 0) f
+  from (select lead_id from few where lead_id < :below and lead_id >= :floor order by lead_id desc offset 0) f
  cross join lateral (select source, received_at from lead where tenant_id = :tenant_id and lead_id = f.lead_id limit 1) l
  where (:source::text is null or l.source = :source)
    and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)

@@ -43,3 +43,7 @@ insert into _lead_router_migration (migration_id) values (:migration_id);
 -- name: was_taken_back(migration_id)!
 -- Notes it, in the migration's transaction.
 delete from _lead_router_migration where migration_id = :migration_id;
+
+-- name: lock_timeout(timeout)
+-- How long the statements that follow wait for a lock.
+select set_config('lock_timeout', :timeout, false);

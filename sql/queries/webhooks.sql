@@ -54,7 +54,7 @@ with secrets as (delete from webhook_secret where tenant_id = :tenant_id and web
 delete from webhook where tenant_id = :tenant_id and webhook_no = :webhook_no returning url;
 
 -- name: switch(tenant_id, webhook_no, enabled, why)
--- Enables or disables an endpoint; whoever delivers to it notices.
+-- Enables or disables an endpoint; the process that delivers to it notices.
 update webhook set enabled = :enabled, disabled_why = case when :enabled then null else :why::text end, failures = 0, failing_since = null,
        missed_upto = null, version = version + 1
  where tenant_id = :tenant_id and webhook_no = :webhook_no
@@ -71,11 +71,11 @@ delete from webhook_delivery
  where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int);
 
 -- name: touch(tenant_id, webhook_no)!
--- Has whoever delivers to the endpoint read again what is stored of it.
+-- Has the process that delivers to the endpoint read again what is stored of it.
 update webhook set version = version + 1 where tenant_id = :tenant_id and webhook_no = :webhook_no;
 
 -- name: claim(me, lease_s)!
--- Takes the endpoints that nobody delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
+-- Takes the endpoints that no process delivers to, and keeps those of ours whose time is half over. Truly about all tenants.
 update webhook set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
  where enabled and (holder is null or held_until < statement_timestamp()
                     or holder = :me and held_until < statement_timestamp() + make_interval(secs => :lease_s / 2));
@@ -104,10 +104,10 @@ update webhook set position = :position, place = :place, delivered = delivered +
 returning version;
 
 -- name: put_off(tenant_id, webhook_no, event_nos, places, positions, lead_ids, states, attempts, waits_s, errors)!
--- Events that were not taken: when to try again, or given up.
+-- Events that were not taken: when to try again (no time: behind an earlier one of the lead), or given up.
 insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, attempts, next_at, error)
 select :tenant_id, :webhook_no, d.event_no, d.place, d.position, d.lead_id, d.state, d.attempts,
-       statement_timestamp() + make_interval(secs => d.wait_s), d.error
+       coalesce(statement_timestamp() + make_interval(secs => d.wait_s), 'infinity'), d.error
   from unnest(:event_nos::bigint[], :places::int[], :positions::bigint[], :lead_ids::bigint[], :states::text[], :attempts::int[],
               :waits_s::float8[], :errors::text[])
     as d(event_no, place, position, lead_id, state, attempts, wait_s, error)
@@ -119,16 +119,47 @@ select :tenant_id, :webhook_no, d.event_no, d.place, d.position, d.lead_id, d.st
 delete from webhook_delivery d using unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
  where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place;
 
--- name: put_off_before(tenant_id, webhook_no, position, place, limit)
--- The next events that wait for another attempt, after a place in the order; wait_s = seconds until then.
-select event_no, place, position, attempts, extract(epoch from next_at - statement_timestamp())::float8 as wait_s from webhook_delivery
- where tenant_id = :tenant_id and webhook_no = :webhook_no and state = 'waiting' and (position, place) > (:position::bigint, :place::int)
- order by position, place limit :limit;
+-- name: along_the_index()
+-- Until the transaction ends: no plan that reads all that waits and sorts it, which seems cheap while few leads are due.
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+
+-- name: put_off_lines(tenant_id, webhook_no, not_these, due_only, limit)
+-- All events that wait for another attempt, of the leads whose first one is due first; wait_s = seconds until then. Only the first event
+-- of a lead has a time.
+with first as materialized (
+    select d.lead_id from webhook_delivery d
+     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'waiting'
+       and d.next_at < 'infinity' and d.next_at <= case when :due_only::boolean then statement_timestamp() else 'infinity' end
+       and d.lead_id <> all(:not_these::bigint[])
+       and not exists (select from webhook_delivery e
+                        where e.tenant_id = :tenant_id and e.webhook_no = :webhook_no and e.state = 'waiting' and e.lead_id = d.lead_id
+                          and (e.position, e.place) < (d.position, d.place) offset 0)
+     order by d.next_at limit :limit)
+select d.event_no, d.place, d.position, d.lead_id, d.attempts,
+       case when isfinite(d.next_at) then extract(epoch from d.next_at - statement_timestamp()) end::float8 as wait_s
+  from first f
+ cross join lateral (select * from webhook_delivery w
+                      where w.tenant_id = :tenant_id and w.webhook_no = :webhook_no and w.state = 'waiting' and w.lead_id = f.lead_id
+                      order by w.position, w.place) d
+ order by d.position, d.place;
+
+-- name: waiting_of_leads(tenant_id, webhook_no, lead_ids)
+-- Which of these leads have events that wait for another attempt.
+select d.lead_id, d.event_no, d.place from (select distinct unnest(:lead_ids::bigint[]) as lead_id) l
+ cross join lateral (select lead_id, event_no, place from webhook_delivery w
+                      where w.tenant_id = :tenant_id and w.webhook_no = :webhook_no and w.state = 'waiting' and w.lead_id = l.lead_id
+                     offset 0) d;
 
 -- name: bury(tenant_id, webhook_no, event_nos, places, error)!
--- Gives up events that were put off.
-update webhook_delivery d set state = 'dead', error = :error from unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
- where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place;
+-- Gives up events that were put off; the next one of each lead may be tried now.
+with buried as (
+    update webhook_delivery d set state = 'dead', error = :error from unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
+     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place
+    returning d.lead_id, d.event_no, d.place)
+update webhook_delivery d set next_at = least(d.next_at, statement_timestamp())
+ where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'waiting' and d.lead_id in (select lead_id from buried)
+   and (d.event_no, d.place) not in (select event_no, place from buried);
 
 -- name: disable_gone(me, tenant_id, webhook_no, why)!
 -- The endpoint says that it is gone for good.
@@ -141,23 +172,48 @@ update webhook set missed_upto = :upto, position = :upto::bigint + 1, place = 0
  where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;
 
 -- name: again(tenant_id, webhook_no, event_nos, places)
--- Has single events delivered again, whatever became of them; how many there are.
-with again as (
-    insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
-    select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
-      from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
-      join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
-        on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
-    returning 1)
-select count(*)::int from again;
+-- Has single events delivered again, whatever became of them, as far as they are still there; which ones.
+insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at)
+select e.tenant_id, :webhook_no, e.event_no, w.place, e.position, e.leads[w.place], 'waiting', statement_timestamp()
+  from unnest(:event_nos::bigint[], :places::int[]) as w(event_no, place)
+  join event e on e.tenant_id = :tenant_id and e.event_no = w.event_no and e.position is not null and w.place <= e.size
+    on conflict (tenant_id, webhook_no, event_no, place) do update set state = 'waiting', attempts = 0, next_at = excluded.next_at
+returning event_no, place;
+
+-- name: oldest_event(tenant_id)
+-- The number of the oldest event that is left; those before it are past the retention.
+select coalesce((select event_no from event where tenant_id = :tenant_id order by event_no limit 1),
+                (select 9223372036854775807 from event_feed where tenant_id = :tenant_id and removed_upto > 0), 0);
 
 -- name: dead_again(tenant_id, webhook_no)
--- Has all dead events delivered again that are still there; how many.
-with again as (
-    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp()
-     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead'
+-- Has all dead events delivered again that are still there; how many, and how many are past the retention.
+with removed as (select coalesce(max(removed_upto), 0) as upto from event_feed where tenant_id = :tenant_id),
+again as (
+    update webhook_delivery d set state = 'waiting', attempts = 0, next_at = statement_timestamp() from removed
+     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead' and d.position > removed.upto
     returning 1)
-select count(*)::int from again;
+select (select count(*) from again)::int as events,
+       (select count(*) from webhook_delivery d, removed
+         where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'dead' and d.position <= removed.upto)::int as gone;
+
+-- name: remove_dead(tenant_id, limit)
+-- Removes dead events that are past the retention, and notes at their webhooks that these missed them; how many.
+with old as (
+    select d.webhook_no, d.event_no, d.place, d.position
+      from event_feed f join webhook w on w.tenant_id = :tenant_id
+     cross join lateral (select webhook_no, event_no, place, position from webhook_delivery
+                          where tenant_id = :tenant_id and webhook_no = w.webhook_no and state = 'dead' and position <= f.removed_upto
+                          order by position, place limit :limit) d
+     where f.tenant_id = :tenant_id limit :limit),
+gone as (
+    delete from webhook_delivery d using old
+     where d.tenant_id = :tenant_id and d.webhook_no = old.webhook_no and d.event_no = old.event_no and d.place = old.place and d.state = 'dead'
+    returning d.webhook_no, d.position),
+noted as (
+    update webhook w set missed_upto = greatest(w.missed_upto, g.position)
+      from (select webhook_no, max(position) as position from gone group by webhook_no) g
+     where w.tenant_id = :tenant_id and w.webhook_no = g.webhook_no)
+select count(*)::int from gone;
 
 -- name: dead(tenant_id, webhook_no, limit)
 -- The latest events that were given up, with the error of the last attempt.

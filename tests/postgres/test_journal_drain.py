@@ -19,6 +19,7 @@ from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import JournalSettings
 from router.store.connections.connections import Connections
 from router.store.errors import NoConnection, is_away
+from router.store.migrate import migrations_dir
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from tests.support import until
@@ -288,6 +289,26 @@ async def test_a_journal_of_another_database_is_not_drained_into_this_one(
     await report(acme.conn, journal, "test", adopt=True)
     await made_service(journal, connections).once(a_life())
     assert await stored(acme) == ["e1"]
+
+
+async def test_after_a_rollback_of_its_migration_a_journal_says_what_to_do_and_then_its_books_add_up(
+    acme: Tenancy, journal: Journal, connections: Connections
+) -> None:
+    await report(acme.conn, journal, "test")
+    await journal.take(acme.tenant_id, [lead(1), lead(2)])
+    await drain(acme.conn, journal, acme.tenant_id)
+    await journal.take(acme.tenant_id, [lead(3)])
+    apply, rollback = (migrations_dir() / "0017_journal.sql").read_text().split("-- migrate: rollback")
+    await acme.conn.execute(rollback)
+    await acme.conn.execute(apply)
+    with pytest.raises(ForeignJournal, match=r"0017 rolled back.*journal drain --adopt --file \S*journal"):
+        await made_service(journal, connections).once(a_life())
+    await report(acme.conn, journal, "test", adopt=True)
+    assert await books(acme) == (3, 2, 1, 0)
+    await made_service(journal, connections).once(a_life())
+    assert await stored(acme) == ["e1", "e2", "e3"]
+    assert await books(acme) == (3, 3, 0, 0)
+    assert (await audit(acme.conn)).violations == []
 
 
 async def test_an_old_copy_of_the_file_takes_no_number_that_is_drained(acme: Tenancy, journal: Journal) -> None:

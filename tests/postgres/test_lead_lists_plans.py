@@ -39,6 +39,7 @@ SPAN: dict[str, Any] = {
 }  # fmt: skip
 OLD = {**SPAN, "source": "old", "below": EACH * 5 // 2}
 MIDDLE = {**SPAN, "below": 60_000}
+OF_FEW: dict[str, Any] = {"rep_no": None, "wake_keys": None, "rooms": None}
 FEW_KEYS = list(range(1, 4))
 OF_KEYS = EACH * len(FEW_KEYS) // KEYS
 PAGE = list(range(50_000, 50_000 + LIMIT))
@@ -51,17 +52,17 @@ ASKED: list[tuple[str, int, dict[str, Any]]] = [
         for state in ("waiting", "assigned", "parked", "merged", "closed")
         for span in (SPAN, OLD, MIDDLE)
     ),
-    ("of_rep", EACH // REPS, {**SPAN, "rep_no": 7}),
-    ("of_rep", EACH // REPS, {**MIDDLE, "rep_no": 7}),
-    ("waiting_of_few", OF_KEYS, {**MIDDLE, "wake_keys": FEW_KEYS}),
+    ("of_few", EACH // REPS, {**OF_FEW, **SPAN, "rep_no": 7}),
+    ("of_few", EACH // REPS, {**OF_FEW, **MIDDLE, "rep_no": 7}),
+    ("of_few", OF_KEYS, {**OF_FEW, **MIDDLE, "wake_keys": FEW_KEYS}),
     ("of_source", 0, {**SPAN, "source": "none", "state": "assigned"}),
     ("source_size", LIMIT, {"source": "web", "limit": LIMIT}),
     ("parked_of_reason", LIMIT, {**SPAN, "reason": "lead_invalid"}),
     ("parked_of_reason", 20, {**SPAN, "reason": "internal_error"}),
     ("keys_size", LIMIT, {"wake_keys": FEW_KEYS, "limit": LIMIT}),
-    ("waiting_of_few", OF_KEYS, {**SPAN, "wake_keys": FEW_KEYS}),
+    ("of_few", OF_KEYS, {**OF_FEW, **SPAN, "wake_keys": FEW_KEYS}),
     ("waiting_of_many", LIMIT, {**SPAN, "wake_keys": list(range(1, KEYS + 1))}),
-    ("first_in_line", 10 * len(FEW_KEYS), {**SPAN, "wake_keys": FEW_KEYS, "rooms": [10] * len(FEW_KEYS)}),
+    ("of_few", 10 * len(FEW_KEYS), {**OF_FEW, **SPAN, "wake_keys": FEW_KEYS, "rooms": [10] * len(FEW_KEYS)}),
     ("place_in_line", LIMIT + 1, {"wake_key": 1, "skip": LIMIT}),
     ("rows", LIMIT, {"lead_ids": PAGE}),
 ]

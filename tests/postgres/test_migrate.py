@@ -9,9 +9,9 @@ import pytest
 from ops.audit.audit import audit
 from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part, open_connections
-from router.store.migrate import known, migrate, pending, rollback
+from router.store.migrate import MigrationError, known, migrate, pending, rollback
 from tests.postgres.test_connections import as_role
-from tests.support import connected
+from tests.support import connected, until
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 
@@ -53,6 +53,40 @@ async def test_taking_all_migrations_back_leaves_nothing(empty_database_url: str
     async with connected(empty_database_url) as conn:
         left = await conn.fetch("select relname from pg_class where relnamespace = 'public'::regnamespace")
     assert {row["relname"] for row in left if not row["relname"].startswith("_lead_router")} == set()
+
+
+async def test_an_index_on_a_hot_table_is_built_while_others_write_and_again_after_it_was_broken_off(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = "insert into parked (tenant_id, lead_id, reason, parked_at) values (1, {}, 'lead_invalid', now())"
+    valid = "select indisvalid from pg_index where indexrelid = to_regclass('parked_reason')"
+    with monkeypatch.context() as before:
+        before.setattr("router.store.migrate.known", lambda: [one for one in known() if one < "0014"])
+        await migrate(empty_database_url)
+    async with connected(empty_database_url) as conn, connected(empty_database_url) as other:
+        await other.execute("set lock_timeout = '2s'")
+        for broken_off in (True, False):
+            transaction = conn.transaction()
+            await transaction.start()
+            await conn.execute(add.format(int(broken_off)))
+            migrating = asyncio.create_task(migrate(empty_database_url))
+
+            async def is_building() -> bool:
+                return await other.fetchval(valid) is False
+
+            await until(is_building, "the index is being built")
+            # No lock is in the way of those who write.
+            await other.execute(add.format(10 + broken_off))
+            if broken_off:
+                await other.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like '%migrate'"
+                    " and datname = current_database()"
+                )
+                with pytest.raises((MigrationError, asyncpg.PostgresError, OSError)):
+                    await migrating
+            await transaction.commit()
+        assert "0014_parked_reason" in await migrating
+        assert await other.fetchval(valid) is True and await pending(other) == []
 
 
 async def test_what_an_earlier_release_applied_is_not_applied_again(empty_database_url: str) -> None:

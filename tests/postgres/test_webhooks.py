@@ -5,14 +5,16 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from router.outbox.attempts import Answer
 from router.outbox.cursor import START
-from router.outbox.feed import read_events
+from router.outbox.endpoint import Endpoint
+from router.outbox.feed import RuleNames, read_events
 from router.outbox.signing import new_secret
 from router.outbox.webhooks_service import WebhooksService
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -20,6 +22,8 @@ from router.settings.model import WebhookSettings
 from router.store import webhooks as store
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
+from router.store.events import remove_old
+from router.store.webhooks import Redelivery
 from router.telemetry.instruments import Instruments
 from tests.sink import Sink, a_sink
 from tests.support import until
@@ -159,6 +163,32 @@ async def test_an_event_that_is_refused_waits_with_those_of_its_lead_and_nobody_
             await settled(tenant, number)
         assert sink.of_lead(refused) == ["lead.assigned", "lead.ended"]
         assert len(sink.ids) == len(set(sink.ids)) == 40
+
+
+async def test_however_many_leads_an_endpoint_refuses_all_others_go_on_and_later_all_come_in_order(
+    conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.outbox.reader.MOST_IN_HAND", 20)
+    tenant, leads = await assigned(conn, connections, 300)
+    for number in leads:
+        await end(conn, tenant.tenant_id, number, Ending.WON)
+    async with a_sink(answer=lambda body: 422 if body["data"]["lead_id"] % 3 == 0 else 204) as sink:
+        number = await a_webhook(tenant, sink)
+
+        async def others_are_there() -> bool:
+            found = await state(tenant, number)
+            return (found.delivered, found.waiting) == (400, 200)
+
+        async with delivering(connections):
+            await until(others_are_there, "all others are delivered", 20)
+        # Another process has more to load than there is room for.
+        async with delivering(connections, me=2):
+            sink.answer = lambda _: 204
+            await conn.execute("update webhook_delivery set next_at = now() where isfinite(next_at)")
+            found = await settled(tenant, number)
+        assert (found.waiting, found.dead) == (0, 0)
+        assert all(sink.of_lead(one) == ["lead.assigned", "lead.ended"] for one in leads)
+        assert len(sink.ids) == len(set(sink.ids)) == 600
 
 
 async def test_an_endpoint_that_was_down_gets_all_once_it_is_back(
@@ -305,12 +335,13 @@ async def test_what_was_given_up_is_kept_and_delivered_again_when_a_person_says_
             [row] = await store.dead_of(conn, tenant.tenant_id, number, 10)
             assert (row["lead_id"], row["attempts"], row["error"]) == (poison, 10, "answered 400")
             sink.answer = lambda _: 204
-            assert await store.deliver_again(conn, tenant.tenant_id, number, None, "ann", "fixed") == 1
+            assert await store.deliver_again(conn, tenant.tenant_id, number, None, "ann", "fixed") == Redelivery(1)
             await settled(tenant, number)
             assert sink.of_lead(poison) == ["lead.assigned"]
             page = await read_events(conn, tenant.tenant_id, START)
             keys = [one.key for one in page.events[:2]]
-            assert await store.deliver_again(conn, tenant.tenant_id, number, keys, "ann", "lost there") == 2
+            found = await store.deliver_again(conn, tenant.tenant_id, number, [*keys, (10**6, 1)], "ann", "lost there")
+            assert found == Redelivery(2, unknown=1)
             await settled(tenant, number)
 
             async def came_again() -> bool:
@@ -318,6 +349,60 @@ async def test_what_was_given_up_is_kept_and_delivered_again_when_a_person_says_
 
             await until(came_again, "both came again", 20)
     assert sink.ids.count(page.events[0].id) == sink.ids.count(page.events[1].id) == 2
+
+
+async def test_dead_events_leave_with_the_retention_and_the_webhook_says_that_it_missed_them(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant, leads = await assigned(conn, connections, 3)
+    async with a_sink(answer=lambda body: 400 if body["data"]["lead_id"] == leads[0] else 204) as sink:
+        number = await a_webhook(tenant, sink)
+        async with delivering(connections):
+
+            async def is_put_off() -> bool:
+                return (await state(tenant, number)).waiting == 1
+
+            await until(is_put_off, "the event is put off", 20)
+    await conn.execute("update webhook_delivery set state = 'dead'")
+    assert await store.remove_dead(conn, tenant.tenant_id, 10) == 0
+    [key] = [(row["event_no"], row["place"]) for row in await store.dead_of(conn, tenant.tenant_id, number, 10)]
+    await remove_old(conn, tenant.tenant_id, datetime.now(UTC) + timedelta(days=1), 100)
+    for again in (None, [key]):
+        found = await store.deliver_again(conn, tenant.tenant_id, number, again, "ann", "")
+        assert found == Redelivery(0, gone=1)
+    assert await store.remove_dead(conn, tenant.tenant_id, 10) == 1
+    found_webhook = await state(tenant, number)
+    assert (found_webhook.dead, found_webhook.waiting, found_webhook.missed_upto) == (0, 0, 1)
+
+
+async def test_a_run_that_ends_since_a_person_changed_the_webhook_leaves_no_attempt_behind(
+    conn: asyncpg.Connection, connections: Connections
+) -> None:
+    tenant, _ = await assigned(conn, connections, 100)
+    async with a_sink() as sink:
+        number = await a_webhook(tenant, sink)
+    [working] = await store.take_working(conn, 1, 60.0)
+    sent = 0
+
+    async def send(*_: object) -> Answer:
+        nonlocal sent
+        await asyncio.sleep(0.05)
+        sent += 1
+        return Answer()
+
+    instruments = Instruments.silent()
+    endpoint = Endpoint(working, 1, connections, send, RuleNames(), instruments, random.random, 2)
+    running = asyncio.create_task(endpoint.run())
+
+    async def has_begun() -> bool:
+        return sent > 0
+
+    await until(has_begun, "the run delivers")
+    await store.rotate(conn, tenant.tenant_id, number, SECRET, timedelta(hours=1), "ann", "")
+    async with asyncio.timeout(20):
+        await running
+    assert not endpoint._attempts
+    assert sent < 100
 
 
 async def test_two_processes_deliver_no_event_twice_and_one_takes_over_from_the_other(

@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -187,52 +187,148 @@ def an_event(position: int, lead: int) -> Event:
     )
 
 
-@given(st.integers(0, 1 << 32), st.lists(st.integers(1, 4), min_size=1, max_size=25))
+class Deliveries:
+    """A backlog as it is used, with the table `webhook_delivery` as a dict. Whatever is settled while the database is
+    asked is settled in `gap`.
+    """
+
+    def __init__(self, events: list[Event], chance: random.Random) -> None:
+        self.events, self.chance = events, chance
+        self.taken: list[Event] = []
+        self.rows: dict[int, tuple[Event, int, float]] = {}
+        self.cursor, self.now = START, 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """Nothing is known but what is stored; leads whose time comes first are loaded, as many as there is room."""
+        self.flying: list[Entry] = []
+        self.backlog = Backlog(self.cursor)
+        found = sorted(self.waiting(), key=lambda lead: self.waiting()[lead][0][2])
+        room = self.chance.randint(0, 4)
+        self.backlog.load(self.entries(found[:room]))
+        self.backlog.any_away = len(found) > room
+
+    def waiting(self) -> dict[int, list[tuple[Event, int, float]]]:
+        lines: dict[int, list[tuple[Event, int, float]]] = {}
+        for _, row in sorted(self.rows.items()):
+            lines.setdefault(row[0].lead_id, []).append(row)
+        return lines
+
+    def entries(self, leads: list[int]) -> list[Entry]:
+        rows = [row for lead in leads for row in self.waiting()[lead]]
+        rows.sort(key=lambda row: row[0].cursor)
+        return [Entry(event, attempts, due, stored=True) for event, attempts, due in rows]
+
+    def gap(self) -> None:
+        if self.flying and self.chance.random() < 0.3:
+            self.take()
+
+    def read(self) -> None:
+        fresh = [one for one in self.events if one.cursor > self.backlog.read][:3]
+        keys = {lead: {row[0].key for row in line} for lead, line in self.waiting().items()}
+        self.gap()
+        self.backlog.add_page(fresh, keys if self.backlog.any_away else {})
+        if fresh:
+            self.backlog.read = fresh[-1].cursor
+
+    def send(self) -> None:
+        if entry := self.backlog.take(self.now):
+            assert all(entry.event.lead_id != other.event.lead_id for other in self.flying)
+            self.flying.append(entry)
+
+    def take(self) -> None:
+        if self.flying:
+            self.taken.append((entry := self.flying.pop(0)).event)
+            self.backlog.taken(entry)
+
+    def fail(self) -> None:
+        if self.flying:
+            self.backlog.put_off(self.flying.pop(), self.now + self.chance.choice([1, 3]), "x")
+
+    def save(self) -> None:
+        stored, dropped, upto = self.backlog.to_store(), self.backlog.to_drop(), self.backlog.settled_upto()
+        copies = [(one.event, one.attempts, one.due) for one in stored]
+        assert len({event.id for event, _, _ in copies}) == len(copies)
+        self.gap()
+        self.rows |= {copy[0].cursor.position: copy for copy in copies}
+        for entry in dropped:
+            del self.rows[entry.event.cursor.position]
+        self.cursor = upto
+        if self.chance.random() < 0.5:
+            self.backlog.evict(self.chance.randint(0, 3))
+
+    def load_due(self) -> None:
+        if not self.backlog.any_away:
+            return
+        if self.backlog.unsaved:
+            self.save()
+        known = self.backlog.leads
+        due = [lead for lead, line in self.waiting().items() if lead not in known and line[0][2] <= self.now]
+        found = self.entries(due)
+        self.gap()
+        self.backlog.load(found)
+
+    def wait(self) -> None:
+        self.now += 0.7
+
+    @property
+    def done(self) -> bool:
+        return not self.rows and self.cursor >= self.events[-1].cursor and not self.flying
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 1 << 32), st.lists(st.integers(1, 5), min_size=1, max_size=25))
 def test_whatever_fails_events_of_a_lead_keep_their_order_and_none_is_forgotten(seed: int, leads: list[int]) -> None:
-    """Sends, fails, stores and dies at random; what is stored is enough to go on from."""
+    """Sends, fails, stores, forgets and dies at random; what is stored is enough to go on from."""
     chance = random.Random(seed)
     events = [an_event(number, lead) for number, lead in enumerate(leads, 1)]
-    taken: list[Event] = []
-    rows: dict[int, tuple[Event, int]] = {}
-    cursor, now = START, 0.0
-
-    def restarted() -> Backlog:
-        again = Backlog(cursor)
-        for _, (event, attempts) in sorted(rows.items()):
-            again.add(Entry(event, attempts, now + 1 if attempts else 0.0, stored=True))
-        return again
-
-    backlog, flying = restarted(), list[Entry]()
+    deliveries = Deliveries(events, chance)
+    acts = [*("read", "send", "take", "fail", "save", "wait", "load_due", "restart", "send", "take")]
+    for _ in range(300):
+        getattr(deliveries, chance.choice(acts))()
     for step in range(2000):
-        calm = step > 300
-        act = chance.choice("rstfwcd") if not calm else "rstwc"[step % 5]
-        if act == "r":
-            fresh = [one for one in events if one.cursor > backlog.read][:3]
-            for one in fresh:
-                backlog.add(Entry(one))
-            if fresh:
-                backlog.read = fresh[-1].cursor
-        elif act == "s" and (entry := backlog.take(now)):
-            assert all(entry.event.lead_id != other.event.lead_id for other in flying)
-            flying.append(entry)
-        elif act == "t" and flying:
-            taken.append((entry := flying.pop(0)).event)
-            backlog.taken(entry)
-        elif act == "f" and flying:
-            backlog.put_off(flying.pop(), now + 1, "x")
-        elif act == "w":
-            now += 0.7
-        elif act == "c":
-            for entry in backlog.to_store():
-                rows[entry.event.cursor.position] = (entry.event, entry.attempts)
-            for entry in backlog.to_drop():
-                del rows[entry.event.cursor.position]
-            cursor = backlog.settled_upto()
-        elif act == "d":
-            backlog, flying = restarted(), []
-        if calm and not rows and cursor >= events[-1].cursor and not flying:
+        if deliveries.done:
             break
+        getattr(deliveries, ["read", "send", "take", "save", "load_due", "wait"][step % 6])()
+    assert deliveries.done
+    taken = deliveries.taken
     assert {one.id for one in taken} == {one.id for one in events}
     for lead in set(leads):
         firsts = list(dict.fromkeys(one.cursor.position for one in taken if one.lead_id == lead))
         assert firsts == sorted(firsts)
+
+
+def test_however_many_leads_an_endpoint_refuses_only_so_many_events_are_kept_and_all_others_go_on() -> None:
+    backlog, now, stored, sent = Backlog(START), 0.0, 0, 0
+    for number in range(1, 3001):
+        backlog.add(Entry(an_event(number, number)))
+        backlog.read = Cursor(number, 1)
+        entry = backlog.take(now)
+        assert entry is not None and entry.event.lead_id == number
+        if number % 3:
+            backlog.taken(entry)
+            sent += 1
+        else:
+            backlog.put_off(entry, now + number, "refused")
+        if backlog.in_hand > 100:
+            stored += len(backlog.to_store())
+            backlog.settled_upto()
+            backlog.evict(50)
+            assert backlog.in_hand == 50 and backlog.size == 0 and backlog.any_away
+    assert (sent, stored + len(backlog.to_store())) == (2000, 1000)
+    assert backlog.settled_upto() == Cursor(3000, 1)
+    assert len(backlog._held) <= 151 and len(backlog._order) == 0
+    # Those that are due first stay.
+    assert backlog.leads[0] == 3
+
+
+def test_an_event_is_not_put_behind_one_that_was_taken_while_the_database_was_asked() -> None:
+    backlog = Backlog(START, any_away=True)
+    first, second = an_event(1, 7), an_event(2, 7)
+    backlog.add(Entry(first, 1, 1.0, stored=True))
+    entry = backlog.take(now=2.0)
+    assert entry is not None
+    backlog.taken(entry)
+    backlog.add_page([second], {7: {first.key}})
+    entry = backlog.take(now=2.0)
+    assert entry is not None and entry.event is second
