@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
-from router.domain.access import Token, WrittenToken
+from router.domain.access import Token, TokenKey
 from router.http.access import Access
 from router.http.application import Door, application_of
+from router.http.failed_attempts import FailedAttempts
 from router.http.lead_door import LeadDoor
 from router.http.operations import Operation
 from router.http.probes import Probes
@@ -55,9 +56,10 @@ class ApiService:
         self._connections = connections
         self._operations = operations
         self._probes = probes
-        self.access = Access(self._find_token)
+        failed = FailedAttempts()
+        self.access = Access(self._find_token, failed)
         self.limits = RateLimits(settings.requests_per_s)
-        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal)
+        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal, failed)
         self._door = Door(
             self.access,
             self.limits,
@@ -98,7 +100,7 @@ class ApiService:
                     "yet. Make one first: lead-router tokens create NAME --tenant T --role intake"
                 )
 
-    async def _find_token(self, shown: WrittenToken) -> Token | None:
+    async def _find_token(self, shown: TokenKey) -> Token | None:
         async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:
             return await find_token(conn, shown)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.access import EVERY_TENANT, Token, TokenRole, WrittenToken
+from router.domain.access import EVERY_TENANT, Token, TokenKey, TokenRole, WrittenToken
 from router.store.changes import SERVICE, Change, record_change
 from router.store.statements import Connection, Row, load
 from router.store.transactions import retried
@@ -58,8 +58,10 @@ async def create_token(conn: Connection, shown: WrittenToken, new: NewToken, act
     return token
 
 
-async def find_token(conn: Connection, shown: WrittenToken) -> Token | None:
-    """The stored token that somebody claims to have. Whether it holds is for the caller to find out."""
+async def find_token(conn: Connection, shown: TokenKey) -> Token | None:
+    """The stored token that somebody claims to have. Whether it is that token, and holds, is for the caller to find
+    out.
+    """
     row = await _SQL.named.row(conn, tenant_id=shown.tenant_id, token_id=shown.token_id)
     return None if row is None else _token(row)
 
