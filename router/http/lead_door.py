@@ -24,6 +24,7 @@ class LeadDoor:
         journal: Journal | None = None,
         failed: FailedAttempts | None = None,
     ) -> None:
+        self.journal = journal
         self.intake = LeadIntake(connections, instruments, journal)
         self.singles = GroupCommit(self.intake)
         self.readers = LeadReaders(connections)
