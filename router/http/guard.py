@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from aiohttp import web
 
-_WAITS: web.RequestKey["partial[AbstractContextManager[None]]"] = web.RequestKey("waits for its body", partial)
+_WAITS: web.RequestKey["partial[Any]"] = web.RequestKey("waits for its body", partial)
 _MAX_CONNECTIONS = 64
 _MIN_CONNECTIONS = 8
 # What a process has open beside its database connections and its clients: logs, Redis, sockets of the event loop.
@@ -58,7 +59,8 @@ class Guard:
         if transport is None:
             return await handler(request)
         self._answering.add(transport)
-        request[_WAITS] = partial(self._waits_for_body, transport)
+        waits: partial[Any] = partial(self._waits_for_body, transport)
+        request[_WAITS] = waits
         try:
             return await handler(request)
         finally:
