@@ -9,8 +9,9 @@ from enum import StrEnum
 from functools import partial
 from random import Random
 
+from ops.api.docs_page import STYLE, docs_page
 from ops.api.means import Means
-from ops.api.operations import api_operations
+from ops.api.operations import API_VERSION, api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
@@ -29,8 +30,10 @@ from router.drain.scheduler import DrainService
 from router.http.api import ApiService, ExposureService, TokenUsesService
 from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
+from router.http.html_page import HtmlPage
 from router.http.known_before import KnownBefore, KnownBeforeService, path_beside, read_known, remember
 from router.http.listener import Listener
+from router.http.openapi import openapi
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
 from router.http.source_book import SourceNotesService
@@ -160,6 +163,7 @@ class Services:
             instruments=self.exposition.instruments,
             journal=JournalKeeper(self.journal) if self.journal else None,
             database_seen=gate.opened.is_set,
+            pages=(HtmlPage("/docs", made_docs_page, STYLE),),
         )
         remember(api.memory, known, datetime.now(UTC))
         return api
@@ -232,6 +236,11 @@ class Services:
             self._drain.drain.request = BatchRequest(ready=settings.drain.batch_leads)
             self._drain.concurrency = settings.drain.concurrency
             self._drain.poll_interval_s = settings.drain.poll_interval_s
+
+
+def made_docs_page() -> str:
+    """The description of all operations, for people."""
+    return docs_page(openapi(api_operations(), API_VERSION))
 
 
 async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:

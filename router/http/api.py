@@ -10,6 +10,7 @@ from router.domain.access import Token, TokenKey
 from router.http.access import Access
 from router.http.application import Door, application_of
 from router.http.failed_attempts import FailedAttempts
+from router.http.html_page import HtmlPage
 from router.http.known_before import Memory
 from router.http.lead_door import LeadDoor
 from router.http.operations import Operation
@@ -37,8 +38,8 @@ class ExposedWithoutToken(StartRefused):
 
 
 class ApiService:
-    """A service. `operations` are what it offers, `probes` answer without a token. `database_seen` says at the start
-    whether the database is there, with its schema; it listens in any case.
+    """A service. `operations` are what it offers, `probes` and `pages` answer without a token. `database_seen` says
+    at the start whether the database is there, with its schema; it listens in any case.
     """
 
     name = "api"
@@ -55,11 +56,13 @@ class ApiService:
         instruments: Instruments | None = None,
         journal: Journal | None = None,
         database_seen: Callable[[], bool] = lambda: True,
+        pages: Sequence[HtmlPage] = (),
     ) -> None:
         self._settings = settings
         self._connections = connections
         self._operations = operations
         self._probes = probes
+        self._pages = pages
         self._database_seen = database_seen
         failed = FailedAttempts()
         self.access = Access(self._find_token, failed)
@@ -88,6 +91,8 @@ class ApiService:
         self.address = self._open(tls=_tls(self._settings))
         application = application_of(self._operations, self._door)
         self._probes.add_to(application)
+        for page in self._pages:
+            page.add_to(application)
         try:
             await self.address.serve(application, life)
         finally:
