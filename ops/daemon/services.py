@@ -51,7 +51,6 @@ from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
-from router.store.connections.single import open_connection
 from router.store.errors import is_away
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
@@ -152,8 +151,7 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        connect = partial(open_connection, self.urls.database, self.settings.connections)
-        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
+        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
         api = ApiService(
             settings,
             self.connections,

@@ -124,7 +124,7 @@ class Connections:
         if (shut := self.shut()) is not None:
             raise NoConnection(f"{part}: {shut}")
         session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
-        limit_s = None if part is Part.HINTS else self.settings.held_limit_s
+        limit_s = None if part in (Part.HINTS, Part.JOBS) else self.settings.held_limit_s
         lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending
         try:
