@@ -85,7 +85,7 @@ async def _hand_over(means: Means, jobs: Jobs, call: Call) -> Answer:
             raise report.plan.refusal
 
     async def work(job: Job) -> Json:
-        async with means.own_connection(call) as conn:
+        async with means.job_connection(call) as conn:
             job.step, job.total = "leads", report.plan.to_move
             doing = Handover(conn, lambda: secrets.randbits(63), call.actor, wanted.why.strip())
             await hand_over(doing, report, job.reach)

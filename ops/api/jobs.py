@@ -146,7 +146,7 @@ def _audit(means: Means, call: Call, sample: int) -> Work:
             job.done, job.total, job.step = step.done, step.total, step.check
 
         begin = time.monotonic()
-        async with means.own_connection(call) as conn:
+        async with means.job_connection(call) as conn:
             result = await audit(conn, call.tenant.name, sample, show)
         job.done = job.total or 0
         return audit_document(result, time.monotonic() - begin)
@@ -161,7 +161,7 @@ async def _replay(means: Means, call: Call, wanted: JobWanted) -> Work:
     changes = Changes(await _rules(call, wanted.rules), _overrides(wanted.set))
 
     async def work(job: Job) -> Json:
-        async with means.own_connection(call) as conn:
+        async with means.job_connection(call) as conn:
             job.step, job.total = "leads", await recorded_leads(conn, call.tenant.tenant_id, since, until)
 
             def advance(more: int) -> None:

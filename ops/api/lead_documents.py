@@ -10,10 +10,14 @@ from msgspec import Meta
 from ops.why.codes import REASONS, STATES
 from ops.why.description import LeadDescription, State
 from ops.why.document import document
+from router.domain.lead import FACT_FIELDS
+from router.domain.lead_in import LeadIn
 from router.domain.masking import mask_email, mask_phone
 from router.domain.reason import Reason
+from router.intake.journal import FoundInJournal
 from router.store.leads import Contact
 
+JOURNALLED = "journalled"
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -36,10 +40,10 @@ class TimelineEvent(msgspec.Struct, frozen=True):
 class LeadDocument(msgspec.Struct, frozen=True):
     """A lead, where it is now and why, and what happened to it."""
 
-    id: int
+    id: Annotated[int | None, Meta(description="Its number; null while it is only in the journal.")]
     source: str
     external_id: str
-    created_at: Moment
+    created_at: Annotated[Moment | None, Meta(description="null = not stated, of a lead in the journal.")]
     received_at: Moment
     priority: int
     name: str | None
@@ -47,7 +51,7 @@ class LeadDocument(msgspec.Struct, frozen=True):
     email: Annotated[str | None, Meta(description="Masked unless the token may see phones and e-mails.")]
     company: str | None
     facts: Annotated[dict[str, str], Meta(description="What rules match on: region, industry, product …")]
-    state: Annotated[str, Meta(description=f"One of: {', '.join(STATES)}.")]
+    state: Annotated[str, Meta(description=f"One of: {', '.join((*STATES, JOURNALLED))}.")]
     since: Moment | None
     owner: Annotated[RepName | None, Meta(description="The rep who has it; of a closed lead, who had it.")]
     reason: Annotated[str | None, Meta(description="Why it waits or is parked, from the closed list of reasons.")]
@@ -92,6 +96,37 @@ def lead_document(
         merged_into=place.into_lead_id,
         outcome=place.outcome,
         timeline=[_event(event, at.at) for event, at in zip(known["timeline"], description.timeline, strict=True)],
+    )
+
+
+def journalled_document(
+    source: str, external_id: str, found: FoundInJournal, see: Callable[[Any], Any], *, personal: bool
+) -> LeadDocument:
+    """A lead that waits in the journal, not in the database."""
+    lead = found.lead or LeadIn(source, external_id)
+    facts = {name: value for name in FACT_FIELDS[1:] if (value := getattr(lead, name)) is not None}
+    return LeadDocument(
+        id=None,
+        source=source,
+        external_id=external_id,
+        created_at=lead.created_at,
+        received_at=found.arrived_at,
+        priority=lead.priority,
+        name=lead.name,
+        phone=lead.phone if personal else mask_phone(lead.phone),
+        email=lead.email if personal else mask_email(lead.email),
+        company=lead.company,
+        facts=see(facts),
+        state=JOURNALLED,
+        since=found.arrived_at,
+        owner=None,
+        reason=None,
+        reason_text=see(found.set_aside) or "it waits for the database",
+        next_attempt_at=None,
+        waits_for=[],
+        merged_into=None,
+        outcome=None,
+        timeline=[TimelineEvent(found.arrived_at, JOURNALLED, None, {})],
     )
 
 

@@ -1,24 +1,28 @@
 """Looking at one lead, by its number or by what the CRM calls it."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 from msgspec import Meta
 
 from ops.api.fields import number_of
-from ops.api.lead_documents import LeadDocument, lead_document
+from ops.api.lead_documents import LeadDocument, journalled_document, lead_document
 from ops.api.personal import seen_by
 from ops.why.collect import why
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.assignments import FoundLead, LeadUnknown, lead_numbered
+from router.store.connections.connections import Part
+from router.store.errors import TRANSIENT_ERRORS, is_away
 from router.store.leads import contact_of, lead_with
 from router.store.statements import Connection
 from router.store.synonyms import load_spellings
 
 _MAX_DIGITS = 18
+_SHORT_S = 1.0
+"""For a lead that the journal has: most likely the database is away."""
 
 
 class LeadQuery(msgspec.Struct, frozen=True):
@@ -42,13 +46,40 @@ async def _by_number(call: Call) -> Answer:
 
 
 async def _by_identity(call: Call) -> Answer:
+    """The database is asked first; while it is away, the journal is all that is known."""
+    journalled = await _in_journal(call)
+    try:
+        async with call.connections.acquire(Part.CONSOLE, _SHORT_S if journalled else None) as conn:
+            return await _stored(call, conn) or journalled or _not_there()
+    except (*TRANSIENT_ERRORS, TimeoutError) as error:
+        if journalled is None or not is_away(error):
+            raise
+        return journalled
+
+
+async def _stored(call: Call, conn: Connection) -> Answer | None:
     query: LeadQuery = call.query
-    async with call.connection() as conn:
-        spelled = (await load_spellings(conn, call.tenant.tenant_id)).spelled("source", query.source.strip())
-        lead_id = await lead_with(conn, call.tenant.tenant_id, spelled, query.external_id.strip())
-        if lead_id is None:
-            raise Refused(Kind.NOT_FOUND, "there is no lead with this source and external_id")
-        return await _answer(call, conn, lead_id)
+    spelled = (await load_spellings(conn, call.tenant.tenant_id)).spelled("source", query.source.strip())
+    lead_id = await lead_with(conn, call.tenant.tenant_id, spelled, query.external_id.strip())
+    return None if lead_id is None else await _answer(call, conn, lead_id)
+
+
+async def _in_journal(call: Call) -> Answer | None:
+    """What the journal of this process has of it."""
+    query: LeadQuery = call.query
+    if call.leads.journal is None:
+        return None
+    spelled = (await call.leads.readers.spellings_of(call.tenant)).spelled("source", query.source.strip())
+    external_id = query.external_id.strip()
+    found = await call.leads.journal.find(call.tenant.tenant_id, spelled, external_id)
+    if found is None:
+        return None
+    personal = call.token.may(Permission.PERSONAL)
+    return Answer(journalled_document(spelled, external_id, found, partial(seen_by, call), personal=personal))
+
+
+def _not_there() -> NoReturn:
+    raise Refused(Kind.NOT_FOUND, "there is no lead with this source and external_id")
 
 
 async def _answer(call: Call, conn: Connection, lead_id: int) -> Answer:
@@ -78,6 +109,10 @@ FIND_LEAD = Operation(
     method="GET",
     path="/v1/leads",
     summary="A lead by its source and external_id",
+    description=(
+        "`journalled` = it was taken while the database was away, and waits in the journal of the instance that "
+        "answers; other instances do not know it yet."
+    ),
     handler=_by_identity,
     answers={200: LeadDocument},
     permission=Permission.READ,

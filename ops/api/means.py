@@ -1,24 +1,28 @@
 """What operations need beside the database: Redis, the sizes of batches, and connections for what takes long."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.http.operations import Call
+from router.settings.model import WebhookSettings
+from router.store.connections.connections import Part
 from router.store.statements import Connection
+from router.store.transactions import COMMAND_IDLE_MS, LOCK_TIMEOUT_S, with_lock_timeout
+
+_WAIT_S = 600.0
+_WEBHOOKS = WebhookSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`redis_url` None = there is no Redis; `sizes` are those of the routers; `connect` opens a connection of its own
-    for a job (None = a job borrows one of the service's).
-    """
+    """`redis_url` None = there is no Redis; `sizes` are those of the routers, `webhooks` how events are sent."""
 
     redis_url: str | None = None
     sizes: BatchRequest = BatchRequest()
-    connect: Callable[[], AbstractAsyncContextManager[Connection]] | None = None
+    webhooks: WebhookSettings = _WEBHOOKS
 
     @asynccontextmanager
     async def presence(self) -> AsyncIterator[Presence]:
@@ -26,6 +30,10 @@ class Means:
         async with aclosing(Presence(self.redis_url, once=True)) as presence:
             yield presence
 
-    def own_connection(self, call: Call) -> AbstractAsyncContextManager[Connection]:
-        """A connection for what takes longer than a request may keep one of the service's."""
-        return call.connection() if self.connect is None else self.connect()
+    @asynccontextmanager
+    async def job_connection(self, call: Call) -> AsyncIterator[Connection]:
+        """One of the service's connections for as long as a job takes: a quarter of them at most, whose line it stands
+        in. Raises NoConnection. Between two statements a job may compute for two minutes.
+        """
+        async with call.connections.acquire(Part.JOBS, _WAIT_S) as conn:
+            yield with_lock_timeout(conn, LOCK_TIMEOUT_S, COMMAND_IDLE_MS)

@@ -213,7 +213,7 @@ async def _retry(means: Means, jobs: Jobs, call: Call) -> Answer:
                 return Answer(msgspec.convert(report.document(), RetryDocument))
 
     async def work(job: Job) -> Json:
-        async with means.own_connection(call) as conn, _planned(means, conn, call, ask) as (retry, report):
+        async with means.job_connection(call) as conn, _planned(means, conn, call, ask) as (retry, report):
             job.total = sum(plan.leads for plan in report.plans)
             await retry_all(retry, report, ask, call.actor, wanted.why.strip(), job.reach)
             return report.document()

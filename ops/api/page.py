@@ -1,12 +1,12 @@
 """Writes `docs/openapi.json` and `docs/api.md` from the operations; `--check` compares them instead."""
 
 import json
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ops.api.curl_example import METHODS, curl_example
 from ops.api.operations import API_VERSION, api_operations
 from router.http.openapi import openapi
 from router.http.problems import Kind
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 _HEAD = """# The HTTP API
 
 Written by `make api` from the types that judge what comes in; do not edit. The same for machines is
-[openapi.json](openapi.json), and on a running service `/openapi.json`.
+[openapi.json](openapi.json), and on a running service `/openapi.json`; for browsers it has `/docs`.
 
 Every request carries a token, but for those that say so: `Authorization: Bearer TOKEN` (`lead-router tokens create`
 makes one). A token is for one tenant, or for all of them: then `?tenant=NAME` says which one. What is refused is a
@@ -27,22 +27,6 @@ most, `next` of one page is `after` of the following one.
 
 In the examples `API` is the address, such as `http://127.0.0.1:8080`, and `TOKEN` the token.
 """
-_SAMPLES = {
-    "lead": "4711",
-    "rep": "r017",
-    "customer": "4711",
-    "merge": "17",
-    "version": "12",
-    "token": "3f9c01aa",
-    "job": "5f0e",
-    "key": "lrs_1_8RZkqv0cV7yNTqR2mKb3Jw",
-}
-_TEXTS = {
-    "application/yaml": "rules.yaml",
-    "text/csv": "reps.csv",
-    "application/x-www-form-urlencoded": "form.txt",
-}
-_METHODS = ("get", "put", "post", "patch", "delete", "options")
 
 
 def document() -> Json:
@@ -61,7 +45,7 @@ def page(described: Json) -> str:
     by_tag: dict[str, list[str]] = {}
     for path, methods in described["paths"].items():
         for method, operation in methods.items():
-            if method in _METHODS:
+            if method in METHODS:
                 [tag, *_] = operation.get("tags", ["other"])
                 lines = "\n".join(_operation(path, method, operation, schemas))
                 by_tag.setdefault(tag, []).append(lines)
@@ -89,7 +73,7 @@ def _operation(path: str, method: str, operation: Json, schemas: Json) -> Iterat
             yield f"- answers {status}: {_kind(content['schema']) if 'schema' in content else answer['description']}"
     yield ""
     yield "```sh"
-    yield _curl(path, method, operation, schemas)
+    yield curl_example(path, method, operation, schemas)
     yield "```"
 
 
@@ -145,52 +129,6 @@ def _schema(schema: Json) -> Iterator[str]:
         yield f"- `{name}`{'' if name in needed else ' (may be left out)'}, {_kind(one)}{about}"
     if "enum" in schema:
         yield ", ".join(f"`{one}`" for one in schema["enum"])
-
-
-def _curl(path: str, method: str, operation: Json, schemas: Json) -> str:
-    for name, sample in _SAMPLES.items():
-        path = path.replace(f"{{{name}}}", sample)
-    query = [
-        f"{one['name']}={_sample(one['schema'], one['name'], schemas)}"
-        for one in operation["parameters"]
-        if one["in"] == "query" and one["required"]
-    ]
-    where = f'"$API{path}' + (f"?{'&'.join(query)}" if query else "") + '"'
-    token = [] if operation.get("security") == [] else ['-H "Authorization: Bearer $TOKEN"']
-    words = ["curl", *([] if method == "get" else ["-X", method.upper()]), *token]
-    return " ".join([*words, *_body(operation, schemas), where])
-
-
-def _body(operation: Json, schemas: Json) -> list[str]:
-    content = operation.get("requestBody", {}).get("content", {})
-    if content.get("application/json", {}).get("schema"):
-        body = _sample(content["application/json"]["schema"], "", schemas)
-        return ["--json", shlex.quote(json.dumps(body, ensure_ascii=False))]
-    for kind in content:
-        return [f"-H 'Content-Type: {kind}'", "--data-binary", f"@{_TEXTS.get(kind, 'FILE')}"]
-    return []
-
-
-def _sample(schema: Json, name: str, schemas: Json) -> Any:
-    """A value that the schema takes: of an object what is needed, else its first two fields."""
-    if "$ref" in schema:
-        return _sample(schemas[schema["$ref"].rpartition("/")[2]], name, schemas)
-    if name == "role":
-        return "intake"
-    for key in ("examples", "enum", "anyOf"):
-        if key in schema:
-            first = schema[key][0]
-            return _sample(first, name, schemas) if key == "anyOf" else first
-    if schema.get("type") == "object":
-        fields = schema.get("properties", {})
-        wanted = schema.get("required") or list(fields)[:2]
-        return {one: _sample(fields[one], one, schemas) for one in wanted}
-    if schema.get("format") == "date-time":
-        return "2026-03-31T09:30:00+08:00"
-    texts = {"why": "CRM upgrade", "to": "r017", "rep": "r017", "name": "acme", "note": "asked for her"}
-    values = {"array": [], "integer": max(1, schema.get("minimum", 1)), "number": 1, "boolean": True}
-    values["integer"] = 1800 if name == "seconds" else values["integer"]
-    return values.get(schema.get("type", "string"), texts.get(name, "text"))
 
 
 def files() -> dict[Path, str]:

@@ -1,6 +1,7 @@
 """Jobs: what takes longer than a request, in this process, with progress; results are kept for an hour."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ State = Literal["running", "done", "failed", "cancelled"]
 KEPT_FOR = timedelta(hours=1)
 KEPT = 100
 AT_ONCE = 4
+_JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
 
 class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,7 @@ class Jobs:
     """Those of this process: one of a kind for a tenant at a time, and AT_ONCE in all."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._instance = secrets.token_hex(3)
         self._jobs: dict[str, Job] = {}
         self._clock = clock
 
@@ -107,7 +110,9 @@ class Jobs:
                 raise Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {other.job_id}")
         if len(running) >= AT_ONCE:
             raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
-        job = Job(secrets.token_hex(8), kind, tenant.tenant_id, tenant.name, call.actor, self._clock())
+        job = Job(
+            f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
+        )
         self._jobs[job.job_id] = job
         job.task = asyncio.create_task(self._run(job, work), name=f"job {job.job_id}")
         return job
@@ -118,14 +123,20 @@ class Jobs:
         return [job for job in reversed(self._jobs.values()) if job.tenant_id == tenant_id]
 
     def find(self, tenant_id: int, job_id: str) -> Job:
-        """Raises Refused for one that is of another tenant, too."""
+        """Raises Refused for one that is of another tenant, too, and in other words for one of another instance."""
         self._forget()
+        of_instance = _JOB_ID.fullmatch(job_id)
+        if of_instance and of_instance[1] != self._instance:
+            raise Refused(
+                Kind.ELSEWHERE,
+                f"this job is of another instance, whose jobs begin with {of_instance[1]}-, not {self._instance}-: ask "
+                "the instance that started it. If that was restarted meanwhile, the job ended with it: start it again",
+            )
         job = self._jobs.get(job_id)
         if job is None or job.tenant_id != tenant_id:
             raise Refused(
                 Kind.NOT_FOUND,
-                f"there is no job {job_id[:40]!r} here: a job is known to the instance that runs it, for an hour after "
-                "its end, and not after a restart of that instance; start it again",
+                f"there is no job {job_id[:40]!r} here: a job is known for an hour after its end; start it again",
             )
         return job
 

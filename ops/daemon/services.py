@@ -4,12 +4,14 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from random import Random
 
+from ops.api.docs_page import STYLE, docs_page
 from ops.api.means import Means
-from ops.api.operations import api_operations
+from ops.api.operations import API_VERSION, api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
@@ -28,10 +30,13 @@ from router.drain.presence_service import PresenceService
 from router.drain.redis_hints import HintsSender, HintsSenderService, RedisHintsService
 from router.drain.request import BatchRequest
 from router.drain.scheduler import DrainService
-from router.http.api import ApiService, TokenUsesService
+from router.http.api import ApiService, ExposureService, TokenUsesService
 from router.http.expired_keys import ExpiredKeysService
 from router.http.guard import reserve_descriptors
+from router.http.html_page import HtmlPage
+from router.http.known_before import KnownBefore, KnownBeforeService, path_beside, read_known, remember
 from router.http.listener import Listener
+from router.http.openapi import openapi
 from router.http.probes import Check, Probes
 from router.http.rate_sharing import RateSharingService
 from router.http.source_book import SourceNotesService
@@ -40,7 +45,7 @@ from router.intake.journal_keeper import JournalKeeper, keep_keys
 from router.outbox.events_service import EventsService
 from router.outbox.webhooks_service import WebhooksService
 from router.runtime.connections_watch import ConnectionsService
-from router.runtime.database_gate import AfterDatabase, DatabaseGate
+from router.runtime.database_gate import AfterDatabase, AfterFirstLook, DatabaseGate
 from router.runtime.health import Health
 from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
 from router.runtime.reloading import ReloadingService
@@ -50,7 +55,6 @@ from router.settings.model import Settings
 from router.store.blocking.blocked import check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
-from router.store.connections.single import open_connection
 from router.store.errors import is_away
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
@@ -97,10 +101,13 @@ class Services:
     _drain: DrainService | None = None
 
     def build(self) -> list[Service]:
-        """In the order of their start: the listener at once, the others once the database has its schema."""
+        """In the order of their start: the listener at once, the API once the database was looked for, the others once
+        it has its schema.
+        """
         self.process = OwnProcess(self.instance)
         instruments = self.exposition.instruments
         gate = DatabaseGate(self.schema)
+        self.connections.shut = lambda: gate.shut
         routing = self._routing() if Role.DRAIN in self.roles else []
         self.reloading = ReloadingService(
             self.settings,
@@ -118,18 +125,28 @@ class Services:
             behind.append(HintsSenderService(self.sender, instruments))
         if Role.DUTIES in self.roles:
             behind += self._duties()
-        checks = self._checks(gate)
+        known = self._known_before()
+        checks = self._checks(gate, known)
+        at_once: list[Service] = []
         if Role.API in self.roles:
-            behind += self._api(checks)
-        return [self._listener(checks), gate, *(AfterDatabase(gate, service) for service in behind)]
+            api = self._api(checks, gate, known)
+            at_once = [AfterFirstLook(gate, api)]
+            behind += self._around(api)
+        return [self._listener(checks), gate, *at_once, *(AfterDatabase(gate, service) for service in behind)]
 
-    def _checks(self, gate: DatabaseGate) -> dict[str, Check]:
+    def _known_before(self) -> KnownBefore:
+        if self.journal is None:
+            return KnownBefore()
+        return read_known(path_beside(self.journal.path), datetime.now(UTC))
+
+    def _checks(self, gate: DatabaseGate, known: KnownBefore) -> dict[str, Check]:
         checks: dict[str, Check] = {"schema": gate.check, "database": self.connections.check}
         if Role.DRAIN in self.roles:
             checks["lanes"] = partial(lanes_can_be_worked, self.connections)
             checks["clocks"] = partial(clocks_agree, self.process.clocks)
         if self.journal is not None and Role.API in self.roles:
-            for name in ("database", "lanes"):
+            # Without a token that was known before, a process that begins now can take no lead.
+            for name in ("database", "lanes", *(("schema",) if known.tokens else ())):
                 if name in checks:
                     checks[name] = partial(or_journalled, checks[name], self.journal, self.health)
         return checks
@@ -138,13 +155,11 @@ class Services:
         places = reserve_descriptors(self.settings.connections.maximum)
         return Listener(self.settings.listen, self.health, checks, self.exposition, max_connections=places)
 
-    def _api(self, checks: dict[str, Check]) -> list[Service]:
+    def _api(self, checks: dict[str, Check], gate: DatabaseGate, known: KnownBefore) -> ApiService:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        announce = self.sender.send if self.sender else None
-        connect = partial(open_connection, self.urls.database, self.settings.connections, announce)
-        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), connect)
+        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
         api = ApiService(
             settings,
             self.connections,
@@ -153,14 +168,24 @@ class Services:
             max_connections=places,
             instruments=self.exposition.instruments,
             journal=JournalKeeper(self.journal) if self.journal else None,
+            database_seen=gate.opened.is_set,
+            pages=(HtmlPage("/docs", made_docs_page, STYLE),),
         )
+        remember(api.memory, known, datetime.now(UTC))
+        return api
+
+    def _around(self, api: ApiService) -> list[Service]:
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None
         sharing = (
             RateSharingService(api.limits, self.urls.redis, self.exposition.instruments) if self.urls.redis else None
         )
         notes = SourceNotesService(api.leads.book, self.connections)
         others = (TokenUsesService(api.access, self.connections), ExpiredKeysService(self.connections), sharing, first)
-        return [api, notes, *(one for one in (*others, self._journal_service()) if one is not None)]
+        kept = (
+            KnownBeforeService(path_beside(self.journal.path), api.memory, self.connections) if self.journal else None
+        )
+        services = (*others, self._journal_service(), kept)
+        return [ExposureService(api), notes, *(one for one in services if one is not None)]
 
     def _journal_service(self) -> JournalService | None:
         if self.journal is None:
@@ -230,6 +255,11 @@ class Services:
             self._drain.drain.request = BatchRequest(ready=settings.drain.batch_leads)
             self._drain.concurrency = settings.drain.concurrency
             self._drain.poll_interval_s = settings.drain.poll_interval_s
+
+
+def made_docs_page() -> str:
+    """The description of all operations, for people."""
+    return docs_page(openapi(api_operations(), API_VERSION))
 
 
 async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 EVERY_TENANT = 0
 """The tenant number of a token that is for all tenants."""
@@ -46,6 +47,14 @@ MAY: Mapping[TokenRole, frozenset[Permission]] = {
 }
 
 
+class TokenKey(NamedTuple):
+    """What is known of a token that somebody shows, without its secret; `hash` as it is stored."""
+
+    tenant_id: int
+    token_id: str
+    hash: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenToken:
     """A token as its owner shows it: whose it is, which one, and the secret that nobody else has."""
@@ -61,6 +70,11 @@ class WrittenToken:
     def hash(self) -> bytes:
         """What is stored of it. The secret is 32 random bytes: no salt and no slow hash is needed against guessing."""
         return sha256(str(self).encode()).digest()
+
+    @property
+    def key(self) -> TokenKey:
+        """Without the secret."""
+        return TokenKey(self.tenant_id, self.token_id, self.hash)
 
 
 def parse_token(text: str) -> WrittenToken | None:
@@ -85,10 +99,13 @@ class Token:
     used_at: datetime | None
     revoked_at: datetime | None
 
-    def opens_with(self, shown: WrittenToken, now: datetime) -> bool:
-        """Whether what somebody shows is this token, and it holds now."""
-        same = hmac.compare_digest(self.hash, shown.hash)
-        return same and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+    def is_shown_by(self, shown: TokenKey) -> bool:
+        """Whether what somebody shows is this token."""
+        return hmac.compare_digest(self.hash, shown.hash)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def may(self, permission: Permission) -> bool:
         """Whether its role is allowed to do this."""

@@ -6,7 +6,8 @@ from time import monotonic
 
 from aiohttp import web
 
-from router.domain.access import Permission, Token, WrittenToken, parse_token
+from router.domain.access import Permission, Token, TokenKey, parse_token
+from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Kind, Refused, busy
 from router.http.recent import Recent
 from router.store.errors import TRANSIENT_ERRORS
@@ -14,19 +15,26 @@ from router.store.errors import TRANSIENT_ERRORS
 _HOLDS_S = 2.5
 """So long a token is believed as it was looked up, and so long it is not checked again: a revoked token opens nothing
 any more after twice as long."""
+_UNKNOWN_HOLDS_S = 30.0
+"""So long it is believed that there is no such token: none comes into being with a secret that was guessed before."""
 _REMEMBERED = 10_000
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lead-router"'}
 
 
 class Access:
-    """Finds the tokens of requests. `find` asks the database for one; `clock` is aware."""
+    """Finds the tokens of requests. `find` asks the database for one; `failed` counts look-ups that found nothing;
+    `clock` is aware.
+    """
 
     def __init__(
         self,
-        find: Callable[[WrittenToken], Awaitable[Token | None]],
+        find: Callable[[TokenKey], Awaitable[Token | None]],
+        failed: FailedAttempts | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tokens = Recent(find, _HOLDS_S)
+        self._find = find
+        self.tokens = Recent(self._same, _HOLDS_S, absent_s=_UNKNOWN_HOLDS_S)
+        self._failed = failed or FailedAttempts()
         self._clock = clock
         self._used: dict[tuple[int, str], datetime] = {}
         self._shown: dict[str, tuple[Token, float]] = {}
@@ -37,7 +45,7 @@ class Access:
         now = self._clock()
         checked = self._shown.get(text)
         if checked is None or monotonic() - checked[1] > _HOLDS_S or _expired(checked[0], now):
-            checked = await self._checked(text, now), monotonic()
+            checked = await self._checked(text, now, request.remote), monotonic()
             if len(self._shown) >= _REMEMBERED:
                 self._shown.clear()
             self._shown[text] = checked
@@ -45,17 +53,31 @@ class Access:
         self._used[token.tenant_id, token.token_id] = now
         return token
 
-    async def _checked(self, text: str, now: datetime) -> Token:
+    async def _checked(self, text: str, now: datetime, address: str | None) -> Token:
         shown = parse_token(text)
         if shown is None:
             raise Refused(Kind.NO_TOKEN, "this is not a token: a token begins with lr_", headers=_CHALLENGE)
         try:
-            token = await self._tokens.get(shown)
+            token = await self._looked_up(shown.key, address)
         except (*TRANSIENT_ERRORS, TimeoutError):
             raise busy("tokens cannot be looked up now: the database is away or busy") from None
-        if token is None or not token.opens_with(shown, now):
+        if token is None or not token.holds(now):
             raise Refused(Kind.NO_TOKEN, "this token is unknown, revoked or expired", headers=_CHALLENGE)
         return token
+
+    async def _looked_up(self, key: TokenKey, address: str | None) -> Token | None:
+        """Who guesses is refused before the database is asked; a token that was there before is always looked up."""
+        if self.tokens.knows(key) or self.tokens.absent(key):
+            return await self.tokens.get(key)
+        with self._failed.attempt(address) as forgive:
+            token = await self.tokens.get(key)
+            if token is not None:
+                forgive()
+        return token
+
+    async def _same(self, shown: TokenKey) -> Token | None:
+        token = await self._find(shown)
+        return token if token is not None and token.is_shown_by(shown) else None
 
     def take_uses(self) -> dict[tuple[int, str], datetime]:
         """Which tokens (tenant number and id) were used, and when last, since this was asked before."""

@@ -2,13 +2,16 @@
 
 import ipaddress
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
-from router.domain.access import Token, WrittenToken
+from router.domain.access import Token, TokenKey
 from router.http.access import Access
 from router.http.application import Door, application_of
+from router.http.failed_attempts import FailedAttempts
+from router.http.html_page import HtmlPage
+from router.http.known_before import Memory
 from router.http.lead_door import LeadDoor
 from router.http.operations import Operation
 from router.http.probes import Probes
@@ -35,7 +38,9 @@ class ExposedWithoutToken(StartRefused):
 
 
 class ApiService:
-    """A service. `operations` are what it offers, `probes` answer without a token."""
+    """A service. `operations` are what it offers, `probes` and `pages` answer without a token. `database_seen` says
+    at the start whether the database is there, with its schema; it listens in any case.
+    """
 
     name = "api"
     max_silence_s = 10.0
@@ -50,22 +55,23 @@ class ApiService:
         max_connections: int,
         instruments: Instruments | None = None,
         journal: Journal | None = None,
+        database_seen: Callable[[], bool] = lambda: True,
+        pages: Sequence[HtmlPage] = (),
     ) -> None:
         self._settings = settings
         self._connections = connections
         self._operations = operations
         self._probes = probes
-        self.access = Access(self._find_token)
+        self._pages = pages
+        self._database_seen = database_seen
+        failed = FailedAttempts()
+        self.access = Access(self._find_token, failed)
         self.limits = RateLimits(settings.requests_per_s)
-        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal)
-        self._door = Door(
-            self.access,
-            self.limits,
-            Recent(self._tenant_numbered, _TENANT_HOLDS_S),
-            Recent(self._tenant_named, _TENANT_HOLDS_S),
-            connections,
-            self.leads,
-        )
+        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal, failed)
+        tenants = Recent(self._tenant_numbered, _TENANT_HOLDS_S)
+        names = Recent(self._tenant_named, _TENANT_HOLDS_S)
+        self.memory = Memory(self.access, tenants, names, self.leads.readers)
+        self._door = Door(self.access, self.limits, tenants, names, connections, self.leads)
         self._open = partial(
             Address,
             settings.host,
@@ -79,16 +85,21 @@ class ApiService:
 
     async def run(self, life: Lifeline) -> None:
         """Answers until the stop. Raises StartRefused when the address, or its certificate, cannot be used."""
-        await self._check_exposed()
+        # Without the database no token is known but those of before: `ExposureService` asks for it later.
+        if self._database_seen():
+            await self.check_exposed()
         self.address = self._open(tls=_tls(self._settings))
         application = application_of(self._operations, self._door)
         self._probes.add_to(application)
+        for page in self._pages:
+            page.add_to(application)
         try:
             await self.address.serve(application, life)
         finally:
             await self.leads.close(_LAST_COMMITS_S)
 
-    async def _check_exposed(self) -> None:
+    async def check_exposed(self) -> None:
+        """Raises ExposedWithoutToken."""
         if is_loopback(self._settings.host):
             return
         async with self._connections.acquire(Part.CONSOLE) as conn:
@@ -98,7 +109,7 @@ class ApiService:
                     "yet. Make one first: lead-router tokens create NAME --tenant T --role intake"
                 )
 
-    async def _find_token(self, shown: WrittenToken) -> Token | None:
+    async def _find_token(self, shown: TokenKey) -> Token | None:
         async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:
             return await find_token(conn, shown)
 
@@ -112,6 +123,24 @@ class ApiService:
                 return await tenant_named(conn, name)
             except TenantUnknown:
                 return None
+
+
+class ExposureService(Periodic):
+    """Looks whether there is a token once the database is there, where the API began to listen without it."""
+
+    name = "api exposure"
+    failing = "whether there is a token is not known"
+
+    def __init__(self, api: ApiService) -> None:
+        self._api = api
+
+    async def once(self, life: Lifeline) -> None:
+        """Raises ExposedWithoutToken, which ends the process."""
+        await self._api.check_exposed()
+
+    async def rest(self, life: Lifeline) -> None:
+        """Once is enough."""
+        await life.wait()
 
 
 class TokenUsesService(Periodic):

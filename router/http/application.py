@@ -109,7 +109,7 @@ def _opened(
     """No token is asked for: the key in the address opens its source, and nothing else."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        source = await door.leads.sources.opened_by(request.match_info["key"], opened_by.value)
+        source = await door.leads.sources.opened_by(request.match_info["key"], opened_by.value, request.remote)
         cross_origin = source.cross_origin(request.headers.get("Origin"))
         try:
             door.limits.take((source.tenant.tenant_id, f"source {source.name}"))

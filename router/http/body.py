@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from router.http.guard import waiting_for_body
 from router.http.problems import Kind, Refused
 
 READ_S = 10.0
@@ -23,8 +24,9 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         # It came with the head: nothing has to be waited for.
         return _checked(content.read_nowait(-1), limit)
     try:
-        async with asyncio.timeout(READ_S):
-            return b"".join([piece async for piece in body_pieces(request, limit)])
+        with waiting_for_body(request):
+            async with asyncio.timeout(READ_S):
+                return b"".join([piece async for piece in body_pieces(request, limit)])
     except TimeoutError:
         raise Refused(Kind.TOO_SLOW, f"the body did not arrive within {READ_S:g} s") from None
 

@@ -6,12 +6,15 @@ taken, the connection that has been silent for longest is closed, so that a prob
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from time import monotonic
+from typing import Any
 
 from aiohttp import web
 
+_WAITS: web.RequestKey["partial[Any]"] = web.RequestKey("waits for its body", partial)
 _MAX_CONNECTIONS = 64
 _MIN_CONNECTIONS = 8
 # What a process has open beside its database connections and its clients: logs, Redis, sockets of the event loop.
@@ -56,12 +59,27 @@ class Guard:
         if transport is None:
             return await handler(request)
         self._answering.add(transport)
+        waits: partial[Any] = partial(self._waits_for_body, transport)
+        request[_WAITS] = waits
         try:
             return await handler(request)
         finally:
             self._answering.discard(transport)
             if transport in self._asked_at:
                 self._asked_at[transport] = monotonic()
+
+    @contextmanager
+    def _waits_for_body(self, transport: asyncio.BaseTransport) -> Iterator[None]:
+        """Meanwhile its place may be given to another client: it is not the service that takes the time."""
+        if transport not in self._asked_at:
+            yield
+            return
+        self._asked_at[transport] = monotonic()
+        self._answering.discard(transport)
+        try:
+            yield
+        finally:
+            self._answering.add(transport)
 
     def end_silent(self) -> None:
         """Ends those that have not asked anything for too long. To be called now and then."""
@@ -85,6 +103,12 @@ class Guard:
     def ended(self, transport: asyncio.BaseTransport) -> None:
         """It is gone."""
         self._asked_at.pop(transport, None)
+
+
+def waiting_for_body(request: web.Request) -> AbstractContextManager[None]:
+    """Around the wait for the rest of a small body. Where no guard is, nothing."""
+    waits = request.get(_WAITS)
+    return nullcontext() if waits is None else waits()
 
 
 class _Guarded(asyncio.Protocol):

@@ -78,8 +78,8 @@ class Call:
 
     @property
     def actor(self) -> str:
-        """How changes name who asked."""
-        return f"token {self.token.name}"
+        """How changes name who asked: names of tokens are not unique, their ids are."""
+        return f"token:{self.token.name}#{self.token.token_id}"
 
     def connection(self, part: Part = Part.CONSOLE) -> AbstractAsyncContextManager[Connection]:
         """A connection to the database. Raises NoConnection."""

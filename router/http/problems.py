@@ -33,6 +33,7 @@ class Kind(Enum):
     STILL_RUNNING = _Kind(409, "The first request with this key is still being worked on")
     GONE = _Kind(410, "It is not kept any more")
     TOO_LARGE = _Kind(413, "The body is too large")
+    ELSEWHERE = _Kind(421, "Another instance has it")
     WRONG_MEDIA_TYPE = _Kind(415, "This kind of body is not taken here")
     INVALID = _Kind(422, "Some values are wrong")
     KEY_USED = _Kind(422, "This key was used for another request")

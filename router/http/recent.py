@@ -15,25 +15,34 @@ V = TypeVar("V")
 _WHILE_AWAY_S = 86_400.0
 _ASK_AGAIN_S = 1.0
 _REMEMBERED = 10_000
+_ABSENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen(Generic[V]):
-    value: V | None
+    value: V
     at: float
 
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
     for a day while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
-    were looked up last.
+    were looked up last. That there is none holds for `absent_s` (default: `holds_s`), and never displaces a value.
     """
 
-    def __init__(self, find: Callable[[K], Awaitable[V | None]], holds_s: float, remembered: int = _REMEMBERED) -> None:
+    def __init__(
+        self,
+        find: Callable[[K], Awaitable[V | None]],
+        holds_s: float,
+        remembered: int = _REMEMBERED,
+        absent_s: float | None = None,
+    ) -> None:
         self._remembered = remembered
         self._find = find
         self._holds_s = holds_s
+        self._absent_s = holds_s if absent_s is None else absent_s
         self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._absent: OrderedDict[K, float] = OrderedDict()
         self._away_until = 0.0
         self._asked: dict[K, asyncio.Task[V | None]] = {}
 
@@ -42,7 +51,9 @@ class Recent(Generic[K, V]):
         now, seen = monotonic(), self._seen.get(key)
         if seen is not None and now - seen.at < self._holds_s:
             return seen.value
-        known = seen if seen is not None and seen.value is not None and now - seen.at < _WHILE_AWAY_S else None
+        if seen is None and self.absent(key):
+            return None
+        known = seen if seen is not None and now - seen.at < _WHILE_AWAY_S else None
         if known is not None and now < self._away_until:
             return known.value
         try:
@@ -52,6 +63,23 @@ class Recent(Generic[K, V]):
             if known is not None:
                 return known.value
             raise
+
+    def knows(self, key: K) -> bool:
+        """Whether there was a value when it was looked up last."""
+        return key in self._seen
+
+    def absent(self, key: K) -> bool:
+        """Whether it was looked up a moment ago, and there was none."""
+        return monotonic() - self._absent.get(key, -self._absent_s) < self._absent_s
+
+    def known(self) -> list[tuple[K, V, float]]:
+        """What would be believed while the database is away: key, value and age in seconds, the last one last."""
+        now = monotonic()
+        return [(key, seen.value, now - seen.at) for key, seen in self._seen.items() if now - seen.at < _WHILE_AWAY_S]
+
+    def remember(self, key: K, value: V, age_s: float) -> None:
+        """Believes a value that was looked up so many seconds ago, by an earlier process."""
+        self._keep(key, _Seen(value, monotonic() - age_s))
 
     async def _once(self, key: K) -> V | None:
         """Who asks for what is being looked up waits for the same answer."""
@@ -63,8 +91,18 @@ class Recent(Generic[K, V]):
 
     async def _look_up(self, key: K) -> V | None:
         value = await self._find(key)
-        self._seen[key] = _Seen(value, monotonic())
+        if value is None:
+            self._seen.pop(key, None)
+            self._absent[key] = monotonic()
+            if len(self._absent) > _ABSENT:
+                self._absent.popitem(last=False)
+        else:
+            self._absent.pop(key, None)
+            self._keep(key, _Seen(value, monotonic()))
+        return value
+
+    def _keep(self, key: K, seen: _Seen[V]) -> None:
+        self._seen[key] = seen
         self._seen.move_to_end(key)
         if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
-        return value

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from time import monotonic
 
 from router.domain.calendar import zone
+from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Kind, Refused, busy
 from router.http.recent import Recent
 from router.intake.source_lead import ReadingContext, SourceReader
@@ -69,22 +70,33 @@ class Secrets(tuple[str, ...]):
 class SourceDoors:
     """One per process."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, failed: FailedAttempts | None = None) -> None:
         self._connections = connections
+        self._failed = failed or FailedAttempts()
         self._sources = Recent(self._find, HOLDS_S)
         self._regions: dict[int, tuple[int, str | None]] = {}
         self.addresses = AddressLimits()
 
-    async def opened_by(self, key: str, kind: type[FormDoor | WebhookDoor]) -> OpenSource:
-        """The source of this kind that a key opens. Raises Refused."""
+    async def opened_by(self, key: str, kind: type[FormDoor | WebhookDoor], address: str | None) -> OpenSource:
+        """The source of this kind that a key opens, for a client of this address. Raises Refused."""
         source = None
         if tenant_of_key(key) is not None:
             try:
-                source = await self._sources.get(key)
+                source = await self._looked_up(key, address)
             except (*TRANSIENT_ERRORS, TimeoutError):
                 raise busy("sources cannot be looked up now: the database is away or busy") from None
         if source is None or not isinstance(source.door, kind):
             raise Refused(Kind.NOT_FOUND, "no source has this key; it may have been rotated")
+        return source
+
+    async def _looked_up(self, key: str, address: str | None) -> OpenSource | None:
+        """Who guesses is refused before the database is asked; a key that was there before is always looked up."""
+        if self._sources.knows(key) or self._sources.absent(key):
+            return await self._sources.get(key)
+        with self._failed.attempt(address) as forgive:
+            source = await self._sources.get(key)
+            if source is not None:
+                forgive()
         return source
 
     async def _find(self, key: str) -> OpenSource | None:

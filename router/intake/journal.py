@@ -55,6 +55,16 @@ class QueuedLead(NamedTuple):
     reason: str = ""
 
 
+class FoundInJournal(NamedTuple):
+    """A lead of the journal: when it came (UTC), what was handed in (None = it cannot be read), and why the database
+    refused it (None = it waits for the database).
+    """
+
+    arrived_at: datetime
+    lead: LeadIn | None
+    set_aside: str | None
+
+
 class HeldKey(NamedTuple):
     """An Idempotency-Key of leads in the journal: the hash of the body, and the leads' (source, external id)."""
 
@@ -124,12 +134,16 @@ class Journal:
         rows = await self._do(lambda: self._sql.execute(_BY_KEY, (tenant_id, key)).fetchall())
         return HeldKey(rows[0][0], tuple((row[1], row[2]) for row in rows)) if rows else None
 
-    async def find_lead(self, tenant_id: int, source: str, external_id: str) -> datetime | None:
-        """When a lead that is in the journal came (UTC); None = it is not in it."""
+    async def find_lead(self, tenant_id: int, source: str, external_id: str) -> FoundInJournal | None:
+        """A lead that is in the journal; None = it is not in it."""
         if not self.leads:
             return None
         row = await self._do(lambda: self._sql.execute(_BY_NAME, (tenant_id, source, external_id)).fetchone())
-        return None if row is None else moment_of(row[0])
+        if row is None:
+            return None
+        arrived, body, checksum, reason = row
+        queued = _queued(JournalRow(0, tenant_id, arrived, body, checksum))
+        return FoundInJournal(queued.arrived_at, queued.lead, reason)
 
     @property
     def refuses(self) -> str | None:
@@ -284,4 +298,4 @@ _BY_KEY = (
     "select k.body_hash, l.source, l.external_id from key k join lead l on l.sequence = k.sequence "
     "where k.tenant_id = ? and k.key = ? order by k.sequence"
 )
-_BY_NAME = "select arrived from lead where tenant_id = ? and source = ? and external_id = ?"
+_BY_NAME = "select arrived, body, checksum, reason from lead where tenant_id = ? and source = ? and external_id = ?"

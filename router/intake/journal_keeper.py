@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from router.intake.hand_in import ROUTE, HandedIn, KeyUsed, Outcome, Taken, Unstorable
-from router.intake.journal import Journal, JournalKey, JournalRefused
+from router.intake.journal import FoundInJournal, Journal, JournalKey, JournalRefused
 from router.intake.journal_rows import LeadNotWritable
 from router.intake.journal_table import KeyOfLead
 from router.intake.lead_intake import NotDurable
@@ -28,6 +28,13 @@ class JournalKeeper:
         taken = await self._take(tenant_id, fresh) if fresh else []
         outcomes = {**known, **{id(one): outcome for one, outcome in zip(fresh, taken, strict=True)}}
         return [outcomes[id(one)] for one in handed_in]
+
+    async def find(self, tenant_id: int, source: str, external_id: str) -> FoundInJournal | None:
+        """A lead that the journal of this process holds. None also when the journal cannot be read."""
+        try:
+            return await self._journal.find_lead(tenant_id, source, external_id)
+        except JournalRefused:
+            return None
 
     async def _known(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> dict[int, Outcome]:
         """Those whose key came before, by the identity of what was handed in."""

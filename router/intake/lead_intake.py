@@ -7,6 +7,7 @@ from time import monotonic, perf_counter
 from typing import Protocol
 
 from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
+from router.intake.journal import FoundInJournal
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS, InterfaceError, PostgresError, Trouble, is_away, trouble_of
 from router.store.statements import Connection
@@ -31,6 +32,10 @@ class Journal(Protocol):
 
     async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
         """What became of each. Raises NotDurable where it cannot keep them, as when it is full."""
+        ...
+
+    async def find(self, tenant_id: int, source: str, external_id: str) -> FoundInJournal | None:
+        """A lead that it holds; the source is in its one spelling."""
         ...
 
 

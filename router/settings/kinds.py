@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from router.settings.model import KINDS
+from router.settings.model import DEFAULTS, KINDS
 
 _WORDS: dict[type, str] = {
     inspect.IntType: "a whole number",
@@ -52,6 +52,13 @@ def expected(name: str) -> str:
 def may_be_empty(name: str) -> bool:
     """Whether the setting has a meaning without a value."""
     return NoneType in get_args(KINDS[name])
+
+
+def may_be_emptied(name: str) -> bool:
+    """Whether a variable may be empty: without a value the setting means something else than by default. Elsewhere an
+    empty variable is a mistake, such as a secret that was not mounted.
+    """
+    return may_be_empty(name) and DEFAULTS[name] is not None
 
 
 @cache

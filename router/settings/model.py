@@ -185,6 +185,10 @@ def values_of(settings: Settings) -> dict[str, Any]:
     return {name: attrgetter(name)(settings) for name in KINDS}
 
 
+DEFAULTS: Mapping[str, Any] = values_of(Settings())
+"""The default of every setting, by its name in the file."""
+
+
 def settings_with(values: Mapping[str, Any]) -> Settings:
     """Settings with these values, and the defaults for all others."""
     tree: dict[str, Any] = {}

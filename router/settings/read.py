@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from router.domain.phrases import suggestion
-from router.settings.kinds import WrongValue, parsed
+from router.settings.kinds import WrongValue, may_be_emptied, parsed
 from router.settings.model import KINDS, Settings, SettingsError, settings_with
 from router.telemetry.masking import mask_passwords
 
@@ -54,8 +54,9 @@ def sources(environment: Mapping[str, str], file: Path | None) -> dict[str, str]
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for variable, text in sorted(environment.items()):
         if variable in VARIABLES:
+            name = VARIABLES[variable]
             try:
-                yield VARIABLES[variable], parsed(VARIABLES[variable], text)
+                yield name, None if not text.strip() and may_be_emptied(name) else parsed(name, text)
             except WrongValue as wrong:
                 raise SettingsError(mask_passwords(f"environment variable {variable} {wrong}")) from None
         elif variable.startswith(PREFIX) and not _is_foreign(variable, text):

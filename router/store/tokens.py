@@ -1,11 +1,11 @@
 """Tokens for the API as they are stored: hashes only. Creating and revoking is recorded in `change`."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.access import EVERY_TENANT, Token, TokenRole, WrittenToken
+from router.domain.access import EVERY_TENANT, Token, TokenKey, TokenRole, WrittenToken
 from router.store.changes import SERVICE, Change, record_change
 from router.store.statements import Connection, Row, load
 from router.store.transactions import retried
@@ -58,10 +58,20 @@ async def create_token(conn: Connection, shown: WrittenToken, new: NewToken, act
     return token
 
 
-async def find_token(conn: Connection, shown: WrittenToken) -> Token | None:
-    """The stored token that somebody claims to have. Whether it holds is for the caller to find out."""
+async def find_token(conn: Connection, shown: TokenKey) -> Token | None:
+    """The stored token that somebody claims to have. Whether it is that token, and holds, is for the caller to find
+    out.
+    """
     row = await _SQL.named.row(conn, tenant_id=shown.tenant_id, token_id=shown.token_id)
     return None if row is None else _token(row)
+
+
+async def tokens_that_hold(conn: Connection, tokens: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Those of these tokens (tenant number and id) that are neither revoked nor expired."""
+    rows = await _SQL.that_hold.fetch(
+        conn, tenant_ids=[one for one, _ in tokens], token_ids=[token_id for _, token_id in tokens]
+    )
+    return {(row["tenant_id"], row["token_id"]) for row in rows}
 
 
 async def all_tokens(conn: Connection, tenant_id: int | None) -> list[Token]:

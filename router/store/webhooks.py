@@ -1,8 +1,10 @@
 """Webhooks as they are stored: endpoints and their secrets, who delivers to which, how far, and what was put off."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from router.store.changes import Change, record_change
 from router.store.leads import database_clock
@@ -12,6 +14,7 @@ from router.store.transactions import retried
 _SQL = load("webhooks")
 
 
+_WORD = re.compile(r"/[A-Za-z_-]{1,12}(/|$)")
 GONE = "the endpoint answered 410: it is gone"
 
 
@@ -58,9 +61,14 @@ class Webhook:
 
 
 def shown_url(url: str) -> str:
-    """Without the query, which may hold a key."""
-    before, mark, _ = url.partition("?")
-    return f"{before}?***" if mark else before
+    """Scheme, host and port, and a plain word with which the path begins: what follows may be a secret, as with Slack
+    and Zapier, and so may the query be.
+    """
+    parts = urlsplit(url)
+    begin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    word = _WORD.match(parts.path)
+    shown = word[0] if word else parts.path[:1]
+    return begin + shown + ("" if url.endswith(begin[begin.index("://") :] + shown) else "…")
 
 
 def _named(webhook_no: int) -> str:

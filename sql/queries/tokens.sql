@@ -14,6 +14,13 @@ select tenant_id, token_id, name, role, rep_id, hash, created_by, created_at, ex
 select tenant_id, token_id, name, role, rep_id, hash, created_by, created_at, expires_at, used_at, revoked_at
   from token where :tenant_id::int is null or tenant_id = :tenant_id order by tenant_id, created_at, token_id;
 
+-- name: that_hold(tenant_ids, token_ids)
+-- Which of these tokens hold now.
+select t.tenant_id, t.token_id
+  from unnest(:tenant_ids::int[], :token_ids::text[]) as named(tenant_id, token_id)
+  join token t on t.tenant_id = named.tenant_id and t.token_id = named.token_id
+ where t.revoked_at is null and (t.expires_at is null or t.expires_at > clock_timestamp());
+
 -- name: revoke(tenant_id, token_id)
 -- Ends a token, once.
 update token set revoked_at = clock_timestamp()

@@ -11,10 +11,12 @@ import pytest
 
 from ops.api.operations import api_operations
 from ops.cli.commands import tokens as tokens_command
-from router.domain.access import MAY, TokenRole, WrittenToken, parse_token
+from router.domain.access import MAY, Token, TokenKey, TokenRole, WrittenToken, parse_token
 from router.http.api import ExposedWithoutToken
+from router.http.failed_attempts import PER_MINUTE
 from router.http.operations import OpenedBy, Operation
 from router.store.connections.connections import Connections
+from router.store.tokens import find_token
 from tests.command_line import CommandLine
 from tests.http.support import Api, make_token, serving_api
 from tests.support import connected, until
@@ -222,3 +224,35 @@ async def test_last_use_is_noted_for_who_cleans_up_old_tokens(
     await api.get("/v1/token", token=token)
     await uses.once(None)  # type: ignore[arg-type]
     assert await conn.fetchval("select used_at > now() - interval '1 minute' from token")
+
+
+async def test_guessed_tokens_and_keys_are_refused_before_the_database_is_asked(
+    api: Api, conn: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    token = await make_token(conn, tenant.tenant_id)
+    assert (await api.get("/v1/token", token=token)).status == 200
+    asked = 0
+
+    async def find(conn: asyncpg.Connection, shown: TokenKey) -> Token | None:
+        nonlocal asked
+        asked += 1
+        return await find_token(conn, shown)
+
+    monkeypatch.setattr("router.http.api.find_token", find)
+    # The real id of a token with a wrong secret costs as much as an invented one.
+    known = parse_token(token)
+    assert known
+    guesses = [str(WrittenToken(tenant.tenant_id, known.token_id, f"{number:043}")) for number in range(PER_MINUTE)]
+    replies = [await api.get("/v1/token", token=guess) for guess in [*guesses, *guesses[:20]]]
+    assert {reply.status for reply in replies} <= {401, 429}
+    over = str(WrittenToken(tenant.tenant_id, "0123abcd", "y" * 43))
+    fresh = [str(WrittenToken(tenant.tenant_id, "0123abcd", f"{number:042}y")) for number in range(PER_MINUTE)]
+    # The minute of the clock may change once in between.
+    refused = [await api.get("/v1/token", token=guess) for guess in [*fresh, over]]
+    assert asked <= 2 * PER_MINUTE
+    last = refused[-1]
+    assert last.status == 429
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
+    assert (await api.post(f"/v1/forms/lrs_{tenant.tenant_id}_{'x' * 22}", token="")).status == 429
+    assert (await api.get("/v1/token", token=token)).status == 200

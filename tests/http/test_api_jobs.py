@@ -2,21 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
-from ops.api.means import Means
 from ops.api.operations import api_operations
 from ops.cli.audit import audit as audit_command
 from ops.cli.replay import replay_ as replay_command
-from router.settings.model import ConnectionSettings
 from router.store.connections.connections import Connections
-from router.store.connections.single import open_connection
-from router.store.statements import Connection
 from tests.command_line import CommandLine
 from tests.http.support import Api, make_token, serving_api
 from tests.http.test_api_operating import ended
@@ -33,8 +28,7 @@ async def acme(conn: asyncpg.Connection, connections: Connections) -> Tenancy:
 
 @pytest.fixture
 async def api(connections: Connections, acme: Tenancy, database_url: str) -> AsyncIterator[Api]:
-    means = Means(connect=lambda: open_connection(database_url, ConnectionSettings()))
-    async with serving_api(connections, api_operations(means)) as running:
+    async with serving_api(connections, api_operations()) as running:
         running.token = await make_token(acme.conn, acme.tenant_id)
         yield running
 
@@ -88,14 +82,15 @@ async def test_a_replay_of_a_rep_that_there_is_not_fails_with_the_reason(api: Ap
     assert (job["state"], "nobody" in job["error"], job["result"]) == ("failed", True, None)
 
 
-async def test_one_job_of_a_kind_at_a_time_which_can_be_cancelled(connections: Connections, acme: Tenancy) -> None:
-    @asynccontextmanager
-    async def stuck() -> AsyncIterator[Connection]:
+async def test_one_job_of_a_kind_at_a_time_which_can_be_cancelled(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(*_: object) -> None:
         await asyncio.Event().wait()
-        raise AssertionError
-        yield
 
-    async with serving_api(connections, api_operations(Means(connect=stuck))) as api:
+    monkeypatch.setattr("ops.api.jobs.audit", stuck)
+    monkeypatch.setattr("ops.api.jobs.verify", stuck)
+    async with serving_api(connections, api_operations()) as api:
         api.token = await make_token(acme.conn, acme.tenant_id)
         first = await api.post("/v1/jobs", {"kind": "audit"})
         second = await api.post("/v1/jobs", {"kind": "audit"})
@@ -107,8 +102,34 @@ async def test_one_job_of_a_kind_at_a_time_which_can_be_cancelled(connections: C
 
 
 async def test_a_job_from_before_a_restart_is_said_to_be_gone(api: Api) -> None:
-    gone = await api.get("/v1/jobs/0123456789abcdef")
-    assert (gone.status, "restart" in gone.document["detail"]) == (404, True)
+    gone = await api.get("/v1/jobs/abcdef-0123456789abcdef")
+    assert (gone.status, "restarted" in gone.document["detail"]) == (421, True)
+    assert (await api.ask("DELETE", "/v1/jobs/abcdef-0123456789abcdef")).status == 421
+    assert (await api.get("/v1/jobs/0123456789abcdef")).status == 404
+
+
+async def test_a_job_that_another_instance_runs_is_said_to_be_there(api: Api, connections: Connections) -> None:
+    started = await api.post("/v1/jobs", {"kind": "audit"})
+    async with serving_api(connections, api_operations()) as other:
+        elsewhere = await other.get(started.headers["Location"], token=api.token)
+        assert elsewhere.status == 421
+        assert started.document["id"].partition("-")[0] in elsewhere.document["detail"]
+    await ended(api, started.headers["Location"])
+
+
+async def test_jobs_take_their_connections_from_the_services(
+    api: Api, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent: list[list[str]] = []
+
+    async def seen(*_: object) -> None:
+        lent.append([str(lease.part) for lease in connections.lent.values()])
+        raise ConnectionResetError("seen enough")
+
+    monkeypatch.setattr("ops.api.jobs.audit", seen)
+    started = await api.post("/v1/jobs", {"kind": "audit"})
+    assert (await ended(api, started.headers["Location"]))["state"] == "failed"
+    assert lent == [["jobs"]]
 
 
 async def test_results_are_kept_for_an_hour() -> None:

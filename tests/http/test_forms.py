@@ -272,3 +272,46 @@ async def test_no_body_makes_the_service_fail(
 @pytest.fixture
 async def open_door(api: Api, conn: asyncpg.Connection, tenant: Tenancy) -> Any:
     return await make_door(api, conn, tenant.tenant_id, FORM)
+
+
+async def test_forms_and_webhooks_that_arrive_too_slowly_are_given_up(
+    api: Api, conn: asyncpg.Connection, tenant: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = await make_door(api, conn, tenant.tenant_id, FORM)
+    webhook = await make_door(api, conn, tenant.tenant_id, WEBHOOK, name="hook")
+    monkeypatch.setattr("router.http.body.READ_S", 0.2)
+
+    async def slow() -> AsyncIterator[bytes]:
+        while True:
+            yield b"a"
+            await asyncio.sleep(0.02)
+
+    for door, kind in ((form, "application/x-www-form-urlencoded"), (webhook, "application/json")):
+        reply = await door.post(data=slow(), headers={"Content-Type": kind})
+        assert reply.status == 408, reply
+
+
+async def test_slow_forms_do_not_take_the_places_of_others(api: Api, conn: asyncpg.Connection, tenant: Tenancy) -> None:
+    door = await make_door(api, conn, tenant.tenant_id, FORM)
+    head = (
+        f"POST {door.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        "Content-Length: 100\r\n\r\nyour-name=A"
+    )
+    writers = []
+    try:
+        # The API of these tests has 100 places.
+        for _ in range(110):
+            _, writer = await asyncio.open_connection("127.0.0.1", api.service.address.port)
+            writer.write(head.encode())
+            await writer.drain()
+            writers.append(writer)
+        for number in range(3):
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"{api.url}/livez") as reply:
+                    assert reply.status == 200
+                async with session.post(api.url + door.path, data={**FIELDS, "external_id": str(number)}) as reply:
+                    assert reply.status == 200
+    finally:
+        for writer in writers:
+            writer.close()
+    assert len(await stored(conn)) == 3

@@ -41,6 +41,9 @@ async def test_a_posted_lead_is_assigned_without_waiting_for_a_poll(
                 return str((await shown.json())["state"]) == "assigned"
 
         await until(assigned, "the lead is assigned", 20)
+        async with aiohttp.ClientSession() as anybody, anybody.get(f"{await address_of(daemon)}/docs") as page:
+            assert (page.status, page.content_type) == (200, "text/html")
+            assert 'id="hand_in_lead"' in await page.text()
         assert await daemon.stop() == 0
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from router.domain.access import TokenRole
 from router.intake.journal import Journal, open_journal
 from router.intake.journal_keeper import JournalKeeper, keep_keys
 from router.runtime.health import Health
@@ -110,6 +111,37 @@ async def test_what_was_answered_202_while_the_database_was_away_is_there_once(
     repeated = await api.post("/v1/leads", body(30), headers=key)
     assert repeated.headers["Idempotency-Replayed"] == "true"
     assert repeated.document["id"] == await acme.conn.fetchval("select lead_id from lead where external_id = 'e30'")
+
+
+async def test_a_lead_in_the_journal_can_be_looked_at(
+    acme: Tenancy, api: Api, connections: Connections, admin_url: str, database_url: str
+) -> None:
+    asked = "/v1/leads?source=WEB&external_id=e1"
+    assert (await api.post("/v1/leads", body(0))).status == 202
+    viewer = await make_token(acme.conn, acme.tenant_id, TokenRole.VIEWER)
+    other = await make_tenant(acme.conn, simple_reps(1), name="other")
+    foreign = await make_token(acme.conn, other.tenant_id)
+    assert (await api.get(asked, token=viewer)).status == 404
+    assert (await api.get(asked, token=foreign)).status == 404
+    sent = body(1) | {"phone": "+8613800138000", "region": "Shanghai"}
+    async with away(admin_url, database_url):
+        assert (await api.post("/v1/leads", sent)).document["state"] == "journalled"
+        shown = await api.get(asked)
+        assert shown.status == 200, shown
+        found = shown.document
+        assert (found["id"], found["state"], found["source"]) == (None, "journalled", "web")
+        assert (found["name"], found["phone"], found["facts"]) == ("Person 1", "+8613800138000", {"region": "shanghai"})
+        assert [event["what"] for event in found["timeline"]] == ["journalled"]
+        assert (await api.get(asked, token=viewer)).document["phone"] == "***00"
+        assert (await api.get(asked, token=foreign)).status == 503
+        assert (await api.get("/v1/leads?source=web&external_id=e2")).status == 503
+
+    async def there() -> bool:
+        return (await api.get("/v1/leads?source=web&external_id=e0")).status == 200
+
+    await until(there, "the database answers")
+    assert (await api.get(asked)).document["state"] == "journalled"
+    assert (await api.get(asked, token=foreign)).status == 404
 
 
 async def test_a_full_journal_refuses_and_says_when_to_come_again(

@@ -231,7 +231,10 @@ async def test_the_same_lead_is_there_once_as_it_came_first(tmp_path: Path) -> N
         assert numbers == {queued.sequence}
         assert [one.repeated for one in (*first.leads, *again.leads)] == [False, True, True]
         assert not elsewhere.leads[0].repeated
-        assert await journal.find_lead(1, "web", "e1") == queued.arrived_at == first.arrived_at
+        found = await journal.find_lead(1, "web", "e1")
+        assert found is not None
+        assert found.arrived_at == queued.arrived_at == first.arrived_at
+        assert (found.lead, found.set_aside) == (queued.lead, None)
         assert await journal.find_lead(1, "web", "e2") is None
 
 

@@ -165,6 +165,13 @@ def test_a_wrong_value_in_the_file_is_refused_also_where_a_variable_replaces_it(
     assert "drain.concurrency" in refusal({"LEAD_ROUTER_DRAIN_CONCURRENCY": "2"}, file)
 
 
+def test_the_limit_of_requests_can_be_left_out_by_the_file_and_by_a_variable(folder: Path) -> None:
+    assert read_settings({}, written(folder, "api:\n  requests_per_s:\n")).api.requests_per_s is None
+    for text in ("", " "):
+        assert read_settings({"LEAD_ROUTER_API_REQUESTS_PER_S": text}, None).api.requests_per_s is None
+    assert "LEAD_ROUTER_JOURNAL_FILE is empty" in refusal({"LEAD_ROUTER_JOURNAL_FILE": ""})
+
+
 def test_an_empty_variable_is_refused_instead_of_meaning_the_embedded_server() -> None:
     assert "LEAD_ROUTER_DATABASE_URL is empty" in refusal({"LEAD_ROUTER_DATABASE_URL": ""})
 

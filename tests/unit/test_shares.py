@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.store.connections.fair_queue import LISTEN_FROM, FairQueue, Part, share
 
-ASKING = [part for part in Part if part is not Part.HINTS]
+ASKING = [part for part in Part if part not in (Part.HINTS, Part.JOBS)]
 
 
 @given(limit=st.integers(1, 200))
@@ -19,6 +19,11 @@ def test_no_part_may_have_all_when_there_is_more_than_one(limit: int) -> None:
     assert share(Part.HINTS, limit) == (limit >= LISTEN_FROM)
     if limit >= LISTEN_FROM:
         assert share(Part.DRAIN, limit) + share(Part.HINTS, limit) < limit
+
+
+@given(limit=st.integers(1, 200))
+def test_jobs_that_take_minutes_leave_most_connections_to_others(limit: int) -> None:
+    assert share(Part.JOBS, limit) == (0 if limit == 1 else 1 if limit < 8 else limit // 4)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 8])

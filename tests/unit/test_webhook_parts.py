@@ -18,6 +18,7 @@ from router.outbox.cursor import START, Cursor, CursorError, CursorTooOld, check
 from router.outbox.event import Event, event_id, event_key
 from router.outbox.names import Names, NamesUnavailable
 from router.outbox.signing import new_secret, secret_key, signed_headers
+from router.store.webhooks import shown_url
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
@@ -332,3 +333,24 @@ def test_an_event_is_not_put_behind_one_that_was_taken_while_the_database_was_as
     backlog.add_page([second], {7: {first.key}})
     entry = backlog.take(now=2.0)
     assert entry is not None and entry.event is second
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.slack.com/services/T02/B03/s3cr3t", "https://hooks.slack.com/services/…"),
+        ("https://hooks.zapier.com/hooks/catch/123/abc/", "https://hooks.zapier.com/hooks/…"),
+        ("https://example.com/9f3c01aa77", "https://example.com/…"),
+        ("https://example.com/averyveryverylongsecret", "https://example.com/…"),
+        ("https://example.com:8443/hooks?key=s3cr3t", "https://example.com:8443/hooks…"),
+        ("https://example.com/hooks/", "https://example.com/hooks/"),
+        ("https://example.com/hooks", "https://example.com/hooks"),
+        ("https://example.com", "https://example.com"),
+        ("https://example.com?key=s3cr3t", "https://example.com…"),
+        ("https://example.com/#s3cr3t", "https://example.com/…"),
+        ("https://user:s3cr3t@example.com/hooks", "https://example.com/hooks…"),
+        ("https://[2001:db8::1]:8443/x/s3cr3t", "https://[2001:db8::1]:8443/x/…"),
+    ],
+)
+def test_secrets_in_the_path_or_query_of_an_endpoint_are_shown_nowhere(url: str, shown: str) -> None:
+    assert shown_url(url) == shown

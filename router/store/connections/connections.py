@@ -54,6 +54,8 @@ class Connections:
     ) -> None:
         self.settings = settings
         self.instance = instance
+        self.shut: Callable[[], str | None] = lambda: None
+        """Why nothing is lent yet, such as that the schema is not known to be there; None = all may be."""
         self._instruments = instruments or Instruments.silent()
         self._turns: FairQueue[IdleConnection] = FairQueue()
         self._lent: dict[Session, Lease] = {}
@@ -119,8 +121,10 @@ class Connections:
 
         A server that refuses or is away is asked again until then.
         """
+        if (shut := self.shut()) is not None:
+            raise NoConnection(f"{part}: {shut}")
         session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
-        limit_s = None if part is Part.HINTS else self.settings.held_limit_s
+        limit_s = None if part in (Part.HINTS, Part.JOBS) else self.settings.held_limit_s
         lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending
         try:

@@ -12,20 +12,26 @@ LISTEN_FROM = 4
 
 
 class Part(StrEnum):
-    """Who asks for a connection. `hints` keeps one for listening, where there are enough."""
+    """Who asks for a connection. `hints` keeps one for listening, where there are enough; `jobs` keep theirs for
+    minutes.
+    """
 
     DRAIN = "drain"
     INTAKE = "intake"
     CONSOLE = "console"
     DUTIES = "duties"
     HINTS = "hints"
+    JOBS = "jobs"
 
 
 def share(part: Part, limit: int) -> int:
     """Connections that a part may use at once when there may be `limit` (from 1).
 
-    All but one, so that there is always one for another part; of a single one they take turns.
+    All but one, so that there is always one for another part; of a single one they take turns. Jobs may use a quarter,
+    and never a single one.
     """
+    if part is Part.JOBS:
+        return max(limit // 4, int(limit > 1))
     kept = 1 if limit >= LISTEN_FROM else 0
     return kept if part is Part.HINTS else max(1, limit - kept - 1)
 
