@@ -68,7 +68,10 @@ class Caller:
         if self._conn is None or self._conn.is_closed():
             # As a command of ours calls its sessions: the blocking watch frees what they hold.
             named = {"application_name": APPLICATION_NAME}
-            self._conn = await asyncpg.connect(self._url, timeout=_CONNECT_S, server_settings=named)
+            # A pooler may stand between, so no statement is kept.
+            self._conn = await asyncpg.connect(
+                self._url, timeout=_CONNECT_S, server_settings=named, statement_cache_size=0
+            )
         return self._conn
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, Done]) -> Done:

@@ -14,6 +14,7 @@ import structlog
 
 from loadtest.faults.proxy import Proxy, Wire, proxy
 from ops.cli.present import present as present_command
+from ops.cli.status import status as status_command
 from ops.doctor.finding import Finding
 from ops.doctor.look import examine
 from ops.doctor.scene import open_scene
@@ -323,6 +324,16 @@ async def test_the_doctor_says_what_redis_does_and_which_fallbacks_hold(
 
 async def is_fine(conn: asyncpg.Connection, url: str) -> bool:
     return await found(conn, url) == []
+
+
+async def test_status_names_the_fallbacks_that_hold(
+    redis: Troubled, conn: asyncpg.Connection, database_url: str
+) -> None:
+    await make_tenant(conn, REPS, RULES)
+    async with gone(redis):
+        shown = await CommandLine(status_command, database_url, redis.url).run()
+    assert "fallbacks in use: presence: the last known presence for up to one ttl" in " ".join(shown.output.split())
+    assert "[redis_trouble]" in shown.output
 
 
 async def test_a_slow_redis_is_found_before_it_counts_as_gone(redis: Troubled, conn: asyncpg.Connection) -> None:
