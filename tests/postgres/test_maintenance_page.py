@@ -82,7 +82,7 @@ async def test_the_printed_procedure_cleans_with_the_printed_grants(
         await session.execute(CALLED)
         await is_clean(conn, "crm-cleanup")
         [run] = await all_runs(conn)
-        assert run.turns == 4, "12,000 rows, 5,000 at a time, and one that finds nothing"
+        assert run.turns == 7, "12,000 rows, 2,000 at a time, and one that finds nothing"
 
 
 @pytest.mark.direct
