@@ -11,6 +11,7 @@ from random import Random
 from ops.api.means import Means
 from ops.api.operations import api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
+from ops.cleanup.service import CleanupService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
@@ -198,7 +199,10 @@ class Services:
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
+        cleanup = CleanupService(
+            self.connections, self.settings.cleanup, instruments, secrets.randbits(62), self.instance
+        )
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, cleanup, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

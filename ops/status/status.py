@@ -16,6 +16,7 @@ from ops.waiting.estimate import Expected, expected
 from ops.waiting.waiting import Waiting
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
+from router.store.cleanup import ALL_TENANTS, Run, last_runs
 from router.store.connections.server_capacity import ServerCapacity
 from router.store.processes import count_living
 from router.store.statements import Connection
@@ -27,7 +28,7 @@ from router.store.tenants import Tenant
 class TenantStatus:
     """One tenant; `states` has all of STATES, `parked_leads` and `waiting` list two of them by reason.
 
-    `again` = how long the ready leads take that were looked at before or sent back.
+    `again` = how long the ready leads take that were looked at before or sent back; `cleaned` = its last cleanup.
     """
 
     tenant: Tenant
@@ -39,6 +40,7 @@ class TenantStatus:
     rates: Rates
     again: Expected
     findings: tuple[Finding, ...] = ()
+    cleaned: Run | None = None
 
     @property
     def parked(self) -> dict[str, int]:
@@ -53,12 +55,15 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections."""
+    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections;
+    `partitions_cleaned` = the last run over the partitions of all.
+    """
 
     at: datetime
     tenants: list[TenantStatus]
     listeners: int
     room: ServerCapacity
+    partitions_cleaned: Run | None = None
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -105,10 +110,12 @@ async def status(
     async with open_scene(conn, tenant, now, presence, host_clock) as scene:
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
-        return Status(scene.at, found, await count_living(conn), scene.room, findings)
+        partitions = (await last_runs(conn, [ALL_TENANTS])).get(ALL_TENANTS)
+        return Status(scene.at, found, await count_living(conn), scene.room, partitions, findings)
 
 
 async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchRequest) -> list[TenantStatus]:
+    cleaned = await last_runs(scene.conn, scene.tenant_ids)
     rates = await read_rates(scene.conn, scene.tenant_ids, scene.at)
     return [
         TenantStatus(
@@ -121,6 +128,7 @@ async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchReq
             rates[key],
             await _again(scene, key, sizes),
             tuple(finding for finding in findings if finding.subject == of_tenant(tenant.name)),
+            cleaned.get(key),
         )
         for tenant, key in zip(scene.tenants, scene.tenant_ids, strict=True)
     ]

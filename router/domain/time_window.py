@@ -58,4 +58,3 @@ def open_window(window: TimeWindow, now: datetime, zone_name: str) -> tuple[date
 
 def _time(minutes: int) -> time:
     return time(minutes // 60, minutes % 60)
-

@@ -10,7 +10,7 @@ from types import TracebackType
 from router.domain.lead_in import LeadIn
 from router.intake.lead_import import Taken
 from router.rules.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
-from router.store.leads import differences, stored_leads
+from router.store.leads import archived_leads, differences, stored_leads
 from router.store.statements import Connection
 
 _KEY_BYTES = 16
@@ -42,6 +42,7 @@ class Checking:
 
     async def take(self, leads: Sequence[LeadIn]) -> Taken:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
+        archived = await archived_leads(self._conn, self._tenant_id, [x for x in leads if x[:2] not in stored])
         new = parked = 0
         unlike: list[Again] = []
         found: list[Difference] = []
@@ -49,6 +50,8 @@ class Checking:
             if there := stored.get(lead[:2]):
                 if not alike(says := facts_of(lead), said := there[2:]):
                     unlike.append(Again(place, says, said))
+            elif lead[:2] in archived:
+                continue
             elif (marks := self._marks_before(lead)) is None:
                 new += 1
                 # A lead that nobody can reach has no customer, and so repeats nothing.

@@ -115,6 +115,8 @@ async def _accept(
     for lead in leads:
         if lead[:2] not in stored:
             fresh.setdefault(lead[:2], lead)
+    archived = await archived_leads(conn, tenant_id, list(fresh.values())) if fresh and begun["archives"] else {}
+    fresh = {identity: lead for identity, lead in fresh.items() if identity not in archived}
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
@@ -124,7 +126,7 @@ async def _accept(
         arrivals, old_customers = await _arrive(conn, tenant_id, list(fresh.values()), rules, now or moment)
         merged = await _repeats(conn, tenant_id, arrivals, old_customers)
         await _write(conn, tenant_id, arrivals, merged, now)
-    ids = {identity: there["lead_id"] for identity, there in stored.items()}
+    ids = archived | {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     return Accepted(
         new=len(arrivals),
@@ -146,7 +148,7 @@ def _unlike(
     for place, lead in enumerate(leads):
         if (there := stored.get(lead[:2])) is not None:
             said = there[2:]
-        elif (first := fresh[lead[:2]]) is not lead:
+        elif (first := fresh.get(lead[:2], lead)) is not lead:
             said = facts_of(first)
         else:
             continue
@@ -198,6 +200,13 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
         external_ids=[lead.external_id for lead in leads],
     )
     return {leads[row[0] - 1][:2]: row for row in rows}
+
+
+async def archived_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
+    """The numbers of those that are archived."""
+    names = {"sources": [lead.source for lead in leads], "external_ids": [lead.external_id for lead in leads]}
+    rows = await _SQL.archived_leads.fetch(conn, tenant_id=tenant_id, **names)
+    return {leads[row[0] - 1][:2]: row[1] for row in rows}
 
 
 async def _arrive(
