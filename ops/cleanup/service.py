@@ -61,7 +61,7 @@ class CleanupService(Periodic):
 
     async def once(self, life: Lifeline) -> None:
         """One look at all tenants; returns at once while another instance cleans."""
-        if not self._settings.enabled:
+        if self._settings.service == "off":
             return
         cleaner = self._cleaner(life)
         try:

@@ -46,8 +46,8 @@ async def age(conn: asyncpg.Connection, days: int) -> None:
 async def a_past(conn: asyncpg.Connection, connections: Connections, leads: int = 20, days: int = 800) -> Tenancy:
     """A tenant of which all but three of so many leads were closed so long ago, one of them with a duplicate."""
     tenant = await make_tenant(conn, simple_reps(3))
-    taken = await tenant.accept([lead(n, phone=f"+86138000{n:05}") for n in range(leads)])
-    await tenant.accept([lead(leads + 1, phone="+8613800000000")])
+    taken = await tenant.accept([lead(n, declared_customer=f"c{n}") for n in range(leads)])
+    await tenant.accept([lead(leads + 1, declared_customer="c0")])
     await settle(a_drain(connections), tenant.tenant_id)
     for number, lead_id in enumerate(taken.lead_ids[: leads - 3]):
         await end(conn, tenant.tenant_id, lead_id, Ending.WON if number % 2 else Ending.LOST)
