@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.bench import (
+    cleaning,
     drains,
     growth,
     http_batches,
@@ -53,6 +54,7 @@ MEASURES: Mapping[str, Measure] = {
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
     "import": operating.import_csv,
+    "cleanup": cleaning.cleanup,
     "events": outbox.events,
     "webhooks": outbox.webhooks,
     "http-singles": http_singles.singles,

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -36,7 +37,7 @@ from tests.world import a_drain, lead, settle
 ALWAYS = CleanupSettings(window="always")
 
 
-async def clean(connections: Connections, conn: asyncpg.Connection, **options: object) -> dict[str, int]:
+async def clean(connections: Connections, conn: asyncpg.Connection, **options: Any) -> dict[str, int]:
     """Partitions, then all tenants; rows removed by table."""
     cleaner = a_cleaner(connections, **options)
     removed = dict(found.removed if (found := await cleaner.partitions()) else {})
@@ -360,13 +361,17 @@ async def test_old_changes_and_dead_deliveries_go_but_not_the_last_word_on_a_set
     await conn.execute("delete from change")
     await conn.execute(
         """insert into change (tenant_id, at, actor, action, subject, after) values
-           ($1, now() - interval '900 d', 'a', 'configure', 'x', '1'), ($1, now() - interval '900 d', 'a', 'configure', 'x', '2'),
-           ($1, now() - interval '900 d', 'a', 'park', 'lead 1', ''), ($1, now(), 'a', 'park', 'lead 2', '')""",
+           ($1, now() - interval '900 d', 'a', 'configure', 'x', '1'),
+           ($1, now() - interval '900 d', 'a', 'configure', 'x', '2'),
+           ($1, now() - interval '900 d', 'a', 'park', 'lead 1', ''),
+           ($1, now(), 'a', 'park', 'lead 2', '')""",
         tenant.tenant_id,
     )
     await conn.execute(
-        """insert into webhook_delivery (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at, since)
-           select $1, 1, n, 1, n, 1, case n when 1 then 'waiting' else 'dead' end, now(), now() - n * interval '20 d'
+        """insert into webhook_delivery
+           (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at, since)
+           select $1, 1, n, 1, n, 1, case n when 1 then 'waiting' else 'dead' end, now(),
+                  now() - n * interval '20 d'
              from generate_series(1, 3) n""",
         tenant.tenant_id,
     )
