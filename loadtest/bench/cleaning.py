@@ -23,7 +23,7 @@ _HOLDER = 1
 
 async def cleanup(stage: Stage) -> list[Figure]:
     """cleanup_running_vs_not."""
-    world, old = World(leads=stage.size(100_000, 5_000)), stage.size(1_000_000, 20_000)
+    world, old = World(leads=stage.size(300_000, 5_000)), stage.size(1_000_000, 20_000)
     beside, alone = list[float](), list[float]()
     removed = 0
     async with stage.room() as room:

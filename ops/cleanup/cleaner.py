@@ -75,7 +75,7 @@ class Cleaner:
             tasks = await tasks_of(conn, tenant, self.settings, only)
             run_no = await store.begin_run(conn, tenant.tenant_id, self.actor)
         work = _Work(self, tenant.tenant_id, run_no, Brake(self.settings.brake_share), closed)
-        return await self._noted(tenant.tenant_id, run_no, work.result, lambda: work.all(tasks))
+        return await self._noted(tenant.tenant_id, run_no, work.result, lambda: work.all(tasks), partial_=bool(only))
 
     async def partitions(self, only: Collection[str] = ()) -> Result | None:
         """Makes and lets go of partitions; None where there was nothing to do. Raises LeaseLost."""
@@ -87,14 +87,17 @@ class Cleaner:
             if not left and not any(plan.cut or plan.old for plan in plans):
                 return None
             run_no = await store.begin_run(conn, ALL_TENANTS, self.actor)
-        return await self._noted(ALL_TENANTS, run_no, result, lambda: self._partitions(plans, left, run_no, result))
+        todo = partial(self._partitions, plans, left, run_no, result)
+        return await self._noted(ALL_TENANTS, run_no, result, todo, partial_=bool(only))
 
-    async def _noted(self, tenant_id: int, run_no: int, result: Result, work: Callable[[], Awaitable[None]]) -> Result:
-        """Does the work, and notes how it ended."""
+    async def _noted(
+        self, tenant_id: int, run_no: int, result: Result, work: Callable[[], Awaitable[None]], *, partial_: bool
+    ) -> Result:
+        """Does the work, and notes how it ended; only of some tables it is not done with the tenant."""
         outcome = "failed"
         try:
             await work()
-            outcome = str(result.outcome)
+            outcome = "partial" if partial_ and result.outcome is Outcome.DONE else str(result.outcome)
         except asyncio.CancelledError:
             outcome = str(Outcome.STOPPED)
             raise
@@ -166,6 +169,7 @@ class _Work:
     closed: Callable[[], bool]
     result: Result = field(default_factory=Result)
     _batch_no: int | None = None
+    _ready: bool = False
 
     async def all(self, tasks: list[Task]) -> None:
         for task in tasks:
@@ -209,7 +213,7 @@ class _Work:
             self.result.outcome = Outcome.STOPPED
         elif self.closed():
             self.result.outcome = Outcome.WINDOW
-        elif self._batch_no is None:
+        elif self._batch_no is None or (self._ready and self.brake.usual is None):
             await self._watch_first()
         return self.result.outcome is Outcome.DONE
 
@@ -232,7 +236,7 @@ class _Work:
                 return False
             after = now.batch_no if self._batch_no is None else self._batch_no
             leads = await store.routed(conn, self.tenant_id, after, now.batch_no)
-        self._batch_no = now.batch_no
+        self._batch_no, self._ready = now.batch_no, now.ready
         if self.brake.watch(now.at, leads, ready=now.ready, cleaning=cleaning):
             self.result.outcome, self.result.note = Outcome.BRAKE, self.brake.words
         return now.ready

@@ -53,14 +53,14 @@ create table cleanup_run (
     actor     text not null,
     began_at  timestamptz not null default clock_timestamp(),
     ended_at  timestamptz,
-    outcome   text check (outcome in ('done', 'window', 'brake', 'stopped', 'failed', 'interrupted')),
+    outcome   text check (outcome in ('done', 'partial', 'window', 'brake', 'stopped', 'failed', 'interrupted')),
     removed   jsonb not null default '{}',
     note      text not null default '',
     primary key (tenant_id, run_no),
     check ((ended_at is null) = (outcome is null))
 );
 alter table cleanup_run alter column tenant_id set statistics 0;
-comment on table cleanup_run is 'Each cleanup of a tenant (0 = partitions, of all tenants): who, when, how it ended, rows removed by table. done = nothing old is left; interrupted = its process ended.';
+comment on table cleanup_run is 'Each cleanup of a tenant (0 = partitions, of all tenants): who, when, how it ended, rows removed by table. done = nothing old is left; partial = only the tables that were asked for; interrupted = its process ended.';
 
 create index closed_at on closed (tenant_id, closed_at);
 create index merged_into on merged (tenant_id, into_lead_id);
