@@ -52,6 +52,7 @@ NAMES = [
     "stalls",
     "events",
     "webhooks",
+    "cleanup",
     "roster sync t",
     "api",
     "source notes",
