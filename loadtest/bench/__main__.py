@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.bench import (
+    cleaning,
     drains,
     flat_line,
     foreign_cleanup,
@@ -60,6 +61,7 @@ MEASURES: Mapping[str, Measure] = {
     "large-backlog": operating.large_backlog,
     "import": operating.import_csv,
     "import-before": imports.import_vs_before,
+    "cleanup": cleaning.cleanup,
     "events": outbox.events,
     "webhooks": outbox.webhooks,
     "http-singles": http_singles.singles,

@@ -42,6 +42,7 @@ TARGETS = (
     Target("doctor_vs_audit", "doctor / audit, 1 M leads", "ratio", 0.25, least=False),
     Target("replay_1m", "replay of 1 M leads with a changed rep", "s", 120, least=False),
     Target("replay_1m_vs_drain", "replay of 1 M leads / their drain", "ratio", 5, least=False),
+    Target("cleanup_running_vs_not", "drain beside cleanup of 1 M closed leads / without", "ratio", 0.9),
     Target("events_on_vs_off", "drain with events / without", "ratio", 0.9),
     Target("webhooks_vs_client", "deliveries to a webhook / bare posts of the same client", "ratio", 0.4),
     Target("http_single_vs_noop", "durable single posts / a handler that answers 202", "ratio", 0.35),

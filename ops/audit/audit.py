@@ -27,10 +27,9 @@ from router.store.tenants import Tenant, all_tenants, tenant_named
 EXAMPLES = 5
 SAMPLE = 20
 LOCK_TIMEOUT_S = 10.0
-# The states that tables tell. No part of the service archives leads yet, so there are none. Those in journals are
-# accepted, as far as their instances have said so, and have no row in `lead` yet.
-STATES = ("waiting", "assigned", "parked", "merged", "closed", "journalled")
-EMPTY_STATES = ("archived",)
+# Those in journals are accepted, as far as their instances have said so, and have no row in `lead` yet; archived ones
+# have none any more.
+STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
 
 _SQL = load("audit")
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,7 +52,7 @@ class Audit:
     """
 
     accepted: int = 0
-    states: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES + EMPTY_STATES, 0))
+    states: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     violations: list[Violation] = field(default_factory=list)
     tenants: int = 0
     checks: int = 0
@@ -102,6 +101,7 @@ async def audit(
     somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await _SQL.hold_partitions.execute(conn)
         await _SQL.settings.fetch(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         return await _Auditor(conn, tenants, progress, everything=tenant is None).run(sample)
@@ -164,7 +164,7 @@ class _Auditor:
         counts = {state: row[state] for state in STATES}
         for state, count in counts.items():
             self.result.states[state] += count
-        accepted = row["stored"] + row["journalled"]
+        accepted = row["stored"] + row["archived"] + row["journalled"]
         self.result.accepted += accepted
         difference = abs(accepted - sum(counts.values()))
         if difference:

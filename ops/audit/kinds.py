@@ -61,6 +61,12 @@ OF_TENANT = (
         "restore the lead from a backup, or delete the row when the lead was meant to go",
     ),
     Kind(
+        "archived_differs",
+        1,
+        "the count of archived leads is not the number of those that are archived: the sums do not add up",
+        "somebody wrote to `archived` or `archived_count`, or restored one of them: restore both from one backup",
+    ),
+    Kind(
         "merged_into_missing",
         1,
         "a lead was merged into one that does not exist: its enquiry is lost to the reps",

@@ -272,6 +272,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "Send LEAD (its number, its external id, or SOURCE/ID) back: it waits for a rep again, queued as of now.",
     ),
     "retry": ("retry", "Send parked leads back, and have waiting ones tried again."),
+    "cleanup": (
+        "cleanup",
+        "Remove what is past its retention now, beside the drain: closed leads, history and records.",
+    ),
     "serve": ("serve", "Run the daemon until SIGTERM or Ctrl-C, on the configured servers (LEAD_ROUTER_DATABASE_URL)."),
     "up": (
         "up",

@@ -20,6 +20,7 @@ from ops.waiting.waiting import WaitingLeads
 from router.domain.phrases import count, duration
 from router.domain.reason import Reason
 from router.drain.request import BatchRequest
+from router.store.cleanup import Run
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.status import ParkedLeads, Paused
 from router.store.tenants import TenantUnknown
@@ -138,6 +139,12 @@ def _parked_table(parts: Iterable[ParkedLeads], at: datetime) -> Table:
     return table
 
 
+def _cleaned(run: Run, at: datetime) -> str:
+    rows = ", ".join(f"{rows:,} of {table}" for table, rows in run.removed.items()) or "nothing old"
+    how = "under way" if run.outcome is None else run.outcome
+    return f"last cleanup: {how}, {_distance(run.ended_at or run.began_at, at)}, {rows}"
+
+
 def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
     tenant, lane = found.tenant, found.lane
     if lane.paused is not None:
@@ -149,6 +156,8 @@ def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
         yield f"last batch: number {lane.batch_no}{by}, {lane.leads:,} leads, {_distance(lane.last_batch_at, at)}"
     else:
         yield "last batch: none yet"
+    if found.cleaned is not None:
+        yield _cleaned(found.cleaned, at)
     planned = None if lane.next_visit_at is None else _distance(lane.next_visit_at, at)
     next_visit = "none planned" if planned is None else f"{planned} (sooner if something changes)"
     yield f"next scheduled check: {next_visit}"

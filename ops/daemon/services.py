@@ -13,6 +13,7 @@ from ops.api.docs_page import STYLE, docs_page
 from ops.api.means import Means
 from ops.api.operations import API_VERSION, api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
+from ops.cleanup.service import CleanupService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
@@ -245,7 +246,11 @@ class Services:
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
         turns = MaintenanceWatchService(self.connections, instruments)
         upkeep = UpkeepService(self.connections, instruments.upkeep)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, turns, upkeep, *rosters]
+        cleanup = CleanupService(
+            self.connections, self.settings.cleanup, instruments, secrets.randbits(62), self.instance
+        )
+        rates = CloseRatesService(self.connections)
+        return [rates, blocking, stalls, events, webhooks, turns, upkeep, cleanup, *rosters]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""

@@ -91,7 +91,7 @@ async def open_scene(
         for key in ids:
             in_parked = sum(part.leads for part in parked.get(key, ()))
             counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
-        accepted = {key: counts[key].get("stored", 0) + counts[key].get("journalled", 0) for key in ids}
+        accepted = {key: sum(counts[key].get(part, 0) for part in ("stored", "archived", "journalled")) for key in ids}
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)

@@ -9,6 +9,7 @@ from ops.maintenance.present import document as run_document
 from ops.status.rates import Rates
 from ops.status.status import Status, TenantStatus
 from router.store.blocking.blocked import BlockedLeads
+from router.store.cleanup import Run
 from router.store.connections.server_capacity import ServerCapacity
 from router.store.status import ParkedLeads, Paused
 
@@ -26,6 +27,7 @@ def document(found: Status) -> dict[str, Any]:
         "per_minute": _rounded(found.rates),
         "listeners": found.listeners,
         "connections": _connections(found.room),
+        "partitions_cleaned": cleanup_document(found.partitions_cleaned),
         "findings": [finding.document() for finding in found.findings],
         "maintenance": [run_document(run, _names(found)) for run in found.maintenance],
         "tenants": [_tenant(tenant) for tenant in found.tenants],
@@ -87,8 +89,17 @@ def _tenant(found: TenantStatus) -> dict[str, Any]:
         "next_visit_at": _time(lane.next_visit_at),
         "paused": None if lane.paused is None else _paused(lane.paused),
         "warnings": [finding.sentence for finding in found.findings if finding.muted is None],
+        "cleaned": cleanup_document(found.cleaned),
         "lane_held_by": None if lane.holder is None else {**asdict(lane.holder), "since": _time(lane.holder.since)},
     }
+
+
+def cleanup_document(run: Run | None) -> dict[str, Any] | None:
+    """A run of cleanup; None = there was none yet."""
+    if run is None:
+        return None
+    times = {"began_at": _time(run.began_at), "ended_at": _time(run.ended_at), "done_at": _time(run.done_at)}
+    return {**times, "outcome": run.outcome, "by": run.actor, "removed": run.removed, "note": run.note}
 
 
 def _parked(part: ParkedLeads) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from ops.waiting.waiting import Waiting
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.store.changes import SERVICE
+from router.store.cleanup import ALL_TENANTS, last_runs
+from router.store.cleanup import Run as Cleaning
 from router.store.connections.server_capacity import ServerCapacity
 from router.store.maintenance import Run, runs
 from router.store.processes import count_living
@@ -31,7 +33,7 @@ MAINTENANCE_SHOWN = timedelta(days=1)
 class TenantStatus:
     """One tenant; `states` has all of STATES, `parked_leads` and `waiting` list two of them by reason.
 
-    `again` = how long the ready leads take that were looked at before or sent back.
+    `again` = how long the ready leads take that were looked at before or sent back; `cleaned` = its last cleanup.
     """
 
     tenant: Tenant
@@ -43,6 +45,7 @@ class TenantStatus:
     rates: Rates
     again: Expected
     findings: tuple[Finding, ...] = ()
+    cleaned: Cleaning | None = None
 
     @property
     def parked(self) -> dict[str, int]:
@@ -57,7 +60,8 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections.
+    """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections;
+    `partitions_cleaned` = the last run over the partitions of all.
 
     `maintenance` = scripts of others that asked for a turn in the last MAINTENANCE_SHOWN, the last first.
     """
@@ -66,6 +70,7 @@ class Status:
     tenants: list[TenantStatus]
     listeners: int
     room: ServerCapacity
+    partitions_cleaned: Cleaning | None = None
     findings: list[Finding] = field(default_factory=list)
     maintenance: tuple[Run, ...] = ()
 
@@ -114,10 +119,12 @@ async def status(
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
         asked = await runs(conn, [SERVICE, *scene.tenant_ids], scene.at - MAINTENANCE_SHOWN)
-        return Status(scene.at, found, await count_living(conn), scene.room, findings, tuple(asked))
+        partitions = (await last_runs(conn, [ALL_TENANTS])).get(ALL_TENANTS)
+        return Status(scene.at, found, await count_living(conn), scene.room, partitions, findings, tuple(asked))
 
 
 async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchRequest) -> list[TenantStatus]:
+    cleaned = await last_runs(scene.conn, scene.tenant_ids)
     rates = await read_rates(scene.conn, scene.tenant_ids, scene.at)
     return [
         TenantStatus(
@@ -130,6 +137,7 @@ async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchReq
             rates[key],
             await _again(scene, key, sizes),
             tuple(finding for finding in findings if finding.subject == of_tenant(tenant.name)),
+            cleaned.get(key),
         )
         for tenant, key in zip(scene.tenants, scene.tenant_ids, strict=True)
     ]

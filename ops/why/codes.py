@@ -13,6 +13,7 @@ STATES: Mapping[str, str] = {
     "parked": N_("parked"),
     "merged": N_("merged"),
     "closed": N_("closed"),
+    "archived": N_("archived"),
     "nowhere": N_("nowhere"),
 }
 REASONS: Mapping[Reason, str] = {

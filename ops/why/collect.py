@@ -217,6 +217,14 @@ def place_of(row: Row, history: Sequence[Row]) -> Place:
     if row["merged_at"] is not None:
         return Place(State.MERGED, row["merged_at"], into_lead_id=row["into_lead_id"])
     last = history[0] if history else None
+    return _ended_at(row, last)
+
+
+def _ended_at(row: Row, last: Row | None) -> Place:
+    """Where a lead is of which nothing more is to come."""
+    if row["archived_at"] is not None:
+        outcome, into = row["outcome"], row["into_lead_id"]
+        return Place(State.ARCHIVED, row["archived_at"], outcome=outcome, into_lead_id=into)
     if row["closed_at"] is not None:
         of_last = {name: last[name] for name in ("batch_no", "rep_no", "rule_no", "group_no")} if last else {}
         return Place(State.CLOSED, row["closed_at"], outcome=row["outcome"], **of_last)

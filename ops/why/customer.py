@@ -69,6 +69,7 @@ def _how(lead: EarlierLead, names: Names, zone_name: str, say: Say) -> str:
         else say.gettext("closed as {outcome}"),
         State.PARKED: say.gettext("is parked"),
         State.MERGED: say.gettext("merged into lead {into}"),
+        State.ARCHIVED: say.gettext("archived"),
         State.NOWHERE: say.gettext("has no state"),
     }[lead.state]
     return template.format(

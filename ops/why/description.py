@@ -26,6 +26,7 @@ class State(StrEnum):
     PARKED = "parked"
     MERGED = "merged"
     CLOSED = "closed"
+    ARCHIVED = "archived"
     NOWHERE = "nowhere"
 
 

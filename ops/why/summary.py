@@ -23,6 +23,13 @@ def summary(description: LeadDescription, say: Say) -> str:
         return say.gettext("Parked since {since}: {reason}. Retrying cannot help: a person must look at it.").format(
             since=since, reason=aside(reason, detail(place.detail, say), say)
         )
+    return _over(description, say)
+
+
+def _over(description: LeadDescription, say: Say) -> str:
+    """Of a lead of which nothing more is to come."""
+    place = description.place
+    since = when(place.since, description.lead.time_zone, say)
     if place.state is State.MERGED:
         return say.gettext("Duplicate of lead {into}; merged on {since}. See lead-router why {into}").format(
             into=place.into_lead_id, since=since
@@ -35,7 +42,23 @@ def summary(description: LeadDescription, say: Say) -> str:
             else say.gettext("Closed as {outcome} on {since} by {rep}.")
         )
         return template.format(outcome=outcome, since=since, rep=_rep(description) if place.rep_no is not None else "")
+    if place.state is State.ARCHIVED:
+        return _archived(description, say)
     return say.gettext("Internal inconsistency: the lead has no state. Run lead-router audit.")
+
+
+def _archived(description: LeadDescription, say: Say) -> str:
+    place = description.place
+    since = when(place.since, description.lead.time_zone, say)
+    if place.into_lead_id is not None:
+        return say.gettext(
+            "Archived on {since}: a duplicate of lead {into}, with which it was past the retention. Its facts and "
+            "decisions have been deleted."
+        ).format(since=since, into=place.into_lead_id)
+    outcome = say.gettext(OUTCOMES.get(place.outcome or "", place.outcome or ""))
+    return say.gettext(
+        "Closed as {outcome}, and archived on {since}, past the retention: its facts and decisions have been deleted."
+    ).format(outcome=outcome, since=since)
 
 
 def _rep(description: LeadDescription) -> str:

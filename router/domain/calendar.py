@@ -28,6 +28,7 @@ __all__ = [
     "day_after",
     "day_before",
     "day_of",
+    "first_instant",
     "format_week",
     "holiday_calendar",
     "in_utc",
@@ -126,6 +127,14 @@ def offset_changes(zone_name: str, year: int) -> tuple[datetime, ...]:
             found.append(_first_with_other_offset(at, until, tz))
         at = until
     return tuple(found)
+
+
+def first_instant(day: date, at: time, zone_name: str) -> datetime:
+    """When the wall clock of a zone first shows that time on that date, or what comes next when it skips it (UTC)."""
+    tz = zone(zone_name)
+    local = datetime.combine(day, at, tz)
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return _first_with_other_offset(second, first, tz) if second < first else first
 
 
 @lru_cache(maxsize=65536)

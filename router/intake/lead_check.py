@@ -10,7 +10,7 @@ from types import TracebackType
 from router.domain.lead_in import LeadIn
 from router.intake.lead_import import Taken
 from router.rules.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
-from router.store.leads import differences, stored_leads
+from router.store.leads import archived_leads, differences, stored_leads
 from router.store.statements import Connection
 
 _KEY_BYTES = 16
@@ -45,6 +45,7 @@ class Checking:
 
     async def take(self, leads: Sequence[LeadIn], prepared: object = None) -> Taken:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
+        archived = await archived_leads(self._conn, self._tenant_id, [x for x in leads if x[:2] not in stored])
         new = parked = 0
         unlike: list[Again] = []
         found: list[Difference] = []
@@ -52,6 +53,8 @@ class Checking:
             if there := stored.get(lead[:2]):
                 if not alike(says := facts_of(lead), said := there[2:]):
                     unlike.append(Again(place, says, said))
+            elif lead[:2] in archived:
+                continue
             elif (marks := self._marks_before(lead)) is None:
                 new += 1
                 # A lead that cannot be reached has no customer, and so repeats nothing.

@@ -139,6 +139,25 @@ class JournalSettings(Section, frozen=True):
     maximum_leads: Annotated[int, Meta(ge=1, le=10_000_000)] = 500_000
 
 
+class CleanupSettings(Section, frozen=True):
+    """How long rows are kept, in days, and when old ones are removed: in `window`, in each tenant's zone (`always` = at
+    any hour). While leads wait, cleanup works `busy_share` of the time; it stops where the drain gets slower by
+    `brake_share`. The least days protect what looks back: replay, audit, close rates, caps.
+    """
+
+    service: Literal["on", "off"] = "on"
+    window: str = "02:00-04:00"
+    closed_leads_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
+    assignment_history_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
+    flight_records_days: Annotated[float, Meta(ge=2, le=36_500)] = 35.0
+    changes_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
+    dead_deliveries_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
+    batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    busy_share: Annotated[float, Meta(ge=0.001, le=1)] = 0.05
+    brake_share: Annotated[float, Meta(ge=0.01, le=1)] = 0.25
+    look_every_s: Annotated[float, Meta(ge=0.1, le=3600)] = 60.0
+
+
 class RosterSyncSettings(Section, frozen=True):
     """`file` names the views of the CRM that rosters are synced with (None = none are)."""
 
@@ -163,6 +182,7 @@ class Settings(Section, frozen=True):
     events: EventSettings = EventSettings()
     webhooks: WebhookSettings = WebhookSettings()
     journal: JournalSettings = JournalSettings()
+    cleanup: CleanupSettings = CleanupSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()
 
 

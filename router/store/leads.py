@@ -59,11 +59,12 @@ class OvertakenError(Exception):
 
 class Begun(NamedTuple):
     """What a transaction that accepts leads knows from its beginning: the tenant's match rules as stored (None = none),
-    the time by the database's clock and by this host's (aware), and numbers for new leads and customers (ascending;
-    none = not asked for).
+    whether any lead is archived, the time by the database's clock and by this host's (aware), and numbers for new leads
+    and customers (ascending; none = not asked for).
     """
 
     match_rules: str | None
+    archives: bool
     moment: datetime
     host: datetime
     lead_ids: Sequence[int]
@@ -128,7 +129,7 @@ async def begin_accepting(
         conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
     )
     assert row is not None
-    return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
+    return Begun(row["match_rules"], row["archives"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
 
 
 async def accept_here(
@@ -161,6 +162,9 @@ async def _accept(
     stored = await stored_leads(conn, tenant_id, leads)
     named = [lead[:2] for lead in leads]
     fresh = _first_places(named, stored)
+    looked = [leads[place] for place in fresh.values()] if begun.archives else []
+    archived = await archived_leads(conn, tenant_id, looked) if looked else {}
+    fresh = {identity: place for identity, place in fresh.items() if identity not in archived} if archived else fresh
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
     if fresh:
@@ -169,7 +173,7 @@ async def _accept(
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
         arrivals, merged = await _store(conn, tenant_id, keyed, begun, now or moment, now)
-    ids = {identity: there["lead_id"] for identity, there in stored.items()}
+    ids = archived | {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
     return Accepted(
@@ -221,7 +225,7 @@ def _unlike(
     for place, lead in enumerate(leads):
         if (there := stored.get(lead[:2])) is not None:
             said = there[2:]
-        elif (first := fresh[lead[:2]]) != place:
+        elif (first := fresh.get(lead[:2], place)) != place:
             said = facts_of(leads[first])
         else:
             continue
@@ -273,6 +277,13 @@ async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
         external_ids=[lead.external_id for lead in leads],
     )
     return {leads[row[0] - 1][:2]: row for row in rows}
+
+
+async def archived_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:
+    """The numbers of those that are archived."""
+    names = {"sources": [lead.source for lead in leads], "external_ids": [lead.external_id for lead in leads]}
+    rows = await _SQL.archived_leads.fetch(conn, tenant_id=tenant_id, **names)
+    return {leads[row[0] - 1][:2]: row[1] for row in rows}
 
 
 async def _store(

@@ -47,6 +47,11 @@ def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S, 
     return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms))
 
 
+def outside_transactions(conn: Connection) -> Connection:
+    """For the few statements that must be alone in their transaction, without limits of ours: set a deadline."""
+    return conn.session if isinstance(conn, _WithLockTimeout) else conn
+
+
 class _WithLockTimeout:
     """Passes everything on to the connection; whatever is asked, is asked in a transaction."""
 

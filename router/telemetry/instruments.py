@@ -156,6 +156,8 @@ class Instruments:
         self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
         self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
         self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
+        self._cleanup_rows = self._count("cleanup.rows", "{row}", "Old rows removed, by table")
+        self._cleanup_runs = self._count("cleanup.runs", "{run}", "Cleanups of a tenant, by how they ended")
         self._journal_leads = self._gauge("journal.leads", "{lead}", "Leads in the journal of this process, by state")
         self._journal_bytes = self._gauge("journal.size", "By", "What they take up of its file")
         self._journal_taken = self._count("journal.taken", "{lead}", "Leads that the journal took")
@@ -308,6 +310,16 @@ class Instruments:
         label = {"tenant": self._tenant(tenant)}
         self._events_lag.set(lag_s, label)
         self._webhooks_failing.set(failing, label)
+
+    # -- cleanup
+
+    def cleanup_removed(self, table: str, rows: int) -> None:
+        """Once per batch of old rows."""
+        self._cleanup_rows.add(rows, {"table": table})
+
+    def cleanup_ended(self, outcome: str) -> None:
+        """Once per cleanup of a tenant."""
+        self._cleanup_runs.add(1, {"outcome": outcome})
 
     # -- journal
 

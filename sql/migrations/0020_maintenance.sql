@@ -1,5 +1,5 @@
 -- Foreign maintenance that asks for a turn: who has one, who had, and what was removed; the functions that scripts call.
--- depends: 0018_sources
+-- depends: 0019_waiting_by_lead
 
 -- migrate: apply
 

@@ -1,5 +1,5 @@
 -- How the tables that every batch writes are stored and vacuumed; what was measured, and why, is in docs/performance.md#vacuum.
--- depends: 0018_sources
+-- depends: 0020_maintenance
 
 -- migrate: apply
 

@@ -1,10 +1,14 @@
 -- name: by_number(lead_id)
 -- A lead by its number; numbers are unique over all tenants.
-select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id;
+select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id
+union all
+select a.tenant_id, a.lead_id from tenant t join archived a on a.tenant_id = t.tenant_id and a.lead_id = :lead_id
+limit 1;
 
 -- name: of_tenant(tenant_id, lead_id)
 -- Whether a lead's number is one of this tenant's.
-select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead_id);
+select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead_id)
+    or exists (select from archived where tenant_id = :tenant_id and lead_id = :lead_id);
 
 -- name: held_by(tenant_id, rep_no, after, limit)
 -- The leads that a rep has, a part of them in the order of their numbers.
@@ -18,6 +22,9 @@ select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.custom
 -- Leads of an external id, of one source or of any.
 select tenant_id, lead_id, source from lead
  where tenant_id = :tenant_id and external_id = :external_id and (:source::text is null or source = :source)
+union all
+select tenant_id, lead_id, source from archived
+ where tenant_id = :tenant_id and external_id = :external_id and (:source is null or source = :source)
  limit 10;
 
 -- name: place_of(tenant_id, lead_id)
@@ -26,7 +33,8 @@ select 'waiting' as state, null::int as rep_no from lead_pool where tenant_id = 
 union all select 'assigned', rep_no from assignment where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'merged', null from merged where tenant_id = :tenant_id and lead_id = :lead_id
-union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id;
+union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'archived', null from archived where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: close(tenant_id, lead_id, outcome, now)
 -- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.

@@ -1,6 +1,10 @@
 -- Every statement after `settings`, `states` and the helpers is one kind of violation (see ops/audit/kinds.py): no row =
 -- none. A row is an example; `found` is how many there are in all. They read one snapshot and change nothing.
 
+-- name: hold_partitions()!
+-- Before the snapshot is taken: no partition goes between it and the statements that read it.
+lock table flight, assignment_history in access share mode;
+
 -- name: settings(lock_timeout)
 -- For this transaction: give up soon on a locked table, room to hash a million ids, never a loop over a million rows.
 select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
@@ -14,6 +18,7 @@ select (select count(*) from lead where tenant_id = :tenant_id) as stored,
        (select count(*) from parked where tenant_id = :tenant_id) as parked,
        (select count(*) from merged where tenant_id = :tenant_id) as merged,
        (select count(*) from closed where tenant_id = :tenant_id) as closed,
+       coalesce((select leads from archived_count where tenant_id = :tenant_id), 0) as archived,
        (select coalesce(sum(leads + set_aside), 0)::bigint from journalled where tenant_id = :tenant_id) as journalled;
 
 -- name: rulesets_used(tenant_id)
@@ -111,7 +116,18 @@ with placed as (
 select count(*) over () as found, format('lead %s in %s', lead_id, what) as example
   from placed
  where not exists (select from lead l where l.tenant_id = :tenant_id and l.lead_id = placed.lead_id)
+   and (what <> 'assignment_history'
+        or not exists (select from archived a where a.tenant_id = :tenant_id and a.lead_id = placed.lead_id))
  order by lead_id limit 5;
+
+-- name: archived_differs(tenant_id)
+-- Archived leads that are not counted, or counted and not there, or there as leads, too.
+select abs(counted - there) + again as found, format('%s counted, %s there, %s of them also leads', counted, there, again) as example
+  from (select coalesce((select leads from archived_count where tenant_id = :tenant_id), 0) as counted,
+               (select count(*) from archived where tenant_id = :tenant_id) as there,
+               (select count(*) from archived a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+                 where a.tenant_id = :tenant_id) as again) n
+ where counted <> there or again > 0;
 
 -- name: merged_into_missing(tenant_id)
 -- Leads merged into one that does not exist.
@@ -202,12 +218,15 @@ select (sum(n) over ())::bigint as found,
        format('batch %s: %s of %s leads, the first is %s', batch_no, what, n, lead_id) as example
   from named
  where not exists (select from flight f where f.tenant_id = :tenant_id and f.batch_no = named.batch_no)
+   and named.batch_no > coalesce((select batch_no from removed r where r.tenant_id = :tenant_id and r.name = 'flight'), 0)
  order by batch_no, what limit 5;
 
 -- name: flight_missing(tenant_id)
 -- Batches that ran and have no flight record.
 with ran as (
-    select generate_series(1, batch_no) as batch_no from lane where tenant_id = :tenant_id)
+    select generate_series(coalesce((select batch_no from removed r where r.tenant_id = :tenant_id and r.name = 'flight'), 0) + 1,
+                           batch_no) as batch_no
+      from lane where tenant_id = :tenant_id)
 select count(*) over () as found, format('batch %s', batch_no) as example
   from ran
  where not exists (select from flight f where f.tenant_id = :tenant_id and f.batch_no = ran.batch_no)
@@ -362,6 +381,8 @@ select count(*) over () as found,
   from summed s left join (select rep_no, day from rep_load where tenant_id = :tenant_id) l using (rep_no)
  -- A load of an earlier day is yesterday's; nothing may have been given after the load's day.
  where stored + inbox <> real and (l.day is null or s.day >= l.day)
+   and not exists (select from removed r where r.tenant_id = :tenant_id and r.name = 'assignment_history'
+                      and s.day <= (r.upto at time zone :time_zone)::date)
  order by rep_no, s.day limit 5;
 
 -- name: day_cap_exceeded(tenant_id, time_zone, rulesets, max_per_day)

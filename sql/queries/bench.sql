@@ -145,3 +145,15 @@ select extract(epoch from max(pg_xact_commit_timestamp(xmin)))::float8
 -- name: numbers_of(tenant_id, source)
 -- The first and the last number of a source's leads.
 select min(lead_id) as first, max(lead_id) as last from lead where tenant_id = :tenant_id and source = :source;
+
+-- name: fill_closed(tenant_id, first, last, days)!
+-- Leads that were closed so many days ago.
+with old as (
+    insert into lead (tenant_id, source, external_id, created_at, received_at, customer_id, name, phone, region, industry, product)
+    select :tenant_id::int, 'old', 'o' || n, t.at, t.at, 2000000000 + n / 3, 'Customer ' || n, '+8613' || 100000000 + n, 'region' || n % 23,
+           'industry' || n % 11, 'product' || n % 17
+      from generate_series(:first::int, :last::int) n
+     cross join (select now() - make_interval(days => :days::int) as at) t
+    returning lead_id, created_at)
+insert into closed (tenant_id, lead_id, closed_at, outcome)
+select :tenant_id, lead_id, created_at + interval '1 hour', case when lead_id % 5 = 0 then 'won' else 'lost' end from old;

@@ -5,7 +5,9 @@
 select count(*) over () as found,
        format('%s %s: acknowledged as lead %s, there is %s', a.source, a.external_id, coalesce(a.lead_id::text, '?'), coalesce(l.lead_id::text, 'none')) as example
   from unnest(:sources::text[], :external_ids::text[], :lead_ids::bigint[]) as a(source, external_id, lead_id)
-  left join lead l on l.tenant_id = :tenant_id and l.source = a.source and l.external_id = a.external_id
+  left join (select tenant_id, source, external_id, lead_id from lead union all
+             select tenant_id, source, external_id, lead_id from archived) l
+    on l.tenant_id = :tenant_id and l.source = a.source and l.external_id = a.external_id
  where l.lead_id is null or l.lead_id <> a.lead_id
  order by a.lead_id limit 5;
 

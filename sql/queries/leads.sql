@@ -2,7 +2,7 @@
 -- The tenant's match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
 -- an end of silence and plans that do not depend on what statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       clock_timestamp() as moment,
+       clock_timestamp() as moment, exists (select from archived_count where tenant_id = :tenant_id) as archives,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
        array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
@@ -33,9 +33,24 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
 select array(select nextval('customer_id_seq') from generate_series(1, :customers::int)) as customers,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :leads::int)) as leads,
        statement_timestamp() as moment;
+
+-- name: archived_leads(tenant_id, sources, external_ids)
+-- Which of the named leads are archived: closed long ago, and nothing is known of them any more but that they were there.
+select named.ord, near.lead_id
+  from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
+ cross join lateral (
+       select source, external_id, lead_id from archived
+        where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
+        order by source, external_id
+        limit 1) as near
+ where near.source = named.source and near.external_id = named.external_id;
+
 -- name: by_identity(tenant_id, source, external_id)
 -- The number of the lead with this identity.
-select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id;
+select lead_id from lead where tenant_id = :tenant_id and source = :source and external_id = :external_id
+union all
+select lead_id from archived where tenant_id = :tenant_id and source = :source and external_id = :external_id
+limit 1;
 
 -- name: contact(tenant_id, lead_id)
 -- Who a lead is about.
@@ -51,6 +66,7 @@ select named.lead_id, found.state, found.into_lead_id
        union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = named.lead_id
        union all select 'merged', into_lead_id from merged where tenant_id = :tenant_id and lead_id = named.lead_id
        union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'archived', into_lead_id from archived where tenant_id = :tenant_id and lead_id = named.lead_id
        limit 1) as found;
 
 -- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)

@@ -7,8 +7,14 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
        p.excluded as pool_excluded, k.targets, k.ruleset as key_ruleset,
        a.rep_no, a.assigned_at, a.batch_no as assigned_batch_no, a.rule_no, a.group_no,
        x.reason, x.detail, x.parked_at, x.last_batch_no as parked_batch_no, x.excluded as parked_excluded,
-       m.into_lead_id, m.merged_at, c.closed_at, c.outcome
-  from lead l
+       coalesce(m.into_lead_id, r.into_lead_id) as into_lead_id, m.merged_at, c.closed_at, coalesce(c.outcome, r.outcome) as outcome,
+       r.archived_at
+  from (select tenant_id, lead_id, source, external_id, created_at, received_at, priority, customer_id, region, industry, product,
+               campaign, ad_id, landing_page
+          from lead where tenant_id = :tenant_id and lead_id = :lead_id
+        union all
+        select tenant_id, lead_id, source, external_id, created_at, received_at, 0, null, null, null, null, null, null, null
+          from archived where tenant_id = :tenant_id and lead_id = :lead_id) l
   join tenant t on t.tenant_id = l.tenant_id
   left join lead_pool p on p.tenant_id = l.tenant_id and p.lead_id = l.lead_id
   left join wake_key k on k.tenant_id = p.tenant_id and k.wake_key = p.wake_key
@@ -16,6 +22,7 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
   left join parked x on x.tenant_id = l.tenant_id and x.lead_id = l.lead_id
   left join merged m on m.tenant_id = l.tenant_id and m.lead_id = l.lead_id
   left join closed c on c.tenant_id = l.tenant_id and c.lead_id = l.lead_id
+  left join archived r on r.tenant_id = l.tenant_id and r.lead_id = l.lead_id
  where l.tenant_id = :tenant_id and l.lead_id = :lead_id;
 
 -- name: history(tenant_id, lead_id, limit)

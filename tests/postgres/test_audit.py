@@ -19,7 +19,7 @@ from tests.postgres import audit_world as world
 from tests.postgres.audit_world import BATCH_1
 from tests.support import connected
 
-HELPERS = {"settings", "states", "rulesets_used", "sample_of_flights", "given_in"}
+HELPERS = {"hold_partitions", "settings", "states", "rulesets_used", "sample_of_flights", "given_in"}
 HOUR = timedelta(hours=1)
 LATER = BATCH_1 + timedelta(days=7)
 
@@ -69,6 +69,12 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         "update merged set into_lead_id = 999 where lead_id = 8",
         {"merged_into_missing"},
         "lead 8 into 999",
+    ),
+    "an archived lead that is not counted": (
+        """insert into archived (tenant_id, lead_id, source, external_id, created_at, received_at, closed_at, outcome)
+           values (1, 77, 'web', 'x', now(), now(), now(), 'won')""",
+        {"archived_differs"},
+        "0 counted, 1 there",
     ),
     "merged into a merged lead": (
         "update merged set into_lead_id = 12 where lead_id = 8",

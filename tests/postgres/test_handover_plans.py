@@ -49,7 +49,7 @@ async def executed(conn: asyncpg.Connection, name: str, *, in_lane: bool) -> dic
 async def test_a_part_touches_the_rows_of_the_part(conn: asyncpg.Connection, statistics: str) -> None:
     await conn.execute("insert into tenant (name, time_zone, ruleset) values ('acme', 'UTC', 1)")
     await conn.execute("insert into lane (tenant_id, ruleset) values (1, 1)")
-    for table in ("lead", "lead_pool", "assignment", "assignment_history_default"):
+    for table in ("lead", "lead_pool", "assignment", "assignment_history_rest"):
         await conn.execute(f"alter table {table} set (autovacuum_enabled = off)")
     asked = (("take", True), ("give_back", False), ("facts", False), ("next_leads", False), ("size", False))
     for name, in_lane in asked:

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from ops.audit.audit import audit
+from router.store.assignments import Ending, end
 from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part, open_connections
 from router.store.migrate import MigrationError, known, migrate, pending, rollback
@@ -89,6 +90,38 @@ async def test_an_index_on_a_hot_table_is_built_while_others_write_and_again_aft
         assert await other.fetchval(valid) is True and await pending(other) == []
 
 
+async def with_default_partitions(conn: asyncpg.Connection) -> None:
+    """The partitions as releases before 0022 had them."""
+    for parent in ("flight", "assignment_history"):
+        await conn.execute(f"alter table {parent} detach partition {parent}_rest")
+        await conn.execute(f"alter table {parent}_rest rename to {parent}_default")
+        await conn.execute(f"alter table {parent} attach partition {parent}_default default")
+
+
+async def test_records_in_the_default_partitions_of_an_earlier_release_stay_where_they_can_be_read(
+    empty_database_url: str,
+) -> None:
+    await migrate(empty_database_url)
+    async with open_connections(empty_database_url) as connections, connected(empty_database_url) as conn:
+        tenant = await make_tenant(conn, simple_reps(2))
+        taken = await tenant.accept([lead(n) for n in range(5)])
+        await settle(a_drain(connections), tenant.tenant_id)
+        await end(conn, tenant.tenant_id, taken.lead_ids[0], Ending.WON)
+        before = {
+            name: await conn.fetchval(f"select count(*) from {name}") for name in ("flight", "assignment_history")
+        }
+        await conn.execute("drop table archived, archived_count, removed, cleanup_lease, cleanup_run")
+        await conn.execute("drop index closed_at, merged_into")
+        await with_default_partitions(conn)
+        await conn.execute("delete from _lead_router_migration where migration_id like '0022%'")
+        assert await migrate(empty_database_url) == ["0022_cleanup"]
+        after = {name: await conn.fetchval(f"select count(*) from {name}") for name in before}
+        assert after == before and min(after.values()) > 0
+        await tenant.accept([lead(n) for n in range(5, 9)])
+        await settle(a_drain(connections), tenant.tenant_id)
+        assert (await audit(conn)).violations == []
+
+
 async def test_what_an_earlier_release_applied_is_not_applied_again(empty_database_url: str) -> None:
     await migrate(empty_database_url)
     async with connected(empty_database_url) as conn:
@@ -101,13 +134,14 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                drop table _lead_router_migration, process, mute, stall, hour_count, hour_count_reached, seen_blocker,
                           token, idempotency, event, event_feed, webhook, webhook_secret, webhook_delivery,
                           lead_correction, journal, journalled, source_reject, source_secret, source_key, source,
-                          maintenance_run;
-               drop sequence maintenance_turn_seq;
-               drop index parked_at, parked_reason;
+                           maintenance_run, archived, archived_count, removed, cleanup_lease, cleanup_run;
+                drop sequence maintenance_turn_seq;
+                drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;
                alter table lane drop column aborted_at, drop column crashed_by, drop column noted_by,
                                 drop column latest_at, drop column clock_confirmed_until"""
         )
+        await with_default_partitions(conn)
         assert await pending(conn) == [one for one in known() if one >= "0007"]
         assert await migrate(empty_database_url) == [one for one in known() if one >= "0007"]
         assert await pending(conn) == []

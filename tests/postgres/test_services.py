@@ -59,6 +59,7 @@ NAMES = [
     "webhooks",
     "maintenance watch",
     "upkeep watch",
+    "cleanup",
     "roster sync t",
     "api exposure",
     "source notes",

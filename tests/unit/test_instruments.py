@@ -43,6 +43,8 @@ def use_everything(instruments: Instruments) -> None:
     instruments.upkeep.maintenance_seen(1, 0, 5_000, 3)
     instruments.webhook_deliveries(DeliveryResult.DELIVERED, 5)
     instruments.events_behind("acme", 2.5, 1)
+    instruments.cleanup_removed("closed", 5)
+    instruments.cleanup_ended("done")
     instruments.journal_holds(3, 1, 4096)
     instruments.journal_taken(4)
     instruments.journal_drained(1)

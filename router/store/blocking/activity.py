@@ -37,12 +37,12 @@ _LOOKS = {
     "rep_load": _SQL.locked_in_rep_load,
     "customer_owner": _SQL.locked_in_customer_owner,
 }
-_CREATES = re.compile(r"^create table (\w+)", re.MULTILINE)
+_CREATES = re.compile(r"^create table (\w+) \(", re.MULTILINE)
 
 
 @cache
 def our_tables() -> tuple[str, ...]:
-    """The tables that our migrations create."""
+    """The tables that our migrations create; locks of their partitions count as theirs."""
     found = {name for file in migrations_dir().glob("*.sql") for name in _CREATES.findall(file.read_text("utf-8"))}
     return tuple(sorted(found))
 

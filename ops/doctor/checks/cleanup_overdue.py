@@ -1,0 +1,46 @@
+"""Nothing has been cleaned up for days, so that old rows only grow."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.scene import Scene
+from router.domain.phrases import duration
+from router.store.cleanup import Run, created_at, last_runs
+
+CODE = "cleanup_overdue"
+OVERDUE = timedelta(days=3)
+
+
+async def look(scene: Scene) -> Sequence[Finding]:
+    runs = await last_runs(scene.conn, scene.tenant_ids)
+    there_since = await created_at(scene.conn, scene.tenant_ids)
+    found = []
+    for tenant in scene.tenants:
+        run = runs.get(tenant.tenant_id)
+        since = (run and run.done_at) or there_since[tenant.tenant_id]
+        if scene.at - since >= OVERDUE:
+            found.append(_finding(tenant.name, since, run, scene.at))
+    return found
+
+
+def _finding(tenant: str, since: datetime, run: Run | None, at: datetime) -> Finding:
+    never = run is None or run.done_at is None
+    lasts = duration((at - since).total_seconds())
+    ended = "" if run is None or run.outcome in (None, "done") else f"; the last run ended as {run.outcome}"
+    what = f"was never cleaned up in {lasts}" if never else f"was last cleaned up {lasts} ago"
+    note = f": {run.note}" if run is not None and run.note else ""
+    row = {
+        "done_at": run and run.done_at and run.done_at.isoformat(timespec="seconds"),
+        "last_outcome": run and run.outcome,
+        "last_note": run and run.note,
+    }
+    return Finding(
+        CODE,
+        Severity.WARNING,
+        of_tenant(tenant),
+        f"{tenant} {what}{ended}{note}",
+        (row,),
+        since,
+        f"lead-router cleanup --tenant {tenant}",
+    )

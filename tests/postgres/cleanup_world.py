@@ -1,0 +1,77 @@
+"""A tenant that has worked for long: leads that were routed and closed, as if it had been years ago."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import asyncpg
+from opentelemetry.metrics import NoOpMeter
+
+from ops.cleanup.cleaner import Cleaner
+from router.settings.model import CleanupSettings
+from router.store.assignments import Ending, end
+from router.store.connections.connections import Connections, Part
+from router.store.tenants import Tenant, all_tenants
+from router.telemetry.instruments import Instruments
+from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+
+AGES = {
+    "flight": ("at",),
+    "assignment": ("assigned_at",),
+    "assignment_history": ("assigned_at", "ended_at"),
+    "closed": ("closed_at",),
+    "merged": ("merged_at",),
+    "parked": ("parked_at",),
+    "lead": ("created_at", "received_at"),
+    "rep_load": ("day",),
+    "change": ("at",),
+    "event": ("at",),
+    "tenant": ("created_at", "events_since"),
+}
+
+
+async def age(conn: asyncpg.Connection, days: int) -> None:
+    """Everything that happened, happened so long before."""
+    for table, columns in AGES.items():
+        sets = ", ".join(
+            f"{name} = {name} - {days}" if name == "day" else f"{name} = {name} - interval '{days} days'"
+            for name in columns
+        )
+        await conn.execute(f"update {table} set {sets}")
+    await conn.execute(
+        f"update lane set last_at = last_at - interval '{days} days', latest_at = latest_at - interval '{days} days'"
+    )
+
+
+async def a_past(conn: asyncpg.Connection, connections: Connections, leads: int = 20, days: int = 800) -> Tenancy:
+    """A tenant of which all but three of so many leads were closed so long ago, one of them with a duplicate."""
+    tenant = await make_tenant(conn, simple_reps(3))
+    taken = await tenant.accept([lead(n, declared_customer=f"c{n}") for n in range(leads)])
+    await tenant.accept([lead(leads + 1, declared_customer="c0")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    for number, lead_id in enumerate(taken.lead_ids[: leads - 3]):
+        await end(conn, tenant.tenant_id, lead_id, Ending.WON if number % 2 else Ending.LOST)
+    await settle(a_drain(connections), tenant.tenant_id)
+    await age(conn, days)
+    return tenant
+
+
+def lent(connections: Connections) -> Callable[[], AbstractAsyncContextManager[Any]]:
+    return lambda: connections.acquire(Part.DUTIES)
+
+
+def just(conn: asyncpg.Connection) -> Callable[[], AbstractAsyncContextManager[Any]]:
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[asyncpg.Connection]:
+        yield conn
+
+    return connect
+
+
+def a_cleaner(connections: Connections, holder: int = 1, **options: Any) -> Cleaner:
+    settings = options.pop("settings", CleanupSettings(window="always"))
+    return Cleaner(lent(connections), settings, holder, "test", Instruments(NoOpMeter("test")), **options)
+
+
+async def tenants(conn: asyncpg.Connection) -> Sequence[Tenant]:
+    return await all_tenants(conn)
