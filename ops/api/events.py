@@ -14,9 +14,9 @@ from ops.api.personal import seen_by
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
+from router.outbox.cursor import CursorError, CursorTooOld
 from router.outbox.event import EventType
-from router.outbox.feed import Page, RuleNames, newest, oldest, read_events
+from router.outbox.feed import Page, RuleNames, cursor_named, read_events
 from router.store.connections.connections import Part
 from router.store.statements import Connection
 
@@ -126,7 +126,7 @@ async def _read(
     conn: Connection, tenant_id: int, after: str, query: EventsQuery, types: Sequence[str] | None, names: RuleNames
 ) -> Page:
     try:
-        cursor = await _cursor(conn, tenant_id, after)
+        cursor = await cursor_named(conn, tenant_id, after)
         return await read_events(
             conn, tenant_id, cursor, types=types, lead_id=query.lead_id, limit=query.limit, names=names
         )
@@ -134,12 +134,6 @@ async def _read(
         raise Refused(Kind.GONE, str(error)) from None
     except CursorError as error:
         raise Refused(Kind.INVALID, str(error), [FieldProblem("?after", str(error))]) from None
-
-
-async def _cursor(conn: Connection, tenant_id: int, text: str) -> Cursor:
-    if text in ("oldest", "newest"):
-        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
-    return parse_cursor(text)
 
 
 def _types(text: str) -> list[str] | None:

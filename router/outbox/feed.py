@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.outbox.cursor import Cursor, after_row, check_cursor
+from router.outbox.cursor import Cursor, after_row, check_cursor, parse_cursor
 from router.outbox.event import Event, event_of
 from router.rules.problems import InvalidFile
 from router.store import events as store
@@ -103,6 +103,13 @@ async def newest(conn: Connection, tenant_id: int) -> Cursor:
     while await store.place_new(conn, tenant_id):
         pass
     return after_row((await store.feed_state(conn, tenant_id)).last_position)
+
+
+async def cursor_named(conn: Connection, tenant_id: int, text: str) -> Cursor:
+    """The cursor that a person names: oldest, newest, or the text of one. Raises CursorError."""
+    if text in ("oldest", "newest"):
+        return await (oldest if text == "oldest" else newest)(conn, tenant_id)
+    return parse_cursor(text)
 
 
 async def _events(conn: Connection, tenant_id: int, rows: Sequence[Row], names: RuleNames) -> list[Event]:
