@@ -13,6 +13,8 @@ _SAMPLES = {
     "customer": "4711",
     "merge": "17",
     "version": "12",
+    "webhook": "1",
+    "source": "website",
     "token": "3f9c01aa",
     "job": "5f0e",
     "key": "lrs_1_8RZkqv0cV7yNTqR2mKb3Jw",

@@ -15,10 +15,13 @@ from ops.api.pages import cursor, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.blocking.document import document as blockers_document
+from ops.doctor.concerning import concerning
 from ops.doctor.current import record_endings
 from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked
+from ops.doctor.document import document
 from ops.doctor.look import all_checks
 from ops.documents.changes import document as changes_document
+from ops.documents.lead_asked import LeadAsked, ask_about
 from ops.status.document import document as status_document
 from ops.status.status import status
 from ops.why.collect import why
@@ -27,6 +30,7 @@ from ops.why.what_it_takes import LIMIT
 from router.domain.access import EVERY_TENANT, Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
+from router.store.assignments import lead_numbered
 from router.store.blocking.activity import look
 from router.store.blocking.judge import Limits, blockers
 from router.store.change_log import Entry, read_changes
@@ -90,18 +94,33 @@ class WhyQuery(msgspec.Struct, frozen=True):
     what_would_it_take: Annotated[bool, Meta(description="All single changes that would place it now")] = False
 
 
+class DoctorLead(msgspec.Struct, frozen=True):
+    """The lead that was asked about: its state, and in one line why it is where it is."""
+
+    number: int
+    tenant: str
+    state: str
+    reason: str | None
+    summary: str
+
+
 class DoctorDocument(msgspec.Struct, frozen=True):
-    """What is wrong, with its proof and what to do; and what each check came to."""
+    """What is wrong, with its proof and what to do; and what each check came to. With a lead only what concerns it."""
 
     at: Moment
     findings: list[Json]
     checks: list[Json]
+    lead: DoctorLead | None = None
 
 
 class DoctorQuery(msgspec.Struct, frozen=True):
     """Which checks."""
 
     only: Annotated[str | None, Meta(description="Codes of checks, separated by commas; without it all")] = None
+    lead: Annotated[
+        Annotated[int, Meta(ge=1, le=2**53 - 1)] | None,
+        Meta(description="What keeps this lead from a rep"),
+    ] = None
 
 
 class ChangesQuery(PageQuery, frozen=True, kw_only=True):
@@ -234,8 +253,19 @@ async def _doctor(means: Means, call: Call) -> Answer:
         raise wrong("?only", f"there is no check {', '.join(unknown)[:200]}; there are: {', '.join(all_checks())}")
     with refusals(call):
         async with call.connection() as conn:
+            asked = None if call.query.lead is None else await _asked(means, call, conn)
             seen = await _diagnosis(means, call, conn, codes)
-    return Answer(msgspec.convert(seen_by(call, seen.document()), DoctorDocument))
+    shown = seen.document()
+    if asked is not None:
+        findings = concerning(seen.findings, asked.about)
+        shown = document(findings, seen.results, seen.at) | {"lead": asked.document()}
+    return Answer(msgspec.convert(seen_by(call, shown), DoctorDocument))
+
+
+async def _asked(means: Means, call: Call, conn: Connection) -> LeadAsked:
+    found = await lead_numbered(conn, call.tenant.tenant_id, call.query.lead)
+    async with means.presence() as presence:
+        return await ask_about(conn, presence, found)
 
 
 async def _diagnosis(means: Means, call: Call, conn: Connection, codes: list[str]) -> Diagnosis:

@@ -4,6 +4,7 @@ from ops.api import (
     assignments,
     customers,
     diagnosis,
+    event_webhooks,
     events,
     groups,
     handovers,
@@ -12,6 +13,7 @@ from ops.api import (
     presence,
     reps,
     rulesets,
+    sources,
     tenants,
     tokens,
 )
@@ -49,6 +51,8 @@ def control_operations(means: Means) -> list[Operation]:
         *operating.operations(means, running),
         *diagnosis.operations(means),
         *jobs.operations(means, running),
+        *event_webhooks.operations(means),
+        *sources.operations(),
         *tenants.operations(),
         *tokens.operations(),
     ]

@@ -17,11 +17,32 @@ from router.store.errors import LOCK_TIMEOUTS, PostgresError, Trouble, trouble_o
 from router.store.parking import CannotMove
 from router.store.roster import RepUnknown, RosterBusy
 from router.store.rulesets import RulesBusy, RulesUnknown
+from router.store.sources import SourceExists, SourceKindFixed, SourceUnknown
 from router.store.tenants import TenantError, TenantExists, TenantUnknown
 from router.store.tokens import TokenUnknown
+from router.store.webhooks import WebhookUnknown
 
-_UNKNOWN = (LeadUnknown, RepUnknown, CustomerUnknown, RulesUnknown, TenantUnknown, TokenUnknown)
-_CONFLICTS = (NotAssigned, CannotGive, CannotMerge, CannotMove, RosterBusy, RulesBusy, TenantExists)
+_UNKNOWN = (
+    LeadUnknown,
+    RepUnknown,
+    CustomerUnknown,
+    RulesUnknown,
+    TenantUnknown,
+    TokenUnknown,
+    WebhookUnknown,
+    SourceUnknown,
+)
+_CONFLICTS = (
+    NotAssigned,
+    CannotGive,
+    CannotMerge,
+    CannotMove,
+    RosterBusy,
+    RulesBusy,
+    TenantExists,
+    SourceExists,
+    SourceKindFixed,
+)
 
 
 @contextmanager

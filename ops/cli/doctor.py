@@ -50,7 +50,7 @@ from router.store.tenants import TenantUnknown
 from router.telemetry.masking import mask_passwords
 
 if TYPE_CHECKING:
-    from ops.cli.doctor_lead import LeadAsked
+    from ops.documents.lead_asked import LeadAsked
 
 _EVIDENCE_SHOWN, _SAME_SHOWN = 3, 3
 

@@ -1,7 +1,5 @@
 """`lead-router sources`: web forms and webhooks through which leads come."""
 
-import base64
-import secrets
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,9 +10,10 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, tenant_option, why_option
-from router.intake.webhook_signature import MAX_SECRET, PREFIX, BadSecret, check_secret
+from ops.documents.sources import check_secrets, counts_document, new_secret, path_of, source_document
+from router.intake.webhook_signature import MAX_SECRET, BadSecret, check_secret
 from router.rules.document import read_file
-from router.rules.source_file import SHARED_KEY, SourceFile, WebhookDoor, parse_source
+from router.rules.source_file import SourceFile, WebhookDoor, parse_source
 from router.store.sources import (
     MAX_NAME,
     NewSource,
@@ -24,19 +23,15 @@ from router.store.sources import (
     SourceUnknown,
     add_source,
     all_sources,
-    keys_of,
-    rejects_of,
     remove_source,
     rotate_key,
     rotate_secret,
-    secret_ages,
     secrets_of,
     set_source,
     source_named,
 )
 from router.store.statements import Connection
 
-_SECRET_BYTES = 32
 _REJECTS_SHOWN = 10
 
 _secret_file = click.option(
@@ -75,9 +70,9 @@ async def add(
             raise CannotRun(str(error)) from error
     shown = None if secret_file else secret
     if as_json:
-        print_json({"source": name.strip(), "kind": source.kind, "path": _path(source.kind, key), "secret": shown})
+        print_json({"source": name.strip(), "kind": source.kind, "path": path_of(source.kind, key), "secret": shown})
         return
-    console().print(f"POST {_path(source.kind, key)}", soft_wrap=True)
+    console().print(f"POST {path_of(source.kind, key)}", soft_wrap=True)
     _print_secret(shown)
 
 
@@ -95,7 +90,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
     async with context.connection() as conn:
         found = await all_sources(conn, (await require_tenant(conn, tenant_name)).tenant_id)
     if as_json:
-        print_json([_counts(source) for source in found])
+        print_json([counts_document(source) for source in found])
         return
     table = Table("source", "kind", "taken", "refused", "trapped", "last", box=None, pad_edge=False)
     for one in found:
@@ -117,7 +112,7 @@ async def show(context: Context, name: str, tenant_name: str, as_json: bool) -> 
     """
     async with context.connection() as conn:
         tenant_id = (await require_tenant(conn, tenant_name)).tenant_id
-        document = await _document(conn, await _named(conn, tenant_id, name))
+        document = await source_document(conn, await _named(conn, tenant_id, name))
     if as_json:
         print_json(document)
     else:
@@ -187,7 +182,7 @@ async def rotate(
         else:
             key, secret = None, _secret_for(source.parsed(), secret_file)
             await rotate_secret(conn, tenant_id, name, str(secret), holds, current_user())
-    path = key and _path(source.kind, key)
+    path = key and path_of(source.kind, key)
     shown = None if secret_file else secret
     if as_json:
         print_json({"source": name, "path": path, "secret": shown, "old_holds_s": holds.total_seconds()})
@@ -245,13 +240,6 @@ def _secret_for(source: SourceFile, file: str | None) -> str | None:
     return secret
 
 
-def new_secret(scheme: str) -> str:
-    """A new secret: 32 random bytes."""
-    if scheme == SHARED_KEY:
-        return secrets.token_urlsafe(_SECRET_BYTES)
-    return PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-
-
 def _first_line(file: str) -> str:
     limit = MAX_SECRET + 100
     if file == "-":
@@ -261,16 +249,11 @@ def _first_line(file: str) -> str:
 
 
 def _check_secrets(source: SourceFile, held: tuple[str, ...]) -> None:
-    """Another scheme may need secrets of another form. Raises CannotRun."""
-    if not isinstance(source.door, WebhookDoor):
-        return
-    for secret in held:
-        try:
-            check_secret(source.door.scheme, secret)
-        except BadSecret as error:
-            raise CannotRun(
-                f"a secret of this source does not fit {source.door.scheme}: {error}; add a source"
-            ) from error
+    """Raises CannotRun."""
+    try:
+        check_secrets(source, held)
+    except BadSecret as error:
+        raise CannotRun(str(error)) from error
 
 
 async def _named(conn: Connection, tenant_id: int, name: str) -> Source:
@@ -278,33 +261,6 @@ async def _named(conn: Connection, tenant_id: int, name: str) -> Source:
         return await source_named(conn, tenant_id, name)
     except SourceUnknown as error:
         raise CannotRun(str(error)) from error
-
-
-async def _document(conn: Connection, source: Source) -> dict[str, Any]:
-    keys = await keys_of(conn, source.tenant_id, source.name)
-    ages = await secret_ages(conn, source.tenant_id, source.name)
-    rejects = await rejects_of(conn, source.tenant_id, source.name)
-    return {
-        **_counts(source),
-        "paths": [{"path": _path(source.kind, key), "until": until} for key, until in keys],
-        "secrets": [one._asdict() for one in ages],
-        "file": source.definition,
-        "rejects": [{**one._asdict(), "body_hash": one.body_hash.hex()} for one in rejects],
-    }
-
-
-def _counts(source: Source) -> dict[str, Any]:
-    return {
-        "source": source.name,
-        "kind": source.kind,
-        "taken": source.taken,
-        "refused": source.refused,
-        "trapped": source.trapped,
-        "last_at": source.last_at,
-        "created_by": source.created_by,
-        "created_at": source.created_at,
-        "changed_at": source.changed_at,
-    }
 
 
 def _print_source(document: dict[str, Any]) -> None:
@@ -329,10 +285,6 @@ def _print_secret(secret: str | None) -> None:
     if secret is not None:
         console().print(secret, soft_wrap=True)
         console().print("This secret is shown only now: give it to the sender.")
-
-
-def _path(kind: str, key: str) -> str:
-    return f"/v1/forms/{key}" if kind == "form" else f"/v1/webhooks/{key}"
 
 
 def _at(at: datetime | None) -> str:

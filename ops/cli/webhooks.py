@@ -9,10 +9,10 @@ import click
 
 from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, tenant_option
-from ops.cli.webhooks_shared import begin_cursor, document, number_argument, state_of, webhook_known
+from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
+from ops.documents.webhooks import document, state_of
 from router.domain.phrases import duration
-from router.outbox.cursor import Cursor
-from router.outbox.event import TYPES, Event
+from router.outbox.event import TYPES
 from router.outbox.signing import SECRET_BYTES, new_secret, secret_key
 from router.store import webhooks as store
 from router.store.leads import database_clock
@@ -175,23 +175,15 @@ async def test(context: Context, *, number: int, tenant_name: str, as_json: bool
     Example:
       lead-router webhooks test 1 --tenant acme
     """
-    from router.outbox.sender import Sender, utc_now  # noqa: PLC0415 - HTTP is heavy
+    from router.outbox.trial import prepare_trial, send_trial  # noqa: PLC0415 - HTTP is heavy
 
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         with webhook_known():
-            one = await store.webhook_numbered(conn, tenant.tenant_id, number)
-        keys = [secret_key(secret) for secret in await store.secrets_of(conn, tenant.tenant_id, number)]
-        now = await database_clock(conn)
-    event = Event(f"evt_test_{secrets.token_hex(8)}", "webhook.test", now, 0, Cursor(0, 0), {})
-    settings = context.settings.webhooks
-    sender = Sender(settings.timeout_s, allow_private=settings.private_addresses == "allowed")
-    try:
-        answer = await sender.send(one.url, event, keys, utc_now, allow_private=one.allow_private)
-    finally:
-        await sender.close()
+            trial = await prepare_trial(conn, tenant.tenant_id, number)
+    error = await send_trial(trial, context.settings.webhooks)
     if as_json:
-        print_json({"webhook": number, "ok": answer.error is None, "error": answer.error, "id": event.id})
+        print_json({"webhook": number, "ok": error is None, "error": error, "id": trial.event.id})
     else:
-        console().print(f"webhook {number}: " + ("the event was taken" if answer.error is None else answer.error))
-    return int(answer.error is not None)
+        console().print(f"webhook {number}: {error or 'the event was taken'}")
+    return int(error is not None)

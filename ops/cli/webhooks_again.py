@@ -7,15 +7,14 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
 from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
+from ops.documents.webhooks import dead_document
 from router.domain.phrases import count
-from router.outbox.cursor import Cursor, CursorError, parse_cursor
-from router.outbox.event import event_id, event_key
-from router.outbox.feed import newest, read_events
+from router.outbox.again import TooManyAgain, events_between
+from router.outbox.cursor import Cursor, CursorError
+from router.outbox.event import event_key
 from router.store import webhooks as store
 from router.store.statements import Connection
 from router.store.webhooks import Redelivery, Webhook
-
-MAX_AGAIN = 100_000
 
 
 @click.command()
@@ -86,20 +85,11 @@ def _keys(ids: Sequence[str]) -> list[tuple[int, int]]:
 
 async def _range(conn: Connection, one: Webhook, cursor: Cursor, last: str | None) -> list[tuple[int, int]]:
     try:
-        end = await newest(conn, one.tenant_id) if last is None else parse_cursor(last)
+        return await events_between(conn, one, cursor, last)
+    except TooManyAgain as error:
+        raise CannotRun(f"{error}: webhooks enable --after CURSOR") from error
     except CursorError as error:
         raise CannotRun(str(error)) from error
-    keys: list[tuple[int, int]] = []
-    while True:
-        page = await read_events(conn, one.tenant_id, cursor, types=one.types, limit=2000)
-        keys += [event.key for event in page.events if event.cursor <= end]
-        cursor = page.cursor
-        if len(keys) > MAX_AGAIN:
-            raise CannotRun(
-                f"more than {MAX_AGAIN:,} events; choose a shorter range, or webhooks enable --after CURSOR"
-            )
-        if not page.more or cursor > end:
-            return keys
 
 
 @click.command()
@@ -122,16 +112,7 @@ async def dead(context: Context, *, number: int, tenant_name: str, limit: int, a
         with webhook_known():
             total = (await store.webhook_numbered(conn, tenant.tenant_id, number)).dead
         rows = await store.dead_of(conn, tenant.tenant_id, number, limit)
-    found = [
-        {
-            "id": event_id(row["event_no"], row["place"]),
-            "lead_id": row["lead_id"],
-            "attempts": row["attempts"],
-            "error": row["error"],
-            "since": row["since"].isoformat(),
-        }
-        for row in rows
-    ]
+    found = [dead_document(row) for row in rows]
     if as_json:
         print_json({"webhook": number, "total": total, "dead": found})
     elif not found:

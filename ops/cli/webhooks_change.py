@@ -7,7 +7,8 @@ import click
 
 from ops.cli.context import Context, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, tenant_option, why_option
-from ops.cli.webhooks_shared import begin_cursor, document, number_argument, webhook_known
+from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
+from ops.documents.webhooks import document
 from router.outbox.signing import SECRET_BYTES, new_secret
 from router.store import webhooks as store
 from router.store.leads import database_clock

@@ -34,7 +34,7 @@ _LAST_COMMITS_S = 1.5
 
 
 class ExposedWithoutToken(StartRefused):
-    """Others could reach the API, and nobody has a token for it: most likely not what is wanted."""
+    """Other hosts could reach the API, and there is no token for it: most likely a mistake."""
 
 
 class ApiService:
@@ -165,7 +165,7 @@ class TokenUsesService(Periodic):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine can reach an address."""
+    """Whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -18,7 +18,7 @@ _FAULTS_HOLD_S = 1.0
 class Probes:
     """Their answers. `checks` decide readiness; each by name, all at once, each within `check_deadline_s`.
 
-    An answer holds for a second, for whoever asks: the database does not pay for how often somebody looks.
+    An answer holds for a second, for all clients: more requests cost the database nothing.
     """
 
     def __init__(self, health: Health, checks: Mapping[str, Check], check_deadline_s: float) -> None:

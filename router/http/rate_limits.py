@@ -8,7 +8,7 @@ from time import time
 from router.http.problems import Kind, Refused
 
 WINDOW_S = 10
-"""Whoever has been silent may ask all of a window's requests at once."""
+"""A token that was silent may ask all of a window's requests at once."""
 
 Key = tuple[int, str]
 """A token: its tenant's number and its id."""

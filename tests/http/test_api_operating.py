@@ -14,6 +14,7 @@ from ops.cli.commands import customers as customers_command
 from ops.cli.commands import reps as reps_command
 from ops.cli.commands import rules as rules_command
 from ops.cli.commands import tenants as tenants_command
+from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from router.domain.access import TokenRole, parse_token
@@ -366,6 +367,10 @@ async def test_why_status_and_doctor_say_what_the_commands_say(world: World) -> 
     doctor = (await world.api.get("/v1/doctor?only=groups_empty,reps_without_group")).document
     assert sorted(one["code"] for one in doctor["checks"]) == ["groups_empty", "reps_without_group"], doctor
     assert (await world.api.get("/v1/doctor?only=nonsense")).pointers == ["?only"]
+    of_lead = (await world.api.get(f"/v1/doctor?lead={one}")).document
+    asked = await world.line(doctor_command).run("--lead", str(one), "--json")
+    assert of_lead["lead"] == json.loads(asked.stdout)["lead"]
+    assert (await world.api.get("/v1/doctor?lead=999999999999")).status == 404
 
 
 async def test_changes_come_in_pages_without_a_gap(world: World) -> None:

@@ -109,8 +109,8 @@ POST_FORM = Operation(
     path="/v1/forms/{key}",
     summary="Post a web form",
     description=(
-        "The key of the source (lead-router sources show) is the permission. Whoever accepts text/html is sent on with "
-        "303 where the source has an address for that."
+        "The key of the source (lead-router sources show) is the permission. A client that accepts text/html is "
+        "redirected with 303 where the source has an address for that."
     ),
     handler=post_form,
     answers={200: FormAnswer, 303: None},

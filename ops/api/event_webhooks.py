@@ -1,0 +1,402 @@
+"""Where events are delivered to, over HTTP: by the functions of `lead-router webhooks`."""
+
+import secrets
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from ops.api.fields import Json, Moment, Seconds, number_of, wrong
+from ops.api.means import Means
+from ops.api.refusals import refusals
+from ops.api.tokens import WhyQuery
+from ops.documents.webhooks import dead_document, document
+from router.domain.access import EVERY_TENANT, Permission
+from router.http.operations import Answer, Call, Operation
+from router.http.problems import FieldProblem, Kind, Refused
+from router.outbox.addresses import MAX_URL, check_url
+from router.outbox.again import TooManyAgain, events_between
+from router.outbox.cursor import Cursor, CursorError, CursorTooOld
+from router.outbox.event import TYPES, event_key
+from router.outbox.feed import begin_after, read_events
+from router.outbox.signing import SECRET_BYTES, new_secret, secret_key
+from router.outbox.trial import prepare_trial, send_trial
+from router.store import webhooks as store
+from router.store.leads import database_clock
+from router.store.statements import Connection
+
+_DAY_S = 86_400
+_PATH = "/v1/event-webhooks"
+_NO_STORE = {"Cache-Control": "no-store"}
+_Note = Annotated[str, Meta(max_length=1000)]
+_CursorText = Annotated[str, Meta(max_length=40, description="`oldest`, `newest`, or the cursor of an event")]
+
+
+class EventWebhook(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook that events are delivered to, and how it fares. The URL is shown by its beginning only."""
+
+    webhook: int
+    tenant: str
+    url: str
+    types: Annotated[list[str] | None, Meta(description="null = all")]
+    state: Annotated[str, Meta(description="works, failing or disabled")]
+    enabled: bool
+    disabled_why: str | None
+    cursor: str
+    behind_s: float | None
+    delivered: int
+    delivered_at: Moment | None
+    failures: int
+    failing_since: Moment | None
+    last_error: str | None
+    waiting: int
+    dead: int
+    missed_upto: int | None
+    secrets: int
+    allow_private: bool
+    note: str
+
+
+class EventWebhookList(msgspec.Struct, frozen=True):
+    """All of the tenant's."""
+
+    webhooks: list[EventWebhook]
+
+
+class EventWebhookWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook to be added. `secret` null = a new one, which is shown once."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=MAX_URL, examples=["https://crm.example.com/hooks/leads"])]
+    types: Annotated[Annotated[list[str], Meta(max_length=100)] | None, Meta(description="null = all")] = None
+    after: _CursorText = "newest"
+    allow_private: Annotated[
+        bool, Meta(description="It may lead to a private address; needs a token that is for all tenants")
+    ] = False
+    secret: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    note: _Note = ""
+
+
+class EventWebhookSecret(msgspec.Struct, frozen=True):
+    """The secret is shown this once; null = the one that was given. Earlier ones sign beside it until a time."""
+
+    webhook: int
+    secret: str | None
+    earlier_secrets_until: Moment | None
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """How secrets change."""
+
+    overlap_s: Annotated[Seconds, Meta(description="So long the earlier secrets sign beside the new one")] = _DAY_S
+    why: _Note = ""
+
+
+class Enabling(msgspec.Struct, frozen=True):
+    """Where deliveries go on; null = where they stopped."""
+
+    after: _CursorText | None = None
+    why: _Note = ""
+
+
+class Disabling(msgspec.Struct, frozen=True):
+    """Why nothing more is delivered."""
+
+    why: _Note = ""
+
+
+class EventWebhookTried(msgspec.Struct, frozen=True):
+    """What became of the test event."""
+
+    webhook: int
+    ok: bool
+    error: str | None
+    id: str
+
+
+class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events: `ids`, all `dead` ones, or those `after` a cursor, up to another one. One of the three."""
+
+    ids: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=10_000)] = []
+    dead: bool = False
+    after: _CursorText | None = None
+    until: Annotated[str, Meta(max_length=40)] | None = None
+    why: _Note = ""
+
+
+class Redelivered(msgspec.Struct, frozen=True):
+    """How many events will be delivered again; how many are `gone`, past their retention, and how many ids are
+    `unknown`.
+    """
+
+    webhook: int
+    events: int
+    gone: int
+    unknown: int
+
+
+class DeadQuery(msgspec.Struct, frozen=True):
+    """How many."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="The latest so many")] = 100
+
+
+class DeadEvents(msgspec.Struct, frozen=True):
+    """Events that were given up, the latest first."""
+
+    webhook: int
+    dead: list[Json]
+
+
+def operations(means: Means) -> list[Operation]:
+    """Of webhooks that events are delivered to."""
+    look, change = Permission.OPERATE, Permission.ADMINISTER
+    one = f"{_PATH}/{{webhook}}"
+    made = partial(Operation, tag="event webhooks")
+    return [
+        made(
+            id="list_event_webhooks",
+            method="GET",
+            path=_PATH,
+            summary="Where events are delivered to, and how each fares",
+            handler=_list,
+            answers={200: EventWebhookList},
+            permission=look,
+        ),
+        made(
+            id="add_event_webhook",
+            method="POST",
+            path=_PATH,
+            summary="Have events delivered to a URL",
+            handler=_add,
+            answers={201: EventWebhookSecret},
+            permission=change,
+            body=EventWebhookWanted,
+        ),
+        made(
+            id="remove_event_webhook",
+            method="DELETE",
+            path=one,
+            summary="Remove a webhook, its secrets, and what waits for it",
+            handler=_remove,
+            answers={204: None},
+            permission=change,
+            query=WhyQuery,
+        ),
+        made(
+            id="enable_event_webhook",
+            method="POST",
+            path=f"{one}/enable",
+            summary="Deliver to a webhook again",
+            handler=_enable,
+            answers={200: EventWebhook},
+            permission=look,
+            body=Enabling,
+        ),
+        made(
+            id="disable_event_webhook",
+            method="POST",
+            path=f"{one}/disable",
+            summary="Deliver nothing more to a webhook",
+            handler=_disable,
+            answers={200: EventWebhook},
+            permission=look,
+            body=Disabling,
+        ),
+        made(
+            id="rotate_event_webhook",
+            method="POST",
+            path=f"{one}/rotate",
+            summary="Sign with a new secret, which is shown once",
+            handler=_rotate,
+            answers={200: EventWebhookSecret},
+            permission=change,
+            body=Rotation,
+        ),
+        made(
+            id="test_event_webhook",
+            method="POST",
+            path=f"{one}/test",
+            summary="Send a test event now, and say what was answered",
+            handler=partial(_test, means),
+            answers={200: EventWebhookTried},
+            permission=look,
+        ),
+        made(
+            id="list_dead_events",
+            method="GET",
+            path=f"{one}/dead",
+            summary="Events that a webhook did not take",
+            handler=_dead,
+            answers={200: DeadEvents},
+            permission=look,
+            query=DeadQuery,
+        ),
+        made(
+            id="redeliver_events",
+            method="POST",
+            path=f"{one}/redeliver",
+            summary="Deliver events once more, with the ids that they had",
+            handler=_redeliver,
+            answers={200: Redelivered},
+            permission=look,
+            body=Redelivery,
+        ),
+    ]
+
+
+def _number(call: Call) -> int:
+    return number_of(call.path["webhook"], "webhook")
+
+
+async def _list(call: Call) -> Answer:
+    async with call.connection() as conn:
+        found = await store.webhooks_of(conn, [call.tenant.tenant_id])
+        now = await database_clock(conn)
+    rows = [msgspec.convert(document(one, call.tenant.name, now), EventWebhook) for one in found]
+    return Answer(EventWebhookList(rows))
+
+
+async def _add(call: Call) -> Answer:
+    wanted: EventWebhookWanted = call.body
+    secret = _checked(call, wanted)
+    with refusals(call):
+        async with call.connection() as conn:
+            after = await _cursor(conn, call, wanted.after, "/after")
+            types = list(dict.fromkeys(wanted.types)) if wanted.types else None
+            number = await store.add(
+                conn,
+                call.tenant.tenant_id,
+                wanted.url,
+                types,
+                secret,
+                after,
+                allow_private=wanted.allow_private,
+                note=wanted.note,
+                actor=call.actor,
+            )
+    return Answer(EventWebhookSecret(number, None if wanted.secret else secret, None), 201, _NO_STORE)
+
+
+def _checked(call: Call, wanted: EventWebhookWanted) -> str:
+    """The secret. Raises Refused."""
+    if wanted.allow_private and call.token.tenant_id != EVERY_TENANT:
+        raise Refused(Kind.NOT_ALLOWED, "a private address needs a token that is for all tenants")
+    if unknown := [one for one in wanted.types or () if one not in TYPES]:
+        raise wrong("/types", f"there is no type {unknown[0][:40]!r}; there are {', '.join(TYPES)}")
+    try:
+        check_url(wanted.url, allow_private=wanted.allow_private)
+    except (ValueError, OSError) as error:
+        raise wrong("/url", str(error)) from None
+    secret = wanted.secret or new_secret(secrets.token_bytes(SECRET_BYTES))
+    try:
+        secret_key(secret)
+    except ValueError as error:
+        raise wrong("/secret", str(error)) from None
+    return secret
+
+
+async def _cursor(conn: Connection, call: Call, text: str, pointer: str) -> Cursor:
+    """Raises Refused, also where events after it are gone."""
+    try:
+        cursor = await begin_after(conn, call.tenant.tenant_id, text)
+        await read_events(conn, call.tenant.tenant_id, cursor, limit=1)
+    except CursorTooOld as error:
+        raise Refused(Kind.GONE, str(error)) from None
+    except CursorError as error:
+        raise wrong(pointer, str(error)) from None
+    return cursor
+
+
+async def _remove(call: Call) -> Answer:
+    with refusals(call):
+        async with call.connection() as conn:
+            await store.remove(conn, call.tenant.tenant_id, _number(call), call.actor, call.query.why.strip())
+    return Answer(None, 204)
+
+
+async def _enable(call: Call) -> Answer:
+    return await _switch(call, call.body.after, enabled=True)
+
+
+async def _disable(call: Call) -> Answer:
+    return await _switch(call, None, enabled=False)
+
+
+async def _switch(call: Call, text: str | None, *, enabled: bool) -> Answer:
+    tenant, number, why = call.tenant, _number(call), call.body.why.strip()
+    with refusals(call):
+        async with call.connection() as conn:
+            after = None if text is None else await _cursor(conn, call, text, "/after")
+            await store.switch(conn, tenant.tenant_id, number, call.actor, why, enabled=enabled, after=after)
+            one = await store.webhook_numbered(conn, tenant.tenant_id, number)
+            now = await database_clock(conn)
+    return Answer(msgspec.convert(document(one, tenant.name, now), EventWebhook))
+
+
+async def _rotate(call: Call) -> Answer:
+    secret, body = new_secret(secrets.token_bytes(SECRET_BYTES)), call.body
+    number, overlap = _number(call), timedelta(seconds=body.overlap_s)
+    with refusals(call):
+        async with call.connection() as conn:
+            until = await store.rotate(
+                conn, call.tenant.tenant_id, number, secret, overlap, call.actor, body.why.strip()
+            )
+    return Answer(EventWebhookSecret(number, secret, until), 200, _NO_STORE)
+
+
+async def _test(means: Means, call: Call) -> Answer:
+    """No connection to the database is kept while the endpoint answers."""
+    number = _number(call)
+    with refusals(call):
+        async with call.connection() as conn:
+            trial = await prepare_trial(conn, call.tenant.tenant_id, number)
+    error = await send_trial(trial, means.webhooks)
+    return Answer(EventWebhookTried(number, error is None, error, trial.event.id))
+
+
+async def _dead(call: Call) -> Answer:
+    number, tenant_id = _number(call), call.tenant.tenant_id
+    with refusals(call):
+        async with call.connection() as conn:
+            await store.webhook_numbered(conn, tenant_id, number)
+            rows = await store.dead_of(conn, tenant_id, number, call.query.limit)
+    return Answer(DeadEvents(number, [dead_document(row) for row in rows]))
+
+
+async def _redeliver(call: Call) -> Answer:
+    wanted: Redelivery = call.body
+    if (bool(wanted.ids), wanted.dead, wanted.after is not None).count(True) != 1:
+        raise wrong("", "say which events: ids, dead or after, one of them")
+    number, tenant_id = _number(call), call.tenant.tenant_id
+    keys = None if wanted.dead else _keys(wanted.ids)
+    with refusals(call):
+        async with call.connection() as conn:
+            one = await store.webhook_numbered(conn, tenant_id, number)
+            if wanted.after is not None:
+                begin = await _cursor(conn, call, wanted.after, "/after")
+                keys = await _between(conn, one, begin, wanted.until)
+            found = await store.deliver_again(conn, tenant_id, number, keys, call.actor, wanted.why.strip())
+    return Answer(Redelivered(number, found.events, found.gone, found.unknown))
+
+
+async def _between(conn: Connection, one: store.Webhook, begin: Cursor, last: str | None) -> list[tuple[int, int]]:
+    try:
+        return await events_between(conn, one, begin, last)
+    except TooManyAgain as error:
+        raise wrong("/after", str(error)) from None
+    except CursorError as error:
+        raise wrong("/until", str(error)) from None
+
+
+def _keys(ids: list[str]) -> list[tuple[int, int]]:
+    keys, problems = [], []
+    for place, text in enumerate(ids):
+        try:
+            keys.append(event_key(text))
+        except ValueError as error:
+            problems.append(FieldProblem(f"/ids/{place}", str(error)))
+    if problems:
+        raise Refused(Kind.INVALID, f"{problems[0].pointer}: {problems[0].reason}", problems)
+    return keys
