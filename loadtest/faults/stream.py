@@ -10,7 +10,7 @@ from time import monotonic
 
 import asyncpg
 
-from loadtest.bench.world import CAMPAIGNS, INDUSTRIES, REGIONS
+from loadtest.bench.world import CAMPAIGNS, INDUSTRIES, PRODUCTS, REGIONS
 from loadtest.faults.people import Session
 from router.domain.lead_in import LeadIn
 from router.store.assignments import Ending, NotAssigned, end
@@ -21,7 +21,7 @@ _PORTION = 10
 _WRITERS, _ENDERS = 2, 4
 # Without a rate: so many leads at once are on their way, enough for full batches, too few for a backlog.
 _ON_THEIR_WAY = 4_000
-_CUSTOMERS = 5_000
+_CUSTOMERS = 500
 _RETRY_S = 0.2
 _ASSIGNED_WITHIN_S = 60.0
 _NAP_S = 0.005
@@ -131,7 +131,9 @@ def _lead(rng: random.Random, number: int) -> LeadIn:
         region=f"region{rng.randrange(REGIONS)}",
         industry=f"industry{rng.randrange(INDUSTRIES)}",
         campaign=f"campaign{rng.randrange(CAMPAIGNS)}",
-        product=f"p{number}",
+        product=f"product{rng.randrange(PRODUCTS)}",
+        # Not a product: what routers remember of kinds of leads would fill up, which takes a day, not minutes.
+        ad_id=f"a{number}",
     )
 
 
