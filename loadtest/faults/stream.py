@@ -10,7 +10,7 @@ from time import monotonic
 
 import asyncpg
 
-from loadtest.bench.world import CAMPAIGNS, INDUSTRIES, PRODUCTS, REGIONS
+from loadtest.bench.world import CAMPAIGNS, INDUSTRIES, REGIONS
 from loadtest.faults.people import Session
 from router.domain.lead_in import LeadIn
 from router.store.assignments import Ending, NotAssigned, end
@@ -131,9 +131,7 @@ def _lead(rng: random.Random, number: int) -> LeadIn:
         region=f"region{rng.randrange(REGIONS)}",
         industry=f"industry{rng.randrange(INDUSTRIES)}",
         campaign=f"campaign{rng.randrange(CAMPAIGNS)}",
-        product=f"product{rng.randrange(PRODUCTS)}",
-        # Not a product: what routers remember of kinds of leads would fill up, which takes a day, not minutes.
-        ad_id=f"a{number}",
+        product=f"p{number}",
     )
 
 
