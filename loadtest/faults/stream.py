@@ -21,7 +21,7 @@ _PORTION = 10
 _WRITERS, _ENDERS = 2, 4
 # Without a rate: so many leads at once are on their way, enough for full batches, too few for a backlog.
 _ON_THEIR_WAY = 4_000
-_CUSTOMERS = 5_000
+_CUSTOMERS = 500
 _RETRY_S = 0.2
 _ASSIGNED_WITHIN_S = 60.0
 _NAP_S = 0.005
