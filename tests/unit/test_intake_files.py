@@ -87,7 +87,7 @@ def test_malformed_contacts_stay_as_they_came_and_tie_nobody() -> None:
 
 def test_a_lead_without_contact_is_fine_unless_the_mapping_requires_one() -> None:
     assert lead({"external_id": "1"}).invalid is None
-    assert "nobody can reach" in (lead({"external_id": "1"}, "require_contact: true").invalid or "")
+    assert "cannot be reached" in (lead({"external_id": "1"}, "require_contact: true").invalid or "")
     for contact in ("phone", "email", "customer_id"):
         assert lead({"external_id": "1", contact: "x"}, "require_contact: true").invalid is None
 
