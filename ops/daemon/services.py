@@ -14,6 +14,9 @@ from ops.blocking.blocking_watch import BlockingWatchService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
+from ops.notify.channels import Channel
+from ops.notify.look import NotifyLookService
+from ops.notify.service import NotifyService
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
 from ops.stalls.service import StallsService
@@ -71,7 +74,8 @@ class Role(StrEnum):
 class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
     once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
-    the first token to a person (None = none is made), `journal` is where leads go while the database is away.
+    the first token to a person (None = none is made), `journal` is where leads go while the database is away,
+    `channels` are those that are notified.
     """
 
     settings: Settings
@@ -86,6 +90,7 @@ class Services:
     sources: Sequence[Source] = ()
     say: Callable[[str], None] | None = None
     journal: Journal | None = None
+    channels: Sequence[Channel] = ()
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -198,7 +203,19 @@ class Services:
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)
         webhooks = WebhooksService(self.connections, self.settings.webhooks, instruments, me, Random().random)
-        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *rosters]
+        return [CloseRatesService(self.connections), blocking, stalls, events, webhooks, *self._notify(me), *rosters]
+
+    def _notify(self, me: int) -> list[Service]:
+        if not self.channels:
+            return []
+        settings, instruments = self.settings.notify, self.exposition.instruments
+        look = NotifyLookService(
+            self.connections, settings, self.channels, instruments, self._presence_once, new_message_id
+        )
+        send = NotifyService(
+            self.connections, settings, self.channels, instruments, me, Random().random, new_message_id
+        )
+        return [look, send]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""
@@ -208,6 +225,11 @@ class Services:
             self._drain.drain.request = BatchRequest(ready=settings.drain.batch_leads)
             self._drain.concurrency = settings.drain.concurrency
             self._drain.poll_interval_s = settings.drain.poll_interval_s
+
+
+def new_message_id() -> str:
+    """What receivers recognise a message of the notifier by."""
+    return f"ntf_{secrets.token_hex(10)}"
 
 
 async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:

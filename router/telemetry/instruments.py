@@ -88,6 +88,14 @@ class DeliveryResult(StrEnum):
     DEAD = "dead"
 
 
+class NotifyResult(StrEnum):
+    """What became of an attempt to send a message. `throttled`: the other side asked for rest; it is tried again."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    THROTTLED = "throttled"
+
+
 class BatchCounts(Protocol):
     """What a batch did, for the instruments; `waits_s` = seconds from queueing to assignment (median, longest)."""
 
@@ -153,6 +161,9 @@ class Instruments:
         self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
         self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
         self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
+        self._notify_attempts = self._count("notify.attempts", "{attempt}", "Attempts to send a message, by result")
+        self._notify_waiting = self._gauge("notify.waiting", "{message}", "Messages that wait to be sent, by channel")
+        self._notify_failing = self._gauge("notify.failing", "{channel}", "1 = the channel's last attempt failed")
         self._journal_leads = self._gauge("journal.leads", "{lead}", "Leads in the journal of this process, by state")
         self._journal_bytes = self._gauge("journal.size", "By", "What they take up of its file")
         self._journal_taken = self._count("journal.taken", "{lead}", "Leads that the journal took")
@@ -301,6 +312,18 @@ class Instruments:
         label = {"tenant": self._tenant(tenant)}
         self._events_lag.set(lag_s, label)
         self._webhooks_failing.set(failing, label)
+
+    # -- notifier
+
+    def notify_attempt(self, kind: str, result: NotifyResult) -> None:
+        """Once per attempt; `kind` is the kind of channel."""
+        for one in NotifyResult:
+            self._notify_attempts.add(one is result, {"kind": kind, "result": one.value})
+
+    def notify_queue(self, channel: str, waiting: int, *, failing: bool) -> None:
+        """Once per look and channel: how many messages wait, and whether the last attempt failed."""
+        self._notify_waiting.set(waiting, {"channel": channel})
+        self._notify_failing.set(failing, {"channel": channel})
 
     # -- journal
 

@@ -1,0 +1,48 @@
+"""What each finding is about, in a few words: translated, while the sentence with the figures is the doctor's."""
+
+from collections.abc import Mapping
+
+from ops.text.translation import N_
+
+TITLES: Mapping[str, str] = {
+    "availability_unreadable": N_("availability of reps is not understood"),
+    "blocked_nightly": N_("somebody blocks us at the same time every day"),
+    "caps_used_up": N_("limits of reps are used up"),
+    "clock_was_wrong": N_("a clock was wrong"),
+    "clocks_differ": N_("clocks differ"),
+    "connections_short": N_("database connections are short"),
+    "could_not_check": N_("a check could not be made"),
+    "database_busy": N_("the database is blocked"),
+    "disk_filling": N_("the disk is filling"),
+    "events_lagging": N_("events are delivered late"),
+    "groups_empty": N_("groups without members"),
+    "index_missing": N_("an index is missing"),
+    "intake_stopped": N_("no leads come in"),
+    "journal_full": N_("the journal is full"),
+    "journal_set_aside": N_("the database refused leads of the journal"),
+    "leads_journalled": N_("accepted leads are not in the database yet"),
+    "leads_unaccounted": N_("the number of leads does not add up"),
+    "members_unavailable": N_("nobody of a group is available"),
+    "misrouted": N_("leads reach other rules than usual"),
+    "no_rule_matches": N_("leads that no rule matches"),
+    "nobody_takes_leads": N_("no router takes leads"),
+    "notify_failing": N_("a notification channel fails"),
+    "presence_unknown": N_("presence of reps is unknown"),
+    "reps_without_group": N_("reps in no group"),
+    "reps_without_leads": N_("new reps without leads"),
+    "retries_repeating": N_("leads are retried in vain"),
+    "roster_not_synced": N_("the roster is not synced"),
+    "roster_not_understood": N_("the roster is not understood"),
+    "routers_crashing": N_("routers crash"),
+    "rules_doubtful": N_("rules that can never match"),
+    "rules_unreadable": N_("rules cannot be read"),
+    "server_settings": N_("settings of the database server"),
+    "stalled": N_("leads stand still"),
+    "stamps_shifted": N_("creation times are in another time zone"),
+    "tables_bloated": N_("tables are bloated"),
+    "tenant_paused": N_("routing is paused"),
+    "vacuum_held_back": N_("vacuum is held back"),
+    "versions_mixed": N_("different versions run side by side"),
+    "webhook_failing": N_("a webhook fails"),
+    "zones_differ": N_("time zones differ"),
+}
