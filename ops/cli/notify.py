@@ -97,17 +97,13 @@ async def list_(context: Context, *, as_json: bool) -> int:
         print_json([_document(one, states.get(one.name)) for one in channels])
     else:
         _print(channels, states, now)
-    return int(
-        any(state.failing_since is not None for name, state in states.items() if name in {c.name for c in channels})
-    )
+    ours = [states[one.name] for one in channels if one.name in states]
+    return int(any(one.failing_since is not None for one in ours))
 
 
 def _document(one: "Channel", state: ChannelState | None) -> dict[str, Any]:
     """For machines; never an address or a secret."""
-
-    def time(moment: datetime | None) -> str | None:
-        return None if moment is None else moment.isoformat()
-
+    names = ("succeeded_at", "failing_since", "failures", "failed_at", "last_error", "rests_until", "given_up_at")
     return {
         "channel": one.name,
         "kind": one.kind.value,
@@ -115,16 +111,14 @@ def _document(one: "Channel", state: ChannelState | None) -> dict[str, Any]:
         "minimum": one.minimum.value,
         "tenants": list(one.tenants) or None,
         "used": state is not None,
-        "succeeded_at": time(state and state.succeeded_at),
-        "failing_since": time(state and state.failing_since),
-        "failures": state.failures if state else 0,
-        "failed_at": time(state and state.failed_at),
-        "last_error": state and state.last_error,
+        **{name: _plain(getattr(state, name, None)) for name in names},
         "waiting": state.waiting if state else 0,
-        "oldest_waiting_since": time(state and state.oldest),
-        "rests_until": time(state and state.rests_until),
-        "given_up_at": time(state and state.given_up_at),
+        "oldest_waiting_since": _plain(state.oldest) if state else None,
     }
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _print(channels: "Sequence[Channel]", states: dict[str, ChannelState], now: datetime) -> None:
@@ -141,7 +135,7 @@ def _print(channels: "Sequence[Channel]", states: dict[str, ChannelState], now: 
             one.language,
             one.minimum.value,
             ", ".join(one.tenants) or "all",
-            _ago(state and state.succeeded_at, now),
+            _ago(state.succeeded_at if state else None, now),
             f"{state.waiting:,}" if state else "0",
             f"{state.last_error} ({_ago(state.failed_at, now)})" if state and state.last_error else "",
         )

@@ -33,8 +33,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an attempt. `error` None = the message was taken (`note` = but not as it should be); `rest_s` = the
-    other side asks for so many seconds of rest.
+    """What became of an attempt. `error` None = the message was taken (`note` = not quite); `rest_s` = the other
+    side asks for so many seconds of rest.
     """
 
     error: str | None = None

@@ -40,7 +40,7 @@ def shown_text(channel: Channel, message: Message, ident: str) -> str:
 async def attempt(
     conn: Connection, channel: Channel, message: Message, ident: str, settings: NotifySettings
 ) -> Outcome:
-    """Sends it at once, whatever waits, and notes how it went. A failure makes no channel rest: services decide that."""
+    """Sends it at once, whatever waits, and notes how it went. Only what asks for rest gets some."""
     await store.see_channels(conn, [(channel.name, channel.kind.value)])
     async with conn.transaction():
         attempts, now = await store.attempts_of(conn, channel.name)

@@ -196,6 +196,6 @@ async def release(conn: Connection, me: int) -> None:
 
 
 async def attempts_of(conn: Connection, channel: str) -> tuple[Sequence[datetime], datetime]:
-    """The attempts that rate limits count, and the database's time. In the caller's transaction, which locks the row."""
+    """The attempts that rate limits count, and the database's time. Locks the row."""
     [row] = await _SQL.attempts.fetch(conn, channel=channel)
     return row["attempts"], row["now"]
