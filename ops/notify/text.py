@@ -7,7 +7,7 @@ from ops.doctor.finding import Severity
 from ops.notify.message import Facts, Item, Message
 from ops.notify.titles import TITLES
 from ops.text.translation import N_, Say
-from router.domain.phrases import duration, listed
+from router.domain.phrases import listed
 
 _SEVERITIES = {Severity.CRITICAL: N_("critical"), Severity.WARNING: N_("warning"), Severity.INFO: N_("info")}
 
@@ -79,8 +79,20 @@ def _head(message: Message, say: Say, runbooks: str) -> Iterator[str]:
 def _waiting(facts: Facts, say: Say) -> str:
     if facts.oldest is None:
         return say.gettext("Leads waiting: {count}").format(count=f"{facts.waiting:,}")
-    age = duration((facts.at - facts.oldest).total_seconds())
+    age = _age((facts.at - facts.oldest).total_seconds(), say)
     return say.gettext("Leads waiting: {count}, the oldest for {age}").format(count=f"{facts.waiting:,}", age=age)
+
+
+def _age(seconds: float, say: Say) -> str:
+    """In the two largest units that matter."""
+    minutes = max(0, int(seconds)) // 60
+    if minutes == 0:
+        return say.gettext("{seconds} s").format(seconds=max(0, int(seconds)))
+    if minutes < 60:
+        return say.gettext("{minutes} min").format(minutes=minutes)
+    if minutes < 24 * 60:
+        return say.gettext("{hours} h {minutes} min").format(hours=minutes // 60, minutes=minutes % 60)
+    return say.gettext("{days} d {hours} h").format(days=minutes // (24 * 60), hours=minutes // 60 % 24)
 
 
 def _item(item: Item, say: Say) -> Iterator[str]:

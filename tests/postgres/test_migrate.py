@@ -66,7 +66,8 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                insert into _pogo_migration values ('x', 'of somebody else', now(), 'other');
                drop table _lead_router_migration, process, mute, stall, hour_count, hour_count_reached, seen_blocker,
                           token, idempotency, event, event_feed, webhook, webhook_secret, webhook_delivery,
-                          lead_correction, journal, journalled, source_reject, source_secret, source_key, source;
+                          lead_correction, journal, journalled, source_reject, source_secret, source_key, source,
+                          notify_look, notify_channel, notify_alert, notify_message;
                drop index parked_at, parked_reason;
                alter table tenant drop column events_since;
                alter table lane drop column aborted_at, drop column crashed_by, drop column noted_by,

@@ -9,7 +9,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from router.domain.reason import Reason
 from router.drain.outcome import Drained
 from router.telemetry.exposition import Exposition, open_exposition
-from router.telemetry.instruments import BatchResult, DeliveryResult, Instruments, Phase, ReloadResult, SyncResult
+from router.telemetry.instruments import (
+    BatchResult,
+    DeliveryResult,
+    Instruments,
+    NotifyResult,
+    Phase,
+    ReloadResult,
+    SyncResult,
+)
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -41,6 +49,8 @@ def use_everything(instruments: Instruments) -> None:
     instruments.stalls_open("waiting", 1, 7)
     instruments.webhook_deliveries(DeliveryResult.DELIVERED, 5)
     instruments.events_behind("acme", 2.5, 1)
+    instruments.notify_attempt("wecom", NotifyResult.SENT)
+    instruments.notify_queue("oncall", 3, failing=True)
     instruments.journal_holds(3, 1, 4096)
     instruments.journal_taken(4)
     instruments.journal_drained(1)
@@ -78,7 +88,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult):
+    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult, *NotifyResult):
         assert f"`{word}`" in page
 
 
