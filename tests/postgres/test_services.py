@@ -28,6 +28,7 @@ from router.settings.model import (
 )
 from router.store.connections.connections import Connections, open_connections
 from router.telemetry.exposition import open_exposition
+from tests.notifying import a_channel
 from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, lead, make_tenant, simple_reps
 
@@ -52,6 +53,8 @@ NAMES = [
     "stalls",
     "events",
     "webhooks",
+    "notify look",
+    "notify",
     "roster sync t",
     "api",
     "source notes",
@@ -123,6 +126,7 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
                 schema,
                 lambda: SETTINGS,
                 [Source("t", (None, "reps"))],
+                channels=[a_channel(url="http://127.0.0.1:9/")],
             )
             database: str = await conn.fetchval("select current_database()")
             yield Stage(admin, tenant, services.build(), services.reloading, connections, health, database)
