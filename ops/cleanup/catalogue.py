@@ -42,11 +42,12 @@ TABLES: Sequence[Table] = (
     Table("assignment_history", How.PARTITIONS, "ended_at", "assignment_history_days", "", "audit, close rates, why"),
     Table("closed", How.BATCHES, "closed_at", "closed_leads_days", "closed", "why, replay, close rates, repeats"),
     Table("change", How.BATCHES, "at", "changes_days", "changes", "changes, why, doctor"),
-    Table("webhook_delivery", How.BATCHES, "since", "dead_deliveries_days", "dead_deliveries", "webhooks redeliver"),
     Table("cleanup_run", How.BATCHES, "ended_at", "", "runs", "status, doctor"),
     *(Table(name, How.WITH_LEAD) for name in ("lead", "merged", "lead_correction")),
     Table("event", How.ELSEWHERE, "at", needed_by="feed, webhooks"),
+    Table("webhook_delivery", How.ELSEWHERE, needed_by="webhooks redeliver"),
     *(Table(name, How.ELSEWHERE) for name in ("idempotency", "stall", "hour_count", "seen_blocker", "process", "mute")),
+    *(Table(name, How.ELSEWHERE) for name in ("notify_channel", "notify_alert", "notify_message")),
     *(Table(name, How.ELSEWHERE) for name in ("source_reject", "source_key", "source_secret", "webhook_secret")),
     *(Table(name, How.ELSEWHERE) for name in ("lead_pool", "wake_key", "lane_inbox", "assignment")),
     *(
@@ -57,7 +58,7 @@ TABLES: Sequence[Table] = (
     *(Table(name, How.KEPT) for name in ("customer_rules", "customer_key", "customer_merge", "customer_owner")),
     *(Table(name, How.KEPT) for name in ("hour_count_reached", "token", "event_feed", "webhook", "journal")),
     *(Table(name, How.KEPT) for name in ("journalled", "source", "archived", "archived_count", "removed")),
-    Table("cleanup_lease", How.KEPT),
+    *(Table(name, How.KEPT) for name in ("cleanup_lease", "maintenance_run", "notify_look")),
 )
 BY_NAME = {table.name: table for table in TABLES}
 CLEANED = tuple(table.name for table in TABLES if table.how in (How.BATCHES, How.PARTITIONS))

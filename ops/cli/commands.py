@@ -163,6 +163,15 @@ sources = Family(
     },
 )
 
+notify = Family(
+    "notify",
+    "The channels through which people are told of stalls and findings.",
+    "notify test oncall",
+    {
+        "test": ("notify:test", "Send one test message to CHANNEL, now, and show the answer."),
+        "list": ("notify:list_", "List the channels, the last success and error of each, and what waits to be sent."),
+    },
+)
 webhooks = Family(
     "webhooks",
     "Where events are delivered to: endpoints, their secrets, and what they did not take.",
@@ -300,6 +309,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "Show what was changed, by whom and why.",
     ),
     "webhooks": webhooks,
+    "notify": notify,
     "events": ("events", "Show what became of leads as events, in order, from a cursor on."),
     "bundle": (
         "bundle",

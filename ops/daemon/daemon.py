@@ -9,6 +9,7 @@ from importlib.metadata import version
 from ops.daemon.services import Role, Services
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
+from ops.notify.channels import configured_channels
 from ops.roster_sync.sources import configured_sources
 from router.drain.redis_hints import HintsSender
 from router.intake.journal import Journal, JournalUnusable, open_journal
@@ -40,11 +41,12 @@ async def run_daemon(
     """Runs until SIGINT or SIGTERM. A configured database that is away at the start is waited for. With `say`, a
     first token is made and shown where there is none.
 
-    Raises ServersError without servers, InvalidFile for a file of views that cannot be read, and ServiceLost when a
-    service cannot start or crashed too often.
+    Raises ServersError without servers, InvalidFile for a file of views or channels that cannot be read, and
+    ServiceLost when a service cannot start or crashed too often.
     """
     instance = f"{socket.gethostname()}-{os.getpid()}"
     sources = tuple(configured_sources(settings).values()) if Role.DUTIES in roles else ()
+    channels = configured_channels(settings) if Role.DUTIES in roles else ()
     health = Health(MonotonicClock().monotonic)
     async with open_unmigrated(settings) as urls:
         found = False
@@ -88,6 +90,7 @@ async def run_daemon(
                     say,
                     journal,
                     sender,
+                    channels,
                 )
                 supervisor = Supervisor(
                     services.build(),

@@ -18,6 +18,9 @@ from ops.daemon.first_token import FirstTokenService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.maintenance.watch import MaintenanceWatchService
+from ops.notify.channels import Channel
+from ops.notify.look import NotifyLookService
+from ops.notify.service import NotifyService
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
 from ops.stalls.service import StallsService
@@ -81,7 +84,7 @@ class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
     once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
     the first token to a person (None = none is made), `journal` is where leads go while the database is away, `sender`
-    passes hints on to where NOTIFY does not arrive.
+    passes hints on to where NOTIFY does not arrive, `channels` are those that are notified.
     """
 
     settings: Settings
@@ -97,6 +100,7 @@ class Services:
     say: Callable[[str], None] | None = None
     journal: Journal | None = None
     sender: HintsSender | None = None
+    channels: Sequence[Channel] = ()
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -250,7 +254,19 @@ class Services:
             self.connections, self.settings.cleanup, instruments, secrets.randbits(62), self.instance
         )
         rates = CloseRatesService(self.connections)
-        return [rates, blocking, stalls, events, webhooks, turns, upkeep, cleanup, *rosters]
+        return [rates, blocking, stalls, events, webhooks, turns, upkeep, cleanup, *self._notify(me), *rosters]
+
+    def _notify(self, me: int) -> list[Service]:
+        if not self.channels:
+            return []
+        settings, instruments = self.settings.notify, self.exposition.instruments
+        look = NotifyLookService(
+            self.connections, settings, self.channels, instruments, self._presence_once, new_message_id
+        )
+        send = NotifyService(
+            self.connections, settings, self.channels, instruments, me, Random().random, new_message_id
+        )
+        return [look, send]
 
     def apply(self, settings: Settings) -> None:
         """Uses what can be used at once: `configuration.AT_RUN_TIME`."""
@@ -265,6 +281,11 @@ class Services:
 def made_docs_page() -> str:
     """The description of all operations, for people."""
     return docs_page(openapi(api_operations(), API_VERSION))
+
+
+def new_message_id() -> str:
+    """What receivers recognise a message of the notifier by."""
+    return f"ntf_{secrets.token_hex(10)}"
 
 
 async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> None:

@@ -120,10 +120,10 @@ class Journal:
             found = await self._do(self._append, tenant_id, list(leads), keys or [None] * len(leads), arrived_at)
         except JournalRefused as refused:
             self.trouble = str(refused)
-            self._instruments.journal_refused(refused.cause, len(leads))
+            self._instruments.journal.refused(refused.cause, len(leads))
             raise
         self.trouble = None
-        self._instruments.journal_taken(sum(not (one.repeated or one.other_body) for one in found))
+        self._instruments.journal.taken(sum(not (one.repeated or one.other_body) for one in found))
         self._show()
         return Journalled(tuple(found), arrived_at)
 
@@ -261,7 +261,7 @@ class Journal:
 
     def _show(self) -> None:
         waiting = self.waiting
-        self._instruments.journal_holds(waiting, self.leads - waiting, self.bytes)
+        self._instruments.journal.holds(waiting, self.leads - waiting, self.bytes)
 
 
 @asynccontextmanager

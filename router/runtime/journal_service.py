@@ -102,7 +102,7 @@ class JournalService(Periodic):
     async def _drain_tenant(self, tenant_id: int) -> None:
         async with self._connections.acquire(Part.INTAKE) as conn:
             done = await drain_batch(conn, self._journal, tenant_id, self._keep_keys)
-        self._instruments.journal_drained(done.accepted)
+        self._instruments.journal.drained(done.accepted)
         if done.set_aside:
             log.error("the database refuses leads of the journal", tenant_id=tenant_id, leads=done.set_aside)
         if done.accepted:

@@ -131,6 +131,20 @@ class WebhookSettings(Section, frozen=True):
     private_addresses: Literal["refused", "allowed"] = "refused"
 
 
+class NotifySettings(Section, frozen=True):
+    """`file` names the channels to which stalls and findings are reported (None = to none); one of all instances looks
+    every `look_every_s`. A finding is reported again after `repeat_s`, and as over when it was gone for `over_after_s`.
+    """
+
+    file: Path | None = None
+    look_every_s: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
+    repeat_s: Annotated[float, Meta(ge=1, le=604_800)] = 14_400.0
+    over_after_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+    poll_interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 1.0
+    timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
+    lease_s: Annotated[float, Meta(ge=1, le=600)] = 30.0
+
+
 class JournalSettings(Section, frozen=True):
     """Where the API keeps leads while the database is away (None = it refuses them), and how many at most."""
 
@@ -151,7 +165,6 @@ class CleanupSettings(Section, frozen=True):
     assignment_history_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
     flight_records_days: Annotated[float, Meta(ge=2, le=36_500)] = 35.0
     changes_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
-    dead_deliveries_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 500
     busy_share: Annotated[float, Meta(ge=0.001, le=1)] = 0.05
     brake_share: Annotated[float, Meta(ge=0.01, le=1)] = 0.25
@@ -181,6 +194,7 @@ class Settings(Section, frozen=True):
     stalls: StallSettings = StallSettings()
     events: EventSettings = EventSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    notify: NotifySettings = NotifySettings()
     journal: JournalSettings = JournalSettings()
     cleanup: CleanupSettings = CleanupSettings()
     roster_sync: RosterSyncSettings = RosterSyncSettings()

@@ -17,7 +17,9 @@ from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
 from router.telemetry.intake_instruments import IntakeInstruments
+from router.telemetry.journal_instruments import JournalInstruments
 from router.telemetry.limits import MAX_TENANTS
+from router.telemetry.notify_instruments import NotifyInstruments
 from router.telemetry.upkeep_instruments import UpkeepInstruments
 
 NAMESPACE = "lead_router"
@@ -115,6 +117,8 @@ class Instruments:
         self._tenants: set[str] = set()
         self.intake = IntakeInstruments(meter, NAMESPACE)
         self.upkeep = UpkeepInstruments(meter, NAMESPACE)
+        self.journal = JournalInstruments(meter, NAMESPACE)
+        self.notify = NotifyInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
@@ -158,15 +162,6 @@ class Instruments:
         self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
         self._cleanup_rows = self._count("cleanup.rows", "{row}", "Old rows removed, by table")
         self._cleanup_runs = self._count("cleanup.runs", "{run}", "Cleanups of a tenant, by how they ended")
-        self._journal_leads = self._gauge("journal.leads", "{lead}", "Leads in the journal of this process, by state")
-        self._journal_bytes = self._gauge("journal.size", "By", "What they take up of its file")
-        self._journal_taken = self._count("journal.taken", "{lead}", "Leads that the journal took")
-        self._journal_drained = self._count(
-            "journal.drained", "{lead}", "Leads of the journal that went to the database"
-        )
-        self._journal_refused = self._count(
-            "journal.refused", "{lead}", "Leads that the journal did not take, by cause"
-        )
         self._failures = self._count("service.failures", "{failure}", "Pieces of work that a service has to try again")
         self._deaths = self._count("service.deaths", "{death}", "Services that died and were restarted or gave up")
         self._restarts = self._count("service.restarts", "{restart}", "Services that were started again")
@@ -320,30 +315,6 @@ class Instruments:
     def cleanup_ended(self, outcome: str) -> None:
         """Once per cleanup of a tenant."""
         self._cleanup_runs.add(1, {"outcome": outcome})
-
-    # -- journal
-
-    def journal_holds(self, waiting: int, set_aside: int, size: int) -> None:
-        """What is in the journal now; `size` in bytes. The first call shows the counters at zero."""
-        self._journal_leads.set(waiting, {"state": "waiting"})
-        self._journal_leads.set(set_aside, {"state": "set_aside"})
-        self._journal_bytes.set(size)
-        self._journal_taken.add(0)
-        self._journal_drained.add(0)
-        for cause in ("full", "disk"):
-            self._journal_refused.add(0, {"cause": cause})
-
-    def journal_taken(self, leads: int) -> None:
-        """So many new leads were written to it."""
-        self._journal_taken.add(leads)
-
-    def journal_drained(self, leads: int) -> None:
-        """So many went to the database."""
-        self._journal_drained.add(leads)
-
-    def journal_refused(self, cause: str, leads: int) -> None:
-        """So many were not taken; `cause` is full or disk."""
-        self._journal_refused.add(leads, {"cause": cause})
 
     # -- maintenance
 

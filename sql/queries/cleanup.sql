@@ -138,19 +138,6 @@ select count(*) from change c
    and (c.action <> 'configure' or exists (select from change n where n.tenant_id = c.tenant_id and n.action = c.action
                                              and n.subject = c.subject and n.id > c.id));
 
--- name: remove_dead_deliveries(tenant_id, before, limit)
--- Removes deliveries that were given up so long ago.
-with gone as (
-    delete from webhook_delivery where tenant_id = :tenant_id and ctid = any(array(
-        select ctid from webhook_delivery
-         where tenant_id = :tenant_id and state = 'dead' and since < :before::timestamptz limit :limit for update skip locked))
-    returning 1)
-select count(*) from gone;
-
--- name: count_dead_deliveries(tenant_id, before)
--- How many deliveries remove_dead_deliveries would remove.
-select count(*) from webhook_delivery where tenant_id = :tenant_id and state = 'dead' and since < :before::timestamptz;
-
 -- name: remove_runs(tenant_id, before, limit)
 -- Removes runs that ended so long ago; the last stays.
 with gone as (

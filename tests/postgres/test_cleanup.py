@@ -351,10 +351,10 @@ async def test_each_table_of_the_schema_has_its_place_in_the_catalogue(conn: asy
     )
     assert {row[0] for row in rows} == {table.name for table in TABLES}
     assert len(TABLES) == len({table.name for table in TABLES})
-    assert set(CLEANED) == {"flight", "assignment_history", "closed", "change", "webhook_delivery", "cleanup_run"}
+    assert set(CLEANED) == {"flight", "assignment_history", "closed", "change", "cleanup_run"}
 
 
-async def test_old_changes_and_dead_deliveries_go_but_not_the_last_word_on_a_setting(
+async def test_old_changes_go_but_not_the_last_word_on_a_setting(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant = await a_past(conn, connections)
@@ -367,18 +367,9 @@ async def test_old_changes_and_dead_deliveries_go_but_not_the_last_word_on_a_set
            ($1, now(), 'a', 'park', 'lead 2', '')""",
         tenant.tenant_id,
     )
-    await conn.execute(
-        """insert into webhook_delivery
-           (tenant_id, webhook_no, event_no, place, position, lead_id, state, next_at, since)
-           select $1, 1, n, 1, n, 1, case n when 1 then 'waiting' else 'dead' end, now(),
-                  now() - n * interval '20 d'
-             from generate_series(1, 3) n""",
-        tenant.tenant_id,
-    )
     removed = await clean(connections, conn)
-    assert (removed["change"], removed["webhook_delivery"]) == (2, 2)
+    assert removed["change"] == 2
     assert [row[0] for row in await conn.fetch("select after from change order by id")] == ["2", ""]
-    assert await conn.fetchval("select state from webhook_delivery") == "waiting"
 
 
 async def test_the_first_cleanup_gives_the_open_partition_an_end(

@@ -134,7 +134,8 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                drop table _lead_router_migration, process, mute, stall, hour_count, hour_count_reached, seen_blocker,
                           token, idempotency, event, event_feed, webhook, webhook_secret, webhook_delivery,
                           lead_correction, journal, journalled, source_reject, source_secret, source_key, source,
-                           maintenance_run, archived, archived_count, removed, cleanup_lease, cleanup_run;
+                           maintenance_run, archived, archived_count, removed, cleanup_lease, cleanup_run,
+                           notify_look, notify_channel, notify_alert, notify_message;
                 drop sequence maintenance_turn_seq;
                 drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;

@@ -29,6 +29,7 @@ from router.settings.model import (
 )
 from router.store.connections.connections import Connections, open_connections
 from router.telemetry.exposition import open_exposition
+from tests.notifying import a_channel
 from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, lead, make_tenant, simple_reps
 
@@ -60,6 +61,8 @@ NAMES = [
     "maintenance watch",
     "upkeep watch",
     "cleanup",
+    "notify look",
+    "notify",
     "roster sync t",
     "api exposure",
     "source notes",
@@ -138,6 +141,7 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
                 lambda: SETTINGS,
                 [Source("t", (None, "reps"))],
                 sender=sender,
+                channels=[a_channel(url="http://127.0.0.1:9/")],
             )
             database: str = await conn.fetchval("select current_database()")
             yield Stage(admin, tenant, services.build(), services.reloading, connections, health, database)

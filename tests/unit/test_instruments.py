@@ -9,7 +9,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from router.domain.reason import Reason
 from router.drain.outcome import Drained
 from router.telemetry.exposition import Exposition, open_exposition
-from router.telemetry.instruments import BatchResult, DeliveryResult, Instruments, Phase, ReloadResult, SyncResult
+from router.telemetry.instruments import (
+    BatchResult,
+    DeliveryResult,
+    Instruments,
+    Phase,
+    ReloadResult,
+    SyncResult,
+)
+from router.telemetry.notify_instruments import NotifyResult
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 
@@ -45,10 +53,12 @@ def use_everything(instruments: Instruments) -> None:
     instruments.events_behind("acme", 2.5, 1)
     instruments.cleanup_removed("closed", 5)
     instruments.cleanup_ended("done")
-    instruments.journal_holds(3, 1, 4096)
-    instruments.journal_taken(4)
-    instruments.journal_drained(1)
-    instruments.journal_refused("full", 2)
+    instruments.notify.attempt("wecom", NotifyResult.SENT)
+    instruments.notify.queue("oncall", 3, failing=True)
+    instruments.journal.holds(3, 1, 4096)
+    instruments.journal.taken(4)
+    instruments.journal.drained(1)
+    instruments.journal.refused("full", 2)
     instruments.connections_open(1, 8)
     instruments.connections_of_all(16, 97)
     instruments.settings_reloaded(ReloadResult.CHANGED)
@@ -85,7 +95,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
     page = PAGE.read_text()
-    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult):
+    for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult, *NotifyResult):
         assert f"`{word}`" in page
 
 
