@@ -79,6 +79,7 @@ class ApiService:
             "LEAD_ROUTER_API_PORT",
             max_connections=max_connections,
             request_s=settings.idle_s,
+            share_port=settings.share_port == "yes",
             event="API listening",
         )
         self.address = self._open()

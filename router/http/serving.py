@@ -40,6 +40,7 @@ class Address:
         max_connections: int,
         request_s: float,
         tls: ssl.SSLContext | None = None,
+        share_port: bool = False,
         event: str = "listening",
     ) -> None:
         self._host, self._port = host, port
@@ -47,6 +48,7 @@ class Address:
         self._max_connections = max_connections
         self._request_s = request_s
         self._tls = tls
+        self._share_port = share_port
         self._event = event
         self.started = asyncio.Event()
         self.port = port
@@ -86,6 +88,7 @@ class Address:
                 self._host,
                 self._port,
                 ssl=self._tls,
+                reuse_port=self._share_port,
                 ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE_S,
             )
         except OSError as error:

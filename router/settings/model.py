@@ -57,7 +57,8 @@ class ListenSettings(Section, frozen=True):
 class ApiSettings(Section, frozen=True):
     """The address of the API. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks TLS;
     `clients` connections at once, each of which may be silent for `idle_s` (seconds). A token may ask `requests_per_s`
-    times a second over all instances (None = any number).
+    times a second over all instances (None = any number). With `share_port` processes of one user and machine listen on
+    one port, and the kernel gives each a part of the connections.
     """
 
     host: str = "127.0.0.1"
@@ -67,6 +68,7 @@ class ApiSettings(Section, frozen=True):
     idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 75.0
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    share_port: Literal["no", "yes"] = "no"
 
 
 class LogSettings(Section, frozen=True):

@@ -76,3 +76,42 @@ async def test_nothing_that_was_answered_202_is_missing_after_sigkill(
     assert sum(states.values()) == len(stored)
     keyed = {row[0] for row in await conn.fetch("select key from idempotency join lead using (tenant_id, lead_id)")}
     assert keyed == {one for one in stored if int(one[2:]) % 2}
+
+
+async def test_two_processes_behind_one_port_share_the_posts_and_a_key_counts_once(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    headers = {"Authorization": f"Bearer {await make_token(conn, tenant.tenant_id)}"}
+    async with serving(database_url, "serve", "--role", "api", api_share_port="yes") as one:
+        port = await port_of(one)
+        async with serving(database_url, "serve", "--role", "api", api_share_port="yes", api_port=port) as other:
+            assert await port_of(other) == port
+            ids: dict[str, set[int]] = {}
+
+            async def both_took_some() -> bool:
+                # A connection of its own for each, since the kernel shares connections and not requests.
+                connector = aiohttp.TCPConnector(force_close=True)
+                async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector) as session:
+                    for key in map(str, range(20)):
+                        lead = {"external_id": key, "source": "web"}
+                        keyed = headers | {"Idempotency-Key": key}
+                        async with session.post("/v1/leads", json=lead, headers=keyed) as reply:
+                            assert reply.status == 202
+                            ids.setdefault(key, set()).add((await reply.json())["id"])
+                return all([await _took_leads(daemon) for daemon in (one, other)])
+
+            await until(both_took_some, "both took leads", 30)
+            assert all(len(given) == 1 for given in ids.values())
+            await other.stop(signal.SIGKILL)
+            async with (
+                aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session,
+                session.post("/v1/leads", json={"external_id": "after", "source": "web"}) as reply,
+            ):
+                assert reply.status == 202
+    assert await conn.fetchval("select count(*) from lead") == 21
+
+
+async def _took_leads(daemon: Daemon) -> bool:
+    _, metrics = await daemon.get("/metrics")
+    return any(line.startswith("lead_router_intake_leads_total{") for line in metrics.splitlines())
