@@ -52,6 +52,7 @@ from router.runtime.connections_watch import ConnectionsService
 from router.runtime.database_gate import AfterDatabase, AfterFirstLook, DatabaseGate
 from router.runtime.health import Health
 from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
+from router.runtime.memory import MemoryService
 from router.runtime.reloading import ReloadingService
 from router.runtime.supervisor import Service
 from router.runtime.upkeep_watch import UpkeepService
@@ -132,10 +133,10 @@ class Services:
             behind += self._duties()
         known = self._known_before()
         checks = self._checks(gate, known)
-        at_once: list[Service] = []
+        at_once: list[Service] = [MemoryService()]
         if Role.API in self.roles:
             api = self._api(checks, gate, known)
-            at_once = [AfterFirstLook(gate, api)]
+            at_once.append(AfterFirstLook(gate, api))
             behind += self._around(api)
         return [self._listener(checks), gate, *at_once, *(AfterDatabase(gate, service) for service in behind)]
 

@@ -43,6 +43,7 @@ SETTINGS = Settings(
 NAMES = [
     "listener",
     "schema",
+    "memory",
     "api",
     "connections",
     "settings",
