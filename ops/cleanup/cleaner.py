@@ -134,7 +134,7 @@ class Cleaner:
                 await work(conn)
         except parts.Busy as busy:
             result.note = f"locked by another session, to be tried again: {busy}"
-            log.warning("partition locked, will be tried again", error=str(busy))
+            log.info("partition locked, will be tried again", error=str(busy))
 
     async def _let_go(
         self, plan: PartitionPlan, one: parts.Partition, run_no: int, result: Result, conn: Connection

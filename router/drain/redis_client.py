@@ -32,3 +32,8 @@ def open_redis(url: str) -> "Redis":
 def described(error: BaseException) -> str:
     """An error of Redis in words, without passwords."""
     return mask_passwords(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def hints_channel(redis: "Redis") -> str:
+    """Channels know nothing of the database's number, by which the keys of two installations are apart."""
+    return f"lead-router:hints:{redis.connection_pool.connection_kwargs.get('db') or 0}"

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from router.drain.hints import Wakeups, hinted_tenant
-from router.drain.redis_client import DEADLINE_S, described, open_redis
+from router.drain.redis_client import DEADLINE_S, described, hints_channel, open_redis
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.telemetry.instruments import Instruments
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 _TOGETHER = 1_000
 _SEND_EVERY_S = 0.01
 _ASK_AFTER_S, _SILENT_S = 5.0, 8.0
-
-
-def hints_channel(redis: "Redis") -> str:
-    """Channels know nothing of the database's number, by which the keys of two installations are apart."""
-    return f"lead-router:hints:{redis.connection_pool.connection_kwargs.get('db') or 0}"
 
 
 class HintsSender:

@@ -10,8 +10,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any
 
-from router.drain.redis_client import DEADLINE_S, described, open_redis
-from router.drain.redis_hints import hints_channel
+from router.drain.redis_client import DEADLINE_S, described, hints_channel, open_redis
 
 SLOW_S = 0.25
 """An answer that takes longer is slow: a batch waits no longer for it."""

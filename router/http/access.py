@@ -67,7 +67,7 @@ class Access:
 
     async def _looked_up(self, key: TokenKey, address: str | None) -> Token | None:
         """Who guesses is refused before the database is asked; a token that was there before is always looked up."""
-        if self.tokens.knows(key) or self.tokens.absent(key):
+        if self.tokens.answers(key):
             return await self.tokens.get(key)
         with self._failed.attempt(address) as forgive:
             token = await self.tokens.get(key)

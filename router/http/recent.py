@@ -72,6 +72,10 @@ class Recent(Generic[K, V]):
         """Whether it was looked up a moment ago, and there was none."""
         return monotonic() - self._absent.get(key, -self._absent_s) < self._absent_s
 
+    def answers(self, key: K) -> bool:
+        """Whether asking for it now costs no look-up of its own, or the key is one that had a value."""
+        return self.knows(key) or self.absent(key) or key in self._asked
+
     def known(self) -> list[tuple[K, V, float]]:
         """What would be believed while the database is away: key, value and age in seconds, the last one last."""
         now = monotonic()

@@ -91,7 +91,7 @@ class SourceDoors:
 
     async def _looked_up(self, key: str, address: str | None) -> OpenSource | None:
         """Who guesses is refused before the database is asked; a key that was there before is always looked up."""
-        if self._sources.knows(key) or self._sources.absent(key):
+        if self._sources.answers(key):
             return await self._sources.get(key)
         with self._failed.attempt(address) as forgive:
             source = await self._sources.get(key)

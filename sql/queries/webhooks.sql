@@ -125,17 +125,15 @@ select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
 
 -- name: put_off_lines(tenant_id, webhook_no, not_these, due_only, limit)
--- All events that wait for another attempt, of the leads whose first one is due first; wait_s = seconds until then. Only the first event
--- of a lead has a time.
+-- All events that wait for another attempt, of the leads that are due first; wait_s = seconds until then. One event of a lead has a time, mostly the
+-- first: not where an earlier one that had been delivered was read from the feed again.
 with first as materialized (
-    select d.lead_id from webhook_delivery d
-     where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'waiting'
-       and d.next_at < 'infinity' and d.next_at <= case when :due_only::boolean then statement_timestamp() else 'infinity' end
-       and d.lead_id <> all(:not_these::bigint[])
-       and not exists (select from webhook_delivery e
-                        where e.tenant_id = :tenant_id and e.webhook_no = :webhook_no and e.state = 'waiting' and e.lead_id = d.lead_id
-                          and (e.position, e.place) < (d.position, d.place) offset 0)
-     order by d.next_at limit :limit)
+    select distinct due.lead_id from (
+        select d.lead_id from webhook_delivery d
+         where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'waiting'
+           and d.next_at < 'infinity' and d.next_at <= case when :due_only::boolean then statement_timestamp() else 'infinity' end
+           and d.lead_id <> all(:not_these::bigint[])
+         order by d.next_at limit :limit) due)
 select d.event_no, d.place, d.position, d.lead_id, d.attempts,
        case when isfinite(d.next_at) then extract(epoch from d.next_at - statement_timestamp()) end::float8 as wait_s
   from first f

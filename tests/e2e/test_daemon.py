@@ -129,7 +129,18 @@ async def test_it_says_that_it_lives_is_ready_and_what_it_did(database_url: str,
         services = json.loads(text)["services"]
         assert (status, set(services)) == (
             200,
-            {"listener", "schema", "connections", "settings", "mutes", "wakeups", "presence", "drain"},
+            {
+                "listener",
+                "schema",
+                "connections",
+                "settings",
+                "mutes",
+                "wakeups",
+                "presence",
+                "held back",
+                "memory",
+                "drain",
+            },
         )
         assert all(service["alive"] and not service["deaths"] for service in services.values())
         status, text = await daemon.get("/readyz")

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from loadtest.daemon import Daemon, serving
 from ops.cli.pause import pause, resume
-from router.drain.redis_hints import hints_channel
+from router.drain.redis_client import hints_channel
 from tests.command_line import CommandLine
 from tests.http.posting import port_of
 from tests.http.support import make_token

@@ -11,7 +11,8 @@ import pytest
 
 from router.drain import redis_client, redis_hints
 from router.drain.hints import Wakeups
-from router.drain.redis_hints import HintsSender, HintsSenderService, RedisHintsService, hints_channel
+from router.drain.redis_client import hints_channel
+from router.drain.redis_hints import HintsSender, HintsSenderService, RedisHintsService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.supervisor import Service
 from router.settings.model import ConnectionSettings
