@@ -1,7 +1,7 @@
 """What a process knew before it was restarted, so that leads are taken in although the database is away at the start.
 
 A file beside the journal: hashes of tokens that may hand in leads, their tenants, and what reads their leads. Why, and
-what it does not hold: docs/decisions/0030-known-before.md.
+what it does not hold: docs/decisions/0029-known-before.md.
 """
 
 import asyncio
