@@ -89,6 +89,7 @@ PLANTED: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.direct
 async def test_every_planted_violation_is_found_at_the_end_and_in_a_snapshot(server: FaultServer, scene: Arena) -> None:
     assert scene.ledger.leads >= 150
     assert await scene.broken_promises() == []
