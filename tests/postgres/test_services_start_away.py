@@ -22,6 +22,9 @@ from router.telemetry.instruments import Instruments
 from tests.support import connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
+# A pooler keeps sessions that were opened before, so PostgreSQL cannot be kept away from it like that.
+pytestmark = pytest.mark.direct
+
 Away = tuple[Connections, Callable[[], Awaitable[None]]]
 
 
