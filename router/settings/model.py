@@ -161,7 +161,7 @@ class CleanupSettings(Section, frozen=True):
     `brake_share`. The least days protect what looks back: replay, audit, close rates, caps.
     """
 
-    service: Literal["on", "off"] = "on"
+    service: Literal["on", "off"] = "off"
     window: str = "02:00-04:00"
     closed_leads_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0
     assignment_history_days: Annotated[float, Meta(ge=30, le=36_500)] = 730.0

@@ -36,7 +36,7 @@ async def test_at_two_in_the_night_nothing_is_dropped(
         tenant = await make_tenant(conn, many, zone=zone_where_it_is_two())
         await SQL.fill_closed.execute(conn, tenant_id=tenant.tenant_id, first=1, last=old, days=1000)
         await conn.execute("analyze")
-        async with serving(url, *ROLES, cleanup_look_every_s=0.2):
+        async with serving(url, *ROLES, cleanup_service="on", cleanup_look_every_s=0.2):
 
             async def cleaning() -> bool:
                 return bool(await archived(conn))

@@ -69,7 +69,7 @@ def just(conn: asyncpg.Connection) -> Callable[[], AbstractAsyncContextManager[A
 
 
 def a_cleaner(connections: Connections, holder: int = 1, **options: Any) -> Cleaner:
-    settings = options.pop("settings", CleanupSettings(window="always"))
+    settings = options.pop("settings", CleanupSettings(service="on", window="always"))
     return Cleaner(lent(connections), settings, holder, "test", Instruments(NoOpMeter("test")), **options)
 
 

@@ -34,7 +34,7 @@ from tests.postgres.cleanup_world import a_cleaner, a_past, age, tenants
 from tests.support import connected, until
 from tests.world import a_drain, lead, settle
 
-ALWAYS = CleanupSettings(window="always")
+ALWAYS = CleanupSettings(service="on", window="always")
 
 
 async def clean(connections: Connections, conn: asyncpg.Connection, **options: Any) -> dict[str, int]:
@@ -97,7 +97,7 @@ async def test_flight_records_are_removed_before_leads_that_they_need(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
     tenant = await a_past(conn, connections)
-    keeps = CleanupSettings(window="always", flight_records_days=1000)
+    keeps = CleanupSettings(service="on", window="always", flight_records_days=1000)
     assert "closed" not in await clean(connections, conn, settings=keeps)
     assert (await tenant.states())["closed"] == 17
     await sane(conn)
@@ -177,7 +177,7 @@ async def test_two_at_once_take_turns_and_remove_each_row_once(
 ) -> None:
     await a_past(conn, connections)
     tenant = (await tenants(conn))[0]
-    small = CleanupSettings(window="always", batch_rows=2)
+    small = CleanupSettings(service="on", window="always", batch_rows=2)
     both = (a_cleaner(connections, holder, settings=small).tenant(tenant) for holder in (1, 2))
     first, second = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(one).__name__ for one in (first, second)) == ["LeaseLost", "Result"]
@@ -203,7 +203,7 @@ from opentelemetry.metrics import NoOpMeter
 
 async def main():
     conn = await asyncpg.connect(sys.argv[1])
-    settings = CleanupSettings(window="always", batch_rows=3)
+    settings = CleanupSettings(service="on", window="always", batch_rows=3)
     seen = lambda table, rows: print(table, rows, flush=True)
     cleaner = Cleaner(just(conn), settings, 7, "victim", Instruments(NoOpMeter("t")), seen=seen,
                       pause=lambda s: asyncio.sleep(0.2))
@@ -243,7 +243,7 @@ async def test_leads_that_wait_slow_cleanup_down(conn: asyncpg.Connection, conne
     async def pause(seconds: float) -> None:
         rests.append(seconds)
 
-    settings = CleanupSettings(window="always", batch_rows=5, busy_share=0.01)
+    settings = CleanupSettings(service="on", window="always", batch_rows=5, busy_share=0.01)
     await clean(connections, conn, settings=settings, pause=pause)
     idle = max(rests)
     await a_past_again(conn, connections, tenant.tenant_id)
@@ -281,7 +281,7 @@ async def test_cleanup_stops_where_the_drain_gets_slower(conn: asyncpg.Connectio
         await conn.execute("update lane set batch_no = $1", number)
         await asyncio.sleep(0.5)
 
-    settings = CleanupSettings(window="always", batch_rows=1, brake_share=0.5)
+    settings = CleanupSettings(service="on", window="always", batch_rows=1, brake_share=0.5)
     found = await a_cleaner(connections, settings=settings, pause=pause).tenant((await tenants(conn))[0])
     assert found.outcome is Outcome.BRAKE
     assert "leads/s" in found.note
@@ -295,17 +295,17 @@ async def test_the_service_cleans_only_while_the_window_of_the_tenant_is_open(
     zone = (await tenants(conn))[0].time_zone
     hour = await conn.fetchval("select extract(hour from clock_timestamp() at time zone $1)::int", zone)
     shut, wide = f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00", f"{hour:02}:00-{(hour + 2) % 24:02}:00"
-    await once(connections, CleanupSettings(window=shut))
+    await once(connections, CleanupSettings(service="on", window=shut))
     assert tenant.tenant_id not in await last_runs(conn, [tenant.tenant_id])
     await once(connections, CleanupSettings(window=wide, service="off"))
     assert (await tenant.states())["closed"] == 17
-    await once(connections, CleanupSettings(window=wide))
+    await once(connections, CleanupSettings(service="on", window=wide))
     assert (await sane(conn))["archived"] == 18
     run = (await last_runs(conn, [tenant.tenant_id]))[tenant.tenant_id]
     assert (run.outcome, run.actor, run.removed["closed"]) == ("done", "here", 18)
     shown = document(await status(conn))["tenants"][0]["cleaned"]
     assert (shown["outcome"], shown["removed"]["closed"]) == ("done", 18)
-    await once(connections, CleanupSettings(window=wide))
+    await once(connections, CleanupSettings(service="on", window=wide))
     assert (await last_runs(conn, [tenant.tenant_id]))[tenant.tenant_id] == run
 
 
@@ -317,7 +317,7 @@ async def once(connections: Connections, settings: CleanupSettings) -> None:
 async def test_a_window_that_closes_ends_the_work(conn: asyncpg.Connection, connections: Connections) -> None:
     await a_past(conn, connections)
     looks = iter([False, False, False, True])
-    small = CleanupSettings(window="always", batch_rows=1)
+    small = CleanupSettings(service="on", window="always", batch_rows=1)
     found = await a_cleaner(connections, settings=small).tenant((await tenants(conn))[0], closed=lambda: next(looks))
     assert found.outcome is Outcome.WINDOW and sum(found.removed.values()) == 3
     await sane(conn)

@@ -37,7 +37,8 @@ def _finding(tenant: str, since: datetime, run: Run | None, at: datetime) -> Fin
     }
     return Finding(
         CODE,
-        Severity.WARNING,
+        # The service is off by default; where it ever ran, it is meant to.
+        Severity.INFO if run is None else Severity.WARNING,
         of_tenant(tenant),
         f"{tenant} {what}{ended}{note}",
         (row,),
