@@ -91,7 +91,7 @@ async def test_an_index_on_a_hot_table_is_built_while_others_write_and_again_aft
 
 
 async def with_default_partitions(conn: asyncpg.Connection) -> None:
-    """The partitions as releases before 0022 had them."""
+    """The partitions as releases before 0023 had them."""
     for parent in ("flight", "assignment_history"):
         await conn.execute(f"alter table {parent} detach partition {parent}_rest")
         await conn.execute(f"alter table {parent}_rest rename to {parent}_default")
@@ -113,13 +113,39 @@ async def test_records_in_the_default_partitions_of_an_earlier_release_stay_wher
         await conn.execute("drop table archived, archived_count, removed, cleanup_lease, cleanup_run")
         await conn.execute("drop index closed_at, merged_into")
         await with_default_partitions(conn)
-        await conn.execute("delete from _lead_router_migration where migration_id like '0022%'")
-        assert await migrate(empty_database_url) == ["0022_cleanup"]
+        await conn.execute("delete from _lead_router_migration where migration_id ~ '^002[234]'")
+        again = ["0022_cleanup_indexes", "0023_history_partitions", "0024_cleanup"]
+        assert await migrate(empty_database_url) == again
         after = {name: await conn.fetchval(f"select count(*) from {name}") for name in before}
         assert after == before and min(after.values()) > 0
         await tenant.accept([lead(n) for n in range(5, 9)])
         await settle(a_drain(connections), tenant.tenant_id)
         assert (await audit(conn)).violations == []
+
+
+async def test_endings_go_on_while_their_tables_get_indexes_and_partitions(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("router.store.migrate.known", lambda: [one for one in known() if one < "0022"])
+        await migrate(empty_database_url)
+    async with connected(empty_database_url) as conn, connected(empty_database_url) as other:
+        await conn.execute("set lock_timeout = '5s'")
+        transaction = conn.transaction()
+        await transaction.start()
+        # In the order in which an ending takes its tables.
+        await conn.execute("lock table assignment_history in row exclusive mode")
+        migrating = asyncio.create_task(migrate(empty_database_url))
+
+        async def waits() -> bool:
+            asked = "select 1 from pg_stat_activity where application_name like '%migrate' and wait_event_type = 'Lock'"
+            return await other.fetchval(f"{asked} and datname = current_database()") is not None
+
+        await until(waits, "the migration waits for the ending")
+        await conn.execute("insert into closed (tenant_id, lead_id, closed_at, outcome) values (1, 1, now(), 'won')")
+        await transaction.commit()
+        await migrating
+        assert await pending(other) == []
 
 
 async def test_what_an_earlier_release_applied_is_not_applied_again(empty_database_url: str) -> None:

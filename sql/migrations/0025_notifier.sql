@@ -1,5 +1,5 @@
 -- The notifier: what was reported to which channel, the queue of messages, and how each channel fares.
--- depends: 0022_cleanup
+-- depends: 0024_cleanup
 
 -- migrate: apply
 

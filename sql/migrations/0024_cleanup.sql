@@ -1,5 +1,5 @@
--- Cleanup: what is archived, up to where records are removed, who cleans, and partitions by time in place of the default ones.
--- depends: 0021_vacuum
+-- Cleanup: what is archived, up to where records are removed, who cleans; flight records in partitions by time.
+-- depends: 0023_history_partitions
 
 -- migrate: apply
 
@@ -62,24 +62,18 @@ create table cleanup_run (
 alter table cleanup_run alter column tenant_id set statistics 0;
 comment on table cleanup_run is 'Each cleanup of a tenant (0 = partitions, of all tenants): who, when, how it ended, rows removed by table. done = nothing old is left; partial = only the tables that were asked for; interrupted = its process ended.';
 
-create index closed_at on closed (tenant_id, closed_at);
-create index merged_into on merged (tenant_id, into_lead_id);
-
--- A default partition forbids detach concurrently. One from anything to anything is as good a catch-all; that no row breaks its
--- bounds follows from the column being not null, so nothing is scanned and nobody waits for long.
+-- As in 0023_history_partitions.
 do $$
-declare parent text;
 begin
-    foreach parent in array '{flight,assignment_history}'::text[] loop
-        execute format('alter table %I detach partition %I', parent, parent || '_default');
-        if to_regclass(parent || '_rest') is null then
-            execute format('alter table %I rename to %I', parent || '_default', parent || '_rest');
-            execute format('alter table %I attach partition %I for values from (minvalue) to (maxvalue)', parent, parent || '_rest');
-        else
-            execute format('insert into %I select * from %I', parent, parent || '_default');
-            execute format('drop table %I', parent || '_default');
-        end if;
-    end loop;
+    alter table flight detach partition flight_default;
+    if to_regclass('flight_rest') is null then
+        alter table flight_default rename to flight_rest;
+        alter table flight attach partition flight_rest for values from (minvalue) to (maxvalue);
+    else
+        -- It was taken back and is applied again.
+        insert into flight select * from flight_default;
+        drop table flight_default;
+    end if;
 end $$;
 
 -- migrate: rollback
@@ -93,8 +87,4 @@ begin
 end $$;
 create table flight_default partition of flight default;
 alter table flight_default alter column tenant_id set statistics 0;
-create table assignment_history_default partition of assignment_history default;
-alter table assignment_history_default alter column tenant_id set statistics 0;
-drop index merged_into;
-drop index closed_at;
 drop table cleanup_run, cleanup_lease, removed, archived_count, archived;
