@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from ops.cleanup.pace import SPAN_S, Brake, rest_s
 from ops.cleanup.plan import PartitionPlan, Task, partition_plan, really_before, tasks_of
@@ -16,13 +17,14 @@ from router.settings.model import CleanupSettings
 from router.store import cleanup as store
 from router.store import partitions as parts
 from router.store.cleanup import ALL_TENANTS
-from router.store.errors import LockNotAvailable
+from router.store.errors import TRANSIENT_ERRORS, LockNotAvailable
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+T = TypeVar("T")
 LEASE_S = 60.0
 DETACH_DEADLINE_S = 5.0
 _LOOK_S = 0.5
@@ -54,7 +56,8 @@ class Result:
 @dataclass
 class Cleaner:
     """`connect` lends a connection, `actor` is who cleans, `holder` the process (any number that nobody else has);
-    `pause` rests (seconds), `stopping` tells whether to end, `seen` hears of rows removed from a table.
+    `pause` rests (seconds), `stopping` tells whether to end, `seen` hears of rows removed from a table, `beat` that
+    it still works.
     """
 
     connect: Callable[[], AbstractAsyncContextManager[Connection]]
@@ -65,6 +68,7 @@ class Cleaner:
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     stopping: Callable[[], bool] = lambda: False
     seen: Callable[[str, int], None] = lambda _table, _rows: None
+    beat: Callable[[], None] = lambda: None
 
     async def tenant(
         self, tenant: Tenant, only: Collection[str] = (), closed: Callable[[], bool] = lambda: False
@@ -82,7 +86,8 @@ class Cleaner:
         result = Result()
         async with self.connect() as conn:
             await self.renew(conn)
-            plans = [await partition_plan(conn, one, self.settings) for one in parts.COLUMNS if not only or one in only]
+            wanted = [one for one in parts.COLUMNS if not only or one in only]
+            plans = [await self.long(partition_plan(conn, one, self.settings)) for one in wanted]
             left = [name for plan in plans for name in await parts.detached(conn, plan.parent)]
             if not left and not any(plan.cut or plan.old for plan in plans):
                 return None
@@ -121,20 +126,44 @@ class Cleaner:
             if plan.cut is not None and plan.last is not None:
                 await self._step(result, partial(_close, plan))
             for one in plan.old:
-                await self._step(result, partial(self._let_go, plan, one, run_no, result))
+                if not await self._step(result, partial(self._let_go, plan, one, run_no, result)):
+                    break
 
-    async def _step(self, result: Result, work: Callable[[Connection], Awaitable[object]]) -> None:
-        """One change of partitions; where somebody has them locked, the next run tries again."""
+    async def _step(self, result: Result, work: Callable[[Connection], Awaitable[object]]) -> bool:
+        """One change of partitions. False = not done: where somebody has them locked, the next run tries again."""
         if self.stopping():
             result.outcome = Outcome.STOPPED
-            return
+            return False
         try:
             async with self.connect() as conn:
                 await self.renew(conn)
-                await work(conn)
-        except parts.Busy as busy:
+                await self.long(work(conn))
+        except (parts.Busy, LockNotAvailable) as busy:
             result.note = f"locked by another session, to be tried again: {busy}"
             log.info("partition locked, will be tried again", error=str(busy))
+            return False
+        return True
+
+    async def long(self, work: Awaitable[T]) -> T:
+        """Waits for a statement that may read for minutes: meanwhile the right to clean is renewed, and the process
+        gives signs of life.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=LEASE_S / 3))[0]:
+                self.beat()
+                await self._renew_beside()
+            return await task
+        finally:
+            # The connection is given back only once nothing uses it.
+            if task.cancel():
+                await asyncio.wait({task})
+
+    async def _renew_beside(self) -> None:
+        """Over another connection, if there is one: without it, others may begin to clean, and find all locked."""
+        with suppress(*TRANSIENT_ERRORS, TimeoutError):
+            async with asyncio.timeout(LEASE_S / 3), self.connect() as conn:
+                await self.renew(conn)
 
     async def _let_go(
         self, plan: PartitionPlan, one: parts.Partition, run_no: int, result: Result, conn: Connection

@@ -31,5 +31,8 @@ def cut_at(now: datetime, last: Partition, newest: datetime | None, period: time
 
 
 def old_partitions(found: Iterable[Partition], before: datetime) -> list[Partition]:
-    """Those of which every row is old, and those that were let go but not to the end."""
-    return [one for one in found if one.pending or (one.upper is not None and one.upper <= before)]
+    """Those that were let go but not to the end, which keep all others from being let go; then those of which every row
+    is old.
+    """
+    old = [one for one in found if one.pending or (one.upper is not None and one.upper <= before)]
+    return sorted(old, key=lambda one: not one.pending)

@@ -14,16 +14,19 @@ from router.store.partitions import (
     COLUMNS,
     Partition,
     count_rows,
+    holds_returns,
     newest_row,
     oldest_flight_of_all,
     partitions,
 )
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
-from router.store.tenants import Tenant
+from router.store.tenants import Tenant, all_tenants
 
 PERIODS = {"flight": timedelta(days=7), "assignment_history": timedelta(days=30)}
 """How much time a partition holds."""
+_BUSINESS_DAY = timedelta(days=2)
+"""No business day is longer, in any zone."""
 _NEVER = timedelta(days=36_500)
 
 
@@ -102,9 +105,23 @@ async def partition_plan(conn: Connection, parent: str, settings: CleanupSetting
     if last is not None and cut_at(now, last, None, PERIODS[parent]) is not None:
         newest = await newest_row(conn, parent, last.name)
         cut = cut_at(now, last, newest, PERIODS[parent])
-    needed = await oldest_flight_of_all(conn) if parent != "flight" else None
-    before = horizon(now, kept_days(BY_NAME[parent], settings), needed_from=needed)
-    return PartitionPlan(parent, last, cut, newest, old_partitions(found, before))
+    return PartitionPlan(parent, last, cut, newest, await _old(conn, parent, found, now, settings))
+
+
+async def _old(
+    conn: Connection, parent: str, found: list[Partition], now: datetime, settings: CleanupSettings
+) -> list[Partition]:
+    """The partitions to let go."""
+    old = old_partitions(found, horizon(now, kept_days(BY_NAME[parent], settings)))
+    if parent == "flight" or not old:
+        return old
+    lookbacks = [one for tenant in await all_tenants(conn) for one in await _lookbacks(conn, tenant)]
+    needed = await oldest_flight_of_all(conn)
+    # A batch is run again with what was given since its business day began.
+    needed = needed and needed - _BUSINESS_DAY
+    before = horizon(now, kept_days(BY_NAME[parent], settings), lookbacks, needed_from=needed)
+    old = old_partitions(old, before)
+    return [one for one in old if one.pending or not await holds_returns(conn, one.name)]
 
 
 async def would_remove(

@@ -1,16 +1,17 @@
 """The duty that cleans up: each tenant once in each opening of the window, partitions whenever they need it."""
 
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from time import monotonic
 
-from ops.cleanup.cleaner import Cleaner, LeaseLost, Outcome
+from ops.cleanup.cleaner import Cleaner, LeaseLost, Outcome, Result
 from router.domain.time_window import TimeWindow, open_window, parse_window
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.settings.model import CleanupSettings, SettingsError
 from router.store.cleanup import Run, give_back_lease, last_runs
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import Trouble, trouble_of
 from router.store.leads import database_clock
 from router.store.tenants import Tenant, all_tenants
 from router.telemetry.instruments import Instruments
@@ -19,6 +20,7 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 _AGAIN = timedelta(hours=6)
 """Without a window: so long after it came to its end, a tenant is cleaned again."""
+_OF_ALL = (Trouble.UNREACHABLE, Trouble.SERVER, Trouble.DENIED)
 _AFTER_BRAKE = timedelta(minutes=15)
 
 
@@ -65,7 +67,7 @@ class CleanupService(Periodic):
             return
         cleaner = self._cleaner(life)
         try:
-            await cleaner.partitions()
+            await self._alone("partitions not cleaned up", cleaner.partitions())
             async with self._connections.acquire(Part.DUTIES) as conn:
                 tenants = await all_tenants(conn)
             for tenant in tenants:
@@ -88,26 +90,35 @@ class CleanupService(Periodic):
             pause=life.pause,
             stopping=lambda: life.stopping,
             seen=lambda _table, _rows: self.works(life),
+            beat=life.beat,
         )
 
-    async def _clean(self, cleaner: Cleaner, tenant: Tenant) -> None:
-        """What is stored for one tenant keeps no other from being cleaned."""
+    async def _alone(self, event: str, work: Awaitable[Result | None], **where: str) -> Result | None:
+        """None where it failed over what is stored there: that keeps nothing else from being cleaned. Raises LeaseLost,
+        and what is the trouble of all: the server or the wire to it.
+        """
         try:
-            async with self._connections.acquire(Part.DUTIES) as conn:
-                now = await database_clock(conn)
-                runs = await last_runs(conn, [tenant.tenant_id])
-            opening = open_window(self._window, now, tenant.time_zone) if self._window else None
-            if self._window is not None and opening is None:
-                return
-            if not is_due(now, opening and opening[0], runs.get(tenant.tenant_id)):
-                return
-            result = await cleaner.tenant(tenant, closed=_Closing(opening and opening[1] - now))
-        except (LeaseLost, *TRANSIENT_ERRORS):
+            return await work
+        except LeaseLost:
             raise
         except Exception as error:
-            log.error("tenant not cleaned up", tenant=tenant.name, exc_info=error)
+            if trouble_of(error) in _OF_ALL:
+                raise
+            log.error(event, **where, exc_info=error)
+            return None
+
+    async def _clean(self, cleaner: Cleaner, tenant: Tenant) -> None:
+        async with self._connections.acquire(Part.DUTIES) as conn:
+            now = await database_clock(conn)
+            runs = await last_runs(conn, [tenant.tenant_id])
+        opening = open_window(self._window, now, tenant.time_zone) if self._window else None
+        if self._window is not None and opening is None:
             return
-        if result.removed or result.outcome is not Outcome.DONE:
+        if not is_due(now, opening and opening[0], runs.get(tenant.tenant_id)):
+            return
+        work = cleaner.tenant(tenant, closed=_Closing(opening and opening[1] - now))
+        result = await self._alone("tenant not cleaned up", work, tenant=tenant.name)
+        if result is not None and (result.removed or result.outcome is not Outcome.DONE):
             log.info(
                 "cleaned up",
                 tenant=tenant.name,

@@ -12,6 +12,8 @@ from router.domain.clocks import ClockDisputed
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
 LockNotAvailable = asyncpg.LockNotAvailableError
+NotInPrerequisiteState = asyncpg.ObjectNotInPrerequisiteStateError
+"""What it needs is not in the state for it: also every LockNotAvailable."""
 LOCK_TIMEOUTS = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 """A lock, or a statement that waits for one, took longer than it may."""
 

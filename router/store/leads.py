@@ -59,12 +59,11 @@ class OvertakenError(Exception):
 
 class Begun(NamedTuple):
     """What a transaction that accepts leads knows from its beginning: the tenant's match rules as stored (None = none),
-    whether any lead is archived, the time by the database's clock and by this host's (aware), and numbers for new leads
-    and customers (ascending; none = not asked for).
+    the time by the database's clock and by this host's (aware), and numbers for new leads and customers (ascending;
+    none = not asked for).
     """
 
     match_rules: str | None
-    archives: bool
     moment: datetime
     host: datetime
     lead_ids: Sequence[int]
@@ -129,7 +128,7 @@ async def begin_accepting(
         conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
     )
     assert row is not None
-    return Begun(row["match_rules"], row["archives"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
+    return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
 
 
 async def accept_here(
@@ -159,10 +158,10 @@ async def _accept(
     now: datetime | None,
     prepared: Prepared | None,
 ) -> Accepted:
-    stored = await stored_leads(conn, tenant_id, leads)
+    stored, any_archived = await _look_up(conn, tenant_id, leads)
     named = [lead[:2] for lead in leads]
     fresh = _first_places(named, stored)
-    looked = [leads[place] for place in fresh.values()] if begun.archives else []
+    looked = [leads[place] for place in fresh.values()] if any_archived else []
     archived = await archived_leads(conn, tenant_id, looked) if looked else {}
     fresh = {identity: place for identity, place in fresh.items() if identity not in archived} if archived else fresh
     arrivals: list[Arrival] = []
@@ -270,13 +269,21 @@ async def lead_with(conn: Connection, tenant_id: int, source: str, external_id: 
 
 async def stored_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, StoredLead]:
     """Those leads that are there already."""
+    return (await _look_up(conn, tenant_id, leads))[0]
+
+
+async def _look_up(
+    conn: Connection, tenant_id: int, leads: Sequence[LeadIn]
+) -> tuple[dict[Identity, StoredLead], bool]:
+    """Those that are there already, and whether any lead of the tenant is archived."""
     rows = await _SQL.stored_leads.fetch(
         conn,
         tenant_id=tenant_id,
         sources=[lead.source for lead in leads],
         external_ids=[lead.external_id for lead in leads],
     )
-    return {leads[row[0] - 1][:2]: row for row in rows}
+    stored = {leads[row[0] - 1][:2]: row for row in rows if row[0]}
+    return stored, len(stored) < len(rows) and any(not row[0] for row in rows)
 
 
 async def archived_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadIn]) -> dict[Identity, int]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from router.store.errors import LockNotAvailable
+from router.store.errors import LockNotAvailable, NotInPrerequisiteState
 from router.store.statements import Connection, load
 from router.store.transactions import limit_transaction, outside_transactions
 
@@ -16,7 +16,10 @@ COLUMNS = {"flight": "at", "assignment_history": "ended_at"}
 """The tables in partitions, and by which column they are."""
 LOCK_MS = 300
 """So long writers may stand behind a change of the partitions."""
+READING_S = 3_600.0
+"""So long one statement may read a partition: what releases before wrote is in one, however large."""
 _IDLE_MS = 5_000
+_TO_BE_DROPPED = "'lead-router: to be dropped'"
 _BOUND = re.compile(r"FROM \((MINVALUE|'[^']*')\) TO \((MAXVALUE|'[^']*')\)")
 
 
@@ -54,13 +57,29 @@ def _bounds(text: str) -> tuple[datetime | None, datetime | None]:
 
 async def newest_row(conn: Connection, parent: str, partition: str) -> datetime | None:
     """The latest time in a partition (UTC; None = it is empty)."""
-    at: datetime | None = await conn.fetchval(f'select max({COLUMNS[parent]}) from "{partition}"')
+    column = COLUMNS[parent]
+    at: datetime | None = await conn.fetchval(f'select max({column}) from "{partition}"', timeout=READING_S)
     return at
 
 
 async def count_rows(conn: Connection, partition: str) -> int:
     """All of a partition."""
-    return int(await conn.fetchval(f'select count(*) from "{partition}"'))
+    return int(await conn.fetchval(f'select count(*) from "{partition}"', timeout=READING_S))
+
+
+async def holds_returns(conn: Connection, partition: str) -> bool:
+    """Whether a partition of ended assignments has some of leads that a rep returned and that are not closed: that rep
+    must not get them again.
+    """
+    found: bool = await conn.fetchval(
+        f"""select exists (
+                select from "{partition}" h where h.outcome = 'returned' and (
+                    exists (select from lead_pool q where q.tenant_id = h.tenant_id and q.lead_id = h.lead_id)
+                    or exists (select from assignment a where a.tenant_id = h.tenant_id and a.lead_id = h.lead_id)
+                    or exists (select from parked k where k.tenant_id = h.tenant_id and k.lead_id = h.lead_id)))""",
+        timeout=READING_S,
+    )
+    return found
 
 
 async def oldest_flight_of_all(conn: Connection) -> datetime | None:
@@ -114,23 +133,31 @@ async def _step(conn: Connection, *statements: str) -> None:
         async with conn.transaction():
             await limit_transaction(conn, LOCK_MS, _IDLE_MS)
             for statement in statements:
-                await conn.execute(statement)
+                await conn.execute(statement, timeout=READING_S)
     except LockNotAvailable as error:
         raise Busy(str(error)) from error
 
 
 async def mark_removed(conn: Connection, parent: str, partition: Partition) -> None:
-    """Notes for each tenant up to where its rows are gone, before they are: an audit must not take them for lost."""
+    """Notes for each tenant up to where its rows are gone, before they are: an audit must not take them for lost. The
+    partition gets a mark, too, since a person may detach others in order to keep them. Raises Busy.
+    """
     assert partition.upper is not None
     batch = "max(batch_no)" if parent == "flight" else "0"
-    await conn.execute(
-        f"""insert into removed as r (tenant_id, name, upto, batch_no)
-            select tenant_id, $1, $2, {batch} from "{partition.name}" group by tenant_id
-                on conflict (tenant_id, name) do update
-               set upto = greatest(r.upto, excluded.upto), batch_no = greatest(r.batch_no, excluded.batch_no)""",
-        parent,
-        partition.upper,
-    )
+    async with conn.transaction():
+        await conn.execute(
+            f"""insert into removed as r (tenant_id, name, upto, batch_no)
+                select tenant_id, $1, $2, {batch} from "{partition.name}" group by tenant_id
+                    on conflict (tenant_id, name) do update
+                   set upto = greatest(r.upto, excluded.upto), batch_no = greatest(r.batch_no, excluded.batch_no)""",
+            parent,
+            partition.upper,
+            timeout=READING_S,
+        )
+        try:
+            await conn.execute(f'comment on table "{partition.name}" is {_TO_BE_DROPPED}')
+        except LockNotAvailable as error:
+            raise Busy(str(error)) from error
 
 
 async def detach(conn: Connection, parent: str, partition: Partition, deadline_s: float) -> None:
@@ -145,7 +172,8 @@ async def detach(conn: Connection, parent: str, partition: Partition, deadline_s
         await outside_transactions(conn).execute(statement, timeout=deadline_s)
     except TimeoutError as error:
         raise Busy(f"{partition.name} is in use, and was for {deadline_s:g} s") from error
-    except LockNotAvailable as error:
+    except NotInPrerequisiteState as error:
+        # A lock, or another partition that was let go and not to the end.
         raise Busy(str(error)) from error
 
 

@@ -125,8 +125,10 @@ select count(*) over () as found, format('lead %s in %s', lead_id, what) as exam
 select abs(counted - there) + again as found, format('%s counted, %s there, %s of them also leads', counted, there, again) as example
   from (select coalesce((select leads from archived_count where tenant_id = :tenant_id), 0) as counted,
                (select count(*) from archived where tenant_id = :tenant_id) as there,
-               (select count(*) from archived a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
-                 where a.tenant_id = :tenant_id) as again) n
+               (select count(*) from archived a where a.tenant_id = :tenant_id
+                   and (exists (select from lead l where l.tenant_id = :tenant_id and l.lead_id = a.lead_id)
+                        or exists (select from lead l where l.tenant_id = :tenant_id and l.source = a.source
+                                      and l.external_id = a.external_id))) as again) n
  where counted <> there or again > 0;
 
 -- name: merged_into_missing(tenant_id)

@@ -58,9 +58,11 @@ select l.batch_no, l.paused_until > clock_timestamp() as paused, clock_timestamp
 select coalesce(sum(leads), 0)::bigint from flight where tenant_id = :tenant_id and batch_no > :after and batch_no <= :upto;
 
 -- name: old_closed(tenant_id, before, limit)
--- Closed leads past the retention, the oldest first, held for us; rows that somebody else holds are passed over.
+-- Closed leads past the retention, the oldest first, held for us; rows that somebody else holds are passed over, and leads whose identity is archived
+-- already (an instance of an older release took them for new): the audit names those.
 select c.lead_id from closed c join lead l on l.tenant_id = c.tenant_id and l.lead_id = c.lead_id
  where c.tenant_id = :tenant_id and c.closed_at < :before::timestamptz
+   and not exists (select from archived a where a.tenant_id = :tenant_id and a.source = l.source and a.external_id = l.external_id)
  order by c.closed_at limit :limit for update skip locked;
 
 -- name: merged_into(tenant_id, lead_ids)
@@ -68,8 +70,11 @@ select c.lead_id from closed c join lead l on l.tenant_id = c.tenant_id and l.le
 select lead_id, into_lead_id from merged where tenant_id = :tenant_id and into_lead_id = any(:lead_ids::bigint[]);
 
 -- name: hold_leads(tenant_id, lead_ids)
--- Holds those of the leads that nobody else holds.
-select lead_id from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked;
+-- Holds those of the leads that nobody else holds and whose identity is not archived already.
+select l.lead_id from lead l
+ where l.tenant_id = :tenant_id and l.lead_id = any(:lead_ids::bigint[])
+   and not exists (select from archived a where a.tenant_id = :tenant_id and a.source = l.source and a.external_id = l.external_id)
+   for update skip locked;
 
 -- name: archive(tenant_id, lead_ids, merged_ids)
 -- Archives closed leads and the leads merged into them: what they say of people goes, their identity and their count stay.

@@ -60,7 +60,9 @@ select f.last_position, f.removed_upto, f.removed_until, p.*
                         as u(lead_id, rep_no, previous, target, rule_no, group_no, word, place)
                 where (e.position > :position or u.place > :place) and (:lead_id is null or u.lead_id = :lead_id)
                 order by e.position, u.place limit :limit) x
-         left join lateral (select source, external_id from lead where tenant_id = :tenant_id and lead_id = x.lead_id limit 1) l on true
+         left join lateral (select source, external_id from lead where tenant_id = :tenant_id and lead_id = x.lead_id
+                            union all select source, external_id from archived where tenant_id = :tenant_id and lead_id = x.lead_id
+                            limit 1) l on true
          left join lateral (select rep_id from rep where tenant_id = :tenant_id and rep_no = x.rep_no limit 1) r on true
          left join lateral (select name from rep_row where tenant_id = :tenant_id and rep_no = x.rep_no and to_version is null limit 1) n on true
          left join lateral (select rep_id from rep where tenant_id = :tenant_id and rep_no = x.previous and x.type = 'lead.reassigned'
@@ -79,7 +81,9 @@ select e.position, x.place, e.event_no, e.type, e.at, e.ruleset, x.lead_id, l.so
  cross join lateral (select wanted.place, e.leads[wanted.place] as lead_id, e.reps[wanted.place] as rep_no,
                             e.previous[wanted.place] as previous, e.targets[wanted.place] as target, e.rules[wanted.place] as rule_no,
                             e.groups[wanted.place] as group_no, e.words[wanted.place] as word) x
-  join lead l on l.tenant_id = :tenant_id and l.lead_id = x.lead_id
+  left join lateral (select source, external_id from lead where tenant_id = :tenant_id and lead_id = x.lead_id
+                     union all select source, external_id from archived where tenant_id = :tenant_id and lead_id = x.lead_id
+                     limit 1) l on true
   left join rep r on r.tenant_id = :tenant_id and r.rep_no = x.rep_no
   left join rep_row n on n.tenant_id = :tenant_id and n.rep_no = x.rep_no and n.to_version is null
   left join rep b on b.tenant_id = :tenant_id and b.rep_no = x.previous and e.type = 'lead.reassigned'

@@ -2,7 +2,7 @@
 -- The tenant's match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
 -- an end of silence and plans that do not depend on what statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       clock_timestamp() as moment, exists (select from archived_count where tenant_id = :tenant_id) as archives,
+       clock_timestamp() as moment,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
        array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
@@ -15,7 +15,8 @@ select (select source from customer_rules where tenant_id = :tenant_id order by 
 select clock_timestamp();
 
 -- name: stored_leads(tenant_id, sources, external_ids)
--- Which of the named leads are there already, and what they say; ord counts from 1 in the arrays.
+-- Which of the named leads are there already, and what they say; ord counts from 1 in the arrays. A row with ord 0 = some leads of the tenant are archived:
+-- said in this statement, or a lead could be archived between two looks and seen by neither.
 select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.email, near.company, near.declared_customer, near.region,
        near.industry, near.product, near.campaign, near.ad_id, near.landing_page
   from unnest(:sources::text[], :external_ids::text[]) with ordinality as named(source, external_id, ord)
@@ -26,7 +27,10 @@ select named.ord, near.lead_id, near.created_at, near.name, near.phone, near.ema
         where tenant_id = :tenant_id and (source, external_id) >= (named.source, named.external_id)
         order by source, external_id
         limit 1) as near
- where near.source = named.source and near.external_id = named.external_id;
+ where near.source = named.source and near.external_id = named.external_id
+union all
+select 0, 0, null, null, null, null, null, null, null, null, null, null, null, null
+ where exists (select from archived_count where tenant_id = :tenant_id);
 
 -- name: new_numbers(customers, leads)
 -- Numbers for new customers and new leads, ascending, and the time at which the leads are stored.

@@ -9,10 +9,11 @@ select c.relname::text as name, pg_get_expr(c.relpartbound, c.oid) as bound, i.i
  where i.inhparent = to_regclass(:parent::text) order by c.relname;
 
 -- name: detached(parent)
--- Tables that were partitions of this one, are none any more, and were not dropped yet.
+-- Tables that were partitions of this one, that we let go, and that were not dropped yet.
 select c.relname::text as name from pg_class c
  where c.relnamespace = (select relnamespace from pg_class where oid = to_regclass(:parent::text)) and c.relkind = 'r'
    and c.relname ~ ('^' || :parent || '_p[0-9]{8}$') and not exists (select from pg_inherits i where i.inhrelid = c.oid)
+   and obj_description(c.oid, 'pg_class') = 'lead-router: to be dropped'
  order by c.relname;
 
 -- name: oldest_flight_of_all()

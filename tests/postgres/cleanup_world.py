@@ -1,5 +1,6 @@
 """A tenant that has worked for long: leads that were routed and closed, as if it had been years ago."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import asyncpg
 from opentelemetry.metrics import NoOpMeter
 
+from ops.audit.audit import audit
 from ops.cleanup.cleaner import Cleaner
+from ops.cleanup.service import CleanupService
+from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import CleanupSettings
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections, Part
@@ -43,9 +47,11 @@ async def age(conn: asyncpg.Connection, days: int) -> None:
     )
 
 
-async def a_past(conn: asyncpg.Connection, connections: Connections, leads: int = 20, days: int = 800) -> Tenancy:
+async def a_past(
+    conn: asyncpg.Connection, connections: Connections, leads: int = 20, days: int = 800, name: str = "acme"
+) -> Tenancy:
     """A tenant of which all but three of so many leads were closed so long ago, one of them with a duplicate."""
-    tenant = await make_tenant(conn, simple_reps(3))
+    tenant = await make_tenant(conn, simple_reps(3), name=name)
     taken = await tenant.accept([lead(n, declared_customer=f"c{n}") for n in range(leads)])
     await tenant.accept([lead(leads + 1, declared_customer="c0")])
     await settle(a_drain(connections), tenant.tenant_id)
@@ -75,3 +81,26 @@ def a_cleaner(connections: Connections, holder: int = 1, **options: Any) -> Clea
 
 async def tenants(conn: asyncpg.Connection) -> Sequence[Tenant]:
     return await all_tenants(conn)
+
+
+async def clean(connections: Connections, conn: asyncpg.Connection, **options: Any) -> dict[str, int]:
+    """Partitions, then all tenants; rows removed by table."""
+    cleaner = a_cleaner(connections, **options)
+    removed = dict(found.removed if (found := await cleaner.partitions()) else {})
+    for tenant in await tenants(conn):
+        for name, rows in (await cleaner.tenant(tenant)).removed.items():
+            removed[name] = removed.get(name, 0) + rows
+    return removed
+
+
+async def sane(conn: asyncpg.Connection) -> dict[str, int]:
+    """The audit finds nothing; returns the states."""
+    found = await audit(conn)
+    assert [(one.kind.name, one.examples) for one in found.violations] == []
+    assert found.accepted == sum(found.states.values())
+    return found.states
+
+
+async def once(connections: Connections, settings: CleanupSettings) -> None:
+    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
+    await CleanupService(connections, settings, Instruments(NoOpMeter("test")), 5, "here").once(life)

@@ -4,18 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from opentelemetry.metrics import NoOpMeter
 
 from ops.audit.audit import audit
 from ops.cleanup.catalogue import CLEANED, TABLES
 from ops.cleanup.cleaner import LeaseLost, Outcome
 from ops.cleanup.plan import would_remove
-from ops.cleanup.service import CleanupService
 from ops.doctor.checks import cleanup_overdue
 from ops.doctor.scene import open_scene
 from ops.status.document import document
@@ -23,36 +20,15 @@ from ops.status.status import status
 from ops.text.translation import translator
 from ops.why.collect import why
 from ops.why.summary import summary
-from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import CleanupSettings
 from router.store.assignments import Ending, FoundLead, LeadUnknown, end, find_lead
 from router.store.cleanup import last_runs, take_lease
 from router.store.connections.connections import Connections
-from router.store.partitions import partitions
-from router.telemetry.instruments import Instruments
-from tests.postgres.cleanup_world import a_cleaner, a_past, age, tenants
+from tests.postgres.cleanup_world import a_cleaner, a_past, age, clean, once, sane, tenants
 from tests.support import connected, until
 from tests.world import a_drain, lead, settle
 
 ALWAYS = CleanupSettings(service="on", window="always")
-
-
-async def clean(connections: Connections, conn: asyncpg.Connection, **options: Any) -> dict[str, int]:
-    """Partitions, then all tenants; rows removed by table."""
-    cleaner = a_cleaner(connections, **options)
-    removed = dict(found.removed if (found := await cleaner.partitions()) else {})
-    for tenant in await tenants(conn):
-        for name, rows in (await cleaner.tenant(tenant)).removed.items():
-            removed[name] = removed.get(name, 0) + rows
-    return removed
-
-
-async def sane(conn: asyncpg.Connection) -> dict[str, int]:
-    """The audit finds nothing; returns the states."""
-    found = await audit(conn)
-    assert [(one.kind.name, one.examples) for one in found.violations] == []
-    assert found.accepted == sum(found.states.values())
-    return found.states
 
 
 async def test_archived_leads_stay_in_the_sums_and_the_audit_stays_clean(
@@ -309,11 +285,6 @@ async def test_the_service_cleans_only_while_the_window_of_the_tenant_is_open(
     assert (await last_runs(conn, [tenant.tenant_id]))[tenant.tenant_id] == run
 
 
-async def once(connections: Connections, settings: CleanupSettings) -> None:
-    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
-    await CleanupService(connections, settings, Instruments(NoOpMeter("test")), 5, "here").once(life)
-
-
 async def test_a_window_that_closes_ends_the_work(conn: asyncpg.Connection, connections: Connections) -> None:
     await a_past(conn, connections)
     looks = iter([False, False, False, True])
@@ -370,88 +341,3 @@ async def test_old_changes_go_but_not_the_last_word_on_a_setting(
     removed = await clean(connections, conn)
     assert removed["change"] == 2
     assert [row[0] for row in await conn.fetch("select after from change order by id")] == ["2", ""]
-
-
-async def test_the_first_cleanup_gives_the_open_partition_an_end(
-    conn: asyncpg.Connection, connections: Connections
-) -> None:
-    tenant = await a_past(conn, connections, days=1)
-    cleaner = a_cleaner(connections)
-    assert [one.name for one in await partitions(conn, "flight")] == ["flight_rest"]
-    assert await cleaner.partitions() is not None
-    old, rest = await partitions(conn, "flight")
-    assert old.lower is None and old.upper == rest.lower and rest.upper is None
-    assert rest.lower is not None and rest.lower > datetime.now(UTC) + timedelta(days=6)
-    assert (
-        await conn.fetchval(f'select count(*) from "{old.name}"')
-        == await conn.fetchval("select count(*) from flight")
-        > 0
-    )
-    assert await conn.fetchval("select count(*) from pg_constraint where conname like '%_bound'") == 0
-    assert await cleaner.partitions() is None
-    await tenant.accept([lead(n) for n in range(100, 110)])
-    await settle(a_drain(connections), tenant.tenant_id)
-    await sane(conn)
-
-
-async def with_old_partition(conn: asyncpg.Connection, connections: Connections) -> str:
-    """All flight records so far are in a partition that is old as a whole; returns its name."""
-    await a_past(conn, connections)
-    await conn.execute("alter table flight detach partition flight_rest")
-    await conn.execute("alter table flight_rest rename to flight_p20250101")
-    await conn.execute(
-        """alter table flight attach partition flight_p20250101
-           for values from (minvalue) to ('2025-01-01 00:00+00')"""
-    )
-    await conn.execute(
-        "create table flight_rest partition of flight for values from ('2025-01-01 00:00+00') to (maxvalue)"
-    )
-    return "flight_p20250101"
-
-
-async def test_an_old_partition_goes_as_a_whole(conn: asyncpg.Connection, connections: Connections) -> None:
-    name = await with_old_partition(conn, connections)
-    rows = await conn.fetchval("select count(*) from flight")
-    assert (await would_remove(conn, await tenants(conn), ALWAYS))[""]["flight"] == rows
-    found = await a_cleaner(connections).partitions()
-    assert found is not None and found.removed["flight"] == rows
-    assert await conn.fetchval("select to_regclass($1)", name) is None
-    await sane(conn)
-
-
-async def test_a_partition_that_somebody_has_locked_hangs_nothing_and_goes_later(
-    conn: asyncpg.Connection, connections: Connections, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = await with_old_partition(conn, connections)
-    tenant = (await tenants(conn))[0]
-    monkeypatch.setattr("ops.cleanup.cleaner.DETACH_DEADLINE_S", 0.5)
-    async with connected(database_url) as foreign:
-        transaction = foreign.transaction()
-        await transaction.start()
-        await foreign.execute("select from flight limit 1")  # holds the table and all its partitions
-        async with asyncio.timeout(20):
-            found = await a_cleaner(connections).partitions()
-        assert found is not None and "locked" in found.note and found.removed["flight"] == 0
-        async with asyncio.timeout(10):
-            await settle(a_drain(connections), tenant.tenant_id)
-        assert await conn.fetchval("select to_regclass($1)::text", name) == name
-        await sane(conn)
-        await transaction.rollback()
-    found = await a_cleaner(connections).partitions()
-    assert found is not None and not found.note
-    assert await conn.fetchval("select to_regclass($1)", name) is None
-    await sane(conn)
-
-
-async def test_a_partition_that_was_let_go_but_not_dropped_is_dropped_later(
-    conn: asyncpg.Connection, connections: Connections
-) -> None:
-    name = await with_old_partition(conn, connections)
-    await a_cleaner(connections).partitions(["assignment_history"])
-    await conn.execute(
-        "insert into removed select tenant_id, 'flight', '2025-01-01', max(batch_no) from flight group by tenant_id"
-    )
-    await conn.execute(f"alter table flight detach partition {name}")
-    await a_cleaner(connections).partitions()
-    assert await conn.fetchval("select to_regclass($1)", name) is None
-    await sane(conn)
