@@ -75,7 +75,7 @@ class SourceReject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceShown(SourceRow, frozen=True, kw_only=True):
-    """A source with its addresses, its file, and what it refused lately. Secrets are not shown."""
+    """A source with its addresses, its file, and what it refused recently. Secrets are not shown."""
 
     paths: list[SourceAddress]
     secrets: list[SourceSecret]
@@ -144,7 +144,7 @@ def operations() -> list[Operation]:
             id="get_source",
             method="GET",
             path=one,
-            summary="A source: its addresses, its file, and what it refused lately",
+            summary="A source: its addresses, its file, and what it refused recently",
             handler=_get,
             answers={200: SourceShown},
             permission=look,

@@ -149,7 +149,7 @@ sources = Family(
             "Create the source NAME from FILE, which has its mapping and its door (form: or webhook:).",
         ),
         "list": ("sources:list_", "List the sources of a tenant, and what came through them."),
-        "show": ("sources:show", "Show the source NAME: its address, its file, and what it refused lately."),
+        "show": ("sources:show", "Show the source NAME: its address, its file, and what it refused recently."),
         "set": (
             "sources:set_",
             "Give the source NAME another FILE, which counts within 5 s; its address and secrets stay.",
@@ -165,7 +165,7 @@ sources = Family(
 
 notify = Family(
     "notify",
-    "The channels through which people are told of stalls and findings.",
+    "The channels through which people are notified of stalls and findings.",
     "notify test oncall",
     {
         "test": ("notify:test", "Send one test message to CHANNEL, now, and show the answer."),

@@ -104,7 +104,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @json_option
 @async_command
 async def show(context: Context, name: str, tenant_name: str, as_json: bool) -> None:
-    """Show the source NAME: its address, its file, and what it refused lately.
+    """Show the source NAME: its address, its file, and what it refused recently.
 
     \b
     Example:

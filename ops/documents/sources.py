@@ -33,7 +33,7 @@ def check_secrets(source: SourceFile, held: Sequence[str]) -> None:
 
 
 async def source_document(conn: Connection, source: Source) -> dict[str, Any]:
-    """A source with its addresses, its file, and what it refused lately."""
+    """A source with its addresses, its file, and what it refused recently."""
     keys = await keys_of(conn, source.tenant_id, source.name)
     ages = await secret_ages(conn, source.tenant_id, source.name)
     rejects = await rejects_of(conn, source.tenant_id, source.name)

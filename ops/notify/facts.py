@@ -58,7 +58,7 @@ def _concerns(finding: Finding, scope: str, tenants: Collection[str]) -> bool:
 
 
 def change_in_words(entry: Entry) -> str:
-    """A change in one line, without what is nobody's business."""
+    """A change in one line, without what others must not see."""
     at: datetime = entry.at.astimezone(UTC)
     by = f" by {entry.actor}" if entry.actor else ""
     became = f", {entry.before or '-'} → {entry.after or '-'}" if entry.before or entry.after else ""

@@ -1,4 +1,4 @@
-"""The service that looks for what channels are to be told: one of all instances does, as often as is set."""
+"""The service that looks for what channels are to be notified of: one of all instances does, as often as is set."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -99,10 +99,10 @@ async def look(
     rhythm: Rhythm,
     ids: Callable[[], str],
 ) -> bool:
-    """Looks at all tenants and queues what is to be told; False = another instance has begun a look since."""
+    """Looks at all tenants and queues what is to be reported; False = another instance has begun a look since."""
     names = [one.name for one in channels]
-    told = [_alert(row) for row in await store.told_alerts(conn, names)]
-    found = await _find(conn, channels, told, presence, rhythm)
+    reported = [_alert(row) for row in await store.reported_alerts(conn, names)]
+    found = await _find(conn, channels, reported, presence, rhythm)
     messages = [
         NewMessage(ids(), name, encoded(message))
         for name, planned in found.planned.items()
@@ -121,7 +121,7 @@ async def look(
 async def _find(
     conn: Connection,
     channels: Sequence[Channel],
-    told: Sequence[Alert],
+    reported: Sequence[Alert],
     presence: Callable[[], Presence],
     rhythm: Rhythm,
 ) -> Found:
@@ -132,7 +132,7 @@ async def _find(
         results = await examine(scene)
         findings = with_mutes(findings_of(results), await mutes_of(scene), scene.at)
         tenants = {tenant.name for tenant in scene.tenants}
-        planned = plan_all(channels, findings, results, told, tenants, scene.at, rhythm)
+        planned = plan_all(channels, findings, results, reported, tenants, scene.at, rhythm)
         scopes = {telling.scope for one in planned.values() for telling in one.tellings}
         return Found(scene.at, planned, await facts_of(scene, findings, scopes))
 
@@ -141,22 +141,20 @@ def plan_all(
     channels: Sequence[Channel],
     findings: Sequence[Finding],
     results: Sequence[Checked],
-    told: Sequence[Alert],
+    reported: Sequence[Alert],
     tenants: set[str],
     at: datetime,
     rhythm: Rhythm,
 ) -> dict[str, Planned]:
-    """By channel. What could not be checked stays as it was told."""
+    """By channel. What could not be checked stays as it was reported."""
     seen = seen_in(findings, tenants)
     unchecked = {one.code for one in results if one.failure is not None}
-    return {
-        channel.name: plan(channel, seen, [one for one in told if one.channel == channel.name], unchecked, at, rhythm)
-        for channel in channels
-    }
+    before = {channel.name: [one for one in reported if one.channel == channel.name] for channel in channels}
+    return {channel.name: plan(channel, seen, before[channel.name], unchecked, at, rhythm) for channel in channels}
 
 
 def messages_of(planned: Planned, facts: dict[str, Facts]) -> list[Message]:
-    """One for each scope that has something to be told."""
+    """One for each scope that has something to be reported."""
     return [
         Message(scopes=(one.scope,), facts=facts[one.scope], fresh=one.fresh, going_on=one.going_on, over=one.over)
         for one in planned.tellings
@@ -170,10 +168,10 @@ def encoded(message: Message) -> str:
 
 def _alert(row: AlertRow) -> Alert:
     item = msgspec.json.decode(row.item, type=Item)
-    return Alert(row.channel, row.scope, item, Severity(row.severity), row.began_at, row.told_at, row.gone_at)
+    return Alert(row.channel, row.scope, item, Severity(row.severity), row.began_at, row.reported_at, row.gone_at)
 
 
 def _row(alert: Alert) -> AlertRow:
     item = msgspec.json.encode(alert.item).decode().replace("\\u0000", "")
-    times = (alert.began_at, alert.told_at, alert.gone_at)
+    times = (alert.began_at, alert.reported_at, alert.gone_at)
     return AlertRow(alert.channel, alert.scope, *alert.item.key, alert.severity.value, item, *times)

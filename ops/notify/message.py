@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding as it is told. `more` = so many others of the same code are about the same subject."""
+    """A finding as it is reported. `more` = so many others of the same code are about the same subject."""
 
     code: str
     severity: Severity
@@ -51,8 +51,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """`scopes` = the tenants that it is about, "" = the service as a whole; `joined` = so many messages are in it.
-    `fresh` is new or got worse, `going_on` was told before, `over` is not found any more; `left_out` = so many more of
-    them there are. `test` = somebody tries the channel.
+    `fresh` is new or got worse, `going_on` was reported before, `over` is not found any more; of them there are
+    `left_out` more. `test` = somebody tries the channel.
     """
 
     scopes: tuple[str, ...]
@@ -71,7 +71,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def item_of(finding: Finding, more: int = 0) -> Item:
-    """The finding as it is told: without phones, e-mail addresses and passwords, in one short line."""
+    """The finding as it is reported: without phones, e-mail addresses and passwords, in one short line."""
     return Item(
         code=finding.code,
         severity=finding.severity,
@@ -86,7 +86,7 @@ def item_of(finding: Finding, more: int = 0) -> Item:
 
 
 def clean(text: str) -> str:
-    """`text` in one line, without what is nobody's business."""
+    """`text` in one line, without what others must not see."""
     text = mask_passwords(_CONTROL.sub(" ", text)).strip()
     text = _EMAIL.sub(lambda found: mask_email(found[0]) or "", text)
     text = _PHONE.sub(lambda found: mask_phone(found[0]) or "", text)

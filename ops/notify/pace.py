@@ -21,7 +21,7 @@ LIMITS: Mapping[Kind, Sequence[Limit]] = {
     Kind.EMAIL: ((60.0, 10),),
 }
 KEPT = timedelta(hours=24)
-"""An older message is not sent any more: what it says is told again by the next repeat."""
+"""An older message is not sent any more: what it says is reported again by the next repeat."""
 _FIRST_S, _LONGEST_S, _MOST_DOUBLED = 5.0, 600.0, 10
 
 

@@ -1,6 +1,6 @@
-"""What a channel is to be told after a look, and what it has been told then: pure.
+"""What a channel is to be notified of after a look, and what it has been notified of then: pure.
 
-What one look finds of one tenant is one message. A channel is told of a finding when it is new to it or got worse,
+What one look finds of one tenant is one message. A channel is notified of a finding when it is new to it or got worse,
 again when `repeat` is over (together with all else of the tenant that goes on), and once when it is over.
 """
 
@@ -23,7 +23,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a channel was told of and that is not over: `severity` = the worst; `gone_at` = since when it is
+    """What was reported to a channel and that is not over: `severity` = the worst; `gone_at` = since when it is
     not found.
     """
 
@@ -32,7 +32,7 @@ class Alert:
     item: Item
     severity: Severity
     began_at: datetime
-    told_at: datetime
+    reported_at: datetime
     gone_at: datetime | None = None
 
     @property
@@ -55,7 +55,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What is to be told of one scope."""
+    """What is to be reported of one scope."""
 
     scope: str
     fresh: tuple[Item, ...] = ()
@@ -65,7 +65,7 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The messages for one channel, what it has been told once they are written (`keep`), and what is over."""
+    """The messages for one channel, what was reported to it once they are written (`keep`), and what is over."""
 
     tellings: Sequence[Telling] = ()
     keep: Sequence[Alert] = ()
@@ -74,7 +74,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """A finding is told again after `repeat`; it is over when it was gone for `over_after`."""
+    """A finding is reported again after `repeat`; it is over when it was gone for `over_after`."""
 
     repeat: timedelta = timedelta(hours=4)
     over_after: timedelta = timedelta(minutes=1)
@@ -111,16 +111,17 @@ def plan(
     at: datetime,
     rhythm: Rhythm,
 ) -> Planned:
-    """`known` = what the channel was told; `unchecked` = codes that could not be looked for: they stay as they are."""
+    """`known` = what was reported to the channel; `unchecked` = codes that could not be looked for: they stay."""
     scopes: defaultdict[str, list[Seen]] = defaultdict(list)
     for one in seen:
         if _hears(channel, one):
             scopes[one.scope].append(one)
-    told: defaultdict[str, dict[Key, Alert]] = defaultdict(dict)
+    reported: defaultdict[str, dict[Key, Alert]] = defaultdict(dict)
     for alert in known:
-        told[alert.scope][alert.key] = alert
+        reported[alert.scope][alert.key] = alert
     parts = [
-        _of_scope(channel, scope, scopes[scope], told[scope], unchecked, at, rhythm) for scope in {**scopes, **told}
+        _of_scope(channel, scope, scopes[scope], reported[scope], unchecked, at, rhythm)
+        for scope in {**scopes, **reported}
     ]
     return Planned(
         [telling for part in parts for telling in part.tellings],
@@ -139,30 +140,30 @@ def _of_scope(
     channel: Channel,
     scope: str,
     seen: Sequence[Seen],
-    told: Mapping[Key, Alert],
+    reported: Mapping[Key, Alert],
     unchecked: Collection[str],
     at: datetime,
     rhythm: Rhythm,
 ) -> Planned:
     present = {one.key: one for one in seen}
     loud = [one for one in seen if not one.muted and _ORDER.index(one.item.severity) <= _ORDER.index(channel.minimum)]
-    fresh = [one for one in loud if one.key not in told or _worse(one.item, told[one.key])]
-    due = any(at - told[one.key].told_at >= rhythm.repeat for one in loud if one.key in told)
-    gone = {key: alert for key, alert in told.items() if key not in present and alert.item.code not in unchecked}
+    fresh = [one for one in loud if one.key not in reported or _worse(one.item, reported[one.key])]
+    due = any(at - reported[one.key].reported_at >= rhythm.repeat for one in loud if one.key in reported)
+    gone = {key: alert for key, alert in reported.items() if key not in present and alert.item.code not in unchecked}
     over = [alert for alert in gone.values() if alert.gone_at is not None and at - alert.gone_at >= rhythm.over_after]
     over += [alert for alert in gone.values() if alert.gone_at is None and not rhythm.over_after]
     speaks = bool(fresh or due or over)
     going_on = [one for one in loud if one not in fresh]
     keep = [
-        _told(channel, one, told.get(one.key), at, now=bool(fresh or due))
+        _reported(channel, one, reported.get(one.key), at, now=bool(fresh or due))
         for one in loud
-        if fresh or due or told[one.key].gone_at
+        if fresh or due or reported[one.key].gone_at
     ]
     keep += [replace(alert, gone_at=at) for alert in gone.values() if alert.gone_at is None and alert not in over]
     keep += [
-        replace(told[one.key], gone_at=None)
+        replace(reported[one.key], gone_at=None)
         for one in seen
-        if one not in loud and one.key in told and told[one.key].gone_at
+        if one not in loud and one.key in reported and reported[one.key].gone_at
     ]
     telling = Telling(scope, _items(fresh), _items(going_on), tuple(alert.item for alert in over))
     return Planned([telling] if speaks else [], keep, [alert.key for alert in over])
@@ -176,8 +177,8 @@ def _worse(item: Item, alert: Alert) -> bool:
     return _ORDER.index(item.severity) < _ORDER.index(alert.severity)
 
 
-def _told(channel: Channel, one: Seen, before: Alert | None, at: datetime, *, now: bool) -> Alert:
+def _reported(channel: Channel, one: Seen, before: Alert | None, at: datetime, *, now: bool) -> Alert:
     if before is None:
         return Alert(channel.name, one.scope, one.item, one.item.severity, at, at)
     worst = min(before.severity, one.item.severity, key=_ORDER.index)
-    return replace(before, item=one.item, severity=worst, told_at=at if now else before.told_at, gone_at=None)
+    return replace(before, item=one.item, severity=worst, reported_at=at if now else before.reported_at, gone_at=None)

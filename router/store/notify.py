@@ -1,4 +1,4 @@
-"""The notifier as it is stored: looks, how channels fare, what they were told, and the queue of messages.
+"""The notifier as it is stored: looks, how channels fare, what was reported to them, and the queue of messages.
 
 Channels belong to the service: all rows have the tenant number 0. No address and no secret is in any of them.
 """
@@ -17,7 +17,7 @@ QUEUE_READ = 500
 """So many messages of a channel are read at a time; more are joined bit by bit."""
 _UNSEEN_S = 7 * 86_400.0
 _KEY = ("channels", "scopes", "codes", "kinds", "subjects")
-_ALERT = (*_KEY, "severities", "items", "began_ats", "told_ats", "gone_ats")
+_ALERT = (*_KEY, "severities", "items", "began_ats", "reported_ats", "gone_ats")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ChannelState:
 
 
 class AlertRow(NamedTuple):
-    """What a channel was told; `item` is JSON."""
+    """What was reported to a channel; `item` is JSON."""
 
     channel: str
     scope: str
@@ -51,7 +51,7 @@ class AlertRow(NamedTuple):
     severity: str
     item: str
     began_at: datetime
-    told_at: datetime
+    reported_at: datetime
     gone_at: datetime | None
 
 
@@ -107,8 +107,8 @@ async def channel_states(conn: Connection) -> list[ChannelState]:
     return [ChannelState(**dict(row.items())) for row in await _SQL.channels.fetch(conn)]
 
 
-async def told_alerts(conn: Connection, channels: Sequence[str]) -> list[AlertRow]:
-    """What these channels were told and that is not over."""
+async def reported_alerts(conn: Connection, channels: Sequence[str]) -> list[AlertRow]:
+    """What was reported to these channels and is not over."""
     return [AlertRow(*row) for row in await _SQL.alerts.fetch(conn, channels=channels)]
 
 

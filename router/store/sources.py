@@ -200,7 +200,7 @@ async def secret_ages(conn: Connection, tenant_id: int, name: str) -> list[Secre
 
 
 async def rejects_of(conn: Connection, tenant_id: int, name: str) -> list[Reject]:
-    """What a source refused lately, the newest first."""
+    """What a source refused recently, the newest first."""
     return [Reject(*row) for row in await _SQL.rejects.fetch(conn, tenant_id=tenant_id, source=name)]
 
 

@@ -42,12 +42,12 @@ create table notify_alert (
     severity  text not null,
     item      jsonb not null,
     began_at  timestamptz not null,
-    told_at   timestamptz not null,
+    reported_at   timestamptz not null,
     gone_at   timestamptz,
     primary key (tenant_id, channel, scope, code, kind, subject)
 );
 alter table notify_alert alter column tenant_id set statistics 0;
-comment on table notify_alert is 'Findings that a channel was told of and that have not been reported as over (tenant_id 0). scope = the tenant that messages about it are of, empty = the service; severity = the worst that was told; item = the finding as it was told; gone_at = since when it was not found any more.';
+comment on table notify_alert is 'Findings that was reported to a channel and that have not been reported as over (tenant_id 0). scope = the tenant that messages about it are of, empty = the service; severity = the worst that was reported; item = the finding as it was reported; gone_at = since when it was not found any more.';
 
 create table notify_message (
     tenant_id  int not null,

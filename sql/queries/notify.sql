@@ -18,7 +18,7 @@ insert into notify_channel (tenant_id, channel, kind) select 0, c.channel, c.kin
 delete from notify_channel where tenant_id = 0 and seen_at < statement_timestamp() - make_interval(secs => :unseen_s::float8);
 
 -- name: forget_alerts()!
--- Deletes what channels were told that are gone.
+-- Deletes what was reported to channels that are gone.
 delete from notify_alert a
  where a.tenant_id = 0 and not exists (select from notify_channel c where c.tenant_id = 0 and c.channel = a.channel);
 
@@ -37,19 +37,19 @@ select c.channel, c.kind, c.seen_at, c.holder is not null and c.held_until > sta
  where c.tenant_id = 0 order by c.channel;
 
 -- name: alerts(channels)
--- What these channels were told that goes on.
-select channel, scope, code, kind, subject, severity, item, began_at, told_at, gone_at from notify_alert
+-- What was reported to these channels and goes on.
+select channel, scope, code, kind, subject, severity, item, began_at, reported_at, gone_at from notify_alert
  where tenant_id = 0 and channel = any(:channels::text[]) order by channel, scope, code, kind, subject;
 
--- name: keep(channels, scopes, codes, kinds, subjects, severities, items, began_ats, told_ats, gone_ats)!
--- What channels were told, as it stands after a look.
-insert into notify_alert (tenant_id, channel, scope, code, kind, subject, severity, item, began_at, told_at, gone_at)
-select 0, a.channel, a.scope, a.code, a.kind, a.subject, a.severity, a.item::jsonb, a.began_at, a.told_at, a.gone_at
+-- name: keep(channels, scopes, codes, kinds, subjects, severities, items, began_ats, reported_ats, gone_ats)!
+-- What was reported to channels, as of a look.
+insert into notify_alert (tenant_id, channel, scope, code, kind, subject, severity, item, began_at, reported_at, gone_at)
+select 0, a.channel, a.scope, a.code, a.kind, a.subject, a.severity, a.item::jsonb, a.began_at, a.reported_at, a.gone_at
   from unnest(:channels::text[], :scopes::text[], :codes::text[], :kinds::text[], :subjects::text[], :severities::text[], :items::text[],
-              :began_ats::timestamptz[], :told_ats::timestamptz[], :gone_ats::timestamptz[])
-    as a(channel, scope, code, kind, subject, severity, item, began_at, told_at, gone_at)
+              :began_ats::timestamptz[], :reported_ats::timestamptz[], :gone_ats::timestamptz[])
+    as a(channel, scope, code, kind, subject, severity, item, began_at, reported_at, gone_at)
     on conflict (tenant_id, channel, scope, code, kind, subject) do update
-   set severity = excluded.severity, item = excluded.item, began_at = excluded.began_at, told_at = excluded.told_at, gone_at = excluded.gone_at;
+   set severity = excluded.severity, item = excluded.item, began_at = excluded.began_at, reported_at = excluded.reported_at, gone_at = excluded.gone_at;
 
 -- name: over(channels, scopes, codes, kinds, subjects)!
 -- What has been reported as over.

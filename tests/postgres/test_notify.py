@@ -134,23 +134,23 @@ async def test_a_fault_reaches_a_person_within_a_minute_and_so_does_its_end(
             begin = monotonic()
             await tenant.roster(IN_NO_GROUP)
 
-            async def told() -> bool:
+            async def reported() -> bool:
                 return any("reps_without_group" in text for text in robot.texts)
 
-            await until(told, "the finding is told", 60)
+            await until(reported, "the finding is reported", 60)
             assert monotonic() - begin < 60
 
             async def stalled() -> bool:
                 return any("[stalled]" in text for text in robot.texts)
 
-            await until(stalled, "the stall is told", 60)
+            await until(stalled, "the stall is reported", 60)
             await tenant.roster(reps_csv(["b,B,yes,UTC,all"], "rep_id,name,available,time_zone,groups"))
 
             async def over() -> bool:
                 texts = [text.partition("Over:")[2] for text in robot.texts]
                 return any("reps_without_group" in text for text in texts)
 
-            await until(over, "the end is told", 60)
+            await until(over, "the end is reported", 60)
     text = next(one for one in robot.texts if "reps_without_group" in one)
     for needed in (
         "Leads waiting: 1, the oldest for",
@@ -391,8 +391,8 @@ async def test_two_instances_send_each_message_once(conn: asyncpg.Connection, co
                 return bool(await conn.fetchval("select look_no >= $1 from notify_look", looked + 3))
 
             await until(looked_on, "more looks", 20)
-    told = [(body["tenants"], item["code"]) for _, body in robot.got for item in body["new"]]
-    assert len(told) == len({str(one) for one in told})
+    reported = [(body["tenants"], item["code"]) for _, body in robot.got for item in body["new"]]
+    assert len(reported) == len({str(one) for one in reported})
     idents = [body["id"] for _, body in robot.got]
     assert len(idents) == len(set(idents))
 

@@ -223,7 +223,7 @@ def test_times_numbers_of_leads_and_commands_stay_as_they_are() -> None:
     assert clean(text) == text
 
 
-# -- what is told
+# -- what is reported
 
 
 def test_what_one_look_finds_of_one_tenant_is_one_message() -> None:

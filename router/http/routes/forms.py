@@ -18,7 +18,7 @@ _PREFLIGHT_S = 600
 
 
 class FormAnswer(msgspec.Struct, frozen=True):
-    """The form is taken. Nothing else is said: the key is public, and what is stored is nobody's business."""
+    """The form is taken. Nothing else is said: the key is public, and what is stored is not shown."""
 
     taken: bool = True
 
