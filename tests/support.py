@@ -11,9 +11,12 @@ import asyncpg
 from loadtest.until import DEADLINE_S, until
 from router.store.migrate import migrate, migrations_dir
 
-__all__ = ["DEADLINE_S", "cloned", "connected", "created", "database_of", "migrated_template", "until"]
+__all__ = ["BLOCKED", "DEADLINE_S", "cloned", "connected", "created", "database_of", "migrated_template", "until"]
 
 TEMPLATE_LOCK = 4471
+
+# How many sessions of this test's database wait for a lock: other tests share the server.
+BLOCKED = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 def database_of(url: str, name: str) -> str:

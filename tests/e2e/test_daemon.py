@@ -19,6 +19,8 @@ rules:
 """
 # Only a hint can wake the one, only its own look the other: with few connections none is kept for listening.
 BY_HINT: dict[str, object] = {"drain_poll_interval_s": 60}
+# In this test's database: others share the server.
+LISTENING = "from pg_stat_activity where datname = current_database() and query ~ '^LISTEN'"
 BY_POLL: dict[str, object] = {"connections_maximum": 3}
 
 
@@ -27,7 +29,7 @@ async def awake(daemon: Daemon, conn: asyncpg.Connection, *, listens: bool) -> N
     await daemon.said("listening")
 
     async def there() -> bool:
-        return bool(await conn.fetchval("select exists (select from pg_stat_activity where query ~ '^LISTEN')"))
+        return bool(await conn.fetchval(f"select exists (select {LISTENING})"))
 
     if listens:
         await until(there, "it listens to hints")
@@ -88,7 +90,7 @@ async def test_hints_that_are_lost_delay_a_lead_and_no_more(database_url: str, c
         for number in range(1, 9):
             async with conn.transaction():
                 # The hint comes when nobody listens.
-                await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where query ~ '^LISTEN'")
+                await conn.execute(f"select pg_terminate_backend(pid) {LISTENING}")
                 await tenant.accept([lead(number)])
             await assigned(tenant, number)
         await awake(daemon, conn, listens=True)

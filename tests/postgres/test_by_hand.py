@@ -16,7 +16,7 @@ from router.store.flights import read_flight
 from router.store.lane import LaneLimits
 from router.store.roster import RepUnknown
 from tests.command_line import CommandLine
-from tests.support import connected, until
+from tests.support import BLOCKED, connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -26,7 +26,6 @@ rules:
   - {name: known, match: {known_customer: true}, assign_to: owner}
   - {name: east, match: {region: [east]}, assign_to: "group:all"}
 """
-BLOCKED = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 async def a_tenant(conn: asyncpg.Connection, *reps: str) -> Tenancy:

@@ -13,14 +13,12 @@ from router.store.assignments import Ending, NotAssigned, end
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.e2e.commands import lead_router
-from tests.support import connected, until
+from tests.support import BLOCKED, connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 RULES = "rules:\n  - {name: everyone, match: {}, assign_to: 'group:all'}\n"
-
-BLOCKED = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 async def a_tenant(conn: asyncpg.Connection, *caps: tuple[int, int], rules: str = RULES) -> Tenancy:

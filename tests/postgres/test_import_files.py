@@ -33,6 +33,8 @@ STORED = """
       from lead where tenant_id = $1 order by source, external_id
 """
 
+# Other tests import into databases of the same server.
+HERE = "pg_stat_activity where datname = current_database()"
 STORING = r'COPY "lead"\(|insert into lead \('
 
 
@@ -141,7 +143,7 @@ async def test_killed_inside_a_batch_nothing_is_half_done_and_the_next_run_compl
             "insert into lead (tenant_id, source, external_id, created_at) values ($1, 'web', 'L250', now())", acme
         )
         process = await cli.start("leads", "import", str(file), "--tenant", "acme", "--batch", BATCH)
-        waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query ~ $1)"
+        waiting = f"select exists (select from {HERE} and wait_event_type = 'Lock' and query ~ $1)"
 
         async def blocked() -> bool:
             return bool(await conn.fetchval(waiting, STORING))
@@ -150,7 +152,7 @@ async def test_killed_inside_a_batch_nothing_is_half_done_and_the_next_run_compl
         process.kill()
         await process.communicate()
         await block.rollback()
-    gone = "select not exists (select from pg_stat_activity where query ~ $1 and pid <> pg_backend_pid())"
+    gone = f"select not exists (select from {HERE} and query ~ $1 and pid <> pg_backend_pid())"
 
     async def left() -> bool:
         return bool(await conn.fetchval(gone, STORING))

@@ -22,11 +22,9 @@ from router.store.pauses import pause, resume
 from router.store.statements import load
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
-from tests.support import connected, until
+from tests.support import BLOCKED, connected, until
 from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
-
-BLOCKED = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 
 
 @pytest.fixture

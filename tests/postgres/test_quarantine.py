@@ -17,7 +17,7 @@ from router.store import lane as store
 from router.store.assignments import find_lead
 from router.store.connections.connections import Connections
 from router.store.lane import LaneLimits
-from tests.support import until
+from tests.support import BLOCKED, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
 
 REFUSE = """
@@ -390,7 +390,7 @@ async def test_a_lead_over_which_a_process_died_is_taken_while_that_process_does
         group.create_task(settle(drain, busy.tenant_id))
 
         async def waits() -> bool:
-            return bool(await conn.fetchval("select count(*) from pg_locks where not granted"))
+            return bool(await conn.fetchval(BLOCKED))
 
         await until(waits, "the other tenant's batch waits for the lock")
         group.create_task(settle(drain, tenant.tenant_id))

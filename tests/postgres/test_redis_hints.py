@@ -13,8 +13,6 @@ from router.drain import redis_client, redis_hints
 from router.drain.hints import Wakeups
 from router.drain.redis_client import hints_channel
 from router.drain.redis_hints import HintsSender, HintsSenderService, RedisHintsService
-from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.runtime.supervisor import Service
 from router.settings.model import ConnectionSettings
 from router.store.connections.connections import Part, open_connections
 from router.store.leads import accept
@@ -23,6 +21,7 @@ from router.store.statements import Connection
 from router.store.tenants import tenant_named
 from router.telemetry.instruments import Instruments
 from tests.redis_servers import KINDS, RedisServer, redis_server
+from tests.services import running
 from tests.support import until
 from tests.world import lead, make_tenant, simple_reps
 
@@ -45,21 +44,6 @@ class Heard(Wakeups):
     def hint(self, tenant_id: int) -> None:
         self.all.append(tenant_id)
         super().hint(tenant_id)
-
-
-@asynccontextmanager
-async def running(*services: Service) -> AsyncIterator[list[str | None]]:
-    """Services until the end of the block; what they report as failing, None = works again."""
-    stop, told = asyncio.Event(), list[str | None]()
-    tasks = [
-        asyncio.create_task(one.run(Lifeline(stop, MonotonicClock(), lambda _: None, told.append))) for one in services
-    ]
-    try:
-        yield told
-        assert not [task for task in tasks if task.done()]
-    finally:
-        stop.set()
-        await asyncio.gather(*tasks)
 
 
 @asynccontextmanager

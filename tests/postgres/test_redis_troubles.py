@@ -25,11 +25,10 @@ from router.drain.presence_service import PresenceService
 from router.drain.scheduler import DrainService
 from router.http.rate_limits import RateLimits
 from router.http.rate_sharing import RateSharingService
-from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.runtime.supervisor import Service
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.redis_servers import KINDS, RedisServer, redis_server
+from tests.services import running
 from tests.support import until
 from tests.world import a_drain, lead, make_tenant, reps_csv, settle
 
@@ -137,21 +136,6 @@ TROUBLES: tuple[Callable[[Troubled], AbstractAsyncContextManager[None]], ...] = 
     refusing,
 )
 each_trouble = pytest.mark.parametrize("trouble", TROUBLES, ids=lambda one: one.__name__)
-
-
-@asynccontextmanager
-async def running(*services: Service) -> AsyncIterator[list[str | None]]:
-    """Services until the end of the block; what they report as failing, None = works again."""
-    stop, told = asyncio.Event(), list[str | None]()
-    tasks = [
-        asyncio.create_task(one.run(Lifeline(stop, MonotonicClock(), lambda _: None, told.append))) for one in services
-    ]
-    try:
-        yield told
-        assert not [task for task in tasks if task.done()]
-    finally:
-        stop.set()
-        await asyncio.gather(*tasks)
 
 
 @each_trouble

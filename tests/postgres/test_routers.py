@@ -244,7 +244,9 @@ async def test_a_second_signal_ends_a_router_at_once_and_its_batch_is_rolled_bac
 
 async def waits_for_a_lock(conn: asyncpg.Connection) -> None:
     """Until a router has just begun to wait: it does so for two seconds."""
-    just_begun = "exists (select from pg_locks where not granted and clock_timestamp() - waitstart < '0.5 s')"
+    just_begun = """exists (select from pg_locks join pg_stat_activity using (pid)
+                            where datname = current_database() and not granted
+                              and clock_timestamp() - waitstart < '0.5 s')"""
 
     async def waits() -> bool:
         return bool(await conn.fetchval(f"select {just_begun}"))

@@ -1,6 +1,5 @@
 """A process that starts while PostgreSQL is away: its services wait, say so, and do their work once it is back."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,12 +12,13 @@ from router.intake.journal import open_journal
 from router.outbox.events_service import EventsService
 from router.runtime.health import Health
 from router.runtime.journal_service import JournalService
-from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.runtime.lifeline import MonotonicClock
 from router.runtime.periodic import Periodic
 from router.settings.model import ConnectionSettings, EventSettings, JournalSettings
 from router.store.connections.connections import Connections, open_connections
 from router.store.events import feed_state
 from router.telemetry.instruments import Instruments
+from tests.services import running
 from tests.support import connected, until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
@@ -51,20 +51,6 @@ async def away(conn: asyncpg.Connection, database_url: str, admin_url: str) -> A
             yield connections, partial(allow, True)
         finally:
             await allow(True)
-
-
-@asynccontextmanager
-async def running(service: Periodic) -> AsyncIterator[None]:
-    """It runs, and is stopped at the end; it never ends by itself."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(service.run(Lifeline(stop, MonotonicClock(), lambda _: None)))
-    try:
-        yield
-        assert not task.done()
-    finally:
-        stop.set()
-        async with asyncio.timeout(10):
-            await task
 
 
 async def waits(service: Periodic) -> None:

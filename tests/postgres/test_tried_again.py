@@ -205,7 +205,8 @@ async def test_a_lane_whose_table_was_locked_goes_on_within_two_seconds(
     tenant = await make_tenant(conn, ROSTER, RULES)
     drain = a_drain(connections)
     await settle(drain, tenant.tenant_id)
-    waits = "select exists (select from pg_locks where not granted and relation = 'rep_load'::regclass)"
+    waits = """select exists (select from pg_locks join pg_stat_activity using (pid)
+                where datname = current_database() and not granted and relation = 'rep_load'::regclass)"""
     async with connected(database_url) as other, polling(drain):
         async with other.transaction():
             await other.execute("lock table rep_load in access exclusive mode")
