@@ -23,7 +23,8 @@ async def soak_slopes(stage: Stage) -> list[Figure]:
     more = f" and {len(drifting) - _NAMED} more" if len(drifting) > _NAMED else ""
     note = (
         f"series with a slope that is not within noise, of {len(run.judged)}, at 95% for all together; {seconds} s at "
-        f"{run.rate:,.0f} leads/s, 60% of {run.maximum:,.0f}, {run.leads:,} leads"
+        f"{run.rate:,.0f} leads/s, 60% of {run.maximum:,.0f}, {run.leads:,} leads; cleanup archived "
+        f"{run.archived:,} old ones meanwhile"
     )
     named = f": {'; '.join(drifting[:_NAMED])}{more}" if drifting else ""
     return [figure("soak_slopes", [float(len(drifting))], note + named)]

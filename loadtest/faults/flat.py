@@ -7,13 +7,14 @@ from time import monotonic
 from typing import Any
 
 from loadtest.bench import world as worlds
-from loadtest.bench.world import World
+from loadtest.bench.world import SQL, World
 from loadtest.faults.arena import Arena, arena
 from loadtest.faults.samples import KEPT, Samples
 from loadtest.faults.server import FaultServer
 from loadtest.faults.stream import Stream
 from loadtest.slopes import Series, Slope, confidence_of_each, slope
 from router.drain.request import BatchRequest
+from router.store.statements import Connection
 
 # As delivered, but durable: the fault suite's server does without for speed.
 SERVER: Mapping[str, str] = {"fsync": "on", "shared_buffers": "256MB", "checkpoint_timeout": "5min"}
@@ -29,7 +30,13 @@ SETTINGS: Mapping[str, object] = {
     "drain_batch_leads": BatchRequest().ready,
     "drain_poll_interval_s": 0.5,
     "events_retention_days": 0.01,
+    "cleanup_service": "on",
+    "cleanup_window": "always",
+    "cleanup_look_every_s": 5,
 }
+# More than cleanup archives beside such a load, so that it has work until the end.
+_OLD_LEADS_PER_S = 300
+_OLD_DAYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class FlatRun:
     maximum: float
     rate: float
     leads: int
+    archived: int
     judged: Sequence[Judged]
     violations: Sequence[str]
 
@@ -87,6 +95,7 @@ class FlatRun:
             "maximum_leads_per_s": round(self.maximum),
             "leads_per_s": round(self.rate),
             "leads": self.leads,
+            "archived_leads": self.archived,
             "violations": len(self.violations),
             "within_noise": not self.drifting,
             "not_within_noise": [one.series.name for one in self.drifting],
@@ -112,6 +121,7 @@ async def flat(
     async with arena(server, database, routers=0, tenants=0, **used) as scene:
         async with scene.session() as conn:
             scene.tenants = await worlds.make(conn, _WORLD)
+            await _old_leads(conn, scene.tenants, int(seconds * _OLD_LEADS_PER_S))
         for _ in range(_ROUTERS):
             await scene.add_router()
         await scene.all_listening()
@@ -122,7 +132,18 @@ async def flat(
         judged = await _steady(scene, stream, rate, seconds, say, _growing(used, seconds))
         await scene.settled()
         violations = [*stream.wrong, *await scene.broken_promises(), *map(str, scene.surprises())]
-    return FlatRun(seconds, maximum, rate, stream.accepted, judged, violations)
+        async with scene.session() as conn:
+            archived = int(await conn.fetchval("select coalesce(sum(leads), 0) from archived_count"))
+    if used["cleanup_service"] == "on" and not archived:
+        violations.append("cleanup is on, and archived none of the old leads")
+    return FlatRun(seconds, maximum, rate, stream.accepted, archived, judged, violations)
+
+
+async def _old_leads(conn: Connection, tenants: Sequence[int], number: int) -> None:
+    """For cleanup to archive, the same number of each tenant."""
+    for tenant_id in tenants:
+        await SQL.fill_closed.execute(conn, tenant_id=tenant_id, first=1, last=number // len(tenants), days=_OLD_DAYS)
+    await conn.execute("vacuum (analyze) lead, closed")
 
 
 async def _maximum(stream: Stream, seconds: float) -> float:

@@ -13,11 +13,13 @@ from loadtest.slopes import Series
 # Nothing removes what these keep until it is older than the setting says; those without one are kept for good. Where a
 # run is too short for that they grow, as they should, and what is judged is how much they grow by the lead.
 KEPT: Mapping[str, str | None] = {
-    "lead": None,
-    "closed": None,
-    "assignment_history": None,
-    "flight": None,
-    "change": None,
+    "lead": "cleanup_closed_leads_days",
+    "closed": "cleanup_closed_leads_days",
+    "assignment_history": "cleanup_assignment_history_days",
+    "flight": "cleanup_flight_records_days",
+    "change": "cleanup_changes_days",
+    "cleanup_run": None,
+    "archived": None,
     "event": "events_retention_days",
 }
 _MB = float(1 << 20)

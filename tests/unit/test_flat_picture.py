@@ -17,7 +17,7 @@ STILL = [7.0] * 20
 
 def a_run(**values: list[float]) -> FlatRun:
     at_s = [float(n) for n in range(20)]
-    return FlatRun(20, 100, 60, 1200, judge([Series(name, "MB", at_s, value) for name, value in values.items()]), [])
+    return FlatRun(20, 100, 60, 1200, 7, judge([Series(name, "MB", at_s, value) for name, value in values.items()]), [])
 
 
 def test_whoever_looks_for_the_leak_sees_it_first_and_what_never_moved_is_only_counted() -> None:
