@@ -14,7 +14,6 @@ from ops.api.means import Means
 from ops.api.pages import cursor, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
-from ops.blocking.document import document as blockers_document
 from ops.doctor.concerning import concerning
 from ops.doctor.current import record_endings
 from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked
@@ -31,8 +30,6 @@ from router.domain.access import EVERY_TENANT, Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.store.assignments import lead_numbered
-from router.store.blocking.activity import look
-from router.store.blocking.judge import Limits, blockers
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
@@ -139,21 +136,6 @@ class ChangesDocument(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class BlockersDocument(msgspec.Struct, frozen=True):
-    """The sessions that block us, worst first. Statements are without values for a tenant's token."""
-
-    blockers: list[Json]
-    notes: list[str]
-
-
-class BlockersQuery(msgspec.Struct, frozen=True):
-    """From when on transactions count."""
-
-    older_than: Annotated[float, Meta(ge=0, le=1e9, description="Seconds: idle transactions, old snapshots")] = (
-        Limits().old_s
-    )
-
-
 def operations(means: Means) -> list[Operation]:
     """Of diagnosis."""
     return [
@@ -200,17 +182,6 @@ def operations(means: Means) -> list[Operation]:
             permission=Permission.READ,
             tag="diagnosis",
             query=ChangesQuery,
-        ),
-        Operation(
-            id="list_blockers",
-            method="GET",
-            path="/v1/blockers",
-            summary="The database sessions that block us",
-            handler=_blockers,
-            answers={200: BlockersDocument},
-            permission=Permission.OPERATE,
-            tag="diagnosis",
-            query=BlockersQuery,
         ),
     ]
 
@@ -307,11 +278,3 @@ def _after(shown: list[Entry], end: datetime, skip: int) -> str:
     at = shown[-1].at
     alike = sum(one.at == at for one in shown) + (skip if at == end else 0)
     return cursor((at, alike))
-
-
-async def _blockers(call: Call) -> Answer:
-    with refusals(call):
-        async with call.connection() as conn:
-            seen = await look(conn, _tenant_name(call))
-    document = seen_by(call, blockers_document(blockers(seen, Limits(old_s=call.query.older_than)), seen))
-    return Answer(BlockersDocument(document["blockers"], document["notes"]))

@@ -10,7 +10,7 @@ from msgspec import Meta
 from ops.api.fields import Json, Moment, check_year, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
-from ops.api.rulesets import MAX_RULES, stored_lists_of
+from ops.api.rulesets import MAX_RULES, check_named, lists_of
 from ops.api.running import Job, JobDocument, Jobs, Work, accepted
 from ops.audit.audit import SAMPLE, Step, audit
 from ops.audit.document import document as audit_document
@@ -26,7 +26,7 @@ from router.http.problems import FieldProblem, Kind, Refused
 from router.rules.file import RulesFile, read_rules
 from router.store.replay import recorded_leads
 
-_OF_REPLAY = ("verify", "rules", "set", "since", "until", "limit")
+_OF_REPLAY = ("verify", "rules", "lists", "set", "since", "until", "limit")
 
 
 class JobWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,7 @@ class JobWanted(msgspec.Struct, frozen=True, kw_only=True):
     sample: Annotated[int, Meta(ge=0, le=10_000, description="Batches that an audit runs again")] | None = None
     verify: Annotated[bool, Meta(description="Change nothing, compare")] = False
     rules: Annotated[str, Meta(min_length=1, max_length=MAX_RULES, description="YAML: decide by these")] | None = None
+    lists: Annotated[dict[str, str], Meta(max_length=1000, description="Lists that these rules name")] = {}
     set: Annotated[
         list[Annotated[str, Meta(max_length=5_000, examples=["rep.r1.available=no"])]], Meta(max_length=1_000)
     ] = []
@@ -129,7 +130,7 @@ def _check(wanted: JobWanted) -> None:
     problems = []
     if wanted.kind == "audit":
         defaults = {field.name: field.default for field in msgspec.structs.fields(JobWanted)}
-        given = [name for name in _OF_REPLAY if getattr(wanted, name) not in (defaults[name], [])]
+        given = [name for name in _OF_REPLAY if getattr(wanted, name) not in (defaults[name], [], {})]
         problems = [FieldProblem(f"/{name}", "belongs to a replay") for name in given]
     else:
         if wanted.sample is not None:
@@ -158,7 +159,7 @@ async def _replay(means: Means, call: Call, wanted: JobWanted) -> Work:
     since, until = check_year("/since", wanted.since), check_year("/until", wanted.until)
     if since is not None and until is not None and since >= until:
         raise wrong("/since", "must be before until")
-    changes = Changes(await _rules(call, wanted.rules), _overrides(wanted.set))
+    changes = Changes(await _rules(call, wanted), _overrides(wanted.set))
 
     async def work(job: Job) -> Json:
         async with means.job_connection(call) as conn:
@@ -175,12 +176,15 @@ async def _replay(means: Means, call: Call, wanted: JobWanted) -> Work:
     return work
 
 
-async def _rules(call: Call, source: str | None) -> RulesFile | None:
-    if source is None:
+async def _rules(call: Call, wanted: JobWanted) -> RulesFile | None:
+    if wanted.rules is None:
+        check_named(wanted.lists, {})
         return None
     with refusals(call):
         async with call.connection() as conn:
-            return read_rules(source, "rules", await stored_lists_of(conn, call.tenant))
+            rules = read_rules(wanted.rules, "rules", await lists_of(conn, call.tenant, wanted.lists))
+    check_named(wanted.lists, rules.lists)
+    return rules
 
 
 def _overrides(texts: list[str]) -> list[Override]:

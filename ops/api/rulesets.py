@@ -1,6 +1,8 @@
 """Rulesets over HTTP: check, compare, apply, history, one version, rollback."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -14,21 +16,30 @@ from ops.documents.rules import applied_document, findings_document
 from router.domain.access import Permission
 from router.domain.lint import Finding, Level, lint_rules
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import FieldProblem, Kind, Refused
+from router.http.problems import FieldProblem, Kind, Refused, pointer_to
+from router.http.reading import convert_body, json_body
 from router.rules.file import RulesError, RulesFile, read_rules
-from router.rules.lists import ReadList, no_lists, stored_lists
+from router.rules.lists import ReadList, lists_given, no_lists, stored_lists
 from router.store import rulesets as store
 from router.store.rules_lint import lint_for_tenant
 from router.store.statements import Connection
-from router.store.tenants import Tenant
+from router.store.tenants import Tenant, tenant_numbered
 
 MAX_RULES = 8_000_000
 ACTIVE = "active"
 _FILE = "body"
 _LISTS = (
-    "Lists that the rules name with `in_file` are those that are stored with the active version; lists that are new "
-    "come with `lead-router rules apply`."
+    "Rules that name lists with `in_file` come as JSON with these; a list that is not among them is the one that is "
+    "stored with the active version."
 )
+_JSON = "application/json"
+
+
+class RulesGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules with the lists that they name, each a text with one value a line."""
+
+    rules: Annotated[str, Meta(min_length=1, max_length=MAX_RULES, description="YAML")]
+    lists: Annotated[dict[str, str], Meta(max_length=1000)] = {}
 
 
 class RulesFinding(msgspec.Struct, frozen=True):
@@ -176,26 +187,51 @@ def _file(operation_id: str, path: str, summary: str, answer: type[msgspec.Struc
         answers={200: answer},
         permission=Permission.ADMINISTER if operation_id == "apply_rules" else Permission.READ,
         tag="rulesets",
-        media={"application/yaml": TEXT},
+        media={"application/yaml": TEXT, _JSON: RulesGiven},
         max_body=MAX_RULES,
         **more,  # type: ignore[arg-type]
     )
 
 
-async def stored_lists_of(conn: Connection, tenant: Tenant) -> ReadList:
-    """Reads the lists of the active version."""
-    if not tenant.ruleset:
-        return no_lists
-    return stored_lists((await store.source_of(conn, tenant.tenant_id, tenant.ruleset)).lists)
+async def lists_of(conn: Connection, tenant: Tenant, given: Mapping[str, str] = MappingProxyType({})) -> ReadList:
+    """Reads lists that are given, and for the rest those of the active version."""
+    stored: ReadList = no_lists
+    if active := await _active(conn, tenant):
+        stored = stored_lists((await store.source_of(conn, tenant.tenant_id, active)).lists)
+    return lists_given(given, stored)
+
+
+async def _active(conn: Connection, tenant: Tenant) -> int:
+    """The version in force now, 0 = none: what a call knows of its tenant may be seconds old."""
+    found = await tenant_numbered(conn, tenant.tenant_id)
+    return found.ruleset if found else 0
+
+
+async def _given(call: Call) -> RulesGiven:
+    """What the body holds. Raises Refused."""
+    if call.request.content_type == _JSON:
+        return convert_body(await json_body(call.request, MAX_RULES), RulesGiven)
+    return RulesGiven(await text_of(call, YAML_TYPES, MAX_RULES))
+
+
+def check_named(given: Mapping[str, str], named: Mapping[str, str]) -> None:
+    """Lists that are given beside those that the rules name: one more has its name misspelt. Raises Refused."""
+    unused = [
+        FieldProblem(pointer_to("lists", name), "no rule names this list") for name in sorted(given.keys() - named)
+    ]
+    if unused:
+        raise Refused(Kind.INVALID, f"{unused[0].pointer}: {unused[0].reason}", unused)
 
 
 async def _check(call: Call) -> Answer:
-    source = await text_of(call, YAML_TYPES, MAX_RULES)
+    given = await _given(call)
     with refusals(call):
         async with call.connection() as conn:
-            rules, error = _read(source, await stored_lists_of(conn, call.tenant))
+            rules, error = _read(given.rules, await lists_of(conn, call.tenant, given.lists))
             if rules is None:
                 return Answer(RulesChecked(False, _problems(error), [], None))
+            if error is None:
+                check_named(given.lists, rules.lists)
             findings = await _findings(conn, call, rules, error)
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
@@ -222,23 +258,25 @@ def _problems(error: RulesError | None) -> list[RulesProblem]:
 
 
 async def _diff(call: Call) -> Answer:
-    source = await text_of(call, YAML_TYPES, MAX_RULES)
+    given = await _given(call)
     with refusals(call):
         async with call.connection() as conn:
-            lists = await stored_lists_of(conn, call.tenant)
-            found = await store.compare(conn, call.tenant.tenant_id, source, file=_FILE, lists=lists)
+            lists = await lists_of(conn, call.tenant, given.lists)
+            check_named(given.lists, read_rules(given.rules, _FILE, lists).lists)
+            found = await store.compare(conn, call.tenant.tenant_id, given.rules, file=_FILE, lists=lists)
     return Answer(msgspec.convert(applied_document(found), RulesDifference))
 
 
 async def _apply(call: Call) -> Answer:
-    source, query = await text_of(call, YAML_TYPES, MAX_RULES), call.query
+    given, query = await _given(call), call.query
     with refusals(call, "the tenant's rules"):
         async with call.connection() as conn:
-            lists = await stored_lists_of(conn, call.tenant)
-            rules = read_rules(source, _FILE, lists)
+            lists = await lists_of(conn, call.tenant, given.lists)
+            rules = read_rules(given.rules, _FILE, lists)
+            check_named(given.lists, rules.lists)
             findings = lint_rules(rules.ruleset)
             _refuse_errors(rules, findings)
-            where = (conn, call.tenant.tenant_id, source)
+            where = (conn, call.tenant.tenant_id, given.rules)
             if query.dry_run:
                 applied = await store.compare(*where, file=_FILE, lists=lists)
             else:
@@ -261,8 +299,9 @@ async def _history(call: Call) -> Answer:
         before = max(0, min(before, 2**31 - 1))
     async with call.connection() as conn:
         found = await store.history(conn, call.tenant.tenant_id, limit + 1, before)
+        active = await _active(conn, call.tenant)
     shown, following = page(found, limit, lambda one: one.version)
-    rows = [RulesVersion(*_entry(one), in_force=one.version == call.tenant.ruleset) for one in shown]
+    rows = [RulesVersion(*_entry(one), in_force=one.version == active) for one in shown]
     return Answer(RulesPage(rows, following))
 
 
@@ -272,14 +311,14 @@ def _entry(entry: store.Entry) -> tuple[int, Moment, str, str]:
 
 async def _show(call: Call) -> Answer:
     named, tenant = call.path["version"], call.tenant
-    version = tenant.ruleset if named == ACTIVE else number_of(named, "version of the rules")
-    if not 1 <= version < 2**31:
-        raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the rules")
     with refusals(call):
         async with call.connection() as conn:
+            active = await _active(conn, tenant)
+            version = active if named == ACTIVE else number_of(named, "version of the rules")
+            if not 1 <= version < 2**31:
+                raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the rules")
             found = await store.source_of(conn, tenant.tenant_id, version)
-    shown = RulesShown(*_entry(found), found.version == tenant.ruleset, found.source, dict(found.lists))
-    return Answer(shown)
+    return Answer(RulesShown(*_entry(found), found.version == active, found.source, dict(found.lists)))
 
 
 async def _roll_back(call: Call) -> Answer:

@@ -7,13 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Moment, Seconds, wrong
+from ops.api.fields import Json, Moment, Seconds, wrong
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.api.tokens import WhyQuery
+from ops.documents.source_preview import preview_document, scene_of
 from ops.documents.sources import check_secrets, counts_document, new_secret, path_of, source_document
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
+from router.http.problems import FieldProblem
 from router.intake.webhook_signature import MAX_SECRET, BadSecret, check_secret
 from router.rules.source_file import SourceFile, WebhookDoor, parse_source
 from router.store import sources as store
@@ -98,6 +100,26 @@ class SourceFileWanted(msgspec.Struct, frozen=True):
     why: _Note = ""
 
 
+class SourceTest(msgspec.Struct, frozen=True):
+    """A file of a source, and a request for it. The signature is checked with the secrets of `source`."""
+
+    file: _File
+    body: Annotated[str, Meta(max_length=1_000_000)]
+    content_type: Annotated[str, Meta(max_length=200, description="Default: JSON for a webhook, else urlencoded")] = ""
+    headers: Annotated[dict[str, str], Meta(max_length=100)] = {}
+    source: Annotated[str, Meta(max_length=store.MAX_NAME)] = "test"
+
+
+class SourceTested(msgspec.Struct, frozen=True):
+    """What the source would make of the request. `signature` null = a form has none."""
+
+    signature: str | None
+    trapped: bool
+    redirect: str | None
+    leads: list[Json]
+    rejects: list[FieldProblem]
+
+
 class SourceRotation(msgspec.Struct, frozen=True):
     """What is replaced: of a form its key, of a webhook its secret, or also its key."""
 
@@ -139,6 +161,17 @@ def operations() -> list[Operation]:
             answers={201: SourceOpened},
             permission=change,
             body=SourceWanted,
+        ),
+        made(
+            id="test_source",
+            method="POST",
+            path=f"{_PATH}:test",
+            summary="Show what a source would make of a body, and store nothing",
+            handler=_test,
+            answers={200: SourceTested},
+            permission=look,
+            body=SourceTest,
+            max_body=2_000_000,
         ),
         made(
             id="get_source",
@@ -220,6 +253,19 @@ def _parsed(text: str) -> SourceFile:
     if "\0" in text:
         raise wrong("/file", "holds a NUL character")
     return parse_source(text, "file")
+
+
+async def _test(call: Call) -> Answer:
+    body: SourceTest = call.body
+    headers = {name.strip().lower(): value.strip() for name, value in body.headers.items()}
+    content_type = body.content_type or headers.get("content-type", "")
+    with refusals(call):
+        source = _parsed(body.file)
+        async with call.connection() as conn:
+            scene = await scene_of(conn, call.tenant, body.source)
+    sent = body.body.encode(errors="surrogatepass")
+    document = preview_document(source, body.source, scene, content_type, headers, sent)
+    return Answer(msgspec.convert(seen_by(call, document), SourceTested))
 
 
 def _secret_for(source: SourceFile, given: str | None) -> str | None:

@@ -164,6 +164,8 @@ def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
 
 async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:
     """A token sees its tenant only: whether another one exists is not said."""
+    if operation.of_all and token.tenant_id != EVERY_TENANT:
+        raise Refused(Kind.NOT_ALLOWED, "this needs a token for all tenants")
     if not operation.of_tenant:
         return None
     if token.tenant_id != EVERY_TENANT:

@@ -100,7 +100,8 @@ Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 class Operation:
     """`id` names it for generated clients. `permission` None = any token. `answers` are the documents by status; what
     is refused is a problem, always. `body` is read as JSON; `media` are other kinds of bodies, which the handler reads
-    itself, by media type with their type or JSON schema. `of_tenant` = it is about one tenant. `max_body` in bytes.
+    itself, by media type with their type or JSON schema. `of_tenant` = it is about one tenant, `of_all` = only a token
+    for all tenants may. `max_body` in bytes.
     `opened_by`: it needs no token, but the key of a source in its address (`{key}`).
     """
 
@@ -118,5 +119,6 @@ class Operation:
     media: Mapping[str, Mapping[str, Any] | type[msgspec.Struct]] = field(default_factory=dict)
     request_headers: Mapping[str, str] = field(default_factory=dict)
     of_tenant: bool = True
+    of_all: bool = False
     max_body: int = 1_000_000
     opened_by: OpenedBy | None = None

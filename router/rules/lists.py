@@ -58,6 +58,11 @@ def stored_lists(texts: Mapping[str, str]) -> ReadList:
     return read
 
 
+def lists_given(texts: Mapping[str, str], otherwise: ReadList) -> ReadList:
+    """Lists that came with the rules; those that did not are read otherwise."""
+    return lambda name: texts[name] if name in texts else otherwise(name)
+
+
 @dataclass
 class Lists:
     """The lists of one rules file, each read once. `texts` are those that were asked for."""

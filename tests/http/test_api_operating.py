@@ -262,6 +262,31 @@ async def test_rules_are_checked_compared_applied_and_rolled_back(world: World) 
     assert (await world.api.get("/v1/rulesets/last")).status == 404
 
 
+async def test_rules_come_with_the_lists_that_they_name(world: World) -> None:
+    rules = CATCH_ALL.replace(
+        "  - name: everyone",
+        "  - name: near\n    match: {region: {in_file: lists/near.txt}}\n    assign_to: group:all\n  - name: everyone",
+    )
+    alone = await world.api.post("/v1/rulesets", {"rules": rules})
+    assert alone.status == 422
+    lists = {"lists/near.txt": "Berlin\nPotsdam\n"}
+    given = {"rules": rules, "lists": lists}
+    checked = await world.api.post("/v1/rulesets:check", given)
+    assert (checked.document["problems"], checked.document["rules"]) == ([], 3), checked
+    assert [one["kind"] for one in (await world.api.post("/v1/rulesets:diff", given)).document["changes"]]
+    applied = await world.api.post("/v1/rulesets", given)
+    assert applied.document["version"] == 2, applied
+    assert (await world.api.get("/v1/rulesets/active")).document["lists"] == lists
+    # What is stored is used where no list is given.
+    more = {"rules": rules.replace("name: near", "name: close")}
+    assert (await world.api.post("/v1/rulesets", more)).document["version"] == 3
+    misspelt = await world.api.post("/v1/rulesets", given | {"lists": lists | {"lists/neer.txt": "Bonn"}})
+    assert misspelt.pointers == ["/lists/lists~1neer.txt"]
+    hostile = await world.api.post("/v1/rulesets", given | {"lists": {"lists/near.txt": "a\u0000b"}})
+    assert (hostile.status, hostile.pointers) == (422, ["/lists/lists~1near.txt"])
+    assert (await world.api.post("/v1/rulesets", {"rules": rules, "list": lists})).pointers == ["/list"]
+
+
 async def test_rules_that_are_wrong_are_refused_with_every_line(world: World) -> None:
     broken = "rules:\n  - name: a\n    match: {colour: red}\n    assign_to: everyone\n"
     yaml = {"Content-Type": "application/yaml"}

@@ -1,5 +1,6 @@
 """Sources managed over HTTP as on the command line: an address that takes leads, secrets shown once."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -87,6 +88,27 @@ async def test_what_is_wrong_with_a_source_is_pointed_to(api: Api, body: dict[st
     refused = await api.post(PATH, body)
     assert (refused.status, refused.pointers) == (422, [pointer]), refused
     assert (await api.get(PATH)).document["sources"] == []
+
+
+async def test_what_a_source_would_make_of_a_body_is_shown_and_nothing_is_stored(
+    api: Api, conn: asyncpg.Connection
+) -> None:
+    body = "your-name=Ada&tel=030+1234567"
+    tested = (await api.post(f"{PATH}:test", {"file": FORM, "body": body})).document
+    assert (tested["signature"], tested["trapped"], tested["rejects"]) == (None, False, [])
+    assert tested["leads"][0]["name"] == "Ada"
+    secret = (await api.post(PATH, {"name": "crm", "file": WEBHOOK})).document["secret"]
+    sent = json.dumps({"data": {"id": "7", "person": {"name": "Ada", "mobile": "+49301234567"}}})
+    headers = signed(sent.encode(), secret=secret)
+    asked = {"file": WEBHOOK, "source": "crm", "body": sent, "headers": headers}
+    believed = (await api.post(f"{PATH}:test", asked)).document
+    assert (believed["signature"], len(believed["leads"])) == ("valid", 1), believed
+    forged = (await api.post(f"{PATH}:test", asked | {"body": sent + " "})).document
+    assert forged["signature"] != "valid"
+    broken = (await api.post(f"{PATH}:test", {"file": WEBHOOK, "body": "{"})).document
+    assert (broken["leads"], len(broken["rejects"])) == ([], 1)
+    assert (await api.post(f"{PATH}:test", {"file": "form: [", "body": ""})).status == 422
+    assert await conn.fetchval("select count(*) from lead") == 0
 
 
 async def test_a_source_of_another_tenant_is_not_there(api: Api, conn: asyncpg.Connection) -> None:
