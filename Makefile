@@ -60,8 +60,9 @@ test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the install
 test-added: $(STAMP) ## only what test-all adds to test
 	@$(BIN)/python -m tests.debian
 	@$(PYTEST) $(WORKERS) --nothing-skipped -m "servers or full"
-	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full" tests/postgres
-	@$(BIN)/python -m tests.pgbouncer $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full and not direct" tests/postgres tests/faults
+	@# One run for both of Debian's: through PgBouncer to PostgreSQL 15, and what cannot hold behind a pooler directly.
+	@$(BIN)/python -m tests.postgresql_15 $(BIN)/python -m tests.pgbouncer $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full and not direct" tests/postgres tests/faults
+	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped -m "direct and not servers and not full" tests/postgres
 	@rm -rf build/image
 	@.ci/install build/image
 	@build/image/bin/lead-router --data-dir build/image/data migrate --json

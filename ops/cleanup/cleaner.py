@@ -199,6 +199,7 @@ class _Work:
     result: Result = field(default_factory=Result)
     _batch_no: int | None = None
     _ready: bool = False
+    _turn: bool = False
 
     async def all(self, tasks: list[Task]) -> None:
         for task in tasks:
@@ -254,8 +255,8 @@ class _Work:
             waited += _LOOK_S
 
     async def _rest(self, worked_s: float) -> None:
-        ready = await self._look(cleaning=True)
-        await self.cleaner.pause(rest_s(worked_s, self.cleaner.settings.busy_share, leads_wait=ready))
+        gives_way = await self._look(cleaning=True) or self._turn
+        await self.cleaner.pause(rest_s(worked_s, self.cleaner.settings.busy_share, gives_way=gives_way))
 
     async def _look(self, *, cleaning: bool) -> bool:
         """Whether leads are ready; applies the brake."""
@@ -265,7 +266,7 @@ class _Work:
                 return False
             after = now.batch_no if self._batch_no is None else self._batch_no
             leads = await store.routed(conn, self.tenant_id, after, now.batch_no)
-        self._batch_no, self._ready = now.batch_no, now.ready
+        self._batch_no, self._ready, self._turn = now.batch_no, now.ready, now.turn
         if self.brake.watch(now.at, leads, ready=now.ready, cleaning=cleaning):
             self.result.outcome, self.result.note = Outcome.BRAKE, self.brake.words
         return now.ready

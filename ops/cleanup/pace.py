@@ -1,4 +1,4 @@
-"""How hard cleanup may work: it rests while leads wait, and stops where the drain gets slower."""
+"""How hard cleanup may work: it rests while leads wait or others clean, and stops where the drain gets slower."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ SPAN_S = 3.0
 """For so long the drain is watched before it is judged."""
 
 
-def rest_s(worked_s: float, busy_share: float, *, leads_wait: bool) -> float:
-    """How long to rest after a batch (seconds): while leads wait, so long that work is `busy_share` of the time."""
-    if not leads_wait:
+def rest_s(worked_s: float, busy_share: float, *, gives_way: bool) -> float:
+    """How long to rest after a batch (seconds): where cleanup gives way, so that work is `busy_share` of the time."""
+    if not gives_way:
         return SHORTEST_REST_S
     return min(LONGEST_REST_S, max(SHORTEST_REST_S, worked_s * (1 / busy_share - 1)))
 

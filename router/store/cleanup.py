@@ -83,11 +83,14 @@ async def oldest_flight(conn: Connection, tenant_id: int) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the drain of a tenant is at `at` (UTC); `ready` = leads wait that it could place."""
+    """How far the drain of a tenant is at `at` (UTC); `ready` = leads wait that it could place, `turn` = a script of
+    others that cleans has its turn.
+    """
 
     at: datetime
     batch_no: int
     ready: bool
+    turn: bool = False
 
 
 async def progress(conn: Connection, tenant_id: int) -> Progress | None:
@@ -97,7 +100,7 @@ async def progress(conn: Connection, tenant_id: int) -> Progress | None:
         row = await _SQL.progress.row(conn, tenant_id=tenant_id)
     if row is None:
         return None
-    return Progress(row["now"], row["batch_no"], row["ready"] and not row["paused"])
+    return Progress(row["now"], row["batch_no"], row["ready"] and not row["paused"], row["turn"])
 
 
 async def routed(conn: Connection, tenant_id: int, after: int, upto: int) -> int:

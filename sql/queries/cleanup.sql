@@ -48,9 +48,11 @@ select tenant_id, created_at from tenant where tenant_id = any(:tenant_ids::int[
 select at from flight where tenant_id = :tenant_id order by batch_no limit 1;
 
 -- name: progress(tenant_id)
--- What the drain has done (its last batch), and whether leads are ready that it could place.
+-- What the drain has done (its last batch), whether leads are ready that it could place, and whether a script of others has a turn to clean.
 select l.batch_no, l.paused_until > clock_timestamp() as paused, clock_timestamp() as now,
-       exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = 0) as ready
+       exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = 0) as ready,
+       exists (select from maintenance_run r where r.tenant_id in (0, :tenant_id) and r.turn is not null
+                  and least(r.until, r.alive_until) > clock_timestamp()) as turn
   from lane l where l.tenant_id = :tenant_id;
 
 -- name: routed(tenant_id, after, upto)

@@ -24,6 +24,7 @@ from router.settings.model import CleanupSettings
 from router.store.assignments import Ending, FoundLead, LeadUnknown, end, find_lead
 from router.store.cleanup import last_runs, take_lease
 from router.store.connections.connections import Connections
+from tests.cleaning import done, may_clean, script
 from tests.postgres.cleanup_world import a_cleaner, a_past, age, clean, once, sane, tenants
 from tests.support import connected, until
 from tests.world import a_drain, lead, settle
@@ -171,6 +172,7 @@ async def test_the_right_to_clean_ends_by_itself(conn: asyncpg.Connection, conne
 
 _VICTIM = """
 import asyncio, sys, asyncpg
+from tests.cleaning import done, may_clean, script
 from tests.postgres.cleanup_world import just, tenants
 from ops.cleanup.cleaner import Cleaner
 from router.settings.model import CleanupSettings
@@ -210,6 +212,24 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_nothing_half_done(
     assert (await sane(conn))["archived"] == 18
     outcomes = await conn.fetch("select outcome from cleanup_run where tenant_id <> 0 order by run_no")
     assert [row[0] for row in outcomes] == ["interrupted", "done"]
+
+
+async def test_cleanup_gives_way_to_a_script_that_has_its_turn(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await a_past(conn, connections)
+    rests: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        rests.append(seconds)
+
+    settings = CleanupSettings(service="on", window="always", batch_rows=5, busy_share=0.01)
+    async with script(database_url) as nightly:
+        turn = await may_clean(nightly)
+        assert turn["may_delete"] == 1000
+        removed = await clean(connections, conn, settings=settings, pause=pause)
+        await done(nightly, turn["turn"])
+    assert removed["closed"] == 18 and max(rests) > 0.01
 
 
 async def test_leads_that_wait_slow_cleanup_down(conn: asyncpg.Connection, connections: Connections) -> None:
