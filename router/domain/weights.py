@@ -18,9 +18,9 @@ Int64 = NDArray[np.int64]
 LARGEST_WEIGHT = 1 << 24
 # Numbers in all the vectors that are kept, and facts: memory stays bounded whatever the leads say.
 _REMEMBERED_NUMBERS = 2_000_000
-_REMEMBERED_FACTS = 50_000
+_REMEMBERED_FACTS = 10_000
 # What a stake weighs beside its two arrays: as reps fill up, small groups meet ever new sets of candidates.
-_NUMBERS_BESIDE = 128
+_NUMBERS_BESIDE = 1_000
 
 _REGION = FACT_FIELDS.index("region")
 _INDUSTRY = FACT_FIELDS.index("industry")
