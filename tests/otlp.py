@@ -1,8 +1,8 @@
-"""Traces in tests: kept in memory, or received over OTLP by a receiver that decodes and keeps what comes; strange ones."""
+"""Traces in tests: kept in memory, or received over OTLP and decoded; and receivers that do not speak it."""
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -102,8 +102,8 @@ class Receiver:
             self.metrics |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
 
 
-def _attributes(found: "list[KeyValue] | object") -> dict[str, object]:
-    return {one.key: getattr(one.value, one.value.WhichOneof("value") or "string_value") for one in found}  # type: ignore[attr-defined]
+def _attributes(found: Iterable[KeyValue]) -> dict[str, object]:
+    return {one.key: getattr(one.value, one.value.WhichOneof("value") or "string_value") for one in found}
 
 
 @asynccontextmanager
@@ -124,7 +124,7 @@ async def otlp_receiver(**options: int) -> AsyncIterator[Receiver]:
 
 @dataclass(slots=True)
 class Strange:
-    """A receiver that does not speak OTLP; `asked` is set once somebody has sent something, `left` once one has hung up."""
+    """A receiver that does not speak OTLP; `asked` is set once somebody sent something, `left` once one has hung up."""
 
     url: str = ""
     asked: asyncio.Event = field(default_factory=asyncio.Event)

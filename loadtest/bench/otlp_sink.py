@@ -1,4 +1,4 @@
-"""A receiver of telemetry that takes everything at once: `python -m loadtest.bench.otlp_sink` prints its port and runs on."""
+"""A receiver of telemetry that takes all at once: `python -m loadtest.bench.otlp_sink` prints its port and runs on."""
 
 import asyncio
 

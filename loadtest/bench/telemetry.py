@@ -36,8 +36,8 @@ async def telemetry(stage: Stage) -> list[Figure]:
         await room.audited()
     # The first of each was the warm-up.
     note = (
-        f"{world.in_words}: {per_second(world.leads, with_it[1:])} with metrics exported every second, every batch traced "
-        f"and logged, {per_second(world.leads, without[1:])} without"
+        f"{world.in_words}: {per_second(world.leads, with_it[1:])} with metrics exported every second, every batch "
+        f"traced and logged, {per_second(world.leads, without[1:])} without"
     )
     return [figure("telemetry_on_vs_off", ratios(without[1:], with_it[1:]), note)]
 

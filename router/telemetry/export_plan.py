@@ -12,9 +12,9 @@ _SIGNALS = ("traces", "metrics")
 
 @dataclass(frozen=True, slots=True)
 class ExportWishes:
-    """What our settings say. `endpoint` = the base URL of a receiver of OTLP over HTTP (None = OpenTelemetry's variables
-    name one, or none does); `sample_share` = of the traces that begin here (None = by those variables, or a tenth);
-    times are seconds; `metrics_every_s` None = by those variables, or 60 s.
+    """What our settings say. `endpoint` = the base URL of a receiver of OTLP over HTTP (None = OpenTelemetry's
+    variables name one, or none does); `sample_share` = of the traces that begin here (None = by those variables, or a
+    tenth); times are seconds; `metrics_every_s` None = by those variables, or 60 s.
     """
 
     endpoint: str | None = None

@@ -1,7 +1,7 @@
-"""Instruments for a process that is scraped: a meter of its own, shown as Prometheus text, exported where that is wished."""
+"""Instruments for a process that is scraped: a meter of its own, shown as Prometheus text, and exported where asked."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
@@ -56,8 +56,8 @@ def open_exposition(
     ProcessCollector(registry=registry)
     resource = _resource(instance, version)
     exports = _exports(plan, resource)
-    readers = [PrometheusMetricReader(scope_info_enabled=False, registry=registry), *(exports.readers if exports else ())]
-    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    scraped = PrometheusMetricReader(scope_info_enabled=False, registry=registry)
+    provider = MeterProvider([scraped, *(exports.readers if exports else ())], resource, shutdown_on_exit=False)
     meter = provider.get_meter(NAMESPACE, version)
     _observe_losses(meter, exports.spans_lost if exports else lambda: _NO_SPANS_LOST)
     try:
@@ -101,10 +101,16 @@ def _observe_losses(meter: Meter, spans_lost: Callable[[], Mapping[str, int]]) -
     )
 
 
+def _quietly(closing: Callable[[], None]) -> None:
+    # What does not arrive in time is no trouble of a process that ends.
+    with suppress(Exception):
+        closing()
+
+
 def _within(deadline_s: float, *closings: Callable[[], None]) -> None:
     """Side by side, each in a thread that the process does not wait for; returns at the deadline (seconds)."""
     until = monotonic() + deadline_s
-    threads = [Thread(target=closing, name="flush telemetry", daemon=True) for closing in closings]
+    threads = [Thread(target=_quietly, args=(closing,), name="flush telemetry", daemon=True) for closing in closings]
     for thread in threads:
         thread.start()
     for thread in threads:

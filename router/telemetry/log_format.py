@@ -98,7 +98,7 @@ def _rendering(as_json: bool, *, colors: bool) -> list[Processor]:
 
 
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The processor that takes passwords, e-mail addresses and phone numbers out of an event, however deep they stand."""
+    """The processor that takes passwords, e-mail addresses and phone numbers out of an event, however deep."""
     return {key: MASK if _is_secret(key) else _masked(value) for key, value in event.items()}
 
 

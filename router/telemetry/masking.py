@@ -1,4 +1,4 @@
-"""Passwords, e-mail addresses and phone numbers do not belong in logs, messages or lists of settings: what replaces them."""
+"""Passwords, e-mail addresses and phone numbers do not belong in logs, messages or lists of settings: their masks."""
 
 import re
 

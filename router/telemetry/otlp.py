@@ -1,4 +1,4 @@
-"""Traces and metrics go to a receiver by OTLP over HTTP. Only a daemon that is to export imports this: it costs a start.
+"""Traces and metrics go to a receiver by OTLP over HTTP. Only a daemon that exports imports this: it costs a start.
 
 A receiver that is away, slow or answers nonsense costs telemetry, never work: threads of their own send, what waits is
 bounded, what is lost is counted and logged, and at the end there is a deadline.

@@ -1,5 +1,6 @@
 """The HTTP client of the OTLP exporters: reads little of an answer, and remembers why the last request failed."""
 
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -22,7 +23,8 @@ class BoundedSession(requests.Session):
         """As that of requests; the body of the answer is not there."""
         try:
             response = super().request(*arguments, **options, stream=True)
-            with response:
+            with response, suppress(Exception):
+                # Its status says all; what else it says may be nonsense.
                 _read_little(response.raw)
         except Exception as error:
             self.problem = type(error).__name__
@@ -36,7 +38,7 @@ def _read_little(raw: Any) -> None:
     """To its end where it is short, so that the connection can be used again; else the rest is not waited for."""
     left, until = _MAX_ANSWER, monotonic() + _READ_S
     while left > 0 and monotonic() < until:
-        piece = raw.read1(_PIECE)
+        piece = raw.read1(_PIECE, decode_content=False)
         if not piece:
             return
         left -= len(piece)

@@ -23,7 +23,9 @@ class SpanQueue(SpanProcessor):
     they arrived; `max_spans` may wait meanwhile.
     """
 
-    def __init__(self, deliver: Deliver, max_spans: int, *, together: int = _TOGETHER, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, deliver: Deliver, max_spans: int, *, together: int = _TOGETHER, every_s: float = _EVERY_S
+    ) -> None:
         self._deliver = deliver
         self._max_spans = max_spans
         self._together = min(together, max_spans)

@@ -1,7 +1,7 @@
 """Spans of this process: what took how long, and as part of what. Where nothing is traced, each costs one look.
 
-`router.telemetry.tracing` makes them; nothing of OpenTelemetry is read here, so that commands start fast. A span is for a
-batch, a request, a piece of periodic work or a statement, never for a lead. Attributes hold names and counts, never
+`router.telemetry.tracing` makes them; nothing of OpenTelemetry is read here, so that commands start fast. A span is for
+a batch, a request, a piece of periodic work or a statement, never for a lead. Attributes hold names and counts, never
 what a lead, a customer or a rep consists of, nor the text of an error, which may repeat it.
 """
 

@@ -124,7 +124,7 @@ async def test_a_trace_has_the_steps_of_a_batch_and_nothing_of_each_lead(
         assert all(span.parent and span.parent.span_id == batch.context.span_id for span in spans if span is not batch)
         seen.append(Counter(span.name for span in spans))
     assert seen[1] == seen[2]
-    assert {"lane.hold", "pool.put_assignments", "begin", "commit"} <= set(seen[0]), seen[0]
+    assert {"lane.hold", "lane.put_assignments", "begin", "commit"} <= set(seen[0]), seen[0]
 
 
 async def test_a_piece_of_periodic_work_is_a_trace_and_says_when_it_failed(connections: Connections) -> None:

@@ -1,4 +1,4 @@
-"""What is exported where: nothing unless somebody asked for it; OpenTelemetry's variables hold, and wrong ones stop nobody."""
+"""What is exported where: nothing unless asked for; OpenTelemetry's variables hold, and wrong ones stop nobody."""
 
 import pytest
 
