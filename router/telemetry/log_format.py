@@ -15,7 +15,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from router.telemetry.log_repeats import FewRepeats
 from router.telemetry.log_writer import writer_of
 from router.telemetry.logs import bound_values
-from router.telemetry.masking import MASK, mask_contacts, mask_passwords
+from router.telemetry.masking import MASK, mask_contacts, mask_passwords, mask_rows
 from router.telemetry.spans import current_ids
 
 _ABANDONED_CONNECT = "unexpected connection_lost() call"
@@ -118,4 +118,4 @@ def _masked(value: object) -> object:
 
 
 def _masked_text(text: str) -> str:
-    return mask_contacts(mask_passwords(text))
+    return mask_contacts(mask_rows(mask_passwords(text)))

@@ -13,6 +13,9 @@ _IN_SQL = re.compile(r"(\bpassword\s+)(?:[eE]?'(?:[^'\\]|\\.|'')*('|$)|(\$\w*\$)
 # Not in a URL, where it is the user and the host of a server: "//router@db.example".
 _EMAIL = re.compile(r"(?<![\w.%+-])(?<!//)[\w.%+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)")
+# "Failing row contains (…)", "Key (…)=(…) already exists", whatever language the server speaks.
+_DETAIL = re.compile(r"(DETAIL:  [^\n(]*)\(.*?(?=\n\n|\nHINT:  |\Z)", re.DOTALL)
+_ARGUMENT = re.compile(r"(invalid input (?:for query argument \$\d+|syntax for [\w ]+): )[^\n]*")
 _WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^/:@]*:).+(@)", re.IGNORECASE | re.DOTALL)
 _WHOLE_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^&]+)", re.IGNORECASE | re.DOTALL)
 
@@ -34,6 +37,15 @@ def mask_contacts(text: str) -> str:
     if "@" in text:
         text = _EMAIL.sub(MASK, text)
     return _PHONE.sub(MASK, text) if "+" in text else text
+
+
+def mask_rows(text: str) -> str:
+    """`text` of an error of PostgreSQL or of its driver without the values that it repeats: those of a row, of a key, of
+    an argument. Numbers of processes and transactions stay.
+    """
+    if "DETAIL:  " in text:
+        text = _DETAIL.sub(rf"\1({MASK})", text)
+    return _ARGUMENT.sub(rf"\1{MASK}", text) if "invalid input " in text else text
 
 
 def mask_url(url: str) -> str:

@@ -154,6 +154,24 @@ def test_e_mail_addresses_and_phone_numbers_are_masked_and_hosts_are_not(lines: 
     assert (second["url"], second["plain"]) == ("postgresql://router:***@db.example.com/x", "redis://me@host.example/0")
 
 
+def test_an_error_of_the_database_does_not_repeat_a_lead_in_the_log(lines: Lines) -> None:
+    row = 'null value in column "x"\nDETAIL:  Failing row contains (7, Ada\nLovelace, 030 1234567).'
+    key = "duplicate key value\nDETAIL:  Key (tenant_id, phone)=(1, 030 1234567) already exists."
+    deadlock = "deadlock detected\nDETAIL:  Process 18 waits for ShareLock on transaction 5; blocked by process 19."
+    argument = "invalid input for query argument $1: '030 1234567' (expected int)"
+    log = get_logger("x")
+    for text in (row, f"{key}\nHINT:  see", deadlock, argument):
+        try:
+            raise ValueError(text)
+        except ValueError as error:
+            log.error("failed", error=str(error), exc_info=error)
+    shown = lines()
+    assert not [word for word in ("030", "Ada", "Lovelace", "1234567") if word in json.dumps(shown)]
+    assert shown[1]["error"] == "duplicate key value\nDETAIL:  Key (***)\nHINT:  see"
+    assert shown[2]["error"] == deadlock
+    assert shown[3]["error"] == "invalid input for query argument $1: ***"
+
+
 # -- the queue
 
 
