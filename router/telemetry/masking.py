@@ -11,7 +11,7 @@ _IN_QUOTES = r"""'(?:[^'\\]|\\.)*(?:'|\\?$)|\\"(?:(?!\\").)*(?:\\"|$)|"(?:[^"\\]
 _AS_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^\s&]+)", re.IGNORECASE | re.DOTALL)
 _IN_SQL = re.compile(r"(\bpassword\s+)(?:[eE]?'(?:[^'\\]|\\.|'')*('|$)|(\$\w*\$).*?(\3|$))", re.IGNORECASE | re.DOTALL)
 # Not in a URL, where it is the user and the host of a server: "//router@db.example".
-_EMAIL = re.compile(r"(?<![\w.%+-])(?<!//)[\w.%+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<![\w.%+-])(?<!//)[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)")
 # "Failing row contains (…)", "Key (…)=(…) already exists", whatever language the server speaks.
 _DETAIL = re.compile(r"(DETAIL:  [^\n(]*)\(.*?(?=\n\n|\nHINT:  |\Z)", re.DOTALL)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
@@ -18,6 +20,7 @@ from router.store.connections.open_connections import OpenConnections
 from router.telemetry.instruments import Instruments
 from router.telemetry.log_format import configure_logs
 from router.telemetry.logs import bind, bound, get_logger
+from router.telemetry.masking import mask_contacts
 from router.telemetry.span_queue import SpanQueue
 from router.telemetry.spans import (
     current_ids,
@@ -152,6 +155,13 @@ def test_e_mail_addresses_and_phone_numbers_are_masked_and_hosts_are_not(lines: 
     assert (first["phone"], first["emails"]) == ("***", "***")
     assert second["event"] == "at 2026-11-29T02:00:00+00:00"
     assert (second["url"], second["plain"]) == ("postgresql://router:***@db.example.com/x", "redis://me@host.example/0")
+
+
+@given(st.text(), st.text())
+def test_no_address_or_number_comes_through_whatever_stands_around_it(before: str, after: str) -> None:
+    masked = mask_contacts(f"{before} planted@example.com, +4915112345678 {after}")
+    assert "planted@" not in masked or "planted@" in before + after
+    assert "15112345678" not in masked or "15112345678" in before + after
 
 
 def test_an_error_of_the_database_does_not_repeat_a_lead_in_the_log(lines: Lines) -> None:
