@@ -54,9 +54,7 @@ def plan_exports(wishes: ExportWishes, environment: Mapping[str, str]) -> Export
     return ExportPlan(wishes, urls["traces"], urls["metrics"], share, tuple(dict.fromkeys(problems)))
 
 
-def _url(
-    signal: str, wishes: ExportWishes, environment: Mapping[str, str], problems: list[str]
-) -> str | None:
+def _url(signal: str, wishes: ExportWishes, environment: Mapping[str, str], problems: list[str]) -> str | None:
     exporter = f"OTEL_{signal.upper()}_EXPORTER"
     wanted = _value(environment, exporter)
     if wanted == "none":

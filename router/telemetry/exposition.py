@@ -68,9 +68,7 @@ def open_exposition(
             provider.shutdown()
         else:
             deadline_s = plan.wishes.flush_deadline_s
-            _within(
-                deadline_s, lambda: exports.close_traces(deadline_s), lambda: provider.shutdown(deadline_s * 1000)
-            )
+            _within(deadline_s, lambda: exports.close_traces(deadline_s), lambda: provider.shutdown(deadline_s * 1000))
 
 
 def _exports(plan: ExportPlan | None, resource: Resource) -> "Exports | None":

@@ -40,8 +40,8 @@ def mask_contacts(text: str) -> str:
 
 
 def mask_rows(text: str) -> str:
-    """`text` of an error of PostgreSQL or of its driver without the values that it repeats: those of a row, of a key, of
-    an argument. Numbers of processes and transactions stay.
+    """`text` of an error of PostgreSQL or of its driver without the values that it repeats: those of a row, of a key,
+    of an argument. Numbers of processes and transactions stay.
     """
     if "DETAIL:  " in text:
         text = _DETAIL.sub(rf"\1({MASK})", text)

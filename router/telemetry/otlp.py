@@ -83,7 +83,7 @@ class _Spans:
 
     def close(self) -> None:
         """Ends the wait before another attempt."""
-        self._exporter.shutdown()
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _metric_reader(url: str, every_s: float | None) -> MetricReader:

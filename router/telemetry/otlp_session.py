@@ -22,7 +22,7 @@ class BoundedSession(requests.Session):
     def request(self, *arguments: Any, **options: Any) -> requests.Response:
         """As that of requests; the body of the answer is not there."""
         try:
-            response = super().request(*arguments, **options, stream=True)
+            response = super().request(*arguments, **{**options, "stream": True})
             with response, suppress(Exception):
                 # Its status says all; what else it says may be nonsense.
                 _read_little(response.raw)

@@ -121,7 +121,9 @@ async def test_a_trace_has_the_steps_of_a_batch_and_nothing_of_each_lead(
         assert attributes["lead_router.tenant"] == "acme" and attributes["lead_router.result"] == "ok"
         assert attributes["lead_router.batch"] == await conn.fetchval("select batch_no from lane")
         assert batch.context
-        assert all(span.parent and span.parent.span_id == batch.context.span_id for span in spans if span is not batch)
+        assert all(
+            span.parent and span.parent.trace_id == batch.context.trace_id for span in spans if span is not batch
+        )
         seen.append(Counter(span.name for span in spans))
     assert seen[1] == seen[2]
     assert {"lane.hold", "lane.put_assignments", "begin", "commit"} <= set(seen[0]), seen[0]

@@ -55,12 +55,11 @@ def lines() -> Iterator[Lines]:
 
 
 def test_a_statement_is_a_part_of_its_batch_and_the_next_batch_is_not() -> None:
-    with tracing() as exporter:
-        with root_span("batch", {"lead_router.tenant": "acme"}):
-            with statement_span("lane.hold"):
-                pass
-            with root_span("another"):
-                note({"lead_router.leads": 3})
+    with tracing() as exporter, root_span("batch", {"lead_router.tenant": "acme"}):
+        with statement_span("lane.hold"):
+            pass
+        with root_span("another"):
+            note({"lead_router.leads": 3})
     spans = by_name(exporter)
     batch, hold, another = spans["batch"], spans["lane.hold"], spans["another"]
     assert batch.context and hold.parent and another.context

@@ -162,9 +162,7 @@ class OpenConnections:
             self._opening -= 1
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Runs it under this owner, apart from the span and the log context of whoever happens to ask: a connection that
-        is opened outlives them.
-        """
+        """Runs it under this owner, apart from the span and the log context of who asks: a connection outlives them."""
         task = asyncio.create_task(work, name=name, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
