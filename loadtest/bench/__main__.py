@@ -32,6 +32,7 @@ from loadtest.bench import (
     pooled,
     starts,
     survival,
+    telemetry,
     trickle,
     waits,
 )
@@ -67,6 +68,7 @@ MEASURES: Mapping[str, Measure] = {
     "http-singles": http_singles.singles,
     "http-batches": http_batches.batches,
     "http-latency": http_latency.posted_to_assigned,
+    "telemetry": telemetry.telemetry,
     "starts": starts.starts,
     "faults": survival.faults,
     "connections": survival.connections,

@@ -44,6 +44,7 @@ TARGETS = (
     Target("replay_1m_vs_drain", "replay of 1 M leads / their drain", "ratio", 5, least=False),
     Target("cleanup_running_vs_not", "drain beside cleanup of 1 M closed leads / without", "ratio", 0.9),
     Target("events_on_vs_off", "drain with events / without", "ratio", 0.9),
+    Target("telemetry_on_vs_off", "drain with metrics, traces and logs / without", "ratio", 0.95),
     Target("webhooks_vs_client", "deliveries to a webhook / bare posts of the same client", "ratio", 0.4),
     Target("http_single_vs_noop", "durable single posts / a handler that answers 202", "ratio", 0.35),
     Target("http_single_p99_vs_noop", "p99 of them at half their rate / of the handler", "ratio", 6, least=False),

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -17,8 +18,9 @@ from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.rules.file import ZoneDiffers
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
-from router.telemetry.logs import get_logger
+from router.telemetry.logs import bound, get_logger
 from router.telemetry.masking import mask_passwords
+from router.telemetry.spans import TENANT, root_span
 
 log = get_logger(__name__)
 
@@ -114,7 +116,8 @@ class Jobs:
             f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
         )
         self._jobs[job.job_id] = job
-        job.task = asyncio.create_task(self._run(job, work), name=f"job {job.job_id}")
+        # It outlives the request, and its span.
+        job.task = asyncio.create_task(self._run(job, work), name=f"job {job.job_id}", context=Context())
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -148,8 +151,9 @@ class Jobs:
 
     async def _run(self, job: Job, work: Work) -> None:
         try:
-            # Its documents hold times and keys as they come; from here on it is plain JSON.
-            job.result = msgspec.to_builtins(await work(job), str_keys=True)
+            with bound(tenant=job.tenant), root_span(f"job {job.kind}", {TENANT: job.tenant}):
+                # Its documents hold times and keys as they come; from here on it is plain JSON.
+                job.result = msgspec.to_builtins(await work(job), str_keys=True)
             job.state = "done"
         except asyncio.CancelledError:
             job.state = "cancelled"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from ops.daemon.services import Role, Services
+from ops.daemon.telemetry import open_telemetry
 from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
 from ops.notify.channels import configured_channels
@@ -19,7 +20,6 @@ from router.runtime.signals import on_hangup, stop_on_signals
 from router.runtime.supervisor import StartRefused, Supervisor
 from router.settings.model import JournalSettings, Settings
 from router.store.connections.connections import open_connections
-from router.telemetry.exposition import open_exposition
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
@@ -64,7 +64,7 @@ async def run_daemon(
 
         # Embedded servers are one process's, or at least one machine's: LISTEN works there.
         sender = HintsSender(urls.redis) if urls.redis and settings.database_url else None
-        with open_exposition(instance, version("lead-router"), settings.metrics.tenants) as exposition:
+        with open_telemetry(settings, instance, version("lead-router")) as exposition:
             async with (
                 open_connections(
                     urls.database,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from typing import NamedTuple
 
 import msgspec
@@ -80,7 +81,9 @@ class NotifyService(Periodic):
             work = await store.channels_with_work(conn, list(self._channels), self._me)
         for name in work:
             if name not in self._runs:
-                self._runs[name] = asyncio.create_task(self._run(self._channels[name]), name=f"notify {name}")
+                run = self._run(self._channels[name])
+                # It outlives the look, and its span.
+                self._runs[name] = asyncio.create_task(run, name=f"notify {name}", context=Context())
 
     def _reap(self) -> None:
         """Removes runs that are over; reports why, if one failed."""

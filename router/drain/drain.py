@@ -23,7 +23,8 @@ from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
 from router.telemetry.instruments import BatchResult, Instruments
-from router.telemetry.logs import get_logger
+from router.telemetry.logs import bound, get_logger
+from router.telemetry.spans import LEADS, TENANT, note, root_span
 
 log = get_logger(__name__)
 
@@ -33,6 +34,7 @@ _LOOK_FROM_TOP_S = (0.5, 1.5)
 _LOOK_COSTS = 0.1
 # The search for work takes milliseconds; longer than this, somebody has locked a table.
 _GOODBYE_S = 0.5
+_RESULT = "lead_router.result"
 _SEARCH_DEADLINE_S = 5.0
 
 
@@ -65,9 +67,10 @@ class Drain:
 
         Raises TimeoutError when a table stays locked: the search must fail loudly rather than wait in silence.
         """
-        async with self.connections.acquire(Part.DRAIN) as conn, asyncio.timeout(_SEARCH_DEADLINE_S):
-            await self.process.beat(conn)
-            return await store.tenants_with_work(conn, now)
+        with root_span("find work"):
+            async with self.connections.acquire(Part.DRAIN) as conn, asyncio.timeout(_SEARCH_DEADLINE_S):
+                await self.process.beat(conn)
+                return await store.tenants_with_work(conn, now)
 
     async def close(self) -> None:
         """Says that this process stops as it should; not worth waiting for."""
@@ -92,7 +95,7 @@ class Drain:
         async with self.connections.acquire(Part.DRAIN) as conn:
             while not stop() and (batch_limit is None or total.batches < batch_limit):
                 await self.process.beat(conn)
-                done = await self._batch(conn, session, now)
+                done = await self._traced_batch(conn, session, now)
                 if done is None:
                     continue
                 progress(done)
@@ -102,6 +105,12 @@ class Drain:
                 # Other tenants' tasks and the listener get their turn even while no statement blocks.
                 await asyncio.sleep(0)
         return total
+
+    async def _traced_batch(self, conn: Connection, session: TenantSession, now: datetime | None) -> Drained | None:
+        """One batch in a trace of its own; its tenant is in every log line meanwhile."""
+        tenant = str(session)
+        with bound(tenant=tenant), root_span("batch", {TENANT: tenant}):
+            return await self._batch(conn, session, now)
 
     async def _batch(self, conn: Connection, session: TenantSession, now: datetime | None) -> Drained | None:
         """One batch; None when it was refused and a part of it is to be tried."""
@@ -120,6 +129,7 @@ class Drain:
             done = await run_lane_transaction(conn, session, request, token=self.token(), now=now, limits=self.limits)
         except BaseException as error:
             self.instruments.batch_done(str(session), BatchResult.FAILED, perf_counter() - begin)
+            note({_RESULT: BatchResult.FAILED.value})
             if isinstance(error, BatchRefused) and _bisected(session, error):
                 return None
             raise
@@ -133,7 +143,9 @@ class Drain:
 
     def _record(self, session: TenantSession, done: Drained, seconds: float) -> None:
         nothing = BatchResult.LOCKED if done.outcome is LaneOutcome.LOCKED else BatchResult.EMPTY
-        self.instruments.batch_done(str(session), BatchResult.OK if done.leads else nothing, seconds, done)
+        result = BatchResult.OK if done.leads else nothing
+        self.instruments.batch_done(str(session), result, seconds, done)
+        note({_RESULT: result.value, LEADS: done.leads, "lead_router.assigned": done.assigned})
         if done.leads:
             log.debug(
                 "batch",

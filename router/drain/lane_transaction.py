@@ -32,7 +32,8 @@ from router.store.lane_clock import put_right
 from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Phase
-from router.telemetry.logs import get_logger
+from router.telemetry.logs import bind, get_logger
+from router.telemetry.spans import BATCH, TENANT, note
 from router.telemetry.stopwatch import Stopwatch
 
 _HOLD_DEADLINE_S = 5.0
@@ -186,6 +187,9 @@ class LaneTransaction:
         return process.clocks.disputed
 
     async def _batch(self, lane: Lane, state: LaneState, request: BatchRequest) -> Drained:
+        batch = lane.batch_no + 1
+        bind(batch=batch)
+        note({TENANT: lane.tenant, BATCH: batch})
         if request.parked_for:
             drained = await park_batch(self.conn, lane, state, request)
         else:

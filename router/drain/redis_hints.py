@@ -5,6 +5,7 @@ has news, all that came together as one message. Polling stays the truth: a hint
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ class HintsSender:
         """Soon, together with what comes until then."""
         self._tenants.update(tenants)
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send(), name="hints over Redis")
+            # For all who have news until then, so not a part of what one of them does.
+            self._sending = asyncio.create_task(self._send(), name="hints over Redis", context=Context())
 
     async def ask(self) -> None:
         """Whether Redis takes hints now: one that names nobody. Raises ConnectionError in time."""

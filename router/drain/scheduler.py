@@ -141,7 +141,7 @@ class DrainService:
             await self._name_blocker(tenant_id, error)
         except Exception as error:  # what one tenant has stored, such as rules of a later release, stops no other
             self._back_off(tenant_id, error)
-            log.error("tenant cannot be routed", tenant=tenant_id, exc_info=error)
+            log.error("tenant cannot be routed", tenant=str(self.drain.session(tenant_id)), exc_info=error)
         finally:
             self._turns.pop(tenant_id, None)
             if self._line:
@@ -196,7 +196,7 @@ class DrainService:
         self._line.pop(tenant_id, None)
         log.warning(
             "batch rolled back",
-            tenant=tenant_id,
+            tenant=str(session),
             error=f"{type(error).__name__}: {error}",
             failures=session.failures,
             retry_in_s=round(pause_s, 2),

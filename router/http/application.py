@@ -16,6 +16,7 @@ from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
 from router.http.rate_limits import RateLimits
 from router.http.reading import convert_body, convert_query, json_body
 from router.http.recent import Recent
+from router.http.traced import note_tenant, route_of, traced
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
 from router.store.tenants import Tenant
@@ -44,7 +45,7 @@ class Door:
 
 def application_of(operations: Sequence[Operation], door: Door) -> web.Application:
     """An application with these operations. What it does not know, and whatever fails, is a problem, too."""
-    application = web.Application(middlewares=[problems], client_max_size=max(o.max_body for o in operations))
+    application = web.Application(middlewares=[traced, problems], client_max_size=max(o.max_body for o in operations))
     for operation in operations:
         handler = (
             _handler(operation, door) if operation.opened_by is None else _opened(operation, operation.opened_by, door)
@@ -69,7 +70,7 @@ async def problems(
     except (*TRANSIENT_ERRORS, TimeoutError) as error:
         return _of_database(request, error).response()
     except Exception as error:
-        log.error("request failed", method=request.method, path=request.path, exc_info=error)
+        log.error("request failed", method=request.method, route=route_of(request), exc_info=error)
         return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause").response()
 
 
@@ -77,7 +78,7 @@ def _of_database(request: web.Request, error: BaseException) -> Refused:
     """What passes is to be tried again; what does not is a fault, and is logged."""
     if isinstance(error, NoConnection | TimeoutError) or trouble_of(error) not in _NEEDS_A_PERSON:
         return busy(f"the database is busy or away ({type(error).__name__})")
-    log.error("request failed", method=request.method, path=request.path, error=mask_passwords(str(error)))
+    log.error("request failed", method=request.method, route=route_of(request), error=mask_passwords(str(error)))
     return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause")
 
 
@@ -90,6 +91,7 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
         values = _query_of(request)
         wanted = values.pop("tenant", None) if operation.of_tenant else None
         tenant = await _tenant_of(door, token, wanted, operation)
+        note_tenant(tenant)
         # After the tenant: what is wrong with a query is said only to those who may ask.
         query = convert_query(values, operation.query) if values else _no_query(operation.query)
         check_length(request, operation.max_body)
@@ -110,6 +112,7 @@ def _opened(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         source = await door.leads.sources.opened_by(request.match_info["key"], opened_by.value, request.remote)
+        note_tenant(source.tenant)
         cross_origin = source.cross_origin(request.headers.get("Origin"))
         try:
             door.limits.take((source.tenant.tenant_id, f"source {source.name}"))

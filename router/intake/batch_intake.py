@@ -11,6 +11,7 @@ from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable
 from router.intake.json_lead import FieldError
 from router.intake.lead_intake import LeadIntake
 from router.telemetry.intake_instruments import IntakeResult, IntakeRoute
+from router.telemetry.spans import LEADS, inner_span
 
 COMMIT_LEADS = 1_000
 NAMED = 1_000
@@ -91,7 +92,8 @@ class BatchIntake:
 
     async def _store(self, part: list[tuple[int, LeadIn]]) -> None:
         handed_in = [HandedIn(lead) for _, lead in part]
-        outcomes = await self._intake.take(self._tenant_id, handed_in, IntakeRoute.BATCH)
+        with inner_span("intake commit", {LEADS: len(part)}):
+            outcomes = await self._intake.take(self._tenant_id, handed_in, IntakeRoute.BATCH)
         for (number, lead), outcome in zip(part, outcomes, strict=True):
             self._count(number, lead, outcome)
 

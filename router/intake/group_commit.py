@@ -13,6 +13,7 @@ from time import monotonic
 from router.intake.hand_in import HandedIn, Outcome
 from router.intake.lead_intake import LeadIntake, NotDurable
 from router.telemetry.intake_instruments import IntakeResult, IntakeRoute
+from router.telemetry.spans import LEADS, Link, current_link, root_span
 
 MAX_GROUP = 500
 MAX_WAITING = 1_000
@@ -32,6 +33,7 @@ class _Waiting:
     handed_in: HandedIn
     since: float
     outcome: "asyncio.Future[Outcome]"
+    asked_in: Link | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class GroupCommit:
         if len(line.waiting) >= MAX_WAITING:
             self._instruments.leads(IntakeRoute.SINGLE, IntakeResult.SHED)
             raise TooManyWaiting(f"{MAX_WAITING:,} leads wait already")
-        one = _Waiting(handed_in, monotonic(), asyncio.get_running_loop().create_future())
+        one = _Waiting(handed_in, monotonic(), asyncio.get_running_loop().create_future(), current_link())
         line.waiting.append(one)
         key = handed_in.key
         if key is not None:
@@ -98,7 +100,9 @@ class GroupCommit:
     async def _commit(self, tenant_id: int, line: _Line, group: Sequence[_Waiting]) -> None:
         """Never raises: whatever happens is the outcome of those who wait."""
         try:
-            outcomes = await self._intake.take(tenant_id, [one.handed_in for one in group], IntakeRoute.SINGLE)
+            # Of several requests, so a trace of its own.
+            with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
+                outcomes = await self._intake.take(tenant_id, [one.handed_in for one in group], IntakeRoute.SINGLE)
         except BaseException as error:
             for one in group:
                 _fail(line, one, error if isinstance(error, Exception) else NotDurable("this process stops"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 
 from router.outbox.attempts import Answer
@@ -84,7 +85,9 @@ class WebhooksService(Periodic):
             self._random,
             self._settings.concurrency,
         )
-        self._runs[working.key] = endpoint, asyncio.create_task(endpoint.run(), name=f"webhook {working.webhook_no}")
+        # It outlives the look, and its span.
+        run = asyncio.create_task(endpoint.run(), name=f"webhook {working.webhook_no}", context=Context())
+        self._runs[working.key] = endpoint, run
 
     def _ended(self, task: "asyncio.Task[None]") -> bool:
         """Whether the run is over; reports why, if it failed."""

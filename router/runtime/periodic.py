@@ -8,6 +8,7 @@ from router.runtime.lifeline import Lifeline
 from router.store.backoff import wait_s
 from router.store.errors import TRANSIENT_ERRORS
 from router.telemetry.logs import get_logger
+from router.telemetry.spans import root_span
 
 log = get_logger(__name__)
 
@@ -54,8 +55,9 @@ class Periodic(ABC):
         try:
             while not life.stopping:
                 try:
-                    async with asyncio.timeout(self.deadline_s):
-                        await self.once(life)
+                    with root_span(f"service {self.name}"):
+                        async with asyncio.timeout(self.deadline_s):
+                            await self.once(life)
                 except self.transient as error:
                     await life.pause(self._failed(life, error))
                 else:

@@ -84,6 +84,19 @@ class MetricsSettings(Section, frozen=True):
     tenants: Annotated[int, Meta(ge=0, le=MAX_TENANTS)] = 100
 
 
+class TelemetrySettings(Section, frozen=True):
+    """Traces and metrics go to `otlp_endpoint`, the base URL of a receiver of OTLP over HTTP (None = to none, unless
+    OpenTelemetry's own variables name one). `sample_share` of the traces is recorded (None = by those variables, or a
+    tenth); `queue_spans` spans may wait; at the stop what is left has `flush_deadline_s` (seconds).
+    """
+
+    otlp_endpoint: Annotated[str, _url("http", "https")] | None = None
+    sample_share: Annotated[float, Meta(ge=0, le=1)] | None = None
+    metrics_every_s: Annotated[float, Meta(ge=0.1, le=3600)] | None = None
+    queue_spans: Annotated[int, Meta(ge=1, le=1_000_000)] = 2048
+    flush_deadline_s: Annotated[float, Meta(ge=0, le=60)] = 2.0
+
+
 class SupervisionSettings(Section, frozen=True):
     """A service that dies is restarted after a random wait below a doubling limit; `deaths_allowed` within
     `deaths_window_s` are survived, one more ends the process so that its orchestrator acts."""
@@ -189,6 +202,7 @@ class Settings(Section, frozen=True):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     connections: ConnectionSettings = ConnectionSettings()
     drain: DrainSettings = DrainSettings()
     supervision: SupervisionSettings = SupervisionSettings()

@@ -10,6 +10,8 @@ from typing import Any
 
 import asyncpg
 
+from router.telemetry.spans import statement_span
+
 _NAME = re.compile(r"^-- name: (\w+)\(([\w, ]*)\)!?\n", re.MULTILINE)
 # Parameters, and what may look like one: quoted texts and names, comments, casts.
 _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|::|:(?P<parameter>[a-z]\w*)""")
@@ -26,7 +28,7 @@ def sql_root() -> Path:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement with numbered parameters. `parameters` names them in the order of their numbers; `hints` = it tells
-    listening routers that its tenant has work.
+    listening routers that its tenant has work; `full_name` = with its family, as spans show it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Statement:
     sql: str
     parameters: tuple[str, ...]
     hints: bool = False
+    full_name: str = ""
 
     def _ordered(self, conn: "Connection", arguments: dict[str, Any]) -> list[Any]:
         if len(arguments) != len(self.parameters):
@@ -45,19 +48,23 @@ class Statement:
 
     async def fetch(self, conn: "Connection", **arguments: Any) -> Sequence[asyncpg.Record]:
         """All rows."""
-        return await conn.fetch(self.sql, *self._ordered(conn, arguments))
+        with statement_span(self.full_name):
+            return await conn.fetch(self.sql, *self._ordered(conn, arguments))
 
     async def row(self, conn: "Connection", **arguments: Any) -> asyncpg.Record | None:
         """The first row, or None."""
-        return await conn.fetchrow(self.sql, *self._ordered(conn, arguments))
+        with statement_span(self.full_name):
+            return await conn.fetchrow(self.sql, *self._ordered(conn, arguments))
 
     async def value(self, conn: "Connection", **arguments: Any) -> Any:
         """The first column of the first row, or None."""
-        return await conn.fetchval(self.sql, *self._ordered(conn, arguments))
+        with statement_span(self.full_name):
+            return await conn.fetchval(self.sql, *self._ordered(conn, arguments))
 
     async def execute(self, conn: "Connection", **arguments: Any) -> int:
         """Runs the statement; returns the number of rows that it touched (0 where it has none)."""
-        tag: str = await conn.execute(self.sql, *self._ordered(conn, arguments))
+        with statement_span(self.full_name):
+            tag: str = await conn.execute(self.sql, *self._ordered(conn, arguments))
         last = tag.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
@@ -87,12 +94,12 @@ class Family:
     @cached_property
     def _statements(self) -> dict[str, Statement]:
         _, *parts = _NAME.split(self._path.read_text(encoding="utf-8"))
-        read = [_read(*parts[at : at + 3]) for at in range(0, len(parts), 3)]
+        read = [_read(self._path.stem, *parts[at : at + 3]) for at in range(0, len(parts), 3)]
         return {statement.name: statement for statement in read}
 
 
-def _read(name: str, listed: str, text: str) -> Statement:
-    """One statement; `listed` are its parameters as its name line has them, `text` all that comes below."""
+def _read(family: str, name: str, listed: str, text: str) -> Statement:
+    """One statement of a family; `listed` are its parameters as its name line has them, `text` all that comes below."""
     lines = text.strip().splitlines()
     comments = list(takewhile(lambda line: line.startswith("--"), lines))
     purpose = "\n".join(line.removeprefix("--").strip() for line in comments)
@@ -108,7 +115,7 @@ def _read(name: str, listed: str, text: str) -> Statement:
         raise ValueError(f"statement {name} has no purpose line")
     if order.keys() != set(re.findall(r"\w+", listed)):
         raise ValueError(f"statement {name} lists the parameters ({listed}), but uses ({', '.join(order)})")
-    return Statement(name, purpose, sql, tuple(order), hints=_HINTS in sql)
+    return Statement(name, purpose, sql, tuple(order), hints=_HINTS in sql, full_name=f"{family}.{name}")
 
 
 @cache

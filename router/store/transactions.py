@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, InterfaceError, NotCommitted, PostgresError
 from router.store.statements import Connection
+from router.telemetry.spans import statement_span
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,16 +95,19 @@ class Transaction:
             self._savepoint = f"savepoint_{id(self):x}"
             await self._session.execute(f"savepoint {self._savepoint}")
         else:
-            await self._session.execute(self._begin)
+            with statement_span("begin"):
+                await self._session.execute(self._begin)
 
     async def commit(self) -> None:
         """Raises NotCommitted when the server rolled it back instead, since a statement in it had failed."""
         if self._savepoint:
             await self._session.execute(f"release savepoint {self._savepoint}")
-        elif (done := await self._session.execute("commit")) != "COMMIT":
+            return
+        with statement_span("commit"):
+            done = await self._session.execute("commit")
+        if done != "COMMIT":
             raise NotCommitted(f"a statement had failed before, so the server did not commit ({done})")
-        else:
-            _announce(self._session)
+        _announce(self._session)
 
     async def rollback(self) -> None:
         if self._savepoint:

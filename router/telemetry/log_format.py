@@ -14,16 +14,19 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from router.telemetry.log_repeats import FewRepeats
 from router.telemetry.log_writer import writer_of
-from router.telemetry.masking import MASK, mask_passwords
+from router.telemetry.logs import bound_values
+from router.telemetry.masking import MASK, mask_contacts, mask_passwords, mask_rows
+from router.telemetry.spans import current_ids
 
 _ABANDONED_CONNECT = "unexpected connection_lost() call"
 _PLAIN = (bool, int, float, type(None))
+_SECRETS = ("password", "secret", "authorization", "phone", "mobile", "email")
 
 
 def configure_logs(level: str, form: str, instance: str, stream: TextIO | None = None) -> None:
     """Sets up this process's logs, on `stream` or stderr; may be called again. `form` is auto, json or console.
 
-    Bind a tenant where one is at work: `with structlog.contextvars.bound_contextvars(tenant="acme"): …`.
+    `router.telemetry.logs.bound` adds what a task is at work on, `router.telemetry.spans` the span that goes on.
     """
     target = stream or sys.stderr
     terminal = target is not None and target.isatty()
@@ -60,16 +63,21 @@ def _matters(record: logging.LogRecord) -> bool:
 
 
 def _shared_processors(instance: str) -> list[Processor]:
-    def add_instance(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        return {**event, "instance": instance}
+    def add_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**bound_values(), **event, **_ids(), "instance": instance}
 
     return [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        add_instance,
+        add_context,
     ]
+
+
+def _ids() -> dict[str, str]:
+    """The span that goes on, by which a log line is found from its trace, and its trace from the line."""
+    ids = current_ids()
+    return {} if ids is None else {"trace_id": ids[0], "span_id": ids[1]}
 
 
 def _descriptor(target: TextIO | None) -> int | None:
@@ -90,15 +98,24 @@ def _rendering(as_json: bool, *, colors: bool) -> list[Processor]:
 
 
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The processor that takes passwords out of every text of an event, however deep it stands."""
-    return {key: MASK if "password" in key.lower() else _masked(value) for key, value in event.items()}
+    """The processor that takes passwords, e-mail addresses and phone numbers out of an event, however deep."""
+    return {key: MASK if _is_secret(key) else _masked(value) for key, value in event.items()}
+
+
+def _is_secret(key: str) -> bool:
+    lowered = key.lower()
+    return any(word in lowered for word in _SECRETS)
 
 
 def _masked(value: object) -> object:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Mapping):
-        return {mask_passwords(str(k)): MASK if "password" in str(k).lower() else _masked(v) for k, v in value.items()}
+        return {_masked_text(str(k)): MASK if _is_secret(str(k)) else _masked(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(item) for item in value]
-    return mask_passwords(str(value))
+    return _masked_text(str(value))
+
+
+def _masked_text(text: str) -> str:
+    return mask_contacts(mask_rows(mask_passwords(text)))

@@ -4,9 +4,13 @@ Most commands log nothing, and reading structlog takes as long as everything els
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+_bound: ContextVar[Mapping[str, object]] = ContextVar("bound to log lines")
+_NOTHING: Mapping[str, object] = {}
 _set_up: Callable[[], None] | None = None
 
 
@@ -26,6 +30,26 @@ class Logger:
 def get_logger(name: str) -> Logger:
     """As `structlog.get_logger`."""
     return Logger(name)
+
+
+@contextmanager
+def bound(**values: object) -> Iterator[None]:
+    """Meanwhile these are in every log line of this task, as `tenant`; those that `bind` adds meanwhile, too."""
+    token = _bound.set({**bound_values(), **values})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def bind(**values: object) -> None:
+    """Adds to what is bound, until the end of the `bound` around it: what is known only later, as `batch`."""
+    _bound.set({**bound_values(), **values})
+
+
+def bound_values() -> Mapping[str, object]:
+    """What is bound now."""
+    return _bound.get(_NOTHING)
 
 
 def configure_logs_later(level: str, form: str, instance: str) -> None:

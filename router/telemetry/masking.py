@@ -1,4 +1,4 @@
-"""Passwords do not belong in logs, messages or lists of settings: what replaces them."""
+"""Passwords, e-mail addresses and phone numbers do not belong in logs, messages or lists of settings: their masks."""
 
 import re
 
@@ -10,6 +10,12 @@ _IN_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:)\S+(@)", re.IGNORECA
 _IN_QUOTES = r"""'(?:[^'\\]|\\.)*(?:'|\\?$)|\\"(?:(?!\\").)*(?:\\"|$)|"(?:[^"\\]|\\.)*(?:"|\\?$)"""
 _AS_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^\s&]+)", re.IGNORECASE | re.DOTALL)
 _IN_SQL = re.compile(r"(\bpassword\s+)(?:[eE]?'(?:[^'\\]|\\.|'')*('|$)|(\$\w*\$).*?(\3|$))", re.IGNORECASE | re.DOTALL)
+# Not in a URL, where it is the user and the host of a server: "//router@db.example".
+_EMAIL = re.compile(r"(?<![\w.%+-])(?<!//)[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
+_PHONE = re.compile(r"\+\d(?:[ ().-]{0,2}\d){6,14}(?!\d)")
+# "Failing row contains (…)", "Key (…)=(…) already exists", whatever language the server speaks.
+_DETAIL = re.compile(r"(DETAIL:  [^\n(]*)\(.*?(?=\n\n|\nHINT:  |\Z)", re.DOTALL)
+_ARGUMENT = re.compile(r"(invalid input (?:for query argument \$\d+|syntax for [\w ]+): )[^\n]*")
 _WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^/:@]*:).+(@)", re.IGNORECASE | re.DOTALL)
 _WHOLE_KEYWORD = re.compile(rf"(password\s*=\s*)({_IN_QUOTES}|[^&]+)", re.IGNORECASE | re.DOTALL)
 
@@ -24,6 +30,22 @@ def mask_passwords(text: str) -> str:
 def mask_statement(sql: str) -> str:
     """The same for a statement of somebody else: also `alter role … password '…'`."""
     return mask_passwords(_IN_SQL.sub(rf"\1{MASK}", sql))
+
+
+def mask_contacts(text: str) -> str:
+    """`text` without e-mail addresses, and without phone numbers that begin with `+`; cheap where there is none."""
+    if "@" in text:
+        text = _EMAIL.sub(MASK, text)
+    return _PHONE.sub(MASK, text) if "+" in text else text
+
+
+def mask_rows(text: str) -> str:
+    """`text` of an error of PostgreSQL or of its driver without the values that it repeats: those of a row, of a key,
+    of an argument. Numbers of processes and transactions stay.
+    """
+    if "DETAIL:  " in text:
+        text = _DETAIL.sub(rf"\1({MASK})", text)
+    return _ARGUMENT.sub(rf"\1{MASK}", text) if "invalid input " in text else text
 
 
 def mask_url(url: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 import structlog
 
 from router.telemetry.log_format import configure_logs
+from router.telemetry.logs import bound
 
 URL = "postgresql://router:S3cret@db/leads"
 
@@ -33,7 +34,7 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 def test_an_event_says_when_in_utc_who_and_for_which_tenant(lines: Callable[[], list[dict[str, Any]]]) -> None:
-    with structlog.contextvars.bound_contextvars(tenant="acme"):
+    with bound(tenant="acme"):
         structlog.get_logger("router.drain").info("batch", leads=10)
     (event,) = lines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", event.pop("timestamp"))

@@ -21,6 +21,7 @@ from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.masking import mask_passwords
+from router.telemetry.spans import inner_span
 
 __all__ = ["APPLICATION_NAME", "ConnectionSettings", "Connections", "NoConnection", "Part", "open_connections"]
 
@@ -123,7 +124,8 @@ class Connections:
         """
         if (shut := self.shut()) is not None:
             raise NoConnection(f"{part}: {shut}")
-        session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
+        with inner_span("acquire connection", {"lead_router.part": part.value}):
+            session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
         limit_s = None if part in (Part.HINTS, Part.JOBS) else self.settings.held_limit_s
         lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending

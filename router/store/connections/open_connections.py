@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -161,8 +162,8 @@ class OpenConnections:
             self._opening -= 1
 
     def in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Runs it under this owner."""
-        task = asyncio.create_task(work, name=name)
+        """Runs it under this owner, apart from the span and the log context of who asks: a connection outlives them."""
+        task = asyncio.create_task(work, name=name, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
