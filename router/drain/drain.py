@@ -18,7 +18,7 @@ from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
@@ -117,9 +117,13 @@ class Drain:
         if self.held_back:
             request = request_while_held_back(request, session.looked_at, session.ranks, from_top=from_top)
         try:
-            done = await run_lane_transaction(conn, session, request, token=self.token(), now=now, limits=self.limits)
+            with self.instruments.lanes.held():
+                done = await run_lane_transaction(
+                    conn, session, request, token=self.token(), now=now, limits=self.limits
+                )
         except BaseException as error:
             self.instruments.batch_done(str(session), BatchResult.FAILED, perf_counter() - begin)
+            self.instruments.lanes.batch(str(session), timed_out=isinstance(error, LOCK_TIMEOUTS))
             if isinstance(error, BatchRefused) and _bisected(session, error):
                 return None
             raise
@@ -134,6 +138,8 @@ class Drain:
     def _record(self, session: TenantSession, done: Drained, seconds: float) -> None:
         nothing = BatchResult.LOCKED if done.outcome is LaneOutcome.LOCKED else BatchResult.EMPTY
         self.instruments.batch_done(str(session), BatchResult.OK if done.leads else nothing, seconds, done)
+        if done.stuck:
+            self.instruments.lanes.batch(str(session), skipped=True)
         if done.leads:
             log.debug(
                 "batch",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from platform import python_version
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Observation
@@ -47,6 +48,8 @@ def open_exposition(instance: str, version: str, tenants_most: int = MAX_TENANTS
     meter.create_observable_counter(
         f"{NAMESPACE}.log.dropped", [lambda _: [Observation(dropped_lines())]], "{line}", "Log lines not written"
     )
+    built = Observation(1, {"version": version, "python": python_version()})
+    meter.create_observable_gauge(f"{NAMESPACE}.build.info", [lambda _: [built]], "{build}", "1, with the version")
     try:
         yield Exposition(Instruments(meter, tenants_most), registry)
     finally:
