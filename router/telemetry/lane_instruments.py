@@ -16,7 +16,7 @@ class LaneInstruments:
         self._held = meter.create_up_down_counter(f"{namespace}.lanes.held", "{lane}", "Lanes in which a batch runs")
         self._held.add(0)
         self._skips = meter.create_counter(
-            f"{namespace}.locks.skips", "{batch}", "Batches that left leads since others have their rows locked"
+            f"{namespace}.locks.skips", "{batch}", "Batches that left leads with room since others lock their rows"
         )
         self._timeouts = meter.create_counter(
             f"{namespace}.locks.timeouts", "{batch}", "Batches that got a lock not in time, and were rolled back"
@@ -32,7 +32,7 @@ class LaneInstruments:
             self._held.add(-1)
 
     def batch(self, tenant: str, *, skipped: bool = False, timed_out: bool = False) -> None:
-        """Once per batch: whether leads were left that others have locked, and whether a lock came too late."""
+        """Whether a batch left waiting leads that others have locked, and whether it got a lock too late."""
         label = {"tenant": self._label(tenant)}
         self._skips.add(skipped, label)
         self._timeouts.add(timed_out, label)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Collection
 
 import click
 import pytest
@@ -67,7 +68,11 @@ def test_a_rule_asks_only_for_metrics_and_labels_that_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_a_rule_compares_with_values_that_there_are(name: str) -> None:
-    known = {"code": {*CODES, "reps_without_none", "roster_none"}, "topic": set(Topic), "area": {"intake"}}
+    known: dict[str, Collection[str]] = {
+        "code": {*CODES, "reps_without_none", "roster_none"},
+        "topic": set(Topic),
+        "area": {"intake"},
+    }
     for metric, matchers in selectors(EXPRESSIONS[name]):
         for label, pattern in matchers.items():
             values = WAITING if metric == "lead_router_leads_waiting" and label == "reason" else known.get(label)
