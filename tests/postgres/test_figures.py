@@ -23,7 +23,7 @@ from router.store.tenants import tenant_named
 from router.telemetry.exposition import Exposition, open_exposition
 from tests.http.support import make_token, serving_api
 from tests.metrics import value
-from tests.support import connected
+from tests.support import connected, until
 from tests.world import lead, make_tenant, no_redis, reps_csv, settle, simple_reps
 
 IN_NO_GROUP = reps_csv(["a,A,yes,UTC,", "b,B,no,UTC,all"], "rep_id,name,available,time_zone,groups")
@@ -155,6 +155,27 @@ async def test_arrivals_and_the_rules_that_assigned_are_counted_once_for_all_ins
             assert (value(exposition, "leads_arrived_total", tenant="acme") or 0) == leads
             assert (value(exposition, "rule_leads_total", tenant="acme", rule="everyone") or 0) == leads
             assert (value(exposition, "leads_fell_through_total", tenant="acme") or 0) == leads
+
+
+async def test_a_stall_is_shown_with_its_tenant_until_it_is_over(
+    conn: asyncpg.Connection, connections: Connections, shown: Exposition
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    settings = StallSettings(look_every_s=0.1, after_s=0.5)
+    watch = StallsService(connections, settings, Health(monotonic), shown.instruments, no_redis, "a")
+    stall = {"tenant": "acme", "topic": "waiting"}
+
+    async def stands(number: int) -> bool:
+        await watch.once(a_life())
+        return value(shown, "stalls_open", **stall) == number
+
+    await watch.once(a_life())
+    assert value(shown, "stalls_open", tenant="(all)", topic="look") == 0, "its first rise must be seen"
+    await tenant.accept([lead(1)])
+    await until(lambda: stands(1), "the stall is shown")
+    assert value(shown, "stalls_leads", **stall) == 1
+    await settle(drain_of(connections, shown), tenant.tenant_id)
+    await until(lambda: stands(0), "the stall is over")
 
 
 async def test_lanes_and_locks_in_the_way_of_batches_are_counted(
