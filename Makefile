@@ -69,7 +69,7 @@ test-added: $(STAMP) ## only what test-all adds to test
 	@rm -rf build/image
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the pages of schema and API
+lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the pages of schema and API, the links of alerts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -77,6 +77,7 @@ lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, th
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m ops.schema.page --check
 	@$(BIN)/python -m ops.api.page --check
+	@$(BIN)/python -m ops.alerting.rules --check
 
 .PHONY: format
 format: $(STAMP) ## put the code into the form that lint wants
@@ -90,6 +91,10 @@ schema: $(STAMP) ## write sql/schema.md from the migrations
 .PHONY: api
 api: $(STAMP) ## write docs/openapi.json and docs/api.md from the operations of the API
 	@$(BIN)/python -m ops.api.page
+
+.PHONY: alerts
+alerts: $(STAMP) ## write the links to runbooks and dashboards into config/prometheus/rules
+	@$(BIN)/python -m ops.alerting.rules
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

@@ -13,6 +13,8 @@ PACKAGES = {
     "redis-server": "usr/bin/redis-server",
     "faketime": "usr/bin/faketime",
     "wrk": "usr/bin/wrk",
+    "prometheus": "usr/bin/promtool",
+    "prometheus-alertmanager": "usr/bin/amtool",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")

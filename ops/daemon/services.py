@@ -15,6 +15,7 @@ from ops.api.operations import API_VERSION, api_operations
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.cleanup.service import CleanupService
 from ops.daemon.first_token import FirstTokenService
+from ops.doctor.findings_service import FindingsService
 from ops.doctor.mute_watch import MutesService
 from ops.embedded.urls import Urls
 from ops.maintenance.watch import MaintenanceWatchService
@@ -245,6 +246,7 @@ class Services:
         stalls = StallsService(
             self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
         )
+        findings = FindingsService(self.connections, instruments, self._presence_once)
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)
@@ -255,7 +257,8 @@ class Services:
             self.connections, self.settings.cleanup, instruments, secrets.randbits(62), self.instance
         )
         rates = CloseRatesService(self.connections)
-        return [rates, blocking, stalls, events, webhooks, turns, upkeep, cleanup, *self._notify(me), *rosters]
+        watches = [blocking, stalls, findings]
+        return [rates, *watches, events, webhooks, turns, upkeep, cleanup, *self._notify(me), *rosters]
 
     def _notify(self, me: int) -> list[Service]:
         if not self.channels:

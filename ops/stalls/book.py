@@ -125,9 +125,8 @@ class Book:
             self._health.finding_codes[about] = code_of(TOPICS[stall.kind])
         self._health.degraded |= self._unseen
         self._shown = {*texts, *self._unseen}
-        for topic in Topic:
-            stalls = [stall for stall in texts.values() if TOPICS[stall.kind] is topic]
-            self._instruments.stalls_open(topic.value, len(stalls), sum(stall.leads for stall in stalls))
+        by_tenant = {tenant: _by_topic(stalls) for tenant, stalls in self._open.items()}
+        self._instruments.standing.stalls([topic.value for topic in Topic], by_tenant)
 
     async def _begin(self, conn: Connection, tenant: WatchedTenant, stall: Stall, began_at: datetime) -> None:
         if await begin_stall(conn, tenant.tenant_id, began_at, _seen(stall)) is not None:
@@ -177,6 +176,13 @@ def _about(tenant: str, stall: Stall) -> str:
     """The name of its entry on `/readyz`."""
     words = ("stall", tenant, stall.kind.value, stall.subject)
     return " ".join(word for word in words if word)
+
+
+def _by_topic(stalls: Sequence[Stall]) -> dict[str, tuple[int, int]]:
+    """How many, and how many leads they hold up."""
+    topics = {stall.key[0] for stall in stalls}
+    of = {topic: [stall for stall in stalls if stall.key[0] is topic] for topic in topics}
+    return {topic.value: (len(those), sum(stall.leads for stall in those)) for topic, those in of.items()}
 
 
 def _seen(stall: Stall) -> SeenStall:

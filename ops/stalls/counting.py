@@ -4,7 +4,7 @@ import asyncio
 import struct
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from time import monotonic
@@ -110,15 +110,34 @@ def _name(rule: int, names: Sequence[str]) -> str:
     return names[rule] if 0 <= rule < len(names) else f"rule number {rule}"
 
 
-async def count_new(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
+@dataclass(frozen=True, slots=True)
+class NewlyCounted:
+    """What one step counted, up to `reached`: leads that came in, those assigned by the name of their rule, and how
+    many of these only a rule without conditions took.
+    """
+
+    reached: Reached
+    arrived: int = 0
+    assigned: Mapping[str, int] = field(default_factory=dict)
+    fell_through: int = 0
+
+
+Report = Callable[[str, NewlyCounted], None]
+"""Is given the tenant's name and what was counted, once it is committed."""
+
+
+async def count_new(
+    conn: Connection, tenant: WatchedTenant, book: RuleBook, report: Report = lambda _, __: None
+) -> Reached | None:
     """Counts what is new of a tenant, unless another instance is at it; returns how far it is counted."""
     reached, begin = tenant.reached, monotonic()
     while monotonic() - begin < _LONGEST_S and not (reached is not None and _is_current(reached, tenant)):
         async with conn.transaction():
-            further = await _step(conn, tenant, book)
-        if further is None or further == reached:
+            step = await _step(conn, tenant, book)
+        if step is None or step.reached == reached:
             break
-        reached = further
+        report(tenant.name, step)
+        reached = step.reached
     return reached
 
 
@@ -126,7 +145,7 @@ def _is_current(reached: Reached, tenant: WatchedTenant) -> bool:
     return reached.batch_no >= tenant.batch_no and reached.lead_id >= (tenant.last_lead or 0)
 
 
-async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reached | None:
+async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> NewlyCounted | None:
     tenant_id = tenant.tenant_id
     reached = await store.hold_reached(conn, tenant_id)
     if reached is None:
@@ -139,7 +158,8 @@ async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reac
     leads = await store.leads_after(conn, tenant_id, reached.lead_id, _LEADS)
     batches = await store.batches_after(conn, tenant_id, reached.batch_no, _BATCHES)
     tallies = await _tallied(conn, tenant_id, batches, book)
-    trends = await _trends(conn, tenant, reached.trends, tallies, await book.names(conn, tenant_id, tenant.ruleset))
+    rules = await book.names(conn, tenant_id, tenant.ruleset)
+    trends = await _trends(conn, tenant, reached.trends, tallies, rules)
     received = [HourCount(row["hour"], RECEIVED, "", row["leads"], row["minutes"], row["last_at"]) for row in leads]
     assigned = [count for hour, tally in tallies.items() for count in tally.counts(hour)]
     await store.add_counts(conn, tenant_id, [*received, *assigned])
@@ -150,7 +170,10 @@ async def _step(conn: Connection, tenant: WatchedTenant, book: RuleBook) -> Reac
     batch_no = last_batch if batches else max(reached.batch_no, tenant.batch_no)
     now_at = Reached(lead_id, batch_no, trends)
     await store.write_reached(conn, tenant_id, now_at)
-    return now_at
+    by_rule = sum((tally.leads for tally in tallies.values()), Counter[str]())
+    by_rule.pop("", None)
+    fell_through = sum(by_rule[name] for name in rules.catch_all)
+    return NewlyCounted(now_at, sum(row["leads"] for row in leads), by_rule, fell_through)
 
 
 async def _tallied(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from time import monotonic
 
 from ops.stalls.book import Book
+from ops.stalls.counting import NewlyCounted
 from ops.stalls.limits import Limits
 from ops.stalls.observe import PARKED_WINDOW
 from ops.stalls.tenant_watch import Scene, TenantWatch
@@ -69,13 +70,14 @@ class StallsService(Periodic):
         self._connections = connections
         self._presence = presence
         self._book = Book(instance, health, instruments)
-        self._watch = TenantWatch(self._limits)
+        self._counted = instruments.counted
+        self._watch = TenantWatch(self._limits, self._report)
         self._failed_since: float | None = None
         self._forgot_at: float | None = None
 
     async def begin(self) -> None:
         """What was seen before a crash of this service counts no more."""
-        self._watch = TenantWatch(self._limits)
+        self._watch = TenantWatch(self._limits, self._report)
 
     async def once(self, life: Lifeline) -> None:
         """Looks at all tenants. Not being able to is a stall, too, when it lasts."""
@@ -90,6 +92,9 @@ class StallsService(Periodic):
         # What was locked says nothing of the work, and is looked at again soon.
         rest_s = min((monotonic() - begin) / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
         self.interval_s = max(self._every_s, rest_s)
+
+    def _report(self, tenant: str, new: NewlyCounted) -> None:
+        self._counted.counted(tenant, new.arrived, new.assigned, new.fell_through)
 
     def _could_not_look(self, at: float, error: BaseException) -> None:
         self._failed_since = at if self._failed_since is None else self._failed_since

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ops.stalls.book import Lasting
-from ops.stalls.counting import RuleBook, RuleNames, by_hour, count_new, last_assigned, read_trends
+from ops.stalls.counting import Report, RuleBook, RuleNames, by_hour, count_new, last_assigned, read_trends
 from ops.stalls.judge import judge
 from ops.stalls.limits import Limits
 from ops.stalls.observe import observe
@@ -45,10 +45,11 @@ class Seen:
 
 
 class TenantWatch:
-    """Remembers from look to look, of all tenants."""
+    """Remembers from look to look, of all tenants. `report` is given what was counted."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, report: Report = lambda _, __: None) -> None:
         self._limits = limits
+        self._report = report
         self._watched = Watched()
         self._rules = RuleBook()
         self._engines = Engines(_ENGINES_KEPT)
@@ -57,7 +58,7 @@ class TenantWatch:
         """Raises what the database raises, and whatever is wrong with what is stored of the tenant."""
         stored = scene.opened.get(tenant.tenant_id, ())
         opened = {(Topic(one.topic), one.subject): one.began_at for one in stored}
-        reached = await count_new(conn, tenant, self._rules)
+        reached = await count_new(conn, tenant, self._rules, self._report)
         found, topics = list[Stall](), {Topic.WAITING, Topic.OLDEST}
         if tenant.paused:
             self._watched.stuck_from(tenant.tenant_id, (), tenant.now)

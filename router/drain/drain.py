@@ -18,7 +18,7 @@ from router.drain.session import TenantSession
 from router.store import lane as store
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
 from router.store.statements import Connection
@@ -126,10 +126,14 @@ class Drain:
         if self.held_back:
             request = request_while_held_back(request, session.looked_at, session.ranks, from_top=from_top)
         try:
-            done = await run_lane_transaction(conn, session, request, token=self.token(), now=now, limits=self.limits)
+            with self.instruments.lanes.held():
+                done = await run_lane_transaction(
+                    conn, session, request, token=self.token(), now=now, limits=self.limits
+                )
         except BaseException as error:
             self.instruments.batch_done(str(session), BatchResult.FAILED, perf_counter() - begin)
             note({_RESULT: BatchResult.FAILED.value})
+            self.instruments.lanes.batch(str(session), timed_out=isinstance(error, LOCK_TIMEOUTS))
             if isinstance(error, BatchRefused) and _bisected(session, error):
                 return None
             raise
@@ -145,6 +149,8 @@ class Drain:
         nothing = BatchResult.LOCKED if done.outcome is LaneOutcome.LOCKED else BatchResult.EMPTY
         result = BatchResult.OK if done.leads else nothing
         self.instruments.batch_done(str(session), result, seconds, done)
+        if done.stuck:
+            self.instruments.lanes.batch(str(session), skipped=True)
         note({_RESULT: result.value, LEADS: done.leads, "lead_router.assigned": done.assigned})
         if done.leads:
             log.debug(

@@ -67,7 +67,9 @@ class ApiService:
         failed = FailedAttempts()
         self.access = Access(self._find_token, failed)
         self.limits = RateLimits(settings.requests_per_s)
-        self.leads = LeadDoor(connections, (instruments or Instruments.silent()).intake, journal, failed)
+        instruments = instruments or Instruments.silent()
+        self.leads = LeadDoor(connections, instruments.intake, journal, failed)
+        self._requests = instruments.http
         tenants = Recent(self._tenant_numbered, _TENANT_HOLDS_S)
         names = Recent(self._tenant_named, _TENANT_HOLDS_S)
         self.memory = Memory(self.access, tenants, names, self.leads.readers)
@@ -90,7 +92,7 @@ class ApiService:
         if self._database_seen():
             await self.check_exposed()
         self.address = self._open(tls=_tls(self._settings))
-        application = application_of(self._operations, self._door)
+        application = application_of(self._operations, self._door, self._requests)
         self._probes.add_to(application)
         for page in self._pages:
             page.add_to(application)

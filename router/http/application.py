@@ -10,6 +10,7 @@ from aiohttp import web
 from router.domain.access import EVERY_TENANT, Token
 from router.http.access import Access, check_permission
 from router.http.body import check_length
+from router.http.counting import counting
 from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, OpenedBy, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, of_aiohttp
@@ -20,6 +21,7 @@ from router.http.traced import note_tenant, route_of, traced
 from router.store.connections.connections import Connections
 from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
 from router.store.tenants import Tenant
+from router.telemetry.http_instruments import HttpInstruments
 from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
 
@@ -43,9 +45,16 @@ class Door:
     leads: LeadDoor
 
 
-def application_of(operations: Sequence[Operation], door: Door) -> web.Application:
-    """An application with these operations. What it does not know, and whatever fails, is a problem, too."""
-    application = web.Application(middlewares=[traced, problems], client_max_size=max(o.max_body for o in operations))
+def application_of(
+    operations: Sequence[Operation], door: Door, instruments: HttpInstruments | None = None
+) -> web.Application:
+    """An application with these operations. What it does not know, and whatever fails, is a problem, too.
+
+    `instruments` count all requests, also those for what is added to it.
+    """
+    counted = [] if instruments is None else [counting(operations, instruments)]
+    size = max(o.max_body for o in operations)
+    application = web.Application(middlewares=[*counted, traced, problems], client_max_size=size)
     for operation in operations:
         handler = (
             _handler(operation, door) if operation.opened_by is None else _opened(operation, operation.opened_by, door)

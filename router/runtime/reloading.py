@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from time import time
 
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.settings.model import Settings, SettingsError
-from router.settings.reload import Difference, recorded, reload
+from router.settings.reload import Difference, fingerprint, recorded, reload
 from router.store.configuration import record_differences, record_reload
 from router.store.connections.connections import Connections, Part
 from router.store.statements import Connection
@@ -47,6 +48,7 @@ class ReloadingService(Periodic):
         self._wanted = False
         self._start_recorded = False
         self._unrecorded: list[Difference] = []
+        self._show_in_force()
 
     def ask(self) -> None:
         """Read the settings again soon; may be called at any time from the event loop."""
@@ -72,6 +74,7 @@ class ReloadingService(Periodic):
         except SettingsError as error:
             log.error("settings not read again, nothing changed", problem=str(error))
             self._instruments.settings_reloaded(ReloadResult.FAILED)
+            self._instruments.settings.failed()
             return
         if found.applied:
             self._apply(found.settings)
@@ -85,6 +88,10 @@ class ReloadingService(Periodic):
             log.info("settings read again, nothing changed")
         result = ReloadResult.CHANGED if found.applied else ReloadResult.UNCHANGED
         self._instruments.settings_reloaded(result)
+        self._show_in_force()
+
+    def _show_in_force(self) -> None:
+        self._instruments.settings.in_force(fingerprint(self._settings), self._kind, time())
 
     async def _record(self) -> None:
         news = list(self._unrecorded)

@@ -1,6 +1,7 @@
 """What of the settings can change while the process runs."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from router.settings.model import Settings, describe, settings_with, values_of
 
@@ -62,3 +63,9 @@ def text(value: object) -> str:
 def recorded(settings: Settings) -> dict[str, str]:
     """What is compared with the last record of the same kind of instance."""
     return {name: text(value) for name, value in describe(settings).items() if name not in _OF_ONE_PROCESS}
+
+
+def fingerprint(settings: Settings) -> str:
+    """Twelve hexadecimal digits that tell `recorded` settings from others: instances with the same one agree."""
+    lines = "\n".join(f"{name}={value}" for name, value in sorted(recorded(settings).items()))
+    return sha256(lines.encode()).hexdigest()[:12]

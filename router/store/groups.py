@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 from router.domain.roster_change import GroupNumbers
 from router.domain.text import fold
@@ -26,3 +27,11 @@ async def groups_with_members(conn: Connection, ids: Sequence[int]) -> dict[int,
     for tenant_id, name in await _SQL.with_members.fetch(conn, tenant_ids=ids):
         found[tenant_id].add(fold(name))
     return dict(found)
+
+
+async def group_reps(conn: Connection, now: datetime, limit: int) -> dict[tuple[str, str], tuple[int, int]]:
+    """By names of tenant and group, of the first `limit` groups: active members with a weight, and those of them whom
+    the roster has as available without a doubt, whatever their leave, hours and caps.
+    """
+    rows = await _SQL.reps.fetch(conn, now=now, limit=limit)
+    return {(tenant, group): (members, available) for tenant, group, members, available in rows}

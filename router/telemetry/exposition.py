@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from platform import python_version
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -60,6 +61,8 @@ def open_exposition(
     provider = MeterProvider([scraped, *(exports.readers if exports else ())], resource, shutdown_on_exit=False)
     meter = provider.get_meter(NAMESPACE, version)
     _observe_losses(meter, exports.spans_lost if exports else lambda: _NO_SPANS_LOST)
+    built = Observation(1, {"version": version, "python": python_version()})
+    meter.create_observable_gauge(f"{NAMESPACE}.build.info", [lambda _: [built]], "{build}", "1, with the version")
     try:
         with traced_by(exports.tracing if exports else None):
             yield Exposition(Instruments(meter, tenants_most), registry)

@@ -16,14 +16,19 @@ from opentelemetry.metrics import Counter, Histogram, Meter, NoOpMeter, UpDownCo
 from opentelemetry.metrics import _Gauge as Gauge
 
 from router.domain.reason import Reason
+from router.telemetry.counted_instruments import CountedInstruments
+from router.telemetry.http_instruments import HttpInstruments
 from router.telemetry.intake_instruments import IntakeInstruments
 from router.telemetry.journal_instruments import JournalInstruments
+from router.telemetry.labels import OTHER
+from router.telemetry.lane_instruments import LaneInstruments
 from router.telemetry.limits import MAX_TENANTS
 from router.telemetry.notify_instruments import NotifyInstruments
+from router.telemetry.settings_instruments import SettingsInstruments
+from router.telemetry.standing_instruments import StandingInstruments
 from router.telemetry.upkeep_instruments import UpkeepInstruments
 
 NAMESPACE = "lead_router"
-OTHER_TENANTS = "(other)"
 
 _FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW_S = (
@@ -119,6 +124,11 @@ class Instruments:
         self.upkeep = UpkeepInstruments(meter, NAMESPACE)
         self.journal = JournalInstruments(meter, NAMESPACE)
         self.notify = NotifyInstruments(meter, NAMESPACE)
+        self.standing = StandingInstruments(meter, NAMESPACE, self._tenant)
+        self.counted = CountedInstruments(meter, NAMESPACE, self._tenant)
+        self.lanes = LaneInstruments(meter, NAMESPACE, self._tenant)
+        self.http = HttpInstruments(meter, NAMESPACE)
+        self.settings = SettingsInstruments(meter, NAMESPACE)
         self._assigned = self._count("leads.assigned", "{lead}", "Leads that got a rep")
         self._refused = self._count("leads.refused", "{lead}", "Decisions that left a lead waiting, by reason")
         self._parked = self._count("leads.parked", "{lead}", "Leads parked for a person to look at, by reason")
@@ -155,8 +165,6 @@ class Instruments:
         self._held = self._count("connections.held_too_long", "{connection}", "Connections that were held too long")
         self._wanted = self._gauge("connections.wanted", "{connection}", "Connections all instances may open")
         self._allowed = self._gauge("connections.allowed", "{connection}", "Connections the server has for them")
-        self._stalls = self._gauge("stalls.open", "{stall}", "Stalls that go on, by what they are about")
-        self._stalled = self._gauge("stalls.leads", "{lead}", "Leads that stalls hold up, by what they are about")
         self._deliveries = self._count("webhook.deliveries", "{attempt}", "Attempts to deliver an event, by result")
         self._events_lag = self._gauge("events.lag", "s", "Age of the oldest event that a webhook has not got")
         self._webhooks_failing = self._gauge("webhooks.failing", "{webhook}", "Webhooks that fail or are gone")
@@ -284,11 +292,6 @@ class Instruments:
             self._blockers.add(counts.get(kind, 0) - self._in_the_way[kind], {"kind": kind})
         self._in_the_way = Counted(counts)
 
-    def stalls_open(self, topic: str, stalls: int, leads: int) -> None:
-        """Once per look and topic of a stall: how many go on, and how many leads they hold up."""
-        self._stalls.set(stalls, {"topic": topic})
-        self._stalled.set(leads, {"topic": topic})
-
     def session_ended(self, whose: str, deed: str, sessions: int = 1) -> None:
         """`whose` is own or foreign, `deed` cancel or terminate."""
         self._ended.add(sessions, {"whose": whose, "deed": deed})
@@ -349,7 +352,7 @@ class Instruments:
         if tenant in self._tenants:
             return tenant
         if len(self._tenants) >= self._tenants_most:
-            return OTHER_TENANTS
+            return OTHER
         self._tenants.add(tenant)
         self._show_at_zero(tenant)
         return tenant
@@ -361,6 +364,8 @@ class Instruments:
             counter.add(0, {"tenant": tenant, "reason": reason.value})
         for result in BatchResult:
             self._batches.add(0, {"tenant": tenant, "result": result.value})
+        self.counted.begins(tenant)
+        self.lanes.batch(tenant)
 
     def _count(self, name: str, unit: str, description: str) -> Counter:
         return self._meter.create_counter(f"{NAMESPACE}.{name}", unit, description)

@@ -13,3 +13,16 @@ select distinct r.tenant_id, g.name
   from rep_row r cross join unnest(r.groups) as n (group_no)
   join grp g on g.tenant_id = r.tenant_id and g.group_no = n.group_no
  where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active;
+
+-- name: reps(now, limit)
+-- Of the first groups of all tenants that have members who could get leads: how many, and how many are available without a doubt.
+select t.name as tenant, g.name as grp, n.members, n.available
+  from (select r.tenant_id, m.group_no, count(*) as members,
+               count(*) filter (where r.available and not coalesce(r.availability_held_until <= :now, false)) as available
+          from rep_row r cross join unnest(r.groups) as m (group_no)
+         where r.to_version is null and r.active and r.weight_milli > 0
+         group by r.tenant_id, m.group_no
+         order by r.tenant_id, m.group_no
+         limit :limit) n
+  join tenant t on t.tenant_id = n.tenant_id
+  join grp g on g.tenant_id = n.tenant_id and g.group_no = n.group_no;

@@ -22,6 +22,7 @@ from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import ApiSettings
 from router.store.connections.connections import Connections
 from router.store.tokens import NewToken, create_token
+from router.telemetry.instruments import Instruments
 
 
 async def make_token(
@@ -93,9 +94,10 @@ async def serving_api(
     connections: Connections,
     operations: Sequence[Operation] | None = None,
     journal: JournalKeeper | None = None,
+    instruments: Instruments | None = None,
     **settings: Any,
 ) -> AsyncIterator[Api]:
-    """The API in this process; `operations` None = all that the service has."""
+    """The API in this process; `operations` None = all that it has, `instruments` None = nothing is counted."""
     clock = MonotonicClock()
     service = ApiService(
         ApiSettings(port=0, **settings),
@@ -104,6 +106,7 @@ async def serving_api(
         Probes(Health(clock.monotonic), {}, 2.0),
         max_connections=100,
         journal=journal,
+        instruments=instruments,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(service.run(Lifeline(stop, clock, lambda _deadline: None)))

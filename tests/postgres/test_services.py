@@ -57,6 +57,7 @@ NAMES = [
     "close rates",
     "blocking watch",
     "stalls",
+    "findings",
     "events",
     "webhooks",
     "maintenance watch",

@@ -1,0 +1,1 @@
+"""The rules of Prometheus: where an alert leads the person who gets it."""
