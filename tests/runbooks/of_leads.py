@@ -24,7 +24,8 @@ async def unmatched(world: World) -> AsyncIterator[Incident]:
     """A region that no rule expects."""
     tenant = await world.acme(simple_reps(1), ONLY_EAST, [lead(n, region="beijing") for n in range(3)])
     world.has("rules.yaml", CATCH_ALL)
-    yield world.incident(tenant, left_out={"lead-router rules rollback": "the other way: there are no earlier rules"})
+    other_way = {"lead-router rules rollback": "the other way: there are no earlier rules"}
+    yield world.incident(tenant, left_out=other_way if world.name == "no_matching_rule" else {})
 
 
 @asynccontextmanager
@@ -40,8 +41,8 @@ async def rules_of_a_later_release(world: World) -> AsyncIterator[Incident]:
     """The release was taken back; the rules that it wrote were not."""
     tenant = await make_tenant(world.conn, simple_reps(1))
     await tenant.rules(ONLY_EAST)
+    await world.routed(tenant, [lead(1), lead(2)])
     await world.conn.execute("update ruleset set source = 'of_a_later_release: yes' where version = 2")
-    await tenant.accept([lead(1), lead(2)])
     yield world.incident(tenant)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from router.domain.lead_in import LeadIn
 from tests.runbooks.world import AsyncIterator, Incident, World, asynccontextmanager
 from tests.world import lead, reps_csv, simple_reps
 
@@ -57,22 +58,27 @@ async def open_cap(world: World) -> AsyncIterator[Incident]:
     yield world.incident(tenant)
 
 
+def of_one_customer(number: int) -> LeadIn:
+    """They differ, so that one is no repeat of the other."""
+    return lead(number, declared_customer="c1", product=f"product {number}")
+
+
 @asynccontextmanager
 async def owner_full(world: World) -> AsyncIterator[Incident]:
     """The customer's rep has all the leads allowed."""
-    tenant = await world.acme(simple_reps(2, max_open=1), leads=[lead(1, phone="+8613800000001")])
-    await world.routed(tenant, [lead(2, phone="+8613800000001")])
+    tenant = await world.acme(simple_reps(2, max_open=1), leads=[of_one_customer(1)])
+    await world.routed(tenant, [of_one_customer(2)])
     yield world.incident(tenant, chosen={"REP": await _owner(world)})
 
 
 @asynccontextmanager
 async def owner_away(world: World) -> AsyncIterator[Incident]:
     """The customer's rep is not on duty."""
-    tenant = await world.acme(simple_reps(2), leads=[lead(1, phone="+8613800000001")])
+    tenant = await world.acme(simple_reps(2), leads=[of_one_customer(1)])
     owner = await _owner(world)
     rows = (f"r00{n},Rep {n},{'no' if owner == f'r00{n}' else 'yes'},UTC,all,9,9" for n in (1, 2))
     await tenant.roster(reps_csv(rows))
-    await world.routed(tenant, [lead(2, phone="+8613800000001")])
+    await world.routed(tenant, [of_one_customer(2)])
     yield world.incident(tenant, chosen={"REP": owner})
 
 
