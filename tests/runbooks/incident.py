@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from ops.cli import main
+from ops.doctor.look import all_checks
 from ops.runbooks.page import Command, Language, Page, Purpose, filled, placeholders
 from router.domain.reason import Reason
 from router.settings.model import Settings
@@ -52,7 +53,8 @@ class Incident:
             _, output = await self.ours("status", "--json")
             tenant = json.loads(output)["tenants"][0]
             return next((part for part in tenant["waiting"] + tenant["parked"] if part["reason"] == self.name), None)
-        _, output = await self.ours("doctor", "--only", self.name, "--json")
+        only = ("--only", self.name) if self.name in all_checks() else ()
+        _, output = await self.ours("doctor", *only, "--json")
         return next((one for one in json.loads(output)["findings"] if one["code"] == self.name), None)
 
     async def ours(self, *words: str) -> tuple[int, str]:

@@ -2,9 +2,6 @@
 
 from datetime import timedelta
 
-from router.intake.journal import open_journal
-from router.intake.journal_drain import report
-from router.settings.model import JournalSettings, Settings
 from router.store.assignments import FoundLead
 from router.store.parking import park
 from router.store.pauses import pause
@@ -94,21 +91,3 @@ async def paused(world: World) -> AsyncIterator[Incident]:
     await pause(world.conn, await tenant_named(world.conn, "acme"), timedelta(days=2), "ann", "CRM upgrade")
     await tenant.accept([lead(1)])
     yield world.incident(tenant)
-
-
-@asynccontextmanager
-async def in_a_journal(world: World) -> AsyncIterator[Incident]:
-    """An instance took leads while the database was away, and ended before it came back."""
-    tenant = await make_tenant(world.conn, simple_reps(1))
-    kept = JournalSettings(file=world.folder / "journal.db", maximum_leads=10)
-    async with open_journal(kept) as journal:
-        assert journal
-        await journal.take(tenant.tenant_id, [lead(1), lead(2)])
-        await report(world.conn, journal, "web-1")
-    await world.conn.execute("update journal set seen_at = now() - interval '12 min'")
-    other = "the other case: the file is on another disk, damaged or lost"
-    yield world.incident(
-        tenant,
-        settings=Settings(journal=kept),
-        left_out={"lead-router journal drain --file": other, "lead-router journal forget": other},
-    )

@@ -9,7 +9,7 @@ import pytest
 from ops.runbooks.library import page_of, places
 from ops.runbooks.page import Purpose
 from router.store.connections.connections import Connections
-from tests.runbooks import of_leads, of_reps, of_servers, of_service
+from tests.runbooks import of_leads, of_reps, of_servers, of_service, of_sources
 from tests.runbooks.incident import OnCall
 from tests.runbooks.world import Scene, World
 
@@ -22,12 +22,14 @@ EXECUTED: Mapping[str, Scene] = {
     "clock_was_wrong": of_servers.clock_was_ahead,
     "connections_short": of_servers.no_connections,
     "database_busy": of_service.locked_table,
+    "database_unusable": of_sources.no_schema,
     "group_empty": of_reps.empty_group,
     "groups_empty": of_service.new_reps_without_group,
     "index_missing": of_servers.dropped_index,
     "internal_error": of_leads.parked_by_an_error,
+    "journal_set_aside": of_sources.refused_by_a_constraint,
     "lead_invalid": of_leads.parked_by_intake,
-    "leads_journalled": of_leads.in_a_journal,
+    "leads_journalled": of_sources.in_a_journal,
     "members_unavailable": of_reps.nobody_there,
     "no_matching_rule": of_leads.unmatched,
     "no_rule_matches": of_leads.unmatched,
@@ -38,6 +40,7 @@ EXECUTED: Mapping[str, Scene] = {
     "owner_unavailable": of_reps.owner_away,
     "paused": of_leads.paused,
     "reps_without_group": of_reps.rep_without_group,
+    "roster_not_synced": of_sources.view_was_gone,
     "rules_doubtful": of_leads.doubtful_rules,
     "rules_unreadable": of_leads.rules_of_a_later_release,
     "screening": of_leads.parked_by_a_person,
@@ -53,12 +56,10 @@ NOT_EXECUTED: Mapping[str, str] = {
     "blocked_nightly": OVER_BY_ITSELF,
     "clocks_differ": OF_ANOTHER_SYSTEM,
     "could_not_check": "no fault of its own: what keeps a check from its answer has a page itself",
-    "database_unusable": OF_ANOTHER_SYSTEM,
     "disk_filling": OF_ANOTHER_SYSTEM,
     "events_lagging": OF_ANOTHER_SYSTEM,
     "intake_stopped": OF_ANOTHER_SYSTEM,
     "journal_full": OF_ANOTHER_SYSTEM,
-    "journal_set_aside": BY_DEVELOPERS,
     "leads_unaccounted": BY_DEVELOPERS,
     "maintenance_overrun": OF_ANOTHER_SYSTEM,
     "misrouted": OVER_BY_ITSELF,
@@ -68,7 +69,6 @@ NOT_EXECUTED: Mapping[str, str] = {
     "redis_trouble": OF_ANOTHER_SYSTEM,
     "reps_without_leads": OVER_BY_ITSELF,
     "retries_repeating": OVER_BY_ITSELF,
-    "roster_not_synced": OF_ANOTHER_SYSTEM,
     "roster_not_understood": OF_ANOTHER_SYSTEM,
     "routers_crashing": OVER_BY_ITSELF,
     "server_settings": "the tests' server does not wait for its disk, which is this finding, too: it is never over",
