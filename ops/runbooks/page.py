@@ -20,7 +20,8 @@ SECTIONS = (
 
 _HEADING = re.compile(r"^## (.+)$")
 _FENCE = re.compile(r"^ *```(?P<info>.*)$")
-_PLACEHOLDER = re.compile(r"(?<![\w.-])(?!LEAD_ROUTER|UTC\b)[A-Z][A-Z_]{2,}(?![\w.])")
+# What is in capitals in any text stands for itself.
+_PLACEHOLDER = re.compile(r"(?<![\w.-])(?!LEAD_ROUTER|(?:CRM|UTC)\b)[A-Z][A-Z_]{2,}(?![\w.])")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 _FILL_IN = re.compile(r"^- `(?P<name>[A-Z_]+)`: (?P<where>.+)$", re.MULTILINE)
 
