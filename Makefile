@@ -66,6 +66,7 @@ test-added: $(STAMP) ## only what test-all adds to test
 	@rm -rf build/image
 	@.ci/install build/image
 	@build/image/bin/lead-router --data-dir build/image/data migrate --json
+	@build/image/bin/lead-router runbook groups_empty --json >/dev/null
 	@rm -rf build/image
 
 .PHONY: lint

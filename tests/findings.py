@@ -8,7 +8,7 @@ import asyncpg
 from ops.doctor.finding import Finding
 from ops.doctor.look import examine
 from ops.doctor.scene import open_scene
-from tests.postgres.test_runbooks import parsed
+from tests.runbooks.lint import parse
 
 
 async def findings(conn: asyncpg.Connection, code: str, now: datetime | None = None) -> list[Finding]:
@@ -21,5 +21,5 @@ async def findings(conn: asyncpg.Connection, code: str, now: datetime | None = N
         if finding.command is not None:
             program, *words = shlex.split(finding.command)
             assert program == "lead-router"
-            parsed(words)
+            parse(words)
     return list(one.findings)

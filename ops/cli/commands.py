@@ -304,6 +304,7 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "doctor",
         "Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.",
     ),
+    "runbook": ("runbook", "Show the runbook of a finding, a reason or an alert; without NAME list all."),
     "changes": (
         "changes",
         "Show what was changed, by whom and why.",

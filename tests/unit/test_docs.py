@@ -11,18 +11,11 @@ from click.testing import CliRunner
 
 from ops.cli import main
 from ops.cli.commands import COMMANDS
-from ops.doctor.look import COULD_NOT_CHECK, all_checks
-from ops.doctor.outside import DATABASE_UNUSABLE
-from router.domain.reason import Reason
-from router.runtime import health
+from ops.doctor.look import all_checks
 
 ROOT = Path(__file__).parents[2]
-RUNBOOKS = ROOT / "runbooks"
 NOT_OURS = {".venv", "build", "dist", "node_modules", ".pytest_cache", ".lead-router"}
 PAGES = sorted(page for page in ROOT.rglob("*.md") if not NOT_OURS & set(page.relative_to(ROOT).parts))
-CODES = sorted({*all_checks(), COULD_NOT_CHECK, DATABASE_UNUSABLE, *health.CODES.values(), health.SERVICE_FAILING})
-SECTIONS_OF_CODES = ("## What you see", "## Find the cause", "## Fix", "## Escalate")
-SECTIONS = ("## What you see", "## Fix", "## When it is tried again", "## Escalate")
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
@@ -48,27 +41,6 @@ def dependencies() -> list[str]:
     return [
         re.split(r"[\s<>=!~\[;]", line, maxsplit=1)[0] for group in lists for line in group if isinstance(line, str)
     ]
-
-
-@pytest.mark.parametrize("reason", Reason)
-def test_whoever_is_woken_by_a_reason_finds_its_runbook(reason: Reason) -> None:
-    page = RUNBOOKS / f"{reason}.md"
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"# {reason}\n")
-    assert [section for section in SECTIONS if section not in text] == []
-    assert f"({reason}.md)" in (RUNBOOKS / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_whoever_is_woken_by_a_finding_finds_its_runbook(code: str) -> None:
-    text = (RUNBOOKS / f"{code}.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# {code}\n")
-    assert [section for section in SECTIONS_OF_CODES if section not in text] == []
-    assert f"({code}.md)" in (RUNBOOKS / "README.md").read_text(encoding="utf-8")
-
-
-def test_no_runbook_is_about_a_reason_or_finding_that_does_not_exist() -> None:
-    assert {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"} == {*map(str, Reason), *CODES}
 
 
 def test_a_check_is_called_as_its_file_so_that_its_finding_leads_to_its_runbook() -> None:
