@@ -13,6 +13,7 @@ PACKAGES = {
     "redis-server": "usr/bin/redis-server",
     "faketime": "usr/bin/faketime",
     "wrk": "usr/bin/wrk",
+    "systemd": "usr/bin/systemd-analyze",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
