@@ -15,6 +15,7 @@ PACKAGES = {
     "wrk": "usr/bin/wrk",
     "prometheus": "usr/bin/promtool",
     "prometheus-alertmanager": "usr/bin/amtool",
+    "systemd": "usr/bin/systemd-analyze",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")

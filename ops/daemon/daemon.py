@@ -16,6 +16,7 @@ from router.drain.redis_hints import HintsSender
 from router.intake.journal import Journal, JournalUnusable, open_journal
 from router.runtime.health import Health
 from router.runtime.lifeline import MonotonicClock
+from router.runtime.service_manager import service_manager
 from router.runtime.signals import on_hangup, stop_on_signals
 from router.runtime.supervisor import StartRefused, Supervisor
 from router.settings.model import JournalSettings, Settings
@@ -44,6 +45,7 @@ async def run_daemon(
     Raises ServersError without servers, InvalidFile for a file of views or channels that cannot be read, and
     ServiceLost when a service cannot start or crashed too often.
     """
+    manager = service_manager(os.environ)
     instance = f"{socket.gethostname()}-{os.getpid()}"
     sources = tuple(configured_sources(settings).values()) if Role.DUTIES in roles else ()
     channels = configured_channels(settings) if Role.DUTIES in roles else ()
@@ -91,6 +93,7 @@ async def run_daemon(
                     journal,
                     sender,
                     channels,
+                    manager,
                 )
                 supervisor = Supervisor(
                     services.build(),

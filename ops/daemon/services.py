@@ -55,6 +55,7 @@ from router.runtime.health import Health
 from router.runtime.journal_service import LEADS_JOURNALLED, JournalService
 from router.runtime.memory import MemoryService
 from router.runtime.reloading import ReloadingService
+from router.runtime.service_manager import ServiceManager, ServiceManagerService
 from router.runtime.supervisor import Service
 from router.runtime.upkeep_watch import UpkeepService
 from router.settings.model import Settings
@@ -86,7 +87,7 @@ class Services:
     """Builds them. `schema` returns when the database has the schema that is needed, and `reread` reads the settings
     once more; `settings` are those of the start, `sources` the views that rosters are synced from. `say` shows
     the first token to a person (None = none is made), `journal` is where leads go while the database is away, `sender`
-    passes hints on to where NOTIFY does not arrive, `channels` are those that are notified.
+    passes hints on to where NOTIFY does not arrive, `channels` are those that are notified, `manager` is systemd.
     """
 
     settings: Settings
@@ -103,6 +104,7 @@ class Services:
     journal: Journal | None = None
     sender: HintsSender | None = None
     channels: Sequence[Channel] = ()
+    manager: ServiceManager | None = None
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -139,7 +141,18 @@ class Services:
             api = self._api(checks, gate, known)
             at_once.append(AfterFirstLook(gate, api))
             behind += self._around(api)
-        return [self._listener(checks), gate, *at_once, *(AfterDatabase(gate, service) for service in behind)]
+        listener = self._listener(checks)
+        after = (AfterDatabase(gate, service) for service in behind)
+        return [listener, gate, *at_once, *after, *self._managed(listener, gate)]
+
+    def _managed(self, listener: Listener, gate: DatabaseGate) -> list[Service]:
+        def status() -> str:
+            if gate.shut:
+                return gate.shut
+            worse = self.health.worse()
+            return f"degraded: {', '.join(sorted(worse))}" if worse else "working"
+
+        return [] if self.manager is None else [ServiceManagerService(self.manager, listener.started, status)]
 
     def _known_before(self) -> KnownBefore:
         if self.journal is None:
@@ -164,7 +177,7 @@ class Services:
 
     def _api(self, checks: dict[str, Check], gate: DatabaseGate, known: KnownBefore) -> ApiService:
         settings = self.settings.api
-        probes = Probes(self.health, checks, self.settings.listen.check_deadline_s)
+        probes = Probes(self.health, checks, self.settings.listen)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
         means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
         api = ApiService(

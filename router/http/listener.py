@@ -41,7 +41,7 @@ class Listener:
             max_connections=max_connections,
             request_s=request_s,
         )
-        self._probes = Probes(health, checks, settings.check_deadline_s)
+        self._probes = Probes(health, checks, settings)
         self._text = Shared(lambda: asyncio.to_thread(exposition.text), 0.0)
 
     @property

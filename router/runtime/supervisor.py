@@ -16,6 +16,9 @@ from router.telemetry.masking import mask_passwords
 
 log = get_logger(__name__)
 
+# Of the time that is left for the stop, before the next service is told, too.
+_PATIENCE_SHARE = 0.25
+
 
 class Service(Protocol):
     """Runs until its lifeline says stop. Returning earlier, like an exception, is a crash.
@@ -169,15 +172,26 @@ class Supervisor:
         return wait_s(crashes, first_s=settings.restart_wait_first_s, longest_s=settings.restart_wait_most_s)
 
     async def _stop_in_order(self) -> None:
+        """One that does not end soon holds up no other: it has the rest of the time beside them. The first, which says
+        how things are, ends when all others have.
+        """
         deadline = self._clock.monotonic() + self._settings.stop_deadline_s
-        for kept in reversed(self._kept):
+        first, others = self._kept[:1], self._kept[1:]
+        for kept in reversed(others):
             kept.stop.set()
-            left_s = deadline - self._clock.monotonic()
-            if left_s > 0 and await self._clock.wait(kept.ended, left_s):
-                continue
-            log.warning("service did not stop in time; cancelled", service=kept.name)
-            self._late()
-            kept.cancel()
+            left_s = max(0.0, deadline - self._clock.monotonic())
+            await self._clock.wait(kept.ended, left_s * _PATIENCE_SHARE)
+        for kept in (*reversed(others), *first):
+            kept.stop.set()
+            await self._see_end(kept, deadline)
+
+    async def _see_end(self, kept: "_Kept", deadline: float) -> None:
+        left_s = deadline - self._clock.monotonic()
+        if kept.ended.is_set() or (left_s > 0 and await self._clock.wait(kept.ended, left_s)):
+            return
+        log.warning("service did not stop in time; cancelled", service=kept.name)
+        self._late()
+        kept.cancel()
 
 
 class _Kept:

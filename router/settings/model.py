@@ -47,11 +47,15 @@ class ConnectionSettings(Section, frozen=True):
 
 
 class ListenSettings(Section, frozen=True):
-    """The address of `/livez`, `/readyz` and `/metrics`. Port 0 = any free port."""
+    """The address of `/livez`, `/readyz` and `/metrics`. Port 0 = any free port. What a readiness check finds counts
+    when it lasts: `unready_after_s` and `ready_after_s` (seconds).
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8380
     check_deadline_s: Annotated[float, Meta(ge=0.05, le=60)] = 2.0
+    unready_after_s: Annotated[float, Meta(ge=0, le=600)] = 2.0
+    ready_after_s: Annotated[float, Meta(ge=0, le=600)] = 4.0
 
 
 class ApiSettings(Section, frozen=True):

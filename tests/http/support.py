@@ -19,7 +19,7 @@ from router.http.probes import Probes
 from router.intake.journal_keeper import JournalKeeper
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.settings.model import ApiSettings
+from router.settings.model import ApiSettings, ListenSettings
 from router.store.connections.connections import Connections
 from router.store.tokens import NewToken, create_token
 from router.telemetry.instruments import Instruments
@@ -103,7 +103,7 @@ async def serving_api(
         ApiSettings(port=0, **settings),
         connections,
         api_operations() if operations is None else operations,
-        Probes(Health(clock.monotonic), {}, 2.0),
+        Probes(Health(clock.monotonic), {}, ListenSettings()),
         max_connections=100,
         journal=journal,
         instruments=instruments,

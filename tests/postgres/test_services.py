@@ -18,6 +18,7 @@ from router.drain.redis_hints import HintsSender
 from router.runtime.health import Health, State
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.reloading import ReloadingService
+from router.runtime.service_manager import ServiceManager
 from router.runtime.supervisor import Service, Supervisor
 from router.settings.model import (
     ApiSettings,
@@ -71,6 +72,7 @@ NAMES = [
     "token uses",
     "expired keys",
     "rate limits",
+    "service manager",
 ]
 
 
@@ -144,6 +146,7 @@ async def staged(database_url: str, admin_url: str, conn: asyncpg.Connection) ->
                 [Source("t", (None, "reps"))],
                 sender=sender,
                 channels=[a_channel(url="http://127.0.0.1:9/")],
+                manager=ServiceManager("@nobody hears this", 0.02),
             )
             database: str = await conn.fetchval("select current_database()")
             yield Stage(admin, tenant, services.build(), services.reloading, connections, health, database)

@@ -80,7 +80,7 @@ async def test_a_process_that_progresses_is_alive_and_ready() -> None:
         status, body = await get_json(f"{url}/livez")
         assert (status, body["alive"]) == (200, True)
         assert body["services"]["listener"]["state"] == "running"
-        well = {"ready": True, "reasons": {}, "degraded": {}, "codes": {}, "muted": {}}
+        well = {"ready": True, "reasons": {}, "failing": {}, "degraded": {}, "codes": {}, "muted": {}}
         assert await get_json(f"{url}/readyz") == (200, well)
 
 
@@ -124,6 +124,7 @@ async def test_every_failed_check_is_named_and_no_password_is_shown() -> None:
             "database": "OSError: cannot reach postgresql://router:***@db/leads",
             "redis": "no answer within 0.1 s",
         },
+        "failing": {},
         "degraded": {},
         "codes": {},
         "muted": {},
@@ -212,3 +213,29 @@ async def test_many_who_ask_whether_it_is_ready_cost_the_database_one_answer_a_s
         begin = monotonic()
         await asyncio.gather(*(get_json(f"{url}/readyz") for _ in range(30)))
         assert looks <= 1 + (monotonic() - begin)
+
+
+async def test_a_check_that_fails_now_and_then_does_not_send_clients_back_and_forth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, fails = 1000.0, False
+    monkeypatch.setattr("router.http.probes.monotonic", lambda: now)
+    monkeypatch.setattr("router.http.shared.monotonic", lambda: now)
+
+    async def flaps(_deadline_s: float) -> None:
+        if fails:
+            raise OSError("the database is away")
+
+    async with listening({"database": flaps}) as (url, _, _):
+        for failing in (False, True) * 10:
+            fails = failing
+            status, body = await get_json(f"{url}/readyz")
+            assert (status, body["reasons"], "database" in body["failing"]) == (200, {}, fails)
+            now += 1.5
+        seen = []
+        for failing in (True,) * 3 + (False,) * 4:
+            fails = failing
+            status, body = await get_json(f"{url}/readyz")
+            seen.append((status, *body["reasons"]))
+            now += 1.5
+        assert seen == [(200,), (503, "database"), (503, "database"), *[(503, "recovering")] * 3, (200,)]

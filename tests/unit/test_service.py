@@ -172,6 +172,27 @@ async def test_a_service_that_ignores_the_stop_is_cancelled_at_the_deadline() ->
     assert clock.now <= LIMITS.stop_deadline_s
 
 
+async def test_a_duty_that_ignores_the_stop_costs_no_batch_that_is_under_way() -> None:
+    diary: list[str] = []
+
+    async def finishes_its_batch(life: Lifeline) -> None:
+        await life.wait()
+        # Longer than one wait of this clock, shorter than two.
+        for _ in range(75):
+            await asyncio.sleep(0)
+
+    drain = Scripted("drain", finishes_its_batch, diary=diary)
+    listener = Scripted("listener", diary=diary)
+    clock = JumpingClock()
+    supervisor, _ = supervised([listener, drain, Scripted("cleanup", ignores_the_stop, diary=diary)], clock)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(supervisor.run())
+        await until(lambda: len(diary) == 3)
+        supervisor.stop()
+    assert "drain ends" in diary and "cleanup ends" not in diary
+    assert clock.now <= LIMITS.stop_deadline_s
+
+
 async def test_what_a_late_service_waits_for_is_ended_before_it_is_cancelled() -> None:
     answer = asyncio.Event()
 
