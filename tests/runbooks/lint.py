@@ -8,11 +8,16 @@ from pathlib import Path
 import click
 
 from ops.cli import main
+from ops.doctor.look import COULD_NOT_CHECK, all_checks
+from ops.doctor.outside import DATABASE_UNUSABLE
 from ops.runbooks.library import runbooks_root
 from ops.runbooks.page import Command, Language, NotInForm, Page, Purpose, blocks, filled, placeholders, read_page
+from router.runtime import health
 
 ROOT = Path(__file__).parents[2]
 README = runbooks_root() / "README.md"
+CODES = {*all_checks(), COULD_NOT_CHECK, DATABASE_UNUSABLE, *health.CODES.values(), health.SERVICE_FAILING}
+"""Of findings."""
 OURS = "lead-router"
 OTHER_PROGRAMS = {"chronyc", "curl", "date", "df", "kill", "sqlite3"}
 FROM_ANYWHERE = {"TENANT", "LEAD"}

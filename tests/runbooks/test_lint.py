@@ -5,15 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.doctor.look import COULD_NOT_CHECK, all_checks
-from ops.doctor.outside import DATABASE_UNUSABLE
 from ops.runbooks.library import ALERTS, places, runbooks_root
 from ops.runbooks.page import SECTIONS
 from router.domain.reason import Reason
-from router.runtime import health
 from tests.runbooks import lint
+from tests.runbooks.lint import CODES
 
-CODES = {*all_checks(), COULD_NOT_CHECK, DATABASE_UNUSABLE, *health.CODES.values(), health.SERVICE_FAILING}
 REASONS = set(map(str, Reason))
 PAGES = dict(places())
 RULES = lint.ROOT / "config" / "prometheus" / "rules"

@@ -1,21 +1,17 @@
 """Alerts name only what exists, lead to a page with commands that exist, and are told to the right people."""
 
 import re
-import shlex
 from collections.abc import Collection
 
-import click
 import pytest
 
 from ops.alerting.links import DASHBOARDS, OVERVIEW, Bases, with_links
 from ops.alerting.rules import RULES, main
-from ops.cli import main as command_line
-from ops.cli.family import Later
 from ops.stalls.stall import Topic
 from router.telemetry.standing_instruments import WAITING
 from tests import alert_files
-from tests.alert_files import ALERTMANAGER, PAGES, ROOT, alerts, inhibitions, rules, sightings
-from tests.unit.test_docs import CODES
+from tests.alert_files import ALERTMANAGER, ROOT, alerts, inhibitions, rules, sightings
+from tests.runbooks.lint import CODES
 
 METRICS = {
     name: set(re.findall(r"`(\w+)`", labels))
@@ -26,16 +22,6 @@ METRICS = {
     )
 }
 OF_PROMETHEUS = {"instance", "job"}
-SECTIONS = (
-    "Meaning",
-    "Impact",
-    "Verify",
-    "Diagnosis",
-    "Recent changes",
-    "Mitigation",
-    "Confirm recovery",
-    "Escalation",
-)
 ALWAYS = "LeadRouterWatchdog"
 ALERTS = alerts()
 EXPRESSIONS = {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules()}
@@ -44,7 +30,6 @@ RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 _SELECTOR = re.compile(r"\b(lead_router[\w:]*)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*(?:["\']([^"\']*)["\']|%q)')
 _GROUPING = re.compile(r"\b(?:by|on|without|ignoring)\s*\(([^)]*)\)")
-_BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def selectors(text: str) -> list[tuple[str, dict[str, str]]]:
@@ -95,49 +80,7 @@ def test_few_alerts_page() -> None:
     assert sum(rule["labels"]["severity"] == "critical" for rule in ALERTS.values()) <= 6
 
 
-@pytest.mark.parametrize("name", ALERTS)
-def test_every_alert_has_a_page_with_commands_that_exist(name: str) -> None:
-    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# {name}\n")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == list(SECTIONS)
-    blocks = _BLOCK.findall(text)
-    assert {info for info, _ in blocks} == {"console check", "console fix", "console verify"}
-    for _, block in blocks:
-        for line in block.splitlines():
-            assert line.startswith("$ ")
-            check_command(shlex.split(line[2:]))
-
-
-def check_command(words: list[str]) -> None:
-    """Fails when the command line would refuse it before it does anything."""
-    assert words[0] in ("lead-router", "curl")
-    if words[0] == "curl":
-        return
-    command: click.Command = command_line
-    context: click.Context | None = None
-    rest = words[1:]
-    while isinstance(command, click.Group):
-        context = click.Context(command, info_name=command.name, parent=context)
-        found = command.get_command(context, rest[0])
-        if found is None:
-            # A family that does something itself, as `doctor`.
-            assert command.invoke_without_command, rest
-            break
-        command, rest = found.read() if isinstance(found, Later) else found, rest[1:]
-        if not rest:
-            break
-    command.make_context(command.name, list(rest), parent=context)
-
-
-def test_a_command_that_does_not_exist_is_noticed() -> None:
-    with pytest.raises((click.UsageError, AssertionError)):
-        check_command(["lead-router", "doctor", "--no-such-option"])
-    with pytest.raises((click.UsageError, AssertionError)):
-        check_command(["lead-router", "webhooks", "nosuch"])
-
-
-def test_no_page_is_about_an_alert_that_does_not_exist() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} - {"README"} == set(ALERTS)
+def test_the_document_about_alerts_leads_to_every_page() -> None:
     index = (ROOT / "docs/alerts.md").read_text(encoding="utf-8")
     assert [name for name in ALERTS if f"runbooks/alerts/{name}.md)" not in index] == []
 
