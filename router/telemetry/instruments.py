@@ -206,7 +206,7 @@ class Instruments:
         """Once per look at the tenant's view; `warnings` = what in it was not understood."""
         label = self._tenant(tenant)
         for one in SyncResult:
-            self._syncs.add(one is result, {"tenant": label, "result": one.value})
+            self._syncs.add(int(one is result), {"tenant": label, "result": one.value})
         self._not_understood.add(warnings, {"tenant": label})
 
     def presence_unknown(self) -> None:
@@ -344,7 +344,7 @@ class Instruments:
     def settings_reloaded(self, result: ReloadResult) -> None:
         """Once per request to read the settings again."""
         for one in ReloadResult:
-            self._reloads.add(one is result, {"result": one.value})
+            self._reloads.add(int(one is result), {"result": one.value})
 
     # -- how they are made
 

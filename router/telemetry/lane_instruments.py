@@ -34,5 +34,5 @@ class LaneInstruments:
     def batch(self, tenant: str, *, skipped: bool = False, timed_out: bool = False) -> None:
         """Whether a batch left waiting leads that others have locked, and whether it got a lock too late."""
         label = {"tenant": self._label(tenant)}
-        self._skips.add(skipped, label)
-        self._timeouts.add(timed_out, label)
+        self._skips.add(int(skipped), label)
+        self._timeouts.add(int(timed_out), label)

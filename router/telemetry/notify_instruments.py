@@ -30,7 +30,7 @@ class NotifyInstruments:
     def attempt(self, kind: str, result: NotifyResult) -> None:
         """Once per attempt; `kind` is the kind of channel."""
         for one in NotifyResult:
-            self._attempts.add(one is result, {"kind": kind, "result": one.value})
+            self._attempts.add(int(one is result), {"kind": kind, "result": one.value})
 
     def queue(self, channel: str, waiting: int, *, failing: bool) -> None:
         """Once per look and channel: how many messages wait, and whether the last attempt failed."""

@@ -71,10 +71,12 @@ async def test_idle_sessions_of_one_application_are_ended_after_a_dry_run_counte
         assert (again.status, "no session is called" in again.document["detail"]) == (409, True)
 
 
-async def test_sessions_of_ours_are_never_ended(api: Api) -> None:
-    [ours, *_] = [one for one in (await api.get("/v1/connections")).document["sessions"] if one["ours"]]
-    refused = await api.post("/v1/connections:end", {"application": ours["application"], "why": "try"})
-    assert (refused.status, "lower connections.maximum" in refused.document["detail"]) == (409, True)
+async def test_sessions_of_ours_are_never_ended(api: Api, conn: asyncpg.Connection, database_url: str) -> None:
+    ours = f"lead-router {CRM}"
+    async with connected(f"{database_url}&application_name={ours}") as session:
+        refused = await api.post("/v1/connections:end", {"application": ours, "why": "try"})
+        assert (refused.status, "lower connections.maximum" in refused.document["detail"]) == (409, True)
+        assert not await is_gone(conn, session.get_server_pid())
     assert (await api.post("/v1/connections:end", {"application": CRM, "why": " "})).pointers == ["/why"]
 
 
