@@ -13,14 +13,13 @@ alter table group_share set (autovacuum_vacuum_scale_factor = 0.0, autovacuum_va
     vacuum_truncate = off);
 
 -- Queues: filled and emptied all day, so a share of their rows says nothing. The pool keeps its share: beside a million that wait,
--- twenty thousand dead ones are no reason to walk over all of its indexes.
-alter table lane_inbox set (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0,
-    vacuum_truncate = off);
-alter table wake_key set (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0,
-    vacuum_truncate = off);
-alter table lead_pool set (autovacuum_vacuum_threshold = 500, vacuum_truncate = off);
+-- twenty thousand dead ones are no reason to walk over all of its indexes. Cut at the end: of a table with many pages and no row
+-- the planner believes that a page holds nothing, however full they are when the next leads come.
+alter table lane_inbox set (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+alter table wake_key set (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
+alter table lead_pool set (autovacuum_vacuum_threshold = 500);
 alter table webhook_delivery set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-    autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off);
+    autovacuum_vacuum_cost_delay = 0);
 
 -- Large, and rows go one by one: at the server's 20% millions would be dead first. New rows are vacuumed sooner, too: what counts leads
 -- reads the index only, as far as pages are known to be visible to all.
@@ -49,11 +48,10 @@ alter table event reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_inser
 alter table idempotency reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor);
 alter table customer_owner reset (fillfactor, autovacuum_vacuum_scale_factor);
 alter table assignment reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor, autovacuum_analyze_scale_factor);
-alter table webhook_delivery reset (fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay,
-    vacuum_truncate);
-alter table lead_pool reset (autovacuum_vacuum_threshold, vacuum_truncate);
-alter table wake_key reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay, vacuum_truncate);
-alter table lane_inbox reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay, vacuum_truncate);
+alter table webhook_delivery reset (fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay);
+alter table lead_pool reset (autovacuum_vacuum_threshold);
+alter table wake_key reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay);
+alter table lane_inbox reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay);
 alter table group_share reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay, vacuum_truncate);
 alter table rep_load reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay, vacuum_truncate);
 alter table lane reset (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold, autovacuum_vacuum_cost_delay, vacuum_truncate);

@@ -129,7 +129,7 @@ select count(*) from flight where tenant_id = :tenant_id and at < :before::times
 -- name: remove_changes(tenant_id, before, limit)
 -- Removes the oldest recorded changes; the last of each setting stays, with which the next one is compared.
 with gone as (
-    delete from change where tenant_id = :tenant_id and ctid = any(array(
+    delete from change where ctid = any(array(
         select ctid from change c
          where c.tenant_id = :tenant_id and c.at < :before::timestamptz
            and (c.action <> 'configure' or exists (select from change n where n.tenant_id = c.tenant_id and n.action = c.action

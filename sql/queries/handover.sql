@@ -38,7 +38,7 @@ select l.lead_id, -l.priority as rank, l.created_at, l.customer_id, a.batch_no, 
 -- Takes leads from a rep for another one, while the lane is held: its holder takes the places off itself. Locked rows are passed over.
 with ended as (
     delete from assignment
-     where tenant_id = :tenant_id and ctid = any(array(
+     where ctid = any(array(
            select ctid from assignment
             where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and rep_no = :rep_no
               for update skip locked))
@@ -60,7 +60,7 @@ select l.lead_id, -l.priority as rank, l.created_at, l.customer_id, e.batch_no,
 -- Ends assignments of a rep as returned: the leads are ready again, and this rep does not get them a second time. Locked rows are passed over.
 with ended as (
     delete from assignment
-     where tenant_id = :tenant_id and ctid = any(array(
+     where ctid = any(array(
            select ctid from assignment
             where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and rep_no = :rep_no
               for update skip locked))

@@ -21,7 +21,7 @@ select :tenant_id, :route, named.key, named.body_hash, named.lead_id, named.answ
 -- name: delete_expired(tenant_id, limit)!
 -- Deletes expired keys of a tenant, so many at most, and passes over those that somebody holds.
 delete from idempotency
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from idempotency
         where tenant_id = :tenant_id and expires_at <= clock_timestamp()
         order by expires_at

@@ -62,7 +62,7 @@ select tenant_id from lane where tenant_id = :tenant_id for update;
 -- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free. A clock
 -- that was ahead moves nobody's time.
 delete from lane_inbox
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
 returning rep_no, open_delta, day, today_delta, lead_id,
           case when at > clock_timestamp() + interval '10 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;

@@ -61,7 +61,7 @@ update rep_load l set day = today.day, today = greatest(coalesce(found.n, 0), 0)
 -- name: look_again(tenant_id, now, first)!
 -- Waiting leads that batches refused whose time is yet to come are looked at again now; locked rows are passed over.
 update lead_pool set recheck_at = :now
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and wake_key <> 0 and last_batch_no >= :first and recheck_at > :now for update skip locked));
 

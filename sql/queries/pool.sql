@@ -1,7 +1,7 @@
 -- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, limit)
 -- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
 delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and wake_key = 0
           and (rank, queued_at, lead_id) > (:after_rank::int, :after_queued_at::timestamptz, :after_lead_id::bigint)
@@ -15,7 +15,7 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- Claims ready leads of some ranks that came from a time on, in order, passing over locked rows: while vacuum is held back, the index
 -- still has every lead that was taken before.
 delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select c.ctid
          from unnest(:ranks::int[]) as k(rank)
          cross join lateral (
@@ -30,7 +30,7 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- name: claim_named(tenant_id, lead_ids)
 -- Claims these leads, wherever they stand, passing over locked rows.
 delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
@@ -40,7 +40,7 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- name: claim_waiting(tenant_id, wake_keys, rooms, limit)
 -- Claims waiting leads of the keys that have room, at most as many of each key as it has room, in order.
 delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select c.ctid
          from unnest(:wake_keys::int[], :rooms::int[]) as k(wake_key, room)
          cross join lateral (
@@ -55,7 +55,7 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- name: claim_due(tenant_id, now, limit)
 -- Claims waiting leads whose time to be looked at again has come.
 delete from lead_pool
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and recheck_at <= :now
         order by recheck_at limit :limit for update skip locked))
@@ -88,7 +88,7 @@ select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::in
 -- name: wake_customers(tenant_id, customers)!
 -- Makes the waiting leads of customers ready; locked rows are passed over.
 update lead_pool set wake_key = 0, recheck_at = null
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
           for update skip locked));
@@ -101,7 +101,7 @@ select lead_id from lead_pool
 -- name: wake_leads(tenant_id, lead_ids)
 -- Makes waiting leads ready and answers which; locked rows are passed over.
 update lead_pool set wake_key = 0, recheck_at = null
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0
           for update skip locked))

@@ -63,7 +63,7 @@ select :tenant_id, c.lead_id, :batch_no, c.before, c.before + make_interval(secs
 -- name: correct_leads(tenant_id, lead_ids, first, last, shift_s)!
 -- Shifts the creation times of leads.
 update lead set created_at = created_at + make_interval(secs => :shift_s::float8)
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead
         where tenant_id = :tenant_id and lead_id between :first::bigint and :last::bigint and lead_id = any(:lead_ids::bigint[])
         order by lead_id));
@@ -72,7 +72,7 @@ update lead set created_at = created_at + make_interval(secs => :shift_s::float8
 -- Shifts those of waiting leads; they get their turn, whatever they waited for.
 update lead_pool set created_at = created_at + make_interval(secs => :shift_s::float8),
                      wake_key = case when wake_key = 0 then 0 else :wake_key::int end
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and lead_id between :first::bigint and :last::bigint and lead_id = any(:lead_ids::bigint[])
         order by lead_id));

@@ -41,7 +41,7 @@ select wake_key, rank, queued_at, lead_id from lead_pool
 -- Parked leads wait again, queued now, which is an event, without the reps that returned them; locked rows are passed over.
 with back as (
     delete from parked
-     where tenant_id = :tenant_id and ctid = any(array(
+     where ctid = any(array(
            select ctid from parked
             where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and reason = any(:reasons::text[])
               for update skip locked))
@@ -61,7 +61,7 @@ returning lead_id;
 -- name: look_again(tenant_id, lead_ids, wake_keys, wake_key)!
 -- Waiting leads wait for their turn instead of for these keys; locked rows are passed over.
 update lead_pool set wake_key = :wake_key
- where tenant_id = :tenant_id and ctid = any(array(
+ where ctid = any(array(
        select ctid from lead_pool
         where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key = any(:wake_keys::int[])
           for update skip locked));
