@@ -52,7 +52,9 @@ class Daemon:
         return int(ports[-1]) if ports else None
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Status and text that its listener answers."""
+        """Status and text that its listener answers, once it listens."""
+        if "listening" not in self.events():
+            await self.said("listening")
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self.port}{path}") as answer:
             return answer.status, await answer.text()
 
