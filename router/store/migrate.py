@@ -21,6 +21,7 @@ _PART = re.compile(r"^-- migrate: (\w+)( without transaction)?\n(.*?)(?=^-- migr
 _STATEMENT_END = re.compile(r";\s*$", re.MULTILINE)
 CONNECT_DEADLINE_S = 10.0
 LOCK_POLL_S = 0.1
+DEADLOCKS_AT_MOST = 10
 LOCK_DEADLINE_S = 600.0
 # A migration that cannot get its table gives up rather than make everybody queue behind it.
 LOCK_TIMEOUT = "10s"
@@ -67,7 +68,7 @@ async def migrate(url: str) -> list[str]:
         if wanted:
             await _begin_bookkeeping(conn)
         for migration in wanted:
-            await _apply(conn, migration)
+            await _apply_beside_others(conn, migration)
         return wanted
 
 
@@ -81,6 +82,19 @@ async def rollback(url: str) -> list[str]:
             async with conn.transaction():
                 await _take_back(conn, migration)
         return applied
+
+
+async def _apply_beside_others(conn: asyncpg.Connection, migration: str) -> None:
+    """Routers take the same tables in another order: a deadlock takes all of it back, and it is done anew."""
+    for left in reversed(range(DEADLOCKS_AT_MOST)):
+        try:
+            await _apply(conn, migration)
+        except MigrationError as error:
+            if not left or not isinstance(error.__cause__, asyncpg.DeadlockDetectedError):
+                raise
+            await asyncio.sleep(LOCK_POLL_S)
+        else:
+            return
 
 
 async def _apply(conn: asyncpg.Connection, migration: str) -> None:

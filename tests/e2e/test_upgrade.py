@@ -111,7 +111,8 @@ async def test_an_upgrade_while_leads_come_in_loses_none_and_old_and_new_routers
         await routes(tenant, posting)
 
         code, output, errors = await command(next_release, database_url, "migrate", "--json")
-        assert (code, json.loads(output)) == (0, {"applied": [next_id()]}), errors
+        assert code == 0, errors
+        assert json.loads(output) == {"applied": [next_id()]}
         await routes(tenant, posting)
 
         first_new = await start(api_port=port, **next_release)

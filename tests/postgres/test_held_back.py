@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -114,31 +114,23 @@ async def test_claims_do_not_read_what_was_taken_since_the_snapshot(
         await conn.execute("delete from lead_pool")
         since = await conn.fetchval("select clock_timestamp()")
         await conn.execute(arrive, tenant.tenant_id, TAKEN + 1, TAKEN + 3)
-        recent = await _blocks(
-            conn,
-            "claim_recent",
-            tenant.tenant_id,
-            f"'{{0}}', '{since.isoformat()}', 100",
-            "int, int[], timestamptz, int",
-        )
-        top = await _blocks(
-            conn,
-            "claim_ready",
-            tenant.tenant_id,
-            "-2147483648, '0001-01-01Z', 0, 'infinity', 100",
-            "int, int, timestamptz, bigint, timestamptz, int",
-        )
+        own = {"tenant_id": str(tenant.tenant_id), "limit": "100"}
+        recent = await _blocks(conn, "claim_recent", own | {"ranks": "'{0}'", "since": f"'{since.isoformat()}'"})
+        after = {"after_rank": "-2147483648", "after_queued_at": "'0001-01-01Z'", "after_lead_id": "0"}
+        top = await _blocks(conn, "claim_ready", own | after | {"until": "'infinity'"})
     assert recent < 100 < top / 2
 
 
-async def _blocks(conn: asyncpg.Connection, name: str, tenant_id: int, values: str, types: str) -> int:
-    """Pages that a claim reads; it is taken back."""
-    await conn.execute(f"prepare {name} ({types}) as {getattr(SQL, name).sql}")
+async def _blocks(conn: asyncpg.Connection, name: str, arguments: Mapping[str, str]) -> int:
+    """Pages that a claim reads with these SQL literals; it is taken back."""
+    statement = getattr(SQL, name)
+    await conn.execute(f"prepare {name} as {statement.sql}")
+    values = ", ".join(arguments[parameter] for parameter in statement.parameters)
     transaction = conn.transaction()
     await transaction.start()
     try:
-        assert await hold(conn, tenant_id, None, LaneLimits())
-        text = await conn.fetchval(f"explain (analyze, buffers, format json) execute {name}({tenant_id}, {values})")
+        assert await hold(conn, int(arguments["tenant_id"]), None, LaneLimits())
+        text = await conn.fetchval(f"explain (analyze, buffers, format json) execute {name}({values})")
     finally:
         await transaction.rollback()
     [answer] = json.loads(text)

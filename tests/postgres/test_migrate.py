@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import shutil
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -10,9 +12,9 @@ from ops.audit.audit import audit
 from router.store.assignments import Ending, end
 from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part, open_connections
-from router.store.migrate import MigrationError, known, migrate, pending, rollback
+from router.store.migrate import MigrationError, known, migrate, migrations_dir, pending, rollback
 from tests.postgres.test_connections import as_role
-from tests.support import connected, until
+from tests.support import BLOCKED, connected, until
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 
@@ -199,3 +201,36 @@ async def test_a_role_without_a_right_on_public_has_its_own_schema_and_another_o
                     assert "lane locked" in await who_blocks(conn)
         tables = await admin.fetch("select relname from pg_class where relnamespace = 'public'::regnamespace")
         assert tables == []
+
+
+async def test_a_migration_that_meets_batches_over_its_tables_is_done_anew(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(empty_database_url)
+    folder = Path(shutil.copytree(migrations_dir(), tmp_path / "migrations"))
+    (folder / "9999_next.sql").write_text(
+        f"-- Two tables at once.\n-- depends: {known()[-1]}\n\n-- migrate: apply\n\n"
+        "alter table lead add column next int;\nalter table assignment add column next int;\n\n-- migrate: rollback\n"
+    )
+    monkeypatch.setattr("router.store.migrate.migrations_dir", lambda: folder)
+    async with (
+        connected(empty_database_url) as reader,
+        connected(empty_database_url) as batch,
+        connected(empty_database_url) as other,
+    ):
+
+        async def waits(for_whom: str, query: str) -> None:
+            asked = f"{BLOCKED} and query ~ $1"
+            await until(lambda: other.fetchval(asked, query), f"{for_whom} waits")
+
+        await reader.execute("begin; lock table lead in access share mode")
+        # The migration is the one that finds the deadlock: it waits last, and with the shorter patience.
+        await batch.execute("set deadlock_timeout = '60s'; begin; lock table assignment in row exclusive mode")
+        migrating = asyncio.create_task(migrate(empty_database_url))
+        await waits("the migration", "alter table lead add column next")
+        batching = asyncio.create_task(batch.execute("lock table lead in row exclusive mode; commit"))
+        await waits("the batch", "lock table lead in row exclusive mode; commit")
+        await reader.execute("rollback")
+        assert await migrating == ["9999_next"]
+        await batching
+        assert await pending(other) == []
