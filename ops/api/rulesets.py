@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -193,7 +192,7 @@ def _file(operation_id: str, path: str, summary: str, answer: type[msgspec.Struc
     )
 
 
-async def lists_of(conn: Connection, tenant: Tenant, given: Mapping[str, str] = MappingProxyType({})) -> ReadList:
+async def lists_of(conn: Connection, tenant: Tenant, given: Mapping[str, str]) -> ReadList:
     """Reads lists that are given, and for the rest those of the active version."""
     stored: ReadList = no_lists
     if active := await _active(conn, tenant):
@@ -262,7 +261,8 @@ async def _diff(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-            check_named(given.lists, read_rules(given.rules, _FILE, lists).lists)
+            if given.lists:
+                check_named(given.lists, read_rules(given.rules, _FILE, lists).lists)
             found = await store.compare(conn, call.tenant.tenant_id, given.rules, file=_FILE, lists=lists)
     return Answer(msgspec.convert(applied_document(found), RulesDifference))
 

@@ -35,4 +35,4 @@ class NotifyInstruments:
     def queue(self, channel: str, waiting: int, *, failing: bool) -> None:
         """Once per look and channel: how many messages wait, and whether the last attempt failed."""
         self._waiting.set(waiting, {"channel": channel})
-        self._failing.set(failing, {"channel": channel})
+        self._failing.set(int(failing), {"channel": channel})

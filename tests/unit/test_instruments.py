@@ -5,6 +5,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.stalls.stall import Topic
@@ -239,6 +243,18 @@ def test_every_instrument_is_recorded_by_the_service_itself() -> None:
         if not re.search(rf"{RECEIVERS}\.{verb}\b", text) and not re.search(rf"self\.\w+\.{verb}\(", within)
     }
     assert silent == set()
+
+
+def test_all_that_is_recorded_within_a_span_can_be_exported() -> None:
+    """One value that cannot be encoded, in the exemplar of one counter, would keep all metrics back."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    with TracerProvider(shutdown_on_exit=False).get_tracer("test").start_as_current_span("batch"):
+        use_everything(Instruments(provider.get_meter("test")))
+    data = reader.get_metrics_data()
+    assert data is not None
+    assert encode_metrics(data).resource_metrics
+    provider.shutdown()
 
 
 def test_two_expositions_in_one_process_share_nothing() -> None:
