@@ -93,7 +93,7 @@ class ConnectionsEnd(msgspec.Struct, frozen=True):
 
 
 class EndedSessions(msgspec.Struct, frozen=True):
-    """How many were ended, were `at_work` again and left alone, or are `still_there`: they did not end in two seconds."""
+    """How many were ended, were `at_work` again and left alone, or are `still_there` after two seconds."""
 
     ended: int
     at_work: int
