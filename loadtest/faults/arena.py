@@ -28,9 +28,11 @@ from router.store.leads import accept
 from router.store.tokens import NewToken, create_token, new_token
 
 PROBE_SOURCE = "probe"
-_SETTLE_S = 90.0
+# After crashes leads come one at a time, some thousand of them, on a machine that also starts processes.
+_SETTLE_S = 180.0
 _RECOVER_S = 60.0
 _FIRST = 1_000_000
+_LINES = 15
 SETTINGS: Mapping[str, object] = {"drain_batch_leads": 40, "drain_poll_interval_s": 0.2}
 
 
@@ -192,7 +194,17 @@ class Arena:
             except PASSED:
                 return False
 
-        await until(nothing_left, "everything that can be routed is", deadline_s)
+        try:
+            await until(nothing_left, "everything that can be routed is", deadline_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; left: {await self._left()}") from error
+
+    async def _left(self) -> str:
+        """What keeps it from being settled, lane by lane, and what the routers logged last."""
+        async with self.session() as conn:
+            told = await missing(conn, self.ledger.unnumbered)
+            told += [str(dict(row)) for row in await SQL.left.fetch(conn)]
+        return "\n".join(told + [str(line) for daemon in self.routers for line in daemon.log[-_LINES:]])
 
     def surprises(self) -> list[str]:
         """What the routers that run now logged as an error: a fault of others is a warning at most."""

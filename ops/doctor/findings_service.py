@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from ops.doctor.current import look
-from ops.doctor.diagnosis import LOCK_TIMEOUT_S, diagnose_locked
+from ops.doctor.diagnosis import diagnose_locked
 from ops.doctor.figures import counts_of, standings_of
 from ops.doctor.scene import open_scene
 from router.drain.presence import Presence
@@ -24,6 +24,8 @@ INTERVAL_S = 15.0
 _SHARE = 0.1
 _LONGEST_REST_S = 60.0
 _GROUPS_SHOWN = 900
+# While this duty waits for a lock it has a connection, and with few of them others wait for it.
+_LOCK_TIMEOUT_S = 0.5
 
 
 class FindingsService(Periodic):
@@ -33,6 +35,8 @@ class FindingsService(Periodic):
 
     name = "findings"
     failing = "cannot look for findings"
+    # A look that fails over a locked table would soon fail again, and has a connection meanwhile.
+    longest_wait_s = INTERVAL_S
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class FindingsService(Periodic):
         """One look. With a table locked, who has it locked is all that is found; then it fails."""
         begin = monotonic()
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent, LOCK_TIMEOUT_S)
+            conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
             try:
                 await self._look(conn)
             except LOCK_TIMEOUTS as error:
@@ -62,7 +66,7 @@ class FindingsService(Periodic):
     async def _look(self, conn: Connection) -> None:
         async with (
             aclosing(self._presence()) as presence,
-            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), LOCK_TIMEOUT_S) as scene,
+            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), _LOCK_TIMEOUT_S) as scene,
         ):
             found = await look(scene)
             groups = await group_reps(scene.conn, scene.at, _GROUPS_SHOWN)

@@ -21,7 +21,7 @@ from router.drain.failpoints import Point, reached
 from router.drain.gate import NotAlone
 from router.drain.lane_state import LaneState, aligned_credits, rep_loads
 from router.drain.outcome import Drained, LaneOutcome
-from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CAREFUL_LEADS, CAREFUL_REST, CRASHED, Step, next_step
+from router.drain.quarantine import BLAMED_AFTER, CAREFUL_FROM, CRASHED, Step, careful_leads, careful_rest, next_step
 from router.drain.request import BatchRequest
 from router.drain.session import TenantSession
 from router.store import lane as store
@@ -220,7 +220,8 @@ class LaneTransaction:
             await quarantine.end_quarantine(self.conn, lane.tenant_id)
         else:
             process_id = self.session.process.process_id
-            await quarantine.lead_came_through(self.conn, lane.tenant_id, process_id, CAREFUL_REST)
+            rest = careful_rest(self.request.ready)
+            await quarantine.lead_came_through(self.conn, lane.tenant_id, process_id, rest)
         return drained
 
     async def _note(self, lane: Lane, state: LaneState) -> None:
@@ -255,7 +256,7 @@ class LaneTransaction:
             lane.tenant_id,
             is_new=aborted,
             careful_from=CAREFUL_FROM,
-            careful_leads=CAREFUL_LEADS,
+            careful_leads=careful_leads(self.request.ready),
         )
         if found["crashed"]:
             log.warning("a router crashed in the middle of a batch", tenant=lane.tenant, crashes=found["crashes"])

@@ -10,13 +10,6 @@ from enum import Enum, auto
 CAREFUL_FROM = 2
 """So many holders crashed within ten minutes: leads are taken one at a time, each noted before."""
 
-CAREFUL_LEADS = 5_000
-"""So many leads then come one at a time: every second one of those that were ready when a holder crashed, every eighth
-one that waits, so that no stream of more urgent ones keeps the lead at fault from its turn. Twice a batch."""
-
-CAREFUL_REST = 1_000
-"""So many, once no lead is ready that was then: only one that waited can be at fault."""
-
 BLAMED_AFTER = 2
 """So many holders crashed while a lead was noted: it is parked."""
 
@@ -26,6 +19,23 @@ BLAMED_ANYWAY = 5
 CRASHED = "every router that took this lead, and nothing else, crashed in the middle of it, again and again"
 
 _PARKED_IN_A_ROW = 3
+# Leads that came between the crash and its being judged may be at fault, too: small batches are no measure of those.
+_CAREFUL_LEAST = 5_000
+_REST_LEAST = 1_000
+
+
+def careful_leads(batch_leads: int) -> int:
+    """So many leads come one at a time after a crash of a lane whose batches take so many ready ones: more than twice.
+
+    Every second one is of those that were ready when a holder crashed, every eighth one that waits, so that no stream
+    of more urgent ones keeps the lead at fault from its turn.
+    """
+    return max(_CAREFUL_LEAST, batch_leads * 5 // 2)
+
+
+def careful_rest(batch_leads: int) -> int:
+    """So many, once no lead is ready that was then: only one that waited can be at fault."""
+    return max(_REST_LEAST, batch_leads // 2)
 
 
 class Step(Enum):

@@ -40,6 +40,13 @@ select (select count(*) from assignment) + (select count(*) from assignment_hist
 -- Whether a ready lead or news of a lane is left. Truly about all tenants.
 select exists (select from lead_pool where wake_key = 0) or exists (select from lane_inbox);
 
+-- name: left()
+-- What keeps lanes from being settled: their ready leads and their news, beside where each lane stands. Truly about all tenants.
+select l.*, now() as at,
+       (select count(*) from lead_pool p where p.tenant_id = l.tenant_id and p.wake_key = 0) as ready,
+       (select count(*) from lane_inbox i where i.tenant_id = l.tenant_id) as news
+  from lane l order by l.tenant_id;
+
 -- name: other_sessions(application)
 -- Processes of the server that talk to this database under a name that begins so.
 select pid from pg_stat_activity

@@ -13,6 +13,7 @@ from ops.why.description import Happened
 from router.drain.batch import BatchRefused
 from router.drain.gate import NotAlone
 from router.drain.outcome import LaneOutcome
+from router.drain.quarantine import careful_rest
 from router.store import lane as store
 from router.store.assignments import find_lead
 from router.store.connections.connections import Connections
@@ -224,7 +225,7 @@ async def test_urgent_leads_that_keep_coming_do_not_keep_the_search_from_its_end
     assert not left & set(old)
     assert len(left) >= 70
     # None of those is left that may be at fault, so the end is near.
-    assert await conn.fetchval("select careful from lane") <= 1000
+    assert await conn.fetchval("select careful from lane") <= careful_rest(drain.request.ready)
 
 
 async def test_the_lead_over_which_one_after_the_other_crashed_is_parked_and_the_others_go_on(

@@ -185,7 +185,7 @@ async def test_who_locks_a_table_of_rules_or_rosters_stops_only_the_tenants_that
             status, text = await daemon.get("/readyz")
             return status == 200 and "is not routed" in text and "nightly-cleanup (process" in text
 
-        await until(degraded, "/readyz says which tenant is not routed, and who has the table locked")
+        await until(degraded, "/readyz says which tenant is not routed, and who has the table locked", 60)
         assert (await daemon.get("/livez"))[0] == 200
         for number in range(2, 5):
             await free.accept([lead(number)])

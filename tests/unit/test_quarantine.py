@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.drain.quarantine import Bisection, Step, next_step
+from router.drain.quarantine import Bisection, Step, careful_leads, careful_rest, next_step
 
 
 @given(st.integers(1, 300), st.data())
@@ -52,3 +52,9 @@ def test_a_lead_is_blamed_only_after_two_crashes_while_it_was_noted(
     step = next_step(careful, noted, crashes)
     assert (step is Step.AS_USUAL) == (careful == 0)
     assert (step is Step.PARK) == (careful > 0 and noted is not None and crashes >= 2)
+
+
+@given(st.integers(1, 20_000))
+def test_the_search_reaches_every_lead_of_a_crashed_batch_and_is_no_longer_than_that_takes(batch: int) -> None:
+    assert careful_leads(batch) // 2 >= batch
+    assert careful_rest(batch) < careful_leads(batch) <= max(5_000, 3 * batch)
