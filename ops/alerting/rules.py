@@ -1,32 +1,48 @@
-"""Writes the links into the rules of Prometheus: `config/prometheus/rules/*.yml`, from the names of the alerts.
+"""Writes the links into the rules of Prometheus, from the names of the alerts, and the same rules for Kubernetes.
 
-Example: `python -m ops.alerting.rules` writes them, `--check` exits with 1 when they are out of date. For your own
-addresses: `python -m ops.alerting.rules --runbooks https://wiki.acme.com/lead-router --dashboards
-https://grafana.acme.com --into /etc/prometheus/rules`.
+Example: `python -m ops.alerting.rules` writes `config/prometheus/rules/*.yml` and
+`config/kubernetes/prometheusrule.yaml`, `--check` exits with 1 when they are out of date. For your own addresses:
+`python -m ops.alerting.rules --runbooks https://wiki.acme.com/lead-router --dashboards https://grafana.acme.com --into
+/etc/prometheus/rules`; with `--operator` instead, the manifest goes to standard output, for `kubectl apply -f -`.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ops.alerting.links import Bases, with_links
+from ops.alerting.operator import prometheus_rule
 
-RULES = Path(__file__).parents[2] / "config/prometheus/rules"
+_CONFIG = Path(__file__).parents[2] / "config"
+RULES = _CONFIG / "prometheus/rules"
+MANIFEST = _CONFIG / "kubernetes/prometheusrule.yaml"
 
 
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     bases = Bases(options.runbooks.rstrip("/"), options.dashboards.rstrip("/"))
     made = {path: with_links(path.read_text(encoding="utf-8"), bases) for path in sorted(RULES.glob("*.yml"))}
+    manifest = prometheus_rule(made.values())
+    if options.operator:
+        sys.stdout.write(manifest)
+        return 0
+    if options.into:
+        options.into.mkdir(parents=True, exist_ok=True)
+        made = {options.into / path.name: text for path, text in made.items()}
+    else:
+        made[MANIFEST] = manifest
     if options.check:
-        stale = [path.name for path, text in made.items() if path.read_text(encoding="utf-8") != text]
-        print(f"{', '.join(stale)}: out of date; run: make alerts" if stale else f"{len(made)} files are up to date")
-        return 1 if stale else 0
-    folder = options.into or RULES
-    folder.mkdir(parents=True, exist_ok=True)
+        return _check(made)
     for path, text in made.items():
-        (folder / path.name).write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     return 0
+
+
+def _check(made: Mapping[Path, str]) -> int:
+    stale = [path.name for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    print(f"{', '.join(stale)}: out of date; run: make alerts" if stale else f"{len(made)} files are up to date")
+    return 1 if stale else 0
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -35,6 +51,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--runbooks", default=Bases().runbooks, metavar="URL", help="where runbooks/ is published")
     parser.add_argument("--dashboards", default=Bases().dashboards, metavar="URL", help="where Grafana is")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="write there; default: the files themselves")
+    parser.add_argument(
+        "--operator", action="store_true", help="write the manifest of the Prometheus Operator to standard output"
+    )
     return parser.parse_args(arguments)
 
 

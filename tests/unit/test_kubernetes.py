@@ -10,6 +10,8 @@ import pytest
 import yaml
 from aiohttp import web
 
+from ops.alerting.operator import prometheus_rule
+from ops.alerting.rules import RULES, main
 from router.http.probes import Probes
 from router.runtime.health import Health
 from router.settings.model import ListenSettings, Settings
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "config/kubernetes"
 # The oldest with unhealthyPodEvictionPolicy for everybody, and the newest that is known here.
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
-MONITOR = "servicemonitor.yaml"
+MONITOR, RULE = "servicemonitor.yaml", "prometheusrule.yaml"
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -35,7 +37,7 @@ PORTS = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", [name for name in FILES if name != MONITOR])
+@pytest.mark.parametrize("name", [name for name in FILES if name not in (MONITOR, RULE)])
 def test_kubernetes_takes_every_manifest(name: str, version: str) -> None:
     kubernetes_validate.validate(manifest(name), version, strict=True)
 
@@ -149,3 +151,30 @@ def test_pods_run_the_image_as_it_is_built_and_have_no_more_rights_than_they_nee
 def test_one_router_stays_whatever_node_is_drained_or_version_is_rolled_out() -> None:
     assert DEPLOYMENT["spec"]["replicas"] > manifest("poddisruptionbudget.yaml")["spec"]["minAvailable"] >= 1
     assert DEPLOYMENT["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_with_the_operator_come_the_same_alerts_and_none_is_missing() -> None:
+    rule = manifest(RULE)
+    assert (rule["apiVersion"], rule["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(RULES.glob("*.yml"))]
+    assert rule["spec"] == {"groups": [group for file in files for group in file["groups"]]}
+
+
+def test_the_operator_names_the_job_as_the_rules_ask_for_it() -> None:
+    # Without jobLabel the operator takes the name of the Service.
+    assert "jobLabel" not in manifest(MONITOR)["spec"]
+    jobs = set(re.findall(r'\bjob="([^"]+)"', (FOLDER / RULE).read_text(encoding="utf-8")))
+    assert jobs == {manifest("service.yaml")["metadata"]["name"]}
+
+
+def test_a_file_of_rules_that_holds_more_than_groups_is_refused_and_not_half_written() -> None:
+    with pytest.raises(ValueError, match="namespace"):
+        prometheus_rule(["groups:\n  - name: a\n", "namespace: b\ngroups:\n  - name: c\n"])
+
+
+def test_the_manifest_has_the_addresses_that_were_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--operator", "--runbooks", "https://wiki.acme.com/", "--dashboards", "https://g.acme.com"]) == 0
+    groups = yaml.safe_load(capsys.readouterr().out)["spec"]["groups"]
+    links = [rule["annotations"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert all(link["runbook_url"].startswith("https://wiki.acme.com/alerts/LeadRouter") for link in links)
+    assert all(link["dashboard_url"].startswith("https://g.acme.com/d/lead-router-") for link in links)
