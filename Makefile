@@ -59,7 +59,8 @@ test-all: $(STAMP) ## all tests, also on Debian's PostgreSQL 15, and the install
 .PHONY: test-added
 test-added: $(STAMP) ## only what test-all adds to test
 	@$(BIN)/python -m tests.debian
-	@$(PYTEST) $(WORKERS) --nothing-skipped -m "servers or full"
+	@# Each of these starts several processes of its own, which keep the processors busy already.
+	@$(PYTEST) -n 2 --dist worksteal --nothing-skipped -m "servers or full"
 	@# One run for both of Debian's: through PgBouncer to PostgreSQL 15, and what cannot hold behind a pooler directly.
 	@$(BIN)/python -m tests.postgresql_15 $(BIN)/python -m tests.pgbouncer $(PYTEST) $(WORKERS) --nothing-skipped -m "not servers and not full and not direct" tests/postgres tests/faults
 	@$(BIN)/python -m tests.postgresql_15 $(PYTEST) $(WORKERS) --nothing-skipped -m "direct and not servers and not full" tests/postgres

@@ -50,7 +50,7 @@ async def test_a_lead_that_the_database_refuses_parks_alone(server: FaultServer,
         assert await scene.broken_promises() == []
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_lead_that_kills_its_router_takes_no_lead_of_another_tenant_with_it(
     server: FaultServer, database: str
 ) -> None:
@@ -60,7 +60,7 @@ async def test_a_lead_that_kills_its_router_takes_no_lead_of_another_tenant_with
         async with scene.session() as conn:
             accepted = await accept(conn, scene.tenants[1], others)
         scene.ledger.note(scene.tenants[1], others, accepted.lead_ids)
-        async with asyncio.timeout(200):
+        async with asyncio.timeout(300):
             while not await is_parked(scene, lead_id):
                 daemon = await scene.add_router(**{DEADLY_CAMPAIGN: "deadly"})
                 while daemon.alive and not await is_parked(scene, lead_id):
@@ -75,14 +75,14 @@ async def test_a_lead_that_kills_its_router_takes_no_lead_of_another_tenant_with
         assert [one for one in await scene.broken_promises() if "innocent" in one] == []
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_lead_that_kills_its_router_parks_alone_after_a_few_crashes(server: FaultServer, database: str) -> None:
     deadly = {DEADLY_CAMPAIGN: "deadly"}
     async with arena(server, database, routers=0, tenants=1) as scene:
         lead_id = await poisoned(scene)
         async with scene.life():
             crashes = 0
-            async with asyncio.timeout(200):
+            async with asyncio.timeout(300):
                 while not await is_parked(scene, lead_id):
                     # The orchestrator starts it again, each time.
                     daemon = await scene.add_router(**deadly)
