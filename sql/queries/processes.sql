@@ -3,7 +3,7 @@
 -- another process's host agrees with the database's, as it is now. Truly about all tenants.
 insert into process (tenant_id, process_id, instance, host, pid, version, host_ahead_s)
 values (0, :process_id, :instance, :host, :pid, :version, extract(epoch from :host_now::timestamptz - clock_timestamp()))
-    on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null, host_ahead_s = excluded.host_ahead_s
+    on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null, explained_at = null, host_ahead_s = excluded.host_ahead_s
 returning clock_timestamp() as clock, clock_disputed,
           exists (select from process o
                    where o.tenant_id = 0 and o.process_id <> :process_id and abs(o.host_ahead_s) <= :jump_s

@@ -1,6 +1,6 @@
 -- name: judge_abort(tenant_id, is_new, careful_from, careful_leads)
 -- A holder's transaction was rolled back: did a process crash then? It did if one died, without having stopped, that has
--- given no sign of life since; each counts once in a lane. From `careful_from` crashes on, so many leads are taken one at a
+-- given no sign of life since, and not of a lead that was found; each counts once in a lane. From `careful_from` crashes on, so many leads are taken one at a
 -- time. Whoever died may be found dead a little later, so aborted_at stays for a while; then it was no crash.
 with moment as (
     select case when :is_new::boolean or aborted_at is null then clock_timestamp() else aborted_at end as at, crashed_by,
@@ -9,7 +9,7 @@ with moment as (
 gone as (
     select array_agg(p.process_id) as process_ids
       from moment m
-      join process p on p.tenant_id = 0 and p.died_at is not null and p.ended_at is null
+      join process p on p.tenant_id = 0 and p.died_at is not null and p.ended_at is null and p.explained_at is null
        and p.process_id <> all(m.crashed_by) and p.beat_at between m.at - interval '10 min' and m.at)
 update lane l
    set crashes = n.crashes,
@@ -50,25 +50,38 @@ update lane set noted_by = noted_by || :process_id::bigint where tenant_id = :te
 -- name: lead_came_through(tenant_id, process_id, rest)!
 -- After a lead that was taken alone: the next one is noted, or none when enough came through. In turns it is the first of all
 -- ready ones, the first that was ready when somebody crashed, and every eighth time (null, to be looked for) one that waits; when none is ready any
--- more that was then, `rest` are left at most.
+-- more that was then, `rest` are left at most, and none when all who crashed here died of a lead that was found elsewhere.
 with next as (
     select (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0
              order by rank, queued_at, lead_id limit 1) as first,
            (select lead_id from lead_pool where tenant_id = :tenant_id and wake_key = 0 and queued_at <= l.crashed_at
-             order by rank, queued_at, lead_id limit 1) as suspect
-      from lane l where l.tenant_id = :tenant_id)
-update lane set crashes = case when careful > 1 then crashes else 0 end,
-       careful = greatest(case when suspect is null then least(careful, :rest) else careful end - 1, 0),
+             order by rank, queued_at, lead_id limit 1) as suspect,
+           (select coalesce(bool_and(p.explained_at is not null), false) from process p
+             where p.tenant_id = 0 and p.process_id = any(l.crashed_by) and p.died_at > clock_timestamp() - interval '10 min') as explained
+      from lane l where l.tenant_id = :tenant_id),
+after as (
+    select n.first, n.suspect,
+           case when n.explained then 0
+                else greatest(case when n.suspect is null then least(l.careful, :rest) else l.careful end - 1, 0) end as careful
+      from lane l, next n where l.tenant_id = :tenant_id)
+update lane l set crashes = case when l.careful > 1 and a.careful > 0 then crashes else 0 end,
+       careful = a.careful,
        noted_by = array[:process_id::bigint], noted_crashes = 0,
-       noted_lead = case when careful > 1 then case when (careful - 1) % 8 = 0 then null
-                                                   when (careful - 1) % 2 = 1 then coalesce(suspect, first) else first end end
-  from next
- where tenant_id = :tenant_id;
+       noted_lead = case when l.careful > 1 and a.careful > 0
+                         then case when (l.careful - 1) % 8 = 0 then null
+                                   when (l.careful - 1) % 2 = 1 then coalesce(a.suspect, a.first) else a.first end end
+  from after a
+ where l.tenant_id = :tenant_id;
 
 -- name: forget_note(tenant_id)!
 -- The noted lead is not there any more, or somebody else has it locked.
 update lane set noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;
 
 -- name: end_quarantine(tenant_id)!
--- The lead that crashed the holders is parked: batches are as usual again.
+-- The lead that crashed the holders is parked: batches are as usual again, and it is known of what these processes died.
+with known as (
+    update process p set explained_at = clock_timestamp()
+      from lane l
+     where l.tenant_id = :tenant_id and p.tenant_id = 0 and p.process_id = any(l.crashed_by || l.noted_by)
+       and p.ended_at is null and p.died_at > clock_timestamp() - interval '10 min')
 update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;

@@ -242,6 +242,34 @@ async def test_the_lead_over_which_one_after_the_other_crashed_is_parked_and_the
     assert not (await audit(conn)).violations
 
 
+@pytest.mark.parametrize("another_died", [False, True])
+async def test_a_lead_that_crashes_routers_slows_other_tenants_only_until_it_is_found(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, another_died: bool
+) -> None:
+    tenant, other = [await make_tenant(conn, simple_reps(3), name=name) for name in ("acme", "globex")]
+    ids = (await tenant.accept(lead(i) for i in range(10))).lead_ids
+    await crashed(tenant, 3, ids[7], 1)
+    await a_router_crashes(database_url, tenant.tenant_id)
+    # The same processes had leads of the other tenant in their hands.
+    dead = await conn.fetchval("select array_agg(process_id) from process where died_at is not null")
+    await other.accept(lead(i) for i in range(40))
+    await crashed(other)
+    await conn.execute("update lane set crashed_by = $2 where tenant_id = $1", other.tenant_id, dead)
+    drain = a_drain(connections)
+    assert (await drain.drain_tenant(other.tenant_id, batch_limit=5)).assigned == 5
+    assert (await settle(drain, tenant.tenant_id)).assigned == 9
+    assert list(await parked(tenant)) == [ids[7]]
+    if another_died:
+        later = await a_process(conn, dead=True)
+        await conn.execute(
+            "update lane set crashed_by = crashed_by || $2::bigint where tenant_id = $1", other.tenant_id, later
+        )
+    rest = await settle(drain, other.tenant_id)
+    assert rest.assigned == 35
+    assert (rest.batches > 30) == another_died
+    assert not (await audit(conn)).violations
+
+
 async def test_a_noted_lead_that_somebody_has_locked_or_taken_does_not_stop_the_line(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
