@@ -16,6 +16,9 @@ from loadtest.until import until
 
 SERVE_DRAIN = ("serve", "--role", "drain")
 
+# A start takes seconds, and several of them at once on a machine that does other things, many.
+_SAID_S = 90.0
+
 
 class Daemon:
     """A running `lead-router` command; its log is read so that nothing blocks it."""
@@ -65,7 +68,7 @@ class Daemon:
             assert self.alive, self.log
             return event in self.events()
 
-        await until(seen, f"{event!r} in the log")
+        await until(seen, f"{event!r} in the log", _SAID_S)
 
     def hear(self, number: signal.Signals) -> None:
         """Sends the signal, if it still runs."""
