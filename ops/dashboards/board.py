@@ -87,6 +87,11 @@ RATE = "$__rate_interval"
 """The range of a rate: Grafana makes it at least four scrapes."""
 
 
+def or_none(expr: str, label: str) -> str:
+    """The expression, with a 0 for the label's value `none` where there is nothing yet: an empty panel looks broken."""
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
+
+
 def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
     """The expression for a quantile of the histogram `metric`, by the labels `by` (`a, b`)."""
     labels = f"le, {by}" if by else "le"

@@ -1,6 +1,6 @@
 """The database and its locks: who is in the way, what grows, what is removed."""
 
-from ops.dashboards.board import Board, Choice, Panel, Query, Row
+from ops.dashboards.board import Board, Choice, Panel, Query, Row, or_none
 from ops.dashboards.shared import PER_MINUTE
 
 _LOCKS = Row(
@@ -38,7 +38,7 @@ _LOCKS = Row(
             "short",
             (
                 Query(
-                    "sum by (whose, deed) (increase(lead_router_locks_sessions_ended_total[1h])) or vector(0)",
+                    or_none("sum by (whose, deed) (increase(lead_router_locks_sessions_ended_total[1h]))", "whose"),
                     "{{whose}} {{deed}}",
                 ),
             ),
@@ -115,7 +115,7 @@ _REMOVED = Row(
             PER_MINUTE,
             (
                 Query(
-                    "60 * sum by (table) (rate(lead_router_cleanup_rows_total[$__rate_interval])) or vector(0)",
+                    or_none("60 * sum by (table) (rate(lead_router_cleanup_rows_total[$__rate_interval]))", "table"),
                     "{{table}}",
                 ),
             ),
@@ -127,7 +127,9 @@ _REMOVED = Row(
             "runbook LeadRouterCleanupOverdue.",
             "short",
             (
-                Query("sum by (outcome) (increase(lead_router_cleanup_runs_total[1d])) or vector(0)", "{{outcome}}"),
+                Query(
+                    or_none("sum by (outcome) (increase(lead_router_cleanup_runs_total[1d]))", "outcome"), "{{outcome}}"
+                ),
                 Query('max(lead_router_findings_open{code="cleanup_overdue"}) or vector(0)', "overdue"),
             ),
             width=8,

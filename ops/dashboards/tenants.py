@@ -1,9 +1,10 @@
 """Tenants: whose leads wait and why, which rules and groups they fall to, what the roster says."""
 
-from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row
+from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row, or_none
 from ops.dashboards.shared import FINDINGS, stalls, waiting_by_reason
 
 _OF = '{tenant=~"$tenant"}'
+_PARKED = f"sum by (tenant) (max by (tenant, reason) (lead_router_leads_parked_now{_OF}))"
 
 
 def _hour(metric: str, by: str, where: str = 'tenant=~"$tenant"') -> str:
@@ -22,7 +23,7 @@ _STAND = Row(
                 Query(f"sum by (tenant) (max by (tenant, reason) (lead_router_leads_waiting{_OF}))", "waiting"),
                 Query(f"max by (tenant) (lead_router_leads_placeable_oldest_seconds{_OF})", "could be taken", "s"),
                 Query(f"max by (tenant) (lead_router_leads_waiting_oldest_seconds{_OF})", "oldest", "s"),
-                Query(f"sum by (tenant) (max by (tenant, reason) (lead_router_leads_parked_now{_OF}))", "parked"),
+                Query(f"{_PARKED} or 0 * max by (tenant) (lead_router_leads_waiting_oldest_seconds{_OF})", "parked"),
                 Query(_hour("lead_router_leads_arrived_total", "tenant"), "arrived in 1 h"),
                 Query(_hour("lead_router_leads_assigned_total", "tenant"), "assigned in 1 h"),
                 Query(f"max by (tenant) (lead_router_tenant_paused_seconds{_OF})", "paused", "s"),
@@ -74,7 +75,12 @@ _RULES = Row(
             "Leads that retrying does not help. internal_error is a fault of ours: lead-router runbook internal_error. "
             "Once the cause is gone: lead-router retry --reason REASON.",
             "short",
-            (Query(f"sum by (reason) (max by (tenant, reason) (lead_router_leads_parked_now{_OF}))", "{{reason}}"),),
+            (
+                Query(
+                    or_none(f"sum by (reason) (max by (tenant, reason) (lead_router_leads_parked_now{_OF}))", "reason"),
+                    "{{reason}}",
+                ),
+            ),
             Kind.STACK,
             width=8,
         ),
@@ -106,7 +112,7 @@ _REPS = Row(
             "for us.",
             "short",
             (
-                Query(f"{_hour('lead_router_roster_syncs_total', 'result')} or vector(0)", "{{result}}"),
+                Query(or_none(_hour("lead_router_roster_syncs_total", "result"), "result"), "{{result}}"),
                 Query(
                     'sum(increase(lead_router_roster_not_understood_total{tenant=~"$tenant"}[1h])) or vector(0)',
                     "not understood",
