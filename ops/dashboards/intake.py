@@ -104,7 +104,8 @@ _FAST = Row(
             "Leads in journals",
             "Accepted while the database was away, safe on the disk of the instance. waiting goes down by itself once "
             "it is back: lead-router runbook LeadRouterJournalInUse. set_aside wants a person: lead-router runbook "
-            "journal_set_aside.",
+            "journal_set_aside. "
+            "Empty without a journal.",
             "short",
             (Query(f"sum by (instance, state) (lead_router_journal_leads{_OF})", "{{instance}} {{state}}"),),
             width=8,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -38,21 +39,36 @@ MARKED = ("Starts and settings", "Versions")
 
 
 @asynccontextmanager
-async def busy(conn: asyncpg.Connection, database_url: str, redis_url: str) -> AsyncIterator[Daemon]:
-    """A service with a tenant whose leads are assigned, some of which wait for an empty group; a webhook gets all."""
+async def busy(conn: asyncpg.Connection, database_url: str, redis_url: str, folder: Path) -> AsyncIterator[Daemon]:
+    """A service with a journal and a tenant whose leads are assigned, some of which wait for an empty group; a webhook
+    gets all, and somebody reads leads.
+    """
     tenant = await make_tenant(conn, simple_reps(20, max_open=1_000_000, max_per_day=1_000_000), RULES)
     token = await make_token(conn, tenant.tenant_id)
     async with a_sink() as sink:
         await CommandLine(add, database_url).json(sink.url, "--tenant", "acme", "--allow-private")
         await tenant.accept(lead(number, region="nowhere") for number in range(5))
-        async with serving(database_url, "serve", redis_url=redis_url) as daemon:
-            posting = Posting(await port_of(daemon), token, "live")
-            work = asyncio.create_task(posting.run())
+        options: dict[str, object] = {"redis_url": redis_url, "journal_file": folder / "journal.db"}
+        async with serving(database_url, "serve", **options) as daemon:
+            port = await port_of(daemon)
+            posting = Posting(port, token, "live")
+            work = [asyncio.create_task(posting.run()), asyncio.create_task(read_leads(port, token))]
             try:
                 yield daemon
             finally:
                 posting.stop()
-                await work
+                work[1].cancel()
+                await asyncio.gather(*work, return_exceptions=True)
+
+
+async def read_leads(port: int, token: str) -> None:
+    """Until it is cancelled."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
+        while True:
+            async with session.get("/v1/leads", params={"source": "web", "external_id": "live-1"}) as reply:
+                await reply.read()
+            await asyncio.sleep(0.2)
 
 
 async def without_data(prometheus: Prometheus, asked: list[Asked], tenant: str = ".*") -> set[Asked]:
@@ -68,7 +84,7 @@ async def test_every_panel_shows_data_of_a_service_under_load(
     expected = [one for one in of_panels() if (one.board, one.panel, one.number) not in EMPTY]
     expected += [one for one in of_marks() if one.board == OVERVIEW and one.panel in MARKED]
     missing = set(expected)
-    async with busy(conn, database_url, redis_url) as daemon:
+    async with busy(conn, database_url, redis_url, tmp_path) as daemon:
         await daemon.said("listening")
         async with scraping(tmp_path, [daemon.port]) as prometheus:
 
