@@ -71,7 +71,7 @@ test-added: $(STAMP) ## only what test-all adds to test
 	@rm -rf build/image
 
 .PHONY: lint
-lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the pages of schema and API, the links of alerts
+lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, the pages of schema and API, the links of alerts, the dashboards
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -80,6 +80,7 @@ lint: $(STAMP) ## style, types, the architecture's lines, the image's recipe, th
 	@$(BIN)/python -m ops.schema.page --check
 	@$(BIN)/python -m ops.api.page --check
 	@$(BIN)/python -m ops.alerting.rules --check
+	@$(BIN)/python -m ops.dashboards.write --check
 
 .PHONY: format
 format: $(STAMP) ## put the code into the form that lint wants
@@ -97,6 +98,10 @@ api: $(STAMP) ## write docs/openapi.json and docs/api.md from the operations of 
 .PHONY: alerts
 alerts: $(STAMP) ## write the links to runbooks and dashboards into config/prometheus/rules
 	@$(BIN)/python -m ops.alerting.rules
+
+.PHONY: dashboards
+dashboards: $(STAMP) ## write config/grafana from ops/dashboards
+	@$(BIN)/python -m ops.dashboards.write
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

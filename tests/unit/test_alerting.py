@@ -11,16 +11,9 @@ from ops.stalls.stall import Topic
 from router.telemetry.standing_instruments import WAITING
 from tests import alert_files
 from tests.alert_files import ALERTMANAGER, ROOT, alerts, inhibitions, rules, sightings
+from tests.metrics_page import METRICS
 from tests.runbooks.lint import CODES
 
-METRICS = {
-    name: set(re.findall(r"`(\w+)`", labels))
-    for name, labels in re.findall(
-        r"^\| `(lead_router_\w+)` \| \w+ \|([^|]*)\|",
-        (ROOT / "docs/metrics.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-}
 OF_PROMETHEUS = {"instance", "job"}
 ALWAYS = "LeadRouterWatchdog"
 ALERTS = alerts()

@@ -19,8 +19,8 @@ KEYS = {
     *("build", "cap_drop", "command", "depends_on", "entrypoint", "environment", "healthcheck", "image", "ports"),
     *("read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs", "volumes"),
 }
-# Folders of rules and dashboards: one that is not there is an empty one.
-MAY_BE_EMPTY = {"../prometheus/rules", "../grafana"}
+# A folder of rules that is not there is an empty one.
+MAY_BE_EMPTY = {"../prometheus/rules"}
 _PINNED = re.compile(r"[a-z/-]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?")
 
 
