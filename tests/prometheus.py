@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from loadtest.ports import free_port
 from tests.alert_files import RULES
 from tests.support import until
 
@@ -53,7 +53,7 @@ class Prometheus:
 @asynccontextmanager
 async def scraping(folder: Path, ports: Sequence[int]) -> AsyncIterator[Prometheus]:
     """Scrapes these ports of this host, as the job lead-router; killed at the end."""
-    port = _free_port()
+    port = free_port()
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(path) for path in RULES],
@@ -84,9 +84,3 @@ async def scraping(folder: Path, ports: Sequence[int]) -> AsyncIterator[Promethe
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

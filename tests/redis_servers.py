@@ -1,6 +1,5 @@
 """A Redis of a test's own, to be killed, starved and restricted: Valkey of the wheel, or Debian's redis-server."""
 
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -12,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from loadtest.ports import free_port
 from ops.embedded.account import Account, programs_of, server_account
 from tests.support import until
 
@@ -40,7 +40,7 @@ class RedisServer:
     def __post_init__(self) -> None:
         self._account = server_account(self.folder / "data")
         self._account.own(self.folder)
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
 
     @property
     def url(self) -> str:
@@ -90,9 +90,3 @@ async def redis_server(kind: str, reachable: Path, *options: str) -> AsyncIterat
         yield server
     finally:
         server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,13 +3,13 @@
 import asyncio
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from loadtest.ports import free_port
 from ops.embedded.account import server_account
 from ops.embedded.server import DATABASE, SUPERUSER, Postgres
 
@@ -29,7 +29,7 @@ class FaultServer:
 
     def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._options = {**OPTIONS, "port": str(_free_port()), **(options or {})}
+        self._options = {**OPTIONS, "port": str(free_port()), **(options or {})}
         self._log = (folder / "server.log").open("ab", buffering=0)
         self._account = server_account(folder / "data")
         self._sockets = folder / "run"
@@ -136,9 +136,3 @@ def reachable_folder(prefix: str) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

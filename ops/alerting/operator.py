@@ -28,7 +28,7 @@ def _groups(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if line and not line.startswith((" ", "#")):
             if line.rstrip() != _GROUPS:
-                raise ValueError(f"only groups can stand in a file of rules, not: {line}")
+                raise ValueError(f"a file of rules has only groups at the top level, not: {line}")
             inside = True
         elif inside:
             yield f"  {line}" if line else line

@@ -8,11 +8,11 @@ Example: `python -m ops.alerting.rules` writes `config/prometheus/rules/*.yml` a
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from ops.alerting.links import Bases, with_links
 from ops.alerting.operator import prometheus_rule
+from ops.text.made_files import write_or_compare
 
 _CONFIG = Path(__file__).parents[2] / "config"
 RULES = _CONFIG / "prometheus/rules"
@@ -28,21 +28,10 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(manifest)
         return 0
     if options.into:
-        options.into.mkdir(parents=True, exist_ok=True)
         made = {options.into / path.name: text for path, text in made.items()}
     else:
         made[MANIFEST] = manifest
-    if options.check:
-        return _check(made)
-    for path, text in made.items():
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
-def _check(made: Mapping[Path, str]) -> int:
-    stale = [path.name for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    print(f"{', '.join(stale)}: out of date; run: make alerts" if stale else f"{len(made)} files are up to date")
-    return 1 if stale else 0
+    return write_or_compare(made, "make alerts", check=options.check)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ops.api.curl_example import METHODS, curl_example
 from ops.api.operations import API_VERSION, api_operations
+from ops.text.made_files import write_or_compare
 from router.http.openapi import openapi
 from router.http.problems import Kind
 
@@ -138,16 +139,7 @@ def files() -> dict[Path, str]:
 
 
 def main() -> int:
-    differing = []
-    for path, text in files().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            differing.append(path.name)
-            if "--check" not in sys.argv:
-                path.write_text(text, encoding="utf-8")
-    if differing and "--check" in sys.argv:
-        print(f"{' and '.join(differing)} differ from the operations: run `make api`", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_compare(files(), "make api", check="--check" in sys.argv)
 
 
 if __name__ == "__main__":

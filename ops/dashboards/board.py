@@ -92,6 +92,11 @@ def or_none(expr: str, label: str) -> str:
     return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
 
 
+def rate(metric: str, by: str, where: str) -> str:
+    """The expression for how fast a counter rises per second, by the labels `by` (`a, b`), of what matches `where`."""
+    return f"sum by ({by}) (rate({metric}{{{where}}}[{RATE}]))"
+
+
 def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
     """The expression for a quantile of the histogram `metric`, by the labels `by` (`a, b`)."""
     labels = f"le, {by}" if by else "le"

@@ -53,8 +53,8 @@ _GROWS = Row(
     (
         Panel(
             "Dead rows",
-            "Share of dead rows in the tables that batches write. Beyond one half for hours batches get slower: lead- "
-            "router runbook tables_bloated.",
+            "Share of dead rows in the tables that batches write. Beyond one half for hours batches get slower: "
+            "lead-router runbook tables_bloated.",
             "percentunit",
             (
                 Query(
@@ -76,8 +76,8 @@ _GROWS = Row(
         ),
         Panel(
             "What keeps vacuum back",
-            "Age of the oldest transaction because of which dead rows cannot be removed. Beyond ten minutes: lead- "
-            "router runbook vacuum_held_back has the command that ends it.",
+            "Age of the oldest transaction because of which dead rows cannot be removed. Beyond ten minutes: "
+            "lead-router runbook vacuum_held_back has the command that ends it.",
             "s",
             (Query("max by (kind) (lead_router_vacuum_held_seconds)", "{{kind}}"),),
             width=8,

@@ -1,14 +1,10 @@
 """Inside the drain: what batches do, what they spend their time on, what stops them."""
 
-from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row, quantile
+from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row, quantile, rate
 from ops.dashboards.shared import PER_SECOND
 
 _OF = 'tenant=~"$tenant", instance=~"$instance"'
 _INSTANCE = 'instance=~"$instance"'
-
-
-def _rate(metric: str, by: str, where: str = _OF) -> str:
-    return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
 
 
 _BATCHES = Row(
@@ -18,7 +14,7 @@ _BATCHES = Row(
             "Leads assigned",
             "Leads that got a rep per second, for the ten busiest tenants. 0 is normal where none arrive.",
             PER_SECOND,
-            (Query(f"topk(10, {_rate('lead_router_leads_assigned_total', 'tenant')})", "{{tenant}}"),),
+            (Query(f"topk(10, {rate('lead_router_leads_assigned_total', 'tenant', _OF)})", "{{tenant}}"),),
             width=8,
         ),
         Panel(
@@ -26,14 +22,14 @@ _BATCHES = Row(
             "ok = took leads, empty = found none, locked = another router has the tenant or its rows, failed = rolled "
             "back. Many locked ones beside ok are normal with several routers; only locked ones: lead-router blockers.",
             PER_SECOND,
-            (Query(_rate("lead_router_batches_total", "result"), "{{result}}"),),
+            (Query(rate("lead_router_batches_total", "result", _OF), "{{result}}"),),
             Kind.STACK,
             width=8,
         ),
         Panel(
             "Batches that failed",
-            "Batches of five minutes that were rolled back; their leads are tried again. Beyond 20 for a tenant: lead- "
-            "router runbook LeadRouterRetryStorm.",
+            "Batches of five minutes that were rolled back; their leads are tried again. Beyond 20 for a tenant: "
+            "lead-router runbook LeadRouterRetryStorm.",
             "short",
             (
                 Query(
@@ -70,7 +66,7 @@ _TIME = Row(
             "Seconds per second that batches spend in each phase. lane that grows = waits for locks or reads the "
             "roster again; claim = a bloated pool; write and commit = the database's disk; decide = this processor.",
             "s",
-            (Query(_rate("lead_router_batch_phase_duration_seconds_sum", "phase", _INSTANCE), "{{phase}}"),),
+            (Query(rate("lead_router_batch_phase_duration_seconds_sum", "phase", _INSTANCE), "{{phase}}"),),
             Kind.STACK,
             width=8,
         ),
@@ -96,10 +92,10 @@ _STOPS = Row(
     (
         Panel(
             "Decisions that left a lead waiting, by reason",
-            "One lead can be refused several times. A reason that suddenly leads means that a cause changed: lead- "
-            "router changes --since 24h, lead-router runbook REASON.",
+            "One lead can be refused several times. A reason that suddenly leads means that a cause changed: "
+            "lead-router changes --since 24h, lead-router runbook REASON.",
             PER_SECOND,
-            (Query(_rate("lead_router_leads_refused_total", "reason"), "{{reason}}"),),
+            (Query(rate("lead_router_leads_refused_total", "reason", _OF), "{{reason}}"),),
             Kind.STACK,
             width=8,
         ),

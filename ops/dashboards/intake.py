@@ -1,16 +1,12 @@
 """Intake and HTTP: do leads come in, are they taken, how fast; and do events go out?"""
 
-from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row, quantile
+from ops.dashboards.board import Board, Choice, Kind, Panel, Query, Row, quantile, rate
 from ops.dashboards.shared import PER_SECOND, stalls
 
 _WHERE = 'instance=~"$instance"'
 _OF = "{" + _WHERE + "}"
 _INTAKE = 'area="intake", ' + _WHERE
 _OTHER = 'area!="intake", ' + _WHERE
-
-
-def _rate(metric: str, by: str, where: str = _WHERE) -> str:
-    return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
 
 
 _TAKEN = Row(
@@ -37,7 +33,7 @@ _TAKEN = Row(
             "By status. 202 and 200 are taken, 207 is a batch with some refused leads, 4xx is the sender's mistake or "
             "a limit (429), 5xx is ours.",
             PER_SECOND,
-            (Query(_rate("lead_router_http_requests_total", "status", _INTAKE), "{{status}}"),),
+            (Query(rate("lead_router_http_requests_total", "status", _INTAKE), "{{status}}"),),
             Kind.STACK,
             width=8,
         ),
@@ -46,13 +42,13 @@ _TAKEN = Row(
             "accepted and repeated are good. refused = wrong values: tell the sender. shed = too many waited. "
             "not_durable = the database was busy or away: lead-router runbook database_busy.",
             PER_SECOND,
-            (Query(_rate("lead_router_intake_leads_total", "route, result"), "{{route}} {{result}}"),),
+            (Query(rate("lead_router_intake_leads_total", "route, result", _WHERE), "{{route}} {{result}}"),),
             Kind.STACK,
             width=8,
         ),
         Panel(
             "Arrivals in an hour, and a week ago",
-            "Leads that came in by whatever way in the last hour, and in the same hour a week before. Far fewer than "
+            "Leads that came in over any way in the last hour, and in the same hour a week before. Far fewer than "
             "then, on a usual day: what sends leads to us does not send.",
             "short",
             (
@@ -123,7 +119,7 @@ _OTHERS = Row(
             PER_SECOND,
             (
                 Query(
-                    f"topk(10, {_rate('lead_router_http_requests_total', 'method, route', _OTHER)})",
+                    f"topk(10, {rate('lead_router_http_requests_total', 'method, route', _OTHER)})",
                     "{{method}} {{route}}",
                 ),
             ),
@@ -133,7 +129,7 @@ _OTHERS = Row(
             "Attempts by result. failed ones are tried again; dead ones were given up: lead-router webhooks dead, "
             "lead-router runbook webhook_failing.",
             PER_SECOND,
-            (Query(_rate("lead_router_webhook_deliveries_total", "result"), "{{result}}"),),
+            (Query(rate("lead_router_webhook_deliveries_total", "result", _WHERE), "{{result}}"),),
             Kind.STACK,
         ),
     ),

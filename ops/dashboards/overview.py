@@ -8,7 +8,7 @@ _NOW = Row(
     (
         Panel(
             "Stalls",
-            "What stands still although it should move, as the stall watch sees it. More than 0: lead-router doctor, "
+            "What does not move although it should, by the stall watch. More than 0: lead-router doctor, "
             "then lead-router runbook LeadRouterLeadsWaitDespiteRoom.",
             "none",
             (
@@ -35,7 +35,7 @@ _NOW = Row(
         ),
         Panel(
             "Leads that wait",
-            "All leads without a rep, for whatever reason; many wait as planned, at night for example. The reasons are "
+            "All leads without a rep, for any reason; many wait as planned, at night for example. The reasons are "
             "below.",
             "short",
             (Query('sum(max by (tenant, reason) (lead_router_leads_waiting{tenant=~"$tenant"}))', "leads"),),
@@ -111,7 +111,7 @@ _FLOW = Row(
         ),
         Panel(
             "Oldest waiting leads, by tenant",
-            "The ten tenants whose oldest lead has waited longest for whatever reason. A line that rises through "
+            "The ten tenants whose oldest lead has waited longest, for any reason. A line that rises through "
             "working hours is bad: choose the tenant above, and look at its reasons.",
             "s",
             (

@@ -34,7 +34,7 @@ _STAND = Row(
         waiting_by_reason(width=8),
         stalls(
             ".+",
-            "What stands still or differs from what is usual, by topic. rule = a rule gets far fewer or far more "
+            "What does not move, or differs from what is usual, by topic. rule = a rule gets far fewer or far more "
             "leads: lead-router runbook LeadRouterRuleStoppedMatching; all others: lead-router runbook stalled.",
             8,
         ),
@@ -92,7 +92,7 @@ _REPS = Row(
     (
         Panel(
             "Reps by group",
-            "Active members, and those of them whom the roster has as available, whatever their hours and caps. A "
+            "Active members, and those of them whom the roster has as available, without regard to hours and caps. A "
             "group with 0 members gets no leads: lead-router runbook LeadRouterGroupEmpty; with 0 available: "
             "LeadRouterNobodyAvailable.",
             "none",

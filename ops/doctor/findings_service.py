@@ -16,7 +16,7 @@ from router.store.connections.connections import Connections, Part
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.groups import group_reps
 from router.store.statements import Connection
-from router.store.transactions import with_lock_timeout
+from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 
 INTERVAL_S = 15.0
@@ -24,8 +24,6 @@ INTERVAL_S = 15.0
 _SHARE = 0.1
 _LONGEST_REST_S = 60.0
 _GROUPS_SHOWN = 900
-# While this duty waits for a lock it has a connection, and with few of them others wait for it.
-_LOCK_TIMEOUT_S = 0.5
 
 
 class FindingsService(Periodic):
@@ -53,7 +51,7 @@ class FindingsService(Periodic):
         """One look. With a table locked, who has it locked is all that is found; then it fails."""
         begin = monotonic()
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
+            conn = with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
             try:
                 await self._look(conn)
             except LOCK_TIMEOUTS as error:
@@ -65,7 +63,7 @@ class FindingsService(Periodic):
     async def _look(self, conn: Connection) -> None:
         async with (
             aclosing(self._presence()) as presence,
-            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), _LOCK_TIMEOUT_S) as scene,
+            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), DUTY_LOCK_TIMEOUT_S) as scene,
         ):
             found = await look(scene)
             groups = await group_reps(scene.conn, scene.at, _GROUPS_SHOWN)

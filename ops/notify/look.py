@@ -25,14 +25,12 @@ from router.store import notify as store
 from router.store.connections.connections import Connections, Part
 from router.store.notify import AlertRow, NewMessage
 from router.store.statements import Connection
-from router.store.transactions import with_lock_timeout
+from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-# A lock that is waited for is itself a finding; others look again soon.
-_LOCK_TIMEOUT_S = 2.0
 _SHARE = 0.2
 """At most this share of the time goes into looking."""
 _LONGEST_REST_S = 30.0
@@ -66,7 +64,7 @@ class NotifyLookService(Periodic):
         """Looks, if no other instance did."""
         begin = asyncio.get_running_loop().time()
         async with self._connections.acquire(Part.DUTIES) as lent:
-            conn = with_lock_timeout(lent, _LOCK_TIMEOUT_S)
+            conn = with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
             await store.see_channels(conn, [(one.name, one.kind.value) for one in self._channels])
             number = await store.begin_look(conn, 0.9 * self._settings.look_every_s)
             if number is not None:
@@ -127,7 +125,7 @@ async def _find(
 ) -> Found:
     async with (
         aclosing(presence()) as present,
-        open_scene(conn, None, None, present, lambda: datetime.now(UTC), _LOCK_TIMEOUT_S) as scene,
+        open_scene(conn, None, None, present, lambda: datetime.now(UTC), DUTY_LOCK_TIMEOUT_S) as scene,
     ):
         results = await examine(scene)
         findings = with_mutes(findings_of(results), await mutes_of(scene), scene.at)

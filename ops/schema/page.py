@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ops.embedded.embedded import embedded, stopped
+from ops.text.made_files import write_or_compare
 from router.settings.model import ConnectionSettings
 from router.store.connections.single import open_connection
 from router.store.migrate import migrate
@@ -104,15 +105,8 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def main() -> int:
-    path = sql_root() / "schema.md"
-    page = asyncio.run(fresh_schema_page())
-    if "--check" not in sys.argv:
-        path.write_text(page, encoding="utf-8")
-        return 0
-    if path.exists() and path.read_text(encoding="utf-8") == page:
-        return 0
-    print(f"{path} does not say what the migrations build: run `make schema`", file=sys.stderr)
-    return 1
+    made = {sql_root() / "schema.md": asyncio.run(fresh_schema_page())}
+    return write_or_compare(made, "make schema", check="--check" in sys.argv)
 
 
 if __name__ == "__main__":

@@ -22,11 +22,9 @@ from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS, InterfaceError, NoConnection
 from router.store.stalls import StoredStall, WatchedTenant, open_stalls, parked_since, watched_tenants
 from router.store.statements import Connection
-from router.store.transactions import with_lock_timeout
+from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 
-# While it waits it keeps a connection, and there may be few; the next look comes soon.
-_LOCK_TIMEOUT_S = 0.5
 _PARKED_COUNTED = 10_000
 _KEPT_EVERY_S = 3600.0
 # Looking must cost little: with many tenants it is done less often, but often enough to notice within a minute or so.
@@ -137,7 +135,7 @@ class StallsService(Periodic):
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
         async with self._connections.acquire(Part.DUTIES) as lent:
-            yield with_lock_timeout(lent, _LOCK_TIMEOUT_S)
+            yield with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
 
     async def _forget(self, conn: Connection) -> None:
         if self._forgot_at is None or monotonic() - self._forgot_at > _KEPT_EVERY_S:

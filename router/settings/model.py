@@ -84,7 +84,7 @@ class LogSettings(Section, frozen=True):
 
 class MetricsSettings(Section, frozen=True):
     """`tenants` is how many tenants get a label of their own; the others are shown together. An instance with the role
-    `duties` looks every `look_every_s` (seconds) at how leads stand and at what the doctor finds.
+    `duties` reads the states of leads and the doctor's findings every `look_every_s` (seconds).
     """
 
     tenants: Annotated[int, Meta(ge=0, le=MAX_TENANTS)] = 100

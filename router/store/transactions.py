@@ -21,6 +21,9 @@ T = TypeVar("T")
 Isolation = Literal["read_committed", "repeatable_read"]
 
 LOCK_TIMEOUT_S = 10.0
+DUTY_LOCK_TIMEOUT_S = 0.5
+"""Of duties that look at everything again soon: while one waits it has a connection, and with few of them others wait
+for it."""
 IDLE_MS = 5_000
 """Longest silence inside a transaction that only changes rows, in milliseconds; then the server ends the session."""
 COMMAND_IDLE_MS = 120_000

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real service under load: whoever opens a dashboard sees numbers, not empty panels."""
+"""A real Prometheus scrapes a real service under load: a dashboard shows numbers, not empty panels."""
 
 import asyncio
 import re

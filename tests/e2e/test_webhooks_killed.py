@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import socket
 import sqlite3
 import sys
 from collections import defaultdict
@@ -16,6 +15,7 @@ import asyncpg
 import pytest
 
 from loadtest.daemon import started
+from loadtest.ports import free_port
 from router.outbox.cursor import START
 from router.outbox.feed import read_events
 from router.outbox.signing import new_secret
@@ -35,12 +35,6 @@ def printed(name: str) -> str:
     programs: list[str] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
     (code,) = (one for one in programs if one.startswith(f"# {name}"))
     return code
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Receiver:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 
 from loadtest.faults.pooler import pooler
 from loadtest.faults.server import FaultServer
+from loadtest.ports import free_port
 from ops.embedded.server import DATABASE
 from router.store.migrate import migrate
 from tests.pgbouncer import POOLER
@@ -25,9 +25,7 @@ def pooled(server: FaultServer, reachable_folder: Path) -> Iterator[None]:
         yield
         return
     folder = Path(tempfile.mkdtemp(prefix="pooler-", dir=reachable_folder))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryFile() as log, pooler(folder, server.url(), log, port):
         server.pooler_port = port
         yield

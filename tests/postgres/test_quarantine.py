@@ -270,6 +270,19 @@ async def test_a_lead_that_crashes_routers_slows_other_tenants_only_until_it_is_
     assert not (await audit(conn)).violations
 
 
+@pytest.mark.parametrize("found", [False, True])
+async def test_a_process_that_died_of_a_lead_already_found_is_no_crash_of_another_lane(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, found: bool
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    await tenant.accept(lead(i) for i in range(10))
+    await a_router_crashes(database_url, tenant.tenant_id)
+    if found:
+        await conn.execute("update process set explained_at = clock_timestamp() where died_at is not null")
+    await a_drain(connections, ready=5).drain_tenant(tenant.tenant_id, batch_limit=1)
+    assert (await noted(tenant))[0] == (0 if found else 1)
+
+
 async def test_a_noted_lead_that_somebody_has_locked_or_taken_does_not_stop_the_line(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:

@@ -81,7 +81,7 @@ def test_there_is_a_dashboard_wherever_an_alert_leads() -> None:
 
 
 def test_what_is_committed_is_what_the_code_makes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check"]) == 0, capsys.readouterr().out
+    assert main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_a_dashboard_that_was_edited_by_hand_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_a_dashboard_that_was_edited_by_hand_is_noticed(tmp_path: Path, capsys: 
     edited.write_text(edited.read_text(encoding="utf-8").replace("max by", "min by", 1), encoding="utf-8")
     (tmp_path / "old.json").write_text("{}", encoding="utf-8")
     assert main(["--check"], tmp_path) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == f"{OVERVIEW}.json, old.json: out of date; run: make dashboards"
+    assert capsys.readouterr().err.splitlines()[-1] == f"{OVERVIEW}.json, old.json: out of date; run: make dashboards"
     assert main([], tmp_path) == 0 == main(["--check"], tmp_path)
 
 
@@ -149,6 +149,10 @@ def descriptions() -> Iterable[str]:
     for board in BOARDS.values():
         yield from (panel["description"] for panel in panels(board))
         yield from (mark["textFormat"] for mark in board["annotations"]["list"])
+
+
+def test_a_command_of_a_panel_can_be_copied_as_it_is() -> None:
+    assert [text for text in descriptions() if re.search(r"lead-\s|\s-router", text)] == []
 
 
 def test_runbooks_and_commands_that_panels_name_exist() -> None:

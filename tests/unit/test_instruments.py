@@ -28,8 +28,8 @@ from router.telemetry.labels import OTHER
 from router.telemetry.limits import MAX_TENANTS
 from router.telemetry.notify_instruments import NotifyResult
 from router.telemetry.standing_instruments import READY, WAITING, TenantStanding
+from tests.metrics_page import METRICS, PAGE, TYPES
 
-PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 CODE = Path(__file__).parents[2]
 NOT_VERBS = {"assigned", "refused", "parked", "waits_s", "phases_s", "labels", "show", "silent"}
 """Methods in the files of instruments that record nothing by themselves."""
@@ -106,10 +106,7 @@ def samples(exposition: Exposition) -> dict[tuple[str, frozenset[tuple[str, str]
 
 
 def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
-    listed = {
-        name: (kind, set(re.findall(r"`(\w+)`", labels)))
-        for name, kind, labels in re.findall(r"^\| `(lead_router_\w+)` \| (\w+) \|([^|]*)\|", PAGE.read_text(), re.M)
-    }
+    listed = {name: (TYPES[name], labels) for name, labels in METRICS.items()}
     with open_exposition("a", "1") as exposition:
         use_everything(exposition.instruments)
         shown = {}
@@ -121,7 +118,7 @@ def test_the_manual_lists_exactly_what_is_shown_with_type_and_labels() -> None:
 
 
 def test_the_manual_names_every_result_phase_and_outcome() -> None:
-    page = PAGE.read_text()
+    page = PAGE.read_text(encoding="utf-8")
     for word in (*BatchResult, *Phase, *SyncResult, *ReloadResult, *DeliveryResult, *NotifyResult):
         assert f"`{word}`" in page
 
