@@ -19,13 +19,14 @@ _THROTTLES = frozenset({429, 502, 503, 504})
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of an attempt. `error` None = it was taken; `gone` = for good; `pause_s` = the endpoint asks for
-    rest; `throttled` = it cannot take any now.
+    rest; `throttled` = it cannot take any now; `reached` False = there was no connection, so the event never got there.
     """
 
     error: str | None = None
     gone: bool = False
     pause_s: float = 0.0
     throttled: bool = False
+    reached: bool = True
 
 
 def read_answer(status: int, retry_after: str | None, now: datetime) -> Answer:

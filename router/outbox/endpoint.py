@@ -198,14 +198,14 @@ class Endpoint:
         self._fail(entry, answer, answer.error)
 
     def _fail(self, entry: Entry, answer: Answer, error: str) -> None:
-        # While the endpoint is down as a whole, no event loses one of its attempts.
-        counts = not self._breaker.open
+        # While the endpoint is down as a whole, no event loses one of its attempts, and none waits longer for it.
+        counts = answer.reached and not self._breaker.open
         was_open = self._breaker.open
         self._breaker.failed(answer)
         if self._breaker.open and not was_open:
             log.warning("webhook is down", **self._named(), error=error)
         attempts = entry.attempts + counts
-        wait_s = retry_wait_s(max(attempts, 1), self._random())
+        wait_s = retry_wait_s(attempts if counts else 1, self._random())
         if wait_s is None:
             log.warning("event given up", **self._named(), event_id=entry.event.id, error=error)
             self._instruments.webhook_deliveries(DeliveryResult.DEAD)

@@ -48,7 +48,7 @@ class Sender:
                 await got.content.read(_READ_AT_MOST)
                 return read_answer(got.status, got.headers.get("retry-after"), now)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Answer(_words(error, url))
+            return Answer(_words(error, url), reached=not isinstance(error, aiohttp.ClientConnectorError))
 
     async def close(self) -> None:
         await self._public.close()

@@ -237,7 +237,7 @@ async def test_a_second_signal_ends_a_router_at_once_and_its_batch_is_rolled_bac
             await stops(router)
             begin = monotonic()
             assert await router.stop() == 128 + signal.SIGTERM
-            assert monotonic() - begin < 1
+            assert monotonic() - begin < 10
     assert (await tenant.states())["waiting"] == 1000
     await nothing_is_half_done(conn)
 
