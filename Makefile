@@ -111,6 +111,7 @@ lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
 	@$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraint requirements-dev.lock --group build -o requirements-build.lock
+	@$(COMPILE) --constraint requirements-dev.lock --group load -o requirements-load.lock
 
 .PHONY: messages
 messages: $(STAMP) ## bring the translations up to date with the messages of the code

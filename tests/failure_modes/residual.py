@@ -1,25 +1,41 @@
 """What is left of the five causes of the outage: how each is brought about, for all tests that need one."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from loadtest.faults.residual import SMALL, SYNC, lock_the_pool, say_it_in_other_words, taken_by_others
 from loadtest.faults.server import FaultServer, reachable_folder
 from router.domain.lead_in import LeadIn
 from router.store.migrate import migrate
-from tests.failure_modes.scene import role_with_connections, web
-from tests.support import connected
+from tests.failure_modes.scene import web
 from tests.world import reps_csv
+
+__all__ = [
+    "FRESH",
+    "NEW_REPS",
+    "REPS",
+    "RULES",
+    "SMALL",
+    "SYNC",
+    "WEB_RULES",
+    "a_small_server",
+    "lock_the_pool",
+    "make_crm_view",
+    "of_the_right_zone",
+    "of_the_web",
+    "of_two_sources",
+    "say_it_in_other_words",
+    "taken_by_others",
+]
 
 RULES = """
 rules:
   - {name: everyone, match: {}, assign_to: "group:all"}
 """
 REPS = reps_csv(f"r{n},Rep {n},yes,UTC,all,100000,100000" for n in range(1, 5))
-SYNC = "{view: crm_people, every: 1s, unknown_holds_for: 1s}"
-"""F1: how a tenant's roster is synced with the CRM."""
 
 
 async def make_crm_view(conn: asyncpg.Connection) -> None:
@@ -28,11 +44,6 @@ async def make_crm_view(conn: asyncpg.Connection) -> None:
         "create table crm_people as select 'r' || n as rep_id, 'yes' as available, 'all' as groups "
         "from generate_series(1, 4) n"
     )
-
-
-async def say_it_in_other_words(conn: asyncpg.Connection) -> None:
-    """F1: the CRM's word for available is one that nothing else knows."""
-    await conn.execute("update crm_people set available = 'oncall'")
 
 
 WEB_RULES = """
@@ -72,17 +83,6 @@ def of_the_right_zone(number: int) -> LeadIn:
     return of_two_sources(number)._replace(created_at=datetime.now(UTC))
 
 
-async def lock_the_pool(holder: asyncpg.Connection) -> None:
-    """F4: a cleanup job has the whole pool, and works on in its transaction."""
-    await holder.execute(
-        "set application_name = 'nightly cleanup'; begin; lock table lead_pool in access exclusive mode"
-    )
-
-
-SMALL: Mapping[str, str] = {"max_connections": "30", "reserved_connections": "2"}
-"""F5: options of a server with 30 connections, three of them for superusers and two for whoever is on call."""
-
-
 @asynccontextmanager
 async def a_small_server() -> AsyncIterator[str]:
     """F5: the URL of a superuser on a server of its own, migrated."""
@@ -94,14 +94,3 @@ async def a_small_server() -> AsyncIterator[str]:
             yield server.url()
         finally:
             await server.crash()
-
-
-async def taken_by_others(conn: asyncpg.Connection, url: str, role: str, others: AsyncExitStack) -> None:
-    """F5: the CRM opens whatever the server gives, and `role` loses what it had."""
-    await conn.execute(f"alter role {role} connection limit 0")
-    await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
-    crm = await others.enter_async_context(role_with_connections(conn, url, -1))
-    with suppress(asyncpg.TooManyConnectionsError):
-        while True:
-            await others.enter_async_context(connected(f"{crm[1]}&application_name=crm"))
-    await conn.execute(f"alter role {role} connection limit -1")

@@ -2,7 +2,6 @@
 
 import asyncio
 import shlex
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from loadtest.faults.residual import make_role, role_with_connections
 from ops.cli.audit import audit as audit_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
@@ -21,6 +21,21 @@ from tests.e2e.commands import lead_router
 from tests.support import connected, until
 from tests.workers import Daemon, serving
 from tests.world import Tenancy
+
+__all__ = [
+    "ALL_ROLES",
+    "OVER",
+    "QUICK",
+    "STANDING",
+    "USUAL",
+    "Pace",
+    "Service",
+    "make_role",
+    "role_with_connections",
+    "running",
+    "streaming",
+    "web",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,23 +207,3 @@ def web(number: int, **fields: Any) -> LeadIn:
     """A lead of the source web, created now."""
     usual = {"source": "web", "external_id": f"w{number}", "created_at": datetime.now(UTC)}
     return LeadIn(**{**usual, **fields})
-
-
-async def make_role(conn: asyncpg.Connection, url: str, limit: int) -> tuple[str, str]:
-    """A role that may have so many connections (-1 = any number), and the URL with it."""
-    role = f"router_{uuid.uuid4().hex[:12]}"
-    await conn.execute(f"create role {role} login connection limit {limit}")
-    await conn.execute(f"grant pg_read_all_data, pg_write_all_data, pg_monitor, pg_signal_backend to {role}")
-    await conn.execute(f"grant usage on all sequences in schema public to {role}")
-    return role, url.replace("postgres@", f"{role}@")
-
-
-@asynccontextmanager
-async def role_with_connections(conn: asyncpg.Connection, url: str, limit: int) -> AsyncIterator[tuple[str, str]]:
-    """As `make_role`, of which nothing is left at the end."""
-    role, its_url = await make_role(conn, url, limit)
-    try:
-        yield role, its_url
-    finally:
-        await conn.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = $1", role)
-        await conn.execute(f"drop owned by {role}; drop role {role}")
