@@ -47,6 +47,13 @@ profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-a
 soak: $(STAMP) ## break everything at random for MINUTES=10 with SEED=1 (repeatable), or FLAT=1: no faults, but slopes, for 15; the last line is JSON
 	@$(BIN)/python -m loadtest.faults $(if $(FLAT),--flat) --minutes $(or $(MINUTES),$(if $(FLAT),15,10)) --seed $(or $(SEED),1)
 
+.PHONY: load
+load: $(STAMP) ## put load on the service and judge it: SHAPE=steady MINUTES=1, RATE=20 requests a second, FAULT=F4 AT=20 UNTIL=35; build/load/report.html
+	@$(BIN)/python -m loadtest.load $(if $(SHAPE),--shape $(SHAPE)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(FAULT),--fault "$(FAULT)") $(if $(AT),--at $(AT)) $(if $(UNTIL),--until $(UNTIL)) $(if $(URL),--url $(URL)) \
+		$(if $(OBJECTIVES),--objectives $(OBJECTIVES)) $(if $(OUTPUT),--output $(OUTPUT))
+
 .PHONY: test
 test: $(STAMP) ## the tests that need wheels only
 	@$(PYTEST) $(WORKERS) -m "not servers and not full"

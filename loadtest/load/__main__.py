@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import click
@@ -29,35 +30,40 @@ from router.telemetry.log_format import configure_logs
 
 _AFTER_FIX_S = 10.0
 _DATABASE, _REDIS = "LEAD_ROUTER_DATABASE_URL", "LEAD_ROUTER_REDIS_URL"
-_CANNOT = (DataMissing, GeneratorFailed, Refused, EmbeddedError, ServersError, OSError, asyncpg.PostgresError)
+_CANNOT = (
+    objectives.BadObjectives,
+    DataMissing,
+    GeneratorFailed,
+    Refused,
+    EmbeddedError,
+    ServersError,
+    OSError,
+    asyncpg.PostgresError,
+)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--shape", type=click.Choice([*SHAPES, APPLICATIONS]), default="steady", show_default=True)
 @click.option("--minutes", type=click.FloatRange(0.05, 24 * 60), default=1.0, show_default=True)
-@click.option("--rate", type=click.FloatRange(0.1, 100_000), default=50.0, show_default=True, help="Requests a second.")
-@click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of Locust that send."
-)
+@click.option("--rate", type=click.FloatRange(0.1, 100_000), default=20.0, show_default=True, help="Requests a second.")
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="That send.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--fault", "faults", default="", help='What is broken on purpose: "F4", or several: "F4 F5".')
 @click.option("--at", "at_s", type=click.FloatRange(0), default=20.0, show_default=True, help="From this second on.")
 @click.option("--until", "until_s", type=click.FloatRange(0), default=35.0, show_default=True, help="Until this one.")
 @click.option("--url", help=f"The API of a service that runs; {_DATABASE} names its database. Else a stack of our own.")
-@click.option(
-    "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("build/load"), show_default=True
-)
-def main(shape: str, minutes: float, rate: float, workers: int, seed: int, output: Path, **more: object) -> None:
+@click.option("--objectives", "file", type=_FILE, default=objectives.FILE, help="What is to be reached, as YAML.")
+@click.option("--output", type=_FOLDER, default=Path("build/load"), show_default=True)
+def main(file: Path, output: Path, **asked: Any) -> None:
     """Put load on the service, and write report.html and report.json."""
     configure_logs("error", "auto", "load")
-    options = Options(shape, 60 * minutes, rate, seed, workers, **_checked(60 * minutes, **more))  # type: ignore[arg-type]
+    options = _options(**asked)
     output.mkdir(parents=True, exist_ok=True)
     try:
-        wanted = objectives.read(shape)
+        wanted = objectives.read(options.shape, file)
         ran = asyncio.run(run(options, output / "locust.log", lambda what: click.echo(f"load: {what}")))
-    except objectives.BadObjectives as error:
-        click.echo(f"Not run: {error}", err=True)
-        sys.exit(EXIT_CANNOT_RUN)
     except _CANNOT as error:
         click.echo(f"Not run: {type(error).__name__}: {error}", err=True)
         sys.exit(EXIT_CANNOT_RUN)
@@ -67,29 +73,34 @@ def main(shape: str, minutes: float, rate: float, workers: int, seed: int, outpu
     sys.exit(int(found.verdict))
 
 
-def _checked(seconds: float, *, faults: str, at_s: float, until_s: float, url: str | None) -> dict[str, object]:
-    """What goes together. Raises click.UsageError."""
+def _options(
+    *,
+    shape: str,
+    minutes: float,
+    rate: float,
+    processes: int,
+    seed: int,
+    faults: str,
+    at_s: float,
+    until_s: float,
+    url: str | None,
+) -> Options:
+    """What was asked for, if it goes together. Raises click.UsageError."""
+    seconds = 60 * minutes
     names = list(dict.fromkeys(faults.replace(",", " ").upper().split()))
     if unknown := [name for name in names if name not in FAULTS]:
         raise click.UsageError(f"--fault: there is no {', '.join(unknown)}; there are {', '.join(FAULTS)}")
     if names and not at_s < until_s <= seconds - _AFTER_FIX_S:
         raise click.UsageError(
-            f"--at {at_s:g} --until {until_s:g}: a fault begins before it ends, {_AFTER_FIX_S:g} s before the end of the "
-            f"{seconds:g} s"
+            f"--at {at_s:g} --until {until_s:g}: a fault begins before it ends, and ends {_AFTER_FIX_S:g} s before the "
+            f"end of the {seconds:g} s"
         )
     if url is not None and NEEDS_OWN_STACK & set(names):
         raise click.UsageError("--url: F1, F4 and F5 hurt others, too; leave it out, and a stack of our own is used")
     database = os.environ.get(_DATABASE)
     if url is not None and database is None:
         raise click.UsageError(f"--url needs {_DATABASE}: what was stored is read from the database afterwards")
-    return {
-        "faults": names,
-        "at_s": at_s,
-        "until_s": until_s,
-        "url": url,
-        "database": database,
-        "redis": os.environ.get(_REDIS),
-    }
+    return Options(shape, seconds, rate, seed, processes, names, at_s, until_s, url, database, os.environ.get(_REDIS))
 
 
 def _write(ran: Ran, found: Judged, output: Path) -> None:

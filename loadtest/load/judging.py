@@ -11,7 +11,7 @@ from loadtest.load.run import Ran
 from loadtest.load.samples import Outcome, Sample, by_name
 from loadtest.load.schedule import length_s, rate_at
 
-Counts = Callable[[float], bool]
+Counts = Callable[[float, float | None], bool]
 SHOWN = (50.0, 95.0, 99.0, 99.9, 100.0)
 _LOCUST_LIMIT = 90.1
 
@@ -54,8 +54,8 @@ def judged(ran: Ran, objectives: Objectives) -> Judged:
     found = recovery(ran.trouble, ran.samples, ran.stored.assigned) if ran.trouble else None
     allowed_s = objectives.whole.get("recovery_s", 0.0)
 
-    def counts(due_s: float) -> bool:
-        return ran.trouble is None or not ran.trouble.covers(due_s, allowed_s)
+    def counts(due_s: float, done_s: float | None) -> bool:
+        return ran.trouble is None or not ran.trouble.covers(due_s, done_s, allowed_s)
 
     checks = judge(objectives, figures(ran, found, counts))
     generator = busiest([(look.at_s, look.generator) for look in ran.looks])
@@ -75,8 +75,8 @@ def judged(ran: Ran, objectives: Objectives) -> Judged:
 
 
 def figures(ran: Ran, found: Recovery | None, counts: Counts) -> Figures:
-    """What is compared with the objectives; of waits and failures only those whose due second counts."""
-    samples = [one for one in ran.samples if counts(one.due_s)]
+    """What is compared with the objectives; of waits and failures only those that count."""
+    samples = [one for one in ran.samples if counts(one.due_s, one.done_s)]
     answered = [one for one in samples if one.outcome is not Outcome.DROPPED]
     failed = sum(one.outcome is Outcome.FAILED for one in answered)
     whole = {
@@ -88,7 +88,7 @@ def figures(ran: Ran, found: Recovery | None, counts: Counts) -> Figures:
     }
     if found is not None:
         whole["recovery_s"] = max(0.0, found.seconds)
-    leads = [one for one in ran.stored.assigned if counts(one.due_s)]
+    leads = [one for one in ran.stored.assigned if counts(one.due_s, one.assigned_s)]
     return Figures(
         whole,
         {name: sorted(one.waited_s for one in some) for name, some in by_name(answered).items()},

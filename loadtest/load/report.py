@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from html import escape
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,25 +17,14 @@ from loadtest.load.run import Ran
 from loadtest.load.samples import Outcome
 from loadtest.load.series import charts
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, "Segoe UI", sans-serif; color: #1f2328; max-width: 1180px; margin: 24px auto; padding: 0 16px; }
-h1 { font-size: 24px; } h2 { font-size: 18px; margin-top: 32px; }
-table { border-collapse: collapse; font-size: 14px; } td, th { padding: 3px 12px 3px 0; text-align: right; border-bottom: 1px solid #d0d7de; }
-td:first-child, th:first-child, td.text, th.text { text-align: left; }
-.verdict { padding: 10px 14px; font-weight: 600; border-radius: 6px; }
-.good { background: #dafbe1; } .bad { background: #ffebe9; } .none { background: #fff8c5; }
-td.bad { color: #cf222e; font-weight: 600; background: none; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(480px, 1fr)); gap: 12px; }
-svg { width: 100%; border: 1px solid #d0d7de; border-radius: 6px; font: 11px system-ui, "Segoe UI", sans-serif; fill: #1f2328; }
-svg .title { font-size: 13px; font-weight: 600; } .note { color: #57606a; font-size: 14px; }
-"""
+_STYLE = (Path(__file__).with_name("report.css")).read_text(encoding="utf-8")
 _SAID = {
     Verdict.PASSED: ("good", "Passed: every objective holds."),
     Verdict.FAILED: ("bad", "Failed: {missed}."),
     Verdict.REFUSED: (
         "none",
         "No verdict: the generator used {generator:.0f}% of a core (limit {limit:.0f}%). Its figures are its own, "
-        "not the service's: lower RATE, raise WORKERS, or run it on another machine.",
+        "not the service's: lower RATE, raise PROCESSES, or run it on another machine.",
     ),
 }
 
@@ -147,7 +137,7 @@ def page(ran: Ran, judged: Judged) -> str:
         f'<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>',
         f"<h1>{escape(title)}</h1>",
         f'<p class="verdict {kind}">{escape(sentence(judged))}</p>',
-        f"<p>{escape(machine(ran))}; seed {options.seed}, {options.workers} worker(s) of Locust.</p>",
+        f"<p>{escape(machine(ran))}; seed {options.seed}, Locust with {options.workers} sending process(es).</p>",
         *_about_fault(ran, judged),
         *_about_ramp(judged),
         "<h2>What happened</h2>",
@@ -164,8 +154,8 @@ def page(ran: Ran, judged: Judged) -> str:
         "<h2>Leads</h2>",
         *_about_leads(ran),
         "<h2>The generator</h2>",
-        f"<p>Its busiest process used {judged.generator:.0f}% of a core for 5 s (above {GENERATOR_LIMIT:.0f}% there is no "
-        f"verdict). It sent later than due by {_ms(judged.late)}, which is part of all waits above.</p>",
+        f"<p>Its busiest process used {judged.generator:.0f}% of a core for 5 s (above {GENERATOR_LIMIT:.0f}% there is "
+        f"no verdict). It sent later than due by {_ms(judged.late)}, which is part of all waits above.</p>",
         "<h2>What the doctor said</h2>",
         *_about_doctor(ran),
         "</html>",
