@@ -9,11 +9,15 @@ from typing import Any
 import yaml
 
 from loadtest.load.percentiles import percentile
+from loadtest.load.requests import MIX, handing_in
 
 FILE = Path(__file__).parents[1] / "objectives.yaml"
 GENERATOR_LIMIT = 90.0
 """Percent of one core. Above that the generator measures itself."""
 _WHOLE = frozenset({"failed_percent", "dropped", "violations", "missing", "unassigned", "recovery_s"})
+
+
+_NAMES = {"requests": frozenset(MIX), "assigned": frozenset({"all", *handing_in()})}
 
 
 class BadObjectives(ValueError):
@@ -78,25 +82,41 @@ def read(shape: str, path: Path = FILE) -> Objectives:
         raise BadObjectives(f"{path}: there is no part `defaults`")
     if unknown := sorted(set(document) - {"defaults", "shapes"}):
         raise BadObjectives(f"{path}: unknown parts: {', '.join(unknown)}")
+    for part in (document["defaults"], *(document.get("shapes") or {}).values()):
+        _check(path, part)
     own = dict((document.get("shapes") or {}).get(shape) or {})
     parts = [document["defaults"], own] if own.pop("defaults", True) else [own]
     return Objectives(
         _merged([{name: part[name] for name in part if name in _WHOLE} for part in parts]),
-        _by_name(path, parts, "requests"),
-        _by_name(path, parts, "assigned"),
+        _by_name(parts, "requests"),
+        _by_name(parts, "assigned"),
     )
 
 
-def _by_name(path: Path, parts: Sequence[Mapping[str, Any]], what: str) -> dict[str, Limits]:
+def _check(path: Path, part: Mapping[str, Any]) -> None:
+    """What could not be judged, or would never be. Raises BadObjectives."""
+    if unknown := sorted(set(part) - _WHOLE - {*_NAMES, "defaults"}):
+        raise BadObjectives(f"{path}: unknown objectives: {', '.join(unknown)}")
+    for name in _WHOLE & set(part):
+        _number(path, name, part[name])
+    for what, names in _NAMES.items():
+        for name, limits in (part.get(what) or {}).items():
+            if name not in names:
+                raise BadObjectives(f"{path}: {what}: there is no {name!r}; there are {', '.join(sorted(names))}")
+            for key, limit in limits.items():
+                _percent(path, str(key))
+                _number(path, f"{what}: {name}: {key}", limit)
+
+
+def _number(path: Path, name: str, limit: object) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise BadObjectives(f"{path}: {name}: {limit!r} is not a number")
+
+
+def _by_name(parts: Sequence[Mapping[str, Any]], what: str) -> dict[str, Limits]:
     found: dict[str, Limits] = {}
     for part in parts:
-        if unknown := sorted(set(part) - _WHOLE - {"requests", "assigned"}):
-            raise BadObjectives(f"{path}: unknown objectives: {', '.join(unknown)}")
         for name, limits in (part.get(what) or {}).items():
-            for key, limit in limits.items():
-                _percent(path, key)
-                if isinstance(limit, bool) or not isinstance(limit, int | float):
-                    raise BadObjectives(f"{path}: {what}: {name}: {key}: {limit!r} is not a number of milliseconds")
             found[name] = {**found.get(name, {}), **limits}
     return found
 

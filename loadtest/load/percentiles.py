@@ -1,6 +1,5 @@
 """Exact percentiles of recorded values: no buckets, nothing rounded. Pure."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
@@ -18,8 +17,3 @@ def percentile(ascending: Sequence[float], percent: float) -> float:
     # 99.9 is not exactly a binary fraction: 99.9 / 100 * 1000 would be rounded up to the 1000th value.
     rank = ceil(Fraction(str(percent)) * len(ascending) / 100)
     return ascending[max(0, rank - 1)]
-
-
-def share_within(ascending: Sequence[float], limit: float) -> float:
-    """The share of values that do not exceed the limit; 1 of none."""
-    return bisect_right(ascending, limit) / len(ascending) if ascending else 1.0

@@ -1,6 +1,6 @@
 """How long after a fix things were right again. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -9,6 +9,7 @@ from loadtest.load.samples import Outcome, Sample
 
 SLOW_S = 1.0
 """A lead that waits longer for its rep is part of the trouble."""
+PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +33,28 @@ class Recovery:
 
 
 def recovery(trouble: Trouble, samples: Sequence[Sample], leads: Sequence[Assigned]) -> Recovery:
-    """The last moment at which anything was wrong of what was under way since the fault began.
+    """Until when things went on being wrong after the fix, without a pause of more than PAUSE_S.
 
-    A request that failed is wrong when it was answered; a lead that came before the fix, or waited longer than SLOW_S,
-    until it had its rep.
+    Wrong is a request that failed, from when it was due until its answer; and a lead that came before the fix, or
+    waited longer than SLOW_S, until it had its rep. What is wrong again later is another matter, which the objectives
+    judge; but a lead that never had a rep means that there was no recovery.
     """
-    moments = [(0.0, "nothing: all was right when the fault was fixed")]
-    for sample in samples:
-        if sample.done_s >= trouble.began_s and sample.outcome is Outcome.FAILED:
-            moments.append(
-                (sample.done_s - trouble.fixed_s, f"a failed request: {sample.name}, status {sample.status}")
-            )
+    end_s, last = trouble.fixed_s, "nothing: all was right when the fault was fixed"
+    for begin_s, until_s, what in sorted(_wrong(trouble, samples, leads)):
+        if (begin_s <= end_s + PAUSE_S or until_s == inf) and until_s > end_s:
+            end_s, last = until_s, what
+    return Recovery(end_s - trouble.fixed_s, last)
+
+
+def _wrong(
+    trouble: Trouble, samples: Iterable[Sample], leads: Iterable[Assigned]
+) -> Iterator[tuple[float, float, str]]:
+    """From when to when something was wrong, and what."""
+    for one in samples:
+        if one.outcome is Outcome.FAILED:
+            yield one.due_s, one.done_s, f"a failed request: {one.name}, status {one.status}"
     for lead in leads:
         if lead.assigned_s is None:
-            moments.append((inf, f"a lead without a rep: {lead.name}"))
-        elif lead.assigned_s < trouble.began_s:
-            continue
+            yield lead.due_s, inf, f"a lead without a rep: {lead.name}"
         elif lead.due_s < trouble.fixed_s or lead.assigned_s - lead.due_s > SLOW_S:
-            moments.append((lead.assigned_s - trouble.fixed_s, f"a lead that waited for its rep: {lead.name}"))
-    return Recovery(*max(moments))
+            yield lead.due_s, lead.assigned_s, f"a lead that waited for its rep: {lead.name}"

@@ -77,12 +77,14 @@ class Ran:
 
 async def run(options: Options, log: Path, say: Say) -> Ran:
     """Runs it. Raises DataMissing, GeneratorFailed, Refused, ServersError and what a database raises."""
+    # Before anything is started: the data may be missing.
+    due_s = _applications(options) if options.shape == APPLICATIONS else ()
     async with AsyncExitStack() as opened:
         stack, world = await opened.enter_async_context(_prepared(options, say))
         conn = await asyncpg.connect(stack.database)
         opened.push_async_callback(conn.close)
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="lead-router-samples-")))
-        return await _loaded(options, _plan(options, stack, world, folder), Stage(stack, world, conn, say), log)
+        return await _loaded(options, _plan(options, due_s, stack, world, folder), Stage(stack, world, conn, say), log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,8 @@ async def _world(stack: Stack, name: str, *, fresh_only: bool, view: bool = Fals
         await conn.close()
 
 
-def _plan(options: Options, stack: Stack, world: World, folder: Path) -> plans.Plan:
-    pieces = () if options.shape == APPLICATIONS else SHAPES[options.shape](options.rate, options.seconds)
-    due_s = _applications(options) if options.shape == APPLICATIONS else ()
+def _plan(options: Options, due_s: Sequence[float], stack: Stack, world: World, folder: Path) -> plans.Plan:
+    pieces = () if due_s else SHAPES[options.shape](options.rate, options.seconds)
     highest = max((piece.rate for piece in pieces), default=10 * options.rate)
     return plans.Plan(
         url=stack.api,
