@@ -19,6 +19,11 @@ async def say_it_in_other_words(conn: asyncpg.Connection) -> None:
     await conn.execute("update crm_people set available = 'oncall'")
 
 
+async def say_it_in_known_words(conn: asyncpg.Connection) -> None:
+    """F1: the CRM's word for available is understood again."""
+    await conn.execute("update crm_people set available = 'yes'")
+
+
 async def lock_the_pool(holder: asyncpg.Connection) -> None:
     """F4: a cleanup job has the whole pool, and works on in its transaction."""
     await holder.execute(

@@ -10,9 +10,8 @@ from time import time
 
 import asyncpg
 
-from loadtest.faults.residual import lock_the_pool, say_it_in_other_words, taken_by_others
+from loadtest.faults.residual import lock_the_pool, say_it_in_known_words, say_it_in_other_words, taken_by_others
 from loadtest.load import world
-from loadtest.load.outcome import SQL
 from loadtest.load.requests import FORM_SOURCE
 from loadtest.load.stack import Stack
 from loadtest.load.world import World
@@ -45,7 +44,7 @@ async def _unreadable(scene: Scene) -> AsyncIterator[None]:
     """F1: the CRM writes availability in a word that nothing else knows; then in its old one again."""
     await say_it_in_other_words(scene.conn)
     yield
-    await SQL.say_it_in_known_words.execute(scene.conn)
+    await say_it_in_known_words(scene.conn)
 
 
 @asynccontextmanager

@@ -40,7 +40,10 @@ class Generator:
                 raise GeneratorFailed(f"Locust ended with {self.process.returncode} before it began: {self._last()}")
             return len(begins(folder)) >= self.plan.workers
 
-        await until(all_there, f"{self.plan.workers} workers of Locust have begun", _START_S, 0.05)
+        try:
+            await until(all_there, f"{self.plan.workers} workers of Locust have begun", _START_S, 0.05)
+        except AssertionError as error:
+            raise GeneratorFailed(f"{error}: {self._last()}") from None
         return min(begins(folder))
 
     async def done(self) -> None:

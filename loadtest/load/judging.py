@@ -61,13 +61,13 @@ def judged(ran: Ran, objectives: Objectives) -> Judged:
     generator = busiest([(look.at_s, look.generator) for look in ran.looks])
     if ran.generator_warned:
         generator = max(generator, _LOCUST_LIMIT)
-    sent = [one for one in ran.samples if one.outcome is not Outcome.DROPPED]
+    late = _percentiles(sorted(one.late_s for one in ran.samples if one.outcome is not Outcome.DROPPED))
     return Judged(
         checks,
-        verdict(checks, generator),
+        verdict(checks, generator, late[SHOWN.index(99.0)] if late else 0.0),
         [_row(name, some) for name, some in sorted(by_name(ran.samples).items())],
         _assigned_rows(ran.stored.assigned),
-        _percentiles(sorted(one.late_s for one in sent)),
+        late,
         generator,
         found,
         _broke(ran),

@@ -13,6 +13,7 @@ from router.store.statements import load
 
 SQL = load("load")
 SETTLE_S = 60.0
+NIGHT_SOURCE = "night"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Assigned:
 @dataclass(frozen=True, slots=True)
 class Stored:
     """`acknowledged` leads, of which `missing` are not in the database; `others` = stored, although the answer was lost
-    or an error. `violations` are the audit's. `exact` = by commit times.
+    or an error. `violations` are the audit's. `exact` = by commit times. `night` leads were there before the run, the
+    last of which had its first rep at `night_done_s` (None = not all have one).
     """
 
     acknowledged: int
@@ -43,6 +45,8 @@ class Stored:
     violations: Sequence[str]
     assigned: Sequence[Assigned]
     exact: bool
+    night: int = 0
+    night_done_s: float | None = None
 
     @property
     def unassigned(self) -> int:
@@ -62,21 +66,19 @@ async def settled(conn: asyncpg.Connection, tenant_id: int, deadline_s: float = 
 
 
 async def stored(
-    conn: asyncpg.Connection, tenant: str, tenant_id: int, samples: Sequence[Sample], begin: float, before: int
+    conn: asyncpg.Connection, tenant: str, tenant_id: int, samples: Sequence[Sample], begin: float
 ) -> Stored:
-    """Compares what was acknowledged with what is there; `before` leads were handed in before the run."""
+    """Compares what was acknowledged with what is there."""
     exact = bool(await SQL.has_commit_times.value(conn))
     statement = SQL.leads_committed if exact else SQL.leads_decided
     rows = await statement.fetch(conn, tenant_id=tenant_id)
     found = {(row["source"], row["external_id"]): row["assigned"] for row in rows}
     judged = await audit(conn, tenant)
     violations = [f"{one.kind.name.lower()}: {one.count}: {one.examples[0]}" for one in judged.violations]
-    return compare(samples, found, begin, violations, before, exact=exact)
+    return compare(samples, found, begin, violations, exact=exact)
 
 
-def compare(
-    samples: Sequence[Sample], found: Found, begin: float, violations: Sequence[str], before: int, *, exact: bool
-) -> Stored:
+def compare(samples: Sequence[Sample], found: Found, begin: float, violations: Sequence[str], *, exact: bool) -> Stored:
     """Every acknowledged lead with what was found of it. Pure."""
     missing, assigned = list[str](), list[Assigned]()
     for sample in samples:
@@ -90,5 +92,8 @@ def compare(
             at = found[lead]
             assigned.append(Assigned(sample.name, sample.due_s, None if at is None else at - begin))
     acknowledged = len(assigned) + len(missing)
-    others = len(found) - len(assigned) - before
-    return Stored(acknowledged, missing, others, violations, assigned, exact)
+    night = [at for (source, _), at in found.items() if source == NIGHT_SOURCE]
+    others = len(found) - len(assigned) - len(night)
+    done = [at - begin for at in night if at is not None]
+    done_s = max(done) if done and len(done) == len(night) else None
+    return Stored(acknowledged, missing, others, violations, assigned, exact, len(night), done_s)

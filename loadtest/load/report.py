@@ -12,7 +12,7 @@ import psutil
 from loadtest.load.charts import draw
 from loadtest.load.faults import told
 from loadtest.load.judging import SHOWN, Judged, Row
-from loadtest.load.objectives import GENERATOR_LIMIT, Check, Verdict
+from loadtest.load.objectives import GENERATOR_LIMIT, LATE_LIMIT_S, Check, Verdict
 from loadtest.load.run import Ran
 from loadtest.load.samples import Outcome
 from loadtest.load.series import charts
@@ -23,8 +23,9 @@ _SAID = {
     Verdict.FAILED: ("bad", "Failed: {missed}."),
     Verdict.REFUSED: (
         "none",
-        "No verdict: the generator used {generator:.0f}% of a core (limit {limit:.0f}%). Its figures are its own, "
-        "not the service's: lower RATE, raise PROCESSES, or run it on another machine.",
+        "No verdict: the generator used {generator:.0f}% of a core (limit {limit:.0f}%), and sent one request in a "
+        "hundred {late:,.0f} ms late or more (limit {late_limit:,.0f}). Its figures are its own, not the service's: "
+        "lower RATE, raise PROCESSES, or run it on another machine.",
     ),
 }
 
@@ -32,7 +33,13 @@ _SAID = {
 def sentence(judged: Judged) -> str:
     """The verdict in one sentence."""
     missed = ", ".join(one.name for one in judged.checks if not one.holds)
-    return _SAID[judged.verdict][1].format(missed=missed, generator=judged.generator, limit=GENERATOR_LIMIT)
+    return _SAID[judged.verdict][1].format(
+        missed=missed,
+        generator=judged.generator,
+        limit=GENERATOR_LIMIT,
+        late=1000 * judged.late[SHOWN.index(99.0)] if judged.late else 0.0,
+        late_limit=1000 * LATE_LIMIT_S,
+    )
 
 
 def document(ran: Ran, judged: Judged) -> dict[str, Any]:
@@ -67,12 +74,13 @@ def document(ran: Ran, judged: Judged) -> dict[str, Any]:
             "missing": list(stored.missing[:100]),
             "stored_without_an_answer": stored.others,
             "without_rep": stored.unassigned,
-            "night": ran.night,
-            "night_done_s": _number(ran.night_done_s),
+            "night": stored.night,
+            "night_done_s": _number(stored.night_done_s),
             "settle_s": round(ran.settle_s, 2),
         },
         "audit": {"violations": list(stored.violations)},
         "generator": {"percent": round(judged.generator, 1), "late_ms": _by_percent(judged.late)},
+        "processors_percent": {name: round(value, 1) for name, value in _processors(ran).items()},
         "fault": _fault(ran, judged),
         "broke": None if judged.broke is None else {"at_s": judged.broke.at_s, "rate": round(judged.broke.rate, 1)},
         "doctor": {
@@ -98,6 +106,25 @@ def machine(ran: Ran) -> str:
     """Where it ran."""
     python, cores = platform.python_version(), psutil.cpu_count()
     return f"{platform.machine()}, {cores} cores, Python {python}, PostgreSQL {ran.server}"
+
+
+def _processors(ran: Ran) -> dict[str, float]:
+    """Mean percent of all processors together: that were busy, and with what of this run."""
+    looks, cores = ran.looks, psutil.cpu_count() or 1
+    if not looks:
+        return {}
+    own = [look.generator + (look.service or 0.0) + (look.postgres or 0.0) for look in looks]
+    return {"busy": sum(look.machine for look in looks) / len(looks), "of_this_run": sum(own) / len(own) / cores}
+
+
+def _about_machine(ran: Ran) -> str:
+    found = _processors(ran)
+    if not found:
+        return ""
+    return (
+        f"The machine's processors were {found['busy']:.0f}% busy on average; generator, service and PostgreSQL used "
+        f"{found['of_this_run']:.0f}%. What is left of the first is the work of others, which makes waits longer."
+    )
 
 
 def _fault(ran: Ran, judged: Judged) -> dict[str, Any] | None:
@@ -156,6 +183,7 @@ def page(ran: Ran, judged: Judged) -> str:
         "<h2>The generator</h2>",
         f"<p>Its busiest process used {judged.generator:.0f}% of a core for 5 s (above {GENERATOR_LIMIT:.0f}% there is "
         f"no verdict). It sent later than due by {_ms(judged.late)}, which is part of all waits above.</p>",
+        f"<p>{escape(_about_machine(ran))}</p>",
         "<h2>What the doctor said</h2>",
         *_about_doctor(ran),
         "</html>",
@@ -196,9 +224,9 @@ def _about_leads(ran: Ran) -> list[str]:
         f"Audit: {audit}.",
         f"After the last answer it took {ran.settle_s:.1f} s until no lead waited.",
     ]
-    if ran.night:
-        done = "never" if ran.night_done_s is None else f"within {ran.night_done_s:.1f} s"
-        lines.insert(0, f"The night's {ran.night:,} leads had their reps {done} of the morning's beginning.")
+    if stored.night:
+        done = "not all of them" if stored.night_done_s is None else f"within {stored.night_done_s:.1f} s"
+        lines.insert(0, f"The night's {stored.night:,} leads had their reps when the morning began: {done}.")
     return ["<ul>", *(f"<li>{escape(line)}</li>" for line in lines), "</ul>"]
 
 

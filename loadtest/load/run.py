@@ -5,9 +5,8 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -18,10 +17,10 @@ from loadtest.load import world as worlds
 from loadtest.load.diagnosing import Doctor, Said
 from loadtest.load.faults import SHIFTED, Scene, Troubles
 from loadtest.load.generator import generating, planned_s
-from loadtest.load.outcome import SQL, Stored, settled, stored
+from loadtest.load.outcome import Stored, settled, stored
 from loadtest.load.recovery import Trouble
 from loadtest.load.samples import Sample, read
-from loadtest.load.setting_out import NIGHT_SOURCE, Service
+from loadtest.load.setting_out import Service
 from loadtest.load.shapes import APPLICATIONS, MORNING_RUSH, RAMP, SHAPES, at_once
 from loadtest.load.stack import Stack
 from loadtest.load.watch import Look, Watch
@@ -68,11 +67,8 @@ class Ran:
     doctor_failed: list[str]
     trouble: Trouble | None
     settle_s: float
-    night: int
-    night_done_s: float | None
     generator_warned: bool
     server: str
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 async def run(options: Options, log: Path, say: Say) -> Ran:
@@ -121,7 +117,7 @@ async def _world(stack: Stack, name: str, *, fresh_only: bool, view: bool = Fals
     try:
         world = await worlds.make(conn, name, fresh_only=fresh_only)
         if view:
-            await SQL.make_crm_view.execute(conn, tenant_id=world.tenant_id)
+            await worlds.make_crm_view(conn, world.tenant_id)
         return world
     finally:
         await conn.close()
@@ -161,7 +157,9 @@ def _applications(options: Options) -> list[float]:
 async def _loaded(options: Options, plan: plans.Plan, stage: Stage, log: Path) -> Ran:
     service, world = Service(stage.stack.api, stage.world), stage.world
     await service.come_to_work()
-    night = await service.night(int(_NIGHT_S * options.rate)) if options.shape == MORNING_RUSH else 0
+    night = options.shape == MORNING_RUSH
+    if night:
+        await service.night(int(_NIGHT_S * options.rate))
     async with generating(plan, log) as generator, _own_connections(stage.stack, 3) as (doctors, faults, holder):
         begin = await generator.begun()
         stage.say(f"{options.shape} for {planned_s(plan):,.0f} s has begun")
@@ -180,8 +178,7 @@ async def _loaded(options: Options, plan: plans.Plan, stage: Stage, log: Path) -
             settle_s = await settled(stage.conn, world.tenant_id)
     stage.say("reads what the database has, and audits it")
     samples = read(Path(plan.folder))
-    found = await stored(stage.conn, world.name, world.tenant_id, samples, begin, night)
-    night_s = await SQL.last_of_source.value(stage.conn, tenant_id=world.tenant_id, source=NIGHT_SOURCE)
+    found = await stored(stage.conn, world.name, world.tenant_id, samples, begin)
     return Ran(
         options=options,
         plan=plan,
@@ -194,8 +191,6 @@ async def _loaded(options: Options, plan: plans.Plan, stage: Stage, log: Path) -
         doctor_failed=doctor.failed,
         trouble=_trouble(troubles),
         settle_s=settle_s,
-        night=night,
-        night_done_s=None if night_s is None else night_s - begin,
         generator_warned=generator.warned(),
         server=str(await stage.conn.fetchval("show server_version")),
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 
+from loadtest.load.outcome import NIGHT_SOURCE
 from loadtest.load.world import GROUPS, REGIONS, REPS, World, group_of
 
-NIGHT_SOURCE = "night"
 _AT_ONCE = 5_000
 _PAUSE_S = 86_400
 
@@ -41,15 +41,14 @@ class Service:
             if group_of(place) == f"g{GROUPS - 1}":
                 await self.ask("POST", f"/v1/reps/{rep}/presence")
 
-    async def night(self, leads: int) -> int:
-        """So many leads come while nothing is routed; `morning` ends that. Returns how many were taken."""
+    async def night(self, leads: int) -> None:
+        """So many leads come while nothing is routed; `morning` ends that. Raises Refused unless all are taken."""
         await self.ask("POST", "/v1/pause", json.dumps({"seconds": _PAUSE_S, "why": "night"}))
-        taken = 0
         for first in range(0, leads, _AT_ONCE):
             lines = _lines(range(first, min(first + _AT_ONCE, leads)))
             said = await self.ask("POST", "/v1/leads:batch", lines, "application/x-ndjson")
-            taken += int(said["stored"])
-        return taken
+            if said["refused"]:
+                raise Refused(f"of the night's leads {said['refused']:,} were refused: {said['errors'][:1]}")
 
     async def morning(self) -> None:
         """What came in the night is routed from now on."""

@@ -48,6 +48,15 @@ async def make(conn: asyncpg.Connection, name: str, *, fresh_only: bool = False)
     return World(name, tenant_id, str(token), key)
 
 
+async def make_crm_view(conn: asyncpg.Connection, tenant_id: int) -> None:
+    """F1: the CRM's own list of who is available, for the tenant's roster to be synced with."""
+    await conn.execute("create table crm_people (rep_id text primary key, available text not null)")
+    await conn.execute(
+        "insert into crm_people select rep_id, 'yes' from rep where tenant_id = $1",
+        tenant_id,
+    )
+
+
 def group_of(place: int) -> str:
     """The group of the rep at a place of REPS."""
     return f"g{place % GROUPS}"

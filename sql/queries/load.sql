@@ -39,20 +39,3 @@ with firsts as (
 select l.source, l.external_id, extract(epoch from f.at)::float8 as assigned
   from lead l left join firsts f using (lead_id)
  where l.tenant_id = :tenant_id;
-
--- name: make_crm_view(tenant_id)!
--- The CRM's own list of who is available, for the tenant's roster to be synced with.
-create table crm_people as select rep_id, 'yes' as available from rep where tenant_id = :tenant_id;
-
--- name: say_it_in_known_words()!
--- The CRM's word for available is understood again.
-update crm_people set available = 'yes';
-
--- name: last_of_source(tenant_id, source)
--- When the last lead of a source had a rep, seconds since 1970; null = none has one.
-select extract(epoch from max(at))::float8
-  from (select a.assigned_at as at from assignment a join lead l using (tenant_id, lead_id)
-         where a.tenant_id = :tenant_id and l.source = :source
-        union all
-        select a.assigned_at from assignment_history a join lead l using (tenant_id, lead_id)
-         where a.tenant_id = :tenant_id and l.source = :source) every;

@@ -19,8 +19,8 @@ WHOLE = {"failed_percent": 0.0, "dropped": 0.0, "missing": 0.0, "violations": 0.
 FAST = Figures(WHOLE, {"web form": [0.01] * 100}, {"all": [0.02] * 50}, 100)
 
 
-def of(figures: Figures, generator: float = 20.0) -> Verdict:
-    return verdict(judge(OBJECTIVES, figures), generator)
+def of(figures: Figures, generator: float = 20.0, late_s: float = 0.01) -> Verdict:
+    return verdict(judge(OBJECTIVES, figures), generator, late_s)
 
 
 def test_a_fast_run_without_faults_passes() -> None:
@@ -49,7 +49,8 @@ def test_a_rare_request_that_did_not_come_up_fails_nothing() -> None:
     assert of(Figures(WHOLE, {"operator: why": [0.1]}, FAST.assigned, 1)) is Verdict.PASSED
 
 
-def test_a_generator_that_is_too_busy_gets_no_verdict_however_good_or_bad() -> None:
+def test_a_generator_that_is_too_busy_or_late_gets_no_verdict_however_good_or_bad() -> None:
+    assert of(FAST, late_s=0.51) is Verdict.REFUSED
     assert of(FAST, 90.1) is Verdict.REFUSED
     assert of(Figures(WHOLE, {}, {}, 0), 100.0) is Verdict.REFUSED
     assert int(Verdict.REFUSED) not in (0, 1, 2)

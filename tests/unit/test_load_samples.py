@@ -42,7 +42,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_an_accepted_lead_that_is_not_there_is_missing() -> None:
     samples = [handed_in("a", 1), handed_in("b", 3)]
     found = {("website", "a"): 1001.5, ("website", "b-0"): None, ("website", "b-2"): 1003.0}
-    judged = compare(samples, found, 1000.0, NOTHING, 0, exact=True)
+    judged = compare(samples, found, 1000.0, NOTHING, exact=True)
     assert judged.missing == ["website b-1"]
     assert (judged.acknowledged, judged.unassigned, judged.others) == (4, 1, 0)
     assert judged.assigned[0].waited_s == 0.5
@@ -50,8 +50,20 @@ def test_an_accepted_lead_that_is_not_there_is_missing() -> None:
 
 def test_a_lead_whose_answer_was_lost_was_promised_to_nobody_but_is_counted() -> None:
     samples = [handed_in("a", 1, Outcome.FAILED), handed_in("b", 1, Outcome.FAILED)]
-    judged = compare(samples, {("website", "a"): 1001.5}, 1000.0, NOTHING, 0, exact=True)
+    judged = compare(samples, {("website", "a"): 1001.5}, 1000.0, NOTHING, exact=True)
     assert (judged.acknowledged, judged.missing, judged.others) == (0, [], 1)
+
+
+def test_the_night_s_leads_are_not_taken_for_leads_without_an_answer() -> None:
+    found: dict[tuple[str, str], float | None] = {
+        ("night", "n-0"): 1002.0,
+        ("night", "n-1"): 1004.0,
+        ("website", "a"): 1001.5,
+    }
+    judged = compare([handed_in("a", 1)], found, 1000.0, NOTHING, exact=True)
+    assert (judged.night, judged.night_done_s, judged.others) == (2, 4.0, 0)
+    found[("night", "n-2")] = None
+    assert compare([], found, 1000.0, NOTHING, exact=True).night_done_s is None
 
 
 @given(st.integers(1, 30))
