@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from loadtest.load import objectives
 from loadtest.load.faults import FAULTS, NEEDS_OWN_STACK
 from loadtest.load.generator import GeneratorFailed
 from loadtest.load.judging import Judged, judged
-from loadtest.load.report import document, page, sentence
+from loadtest.load.page import page
+from loadtest.load.report import document, sentence
 from loadtest.load.run import Options, Ran, run
 from loadtest.load.setting_out import Refused
 from loadtest.load.shapes import APPLICATIONS, SHAPES
@@ -120,7 +122,9 @@ def _tell(ran: Ran, found: Judged, output: Path) -> None:
             f"{every.number:,} leads from post to rep: half within {every.waits[0] * 1000:,.0f} ms, "
             f"99 of 100 within {every.waits[2] * 1000:,.0f} ms; generator {found.generator:.0f}% of a core"
         )
-    if found.recovery is not None:
+    if found.recovery is not None and isinf(found.recovery.seconds):
+        click.echo(f"not right again by the end; last: {found.recovery.last}")
+    elif found.recovery is not None:
         click.echo(f"right again {max(0.0, found.recovery.seconds):.1f} s after the fix; last: {found.recovery.last}")
     if found.broke is not None:
         click.echo(f"it broke at {found.broke.rate:,.0f} requests/s, after {found.broke.at_s:,.0f} s")

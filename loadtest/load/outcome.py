@@ -58,9 +58,9 @@ Found = Mapping[tuple[str, str], float | None]
 
 
 async def settled(conn: asyncpg.Connection, tenant_id: int, deadline_s: float = SETTLE_S) -> float:
-    """Until no lead waits, or the deadline; returns how long that was (s)."""
+    """Until no lead waits or is in a journal, or the deadline; returns how long that was (s)."""
     begin = monotonic()
-    while monotonic() - begin < deadline_s and await SQL.waiting.value(conn, tenant_id=tenant_id):
+    while monotonic() - begin < deadline_s and await SQL.on_their_way.value(conn, tenant_id=tenant_id):
         await asyncio.sleep(0.1)
     return monotonic() - begin
 

@@ -16,7 +16,7 @@ from loadtest.load import stack as stacks
 from loadtest.load import world as worlds
 from loadtest.load.diagnosing import Doctor, Said
 from loadtest.load.faults import SHIFTED, Scene, Troubles
-from loadtest.load.generator import generating, planned_s
+from loadtest.load.generator import Generator, generating, planned_s
 from loadtest.load.outcome import Stored, settled, stored
 from loadtest.load.recovery import Trouble
 from loadtest.load.samples import Sample, read
@@ -170,10 +170,7 @@ async def _loaded(options: Options, plan: plans.Plan, stage: Stage, log: Path) -
         scene = Scene(faults, holder, stage.stack, world)
         troubles = Troubles(scene, options.faults, options.at_s, options.until_s)
         async with _meanwhile(watch.run(), doctor.run()):
-            disturbing = asyncio.create_task(troubles.run(begin)) if options.faults else None
-            await generator.done()
-            if disturbing:
-                await disturbing
+            await _through(generator, troubles, begin)
             stage.say("all is answered; until the last lead has its rep")
             settle_s = await settled(stage.conn, world.tenant_id)
     stage.say("reads what the database has, and audits it")
@@ -194,6 +191,19 @@ async def _loaded(options: Options, plan: plans.Plan, stage: Stage, log: Path) -
         generator_warned=generator.warned(),
         server=str(await stage.conn.fetchval("show server_version")),
     )
+
+
+async def _through(generator: Generator, troubles: Troubles, begin: float) -> None:
+    """Until the generator is through and what was broken is right again."""
+    if not troubles.names:
+        await generator.done()
+        return
+    disturbing = asyncio.create_task(troubles.run(begin))
+    try:
+        await generator.done()
+        await disturbing
+    finally:
+        disturbing.cancel()
 
 
 def _trouble(troubles: Troubles) -> Trouble | None:

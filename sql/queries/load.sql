@@ -9,6 +9,11 @@ select count(*) filter (where backend_type = 'client backend')::int as connectio
 -- How many leads of a tenant wait.
 select count(*)::int from lead_pool where tenant_id = :tenant_id;
 
+-- name: on_their_way(tenant_id)
+-- How many leads of a tenant wait, or are still in the journal of an instance.
+select (select count(*) from lead_pool where tenant_id = :tenant_id)
+       + (select coalesce(sum(leads), 0) from journalled where tenant_id = :tenant_id);
+
 -- name: has_commit_times()
 -- Whether the server records when transactions were committed.
 select current_setting('track_commit_timestamp')::bool;
