@@ -21,7 +21,7 @@ from loadtest.load.faults import FAULTS, NEEDS_OWN_STACK
 from loadtest.load.generator import GeneratorFailed
 from loadtest.load.judging import Judged, judged
 from loadtest.load.page import page
-from loadtest.load.report import document, sentence
+from loadtest.load.report import document, of_ramp, sentence
 from loadtest.load.run import Options, Ran, run
 from loadtest.load.setting_out import Refused
 from loadtest.load.shapes import APPLICATIONS, SHAPES
@@ -126,8 +126,8 @@ def _tell(ran: Ran, found: Judged, output: Path) -> None:
         click.echo(f"not right again by the end; last: {found.recovery.last}")
     elif found.recovery is not None:
         click.echo(f"right again {max(0.0, found.recovery.seconds):.1f} s after the fix; last: {found.recovery.last}")
-    if found.broke is not None:
-        click.echo(f"it broke at {found.broke.rate:,.0f} requests/s, after {found.broke.at_s:,.0f} s")
+    if ramp := of_ramp(ran, found):
+        click.echo(ramp)
     click.echo(f"{sentence(found)} {output / 'report.html'}")
 
 

@@ -9,7 +9,7 @@ from loadtest.load.charts import draw
 from loadtest.load.faults import told
 from loadtest.load.judging import SHOWN, Judged, Row
 from loadtest.load.objectives import GENERATOR_LIMIT, Check
-from loadtest.load.report import SAID, about_machine, machine, sentence
+from loadtest.load.report import SAID, about_machine, machine, of_ramp, sentence
 from loadtest.load.run import Ran
 from loadtest.load.series import charts
 
@@ -28,7 +28,7 @@ def page(ran: Ran, judged: Judged) -> str:
         f'<p class="verdict {kind}">{escape(sentence(judged))}</p>',
         f"<p>{escape(machine(ran))}; seed {options.seed}, Locust with {options.workers} sending process(es).</p>",
         *_about_fault(ran, judged),
-        *_about_ramp(judged),
+        f"<p><b>{escape(of_ramp(ran, judged))}</b></p>",
         "<h2>What happened</h2>",
         f'<div class="charts">{drawn}</div>',
         "<h2>Objectives</h2>",
@@ -67,15 +67,6 @@ def _about_fault(ran: Ran, judged: Judged) -> list[str]:
         f"{escape(told(ran.options.faults))}. <b>{again}</b>; last there was "
         f"{escape(judged.recovery.last)}. What was due in between counts for neither failures nor waits in the "
         "objectives.</p>"
-    ]
-
-
-def _about_ramp(judged: Judged) -> list[str]:
-    if judged.broke is None:
-        return []
-    return [
-        f"<p><b>It broke at {judged.broke.rate:,.0f} requests a second</b>, after {judged.broke.at_s:,.0f} s: "
-        "more than 5% of 5 s failed or waited longer than a second.</p>"
     ]
 
 

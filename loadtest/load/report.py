@@ -37,6 +37,19 @@ def sentence(judged: Judged) -> str:
     )
 
 
+def of_ramp(ran: Ran, judged: Judged) -> str:
+    """How far a ramp came; "" for another shape."""
+    if ran.plan.abort is None:
+        return ""
+    if judged.broke is None:
+        return f"It did not break: at the end {ran.plan.pieces[-1].rate:,.0f} requests a second were due."
+    limits = ran.plan.abort
+    return (
+        f"It broke at {judged.broke.rate:,.0f} requests a second, after {judged.broke.at_s:,.0f} s: more than "
+        f"{limits.percent:g}% of {limits.within_s:g} s failed or waited longer than {limits.slower_than_s:g} s."
+    )
+
+
 def document(ran: Ran, judged: Judged) -> dict[str, Any]:
     """For machines; waits in milliseconds, times in seconds from the beginning of the run."""
     options, stored = ran.options, ran.stored
