@@ -259,7 +259,9 @@ class Services:
         stalls = StallsService(
             self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
         )
-        findings = FindingsService(self.connections, instruments, self._presence_once)
+        findings = FindingsService(
+            self.connections, instruments, self._presence_once, self.settings.metrics.look_every_s
+        )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
         events = EventsService(self.connections, self.settings.events, instruments)
         me = secrets.randbits(62)

@@ -35,8 +35,6 @@ class FindingsService(Periodic):
 
     name = "findings"
     failing = "cannot look for findings"
-    # A look that fails over a locked table would soon fail again, and has a connection meanwhile.
-    longest_wait_s = INTERVAL_S
 
     def __init__(
         self,
@@ -45,7 +43,8 @@ class FindingsService(Periodic):
         presence: Callable[[], Presence],
         interval_s: float = INTERVAL_S,
     ) -> None:
-        self.interval_s = self._every_s = interval_s
+        # A look that fails over a locked table would soon fail again, and has a connection meanwhile.
+        self.interval_s = self._every_s = self.longest_wait_s = interval_s
         self._connections = connections
         self._show = instruments.standing
         self._presence = presence

@@ -83,9 +83,12 @@ class LogSettings(Section, frozen=True):
 
 
 class MetricsSettings(Section, frozen=True):
-    """`tenants` is how many tenants get a label of their own; the others are shown together."""
+    """`tenants` is how many tenants get a label of their own; the others are shown together. An instance with the role
+    `duties` looks every `look_every_s` (seconds) at how leads stand and at what the doctor finds.
+    """
 
     tenants: Annotated[int, Meta(ge=0, le=MAX_TENANTS)] = 100
+    look_every_s: Annotated[float, Meta(ge=0.5, le=60)] = 15.0
 
 
 class TelemetrySettings(Section, frozen=True):

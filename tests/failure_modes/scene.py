@@ -155,13 +155,20 @@ async def running(
             )
         for daemon in service.daemons:
             await daemon.said("started")
-        sending = asyncio.create_task(_send(service, every_s))
-        try:
+        async with streaming(service, every_s):
             yield service
-        finally:
-            sending.cancel()
-            with suppress(asyncio.CancelledError):
-                await sending
+
+
+@asynccontextmanager
+async def streaming(service: Service, every_s: float = 0.1) -> AsyncIterator[None]:
+    """A lead every `every_s` seconds."""
+    sending = asyncio.create_task(_send(service, every_s))
+    try:
+        yield
+    finally:
+        sending.cancel()
+        with suppress(asyncio.CancelledError):
+            await sending
 
 
 async def _send(service: Service, every_s: float) -> None:

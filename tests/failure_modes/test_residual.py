@@ -5,26 +5,32 @@ everything routed without another hand, the recovery, a clean audit.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
 import pytest
 
-from loadtest.faults.server import FaultServer, reachable_folder
-from router.domain.lead_in import LeadIn
-from router.store.migrate import migrate
+from tests.failure_modes.residual import (
+    FRESH,
+    NEW_REPS,
+    REPS,
+    RULES,
+    SYNC,
+    WEB_RULES,
+    a_small_server,
+    lock_the_pool,
+    make_crm_view,
+    of_the_right_zone,
+    of_the_web,
+    of_two_sources,
+    say_it_in_other_words,
+    taken_by_others,
+)
 from tests.failure_modes.scene import Pace, Service, role_with_connections, running, web
 from tests.support import connected, until
-from tests.world import make_tenant, reps_csv, usual
-
-RULES = """
-rules:
-  - {name: everyone, match: {}, assign_to: "group:all"}
-"""
-REPS = reps_csv(f"r{n},Rep {n},yes,UTC,all,100000,100000" for n in range(1, 5))
+from tests.world import make_tenant, usual
 
 
 def leading(stall: dict[str, Any]) -> str:
@@ -50,15 +56,12 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
     conn: asyncpg.Connection, database_url: str, tmp_path: Path, pace: Pace
 ) -> None:
     tenant = await make_tenant(conn, REPS, RULES)
-    await conn.execute(
-        "create table crm_people as select 'r' || n as rep_id, 'yes' as available, 'all' as groups "
-        "from generate_series(1, 4) n"
-    )
+    await make_crm_view(conn)
     sync = tmp_path / "sync.yaml"
-    sync.write_text("tenants: {acme: {view: crm_people, every: 1s, unknown_holds_for: 1s}}")
+    sync.write_text(f"tenants: {{acme: {SYNC}}}")
     async with running(tenant, database_url, web, roster_sync_file=sync, pace=pace) as service:
         await service.all_routed()
-        await conn.execute("update crm_people set available = 'oncall'")
+        await say_it_in_other_words(conn)
         await service.waits("nobody_available")
         stall = await service.noticed()
         assert leading(stall) == "nobody_available"
@@ -74,18 +77,8 @@ async def test_f1_availability_that_nobody_understands_is_named_and_one_command_
 async def test_f2_an_empty_group_is_named_and_one_command_routes_again(
     conn: asyncpg.Connection, database_url: str, pace: Pace
 ) -> None:
-    rules = """
-rules:
-  - {name: web, match: {region: web}, assign_to: "group:web", on_no_candidate: wait}
-  - {name: rest, match: {}, assign_to: "group:rest"}
-"""
-    rows = [
-        "r1,One,yes,UTC,rest,1,1",
-        "r2,Two,yes,UTC,rest,1,1",
-        *(f"n{n},New {n},yes,UTC,,100000,100000" for n in range(5)),
-    ]
-    tenant = await make_tenant(conn, reps_csv(rows), rules)
-    async with running(tenant, database_url, lambda n: web(n, region="web"), pace=pace) as service:
+    tenant = await make_tenant(conn, NEW_REPS, WEB_RULES)
+    async with running(tenant, database_url, of_the_web, pace=pace) as service:
         await service.waits("group_empty")
         stall = await service.noticed()
         assert leading(stall) == "group_empty"
@@ -97,22 +90,7 @@ rules:
         await service.audited()
 
 
-FRESH = """
-rules:
-  - {name: fresh, match: {created: {within: 2h}}, assign_to: "group:all"}
-"""
 CAUGHT = f'{FRESH}  - {{name: rest, match: {{}}, assign_to: "group:all"}}\n'
-
-
-def of_two_sources(number: int) -> LeadIn:
-    """Three of four are of a form whose times are declared in the wrong zone."""
-    now = datetime.now(UTC)
-    return web(number, **({"source": "form", "created_at": now - timedelta(hours=8)} if number % 4 else {}))
-
-
-def of_the_right_zone(number: int) -> LeadIn:
-    """The same once somebody has corrected the mapping of the form."""
-    return of_two_sources(number)._replace(created_at=datetime.now(UTC))
 
 
 async def test_f3_a_source_whose_zone_is_wrong_is_named_first_and_one_command_routes_again(
@@ -149,15 +127,8 @@ async def test_f3_with_a_catch_all_nothing_waits_and_the_wrong_routing_is_notice
 
 @pytest.fixture
 async def small_server() -> AsyncIterator[str]:
-    """The URL of a superuser on a server of its own with 30 connections, three of them for superusers and two for
-    whoever is on call.
-    """
-    with reachable_folder("lead-router-own-") as folder:
-        server = FaultServer(folder, {"max_connections": "30", "reserved_connections": "2"})
-        await server.start()
-        await migrate(server.url())
-        yield server.url()
-        await server.crash()
+    async with a_small_server() as url:
+        yield url
 
 
 async def test_f3_and_f5_together_are_the_first_two_findings(small_server: str, pace: Pace) -> None:
@@ -190,9 +161,7 @@ async def test_f4_a_pool_that_somebody_has_locked_is_named_and_the_printed_comma
     tenant = await make_tenant(conn, REPS, RULES)
     async with running(tenant, database_url, web, pace=pace) as service, connected(database_url) as holder:
         await service.all_routed()
-        await holder.execute(
-            "set application_name = 'nightly cleanup'; begin; lock table lead_pool in access exclusive mode"
-        )
+        await lock_the_pool(holder)
         stall = await service.noticed()
         assert stall["kind"] == "cannot_look"
         finding = await named_first(service, "database_busy")
@@ -233,14 +202,3 @@ async def test_f5_when_others_have_all_connections_they_are_named_and_the_printe
             service.url = small_server
             await service.recovered()
             await service.audited()
-
-
-async def taken_by_others(conn: asyncpg.Connection, url: str, role: str, others: AsyncExitStack) -> None:
-    """The CRM opens whatever the server gives, and `role` loses what it had."""
-    await conn.execute(f"alter role {role} connection limit 0")
-    await conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = $1", role)
-    crm = await others.enter_async_context(role_with_connections(conn, url, -1))
-    with suppress(asyncpg.TooManyConnectionsError):
-        while True:
-            await others.enter_async_context(connected(f"{crm[1]}&application_name=crm"))
-    await conn.execute(f"alter role {role} connection limit -1")

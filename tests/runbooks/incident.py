@@ -79,22 +79,35 @@ class OnCall:
 
     async def cures(self) -> None:
         """Does what the page says, from the first look until the fault is gone."""
+        await self.looks()
+        await self.fixes()
+        await self.confirms()
+
+    async def looks(self) -> None:
+        """The fault is there, and stays there whatever the page has one look at."""
         incident = self._incident
 
         async def there() -> bool:
             self._found = await incident.is_there() or {}
             return bool(self._found)
 
-        async def gone() -> bool:
-            return await incident.is_there() is None
-
         await until(there, f"{incident.name} is there")
         await self._values_of(Purpose.FIX)
         await self._run(Purpose.CHECK)
         assert await incident.is_there(), "looking has changed something"
+
+    async def fixes(self) -> None:
+        """Types what the page has for it; then the service goes on by itself."""
         await self._run(Purpose.FIX)
-        await incident.by_itself()
-        await until(gone, f"{incident.name} is gone")
+        await self._incident.by_itself()
+
+    async def confirms(self) -> None:
+        """The fault is gone, and the page's own commands say so."""
+
+        async def gone() -> bool:
+            return await self._incident.is_there() is None
+
+        await until(gone, f"{self._incident.name} is gone")
         await self._run(Purpose.VERIFY)
 
     def of(self, purpose: Purpose) -> list[Command]:
@@ -116,6 +129,7 @@ class OnCall:
                 code, output = await self._incident.ours(*words)
                 assert code in ({_FINE, _FOUND} if purpose is Purpose.CHECK else {_FINE}), (text, code, output)
             self.ran.append(command)
+            print("RAN", text, flush=True)
 
     async def _values_of(self, purpose: Purpose) -> None:
         """Before anything changes: afterwards the finding may not have them any more."""
