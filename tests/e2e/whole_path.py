@@ -137,12 +137,6 @@ class Surroundings:
         """Nothing else was sent."""
         others = [notice for notice in self.watching.sink.since(since) if notice.name not in names]
         assert not others, [(notice.at - since, notice.name, notice.resolved, notice.text) for notice in others]
-        print(
-            [
-                (round(n.at - since, 1), n.name, n.resolved, n.labels.get("tenant"))
-                for n in self.watching.sink.since(since)
-            ]
-        )
 
     def sent(self, since: float) -> set[str]:
         """Names of all alerts that were sent."""

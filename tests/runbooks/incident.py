@@ -129,7 +129,6 @@ class OnCall:
                 code, output = await self._incident.ours(*words)
                 assert code in ({_FINE, _FOUND} if purpose is Purpose.CHECK else {_FINE}), (text, code, output)
             self.ran.append(command)
-            print("RAN", text, flush=True)
 
     async def _values_of(self, purpose: Purpose) -> None:
         """Before anything changes: afterwards the finding may not have them any more."""
