@@ -1,0 +1,30 @@
+"""Debian's Alertmanager with the project's routes and inhibitions; what it sends goes to a sink."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from loadtest.observe import shortened
+from loadtest.observe.program import account_owns, free_port, running
+from loadtest.shell import PROJECT
+
+PROGRAM = "prometheus-alertmanager"
+CONFIG = PROJECT / "config/alertmanager/alertmanager.yml"
+
+
+@asynccontextmanager
+async def alertmanager(folder: Path, sink: str, times: int, port: int = 0) -> AsyncIterator[str]:
+    """Its URL. `folder` is made; `sink` is the URL below which each receiver has a path of its name."""
+    account_owns(folder)
+    config = folder / "alertmanager.yml"
+    config.write_text(shortened.alertmanager(CONFIG.read_text(encoding="utf-8"), times, sink), encoding="utf-8")
+    address = f"127.0.0.1:{port or free_port()}"
+    options = (
+        f"--config.file={config}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    )
+    async with running(PROGRAM, folder, f"http://{address}", *options):
+        yield f"http://{address}"
