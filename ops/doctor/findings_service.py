@@ -49,8 +49,8 @@ class FindingsService(Periodic):
 
     async def once(self, life: Lifeline) -> None:
         """One look. With a table locked, who has it locked is all that is found; then it fails."""
-        begin = monotonic()
         async with self._connections.acquire(Part.DUTIES) as lent:
+            begin = monotonic()  # where connections were short, waiting for one is no reason to look less often
             conn = with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
             try:
                 await self._look(conn)

@@ -72,6 +72,7 @@ class StallsService(Periodic):
         self._watch = TenantWatch(self._limits, self._report)
         self._failed_since: float | None = None
         self._forgot_at: float | None = None
+        self._waited_s = 0.0
 
     async def begin(self) -> None:
         """What was seen before a crash of this service counts no more."""
@@ -79,7 +80,7 @@ class StallsService(Periodic):
 
     async def once(self, life: Lifeline) -> None:
         """Looks at all tenants. Not being able to is a stall, too, when it lasts."""
-        begin = monotonic()
+        begin, self._waited_s = monotonic(), 0.0
         try:
             async with asyncio.timeout(_LOOK_LIMIT_S):
                 complete = await self._look()
@@ -87,8 +88,9 @@ class StallsService(Periodic):
             self._could_not_look(begin, error)
             raise
         self._failed_since = None
-        # What was locked says nothing of the work, and is looked at again soon.
-        rest_s = min((monotonic() - begin) / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
+        # What was locked says nothing of the work, nor does a wait for a connection: it is looked at again soon.
+        worked_s = monotonic() - begin - self._waited_s
+        rest_s = min(worked_s / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
         self.interval_s = max(self._every_s, rest_s)
 
     def _report(self, tenant: str, new: NewlyCounted) -> None:
@@ -134,7 +136,9 @@ class StallsService(Periodic):
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
+        begin = monotonic()
         async with self._connections.acquire(Part.DUTIES) as lent:
+            self._waited_s += monotonic() - begin
             yield with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
 
     async def _forget(self, conn: Connection) -> None:
