@@ -2,19 +2,36 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from loadtest.observe import shortened
-from loadtest.observe.program import account_owns, free_port, running
+from loadtest.observe.program import account_owns, running
+from loadtest.ports import free_port
 from loadtest.shell import PROJECT
 
 PROGRAM = "prometheus-alertmanager"
 CONFIG = PROJECT / "config/alertmanager/alertmanager.yml"
 
 
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """A running one."""
+
+    url: str
+
+    async def active(self) -> list[str]:
+        """Names of the alerts that it has and that are not over, also those that are inhibited."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}/api/v2/alerts") as answer:
+            answer.raise_for_status()
+            return [alert["labels"]["alertname"] for alert in await answer.json()]
+
+
 @asynccontextmanager
-async def alertmanager(folder: Path, sink: str, times: int, port: int = 0) -> AsyncIterator[str]:
-    """Its URL. `folder` is made; `sink` is the URL below which each receiver has a path of its name."""
+async def alertmanager(folder: Path, sink: str, times: int, port: int = 0) -> AsyncIterator[Alertmanager]:
+    """`folder` is made; `sink` is the URL below which each receiver has a path of its name."""
     account_owns(folder)
     config = folder / "alertmanager.yml"
     config.write_text(shortened.alertmanager(CONFIG.read_text(encoding="utf-8"), times, sink), encoding="utf-8")
@@ -27,4 +44,4 @@ async def alertmanager(folder: Path, sink: str, times: int, port: int = 0) -> As
         "--log.level=warn",
     )
     async with running(PROGRAM, folder, f"http://{address}", *options):
-        yield f"http://{address}"
+        yield Alertmanager(f"http://{address}")

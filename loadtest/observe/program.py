@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,13 +29,6 @@ def found(program: str) -> Path:
             f"(Debian 12 or later), or use config/compose/compose.yaml, which needs only Docker"
         )
     return Path(path)
-
-
-def free_port() -> int:
-    """A port of this host on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def account_owns(folder: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 
 from loadtest.observe import shortened
-from loadtest.observe.program import account_owns, free_port, running
+from loadtest.observe.program import account_owns, running
+from loadtest.ports import free_port
 from loadtest.shell import PROJECT
 
 PROGRAM = "prometheus"

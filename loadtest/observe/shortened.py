@@ -34,8 +34,14 @@ def rules(text: str, times: int) -> str:
         _shorten(group, _OF_GROUPS, times)
         for rule in group["rules"]:
             _shorten(rule, _OF_RULES, times)
-            rule["expr"] = _WINDOW.sub(lambda found: f"[{shortened(found[1], times)}]", str(rule["expr"]))
+            rule["expr"] = _windows(rule["expr"], times)
+            texts = rule.get("annotations", {})
+            texts.update({name: _windows(text, times) for name, text in texts.items()})
     return _written(document)
+
+
+def _windows(expression: str, times: int) -> str:
+    return _WINDOW.sub(lambda found: f"[{shortened(found[1], times)}]", expression)
 
 
 def prometheus(text: str, times: int, rule_files: Sequence[str], targets: Sequence[str], alertmanager: str) -> str:

@@ -34,7 +34,15 @@ class Notice:
     @property
     def text(self) -> str:
         """What a person reads."""
-        return f"{self.annotations.get('summary', '')}\n{self.annotations.get('description', '')}"
+        return f"{self.summary}\n{self.description}"
+
+    @property
+    def summary(self) -> str:
+        return self.annotations.get("summary", "")
+
+    @property
+    def description(self) -> str:
+        return self.annotations.get("description", "")
 
 
 @dataclass(slots=True)

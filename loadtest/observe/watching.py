@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.observe.alertmanager import PROGRAM as ALERTMANAGER
-from loadtest.observe.alertmanager import alertmanager
+from loadtest.observe.alertmanager import Alertmanager, alertmanager
 from loadtest.observe.program import found
 from loadtest.observe.prometheus import PROGRAM as PROMETHEUS
 from loadtest.observe.prometheus import Prometheus, prometheus
@@ -23,10 +23,10 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """What watches, and who is notified; `alertmanager` is its URL."""
+    """What watches, and who is notified."""
 
     prometheus: Prometheus
-    alertmanager: str
+    alertmanager: Alertmanager
     sink: Sink
 
 
@@ -48,6 +48,6 @@ async def watching(
     async with (
         a_sink() as sink,
         alertmanager(folder / "alertmanager", sink.url, times, where.alertmanager) as manager,
-        prometheus(folder / "prometheus", targets, manager, times, where.prometheus) as asked,
+        prometheus(folder / "prometheus", targets, manager.url, times, where.prometheus) as asked,
     ):
         yield Watching(asked, manager, sink)

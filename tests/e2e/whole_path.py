@@ -1,18 +1,16 @@
 """The service with everything around it, and who is notified: what the tests of the whole path are made of."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 
 import asyncpg
 
-from loadtest.observe.sink import WATCHDOG, Notice
+from loadtest.observe.sink import WATCHDOG
 from loadtest.observe.watching import Watching, watching
-from ops.alerting.links import DASHBOARDS, EXAMPLES, OVERVIEW
 from router.domain.lead_in import LeadIn
-from tests.alert_files import PAGES
+from tests.e2e.heard import Expected, Heard, nothing_fires
 from tests.failure_modes.residual import REPS, SYNC, a_small_server, make_crm_view
 from tests.failure_modes.scene import Service, role_with_connections, streaming, web
 from tests.redis_servers import DEBIAN, redis_server
@@ -22,7 +20,7 @@ from tests.world import CATCH_ALL, Tenancy, make_tenant
 
 TIMES = 15
 """So much faster than in production are the rules, their windows, scrapes, evaluations and Alertmanager's waits."""
-SOON_S = 60.0
+BEGINS_S = 60.0
 SYNCED = "synced"
 """The tenant whose roster comes from the CRM."""
 # The service looks about as often in proportion: every second, and something must last for 6 s to be a stall.
@@ -33,16 +31,6 @@ PACE: Mapping[str, object] = {
     "stalls_oldest_after_s": 60,
     "connections_maximum": 8,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """An alert that must come: to whom, what its text must name, and of which tenant it is ("" = of none)."""
-
-    name: str
-    receiver: str
-    names: str
-    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,90 +55,33 @@ class Surroundings:
         async with streaming(service):
             yield service
 
-    async def waits(self, tenant: str, least: int) -> None:
-        """Until so many leads of the tenant wait."""
+    async def found(self, code: str) -> None:
+        """Until Prometheus has seen that the service has found this."""
 
         async def there() -> bool:
-            waiting = "select count(*) from lead_pool join tenant using (tenant_id) where tenant.name = $1"
-            return int(await self.conn.fetchval(waiting, tenant)) >= least
+            return bool(await self.watching.prometheus.value(f'max(lead_router_findings_open{{code="{code}"}})'))
 
-        await until(there, f"{least} leads of {tenant} wait")
+        await until(there, f"the service finds {code}")
 
-    async def arrive(self, since: float, *expected: Expected) -> None:
-        """All of these are sent within SOON_S of `since`, with where to read on and what is wrong."""
-
-        async def there() -> bool:
-            return all(self._of(one, since) for one in expected)
-
-        wanted = ", ".join(f"{one.name} that names {one.names!r}" for one in expected)
-        try:
-            await until(there, wanted, SOON_S - (monotonic() - since), every_s=0.2)
-        except AssertionError as error:
-            told = [(notice.name, notice.resolved, notice.text) for notice in self.watching.sink.since(since)]
-            raise AssertionError(f"{error}; sent: {told}; firing: {await self.watching.prometheus.firing()}") from None
-        for one in expected:
-            has_links(self._of(one, since)[0])
-
-    def _of(self, expected: Expected, since: float) -> list[Notice]:
-        return [
-            notice
-            for notice in self.watching.sink.since(since)
-            if (notice.name, notice.receiver, notice.labels.get("tenant", ""))
-            == (expected.name, expected.receiver, expected.tenant)
-            and not notice.resolved
-            and expected.names in notice.text
-        ]
-
-    async def resolve(self, since: float, *names: str) -> None:
-        """These are sent as resolved, and after that nothing fires."""
-
-        async def over() -> bool:
-            last = {notice.name: notice for notice in self.watching.sink.since(since)}
-            return all(last[name].resolved for name in names) and set(await self.firing()) == {WATCHDOG}
-
-        try:
-            await until(over, f"{', '.join(names)} resolve", SOON_S, every_s=0.2)
-        except AssertionError as error:
-            told = [(notice.name, notice.resolved) for notice in self.watching.sink.since(since)]
-            raise AssertionError(f"{error}; sent: {told}; firing: {await self.firing()}") from None
+    def fault(
+        self, *right: Expected, later: Sequence[Expected] = (), companions: Mapping[str, str] | None = None
+    ) -> Heard:
+        """One that is injected now. Nothing else fires, so what is sent is of this one."""
+        return Heard(self.watching, right, later, companions or {})
 
     async def begins(self) -> None:
         """The watchdog arrives where it belongs, and nothing else fires."""
 
         async def begun() -> bool:
-            told = {notice.receiver for notice in self.watching.sink.got if notice.name == WATCHDOG}
-            return told == {"deadman"} and set(await self.firing()) == {WATCHDOG}
+            receivers = {notice.receiver for notice in self.watching.sink.got if notice.name == WATCHDOG}
+            return receivers == {"deadman"} and await nothing_fires(self.watching)
 
         try:
-            await until(begun, "only the watchdog arrives", 25, every_s=0.2)
+            await until(begun, "only the watchdog arrives", BEGINS_S, every_s=0.2)
         except AssertionError as error:
-            found = await Service(self.synced, self.url, self.url, web).doctor()
-            raise AssertionError(
-                f"{error}; sent: {self.watching.sink.got}; firing: {await self.firing()}; doctor: {found}"
-            ) from None
-
-    async def firing(self) -> Mapping[str, object]:
-        """What fires in Prometheus now."""
-        return await self.watching.prometheus.firing()
-
-    def only(self, since: float, *names: str) -> None:
-        """Nothing else was sent."""
-        others = [notice for notice in self.watching.sink.since(since) if notice.name not in names]
-        assert not others, [(notice.at - since, notice.name, notice.resolved, notice.text) for notice in others]
-
-    def sent(self, since: float) -> set[str]:
-        """Names of all alerts that were sent."""
-        return {notice.name for notice in self.watching.sink.since(since)}
-
-
-def has_links(notice: Notice) -> None:
-    """To the page of the alert, which exists, and to the dashboard on which its tenant is chosen."""
-    assert notice.annotations["runbook_url"] == f"{EXAMPLES.runbooks}/alerts/{notice.name}.md"
-    assert (PAGES / f"{notice.name}.md").is_file()
-    board = f"{EXAMPLES.dashboards}/d/{DASHBOARDS.get(notice.name, OVERVIEW)}"
-    tenant = notice.labels.get("tenant")
-    wanted = board if tenant is None else f"{board}?var-tenant={tenant.replace('(', '%28').replace(')', '%29')}"
-    assert notice.annotations["dashboard_url"] == wanted
+            firing = await self.watching.prometheus.firing()
+            doctor = await Service(self.synced, self.url, self.url, web).doctor(code=0)
+            raise AssertionError(f"{error}\nsent: {self.watching.sink.got}\nfiring: {firing}\n{doctor}") from None
 
 
 @asynccontextmanager

@@ -55,6 +55,11 @@ NEW_REPS = reps_csv(
 """F2: five new reps are in no group, and the rule needs one."""
 
 
+def in_the_group(roster: bytes) -> bytes:
+    """F2: the same roster once the new reps are in the group of the rule."""
+    return roster.replace(b",yes,UTC,,", b",yes,UTC,web,")
+
+
 def of_the_web(number: int) -> LeadIn:
     """F2: a lead for the group that has nobody."""
     return web(number, region="web")
