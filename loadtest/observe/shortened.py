@@ -21,7 +21,7 @@ _OF_SCRAPES = ("scrape_interval", "scrape_timeout", "evaluation_interval")
 def shortened(duration: str, times: int) -> str:
     """`5m` 15 times as fast is `20000ms`. Raises ValueError for what is not a duration."""
     parts = list(_DURATION.finditer(duration))
-    if "".join(part[0] for part in parts) != duration:
+    if not parts or "".join(part[0] for part in parts) != duration:
         raise ValueError(f"{duration!r} is not a duration")
     total = sum(int(part["number"]) * _UNITS_MS[part["unit"]] for part in parts)
     return f"{total // times}ms" if total else "0s"

@@ -145,7 +145,9 @@ async def test_after_connections_were_short_it_is_soon_looked_again(
         look = (
             FindingsService(one, shown.instruments, no_redis, 1.0)
             if service == "findings"
-            else StallsService(one, StallSettings(look_every_s=1.0), Health(monotonic), shown.instruments, no_redis, "a")
+            else StallsService(
+                one, StallSettings(look_every_s=1.0), Health(monotonic), shown.instruments, no_redis, "a"
+            )
         )
         async with one.acquire(Part.DUTIES):
             looking = asyncio.create_task(look.once(a_life()))
