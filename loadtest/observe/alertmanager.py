@@ -1,6 +1,6 @@
 """Debian's Alertmanager with the project's routes and inhibitions; what it sends goes to a sink."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,14 @@ class Alertmanager:
 
     url: str
 
-    async def active(self) -> list[str]:
-        """Names of the alerts that it has and that are not over, also those that are inhibited."""
+    async def active(self) -> list[Mapping[str, Mapping[str, str]]]:
+        """The alerts that it has and that are not over, also those that are inhibited, with `labels` and `annotations`
+        as they are now.
+        """
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}/api/v2/alerts") as answer:
             answer.raise_for_status()
-            return [alert["labels"]["alertname"] for alert in await answer.json()]
+            found: list[Mapping[str, Mapping[str, str]]] = await answer.json()
+            return found
 
 
 @asynccontextmanager

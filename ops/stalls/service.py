@@ -46,7 +46,7 @@ def limits_of(settings: StallSettings) -> Limits:
 
 class StallsService(Periodic):
     """Each instance with the role `duties` looks; what one has written, the others go on with. `presence` makes what
-    hears who is present.
+    hears who is present; `noticed` is called when a stall is new.
     """
 
     name = "stalls"
@@ -61,13 +61,14 @@ class StallsService(Periodic):
         instruments: Instruments,
         presence: Callable[[], Presence],
         instance: str,
+        noticed: Callable[[], None] = lambda: None,
     ) -> None:
         self.interval_s = settings.look_every_s
         self._every_s = settings.look_every_s
         self._limits = limits_of(settings)
         self._connections = connections
         self._presence = presence
-        self._book = Book(instance, health, instruments)
+        self._book = Book(instance, health, instruments, noticed)
         self._counted = instruments.counted
         self._watch = TenantWatch(self._limits, self._report)
         self._failed_since: float | None = None

@@ -83,9 +83,7 @@ async def test_f1_availability_in_unknown_words_reaches_people_who_end_it(path: 
         fault = path.fault(
             Expected(PAGE, "oncall", SYNCED, "availability_unreadable"),
             Expected("LeadRouterRosterNotUnderstood", "tickets"),
-            companions={
-                "LeadRouterNobodyAvailable": "the same cause from the side of the group: it is of all its reps"
-            },
+            companions={"LeadRouterNobodyAvailable": "the same cause from the side of the group"},
         )
         await say_it_in_other_words(path.conn)
         await fault.arrives()

@@ -156,6 +156,32 @@ async def test_after_connections_were_short_it_is_soon_looked_again(
     assert look.interval_s < 20, "with the wait it would be at least this"
 
 
+async def test_a_new_stall_makes_the_doctor_look_at_once_so_that_its_page_names_the_cause(
+    conn: asyncpg.Connection, connections: Connections, shown: Exposition
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    doctor = FindingsService(connections, shown.instruments, no_redis, 600.0)
+    settings = StallSettings(look_every_s=1, after_s=1)
+    watch = StallsService(
+        connections, settings, Health(monotonic), shown.instruments, no_redis, "a", noticed=doctor.look_soon
+    )
+    looking = asyncio.create_task(doctor.run(a_life()))
+
+    async def looked() -> bool:
+        return bool(value(shown, "findings_looked_at_seconds"))
+
+    async def found() -> bool:
+        await watch.once(a_life())
+        return value(shown, "findings_open", code="stalled", severity="critical") == 1
+
+    try:
+        await until(looked, "the first look is over")
+        await tenant.accept([lead(1), lead(2)])
+        await until(found, "the cause is found long before the next look is due", every_s=0.5)
+    finally:
+        looking.cancel()
+
+
 async def test_a_locked_table_ends_no_alert_about_something_else(
     conn: asyncpg.Connection, connections: Connections, database_url: str, shown: Exposition
 ) -> None:
