@@ -75,8 +75,7 @@ class Heard:
         """All that was sent is sent as resolved, and no rule fires that did not fire before."""
 
         async def over() -> bool:
-            last = {frozenset(notice.labels.items()): notice for notice in self._sent()}
-            return all(notice.resolved for notice in last.values()) and await nothing_fires(self.watching)
+            return await quiet(self.watching)
 
         await self._until(over, "everything resolves", ENDS_S)
         self._nothing_unrelated()
@@ -106,8 +105,11 @@ class Heard:
         return "\n".join(lines)
 
 
-async def nothing_fires(watching: Watching) -> bool:
-    """Neither in Prometheus, inhibited or not, nor in Alertmanager: only the watchdog, whose purpose it is."""
+async def quiet(watching: Watching) -> bool:
+    """Nothing but the watchdog fires in Prometheus or Alertmanager, inhibited or not; what was sent is over, as was sent."""
+    last = {frozenset(notice.labels.items()): notice for notice in watching.sink.since(0.0)}
+    if not all(notice.resolved for notice in last.values()):
+        return False
     active = {alert["labels"]["alertname"] for alert in await watching.alertmanager.active()}
     return set(await watching.prometheus.firing()) == {WATCHDOG} == active
 

@@ -10,7 +10,7 @@ import asyncpg
 from loadtest.observe.sink import WATCHDOG
 from loadtest.observe.watching import Watching, watching
 from router.domain.lead_in import LeadIn
-from tests.e2e.heard import Expected, Heard, nothing_fires
+from tests.e2e.heard import Expected, Heard, quiet
 from tests.failure_modes.residual import REPS, SYNC, a_small_server, make_crm_view
 from tests.failure_modes.scene import Service, role_with_connections, streaming, web
 from tests.redis_servers import DEBIAN, redis_server
@@ -74,7 +74,7 @@ class Surroundings:
 
         async def begun() -> bool:
             receivers = {notice.receiver for notice in self.watching.sink.got if notice.name == WATCHDOG}
-            return receivers == {"deadman"} and await nothing_fires(self.watching)
+            return receivers == {"deadman"} and await quiet(self.watching)
 
         try:
             await until(begun, "only the watchdog arrives", BEGINS_S, every_s=0.2)
