@@ -14,7 +14,7 @@ from rich.console import Console
 from loadtest.datasets.demo import LEADS, SEED
 from loadtest.demo import TENANT, demonstrate
 from loadtest.faults.server import reachable_folder
-from loadtest.observe.program import ProgramMissing
+from loadtest.observe.program import ProgramFailed
 from loadtest.observe.service import Service, ServiceEnded, service
 from loadtest.observe.sink import WATCHDOG, Notice
 from loadtest.observe.stream import leads_of_the_demo
@@ -38,7 +38,7 @@ def main(data_dir: Path, times: int) -> None:
     out = console()
     try:
         asyncio.run(_observe(data_dir, times, out))
-    except (ProgramMissing, CommandFailed, ServersError, ServiceEnded) as error:
+    except (ProgramFailed, CommandFailed, ServersError, ServiceEnded) as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_FOUND)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -46,7 +46,7 @@ def main(data_dir: Path, times: int) -> None:
 
 
 async def _observe(data_dir: Path, times: int, out: Console) -> None:
-    """Until it is cancelled. Raises ProgramMissing, CommandFailed, ServersError, and ServiceEnded."""
+    """Until it is cancelled. Raises ProgramFailed, CommandFailed, ServersError, and ServiceEnded."""
     current = asyncio.current_task()
     assert current is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)

@@ -16,15 +16,15 @@ _READY_S = 60.0
 _STOP_S = 10.0
 
 
-class ProgramMissing(Exception):
-    """A program is not installed; the message says what to install."""
+class ProgramFailed(Exception):
+    """A program is not installed, or ended; the message says what to do, or what its log has."""
 
 
 def found(program: str) -> Path:
-    """Where the program is; Debian's package has the same name. Raises ProgramMissing."""
+    """Where the program is; Debian's package has the same name. Raises ProgramFailed."""
     path = shutil.which(program, path="/usr/bin:/usr/local/bin:/bin:/usr/sbin")
     if path is None:
-        raise ProgramMissing(
+        raise ProgramFailed(
             f"{program} is not installed: apt-get install --no-install-recommends prometheus prometheus-alertmanager "
             f"(Debian 12 or later), or use config/compose/compose.yaml, which needs only Docker"
         )
@@ -40,7 +40,10 @@ def account_owns(folder: Path) -> None:
 
 @asynccontextmanager
 async def running(program: str, folder: Path, url: str, *options: str) -> AsyncIterator[None]:
-    """The program until the end of the block, once `url`/-/ready answers 200. `folder` is of `account_owns`."""
+    """The program until the end of the block, once `url`/-/ready answers 200. `folder` is of `account_owns`.
+
+    Raises ProgramFailed.
+    """
     path, log_file = found(program), folder / "log"
     with log_file.open("ab") as log:
         process = server_account(folder / "data").spawn([path, *options], log)
@@ -48,7 +51,7 @@ async def running(program: str, folder: Path, url: str, *options: str) -> AsyncI
 
         async def ready() -> bool:
             if process.poll() is not None:
-                raise AssertionError(f"{program} ended with {process.returncode}:\n{_last_lines(log_file)}")
+                raise ProgramFailed(f"{program} ended with {process.returncode}:\n{_last_lines(log_file)}")
             return await _answers(f"{url}/-/ready")
 
         await until(ready, f"{program} is ready", _READY_S, every_s=0.1)

@@ -31,7 +31,7 @@ class Watching:
 
 
 def ensure_installed() -> None:
-    """Raises ProgramMissing."""
+    """Raises ProgramFailed."""
     for program in (PROMETHEUS, ALERTMANAGER):
         found(program)
 
@@ -41,7 +41,7 @@ async def watching(
     folder: Path, targets: Sequence[str], times: int = 1, ports: Ports | None = None
 ) -> AsyncIterator[Watching]:
     """They watch `targets` (host:port), `times` as fast as in production. Files go below `folder`, which every user
-    must be able to enter. Raises ProgramMissing.
+    must be able to enter. Raises ProgramFailed.
     """
     where = ports or Ports()
     ensure_installed()

@@ -106,7 +106,7 @@ class Heard:
 
 
 async def quiet(watching: Watching) -> bool:
-    """Nothing but the watchdog fires in Prometheus or Alertmanager, inhibited or not; what was sent is over, as was sent."""
+    """Nothing but the watchdog fires in Prometheus or Alertmanager, inhibited or not; all that was sent is resolved."""
     last = {frozenset(notice.labels.items()): notice for notice in watching.sink.since(0.0)}
     if not all(notice.resolved for notice in last.values()):
         return False
