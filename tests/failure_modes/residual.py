@@ -35,6 +35,11 @@ async def say_it_in_other_words(conn: asyncpg.Connection) -> None:
     await conn.execute("update crm_people set available = 'oncall'")
 
 
+async def say_it_in_known_words(conn: asyncpg.Connection) -> None:
+    """F1: the owners of the CRM's view have corrected it."""
+    await conn.execute("update crm_people set available = 'yes'")
+
+
 WEB_RULES = """
 rules:
   - {name: web, match: {region: web}, assign_to: "group:web", on_no_candidate: wait}
@@ -48,6 +53,11 @@ NEW_REPS = reps_csv(
     ]
 )
 """F2: five new reps are in no group, and the rule needs one."""
+
+
+def in_the_group(roster: bytes) -> bytes:
+    """F2: the same roster once the new reps are in the group of the rule."""
+    return roster.replace(b",yes,UTC,,", b",yes,UTC,web,")
 
 
 def of_the_web(number: int) -> LeadIn:
