@@ -31,6 +31,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP) ## route 5,000 generated leads on the embedded servers and explain two of them
 	@$(BIN)/python -m loadtest.demo
 
+.PHONY: observe
+observe: $(STAMP) ## the demo's service with Prometheus, Alertmanager and what they send, until Ctrl-C; TIMES=15: alerts 15 times as fast (needs Debian's packages)
+	@$(BIN)/python -m loadtest.observe $(if $(TIMES),--times $(TIMES))
+
 .PHONY: real
 real: $(STAMP) ## route 30,327 real leads, with their own clock where they have one (needs LEAD_ROUTER_DATA)
 	@$(BIN)/python -m loadtest.real

@@ -21,6 +21,7 @@ from ops.embedded.embedded import open_embedded, stopped
 from ops.embedded.urls import Urls
 from router.store.connections.connect import Session
 from router.store.connections.connections import Connections, open_connections
+from tests.memory_files import keep_files_in_memory
 from tests.pgbouncer import POOLER, through
 from tests.support import cloned, database_of, migrated_template
 
@@ -59,6 +60,7 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def pytest_configure(config: pytest.Config) -> None:
     """The first process makes the folder; workers inherit its name."""
     if not hasattr(config, "workerinput"):
+        keep_files_in_memory()
         # Not pytest's own folder: root's servers run as another user, who must be able to enter.
         folder = tempfile.mkdtemp(prefix="lead-router-tests-")
         Path(folder).chmod(0o755)

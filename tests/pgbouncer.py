@@ -21,6 +21,7 @@ from pathlib import Path
 from loadtest.faults.pooler import pooler, through
 from ops.embedded.embedded import open_embedded
 from tests.debian import install
+from tests.memory_files import keep_files_in_memory
 
 __all__ = ["POOLER", "pooler", "through"]
 
@@ -31,6 +32,7 @@ POOLER = "LEAD_ROUTER_TEST_POOLER_FOLDER"
 
 def main() -> int:
     install()
+    keep_files_in_memory()
     folder = Path(tempfile.mkdtemp(prefix="lead-router-pgbouncer-"))
     folder.chmod(0o755)  # root's servers run as another user
     (sockets := folder / "pooler").mkdir(mode=0o755)

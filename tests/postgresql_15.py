@@ -18,6 +18,7 @@ from typing import IO
 from ops.embedded.account import Account, server_account
 from ops.embedded.server import wait_until
 from tests.debian import install
+from tests.memory_files import keep_files_in_memory
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 PACKAGE = "postgresql-15"
@@ -55,6 +56,7 @@ def _run(account: Account, command: list[str | Path], log: IO[bytes]) -> None:
 
 def main() -> int:
     install()
+    keep_files_in_memory()
     folder = Path(tempfile.mkdtemp(prefix="lead-router-15-"))
     folder.chmod(0o755)  # root's server runs as another user
     try:

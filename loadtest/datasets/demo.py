@@ -51,6 +51,8 @@ time_zone: Asia/Shanghai    # of times without an offset
 empty: ["-", n/a, unknown]    # besides nothing at all
 require_contact: true       # whom nobody can reach is parked, for a person to look at
 """
+EMPTY = ("", "-", "n/a", "unknown")
+"""Texts that mean nothing, as the mapping says."""
 EUROPE = ("Germany", "Austria", "Switzerland", "France", "Italy", "Poland")
 AMERICAS = ("USA", "Canada", "Brazil", "Argentina", "Chile")
 # Region lists and how often a lead comes from one of them.
@@ -120,12 +122,13 @@ def _leads(rng: random.Random, start: datetime, n: int) -> Iterator[dict[str, st
         elif earlier and kind < 0.075:
             row = _asks_again(rng, earlier, number, start)
         else:
-            row = _enquiry(rng, number, start)
+            row = enquiry(rng, number, start)
         recent = [*recent[-300:], row]
         yield row
 
 
-def _enquiry(rng: random.Random, number: int, start: datetime) -> dict[str, str]:
+def enquiry(rng: random.Random, number: int, start: datetime) -> dict[str, str]:
+    """A row of `leads.csv`, by LEAD_COLUMNS."""
     region = rng.choice(_weighted(rng, REGIONS))
     given, family = rng.choice(GIVEN_NAMES), rng.choice(FAMILY_NAMES)
     return {

@@ -256,11 +256,17 @@ class Services:
     def _duties(self) -> list[Service]:
         instruments = self.exposition.instruments
         blocking = BlockingWatchService(self.connections, self.settings.locks, instruments, self.instance)
-        stalls = StallsService(
-            self.connections, self.settings.stalls, self.health, instruments, self._presence_once, self.instance
-        )
         findings = FindingsService(
             self.connections, instruments, self._presence_once, self.settings.metrics.look_every_s
+        )
+        stalls = StallsService(
+            self.connections,
+            self.settings.stalls,
+            self.health,
+            instruments,
+            self._presence_once,
+            self.instance,
+            findings.look_soon,
         )
         rosters = [RosterSyncService(self.connections, source, instruments) for source in self.sources]
         events = EventsService(self.connections, self.settings.events, instruments)

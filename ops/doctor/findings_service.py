@@ -1,7 +1,8 @@
 """The duty that looks at all tenants as the doctor does, and shows on `/metrics` how leads stand and what is found."""
 
+import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -46,11 +47,23 @@ class FindingsService(Periodic):
         self._connections = connections
         self._show = instruments.standing
         self._presence = presence
+        self._asked = asyncio.Event()
+
+    def look_soon(self) -> None:
+        """Something was noticed whose cause people will ask for: the next look is at once."""
+        self._asked.set()
+
+    async def rest(self, life: Lifeline) -> None:
+        """Between two looks."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.interval_s):
+                await life.until(self._asked)
 
     async def once(self, life: Lifeline) -> None:
         """One look. With a table locked, who has it locked is all that is found; then it fails."""
-        begin = monotonic()
+        self._asked.clear()
         async with self._connections.acquire(Part.DUTIES) as lent:
+            begin = monotonic()  # where connections were short, waiting for one is no reason to look less often
             conn = with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
             try:
                 await self._look(conn)

@@ -13,6 +13,7 @@ from router.domain.rep_fields import RepLine, read_field
 
 WARNINGS_MOST = 50
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+_COLUMN = "column "
 _EXPECTED = {
     "active": ("boolean",),
     "available": ("boolean",),
@@ -76,6 +77,11 @@ def check_loss(judged: Judged, active: Collection[str], most_share: Decimal) -> 
         )
 
 
+def only_of_a_type(warning: str) -> bool:
+    """Whether a warning of `judge` is about a column's type: values that are not understood have their own."""
+    return warning.startswith(_COLUMN)
+
+
 def _line(rep_id: str, row: Mapping[str, str | None], at: datetime) -> tuple[RepLine, list[str], bool]:
     """The rep as far as it is understood, what is not, and whether that is more than the availability."""
     values: dict[str, Any] = {}
@@ -102,5 +108,5 @@ def _of_types(types: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
         if expected and kind.partition("(")[0] not in expected:
             was = before.get(field, kind)
             change = f"; it was {was}" if was != kind else ""
-            found.append(f"column {field} is of type {kind}, not {expected[0]}{change}; each value is read as text")
+            found.append(f"{_COLUMN}{field} is of type {kind}, not {expected[0]}{change}; each value is read as text")
     return found

@@ -1,6 +1,6 @@
 """Writes stalls down and reports them: a row with a beginning and an end, the log, `/readyz`, metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ops.stalls.stall import STANDING_STILL, TOPICS, Kind, Stall, Topic
@@ -41,12 +41,15 @@ def code_of(topic: Topic) -> str:
 
 
 class Book:
-    """What goes on, as this instance saw it last. `instance` is its name."""
+    """What goes on, as this instance saw it last. `instance` is its name; `noticed` is called when a stall is new."""
 
-    def __init__(self, instance: str, health: Health, instruments: Instruments) -> None:
+    def __init__(
+        self, instance: str, health: Health, instruments: Instruments, noticed: Callable[[], None] = lambda: None
+    ) -> None:
         self._instance = instance
         self._health = health
         self._instruments = instruments
+        self._noticed = noticed
         self._open: dict[str, list[Stall]] = {}
         self._blind: tuple[float, str] | None = None
         self._shown: set[str] = set()
@@ -124,6 +127,8 @@ class Book:
             self._health.degraded[about] = stall.sentence
             self._health.finding_codes[about] = code_of(TOPICS[stall.kind])
         self._health.degraded |= self._unseen
+        if texts.keys() - self._shown:
+            self._noticed()
         self._shown = {*texts, *self._unseen}
         by_tenant = {tenant: _by_topic(stalls) for tenant, stalls in self._open.items()}
         self._instruments.standing.stalls([topic.value for topic in Topic], by_tenant)

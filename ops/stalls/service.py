@@ -46,7 +46,7 @@ def limits_of(settings: StallSettings) -> Limits:
 
 class StallsService(Periodic):
     """Each instance with the role `duties` looks; what one has written, the others go on with. `presence` makes what
-    hears who is present.
+    hears who is present; `noticed` is called when a stall is new.
     """
 
     name = "stalls"
@@ -61,17 +61,19 @@ class StallsService(Periodic):
         instruments: Instruments,
         presence: Callable[[], Presence],
         instance: str,
+        noticed: Callable[[], None] = lambda: None,
     ) -> None:
         self.interval_s = settings.look_every_s
         self._every_s = settings.look_every_s
         self._limits = limits_of(settings)
         self._connections = connections
         self._presence = presence
-        self._book = Book(instance, health, instruments)
+        self._book = Book(instance, health, instruments, noticed)
         self._counted = instruments.counted
         self._watch = TenantWatch(self._limits, self._report)
         self._failed_since: float | None = None
         self._forgot_at: float | None = None
+        self._waited_s = 0.0
 
     async def begin(self) -> None:
         """What was seen before a crash of this service counts no more."""
@@ -79,7 +81,7 @@ class StallsService(Periodic):
 
     async def once(self, life: Lifeline) -> None:
         """Looks at all tenants. Not being able to is a stall, too, when it lasts."""
-        begin = monotonic()
+        begin, self._waited_s = monotonic(), 0.0
         try:
             async with asyncio.timeout(_LOOK_LIMIT_S):
                 complete = await self._look()
@@ -87,8 +89,9 @@ class StallsService(Periodic):
             self._could_not_look(begin, error)
             raise
         self._failed_since = None
-        # What was locked says nothing of the work, and is looked at again soon.
-        rest_s = min((monotonic() - begin) / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
+        # What was locked says nothing of the work, nor does a wait for a connection: it is looked at again soon.
+        worked_s = monotonic() - begin - self._waited_s
+        rest_s = min(worked_s / _LONGEST_SHARE, _LONGEST_REST_S) if complete else 0.0
         self.interval_s = max(self._every_s, rest_s)
 
     def _report(self, tenant: str, new: NewlyCounted) -> None:
@@ -134,7 +137,9 @@ class StallsService(Periodic):
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
+        begin = monotonic()
         async with self._connections.acquire(Part.DUTIES) as lent:
+            self._waited_s += monotonic() - begin
             yield with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
 
     async def _forget(self, conn: Connection) -> None:

@@ -82,10 +82,12 @@ class StandingInstruments:
 
     def findings(self, found: Mapping[tuple[str, str], int], at: float | None) -> None:
         """Once per look of the doctor: findings that are not muted, by code and severity. `at` = the time of the look
-        (Unix, seconds), None where not everything could be looked at.
+        (Unix, seconds), None where not everything could be looked at: what was not found then may well be there still.
         """
+        looked_for = {code for code, _ in found}
         for code, severity in self._seen | found.keys():
-            self._findings.set(found.get((code, severity), 0), {"code": code, "severity": severity})
+            if at is not None or code in looked_for:
+                self._findings.set(found.get((code, severity), 0), {"code": code, "severity": severity})
         self._seen |= found.keys()
         if at is not None:
             self._looked_at.set(at)

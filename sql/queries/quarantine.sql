@@ -78,10 +78,13 @@ update lane l set crashes = case when l.careful > 1 and a.careful > 0 then crash
 update lane set noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;
 
 -- name: end_quarantine(tenant_id)!
--- The lead that crashed the holders is parked: batches are as usual again, and it is known of what these processes died.
-with known as (
-    update process p set explained_at = clock_timestamp()
-      from lane l
-     where l.tenant_id = :tenant_id and p.tenant_id = 0 and p.process_id = any(l.crashed_by || l.noted_by)
-       and p.ended_at is null and p.died_at > clock_timestamp() - interval '10 min')
+-- The lead that crashed the holders is parked: batches are as usual again, and it is known of what these processes died. Locked in
+-- one order, since two lanes may park their leads at once.
+with crashed as (
+    select p.process_id from process p join lane l on l.tenant_id = :tenant_id
+     where p.tenant_id = 0 and p.process_id = any(l.crashed_by || l.noted_by)
+       and p.ended_at is null and p.died_at > clock_timestamp() - interval '10 min'
+     order by p.process_id for update of p),
+known as (
+    update process p set explained_at = clock_timestamp() from crashed c where p.tenant_id = 0 and p.process_id = c.process_id)
 update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from loadtest.faults.residual import SMALL, SYNC, lock_the_pool, say_it_in_other_words, taken_by_others
+from loadtest.faults.residual import (
+    SMALL,
+    SYNC,
+    lock_the_pool,
+    say_it_in_known_words,
+    say_it_in_other_words,
+    taken_by_others,
+)
 from loadtest.faults.server import FaultServer, reachable_folder
 from router.domain.lead_in import LeadIn
 from router.store.migrate import migrate
@@ -27,6 +34,7 @@ __all__ = [
     "of_the_right_zone",
     "of_the_web",
     "of_two_sources",
+    "say_it_in_known_words",
     "say_it_in_other_words",
     "taken_by_others",
 ]
@@ -59,6 +67,11 @@ NEW_REPS = reps_csv(
     ]
 )
 """F2: five new reps are in no group, and the rule needs one."""
+
+
+def in_the_group(roster: bytes) -> bytes:
+    """F2: the same roster once the new reps are in the group of the rule."""
+    return roster.replace(b",yes,UTC,,", b",yes,UTC,web,")
 
 
 def of_the_web(number: int) -> LeadIn:

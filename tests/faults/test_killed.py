@@ -21,12 +21,13 @@ _FEW = 3
 async def dies(scene: Arena, point: Point, times: int) -> None:
     """A router that is armed comes to the point so often, and dies there."""
     daemon = await scene.add_router(**{FAIL_POINT: f"{point}:kill:{times}"})
-    async with asyncio.timeout(60):
+    # Six of them start at once, and each needs leads to come to its point.
+    async with asyncio.timeout(240):
         assert await daemon.ended() == -signal.SIGKILL, daemon.log
     scene.routers.remove(daemon)
 
 
-@pytest.mark.parametrize("rounds", [1, full(5)])
+@pytest.mark.parametrize("rounds", [1, full(3)])
 async def test_a_router_killed_anywhere_in_a_batch_loses_no_lead_and_doubles_none(
     server: FaultServer, database: str, rounds: int
 ) -> None:

@@ -15,7 +15,7 @@ from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.runtime.reloading import ReloadingService
 from router.settings.model import ConnectionSettings, DrainSettings, Settings, SettingsError, StallSettings
-from router.store.connections.connections import Connections
+from router.store.connections.connections import Connections, Part, open_connections
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.mutes import Muting, mute
 from router.store.pauses import pause
@@ -134,6 +134,69 @@ async def test_who_has_a_table_locked_is_found_although_nothing_else_can_be_look
             await look.once(a_life())
     assert value(shown, "findings_open", code="database_busy", severity="critical") == 1
     assert value(shown, "findings_looked_at_seconds") == at, "what could not be looked at is not shown as fresh"
+
+
+@pytest.mark.parametrize("service", ["findings", "stalls"])
+async def test_after_connections_were_short_it_is_soon_looked_again(
+    service: str, conn: asyncpg.Connection, database_url: str, shown: Exposition
+) -> None:
+    await make_tenant(conn, simple_reps(2))
+    async with open_connections(database_url, ConnectionSettings(maximum=1)) as one:
+        look = (
+            FindingsService(one, shown.instruments, no_redis, 1.0)
+            if service == "findings"
+            else StallsService(
+                one, StallSettings(look_every_s=1.0), Health(monotonic), shown.instruments, no_redis, "a"
+            )
+        )
+        async with one.acquire(Part.DUTIES):
+            looking = asyncio.create_task(look.once(a_life()))
+            await asyncio.sleep(3)  # the wait itself is what is measured
+        await looking
+    assert look.interval_s < 20, "with the wait it would be at least this"
+
+
+async def test_a_new_stall_makes_the_doctor_look_at_once_so_that_its_page_names_the_cause(
+    conn: asyncpg.Connection, connections: Connections, shown: Exposition
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    doctor = FindingsService(connections, shown.instruments, no_redis, 600.0)
+    settings = StallSettings(look_every_s=1, after_s=1)
+    watch = StallsService(
+        connections, settings, Health(monotonic), shown.instruments, no_redis, "a", noticed=doctor.look_soon
+    )
+    looking = asyncio.create_task(doctor.run(a_life()))
+
+    async def looked() -> bool:
+        return bool(value(shown, "findings_looked_at_seconds"))
+
+    async def found() -> bool:
+        await watch.once(a_life())
+        return value(shown, "findings_open", code="stalled", severity="critical") == 1
+
+    try:
+        await until(looked, "the first look is over")
+        await tenant.accept([lead(1), lead(2)])
+        await until(found, "the cause is found long before the next look is due", every_s=0.5)
+    finally:
+        looking.cancel()
+
+
+async def test_a_locked_table_ends_no_alert_about_something_else(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, shown: Exposition
+) -> None:
+    tenant = await make_tenant(conn, IN_NO_GROUP)
+    look = findings(connections, shown)
+    await look.once(a_life())
+    async with connected(database_url) as other, other.transaction():
+        await other.execute("lock table lead_pool in access exclusive mode")
+        with pytest.raises(TRANSIENT_ERRORS):
+            await look.once(a_life())
+    assert value(shown, "findings_open", code="reps_without_group", severity="warning") == 1
+    await tenant.roster(reps_csv(["a,A,yes,UTC,all"], "rep_id,name,available,time_zone,groups"))
+    await look.once(a_life())
+    assert value(shown, "findings_open", code="reps_without_group", severity="warning") == 0
+    assert value(shown, "findings_open", code="database_busy", severity="critical") == 0
 
 
 async def test_arrivals_and_the_rules_that_assigned_are_counted_once_for_all_instances(

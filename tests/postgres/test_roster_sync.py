@@ -17,9 +17,12 @@ import structlog
 from ops.cli.commands import reps as reps_command
 from ops.cli.context import Context
 from ops.cli.status import status as status_command
+from ops.doctor.checks import roster_not_understood
+from ops.doctor.finding import Severity
 from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
 from ops.roster_sync.sync import AUTHOR, Synced, sync
+from ops.status.status import status
 from router.domain.attendance import Attendance, attendance
 from router.domain.holidays import holiday_calendar
 from router.runtime.lifeline import Lifeline, MonotonicClock
@@ -200,6 +203,27 @@ async def test_a_text_that_is_understood_is_taken_and_reported(crm: Crm) -> None
     await crm.conn.execute("update crm.people set status = '离岗' where emp = 'r4'")
     assert (await crm.sync()).result is SyncResult.CHANGED
     assert not (await crm.reps())["r4"]["available"]
+
+
+async def test_a_column_of_another_type_is_a_ticket_only_while_a_value_of_it_is_not_understood(crm: Crm) -> None:
+    async def found() -> list[tuple[Severity, str]]:
+        findings = (await status(crm.conn)).findings
+        return [(one.severity, one.sentence) for one in findings if one.code == roster_not_understood.CODE]
+
+    await as_text(crm)
+    await crm.sync()
+    column = (Severity.INFO, "roster: column available is of type text, not boolean; each value is read as text")
+    await crm.sync()  # the one that says what it was before is over
+    assert await found() == [column]
+    await crm.conn.execute("update crm.people set status = '忙' where emp = 'r1'")
+    await crm.sync()
+    (first, *others) = await found()
+    assert first[0] is Severity.WARNING
+    assert 'value "忙" is not understood' in first[1]
+    assert others == [column]
+    await crm.conn.execute("update crm.people set status = '是' where emp = 'r1'")
+    await crm.sync()
+    assert await found() == [column]
 
 
 async def test_a_value_nobody_understands_holds_the_last_known_one_and_then_excludes_the_rep(crm: Crm) -> None:

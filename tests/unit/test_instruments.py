@@ -212,7 +212,7 @@ def test_what_is_over_is_shown_as_nothing_so_that_alerts_end() -> None:
         standing = exposition.instruments.standing
         use_everything(exposition.instruments)
         standing.tenants({"acme": TenantStanding()})
-        standing.findings({}, None)
+        standing.findings({}, 1_800_000_001.0)
         standing.stalls(["waiting"], {})
         standing.groups({})
         shown = samples(exposition)

@@ -1,0 +1,1 @@
+"""The service as people watch it: Prometheus and Alertmanager with the project's own files, and who is notified."""
