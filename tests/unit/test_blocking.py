@@ -47,6 +47,10 @@ def test_locks_that_are_in_nobodys_way_are_not_told() -> None:
 def test_our_router_at_work_is_in_nobodys_way_until_it_takes_too_long() -> None:
     rows = [RowLocks(20, "lane", "acme", 1), RowLocks(20, "lead_pool", "acme", 9)]
     assert kinds(Activity([ROUTER], (), rows)) == {}
+    slow = replace(ROUTER, open_s=29.0, state_s=0.2)
+    assert kinds(Activity([slow], (), rows)) == {}
+    for halted in (replace(slow, state_s=6.0), replace(slow, open_s=31.0)):
+        assert kinds(Activity([halted], (), rows)) == {20: [Kind.LANE, Kind.ROWS]}
     frozen = replace(ROUTER, open_s=6.0, wait="Client:ClientWrite")
     assert kinds(Activity([frozen], (), rows)) == {20: [Kind.LANE, Kind.ROWS]}
     (blocker,) = blockers(Activity([frozen], (), rows), Limits())
