@@ -12,11 +12,13 @@ from typing import NamedTuple
 from zlib import crc32
 
 from router.domain.lead_in import LeadIn
+from router.domain.phone_spellings import spellings
+from router.domain.text import without_invisible
 from router.rules.match_rules import MatchRules, Tie
 
 DEFAULT_RULES = MatchRules()
 _NOBODY: frozenset[int] = frozenset()
-_CONTACTS = (("phone",), ("email",))
+_CONTACTS = ("phone", "email")
 
 
 class Key(NamedTuple):
@@ -50,21 +52,38 @@ def key_name(kind: str, value: str) -> str:
 
 
 def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key, ...]:
-    """The lead's keys in their precedence; malformed contacts and excluded values give none."""
+    """The lead's keys in their precedence; malformed contacts and excluded values give none.
+
+    A number that its country writes in two ways gives a key for each.
+    """
     facts = _facts(lead, rules.fields)
+    respelled = _respelled(facts)
     keys = []
     people: frozenset[int] | None = None
-    for tie in rules.match_on:
-        values = _values(tie, facts, rules)
-        if values is None:
+    for tie, only, kind in rules.ties:
+        if only is not None:
+            values = facts.get(only)
+            if values is None or rules.excludes(only, values):
+                continue
+        elif (values := _values(tie, facts, rules)) is None:
             continue
-        if tie in _CONTACTS:
-            kind, marks = tie[0], _people(lead, facts) if people is None else people
-            people = marks
+        if kind in _CONTACTS:
+            marks = people = _people(lead, facts) if people is None else people
         else:
-            kind, marks = "+".join(tie), _companies(tie, lead)
+            marks = _companies(tie, lead)
         keys.append(Key(key_name(kind, values), kind, values, marks))
+        if respelled is not None and "phone" in tie and (again := _values(tie, respelled, rules)) is not None:
+            keys.append(Key(key_name(kind, again), kind, again, marks))
     return tuple(keys)
+
+
+def _respelled(facts: dict[str, str]) -> dict[str, str] | None:
+    """Puts the phone into its newest spelling; returns the facts with the other one, if there is one."""
+    phone = facts.get("phone")
+    if phone is None or len(ways := spellings(phone)) == 1:
+        return None
+    facts["phone"] = ways[0]
+    return {**facts, "phone": ways[1]}
 
 
 class Prepared(NamedTuple):
@@ -92,9 +111,6 @@ def prepare(leads: Sequence[LeadIn], rules: MatchRules) -> Prepared:
 
 def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
     """The values of a tie's fields, joined by NUL; None where one is missing or ignored."""
-    if len(tie) == 1:
-        only = facts.get(tie[0])
-        return None if only is None or rules.excludes(tie[0], only) else only
     values = []
     for name in tie:
         value = facts.get(name)
@@ -107,7 +123,7 @@ def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None
 def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
     """What of a lead can tie it, in one spelling; of name and company only what is wanted."""
     facts: dict[str, str] = {}
-    if lead.declared_customer:
+    if lead.declared_customer and "customer_id" not in lead.malformed:
         facts["customer_id"] = lead.declared_customer
     if lead.phone and "phone" not in lead.malformed:
         facts["phone"] = lead.phone
@@ -123,7 +139,7 @@ def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
 
 
 def _one_spelling(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return " ".join(without_invisible(text).casefold().split())
 
 
 def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
