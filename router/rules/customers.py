@@ -19,6 +19,7 @@ from router.rules.match_rules import MatchRules, Tie
 DEFAULT_RULES = MatchRules()
 _NOBODY: frozenset[int] = frozenset()
 _CONTACTS = ("phone", "email")
+_DECLARED = "customer_id"
 
 
 class Key(NamedTuple):
@@ -69,6 +70,8 @@ def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key,
             continue
         if kind in _CONTACTS:
             marks = people = _people(lead, facts) if people is None else people
+        elif kind == _DECLARED:
+            marks = _party(lead, facts, rules)
         else:
             marks = _companies(tie, lead)
         keys.append(Key(key_name(kind, values), kind, values, marks))
@@ -154,8 +157,17 @@ def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
     return frozenset(marks)
 
 
+def _party(lead: LeadIn, facts: Mapping[str, str], rules: MatchRules) -> frozenset[int]:
+    """The mark of who comes with a declared id. People of one company count once: an account may have many."""
+    email = facts.get("email", "")
+    domain = email.rpartition("@")[2]
+    own_domain = domain if domain and not rules.excludes("email_domain", domain) else None
+    party = lead.company or own_domain or facts.get("phone") or email or lead.name
+    return frozenset((crc32(_one_spelling(party).encode()) << 2,)) if party else _NOBODY
+
+
 def _companies(tie: Tie, lead: LeadIn) -> frozenset[int]:
-    """A domain is shared when companies are many: people of one company are meant to be tied. Ids are never shared."""
+    """A domain is shared when companies are many: people of one company are meant to be tied."""
     if tie != ("email_domain",) or not lead.company:
         return _NOBODY
     return frozenset((crc32(_one_spelling(lead.company).encode()) << 2,))
@@ -166,13 +178,23 @@ def people_of(marks: Iterable[int]) -> int:
     return max(Counter(mark & 3 for mark in marks).values(), default=0)
 
 
+class Overlap(NamedTuple):
+    """The lead at this place belongs to a customer, and has a contact of another one: `value` of this `kind`."""
+
+    place: int
+    customer: int
+    kind: str
+    value: str
+    other: int
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """`customers`: one per lead, None = no key that ties.
 
     Of every key of the batch `keys` has the customer (None = nobody yet) and `people` the marks; `shared` has the
     texts of those that are not used. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
-    their own.
+    their own. `overlaps` are leads with contacts of two customers.
     """
 
     customers: tuple[int | None, ...]
@@ -180,12 +202,18 @@ class Resolution:
     people: Mapping[str, frozenset[int]]
     shared: Mapping[str, str]
     new: int
+    overlaps: tuple[Overlap, ...] = ()
 
     def numbered(self, ids: Sequence[int]) -> "Resolution":
         """With `ids[0]` for customer -1 and so on; takes `new` ids and ignores the rest."""
         customers = tuple([ids[-c - 1] if c is not None and c < 0 else c for c in self.customers])
         keys = {key: ids[-c - 1] if c is not None and c < 0 else c for key, c in self.keys.items()}
-        return Resolution(customers, keys, self.people, self.shared, 0)
+
+        def number(c: int) -> int:
+            return ids[-c - 1] if c < 0 else c
+
+        overlaps = [one._replace(customer=number(one.customer), other=number(one.other)) for one in self.overlaps]
+        return Resolution(customers, keys, self.people, self.shared, 0, tuple(overlaps))
 
     def known(self, name: str) -> Known:
         """What is known of one of the keys now."""
@@ -203,6 +231,7 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared
     shared = _shared(leads, people, shared_above)
     owner = {name: key.customer for name, key in known.items() if key.customer is not None and name not in shared}
     customers: list[int | None] = []
+    overlaps: list[Overlap] = []
     new = 0
     for keys in leads:
         names = [key[0] for key in keys if key[0] not in shared] if shared else [key[0] for key in keys]
@@ -215,11 +244,13 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared
             new += 1
             customer = -new
         for name in names:
-            owner.setdefault(name, customer or 0)
+            if (other := owner.setdefault(name, customer or 0)) != customer and customer is not None:
+                key = next(one for one in keys if one.name == name)
+                overlaps.append(Overlap(len(customers), customer, key.kind, key.value, other))
         customers.append(customer)
     now: dict[str, int | None] = {name: owner[name] for name in people if name not in shared}
     now |= {name: known[name].customer if name in known else None for name in shared}
-    return Resolution(tuple(customers), now, people, shared, new)
+    return Resolution(tuple(customers), now, people, shared, new, tuple(overlaps))
 
 
 def _tally(
@@ -240,6 +271,19 @@ def _tally(
         if len(people) > shared_above and name not in full:
             tally[name] = _enough(people, shared_above)
     return tally
+
+
+class SharedKey(NamedTuple):
+    """A key that is not used any more from now on: its text, and how many people have it at least."""
+
+    key: str
+    people: int
+
+
+def newly_shared(found: Resolution, known: Mapping[str, Known]) -> list[SharedKey]:
+    """The keys that a batch showed to be shared."""
+    before = {name for name, key in known.items() if key.shared_as is not None}
+    return [SharedKey(text, people_of(found.people[name])) for name, text in found.shared.items() if name not in before]
 
 
 def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], shared_above: int) -> dict[str, str]:

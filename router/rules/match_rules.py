@@ -33,9 +33,10 @@ class TieUse(NamedTuple):
 class MatchRules:
     """How customers are known.
 
-    `match_on` are the ties in their precedence. A phone, e-mail address or domain with which more than `shared_above`
-    different people have come is not used for matching, nor is a value that one of the patterns in `ignore` matches
-    (`*` stands for any characters). `free_mail` are free e-mail domains in addition to the built-in ones.
+    `match_on` are the ties in their precedence. A phone, e-mail address, customer id or domain with which more than
+    `shared_above` different people have come is not used for matching, nor is a value that one of the patterns in
+    `ignore` matches (`*` stands for any characters). `free_mail` are free e-mail domains in addition to the built-in
+    ones.
     """
 
     match_on: tuple[Tie, ...] = (("customer_id",), ("phone",), ("email",))
