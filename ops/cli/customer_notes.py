@@ -16,6 +16,13 @@ def customers_document(notes: CustomerNotes) -> dict[str, Any]:
     return {
         "shared_keys": notes.sharing,
         "shared": [one._asdict() for one in notes.shared],
+        **overlaps_document(notes),
+    }
+
+
+def overlaps_document(notes: CustomerNotes) -> dict[str, Any]:
+    """For `--json`: leads with contacts of two customers."""
+    return {
         "overlapping": notes.overlapping,
         "overlaps": [
             {
@@ -38,6 +45,11 @@ def customers_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
         yield f"{key}: at least {count(shared.people, 'different person', 'different people')}; not used for matching"
     if notes.sharing > SHOWN:
         yield f"  … and {notes.sharing - SHOWN:,} more; see lead-router customers shared --tenant {tenant}"
+    yield from overlap_lines(notes, tenant)
+
+
+def overlap_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
+    """For people: leads with contacts of two customers."""
     if not notes.overlapping:
         return
     yield f"{count(notes.overlapping, 'lead has', 'leads have')} contacts of two customers; if two are one, merge them:"
@@ -45,10 +57,15 @@ def customers_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
         whose, other = _known(one.customer), _known(one.other)
         what = f"belongs to {_customer(whose)}, and its {one.kind} to {_customer(other)}"
         # Only customers that are stored can be merged.
-        command = f": lead-router customers merge {whose} {other} --tenant {tenant}" if whose and other else ""
+        command = f": {merge_command(whose, other, tenant)}" if whose and other else ""
         yield f"  line {line}, {visible(lead.external_id)}: {what}{command}"
     if notes.overlapping > SHOWN:
         yield f"  … and {notes.overlapping - SHOWN:,} more; --json has the first {len(notes.overlaps)}"
+
+
+def merge_command(customer: int, other: int, tenant: str) -> str:
+    """What makes two customers one."""
+    return f"lead-router customers merge {customer} {other} --tenant {tenant}"
 
 
 def _known(customer: int) -> int | None:

@@ -9,6 +9,7 @@ import click
 
 from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.customer_notes import overlap_lines, overlaps_document
 from ops.cli.lead_report import RejectedRows, reporting, taken_as
 from ops.cli.leads import mapping_of, opened_file, reader_for
 from ops.cli.options import require_tenant, tenant_option
@@ -67,6 +68,7 @@ async def check(
                 raise CannotRun(f"{error} ({taken_as(opened)})") from error
     document = _document(checked, most) | {
         "rejected": done.rejected,
+        **overlaps_document(done.customers),
         "unreadable": unreadable_document(done.contacts, reader),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -74,7 +76,7 @@ async def check(
         print_json({"file": str(file), "tenant": tenant_name, **document})
     else:
         _print(document)
-        for line in unreadable_lines(done.contacts, reader):
+        for line in (*overlap_lines(done.customers, tenant_name), *unreadable_lines(done.contacts, reader)):
             console().print(line)
     return EXIT_FOUND if document["shared"] or done.rejected else 0
 

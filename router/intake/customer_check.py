@@ -98,22 +98,24 @@ class MatchCheck:
     async def take(self, leads: Sequence[LeadIn], prepared: object = None, lines: Sequence[int] = ()) -> Taken:
         """Counts how the leads would match; those that are stored, or came earlier in the file, are skipped."""
         stored = await stored_leads(self._conn, self._tenant_id, leads)
-        fresh, at = [], list[int]()
+        fresh, places = [], list[int]()
         for place, lead in enumerate(leads):
             if lead[:2] not in stored and lead[:2] not in self._seen:
                 self._seen.add(lead[:2])
                 fresh.append(lead)
-                at.append(lines[place] if lines else 0)
+                places.append(place)
         keys = [customer_keys(lead, self._rules) for lead in fresh]
         known = await self._known(keys)
         found = resolve(keys, known, self._rules.shared_above)
         settled = found.numbered(range(self._next, self._next + found.new))
         self._next += found.new
-        self._note_lines(keys, at)
+        self._note_lines(keys, [lines[place] for place in places] if lines else [0] * len(places))
         self._count(fresh, keys, settled, known)
         self._keys |= {name: settled.known(name) for name in settled.keys}
         self.matches.leads += len(fresh)
-        return Taken(len(fresh), len(leads) - len(fresh), None, sum(lead.invalid is not None for lead in fresh))
+        overlaps = [one._replace(place=places[one.place]) for one in settled.overlaps]
+        parked = sum(lead.invalid is not None for lead in fresh)
+        return Taken(len(fresh), len(leads) - len(fresh), None, parked, overlaps=overlaps)
 
     def shared(self) -> list[SharedKey]:
         """The keys of the file that too many people share, the most used first."""

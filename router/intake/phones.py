@@ -53,7 +53,7 @@ class PhoneReader:
     def _is_foreign(plain: str) -> bool:
         for end in range(2, LONGEST_CODE + 2):
             code = plain[1:end]
-            if code.isdecimal() and (numbers := with_code(code)) is not None:
+            if code.isascii() and code.isdecimal() and (numbers := with_code(code)) is not None:
                 return numbers.fullmatch(plain) is not None
         return False
 

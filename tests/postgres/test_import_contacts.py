@@ -131,6 +131,9 @@ async def test_two_customers_with_contacts_in_one_lead_are_named_with_the_comman
     first, second = await customers(conn)
     both = [row(3, phone="13800138001", email="ann@co.example")]
     checked = await imported(cli, tmp_path, both, "--check")
+    words = ["--tenant", "acme", "--json", *written(tmp_path, both)]
+    looked = await cli.start("customers", "check", str(tmp_path / "leads.csv"), *words)
+    assert json.loads((await looked.communicate())[0])["overlaps"] == checked["overlaps"]
     words = written(tmp_path, both)
     process = await cli.start("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
     out = (await process.communicate())[0].decode()
@@ -138,6 +141,9 @@ async def test_two_customers_with_contacts_in_one_lead_are_named_with_the_comman
     assert f"line 2, 3: belongs to customer {first}, and its email to customer {second}: {command}" in out
     [found] = checked["overlaps"]
     assert (found["customer_id"], found["other_customer_id"], found["key"]) == (first, second, "email ann@co.example")
+    shown = await cli.start("customers", "show", str(first), "--by", "number", "--tenant", "acme")
+    out = (await shown.communicate())[0].decode()
+    assert f"its email ann@co.example is of customer {second}; if they are one: {command}" in " ".join(out.split())
     merged = await cli.start(*command.split()[1:])
     assert await merged.wait() == 0
     assert len(set(await customers(conn))) == 1

@@ -12,6 +12,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from router.domain.phone_spellings import newest_spelling, spellings
 from router.intake.emails import is_address, read_email
 from router.intake.normalise import LeadReader
+from router.intake.phone_plans import dialled_in, with_code
 from router.intake.phones import PhoneReader
 from router.intake.placeholders import is_placeholder_email, is_placeholder_id
 from router.rules.customers import customer_keys
@@ -158,6 +159,7 @@ def test_whatever_the_text_only_valid_numbers_are_read(text: str, region: str | 
         ("+49 (0)151 00000017", None, "+4915100000017"),
         ("110", "CN", None),
         ("1" * 5000, "CN", None),
+        ("+٨٦١٣٨١٢٣٤٥٦٧٩", None, "+8613812345679"),
     ],
 )
 def test_a_number_is_read_only_where_it_is_certain(text: str, region: str | None, number: str | None) -> None:
@@ -179,6 +181,28 @@ def test_a_number_that_a_country_writes_in_two_ways_is_one_customer(region: str,
     assert len({people for lead in leads for key in customer_keys(lead) for people in key.people}) == 1
     if region != "AR":
         assert len({lead.phone for lead in leads}) == 1
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)), st.integers(0, 10), st.text("0123456789", max_size=6))
+def test_the_quick_pattern_of_a_country_holds_only_valid_numbers_without_a_prefix(
+    region: str, kind: int, tail: str
+) -> None:
+    example_number = phonenumbers.example_number_for_type(region, kind)
+    assume(example_number is not None)
+    assert example_number is not None
+    national = phonenumbers.national_significant_number(example_number)
+    national = national[: len(national) - len(tail)] + tail
+    code = phonenumbers.country_code_for_region(region)
+    for text, home, pattern in (
+        (national, region, dialled_in(region, 12)),
+        (f"+{code}{national}", None, with_code(str(code))),
+    ):
+        if pattern is not None and pattern.fullmatch(text):
+            number = phonenumbers.parse(text, home)
+            assert phonenumbers.is_valid_number(number)
+            assert phonenumbers.format_number(number, PhoneNumberFormat.E164) == f"+{code}{national}"
+            assert phone(text, home) == f"+{code}{national}"
 
 
 @given(numbers())
