@@ -4,7 +4,6 @@ What is not is kept as it came, and named as malformed: it says nothing about wh
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from router.intake.emails import read_email
 from router.intake.phones import PhoneReader
@@ -17,13 +16,10 @@ TEST_LEAD = "a test lead of an advertising platform: there is no person behind i
 _NONE: frozenset[str] = frozenset()
 
 
-class Contacts(NamedTuple):
-    """Phone (E.164) and e-mail (lower case), or as they came where `malformed` names them; `invalid` as in LeadIn."""
-
-    phone: str | None
-    email: str | None
-    malformed: frozenset[str]
-    invalid: str | None
+Contacts = tuple[str | None, str | None, frozenset[str], str | None]
+"""Phone (E.164) and e-mail (lower case), or as they came where the third, `malformed`, names them; `invalid` as in
+LeadIn. A plain tuple, since every lead makes one.
+"""
 
 
 class ContactReader:
@@ -56,4 +52,4 @@ class ContactReader:
             invalid = TEST_LEAD
         elif self._required and invalid is None and bad.issuperset([one for one in CONTACTS if one in values]):
             invalid = NO_CONTACT
-        return Contacts(phone, email, bad, invalid)
+        return phone, email, bad, invalid

@@ -131,15 +131,15 @@ class LeadReader:
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
         get = values.get
-        contacts = self._contacts.read(values, extra)
+        phone, email, malformed, invalid = self._contacts.read(values, extra)
         created_at = get("created_at")
         return LeadIn(
             get("source", ""),
             values["external_id"],
             None if created_at is None else self._time(created_at),
             get("name"),
-            contacts.phone,
-            contacts.email,
+            phone,
+            email,
             get("company"),
             get("customer_id"),
             get("region"),
@@ -150,8 +150,8 @@ class LeadReader:
             get("landing_page"),
             self._priority(get("priority")),
             self._attributes(extra) if extra else None,
-            contacts.malformed,
-            contacts.invalid,
+            malformed,
+            invalid,
         )
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
@@ -166,19 +166,23 @@ class LeadReader:
                 target = self._target(column)
             if target == _DROPPED or raw is None:
                 continue
-            value = raw
-            if isinstance(raw, str):
+            if not isinstance(raw, str):
+                if target is None or target == _ATTRIBUTES:
+                    extra[column] = raw
+                    continue
+                value = _plain_text(column, raw)
+            else:
                 value = raw.strip()
                 if not value.isascii() and target not in _AS_WRITTEN:
                     value = without_invisible(value).strip()
                 if not value or (empty and value in empty):
                     continue
-            if target is None or target == _ATTRIBUTES:
-                extra[column] = value
-            elif target in values:
+                if target is None or target == _ATTRIBUTES:
+                    extra[column] = value
+                    continue
+            if target in values:
                 raise Rejected(column, f"{target} is given twice in this row")
-            else:
-                values[target] = value if isinstance(value, str) else _plain_text(column, value)
+            values[target] = value
         return values, extra
 
     @property
