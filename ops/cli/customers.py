@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.customer_notes import merge_command
 from ops.cli.customer_texts import moment, print_customer
 from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
 from ops.documents.customer_named import BY, customer_named
+from ops.documents.customer_overlaps import overlaps_of
 from ops.documents.customers import customer_document, moved_document, owner_text, rules_document
 from router.domain.phrases import count
+from router.domain.text import visible
 from router.manual.merge_customers import CannotMerge, merge_customers, unmerge_customers
 from router.rules.customers import people_of
 from router.rules.document import read_file
@@ -47,10 +50,15 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
         with _problems():
             customer_id = await customer_named(conn, tenant, customer, by)
         document = await customer_document(conn, tenant.tenant_id, customer_id)
+        document["overlaps"] = await overlaps_of(conn, tenant.tenant_id, customer_id)
     if as_json:
         print_json(document)
     else:
         print_customer(document)
+        for one in document["overlaps"]:
+            command = merge_command(customer_id, one["other_customer_id"], tenant_name)
+            whose = f"its {visible(one['key'])} is of customer {one['other_customer_id']}"
+            console().print(f"  lead {one['lead_id']}: {whose}; if they are one: {command}")
 
 
 @click.command("merge")

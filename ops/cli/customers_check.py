@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.customer_notes import overlap_lines, overlaps_document
 from ops.cli.lead_report import RejectedRows, reporting, taken_as
 from ops.cli.leads import mapping_of, opened_file, reader_for
 from ops.cli.options import require_tenant, tenant_option
 from router.domain.phrases import count
+from router.domain.text import visible
 from router.intake.customer_check import MatchCheck
 from router.intake.lead_file import FileUnusable
 from router.intake.lead_import import import_leads
@@ -63,11 +66,18 @@ async def check(
                 done = await import_leads(checked, opened, reader, rejected.add, BATCH, report)
             except FileUnusable as error:
                 raise CannotRun(f"{error} ({taken_as(opened)})") from error
-    document = _document(checked, most) | {"rejected": done.rejected, "seconds": round(time.monotonic() - started, 3)}
+    document = _document(checked, most) | {
+        "rejected": done.rejected,
+        **overlaps_document(done.customers),
+        "unreadable": unreadable_document(done.contacts, reader),
+        "seconds": round(time.monotonic() - started, 3),
+    }
     if as_json:
         print_json({"file": str(file), "tenant": tenant_name, **document})
     else:
         _print(document)
+        for line in (*overlap_lines(done.customers, tenant_name), *unreadable_lines(done.contacts, reader)):
+            console().print(line)
     return EXIT_FOUND if document["shared"] or done.rejected else 0
 
 
@@ -83,11 +93,12 @@ def _document(checked: MatchCheck, most: int) -> dict[str, Any]:
                 "customer_id": group.customer_id,
                 "leads": group.leads,
                 "tied_by": dict(group.tied_by.most_common()),
+                "keys": [use._asdict() for use in checked.uses(group)],
                 "examples": group.examples,
             }
             for group in matches.largest(most)
         ],
-        "shared": [{"key": one.key, "people": one.people, "leads": one.leads} for one in checked.shared()[:most]],
+        "shared": [one._asdict() for one in checked.shared()[:most]],
         "excluded": dict(matches.excluded.most_common(most)),
     }
 
@@ -105,8 +116,17 @@ def _print(document: dict[str, Any]) -> None:
         by = ", ".join(f"{kind} {number}" for kind, number in group["tied_by"].items())
         matched = f"matched by {by}" if by else "not matched"
         out.print(f"  {whose}: {count(group['leads'], 'lead')}, {matched}; e.g. {', '.join(group['examples'])}")
+        for use in group["keys"]:
+            out.print(f"    {visible(use['key'])}: {_lines(use)}")
     for one in document["shared"]:
-        leads = count(one["leads"], "lead")
-        out.print(f"shared by too many: {one['key']}: at least {one['people']} people, {leads}; not used for matching")
+        who = f"at least {one['people']} people, {count(one['leads'], 'lead')} ({_lines(one)})"
+        out.print(f"shared by too many: {visible(one['key'])}: {who}; not used for matching")
     for key, number in document["excluded"].items():
         out.print(f"ignored: {key}, {count(number, 'lead')}")
+
+
+def _lines(use: dict[str, Any]) -> str:
+    more = use["leads"] - len(use["lines"])
+    return f"{'line' if use['leads'] == 1 else 'lines'} {', '.join(map(str, use['lines']))}" + (
+        f" and {more:,} more" if more else ""
+    )

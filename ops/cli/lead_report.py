@@ -3,18 +3,21 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import console, print_json
+from ops.cli.customer_notes import customers_document, customers_lines
 from ops.cli.screen import Screen
 from router.domain.lead_in import LeadIn
 from router.domain.phrases import count
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
+from router.intake.normalise import LeadReader
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -39,6 +42,7 @@ class Outcome:
     rejects_file: str | None
     rejected: "RejectedRows"
     differing: "DifferingRows"
+    reader: LeadReader
 
     def print(self, *, as_json: bool) -> None:
         if as_json:
@@ -47,7 +51,7 @@ class Outcome:
             self._for_people()
 
     def _document(self) -> dict[str, Any]:
-        counts: dict[str, Any] = asdict(self.done)
+        counts = self.done.counts()
         del counts["position"]
         rate = round(self.done.rows / self.seconds) if self.seconds else 0
         document = {
@@ -58,6 +62,8 @@ class Outcome:
             "checked": self.checked,
             "rejects_file": self.rejects_file,
             **counts,
+            "unreadable": unreadable_document(self.done.contacts, self.reader),
+            **customers_document(self.done.customers),
             "differences": self.differing.first,
             "seconds": round(self.seconds, 3),
             "rows_per_s": rate,
@@ -73,6 +79,10 @@ class Outcome:
             f"{count(done.rows, 'row')}: {new}, {done.repeated:,} already imported, "
             f"{done.rejected:,} rejected ({rate:,} rows/s)"
         )
+        for line in unreadable_lines(self.done.contacts, self.reader):
+            out.print(line)
+        for line in customers_lines(self.done.customers, self.tenant):
+            out.print(line)
         self._print_differences()
         if self.checked:
             out.print("nothing was written; duplicates of earlier leads are found only when leads are stored")
@@ -162,6 +172,6 @@ def _log_now_and_then(file: LeadFile) -> Report:
         if time.monotonic() - last >= LOG_EVERY_S:
             last = time.monotonic()
             percent = 100 * done.position // max(1, file.size)
-            log.info("importing leads", file=str(file.path), percent=percent, **asdict(done))
+            log.info("importing leads", file=str(file.path), percent=percent, **done.counts())
 
     return report

@@ -85,9 +85,10 @@ async def import_(
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan)
-        intake: Intake = Accepting(conn, tenant.tenant_id, await match_rules(conn, tenant.tenant_id))
+        ties = await match_rules(conn, tenant.tenant_id)
+        intake: Intake = Accepting(conn, tenant.tenant_id, ties)
         if check:
-            intake = open_.enter_context(Checking(conn, tenant.tenant_id))
+            intake = open_.enter_context(Checking(conn, tenant.tenant_id, ties))
         shown, differing = RejectedRows(), DifferingRows()
         rejects = RejectsFile(rejects_path, opened) if rejects_path else None
         if rejects:
@@ -101,7 +102,7 @@ async def import_(
             rejects.finish()
     named = str(rejects_path) if done.rejected and rejects_path else None
     seconds = time.monotonic() - started
-    Outcome(done, opened, tenant.name, seconds, check, named, shown, differing).print(as_json=as_json)
+    Outcome(done, opened, tenant.name, seconds, check, named, shown, differing, reader).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
 
 

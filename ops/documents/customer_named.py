@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops.documents.customers import owner_text
+from router.domain.phone_spellings import spellings
 from router.domain.phrases import count
+from router.intake.emails import read_email
 from router.intake.phones import PhoneReader
 from router.rules.customers import key_name
 from router.store import customer_merges as store
@@ -56,7 +58,7 @@ async def _readings(conn: Connection, tenant: Tenant, text: str, by: str | None)
         NUMBER: number,
         CRM_ID: text,
         PHONE: PhoneReader(await _phone_region(conn, tenant)).read(text) if "@" not in text else None,
-        EMAIL: text.lower() if "@" in text else None,
+        EMAIL: (read_email(text) or text.lower()) if "@" in text else None,
     }
     return [_Reading(kind, value) for kind, value in values.items() if value and by in (None, kind)]
 
@@ -74,9 +76,15 @@ async def _look(conn: Connection, tenant: Tenant, reading: _Reading) -> _Reading
         number = int(reading.value)
         there = await store.knows_customer(conn, tenant.tenant_id, number)
         return _Reading(NUMBER, reading.value, number if there else None)
-    key = key_name(_KINDS[reading.by], reading.value)
-    customer, shared = await store.customer_of_key(conn, tenant.tenant_id, key)
-    return _Reading(reading.by, reading.value, customer, shared)
+    values = spellings(reading.value) if reading.by == PHONE else (reading.value,)
+    found = _Reading(reading.by, reading.value)
+    for value in values:
+        key = key_name(_KINDS[reading.by], value)
+        customer, shared = await store.customer_of_key(conn, tenant.tenant_id, key)
+        found = _Reading(reading.by, reading.value, customer, shared or found.shared)
+        if customer is not None:
+            break
+    return found
 
 
 async def _which(conn: Connection, tenant: Tenant, text: str, readings: Sequence[_Reading]) -> str:

@@ -49,4 +49,5 @@ TITLES: Mapping[str, str] = {
     "versions_mixed": N_("different versions run side by side"),
     "webhook_failing": N_("a webhook fails"),
     "zones_differ": N_("time zones differ"),
+    "zones_doubtful": N_("a time zone is probably wrong"),
 }

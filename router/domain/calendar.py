@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import tzdata
 
 from router.domain.holidays import DayKind, HolidayCalendar, holiday_calendar
-from router.domain.phrases import suggestion
 from router.domain.working_hours import ALWAYS, NEVER, WeekHours, format_week, parse_week
+from router.domain.zone_meant import hint
 
 __all__ = [
     "ALWAYS",
@@ -73,7 +73,7 @@ def zone_names() -> frozenset[str]:
 def zone(name: str) -> ZoneInfo:
     """The IANA time zone; ValueError with near names when there is none such."""
     if name not in zone_names():
-        raise ValueError(f"unknown time zone {name!r}{_near_names(name)}")
+        raise ValueError(f"unknown time zone {name!r}{hint(name, zone_names(), zone)}")
     with (_TZ_DATA / "zoneinfo" / name).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 
@@ -160,12 +160,3 @@ def _first_with_other_offset(low: datetime, high: datetime, tz: ZoneInfo) -> dat
         else:
             high = middle
     return high
-
-
-def _near_names(name: str) -> str:
-    """What may have been meant: other case, the city alone, or a slip of the pen."""
-    wanted = name.strip().casefold().replace(" ", "_")
-    known = {known.casefold(): known for known in sorted(zone_names())}
-    near = [known[key] for key in known if wanted in (key, key.rpartition("/")[2])]
-    meant = " or ".join(near) or suggestion(wanted, known.values(), limit=3)
-    return f"; did you mean {meant}?" if meant else "; use an IANA name such as Asia/Shanghai"

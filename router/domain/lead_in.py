@@ -9,8 +9,9 @@ class LeadIn(NamedTuple):
 
     `source` is empty where none is known. `created_at` is aware; None = the moment at which it is accepted.
     `phone` is E.164 and `email` lower case, unless `malformed` names them: then they are kept as they came and
-    say nothing about who the customer is. `declared_customer` is the CRM's own customer id. `attributes` is a
-    JSON object as text. `invalid` says why nobody can work on the lead: it is accepted, and parked at once.
+    say nothing about who the customer is. `declared_customer` is the CRM's own customer id, which says nothing where
+    `malformed` names `customer_id`. `attributes` is a JSON object as text. `invalid` says why nobody can work on the
+    lead: it is accepted, and parked at once.
     """
 
     source: str

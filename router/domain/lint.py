@@ -28,6 +28,7 @@ class Lint(StrEnum):
     NEVER_OPEN = "never_open"
     NO_CATCH_ALL = "no_catch_all"
     OTHER_ZONE = "other_zone"
+    DOUBTFUL_ZONE = "doubtful_zone"
     UNKNOWN_GROUP = "unknown_group"
     EMPTY_GROUP = "empty_group"
     REPS_WITHOUT_LEADS = "reps_without_leads"

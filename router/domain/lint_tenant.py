@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from router.domain.conditions import FactCondition, Listed, OneOf
 from router.domain.lint import Finding, Level, Lint, is_never
-from router.domain.phrases import listed, suggestion
+from router.domain.phrases import count, listed, suggestion
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Rule, Ruleset
 from router.domain.text import fold
+from router.domain.zone_meant import doubt
 
 DAYS_SEEN = 90
 NAMED = 5
@@ -69,6 +70,20 @@ def _never(rep: Rep, ruleset: Ruleset) -> str:
             return f"{name} 0"
     hours = ruleset.calendar.working_hours if rep.working_hours is None else rep.working_hours
     return "hours that never open" if is_never(hours) else ""
+
+
+def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
+    """Zones of the tenant and of its reps that are probably not the ones that are meant."""
+    why = doubt(tenant_zone)
+    found = [Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "business_time_zone", f"of the tenant: {why}")] if why else []
+    reps: dict[str, list[str]] = {}
+    for rep in roster.reps:
+        if rep.active and doubt(rep.time_zone):
+            reps.setdefault(rep.time_zone, []).append(rep.rep_id)
+    for zone, named in sorted(reps.items()):
+        message = f"time zone of {count(len(named), 'rep')} ({listed(named, NAMED)}): {doubt(zone)}"
+        found.append(Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "roster", message))
+    return found
 
 
 def lint_values(ruleset: Ruleset, seen: Seen) -> list[Finding]:

@@ -8,8 +8,11 @@ from hashlib import blake2b
 from types import TracebackType
 
 from router.domain.lead_in import LeadIn
+from router.intake.key_book import KeyBook
 from router.intake.lead_import import Taken
+from router.rules.customers import customer_keys
 from router.rules.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
+from router.rules.match_rules import MatchRules
 from router.store.leads import archived_leads, differences, stored_leads
 from router.store.statements import Connection
 
@@ -20,12 +23,12 @@ _MARKS = struct.Struct(f"{len(COMPARED)}q")
 class Checking:
     """The intake that only looks. Use `with`.
 
-    Which leads came earlier in the same file, and hashes of their facts, are kept in a temporary file of this process,
-    since they may be more than memory holds. Whether a new lead repeats an earlier enquiry is decided when it is
-    stored: `merged` is None.
+    Which leads came earlier in the same file, hashes of their facts, and the keys of their customers are kept in a
+    temporary file of this process, since they may be more than memory holds. Whether a new lead repeats an earlier
+    enquiry is decided when it is stored: `merged` is None.
     """
 
-    def __init__(self, conn: Connection, tenant_id: int) -> None:
+    def __init__(self, conn: Connection, tenant_id: int, rules: MatchRules) -> None:
         self._conn = conn
         self._tenant_id = tenant_id
         self._seen = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -33,6 +36,8 @@ class Checking:
         # One transaction that never ends: each of its own would cost more than it writes.
         self._seen.execute("begin")
         self._seen.execute("create table seen (lead blob primary key, marks blob) without rowid")
+        self._rules = rules
+        self._keys = KeyBook(conn, tenant_id, self._seen, rules.shared_above)
 
     def __enter__(self) -> "Checking":
         return self
@@ -43,10 +48,11 @@ class Checking:
     def prepare(self, leads: Sequence[LeadIn]) -> None:
         """Nothing."""
 
-    async def take(self, leads: Sequence[LeadIn], prepared: object = None) -> Taken:
+    async def take(self, leads: Sequence[LeadIn], prepared: object = None, lines: Sequence[int] = ()) -> Taken:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
         archived = await archived_leads(self._conn, self._tenant_id, [x for x in leads if x[:2] not in stored])
-        new = parked = 0
+        new: list[int] = []
+        parked = 0
         unlike: list[Again] = []
         found: list[Difference] = []
         for place, lead in enumerate(leads):
@@ -56,13 +62,15 @@ class Checking:
             elif lead[:2] in archived:
                 continue
             elif (marks := self._marks_before(lead)) is None:
-                new += 1
+                new.append(place)
                 # A lead that cannot be reached has no customer, and so repeats nothing.
                 parked += lead.invalid is not None
             elif fields := differing(_marked(lead), marks):
                 found.append(Difference(place, fields))
         found += await differences(self._conn, self._tenant_id, unlike)
-        return Taken(new, len(leads) - new, None, parked, sorted(found))
+        settled, shared = await self._keys.resolve([customer_keys(leads[place], self._rules) for place in new])
+        overlaps = [one._replace(place=new[one.place]) for one in settled.overlaps]
+        return Taken(len(new), len(leads) - len(new), None, parked, sorted(found), overlaps, shared)
 
     def _marks_before(self, lead: LeadIn) -> Facts | None:
         """What the lead was marked with when it came earlier in the file; None = it did not, and is marked now."""

@@ -6,14 +6,16 @@ has answered. A thread that reads would cost more: each answer would have to wai
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from router.domain.lead_in import LeadIn
+from router.intake.contact_counts import ContactCounts
+from router.intake.customer_notes import CustomerNotes
 from router.intake.lead_file import LeadFile, Row
 from router.intake.normalise import LeadReader, Rejected
-from router.rules.customers import Prepared, prepare
+from router.rules.customers import Overlap, Prepared, SharedKey, prepare
 from router.rules.differences import Difference
 from router.rules.match_rules import MatchRules
 from router.store.errors import PostgresError, Trouble, trouble_of
@@ -29,7 +31,8 @@ class Imported:
     """What became of the rows so far: `rows` = `new` + `repeated` + `rejected`.
 
     `merged` and `parked` are parts of `new`; `merged` is None where it cannot be known (a check). `differing` is the
-    part of `repeated` that differs from the stored lead. `position` is in bytes of the file.
+    part of `repeated` that differs from the stored lead. `position` is in bytes of the file. `contacts` are those of
+    all rows that are leads, new or not; `customers` what was noted of the new ones'.
     """
 
     rows: int = 0
@@ -40,6 +43,14 @@ class Imported:
     parked: int = 0
     rejected: int = 0
     position: int = 0
+    contacts: ContactCounts = field(default_factory=ContactCounts)
+    customers: CustomerNotes = field(default_factory=CustomerNotes)
+
+    def counts(self) -> dict[str, Any]:
+        """The numbers alone."""
+        named = asdict(self)
+        del named["contacts"], named["customers"]
+        return named
 
 
 class Taken(NamedTuple):
@@ -50,6 +61,8 @@ class Taken(NamedTuple):
     merged: int | None
     parked: int
     differing: Sequence[Difference] = ()
+    overlaps: Sequence[Overlap] = ()
+    shared: Sequence[SharedKey] = ()
 
 
 @dataclass(slots=True)
@@ -82,8 +95,8 @@ class Intake(Protocol):
         """What can be done with some of the leads while the batch before is taken; None = nothing."""
         ...
 
-    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None) -> Taken:
-        """All or nothing."""
+    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None, lines: Sequence[int] = ()) -> Taken:
+        """All or nothing. `lines` are those of the leads in the file."""
         ...
 
 
@@ -99,10 +112,11 @@ class Accepting:
     def prepare(self, leads: Sequence[LeadIn]) -> Prepared | None:
         return prepare(leads, self.rules) if self._sees_new else None
 
-    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None) -> Taken:
+    async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None, lines: Sequence[int] = ()) -> Taken:
         result = await accept(self.conn, self.tenant_id, leads, prepared=prepared)
         self._sees_new = result.new > 0
-        return Taken(result.new, result.repeated, result.merged, result.parked, result.differing)
+        noted = (result.differing, result.overlaps, result.shared)
+        return Taken(result.new, result.repeated, result.merged, result.parked, *noted)
 
 
 def _ignore(*_: object) -> None:
@@ -132,6 +146,7 @@ async def import_leads(
         while batch := await coming:
             coming = asyncio.create_task(_read(rows, batch_rows, file, reader, intake))
             done.rows += len(batch.rows) + len(batch.rejected)
+            done.contacts.add(batch.leads, (row.line for row in batch.rows))
             await _take(intake, batch, done)
             for rejected in sorted(batch.rejected, key=lambda one: one[0].line):
                 reject(*rejected)
@@ -182,7 +197,7 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
     if not batch.leads:
         return
     try:
-        taken = await intake.take(batch.leads, batch.prepared)
+        taken = await intake.take(batch.leads, batch.prepared, [row.line for row in batch.rows])
     except PostgresError as error:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
@@ -197,4 +212,6 @@ async def _take(intake: Intake, batch: _Batch, done: Imported) -> None:
     done.repeated += taken.repeated
     done.merged = None if done.merged is None or taken.merged is None else done.merged + taken.merged
     done.parked += taken.parked
+    if taken.overlaps or taken.shared:
+        done.customers.add(taken.overlaps, taken.shared, batch.rows, batch.leads)
     batch.differing += [(batch.rows[one.place], batch.leads[one.place], one.fields) for one in taken.differing]

@@ -67,8 +67,7 @@ class LeadIntake:
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(_said(error)) from error
         self.instruments.committed(len(handed_in), perf_counter() - begin)
-        for result, leads in Counter(map(_result, outcomes)).items():
-            self.instruments.leads(route, result, leads)
+        self._count(outcomes, handed_in, route)
         return outcomes
 
     async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
@@ -78,9 +77,15 @@ class LeadIntake:
         except NotDurable:
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise
+        self._count(outcomes, handed_in, route)
+        return outcomes
+
+    def _count(self, outcomes: Sequence[Outcome], handed_in: Sequence[HandedIn], route: IntakeRoute) -> None:
         for result, leads in Counter(map(_result, outcomes)).items():
             self.instruments.leads(route, result, leads)
-        return outcomes
+        unreadable = Counter(field for one in handed_in for field in one.lead.malformed)
+        for field, contacts in unreadable.items():
+            self.instruments.unreadable(field, contacts)
 
 
 def _result(outcome: Outcome) -> IntakeResult:

@@ -10,8 +10,9 @@ from datetime import datetime
 import msgspec
 
 from router.domain.lead_in import LeadIn
+from router.domain.text import without_invisible
+from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
-from router.intake.phones import PhoneReader
 from router.intake.times import UNDECLARED, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
@@ -29,8 +30,6 @@ _LIMITS = {
     **dict.fromkeys(("external_id", "source", "customer_id"), MAX_ID),
     **dict.fromkeys(("region", "industry", "product", "campaign", "ad_id", "landing_page"), MAX_FACT),
 }
-_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)+")
-_MAX_EMAIL = 254
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
 _EXPONENT = re.compile(r"[0-9]E[+-]?[0-9]{3}")
 _MAX_PROBLEMS = 20
@@ -38,12 +37,12 @@ _ANY_ID = "-"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
 HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
-_NO_CONTACT = "no phone, no e-mail and no customer id: this lead cannot be reached (require_contact)"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
-_NONE_MALFORMED: frozenset[str] = frozenset()
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
+_AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
+"""What people read. Elsewhere characters that nobody sees would make two values of one."""
 AS_IT_CAME = "as_it_came"
 """The attribute with the words that a lead arrived with, by field, where other words took their place."""
 
@@ -81,7 +80,7 @@ class LeadReader:
         self._words = WordReader(plan.values, spellings or Spellings())
         self._reshapes = bool(plan.split or plan.join)
         self._times = TimeReader(plan.time_zone, now, undeclared)
-        self._phones = PhoneReader(plan.default_phone_region or phone_region)
+        self._contacts = ContactReader(plan.default_phone_region or phone_region, required=plan.require_contact)
         self._targets: dict[str, str | None] = {}
         self._columns = {target: column for column, target in plan.rename.items()}
 
@@ -132,9 +131,7 @@ class LeadReader:
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
         get = values.get
-        phone, email, malformed = self._contacts(get("phone"), get("email"))
-        declared = get("customer_id")
-        unreachable = self._plan.require_contact and not (phone or email or declared)
+        phone, email, malformed, invalid = self._contacts.read(values, extra)
         created_at = get("created_at")
         return LeadIn(
             get("source", ""),
@@ -144,7 +141,7 @@ class LeadReader:
             phone,
             email,
             get("company"),
-            declared,
+            get("customer_id"),
             get("region"),
             get("industry"),
             get("product"),
@@ -154,7 +151,7 @@ class LeadReader:
             self._priority(get("priority")),
             self._attributes(extra) if extra else None,
             malformed,
-            _NO_CONTACT if unreachable else None,
+            invalid,
         )
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
@@ -163,21 +160,39 @@ class LeadReader:
         extra: dict[str, object] = {}
         targets, empty = self._targets, self._plan.empty
         for column, raw in row.items():
-            target = targets[column] if column in targets else self._target(column)
+            try:
+                target = targets[column]
+            except KeyError:
+                target = self._target(column)
             if target == _DROPPED or raw is None:
                 continue
-            value = raw
-            if isinstance(raw, str):
-                value = raw.strip()
-                if not value or value in empty:
+            if not isinstance(raw, str):
+                if target is None or target == _ATTRIBUTES:
+                    extra[column] = raw
                     continue
-            if target is None or target == _ATTRIBUTES:
-                extra[column] = value
-            elif target in values:
-                raise Rejected(column, f"{target} is given twice in this row")
+                value = _plain_text(column, raw)
             else:
-                values[target] = value if isinstance(value, str) else _plain_text(column, value)
+                value = raw.strip()
+                if not value.isascii() and target not in _AS_WRITTEN:
+                    value = without_invisible(value).strip()
+                if not value or (empty and value in empty):
+                    continue
+                if target is None or target == _ATTRIBUTES:
+                    extra[column] = value
+                    continue
+            if target in values:
+                raise Rejected(column, f"{target} is given twice in this row")
+            values[target] = value
         return values, extra
+
+    @property
+    def phone_region(self) -> str | None:
+        """The country of numbers without country code."""
+        return self._contacts.region
+
+    def column_of(self, field: str) -> str:
+        """The column of the file that means a field."""
+        return self._columns.get(field, field)
 
     def _computed_id(self, row: Mapping[str, object]) -> str:
         identity = self._plan.external_id
@@ -198,17 +213,6 @@ class LeadReader:
 
     def _reject(self, field: str, reason: str) -> str:
         raise Rejected(self._columns.get(field, field), reason)
-
-    def _contacts(self, phone: str | None, email: str | None) -> tuple[str | None, str | None, frozenset[str]]:
-        """Phone and e-mail in one spelling, or as they came and named as malformed."""
-        bad = _NONE_MALFORMED
-        if phone is not None:
-            number = self._phones.read(phone)
-            phone, bad = (number, bad) if number else (phone, bad | {"phone"})
-        if email is not None:
-            address = email.lower()
-            email, bad = (address, bad) if is_address(address) else (email, bad | {"email"})
-        return phone, email, bad
 
     def _time(self, text: str) -> datetime:
         try:
@@ -232,11 +236,6 @@ class LeadReader:
         if len(text) > MAX_ATTRIBUTES:
             raise Rejected("", f"has {len(text):,} characters of attributes; at most {MAX_ATTRIBUTES:,} are allowed")
         return text if whole else None
-
-
-def is_address(text: str) -> bool:
-    """Whether the text has the form of one e-mail address."""
-    return len(text) <= _MAX_EMAIL and _EMAIL.fullmatch(text) is not None
 
 
 def _plain_text(column: str, value: object) -> str:

@@ -1,91 +1,122 @@
-"""Phone numbers in one spelling (E.164), so that a customer is known again. Pure.
+"""Phone numbers in one spelling (E.164), so that a customer is known again; only numbers that can be real. Pure.
 
 Parsing with `phonenumbers` takes about 0.1 ms. Numbers of plain digits, which are nearly all, need none of its rules
-for prefixes and are recognised by length alone; a property test compares both ways.
+for prefixes and are recognised by the plan of their country alone; a property test compares both ways.
 """
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneMetadata
 
-_PUNCTUATION = str.maketrans("", "", " -.()/\u00a0")
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_LONGEST_CODE = 3
+from router.domain.phone_spellings import newest_spelling
+from router.intake.phone_plans import LONGEST_CODE, dialled_in, with_code
+from router.intake.phone_texts import LONGEST, written
+
+# Dots and slashes also stand for decimals, masks and second numbers: those texts take the long way.
+_PUNCTUATION = str.maketrans("", "", " -()\u00a0")
+_NOT_DIGIT = re.compile(r"[^0-9]")
+_NO_NUMBER = re.compile(r"(?!)")
+_NO_CODE = "0"
 _CACHED = 65_536
-
-
-class _Plan(NamedTuple):
-    """What of a country's numbering plan decides whether digits are a whole national number, nothing before it."""
-
-    code: str
-    lengths: frozenset[int]
-    prefix: re.Pattern[str] | None
-    abroad: re.Pattern[str] | None
-
-    def takes(self, national: str) -> bool:
-        return len(national) in self.lengths and not (self.prefix and self.prefix.match(national))
-
-
-def _pattern(text: str | None) -> re.Pattern[str] | None:
-    return re.compile(text) if text else None
-
-
-@lru_cache(maxsize=512)
-def _plan(region: str) -> _Plan | None:
-    meta = PhoneMetadata.metadata_for_region(region, None)
-    if meta is None or meta.country_code is None or meta.general_desc is None:
-        return None
-    return _Plan(
-        str(meta.country_code),
-        frozenset(meta.general_desc.possible_length or ()),
-        _pattern(meta.national_prefix_for_parsing),
-        _pattern(meta.international_prefix),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _plan_of_code(code: str) -> _Plan | None:
-    regions = () if code.startswith("0") else phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code))
-    # "001" stands for codes that belong to no country; their numbers take the long way.
-    return _plan(regions[0]) if regions and regions[0] != "001" else None
+_SURELY_WITH_CODE = 11
+"""Digits of a number that begins with its country's code and is longer than what is dialled without it."""
+_WITH_FOREIGN_CODE = 12
+"""From so many digits on they are no national number of eleven, the most that are usual, nor one of North America."""
+_OLD_MEXICAN_MOBILE = re.compile(r"04[45]([0-9]{10})")
+_Kind = phonenumbers.PhoneNumberType
+_OF_PEOPLE = frozenset((_Kind.MOBILE, _Kind.FIXED_LINE, _Kind.FIXED_LINE_OR_MOBILE))
 
 
 class PhoneReader:
     """Reads numbers as they are dialled in `region` (ISO 3166, such as CN; None = only with + and country code)."""
 
     def __init__(self, region: str | None) -> None:
-        self._region = region
-        self._home = _plan(region) if region else None
-        self._parsed = lru_cache(maxsize=_CACHED)(self._parse)
+        self.region = region
+        self._code = str(phonenumbers.country_code_for_region(region)) if region else ""
+        self._short = (dialled_in(region, _WITH_FOREIGN_CODE) if region else None) or _NO_NUMBER
+        self._long = with_code(self._code or _NO_CODE) or _NO_NUMBER
+        self._read_slowly = lru_cache(maxsize=_CACHED)(self._slowly)
 
     def read(self, text: str) -> str | None:
-        """The number in E.164, or None when the text is no possible number. Extensions are left out."""
+        """The number in E.164, or None when the text is not one valid number. Extensions are left out."""
         plain = text if text.isdecimal() else text.translate(_PUNCTUATION)
-        if plain[:1] == "+":
-            if _DIGITS.fullmatch(plain, 1) and self._is_whole(plain):
+        if plain is text or not ("--" in text or "- -" in text):
+            if self._short.fullmatch(plain) is not None:
+                return f"+{self._code}{plain}"
+            if self._long.fullmatch(plain) is not None or (plain[:1] == "+" and self._is_foreign(plain)):
                 return plain
-        elif (home := self._home) and plain.isdecimal() and plain.isascii() and home.takes(plain):
-            abroad = home.abroad and home.abroad.match(plain)
-            if not abroad and not plain.startswith(home.code):
-                return f"+{home.code}{plain}"
-        return self._parsed(text)
+        # What is longer is no number, and would fill the memory.
+        return self._read_slowly(text) if len(text) <= LONGEST else None
 
     @staticmethod
-    def _is_whole(plain: str) -> bool:
-        for end in range(2, _LONGEST_CODE + 2):
-            if plan := _plan_of_code(plain[1:end]):
-                return plan.takes(plain[end:])
+    def _is_foreign(plain: str) -> bool:
+        for end in range(2, LONGEST_CODE + 2):
+            code = plain[1:end]
+            if code.isascii() and code.isdecimal() and (numbers := with_code(code)) is not None:
+                return numbers.fullmatch(plain) is not None
         return False
 
-    def _parse(self, text: str) -> str | None:
-        try:
-            number = phonenumbers.parse(text, self._region)
-        except phonenumbers.NumberParseException:
+    def _slowly(self, text: str) -> str | None:
+        found = written(text)
+        if found is None:
             return None
-        if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        if "+" in found.number:
+            return _valid(found.number, None)
+        digits = _NOT_DIGIT.sub("", found.number)
+        national = self._national(found.number, digits)
+        if digits.startswith("0"):
+            return national or (_valid(f"+{digits[2:]}", None) if digits.startswith("00") else None)
+        return national if len(digits) < _WITH_FOREIGN_CODE else _perhaps_foreign(national, digits)
+
+    def _national(self, number: str, digits: str) -> str | None:
+        """As it is dialled at home, or with the country's own code and without its plus."""
+        if self.region is None:
             return None
-        number.extension = None
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        short = _valid(number, self.region) or self._as_dialled_before(digits)
+        coded = _valid(f"+{digits}", None) if digits.startswith(self._code) else None
+        return _certain(short, coded, digits)
+
+    def _as_dialled_before(self, digits: str) -> str | None:
+        old = _OLD_MEXICAN_MOBILE.fullmatch(digits) if self.region == "MX" else None
+        return _valid(old[1], "MX") if old else None
+
+
+def _certain(short: str | None, coded: str | None, digits: str) -> str | None:
+    """Of two readings the one that is meant; None where either may be."""
+    if short is None or coded is None or short == coded:
+        return short or coded
+    return coded if len(digits) >= _SURELY_WITH_CODE or _kind(coded) == _Kind.MOBILE else None
+
+
+def _perhaps_foreign(national: str | None, digits: str) -> str | None:
+    """So many digits begin with a country's code; but some plans leave the length of their fixed lines open."""
+    if national is None:
+        return _valid(f"+{digits}", None, _OF_PEOPLE)
+    if _kind(national) == _Kind.MOBILE or not national.endswith(digits) or national == f"+{digits}":
+        return national
+    return _valid(f"+{digits}", None, frozenset((_Kind.MOBILE,))) or national
+
+
+def _kind(number: str) -> int:
+    return int(phonenumbers.number_type(phonenumbers.parse(number)))
+
+
+def _valid(text: str, region: str | None, kinds: frozenset[int] | None = None) -> str | None:
+    """The number in E.164, in today's spelling; None where there is no such number, or it is of none of the kinds."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        number = phonenumbers.parse(newest_spelling(_e164(number)))
+        if not phonenumbers.is_valid_number(number):
+            return None
+    if kinds is not None and phonenumbers.number_type(number) not in kinds:
+        return None
+    return newest_spelling(_e164(number))
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    number.extension = None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -12,11 +12,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 from router.domain.lead_in import LeadIn
+from router.domain.phone_spellings import spellings
+from router.domain.text import without_invisible
 from router.rules.match_rules import MatchRules, Tie
 
 DEFAULT_RULES = MatchRules()
 _NOBODY: frozenset[int] = frozenset()
-_CONTACTS = (("phone",), ("email",))
+_CONTACTS = ("phone", "email")
+_DECLARED = "customer_id"
 
 
 class Key(NamedTuple):
@@ -50,21 +53,40 @@ def key_name(kind: str, value: str) -> str:
 
 
 def customer_keys(lead: LeadIn, rules: MatchRules = DEFAULT_RULES) -> tuple[Key, ...]:
-    """The lead's keys in their precedence; malformed contacts and excluded values give none."""
+    """The lead's keys in their precedence; malformed contacts and excluded values give none.
+
+    A number that its country writes in two ways gives a key for each.
+    """
     facts = _facts(lead, rules.fields)
+    respelled = _respelled(facts)
     keys = []
     people: frozenset[int] | None = None
-    for tie in rules.match_on:
-        values = _values(tie, facts, rules)
-        if values is None:
+    for tie, only, kind in rules.ties:
+        if only is not None:
+            values = facts.get(only)
+            if values is None or rules.excludes(only, values):
+                continue
+        elif (values := _values(tie, facts, rules)) is None:
             continue
-        if tie in _CONTACTS:
-            kind, marks = tie[0], _people(lead, facts) if people is None else people
-            people = marks
+        if kind in _CONTACTS:
+            marks = people = _people(lead, facts) if people is None else people
+        elif kind == _DECLARED:
+            marks = _party(lead, facts, rules)
         else:
-            kind, marks = "+".join(tie), _companies(tie, lead)
+            marks = _companies(tie, lead)
         keys.append(Key(key_name(kind, values), kind, values, marks))
+        if respelled is not None and "phone" in tie and (again := _values(tie, respelled, rules)) is not None:
+            keys.append(Key(key_name(kind, again), kind, again, marks))
     return tuple(keys)
+
+
+def _respelled(facts: dict[str, str]) -> dict[str, str] | None:
+    """Puts the phone into its newest spelling; returns the facts with the other one, if there is one."""
+    phone = facts.get("phone")
+    if phone is None or len(ways := spellings(phone)) == 1:
+        return None
+    facts["phone"] = ways[0]
+    return {**facts, "phone": ways[1]}
 
 
 class Prepared(NamedTuple):
@@ -92,9 +114,6 @@ def prepare(leads: Sequence[LeadIn], rules: MatchRules) -> Prepared:
 
 def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None:
     """The values of a tie's fields, joined by NUL; None where one is missing or ignored."""
-    if len(tie) == 1:
-        only = facts.get(tie[0])
-        return None if only is None or rules.excludes(tie[0], only) else only
     values = []
     for name in tie:
         value = facts.get(name)
@@ -107,7 +126,7 @@ def _values(tie: Tie, facts: Mapping[str, str], rules: MatchRules) -> str | None
 def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
     """What of a lead can tie it, in one spelling; of name and company only what is wanted."""
     facts: dict[str, str] = {}
-    if lead.declared_customer:
+    if lead.declared_customer and "customer_id" not in lead.malformed:
         facts["customer_id"] = lead.declared_customer
     if lead.phone and "phone" not in lead.malformed:
         facts["phone"] = lead.phone
@@ -123,7 +142,7 @@ def _facts(lead: LeadIn, wanted: frozenset[str]) -> dict[str, str]:
 
 
 def _one_spelling(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return " ".join(without_invisible(text).casefold().split())
 
 
 def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
@@ -138,8 +157,17 @@ def _people(lead: LeadIn, facts: Mapping[str, str]) -> frozenset[int]:
     return frozenset(marks)
 
 
+def _party(lead: LeadIn, facts: Mapping[str, str], rules: MatchRules) -> frozenset[int]:
+    """The mark of who comes with a declared id. People of one company count once: an account may have many."""
+    email = facts.get("email", "")
+    domain = email.rpartition("@")[2]
+    own_domain = domain if domain and not rules.excludes("email_domain", domain) else None
+    party = lead.company or own_domain or facts.get("phone") or email or lead.name
+    return frozenset((crc32(_one_spelling(party).encode()) << 2,)) if party else _NOBODY
+
+
 def _companies(tie: Tie, lead: LeadIn) -> frozenset[int]:
-    """A domain is shared when companies are many: people of one company are meant to be tied. Ids are never shared."""
+    """A domain is shared when companies are many: people of one company are meant to be tied."""
     if tie != ("email_domain",) or not lead.company:
         return _NOBODY
     return frozenset((crc32(_one_spelling(lead.company).encode()) << 2,))
@@ -150,13 +178,23 @@ def people_of(marks: Iterable[int]) -> int:
     return max(Counter(mark & 3 for mark in marks).values(), default=0)
 
 
+class Overlap(NamedTuple):
+    """The lead at this place belongs to a customer, and has a contact of another one: `value` of this `kind`."""
+
+    place: int
+    customer: int
+    kind: str
+    value: str
+    other: int
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """`customers`: one per lead, None = no key that ties.
 
     Of every key of the batch `keys` has the customer (None = nobody yet) and `people` the marks; `shared` has the
     texts of those that are not used. Customers that are new have the numbers -1 … -`new`, until `numbered` gives them
-    their own.
+    their own. `overlaps` are leads with contacts of two customers.
     """
 
     customers: tuple[int | None, ...]
@@ -164,12 +202,18 @@ class Resolution:
     people: Mapping[str, frozenset[int]]
     shared: Mapping[str, str]
     new: int
+    overlaps: tuple[Overlap, ...] = ()
 
     def numbered(self, ids: Sequence[int]) -> "Resolution":
         """With `ids[0]` for customer -1 and so on; takes `new` ids and ignores the rest."""
         customers = tuple([ids[-c - 1] if c is not None and c < 0 else c for c in self.customers])
         keys = {key: ids[-c - 1] if c is not None and c < 0 else c for key, c in self.keys.items()}
-        return Resolution(customers, keys, self.people, self.shared, 0)
+
+        def number(c: int) -> int:
+            return ids[-c - 1] if c < 0 else c
+
+        overlaps = [one._replace(customer=number(one.customer), other=number(one.other)) for one in self.overlaps]
+        return Resolution(customers, keys, self.people, self.shared, 0, tuple(overlaps))
 
     def known(self, name: str) -> Known:
         """What is known of one of the keys now."""
@@ -187,6 +231,7 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared
     shared = _shared(leads, people, shared_above)
     owner = {name: key.customer for name, key in known.items() if key.customer is not None and name not in shared}
     customers: list[int | None] = []
+    overlaps: list[Overlap] = []
     new = 0
     for keys in leads:
         names = [key[0] for key in keys if key[0] not in shared] if shared else [key[0] for key in keys]
@@ -199,11 +244,13 @@ def resolve(leads: Sequence[tuple[Key, ...]], known: Mapping[str, Known], shared
             new += 1
             customer = -new
         for name in names:
-            owner.setdefault(name, customer or 0)
+            if (other := owner.setdefault(name, customer or 0)) != customer and customer is not None:
+                key = next(one for one in keys if one.name == name)
+                overlaps.append(Overlap(len(customers), customer, key.kind, key.value, other))
         customers.append(customer)
     now: dict[str, int | None] = {name: owner[name] for name in people if name not in shared}
     now |= {name: known[name].customer if name in known else None for name in shared}
-    return Resolution(tuple(customers), now, people, shared, new)
+    return Resolution(tuple(customers), now, people, shared, new, tuple(overlaps))
 
 
 def _tally(
@@ -224,6 +271,19 @@ def _tally(
         if len(people) > shared_above and name not in full:
             tally[name] = _enough(people, shared_above)
     return tally
+
+
+class SharedKey(NamedTuple):
+    """A key that is not used any more from now on: its text, and how many people have it at least."""
+
+    key: str
+    people: int
+
+
+def newly_shared(found: Resolution, known: Mapping[str, Known]) -> list[SharedKey]:
+    """The keys that a batch showed to be shared."""
+    before = {name for name, key in known.items() if key.shared_as is not None}
+    return [SharedKey(text, people_of(found.people[name])) for name, text in found.shared.items() if name not in before]
 
 
 def _shared(leads: Iterable[tuple[Key, ...]], tally: Mapping[str, frozenset[int]], shared_above: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.rules.document import At, Reader, Wrong, read_top, top_of
 from router.rules.free_mail import FREE_MAIL
@@ -15,19 +15,28 @@ FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
 _WEAK = frozenset(("name", "company"))
 # Numbers that end so were typed to fill the form, as were those that end in seven equal digits.
 _FAKE_TAILS = ("1234567", "2345678", "3456789", "4567890", "7654321")
-_FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@.*")
+_FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@")
 
 Tie = tuple[str, ...]
 """Fields that must all be there, and agree."""
+
+
+class TieUse(NamedTuple):
+    """A tie, the field where it is only one, and the kind of its keys."""
+
+    tie: Tie
+    only: str | None
+    kind: str
 
 
 @dataclass(frozen=True)
 class MatchRules:
     """How customers are known.
 
-    `match_on` are the ties in their precedence. A phone, e-mail address or domain with which more than `shared_above`
-    different people have come is not used for matching, nor is a value that one of the patterns in `ignore` matches
-    (`*` stands for any characters). `free_mail` are free e-mail domains in addition to the built-in ones.
+    `match_on` are the ties in their precedence. A phone, e-mail address, customer id or domain with which more than
+    `shared_above` different people have come is not used for matching, nor is a value that one of the patterns in
+    `ignore` matches (`*` stands for any characters). `free_mail` are free e-mail domains in addition to the built-in
+    ones.
     """
 
     match_on: tuple[Tie, ...] = (("customer_id",), ("phone",), ("email",))
@@ -41,21 +50,27 @@ class MatchRules:
         return re.compile("|".join(patterns)) if patterns else None
 
     @cached_property
+    def ties(self) -> tuple[TieUse, ...]:
+        """The ties as they are used for each lead."""
+        return tuple(TieUse(tie, tie[0] if len(tie) == 1 else None, "+".join(tie)) for tie in self.match_on)
+
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The fields that the ties are made of."""
         return frozenset(name for tie in self.match_on for name in tie)
 
     def excludes(self, kind: str, value: str) -> bool:
         """Whether this value of a field never ties anybody."""
-        if kind == "phone" and (value.endswith(_FAKE_TAILS) or value[-7:] == value[-1:] * 7):
-            return True
-        if kind == "email" and _FAKE_MAIL.fullmatch(value):
-            return True
-        if kind == "email_domain" and (value in FREE_MAIL or value in self.free_mail):
-            return True
-        return (
-            bool(self.ignore) and self._excluded is not None and self._excluded.fullmatch(value.casefold()) is not None
-        )
+        if kind == "phone":
+            fake = value.endswith(_FAKE_TAILS) or value[-7:] == value[-1] * 7
+        elif kind == "email":
+            fake = _FAKE_MAIL.match(value) is not None
+        else:
+            fake = kind == "email_domain" and (value in FREE_MAIL or value in self.free_mail)
+        return fake or (bool(self.ignore) and self._ignores(value))
+
+    def _ignores(self, value: str) -> bool:
+        return self._excluded is not None and self._excluded.fullmatch(value.casefold()) is not None
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import Key, Prepared, customer_keys
+from router.rules.customers import Key, Overlap, Prepared, SharedKey, customer_keys, newly_shared
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
 from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
@@ -40,7 +40,8 @@ class Accepted:
     `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
     is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
     stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
-    that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead.
+    that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead. `overlaps`
+    are leads, by their place in the batch, with contacts of two customers; `shared` are keys that are used no more.
     """
 
     new: int
@@ -51,6 +52,8 @@ class Accepted:
     differing: tuple[Difference, ...] = ()
     new_ids: frozenset[int] = field(default=frozenset(), repr=False)
     merged_into: Mapping[int, int] = field(default_factory=dict, repr=False)
+    overlaps: tuple[Overlap, ...] = ()
+    shared: tuple[SharedKey, ...] = ()
 
 
 class OvertakenError(Exception):
@@ -166,12 +169,13 @@ async def _accept(
     fresh = {identity: place for identity, place in fresh.items() if identity not in archived} if archived else fresh
     arrivals: list[Arrival] = []
     merged: Mapping[int, int] = {}
+    seen = Seen()
     if fresh:
         keyed = _keyed(leads, fresh.values(), begun.match_rules, prepared)
         moment = now or begun.moment
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, merged = await _store(conn, tenant_id, keyed, begun, now or moment, now)
+        arrivals, merged, seen = await _store(conn, tenant_id, keyed, begun, now or moment, now)
     ids = archived | {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
@@ -184,7 +188,14 @@ async def _accept(
         differing=tuple(await differences(conn, tenant_id, unlike)),
         new_ids=frozenset([arrival.lead_id for arrival in arrivals]),
         merged_into=merged,
+        overlaps=_at_their_places(seen.overlaps, list(fresh.values())) if seen.overlaps else (),
+        shared=seen.shared,
     )
+
+
+def _at_their_places(overlaps: Iterable[Overlap], places: Sequence[int]) -> tuple[Overlap, ...]:
+    """By their places in the batch; those of the new leads among themselves are given."""
+    return tuple([one._replace(place=places[one.place]) for one in overlaps])
 
 
 def _first_places(named: Sequence[Identity], stored: Mapping[Identity, StoredLead]) -> dict[Identity, int]:
@@ -293,9 +304,16 @@ async def archived_leads(conn: Connection, tenant_id: int, leads: Sequence[LeadI
     return {leads[row[0] - 1][:2]: row[1] for row in rows}
 
 
+class Seen(NamedTuple):
+    """What storing leads showed of their customers; overlaps by the place among the new leads."""
+
+    overlaps: tuple[Overlap, ...] = ()
+    shared: tuple[SharedKey, ...] = ()
+
+
 async def _store(
     conn: Connection, tenant_id: int, new: _Keyed, begun: Begun, moment: datetime, now: datetime | None
-) -> tuple[list[Arrival], Mapping[int, int]]:
+) -> tuple[list[Arrival], Mapping[int, int], Seen]:
     """Stores new leads, numbered in the order of their creation, with their customers; and which of them repeat which.
 
     `moment` is the creation of those that state none, `now` when all are stored (None = by the database's clock).
@@ -311,7 +329,9 @@ async def _store(
     await store_keys(conn, tenant_id, customers, settled, now)
     merged = await _repeats(conn, tenant_id, arrivals, customers.old)
     await write_leads(conn, tenant_id, arrivals, merged, now)
-    return arrivals, merged
+    overlaps = tuple([one._replace(place=order[one.place]) for one in settled.overlaps])
+    shared = tuple(newly_shared(settled, customers.known)) if settled.shared else ()
+    return arrivals, merged, Seen(overlaps, shared)
 
 
 async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:

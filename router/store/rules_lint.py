@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
-from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values
+from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values, lint_zones
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
@@ -28,6 +28,7 @@ async def lint_for_tenant(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
+    found += lint_zones(tenant.time_zone, roster)
     found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
     if unread.within("defaults") or unread.within("calendar"):
         # Who never gets a lead hangs on them too.

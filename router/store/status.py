@@ -138,6 +138,11 @@ async def reps_without_group(conn: Connection, ids: Sequence[int]) -> dict[int, 
     return found
 
 
+async def zones_of_reps(conn: Connection, ids: Sequence[int]) -> list[tuple[int, str, list[str]]]:
+    """Tenant, time zone, and the ids of the active reps who have it."""
+    return [tuple(row) for row in await _SQL.zones_of_reps.fetch(conn, tenant_ids=ids)]
+
+
 @dataclass(frozen=True, slots=True)
 class SentBack:
     """What a person sent back `times` times, from `first` to `last` (UTC): leads asked for in bulk, or one lead.

@@ -81,6 +81,14 @@ select r.tenant_id, p.rep_id
  where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active and r.groups = '{}'
  order by r.tenant_id, p.rep_id;
 
+-- name: zones_of_reps(tenant_ids)
+-- The time zones of active reps of the roster in force, with the reps.
+select r.tenant_id, r.time_zone, array_agg(p.rep_id order by p.rep_id) as reps
+  from rep_row r join rep p on p.tenant_id = r.tenant_id and p.rep_no = r.rep_no
+ where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active
+ group by r.tenant_id, r.time_zone
+ order by r.tenant_id, r.time_zone;
+
 -- name: rules_with(tenant_ids, word)
 -- The tenants whose rules in force have a word somewhere in their text.
 select t.tenant_id from tenant t join ruleset r on r.tenant_id = t.tenant_id and r.version = t.ruleset

@@ -379,7 +379,7 @@ async def test_a_check_foretells_what_an_import_ties_and_names_suspicious_keys_a
     await tenant.accept([by_phone(1, 1)], NOON)
     rows = [f"f{i},+8613800138002,,Bo" for i in range(3)] + ["g1,+8613800138001,,Ann", "g1,+8613800138001,,Ann"]
     rows += [f"s{i},{SWITCHBOARD},p{i % 7}@co.cn,P {i}" for i in range(8)] + [
-        "x1,+860000000,,Nobody",
+        "x1,+8613800000000,,Nobody",
         "y1,,,Anonymous",
     ]
     file = tmp_path / "leads.csv"
@@ -395,8 +395,9 @@ async def test_a_check_foretells_what_an_import_ties_and_names_suspicious_keys_a
         (1, {"phone": 1}),
     ]
     assert told["groups"][-1]["customer_id"] == await a_customer(tenant, 1)
-    assert told["shared"] == [{"key": f"phone {SWITCHBOARD}", "people": 6, "leads": 8}]
-    assert told["excluded"] == {"phone +860000000": 1}
+    assert told["shared"] == [{"key": f"phone {SWITCHBOARD}", "people": 6, "leads": 8, "lines": [7, 8, 9, 10, 11]}]
+    assert told["groups"][0]["keys"] == [{"key": "phone +8613800138002", "leads": 3, "lines": [2, 3, 4]}]
+    assert told["excluded"] == {"phone +8613800000000": 1}
     text = await command.run("check", str(file), "--tenant", "acme")
     assert "shared by too many: phone" in text.output
     imported = await CommandLine(leads_command, database_url).json("import", str(file), "--tenant", "acme")

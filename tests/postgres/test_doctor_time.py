@@ -4,7 +4,10 @@ from datetime import timedelta
 
 import asyncpg
 
+from router.rules.file import read_rules
 from router.store.connections.connections import Connections
+from router.store.rules_lint import lint_for_tenant
+from router.store.tenants import tenant_named
 from tests.findings import findings
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
@@ -86,3 +89,20 @@ async def test_a_database_of_another_zone_is_told_where_leads_have_another_day_t
     assert "2 of 2 leads of the last 24 h are of another day" in found.sentence
     await far.rules(TODAY.replace("created: today", ""))
     assert [one.severity for one in await findings(conn, "zones_differ", now)] == ["info"]
+
+
+async def test_a_zone_whose_sign_is_reversed_is_found_before_its_reps_work_at_night(conn: asyncpg.Connection) -> None:
+    reps = b"rep_id,available,time_zone,groups\nr1,yes,Etc/GMT+8,all\nr2,yes,EST,all\nr3,yes,Asia/Shanghai,all\n"
+    tenant = await make_tenant(conn, reps, ALWAYS)
+    [found] = await findings(conn, "zones_doubtful")
+    assert (found.severity, found.subject.name) == ("warning", "acme")
+    assert "1 active rep (r2): EST is UTC-5 all year" in found.sentence
+    assert [(row["time_zone"], row["reps"]) for row in found.evidence] == [("EST", ["r2"]), ("Etc/GMT+8", ["r1"])]
+    rules = read_rules(ALWAYS, "rules.yaml")
+    doubts = [one for one in await lint_for_tenant(conn, await tenant_named(conn, "acme"), rules) if "zone" in one.lint]
+    assert [(one.level, one.lint, one.path) for one in doubts] == [("warning", "doubtful_zone", "roster")] * 2
+    await conn.execute("update tenant set time_zone = 'Etc/GMT-8' where tenant_id = $1", tenant.tenant_id)
+    [found] = await findings(conn, "zones_doubtful")
+    assert "time zone of the tenant: Etc/GMT-8 is UTC+8, not UTC-8" in found.sentence
+    doubts = [one for one in await lint_for_tenant(conn, await tenant_named(conn, "acme"), rules) if "zone" in one.lint]
+    assert [one.path for one in doubts] == ["business_time_zone", "roster", "roster"]

@@ -12,6 +12,7 @@ import pytest
 
 from router.domain.lead_in import LeadIn
 from router.intake.lead_check import Checking
+from router.rules.match_rules import MatchRules
 from router.rules.spelling import Synonym
 from router.store import tenants
 from router.store.leads import accept
@@ -217,7 +218,7 @@ async def test_a_check_and_an_import_agree_on_generated_files_with_the_first_wor
         expected[place] = sum(now != was for now, was in zip(one[3:14], before[3:14], strict=True))
         expected[place] += one.created_at not in (None, before.created_at)
     await accept(conn, acme, leads[:70])
-    with Checking(conn, acme) as checking:
+    with Checking(conn, acme, MatchRules()) as checking:
         looked = [(await checking.take(leads[at : at + 30])).differing for at in range(70, 200, 30)]
     taken = [(await accept(conn, acme, leads[at : at + 30])).differing for at in range(70, 200, 30)]
     assert [list(found) for found in looked] == [list(found) for found in taken]

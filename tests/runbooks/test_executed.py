@@ -77,6 +77,7 @@ NOT_EXECUTED: Mapping[str, str] = {
     "vacuum_held_back": "a transaction has to be open for 10 minutes; what ends it is run for database_busy",
     "versions_mixed": OF_ANOTHER_SYSTEM,
     "zones_differ": "nothing is to be cured: routing is not affected",
+    "zones_doubtful": OF_ANOTHER_SYSTEM,
 }
 
 

@@ -95,6 +95,7 @@ def use_everything(instruments: Instruments) -> None:
     instruments.upkeep.table("lane", live=1, dead=2, table_bytes=8192, index_bytes=16384)
     instruments.intake.begins()
     instruments.intake.committed(3, 0.01)
+    instruments.intake.unreadable("phone", 2)
     instruments.service_restarted("drain")
     instruments.services_started(["drain"])
     instruments.service_died("drain")

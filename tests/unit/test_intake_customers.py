@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import Key, Known, Resolution, customer_keys, people_of
+from router.rules.customers import Key, Known, Resolution, SharedKey, customer_keys, newly_shared, people_of
 from router.rules.customers import resolve as resolve_keys
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.rules.problems import InvalidFile
@@ -151,7 +151,7 @@ def test_people_are_counted_by_what_tells_them_apart_and_not_by_how_often_they_a
     declared = customer_keys(
         LeadIn("web", "1", phone="+862150001111", declared_customer="C1", name="A", email="a@x.cn")
     )
-    assert [(key.kind, people_of(key.people)) for key in declared] == [("customer_id", 0), ("phone", 1), ("email", 1)]
+    assert [(key.kind, people_of(key.people)) for key in declared] == [("customer_id", 1), ("phone", 1), ("email", 1)]
 
 
 def test_a_key_that_the_rules_allow_more_people_ties_again_whom_it_tied() -> None:
@@ -206,3 +206,36 @@ def test_a_file_with_the_old_names_of_fields_is_refused_with_the_new_ones() -> N
 def test_match_rules_that_were_stored_under_the_old_names_still_hold() -> None:
     now = "match_on: [phone]\nshared_above: 2\nignore: [info@*]\n"
     assert parse_stored_match_rules(OLD_NAMES) == parse_stored_match_rules(now) == parse_match_rules(now)
+
+
+def of_id(number: int, **facts: str) -> tuple[Key, ...]:
+    return customer_keys(LeadIn("crm", str(number), declared_customer="C-1", **facts))  # type: ignore[arg-type]
+
+
+def test_a_declared_id_of_many_different_people_ties_nobody_and_one_of_an_account_ties_all_of_its_people() -> None:
+    strangers = [of_id(n, name=f"P {n}", phone=f"+86138001380{n:02}") for n in range(8)]
+    found = resolve_keys(strangers, {})
+    assert len(set(found.customers)) == 8
+    assert list(found.shared.values()) == ["customer_id C-1"]
+    assert newly_shared(found, {}) == [SharedKey("customer_id C-1", 6)]
+    for facts in ({"company": "Acme"}, {}):
+        account = [of_id(n, name=f"P {n}", email=f"p{n}@acme.example", **facts) for n in range(30)]
+        assert len(set(resolve_keys(account, {}).customers)) == 1
+    one_person = [of_id(n, name=name, phone="+8613800138000") for n, name in enumerate(("A", "B", "C", "D", "E", "F"))]
+    assert len(set(resolve_keys(one_person, {}).customers)) == 1
+    few = [of_id(n, name=f"P {n}") for n in range(5)]
+    assert len(set(resolve_keys(few, {}).customers)) == 1
+
+
+@given(key_sets, st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4)))
+def test_a_lead_with_contacts_of_two_customers_is_named_with_both_and_no_other_lead_is(
+    leads: list[tuple[str, ...]], known: dict[str, int]
+) -> None:
+    found = resolve(leads, known).numbered(range(100, 200))
+    owner = dict(known)
+    expected = []
+    for place, (keys, customer) in enumerate(zip(leads, found.customers, strict=True)):
+        assert customer is not None or not keys
+        expected += [(place, customer, key, owner[key]) for key in keys if owner.get(key, customer) != customer]
+        owner |= {key: customer for key in keys if key not in owner and customer is not None}
+    assert [(one.place, one.customer, one.value, one.other) for one in found.overlaps] == expected

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
 from router.intake import text_lines
+from router.intake.emails import is_address
 from router.intake.lead_file import FileUnusable, LeadFile
-from router.intake.normalise import LeadReader, Rejected, is_address
+from router.intake.normalise import LeadReader, Rejected
 from router.rules.mapping import FileMapping, check_columns, parse_mapping, read_mapping
 from router.rules.problems import InvalidFile
 
@@ -88,8 +89,11 @@ def test_malformed_contacts_stay_as_they_came_and_tie_nobody() -> None:
 def test_a_lead_without_contact_is_fine_unless_the_mapping_requires_one() -> None:
     assert lead({"external_id": "1"}).invalid is None
     assert "cannot be reached" in (lead({"external_id": "1"}, "require_contact: true").invalid or "")
-    for contact in ("phone", "email", "customer_id"):
-        assert lead({"external_id": "1", contact: "x"}, "require_contact: true").invalid is None
+    for contact, text in (("phone", "13800138000"), ("email", "ann@co.cn"), ("customer_id", "x")):
+        assert lead({"external_id": "1", contact: text}, "require_contact: true").invalid is None
+    for contact, text in (("phone", "138****8000"), ("email", "a***@co.cn"), ("customer_id", "0")):
+        read = lead({"external_id": "1", contact: text}, "require_contact: true")
+        assert "cannot be reached" in (read.invalid or "")
 
 
 @pytest.mark.parametrize(
