@@ -95,8 +95,8 @@ class Session:
     def at_work(self, limits: Limits) -> bool:
         """Our own routers lock rows and lanes all the time, for moments.
 
-        Where processors are short a batch takes longer, and still begins one statement after the other; a router that is
-        frozen or cut off does not.
+        Where processors are short a batch takes longer, and still begins one statement after the other; a router that
+        is frozen or cut off does not.
         """
         if not self.ours or self.open_for(limits.old_s):
             return False
