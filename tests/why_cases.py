@@ -121,13 +121,17 @@ async def assigned_by_owner(world: World) -> LeadDescription:
 @case(OWNER + ALL)
 async def customer_with_a_long_history(world: World) -> LeadDescription:
     """Lost, returned and waiting for another, still worked on, waiting for the first time, and more than are shown."""
+
+    def again(number: int, **fields: object) -> LeadIn:
+        return lead(number, name="n", region="Hangzhou", declared_customer="c1", **fields)
+
     for number in range(1, 8):
         day = NOW + timedelta(days=number // 2)
-        await world.route(some(number, declared_customer="c1", product=f"p{number}", created_at=day), at=day)
+        await world.route(again(number, product=f"p{number}", created_at=day), at=day)
     await world.end(4, Ending.LOST, NOW + timedelta(days=4))
     await world.end(5, Ending.RETURNED, NOW + timedelta(days=4))
     last = NOW + timedelta(days=4, hours=1)
-    await world.tenant.accept([some(number, declared_customer="c1", product=f"q{number}") for number in (8, 9)], last)
+    await world.tenant.accept([again(number, product=f"q{number}") for number in (8, 9)], last)
     return await world.why(9, last)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -30,7 +30,8 @@ async def somebody(url: str, name: str = "nightly-cleanup", **options: Any) -> A
     try:
         yield other
     finally:
-        if not other.is_closed():
+        # It may have been ended without having heard of it yet.
+        with suppress(OSError):
             await other.close()
 
 

@@ -25,7 +25,7 @@ async def test_a_batch_in_two_parts_is_one_batch_and_its_record_gives_the_same_a
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(7), RULES)
     # Every third is of the same customer, who gets an owner in the first part.
-    of_one = {"declared_customer": "c"}
+    of_one = {"declared_customer": "c", "company": "Blumen AG"}
     await tenant.accept(lead(i, name=f"n{i}", **(of_one if i % 3 == 0 else {})) for i in range(leads))
     drain = a_drain(connections, ready=20)
     done = await drain.drain_tenant(tenant.tenant_id, batch_limit=1)
