@@ -25,5 +25,5 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def without_invisible(text: str) -> str:
-    """The text without characters that nobody sees and that make two texts of one; cheap where there is none."""
+    """The text without invisible characters, which make two texts of one; cheap where there is none."""
     return text if text.isascii() else _INVISIBLE.sub("", text)

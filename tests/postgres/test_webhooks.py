@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -217,7 +218,7 @@ async def test_an_event_that_found_no_connection_loses_no_attempt_and_comes_soon
     tenant, leads = await assigned(conn, connections, 1)
     async with a_sink() as sink:
         number = await a_webhook(tenant, sink)
-    port = int(sink.url.split(":")[2].split("/")[0])
+    port = urlsplit(sink.url).port or 0
     async with delivering(connections):
 
         async def waits() -> bool:

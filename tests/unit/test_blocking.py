@@ -51,6 +51,8 @@ def test_our_router_at_work_is_in_nobodys_way_until_it_takes_too_long() -> None:
     assert kinds(Activity([slow], (), rows)) == {}
     for halted in (replace(slow, state_s=6.0), replace(slow, open_s=31.0)):
         assert kinds(Activity([halted], (), rows)) == {20: [Kind.LANE, Kind.ROWS]}
+    # Own sessions may be given more time than others: then that holds.
+    assert blockers(Activity([replace(slow, open_s=31.0, state_s=31.0)], (), rows), Limits(own_s=60.0)) == []
     frozen = replace(ROUTER, open_s=6.0, wait="Client:ClientWrite")
     assert kinds(Activity([frozen], (), rows)) == {20: [Kind.LANE, Kind.ROWS]}
     (blocker,) = blockers(Activity([frozen], (), rows), Limits())

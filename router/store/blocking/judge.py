@@ -45,7 +45,8 @@ HOLDS_LEADS = frozenset(Kind) - {Kind.OLD_SNAPSHOT, Kind.IDLE}
 @dataclass(frozen=True, slots=True)
 class Limits:
     """From when on (seconds) a session blocks us by its age: our own ones with a lane after `own_s` without a new
-    statement, any that is idle in a transaction or has an old snapshot after `old_s`.
+    statement or after `old_s` in any case (the longer of the two), any that is idle in a transaction or has an old
+    snapshot after `old_s`.
     """
 
     own_s: float = 5.0
@@ -98,7 +99,7 @@ class Session:
         Where processors are short a batch takes longer, and still begins one statement after the other; a router that
         is frozen or cut off does not.
         """
-        if not self.ours or self.open_for(limits.old_s):
+        if not self.ours or self.open_for(max(limits.own_s, limits.old_s)):
             return False
         goes_on = not self.stuck and self.state_s is not None and self.state_s < limits.own_s
         return goes_on or not self.open_for(limits.own_s)
