@@ -59,7 +59,7 @@ from router.runtime.service_manager import ServiceManager, ServiceManagerService
 from router.runtime.supervisor import Service
 from router.runtime.upkeep_watch import UpkeepService
 from router.settings.model import Settings
-from router.store.blocking.blocked import check_lanes
+from router.store.blocking.blocked import LanesBlocked, check_lanes
 from router.store.configuration import record_differences
 from router.store.connections.connections import Connections, Part
 from router.store.errors import is_away
@@ -168,7 +168,7 @@ class Services:
             # Without a token that was known before, a process that begins now can take no lead.
             for name in ("database", "lanes", *(("schema",) if known.tokens else ())):
                 if name in checks:
-                    checks[name] = partial(or_journalled, checks[name], self.journal, self.health)
+                    checks[name] = partial(or_journalled, name, checks[name], self.journal, self.health)
         return checks
 
     def _listener(self, checks: dict[str, Check]) -> Listener:
@@ -319,17 +319,19 @@ async def lanes_can_be_worked(connections: Connections, deadline_s: float) -> No
         await check_lanes(conn, deadline_s)
 
 
-async def or_journalled(check: Check, journal: Journal, health: Health, deadline_s: float) -> None:
-    """A readiness check: while the database is away and leads can be journalled, work is still to be sent here."""
-    about = "database"
+async def or_journalled(about: str, check: Check, journal: Journal, health: Health, deadline_s: float) -> None:
+    """A readiness check: while leads that cannot be stored are journalled, work is still to be sent here. `about` is
+    what is checked, and where `health` has it meanwhile.
+    """
     try:
         async with asyncio.timeout(deadline_s * 0.9):
             await check(deadline_s * 0.9)
     except Exception as error:
-        if journal.refuses or not is_away(error):
+        if journal.refuses or not (is_away(error) or isinstance(error, LanesBlocked)):
             health.degraded.pop(about, None)
             raise
-        health.degraded[about] = f"the database is away, leads are journalled: {mask_passwords(str(error))}"
+        what = "the database is away" if is_away(error) else "a table is locked"
+        health.degraded[about] = f"{what}, leads are journalled: {mask_passwords(str(error))}"
         health.finding_codes[about] = LEADS_JOURNALLED
     else:
         health.degraded.pop(about, None)

@@ -6,7 +6,7 @@ Each tenant has a line of its own, and one commit under way: a slow or flooding 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -19,8 +19,8 @@ MAX_GROUP = 500
 MAX_WAITING = 1_000
 """Leads of one tenant that may wait for their commit."""
 WAITS_S = 3.0
-"""The longest wait for the commit to begin, seconds: with the longest commit it is below the 10 s in which a request is
-answered."""
+"""The longest wait for the commit to begin, seconds; then a lead goes to the journal where there is one. With the longest
+commit it is below the 10 s in which a request is answered."""
 _LOOK_EVERY_S = 0.5
 
 
@@ -91,18 +91,27 @@ class GroupCommit:
                 group = [line.waiting.popleft() for _ in range(min(MAX_GROUP, len(line.waiting)))]
                 commit = asyncio.create_task(self._commit(tenant_id, line, group))
                 while not (await asyncio.wait([commit], timeout=_LOOK_EVERY_S))[0]:
-                    _give_up_late(line)
+                    if late := _late(line):
+                        await self._settle(line, late, self._take_late(tenant_id, late))
         finally:
             del self._lines[tenant_id]
             while line.waiting:
                 _fail(line, line.waiting.popleft(), NotDurable("this process stops"))
 
     async def _commit(self, tenant_id: int, line: _Line, group: Sequence[_Waiting]) -> None:
-        """Never raises: whatever happens is the outcome of those who wait."""
+        # Of several requests, so a trace of its own.
+        with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
+            leads = [one.handed_in for one in group]
+            await self._settle(line, group, self._intake.take(tenant_id, leads, IntakeRoute.SINGLE))
+
+    async def _take_late(self, tenant_id: int, late: Sequence[_Waiting]) -> list[Outcome]:
+        leads = [one.handed_in for one in late]
+        return await self._intake.take_late(tenant_id, leads, IntakeRoute.SINGLE, WAITS_S)
+
+    async def _settle(self, line: _Line, group: Sequence[_Waiting], work: Awaitable[list[Outcome]]) -> None:
+        """Raises nothing but its cancellation: whatever happens is the outcome of those who wait."""
         try:
-            # Of several requests, so a trace of its own.
-            with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
-                outcomes = await self._intake.take(tenant_id, [one.handed_in for one in group], IntakeRoute.SINGLE)
+            outcomes = await work
         except BaseException as error:
             for one in group:
                 _fail(line, one, error if isinstance(error, Exception) else NotDurable("this process stops"))
@@ -115,10 +124,13 @@ class GroupCommit:
                 one.outcome.set_result(outcome)
 
 
-def _give_up_late(line: _Line) -> None:
+def _late(line: _Line) -> list[_Waiting]:
+    """Those that have waited for too long, which wait no longer."""
     before = monotonic() - WAITS_S
+    late = []
     while line.waiting and line.waiting[0].since < before:
-        _fail(line, line.waiting.popleft(), NotDurable(f"the lead waited {WAITS_S:g} s for its commit to begin"))
+        late.append(line.waiting.popleft())
+    return late
 
 
 def _fail(line: _Line, one: _Waiting, error: Exception) -> None:

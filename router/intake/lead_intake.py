@@ -9,7 +9,7 @@ from typing import Protocol
 from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
 from router.intake.journal import FoundInJournal
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, InterfaceError, PostgresError, Trouble, is_away, trouble_of
+from router.store.errors import TRANSIENT_ERRORS, InterfaceError, PostgresError, Trouble, is_away, stores_later, trouble_of
 from router.store.statements import Connection
 from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
 
@@ -20,7 +20,8 @@ COMMIT_S = 6.0
 
 
 ASK_AGAIN_S = 1.0
-"""So long, seconds, leads go to the journal at once after the database was away: not each of them waits for it."""
+"""So long, seconds, leads go to the journal at once after the database was away, or what a tenant's leads need was
+locked: not each of them waits for it."""
 
 
 class NotDurable(Exception):
@@ -28,7 +29,7 @@ class NotDurable(Exception):
 
 
 class Journal(Protocol):
-    """Keeps leads durably while PostgreSQL is away."""
+    """Keeps leads durably while PostgreSQL cannot store them."""
 
     async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
         """What became of each. Raises NotDurable where it cannot keep them, as when it is full."""
@@ -49,10 +50,11 @@ class LeadIntake:
         self.instruments = instruments
         self._journal = journal
         self._away_until = 0.0
+        self._locked_until: dict[int, float] = {}
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
-        if self._journal is not None and monotonic() < self._away_until:
+        if self._journal is not None and self._journalled_at_once(tenant_id):
             return await self._keep(tenant_id, handed_in, route)
         begin = perf_counter()
         try:
@@ -61,14 +63,35 @@ class LeadIntake:
                     outcomes = await _take(conn, tenant_id, handed_in)
         except (*TRANSIENT_ERRORS, TimeoutError) as error:
             # The one place where leads are that cannot be committed.
-            if self._journal is not None and is_away(error):
-                self._away_until = monotonic() + ASK_AGAIN_S
+            if self._journal is not None and stores_later(error):
+                self._ask_again_later(tenant_id, error)
                 return await self._keep(tenant_id, handed_in, route)
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(_said(error)) from error
         self.instruments.committed(len(handed_in), perf_counter() - begin)
         self._count(outcomes, handed_in, route)
         return outcomes
+
+    async def take_late(
+        self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute, waited_s: float
+    ) -> list[Outcome]:
+        """What became of leads that have waited for too long for their commit to begin. Raises NotDurable."""
+        if self._journal is None:
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
+            raise NotDurable(f"the lead waited {waited_s:g} s for its commit to begin")
+        return await self._keep(tenant_id, handed_in, route)
+
+    def _journalled_at_once(self, tenant_id: int) -> bool:
+        now = monotonic()
+        return now < self._away_until or now < self._locked_until.get(tenant_id, 0.0)
+
+    def _ask_again_later(self, tenant_id: int, error: BaseException) -> None:
+        """A lock may be on rows of one tenant only, and is no reason to make others' leads late."""
+        until = monotonic() + ASK_AGAIN_S
+        if is_away(error):
+            self._away_until = until
+        else:
+            self._locked_until[tenant_id] = until
 
     async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         assert self._journal is not None

@@ -103,9 +103,16 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the database is away, so that leads go to the journal: the server or the wire is gone, it cannot work
-    (disk, read-only, shutting down), or it gave no connection, or no answer, within the deadline.
-
-    A lock, a row that it refuses, or a missing right is not: those are for whoever asked, or for a person.
+    """Whether the database is away: the server or the wire is gone, it cannot work (disk, read-only, shutting down), or
+    it gave no connection, or no answer, within the deadline.
     """
     return trouble_of(error) in (Trouble.UNREACHABLE, Trouble.SERVER)
+
+
+def stores_later(error: BaseException) -> bool:
+    """Whether the database would store the same later, so that leads go to the journal meanwhile: it is away, or others
+    have locked what is needed for longer than a lead can wait.
+
+    Not a row that it refuses, nor a missing right: those do not pass, and the journal would hide them.
+    """
+    return is_away(error) or trouble_of(error) is Trouble.LOCK_CONFLICT

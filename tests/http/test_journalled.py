@@ -1,22 +1,29 @@
 """Leads that are posted while PostgreSQL is away: 202 means that they are there afterwards, once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from loadtest.faults.residual import lock_the_pool
+from ops.daemon.services import lanes_can_be_worked, or_journalled
 from router.domain.access import TokenRole
+from router.intake import lead_intake
+from router.intake.hand_in import HandedIn, Outcome, take_in
 from router.intake.journal import Journal, open_journal
+from router.intake.journal_drain import drain_batch
 from router.intake.journal_keeper import JournalKeeper, keep_keys
 from router.runtime.health import Health
 from router.runtime.journal_service import JournalService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import JournalSettings
-from router.store.connections.connections import Connections
+from router.store.connections.connections import Connections, Part
+from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from tests.http.support import Api, make_token, serving_api
 from tests.support import connected, until
@@ -111,6 +118,47 @@ async def test_what_was_answered_202_while_the_database_was_away_is_there_once(
     repeated = await api.post("/v1/leads", body(30), headers=key)
     assert repeated.headers["Idempotency-Replayed"] == "true"
     assert repeated.document["id"] == await acme.conn.fetchval("select lead_id from lead where external_id = 'e30'")
+
+
+async def test_forms_that_come_while_a_cleanup_job_has_the_pool_locked_are_taken_and_there_once(
+    acme: Tenancy, api: Api, journal: Journal, connections: Connections, database_url: str
+) -> None:
+    assert (await api.post("/v1/leads", body(0))).status == 202
+    health = Health(MonotonicClock().monotonic)
+    async with connected(database_url) as holder:
+        await lock_the_pool(holder)
+        replies = await asyncio.gather(*(api.post("/v1/leads", body(number)) for number in range(1, 20)))
+        assert {reply.status for reply in replies} == {202}, [reply.document for reply in replies]
+        assert {reply.document["state"] for reply in replies} == {"journalled"}
+        lanes = partial(lanes_can_be_worked, connections)
+        await or_journalled("lanes", lanes, journal, health, 5.0)
+        assert "a table is locked, leads are journalled: nightly cleanup" in health.degraded["lanes"]
+    async with connections.acquire(Part.INTAKE) as conn:
+        while journal.waiting:
+            await drain_batch(conn, journal, acme.tenant_id, keep_keys)
+    await or_journalled("lanes", lanes, journal, health, 60.0)
+    assert health.degraded == {}
+    names = await acme.conn.fetch("select external_id from lead order by lead_id")
+    assert sorted(row[0] for row in names) == sorted(f"e{number}" for number in range(20))
+
+
+async def test_a_lead_whose_turn_does_not_come_is_journalled_and_not_refused(
+    acme: Tenancy, api: Api, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+        stuck.set()
+        await go_on.wait()
+        return await take_in(conn, tenant_id, handed_in)
+
+    monkeypatch.setattr(lead_intake, "take_in", slow)
+    first = asyncio.create_task(api.post("/v1/leads", body(0)))
+    await stuck.wait()
+    late = await api.post("/v1/leads", body(1))
+    assert (late.status, late.document["state"], journal.leads) == (202, "journalled", 1)
+    go_on.set()
+    assert (await first).document["state"] == "waiting"
 
 
 async def test_a_lead_in_the_journal_can_be_looked_at(

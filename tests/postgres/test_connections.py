@@ -195,6 +195,26 @@ async def test_whoever_holds_a_connection_too_long_is_named_once_and_again_when_
     assert 'lead_router_connections_held_too_long_total{part="drain"} 0.0' in text
 
 
+async def test_while_too_many_requests_wait_the_next_hears_so_soon_and_not_after_the_whole_deadline(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STANDING_AFTER_S", 0.0)
+    async with open_connections(database_url, ConnectionSettings(maximum=2, acquire_deadline_s=600)) as connections:
+        async with connections.acquire(Part.CONSOLE):
+            waits = asyncio.create_task(use(connections, Part.CONSOLE))
+
+            async def stands_in_line() -> bool:
+                return connections._turns.has_waiting(Part.CONSOLE)
+
+            await until(stands_in_line, "a request waits")
+            with pytest.raises(NoConnection, match="within 1 s; 1 of 2 are in use"):
+                async with connections.acquire(Part.CONSOLE):
+                    pass
+        assert await waits == 1
+        # With nobody in the line there is no haste: whoever comes next may wait as long as is set.
+        assert connections._patience_s(Part.CONSOLE) == 600
+
+
 async def test_a_smaller_maximum_ends_no_work_and_a_larger_one_is_used_at_once(
     database_url: str, conn: asyncpg.Connection
 ) -> None:

@@ -18,7 +18,7 @@ from router.runtime.journal_service import JournalService
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import JournalSettings
 from router.store.connections.connections import Connections
-from router.store.errors import NoConnection, is_away
+from router.store.errors import NoConnection, stores_later
 from router.store.migrate import migrations_dir
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
@@ -358,16 +358,17 @@ async def test_the_service_drains_what_an_earlier_process_left(
 
 
 @pytest.mark.parametrize(
-    ("error", "away"),
+    ("error", "later"),
     [
         (ConnectionRefusedError(), True),
+        (asyncpg.DeadlockDetectedError("lost"), True),
         (NoConnection("none in time"), True),
         (TimeoutError(), True),
         (asyncpg.CannotConnectNowError("starting up"), True),
         (asyncpg.ReadOnlySQLTransactionError("standby"), True),
         (asyncpg.DiskFullError("full"), True),
         (asyncpg.AdminShutdownError("bye"), True),
-        (asyncpg.LockNotAvailableError("locked"), False),
+        (asyncpg.LockNotAvailableError("locked"), True),
         (asyncpg.UniqueViolationError("there"), False),
         (asyncpg.InsufficientPrivilegeError("no"), False),
         (asyncpg.UndefinedTableError("no such table"), False),
@@ -375,5 +376,5 @@ async def test_the_service_drains_what_an_earlier_process_left(
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_only_a_database_that_is_away_sends_leads_to_the_journal(error: Exception, away: bool) -> None:
-    assert is_away(error) is away
+def test_only_what_passes_by_itself_sends_leads_to_the_journal(error: Exception, later: bool) -> None:
+    assert stores_later(error) is later

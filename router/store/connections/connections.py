@@ -31,6 +31,13 @@ _ANSWER_DEADLINE_S = 1.0
 # While all are lent, an answer that is not older than this proves that the server is there.
 _SIGN_OF_LIFE_S = 10.0
 
+# A line that has not been empty for the first of these, in seconds, is no burst: more is asked for than can be answered, and
+# with long waits all of the part would be answered at the last moment, or too late, until the demand falls. So waits are
+# short then, and those who are answered are answered soon; the others hear of it at once. The rule of CoDel for servers
+# (B. Maurer, "Fail at Scale", ACM Queue 13:8, 2015).
+_STANDING_AFTER_S = 2.0
+_STANDING_WAIT_S = 1.0
+
 # Whoever waits keeps a connection from others, and there may be two. Periodic work comes again soon anyway.
 _LOCK_TIMEOUT_S = 2.0
 
@@ -61,6 +68,7 @@ class Connections:
         self._turns: FairQueue[IdleConnection] = FairQueue()
         self._lent: dict[Session, Lease] = {}
         self._short_since: float | None = None
+        self._line_since: dict[Part, float] = {}
         self._instruments.connections_opened(settings.maximum, Part)
         self.stock = OpenConnections(
             lambda: opener(self.settings), settings.maximum, self._instruments, changed=self._serve
@@ -118,14 +126,14 @@ class Connections:
     @asynccontextmanager
     async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
         """Lends a connection that waits for no lock longer than 2 s. Raises NoConnection when none is free within the
-        deadline (seconds).
+        deadline (seconds); without one within `acquire_deadline_s`, or 1 s for requests while too many wait.
 
         A server that refuses or is away is asked again until then.
         """
         if (shut := self.shut()) is not None:
             raise NoConnection(f"{part}: {shut}")
         with inner_span("acquire connection", {"lead_router.part": part.value}):
-            session = await self._wait(part, self.settings.acquire_deadline_s if deadline_s is None else deadline_s)
+            session = await self._wait(part, self._patience_s(part) if deadline_s is None else deadline_s)
         limit_s = None if part in (Part.HINTS, Part.JOBS) else self.settings.held_limit_s
         lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending
@@ -144,6 +152,13 @@ class Connections:
         finally:
             self._turns.back(part)
             self._serve()
+
+    def _patience_s(self, part: Part) -> float:
+        longest = self.settings.acquire_deadline_s
+        if part is not Part.CONSOLE or not self._turns.has_waiting(part):
+            return longest
+        standing = monotonic() - self._line_since[part] > _STANDING_AFTER_S
+        return min(longest, _STANDING_WAIT_S) if standing else longest
 
     async def _wait(self, part: Part, wait_s: float) -> Session:
         with self._instruments.connection_wait(part):
@@ -182,6 +197,8 @@ class Connections:
     async def _turn(self, part: Part, *, first: bool) -> IdleConnection:
         if self.stock.closed:
             raise NoConnection(f"{part}: the connections are closed")
+        if not self._turns.has_waiting(part):
+            self._line_since[part] = monotonic()
         waiter: asyncio.Future[IdleConnection] = asyncio.get_running_loop().create_future()
         self._turns.join(part, waiter, first=first)
         self._serve()

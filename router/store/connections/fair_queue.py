@@ -51,6 +51,10 @@ class FairQueue(Generic[Lent]):
     def waiting(self) -> int:
         return sum(len(line) for line in self._waiting.values())
 
+    def has_waiting(self, part: Part) -> bool:
+        """Whether somebody of the part waits."""
+        return any(not waiter.done() for waiter in self._waiting[part])
+
     def join(self, part: Part, waiter: "asyncio.Future[Lent]", *, first: bool = False) -> None:
         """Stands in line; `first` for somebody who was served with something that is of no use."""
         if first:
