@@ -82,7 +82,11 @@ class RepChange(msgspec.Struct, frozen=True):
 
 
 class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """What was changed. `version` is in force afterwards; it equals `previous` when nothing was."""
+    """What was changed. `version` is in force afterwards; it equals `previous` when nothing was.
+
+    `groups_without_available` = groups that have no available rep any more, or are new and have none;
+    `nobody_available` = so does the tenant.
+    """
 
     version: int
     previous: int
@@ -91,6 +95,8 @@ class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
     missing: int
     fields: dict[str, int]
+    groups_without_available: list[str]
+    nobody_available: bool
 
 
 class RosterImported(RosterChanged, frozen=True, kw_only=True):

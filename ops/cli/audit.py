@@ -51,8 +51,9 @@ async def audit(context: Context, tenant: str | None, sample: int, as_json: bool
             raise CannotRun(f"the audit could not read: {error}") from error
     seconds = time.monotonic() - started
     if as_json:
-        print_json(document(result, seconds))
+        print_json({"database": context.database, **document(result, seconds)})
     else:
+        console().print(f"database: {context.database}")
         _print(result, seconds)
     return 0 if result.ok else EXIT_FOUND
 

@@ -66,15 +66,21 @@ async def blockers(
         pid = terminate if cancel is None else cancel
         if pid is None:
             if as_json:
-                print_json(document(found, seen))
+                print_json({"database": context.database, **document(found, seen)})
             else:
+                console().print(f"database: {context.database}")
                 show(found, seen, console())
             return EXIT_FOUND if found else 0
         action = Action("terminate" if cancel is None else "cancel", _chosen(pid, found), note)
         done = await _act(conn, action)
     if as_json:
-        print_json(document(found, seen) | {"done": {"deed": action.name, "pid": pid, **asdict(done)}})
+        print_json(
+            {"database": context.database}
+            | document(found, seen)
+            | {"done": {"deed": action.name, "pid": pid, **asdict(done)}}
+        )
     else:
+        console().print(f"database: {context.database}")
         _report(action, done)
     return 0 if done.gone else EXIT_FOUND
 

@@ -9,15 +9,15 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass
-from functools import wraps
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 import msgspec
 
-from ops.embedded.servers import ensure_schema, open_migrated, open_unmigrated
+from ops.embedded.servers import database_shown, ensure_schema, open_migrated, open_unmigrated
 from ops.embedded.urls import ServersError, Urls
 from router.domain.clocks import ClockDisputed
 from router.rules.problems import InvalidFile
@@ -34,7 +34,6 @@ from router.store.errors import (
 )
 from router.store.statements import Connection
 from router.telemetry.logs import configure_logs_later
-from router.telemetry.masking import mask_url
 
 if TYPE_CHECKING:
     from ops.cli.screen import Screen
@@ -63,7 +62,8 @@ class Found(click.ClickException):
 
 @dataclass(frozen=True)
 class Context:
-    """`servers` opens the configured or the embedded servers as long as the command needs them.
+    """`servers` opens the configured or the embedded servers as long as the command needs them; `creating` does so,
+    too, and makes an embedded database where there is none (None = as `servers`).
 
     `reread` reads the settings once more, from where they came (None = they came from nowhere). Raises SettingsError.
     """
@@ -71,6 +71,12 @@ class Context:
     settings: Settings
     servers: Callable[[Settings], AbstractAsyncContextManager[Urls]]
     reread: Callable[[], Settings] | None = None
+    creating: Callable[[Settings], AbstractAsyncContextManager[Urls]] | None = None
+
+    @property
+    def database(self) -> str:
+        """Which database the command works on, without its password."""
+        return database_shown(self.settings)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Urls]:
@@ -83,6 +89,12 @@ class Context:
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection, for a command that needs no more; it waits for no lock longer than LOCK_TIMEOUT_S."""
         async with self.connected() as (conn, _):
+            yield conn
+
+    @asynccontextmanager
+    async def creating_connection(self) -> AsyncIterator[Connection]:
+        """The same, for a command that may be the first of all: an embedded database is made where there is none."""
+        async with replace(self, servers=self.creating or self.servers).connection() as conn:
             yield conn
 
     @asynccontextmanager
@@ -144,7 +156,8 @@ def start(data_dir: Path | None, config_file: Path | None) -> Context:
     settings = read(file)
     configure_logs_later(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
     # A file that was there and is gone is a mistake, not the wish for the defaults.
-    return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)))
+    creating = partial(open_unmigrated, create=True)
+    return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)), creating)
 
 
 def console() -> "Screen":
@@ -218,6 +231,5 @@ def _in_words(error: OSError | PostgresError | InterfaceError, settings: Setting
 
 def server_named(settings: Settings) -> str:
     """Where the database is, without its password."""
-    if settings.database_url is None:
-        return f"embedded, in {settings.data_dir}"
-    return f"LEAD_ROUTER_DATABASE_URL is {mask_url(settings.database_url)}"
+    shown = database_shown(settings)
+    return shown if settings.database_url is None else f"LEAD_ROUTER_DATABASE_URL is {shown}"

@@ -11,8 +11,8 @@ from ops.embedded.servers import apply_migrations, open_unmigrated, pending_migr
 @json_option
 @async_command
 async def migrate(context: Context, check: bool, as_json: bool) -> None:
-    """Brings the database's schema up to this version."""
-    async with open_unmigrated(context.settings) as urls:
+    """Brings the database's schema up to this version; without a configured database makes an embedded one."""
+    async with open_unmigrated(context.settings, create=not check) as urls:
         ids = await (pending_migrations(context.settings, urls) if check else apply_migrations(urls.database))
     if as_json:
         print_json({"pending" if check else "applied": ids})

@@ -9,16 +9,31 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import author_option, note_option, require_tenant, tenant_option
-from ops.documents.reps import availability, change_document, in_no_group, rep_document, value_shown
+from ops.documents.reps import (
+    availability,
+    change_document,
+    in_no_group,
+    rep_document,
+    unnamed_document,
+    value_shown,
+)
+from router.domain.coverage import LostCoverage, UnnamedGroup
 from router.domain.phrases import count, listed
 from router.domain.rep_fields import read_field
 from router.domain.roster_change import RepRecord, RosterChange
 from router.intake.roster_file import RosterError, read_roster_file
+from router.rules.file import RulesError
 from router.store.leads import database_clock
-from router.store.roster import RepUnknown, RosterBusy, current_reps, import_reps, set_rep
+from router.store.roster import NobodyLeft, RepUnknown, RosterBusy, current_reps, import_reps, set_rep
+from router.store.rules_lint import groups_no_rule_names
+from router.store.statements import Connection
+from router.store.tenants import Tenant
 
 _REPS_SHOWN = 20
 _NAMES_SHOWN = 10
+_anyway_option = click.option(
+    "--anyway", is_flag=True, help="Change it although no rep of the tenant is available then."
+)
 
 
 @click.command("import")
@@ -34,6 +49,7 @@ _NAMES_SHOWN = 10
     help="What happens to reps that are not in the file.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@_anyway_option
 @json_option
 @async_command
 async def import_(
@@ -46,6 +62,7 @@ async def import_(
     note: str,
     missing: str,
     dry_run: bool,
+    anyway: bool,
     as_json: bool,
 ) -> None:
     """Import reps from a CSV FILE: all of it, or nothing when something in it is wrong.
@@ -73,17 +90,29 @@ async def import_(
                 note=note,
                 retire_missing=missing == "inactive",
                 dry_run=dry_run,
+                anyway=anyway,
             )
+        except NobodyLeft as error:
+            raise _refused(error) from error
         except RosterBusy as error:
             raise Found(str(error)) from error
+        unnamed = await _unnamed(conn, tenant)
         alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if in_no_group(rep)]
     if as_json:
-        print_json({"dry_run": dry_run, **change_document(change), "in_no_group": alone})
+        print_json(
+            {
+                "dry_run": dry_run,
+                **change_document(change),
+                "in_no_group": alone,
+                "unnamed_groups": unnamed_document(unnamed),
+            }
+        )
         return
     print_change(change, dry_run=dry_run)
     if alone:
         names = listed(alone, _NAMES_SHOWN)
         console().print(f"{count(len(alone), 'active rep')} in no group, so no group rule can assign to them: {names}")
+    _print_unnamed(unnamed)
     if change.missing:
         fate = "deactivated" if missing == "inactive" else "unchanged (use --missing inactive to deactivate them)"
         console().print(f"{count(change.missing, 'active rep')} not in the file: {fate}")
@@ -125,6 +154,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')
 @author_option
 @note_option
+@_anyway_option
 @json_option
 @async_command
 async def set_(
@@ -135,6 +165,7 @@ async def set_(
     tenant_name: str,
     author: str,
     note: str,
+    anyway: bool,
     as_json: bool,
     **fields: str | None,
 ) -> None:
@@ -148,15 +179,38 @@ async def set_(
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         try:
-            change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note)
+            change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note, anyway=anyway)
+        except NobodyLeft as error:
+            raise _refused(error) from error
         except RepUnknown as error:
             raise CannotRun(f"tenant {tenant.name}: {error}") from error
         except RosterBusy as error:
             raise Found(str(error)) from error
+        unnamed = [one for one in await _unnamed(conn, tenant) if rep_id in one.reps] if "groups" in changes else []
     if as_json:
-        print_json(change_document(change))
+        print_json(change_document(change) | {"unnamed_groups": unnamed_document(unnamed)})
     else:
         print_change(change)
+        _print_unnamed(unnamed)
+
+
+def _refused(error: NobodyLeft) -> Found:
+    return Found(f"nothing was changed: {error}; with --anyway it is done nevertheless")
+
+
+async def _unnamed(conn: Connection, tenant: Tenant) -> list[UnnamedGroup]:
+    """Nothing where the rules cannot be read: other checks report that."""
+    try:
+        return await groups_no_rule_names(conn, tenant)
+    except RulesError:
+        return []
+
+
+def _print_unnamed(groups: list[UnnamedGroup]) -> None:
+    for one in groups[:_NAMES_SHOWN]:
+        console().print(f"warning: {one.words}")
+    if len(groups) > _NAMES_SHOWN:
+        console().print(f"… and {len(groups) - _NAMES_SHOWN} more groups that no rule names (--json shows all)")
 
 
 def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
@@ -184,6 +238,8 @@ def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
             out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}")
     if len(change.changed) > _REPS_SHOWN:
         out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
+    if lost := LostCoverage(change.left_alone, change.nobody_left).words:
+        out.print(f"warning: {lost}")
     counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
     if dry_run:
         out.print(f"{counts}; nothing was written (--dry-run)")

@@ -19,12 +19,13 @@ from ops.cli.rules_shared import (
 )
 from ops.documents.rules import applied_document, findings_document
 from ops.embedded.urls import ServersError
-from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
+from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread, lint_rules
 from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.rules_lint import lint_for_tenant
+from router.store.tenants import Tenant
 
 
 @click.command()
@@ -112,14 +113,25 @@ def _verdict(findings: Sequence[Finding]) -> str:
 @author_option
 @note_option
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--anyway", is_flag=True, help="Apply the rules although there are warnings.")
 @json_option
 @async_command
 async def apply(
-    context: Context, /, *, file: Path, tenant_name: str, author: str, note: str, dry_run: bool, as_json: bool
-) -> None:
+    context: Context,
+    /,
+    *,
+    file: Path,
+    tenant_name: str,
+    author: str,
+    note: str,
+    dry_run: bool,
+    anyway: bool,
+    as_json: bool,
+) -> int:
     """Make the rules in FILE the active ones, as a new version. Routers use it from their next batch on.
 
-    Applying the active rules again changes nothing. Rules with an error (see check) are not applied.
+    Applying the active rules again changes nothing. Rules with an error (see check --tenant) are not applied, rules
+    with a warning only with --anyway; exit code 1 then.
 
     \b
     Example:
@@ -130,20 +142,32 @@ async def apply(
     if any(one.level is Level.ERROR for one in findings):
         raise Found(f"{file}: nothing was applied: {_first_error(findings)}; see lead-router rules check {file}")
     async with context.connection() as conn:
-        tenant_id = (await require_tenant(conn, tenant_name)).tenant_id
-        where = {"file": str(file)}
+        tenant = await require_tenant(conn, tenant_name)
+        tenant_id, where = tenant.tenant_id, {"file": str(file)}
         try:
-            if dry_run:
-                applied = await store.compare(conn, tenant_id, found.source, lists=found.lists, **where)
-            else:
+            findings += await lint_for_tenant(conn, tenant, found.rules)
+            applied = await store.compare(conn, tenant_id, found.source, lists=found.lists, **where)
+            # Rules that are active already are no news, whatever is odd in them.
+            stopped = not anyway and bool(applied.changes) and any(_stops(one, tenant) for one in findings)
+            if not stopped and not dry_run:
                 applied = await store.apply(conn, tenant_id, found.source, author, note, lists=found.lists, **where)
         except (ZoneDiffers, store.RulesBusy) as error:
             raise Found(f"{file}: nothing was applied: {error}") from error
     if as_json:
         listed = findings_document(found.rules, findings)
-        print_json({"dry_run": dry_run, **applied_document(applied), "findings": listed})
-        return
-    _report(found, applied, findings, dry_run)
+        document = {"dry_run": dry_run, "stopped": stopped, **applied_document(applied), "findings": listed}
+        print_json(document)
+        return EXIT_FOUND if stopped else 0
+    _report(found, applied, findings, " (--dry-run)" if dry_run else "" if stopped else None)
+    if stopped:
+        warned = count(sum(_stops(one, tenant) for one in findings), "warning")
+        say(f"{warned}: nothing {'would be' if dry_run else 'was'} applied; correct the file, or use --anyway")
+    return EXIT_FOUND if stopped else 0
+
+
+def _stops(finding: Finding, tenant: Tenant) -> bool:
+    """Whether rules are not applied for it. Before the first roster no group can have reps: rules may come first."""
+    return finding.level is Level.WARNING and (bool(tenant.roster) or finding.lint is not Lint.UNKNOWN_GROUP)
 
 
 def _first_error(findings: Sequence[Finding]) -> str:
@@ -151,13 +175,14 @@ def _first_error(findings: Sequence[Finding]) -> str:
     return f'rule "{first.rule}": {first.message}'
 
 
-def _report(found: ReadRules, applied: store.Applied, findings: Sequence[Finding], dry_run: bool) -> None:
+def _report(found: ReadRules, applied: store.Applied, findings: Sequence[Finding], unwritten: str | None) -> None:
+    """`unwritten` = why nothing was written; None = it was."""
     print_changes(applied.changes)
     print_findings(found, findings)
     for group in applied.new_groups:
         say(f"hint: group {group} is new: no rep is in it yet")
-    if dry_run:
-        say(f"{count(len(applied.changes), 'change')}; nothing was written (--dry-run)")
+    if unwritten is not None:
+        say(f"{count(len(applied.changes), 'change')}; nothing was written{unwritten}")
     else:
         say(now_active(applied))
 

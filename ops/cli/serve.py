@@ -7,6 +7,7 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command
 from ops.daemon.daemon import run_daemon
 from ops.daemon.services import Role
+from ops.embedded.servers import no_database
 from router.runtime.supervisor import ServiceLost, StartRefused
 
 
@@ -30,7 +31,7 @@ async def serve(context: Context, roles: str) -> None:
       LEAD_ROUTER_DATABASE_URL=postgresql://router@db/router lead-router serve --role drain
     """
     if context.settings.database_url is None:
-        raise CannotRun("no database is configured: set LEAD_ROUTER_DATABASE_URL, or use `lead-router up`")
+        raise CannotRun(no_database(context.settings))
     await run_until_signal(context, read_roles(roles))
 
 

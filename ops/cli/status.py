@@ -57,8 +57,9 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
         except LOCK_TIMEOUTS as error:
             raise CannotRun(f"status could not read: {error}") from error
     if as_json:
-        print_json(document(found))
+        print_json({"database": context.database, **document(found)})
     else:
+        console().print(f"database: {context.database}")
         show(found, console())
     return 0 if found.balanced else EXIT_FOUND
 

@@ -23,7 +23,7 @@ async def add(context: Context, name: str, time_zone: str, as_json: bool) -> Non
     Example:
       lead-router tenants add acme --time-zone Asia/Shanghai
     """
-    async with context.connection() as conn:
+    async with context.creating_connection() as conn:
         try:
             tenant = await store.add(conn, name, time_zone)
         except store.TenantExists as error:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from ops.daemon.services import Role, Services
 from ops.daemon.telemetry import open_telemetry
-from ops.embedded.servers import UNREACHABLE, ensure_schema, open_unmigrated
+from ops.embedded.servers import UNREACHABLE, database_shown, ensure_schema, open_unmigrated
 from ops.embedded.urls import ServersError
 from ops.notify.channels import configured_channels
 from ops.roster_sync.sources import configured_sources
@@ -50,7 +50,12 @@ async def run_daemon(
     sources = tuple(configured_sources(settings).values()) if Role.DUTIES in roles else ()
     channels = configured_channels(settings) if Role.DUTIES in roles else ()
     health = Health(MonotonicClock().monotonic)
-    async with open_unmigrated(settings) as urls:
+    database = database_shown(settings)
+    # Before anything is opened: a wrong one is seen even where it does not answer.
+    log.info("starting", instance=instance, database=database)
+    if say is not None:
+        say(f"database: {database}")
+    async with open_unmigrated(settings, create=True) as urls:
         found = False
         with suppress(*UNREACHABLE):
             await ensure_schema(settings, urls)

@@ -1,8 +1,10 @@
 """Reps, and changes of rosters, for machines. The keys stay as they are: scripts read them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from router.domain.coverage import UnnamedGroup
 from router.domain.roster import MILLI
 from router.domain.roster_change import RepRecord, RosterChange
 
@@ -32,7 +34,14 @@ def change_document(change: RosterChange) -> dict[str, Any]:
         "unchanged": change.unchanged,
         "missing": change.missing,
         "fields": change.fields,
+        "groups_without_available": list(change.left_alone),
+        "nobody_available": change.nobody_left,
     }
+
+
+def unnamed_document(groups: Sequence[UnnamedGroup]) -> list[dict[str, Any]]:
+    """Groups that no rule names, with the active reps that no rule reaches."""
+    return [{"group": one.group, "reps": list(one.reps), "did_you_mean": one.meant} for one in groups]
 
 
 def in_no_group(rep: RepRecord) -> bool:

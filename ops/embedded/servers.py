@@ -1,5 +1,6 @@
 """Which servers a command works on: the configured ones, or the embedded ones of its data folder."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
@@ -12,6 +13,7 @@ from router.store.connections.single import open_connection
 from router.store.errors import Trouble, trouble_of
 from router.store.migrate import MigrationError, migrate, pending
 from router.store.statements import Connection
+from router.telemetry.masking import mask_url
 
 # The server is not there just now, or has no connection left; what it would say is not known.
 UNREACHABLE = (
@@ -24,12 +26,31 @@ UNREACHABLE = (
 )
 
 
+def no_database(settings: Settings) -> str:
+    """What a command says that has no database to work on."""
+    return (
+        "no database is configured: set LEAD_ROUTER_DATABASE_URL; without one, `lead-router up`, `lead-router migrate` "
+        f"and `lead-router tenants add` create an embedded database in {settings.data_dir.absolute()}"
+    )
+
+
+def database_shown(settings: Settings) -> str:
+    """Which database it is, without its password."""
+    if settings.database_url is None:
+        return f"embedded, in {settings.data_dir}"
+    return mask_url(settings.database_url)
+
+
 @asynccontextmanager
-async def open_unmigrated(settings: Settings) -> AsyncIterator[Urls]:
-    """The servers, whatever their schema. Raises ServersError."""
+async def open_unmigrated(settings: Settings, *, create: bool = False) -> AsyncIterator[Urls]:
+    """The servers, whatever their schema. Raises ServersError, also where no database is configured and the data
+    folder has none: only with `create` is an embedded one made, so that a forgotten setting shows.
+    """
     if settings.database_url is not None:
         yield Urls(settings.database_url, settings.redis_url)
         return
+    if not create and not _has_embedded(settings):
+        raise ServersError(no_database(settings))
     from ops.embedded.embedded import EmbeddedError, open_embedded  # noqa: PLC0415 - only who has no servers needs them
 
     try:
@@ -44,10 +65,18 @@ async def open_unmigrated(settings: Settings) -> AsyncIterator[Urls]:
 
 @asynccontextmanager
 async def open_servers(settings: Settings) -> AsyncIterator[Urls]:
-    """Servers with an up-to-date schema. Raises ServersError."""
-    async with open_unmigrated(settings) as urls:
+    """Servers with an up-to-date schema, made where there are none. Raises ServersError."""
+    async with open_unmigrated(settings, create=True) as urls:
         await ensure_schema(settings, urls)
         yield urls
+
+
+def _has_embedded(settings: Settings) -> bool:
+    """Whether the data folder has a database; one that another account keeps to itself counts."""
+    folder = settings.data_dir / "postgres"
+    if os.path.isdir(folder) and not os.access(folder, os.X_OK):  # noqa: PTH112 - Path raises where it may not look
+        return True
+    return os.path.exists(folder / "PG_VERSION")  # noqa: PTH110 - as above
 
 
 async def ensure_schema(settings: Settings, urls: Urls) -> None:

@@ -145,7 +145,8 @@ def in_words(targets: WakeTargets, engine: Engine) -> str:
     if not phrases:
         return "a rule that matches"
     others = sorted(_rep_id(number, engine) for number in targets.excluded)
-    return " or ".join(phrases) + (f", other than {', '.join(others)}" if others else "")
+    # Several rules may assign to one group.
+    return " or ".join(dict.fromkeys(phrases)) + (f", other than {', '.join(others)}" if others else "")
 
 
 def _reason(eligibility: Eligibility, targets: WakeTargets) -> Reason:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from router.domain.ruleset import Match, Rule, Ruleset
 from router.domain.subsumption import covers, nothing_left
-from router.domain.working_hours import WeekHours
+from router.domain.working_hours import MINUTES_PER_DAY, WeekHours
 
 
 class Level(StrEnum):
@@ -27,11 +27,13 @@ class Lint(StrEnum):
     ZERO_CAP = "zero_cap"
     NEVER_OPEN = "never_open"
     NO_CATCH_ALL = "no_catch_all"
+    MINUTE_SHORT = "minute_short"
     OTHER_ZONE = "other_zone"
     DOUBTFUL_ZONE = "doubtful_zone"
     UNKNOWN_GROUP = "unknown_group"
     EMPTY_GROUP = "empty_group"
     REPS_WITHOUT_LEADS = "reps_without_leads"
+    UNNAMED_GROUP = "unnamed_group"
     UNSEEN_VALUE = "unseen_value"
     NOTHING_SEEN = "nothing_seen"
 
@@ -97,6 +99,14 @@ def is_never(hours: WeekHours | None) -> bool:
     return hours is not None and not any(hours.days)
 
 
+def minute_short(hours: WeekHours | None) -> bool:
+    """Whether hours end at 23:59 although 24:00 was meant, most likely."""
+    return hours is not None and any(end == MINUTES_PER_DAY - 1 for day in hours.days for _, end in day)
+
+
+LAST_MINUTE = "end at 23:59, so the last minute of the day is outside; 24:00 is the end of the day"
+
+
 def _settings(ruleset: Ruleset) -> Iterator[Finding]:
     for name in ("max_open", "max_per_day"):
         if getattr(ruleset.defaults, name) == 0:
@@ -105,6 +115,8 @@ def _settings(ruleset: Ruleset) -> Iterator[Finding]:
     if is_never(ruleset.calendar.working_hours):
         message = "never open: reps who have no hours of their own never get a lead"
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, "calendar.working_hours", message)
+    if minute_short(ruleset.calendar.working_hours):
+        yield Finding(Level.HINT, Lint.MINUTE_SHORT, "calendar.working_hours", LAST_MINUTE)
 
 
 def _rule(path: str, rule: Rule) -> Iterator[Finding]:
@@ -117,6 +129,9 @@ def _rule(path: str, rule: Rule) -> Iterator[Finding]:
     if is_never(rule.window):
         message = "never opens: the rule never assigns" + (", and its leads wait in vain" if rule.wait else "")
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, f"{path}.window", message, rule.name)
+    if minute_short(rule.window):
+        message = LAST_MINUTE.replace("end at", "ends at", 1)
+        yield Finding(Level.HINT, Lint.MINUTE_SHORT, f"{path}.window", message, rule.name)
 
 
 def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:

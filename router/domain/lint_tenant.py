@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from router.domain.conditions import FactCondition, Listed, OneOf
-from router.domain.lint import Finding, Level, Lint, is_never
+from router.domain.coverage import unnamed_groups
+from router.domain.lint import LAST_MINUTE, Finding, Level, Lint, is_never, minute_short
 from router.domain.phrases import count, listed, suggestion
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Rule, Ruleset
@@ -72,6 +73,23 @@ def _never(rep: Rep, ruleset: Ruleset) -> str:
     return "hours that never open" if is_never(hours) else ""
 
 
+def lint_unnamed(ruleset: Ruleset, roster: Roster) -> list[Finding]:
+    """Groups that no rule names, with reps that no rule reaches."""
+    names = roster.group_names
+    reps = ((rep.rep_id, [names[no] for no in sorted(rep.groups)]) for rep in roster.reps if rep.active)
+    found = unnamed_groups(ruleset, reps)
+    return [Finding(Level.WARNING, Lint.UNNAMED_GROUP, "rules", one.words) for one in found]
+
+
+def lint_hours_of_reps(roster: Roster) -> list[Finding]:
+    """Hours of reps that end a minute before the day does."""
+    short = [rep.rep_id for rep in roster.reps if rep.active and minute_short(rep.working_hours)]
+    if not short:
+        return []
+    message = f"working hours of {count(len(short), 'rep')} ({listed(short, NAMED)}) {LAST_MINUTE}"
+    return [Finding(Level.HINT, Lint.MINUTE_SHORT, "roster", message)]
+
+
 def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
     """Zones of the tenant and of its reps that are probably not the ones that are meant."""
     why = doubt(tenant_zone)
@@ -86,9 +104,9 @@ def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
     return found
 
 
-def lint_values(ruleset: Ruleset, seen: Seen) -> list[Finding]:
-    """Values that no recent lead had, with the near spelling that leads did have."""
-    if not any(seen.values()):
+def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
+    """Values that no recent lead had, with the near spelling that leads did have. `seen` None = there was no lead."""
+    if seen is None:
         message = f"no lead arrived in the last {DAYS_SEEN} days, so condition values could not be checked"
         named = any(rule.match.facts for rule in ruleset.rules)
         return [Finding(Level.HINT, Lint.NOTHING_SEEN, "rules", message)] if named else []

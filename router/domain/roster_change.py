@@ -63,6 +63,10 @@ class RosterChange:
     changed: tuple[RepChange, ...] = ()
     unchanged: int = 0
     missing: int = 0
+    left_alone: tuple[str, ...] = ()
+    """Groups that have no available rep any more, or are new and have none."""
+    nobody_left: bool = False
+    """Whether a rep of the tenant was available, and none is now."""
 
     @property
     def fields(self) -> dict[str, int]:

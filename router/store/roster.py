@@ -10,6 +10,7 @@ import asyncpg
 
 from router.domain.availability import parse_leave
 from router.domain.calendar import WeekHours, parse_week
+from router.domain.coverage import LostCoverage, lost_coverage
 from router.domain.phrases import count, suggestion
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Rep, Roster
@@ -21,6 +22,8 @@ from router.store.transactions import limit_transaction, retried
 
 _SQL = load("roster")
 _LOCK_WAIT_S = 30
+# What decides whether a group has an available rep.
+_COVERS = frozenset({"active", "available", "groups"})
 
 
 class RepUnknown(LookupError):
@@ -28,6 +31,10 @@ class RepUnknown(LookupError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class NobodyLeft(Exception):
+    """The change would leave no rep of the tenant available; nothing was changed."""
 
 
 class RosterBusy(Exception):
@@ -45,20 +52,22 @@ async def import_reps(
     retire_missing: bool = False,
     dry_run: bool = False,
     unknown_holds_for: timedelta = timedelta(0),
+    anyway: bool = True,
 ) -> RosterChange:
     """Makes the reps as the lines say, in one transaction; a line leaves what it does not speak of as it is.
 
     Reps that no line names stay, or become inactive with `retire_missing`. When nothing differs no version is
     made. `dry_run` returns the same and writes nothing. Importers of one tenant take turns.
-    Raises LookupError when there is no such tenant, RosterBusy.
+    Raises LookupError when there is no such tenant, RosterBusy; NobodyLeft, unless `anyway` or `dry_run`.
     """
     async with conn.transaction():
         version, time_zone = await _locked(conn, tenant_id)
         groups = GroupNumbers(await group_names(conn, tenant_id))
         rows = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
         last_rep_no = await _SQL.last_rep_no.value(conn, tenant_id=tenant_id)
+        current = {row["rep_id"]: _record(row, groups.names) for row in rows}
         intended = plan(
-            {row["rep_id"]: _record(row, groups.names) for row in rows},
+            current,
             reps,
             groups,
             time_zone=time_zone,
@@ -66,18 +75,28 @@ async def import_reps(
             retire_missing=retire_missing,
             unknown_holds_for=unknown_holds_for,
         )
+        lost = _lost(current, intended)
         if dry_run:
-            return _told(intended, version, version)
-        return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
+            return _told(intended, version, version, lost)
+        if lost.everybody and not anyway:
+            raise NobodyLeft(lost.words)
+        return await _applied(conn, tenant_id, version, intended, groups, lost, author=author, note=note)
 
 
 @retried
 async def set_rep(
-    conn: Connection, tenant_id: int, rep_id: str, changes: Mapping[str, Any], author: str, *, note: str = ""
+    conn: Connection,
+    tenant_id: int,
+    rep_id: str,
+    changes: Mapping[str, Any],
+    author: str,
+    *,
+    note: str = "",
+    anyway: bool = True,
 ) -> RosterChange:
     """Changes fields of one rep (values as `rep_fields.read_field` gives them).
 
-    Raises RepUnknown, LookupError when there is no such tenant, RosterBusy.
+    Raises RepUnknown, LookupError when there is no such tenant, RosterBusy; NobodyLeft, unless `anyway`.
     """
     async with conn.transaction():
         version, time_zone = await _locked(conn, tenant_id)
@@ -87,7 +106,13 @@ async def set_rep(
         groups = GroupNumbers(await group_names(conn, tenant_id))
         current = {rep_id: _record(row, groups.names)}
         intended = plan(current, [RepLine(rep_id, changes)], groups, time_zone=time_zone, next_rep_no=0)
-        return await _applied(conn, tenant_id, version, intended, groups, author=author, note=note)
+        lost = LostCoverage()
+        if not intended.empty and not _COVERS.isdisjoint(changes):
+            everyone = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
+            lost = _lost({row["rep_id"]: _record(row, groups.names) for row in everyone}, intended)
+        if lost.everybody and not anyway:
+            raise NobodyLeft(lost.words)
+        return await _applied(conn, tenant_id, version, intended, groups, lost, author=author, note=note)
 
 
 async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
@@ -163,13 +188,14 @@ async def _applied(
     version: int,
     intended: Plan,
     groups: GroupNumbers,
+    lost: LostCoverage,
     *,
     author: str,
     note: str,
 ) -> RosterChange:
     """Writes the plan as the next version; an empty plan writes nothing."""
     if intended.empty:
-        return _told(intended, version, version)
+        return _told(intended, version, version, lost)
     new = version + 1
     added, updated = intended.added, intended.updated
     await _SQL.add_version.execute(conn, tenant_id=tenant_id, version=new, author=author, note=note)
@@ -181,10 +207,16 @@ async def _applied(
     rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)], default=datetime.isoformat)
     await _SQL.add_rows.execute(conn, tenant_id=tenant_id, version=new, rows=rows)
     await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=new)
-    return _told(intended, version, new)
+    return _told(intended, version, new, lost)
 
 
-def _told(intended: Plan, previous: int, version: int) -> RosterChange:
+def _lost(current: Mapping[str, RepRecord], intended: Plan) -> LostCoverage:
+    """What the plan leaves without an available rep."""
+    written = {rep.rep_id: rep for rep in (*intended.updated, *intended.added)}
+    return lost_coverage(current.values(), {**current, **written}.values())
+
+
+def _told(intended: Plan, previous: int, version: int, lost: LostCoverage) -> RosterChange:
     return RosterChange(
         version=version,
         previous=previous,
@@ -192,6 +224,8 @@ def _told(intended: Plan, previous: int, version: int) -> RosterChange:
         changed=intended.changed,
         unchanged=intended.unchanged,
         missing=intended.missing,
+        left_alone=lost.groups,
+        nobody_left=lost.everybody,
     )
 
 

@@ -3,12 +3,22 @@
 from collections import defaultdict
 from datetime import timedelta
 
+from router.domain.coverage import UnnamedGroup, unnamed_groups
 from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
-from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values, lint_zones
+from router.domain.lint_tenant import (
+    DAYS_SEEN,
+    Seen,
+    lint_groups,
+    lint_hours_of_reps,
+    lint_unnamed,
+    lint_values,
+    lint_zones,
+)
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
-from router.store.roster import load_roster
+from router.store.roster import current_reps, load_roster
+from router.store.rulesets import load_ruleset
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 
@@ -29,19 +39,33 @@ async def lint_for_tenant(
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
     found += lint_zones(tenant.time_zone, roster)
-    found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
+    found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen), *lint_hours_of_reps(roster)]
+    if not unread.within("rules"):
+        # A rule that could not be read may name the group.
+        found += lint_unnamed(rules.ruleset, roster)
     if unread.within("defaults") or unread.within("calendar"):
         # Who never gets a lead hangs on them too.
         found = [one for one in found if one.lint is not Lint.REPS_WITHOUT_LEADS]
     return unread.keep(found)
 
 
-async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Seen:
-    """The values of the fields that rules match on, folded."""
+async def groups_no_rule_names(conn: Connection, tenant: Tenant) -> list[UnnamedGroup]:
+    """Of the rules and the roster in force, with the reps that no rule reaches. Raises RulesError."""
+    if not tenant.ruleset:
+        return []
+    rules = await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)
+    reps = await current_reps(conn, tenant.tenant_id)
+    return unnamed_groups(rules, ((rep.rep_id, rep.values["groups"]) for rep in reps if rep.values["active"]))
+
+
+async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Seen | None:
+    """The values of the fields that rules match on, folded; None = no lead came."""
     fields = sorted({condition.field for rule in ruleset.rules for condition in rule.match.facts})
     if not fields:
         return {}
     since = timedelta(days=DAYS_SEEN)
+    if not await _SQL.any_lead.value(conn, tenant_id=tenant_id, since=since):
+        return None
     rows = await _SQL.values_seen.fetch(conn, tenant_id=tenant_id, fields=fields, since=since, limit=_VALUES_LIMIT)
     found: dict[str, set[str]] = defaultdict(set)
     for field, value in rows:

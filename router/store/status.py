@@ -138,6 +138,11 @@ async def reps_without_group(conn: Connection, ids: Sequence[int]) -> dict[int, 
     return found
 
 
+async def tenants_with_unnamed_groups(conn: Connection, ids: Sequence[int]) -> list[int]:
+    """Those where, judged by the text of the rules, an active rep may be in a group that no rule names."""
+    return [row[0] for row in await _SQL.tenants_with_unnamed_groups.fetch(conn, tenant_ids=ids)]
+
+
 async def zones_of_reps(conn: Connection, ids: Sequence[int]) -> list[tuple[int, str, list[str]]]:
     """Tenant, time zone, and the ids of the active reps who have it."""
     return [tuple(row) for row in await _SQL.zones_of_reps.fetch(conn, tenant_ids=ids)]

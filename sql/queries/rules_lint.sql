@@ -7,3 +7,7 @@ select distinct f.field, f.value
  where l.tenant_id = :tenant_id and l.received_at > clock_timestamp() - :since::interval
    and f.field = any(:fields::text[]) and f.value is not null
  limit :limit;
+
+-- name: any_lead(tenant_id, since)
+-- Whether a lead came since then.
+select exists (select from lead where tenant_id = :tenant_id and received_at > clock_timestamp() - :since::interval);

@@ -81,6 +81,17 @@ select r.tenant_id, p.rep_id
  where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active and r.groups = '{}'
  order by r.tenant_id, p.rep_id;
 
+-- name: tenants_with_unnamed_groups(tenant_ids)
+-- Tenants with an active rep in a group whose name the text of the rules in force does not have as a rule's group.
+select distinct t.tenant_id
+  from tenant t
+  join ruleset v on v.tenant_id = t.tenant_id and v.version = t.ruleset
+  join (select distinct r.tenant_id, n.group_no
+          from rep_row r cross join unnest(r.groups) as n (group_no)
+         where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active) m on m.tenant_id = t.tenant_id
+  join grp g on g.tenant_id = m.tenant_id and g.group_no = m.group_no
+ where v.source !~* ('group:[ ]*' || regexp_replace(g.name, '([^[:alnum:] ])', '\\\1', 'g') || '[ ]*(["'',}#]|\s|$)');
+
 -- name: zones_of_reps(tenant_ids)
 -- The time zones of active reps of the roster in force, with the reps.
 select r.tenant_id, r.time_zone, array_agg(p.rep_id order by p.rep_id) as reps

@@ -180,8 +180,11 @@ def test_values_that_no_lead_had_are_found_with_the_near_spelling(condition: str
 
 
 def test_without_leads_no_value_is_called_wrong() -> None:
-    assert [one.lint for one in lint_values(ruleset(group("a", "region: x")), {})] == [Lint.NOTHING_SEEN]
-    assert lint_values(ruleset(), {}) == []
+    assert [one.lint for one in lint_values(ruleset(group("a", "region: x")), None)] == [Lint.NOTHING_SEEN]
+    assert lint_values(ruleset(), None) == []
+    # Leads came, and none of them had the field.
+    (one,) = lint_values(ruleset(group("a", "region: x")), {"region": frozenset()})
+    assert (one.lint, one.message) == (Lint.UNSEEN_VALUE, 'no lead of the last 90 days had region "x"')
 
 
 def test_many_values_that_no_lead_had_are_told_in_part() -> None:

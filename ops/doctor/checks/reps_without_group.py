@@ -1,22 +1,51 @@
-"""Active reps who are in no group: no rule can give them a lead."""
+"""Active reps who are in no group, or only in groups that no rule names: no rule can give them a lead."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
+from router.domain.coverage import UnnamedGroup
 from router.domain.phrases import count, listed
-from router.store.status import reps_without_group
+from router.rules.file import RulesError
+from router.store.rules_lint import groups_no_rule_names
+from router.store.status import reps_without_group, tenants_with_unnamed_groups
+from router.store.tenants import Tenant
 
 CODE = "reps_without_group"
+_NAMED = 3
+_SHOWN = 10
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
     alone = await reps_without_group(scene.conn, scene.tenant_ids)
+    # Reading the rules of every tenant would make `status` slow: the database sorts out those where all is well.
+    asked = set(scene.tenant_ids if scene.thorough else await tenants_with_unnamed_groups(scene.conn, scene.tenant_ids))
     found = []
     for tenant in scene.tenants:
-        if reps := alone.get(tenant.tenant_id):
-            sentence = f"{count(len(reps), 'active rep')} in no group: {listed(reps)}; no rule gives them leads"
-            evidence = tuple({"rep_id": rep} for rep in reps[:10])
-            command = f"lead-router reps list --tenant {tenant.name}"
-            found.append(Finding(CODE, Severity.WARNING, of_tenant(tenant.name), sentence, evidence, command=command))
+        readable = tenant.tenant_id in asked and tenant.tenant_id not in scene.unreadable
+        unnamed = await _unnamed(scene, tenant) if readable else []
+        if unnamed or tenant.tenant_id in alone:
+            found.append(_finding(tenant, alone.get(tenant.tenant_id, ()), unnamed))
     return found
+
+
+async def _unnamed(scene: Scene, tenant: Tenant) -> Sequence[UnnamedGroup]:
+    """Rules that cannot be read are another finding."""
+    try:
+        return await groups_no_rule_names(scene.conn, tenant)
+    except RulesError:
+        return ()
+
+
+def _finding(tenant: Tenant, alone: Sequence[str], unnamed: Sequence[UnnamedGroup]) -> Finding:
+    parts = (
+        [f"{count(len(alone), 'active rep')} in no group: {listed(alone)}; no rule gives them leads"] if alone else []
+    )
+    parts += [one.words for one in unnamed[:_NAMED]]
+    if len(unnamed) > _NAMED:
+        parts.append(f"and {count(len(unnamed) - _NAMED, 'more group')} that no rule names")
+    in_groups = ({"rep_id": rep, "group": one.group, "did_you_mean": one.meant} for one in unnamed for rep in one.reps)
+    evidence = (*({"rep_id": rep} for rep in alone[:_SHOWN]), *islice(in_groups, _SHOWN))
+    command = f"lead-router reps list --tenant {tenant.name}"
+    return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), "; ".join(parts), evidence[:_SHOWN], command=command)

@@ -1,0 +1,83 @@
+"""Who can get leads at all: reps whose groups no rule names, and groups that a change of the roster leaves alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from router.domain.phrases import count, listed, suggestion
+from router.domain.roster_change import RepRecord
+from router.domain.ruleset import Ruleset
+from router.domain.text import fold
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedGroup:
+    """A group that no rule names, with the active reps that are in no group that a rule names."""
+
+    group: str
+    reps: tuple[str, ...]
+    meant: str | None
+    """The group of a rule that may have been meant."""
+
+    @property
+    def words(self) -> str:
+        hint = f'; did you mean "{self.meant}"?' if self.meant else ""
+        whom = f"{count(len(self.reps), 'active rep')} ({listed(self.reps, _NAMED)})"
+        return f'no rule names group "{self.group}", so no rule assigns to {whom}{hint}'
+
+
+def unnamed_groups(ruleset: Ruleset, reps: Iterable[tuple[str, Iterable[str]]]) -> list[UnnamedGroup]:
+    """Of active reps, as their ids and the names of their groups. Nothing where rules assign to owners only."""
+    named = {fold(rule.group): rule.group for rule in ruleset.rules if rule.group is not None}
+    if not named:
+        return []
+    found: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
+    for rep_id, groups in reps:
+        by_fold = {fold(group): group for group in groups}
+        if named.keys().isdisjoint(by_fold):
+            for key, group in by_fold.items():
+                found.setdefault(key, []).append(rep_id)
+                spelled.setdefault(key, group)
+    return [
+        UnnamedGroup(spelled[key], tuple(in_it), suggestion(key, named.values()))
+        for key, in_it in sorted(found.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LostCoverage:
+    """What a change of the roster leaves without an available rep. `everybody` = one was available, and none is now."""
+
+    groups: tuple[str, ...] = ()
+    everybody: bool = False
+
+    @property
+    def words(self) -> str:
+        """For a warning; empty where nothing is lost."""
+        if self.everybody:
+            return "no rep of the tenant is available after this change"
+        if not self.groups:
+            return ""
+        return (
+            f"no rep in {'group' if len(self.groups) == 1 else 'groups'} {listed(self.groups, _NAMED)} is available now"
+        )
+
+
+def lost_coverage(before: Iterable[RepRecord], after: Iterable[RepRecord]) -> LostCoverage:
+    """Compares two rosters; a group without an available rep counts where it had one, or is new."""
+    were, are = _available_by_group(before), _available_by_group(after)
+    groups = [name for name in {**were, **are} if name and not are.get(name) and (were.get(name) or name not in were)]
+    return LostCoverage(tuple(sorted(groups)), any(were.values()) and not any(are.values()))
+
+
+def _available_by_group(reps: Iterable[RepRecord]) -> Mapping[str, int]:
+    """How many active and available reps each group has, those without one counted as of the group ''."""
+    counts: dict[str, int] = {}
+    for rep in reps:
+        if rep.values["active"]:
+            groups: Sequence[str] = rep.values["groups"] or ("",)
+            for group in groups:
+                counts[group] = counts.get(group, 0) + bool(rep.values["available"])
+    return counts
