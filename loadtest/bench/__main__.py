@@ -18,6 +18,7 @@ from rich.table import Table
 
 from loadtest.bench import (
     cleaning,
+    copied,
     drains,
     flat_line,
     foreign_cleanup,
@@ -61,6 +62,7 @@ MEASURES: Mapping[str, Measure] = {
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
     "import": operating.import_csv,
+    "import-copy": copied.import_vs_copy,
     "import-before": imports.import_vs_before,
     "cleanup": cleaning.cleanup,
     "events": outbox.events,

@@ -5,7 +5,7 @@ from time import monotonic
 
 from loadtest.bench import floor
 from loadtest.bench import world as worlds
-from loadtest.bench.figures import Figure, figure, per_second
+from loadtest.bench.figures import Figure, figure, per_second, ratios
 from loadtest.bench.router_process import routers
 from loadtest.bench.stage import Room, Stage, emptied
 from loadtest.bench.world import SQL, World
@@ -17,7 +17,7 @@ _RATE = 200
 
 
 async def single_leads(stage: Stage) -> list[Figure]:
-    """single_lead_batches_5000_reps."""
+    """single_lead_batches_5000_reps and single_leads_vs_floor, in turns."""
     world = World(leads=stage.size(4_000, 300), reps=5_000)
     drains, floors = list[float](), list[float]()
     async with stage.room() as room:
@@ -34,7 +34,10 @@ async def single_leads(stage: Stage) -> list[Figure]:
         f"{world.in_words}; a commit and a record for each; the floor, one lead at a time: "
         f"{per_second(world.leads, floors[1:])}"
     )
-    return [figure("single_lead_batches_5000_reps", [world.leads / seconds for seconds in drains[1:]], note)]
+    return [
+        figure("single_lead_batches_5000_reps", [world.leads / seconds for seconds in drains[1:]], note),
+        figure("single_leads_vs_floor", ratios(floors[1:], drains[1:]), note),
+    ]
 
 
 async def idle_latency(stage: Stage) -> list[Figure]:

@@ -51,5 +51,18 @@ class Family(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, self._former.get(cmd_name, cmd_name))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises UsageError, also with the families that have a command of this name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = [name for name, one in self.commands.items() if isinstance(one, Family) and args[0] in one.commands]
+            if near:
+                meant = " or ".join(f"{ctx.command_path} {name} {args[0]}" for name in near)
+                error.message += f" Did you mean {meant}?"
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -16,6 +16,7 @@ from ops.status.document import document, oldest
 from ops.status.rates import RATES_OVER
 from ops.status.status import Status, TenantStatus
 from ops.status.status import status as read_status
+from ops.status.verdict import Level, verdict
 from ops.waiting.waiting import WaitingLeads
 from router.domain.phrases import count, duration
 from router.domain.reason import Reason
@@ -25,6 +26,7 @@ from router.store.errors import LOCK_TIMEOUTS
 from router.store.status import ParkedLeads, Paused
 from router.store.tenants import TenantUnknown
 
+_STYLES = {Level.WRONG: "bold red", Level.LOOK: "yellow", Level.FINE: "green"}
 _AGAIN = {str(Reason.DATABASE_BUSY): "when unlocked"}
 TENANTS_SHOWN = 20
 FINDINGS_SHOWN = 10
@@ -40,6 +42,8 @@ MAINTENANCE_SHOWN = 3
 @async_command
 async def status(context: Context, tenant: str | None, now: datetime | None, as_json: bool) -> int:
     """Show how many leads are in each state, why leads wait, and which routers run.
+
+    The first line says whether all is well, or what is wrong and where to look.
 
     Exit code 1 when the states do not add up to the leads that were accepted.
 
@@ -66,6 +70,8 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
 
 def show(found: Status, out: Console) -> None:
     """For people."""
+    judged = verdict(found)
+    out.print(judged.line, style=_STYLES[judged.level])
     out.print(_states_table(found))
     if len(found.tenants) == 1:
         _show_tenant(found.tenants[0], found.at, out)

@@ -8,6 +8,7 @@ from typing import Any
 from ops.maintenance.present import document as run_document
 from ops.status.rates import Rates
 from ops.status.status import Status, TenantStatus
+from ops.status.verdict import verdict
 from router.store.blocking.blocked import BlockedLeads
 from router.store.cleanup import Run
 from router.store.connections.server_capacity import ServerCapacity
@@ -18,6 +19,7 @@ def document(found: Status) -> dict[str, Any]:
     """The JSON document."""
     return {
         "at": _time(found.at),
+        "verdict": verdict(found).document(),
         "accepted": found.accepted,
         "states": found.states,
         "balanced": found.balanced,

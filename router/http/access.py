@@ -23,7 +23,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lead-router"'}
 
 class Access:
     """Finds the tokens of requests. `find` asks the database for one; `failed` counts look-ups that found nothing;
-    `clock` is aware.
+    `clock` is aware; `away` says whether the database gives no connection.
     """
 
     def __init__(
@@ -31,9 +31,10 @@ class Access:
         find: Callable[[TokenKey], Awaitable[Token | None]],
         failed: FailedAttempts | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        away: Callable[[], bool] = lambda: False,
     ) -> None:
         self._find = find
-        self.tokens = Recent(self._same, _HOLDS_S, absent_s=_UNKNOWN_HOLDS_S)
+        self.tokens = Recent(self._same, _HOLDS_S, absent_s=_UNKNOWN_HOLDS_S, away=away)
         self._failed = failed or FailedAttempts()
         self._clock = clock
         self._used: dict[tuple[int, str], datetime] = {}

@@ -65,13 +65,13 @@ class ApiService:
         self._pages = pages
         self._database_seen = database_seen
         failed = FailedAttempts()
-        self.access = Access(self._find_token, failed)
+        self.access = Access(self._find_token, failed, away=self._is_away)
         self.limits = RateLimits(settings.requests_per_s)
         instruments = instruments or Instruments.silent()
         self.leads = LeadDoor(connections, instruments.intake, journal, failed)
         self._requests = instruments.http
-        tenants = Recent(self._tenant_numbered, _TENANT_HOLDS_S)
-        names = Recent(self._tenant_named, _TENANT_HOLDS_S)
+        tenants = Recent(self._tenant_numbered, _TENANT_HOLDS_S, away=self._is_away)
+        names = Recent(self._tenant_named, _TENANT_HOLDS_S, away=self._is_away)
         self.memory = Memory(self.access, tenants, names, self.leads.readers)
         self._door = Door(self.access, self.limits, tenants, names, connections, self.leads)
         self._open = partial(
@@ -111,6 +111,9 @@ class ApiService:
                     f"the API would listen on {self._settings.host}, which others can reach, and there is no token "
                     "yet. Make one first: lead-router tokens create NAME --tenant T --role intake"
                 )
+
+    def _is_away(self) -> bool:
+        return self._connections.away
 
     async def _find_token(self, shown: TokenKey) -> Token | None:
         async with self._connections.acquire(Part.INTAKE, _LOOK_UP_DEADLINE_S) as conn:

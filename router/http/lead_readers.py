@@ -37,7 +37,7 @@ class LeadReaders:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._readers = Recent(self._make, HOLDS_S, _READERS)
+        self._readers = Recent(self._make, HOLDS_S, _READERS, away=lambda: connections.away)
         self._regions: dict[int, tuple[int, str | None]] = {}
 
     async def reader_of(self, tenant: Tenant) -> JsonLeadReader:

@@ -14,6 +14,7 @@ V = TypeVar("V")
 
 _WHILE_AWAY_S = 86_400.0
 _ASK_AGAIN_S = 1.0
+_LOOK_EVERY_S = 0.25
 _REMEMBERED = 10_000
 _ABSENT = 10_000
 
@@ -26,8 +27,10 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for a day while the database cannot be asked, which is tried once a second. So many are `remembered`, those that
-    were looked up last. That there is none holds for `absent_s` (default: `holds_s`), and never displaces a value.
+    for a day while the database cannot be asked, which is tried once a second, and for which nobody waits who asks for
+    a known value: from the first failure on, or once `away` says that there is no connection. So many are `remembered`,
+    those that were looked up last. That there is none holds for `absent_s` (default: `holds_s`), and never displaces a
+    value.
     """
 
     def __init__(
@@ -36,14 +39,16 @@ class Recent(Generic[K, V]):
         holds_s: float,
         remembered: int = _REMEMBERED,
         absent_s: float | None = None,
+        away: Callable[[], bool] = lambda: False,
     ) -> None:
         self._remembered = remembered
         self._find = find
         self._holds_s = holds_s
         self._absent_s = holds_s if absent_s is None else absent_s
+        self._away = away
         self._seen: OrderedDict[K, _Seen[V]] = OrderedDict()
         self._absent: OrderedDict[K, float] = OrderedDict()
-        self._away_until = 0.0
+        self._failed_at: float | None = None
         self._asked: dict[K, asyncio.Task[V | None]] = {}
 
     async def get(self, key: K) -> V | None:
@@ -53,16 +58,22 @@ class Recent(Generic[K, V]):
             return seen.value
         if seen is None and self.absent(key):
             return None
-        known = seen if seen is not None and now - seen.at < _WHILE_AWAY_S else None
-        if known is not None and now < self._away_until:
-            return known.value
+        if seen is None or now - seen.at >= _WHILE_AWAY_S:
+            return await asyncio.shield(self._look_up(key))
+        if self._failed_at is not None:
+            if now - self._failed_at > _ASK_AGAIN_S:
+                self._look_up(key)
+            return seen.value
+        return await self._known_or_new(self._look_up(key), seen.value)
+
+    async def _known_or_new(self, task: "asyncio.Task[V | None]", known: V) -> V | None:
+        while not (await asyncio.wait([task], timeout=_LOOK_EVERY_S))[0]:
+            if self._away():
+                return known
         try:
-            return await self._once(key)
+            return task.result()
         except (*TRANSIENT_ERRORS, TimeoutError):
-            self._away_until = monotonic() + _ASK_AGAIN_S
-            if known is not None:
-                return known.value
-            raise
+            return known
 
     def knows(self, key: K) -> bool:
         """Whether there was a value when it was looked up last."""
@@ -85,15 +96,24 @@ class Recent(Generic[K, V]):
         """Believes a value that was looked up so many seconds ago, by an earlier process."""
         self._keep(key, _Seen(value, monotonic() - age_s))
 
-    async def _once(self, key: K) -> V | None:
+    def _look_up(self, key: K) -> "asyncio.Task[V | None]":
         """Who asks for what is being looked up waits for the same answer."""
         task = self._asked.get(key)
         if task is None:
-            task = self._asked[key] = asyncio.create_task(self._look_up(key), name="look-up")
-            task.add_done_callback(lambda _done: self._asked.pop(key, None))
-        return await asyncio.shield(task)
+            task = self._asked[key] = asyncio.create_task(self._looked_up(key), name="look-up")
+            task.add_done_callback(lambda done: self._is_answered(key, done))
+        return task
 
-    async def _look_up(self, key: K) -> V | None:
+    def _is_answered(self, key: K, task: "asyncio.Task[V | None]") -> None:
+        self._asked.pop(key, None)
+        # Nobody may wait for it any more.
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
+            self._failed_at = monotonic()
+        elif not task.cancelled():
+            self._failed_at = None
+
+    async def _looked_up(self, key: K) -> V | None:
         value = await self._find(key)
         if value is None:
             self._seen.pop(key, None)

@@ -73,7 +73,7 @@ class SourceDoors:
     def __init__(self, connections: Connections, failed: FailedAttempts | None = None) -> None:
         self._connections = connections
         self._failed = failed or FailedAttempts()
-        self._sources = Recent(self._find, HOLDS_S)
+        self._sources = Recent(self._find, HOLDS_S, away=lambda: connections.away)
         self._regions: dict[int, tuple[int, str | None]] = {}
         self.addresses = AddressLimits()
 

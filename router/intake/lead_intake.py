@@ -21,7 +21,7 @@ COMMIT_S = 6.0
 
 ASK_AGAIN_S = 1.0
 """So long, seconds, leads go to the journal at once after the database was away, or what a tenant's leads need was
-locked: not each of them waits for it."""
+locked: not each of them waits for it. And after it was away, as long as there is no connection."""
 
 
 class NotDurable(Exception):
@@ -50,6 +50,7 @@ class LeadIntake:
         self.instruments = instruments
         self._journal = journal
         self._away_until = 0.0
+        self._was_away = False
         self._locked_until: dict[int, float] = {}
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
@@ -83,13 +84,15 @@ class LeadIntake:
 
     def _journalled_at_once(self, tenant_id: int) -> bool:
         now = monotonic()
-        return now < self._away_until or now < self._locked_until.get(tenant_id, 0.0)
+        # The journal's own service keeps asking for a connection.
+        self._was_away = self._was_away and self._connections.away
+        return self._was_away or now < self._away_until or now < self._locked_until.get(tenant_id, 0.0)
 
     def _ask_again_later(self, tenant_id: int, error: BaseException) -> None:
         """A lock may be on rows of one tenant only, and is no reason to make others' leads late."""
         until = monotonic() + ASK_AGAIN_S
         if is_away(error):
-            self._away_until = until
+            self._away_until, self._was_away = until, True
         else:
             self._locked_until[tenant_id] = until
 

@@ -62,6 +62,8 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
 
 def test_a_misspelt_command_leads_to_the_right_one() -> None:
     assert "Did you mean one of: 'pause', " in CliRunner().invoke(main, ["paus"]).output.replace("\n", " ")
+    said = " ".join(CliRunner().invoke(main, ["import"], prog_name="lead-router").output.split())
+    assert "Did you mean lead-router reps import or lead-router leads import?" in said
 
 
 def test_settings_that_are_wrong_do_not_keep_anybody_from_the_help(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Refused
 from router.http.recent import Recent
+from tests.support import until
 
 
 class Asked:
@@ -54,8 +55,49 @@ async def test_what_an_earlier_process_knew_is_believed_while_the_database_is_aw
         await recent.get(3)
     assert [(key, value) for key, value, _ in recent.known()] == [(1, "before")]
     asked.away = False
-    recent._away_until = 0.0
+    recent._failed_at = None
     assert await recent.get(1) is None
+
+
+async def test_nobody_waits_for_a_database_that_is_known_to_be_away() -> None:
+    stuck, away, asked = asyncio.Event(), False, 0
+
+    async def find(key: int) -> str | None:
+        nonlocal asked
+        asked += 1
+        if away:
+            await stuck.wait()
+        return f"value {key}"
+
+    recent = Recent(find, 0.0, away=lambda: away)
+    assert await recent.get(1) == "value 1"
+    away = True
+    # It hangs for ever, and only one look-up of a key is under way.
+    assert [await recent.get(1) for _ in range(2)] == ["value 1", "value 1"]
+    assert asked == 2
+    stuck.set()
+    away = False
+    assert await recent.get(1) == "value 1"
+
+
+async def test_after_a_failure_what_is_known_is_said_at_once_and_asked_for_behind_it() -> None:
+    asked = Asked()
+    recent = Recent(asked.find, 0.0)
+    assert await recent.get(2) == "value 2"
+    asked.away = True
+    assert [await recent.get(2) for _ in range(100)] == ["value 2"] * 100
+    assert asked.times == 2
+    with pytest.raises(ConnectionRefusedError):
+        await recent.get(4)
+    asked.away = False
+    assert recent._failed_at is not None
+    recent._failed_at -= 10
+    await recent.get(2)
+
+    async def answered() -> bool:
+        return recent._failed_at is None
+
+    await until(answered, "the database answers again")
 
 
 def fail(attempts: FailedAttempts, address: str, times: int) -> None:

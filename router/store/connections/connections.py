@@ -86,6 +86,11 @@ class Connections:
         """What is lent now, and to whom."""
         return dict(self._lent)
 
+    @property
+    def away(self) -> bool:
+        """Whether the server gave no connection when it was last asked, and there is none: waiting is in vain now."""
+        return self.stock.trouble is not None and self.stock.open == 0
+
     def share(self, part: Part) -> int:
         """How many connections the part may use at once, now."""
         return share(part, self.limit)
