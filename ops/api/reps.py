@@ -84,8 +84,8 @@ class RepChange(msgspec.Struct, frozen=True):
 class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed. `version` is in force afterwards; it equals `previous` when nothing was.
 
-    `groups_without_available` = groups that have no available rep any more, or are new and have none;
-    `nobody_available` = so does the tenant.
+    `groups_without_available` = groups that have no available rep any more, or are new and have none.
+    `nobody_available` = a rep of the tenant was available, and none is now.
     """
 
     version: int

@@ -30,7 +30,7 @@ from ops.doctor.document import document, result_of
 from ops.doctor.finding import Finding, Severity
 from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import all_checks, purposes
-from ops.embedded.urls import ServersError
+from ops.embedded.urls import NoDatabase, ServersError
 from router.domain.phrases import count, duration
 from router.drain.presence import Presence
 from router.settings.model import Settings
@@ -141,6 +141,9 @@ async def _looked(context: Context, tenant: str | None, lead: str | None, codes:
                 raise CannotRun(str(error)) from error
             except LOCK_TIMEOUTS as error:
                 return _all_of(await diagnose_locked(conn, error, datetime.now(UTC)))
+    except NoDatabase:
+        # Nothing is wrong with a database: a setting was forgotten.
+        raise
     except (OSError, NoConnection, PostgresError, InterfaceError, ServersError) as error:
         if trouble_of(error) is Trouble.REFUSED_ROW:
             # The name is at fault, not the database.

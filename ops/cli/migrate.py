@@ -11,7 +11,10 @@ from ops.embedded.servers import apply_migrations, open_unmigrated, pending_migr
 @json_option
 @async_command
 async def migrate(context: Context, check: bool, as_json: bool) -> None:
-    """Brings the database's schema up to this version; without a configured database makes an embedded one."""
+    """Brings the database's schema up to this version.
+
+    Without a configured database it makes an embedded one, where there is none yet (not with --check).
+    """
     async with open_unmigrated(context.settings, create=not check) as urls:
         ids = await (pending_migrations(context.settings, urls) if check else apply_migrations(urls.database))
     if as_json:

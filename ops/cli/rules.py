@@ -165,9 +165,12 @@ async def apply(
     return EXIT_FOUND if stopped else 0
 
 
+_WITHOUT_REPS = (Lint.UNKNOWN_GROUP, Lint.EMPTY_GROUP)
+
+
 def _stops(finding: Finding, tenant: Tenant) -> bool:
     """Whether rules are not applied for it. Before the first roster no group can have reps: rules may come first."""
-    return finding.level is Level.WARNING and (bool(tenant.roster) or finding.lint is not Lint.UNKNOWN_GROUP)
+    return finding.level is Level.WARNING and (bool(tenant.roster) or finding.lint not in _WITHOUT_REPS)
 
 
 def _first_error(findings: Sequence[Finding]) -> str:

@@ -43,7 +43,7 @@ MAINTENANCE_SHOWN = 3
 async def status(context: Context, tenant: str | None, now: datetime | None, as_json: bool) -> int:
     """Show how many leads are in each state, why leads wait, and which routers run.
 
-    The first line says whether all is well, or what is wrong and where to look.
+    After the database comes whether all is well, or what is wrong and where to look.
 
     Exit code 1 when the states do not add up to the leads that were accepted.
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import asyncpg
 
-from ops.embedded.urls import ServersError, Urls
+from ops.embedded.urls import NoDatabase, ServersError, Urls
 from router.settings.model import Settings
 from router.store.connections.connect import Announce
 from router.store.connections.single import open_connection
@@ -43,14 +43,14 @@ def database_shown(settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_unmigrated(settings: Settings, *, create: bool = False) -> AsyncIterator[Urls]:
-    """The servers, whatever their schema. Raises ServersError, also where no database is configured and the data
+    """The servers, whatever their schema. Raises ServersError, NoDatabase where none is configured and the data
     folder has none: only with `create` is an embedded one made, so that a forgotten setting shows.
     """
     if settings.database_url is not None:
         yield Urls(settings.database_url, settings.redis_url)
         return
     if not create and not _has_embedded(settings):
-        raise ServersError(no_database(settings))
+        raise NoDatabase(no_database(settings))
     from ops.embedded.embedded import EmbeddedError, open_embedded  # noqa: PLC0415 - only who has no servers needs them
 
     try:

@@ -13,3 +13,7 @@ class Urls:
 
 class ServersError(Exception):
     """There are no servers to work on, or a person must act first; the message says what to do."""
+
+
+class NoDatabase(ServersError):
+    """No database is configured, and the data folder has none."""

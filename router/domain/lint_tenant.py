@@ -76,8 +76,10 @@ def _never(rep: Rep, ruleset: Ruleset) -> str:
 def lint_unnamed(ruleset: Ruleset, roster: Roster) -> list[Finding]:
     """Groups that no rule names, with reps that no rule reaches."""
     names = roster.group_names
+    known = set(map(fold, names.values()))
     reps = ((rep.rep_id, [names[no] for no in sorted(rep.groups)]) for rep in roster.reps if rep.active)
-    found = unnamed_groups(ruleset, reps)
+    # Where the rule has it misspelt, the group of the rule is reported already, with this one as what was meant.
+    found = [one for one in unnamed_groups(ruleset, reps) if one.meant is None or fold(one.meant) in known]
     return [Finding(Level.WARNING, Lint.UNNAMED_GROUP, "rules", one.words) for one in found]
 
 

@@ -259,12 +259,14 @@ async def test_a_lead_in_no_state_is_said_loudly(tenant: Tenancy, drain: Drain, 
     command = CommandLine(status_command, database_url)
     told = await command.run()
     assert told.exit_code == 1
-    first = told.stdout.splitlines()[0]
-    assert first == "wrong: 7 leads were accepted, and the states have 6; see lead-router audit"
+    database, verdict = told.stdout.splitlines()[:2]
+    assert database == "database: embedded, in .lead-router"
+    assert verdict == "wrong: 7 leads were accepted, and the states have 6; see lead-router audit"
     assert (
         "critical: acme: accepted 7 leads, but its states hold 6 (-1); lead-router audit --tenant acme" in told.stdout
     )
     document = await command.json(code=1)
+    assert document["database"] == "embedded, in .lead-router"
     assert (document["verdict"]["level"], document["verdict"]["look_at"]) == ("wrong", "lead-router audit")
     assert (document["accepted"], sum(document["states"].values()), document["balanced"]) == (7, 6, False)
 
