@@ -72,7 +72,7 @@ CAMPAIGNS = (("", 70), ("spring-sale", 14), ("webinar-drives", 3), ("canton-fair
 PRIORITIES = (("", 90), ("0", 3), ("5", 5), ("10", 2))
 PRODUCTS = ("plc", "drive", "sensor", "robot", "vision", "")
 COMPANIES = ("Works", "Tools", "Systems", "Foods", "Logistics", "Plant", "Packaging", "Motors")
-DIAL = {"Germany": "+49 30 5", "USA": "+1 212 55", "India": "+91 98 20", "Brazil": "+55 11 97"}
+DIAL = {"Germany": "+49 30 5", "USA": "+1 212 5", "India": "+91 98 20", "Brazil": "+55 11 972"}
 
 
 @dataclass(frozen=True, slots=True)

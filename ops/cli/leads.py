@@ -10,7 +10,7 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
-from ops.cli.options import require_tenant
+from ops.cli.options import require_tenant, warn_of_zone
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.lead_check import Checking
@@ -120,11 +120,13 @@ def mapping_of(mapping_file: Path | None) -> FileMapping:
     if mapping_file is None:
         return FileMapping()
     try:
-        return read_mapping(mapping_file)
+        plan = read_mapping(mapping_file)
     except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
+    warn_of_zone(mapping_file, plan.time_zone)
+    return plan
 
 
 def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:

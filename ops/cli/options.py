@@ -4,12 +4,14 @@ import getpass
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ops.cli.context import CannotRun
 from router.domain.span import LONGEST, SHORTEST, read_span
+from router.domain.zone_meant import doubt
 from router.store.statements import Connection
 from router.store.tenants import Tenant, TenantUnknown, tenant_named
 
@@ -54,6 +56,12 @@ def _why(_ctx: click.Context, param: click.Parameter, text: str) -> str:
     if len(words) > MAX_WHY:
         raise click.BadParameter(f"has {len(words):,} characters; the limit is {MAX_WHY:,}")
     return words
+
+
+def warn_of_zone(file: Path, zone: str | None) -> None:
+    """Says on stderr where the time zone of a mapping is valid, and probably not the one that is meant."""
+    if zone is not None and (why := doubt(zone)):
+        click.echo(f"warning: {file}: time_zone: {why}", err=True)
 
 
 def span(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:

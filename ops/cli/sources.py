@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, span, tenant_option, why_option
+from ops.cli.options import current_user, require_tenant, span, tenant_option, warn_of_zone, why_option
 from ops.documents.sources import check_secrets, counts_document, new_secret, path_of, source_document
 from router.intake.webhook_signature import MAX_SECRET, BadSecret, check_secret
 from router.rules.document import read_file
@@ -221,7 +221,9 @@ def read_source_file(file: Path) -> tuple[str, SourceFile]:
     text = read_file(file)
     if "\0" in text:
         raise CannotRun(f"{file}: holds a NUL character")
-    return text, parse_source(text, str(file))
+    source = parse_source(text, str(file))
+    warn_of_zone(file, source.mapping.time_zone)
+    return text, source
 
 
 def _secret_for(source: SourceFile, file: str | None) -> str | None:

@@ -177,6 +177,11 @@ async def all_sources(conn: Connection, tenant_id: int) -> list[Source]:
     return [_source(row) for row in await _SQL.all.fetch(conn, tenant_id=tenant_id)]
 
 
+async def sources_with_zones(conn: Connection, ids: Sequence[int]) -> list[Source]:
+    """The sources of these tenants whose file may have a time zone, by tenant and name."""
+    return [_source(row) for row in await _SQL.with_zones.fetch(conn, tenant_ids=ids)]
+
+
 async def source_opened_by(conn: Connection, tenant_id: int, key: str) -> Source | None:
     """The source that a key opens now."""
     row = await _SQL.opened_by.row(conn, tenant_id=tenant_id, key=key)

@@ -54,6 +54,11 @@ select tenant_id, name, kind, definition, created_by, created_at, changed_at, ta
 select tenant_id, name, kind, definition, created_by, created_at, changed_at, taken, refused, trapped, last_at
   from source where tenant_id = :tenant_id order by name;
 
+-- name: with_zones(tenant_ids)
+-- The sources of these tenants whose file may have a time zone.
+select tenant_id, name, kind, definition, created_by, created_at, changed_at, taken, refused, trapped, last_at
+  from source where tenant_id = any(:tenant_ids::int[]) and definition like '%time_zone%' order by tenant_id, name;
+
 -- name: keys(tenant_id, source)
 -- The keys that open a source, the newest first.
 select key, until from source_key

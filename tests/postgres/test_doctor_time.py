@@ -7,6 +7,7 @@ import asyncpg
 from router.rules.file import read_rules
 from router.store.connections.connections import Connections
 from router.store.rules_lint import lint_for_tenant
+from router.store.sources import NewSource, add_source
 from router.store.tenants import tenant_named
 from tests.findings import findings
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
@@ -106,3 +107,13 @@ async def test_a_zone_whose_sign_is_reversed_is_found_before_its_reps_work_at_ni
     assert "time zone of the tenant: Etc/GMT-8 is UTC+8, not UTC-8" in found.sentence
     doubts = [one for one in await lint_for_tenant(conn, await tenant_named(conn, "acme"), rules) if "zone" in one.lint]
     assert [one.path for one in doubts] == ["business_time_zone", "roster", "roster"]
+    await conn.execute("update tenant set time_zone = 'Asia/Shanghai' where tenant_id = $1", tenant.tenant_id)
+    await tenant.roster(b"rep_id,time_zone\nr1,Asia/Shanghai\nr2,Asia/Shanghai\n")
+    assert await findings(conn, "zones_doubtful") == []
+    for name, zone in (("site", "Etc/GMT+8"), ("good", "Asia/Shanghai"), ("none", "")):
+        text = "form: {origins: ['https://a.example']}\n" + (f"time_zone: {zone}\n" if zone else "")
+        await add_source(conn, tenant.tenant_id, NewSource(name, "form", text, None), "test")
+    [found] = await findings(conn, "zones_doubtful")
+    assert "time zone of source site: Etc/GMT+8 is UTC-8" in found.sentence
+    assert (found.evidence[0]["of"], found.evidence[0]["source"]) == ("source", "site")
+    assert found.command == "lead-router sources list --tenant acme"

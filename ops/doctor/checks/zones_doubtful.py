@@ -1,35 +1,75 @@
-"""A tenant or reps have a zone that is probably not the one that is meant: Etc/GMT+8, whose sign is reversed; EST."""
+"""A tenant, reps or sources have a zone that is probably not the one that is meant: Etc/GMT+8 is reversed; EST."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.phrases import count, listed
 from router.domain.zone_meant import doubt
+from router.rules.problems import InvalidFile
+from router.store.sources import sources_with_zones
 from router.store.status import zones_of_reps
 
 CODE = "zones_doubtful"
 _SHOWN = 10
+_COMMANDS = {
+    "tenant": "lead-router tenants list",
+    "reps": "lead-router reps list --tenant {tenant}",
+    "source": "lead-router sources list --tenant {tenant}",
+}
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
     reps = await zones_of_reps(scene.conn, scene.tenant_ids)
+    sources = [(key, zone, [name]) for key, name, zone in await _zones_of_sources(scene)]
     found = []
     for tenant in scene.tenants:
-        doubts = [(tenant.time_zone, list[str]())] if doubt(tenant.time_zone) else []
-        doubts += [(zone, named) for key, zone, named in reps if key == tenant.tenant_id and doubt(zone)]
+        key = tenant.tenant_id
+        doubts = [_Doubt("tenant", tenant.time_zone, ())] if doubt(tenant.time_zone) else []
+        doubts += [_Doubt("reps", zone, named) for of, zone, named in reps if of == key and doubt(zone)]
+        doubts += [_Doubt("source", zone, named) for of, zone, named in sources if of == key and doubt(zone)]
         if doubts:
             found.append(_finding(tenant.name, doubts))
     return found
 
 
-def _finding(tenant: str, doubts: Sequence[tuple[str, Sequence[str]]]) -> Finding:
-    zone, reps = doubts[0]
-    whose = f"{count(len(reps), 'active rep')} ({listed(reps)})" if reps else "the tenant"
+class _Doubt(NamedTuple):
+    """A zone, and whose it is: `named` are the reps, or the source."""
+
+    of: str
+    zone: str
+    named: Sequence[str]
+
+
+async def _zones_of_sources(scene: Scene) -> list[tuple[int, str, str]]:
+    """Tenant, source and zone of the sources whose mapping has one; those that cannot be read have none."""
+    found = []
+    for source in await sources_with_zones(scene.conn, scene.tenant_ids):
+        with suppress(InvalidFile):
+            if zone := source.parsed().mapping.time_zone:
+                found.append((source.tenant_id, source.name, zone))
+    return found
+
+
+def _finding(tenant: str, doubts: Sequence[_Doubt]) -> Finding:
+    of, zone, named = doubts[0]
+    whose = {
+        "tenant": "the tenant",
+        "reps": f"{count(len(named), 'active rep')} ({listed(named)})",
+        "source": f"source {listed(named)}",
+    }[of]
     more = f", and {count(len(doubts) - 1, 'more zone')}" if len(doubts) > 1 else ""
     evidence = tuple(
-        {"time_zone": zone, "of": "reps" if reps else "tenant", "reps": list(reps[:_SHOWN]), "why": doubt(zone)}
-        for zone, reps in doubts
+        {
+            "time_zone": one.zone,
+            "of": one.of,
+            "reps": list(one.named[:_SHOWN]) if one.of == "reps" else [],
+            "source": one.named[0] if one.of == "source" else None,
+            "why": doubt(one.zone),
+        }
+        for one in doubts
     )
     return Finding(
         CODE,
@@ -37,5 +77,5 @@ def _finding(tenant: str, doubts: Sequence[tuple[str, Sequence[str]]]) -> Findin
         of_tenant(tenant),
         f"time zone of {whose}: {doubt(zone)}{more}",
         evidence[:_SHOWN],
-        command=f"lead-router reps list --tenant {tenant}" if reps else "lead-router tenants list",
+        command=_COMMANDS[of].format(tenant=tenant),
     )
