@@ -39,6 +39,10 @@ _HOLDS_NUL = "holds a NUL character"
 HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
+_ROUNDED_ID = (
+    "is a number that a spreadsheet rounded, so that different leads have the same id: format the column as text or as a "
+    "number without decimals, and export the file again"
+)
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -127,6 +131,8 @@ class LeadReader:
         values, extra = self._sorted(row)
         if "external_id" not in values:
             values["external_id"] = self._computed_id(row)
+        elif "+" in values["external_id"] and is_rounded_id(values["external_id"]):
+            self._reject("external_id", f"{values['external_id']} {_ROUNDED_ID}")
         if came := self._words.put(values):
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)

@@ -76,6 +76,7 @@ _NO_ID = frozenset(
     )
 )
 _ROUNDED = re.compile(r"[0-9][.,][0-9]+e\+?[0-9]{1,3}")
+_SHORTENED = re.compile(r"-?\d(?:[.,]\d+)?[eE]\+\d{2,3}", re.ASCII)
 _SAYS_SOMETHING = re.compile(r"[^\W_0]")
 """A letter, or a digit that is not zero."""
 _NINES = 4
@@ -125,6 +126,11 @@ def is_placeholder_id(text: str) -> bool:
     if "e" in plain and _ROUNDED.fullmatch(plain) is not None:
         return True
     return _SAYS_SOMETHING.search(plain) is None or (len(plain) >= _NINES and not plain.strip("9"))
+
+
+def is_rounded_id(text: str) -> bool:
+    """Whether a spreadsheet shortened a long number: `1.18174E+11`. Only as they write it: `12E4` may well be an id."""
+    return _SHORTENED.fullmatch(text) is not None
 
 
 def is_test_lead(values: Mapping[str, str], extra: Mapping[str, object]) -> bool:

@@ -1,7 +1,8 @@
 """Active reps who are in no group, or only in groups that no rule names: no rule can give them a lead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
@@ -46,6 +47,6 @@ def _finding(tenant: Tenant, alone: Sequence[str], unnamed: Sequence[UnnamedGrou
     if len(unnamed) > _NAMED:
         parts.append(f"and {count(len(unnamed) - _NAMED, 'more group')} that no rule names")
     in_groups = ({"rep_id": rep, "group": one.group, "did_you_mean": one.meant} for one in unnamed for rep in one.reps)
-    evidence = (*({"rep_id": rep} for rep in alone[:_SHOWN]), *islice(in_groups, _SHOWN))
+    evidence: tuple[Mapping[str, Any], ...] = (*({"rep_id": rep} for rep in alone[:_SHOWN]), *islice(in_groups, _SHOWN))
     command = f"lead-router reps list --tenant {tenant.name}"
     return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), "; ".join(parts), evidence[:_SHOWN], command=command)
