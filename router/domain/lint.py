@@ -28,6 +28,7 @@ class Lint(StrEnum):
     NEVER_OPEN = "never_open"
     NO_CATCH_ALL = "no_catch_all"
     MINUTE_SHORT = "minute_short"
+    OTHER_SPELLING = "other_spelling"
     OTHER_ZONE = "other_zone"
     DOUBTFUL_ZONE = "doubtful_zone"
     UNKNOWN_GROUP = "unknown_group"

@@ -1,6 +1,6 @@
 """What rules show when compared with the roster and the leads of their tenant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from router.domain.conditions import FactCondition, Listed, OneOf
 from router.domain.coverage import unnamed_groups
@@ -103,6 +103,23 @@ def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
     for zone, named in sorted(reps.items()):
         message = f"time zone of {count(len(named), 'rep')} ({listed(named, NAMED)}): {doubt(zone)}"
         found.append(Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "roster", message))
+    return found
+
+
+def lint_spellings(ruleset: Ruleset, spelled: Callable[[str, str], str]) -> list[Finding]:
+    """Values for which the tenant's synonyms have another word: `spelled` is how a field's value is stored."""
+    found: list[Finding] = []
+    for number, rule in enumerate(ruleset.rules):
+        for condition in rule.match.facts:
+            if not isinstance(condition, Listed) or condition.fits:
+                continue
+            stored = ((value, spelled(condition.field, value)) for value in sorted(condition.values))
+            others = [(value, word) for value, word in stored if fold(word) != value]
+            words = listed((f'"{value}", which the synonyms spell "{word}"' for value, word in others), NAMED)
+            if others:
+                message = f"no lead ever has {condition.field} {words}: write the words of the synonyms"
+                path = f"rules[{number}].match.{condition.field}"
+                found.append(Finding(Level.WARNING, Lint.OTHER_SPELLING, path, message, rule.name))
     return found
 
 

@@ -13,6 +13,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.text import without_invisible
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
+from router.intake.placeholders import is_rounded_id
 from router.intake.times import UNDECLARED, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
@@ -40,8 +41,8 @@ HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding wind
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
 _ROUNDED_ID = (
-    "is a number that a spreadsheet rounded, so that different leads have the same id: format the column as text or as a "
-    "number without decimals, and export the file again"
+    "is a number that a spreadsheet rounded, so that different leads have the same id: format the column as text or as "
+    "a number without decimals, and export the file again"
 )
 _DROPPED = ""
 _ATTRIBUTES = "attributes"

@@ -10,6 +10,7 @@ from router.domain.lint_tenant import (
     Seen,
     lint_groups,
     lint_hours_of_reps,
+    lint_spellings,
     lint_unnamed,
     lint_values,
     lint_zones,
@@ -17,9 +18,11 @@ from router.domain.lint_tenant import (
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
+from router.rules.spelling import SPELLED, Spellings
 from router.store.roster import current_reps, load_roster
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection, load
+from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant
 
 _SQL = load("rules_lint")
@@ -37,9 +40,11 @@ async def lint_for_tenant(
         found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", str(error)))
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
+        spellings = await load_spellings(conn, tenant.tenant_id)
         seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
     found += lint_zones(tenant.time_zone, roster)
     found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen), *lint_hours_of_reps(roster)]
+    found += lint_spellings(rules.ruleset, lambda field, value: _stored(spellings, field, value))
     if not unread.within("rules"):
         # A rule that could not be read may name the group.
         found += lint_unnamed(rules.ruleset, roster)
@@ -47,6 +52,11 @@ async def lint_for_tenant(
         # Who never gets a lead hangs on them too.
         found = [one for one in found if one.lint is not Lint.REPS_WITHOUT_LEADS]
     return unread.keep(found)
+
+
+def _stored(spellings: Spellings, field: str, value: str) -> str:
+    """How intake stores a value of a field."""
+    return spellings.spelled(field, value) if field in SPELLED else value
 
 
 async def groups_no_rule_names(conn: Connection, tenant: Tenant) -> list[UnnamedGroup]:

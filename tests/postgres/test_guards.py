@@ -146,3 +146,16 @@ async def test_hours_that_end_a_minute_early_get_a_hint(desk: Desk) -> None:
     assert "working hours of 1 rep (a1) end at 23:59" in said
     full = await desk.fine("rules", "check", desk.file("rules.yaml", text.replace("23:59", "24:00")))
     assert full.count("last minute") == 1
+
+
+async def test_values_for_which_the_synonyms_have_another_word_are_not_applied_in_silence(desk: Desk) -> None:
+    await desk.fine("reps", "import", desk.file("reps.csv", "rep_id,available,groups\na1,yes,east\n"))
+    table = desk.file("synonyms.csv", "field,word,spelling\nregion,Peking,Beijing\nregion,帝都,Beijing\n")
+    imported = await desk.acme("leads", "synonyms", "import", table)
+    assert imported.exit_code == 0, imported.output
+    rules = ONE_RULE.replace("{}", "{region: [PEKING, Beijing, Shanghai], product: Peking}")
+    stopped = await desk.acme("rules", "apply", desk.file("rules.yaml", rules))
+    assert stopped.exit_code == 1
+    assert 'no lead ever has region "peking", which the synonyms spell "Beijing": write the words' in stopped.stdout
+    assert stopped.stdout.count("synonyms spell") == 1
+    await desk.fine("rules", "apply", desk.file("rules.yaml", rules.replace("PEKING, ", "")))

@@ -11,7 +11,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from router.domain.phone_spellings import newest_spelling, spellings
 from router.intake.emails import is_address, read_email
-from router.intake.normalise import LeadReader
+from router.intake.normalise import LeadReader, Rejected
 from router.intake.phone_plans import dialled_in, with_code
 from router.intake.phones import PhoneReader
 from router.intake.placeholders import is_placeholder_email, is_placeholder_id
@@ -327,3 +327,18 @@ def test_a_test_lead_of_a_platform_is_parked_and_takes_nobodys_time(row: dict[st
     assert read.invalid is not None
     assert "test lead" in read.invalid
     assert LeadReader(FileMapping(), NOW).read({"external_id": "1", "name": "Ann", "is_test": False}).invalid is None
+
+
+@pytest.mark.parametrize("text", ["1.18174E+11", "1,18174e+11", "9E+15", "-1.2E+12"])
+def test_an_id_that_a_spreadsheet_rounded_makes_no_two_people_one(text: str) -> None:
+    """The case ids-rounded-by-a-spreadsheet."""
+    reader = LeadReader(parse_mapping("rename: {Record ID: external_id}", "m.yaml"), NOW)
+    with pytest.raises(Rejected, match="spreadsheet rounded") as raised:
+        reader.read({"Record ID": text, "source": "hubspot"})
+    assert raised.value.column == "Record ID"
+
+
+@pytest.mark.parametrize("text", ["12E4", "118174000001", "A1.2E+11", "1.18174E11-x", "E+11", "+49 1E+2x"])
+def test_an_id_that_only_looks_a_little_like_it_is_one(text: str) -> None:
+    reader = LeadReader(parse_mapping("default_phone_region: CN", "m.yaml"), NOW)
+    assert reader.read({"external_id": text, "source": "hubspot"}).external_id == text
