@@ -23,7 +23,7 @@ from router.store.transactions import limit_transaction, retried
 _SQL = load("roster")
 _LOCK_WAIT_S = 30
 # What decides whether a group has an available rep.
-_COVERS = frozenset({"active", "available", "groups"})
+_COVERS = frozenset({"active", "available"})
 
 
 class RepUnknown(LookupError):
@@ -107,7 +107,9 @@ async def set_rep(
         current = {rep_id: _record(row, groups.names)}
         intended = plan(current, [RepLine(rep_id, changes)], groups, time_zone=time_zone, next_rep_no=0)
         lost = LostCoverage()
-        if not intended.empty and not _COVERS.isdisjoint(changes):
+        was_there = row["active"] and row["available"]
+        # Whoever comes back leaves nobody alone: the whole roster need not be read.
+        if not intended.empty and ("groups" in changes or (was_there and not _COVERS.isdisjoint(changes))):
             everyone = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
             lost = _lost({row["rep_id"]: _record(row, groups.names) for row in everyone}, intended)
         if lost.everybody and not anyway:

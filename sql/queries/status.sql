@@ -90,7 +90,7 @@ select distinct t.tenant_id
           from rep_row r cross join unnest(r.groups) as n (group_no)
          where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active) m on m.tenant_id = t.tenant_id
   join grp g on g.tenant_id = m.tenant_id and g.group_no = m.group_no
- where v.source !~* ('group:[ ]*' || regexp_replace(g.name, '([^[:alnum:] ])', '\\\1', 'g') || '[ ]*(["'',}#]|\s|$)');
+ where v.source !~* ('group:[ ]*' || regexp_replace(g.name, '([^[:alnum:] ])', '\\\1', 'g') || '[ ]*(["'',}#]|\r|\n|$)');
 
 -- name: zones_of_reps(tenant_ids)
 -- The time zones of active reps of the roster in force, with the reps.

@@ -10,6 +10,7 @@ from ops.cli import main
 from ops.status.status import status
 from router.store import tenants
 from router.store.connections.connections import Connections
+from router.store.status import tenants_with_unnamed_groups
 from tests.command_line import CommandLine
 from tests.world import Tenancy, a_drain, lead, settle
 
@@ -159,3 +160,18 @@ async def test_values_for_which_the_synonyms_have_another_word_are_not_applied_i
     assert 'no lead ever has region "peking", which the synonyms spell "Beijing": write the words' in stopped.stdout
     assert stopped.stdout.count("synonyms spell") == 1
     await desk.fine("rules", "apply", desk.file("rules.yaml", rules.replace("PEKING, ", "")))
+
+
+async def test_status_sorts_out_by_the_text_of_the_rules_whatever_the_groups_are_called(
+    desk: Desk, conn: asyncpg.Connection
+) -> None:
+    names = ("a.b", "c+(d)", "50% off [x]", "东区", "East Team", "back\\slash", "x{1}")
+    reps = "".join(f'r{n},yes,"{name}"\n' for n, name in enumerate(names))
+    await desk.fine("reps", "import", desk.file("reps.csv", f"rep_id,available,groups\n{reps}"))
+    quoted = [f"'group:{name}'" for name in names]
+    lines = "".join(f"  - {{name: n{n}, match: {{priority: {n}}}, assign_to: {to}}}\n" for n, to in enumerate(quoted))
+    await desk.fine("rules", "apply", desk.file("rules.yaml", f"rules:\n{lines}"))
+    assert await tenants_with_unnamed_groups(conn, [1]) == []
+    for name in ("a-b", "East", "a", "50% off", "group:a.b x"):
+        await desk.fine("reps", "set", "r0", "--groups", name)
+        assert await tenants_with_unnamed_groups(conn, [1]) == [1], name
