@@ -82,7 +82,7 @@ class Seat:
             "setting": in_words(self.best),
             "tried": {name: rounded(rate) for name, rate in self.tried.items()},
             "does": list(self.contender.does),
-            "does_not": [*self.contender.does_not, *([f"one rep per customer: {split}"] if self.split else [])],
+            "does_not": [*self.contender.does_not, *([f"keep a customer with one rep: {split}"] if self.split else [])],
             "note": _NOTE,
         }
 

@@ -96,11 +96,11 @@ def _settings(*, processes: Sequence[int] = (1, 2), **choices: Sequence[int]) ->
     return found
 
 
-_HANDLER = "one lead at a time by its handler: owner of the customer, else the reps in turn; a commit for each"
+_HANDLER = "its handler takes one lead at a time: the customer's owner, else the reps in turn, with a commit for each"
 _NO_ROUTING = (
-    "rules, groups, working hours, caps or fair shares",
-    "the reason why a lead waits",
-    "a record of the decision",
+    "know rules, groups, working hours, caps or fair shares",
+    "say why a lead waits",
+    "record how it decided",
 )
 
 CONTENDERS: Sequence[Contender] = (
@@ -111,13 +111,13 @@ CONTENDERS: Sequence[Contender] = (
         quick_leads=1_600,
         settings=_settings(),
         does=(
-            "30 rules, owners, working hours, exact caps, shares by weight, region, industry and product",
-            "a reason for each lead that waits",
-            "a record from which each decision can be run again",
-            "events",
-            "audited after each run",
+            "routes by 30 rules, owners, working hours, exact caps, and shares by weight, region, industry and product",
+            "says why each lead waits",
+            "records each decision so that it can be run again",
+            "writes events",
+            "passes the audit after each run",
         ),
-        does_not=("other jobs than routing leads", "retries of a handler of yours: there is none"),
+        does_not=("run other jobs, or code of yours",),
     ),
     Queue(
         id="pgqueuer",
@@ -125,7 +125,7 @@ CONTENDERS: Sequence[Contender] = (
         leads=24_000,
         quick_leads=400,
         settings=_settings(batch=(100, 300, 1000), sessions=(4, 10)),
-        does=("any job", "retries, schedules and concurrency limits of jobs", _HANDLER),
+        does=("runs any job, with retries, schedules and limits of concurrency", _HANDLER),
         does_not=_NO_ROUTING,
     ),
     Queue(
@@ -134,7 +134,7 @@ CONTENDERS: Sequence[Contender] = (
         leads=4_000,
         quick_leads=160,
         settings=_settings(concurrency=(10, 50), sessions=(10,)),
-        does=("any job", "retries, schedules, locks between jobs, a history of jobs", _HANDLER),
+        does=("runs any job, with retries, schedules, locks between jobs and a history", _HANDLER),
         does_not=_NO_ROUTING,
     ),
     RowByRow(
@@ -144,9 +144,9 @@ CONTENDERS: Sequence[Contender] = (
         quick_leads=160,
         settings=_settings(sessions=(1, 4, 8)),
         does=(
-            "fetch one lead, pick the rep with the fewest, write, commit",
-            "owner of the customer first; counts of open leads",
+            "fetches one lead, picks its customer's owner, else the rep with the fewest open leads, writes, commits",
+            "counts open leads",
         ),
-        does_not=(*_NO_ROUTING, "retries"),
+        does_not=(*_NO_ROUTING, "try again what failed"),
     ),
 )

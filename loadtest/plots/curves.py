@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.load.charts import nice
-from loadtest.plots.measured import size_of
+from loadtest.plots.measured import size_of, spread_of
 from loadtest.plots.svg import ACCENT, GREY, line, picture, text
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 280, 64, 24, 72, 52
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 860, 280, 64, 24, 72, 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,14 @@ def table(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
         figure = figures[curve.id]
         points = "; ".join(_words(point) for point in figure["points"])
         last, first = figure["points"][-1]["leads_per_s"], figure["points"][0]["leads_per_s"]
-        lines.append(f"| {curve.title.lower()} | {points} | {last / first:.2f} | {figure['note']}; {size_of(figure)} |")
-    return lines
+        lines.append(f"| {curve.title.lower()} | {points} | {last / first:.2f} | {figure['note']} |")
+    # Curves of several runs may stand in one file.
+    sizes = dict.fromkeys(size_of(figures[curve.id]) for curve in CURVES)
+    return [*lines, "", *(f"{size}." for size in sizes)]
 
 
 def _words(point: Mapping[str, Any]) -> str:
-    low, high = point["spread"]
-    return f"{point['place']:,}: {point['leads_per_s']:,.0f} ({low:,.0f} to {high:,.0f})"
+    return f"{point['place']:,}: {point['leads_per_s']:,.0f}{spread_of(point)}"
 
 
 def missing(figures: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from loadtest.plots.measured import size_of
+from loadtest.plots.measured import size_of, spread_of
 from loadtest.plots.svg import ACCENT, GREY, bar, line, picture, text
 
 _WIDTH, _LEFT, _LONGEST, _TOP, _BAR, _LINE, _LETTERS = 860, 16, 560, 64, 18, 15, 130
@@ -18,11 +18,10 @@ def draw(peers: Mapping[str, Mapping[str, Any]]) -> str:
     for one in ordered:
         length = max(2.0, _LONGEST * one["value"] / top)
         colour = ACCENT if one["id"] == "lead_router" else GREY
-        low, high = one["spread"]
         parts += [
             text(_LEFT, y + 12, f"{one['name']} ({one['setting']})", weight=600),
             bar(_LEFT, y + _LINE + 3, length, _BAR, colour),
-            text(_LEFT + length + 8, y + _LINE + 16, f"{one['value']:,.0f} leads/s ({low:,.0f} to {high:,.0f})"),
+            text(_LEFT + length + 8, y + _LINE + 16, f"{one['value']:,.0f} leads/s{spread_of(one)}"),
         ]
         y += _LINE + _BAR + 18
         for words in _sentences(one):
@@ -46,10 +45,9 @@ def table(peers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for one in _ordered(peers):
-        low, high = one["spread"]
-        tried = "; ".join(f"{setting} {rate:,.0f}" for setting, rate in one["tried"].items())
+        tried = "; ".join(f"{setting}: {rate:,.0f}" for setting, rate in one["tried"].items())
         lines.append(
-            f"| {one['name']} | **{one['value']:,.0f}** ({low:,.0f} to {high:,.0f}), {one['leads']:,} leads | "
+            f"| {one['name']} | **{one['value']:,.0f}**{spread_of(one)}, {one['leads']:,} leads | "
             f"{one['setting']} ({tried}) | {'; '.join(one['does'])} | {'; '.join(one['does_not']) or '-'} |"
         )
     return [*lines, "", f"{size_of(_ordered(peers)[0])}. {_ordered(peers)[0]['note']}"]

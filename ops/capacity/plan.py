@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from router.domain.phrases import count
 from router.store.connections.fair_queue import Part, share
 
 DAY_S = 86_400
@@ -53,7 +54,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What there is now. `maxima` = `connections.maximum` of each running instance; `maximum` is what a new one would
+    """What there is now. `maxima` = `connections.maximum` of each router that runs; `maximum` is what a new one would
     have. `allowed` = connections that the server has for all instances together.
 
     `places` = leads that the reps of a tenant may get in a day, by name; None = without a limit.
@@ -140,7 +141,7 @@ def _limits(demand: Demand, cost: Cost, present: Present) -> list[Limit]:
             "connections",
             _lanes_now(present, len(demand.shares)) / cost.lane_s,
             demand,
-            f"{_lanes_now(present, len(demand.shares))} tenants drained side by side at most",
+            f"at most {count(_lanes_now(present, len(demand.shares)), 'tenant')} drained side by side",
             "raise connections.maximum and drain.concurrency",
         ),
     ]
@@ -163,8 +164,7 @@ def _by_rate(name: str, per_s: float, demand: Demand, figure: str, remedy: str) 
 
 
 def _lanes_now(present: Present, tenants: int) -> int:
-    maxima = present.maxima or ([present.maximum] if present.routers else [])
-    return min(tenants, sum(min(present.concurrency, share(Part.DRAIN, one)) for one in maxima))
+    return min(tenants, sum(min(present.concurrency, share(Part.DRAIN, one)) for one in present.maxima))
 
 
 def _reps(demand: Demand, present: Present) -> list[Limit]:

@@ -14,8 +14,9 @@ from router.rules.problems import InvalidFile
 from router.settings.model import Settings
 from router.store import hour_counts
 from router.store.capacity import back_to_back, counted_hours, places_of_reps
+from router.store.connections.connect import short_name
 from router.store.connections.server_capacity import read_server_capacity
-from router.store.processes import count_living
+from router.store.processes import versions_of_processes
 from router.store.rulesets import RulesUnknown, load_ruleset
 from router.store.stalls import WatchedTenant, watched_tenants
 from router.store.statements import Connection
@@ -77,9 +78,11 @@ async def _present(conn: Connection, settings: Settings, tenants: Sequence[Watch
     caps = {one.tenant_id: await _default_cap(conn, one) for one in tenants if one.ruleset}
     places = await places_of_reps(conn, caps)
     names = {one.tenant_id: one.name for one in tenants}
+    # The server may have instances of other databases, too; and behind a pooler sessions do not tell whose they are.
+    routers = await versions_of_processes(conn)
     return Present(
-        routers=await count_living(conn),
-        maxima=sorted(server.instances.values()),
+        routers=len(routers),
+        maxima=sorted(server.instances.get(short_name(one), settings.connections.maximum) for one in routers),
         maximum=settings.connections.maximum,
         concurrency=settings.drain.concurrency,
         allowed=server.allowed,
