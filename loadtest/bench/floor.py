@@ -11,6 +11,7 @@ import asyncpg
 
 from router.store.lane import Book, Closing, LaneLimits, close, hold
 from router.store.statements import load
+from router.store.transactions import with_lock_timeout
 
 _LANE = load("lane")
 _POOL = load("pool")
@@ -41,7 +42,7 @@ async def _empty(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, bat
 
 
 async def _one(conn: "asyncpg.Connection[asyncpg.Record]", tenant_id: int, batch: int) -> int:
-    async with conn.transaction():
+    async with with_lock_timeout(conn, plans_once=True).transaction():
         lane = await hold(conn, tenant_id, None, _LIMITS)
         assert lane is not None
         rows = await _POOL.claim_ready.fetch(

@@ -115,7 +115,7 @@ class LaneTransaction:
     async def _transactions(self) -> Drained | None:
         """None = nothing else may be under way in this process."""
         # Before the lane is held and states its own limits, no lock is waited for longer either.
-        conn = with_lock_timeout(self.conn, self.limits.lock_ms / 1000)
+        conn = with_lock_timeout(self.conn, self.limits.lock_ms / 1000, plans_once=True)
         stale = 0
         while True:
             self.watch = Stopwatch()

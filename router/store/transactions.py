@@ -34,6 +34,9 @@ _CONFLICTS = ("40001", "40P01")
 _MAX_ATTEMPTS = 6
 _ROLLBACK_DEADLINE_S = 5.0
 
+_PLANS_ONCE = (
+    "; set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; set local enable_bitmapscan = off"
+)
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
 
@@ -42,13 +45,17 @@ async def limit_transaction(conn: Connection, lock_ms: int, idle_ms: int = IDLE_
     await conn.execute(_limits(lock_ms, idle_ms))
 
 
-def with_lock_timeout(conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S, idle_ms: int = IDLE_MS) -> Connection:
+def with_lock_timeout(
+    conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S, idle_ms: int = IDLE_MS, *, plans_once: bool = False
+) -> Connection:
     """`conn`, with LockNotAvailable instead of a wait longer than this. A transaction may set its own.
 
     The server ends a transaction that stands still for `idle_ms`: who was frozen in it keeps its locks no longer.
+    `plans_once`: each statement is planned once for the connection, over indexes, instead of each time; only for
+    statements whose plan is the same whatever the tables hold.
     """
     session = conn.session if isinstance(conn, _WithLockTimeout) else conn
-    return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms))
+    return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms, _PLANS_ONCE if plans_once else ""))
 
 
 def outside_transactions(conn: Connection) -> Connection:
@@ -59,9 +66,9 @@ def outside_transactions(conn: Connection) -> Connection:
 class _WithLockTimeout:
     """Passes everything on to the connection; whatever is asked, is asked in a transaction."""
 
-    def __init__(self, session: Connection, lock_timeout_s: float, idle_ms: int) -> None:
+    def __init__(self, session: Connection, lock_timeout_s: float, idle_ms: int, more: str) -> None:
         self.session = session
-        self._limits = _limits(int(lock_timeout_s * 1000), idle_ms)
+        self._limits = _limits(int(lock_timeout_s * 1000), idle_ms) + more
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.session, name)

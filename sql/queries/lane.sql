@@ -34,7 +34,7 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
        l.latest_at > l.last_at and (l.last_at at time zone t.time_zone)::date <> (m.now at time zone t.time_zone)::date
          and (l.latest_at at time zone t.time_zone)::date >= (m.now at time zone t.time_zone)::date as day_returns,
        exists (select from lane_inbox i where i.tenant_id = :tenant_id) as has_news,
-       set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true),
        set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true),
        set_config('statement_timeout', :statement_timeout, true),

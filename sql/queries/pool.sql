@@ -1,3 +1,7 @@
+-- Plans are made once for a connection, and then fit whatever comes (`force_generic_plan` and sorting off, set when the lane is
+-- taken): so each look into a table has an order that only the index has which is meant. `between x and x` is for that: of
+-- `= x` the planner would know that it needs no order.
+
 -- name: claim_ready(tenant_id, after_rank, after_queued_at, after_lead_id, until, limit)
 -- Claims ready leads in order, after a key, that came until a time, passing over locked rows.
 delete from lead_pool
@@ -31,8 +35,12 @@ returning lead_id, rank, queued_at, created_at, source, region, industry, produc
 -- Claims these leads, wherever they stand, passing over locked rows.
 delete from lead_pool
  where ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) for update skip locked))
+       select p.ctid
+         from unnest(:lead_ids::bigint[]) as n(lead_id)
+         cross join lateral (
+              select ctid from lead_pool
+               where tenant_id = :tenant_id and lead_id between n.lead_id and n.lead_id
+               order by lead_id for update skip locked) p))
 returning lead_id, rank, queued_at, created_at, source, region, industry, product, campaign, ad_id, landing_page,
           customer_id, excluded, wake_key, last_batch_no,
           (select o.rep_no from customer_owner o where o.tenant_id = :tenant_id and o.customer_id = lead_pool.customer_id);
@@ -89,27 +97,42 @@ select :tenant_id, p.lead_id, p.reason, p.detail, :at, :batch_no, p.excluded::in
 -- Makes the waiting leads of customers ready; locked rows are passed over.
 update lead_pool set wake_key = 0, recheck_at = null
  where ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0
-          for update skip locked));
+       select p.ctid
+         from unnest(:customers::bigint[]) as n(customer_id)
+         cross join lateral (
+              select ctid from lead_pool
+               where tenant_id = :tenant_id and customer_id between n.customer_id and n.customer_id and wake_key <> 0
+               order by customer_id for update skip locked) p));
 
 -- name: still_waiting(tenant_id, customers)
 -- Leads of customers that still wait after wake_customers, because somebody else has locked their rows.
-select lead_id from lead_pool
- where tenant_id = :tenant_id and customer_id = any(:customers::bigint[]) and wake_key <> 0;
+select p.lead_id
+  from unnest(:customers::bigint[]) as n(customer_id)
+ cross join lateral (
+       select lead_id from lead_pool
+        where tenant_id = :tenant_id and customer_id between n.customer_id and n.customer_id and wake_key <> 0
+        order by customer_id) p;
 
 -- name: wake_leads(tenant_id, lead_ids)
 -- Makes waiting leads ready and answers which; locked rows are passed over.
 update lead_pool set wake_key = 0, recheck_at = null
  where ctid = any(array(
-       select ctid from lead_pool
-        where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0
-          for update skip locked))
+       select p.ctid
+         from unnest(:lead_ids::bigint[]) as n(lead_id)
+         cross join lateral (
+              select ctid from lead_pool
+               where tenant_id = :tenant_id and lead_id between n.lead_id and n.lead_id and wake_key <> 0
+               order by lead_id for update skip locked) p))
 returning lead_id;
 
 -- name: waiting_of(tenant_id, lead_ids)
 -- Which of these leads wait.
-select lead_id from lead_pool where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and wake_key <> 0;
+select p.lead_id
+  from unnest(:lead_ids::bigint[]) as n(lead_id)
+ cross join lateral (
+       select lead_id from lead_pool
+        where tenant_id = :tenant_id and lead_id between n.lead_id and n.lead_id and wake_key <> 0
+        order by lead_id) p;
 
 -- name: put_lead_news(tenant_id, lead_ids)!
 -- Notes for the next batch that waiting leads are to be made ready.
@@ -122,7 +145,16 @@ select :tenant_id, k.wake_key, :ruleset, k.targets from unnest(:wake_keys::int[]
 
 -- name: prune_wake_keys(tenant_id, wake_keys)
 -- Forgets those of the keys that no lead waits under any more.
-delete from wake_key w
- where w.tenant_id = :tenant_id and w.wake_key = any(:wake_keys::int[])
-   and not exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = w.wake_key)
-returning w.wake_key;
+delete from wake_key
+ where ctid = any(array(
+       select w.ctid
+         from unnest(:wake_keys::int[]) as n(wake_key)
+         cross join lateral (
+              select ctid from wake_key
+               where tenant_id = :tenant_id and wake_key between n.wake_key and n.wake_key order by wake_key) w
+         left join lateral (
+              select true as waits from lead_pool
+               where tenant_id = :tenant_id and wake_key between n.wake_key and n.wake_key
+               order by wake_key, rank, queued_at, lead_id limit 1) p on true
+        where p.waits is null))
+returning wake_key;

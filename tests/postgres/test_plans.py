@@ -228,14 +228,15 @@ async def test_statements_prepared_on_an_empty_pool_stay_fast_when_300_000_leads
         await lane.execute(history)
         await lane.execute(before)
         prepared = [(asked, await prepare(lane, asked, f"s{attempt}_{i}")) for i, asked in enumerate(STATEMENTS)]
-        for _, execute in prepared:
+        careless = [(asked, await prepare(lane, asked, f"c{attempt}_{i}")) for i, asked in enumerate(STATEMENTS)]
+        for (_, ours), (_, theirs) in zip(prepared, careless, strict=True):
             for _ in range(TIMES_BEFORE):
-                await without_settings(lane, execute)
-                await in_lane(lane, execute)
+                await without_settings(lane, theirs)
+                await in_lane(lane, ours)
         await lane.execute(ARRIVE)
         await lane.execute(after)
         # The danger is real, and this test sees it; unless much work of others made this session forget its plans.
-        seen = [wrong for one, execute in prepared if (wrong := faults(await without_settings(lane, execute), one))]
+        seen = [wrong for one, execute in careless if (wrong := faults(await without_settings(lane, execute), one))]
         if after == "analyze" or seen:
             break
         await lane.execute(f"truncate {', '.join(FILLED)}")
