@@ -18,7 +18,10 @@ _DEADLINE_S = 120.0
 
 @asynccontextmanager
 async def routers(room: Room, count: int, **variables: object) -> AsyncIterator[None]:
-    """So many running routers that listen for work, or poll; stopped at the end. `variables` are added to their environment."""
+    """So many running routers that listen for work, or poll; stopped at the end.
+
+    `variables` are added to their environment.
+    """
     since = await SQL.committed_now.value(room.conn)
     started = [await _serve(room.url, variables) for _ in range(count)]
     try:

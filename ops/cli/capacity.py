@@ -119,8 +119,8 @@ def _print(found: Plan, known: Known) -> None:
     out.print(_of_history(known.history))
     out.print(f"a lead costs {found.cost.lane_s * 1e6:,.0f} µs of its tenant's lane: {found.cost.source}")
     out.print(
-        f"needed: {count(found.routers, 'router')} for the peak, {BUSY:.0%} busy, {found.to_run} so that one may fail; "
-        f"{count(found.connections, 'connection')} each (connections.maximum), {found.in_all} in all"
+        f"needed: {count(found.routers, 'router')} for the peak, at most {BUSY:.0%} busy; {found.to_run} so that one "
+        f"may fail; {count(found.connections, 'connection')} each (connections.maximum), {found.in_all} in all"
     )
     table = Table("limit", "leads a day", "used in the peak", "by", box=None, pad_edge=False)
     for one in found.limits:
@@ -129,7 +129,7 @@ def _print(found: Plan, known: Known) -> None:
     first = found.limits[0]
     out.print(f"next bottleneck: {first.name}, full at {first.leads_per_day:,.0f} leads a day; {first.remedy}")
     for words in found.warnings:
-        out.print(f"too small: {words}", style="yellow")
+        out.print(f"warning: {words}", style="yellow")
 
 
 def _of_history(history: History) -> str:
