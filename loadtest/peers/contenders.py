@@ -124,7 +124,7 @@ CONTENDERS: Sequence[Contender] = (
         name=f"PgQueuer {version('pgqueuer')}",
         leads=24_000,
         quick_leads=400,
-        settings=_settings(batch=(100, 300, 1000), sessions=(4, 10)),
+        settings=_settings(batch=(100, 300, 1000), sessions=(5, 20)),
         does=("runs any job, with retries, schedules and limits of concurrency", _HANDLER),
         does_not=_NO_ROUTING,
     ),
