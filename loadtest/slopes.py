@@ -26,12 +26,24 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Samples of one quantity: `at_s` ascending seconds from any beginning, `values` in `unit`."""
+    """Samples of one quantity: `at_s` ascending seconds from any beginning, `values` in `unit`.
+
+    `free_to` = up to this value nothing is done about it, as vacuum does nothing about a few dead rows; None = there is no
+    such value.
+    """
 
     name: str
     unit: str
     at_s: Sequence[float]
     values: Sequence[float]
+    free_to: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no sample is above the value up to which nothing is done: such a series rises and falls like a saw,
+        whose teeth may be longer than a run, and its slope says nothing.
+        """
+        return self.free_to is not None and max(self.values, default=0.0) <= self.free_to
 
 
 @dataclass(frozen=True, slots=True)

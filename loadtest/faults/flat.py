@@ -47,6 +47,11 @@ class Judged:
     slope: Slope
 
     @property
+    def flat(self) -> bool:
+        """Whether nothing drifts."""
+        return self.series.bounded or self.slope.within_noise
+
+    @property
     def document(self) -> dict[str, Any]:
         """For machines; slopes are per hour."""
         found = self.slope
@@ -57,6 +62,8 @@ class Judged:
             "per_hour": float(f"{found.per_hour:.4g}"),
             "noise": [float(f"{found.low:.4g}"), float(f"{found.high:.4g}")],
             "within_noise": found.within_noise,
+            "free_to": None if self.series.free_to is None else round(self.series.free_to),
+            "flat": self.flat,
         }
 
     @property
@@ -64,6 +71,8 @@ class Judged:
         """For people."""
         found, unit = self.slope, self.series.unit
         verdict = "within noise" if found.within_noise else "NOT WITHIN NOISE"
+        if self.series.bounded and not found.within_noise:
+            verdict = f"never above {self.series.free_to:,.0f}, up to which vacuum does nothing"
         return (
             f"{self.series.name}: {found.per_hour:+,.4g} {unit} per hour ({found.low:+,.4g} to {found.high:+,.4g}) "
             f"at {found.level:,.4g} {unit}: {verdict}"
@@ -85,7 +94,7 @@ class FlatRun:
     @property
     def drifting(self) -> list[Judged]:
         """What is not flat."""
-        return [one for one in self.judged if not one.slope.within_noise]
+        return [one for one in self.judged if not one.flat]
 
     @property
     def document(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _INK, _FAINT, _SAMPLES, _FLAT, _DRIFTS = "#1f2328", "#d0d7de", "#9aa5b1", "#1a7f
 def draw(run: FlatRun) -> str:
     """The picture as SVG: what is not within noise first; series that never changed are only counted."""
     moving = [one for one in run.judged if len(set(one.series.values)) > 1]
-    ordered = sorted(moving, key=lambda one: (one.slope.within_noise, one.series.name))
+    ordered = sorted(moving, key=lambda one: (one.flat, one.series.name))
     rows = -(-len(ordered) // _COLUMNS)
     width = _COLUMNS * (_WIDTH + _GAP) + _GAP
     height = _TOP + rows * (_HEIGHT + _GAP)
@@ -48,7 +48,7 @@ def draw(run: FlatRun) -> str:
 def _panel(one: Judged, left: int, top: int) -> list[str]:
     """One series: samples as a line, the fitted slope over it."""
     found, unit = one.slope, one.series.unit
-    colour = _FLAT if found.within_noise else _DRIFTS
+    colour = _FLAT if one.flat else _DRIFTS
     slope = f"{found.per_hour:+,.3g} {unit}/h ({found.low:+,.3g} to {found.high:+,.3g})"
     times, values = one.series.at_s, one.series.values
     hours = (times[-1] - times[0]) / 3600

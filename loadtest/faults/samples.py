@@ -36,6 +36,7 @@ class Samples:
     _begin_s: float = field(default_factory=monotonic)
     _taken: dict[str, tuple[str, list[float], list[float]]] = field(default_factory=dict)
     _before: dict[str, float] = field(default_factory=dict)
+    _free_to: dict[str, float] = field(default_factory=dict)
     _numbers: list[int] = field(default_factory=list)
 
     async def take(self) -> None:
@@ -64,6 +65,7 @@ class Samples:
                 self._note(at_s, f"{what} {name}, growth", "bytes/lead", grown / new_leads)
             self._before[f"{what} {name}"] = size
         self._note(at_s, f"dead rows of {name}", "rows", float(str(row["dead"])))
+        self._free_to[f"dead rows of {name}"] = float(str(row["left_to_vacuum"]))
 
     async def _flow(self, at_s: float, rows: Sequence[Mapping[str, object]]) -> None:
         """Assignments a second, and how long those leads waited that came between the two samples before."""
@@ -92,5 +94,5 @@ class Samples:
         found = []
         for name, (unit, times, values) in self._taken.items():
             first = next((place for place, at_s in enumerate(times) if at_s >= from_s), len(times))
-            found.append(Series(name, unit, times[first:], values[first:]))
+            found.append(Series(name, unit, times[first:], values[first:], self._free_to.get(name)))
         return found

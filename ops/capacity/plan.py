@@ -135,16 +135,20 @@ def _limits(demand: Demand, cost: Cost, present: Present) -> list[Limit]:
             present.routers / cost.router_s,
             demand,
             f"{present.routers} running, each {1 / cost.router_s:,.0f} leads/s",
-            "start another router, best on another machine",
-        ),
-        _by_rate(
-            "connections",
-            _lanes_now(present, len(demand.shares)) / cost.lane_s,
-            demand,
-            f"at most {count(_lanes_now(present, len(demand.shares)), 'tenant')} drained side by side",
-            "raise connections.maximum and drain.concurrency",
+            "start another router, best on another machine" if present.routers else "start lead-router serve",
         ),
     ]
+    if present.routers:
+        lanes = _lanes_now(present, len(demand.shares))
+        found.append(
+            _by_rate(
+                "connections",
+                lanes / cost.lane_s,
+                demand,
+                f"at most {count(lanes, 'tenant')} drained side by side",
+                "raise connections.maximum and drain.concurrency",
+            )
+        )
     if cost.ceiling_per_s is not None:
         found.append(
             _by_rate(

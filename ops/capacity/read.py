@@ -100,6 +100,8 @@ async def _default_cap(conn: Connection, tenant: WatchedTenant) -> int | None:
 
 async def cost_of_service(url: str) -> Cost:
     """What a running router shows at this address. Raises NotMeasured."""
+    if not url.startswith(("http://", "https://")):
+        raise NotMeasured(f"{url} is not a URL with http:// or https://")
     try:
         page = await asyncio.to_thread(_fetched, url)
     except (URLError, OSError, ValueError) as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ops.cli.commands import COMMANDS
+from ops.cli.commands import COMMANDS, SECTIONS
 from ops.cli.family import Family
 
 # NumPy would start threads for calculations that we never ask for.
@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     "lead-router",
     cls=Family,
     commands=COMMANDS,
+    sections=SECTIONS,
     example="drain --until-idle",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,6 +1,7 @@
 """`lead-router capacity`: routers and connections for a number of leads a day, and what is full first."""
 
 import asyncio
+from math import isnan
 from pathlib import Path
 
 import click
@@ -17,15 +18,24 @@ from router.settings.model import Settings
 
 # A working day of eight hours has three times the mean; the busiest of its hours is often twice as busy as the others.
 _USUAL_PEAK = 6.0
+_MOST_LEADS = 10**12
+
+
+def _number(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """Refuses nan, which is within no bounds and outside of none."""
+    if value is not None and isnan(value):
+        raise click.BadParameter("must be a number")
+    return value
 
 
 @click.command()
 @click.option(
-    "--leads", "leads", type=click.FloatRange(min=1), metavar="N", help="Leads a day. Default: as many as come now."
+    "--leads", type=click.IntRange(1, _MOST_LEADS), metavar="N", help="Leads a day. Default: as many as come now."
 )
 @click.option(
     "--peak",
     type=click.FloatRange(min=1, max=1440),
+    callback=_number,
     metavar="FACTOR",
     help="How much busier the busiest hour is than the mean of the day. Default: by the history.",
 )
@@ -45,7 +55,7 @@ _USUAL_PEAK = 6.0
 @async_command
 async def capacity(
     context: Context,
-    leads: float | None,
+    leads: int | None,
     peak: float | None,
     tenant_name: str | None,
     bench: Path | None,
@@ -79,7 +89,7 @@ async def capacity(
     return EXIT_FOUND if found.warnings else 0
 
 
-def _demand(known: Known, leads: float | None, peak: float | None) -> Demand:
+def _demand(known: Known, leads: int | None, peak: float | None) -> Demand:
     """Raises CannotRun when neither history nor options say how many leads come."""
     history = known.history
     wanted = history.per_day if leads is None else leads
@@ -101,8 +111,9 @@ async def _cost(known: Known, settings: Settings, bench: Path | None, metrics: s
             return known.cost
         return await cost_of_service(metrics or f"http://{settings.listen.host}:{settings.listen.port}/metrics")
     except (NotMeasured, UnicodeDecodeError) as error:
+        recorded = "" if bench or metrics else "too few large batches are recorded, and "
         raise CannotRun(
-            f"what a lead costs is not known: too few large batches are recorded, and {error}. "
+            f"what a lead costs is not known: {recorded}{error}. "
             "Give --metrics URL of a router that has routed some hundred leads, or --bench build/bench.json"
         ) from error
 

@@ -329,3 +329,24 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "old snapshots.",
     ),
 }
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Set up": ("migrate", "tenants", "reps", "groups", "rules", "customers", "sources", "tokens", "webhooks", "notify"),
+    "Leads": ("leads", "end", "assign", "handover", "park", "unpark", "retry"),
+    "Look": (
+        "status",
+        "why",
+        "doctor",
+        "audit",
+        "replay",
+        "changes",
+        "events",
+        "blockers",
+        "capacity",
+        "runbook",
+        "bundle",
+    ),
+    "Act": ("pause", "resume", "connections", "maintenance", "cleanup", "journal", "lane"),
+    "Run": ("up", "serve", "drain"),
+}
+"""The commands by what they are for, each once."""

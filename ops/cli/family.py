@@ -29,7 +29,8 @@ class Later(click.Command):
 class Family(click.Group):
     """Its commands in the order given: (place, first sentence of the help), or a family in it.
 
-    `former` = the present names of commands by former ones, which still work and are not listed.
+    `former` = the present names of commands by former ones, which still work and are not listed. `sections` = names of
+    commands by the heading under which the help has them; empty = they are one list.
     """
 
     def __init__(
@@ -40,9 +41,13 @@ class Family(click.Group):
         commands: "Mapping[str, tuple[str, str] | Family]",
         *,
         former: Mapping[str, str] = MappingProxyType({}),
+        sections: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         **options: Any,
     ) -> None:
         self._former = former
+        self.sections = sections
+        # Where it is one of a list: else it would be cut in the middle.
+        options.setdefault("short_help", help)
         members: dict[str, click.Command] = {
             key: one if isinstance(one, Family) else Later(key, *one) for key, one in commands.items()
         }
@@ -63,6 +68,13 @@ class Family(click.Group):
                 meant = " or ".join(f"{ctx.command_path} {name} {args[0]}" for name in near)
                 error.message += f" Did you mean {meant}?"
             raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not self.sections:
+            super().format_commands(ctx, formatter)
+        for heading, names in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str()) for name in names])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -11,6 +11,7 @@ from router.drain.drain import Drain
 from router.drain.held_back import BATCH_EVERY_S, until_next_search_s
 from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
+from router.drain.summary import Summary
 from router.runtime.lifeline import Lifeline
 from router.store.backoff import LONGEST_S, wait_s
 from router.store.blocking.blocked import who_blocks
@@ -52,6 +53,7 @@ class DrainService:
     _problem: str | None = None
     _search_at_s: float = 0.0
     _woken_by: asyncio.TimerHandle | None = None
+    _summary: Summary = field(default_factory=lambda: Summary(monotonic()))
 
     async def run(self, life: Lifeline) -> None:
         """Drains until the stop; then every turn ends after its batch."""
@@ -62,6 +64,7 @@ class DrainService:
             while not life.stopping:
                 life.beat()
                 self._report(life)
+                self._summary.tell(monotonic())
                 # Who was named gets a slot before the search, which costs a statement. Also one whose turn goes on:
                 # that turn may have looked before the news was there.
                 self._stand_in_line(self.wakeups.take())
@@ -90,6 +93,7 @@ class DrainService:
                     await self.wakeups.wait(self.poll_interval_s)
             # While turns are still under way: a turn that is cancelled at the stop is no crash.
             group.create_task(self.drain.close(), name="say that it stops")
+        self._summary.tell(monotonic(), last=True)
 
     def _search_is_due(self) -> bool:
         """Always, unless it is costly: whoever is named has a turn without it."""
@@ -128,6 +132,7 @@ class DrainService:
         try:
             done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
             session = self.drain.session(tenant_id)
+            self._summary.add(tenant_id, done)
             session.trouble_is_over()
             if self.drain.held_back and not done.more:
                 session.rest_until_s = monotonic() + BATCH_EVERY_S

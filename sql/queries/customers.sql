@@ -3,14 +3,16 @@
 select named.ord, stored.customer_id, stored.people, stored.shared_as
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
  cross join lateral (
-       select customer_id, people, shared_as from customer_key where tenant_id = :tenant_id and key = named.key limit 1) as stored;
+       select customer_id, people, shared_as from customer_key
+        where tenant_id = :tenant_id and key between named.key and named.key order by key limit 1) as stored;
 
 -- name: hold_keys(tenant_id, keys)
 -- Locks keys that are stored, in the order of the array, and says what is known of them once they are locked; ord counts from 1 in the array.
 select named.ord, stored.customer_id, stored.people, stored.shared_as
   from unnest(:keys::uuid[]) with ordinality as named(key, ord)
  cross join lateral (
-       select customer_id, people, shared_as from customer_key where tenant_id = :tenant_id and key = named.key limit 1 for no key update) as stored;
+       select customer_id, people, shared_as from customer_key
+        where tenant_id = :tenant_id and key between named.key and named.key order by key limit 1 for no key update) as stored;
 
 -- name: add_keys(tenant_id, keys, customer_ids, people, shared_as, shared_at)!
 -- Adds keys that are new, in the order of the array; for few of them, COPY does the same for many.
@@ -25,4 +27,7 @@ update customer_key
    set customer_id = named.customer_id, people = named.people::bigint[], shared_as = named.shared_as,
        shared_at = case when named.shared_as is not null then coalesce(customer_key.shared_at, :shared_at::timestamptz) end
   from unnest(:keys::uuid[], :customer_ids::bigint[], :people::text[], :shared_as::text[]) as named(key, customer_id, people, shared_as)
- where customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+ cross join lateral (
+       select ctid as place from customer_key
+        where tenant_id = :tenant_id and key between named.key and named.key order by key limit 1) as at
+ where customer_key.ctid = at.place;

@@ -73,10 +73,18 @@ select count(*) over () as found, format('tenant %s lead %s', p.tenant_id, p.lea
  order by p.tenant_id, p.lead_id limit 5;
 
 -- name: table_sizes()
--- Our tables with their partitions: bytes of the table and of its indexes, dead rows, and rows inserted so far.
+-- Our tables with their partitions: bytes of the table and of its indexes, dead rows, the number of them up to which vacuum leaves
+-- them, and rows inserted so far.
 select coalesce(p.relname, c.relname)::text as name, sum(pg_table_size(c.oid))::float8 as table_bytes,
-       sum(pg_indexes_size(c.oid))::float8 as index_bytes, sum(s.n_dead_tup)::float8 as dead, sum(s.n_tup_ins)::float8 as inserted
+       sum(pg_indexes_size(c.oid))::float8 as index_bytes, sum(s.n_dead_tup)::float8 as dead,
+       sum(v.threshold + v.factor * greatest(c.reltuples, 0))::float8 as left_to_vacuum, sum(s.n_tup_ins)::float8 as inserted
   from pg_class c
+ cross join lateral (
+       select coalesce(max(option_value) filter (where option_name = 'autovacuum_vacuum_threshold'),
+                       current_setting('autovacuum_vacuum_threshold'))::float8 as threshold,
+              coalesce(max(option_value) filter (where option_name = 'autovacuum_vacuum_scale_factor'),
+                       current_setting('autovacuum_vacuum_scale_factor'))::float8 as factor
+         from pg_options_to_table(c.reloptions)) v
   join pg_stat_user_tables s on s.relid = c.oid
   left join pg_inherits i on i.inhrelid = c.oid
   left join pg_class p on p.oid = i.inhparent

@@ -4,8 +4,8 @@ select named.ord, stored.body_hash, stored.answer
   from unnest(:keys::text[]) with ordinality as named(key, ord)
  cross join lateral (
        select body_hash, answer from idempotency
-        where tenant_id = :tenant_id and route = :route and key = named.key and expires_at > clock_timestamp()
-        limit 1) as stored;
+        where tenant_id = :tenant_id and route = :route and key between named.key and named.key and expires_at > clock_timestamp()
+        order by key limit 1) as stored;
 
 -- name: put_keys(tenant_id, route, keys, body_hashes, lead_ids, answers, holds_s)!
 -- Stores keys in one order for everybody, also in the place of expired ones; touches fewer rows than it is given when another process was faster.

@@ -26,6 +26,11 @@ async def test_what_was_recorded_says_what_is_needed_and_what_is_too_small(
     assert nobody.exit_code == 2
     assert "give --leads N" in nobody.output
 
+    for absurd in (("--leads", "nan"), ("--leads", "0"), ("--peak", "nan"), ("--peak", "0.5")):
+        assert (await command.run("--leads", "5", *absurd)).exit_code == 2
+    local = await command.run("--leads", "5", "--metrics", "file:///etc/hostname")
+    assert "is not a URL with http" in local.output
+
     await tenant.accept(lead(n) for n in range(BATCHES * SIZE))
     done = await settle(a_drain(connections, ready=SIZE), tenant.tenant_id)
     assert done.assigned == BATCHES * SIZE

@@ -48,8 +48,8 @@ def test_one_tenant_that_outgrows_its_lane_is_not_told_to_start_routers() -> Non
 def test_who_has_no_router_hears_it_and_the_document_is_still_json() -> None:
     present = now(routers=0, maxima=[])
     found = plan(asked(), COST, present)
-    assert found.limits[0].name in ("routers", "connections")
-    assert any(words.startswith("routers: too small") for words in found.warnings)
+    assert found.limits[0].name == "routers"
+    assert [words for words in found.warnings if "start lead-router serve" in words] == found.warnings
     history = history_of([(1, MONDAY, 5)])
     text = json.dumps(document(found, history, present, {1: "acme"}), default=str, allow_nan=False)
     assert json.loads(text)["limits"][0]["used"] is None

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli import main
+from ops.cli.commands import COMMANDS, SECTIONS
 from ops.cli.family import Family, Later
 
 HEAVY = {
@@ -58,6 +59,13 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
     assert {name for name in read if name.startswith(("router", "ops"))} == {
         *("ops", "ops.cli", "ops.cli.commands", "ops.cli.family")
     }
+
+
+def test_the_help_has_every_command_once_and_cuts_none_of_its_sentences() -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+    shown = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    assert "..." not in shown.replace("LEAD_ROUTER_...", "")
+    assert all(f"{heading}:" in shown for heading in SECTIONS)
 
 
 def test_a_misspelt_command_leads_to_the_right_one() -> None:

@@ -33,6 +33,14 @@ def test_whoever_looks_for_the_leak_sees_it_first_and_what_never_moved_is_only_c
     assert "1 of 3 series not within noise; 1 never changed" in picture
 
 
+def test_dead_rows_that_vacuum_is_not_due_for_are_no_drift_and_one_more_than_it_leaves_is() -> None:
+    at_s = [float(n) for n in range(20)]
+    below, above = Series("below", "rows", at_s, LEAK, free_to=19.0), Series("above", "rows", at_s, LEAK, free_to=18.0)
+    run = FlatRun(20, 100, 60, 1200, 7, judge([below, above]), [])
+    assert [one.series.name for one in run.drifting] == ["above"]
+    assert "never above 19, up to which vacuum does nothing" in run.judged[0].words
+
+
 @pytest.mark.parametrize("name", ["<b>&\"'", "线索"])
 def test_no_name_breaks_the_picture(name: str) -> None:
     ElementTree.fromstring(draw(a_run(**{name: FLAT})))
