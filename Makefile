@@ -43,6 +43,14 @@ real: $(STAMP) ## route 30,327 real leads, with their own clock where they have 
 bench: $(STAMP) ## measure the drain beside its limit and its peers (QUICK=1: only whether it runs; ONLY="rules reps")
 	@$(BIN)/python -m loadtest.bench $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY))
 
+.PHONY: bench-peers
+bench-peers: $(STAMP) ## lead-router beside PgQueuer, Procrastinate and a plain loop in one run (QUICK=1: only whether it runs); build/peers.json
+	@$(BIN)/python -m loadtest.peers $(if $(QUICK),--quick)
+
+.PHONY: plots
+plots: $(STAMP) ## draw docs/pictures from build/bench.json and build/peers.json, and write their figures into the pages
+	@$(BIN)/python -m loadtest.plots
+
 .PHONY: profile
 profile: $(STAMP) ## where a drain's time goes: flame graph, statements, write-ahead log, plans; in build/profile
 	@$(BIN)/python -m loadtest.bench.profile

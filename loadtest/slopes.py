@@ -28,8 +28,8 @@ Values = NDArray[np.float64]
 class Series:
     """Samples of one quantity: `at_s` ascending seconds from any beginning, `values` in `unit`.
 
-    `free_to` = up to this value nothing is done about it, as vacuum does nothing about a few dead rows; None = there is no
-    such value.
+    `free_to` = up to this value nothing is done about it, as vacuum does nothing about a few dead rows; None = there is
+    no such value.
     """
 
     name: str

@@ -1,9 +1,6 @@
 """`make bench`: every figure with its target, in one run on this machine; `build/bench.json` has them for machines."""
 
 import asyncio
-import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -31,6 +28,7 @@ from loadtest.bench import (
     operating,
     outbox,
     pooled,
+    scaling,
     starts,
     survival,
     telemetry,
@@ -39,9 +37,9 @@ from loadtest.bench import (
 )
 from loadtest.bench.figures import TARGETS, Figure, rounded
 from loadtest.bench.stage import NotClean, Stage
+from loadtest.bench.written import machine, write_documents
 from ops.cli.context import EXIT_FOUND, console
 from ops.embedded.embedded import embedded, stopped
-from ops.embedded.server import postgres_major
 from router.runtime.garbage import tune_gc
 from router.telemetry.log_format import configure_logs
 
@@ -77,6 +75,7 @@ MEASURES: Mapping[str, Measure] = {
     "pgbouncer": pooled.pooled,
     "foreign-cleanup": foreign_cleanup.with_gate,
     "flat-line": flat_line.soak_slopes,
+    "scaling": scaling.scaling,
 }
 # Commit times tell latency from the server's own side; more buffers, so that a million leads do not measure the disk.
 SERVER = {"track_commit_timestamp": "on", "shared_buffers": "1GB", "max_wal_size": "16GB"}
@@ -97,16 +96,23 @@ def main(quick: bool, names: tuple[str, ...], output: Path) -> None:
     # As every command does: some measures drain in this process.
     tune_gc()
     try:
-        figures, failed = asyncio.run(_measured(folder, names or tuple(MEASURES), quick, out, output))
+        figures, failed = asyncio.run(_measured(folder, names or _all(quick), quick, out, output))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _print(out, figures, quick)
     missed = [one.target.id for one in figures if not one.holds]
-    out.print(f"{_machine()}; {monotonic() - begin:,.0f} s; written to {output}")
+    out.print(f"{machine()}; {monotonic() - begin:,.0f} s; written to {output}")
     if missed and not quick:
         out.print(f"Not reached: {', '.join(missed)}; docs/performance.md says why.", style="yellow")
     if failed:
         sys.exit(EXIT_FOUND)
+
+
+def _all(quick: bool) -> tuple[str, ...]:
+    """What is measured when nothing is named. A quick run leaves the curves out: what they consist of is in other
+    measures, and the starts of their routers alone take half a minute.
+    """
+    return tuple(name for name in MEASURES if not quick or name != "scaling")
 
 
 async def _measured(
@@ -130,7 +136,7 @@ async def _measured(
                 out.print(f"{name}: does not count: {type(error).__name__}: {error}", style="red")
             else:
                 figures = sorted([*figures, *found], key=_place)
-                _write(output, figures)
+                write_documents(output, [one.document for one in figures], quick)
                 for one in found:
                     say(f"  {one.target.id} {rounded(one.value):,g} {one.target.unit}: {one.note}")
     await stopped(folder)
@@ -139,12 +145,6 @@ async def _measured(
 
 def _place(one: Figure) -> int:
     return TARGETS.index(one.target)
-
-
-def _write(output: Path, figures: Sequence[Figure]) -> None:
-    """After each measure, so that what is stopped on its way has told what it saw."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps([one.document for one in figures], indent=1, ensure_ascii=False) + "\n")
 
 
 def _print(out: Console, figures: Sequence[Figure], quick: bool) -> None:
@@ -165,14 +165,6 @@ def _print(out: Console, figures: Sequence[Figure], quick: bool) -> None:
     out.print(table)
     for one in figures:
         out.print(f"{one.target.id}: {one.note}", style="dim", highlight=False)
-
-
-def _machine() -> str:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (
-        f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, "
-        f"embedded PostgreSQL {postgres_major()}, durable commits"
-    )
 
 
 if __name__ == "__main__":

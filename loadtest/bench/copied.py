@@ -18,8 +18,8 @@ _MADE_BEFOREHAND = frozenset({"customer", "customer_key"})
 
 
 async def import_vs_copy(stage: Stage) -> list[Figure]:
-    """import_vs_copy: `lead-router leads import` of a file, its start included, beside COPY of the rows that it wrote into
-    the same tables, with their indexes and in one transaction, without those of the customers.
+    """import_vs_copy: `lead-router leads import` of a file, its start included, beside COPY of the rows that it wrote
+    into the same tables, with their indexes and in one transaction, without those of the customers.
     """
     rows = stage.size(100_000, 5_000)
     imports, copies, tables = list[float](), list[float](), list[str]()
@@ -39,8 +39,8 @@ async def import_vs_copy(stage: Stage) -> list[Figure]:
                 if await _counts(room.conn) != after:
                     raise NotClean("COPY did not write what the import wrote")
     note = (
-        f"{rows:,} rows as for import_csv: {per_second(rows, imports)}; COPY (binary) of the rows of {', '.join(tables)} "
-        f"into the same tables: {per_second(rows, copies)}"
+        f"{rows:,} rows as for import_csv: {per_second(rows, imports)}; COPY (binary) of the rows of "
+        f"{', '.join(tables)} into the same tables: {per_second(rows, copies)}"
     )
     return [figure("import_vs_copy", ratios(copies, imports), note)]
 

@@ -62,17 +62,40 @@ TARGETS = (
     Target("pgbouncer_vs_direct", "drain through PgBouncer / direct", "ratio", 0.8),
     Target("soak_slopes", "series that drift at 60% of the highest rate", "series", 0, least=False),
     Target("connections_2", "what a service on 2 connections refuses", "errors", 0, least=False),
+    Target("scaling_routers", "4 routers / 1, eight tenants", "ratio", 1.0),
+    Target("scaling_tenants", "cost per lead, 1,000 tenants / 1", "ratio", 2.0, least=False),
+    Target("scaling_connections", "150 connections / 2, one router, 20 tenants", "ratio", 1.0),
+    Target("scaling_history", "cost per lead, 10 M ended assignments / none", "ratio", 1.1, least=False),
 )
 BY_ID = {target.id: target for target in TARGETS}
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a curve: how much there was of what grows, and the leads a second of each run there."""
+
+    place: int
+    runs: tuple[float, ...]
+
+    @property
+    def document(self) -> dict[str, object]:
+        return {
+            "place": self.place,
+            "leads_per_s": rounded(statistics.median(self.runs)),
+            "spread": [rounded(min(self.runs)), rounded(max(self.runs))],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure as it was seen: the median of the runs, and all of them. `note` says what exactly was measured."""
+    """A figure as it was seen: the median of the runs, and all of them. `note` says what exactly was measured; `points`
+    are those of the curve that it sums up, where there is one.
+    """
 
     target: Target
     runs: tuple[float, ...]
     note: str
+    points: tuple[Point, ...] = ()
 
     @property
     def value(self) -> float:
@@ -94,12 +117,13 @@ class Figure:
             "note": self.note,
             "spread": [rounded(min(self.runs)), rounded(max(self.runs))],
             "runs": len(self.runs),
+            **({"points": [point.document for point in self.points]} if self.points else {}),
         }
 
 
-def figure(id_: str, runs: Sequence[float], note: str) -> Figure:
+def figure(id_: str, runs: Sequence[float], note: str, points: Sequence[Point] = ()) -> Figure:
     """A figure of one of TARGETS. Raises KeyError for another id."""
-    return Figure(BY_ID[id_], tuple(runs), note)
+    return Figure(BY_ID[id_], tuple(runs), note, tuple(points))
 
 
 def rounded(value: float) -> float:

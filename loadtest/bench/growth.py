@@ -57,7 +57,7 @@ async def reps(stage: Stage) -> list[Figure]:
         few, many = await _pair(stage, room, small, other, large)
         made = await worlds.make(third.conn, wide)
         async with third.drain() as drain:
-            in_wide = [await _round(third, wide, made, drain) for _ in range(2)][1:]
+            in_wide = [await drained_round(third, wide, made, drain) for _ in range(2)][1:]
     note = (
         f"groups of 10: {per_second(leads, many)} with 5,000 reps, {per_second(leads, few)} with 10; "
         f"5,000 in groups of 250: {per_second(leads, in_wide)}"
@@ -93,12 +93,13 @@ async def _pair(stage: Stage, room: Room, small: World, other: Room, large: Worl
     made, more = await worlds.make(room.conn, small), await worlds.make(other.conn, large)
     async with room.drain() as drain, other.drain() as other_drain:
         for _ in range(stage.rounds + 1):
-            few.append(await _round(room, small, made, drain))
-            many.append(await _round(other, large, more, other_drain))
+            few.append(await drained_round(room, small, made, drain))
+            many.append(await drained_round(other, large, more, other_drain))
     return few[1:], many[1:]
 
 
-async def _round(room: Room, world: World, made: list[int], drain: Drain) -> float:
+async def drained_round(room: Room, world: World, made: list[int], drain: Drain) -> float:
+    """Seconds of one drain of the whole world, everything undecided before it; audited afterwards."""
     await worlds.refill(room.conn, world, made)
     seconds = await emptied(drain, made, world.leads * world.tenants)
     await room.audited()
@@ -112,9 +113,9 @@ async def history(stage: Stage) -> list[Figure]:
     with_it, without = list[float](), list[float]()
     async with stage.room() as room, stage.room() as other, room.drain() as drain, other.drain() as other_drain:
         made, old = await worlds.make(room.conn, world), await worlds.make(other.conn, world)
-        await _fill_history(stage, other, old[0], rows, await worlds.rep_numbers(other.conn, old[0]))
+        await fill_history(stage, other, old[0], rows, await worlds.rep_numbers(other.conn, old[0]))
         for _ in range(stage.rounds + 1):
-            without.append(await _round(room, world, made, drain))
+            without.append(await drained_round(room, world, made, drain))
             await worlds.refill(other.conn, world, old)
             with_it.append(await emptied(other_drain, old, world.leads))
     note = (
@@ -124,7 +125,8 @@ async def history(stage: Stage) -> list[Figure]:
     return [figure("history_10m_vs_0", ratios(with_it[1:], without[1:]), note)]
 
 
-async def _fill_history(stage: Stage, room: Room, tenant_id: int, rows: int, reps_of: list[int]) -> None:
+async def fill_history(stage: Stage, room: Room, tenant_id: int, rows: int, reps_of: list[int]) -> None:
+    """So many assignments of the tenant that have ended, and nothing left of that to be written or vacuumed."""
     portion = 1_000_000
     for first in range(0, rows, portion):
         stage.say(f"history: {first:,} of {rows:,}")

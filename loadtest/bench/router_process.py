@@ -18,11 +18,16 @@ _DEADLINE_S = 120.0
 
 @asynccontextmanager
 async def routers(room: Room, count: int, **variables: object) -> AsyncIterator[None]:
-    """So many running routers that listen for work; stopped at the end. `variables` are added to their environment."""
+    """So many running routers that listen for work, or poll; stopped at the end.
+
+    `variables` are added to their environment.
+    """
+    since = await SQL.committed_now.value(room.conn)
     started = [await _serve(room.url, variables) for _ in range(count)]
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            while await _listening(room) < count:
+            # With few connections none is kept for listening.
+            while max(await _listening(room), await SQL.routing_since.value(room.conn, since=since)) < count:
                 await asyncio.sleep(0.02)
         yield
     finally:

@@ -300,6 +300,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "replay:replay_",
         "Run recorded batches again, with other rules, reps or caps, and show what would have been different.",
     ),
+    "capacity": (
+        "capacity",
+        "Work out how many routers and connections a number of leads a day needs, and what is full first.",
+    ),
     "doctor": (
         "doctor",
         "Find what keeps leads from being routed, or soon will: the worst first, with its proof and what to do.",
@@ -329,7 +333,19 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Set up": ("migrate", "tenants", "reps", "groups", "rules", "customers", "sources", "tokens", "webhooks", "notify"),
     "Leads": ("leads", "end", "assign", "handover", "park", "unpark", "retry"),
-    "Look": ("status", "why", "doctor", "audit", "replay", "changes", "events", "blockers", "runbook", "bundle"),
+    "Look": (
+        "status",
+        "why",
+        "doctor",
+        "audit",
+        "replay",
+        "changes",
+        "events",
+        "blockers",
+        "capacity",
+        "runbook",
+        "bundle",
+    ),
     "Act": ("pause", "resume", "connections", "maintenance", "cleanup", "journal", "lane"),
     "Run": ("up", "serve", "drain"),
 }

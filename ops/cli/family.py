@@ -64,10 +64,10 @@ class Family(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = [name for name, one in self.commands.items() if isinstance(one, Family) and args[0] in one.commands]
-            if near:
-                meant = " or ".join(f"{ctx.command_path} {name} {args[0]}" for name in near)
-                error.message += f" Did you mean {meant}?"
-            raise
+            if not near:
+                raise
+            meant = " or ".join(f"{ctx.command_path} {name} {args[0]}" for name in near)
+            raise click.UsageError(f"{error.message} Did you mean {meant}?", ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not self.sections:

@@ -43,7 +43,9 @@ def verdict(found: Status) -> Verdict:
         return Verdict(Level.WRONG, missing, "lead-router audit")
     names = {one.tenant.name for one in found.tenants}
     findings = [
-        one for one in found.findings if one.muted is None and (one.subject.kind != "tenant" or one.subject.name in names)
+        one
+        for one in found.findings
+        if one.muted is None and (one.subject.kind != "tenant" or one.subject.name in names)
     ]
     for severity, level in ((Severity.CRITICAL, Level.WRONG), (Severity.WARNING, Level.LOOK)):
         if worst := [one for one in findings if one.severity is severity]:

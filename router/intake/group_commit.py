@@ -19,8 +19,8 @@ MAX_GROUP = 500
 MAX_WAITING = 1_000
 """Leads of one tenant that may wait for their commit."""
 WAITS_S = 3.0
-"""The longest wait for the commit to begin, seconds; then a lead goes to the journal where there is one. With the longest
-commit it is below the 10 s in which a request is answered."""
+"""The longest wait for the commit to begin, seconds; then a lead goes to the journal where there is one. With the
+longest commit it is below the 10 s in which a request is answered."""
 _LOOK_EVERY_S = 0.5
 
 

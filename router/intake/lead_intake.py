@@ -9,7 +9,15 @@ from typing import Protocol
 from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
 from router.intake.journal import FoundInJournal
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, InterfaceError, PostgresError, Trouble, is_away, stores_later, trouble_of
+from router.store.errors import (
+    TRANSIENT_ERRORS,
+    InterfaceError,
+    PostgresError,
+    Trouble,
+    is_away,
+    stores_later,
+    trouble_of,
+)
 from router.store.statements import Connection
 from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
 

@@ -34,8 +34,9 @@ _CONFLICTS = ("40001", "40P01")
 _MAX_ATTEMPTS = 6
 _ROLLBACK_DEADLINE_S = 5.0
 
-_PLANS_ONCE = (
-    "; set local plan_cache_mode = force_generic_plan; set local enable_seqscan = off; set local enable_bitmapscan = off"
+_PLANS_ONCE = "".join(
+    f"; set local {setting}"
+    for setting in ("plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off")
 )
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 

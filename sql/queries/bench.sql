@@ -128,6 +128,10 @@ select lead_id from lead where tenant_id = :tenant_id order by lead_id * 2654435
 -- The numbers of a tenant's reps.
 select rep_no from rep where tenant_id = :tenant_id order by rep_no;
 
+-- name: routing_since(since)
+-- How many processes that began to route after a moment (in seconds since 1970) have given a sign of life. Truly about all tenants.
+select count(*) from process where tenant_id = 0 and ended_at is null and started_at > to_timestamp(:since::float8);
+
 -- name: committed_now()
 -- The server's clock, in seconds since 1970.
 select extract(epoch from clock_timestamp())::float8;

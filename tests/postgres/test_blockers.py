@@ -49,7 +49,10 @@ async def test_every_table_of_ours_is_looked_at(conn: asyncpg.Connection) -> Non
 
 async def test_nobody_in_the_way_is_exit_code_0(tenant: Tenancy, database_url: str) -> None:
     result = await CommandLine(blockers_command, database_url).run()
-    assert (result.exit_code, result.stdout) == (0, "no blocking sessions\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "database: embedded, in .lead-router\nno blocking sessions\n",
+    )
 
 
 @pytest.mark.parametrize("table", ["lead_pool", "tenant", "change", "flight_rest"])

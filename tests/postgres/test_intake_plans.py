@@ -20,7 +20,7 @@ SAME = {
     "lead_ids": "'{900001,900002,900003}'",
     "customer_ids": "'{5,6,7}'",
     "created_ats": "'{2026-03-02 12:00Z,2026-03-02 12:00Z,2026-03-02 12:00Z}'",
-    **{name: "'{a,b,c}'" for name in ("sources", "products", "names", "phones", "emails", "companies", "declareds")},
+    **dict.fromkeys(("sources", "products", "names", "phones", "emails", "companies", "declareds"), "'{a,b,c}'"),
 }
 KEYS = "array['00000000-0000-0000-0000-000000000005','00000000-0000-0000-0000-000000000006']::uuid[]"
 CHANGED = {
@@ -46,7 +46,7 @@ STATEMENTS = [
         {
             "moment": "now()",
             "waiting": "'{150005,150006,150007}'",
-            **{name: "'{}'" for name in ("repeats", "repeated", "invalid", "reasons")},
+            **dict.fromkeys(("repeats", "repeated", "invalid", "reasons"), "'{}'"),
         },
         ("lead_pkey", "tenant_pkey"),
     ),
@@ -59,14 +59,17 @@ insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at)
 select 1, n, 0, now(), now() from generate_series(5, 100000) n;
 insert into assignment (tenant_id, lead_id, rep_no, assigned_at, batch_no, seq)
 select 1, n, 1, now(), 1, n from generate_series(100001, 150000) n;
-insert into merged (tenant_id, lead_id, into_lead_id, merged_at) select 1, n, 4, now() from generate_series(150001, 170000) n;
-insert into closed (tenant_id, lead_id, closed_at, outcome) select 1, n, now(), 'won' from generate_series(170001, {LEADS}) n;
+insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+select 1, n, 4, now() from generate_series(150001, 170000) n;
+insert into closed (tenant_id, lead_id, closed_at, outcome)
+select 1, n, now(), 'won' from generate_series(170001, {LEADS}) n;
 insert into archived (tenant_id, lead_id, source, external_id, created_at, received_at, closed_at, outcome)
 select 1, {LEADS} + n, 's', 'a' || n, now(), now(), now(), 'won' from generate_series(1, 50000) n;
 insert into customer_key (tenant_id, key, customer_id)
 select 1, lpad(n::text, 32, '0')::uuid, n from generate_series(1, 100000) n;
 insert into idempotency (tenant_id, route, key, body_hash, lead_id, answer, expires_at)
-select 1, 'leads', 'k' || n, decode(md5(n::text), 'hex'), n, '\\x00', now() + interval '1 day' from generate_series(1, 50000) n;
+select 1, 'leads', 'k' || n, decode(md5(n::text), 'hex'), n, '\\x00', now() + interval '1 day'
+  from generate_series(1, 50000) n;
 """
 
 

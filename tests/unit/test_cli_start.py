@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from ops.cli import main
-from ops.cli.commands import COMMANDS, SECTIONS
+from ops.cli.commands import SECTIONS
 from ops.cli.family import Family, Later
 
 HEAVY = {
@@ -62,9 +62,9 @@ def test_help_comes_at_once(words: tuple[str, ...]) -> None:
 
 
 def test_the_help_has_every_command_once_and_cuts_none_of_its_sentences() -> None:
-    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(main.commands)
     shown = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
-    assert "..." not in shown.replace("LEAD_ROUTER_...", "")
+    assert "..." not in shown.replace("LEAD_ROUTER_...", "").replace("[ARGS]...", "")
     assert all(f"{heading}:" in shown for heading in SECTIONS)
 
 

@@ -31,10 +31,10 @@ _ANSWER_DEADLINE_S = 1.0
 # While all are lent, an answer that is not older than this proves that the server is there.
 _SIGN_OF_LIFE_S = 10.0
 
-# A line that has not been empty for the first of these, in seconds, is no burst: more is asked for than can be answered, and
-# with long waits all of the part would be answered at the last moment, or too late, until the demand falls. So waits are
-# short then, and those who are answered are answered soon; the others hear of it at once. The rule of CoDel for servers
-# (B. Maurer, "Fail at Scale", ACM Queue 13:8, 2015).
+# A line that has not been empty for the first of these (seconds) is no burst: more is asked for than can be answered,
+# and with long waits all of the part would be answered at the last moment, or too late, until the demand falls. So
+# waits are short then, and those who are answered are answered soon; the others hear of it at once. The rule of CoDel
+# for servers (B. Maurer, "Fail at Scale", ACM Queue 13:8, 2015).
 _STANDING_AFTER_S = 2.0
 _STANDING_WAIT_S = 1.0
 

@@ -1,0 +1,1 @@
+"""lead-router beside other ways to route leads on PostgreSQL: `make bench-peers`."""

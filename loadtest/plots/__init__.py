@@ -1,0 +1,1 @@
+"""Pictures and tables of the pages, from what was measured: `make plots`."""
