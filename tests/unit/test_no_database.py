@@ -44,6 +44,7 @@ COMMANDS = (
     "tokens list",
     "sources list --tenant acme",
     "webhooks list --tenant acme",
+    "capacity",
     "maintenance list",
     "maintenance run -- true",
     "serve",
