@@ -120,3 +120,8 @@ def _array(marks: frozenset[int]) -> str | None:
         return None
     # Nearly all have so few; one format is faster than joining their texts.
     return _ARRAYS[len(marks)] % tuple(marks) if len(marks) < len(_ARRAYS) else f"{{{','.join(map(str, marks))}}}"
+
+
+async def new_customers(conn: Connection, number: int) -> list[int]:
+    """So many numbers for new customers."""
+    return list(await _SQL.new_customers.value(conn, customers=number))

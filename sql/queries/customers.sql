@@ -26,3 +26,7 @@ update customer_key
        shared_at = case when named.shared_as is not null then coalesce(customer_key.shared_at, :shared_at::timestamptz) end
   from unnest(:keys::uuid[], :customer_ids::bigint[], :people::text[], :shared_as::text[]) as named(key, customer_id, people, shared_as)
  where customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
+
+-- name: new_customers(customers)
+-- Numbers for new customers, ascending.
+select array(select nextval('customer_id_seq') from generate_series(1, :customers::int));

@@ -71,25 +71,5 @@ select named.lead_id, found.state, found.into_lead_id
        union all select 'merged', into_lead_id from merged where tenant_id = :tenant_id and lead_id = named.lead_id
        union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = named.lead_id
        union all select 'archived', into_lead_id from archived where tenant_id = :tenant_id and lead_id = named.lead_id
+       union all select 'removed', null from removed_lead where tenant_id = :tenant_id and lead_id = named.lead_id
        limit 1) as found;
-
--- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
--- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
-select new.lead_id, earlier.root
-  from unnest(:lead_ids::bigint[], :customer_ids::bigint[], :created_ats::timestamptz[], :sources::text[], :products::text[],
-              :names::text[], :phones::text[], :emails::text[], :companies::text[], :declareds::text[])
-       as new(lead_id, customer_id, created_at, source, product, name, phone, email, company, declared_customer)
- cross join lateral (
-       select found.root
-         from (select coalesce((select into_lead_id from merged where tenant_id = :tenant_id and merged.lead_id = lead.lead_id limit 1),
-                               lead.lead_id) as root
-                 from lead
-                where lead.tenant_id = :tenant_id and lead.customer_id = new.customer_id
-                  and lead.created_at between new.created_at - interval '24 hours' and new.created_at + interval '24 hours'
-                  and (lead.source, lead.product, lead.name, lead.phone, lead.email, lead.company, lead.declared_customer)
-                      is not distinct from
-                      (new.source, new.product, new.name, new.phone, new.email, new.company, new.declared_customer)
-                order by lead.created_at
-               offset 0) as found
-        where (select true from closed where tenant_id = :tenant_id and closed.lead_id = found.root limit 1) is null
-        limit 1) as earlier;
