@@ -26,7 +26,7 @@ from router.runtime.garbage import tune_gc_for_import
 from router.store.customer_merges import match_rules
 from router.store.ids import SameIds, same_ids_of_import
 from router.store.imports import begin_import, end_import
-from router.store.leads import database_clock
+from router.store.leads import TenantRemoved, database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.synonyms import load_spellings
@@ -108,6 +108,8 @@ async def import_(
             done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report, differing.add)
         except FileUnusable as error:
             raise CannotRun(f"{error} ({taken_as(opened)})") from error
+        except TenantRemoved as error:
+            raise CannotRun(str(error)) from error
         if rejects:
             rejects.finish()
         repeats = await checking.repeats() if checking else None

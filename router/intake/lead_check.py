@@ -76,9 +76,10 @@ class Checking:
         parked = sum(leads[place].invalid is not None for place in new)
         found += [Difference(place, ("source",)) for place in of_others]
         found += await differences(self._conn, self._tenant_id, unlike)
-        settled, shared = await self._keys.resolve([customer_keys(leads[place], self._rules) for place in new])
+        keys = [customer_keys(leads[place], self._rules) for place in new]
+        settled, shared = await self._keys.resolve(keys)
         at = [lines[place] for place in new] if lines else [0] * len(new)
-        await self._repeats.add([leads[place] for place in new], settled.customers, at)
+        await self._repeats.add([leads[place] for place in new], keys, settled.customers, at)
         overlaps = [one._replace(place=new[one.place]) for one in settled.overlaps]
         return Taken(len(new), len(leads) - len(new), None, parked, sorted(found), overlaps, shared)
 

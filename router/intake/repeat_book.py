@@ -16,7 +16,8 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.intake.key_book import FIRST_NEW
-from router.rules.repeats import WINDOW, Arrival, Member, enquiry, is_compared
+from router.rules.customers import Key
+from router.rules.repeats import WINDOW, Arrival, Member, enquiry, is_compared, ties_of
 from router.store.leads import database_clock
 from router.store.repeats import near, settled
 from router.store.statements import Connection
@@ -71,31 +72,48 @@ class RepeatBook:
         self._number = 0
         book.execute(
             "create table repeat (number integer primary key, customer int, enquiry blob, created int,"
-            " external_id text, source text, line int, root int, root_at int, later int, facts blob)"
+            " external_id text, source text, line int, root int, root_at int, later int, facts blob, ties text)"
         )
 
-    async def add(self, leads: Sequence[LeadIn], customers: Sequence[int | None], lines: Sequence[int]) -> None:
-        """Notes new leads, side by side with their customers and lines."""
+    async def add(
+        self,
+        leads: Sequence[LeadIn],
+        keys: Sequence[Sequence[Key]],
+        customers: Sequence[int | None],
+        lines: Sequence[int],
+    ) -> None:
+        """Notes new leads, side by side with their keys, customers and lines."""
         self._now = self._now or await database_clock(self._conn)
         arrivals = []
-        for lead, customer, line in zip(leads, customers, lines, strict=True):
-            if customer is not None and is_compared(lead):
+        for lead, own, customer, line in zip(leads, keys, customers, lines, strict=True):
+            ties = ties_of(lead, own)
+            if customer is not None and ties and is_compared(lead):
                 self._number += 1
-                arrivals.append((Arrival(self._number, lead.created_at or self._now, customer, lead), line))
-        asked = [one for one, _ in arrivals if one.customer_id is not None and one.customer_id < FIRST_NEW]
+                arrivals.append((Arrival(self._number, lead.created_at or self._now, customer, lead), ties, line))
+        asked = [one for one, *_ in arrivals if one.customer_id is not None and one.customer_id < FIRST_NEW]
         stored = await near(self._conn, self._tenant_id, asked) if asked else {}
         rows = []
-        for one, line in arrivals:
+        for one, ties, line in arrivals:
             key = blake2b(repr(enquiry(one)).encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
             root, root_at, later = stored.get(one.lead_id, (None, None, False))
             facts = msgspec.json.encode({name: getattr(one.lead, name) for name in _FACTS}) if later else None
-            named = (one.lead.external_id, one.lead.source, line, root, _ticks(root_at), int(later), facts)
+            named = (
+                one.lead.external_id,
+                one.lead.source,
+                line,
+                root,
+                _ticks(root_at),
+                int(later),
+                facts,
+                " ".join(ties),
+            )
             rows.append((one.lead_id, one.customer_id, key, _ticks(one.created_at), *named))
-        self._book.executemany("insert into repeat values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).close()
+        self._book.executemany("insert into repeat values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows).close()
 
     async def find(self) -> WouldRepeat:
         """What would be merged, once all leads are noted."""
         found = WouldRepeat()
+        self._forget_shared()
         open_ends = self._groups_with_later()
         for group in self._groups(open_ends):
             _walk(group, found)
@@ -104,6 +122,16 @@ class RepeatBook:
         found.examples.sort()
         del found.examples[EXAMPLES:]
         return found
+
+    def _forget_shared(self) -> None:
+        """Leads that only keys tie which many people share, as it turned out, repeat nothing."""
+        with closing(self._book.execute("select name from key where shared is not null")) as rows:
+            shared = {row[0] for row in rows}
+        if not shared:
+            return
+        with closing(self._book.execute("select number, ties from repeat")) as rows:
+            gone = [(number,) for number, ties in rows if shared.issuperset(ties.split(" "))]
+        self._book.executemany("delete from repeat where number = ?", gone).close()
 
     def _groups_with_later(self) -> set[tuple[int, bytes]]:
         with closing(self._book.execute("select distinct customer, enquiry from repeat where later")) as rows:

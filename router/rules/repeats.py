@@ -14,6 +14,7 @@ from typing import NamedTuple
 from router.domain.lead_in import LeadIn
 from router.domain.phone_spellings import spellings
 from router.domain.text import fold
+from router.rules.customers import Key
 
 WINDOW = timedelta(hours=24)
 
@@ -69,10 +70,21 @@ class Found(NamedTuple):
 def named_enquiry(lead: LeadIn, fields: Collection[str]) -> str:
     """What repeats of the lead are told by, where its mapping names the fields; OFF = by nothing."""
     values = {name: _value(lead, name) for name in FIELDS if name in fields}
-    if not any(values.get(name) and name not in lead.malformed for name in IDENTIFYING):
+    known_by = [name for name in IDENTIFYING if values.get(name) and name not in lead.malformed]
+    if not known_by:
         return OFF
     text = "\0".join(f"{name}={value}" for name, value in values.items())
-    return blake2b(text.encode(), digest_size=_BYTES).hexdigest()
+    return f"{','.join(known_by)}:{blake2b(text.encode(), digest_size=_BYTES).hexdigest()}"
+
+
+def ties_of(lead: LeadIn, keys: Iterable[Key]) -> frozenset[str]:
+    """The names of those of a lead's keys that say that a repeat of it comes from the same person: of the fields that
+    its mapping names, or all of them. Where all of these are shared by many, nothing says so.
+    """
+    if lead.enquiry is None:
+        return frozenset([key.name for key in keys])
+    named = set(lead.enquiry.partition(":")[0].split(","))
+    return frozenset([key.name for key in keys if not named.isdisjoint(key.kind.split("+"))])
 
 
 def _value(lead: LeadIn, name: str) -> str:

@@ -46,7 +46,12 @@ async def customers_of(
     names = sorted({key[0] for keys in leads for key in keys})
     known = await known_keys(conn, tenant_id, names)
     held = [name for name in names if name in known and not _stays_shared(known[name], shared_above)]
-    known |= await _known(conn, _SQL.hold_keys, tenant_id, held)
+    locked = await _known(conn, _SQL.hold_keys, tenant_id, held)
+    if len(locked) < len(held):
+        # Those that are gone by now were forgotten with the leads that brought them: they are added anew.
+        gone = set(held) - locked.keys()
+        known = {name: key for name, key in known.items() if name not in gone}
+    known |= locked
     return Customers(resolve(leads, known, shared_above), names, known)
 
 

@@ -8,16 +8,16 @@ from typing import NamedTuple
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import Key, Overlap, Prepared, SharedKey, customer_keys, newly_shared
+from router.rules.customers import Key, Overlap, Prepared, Resolution, SharedKey, customer_keys, newly_shared
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
 from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival
-from router.store.customers import customers_of, store_keys
+from router.store.customers import Customers, customers_of, store_keys
 from router.store.imports import ImportPart, note_part
 from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
-from router.store.repeats import Moves, Repeats, apply_moves, repeats_among
+from router.store.repeats import Moves, Repeats, apply_moves, release_shared, repeats_among
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
@@ -67,6 +67,10 @@ class Accepted:
 
 class OvertakenError(Exception):
     """Another intake was faster with a lead or a key of its customer, between our look and our write; begin again."""
+
+
+class TenantRemoved(Exception):
+    """The tenant was removed; no lead of it is stored any more."""
 
 
 class Begun(NamedTuple):
@@ -139,12 +143,15 @@ async def begin_accepting(
 ) -> Begun:
     """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
 
-    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost.
+    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost. Raises
+    TenantRemoved.
     """
     row = await _SQL.steady_plans.row(
         conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
     )
     assert row is not None
+    if not row["is_there"]:
+        raise TenantRemoved(f"tenant number {tenant_id} was removed")
     return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
 
 
@@ -335,18 +342,28 @@ async def _store(
     fresh = new.leads
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
-    customers = await customers_of(conn, tenant_id, [new.keys[i] for i in order], new.shared_above)
+    keys = [new.keys[i] for i in order]
+    customers = await customers_of(conn, tenant_id, keys, new.shared_above)
     numbers = begun if begun.lead_ids else await _new_numbers(conn, begun, customers.found.new, len(fresh))
     settled, now = customers.found.numbered(numbers.customer_ids), now or numbers.moment
     numbered = zip(numbers.lead_ids, order, settled.customers, strict=False)
     arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
     await store_keys(conn, tenant_id, customers, settled, now)
-    repeats = await repeats_among(conn, tenant_id, arrivals, customers.old)
+    repeats = await repeats_among(conn, tenant_id, arrivals, keys, settled.shared, customers.old)
     await write_leads(conn, tenant_id, arrivals, repeats.merged, now)
     await apply_moves(conn, tenant_id, repeats.moves, now)
     overlaps = tuple([one._replace(place=order[one.place]) for one in settled.overlaps])
     shared = tuple(newly_shared(settled, customers.known)) if settled.shared else ()
+    if shared and (whose := _tied_before(settled, customers)):
+        rules = parse_stored_match_rules(begun.match_rules or "")
+        repeats = repeats._replace(freed=await release_shared(conn, tenant_id, whose, rules, now))
     return arrivals, repeats, Seen(overlaps, shared)
+
+
+def _tied_before(settled: Resolution, customers: Customers) -> set[int]:
+    """The customers whom keys tied that are found to be shared now."""
+    new = [name for name in settled.shared if (was := customers.known.get(name)) is None or was.shared_as is None]
+    return {customer for name in new if (customer := settled.keys[name]) in customers.old}
 
 
 async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:

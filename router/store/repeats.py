@@ -4,12 +4,14 @@ Whoever calls holds the keys of the leads' customers: so two intakes of one enqu
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from router.domain.lead_in import LeadIn
+from router.rules.customers import Key, customer_keys
+from router.rules.match_rules import MatchRules
 from router.rules.repeats import (
     OFF,
     WINDOW,
@@ -20,8 +22,10 @@ from router.rules.repeats import (
     find_repeats,
     is_compared,
     settle,
+    ties_of,
 )
-from router.store.statements import Connection, load
+from router.store.customers import known_keys
+from router.store.statements import Connection, Row, load
 
 _SQL = load("repeats")
 
@@ -43,24 +47,36 @@ class Moves:
 
 
 class Repeats(NamedTuple):
-    """The new leads that repeat another one, with that one; and what that changes for stored ones."""
+    """The new leads that repeat another one, with that one; and what that changes for stored ones. `freed` = so many
+    stored ones wait by themselves, since what tied them is shared by many.
+    """
 
     merged: dict[int, int]
     moves: Moves
+    freed: int = 0
 
     @property
     def more(self) -> int:
         """How many leads more than before are merged into others."""
-        return len(self.merged) + len(self.moves.joins) - len(self.moves.releases)
+        return len(self.merged) + len(self.moves.joins) - len(self.moves.releases) - self.freed
 
 
 async def repeats_among(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], old_customers: frozenset[int]
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    keys: Sequence[Sequence[Key]],
+    shared: Collection[str],
+    old_customers: frozenset[int],
 ) -> Repeats:
-    """Which of the new leads, not stored yet, repeat another one; of `old_customers` leads may be stored.
+    """Which of the new leads, not stored yet, repeat another one; of `old_customers` leads may be stored. `keys` are
+    side by side with the leads, `shared` those of them that many people share.
 
     Stored leads that wait and would be merged are locked until the transaction ends.
     """
+    arrivals = [
+        a for a, own in zip(arrivals, keys, strict=True) if a.lead.enquiry is None or ties_of(a.lead, own) - set(shared)
+    ]
     asked = [a for a in arrivals if a.customer_id in old_customers and is_compared(a.lead)]
     found = find_repeats(arrivals, await near(conn, tenant_id, asked) if asked else {})
     repeats = Repeats(found.merged, Moves())
@@ -248,3 +264,22 @@ async def release_orphans(conn: Connection, tenant_id: int, orphans: Sequence[Or
         around = [at for one in group for at in (one.created_at, one.root_at)]
         found = await settled(conn, tenant_id, group[0].customer_id, group[0].lead, [], around=around)
         await apply_moves(conn, tenant_id, found.moves, now)
+
+
+async def release_shared(
+    conn: Connection, tenant_id: int, customers: Collection[int], rules: MatchRules, now: datetime
+) -> int:
+    """Of customers of whom a key was found to be shared by many: leads that were merged while that was not known wait
+    by themselves, where nothing else ties them. Else the batches would decide who is merged. Returns how many.
+    """
+    rows = await _SQL.merged_of.fetch(conn, tenant_id=tenant_id, customers=sorted(customers))
+    ties = {row["lead_id"]: ties_of(lead, customer_keys(lead, rules)) for row in rows for lead in (_as_merged(row),)}
+    known = await known_keys(conn, tenant_id, sorted(frozenset().union(*ties.values())))
+    shared = {name for name, key in known.items() if key.shared_as is not None}
+    apart = [lead_id for lead_id, own in ties.items() if own and own <= shared]
+    return await release(conn, tenant_id, apart, now) if apart else 0
+
+
+def _as_merged(row: Row) -> LeadIn:
+    facts = {name: row[name] for name in ("name", "phone", "email", "company", "declared_customer", "enquiry")}
+    return LeadIn(row["source"], row["external_id"], **facts)

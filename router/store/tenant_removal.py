@@ -2,7 +2,7 @@
 
 from router.store.statements import Connection, load
 
-_SQL = load("tenants")
+_SQL = load("tenant_removal")
 
 
 async def hold_tenant(conn: Connection, tenant_id: int) -> bool:

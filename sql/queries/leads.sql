@@ -1,8 +1,8 @@
 -- name: steady_plans(tenant_id, idle_timeout, numbers)
--- The tenant's match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
+-- Whether the tenant is there, its match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
 -- an end of silence and plans that do not depend on what statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with tenant_id only one has that order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       clock_timestamp() as moment,
+       exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as moment,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
        array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),

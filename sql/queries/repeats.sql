@@ -130,3 +130,12 @@ select lead_id from merged where tenant_id = :tenant_id and into_lead_id = :lead
 -- name: keep_apart(tenant_id, lead_id)!
 -- The lead is merged with no other lead from now on.
 update lead set enquiry = '' where tenant_id = :tenant_id and lead_id = :lead_id;
+
+-- name: merged_of(tenant_id, customers)
+-- The leads of these customers that are merged into one that takes part still, as in `near`.
+select l.lead_id, l.source, l.external_id, l.name, l.phone, l.email, l.company, l.declared_customer, l.enquiry
+  from lead l
+ cross join lateral (select into_lead_id from merged m where m.tenant_id = :tenant_id and m.lead_id = l.lead_id limit 1) m
+ where l.tenant_id = :tenant_id and l.customer_id = any(:customers::bigint[])
+   and (select true from closed c where c.tenant_id = :tenant_id and c.lead_id = m.into_lead_id limit 1) is null
+   and (select true from parked p where p.tenant_id = :tenant_id and p.lead_id = m.into_lead_id and p.reason = 'lead_invalid' limit 1) is null;

@@ -105,6 +105,31 @@ async def test_the_same_leads_are_merged_whatever_the_order_the_batches_and_who_
     assert (await audit(conn)).ok
 
 
+async def test_whose_phone_many_share_is_merged_with_nobody_however_many_came_before_that_was_known(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    chance = random.Random(5)
+    columns = "external_id,source,created_at,name,phone,email"
+    rows = [
+        f"{n}{copy},web,{(NOON + copy * HOUR).isoformat()},Person {n},+8613800138000,{f'p{n}@x.cn' if n == 3 else ''}"
+        for n in range(7)
+        for copy in range(2)
+    ]
+    mapping = tmp_path / "m.yaml"
+    for number, (fields, repeats) in enumerate([("", 1), ("", 1), ("repeats: [phone]", 0), ("repeats: [phone]", 0)]):
+        tenant_id = (await tenants.add(conn, f"t{number}", "UTC")).tenant_id
+        chance.shuffle(rows)
+        (tmp_path / "leads.csv").write_text("\n".join([columns, *rows, ""]))
+        mapping.write_text(fields or "time_zone: UTC")
+        words = ("import", str(tmp_path / "leads.csv"), "--tenant", f"t{number}", "--mapping", str(mapping))
+        size = ("--batch", "1" if number % 2 else "5000")
+        checked = await command(database_url).json(*words, *size, "--check")
+        said = await command(database_url).json(*words, *size)
+        assert (checked["merged"], said["merged"]) == (repeats, repeats)
+        assert await merged(conn, tenant_id) == ({"31": "30"} if repeats else {})
+    assert (await audit(conn)).ok
+
+
 async def test_while_reps_work_a_repeat_stays_within_a_day_of_a_lead_that_stands_for_itself(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import pytest
 
 from ops.audit.audit import audit
 from ops.cleanup.catalogue import TABLES
@@ -11,7 +12,7 @@ from ops.cli.commands import tenants as tenants_family
 from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
-from router.store.leads import accept
+from router.store.leads import TenantRemoved, accept
 from tests.command_line import CommandLine
 from tests.support import BLOCKED, connected, until
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
@@ -118,4 +119,6 @@ async def test_leads_that_are_being_stored_while_their_tenant_goes_leave_no_row_
         await transaction.commit()
         await removing
     assert await conn.fetchval("select count(*) from lead") == 0
+    with pytest.raises(TenantRemoved):
+        await accept(conn, goes.tenant_id, [lead(9)])
     assert (await audit(conn)).ok

@@ -1,5 +1,6 @@
 """Imports are listed and can be taken back: what nobody has worked on goes, the rest is named, sums stay right."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from router.store.assignments import Ending, end, find_lead
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.postgres.test_repeats import merged, waiting
-from tests.support import connected
+from tests.support import BLOCKED, connected, until
 from tests.world import Tenancy, a_drain, make_tenant, settle, simple_reps
 
 HEADER = "external_id,source,created_at,name,phone,product,region"
@@ -169,3 +170,21 @@ async def test_a_lead_that_another_session_holds_stays_and_the_next_run_removes_
     assert (await sane(conn))["removed"] == 3
     result = await CommandLine(leads_family, database_url).run("undo-import", "999")
     assert (result.exit_code, "there is no import 999" in result.output) == (2, True)
+
+
+async def test_a_lead_that_comes_while_its_customer_is_forgotten_is_known_by_its_contacts(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    """An intake that waits for a key finds it gone; what it stores must still tie whoever comes next."""
+    tenant_id = (await tenants.add(conn, "acme", "UTC")).tenant_id
+    said = await imported(database_url, written(tmp_path, [row(0)]))
+    async with connected(database_url) as other, connected(database_url) as looks:
+        async with other.transaction():
+            # As undo-import has it: the keys are held, then forgotten with the lead.
+            await other.fetch("select from customer_key for update")
+            coming = asyncio.create_task(imported(database_url, written(tmp_path, [row(1, phone=0)], "late.csv")))
+            await until(lambda: looks.fetchval(BLOCKED), "the import waits for the key")
+            await other.execute("delete from customer_key")
+        assert (await coming)["new"] == 1
+    await undone(database_url, said["import"])
+    assert await conn.fetchval("select count(*) from customer_key where tenant_id = $1", tenant_id) == 1

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.lead_in import LeadIn
+from router.rules.customers import customer_keys
 from router.rules.mapping import parse_mapping
 from router.rules.problems import InvalidFile
-from router.rules.repeats import OFF, WINDOW, Arrival, Member, find_repeats, named_enquiry, settle
+from router.rules.repeats import OFF, WINDOW, Arrival, Member, find_repeats, named_enquiry, settle, ties_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -101,3 +102,6 @@ def test_named_fields_tell_repeats_where_one_of_them_says_who_it_is() -> None:
     assert named_enquiry(lead(product="pump"), by) == OFF
     assert named_enquiry(lead(phone="138****8000", malformed=frozenset({"phone"})), by) == OFF
     assert named_enquiry(one, ()) == OFF
+    keys = customer_keys(one._replace(email="a@b.cn"))
+    assert len(ties_of(one, keys)) == 2
+    assert ties_of(one._replace(enquiry=named_enquiry(one, by)), keys) == {keys[0].name}
