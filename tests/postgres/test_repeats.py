@@ -50,16 +50,17 @@ async def waiting(conn: asyncpg.Connection, tenant_id: int) -> set[str]:
 
 
 def enquiries(chance: random.Random) -> list[LeadIn]:
-    """Of a few customers, close together in time, some at the very same moment."""
+    """Of a few customers, close together in time, some at the very same moment; in long chains, where there are many."""
+    sources, hours = chance.choice([["web", "fair"], ["web"]]), chance.choice([2, 9, 15])
     return [
         LeadIn(
-            chance.choice(["web", "fair"]),
+            chance.choice(sources),
             f"{chance.choice('abc')}{number}",
-            NOON + chance.randrange(12) * 9 * HOUR,
-            phone=f"+861380013800{chance.randrange(2)}",
-            product=chance.choice(["pump", None]),
+            NOON + chance.randrange(14) * hours * HOUR,
+            phone=f"+861380013800{chance.randrange(len(sources))}",
+            product=chance.choice(["pump", None]) if len(sources) > 1 else None,
         )
-        for number in range(chance.randrange(2, 16))
+        for number in range(chance.randrange(2, 20))
     ]
 
 
