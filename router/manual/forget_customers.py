@@ -10,7 +10,7 @@ from router.domain.lead_in import LeadIn
 from router.rules.customers import customer_keys
 from router.rules.match_rules import MatchRules
 from router.store.customer_merges import leads_of, match_rules
-from router.store.imports import forget_keys, set_people, stored_keys
+from router.store.imports import forget_keys, stored_keys, take_people
 from router.store.statements import Connection
 
 Marks = dict[str, set[int]]
@@ -28,22 +28,22 @@ async def forget_keys_of(
     brought = _marks(gone, rules)
     if not brought:
         return
-    there = await leads_of(conn, tenant_id, sorted(customers)) if customers else []
-    left = _marks([one.came for one in there if one.lead_id not in without], rules)
-    forgotten, people = list[str](), dict[str, frozenset[int]]()
-    for one in await stored_keys(conn, tenant_id, sorted(brought)):
-        others = one.people - brought[one.key]
+    there = await stored_keys(conn, tenant_id, sorted(brought))
+    whose = {one.customer_id for one in there if one.customer_id is not None} | set(customers)
+    leads = await leads_of(conn, tenant_id, sorted(whose)) if whose else []
+    left = _marks([one.came for one in leads if one.lead_id not in without], rules)
+    forgotten, marks = list[str](), dict[str, set[int]]()
+    for one in there:
+        mine, others = brought[one.key], one.people - brought[one.key]
         if one.is_shared:
             if not others and one.key not in left:
                 forgotten.append(one.key)
-        elif one.customer_id not in customers:
-            continue
-        elif one.key not in left:
+        elif one.key not in left and one.customer_id in customers:
             forgotten.append(one.key)
-        elif (now := others | (one.people & left[one.key])) != one.people:
-            people[one.key] = now
+        elif less := mine - left.get(one.key, set()):
+            marks[one.key] = less
     await forget_keys(conn, tenant_id, forgotten)
-    await set_people(conn, tenant_id, people)
+    await take_people(conn, tenant_id, marks)
 
 
 def _marks(leads: Sequence[LeadIn], rules: MatchRules) -> Marks:

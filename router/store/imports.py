@@ -220,11 +220,11 @@ async def forget_keys(conn: Connection, tenant_id: int, keys: Sequence[str]) -> 
         await _SQL.forget_keys.execute(conn, tenant_id=tenant_id, keys=sorted(keys))
 
 
-async def set_people(conn: Connection, tenant_id: int, people: dict[str, frozenset[int]]) -> None:
-    """Who came with keys that the caller holds."""
-    if people:
-        texts = [f"{{{','.join(map(str, sorted(marks)))}}}" if marks else None for marks in people.values()]
-        await _SQL.set_people.execute(conn, tenant_id=tenant_id, keys=list(people), people=texts)
+async def take_people(conn: Connection, tenant_id: int, marks: dict[str, set[int]]) -> None:
+    """Of who came with keys, those are forgotten whom nothing shows any more."""
+    if marks:
+        texts = [f"{{{','.join(map(str, sorted(one)))}}}" for one in marks.values()]
+        await _SQL.take_people.execute(conn, tenant_id=tenant_id, keys=list(marks), gone=texts)
 
 
 async def note_undone(conn: Connection, tenant_id: int, import_no: int, actor: str) -> None:

@@ -122,10 +122,11 @@ select key, customer_id, people, shared_as from customer_key where tenant_id = :
 delete from customer_key where ctid = any(array(
        select ctid from customer_key where tenant_id = :tenant_id and key = any(:keys::uuid[]) for update skip locked));
 
--- name: set_people(tenant_id, keys, people)!
--- Who has come with keys, once some of the leads are gone that showed it.
-update customer_key set people = named.people::bigint[]
-  from unnest(:keys::uuid[], :people::text[]) as named(key, people)
+-- name: take_people(tenant_id, keys, gone)!
+-- Who came with keys, without those whom only leads showed that are gone; as the keys are now, whoever adds to them at the same time.
+update customer_key
+   set people = nullif(array(select mark from unnest(customer_key.people) as mark where mark <> all(named.gone::bigint[]) order by mark), '{}')
+  from unnest(:keys::uuid[], :gone::text[]) as named(key, gone)
  where customer_key.tenant_id = :tenant_id and customer_key.key = named.key;
 
 -- name: undone(tenant_id, import_no, actor)!

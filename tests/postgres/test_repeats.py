@@ -50,7 +50,7 @@ async def waiting(conn: asyncpg.Connection, tenant_id: int) -> set[str]:
 
 
 def enquiries(chance: random.Random) -> list[LeadIn]:
-    """Of a few customers, close together in time, some at the very same moment; in long chains, where there are many."""
+    """Of a few customers, close together in time, some at the very same moment; also in long chains."""
     sources, hours = chance.choice([["web", "fair"], ["web"]]), chance.choice([2, 9, 15])
     return [
         LeadIn(
