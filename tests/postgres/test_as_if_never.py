@@ -26,7 +26,7 @@ def leads(chance: random.Random, prefix: str) -> list[LeadIn]:
     made = []
     for number in range(chance.randrange(1, 14)):
         phone, email = chance.choice(PEOPLE)
-        facts = {
+        facts: dict[str, Any] = {
             "name": chance.choice(["Ann", "Bo", None]) if chance.random() < 0.8 else f"Person {chance.randrange(9)}",
             "product": chance.choice(["pump", None]),
             "region": chance.choice(["east", None]),
