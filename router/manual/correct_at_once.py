@@ -26,7 +26,7 @@ from router.store.pool import prune_wake_keys
 from router.store.repeats import Orphan, apply_moves, release, release_orphans, settled
 from router.store.retry import HeldLane, call_lane, hold_lane, put_in_pool
 from router.store.statements import Connection
-from router.store.transactions import limit_transaction, retried
+from router.store.transactions import limit_transaction
 
 
 class Wanted(NamedTuple):
@@ -45,7 +45,6 @@ class CorrectedPart(NamedTuple):
     change: int | None
 
 
-@retried
 async def correct_at_once(
     conn: Connection,
     tenant_id: int,

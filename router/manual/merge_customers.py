@@ -17,7 +17,7 @@ from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.customer_merges import CustomerLead, CustomersMoved, CustomerUnknown, Merge
 from router.store.lane import Lane, LaneLimits, hold_waiting
 from router.store.statements import Connection
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 ATTEMPTS = 10
 
@@ -144,6 +144,7 @@ async def unmerge_customers(
     return await undisturbed(conn, attempt)
 
 
+@retried
 async def undisturbed(conn: Connection, attempt: Callable[[], Awaitable[T]]) -> T:
     """Attempts in a transaction (a savepoint inside the caller's), again when the customers changed meanwhile."""
     for _ in range(ATTEMPTS):
