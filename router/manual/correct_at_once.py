@@ -18,12 +18,12 @@ from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_part
 from router.store.corrections import Corrected, StoredLead
 from router.store.customer_merges import CustomersMoved, hold_keys, leads_of, match_rules
-from router.store.customers import customers_of, new_customers, store_keys
+from router.store.customers import customers_of, new_customers, store_keys, tied_before
 from router.store.errors import UniqueViolation
 from router.store.imports import MERGED, hold_free, orphans_of
 from router.store.leads import database_clock
 from router.store.pool import prune_wake_keys
-from router.store.repeats import Orphan, apply_moves, release, release_orphans, settled
+from router.store.repeats import Orphan, apply_moves, release, release_orphans, release_shared, settled
 from router.store.retry import HeldLane, call_lane, hold_lane, put_in_pool
 from router.store.statements import Connection
 from router.store.transactions import limit_transaction
@@ -114,7 +114,10 @@ class _Work:
             found = await customers_of(self._conn, self._tenant_id, keys, rules.shared_above)
             numbers = await self._numbers(moving, found.found, others)
             resolved = found.found.numbered(numbers)
-            await store_keys(self._conn, self._tenant_id, found, resolved, await database_clock(self._conn))
+            now = await database_clock(self._conn)
+            await store_keys(self._conn, self._tenant_id, found, resolved, now)
+            if tied := tied_before(resolved, found):
+                await release_shared(self._conn, self._tenant_id, tied, rules, now)
             whose |= dict(zip([one.was.lead_id for one in moving], resolved.customers, strict=True))
         return [Corrected(one.was.lead_id, whose[one.was.lead_id], one.says) for one in taken]
 

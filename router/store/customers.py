@@ -55,6 +55,12 @@ async def customers_of(
     return Customers(resolve(leads, known, shared_above), names, known)
 
 
+def tied_before(settled: Resolution, customers: Customers) -> set[int]:
+    """The customers whom keys tied that are found to be shared by many now."""
+    new = [name for name in settled.shared if (was := customers.known.get(name)) is None or was.shared_as is None]
+    return {customer for name in new if (customer := settled.keys[name]) in customers.old}
+
+
 async def store_keys(
     conn: Connection, tenant_id: int, customers: Customers, settled: Resolution, now: datetime
 ) -> None:

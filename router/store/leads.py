@@ -8,12 +8,12 @@ from typing import NamedTuple
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import Key, Overlap, Prepared, Resolution, SharedKey, customer_keys, newly_shared
+from router.rules.customers import Key, Overlap, Prepared, SharedKey, customer_keys, newly_shared
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
 from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival
-from router.store.customers import Customers, customers_of, store_keys
+from router.store.customers import customers_of, store_keys, tied_before
 from router.store.imports import ImportPart, note_part
 from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
@@ -354,16 +354,10 @@ async def _store(
     await apply_moves(conn, tenant_id, repeats.moves, now)
     overlaps = tuple([one._replace(place=order[one.place]) for one in settled.overlaps])
     shared = tuple(newly_shared(settled, customers.known)) if settled.shared else ()
-    if shared and (whose := _tied_before(settled, customers)):
+    if shared and (whose := tied_before(settled, customers)):
         rules = parse_stored_match_rules(begun.match_rules or "")
         repeats = repeats._replace(freed=await release_shared(conn, tenant_id, whose, rules, now))
     return arrivals, repeats, Seen(overlaps, shared)
-
-
-def _tied_before(settled: Resolution, customers: Customers) -> set[int]:
-    """The customers whom keys tied that are found to be shared now."""
-    new = [name for name in settled.shared if (was := customers.known.get(name)) is None or was.shared_as is None]
-    return {customer for name in new if (customer := settled.keys[name]) in customers.old}
 
 
 async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:
