@@ -13,7 +13,7 @@ from router.rules.repeats import FIELDS as REPEAT_FIELDS
 from router.rules.repeats import IDENTIFYING
 
 MAX_BETWEEN = 20
-_OFF = ("off", "no", "false")
+_OFF, _ON = ("off", "no", "false"), ("on", "yes", "true")
 
 
 def read_splits(at: At) -> tuple[Split, ...]:
@@ -63,10 +63,10 @@ def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collecti
         at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
 
 
-def read_repeats(at: At) -> tuple[str, ...]:
-    """`repeats: off`, or `repeats: [phone, product]`: the fields by which they are told; none = off."""
-    if isinstance(at.node, yaml.ScalarNode) and at.node.value.strip().casefold() in _OFF:
-        return ()
+def read_repeats(at: At) -> tuple[str, ...] | None:
+    """`repeats: off`, or `repeats: [phone, product]`: the fields by which they are told; none = off, None = on."""
+    if isinstance(at.node, yaml.ScalarNode) and (plain := at.node.value.strip().casefold()) in (*_OFF, *_ON):
+        return () if plain in _OFF else None
     names = tuple(one_or_many(at, lambda one: word(one, REPEAT_FIELDS)))
     if not set(names) & set(IDENTIFYING):
         who = ", ".join(IDENTIFYING)

@@ -80,13 +80,14 @@ def lead(**facts: object) -> LeadIn:
 
 def test_a_mapping_says_by_which_fields_repeats_are_told() -> None:
     assert parse_mapping("time_zone: UTC", "m").repeats is None
+    assert parse_mapping("repeats: on", "m").repeats is None
     assert parse_mapping("repeats: off", "m").repeats == ()
     assert parse_mapping("repeats: [phone, product]", "m").repeats == ("phone", "product")
     assert parse_mapping("repeats: email", "m").repeats == ("email",)
     for wrong, why in [
         ("repeats: [product, name]", "different people"),
         ("repeats: [colour]", "colour"),
-        ("repeats: on", "on"),
+        ("repeats: 3", "number"),
     ]:
         with pytest.raises(InvalidFile, match=why):
             parse_mapping(wrong, "m")
