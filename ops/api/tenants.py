@@ -32,7 +32,9 @@ class TenantPage(msgspec.Struct, frozen=True):
 
 
 class NewTenant(msgspec.Struct, frozen=True):
-    """A tenant to be added. The time zone, an IANA name, is that of its business days and cannot be changed later."""
+    """A tenant to be added. The time zone, an IANA name, is that of its business days; it can be changed as long as
+    there were no leads (`lead-router tenants set`).
+    """
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
     time_zone: Annotated[str, Meta(min_length=1, max_length=100, examples=["Asia/Shanghai"])]

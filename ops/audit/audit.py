@@ -29,7 +29,7 @@ SAMPLE = 20
 LOCK_TIMEOUT_S = 10.0
 # Those in journals are accepted, as far as their instances have said so, and have no row in `lead` yet; archived ones
 # have none any more.
-STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
+STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "removed", "journalled")
 
 _SQL = load("audit")
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -164,7 +164,7 @@ class _Auditor:
         counts = {state: row[state] for state in STATES}
         for state, count in counts.items():
             self.result.states[state] += count
-        accepted = row["stored"] + row["archived"] + row["journalled"]
+        accepted = row["stored"] + row["archived"] + row["removed"] + row["journalled"]
         self.result.accepted += accepted
         difference = abs(accepted - sum(counts.values()))
         if difference:

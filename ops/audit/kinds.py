@@ -67,6 +67,12 @@ OF_TENANT = (
         "somebody wrote to `archived` or `archived_count`, or restored one of them: restore both from one backup",
     ),
     Kind(
+        "removed_differs",
+        1,
+        "the count of leads removed on purpose is not the number of those that were: the sums do not add up",
+        "somebody wrote to `removed_lead` or `removed_count`, or restored one of them: restore both from one backup",
+    ),
+    Kind(
         "merged_into_missing",
         1,
         "a lead was merged into one that does not exist: its enquiry is lost to the reps",

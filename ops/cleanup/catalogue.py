@@ -59,6 +59,7 @@ TABLES: Sequence[Table] = (
     *(Table(name, How.KEPT) for name in ("hour_count_reached", "token", "event_feed", "webhook", "journal")),
     *(Table(name, How.KEPT) for name in ("journalled", "source", "archived", "archived_count", "removed")),
     *(Table(name, How.KEPT) for name in ("cleanup_lease", "maintenance_run", "notify_look")),
+    *(Table(name, How.KEPT) for name in ("lead_import", "lead_import_part", "removed_lead", "removed_count")),
 )
 BY_NAME = {table.name: table for table in TABLES}
 CLEANED = tuple(table.name for table in TABLES if table.how in (How.BATCHES, How.PARTITIONS))

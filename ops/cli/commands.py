@@ -9,6 +9,15 @@ tenants = Family(
     {
         "add": ("tenants:add", "Create the tenant NAME."),
         "list": ("tenants:list_", "List all tenants with the versions in force."),
+        "rename": ("tenants_change:rename", "Give the tenant NAME the name NEW_NAME."),
+        "set": (
+            "tenants_change:set_",
+            "Change the time zone of the tenant NAME, as long as it has had no leads.",
+        ),
+        "remove": (
+            "tenants_change:remove",
+            "Remove the tenant NAME with all that is its own: leads, reps, rules, customers, history, events, tokens.",
+        ),
         "events": ("tenants:events", "Switch the writing of events of the tenant NAME on or off."),
     },
 )
@@ -68,13 +77,29 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads: importing them from files, listing them, and correcting their creation times.",
+    "Leads: importing them from files, taking imports back, listing and correcting leads.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
     {
         "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
         "list": (
             "leads_list:list_",
             "List leads, newest first: where each is, who has it, and what it waits for.",
+        ),
+        "imports": (
+            "leads_imports:imports",
+            "List imports of files, the youngest first: who, when, which file, and what it brought.",
+        ),
+        "undo-import": (
+            "leads_imports:undo_import",
+            "Take back import IMPORT: remove its leads that nobody has worked on, and name the rest.",
+        ),
+        "correct": (
+            "leads_correct:correct",
+            "Change leads that are stored to what FILE says, where nobody has worked on them.",
+        ),
+        "unmerge": (
+            "leads_unmerge:unmerge",
+            "Undo that LEAD (its number, its external id, or SOURCE/ID) was merged into another lead as its repeat.",
         ),
         "restamp": (
             "restamp",

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import console, print_json
 from ops.cli.customer_notes import customers_document, customers_lines
+from ops.cli.repeats_report import repeats_document, repeats_lines
+from ops.cli.same_ids_report import same_ids_document, same_ids_lines
 from ops.cli.screen import Screen
 from router.domain.lead_in import LeadIn
 from router.domain.phrases import count
@@ -18,6 +20,8 @@ from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
 from router.intake.normalise import LeadReader
+from router.intake.repeat_book import WouldRepeat
+from router.store.ids import SameIds
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,7 +36,9 @@ Report = Callable[[Imported], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result. `checked` = nothing was written; `rejects_file` None = none was."""
+    """The result. `checked` = nothing was written; `rejects_file` None = none was. `repeats` are those that a check
+    found; `number` is that of the import; `same_ids` are new leads with the id of a lead from another source.
+    """
 
     done: Imported
     file: LeadFile
@@ -43,6 +49,9 @@ class Outcome:
     rejected: "RejectedRows"
     differing: "DifferingRows"
     reader: LeadReader
+    repeats: WouldRepeat | None = None
+    number: int | None = None
+    same_ids: SameIds = field(default_factory=SameIds)
 
     def print(self, *, as_json: bool) -> None:
         if as_json:
@@ -53,6 +62,8 @@ class Outcome:
     def _document(self) -> dict[str, Any]:
         counts = self.done.counts()
         del counts["position"]
+        if self.repeats is not None:
+            counts["merged"] = self.repeats.count
         rate = round(self.done.rows / self.seconds) if self.seconds else 0
         document = {
             "file": str(self.file.path),
@@ -60,15 +71,19 @@ class Outcome:
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "tenant": self.tenant,
             "checked": self.checked,
+            "import": self.number,
             "rejects_file": self.rejects_file,
             **counts,
             "unreadable": unreadable_document(self.done.contacts, self.reader),
             **customers_document(self.done.customers),
+            **same_ids_document(self.same_ids),
             "differences": self.differing.first,
             "seconds": round(self.seconds, 3),
             "rows_per_s": rate,
         }
-        return document | ({"rejects": self.rejected.first} if self.checked else {})
+        if self.repeats is None:
+            return document
+        return document | {"repeats": repeats_document(self.repeats), "rejects": self.rejected.first}
 
     def _for_people(self) -> None:
         out, done = console(), self.done
@@ -83,9 +98,13 @@ class Outcome:
             out.print(line)
         for line in customers_lines(self.done.customers, self.tenant):
             out.print(line)
+        for line in same_ids_lines(self.same_ids):
+            out.print(line)
         self._print_differences()
-        if self.checked:
-            out.print("nothing was written; duplicates of earlier leads are found only when leads are stored")
+        if self.repeats is not None:
+            for line in repeats_lines(self.repeats):
+                out.print(line)
+            out.print("nothing was written")
             for one in self.rejected.first[:SHOWN]:
                 where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
                 out.print(f"  {where}: {one['reason']}")
@@ -97,6 +116,8 @@ class Outcome:
             out.print(f"new: {waiting:,} waiting, {merged}, {done.parked:,} parked")
         if self.rejects_file:
             out.print(f"rejected rows with reasons: {self.rejects_file}")
+        if self.number is not None and done.new:
+            out.print(f"import {self.number}; to take it back: lead-router leads undo-import {self.number}")
 
     def _print_differences(self) -> None:
         out, differing = console(), self.done.differing
@@ -109,6 +130,8 @@ class Outcome:
         if differing > SHOWN:
             out.print(f"  … and {differing - SHOWN:,} more; --json has the first {KEPT}")
         out.print("  edits are ignored; a different person needs a different external_id")
+        if not self.checked:
+            out.print("  to change leads that nobody has yet: lead-router leads correct FILE")
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
-from ops.cli.lead_report import DifferingRows, Outcome, RejectedRows, reporting, taken_as
-from ops.cli.options import require_tenant, warn_of_zone
+from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
+from ops.cli.options import current_user, require_tenant, warn_of_zone
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.lead_check import Checking
@@ -18,11 +18,15 @@ from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
+from router.intake.unique_ids import AcceptingUniqueIds
 from router.rules.mapping import FileMapping, check_columns, read_mapping
+from router.rules.match_rules import MatchRules
 from router.rules.problems import InvalidFile
 from router.runtime.garbage import tune_gc_for_import
 from router.store.customer_merges import match_rules
-from router.store.leads import database_clock
+from router.store.ids import SameIds, same_ids_of_import
+from router.store.imports import begin_import, end_import
+from router.store.leads import TenantRemoved, database_clock
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.synonyms import load_spellings
@@ -86,9 +90,15 @@ async def import_(
         tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan)
         ties = await match_rules(conn, tenant.tenant_id)
-        intake: Intake = Accepting(conn, tenant.tenant_id, ties)
-        if check:
-            intake = open_.enter_context(Checking(conn, tenant.tenant_id, ties))
+        checking = _checking(conn, tenant, plan, ties) if check else None
+        if checking:
+            open_.enter_context(checking)
+        number = None
+        if not check:
+            number = await begin_import(conn, tenant.tenant_id, current_user(), str(file), str(mapping_file or ""))
+        accepting = Accepting(conn, tenant.tenant_id, ties, number)
+        unique = AcceptingUniqueIds(accepting) if plan.ids_unique_over_sources else None
+        intake: Intake = checking or unique or accepting
         shown, differing = RejectedRows(), DifferingRows()
         rejects = RejectsFile(rejects_path, opened) if rejects_path else None
         if rejects:
@@ -98,12 +108,26 @@ async def import_(
             done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report, differing.add)
         except FileUnusable as error:
             raise CannotRun(f"{error} ({taken_as(opened)})") from error
+        except TenantRemoved as error:
+            raise CannotRun(str(error)) from error
         if rejects:
             rejects.finish()
+        repeats = await checking.repeats() if checking else None
+        same_ids = checking.same_ids if checking else SameIds()
+        if number is not None:
+            await end_import(conn, tenant.tenant_id, number, done.rows, done.rejected)
+            if not unique:
+                same_ids = await same_ids_of_import(conn, tenant.tenant_id, number, KEPT)
     named = str(rejects_path) if done.rejected and rejects_path else None
     seconds = time.monotonic() - started
-    Outcome(done, opened, tenant.name, seconds, check, named, shown, differing, reader).print(as_json=as_json)
+    Outcome(
+        done, opened, tenant.name, seconds, check, named, shown, differing, reader, repeats, number, same_ids
+    ).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
+
+
+def _checking(conn: Connection, tenant: Tenant, plan: FileMapping, ties: MatchRules) -> Checking:
+    return Checking(conn, tenant.tenant_id, ties, ids_unique_over_sources=plan.ids_unique_over_sources)
 
 
 def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, str, str], None]:

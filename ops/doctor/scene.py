@@ -17,7 +17,8 @@ from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant, all_tenants, tenant_named
 
-STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
+STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "removed", "journalled")
+_ACCEPTED = ("stored", "archived", "removed", "journalled")
 LOCK_TIMEOUT_S = 10.0
 UNKNOWN = "unknown"
 """In place of a reason, where it cannot be judged."""
@@ -91,7 +92,7 @@ async def open_scene(
         for key in ids:
             in_parked = sum(part.leads for part in parked.get(key, ()))
             counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
-        accepted = {key: sum(counts[key].get(part, 0) for part in ("stored", "archived", "journalled")) for key in ids}
+        accepted = {key: sum(counts[key].get(part, 0) for part in _ACCEPTED) for key in ids}
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
         lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)

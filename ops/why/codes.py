@@ -14,6 +14,7 @@ STATES: Mapping[str, str] = {
     "merged": N_("merged"),
     "closed": N_("closed"),
     "archived": N_("archived"),
+    "removed": N_("removed"),
     "nowhere": N_("nowhere"),
 }
 REASONS: Mapping[Reason, str] = {

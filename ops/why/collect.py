@@ -225,6 +225,8 @@ def _ended_at(row: Row, last: Row | None) -> Place:
     if row["archived_at"] is not None:
         outcome, into = row["outcome"], row["into_lead_id"]
         return Place(State.ARCHIVED, row["archived_at"], outcome=outcome, into_lead_id=into)
+    if row["removed_at"] is not None:
+        return Place(State.REMOVED, row["removed_at"], detail=str(row["import_no"]))
     if row["closed_at"] is not None:
         of_last = {name: last[name] for name in ("batch_no", "rep_no", "rule_no", "group_no")} if last else {}
         return Place(State.CLOSED, row["closed_at"], outcome=row["outcome"], **of_last)
@@ -292,7 +294,8 @@ def _by_hand(change: Row) -> Event:
 
 
 def _corrected(row: Row) -> Event:
-    created = (row["created_before"], row["created_after"])
+    moved = row["created_before"] != row["created_after"]
+    created = (row["created_before"], row["created_after"]) if moved else None
     return Event(row["at"], Happened.CORRECTED, by_hand=True, actor=row["actor"], note=row["why"], created=created)
 
 

@@ -70,6 +70,7 @@ def _how(lead: EarlierLead, names: Names, zone_name: str, say: Say) -> str:
         State.PARKED: say.gettext("is parked"),
         State.MERGED: say.gettext("merged into lead {into}"),
         State.ARCHIVED: say.gettext("archived"),
+        State.REMOVED: say.gettext("removed"),
         State.NOWHERE: say.gettext("has no state"),
     }[lead.state]
     return template.format(

@@ -27,6 +27,7 @@ class State(StrEnum):
     MERGED = "merged"
     CLOSED = "closed"
     ARCHIVED = "archived"
+    REMOVED = "removed"
     NOWHERE = "nowhere"
 
 
@@ -65,7 +66,7 @@ class Place:
     """Where the lead is since when; what the row of its state says. `batch_no` decided about it last.
 
     Waiting: `ready` = it waits for its turn, not for anybody; else `targets` under `key_ruleset`, and `recheck_at`.
-    `rank` is minus the priority.
+    `rank` is minus the priority. Removed: `detail` is the number of the import that was undone.
     """
 
     state: State

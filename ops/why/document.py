@@ -68,10 +68,19 @@ def _place(place: Place, description: LeadDescription) -> Json:
     if place.state is State.CLOSED:
         had_it = None if place.rep_no is None else named(place.rep_no, names)
         return {"closed": {"outcome": place.outcome, "by": had_it}}
+    if place.state is State.WAITING:
+        return {"waiting": _waiting(place, description)}
+    return _tombstone(place)
+
+
+def _tombstone(place: Place) -> Json:
+    """What is known of a lead that is gone."""
     if place.state is State.ARCHIVED:
         archived = {"outcome": place.outcome, "at": utc(place.since), "merged_into": place.into_lead_id}
         return {"archived": archived}
-    return {"waiting": _waiting(place, description)} if place.state is State.WAITING else {}
+    if place.state is State.REMOVED:
+        return {"removed": {"import": int(place.detail), "at": utc(place.since)}}
+    return {}
 
 
 def _customer(customer: CustomerSummary, names: Names) -> Json:

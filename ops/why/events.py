@@ -38,7 +38,9 @@ def _handled(event: Event, description: LeadDescription, say: Say) -> str | None
     if event.what is Happened.PARKED and event.actor:
         return say.gettext("parked manually by {actor}").format(actor=event.actor)
     if event.created is None:
-        return None
+        if event.what is not Happened.CORRECTED:
+            return None
+        return say.gettext("facts corrected from a file by {actor}").format(actor=event.actor)
     before, after = (when(at, description.lead.time_zone, say) for at in event.created)
     return say.gettext("creation time corrected by {actor}, from {before} to {after}").format(
         actor=event.actor, before=before, after=after

@@ -44,6 +44,11 @@ def _over(description: LeadDescription, say: Say) -> str:
         return template.format(outcome=outcome, since=since, rep=_rep(description) if place.rep_no is not None else "")
     if place.state is State.ARCHIVED:
         return _archived(description, say)
+    if place.state is State.REMOVED:
+        return say.gettext(
+            "Removed on {since}: import {number}, which brought it, was undone. What it said of people has been "
+            "deleted."
+        ).format(since=since, number=place.detail)
     return say.gettext("Internal inconsistency: the lead has no state. Run lead-router audit.")
 
 

@@ -11,7 +11,8 @@ class LeadIn(NamedTuple):
     `phone` is E.164 and `email` lower case, unless `malformed` names them: then they are kept as they came and
     say nothing about who the customer is. `declared_customer` is the CRM's own customer id, which says nothing where
     `malformed` names `customer_id`. `attributes` is a JSON object as text. `invalid` says why nobody can work on the
-    lead: it is accepted, and parked at once.
+    lead: it is accepted, and parked at once. `enquiry` is what repeats of it are told by (router.rules.repeats): None =
+    all that says who asks for what.
     """
 
     source: str
@@ -32,3 +33,4 @@ class LeadIn(NamedTuple):
     attributes: str | None = None
     malformed: frozenset[str] = frozenset()
     invalid: str | None = None
+    enquiry: str | None = None

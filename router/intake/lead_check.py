@@ -8,11 +8,14 @@ from hashlib import blake2b
 from types import TracebackType
 
 from router.domain.lead_in import LeadIn
+from router.intake.id_book import IdBook
 from router.intake.key_book import KeyBook
 from router.intake.lead_import import Taken
+from router.intake.repeat_book import RepeatBook, WouldRepeat
 from router.rules.customers import customer_keys
 from router.rules.differences import COMPARED, Again, Difference, Facts, alike, differing, facts_of
 from router.rules.match_rules import MatchRules
+from router.store.ids import SameIds
 from router.store.leads import archived_leads, differences, stored_leads
 from router.store.statements import Connection
 
@@ -24,11 +27,13 @@ class Checking:
     """The intake that only looks. Use `with`.
 
     Which leads came earlier in the same file, hashes of their facts, and the keys of their customers are kept in a
-    temporary file of this process, since they may be more than memory holds. Whether a new lead repeats an earlier
-    enquiry is decided when it is stored: `merged` is None.
+    temporary file of this process, since they may be more than memory holds. Which leads repeat others is known once
+    all are read: `merged` is None until then, and `repeats` says it.
     """
 
-    def __init__(self, conn: Connection, tenant_id: int, rules: MatchRules) -> None:
+    def __init__(
+        self, conn: Connection, tenant_id: int, rules: MatchRules, *, ids_unique_over_sources: bool = False
+    ) -> None:
         self._conn = conn
         self._tenant_id = tenant_id
         self._seen = sqlite3.connect("", check_same_thread=False, isolation_level=None)
@@ -38,6 +43,9 @@ class Checking:
         self._seen.execute("create table seen (lead blob primary key, marks blob) without rowid")
         self._rules = rules
         self._keys = KeyBook(conn, tenant_id, self._seen, rules.shared_above)
+        self._repeats = RepeatBook(conn, tenant_id, self._seen)
+        self._ids = IdBook(conn, tenant_id, self._seen)
+        self._unique = ids_unique_over_sources
 
     def __enter__(self) -> "Checking":
         return self
@@ -52,7 +60,6 @@ class Checking:
         stored = await stored_leads(self._conn, self._tenant_id, leads)
         archived = await archived_leads(self._conn, self._tenant_id, [x for x in leads if x[:2] not in stored])
         new: list[int] = []
-        parked = 0
         unlike: list[Again] = []
         found: list[Difference] = []
         for place, lead in enumerate(leads):
@@ -63,14 +70,37 @@ class Checking:
                 continue
             elif (marks := self._marks_before(lead)) is None:
                 new.append(place)
-                # A lead that cannot be reached has no customer, and so repeats nothing.
-                parked += lead.invalid is not None
             elif fields := differing(_marked(lead), marks):
                 found.append(Difference(place, fields))
+        new, of_others = await self._by_id(leads, new, lines)
+        parked = sum(leads[place].invalid is not None for place in new)
+        found += [Difference(place, ("source",)) for place in of_others]
         found += await differences(self._conn, self._tenant_id, unlike)
-        settled, shared = await self._keys.resolve([customer_keys(leads[place], self._rules) for place in new])
+        keys = [customer_keys(leads[place], self._rules) for place in new]
+        settled, shared = await self._keys.resolve(keys)
+        at = [lines[place] for place in new] if lines else [0] * len(new)
+        await self._repeats.add([leads[place] for place in new], keys, settled.customers, at)
         overlaps = [one._replace(place=new[one.place]) for one in settled.overlaps]
         return Taken(len(new), len(leads) - len(new), None, parked, sorted(found), overlaps, shared)
+
+    async def _by_id(
+        self, leads: Sequence[LeadIn], new: list[int], lines: Sequence[int]
+    ) -> tuple[list[int], list[int]]:
+        """The places of leads that are new, and of those that are not, since their id is there with another source."""
+        at = [lines[place] for place in new] if lines else [0] * len(new)
+        same = await self._ids.look([leads[place] for place in new], at)
+        if not same or not self._unique:
+            return new, []
+        return [p for n, p in enumerate(new) if n not in same], [p for n, p in enumerate(new) if n in same]
+
+    @property
+    def same_ids(self) -> SameIds:
+        """New leads with the id of a lead from another source; none where ids are unique."""
+        return SameIds() if self._unique else self._ids.same
+
+    async def repeats(self) -> WouldRepeat:
+        """Which of the leads would be merged into others; to be asked when all are read."""
+        return await self._repeats.find()
 
     def _marks_before(self, lead: LeadIn) -> Facts | None:
         """What the lead was marked with when it came earlier in the file; None = it did not, and is marked now."""

@@ -102,18 +102,22 @@ class Intake(Protocol):
 
 @dataclass(slots=True)
 class Accepting:
-    """The intake that stores. `rules`: the match rules that were in force a moment ago; those in force now count."""
+    """The intake that stores. `rules`: the match rules that were in force a moment ago; those in force now count.
+
+    `import_no` = the import that the leads are of.
+    """
 
     conn: Connection
     tenant_id: int
     rules: MatchRules
+    import_no: int | None = None
     _sees_new: bool = True
 
     def prepare(self, leads: Sequence[LeadIn]) -> Prepared | None:
         return prepare(leads, self.rules) if self._sees_new else None
 
     async def take(self, leads: Sequence[LeadIn], prepared: Prepared | None, lines: Sequence[int] = ()) -> Taken:
-        result = await accept(self.conn, self.tenant_id, leads, prepared=prepared)
+        result = await accept(self.conn, self.tenant_id, leads, prepared=prepared, import_no=self.import_no)
         self._sees_new = result.new > 0
         noted = (result.differing, result.overlaps, result.shared)
         return Taken(result.new, result.repeated, result.merged, result.parked, *noted)

@@ -18,6 +18,7 @@ from router.store.errors import (
     stores_later,
     trouble_of,
 )
+from router.store.leads import TenantRemoved
 from router.store.statements import Connection
 from router.telemetry.intake_instruments import IntakeInstruments, IntakeResult, IntakeRoute
 
@@ -70,6 +71,9 @@ class LeadIntake:
             async with asyncio.timeout(COMMIT_S):
                 async with self._connections.acquire(Part.INTAKE, CONNECTION_S) as conn:
                     outcomes = await _take(conn, tenant_id, handed_in)
+        except TenantRemoved as error:
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
+            raise NotDurable(str(error)) from error
         except (*TRANSIENT_ERRORS, TimeoutError) as error:
             # The one place where leads are that cannot be committed.
             if self._journal is not None and stores_later(error):

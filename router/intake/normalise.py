@@ -18,6 +18,7 @@ from router.intake.times import UNDECLARED, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
 from router.rules.mapping import FileMapping
+from router.rules.repeats import named_enquiry
 from router.rules.spelling import Spellings
 
 MAX_ID = 255
@@ -140,7 +141,7 @@ class LeadReader:
         get = values.get
         phone, email, malformed, invalid = self._contacts.read(values, extra)
         created_at = get("created_at")
-        return LeadIn(
+        lead = LeadIn(
             get("source", ""),
             values["external_id"],
             None if created_at is None else self._time(created_at),
@@ -160,6 +161,9 @@ class LeadReader:
             malformed,
             invalid,
         )
+        if self._plan.repeats is None:
+            return lead
+        return lead._replace(enquiry=named_enquiry(lead, self._plan.repeats))
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
         """The values of fields, and what is left over; what is empty is in neither."""

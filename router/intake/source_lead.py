@@ -21,6 +21,7 @@ FORM_KEEPS = frozenset(("source", "created_at", "customer_id", "priority", "attr
 """Fields that the visitors of a page fill only where the mapping names them."""
 _SENT = "sent_"
 _NO_ID = "-"
+_NOT_SAID = ("malformed", "enquiry")
 _UNDECLARED = ", and the file of the source declares no time_zone"
 _SURROGATE = "holds half of a surrogate pair, which is no text"
 
@@ -112,7 +113,7 @@ class SourceReader:
 def form_id(lead: LeadIn, day: date) -> str:
     """An id made of all that the form says, in one spelling, and of the day; 32 hexadecimal digits."""
     said = lead._replace(external_id="", created_at=None, malformed=frozenset())._asdict()
-    text = json.dumps([day.isoformat(), *(value for name, value in said.items() if name != "malformed")])
+    text = json.dumps([day.isoformat(), *(value for name, value in said.items() if name not in _NOT_SAID)])
     return blake2b(text.encode(), digest_size=ID_BYTES).hexdigest()
 
 

@@ -17,7 +17,7 @@ from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.customer_merges import CustomerLead, CustomersMoved, CustomerUnknown, Merge
 from router.store.lane import Lane, LaneLimits, hold_waiting
 from router.store.statements import Connection
-from router.store.transactions import limit_transaction
+from router.store.transactions import limit_transaction, retried
 
 ATTEMPTS = 10
 
@@ -95,7 +95,7 @@ async def merge_customers(
         woken = await store.decide_again(conn, tenant_id, (into,))
         return Moved(merge_id, customer_id, into, len(merge.leads), len(merge.keys), woken, None, owner)
 
-    return await _undisturbed(conn, attempt)
+    return await undisturbed(conn, attempt)
 
 
 async def unmerge_customers(
@@ -141,10 +141,11 @@ async def unmerge_customers(
         woken = await store.decide_again(conn, tenant_id, (into, customer_id))
         return Moved(merge_id, customer_id, into, len(back.leads), len(back.keys), woken, owner, into_owner)
 
-    return await _undisturbed(conn, attempt)
+    return await undisturbed(conn, attempt)
 
 
-async def _undisturbed(conn: Connection, attempt: Callable[[], Awaitable[T]]) -> T:
+@retried
+async def undisturbed(conn: Connection, attempt: Callable[[], Awaitable[T]]) -> T:
     """Attempts in a transaction (a savepoint inside the caller's), again when the customers changed meanwhile."""
     for _ in range(ATTEMPTS):
         try:

@@ -20,7 +20,9 @@ class EventType(StrEnum):
     PARKED = "lead.parked"
     UNPARKED = "lead.unparked"
     MERGED = "lead.merged"
+    UNMERGED = "lead.unmerged"
     CUSTOMER_CHANGED = "lead.customer_changed"
+    REMOVED = "lead.removed"
 
 
 TYPES = [one.value for one in EventType]
@@ -108,6 +110,14 @@ def _merged(row: Mapping[str, Any], _rule: str | None) -> dict[str, Any]:
     return {"into_lead_id": row["target"]}
 
 
+def _unmerged(row: Mapping[str, Any], _rule: str | None) -> dict[str, Any]:
+    return {"from_lead_id": row["previous"]}
+
+
+def _nothing_more(_row: Mapping[str, Any], _rule: str | None) -> dict[str, Any]:
+    return {}
+
+
 def _customer(row: Mapping[str, Any], _rule: str | None) -> dict[str, Any]:
     return {"customer_id": row["target"], "previous_customer_id": row["previous"]}
 
@@ -120,5 +130,7 @@ _DETAILS = {
     EventType.PARKED: _reason,
     EventType.UNPARKED: _reason,
     EventType.MERGED: _merged,
+    EventType.UNMERGED: _unmerged,
     EventType.CUSTOMER_CHANGED: _customer,
+    EventType.REMOVED: _nothing_more,
 }

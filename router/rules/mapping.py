@@ -9,7 +9,7 @@ from router.domain.phrases import listed
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, Reader, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
-from router.rules.mapping_parts import read_identity, read_joins, read_splits, read_values
+from router.rules.mapping_parts import read_identity, read_joins, read_repeats, read_splits, read_values
 from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
 
@@ -37,7 +37,9 @@ class FileMapping:
     become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
     e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
     `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
-    there (keys folded).
+    there (keys folded). `repeats` are the fields by which a repeat is told, none = leads of the file are never
+    merged (None = by all that says who asks for what). `ids_unique_over_sources`: the same external id of another
+    source is the same lead.
     """
 
     split: tuple[Split, ...] = ()
@@ -52,6 +54,8 @@ class FileMapping:
     unknown_columns: str = "attributes"
     default_phone_region: str | None = None
     require_contact: bool = False
+    repeats: tuple[str, ...] | None = None
+    ids_unique_over_sources: bool = False
     file: str = "no mapping"
 
     def target(self, column: str) -> str | None:
@@ -173,4 +177,6 @@ _READERS = {
     "unknown_columns": lambda at: word(at, ("attributes", "drop")),
     "default_phone_region": phone_region,
     "require_contact": truth,
+    "repeats": read_repeats,
+    "ids_unique_over_sources": truth,
 }

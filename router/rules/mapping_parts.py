@@ -3,12 +3,17 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import yaml
+
 from router.domain.text import fold
 from router.rules.columns import Identity, Join, Split
 from router.rules.document import At, Wrong
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, word
+from router.rules.repeats import FIELDS as REPEAT_FIELDS
+from router.rules.repeats import IDENTIFYING
 
 MAX_BETWEEN = 20
+_OFF, _ON = ("off", "no", "false"), ("on", "yes", "true")
 
 
 def read_splits(at: At) -> tuple[Split, ...]:
@@ -56,6 +61,17 @@ def _check_may_be_empty(at: At, columns: Collection[str], may_be_empty: Collecti
             at.wrong(f"may_be_empty: {shorten(column)} is not one of the columns of the id{hint(column, columns)}")
     if set(columns) <= set(may_be_empty):
         at.wrong("may_be_empty: names all columns of the id; one at least must always be filled")
+
+
+def read_repeats(at: At) -> tuple[str, ...] | None:
+    """`repeats: off`, or `repeats: [phone, product]`: the fields by which they are told; none = off, None = on."""
+    if isinstance(at.node, yaml.ScalarNode) and (plain := at.node.value.strip().casefold()) in (*_OFF, *_ON):
+        return () if plain in _OFF else None
+    names = tuple(one_or_many(at, lambda one: word(one, REPEAT_FIELDS)))
+    if not set(names) & set(IDENTIFYING):
+        who = ", ".join(IDENTIFYING)
+        raise Wrong(f"would merge enquiries of different people; name at least one of {who}, too (or off)")
+    return names
 
 
 def read_values(at: At, fields: Collection[str]) -> dict[str, dict[str, str]]:

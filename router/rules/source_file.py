@@ -91,6 +91,8 @@ def _source(at: At) -> SourceFile:
 def _check_mapping(at: At, plan: FileMapping, door: FormDoor | WebhookDoor) -> None:
     if "source" in plan.constants or "source" in plan.rename.values():
         at.wrong("the source of these leads is the source's name; take it out of rename: and constants:")
+    if plan.ids_unique_over_sources:
+        at.wrong("ids_unique_over_sources: is for files; what comes in here is of one source")
     if isinstance(door, FormDoor):
         return
     for column in plan.columns:

@@ -63,8 +63,8 @@ class Merge:
     parted_note: str | None
 
 
-async def hold_customers(conn: Connection, tenant_id: int, customers: Sequence[int]) -> dict[str, int]:
-    """Locks the customers' keys, so that no intake adds to them until the transaction ends, and leads; customer by key.
+async def hold_keys(conn: Connection, tenant_id: int, customers: Sequence[int]) -> dict[str, int]:
+    """Locks the customers' keys, so that no intake adds to them until the transaction ends; customer by key.
 
     Takes the keys in the order in which intakes take theirs. Raises CustomersMoved: roll back, so that what is held
     is let go, and begin again; taking the missing keys now could deadlock.
@@ -73,6 +73,12 @@ async def hold_customers(conn: Connection, tenant_id: int, customers: Sequence[i
     keys = await keys_of(conn, tenant_id, customers)
     if held != keys.keys():
         raise CustomersMoved
+    return keys
+
+
+async def hold_customers(conn: Connection, tenant_id: int, customers: Sequence[int]) -> dict[str, int]:
+    """As `hold_keys`, and locks the customers' leads."""
+    keys = await hold_keys(conn, tenant_id, customers)
     await _SQL.hold_leads.value(conn, tenant_id=tenant_id, customers=customers)
     return keys
 

@@ -46,8 +46,19 @@ async def customers_of(
     names = sorted({key[0] for keys in leads for key in keys})
     known = await known_keys(conn, tenant_id, names)
     held = [name for name in names if name in known and not _stays_shared(known[name], shared_above)]
-    known |= await _known(conn, _SQL.hold_keys, tenant_id, held)
+    locked = await _known(conn, _SQL.hold_keys, tenant_id, held)
+    if len(locked) < len(held):
+        # Those that are gone by now were forgotten with the leads that brought them: they are added anew.
+        gone = set(held) - locked.keys()
+        known = {name: key for name, key in known.items() if name not in gone}
+    known |= locked
     return Customers(resolve(leads, known, shared_above), names, known)
+
+
+def tied_before(settled: Resolution, customers: Customers) -> set[int]:
+    """The customers whom keys tied that are found to be shared by many now."""
+    new = [name for name in settled.shared if (was := customers.known.get(name)) is None or was.shared_as is None]
+    return {customer for name in new if (customer := settled.keys[name]) in customers.old}
 
 
 async def store_keys(
@@ -120,3 +131,8 @@ def _array(marks: frozenset[int]) -> str | None:
         return None
     # Nearly all have so few; one format is faster than joining their texts.
     return _ARRAYS[len(marks)] % tuple(marks) if len(marks) < len(_ARRAYS) else f"{{{','.join(map(str, marks))}}}"
+
+
+async def new_customers(conn: Connection, number: int) -> list[int]:
+    """So many numbers for new customers."""
+    return list(await _SQL.new_customers.value(conn, customers=number))

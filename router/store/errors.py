@@ -12,6 +12,7 @@ from router.domain.clocks import ClockDisputed
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
 LockNotAvailable = asyncpg.LockNotAvailableError
+UniqueViolation = asyncpg.UniqueViolationError
 NotInPrerequisiteState = asyncpg.ObjectNotInPrerequisiteStateError
 """What it needs is not in the state for it: also every LockNotAvailable."""
 LOCK_TIMEOUTS = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)

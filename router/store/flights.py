@@ -68,29 +68,44 @@ FactsOf = dict[int, tuple[datetime, Facts]]
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What people corrected of a lead: what its created_at was up to a batch, and its facts (None = those stayed)."""
+
+    upto: int
+    created_before: datetime
+    facts_before: Facts | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedFacts:
-    """What arrived with some leads; `corrected` has by lead what its created_at was up to which batch, ascending."""
+    """What arrived with some leads; `corrected` has by lead what people corrected since, in the order of batches."""
 
     latest: FactsOf
-    corrected: Mapping[int, Sequence[tuple[int, datetime]]]
+    corrected: Mapping[int, Sequence[Correction]]
 
     def at(self, batch_no: int) -> FactsOf:
-        """As a batch saw them: people may have corrected creation times since."""
+        """As a batch saw them: people may have corrected them since."""
         if not self.corrected:
             return self.latest
-        return self.latest | {
-            lead_id: (before, self.latest[lead_id][1])
-            for lead_id, times in self.corrected.items()
-            if (before := next((at for upto, at in times if batch_no <= upto), None)) is not None
-        }
+        then = {}
+        for lead_id, corrections in self.corrected.items():
+            later = [one for one in corrections if batch_no <= one.upto]
+            if later:
+                facts = next((one.facts_before for one in later if one.facts_before), self.latest[lead_id][1])
+                then[lead_id] = (later[0].created_before, facts)
+        return self.latest | then
 
 
 async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> RecordedFacts:
     """Those of the leads that are there."""
     of = {"tenant_id": tenant_id, "lead_ids": list(leads)}
     latest = {row[0]: (row[1], Facts._make(row[2:9])) for row in await _SQL.facts.fetch(conn, **of)}
-    corrected: defaultdict[int, list[tuple[int, datetime]]] = defaultdict(list)
-    for lead_id, upto, before in await _SQL.corrections.fetch(conn, **of):
+    corrected: defaultdict[int, list[Correction]] = defaultdict(list)
+    for lead_id, upto, before, facts in await _SQL.corrections.fetch(conn, **of):
         if lead_id in latest:
-            corrected[lead_id].append((upto, before))
+            corrected[lead_id].append(Correction(upto, before, _facts(facts)))
     return RecordedFacts(latest, corrected)
+
+
+def _facts(stored: Sequence[str | None] | None) -> Facts | None:
+    return None if stored is None else Facts(stored[0] or None, *stored[1:])

@@ -12,10 +12,12 @@ from router.rules.customers import Key, Overlap, Prepared, SharedKey, customer_k
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
 from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
-from router.rules.repeats import Arrival, find_repeats
-from router.store.customers import customers_of, store_keys
+from router.rules.repeats import Arrival
+from router.store.customers import customers_of, store_keys, tied_before
+from router.store.imports import ImportPart, note_part
 from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
+from router.store.repeats import Moves, Repeats, apply_moves, release_shared, repeats_among
 from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
@@ -37,7 +39,8 @@ StoredLead = asyncpg.Record
 class Accepted:
     """What became of a batch.
 
-    `new` leads are stored now; of these, `merged` repeat an earlier lead and `parked` are invalid; the rest
+    `new` leads are stored now; of these `parked` are invalid; `merged` = how many leads more than before repeat another
+    one: mostly new ones, but an earlier lead that arrives late can make a repeat of a stored one, or free one. The rest
     is in the pool. `repeated` were stored before, or came twice in the batch; of these, `differing` differ from the
     stored lead, which is kept as it is. `lead_ids` has one id per lead that was handed in, in
     that order. `new_ids` are those of the new leads; `merged_into` says of the merged ones into which lead. `overlaps`
@@ -55,9 +58,19 @@ class Accepted:
     overlaps: tuple[Overlap, ...] = ()
     shared: tuple[SharedKey, ...] = ()
 
+    @property
+    def part(self) -> ImportPart:
+        """As it is noted with an import."""
+        counts = (self.new, self.repeated, self.merged, self.parked, len(self.differing))
+        return ImportPart(self.new_ids, *counts)
+
 
 class OvertakenError(Exception):
     """Another intake was faster with a lead or a key of its customer, between our look and our write; begin again."""
+
+
+class TenantRemoved(Exception):
+    """The tenant was removed; no lead of it is stored any more."""
 
 
 class Begun(NamedTuple):
@@ -81,19 +94,24 @@ async def accept(
     now: datetime | None = None,
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     prepared: Prepared | None = None,
+    import_no: int | None = None,
 ) -> Accepted:
     """Accepts a batch, durably and once, in one transaction (a savepoint inside the caller's, if any).
 
     Again with the same leads it does nothing. `now` (aware) stands in for the database's clock, to
     which `host_clock` is compared. `prepared`: the leads' keys, if somebody had time for them; they are used when the
-    match rules are still the same. A transaction around it has to be read committed.
+    match rules are still the same. `import_no`: the batch is one of this import. A transaction around it has to be read
+    committed.
     """
     # Each time others were faster, a lead or key more is there at the next look: so often, and no more, can it happen.
     for _ in range((1 + _MOST_TIES) * len(leads) + 1):
         try:
             async with conn.transaction():
                 begun = await begin_accepting(conn, tenant_id, len(leads), host_clock)
-                return await accept_here(conn, tenant_id, leads, begun, now, prepared)
+                done = await accept_here(conn, tenant_id, leads, begun, now, prepared)
+                if import_no is not None:
+                    await note_part(conn, tenant_id, import_no, done.part)
+                return done
         except OvertakenError:
             continue
     raise RuntimeError(f"tenant {tenant_id}: leads that others stored first are gone again, {len(leads)} times over")
@@ -125,12 +143,15 @@ async def begin_accepting(
 ) -> Begun:
     """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
 
-    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost.
+    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost. Raises
+    TenantRemoved.
     """
     row = await _SQL.steady_plans.row(
         conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
     )
     assert row is not None
+    if not row["is_there"]:
+        raise TenantRemoved(f"tenant number {tenant_id} was removed")
     return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
 
 
@@ -168,26 +189,26 @@ async def _accept(
     archived = await archived_leads(conn, tenant_id, looked) if looked else {}
     fresh = {identity: place for identity, place in fresh.items() if identity not in archived} if archived else fresh
     arrivals: list[Arrival] = []
-    merged: Mapping[int, int] = {}
+    repeats = Repeats({}, Moves())
     seen = Seen()
     if fresh:
         keyed = _keyed(leads, fresh.values(), begun.match_rules, prepared)
         moment = now or begun.moment
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, merged, seen = await _store(conn, tenant_id, keyed, begun, now or moment, now)
+        arrivals, repeats, seen = await _store(conn, tenant_id, keyed, begun, now or moment, now)
     ids = archived | {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
     return Accepted(
         new=len(arrivals),
         repeated=len(leads) - len(arrivals),
-        merged=len(merged),
-        parked=sum([a.lead.invalid is not None and a.lead_id not in merged for a in arrivals]),
+        merged=repeats.more,
+        parked=sum([a.lead.invalid is not None for a in arrivals]),
         lead_ids=tuple([ids[identity] for identity in named]),
         differing=tuple(await differences(conn, tenant_id, unlike)),
         new_ids=frozenset([arrival.lead_id for arrival in arrivals]),
-        merged_into=merged,
+        merged_into=repeats.merged,
         overlaps=_at_their_places(seen.overlaps, list(fresh.values())) if seen.overlaps else (),
         shared=seen.shared,
     )
@@ -313,7 +334,7 @@ class Seen(NamedTuple):
 
 async def _store(
     conn: Connection, tenant_id: int, new: _Keyed, begun: Begun, moment: datetime, now: datetime | None
-) -> tuple[list[Arrival], Mapping[int, int], Seen]:
+) -> tuple[list[Arrival], Repeats, Seen]:
     """Stores new leads, numbered in the order of their creation, with their customers; and which of them repeat which.
 
     `moment` is the creation of those that state none, `now` when all are stored (None = by the database's clock).
@@ -321,45 +342,25 @@ async def _store(
     fresh = new.leads
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
-    customers = await customers_of(conn, tenant_id, [new.keys[i] for i in order], new.shared_above)
+    keys = [new.keys[i] for i in order]
+    customers = await customers_of(conn, tenant_id, keys, new.shared_above)
     numbers = begun if begun.lead_ids else await _new_numbers(conn, begun, customers.found.new, len(fresh))
     settled, now = customers.found.numbered(numbers.customer_ids), now or numbers.moment
     numbered = zip(numbers.lead_ids, order, settled.customers, strict=False)
     arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
     await store_keys(conn, tenant_id, customers, settled, now)
-    merged = await _repeats(conn, tenant_id, arrivals, customers.old)
-    await write_leads(conn, tenant_id, arrivals, merged, now)
+    repeats = await repeats_among(conn, tenant_id, arrivals, keys, settled.shared, customers.old)
+    await write_leads(conn, tenant_id, arrivals, repeats.merged, now)
+    await apply_moves(conn, tenant_id, repeats.moves, now)
     overlaps = tuple([one._replace(place=order[one.place]) for one in settled.overlaps])
     shared = tuple(newly_shared(settled, customers.known)) if settled.shared else ()
-    return arrivals, merged, Seen(overlaps, shared)
+    if shared and (whose := tied_before(settled, customers)):
+        rules = parse_stored_match_rules(begun.match_rules or "")
+        repeats = repeats._replace(freed=await release_shared(conn, tenant_id, whose, rules, now))
+    return arrivals, repeats, Seen(overlaps, shared)
 
 
 async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:
     row = await _SQL.new_numbers.row(conn, customers=customers, leads=leads)
     assert row is not None
     return begun._replace(lead_ids=row["leads"], customer_ids=row["customers"], moment=row["moment"])
-
-
-async def _repeats(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], old_customers: frozenset[int]
-) -> dict[int, int]:
-    """The arrivals that repeat an earlier lead, with the lead that they are merged into."""
-    asked = [a for a in arrivals if a.customer_id in old_customers]
-    stored: dict[int, int] = {}
-    if asked:
-        rows = await _SQL.earlier_enquiries.fetch(
-            conn,
-            tenant_id=tenant_id,
-            lead_ids=[a.lead_id for a in asked],
-            customer_ids=[a.customer_id for a in asked],
-            created_ats=[a.created_at for a in asked],
-            sources=[a.lead.source for a in asked],
-            products=[a.lead.product for a in asked],
-            names=[a.lead.name for a in asked],
-            phones=[a.lead.phone for a in asked],
-            emails=[a.lead.email for a in asked],
-            companies=[a.lead.company for a in asked],
-            declareds=[a.lead.declared_customer for a in asked],
-        )
-        stored = {row["lead_id"]: row["root"] for row in rows}
-    return find_repeats(arrivals, stored)

@@ -16,6 +16,7 @@ _SQL = load("new_leads")
 _COLUMNS = (
     *("tenant_id", "lead_id", "received_at", "customer_id", "created_at", "source", "external_id"),
     *LeadIn._fields[3:16],
+    "enquiry",
 )
 _FEW = 100
 """Up to so many leads are stored with one statement: for them the round trips are what costs."""
@@ -58,7 +59,7 @@ async def _write_many(
     await conn.copy_records_to_table(
         "lead",
         records=[
-            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16])
+            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16], lead[18])
             for lead_id, created_at, customer_id, lead in arrivals
         ],
         columns=_COLUMNS,

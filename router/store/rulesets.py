@@ -86,11 +86,27 @@ async def apply(
     the source in messages; the texts of the lists that it names are stored with it.
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
     """
-    rules = read_rules(source, file, lists)
+    return await _apply(conn, tenant_id, source, read_rules(source, file, lists), author, note, always=False)
+
+
+async def apply_again(conn: Connection, tenant_id: int, version: int, author: str, note: str) -> Applied:
+    """Puts a version that is active in force again, as a new one with its source and lists, so that it is read again.
+
+    Raises what `apply` raises.
+    """
+    old = await source_of(conn, tenant_id, version)
+    rules = read_rules(old.source, f"ruleset version {version}", stored_lists(old.lists))
+    return await _apply(conn, tenant_id, old.source, rules, author, note, always=True)
+
+
+async def _apply(
+    conn: Connection, tenant_id: int, source: str, rules: RulesFile, author: str, note: str, *, always: bool
+) -> Applied:
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
-        if before is not None and (before["source"], json.loads(before["lists"])) == (source, rules.lists):
+        same = before is not None and (before["source"], json.loads(before["lists"])) == (source, rules.lists)
+        if same and not always:
             return Applied(tenant["ruleset"], tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
         new = _as_applied(rules, tenant, groups)

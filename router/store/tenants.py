@@ -1,7 +1,7 @@
 """Tenants: who owns leads, reps and rules, and in which zone a business day is."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -64,13 +64,42 @@ async def add(conn: Connection, name: str, time_zone: str, *, actor: str = "") -
         if tenant.time_zone != time_zone:
             raise TenantExists(
                 f"tenant {name!r} exists in time zone {tenant.time_zone}, not {time_zone}; "
-                "its business days cannot be moved: use another name"
+                f"without leads it can be moved: lead-router tenants set {name} --time-zone {time_zone}; "
+                "else use another name"
             )
         await _SQL.add_lane.execute(conn, tenant_id=tenant.tenant_id)
         if created is not None and actor:
             change = Change(actor, "tenants add", tenant.name, "", f"time zone {time_zone}")
             await record_change(conn, tenant.tenant_id, change)
     return tenant
+
+
+@retried
+async def rename(conn: Connection, tenant: Tenant, name: str, *, actor: str, why: str = "") -> Tenant:
+    """Gives the tenant another name, recorded. Raises TenantError for a bad name, TenantExists where it is taken."""
+    _check_name(name)
+    async with conn.transaction():
+        if name != tenant.name:
+            if await _SQL.rename.value(conn, tenant_id=tenant.tenant_id, name=name) is None:
+                raise TenantExists(f"tenant {name!r} exists; choose another name")
+            await record_change(conn, tenant.tenant_id, Change(actor, "tenants rename", "name", tenant.name, name, why))
+    return replace(tenant, name=name)
+
+
+async def zone_of_no_leads(conn: Connection, tenant: Tenant, time_zone: str, *, actor: str, why: str = "") -> None:
+    """Moves the business day of a tenant without leads, recorded, in the caller's transaction. Raises TenantError where
+    it is no zone, or where the tenant has, or had, leads.
+    """
+    _check_zone(time_zone)
+    await _SQL.hold.row(conn, tenant_id=tenant.tenant_id)
+    if await _SQL.had_leads.value(conn, tenant_id=tenant.tenant_id):
+        raise TenantError(
+            f"tenant {tenant.name} has leads, or had: its business days cannot be moved. Add another tenant in "
+            f"{time_zone}, and import the leads there"
+        )
+    await _SQL.set_zone.execute(conn, tenant_id=tenant.tenant_id, time_zone=time_zone)
+    change = Change(actor, "tenants set", "time zone", tenant.time_zone, time_zone, why)
+    await record_change(conn, tenant.tenant_id, change)
 
 
 async def tenant_named(conn: Connection, name: str) -> Tenant:

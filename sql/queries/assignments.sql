@@ -3,12 +3,15 @@
 select l.tenant_id, l.lead_id from tenant t join lead l on l.tenant_id = t.tenant_id and l.lead_id = :lead_id
 union all
 select a.tenant_id, a.lead_id from tenant t join archived a on a.tenant_id = t.tenant_id and a.lead_id = :lead_id
+union all
+select r.tenant_id, r.lead_id from tenant t join removed_lead r on r.tenant_id = t.tenant_id and r.lead_id = :lead_id
 limit 1;
 
 -- name: of_tenant(tenant_id, lead_id)
 -- Whether a lead's number is one of this tenant's.
 select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead_id)
-    or exists (select from archived where tenant_id = :tenant_id and lead_id = :lead_id);
+    or exists (select from archived where tenant_id = :tenant_id and lead_id = :lead_id)
+    or exists (select from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id);
 
 -- name: held_by(tenant_id, rep_no, after, limit)
 -- The leads that a rep has, a part of them in the order of their numbers.
@@ -34,7 +37,8 @@ union all select 'assigned', rep_no from assignment where tenant_id = :tenant_id
 union all select 'parked', null from parked where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'merged', null from merged where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'closed', null from closed where tenant_id = :tenant_id and lead_id = :lead_id
-union all select 'archived', null from archived where tenant_id = :tenant_id and lead_id = :lead_id;
+union all select 'archived', null from archived where tenant_id = :tenant_id and lead_id = :lead_id
+union all select 'removed', null from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
 -- name: close(tenant_id, lead_id, outcome, now)
 -- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.

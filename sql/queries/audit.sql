@@ -19,6 +19,7 @@ select (select count(*) from lead where tenant_id = :tenant_id) as stored,
        (select count(*) from merged where tenant_id = :tenant_id) as merged,
        (select count(*) from closed where tenant_id = :tenant_id) as closed,
        coalesce((select leads from archived_count where tenant_id = :tenant_id), 0) as archived,
+       coalesce((select leads from removed_count where tenant_id = :tenant_id), 0) as removed,
        (select coalesce(sum(leads + set_aside), 0)::bigint from journalled where tenant_id = :tenant_id) as journalled;
 
 -- name: rulesets_used(tenant_id)
@@ -129,6 +130,15 @@ select abs(counted - there) + again as found, format('%s counted, %s there, %s o
                    and (exists (select from lead l where l.tenant_id = :tenant_id and l.lead_id = a.lead_id)
                         or exists (select from lead l where l.tenant_id = :tenant_id and l.source = a.source
                                       and l.external_id = a.external_id))) as again) n
+ where counted <> there or again > 0;
+
+-- name: removed_differs(tenant_id)
+-- Leads removed on purpose that are not counted, or counted and not there, or there as leads, too.
+select abs(counted - there) + again as found, format('%s counted, %s there, %s of them also leads', counted, there, again) as example
+  from (select coalesce((select leads from removed_count where tenant_id = :tenant_id), 0) as counted,
+               (select count(*) from removed_lead where tenant_id = :tenant_id) as there,
+               (select count(*) from removed_lead r where r.tenant_id = :tenant_id
+                   and exists (select from lead l where l.tenant_id = :tenant_id and l.lead_id = r.lead_id)) as again) n
  where counted <> there or again > 0;
 
 -- name: merged_into_missing(tenant_id)

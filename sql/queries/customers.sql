@@ -31,3 +31,7 @@ update customer_key
        select ctid as place from customer_key
         where tenant_id = :tenant_id and key between named.key and named.key order by key limit 1) as at
  where customer_key.ctid = at.place;
+
+-- name: new_customers(customers)
+-- Numbers for new customers, ascending.
+select array(select nextval('customer_id_seq') from generate_series(1, :customers::int));

@@ -62,6 +62,7 @@ select f.last_position, f.removed_upto, f.removed_until, p.*
                 order by e.position, u.place limit :limit) x
          left join lateral (select source, external_id from lead where tenant_id = :tenant_id and lead_id = x.lead_id
                             union all select source, external_id from archived where tenant_id = :tenant_id and lead_id = x.lead_id
+                            union all select source, external_id from removed_lead where tenant_id = :tenant_id and lead_id = x.lead_id
                             limit 1) l on true
          left join lateral (select rep_id from rep where tenant_id = :tenant_id and rep_no = x.rep_no limit 1) r on true
          left join lateral (select name from rep_row where tenant_id = :tenant_id and rep_no = x.rep_no and to_version is null limit 1) n on true
@@ -83,6 +84,7 @@ select e.position, x.place, e.event_no, e.type, e.at, e.ruleset, x.lead_id, l.so
                             e.groups[wanted.place] as group_no, e.words[wanted.place] as word) x
   left join lateral (select source, external_id from lead where tenant_id = :tenant_id and lead_id = x.lead_id
                      union all select source, external_id from archived where tenant_id = :tenant_id and lead_id = x.lead_id
+                            union all select source, external_id from removed_lead where tenant_id = :tenant_id and lead_id = x.lead_id
                      limit 1) l on true
   left join rep r on r.tenant_id = :tenant_id and r.rep_no = x.rep_no
   left join rep_row n on n.tenant_id = :tenant_id and n.rep_no = x.rep_no and n.to_version is null

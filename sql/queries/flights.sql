@@ -1,11 +1,14 @@
 -- name: facts(tenant_id, lead_ids)
--- What arrived with these leads, for running a flight record again.
+-- What arrived with these leads, for running a flight record again; also with those that were removed on purpose since.
 select lead_id, created_at, nullif(source, ''), region, industry, product, campaign, ad_id, landing_page
-  from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
+  from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[])
+union all
+select lead_id, created_at, nullif(source, ''), region, industry, product, campaign, ad_id, landing_page
+  from removed_lead where tenant_id = :tenant_id and lead_id = any(:lead_ids);
 
 -- name: corrections(tenant_id, lead_ids)
--- What creation times of these leads were up to which batch, before people corrected them; in the order of the batches.
-select lead_id, batch_no, created_before from lead_correction
+-- What creation times and facts of these leads were up to which batch, before people corrected them; in the order of the batches.
+select lead_id, batch_no, created_before, facts_before from lead_correction
  where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) order by batch_no;
 
 -- name: flight(tenant_id, batch_no)

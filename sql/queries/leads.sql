@@ -1,9 +1,9 @@
 -- name: steady_plans(tenant_id, idle_timeout, numbers)
--- The tenant's match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
+-- Whether the tenant is there, its match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
 -- an end of silence and plans that are made once for a connection, whatever statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with
 -- tenant_id only one has that order. `between x and x`: of `= x` the planner would know that it needs no order.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       clock_timestamp() as moment,
+       exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as moment,
        array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
        array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
@@ -78,28 +78,6 @@ select named.lead_id, found.state, found.into_lead_id
          where tenant_id = :tenant_id and lead_id between named.lead_id and named.lead_id order by lead_id limit 1)
        union all (select 'archived', into_lead_id from archived
          where tenant_id = :tenant_id and lead_id between named.lead_id and named.lead_id order by lead_id limit 1)
+       union all (select 'removed', null from removed_lead
+         where tenant_id = :tenant_id and lead_id between named.lead_id and named.lead_id order by lead_id limit 1)
        limit 1) as found;
-
--- name: earlier_enquiries(tenant_id, lead_ids, customer_ids, created_ats, sources, products, names, phones, emails, companies, declareds)
--- For each new lead: the stored lead that it repeats exactly within 24 hours, as that one's root; closed leads take no repeats.
-select new.lead_id, earlier.root
-  from unnest(:lead_ids::bigint[], :customer_ids::bigint[], :created_ats::timestamptz[], :sources::text[], :products::text[],
-              :names::text[], :phones::text[], :emails::text[], :companies::text[], :declareds::text[])
-       as new(lead_id, customer_id, created_at, source, product, name, phone, email, company, declared_customer)
- cross join lateral (
-       select found.root
-         from (select coalesce((select into_lead_id from merged
-                                 where tenant_id = :tenant_id and merged.lead_id between lead.lead_id and lead.lead_id
-                                 order by merged.lead_id limit 1),
-                               lead.lead_id) as root
-                 from lead
-                where lead.tenant_id = :tenant_id and lead.customer_id = new.customer_id
-                  and lead.created_at between new.created_at - interval '24 hours' and new.created_at + interval '24 hours'
-                  and (lead.source, lead.product, lead.name, lead.phone, lead.email, lead.company, lead.declared_customer)
-                      is not distinct from
-                      (new.source, new.product, new.name, new.phone, new.email, new.company, new.declared_customer)
-                order by lead.created_at
-               offset 0) as found
-        where (select true from closed where tenant_id = :tenant_id and closed.lead_id between found.root and found.root
-                order by closed.lead_id limit 1) is null
-        limit 1) as earlier;

@@ -41,12 +41,12 @@ with incoming as materialized (
     select * from json_to_recordset(:rows::json)
              as i(lead_id bigint, source text, external_id text, created_at timestamptz, name text, phone text, email text,
                   company text, declared_customer text, customer_id bigint, region text, industry text, product text, campaign text,
-                  ad_id text, landing_page text, priority int, attributes jsonb, into_lead_id bigint, invalid text)
+                  ad_id text, landing_page text, priority int, attributes jsonb, into_lead_id bigint, invalid text, enquiry text)
 ), stored as (
     insert into lead (tenant_id, lead_id, source, external_id, created_at, received_at, name, phone, email, company, declared_customer,
-                      customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes)
+                      customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes, enquiry)
     select :tenant_id, lead_id, source, external_id, created_at, :moment, name, phone, email,
-           company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes
+           company, declared_customer, customer_id, region, industry, product, campaign, ad_id, landing_page, priority, attributes, enquiry
       from incoming
 ), in_pool as (
     insert into lead_pool (tenant_id, lead_id, rank, queued_at, created_at, customer_id, source, region, industry, product, campaign,

@@ -15,7 +15,7 @@ select p.lead_id, l.created_at, l.received_at, l.corrected
   from lead_pool p
  cross join lateral (
        select created_at, received_at,
-              exists(select from lead_correction c where c.tenant_id = :tenant_id and c.lead_id = lead.lead_id) as corrected
+              exists(select from lead_correction c where c.tenant_id = :tenant_id and c.lead_id = lead.lead_id and c.created_before <> c.created_after) as corrected
          from lead where lead.tenant_id = :tenant_id and lead.lead_id = p.lead_id offset 0) l
  where p.tenant_id = :tenant_id and p.lead_id > :after_lead_id::bigint and coalesce(p.source, '') = :source
    and (:since::timestamptz is null or l.received_at >= :since)
@@ -27,7 +27,7 @@ select p.lead_id, l.created_at, l.received_at, l.corrected
   from parked p
  cross join lateral (
        select source, created_at, received_at,
-              exists(select from lead_correction c where c.tenant_id = :tenant_id and c.lead_id = lead.lead_id) as corrected
+              exists(select from lead_correction c where c.tenant_id = :tenant_id and c.lead_id = lead.lead_id and c.created_before <> c.created_after) as corrected
          from lead where lead.tenant_id = :tenant_id and lead.lead_id = p.lead_id offset 0) l
  where p.tenant_id = :tenant_id and p.lead_id > :after_lead_id::bigint and l.source = :source
    and (:since::timestamptz is null or l.received_at >= :since)

@@ -15,6 +15,8 @@ select tenant_id, 'closed', count(*) from closed where tenant_id = any(:tenant_i
 union all
 select tenant_id, 'archived', leads from archived_count where tenant_id = any(:tenant_ids::int[])
 union all
+select tenant_id, 'removed', leads from removed_count where tenant_id = any(:tenant_ids::int[])
+union all
 select tenant_id, 'journalled', sum(leads + set_aside)::bigint from journalled where tenant_id = any(:tenant_ids::int[]) group by tenant_id;
 
 -- name: parked(tenant_ids, now)

@@ -19,3 +19,20 @@ select tenant_id, name, time_zone, roster, ruleset, rates from tenant where tena
 -- name: all()
 -- Every tenant with its versions in force.
 select tenant_id, name, time_zone, roster, ruleset, rates, created_at from tenant order by tenant_id;
+
+-- name: rename(tenant_id, name)
+-- Gives a tenant another name; no row when that is taken.
+update tenant set name = :name where tenant_id = :tenant_id and not exists (select from tenant t where t.name = :name) returning name;
+
+-- name: had_leads(tenant_id)
+-- Whether a tenant has leads, or had any that a business day was asked for.
+select exists (select from lead where tenant_id = :tenant_id) or exists (select from archived where tenant_id = :tenant_id)
+    or exists (select from flight where tenant_id = :tenant_id and leads > 0);
+
+-- name: set_zone(tenant_id, time_zone)!
+-- Moves the business day of a tenant that has no leads.
+update tenant set time_zone = :time_zone where tenant_id = :tenant_id;
+
+-- name: hold(tenant_id)
+-- The tenant, locked until the transaction ends.
+select tenant_id from tenant where tenant_id = :tenant_id for update;

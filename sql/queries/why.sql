@@ -8,13 +8,17 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
        a.rep_no, a.assigned_at, a.batch_no as assigned_batch_no, a.rule_no, a.group_no,
        x.reason, x.detail, x.parked_at, x.last_batch_no as parked_batch_no, x.excluded as parked_excluded,
        coalesce(m.into_lead_id, r.into_lead_id) as into_lead_id, m.merged_at, c.closed_at, coalesce(c.outcome, r.outcome) as outcome,
-       r.archived_at
+       r.archived_at, d.removed_at, d.import_no
   from (select tenant_id, lead_id, source, external_id, created_at, received_at, priority, customer_id, region, industry, product,
                campaign, ad_id, landing_page
           from lead where tenant_id = :tenant_id and lead_id = :lead_id
         union all
         select tenant_id, lead_id, source, external_id, created_at, received_at, 0, null, null, null, null, null, null, null
-          from archived where tenant_id = :tenant_id and lead_id = :lead_id) l
+          from archived where tenant_id = :tenant_id and lead_id = :lead_id
+        union all
+        select tenant_id, lead_id, source, external_id, created_at, received_at, 0, null, region, industry, product, campaign, ad_id,
+               landing_page
+          from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id) l
   join tenant t on t.tenant_id = l.tenant_id
   left join lead_pool p on p.tenant_id = l.tenant_id and p.lead_id = l.lead_id
   left join wake_key k on k.tenant_id = p.tenant_id and k.wake_key = p.wake_key
@@ -23,6 +27,7 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
   left join merged m on m.tenant_id = l.tenant_id and m.lead_id = l.lead_id
   left join closed c on c.tenant_id = l.tenant_id and c.lead_id = l.lead_id
   left join archived r on r.tenant_id = l.tenant_id and r.lead_id = l.lead_id
+  left join removed_lead d on d.tenant_id = l.tenant_id and d.lead_id = l.lead_id
  where l.tenant_id = :tenant_id and l.lead_id = :lead_id;
 
 -- name: history(tenant_id, lead_id, limit)
@@ -42,7 +47,7 @@ select at, actor, action, why
  limit :limit;
 
 -- name: corrections(tenant_id, lead_id, limit)
--- When people corrected when a lead was created, the latest first.
+-- When people corrected what a lead says, the latest first; the same time twice = not when it was created.
 select c.corrected_at as at, c.created_before, c.created_after, coalesce(h.actor, '') as actor, coalesce(h.why, '') as why
   from lead_correction c left join change h on h.tenant_id = c.tenant_id and h.id = c.change_id
  where c.tenant_id = :tenant_id and c.lead_id = :lead_id

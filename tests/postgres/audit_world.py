@@ -21,6 +21,7 @@ STATES = {
     "merged": 2,
     "closed": 1,
     "archived": 0,
+    "removed": 0,
     "journalled": 0,
 }
 

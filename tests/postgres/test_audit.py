@@ -76,6 +76,12 @@ PLANTED: dict[str, tuple[str, set[str], str]] = {
         {"archived_differs"},
         "0 counted, 1 there",
     ),
+    "a removed lead that is not counted": (
+        """insert into removed_lead (tenant_id, lead_id, source, external_id, created_at, received_at, import_no,
+                                     change_id) values (1, 77, 'web', 'x', now(), now(), 1, 1)""",
+        {"removed_differs"},
+        "0 counted, 1 there",
+    ),
     "merged into a merged lead": (
         "update merged set into_lead_id = 12 where lead_id = 8",
         {"merged_chain"},

@@ -114,7 +114,7 @@ async def test_leads_linked_by_phone_and_email_are_one_customer(conn: asyncpg.Co
     assert of["h"] == of["i"] == of["a"]
 
 
-async def test_an_exact_repeat_within_a_day_is_merged_into_the_first_and_never_into_a_repeat(
+async def test_an_exact_repeat_is_merged_into_the_first_within_a_day_of_it_and_never_into_a_repeat(
     conn: asyncpg.Connection, tenant_id: int
 ) -> None:
     def at(which: str, hours: int, **facts: object) -> LeadIn:
@@ -124,8 +124,8 @@ async def test_an_exact_repeat_within_a_day_is_merged_into_the_first_and_never_i
     assert result.merged == 2
     await accept(conn, tenant_id, [at("d", 40), at("late", 70), at("renamed", 41, name="Bo")])
     assert await states(conn) == {
-        "lead_pool": ["a", "late", "other", "renamed"],
-        "merged": ["b", "c", "d"],
+        "lead_pool": ["a", "d", "late", "other", "renamed"],
+        "merged": ["b", "c"],
         "parked": [],
     }
     roots = await conn.fetch("select distinct external_id from merged join lead on lead.lead_id = merged.into_lead_id")
@@ -308,7 +308,7 @@ async def test_the_hint_names_the_tenant_once_per_batch_and_only_when_something_
     ("name", "index"),
     [
         ("stored_leads", "lead_tenant_id_source_external_id_key"),
-        ("earlier_enquiries", "lead_of_customer"),
+        ("near", "lead_of_customer"),
         ("customers_of_keys", "customer_key_pkey"),
     ],
 )
@@ -317,7 +317,8 @@ async def test_a_new_tenant_of_which_statistics_know_nothing_does_not_make_intak
 ) -> None:
     await accept(conn, tenant_id, [lead(f"x{i}", phone=f"+861380013{i:04}") for i in range(3000)])
     await conn.execute("analyze")
-    statement = getattr(load("customers" if name == "customers_of_keys" else "leads"), name)
+    family = {"customers_of_keys": "customers", "near": "repeats"}.get(name, "leads")
+    statement = getattr(load(family), name)
     given = {"tenant_id": tenant_id + 1, "lead_ids": [1], "customer_ids": [1], "created_ats": [NOON]}
     given |= {"keys": ["0" * 32], "external_ids": ["x"]}
     async with conn.transaction():
@@ -326,7 +327,7 @@ async def test_a_new_tenant_of_which_statistics_know_nothing_does_not_make_intak
     lines = [row[0] for row in rows]
     at = next(i for i, line in enumerate(lines) if index in line)
     used = lines[at + 1]
-    columns = {"stored_leads": "external_id", "earlier_enquiries": "created_at", "customers_of_keys": "key"}
+    columns = {"stored_leads": "external_id", "near": "created_at", "customers_of_keys": "key"}
     assert "Index Cond" in used, "\n".join(lines)
     assert columns[name] in used, "\n".join(lines)
     assert not [line for line in lines if "Seq Scan" in line or "Sort" in line], "\n".join(lines)

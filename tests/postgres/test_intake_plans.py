@@ -11,7 +11,7 @@ from router.store.statements import load
 from tests.postgres.test_plans import Asked, executed, faults
 
 LEADS = 200_000
-FAMILIES = (load("leads"), load("customers"), load("idempotency"), load("new_leads"))
+FAMILIES = (load("leads"), load("customers"), load("idempotency"), load("new_leads"), load("repeats"), load("ids"))
 NAMES = {
     "sources": "'{s,s,s}'",
     "external_ids": "'{e5,e6,nobody}'",
@@ -20,7 +20,10 @@ SAME = {
     "lead_ids": "'{900001,900002,900003}'",
     "customer_ids": "'{5,6,7}'",
     "created_ats": "'{2026-03-02 12:00Z,2026-03-02 12:00Z,2026-03-02 12:00Z}'",
-    **dict.fromkeys(("sources", "products", "names", "phones", "emails", "companies", "declareds"), "'{a,b,c}'"),
+    "external_ids": "'{x,y,z}'",
+    "enquiries": "'{null,null,null}'",
+    "sources": "'{s,s,s}'",
+    **{name: "'{null,null,null}'" for name in ("products", "names", "phones", "emails", "companies", "declareds")},
 }
 KEYS = "array['00000000-0000-0000-0000-000000000005','00000000-0000-0000-0000-000000000006']::uuid[]"
 CHANGED = {
@@ -30,12 +33,12 @@ CHANGED = {
     "shared_as": "'{null,null}'",
     "shared_at": "now()",
 }
-WHERE = ("lead_pool_pkey", "assignment_pkey", "parked_pkey", "merged_pkey", "closed_pkey", "archived_pkey")
+WHERE = ("lead_pool_pkey", "assignment_pkey", "parked_pkey", "merged_pkey", "closed_pkey", "archived_pkey", "removed_lead_pkey")
 STATEMENTS = [
     Asked("stored_leads", 3, NAMES, ("lead_tenant_id_source_external_id_key", "archived_count_pkey")),
     Asked("archived_leads", 3, NAMES, ("archived_tenant_id_source_external_id_key",)),
-    Asked("states", 18, {"lead_ids": "'{5,6,7}'"}, WHERE),
-    Asked("earlier_enquiries", 12, SAME, ("lead_of_customer", "merged_pkey", "closed_pkey")),
+    Asked("states", 21, {"lead_ids": "'{5,6,7}'"}, WHERE),
+    Asked("near", 24, SAME, ("lead_of_customer", "lead_pkey", "merged_pkey", "closed_pkey", "parked_pkey", "parked_reason")),
     Asked("customers_of_keys", 2, {"keys": KEYS}, ("customer_key_pkey",)),
     Asked("hold_keys", 2, {"keys": KEYS}, ("customer_key_pkey",)),
     Asked("change_keys", 2, CHANGED, ("customer_key_pkey",)),

@@ -163,7 +163,9 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                           token, idempotency, event, event_feed, webhook, webhook_secret, webhook_delivery,
                           lead_correction, journal, journalled, source_reject, source_secret, source_key, source,
                            maintenance_run, archived, archived_count, removed, cleanup_lease, cleanup_run,
-                           notify_look, notify_channel, notify_alert, notify_message;
+                           notify_look, notify_channel, notify_alert, notify_message,
+                           lead_import, lead_import_part, removed_lead, removed_count;
+               alter table lead drop column enquiry;
                 drop sequence maintenance_turn_seq;
                 drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;

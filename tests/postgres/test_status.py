@@ -217,7 +217,16 @@ async def test_status_counts_every_lead_once_by_state_and_reason(
     now = await one_of_each(tenant, drain)
     await make_tenant(tenant.conn, reps_csv(["r1,Rep,yes,UTC,all,1,1"]), RULES, name="other")
     found = await CommandLine(status_command, database_url).json("--now", now.isoformat())
-    states = {"waiting": 2, "assigned": 2, "parked": 1, "merged": 1, "closed": 1, "archived": 0, "journalled": 0}
+    states = {
+        "waiting": 2,
+        "assigned": 2,
+        "parked": 1,
+        "merged": 1,
+        "closed": 1,
+        "archived": 0,
+        "removed": 0,
+        "journalled": 0,
+    }
     assert tuple(found["states"]) == STATES
     assert (found["accepted"], found["states"], found["balanced"]) == (7, states, True)
     assert found["waiting_by_reason"] == {"group_empty": 1, "no_matching_rule": 1}

@@ -167,7 +167,7 @@ def series_by_instrument(exposition: Exposition) -> Counter[str]:
 
 def use_for_many(instruments: Instruments) -> None:
     """What a service with far more tenants, rules, routes and reasons than have series of their own records."""
-    states = ("waiting", "assigned", "parked", "merged", "closed", "archived", "journalled")
+    states = ("waiting", "assigned", "parked", "merged", "closed", "archived", "removed", "journalled")
     leads = TenantStanding(dict.fromkeys([*WAITING, *map(str, Reason)], 1), dict.fromkeys(map(str, Reason), 1))
     everything = replace(leads, states=dict.fromkeys(states, 1), oldest_s=5.0, unaccounted=1)
     names = [f"tenant-{number}" for number in range(3 * MAX_TENANTS)]

@@ -1,8 +1,6 @@
 """Who is the same customer, and what is the same enquiry."""
 
 import random
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,9 +11,6 @@ from router.rules.customers import Key, Known, Resolution, SharedKey, customer_k
 from router.rules.customers import resolve as resolve_keys
 from router.rules.match_rules import MatchRules, parse_match_rules, parse_stored_match_rules
 from router.rules.problems import InvalidFile
-from router.rules.repeats import WINDOW, Arrival, find_repeats
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def resolve(leads: list[tuple[str, ...]], known: dict[str, int]) -> Resolution:
@@ -76,34 +71,6 @@ def test_a_batch_cut_in_two_gives_the_same_customers(leads: list[tuple[str, ...]
     taken = max(known.values(), default=0)
     second = resolve(leads[half:], known).numbered(range(taken + 1, 100))
     assert first.customers + second.customers == whole.customers
-
-
-arrivals = st.lists(
-    st.tuples(st.integers(0, 80), st.sampled_from([None, 1, 2]), st.sampled_from(["pump", "valve"])), max_size=15
-)
-
-
-@given(arrivals)
-def test_repeats_go_to_a_root_of_the_same_enquiry_and_what_is_not_merged_repeats_nothing(
-    drawn: list[tuple[int, int | None, str]],
-) -> None:
-    drawn.sort(key=lambda one: one[0])
-    leads = [
-        Arrival(number, NOON + timedelta(hours=hours), customer, LeadIn("web", str(number), product=product))
-        for number, (hours, customer, product) in enumerate(drawn)
-    ]
-    merged = find_repeats(leads, {})
-    assert not set(merged) & set(merged.values())
-    enquiries = defaultdict(list)
-    for lead in leads:
-        enquiries[lead.customer_id, lead.lead.product].append(lead)
-    for (customer, _), same in enquiries.items():
-        for before, lead in zip([None, *same], same, strict=False):
-            repeats = before is not None and customer is not None and lead.created_at - before.created_at <= WINDOW
-            assert (lead.lead_id in merged) == repeats
-            if repeats:
-                assert before is not None
-                assert merged[lead.lead_id] == merged.get(before.lead_id, before.lead_id)
 
 
 def all_known(found: Resolution) -> dict[str, Known]:

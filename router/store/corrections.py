@@ -1,0 +1,88 @@
+"""Facts of leads that nobody has worked on, corrected by a person; what batches looked at before is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from router.domain.lead_in import LeadIn
+from router.store.imports import FREE
+from router.store.statements import Connection, Row, load
+
+_SQL = load("corrections")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLead:
+    """A lead as it is stored, where it is, and who has it or (`worked_on`) that somebody had."""
+
+    lead_id: int
+    customer_id: int | None
+    lead: LeadIn
+    state: str
+    worked_on: bool
+    rep_id: str | None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody works, or has worked, on it."""
+        return self.state in FREE and not self.worked_on
+
+
+async def stored(conn: Connection, tenant_id: int, leads: Sequence[int]) -> dict[int, StoredLead]:
+    """The leads, by number."""
+    rows = await _SQL.stored.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))
+    return {row["lead_id"]: _stored(row) for row in rows}
+
+
+def _stored(row: Row) -> StoredLead:
+    facts: dict[str, Any] = {name: row[name] for name in LeadIn._fields[:16]}
+    lead = LeadIn(**facts, enquiry=row["enquiry"])
+    return StoredLead(row["lead_id"], row["customer_id"], lead, row["state"], row["worked_on"], row["rep_id"])
+
+
+class Corrected(NamedTuple):
+    """A lead with what it says now (its `created_at` is given), and whose it is then."""
+
+    lead_id: int
+    customer_id: int | None
+    lead: LeadIn
+
+    def row(self) -> dict[str, object]:
+        """By the names of the columns."""
+        ours = {"lead_id": self.lead_id, "customer_id": self.customer_id, "malformed": None, "invalid": None}
+        attributes = None if self.lead.attributes is None else msgspec.Raw(self.lead.attributes.encode())
+        return {**self.lead._asdict(), **ours, "attributes": attributes}
+
+
+async def wake_keys(conn: Connection, tenant_id: int, leads: Sequence[int]) -> set[int]:
+    """What those of the leads wait for that wait."""
+    return {row[0] for row in await _SQL.wake_keys.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))}
+
+
+async def correct(
+    conn: Connection, tenant_id: int, corrected: Sequence[Corrected], batch_no: int, change: int, wake_key: int
+) -> None:
+    """Writes what leads say now; the caller holds them and the lane, whose last batch is `batch_no`."""
+    rows = msgspec.json.encode([one.row() for one in corrected]).decode()
+    await _SQL.keep.execute(conn, tenant_id=tenant_id, batch_no=batch_no, change_id=change, rows=rows)
+    await _SQL.correct_leads.execute(conn, tenant_id=tenant_id, rows=rows)
+    ids = [one.lead_id for one in corrected]
+    await _SQL.correct_pool.execute(conn, tenant_id=tenant_id, lead_ids=ids, wake_key=wake_key)
+
+
+async def customers_changed(
+    conn: Connection, tenant_id: int, now: datetime, moved: Sequence[tuple[int, int | None, int | None]]
+) -> None:
+    """Says of leads whose they were and are now."""
+    if moved:
+        ids, before, after = (list(one) for one in zip(*moved, strict=True))
+        of = {"lead_ids": ids, "before": before, "after": after}
+        await _SQL.customers_changed.execute(conn, tenant_id=tenant_id, moment=now, **of)
+
+
+async def invalid_among(conn: Connection, tenant_id: int, leads: Sequence[int]) -> list[int]:
+    """Those of the leads that are parked because nobody could work on them."""
+    return [row[0] for row in await _SQL.put_right.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))]
