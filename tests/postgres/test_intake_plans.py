@@ -23,7 +23,7 @@ SAME = {
     "external_ids": "'{x,y,z}'",
     "enquiries": "'{null,null,null}'",
     "sources": "'{s,s,s}'",
-    **{name: "'{null,null,null}'" for name in ("products", "names", "phones", "emails", "companies", "declareds")},
+    **dict.fromkeys(("products", "names", "phones", "emails", "companies", "declareds"), "'{null,null,null}'"),
 }
 KEYS = "array['00000000-0000-0000-0000-000000000005','00000000-0000-0000-0000-000000000006']::uuid[]"
 CHANGED = {
@@ -33,12 +33,21 @@ CHANGED = {
     "shared_as": "'{null,null}'",
     "shared_at": "now()",
 }
-WHERE = ("lead_pool_pkey", "assignment_pkey", "parked_pkey", "merged_pkey", "closed_pkey", "archived_pkey", "removed_lead_pkey")
+WHERE = tuple(f"{name}_pkey" for name in ("lead_pool", "assignment", "parked", "merged", "closed", "archived", "removed_lead"))
+    "lead_pool_pkey",
+    "assignment_pkey",
+    "parked_pkey",
+    "merged_pkey",
+    "closed_pkey",
+    "archived_pkey",
+    "removed_lead_pkey",
+)
+AROUND = ("lead_of_customer", "lead_pkey", "merged_pkey", "closed_pkey", "parked_pkey", "parked_reason")
 STATEMENTS = [
     Asked("stored_leads", 3, NAMES, ("lead_tenant_id_source_external_id_key", "archived_count_pkey")),
     Asked("archived_leads", 3, NAMES, ("archived_tenant_id_source_external_id_key",)),
     Asked("states", 21, {"lead_ids": "'{5,6,7}'"}, WHERE),
-    Asked("near", 24, SAME, ("lead_of_customer", "lead_pkey", "merged_pkey", "closed_pkey", "parked_pkey", "parked_reason")),
+    Asked("near", 24, SAME, AROUND),
     Asked("customers_of_keys", 2, {"keys": KEYS}, ("customer_key_pkey",)),
     Asked("hold_keys", 2, {"keys": KEYS}, ("customer_key_pkey",)),
     Asked("change_keys", 2, CHANGED, ("customer_key_pkey",)),
