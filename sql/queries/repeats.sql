@@ -90,8 +90,7 @@ with gone as (
     delete from lead_pool where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) returning lead_id),
 joined as (
     insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
-    select :tenant_id, named.lead_id, named.root, :moment
-      from unnest(:lead_ids, :roots::bigint[]) as named(lead_id, root) join gone on gone.lead_id = named.lead_id
+    select :tenant_id, lead_id, (:roots::bigint[])[array_position(:lead_ids, lead_id)], :moment from gone
     returning lead_id, into_lead_id),
 happened as (
     insert into event (tenant_id, type, at, leads, targets)
@@ -103,10 +102,9 @@ select count(*)::int from joined;
 -- name: repoint(tenant_id, moment, lead_ids, roots)
 -- Leads that are merged are merged into others now, which is an event.
 with moved as (
-    update merged set into_lead_id = named.root, merged_at = :moment
-      from unnest(:lead_ids::bigint[], :roots::bigint[]) as named(lead_id, root)
-     where merged.tenant_id = :tenant_id and merged.lead_id = named.lead_id
-    returning merged.lead_id, merged.into_lead_id),
+    update merged set into_lead_id = (:roots::bigint[])[array_position(:lead_ids::bigint[], lead_id)], merged_at = :moment
+     where tenant_id = :tenant_id and lead_id = any(:lead_ids)
+    returning lead_id, into_lead_id),
 happened as (
     insert into event (tenant_id, type, at, leads, targets)
     select t.tenant_id, 'lead.merged', :moment, array_agg(m.lead_id order by m.lead_id), array_agg(m.into_lead_id order by m.lead_id)
