@@ -33,7 +33,7 @@ CHANGED = {
     "shared_as": "'{null,null}'",
     "shared_at": "now()",
 }
-WHERE = tuple(f"{name}_pkey" for name in ("lead_pool", "assignment", "parked", "merged", "closed", "archived", "removed_lead"))
+WHERE = (
     "lead_pool_pkey",
     "assignment_pkey",
     "parked_pkey",
