@@ -34,6 +34,7 @@ _NAMES_SHOWN = 10
     help="What happens to reps that are not in the file.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option("--sheet", metavar="NAME", help="Of an .xlsx workbook. Default: the first one.")
 @json_option
 @async_command
 async def import_(
@@ -46,9 +47,10 @@ async def import_(
     note: str,
     missing: str,
     dry_run: bool,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
-    """Import reps from a CSV FILE: all of it, or nothing when something in it is wrong.
+    """Import reps from FILE (a table, .csv, .tsv or .txt, or an .xlsx workbook): all of it, or nothing when something in it is wrong.
 
     A column that is absent leaves its field as it is. Importing the same file again changes nothing.
 
@@ -57,7 +59,7 @@ async def import_(
       lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
     """
     try:
-        lines = read_roster_file(file)
+        lines = read_roster_file(file, sheet)
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
     except RosterError as error:
