@@ -50,7 +50,7 @@ async def import_(
     sheet: str | None,
     as_json: bool,
 ) -> None:
-    """Import reps from FILE (a table, .csv, .tsv or .txt, or an .xlsx workbook): all of it, or nothing when something in it is wrong.
+    """Import reps from FILE (.csv, .tsv, .txt or .xlsx): all of it, or nothing when something in it is wrong.
 
     A column that is absent leaves its field as it is. Importing the same file again changes nothing.
 

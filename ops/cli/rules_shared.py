@@ -12,9 +12,9 @@ from ops.documents.rules import line_of
 from router.domain.lint import Finding, Level
 from router.domain.phrases import count
 from router.domain.ruleset_diff import Change
+from router.intake.text_decoding import decoded
 from router.rules.document import read_file
 from router.rules.file import RulesFile, read_rules
-from router.intake.text_decoding import decoded
 from router.rules.lists import ReadList, lists_beside
 from router.rules.problems import InvalidFile
 from router.store import rulesets as store

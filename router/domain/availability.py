@@ -22,8 +22,9 @@ _NO = frozenset(
 UNDERSTOOD = "yes/no, y/n, true/false, 1/0, on/off, 是/否, 在岗/离岗, ja/nein, oui/non, sí/no, sim/não"
 
 _PERIODS = re.compile(r"[;；、,\n|]")
-_DAY = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{4}年\d{1,2}月\d{1,2}[日号]", re.ASCII)
-_FROM_TO = re.compile(rf"(?P<first>{_DAY.pattern})\s*(?:[-\u2010-\u2015~]|至|到|to|bis)\s*(?P<last>\d\S*)", re.ASCII)
+_ONE_DAY = r"\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{4}年\d{1,2}月\d{1,2}[日号]"
+_DAY = re.compile(_ONE_DAY, re.ASCII)
+_FROM_TO = re.compile(rf"(?P<first>{_ONE_DAY})\s*(?:[-\u2010-\u2015~]|至|到|to|bis)\s*(?P<last>{_ONE_DAY})", re.ASCII)
 _LONGEST_LEAVE_DAYS = 3 * 366
 _PERIODS_AT_MOST = 200
 

@@ -1,4 +1,4 @@
-"""Forms of dates beside ISO 8601: what each allows, and which of them a whole column allows. Pure, and no zone in it."""
+"""Forms of dates beside ISO 8601: what each allows, and which of them a whole column allows. Pure, without zones."""
 
 import re
 import unicodedata
@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 ISO = "iso"
 NAMED = (ISO, "ymd", "dmy", "mdy", "excel", "epoch", "epoch_ms")
-_EXCEL_START = datetime(1899, 12, 30)
+_EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 (the zone is the caller's)
 _EXCEL_DAYS = range(32_874, 73_051)
 """1990 to 2099."""
 
@@ -15,7 +15,10 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            *("jan january januar janvier enero ene janeiro jänner janv", "feb february februar février febrero fevereiro"),
+            *(
+                "jan january januar janvier enero ene janeiro jänner janv",
+                "feb february februar février febrero fevereiro",
+            ),
             *("mar march märz maerz mars marzo março mär mrz", "apr april avril abril abr avr"),
             *("may mai mayo maio", "jun june juni juin junio junho", "jul july juli juillet julio julho juil"),
             *("aug august août agosto ago aout", "sep september septembre septiembre setembro sept set"),
@@ -30,14 +33,17 @@ _TIME = (
     r"(?:[T,\s]*\s*(?P<half>上午|下午|am|pm)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half2>am|pm|a\.\s?m\.|p\.\s?m\.|上午|下午)?\s*(?P<zone>z|utc|gmt|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?)?)?"
 )
-_NUMBERS = re.compile(r"(?P<a>\d{1,4})(?P<sign>[-/.])(?P<b>\d{1,2})(?P=sign)(?P<c>\d{4}|\d{1,2})" + _TIME, re.IGNORECASE)
+_NUMBERS = re.compile(
+    r"(?P<a>\d{1,4})(?P<sign>[-/.])(?P<b>\d{1,2})(?P=sign)(?P<c>\d{4}|\d{1,2})" + _TIME, re.IGNORECASE
+)
 _DAY_MONTH = re.compile(
     r"(?:[^\W\d]{2,12}\.?,?\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?(?:\s+de)?[\s.-]*(?P<month>[^\W\d]{3,10})\.?(?:\s+de)?"
     r"[\s,.-]+(?P<year>\d{4})" + _TIME,
     re.IGNORECASE,
 )
 _MONTH_DAY = re.compile(
-    r"(?:[^\W\d]{2,12}\.?,\s+)?(?P<month>[^\W\d]{3,10})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})" + _TIME,
+    r"(?:[^\W\d]{2,12}\.?,\s+)?(?P<month>[^\W\d]{3,10})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})"
+    + _TIME,
     re.IGNORECASE,
 )
 _CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]?")
@@ -58,9 +64,9 @@ def checked_form(form: str) -> str:
     if "%" not in form:
         names = ", ".join(NAMED)
         raise ValueError(f'{form!r} is not a form of dates; use {names}, or a pattern such as "%d.%m.%Y %H:%M"')
-    example = datetime(2026, 11, 23, 21, 45, 6)
+    example = datetime(2026, 11, 23, 21, 45, 6)  # noqa: DTZ001 (the zone is the caller's)
     try:
-        again = datetime.strptime(example.strftime(form), form)
+        again = datetime.strptime(example.strftime(form), form)  # noqa: DTZ007 (the zone is the caller's)
     except ValueError as error:
         raise ValueError(f"{form!r} is not a pattern of dates: {error}") from None
     if again.date() != example.date():
@@ -78,7 +84,7 @@ def read_as(text: str, form: str) -> datetime | date:
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(text) / (1000 if form == "epoch_ms" else 1))
     if form in ("ymd", "dmy", "mdy"):
         return _read(text, form)
-    read = datetime.strptime(text, form)
+    read = datetime.strptime(text, form)  # noqa: DTZ007 (the zone is the caller's)
     return read if re.search("%[HIcXsTR]", form) else read.date()
 
 
@@ -93,7 +99,7 @@ def read_free(text: str, orders: Iterable[str]) -> datetime | date:
         if len(text) in (10, 13):
             return read_as(text, "epoch" if len(text) == 10 else "epoch_ms")
         if _COMPACT.fullmatch(text):
-            return datetime.strptime(text, "%Y%m%d%H%M%S")
+            return datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 (the zone is the caller's)
     if _SERIAL.fullmatch(text):
         return _serial(text)
     found = _NUMBERS.fullmatch(_plain(text))
@@ -182,7 +188,7 @@ def _with_time(day: date, found: re.Match[str]) -> datetime | date:
             raise ValueError("has an hour after noon, and says before")
         hour = hour % 12 + (12 if half in ("pm", "下午") else 0) if hour <= 12 else hour
     part = int((found["part"] or "0").ljust(6, "0")[:6])
-    moment = datetime(day.year, day.month, day.day, hour, int(found["minute"]), int(found["second"] or 0), part)
+    moment = datetime(day.year, day.month, day.day, hour, int(found["minute"]), int(found["second"] or 0), part)  # noqa: DTZ001 (the zone is the caller's)
     return moment.replace(tzinfo=_offset(found["zone"]))
 
 

@@ -71,8 +71,8 @@ def parse_week(spec: str | Mapping[str, str]) -> WeekHours:
 
     Either a mapping of days to hours, `{"mon-fri": "09:00-12:00,13:00-18:00", "sat": "10:00-14:00"}`, or
     the same in one text, `mon-fri 09:00-12:00,13:00-18:00; sat 10:00-14:00`, or `always`, or `never`. Days
-    are a name (`mon`, `Monday`, `周一`, `Mo`, `lundi`, `jue`, `sexta`), a range (`fri-mon` goes over the weekend) or several with commas;
-    days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
+    are a name (`mon`, `Monday`, `周一`, `Mo`, `lundi`, `jue`, `sexta`), a range (`fri-mon` goes over the weekend) or
+    several with commas; days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
     """
     if isinstance(spec, Mapping):
         return _week(_mapped_clauses(spec))

@@ -1,4 +1,4 @@
-"""In which encoding a text file is: UTF-8, UTF-16 (both with and without a mark), or one that `encoding_guess` knows."""
+"""In which encoding a file of text is: UTF-8, UTF-16 (with and without a mark), or one that `encoding_guess` knows."""
 
 import codecs
 import sys
@@ -47,11 +47,13 @@ class EncodingUnclear(ValueError):
     """The text could be in several encodings, or is in none; the message says which are likely."""
 
     def __init__(self, likely: Sequence[str]) -> None:
+        self.likely = likely
         names = ", ".join(display_name(name) for name in likely[:4])
+        example = display_name(likely[0]).lower() if likely else "windows-1252"
         super().__init__(
             f"is not UTF-8, and its encoding cannot be told for certain{f' (likely: {names})' if names else ''}; "
-            f"name it with --encoding, e.g. --encoding {display_name(likely[0]).lower() if likely else 'windows-1252'}, "
-            "and look at the first rows with --check; or save the file as CSV in UTF-8"
+            f"name it with --encoding, e.g. --encoding {example}, and look at the first rows with --check; "
+            "or save the file as CSV in UTF-8"
         )
 
 

@@ -15,8 +15,8 @@ _GLUED = 0.4
 _ERRORS = 0.02
 _CLEARLY = 0.15
 """Of the characters, by how much more one reading must consist of frequent ones than the other."""
-_SOME = 0.2
-"""Frequent characters in every text of that language, names included; Thai read as Chinese has half of it."""
+_SOME, _SOME_OF_FEW, _FEW = 0.25, 0.4, 20
+"""Frequent characters in every text of that language, names included; other languages read as it have fewer."""
 _OF_ONE_ALPHABET = 0.9
 _FEW_WORDS = 3
 _MOST_RUSSIAN = 0.35
@@ -56,12 +56,16 @@ def guess(lines: bytes) -> Guess:
     if _is_glued(lines):
         return _latin(lines)
     fitting = [name for name, fits in _EAST_ASIAN.items() if fits(lines)]
-    if fitting in (["gb18030"], ["gb18030", "cp949"], ["cp949"]):
+    return _of_east_asia(lines, fitting) if fitting else _of_others(lines, runs)
+
+
+def _of_east_asia(lines: bytes, fitting: list[str]) -> Guess:
+    if set(fitting) <= {"gb18030", "cp949"}:
         return _chinese_or_korean(lines)
-    if len(fitting) == 1:
-        return Guess(fitting[0], (fitting[0],))
-    if fitting:
-        return Guess(None, tuple(fitting))
+    return Guess(fitting[0] if len(fitting) == 1 else None, tuple(fitting))
+
+
+def _of_others(lines: bytes, runs: list[bytes]) -> Guess:
     if _is_cyrillic(lines):
         return Guess("cp1251", ("cp1251",))
     latin = _latin(lines)
@@ -92,7 +96,9 @@ def _pairs_explain(lines: bytes) -> bool:
 
 def _read(lines: bytes, encoding: str) -> tuple[list[str], float]:
     """The characters that are not ASCII (spaces and emoji say nothing), and the share of what cannot be read."""
-    text = [s for s in lines.decode(encoding, "replace") if not s.isascii() and s not in "\u00a0\u3000" and s < "\U00010000"]
+    text = [
+        s for s in lines.decode(encoding, "replace") if not s.isascii() and s not in "\u00a0\u3000" and s < "\U00010000"
+    ]
     return text, text.count("\ufffd") / max(1, len(text))
 
 
@@ -152,7 +158,8 @@ def _chinese_or_korean(lines: bytes) -> Guess:
         text = [sign for sign in _read(lines, encoding)[0] if sign >= "\u3400" and sign.isalpha()]
         shares[encoding] = sum(sign in frequent for sign in text) / max(1, len(text))
     best, other = sorted(shares, key=shares.__getitem__, reverse=True)
-    clear = shares[best] >= max(shares[other] + _CLEARLY, _SOME)
+    some = _SOME if len(text) > _FEW else _SOME_OF_FEW
+    clear = shares[best] >= max(shares[other] + _CLEARLY, some)
     return Guess(best if clear else None, (best, other))
 
 
@@ -198,7 +205,11 @@ def _latin(lines: bytes) -> Guess:
     return Guess("cp1252" if clear else None, likely)
 
 
-_FOREIGN_SIGN = re.compile(r"\w[£ª³¹º¿¼¾½¡][a-zà-ÿ]|[a-zà-ÿ][À-Þ]|[A-Z][à-ÿ][A-Z]|[À-Þ][à-ÿ][A-Z]")
+_FOREIGN_SIGN = re.compile(
+    r"\w[£ª³¹º¿¼¾½¡][a-zà-ÿ]|[a-zà-ÿ][À-Þ]|[A-Z][à-ÿ][A-Z]|[À-Þ][à-ÿ][A-Z]"
+    # Hungarian and Romanian letters: Portuguese has these two only before some others.
+    r"|õ(?!e)|ã(?![oesn]|\b)"
+)
 
 
 def _signs_between_letters(lines: bytes) -> bool:

@@ -15,7 +15,10 @@ _TABLES, _JSON = (".csv", ".tsv", ".txt", ".tab", ".xls", ".xlsx", ".xlsm"), (".
 _KINDS = (
     (b"PK\x03\x04", "a ZIP archive; unpack it"),
     (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls), or one with a password; save it as .xlsx or CSV"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Excel workbook (.xls), or one with a password; save it as .xlsx or CSV",
+    ),
     (b"\x1f\x8b", "compressed (gzip); unpack it"),
     (b"BZh91AY&SY", "compressed (bzip2); unpack it"),
     (b"\xfd7zXZ\0", "compressed (xz); unpack it"),

@@ -24,45 +24,62 @@ def write_lines(path: Path, out: IO[str]) -> None:
             out.write(element.replace("\r", " ").replace("\n", " ") + "\n")
 
 
-def _elements(path: Path, file: IO[str]) -> Iterator[str]:
-    depth, quoted, escaped = 0, False, False
-    parts: list[str] = []
-    size = 0
-    done = False
-    while chunk := file.read(_CHUNK):
-        start = place = 0
-        if escaped:
-            place, escaped = 1, False
-        while found := (_ENDS if quoted else _MARK).search(chunk, place):
+class _Cutter:
+    """Cuts the elements out of the text of an array, chunk by chunk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._depth = self._size = 0
+        self._quoted = self._escaped = False
+        self._parts: list[str] = []
+        self.rest: str | None = None
+        """What stands behind the array, once it is closed."""
+
+    def elements(self, chunk: str) -> Iterator[str]:
+        start, place = 0, int(self._escaped)
+        self._escaped = False
+        while found := (_ENDS if self._quoted else _MARK).search(chunk, place):
             sign, place = found[0], found.end()
             if sign == "\\":
-                escaped = place >= len(chunk)
+                self._escaped = place >= len(chunk)
                 place += 1
             elif sign == '"':
-                quoted = not quoted
+                self._quoted = not self._quoted
             elif sign in "[{":
-                depth += 1
-                if depth == 1:
-                    start = place
-            elif sign in "]}" or depth == 1:
-                depth -= sign in "]}"
-                if depth > (1 if sign == "," else 0):
-                    continue
-                text = "".join([*parts, chunk[start : found.start()]]).strip()
-                parts, size, start = [], 0, place
-                if text:
+                self._depth += 1
+                start = place if self._depth == 1 else start
+            elif self._ends(sign):
+                if text := "".join([*self._parts, chunk[start : found.start()]]).strip():
                     yield text
-                if depth == 0:
-                    done = True
-                    break
-        if done:
-            _refuse_rest(path, chunk[place:] + file.read(_CHUNK))
+                self._parts, self._size, start = [], 0, place
+                if self._depth == 0:
+                    self.rest = chunk[place:]
+                    return
+        self._keep(chunk[start:])
+
+    def _ends(self, sign: str) -> bool:
+        """Whether the comma or bracket ends an element of the array itself."""
+        if sign == ",":
+            return self._depth == 1
+        self._depth -= 1
+        return self._depth == 0
+
+    def _keep(self, text: str) -> None:
+        if not self._depth:
             return
-        if depth:
-            parts.append(chunk[start:])
-            size += len(chunk) - start
-            if size > text_lines.MAX_ROW:
-                raise FileUnusable(f"{path}: an element of the array has more than {text_lines.MAX_ROW:,} characters")
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size > text_lines.MAX_ROW:
+            raise FileUnusable(f"{self._path}: an element of the array has more than {text_lines.MAX_ROW:,} characters")
+
+
+def _elements(path: Path, file: IO[str]) -> Iterator[str]:
+    cutter = _Cutter(path)
+    while chunk := file.read(_CHUNK):
+        yield from cutter.elements(chunk)
+        if cutter.rest is not None:
+            _refuse_rest(path, cutter.rest + file.read(_CHUNK))
+            return
     raise FileUnusable(f"{path}: the JSON array is not closed: the file was cut off; get it again, whole")
 
 

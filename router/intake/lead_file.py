@@ -171,7 +171,8 @@ class LeadFile:
     def _detected_delimiter(self, known: Collection[str], errors: str) -> str:
         lines = self._opened_lines(errors)
         try:
-            sample, size = [], 0
+            sample: list[str] = []
+            size = 0
             for line in islice(lines, _SAMPLE_LINES):
                 if not sample and (said := separator_line(line)):
                     return said
@@ -293,7 +294,7 @@ class LeadFile:
             if problem:
                 yield Row(line, {}, cells, problem)
                 continue
-            if not cells[0] and not any(map(str.strip, cells)):
+            if (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells)):
                 self.blank_rows += 1
                 continue
             if len(cells) != len(named):

@@ -24,8 +24,8 @@ from router.store.statements import Connection
 
 _ROWS_AT_ONCE = 100
 """Two milliseconds' worth: so long may an answer of the database have to wait."""
-_CHARACTERS_AT_ONCE = 1 << 21
-_BYTES_OF_BATCH = 1 << 23
+_CHARACTERS_AT_ONCE = 1 << 20
+_BYTES_OF_BATCH = 1 << 22
 """Of a file with rows as long as may be: two batches are in memory at once, in several forms."""
 _LONG_ROW = 1 << 14
 

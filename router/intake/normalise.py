@@ -68,8 +68,8 @@ class Rejected(ValueError):
 class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
-    `zone` is that of times without offset where the mapping names none; `orders` as in TimeReader. `now` (aware) decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in
-    TimeReader.
+    `zone` is that of times without offset where the mapping names none; `orders` as in TimeReader. `now` (aware)
+    decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in TimeReader.
     """
 
     def __init__(

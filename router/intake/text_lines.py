@@ -52,8 +52,7 @@ class TextLines:
             if self.number == 1:
                 line = line.removeprefix(_MARK)
             self._size += len(line)
-            if self._size > self.longest:
-                self.longest = self._size
+            self.longest = max(self.longest, self._size)
             if self._size > MAX_ROW:
                 first = self.number - len(self.row)
                 raise FileUnusable(

@@ -23,9 +23,10 @@ Orders = Mapping[str, frozenset[str]]
 
 
 class TimeReader:
-    """Reads times in the usual forms, ISO 8601 first, or in the one `form` that the mapping names. `orders` returns
-    what the whole column allows; it is called once, and only when a text allows two readings. Those without an offset in `zone_name` (None = they are refused; `undeclared` ends the
-    sentence that says so).
+    """Reads times in the usual forms, ISO 8601 first, or in the one `form` that the mapping names.
+
+    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Times
+    without an offset are read in `zone_name` (None = they are refused; `undeclared` ends the sentence that says so).
 
     Times more than a day ahead of `now` (aware), or before 1990, are refused. Where clocks go forward, a time that
     they skip is taken by the offset before the change, so 02:30 becomes 03:30; where they go back, a time that
@@ -80,7 +81,7 @@ class TimeReader:
             return self._in_utc(self._free(text), text)
         try:
             if len(text) <= _DATE_CHARACTERS and ":" not in text and "T" not in text:
-                return self._day_start(date.fromisoformat(text))
+                return self._in_utc(date.fromisoformat(text), text)
             return self._in_utc(datetime.fromisoformat(text), text)
         except UnreadableTime:
             raise
@@ -99,6 +100,7 @@ class TimeReader:
 
     def _in_utc(self, moment: datetime | date, text: str) -> datetime:
         if not isinstance(moment, datetime):
+            self.without_offset += 1
             return self._day_start(moment)
         if moment.tzinfo is None:
             if self._zone is None:

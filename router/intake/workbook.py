@@ -1,6 +1,7 @@
 """A sheet of an Excel workbook as CSV, in bounded memory: its parts are measured before they are read."""
 
 import csv
+import importlib
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -37,11 +38,10 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[
 
     Raises FileUnusable, and OSError.
     """
-    import openpyxl  # Only where there is a workbook: importing it takes longer than most commands.
-
     _check_parts(path)
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        # Only where there is a workbook: importing it takes longer than most commands.
+        book = importlib.import_module("openpyxl").load_workbook(path, read_only=True, data_only=True, keep_links=False)
     except (ValueError, KeyError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile) as error:
         raise FileUnusable(f"{path}: the workbook cannot be read ({error}); save it as CSV in UTF-8") from None
     try:
@@ -52,7 +52,15 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[
         try:
             for cells in _rows(opened):
                 written.writerow(cells)
-        except (ValueError, KeyError, TypeError, AttributeError, SyntaxError, OverflowError, zipfile.BadZipFile) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SyntaxError,
+            OverflowError,
+            zipfile.BadZipFile,
+        ) as error:
             raise FileUnusable(f"{path}: sheet {name!r} cannot be read ({error}); save it as CSV in UTF-8") from None
     finally:
         book.close()
@@ -91,23 +99,23 @@ def _rows(sheet: Any) -> Iterator[list[str]]:
 
 def _text(value: object) -> str:
     """A cell as a person would type it: whole numbers without decimals, times as ISO 8601 without offset."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 10**_WHOLE else repr(value)
-    if isinstance(value, int):
-        # What has more digits was rounded when it was typed, and is shown as such.
-        return str(value) if abs(value) < 10**_WHOLE else f"{float(value):.14E}"
+    if isinstance(value, int | float):
+        return _number(value)
     if isinstance(value, datetime):
         rounded = value + timedelta(microseconds=500)
         return rounded.isoformat(" ", "seconds") if rounded.time() != _MIDNIGHT else rounded.date().isoformat()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)
+    return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, float) and not value.is_integer():
+        return repr(value)
+    # What has more digits was rounded when it was typed, and is shown as such.
+    return str(int(value)) if abs(value) < 10**_WHOLE else f"{float(value):.14E}"
 
 
 def _check_parts(path: Path) -> None:

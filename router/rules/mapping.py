@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from router.domain.phrases import listed
+from router.rules.column_words import folded_name
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, Reader, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
-from router.rules.column_words import folded_name
 from router.rules.mapping_parts import read_date_form, read_identity, read_joins, read_splits, read_values
 from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
@@ -40,8 +40,8 @@ class FileMapping:
     offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
     become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
     e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
-    `created_at` is the form of its times (`date_forms`; None = detected);
-    `allow_rounded_ids` takes ids such as 1.2E+11. `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
+    `created_at` is the form of its times (`date_forms`; None = detected); `allow_rounded_ids` takes ids such as
+    1.2E+11. `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
     there (keys folded).
     """
 
