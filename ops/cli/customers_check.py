@@ -59,7 +59,7 @@ async def check(
         opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
         async with context.connection() as conn:
             tenant = await require_tenant(conn, tenant_name)
-            reader = await reader_for(conn, tenant, plan)
+            reader = await reader_for(conn, tenant, plan, opened)
             checked = MatchCheck(conn, tenant.tenant_id, await match_rules(conn, tenant.tenant_id))
             report = open_.enter_context(reporting(opened))
             try:

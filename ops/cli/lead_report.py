@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ops.cli.column_report import columns_document, columns_table, suggestion_lines
 from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import console, print_json
 from ops.cli.customer_notes import customers_document, customers_lines
@@ -21,6 +22,7 @@ from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
 from router.intake.normalise import LeadReader
 from router.intake.repeat_book import WouldRepeat
+from router.rules.mapping import FileMapping
 from router.store.ids import SameIds
 from router.telemetry.logs import get_logger
 
@@ -30,6 +32,7 @@ LOG_EVERY_S = 10.0
 KEPT = 100
 SHOWN = 10
 """Rows that are named one by one: in JSON, and for people."""
+_LONG = 500
 
 Report = Callable[[Imported], None]
 
@@ -49,6 +52,8 @@ class Outcome:
     rejected: "RejectedRows"
     differing: "DifferingRows"
     reader: LeadReader
+    plan: FileMapping
+    zone: str
     repeats: WouldRepeat | None = None
     number: int | None = None
     same_ids: SameIds = field(default_factory=SameIds)
@@ -69,6 +74,11 @@ class Outcome:
             "file": str(self.file.path),
             "encoding": self.file.encoding,
             "delimiter": self.file.delimiter if self.file.is_csv else None,
+            "sheet": self.file.sheet,
+            "columns": columns_document(self.file, self.plan),
+            "blank_rows": self.file.blank_rows,
+            "time_zone": self.zone,
+            "times_without_offset": self.reader.times_without_offset,
             "tenant": self.tenant,
             "checked": self.checked,
             "import": self.number,
@@ -81,14 +91,14 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "rows_per_s": rate,
         }
-        if self.repeats is None:
-            return document
-        return document | {"repeats": repeats_document(self.repeats), "rejects": self.rejected.first}
+        document |= {"rejects": self.rejected.first}
+        return document if self.repeats is None else document | {"repeats": repeats_document(self.repeats)}
 
     def _for_people(self) -> None:
         out, done = console(), self.done
         rate = round(done.rows / self.seconds) if self.seconds else 0
         out.print(f"{self.file.path}: detected: {taken_as(self.file)}")
+        self._print_columns()
         new = f"{count(done.new, 'lead')} would be new" if self.checked else count(done.new, "new lead")
         out.print(
             f"{count(done.rows, 'row')}: {new}, {done.repeated:,} already imported, "
@@ -105,18 +115,37 @@ class Outcome:
             for line in repeats_lines(self.repeats):
                 out.print(line)
             out.print("nothing was written")
-            for one in self.rejected.first[:SHOWN]:
-                where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
-                out.print(f"  {where}: {one['reason']}")
-            if done.rejected > SHOWN:
-                out.print(f"  … and {done.rejected - SHOWN:,} more; --rejects FILE writes all of them")
         elif done.merged is not None:
             waiting = done.new - done.merged - done.parked
             merged = count(done.merged, "duplicate merged into an earlier lead", "duplicates merged into earlier leads")
             out.print(f"new: {waiting:,} waiting, {merged}, {done.parked:,} parked")
+        self._print_rejected()
+
+    def _print_columns(self) -> None:
+        out = console()
+        for note in self.file.notes:
+            out.print(note)
+        if document := columns_document(self.file, self.plan):
+            out.print(columns_table(document))
+            for line in suggestion_lines(document):
+                out.print(line)
+        if self.file.blank_rows:
+            out.print(f"{count(self.file.blank_rows, 'blank row')} skipped")
+        if times := self.reader.times_without_offset:
+            whose = "as the mapping says" if self.plan.time_zone else "the tenant's zone; time_zone: in the mapping"
+            out.print(f"{count(times, 'time')} without offset read in {self.zone} ({whose})")
+
+    def _print_rejected(self) -> None:
+        out, rejected = console(), self.done.rejected
+        for one in self.rejected.first[:SHOWN]:
+            where = f"line {one['line']}" + (f", {one['column']}" if one["column"] else "")
+            out.print(f"  {where}: {one['reason']}")
+        if rejected > SHOWN:
+            rest = "" if self.rejects_file else "; --rejects FILE writes all of them"
+            out.print(f"  … and {rejected - SHOWN:,} more{rest}")
         if self.rejects_file:
             out.print(f"rejected rows with reasons: {self.rejects_file}")
-        if self.number is not None and done.new:
+        if self.number is not None and self.done.new:
             out.print(f"import {self.number}; to take it back: lead-router leads undo-import {self.number}")
 
     def _print_differences(self) -> None:
@@ -142,7 +171,7 @@ class RejectedRows:
 
     def add(self, row: Row, column: str, reason: str) -> None:
         if len(self.first) < KEPT:
-            self.first.append({"line": row.line, "column": column, "reason": reason})
+            self.first.append({"line": row.line, "column": column[:_LONG], "reason": reason[:_LONG]})
 
 
 @dataclass(slots=True)
@@ -160,6 +189,8 @@ class DifferingRows:
 def taken_as(file: LeadFile) -> str:
     """The encoding and the delimiter that a file is read with, for people."""
     name = encoding.display_name(file.encoding)
+    if file.sheet is not None:
+        return f"workbook, sheet {file.sheet!r}"
     return f"{name}, {delimiter.display_name(file.delimiter)}-separated" if file.is_csv else f"{name}, JSON lines"
 
 

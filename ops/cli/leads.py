@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
 from ops.cli.options import current_user, require_tenant, warn_of_zone
+from router.domain.date_forms import orders_of
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.lead_check import Checking
@@ -47,6 +48,7 @@ from router.store.tenants import Tenant
 )
 @click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: auto-detect.")
 @click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: auto-detect.")
+@click.option("--sheet", metavar="NAME", help="Of an .xlsx workbook. Default: the first one.")
 @click.option("--check", is_flag=True, help="Read everything, write nothing, and report what importing would do.")
 @json_option
 @async_command
@@ -61,10 +63,11 @@ async def import_(
     rejects_file: Path | None,
     encoding: str | None,
     delimiter: str | None,
+    sheet: str | None,
     check: bool,
     as_json: bool,
 ) -> int:
-    """Import the leads in FILE (.csv or .ndjson). Safe to repeat or resume.
+    """Import the leads in FILE (.csv, .tsv, .txt, .xlsx, .json, .jsonl or .ndjson). Safe to repeat or resume.
 
     Invalid rows go to a rejects file with line, column and reason; then the exit code is 1. A file that is broken
     as a whole is refused (exit code 2) before anything of it is imported. With --check no rejects file is written
@@ -83,12 +86,12 @@ async def import_(
     started = time.monotonic()
     tune_gc_for_import()
     async with AsyncExitStack() as open_:
-        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
+        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter, sheet))
         if rejects_path:
             _check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
-        reader = await reader_for(conn, tenant, plan)
+        reader = await reader_for(conn, tenant, plan, opened)
         ties = await match_rules(conn, tenant.tenant_id)
         checking = _checking(conn, tenant, plan, ties) if check else None
         if checking:
@@ -120,9 +123,9 @@ async def import_(
                 same_ids = await same_ids_of_import(conn, tenant.tenant_id, number, KEPT)
     named = str(rejects_path) if done.rejected and rejects_path else None
     seconds = time.monotonic() - started
-    Outcome(
-        done, opened, tenant.name, seconds, check, named, shown, differing, reader, repeats, number, same_ids
-    ).print(as_json=as_json)
+    zone = plan.time_zone or tenant.time_zone
+    what = (done, opened, tenant.name, seconds, check, named, shown, differing, reader, plan, zone)
+    Outcome(*what, repeats, number, same_ids).print(as_json=as_json)
     return EXIT_FOUND if done.rejected else 0
 
 
@@ -153,18 +156,20 @@ def mapping_of(mapping_file: Path | None) -> FileMapping:
     return plan
 
 
-def opened_file(file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None) -> LeadFile:
+def opened_file(
+    file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None, sheet: str | None = None
+) -> LeadFile:
     """The file, whose columns fit the mapping. Raises CannotRun."""
     try:
         coding = text_encoding(encoding) if encoding else None
-        opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None)
+        opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None, sheet)
     except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
     try:
         if opened.has_fields:
-            check_columns(plan, opened.columns or ())
+            check_columns(plan, opened.columns or (), opened.repeated)
     except InvalidFile as error:
         opened.close()
         raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
@@ -179,9 +184,16 @@ def _check_rejects_path(rejects: Path, file: Path) -> None:
         raise CannotRun(f"{rejects.parent} is not writable; choose another place for the rejects file with --rejects")
 
 
-async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping) -> LeadReader:
-    """With the tenant's synonyms, and the phone region of the active rules."""
+async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping, file: LeadFile) -> LeadReader:
+    """With the tenant's zone and synonyms, the phone region of the active rules, and what the file's dates allow."""
     region = None
     if tenant.ruleset:
         region = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region
-    return LeadReader(plan, await database_clock(conn), region, await load_spellings(conn, tenant.tenant_id))
+
+    def orders() -> Mapping[str, frozenset[str]]:
+        column = reader.column_of("created_at")
+        return orders_of(value for value in file.values_of(column) if isinstance(value, str))
+
+    spellings = await load_spellings(conn, tenant.tenant_id)
+    reader = LeadReader(plan, await database_clock(conn), region, spellings, zone=tenant.time_zone, orders=orders)
+    return reader

@@ -72,7 +72,7 @@ async def correct(
         opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
-        reader = await reader_for(conn, tenant, plan)
+        reader = await reader_for(conn, tenant, plan, opened)
         work = Correcting(
             conn, tenant.tenant_id, str(file), current_user(), why, lambda: secrets.randbits(63), dry_run=dry_run
         )

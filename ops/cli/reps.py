@@ -50,6 +50,7 @@ _anyway_option = click.option(
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @_anyway_option
+@click.option("--sheet", metavar="NAME", help="Of an .xlsx workbook. Default: the first one.")
 @json_option
 @async_command
 async def import_(
@@ -63,9 +64,10 @@ async def import_(
     missing: str,
     dry_run: bool,
     anyway: bool,
+    sheet: str | None,
     as_json: bool,
 ) -> None:
-    """Import reps from a CSV FILE: all of it, or nothing when something in it is wrong.
+    """Import reps from FILE (.csv, .tsv, .txt or .xlsx): all of it, or nothing when something in it is wrong.
 
     A column that is absent leaves its field as it is. Importing the same file again changes nothing.
 
@@ -74,7 +76,7 @@ async def import_(
       lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
     """
     try:
-        lines = read_roster_file(file)
+        lines = read_roster_file(file, sheet)
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
     except RosterError as error:

@@ -12,6 +12,7 @@ from ops.documents.rules import line_of
 from router.domain.lint import Finding, Level
 from router.domain.phrases import count
 from router.domain.ruleset_diff import Change
+from router.intake.text_decoding import decoded
 from router.rules.document import read_file
 from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, lists_beside
@@ -52,7 +53,7 @@ class ReadRules:
     @property
     def lists(self) -> ReadList:
         """The lists as they are on disk."""
-        return lists_beside(self.file)
+        return lists_beside(self.file, decoded)
 
     def line(self, path: str) -> int:
         """The line of a field, or of the nearest field around it; 1 where there is none."""
@@ -63,7 +64,7 @@ def read(file: Path, as_json: bool) -> ReadRules:
     """Raises CannotRun, and Refused with the file's problems."""
     try:
         source = read_file(file)
-        return ReadRules(file, source, read_rules(source, str(file), lists_beside(file)))
+        return ReadRules(file, source, read_rules(source, str(file), lists_beside(file, decoded)))
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidFile):
             raise Refused(file, error, as_json) from error

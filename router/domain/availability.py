@@ -1,17 +1,30 @@
 """What people write to say whether, and when not, a rep works. A wrong guess hides leads: none is made."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 
+from router.domain.date_forms import read_as
 from router.domain.roster import Leave
 from router.domain.text import fold
 
-_YES = frozenset({"是", "yes", "y", "true", "1", "在岗", "on"})
-_NO = frozenset({"否", "no", "n", "false", "0", "离岗", "off"})
-UNDERSTOOD = "yes/no, y/n, true/false, 1/0, on/off, 是/否, 在岗/离岗"
+_YES = frozenset(
+    (
+        *("是", "yes", "y", "true", "1", "在岗", "on", "ja", "wahr", "oui", "vrai"),
+        *("sí", "si", "sim", "verdadero", "verdadeiro"),
+    )
+)
+_NO = frozenset(
+    (
+        *("否", "no", "n", "false", "0", "离岗", "off", "nein", "falsch", "non", "faux"),
+        *("não", "nao", "falso"),
+    )
+)
+UNDERSTOOD = "yes/no, y/n, true/false, 1/0, on/off, 是/否, 在岗/离岗, ja/nein, oui/non, sí/no, sim/não"
 
 _PERIODS = re.compile(r"[;；、,\n|]")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_ONE_DAY = r"\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{4}年\d{1,2}月\d{1,2}[日号]"
+_DAY = re.compile(_ONE_DAY, re.ASCII)
+_FROM_TO = re.compile(rf"(?P<first>{_ONE_DAY})\s*(?:[-\u2010-\u2015~]|至|到|to|bis)\s*(?P<last>{_ONE_DAY})", re.ASCII)
 _LONGEST_LEAVE_DAYS = 3 * 366
 _PERIODS_AT_MOST = 200
 
@@ -41,8 +54,10 @@ def leave_text(leave: tuple[Leave, ...]) -> str:
 
 
 def _period(part: str) -> Leave:
-    first, _, last = part.partition("..")
-    leave = Leave(_day(first.strip()), _day((last if ".." in part else first).strip()))
+    first, dots, last = part.partition("..")
+    if not dots and (found := _FROM_TO.fullmatch(part)):
+        first, last = found["first"], found["last"]
+    leave = Leave(_day(first.strip()), _day((last or (first if not dots else "")).strip()))
     if leave.last < leave.first:
         raise ValueError(f"{part!r} ends before it begins")
     if (leave.last - leave.first).days >= _LONGEST_LEAVE_DAYS:
@@ -55,6 +70,7 @@ def _day(text: str) -> date:
         # fromisoformat alone would also take 20261001 and week dates.
         if not _DAY.fullmatch(text):
             raise ValueError
-        return date.fromisoformat(text)
+        read = read_as(text, "dmy")
+        return read.date() if isinstance(read, datetime) else read
     except ValueError:
         raise ValueError(f"{text!r} is not a day (YYYY-MM-DD, or FIRST..LAST)") from None

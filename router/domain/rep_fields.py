@@ -19,8 +19,10 @@ MAX_CAP = 1_000_000
 
 _LIST = re.compile(r"[;；|、\n]")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+# Spreadsheets write 20 as 20.0; 1.000 and 1,000 may be a thousand, and are refused where they could be.
+_WHOLE = re.compile(r"(\d{1,9})(?:[.,]0{1,2})?", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
+_COMMA = re.compile(r"0,\d{1,12}|\d{1,9},(?!\d{3}$)\d{1,12}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ def _weight(text: str) -> int | None:
     plain = fold(text)
     if not plain:
         return None
+    if _COMMA.fullmatch(plain):
+        plain = plain.replace(",", ".")
     milli = Decimal(plain) * MILLI if _DECIMAL.fullmatch(plain) else Decimal("NaN")
     if not milli.is_finite() or milli != int(milli) or milli > MAX_WEIGHT * MILLI:
         raise ValueError(f"value {_shown(text)} is not a weight (0 to {MAX_WEIGHT}, at most 3 decimals)")
@@ -119,9 +123,10 @@ def _cap(text: str) -> int | None:
     plain = fold(text)
     if not plain:
         return None
-    if not _WHOLE.fullmatch(plain) or int(plain) > MAX_CAP:
+    found = _WHOLE.fullmatch(plain)
+    if not found or int(found[1]) > MAX_CAP:
         raise ValueError(f"value {_shown(text)} is not a cap (a whole number from 0 to {MAX_CAP:,}, or empty)")
-    return int(plain)
+    return int(found[1])
 
 
 def _shown(text: str) -> str:

@@ -15,15 +15,33 @@ MINUTES_PER_DAY = 24 * 60
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _FULL_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_OTHER_NAMES = (
+    "mo di mi do fr sa so",
+    "montag dienstag mittwoch donnerstag freitag samstag sonntag",
+    "lun mar mer jeu ven sam dim",
+    "lundi mardi mercredi jeudi vendredi samedi dimanche",
+    "lun mar mié jue vie sáb dom",
+    "lunes martes miércoles jueves viernes sábado domingo",
+    "seg ter qua qui sex sáb dom",
+    "segunda terça quarta quinta sexta sábado domingo",
+    *(" ".join(f"{day}{numeral}" for numeral in "一二三四五六日") for day in ("周", "星期", "礼拜")),
+    *(" ".join(f"{day}{numeral}" for numeral in "一二三四五六天") for day in ("周", "星期", "礼拜")),
+)
+_WITHOUT_ACCENTS = str.maketrans("éáç", "eac")
 _WEEKDAY_NUMBERS = {
+    **{
+        name: i
+        for names in _OTHER_NAMES
+        for text in (names, names.translate(_WITHOUT_ACCENTS))
+        for i, name in enumerate(text.split())
+    },
     **{name: i for i, name in enumerate(WEEKDAYS)},
     **{name: i for i, name in enumerate(_FULL_NAMES)},
-    **{f"周{numeral}": i for i, numeral in enumerate("一二三四五六日")},
 }
 _WHOLE_DAY = {"always": ((0, MINUTES_PER_DAY),), "never": (), "off": ()}
 _CLAUSE = re.compile(r"(?P<days>[^\d\s](?:[^\d]*[^\d\s])?)\s+(?P<hours>\d.*|always|never|off)")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
-_DASHES = re.compile(r"\s*[-\u2010-\u2015~]\s*")
+_DASHES = re.compile(r"\s*[-\u2010-\u2015~至到]\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +71,8 @@ def parse_week(spec: str | Mapping[str, str]) -> WeekHours:
 
     Either a mapping of days to hours, `{"mon-fri": "09:00-12:00,13:00-18:00", "sat": "10:00-14:00"}`, or
     the same in one text, `mon-fri 09:00-12:00,13:00-18:00; sat 10:00-14:00`, or `always`, or `never`. Days
-    are a name (`mon`, `Monday`, `周一`), a range (`fri-mon` goes over the weekend) or several with commas;
-    days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
+    are a name (`mon`, `Monday`, `周一`, `Mo`, `lundi`, `jue`, `sexta`), a range (`fri-mon` goes over the weekend) or
+    several with commas; days that are not named are off. `22:00-06:00` goes on in the morning of the next day.
     """
     if isinstance(spec, Mapping):
         return _week(_mapped_clauses(spec))
@@ -134,7 +152,8 @@ def _text_clauses(text: str) -> Iterator[tuple[str, str]]:
 
 def _parse_days(text: str) -> list[int]:
     found: list[int] = []
-    for part in text.split(","):
+    # Portuguese names end in -feira, which is no range.
+    for part in text.replace("-feira", "").split(","):
         first, *rest = (_weekday(name, text) for name in _DASHES.split(part.strip()))
         if len(rest) > 1:
             raise ValueError(f"{part.strip()!r} is not a weekday or a range of two weekdays")

@@ -1,13 +1,11 @@
-"""In which of four encodings a text file is: UTF-8, UTF-16 (both with and without a mark), GB18030.
-
-Libraries that guess among a hundred encodings read the whole file into memory, and take a long file with few Chinese
-cells for something else now and then. Four candidates can be tried exactly, in constant memory.
-"""
+"""In which encoding a file of text is: UTF-8, UTF-16 (with and without a mark), or one that `encoding_guess` knows."""
 
 import codecs
-import re
 import sys
+from collections.abc import Sequence
 from typing import IO
+
+from router.intake.encoding_guess import guess
 
 _EVIDENCE = 1 << 20
 """Bytes of lines with other than ASCII that decide when the file is not clean UTF-8."""
@@ -27,9 +25,12 @@ _NAMES = {
     "utf-16-le": "UTF-16 without byte order mark",
     "utf-16-be": "UTF-16 (big-endian) without byte order mark",
     "gb18030": "GB18030",
+    "big5": "Big5",
+    "cp949": "EUC-KR",
+    "cp932": "Shift-JIS",
+    "euc_jp": "EUC-JP",
+    **{f"cp125{number}": f"windows-125{number}" for number in range(9)},
 }
-_GB_PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
-_GB_COMMON = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
 _FEW, _SELDOM = 3, 20
 _ASCII = bytes(range(128))
 
@@ -40,6 +41,20 @@ CARRIED = "lead-router-carried"
 
 class EncodingUnknown(ValueError):
     """The name is not that of an encoding of text."""
+
+
+class EncodingUnclear(ValueError):
+    """The text could be in several encodings, or is in none; the message says which are likely."""
+
+    def __init__(self, likely: Sequence[str]) -> None:
+        self.likely = likely
+        names = ", ".join(display_name(name) for name in likely[:4])
+        example = display_name(likely[0]).lower() if likely else "windows-1252"
+        super().__init__(
+            f"is not UTF-8, and its encoding cannot be told for certain{f' (likely: {names})' if names else ''}; "
+            f"name it with --encoding, e.g. --encoding {example}, and look at the first rows with --check; "
+            "or save the file as CSV in UTF-8"
+        )
 
 
 def text_encoding(name: str) -> str:
@@ -67,10 +82,18 @@ def of_start(start: bytes) -> str | None:
 def of_damaged(file: IO[bytes]) -> str:
     """The encoding of a file, at its start, that is not valid UTF-8 and of which `of_start` returns nothing.
 
-    A file that is mostly UTF-8 with damage here and there, or in none of the four encodings, is UTF-8: its bad lines
-    are found when they are read.
+    A file that is mostly UTF-8 with damage here and there is UTF-8: its bad lines are found when they are read.
+    Raises EncodingUnclear.
     """
-    return "gb18030" if _looks_like_gb18030(_evidence(file)) else "utf-8"
+    lines = _evidence(file)
+    as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _ASCII))
+    others = len(lines.translate(None, _ASCII))
+    if 10 * as_utf8 >= 9 * others:
+        return "utf-8"
+    found = guess(lines)
+    if found.encoding is None:
+        raise EncodingUnclear(found.likely)
+    return found.encoding
 
 
 def _wide(start: bytes) -> str | None:
@@ -93,18 +116,6 @@ def _evidence(file: IO[bytes]) -> bytes:
             found.append(line)
             size += len(line)
     return b"".join(found)
-
-
-def _looks_like_gb18030(lines: bytes) -> bool:
-    """More so than like damaged UTF-8, and like text that somebody would write: common characters, hardly an error."""
-    as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _ASCII))
-    others = len(lines.translate(None, _ASCII))
-    if 10 * as_utf8 >= 9 * others:
-        return False
-    text = lines.decode("gb18030", "replace")
-    pairs = _GB_PAIR.findall(lines)
-    common = sum(_GB_COMMON.fullmatch(pair) is not None for pair in pairs)
-    return 2 * common >= len(pairs) and 100 * text.count("\ufffd") <= len(pairs)
 
 
 def _carried(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -1,14 +1,24 @@
-"""Files that are not what their name says: workbooks, archives, folders, web pages."""
+"""What a file is, by its content: text that can be read, a workbook that is made one, or something else."""
 
+import os
+import tempfile
+from enum import Enum, auto
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
+from router.intake.json_array import write_lines
 from router.intake.text_lines import FileUnusable
+from router.intake.workbook import is_workbook, write_table
 
+READABLE = ".csv, .tsv, .txt, .xlsx, .json, .jsonl, .ndjson"
+_TABLES, _JSON = (".csv", ".tsv", ".txt", ".tab", ".xls", ".xlsx", ".xlsm"), (".ndjson", ".jsonl", ".json")
 _KINDS = (
-    (b"PK\x03\x04", "an Excel workbook or a ZIP archive; save it as CSV, or unpack it"),
+    (b"PK\x03\x04", "a ZIP archive; unpack it"),
     (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook; save it as CSV"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Excel workbook (.xls), or one with a password; save it as .xlsx or CSV",
+    ),
     (b"\x1f\x8b", "compressed (gzip); unpack it"),
     (b"BZh91AY&SY", "compressed (bzip2); unpack it"),
     (b"\xfd7zXZ\0", "compressed (xz); unpack it"),
@@ -18,11 +28,83 @@ _KINDS = (
     (b"%PDF-", "a PDF"),
 )
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
+_MARKS = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 
-def refuse_what_is_no_text(path: Path, file: IO[bytes]) -> None:
+class Kind(Enum):
+    """What the text of a file holds."""
+
+    TABLE = auto()
+    JSON = auto()
+    WORKBOOK = auto()
+    """A table, each row of the sheet a record."""
+
+
+class TextFile(NamedTuple):
+    """A file of text, at `path`: the file itself, or a temporary one that `close` removes."""
+
+    path: Path
+    kind: Kind
+    sheet: str | None
+    notes: list[str]
+    temporary: bool = False
+
+    def close(self) -> None:
+        if self.temporary:
+            self.path.unlink(missing_ok=True)
+
+
+def as_text(path: Path, sheet: str | None = None) -> TextFile:
+    """The file as text. Raises FileUnusable, and OSError."""
+    suffix = path.suffix.lower()
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start.startswith(b"PK\x03\x04") and is_workbook(path):
+        return _converted(path, sheet)
+    if sheet is not None:
+        raise FileUnusable(f"{path}: is not a workbook, so it has no sheet {sheet!r}")
+    if suffix not in _TABLES + _JSON:
+        raise FileUnusable(f"{path}: unknown file type {suffix!r}; what can be read: {READABLE}")
+    _refuse_what_is_no_text(path, start)
+    plain = start.lstrip(_MARKS)
+    if suffix not in _JSON and not (suffix == ".txt" and plain.startswith((b"{", b"["))):
+        return TextFile(path, Kind.TABLE, None, [])
+    # Each line of JSON lines may be wrong by itself, and be a list: an array begins with an object or ends at once.
+    if plain.startswith(b"[") and plain[1:].lstrip(_MARKS).startswith((b"{", b"]")):
+        return _lines_of(path)
+    return TextFile(path, Kind.JSON, None, [])
+
+
+def _converted(path: Path, sheet: str | None) -> TextFile:
+    text, out = _temporary()
+    try:
+        with out:
+            name, notes = write_table(path, sheet, out)
+    except BaseException:
+        text.unlink(missing_ok=True)
+        raise
+    return TextFile(text, Kind.WORKBOOK, name, notes, temporary=True)
+
+
+def _lines_of(path: Path) -> TextFile:
+    text, out = _temporary()
+    try:
+        with out:
+            write_lines(path, out)
+    except BaseException:
+        text.unlink(missing_ok=True)
+        raise
+    return TextFile(text, Kind.JSON, None, ["a JSON array; lines are counted by its elements"], temporary=True)
+
+
+def _temporary() -> tuple[Path, IO[str]]:
+    """A new file of this user alone."""
+    number, name = tempfile.mkstemp(prefix="lead-router-", suffix=".txt")
+    return Path(name), os.fdopen(number, "w", encoding="utf-8", errors="surrogatepass", newline="")
+
+
+def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
     """Raises FileUnusable for a file that begins like something else."""
-    start = file.read(512)
     for mark, kind in _KINDS:
         if start.startswith(mark):
             raise FileUnusable(f"{path}: is {kind}, whatever its name says")

@@ -1,5 +1,6 @@
-"""Reading a file of leads row by row, in constant memory: CSV with a header, or NDJSON (one object a line)."""
+"""Reading a file of leads row by row, in constant memory: a table with a header, or JSON objects."""
 
+import copy
 import csv
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
@@ -8,8 +9,9 @@ from typing import IO, NamedTuple, NoReturn
 
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
-from router.intake.encoding import CARRIED
-from router.intake.file_kind import refuse_what_is_no_text
+from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line
+from router.intake.encoding import CARRIED, EncodingUnclear
+from router.intake.file_kind import Kind, as_text
 from router.intake.json_text import read_json
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
 from router.rules.mapping import FIELDS, REJECTED
@@ -20,8 +22,8 @@ MAX_COLUMNS = 2_000
 RECORD = "rejected_record"
 """The column of a rejects file that holds a line of NDJSON as it was."""
 
-_CSV, _NDJSON = (".csv", ".tsv"), (".ndjson", ".jsonl")
 _SAMPLE_LINES = 50
+_SAMPLE_CHARACTERS = 1 << 18
 
 
 class Row(NamedTuple):
@@ -47,27 +49,46 @@ class LeadFile:
     """
 
     def __init__(
-        self, path: Path, known: Collection[str] = (), encoding: str | None = None, delimiter: str | None = None
+        self,
+        path: Path,
+        known: Collection[str] = (),
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | None = None,
     ) -> None:
-        """Raises FileUnusable, and OSError."""
-        suffix = path.suffix.lower()
+        """`sheet` names one of a workbook; None = its first. Raises FileUnusable, and OSError."""
         if path.is_dir():
             raise FileUnusable(f"{path}: is a folder; name the file")
-        if suffix not in _CSV + _NDJSON:
-            raise FileUnusable(f"{path}: unknown file type {suffix!r}: save it as .csv, or .ndjson")
         self.path = path
-        self.size = path.stat().st_size
         self.columns: list[str] | None = None
-        with path.open("rb") as file:
-            refuse_what_is_no_text(path, file)
-            file.seek(0)
-            encoding = encoding or encodings.of_start(file.read(encodings.START))
+        self.repeated: frozenset[str] = frozenset()
+        self.blank_rows = 0
+        self._text = as_text(path, sheet)
+        self._source = self._text.path
+        self.size = self._source.stat().st_size
         names = frozenset([*FIELDS, *REJECTED, RECORD, *known])
+        try:
+            self._open(names, encoding, delimiter)
+        except EncodingUnclear as error:
+            self._text.close()
+            raise FileUnusable(f"{path}: {error}") from None
+        except BaseException:
+            self._text.close()
+            raise
+
+    def _open(self, names: frozenset[str], encoding: str | None, delimiter: str | None) -> None:
+        """Raises FileUnusable, EncodingUnclear, and OSError."""
+        if self._text.kind is Kind.WORKBOOK:
+            encoding, delimiter = "utf-8-sig", ","
+        if encoding is None:
+            with self._source.open("rb") as file:
+                encoding = encodings.of_start(file.read(encodings.START))
         try:
             self._inspect(encoding or "utf-8", delimiter, names, CARRIED if encoding else "strict")
         except UnicodeDecodeError:
-            with path.open("rb") as file:
-                self._inspect(encodings.of_damaged(file), delimiter, names, CARRIED)
+            with self._source.open("rb") as file:
+                found = encodings.of_damaged(file)
+            self._inspect(found, delimiter, names, CARRIED)
         self._start(CARRIED)
 
     def __enter__(self) -> "LeadFile":
@@ -78,6 +99,33 @@ class LeadFile:
 
     def close(self) -> None:
         self._lines.close()
+        self._text.close()
+
+    @property
+    def sheet(self) -> str | None:
+        """The sheet of the workbook that is read."""
+        return self._text.sheet
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how the file was read."""
+        return self._text.notes
+
+    @property
+    def longest_row(self) -> int:
+        """Characters of the longest row."""
+        return self._longest
+
+    def values_of(self, column: str) -> Iterator[object]:
+        """That column of all rows that can be read, independently of `rows`."""
+        again = copy.copy(self)
+        again._start(CARRIED)
+        try:
+            for row in again.rows():
+                if not row.problem and (value := row.cells.get(column)) is not None:
+                    yield value
+        finally:
+            again._lines.close()
 
     @property
     def original_columns(self) -> list[str]:
@@ -90,7 +138,7 @@ class LeadFile:
 
     @property
     def is_csv(self) -> bool:
-        return self.path.suffix.lower() in _CSV
+        return self._text.kind is not Kind.JSON
 
     @property
     def position(self) -> int:
@@ -123,61 +171,82 @@ class LeadFile:
     def _detected_delimiter(self, known: Collection[str], errors: str) -> str:
         lines = self._opened_lines(errors)
         try:
-            sample = []
+            sample: list[str] = []
+            size = 0
             for line in islice(lines, _SAMPLE_LINES):
-                sample.append(line)
+                if not sample and (said := separator_line(line)):
+                    return said
+                sample.append(line[:_SAMPLE_CHARACTERS])
+                size += len(line)
+                if size > _SAMPLE_CHARACTERS:
+                    break
                 lines.begin_row()
         finally:
             lines.close()
         return delimiters.detect(sample, known)
 
     def _opened_lines(self, errors: str) -> TextLines:
-        self._file: IO[bytes] = self.path.open("rb")
+        self._file: IO[bytes] = self._source.open("rb")
         return TextLines(self.path, self._file, self.encoding, errors)
 
     def _start(self, errors: str) -> None:
         """From the first row."""
         self._lines = self._opened_lines(errors)
+        self.blank_rows = 0
         if not self.is_csv:
             return
         self._cells = csv.reader(iter(self._lines), delimiter=self.delimiter, strict=True)
+        self._records = 0
         try:
-            self.columns = self._header()
+            header = self._header()
         except ValueError:
             self._lines.close()
             raise
+        if self.columns is None:
+            self._named = header
+            self.columns = [name for name in header if name]
 
     def _header(self) -> list[str]:
+        """The names of the columns; "" = has none. Lines before them that are empty, or say `sep=;`, are no names."""
         try:
-            header = [name.strip() for name in next(self._cells)]
+            cells = next(self._cells)
+            while not any(cell.strip() for cell in cells) or separator_line("".join(self._lines.row)):
+                self._records += 1
+                self._lines.begin_row()
+                cells = next(self._cells)
         except StopIteration:
             raise FileUnusable(f"{self.path}: is empty; the first line must name the columns") from None
         except csv.Error as error:
             raise FileUnusable(f"{self.path}:1: the line of column names cannot be read: {error}") from None
+        self._records += 1
         self._lines.begin_row()
-        wrong = ""
-        if not header or "" in header:
-            wrong = f"column {header.index('') + 1 if header else 1} has no name"
-        elif len(header) > MAX_COLUMNS:
-            wrong = f"names {len(header):,} columns; at most {MAX_COLUMNS:,} are allowed"
-        elif len(set(header)) < len(header):
-            wrong = f"column {next(name for name in header if header.count(name) > 1)!r} is there twice"
-        elif not all(map(_utf8, header)):
-            wrong = (
-                f"a column's name is not a text in {encodings.display_name(self.encoding)} (--encoding names another)"
+        try:
+            names, self.repeated = column_names(cells, MAX_COLUMNS)
+        except HeaderUnusable as error:
+            raise FileUnusable(f"{self.path}:1: {error}; the first line must name the columns") from None
+        if not all(map(_utf8, names)):
+            raise FileUnusable(
+                f"{self.path}:1: a column's name is not a text in {encodings.display_name(self.encoding)} "
+                "(--encoding names another)"
             )
-        if wrong:
-            raise FileUnusable(f"{self.path}:1: {wrong}; the first line must name the columns")
-        return header
+        return names
 
     def _read_through(self) -> None:
         """Finds what is wrong with the file as a whole. Raises FileUnusable."""
+        carried = self._lines.errors == CARRIED
+        rows = bad = 0
         if self.columns is None:
             for _, text in self._json_lines():
                 if self._lines.cut_off and _json_row(0, text).problem:
                     self._refuse_cut_off(self._lines.number)
+                rows += 1
+                bad += carried and not _utf8(text)
+            self._longest = self._lines.longest
+            self._refuse_unreadable(rows, bad)
             return
-        columns = len(self.columns)
+        columns = max(place for place, name in enumerate(self._named) if name) + 1
+        unnamed = [place for place, name in enumerate(self._named) if not name]
+        used: set[int] = set()
         for line, cells, problem in self._csv_lines():
             if problem == _UNCLOSED:
                 raise FileUnusable(
@@ -186,6 +255,30 @@ class LeadFile:
                 )
             if self._lines.cut_off and (problem or len(cells) < columns):
                 self._refuse_cut_off(line)
+            if unnamed:
+                used.update(place for place in unnamed if place < len(cells) and cells[place].strip())
+            if carried:
+                rows += 1
+                bad += not all(map(_utf8, cells))
+        self._longest = self._lines.longest
+        self._refuse_unreadable(rows, bad)
+        self._named = in_use(self._named, used)
+        self.columns = [name for name in self._named if name]
+
+    def _refuse_unreadable(self, rows: int, bad: int) -> None:
+        """A wrong encoding is no matter of single rows."""
+        if 2 * bad <= rows:
+            return
+        with self._source.open("rb") as file:
+            try:
+                likely = encodings.display_name(encodings.of_damaged(file))
+            except EncodingUnclear as error:
+                likely = ", ".join(map(encodings.display_name, error.likely[:3]))
+        name = encodings.display_name(self.encoding)
+        raise FileUnusable(
+            f"{self.path}: {bad:,} of {rows:,} rows are not valid {name}; nothing was read. "
+            f"It is probably {likely or 'in another encoding'}: name it with --encoding, or let it be detected"
+        )
 
     def _refuse_cut_off(self, line: int) -> NoReturn:
         raise FileUnusable(
@@ -193,24 +286,35 @@ class LeadFile:
         )
 
     def _csv_rows(self, columns: list[str]) -> Iterator[Row]:
-        kept = [place for place, name in enumerate(columns) if name not in REJECTED]
-        plain = len(kept) == len(columns)
+        named = self._named
+        kept = [place for place, name in enumerate(named) if name and name not in REJECTED]
+        plain = len(kept) == len(named)
+        used = None if len(columns) == len(named) else [place for place, name in enumerate(named) if name]
         for line, cells, problem in self._csv_lines():
             if problem:
                 yield Row(line, {}, cells, problem)
                 continue
+            if (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells)):
+                self.blank_rows += 1
+                continue
+            if len(cells) != len(named):
+                _fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
-            if len(cells) != len(columns):
-                counts = f"has {len(cells)} cells where the header names {len(columns)} columns"
+            if len(cells) != len(named):
+                counts = f"has {len(cells)} cells where the header names {len(named)} columns"
                 yield Row(line, {}, original, counts)
             else:
-                yield Row(line, dict(zip(columns, cells, strict=True)), original)
+                values = cells if used is None else [cells[place] for place in used]
+                yield Row(line, dict(zip(columns, values, strict=True)), original)
 
     def _csv_lines(self) -> Iterator[tuple[int, list[str], str]]:
         """First line, cells, and what is wrong: then the row as it stands is the only cell. Empty lines are no rows."""
         reader, lines = self._cells, self._lines
+        by_record = self._text.kind is Kind.WORKBOOK
         while True:
-            line = reader.line_num + 1
+            # Each row of a sheet is one record, whatever the line breaks in its cells.
+            self._records += 1
+            line = self._records if by_record else reader.line_num + 1
             lines.begin_row()
             try:
                 cells = next(reader)
@@ -222,6 +326,8 @@ class LeadFile:
             else:
                 if cells:
                     yield line, cells, ""
+                else:
+                    self.blank_rows += 1
 
     def _record_rows(self, place: int) -> Iterator[Row]:
         """The rows of a rejects file that was written for NDJSON."""
@@ -241,6 +347,15 @@ class LeadFile:
             if text := line.strip():
                 yield lines.number, text
             lines.begin_row()
+
+
+def _fit(cells: list[str], named: list[str]) -> None:
+    """Drops empty cells behind the last column, and adds those of columns without a name that are missing."""
+    if len(cells) > len(named):
+        if not any(map(str.strip, cells[len(named) :])):
+            del cells[len(named) :]
+    elif not any(named[len(cells) :]):
+        cells += [""] * (len(named) - len(cells))
 
 
 _UNCLOSED = "is not CSV: a quote is opened and never closed"

@@ -24,6 +24,10 @@ from router.store.statements import Connection
 
 _ROWS_AT_ONCE = 100
 """Two milliseconds' worth: so long may an answer of the database have to wait."""
+_CHARACTERS_AT_ONCE = 1 << 20
+_BYTES_OF_BATCH = 1 << 22
+"""Of a file with rows as long as may be: two batches are in memory at once, in several forms."""
+_LONG_ROW = 1 << 14
 
 
 @dataclass(slots=True)
@@ -168,12 +172,30 @@ async def import_leads(
 async def _read(rows: Iterator[Row], batch_rows: int, file: LeadFile, reader: LeadReader, intake: Intake) -> _Batch:
     """The next batch; empty = all are read. Between a few rows and the next ones others have their turn."""
     batch = _Batch()
-    for left in range(batch_rows, 0, -_ROWS_AT_ONCE):
-        few = list(islice(rows, min(left, _ROWS_AT_ONCE)))
+    at_once = min(_ROWS_AT_ONCE, max(1, _CHARACTERS_AT_ONCE // max(1, file.longest_row)))
+    long = file.longest_row > _LONG_ROW
+    start = file.position
+    for left in range(batch_rows, 0, -at_once):
+        few = list(islice(rows, min(left, at_once)))
+        if not few:
+            break
         _add(batch, few, reader, intake)
+        if long:
+            _forget_cells(batch, len(few))
         await asyncio.sleep(0)
+        if file.position - start > _BYTES_OF_BATCH:
+            break
     batch.position = file.position
     return batch
+
+
+def _forget_cells(batch: _Batch, last: int) -> None:
+    """What JSON becomes in memory may be thirty times its text, and the leads have what they need of it."""
+    for at in range(max(0, len(batch.rows) - last), len(batch.rows)):
+        batch.rows[at] = batch.rows[at]._replace(cells={})
+    for at in range(max(0, len(batch.rejected) - last), len(batch.rejected)):
+        row, column, reason = batch.rejected[at]
+        batch.rejected[at] = row._replace(cells={}), column, reason
 
 
 def _add(batch: _Batch, rows: Iterable[Row], reader: LeadReader, intake: Intake) -> None:

@@ -14,7 +14,7 @@ from router.domain.text import without_invisible
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
 from router.intake.placeholders import is_rounded_id
-from router.intake.times import UNDECLARED, TimeReader, UnreadableTime
+from router.intake.times import UNDECLARED, Orders, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
 from router.rules.mapping import FileMapping
@@ -33,6 +33,10 @@ _LIMITS = {
     **dict.fromkeys(("region", "industry", "product", "campaign", "ad_id", "landing_page"), MAX_FACT),
 }
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
+_WAS_ROUNDED = (
+    "was rounded by a spreadsheet, so that different leads have the same id; export the ids as text "
+    "(or say allow_rounded_ids: true in the mapping)"
+)
 _EXPONENT = re.compile(r"[0-9]E[+-]?[0-9]{3}")
 _MAX_PROBLEMS = 20
 _ANY_ID = "-"
@@ -41,10 +45,6 @@ _HOLDS_NUL = "holds a NUL character"
 HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
-_ROUNDED_ID = (
-    "is a number that a spreadsheet rounded, so that different leads have the same id: format the column as text or as "
-    "a number without decimals, and export the file again"
-)
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -69,8 +69,8 @@ class Rejected(ValueError):
 class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
-    `now` (aware) decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in
-    TimeReader.
+    `zone` is that of times without offset where the mapping names none; `orders` as in TimeReader. `now` (aware)
+    decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in TimeReader.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class LeadReader:
         spellings: Spellings | None = None,
         *,
         undeclared: str = UNDECLARED,
+        zone: str | None = None,
+        orders: Callable[[], Orders] | None = None,
     ) -> None:
         self._plan = plan
         self._words = WordReader(plan.values, spellings or Spellings())
         self._reshapes = bool(plan.split or plan.join)
-        self._times = TimeReader(plan.time_zone, now, undeclared)
+        self._times = TimeReader(plan.time_zone or zone, now, undeclared, plan.created_at, orders)
         self._contacts = ContactReader(plan.default_phone_region or phone_region, required=plan.require_contact)
         self._targets: dict[str, str | None] = {}
         self._columns = {target: column for column, target in plan.rename.items()}
@@ -131,10 +133,11 @@ class LeadReader:
         if self._reshapes:
             row = reshaped(row, self._plan.split, self._plan.join, self._plan.empty)
         values, extra = self._sorted(row)
-        if "external_id" not in values:
+        external_id = values.get("external_id")
+        if external_id is None:
             values["external_id"] = self._computed_id(row)
-        elif "+" in values["external_id"] and is_rounded_id(values["external_id"]):
-            self._reject("external_id", f"{values['external_id']} {_ROUNDED_ID}")
+        elif is_rounded_id(external_id) and not self._plan.allow_rounded_ids:
+            self._reject("external_id", f"{external_id[:40]!r} {_WAS_ROUNDED}")
         if came := self._words.put(values):
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
@@ -197,6 +200,11 @@ class LeadReader:
         return values, extra
 
     @property
+    def times_without_offset(self) -> int:
+        """Times so far that were read in the zone of the mapping or the tenant."""
+        return self._times.without_offset
+
+    @property
     def phone_region(self) -> str | None:
         """The country of numbers without country code."""
         return self._contacts.region
@@ -217,8 +225,10 @@ class LeadReader:
     def _target(self, column: str) -> str | None:
         """The field that a column means, _DROPPED, or None."""
         target = _DROPPED if self._plan.dropped(column) else self._plan.target(column)
+        if target:
+            self._columns.setdefault(target, column)
         # NDJSON may name ever new columns: memory stays bounded.
-        if len(self._targets) < 10_000:
+        if len(self._targets) < 10_000 and len(column) <= MAX_ID:
             self._targets[column] = target
         return target
 

@@ -76,7 +76,7 @@ _NO_ID = frozenset(
     )
 )
 _ROUNDED = re.compile(r"[0-9][.,][0-9]+e\+?[0-9]{1,3}")
-_SHORTENED = re.compile(r"-?\d(?:[.,]\d+)?[eE]\+\d{2,3}", re.ASCII)
+_SHORTENED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+E[+]?|E[+])[0-9]{1,3}", re.IGNORECASE)
 _SAYS_SOMETHING = re.compile(r"[^\W_0]")
 """A letter, or a digit that is not zero."""
 _NINES = 4

@@ -1,19 +1,20 @@
-"""Reading a roster from a CSV file: either all of it is valid, or every problem is reported."""
+"""Reading a roster from a table or a workbook: either all of it is valid, or every problem is reported."""
 
 import csv
 import difflib
-import io
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from router.domain.rep_fields import READERS, RepLine, read_field
+from router.intake.encoding import EncodingUnclear
+from router.intake.file_kind import Kind, as_text
+from router.intake.text_decoding import cells_of, decoded
+from router.intake.text_lines import FileUnusable
+from router.rules.column_words import folded_name
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_REPS = 200_000
 PROBLEMS_SHOWN = 50
-
-_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 class RosterError(ValueError):
@@ -29,11 +30,22 @@ class RosterError(ValueError):
         return "\n".join([*shown, f"… and {more} more problems"] if more > 0 else shown)
 
 
-def read_roster_file(path: Path) -> list[RepLine]:
-    """The reps of a CSV file in UTF-8. Raises OSError, and RosterError with everything that is wrong."""
+def read_roster_file(path: Path, sheet: str | None = None) -> list[RepLine]:
+    """The reps of a table or a workbook. Raises OSError, and RosterError with everything that is wrong."""
     if path.stat().st_size > MAX_BYTES:
         raise RosterError([f"{path}: {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are allowed"])
-    return read_roster(path.read_bytes(), str(path))
+    try:
+        text = as_text(path, sheet)
+    except FileUnusable as error:
+        raise RosterError([str(error)]) from None
+    try:
+        if text.kind is Kind.JSON:
+            raise RosterError([f"{path}: is JSON; a roster is a table: .csv, .tsv, .txt or .xlsx"])
+        if text.path.stat().st_size > MAX_BYTES:
+            raise RosterError([f"{path}: the sheet has more than {MAX_BYTES:,} bytes"])
+        return read_roster(text.path.read_bytes(), str(path))
+    finally:
+        text.close()
 
 
 def read_roster(data: bytes, name: str) -> list[RepLine]:
@@ -42,6 +54,8 @@ def read_roster(data: bytes, name: str) -> list[RepLine]:
     if not records:
         raise RosterError([f"{name}: is empty; the first line names the columns, {', '.join(READERS)}"])
     (header_line, header), *rows = records
+    while header and not header[-1].strip():
+        header.pop()
     columns = _columns(header, f"{name}:{header_line}")
     if not rows:
         raise RosterError([f"{name}: has a header but no reps"])
@@ -64,6 +78,8 @@ def read_roster(data: bytes, name: str) -> list[RepLine]:
 
 def _rep(line: int, columns: list[str], cells: list[str]) -> tuple[RepLine, list[str]]:
     """The rep of one line, as far as it is understood, and what is wrong with it."""
+    while len(cells) > len(columns) and not cells[-1].strip():
+        cells.pop()
     if len(cells) != len(columns):
         rep_id = cells[columns.index("rep_id")].strip() if columns.index("rep_id") < len(cells) else ""
         return RepLine(rep_id, {}, line), [f"{len(cells)} cells, but the header has {len(columns)} columns"]
@@ -79,7 +95,7 @@ def _rep(line: int, columns: list[str], cells: list[str]) -> tuple[RepLine, list
 
 def _columns(header: list[str], where: str) -> list[str]:
     """The field of each column. Raises RosterError: every column that is unknown, there twice, or missing."""
-    columns = [_column(text) for text in header]
+    columns = [folded_name(text) for text in header]
     problems = [
         f"{where}: unknown column {text.strip()!r}{_suggestion(column)}"
         for text, column in zip(header, columns, strict=True)
@@ -87,16 +103,10 @@ def _columns(header: list[str], where: str) -> list[str]:
     ]
     problems += [f"{where}: column {c} is there {columns.count(c)} times" for c in READERS if columns.count(c) > 1]
     if "rep_id" not in columns:
-        hint = " (is the file separated by commas?)" if len(columns) == 1 else ""
-        problems.append(f"{where}: column rep_id is missing{hint}")
+        problems.append(f"{where}: column rep_id is missing")
     if problems:
         raise RosterError(problems)
     return columns
-
-
-def _column(text: str) -> str:
-    words = unicodedata.normalize("NFKC", text).casefold().replace("-", " ").replace("_", " ").split()
-    return "_".join(words)
 
 
 def _suggestion(column: str) -> str:
@@ -106,25 +116,18 @@ def _suggestion(column: str) -> str:
 
 def _decoded(data: bytes, name: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return decoded(data)
+    except EncodingUnclear as error:
+        said = str(error).partition("; name it")[0]
+        raise RosterError([f"{name}: {said}; save it as CSV in UTF-8 and import it again"]) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        guess = _BOMS.get(data[:2], "another encoding")
-        raise RosterError(
-            [f"{name}:{line}: is not UTF-8 but {guess}; save it as CSV in UTF-8 and import it again"]
-        ) from None
+        raise RosterError([f"{name}:{line}: is not valid text; save it as CSV in UTF-8 and import it again"]) from None
 
 
 def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of every record that is not blank."""
-    # The limit is the process's; how long a cell may be is judged by its field.
-    csv.field_size_limit(MAX_BYTES)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield line, cells
-            line = reader.line_num + 1
+        yield from cells_of(text, READERS, MAX_BYTES)
     except csv.Error as error:
-        raise RosterError([f"{name}:{line}: is not CSV: {error}"]) from None
+        raise RosterError([f"{name}:{error.args[0]}: is not CSV: {error.args[-1]}"]) from None

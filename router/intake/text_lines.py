@@ -7,7 +7,7 @@ from typing import IO
 
 from router.intake.encoding import CARRIED
 
-MAX_ROW = 4 * 1024 * 1024
+MAX_ROW = 1024 * 1024
 """Characters of one row, which may have several lines; a lead has far less."""
 
 _MARK = "\ufeff"
@@ -25,6 +25,9 @@ class TextLines:
 
     def __init__(self, path: Path, file: IO[bytes], encoding: str, errors: str = CARRIED) -> None:
         self._path = path
+        self.errors = errors
+        self.longest = 0
+        """Characters of the longest row so far."""
         self._text = io.TextIOWrapper(file, encoding, errors=errors, newline="")
         self.number = 0
         self.row: list[str] = []
@@ -49,6 +52,7 @@ class TextLines:
             if self.number == 1:
                 line = line.removeprefix(_MARK)
             self._size += len(line)
+            self.longest = max(self.longest, self._size)
             if self._size > MAX_ROW:
                 first = self.number - len(self.row)
                 raise FileUnusable(

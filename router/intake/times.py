@@ -1,34 +1,55 @@
 """Reading points in time of a file: with an offset, or in the zone that the file's mapping declares. Pure."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from router.domain.calendar import day_of, zone
+from router.domain.date_forms import ISO, Ambiguous, group_of, read_as, read_free
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
 UNDECLARED = ", and no time_zone is declared in the mapping"
 _DATE_CHARACTERS = 10
+_DAY_DIGITS = 8
 
 
 class UnreadableTime(ValueError):
     """The text names no point in time that a lead can have; the message says why and what would be right."""
 
 
+Orders = Mapping[str, frozenset[str]]
+"""By spelling (`date_forms.group_of`), the orders of day and month that the whole column allows."""
+
+
 class TimeReader:
-    """Reads ISO 8601 times; those without an offset in `zone_name` (None = they are refused; `undeclared` ends the
-    sentence that says so).
+    """Reads times in the usual forms, ISO 8601 first, or in the one `form` that the mapping names.
+
+    `orders` returns what the whole column allows; it is called once, and only when a text allows two readings. Times
+    without an offset are read in `zone_name` (None = they are refused; `undeclared` ends the sentence that says so).
 
     Times more than a day ahead of `now` (aware), or before 1990, are refused. Where clocks go forward, a time that
     they skip is taken by the offset before the change, so 02:30 becomes 03:30; where they go back, a time that
     comes twice is the first of the two. A date alone is the first instant of that business day.
     """
 
-    def __init__(self, zone_name: str | None, now: datetime, undeclared: str = UNDECLARED) -> None:
+    def __init__(
+        self,
+        zone_name: str | None,
+        now: datetime,
+        undeclared: str = UNDECLARED,
+        form: str | None = None,
+        orders: Callable[[], Orders] | None = None,
+    ) -> None:
         self._zone_name = zone_name
         self._zone = zone(zone_name) if zone_name else None
         self._latest = now + AHEAD
         self._undeclared = undeclared
+        self._form = form
+        self.without_offset = 0
+        """Times so far that were read in the zone."""
+        self._orders = orders
+        self._known_orders: Orders | None = None if orders else {}
         self._day_start = lru_cache(maxsize=4096)(self._uncached_day_start)
 
     def read(self, text: str) -> datetime:
@@ -37,20 +58,54 @@ class TimeReader:
             moment = self._instant(text)
         except UnreadableTime:
             raise
+        except Ambiguous:
+            raise UnreadableTime(
+                f"{text[:40]!r} can be read in two ways, and the other rows do not decide; the mapping can: "
+                "created_at: {format: dmy} for day/month/year, or {format: mdy}"
+            ) from None
         except (ValueError, OverflowError):
-            raise UnreadableTime(f"{text[:40]!r} is not a time such as 2026-03-02T09:30:00+08:00") from None
+            example = "is not a time such as 2026-03-02T09:30:00+08:00"
+            if self._form and self._form != ISO:
+                example = f"is not a time in the form {self._form!r} that the mapping names"
+            raise UnreadableTime(f"{text[:40]!r} {example}") from None
         if not EARLIEST <= moment <= self._latest:
             what = "lies ahead by more than a day" if moment > self._latest else "is before 1990"
             raise UnreadableTime(f"{text[:40]!r} {what}: a wrong date, or a wrong clock")
         return moment
 
     def _instant(self, text: str) -> datetime:
-        if len(text) <= _DATE_CHARACTERS and ":" not in text and "T" not in text:
-            return self._day_start(date.fromisoformat(text))
-        moment = datetime.fromisoformat(text)
+        if self._form is not None and self._form != ISO:
+            return self._in_utc(read_as(text, self._form), text)
+        # Eight digits are a day in ISO 8601; other numbers are seconds, or days of a spreadsheet.
+        if text.isdecimal() and len(text) != _DAY_DIGITS:
+            return self._in_utc(self._free(text), text)
+        try:
+            if len(text) <= _DATE_CHARACTERS and ":" not in text and "T" not in text:
+                return self._in_utc(date.fromisoformat(text), text)
+            return self._in_utc(datetime.fromisoformat(text), text)
+        except UnreadableTime:
+            raise
+        except ValueError:
+            return self._in_utc(self._free(text), text)
+
+    def _free(self, text: str) -> datetime | date:
+        if self._form == ISO:
+            raise ValueError
+        group = group_of(text)
+        if group is None:
+            return read_free(text, ())
+        if self._known_orders is None:
+            self._known_orders = self._orders() if self._orders else {}
+        return read_free(text, self._known_orders.get(group, ()))
+
+    def _in_utc(self, moment: datetime | date, text: str) -> datetime:
+        if not isinstance(moment, datetime):
+            self.without_offset += 1
+            return self._day_start(moment)
         if moment.tzinfo is None:
             if self._zone is None:
                 raise UnreadableTime(f"{text[:40]!r} has no offset{self._undeclared}")
+            self.without_offset += 1
             # fold=0: a skipped time by the offset before the change, of a doubled one the first.
             moment = moment.replace(tzinfo=self._zone)
         return moment.astimezone(UTC)

@@ -27,8 +27,12 @@ def no_lists(name: str) -> str:
     raise ListError(f"{name}: these rules were given without their lists")
 
 
-def lists_beside(file: Path) -> ReadList:
-    """Reads lists from files beside a rules file, or in folders below."""
+def _utf8(data: bytes) -> str:
+    return data.decode("utf-8-sig")
+
+
+def lists_beside(file: Path, decode: Callable[[bytes], str] = _utf8) -> ReadList:
+    """Reads lists from files beside a rules file, or in folders below; `decode` may raise ValueError with a reason."""
 
     def read(name: str) -> str:
         try:
@@ -37,10 +41,13 @@ def lists_beside(file: Path) -> ReadList:
         except (OSError, ValueError) as error:
             raise ListError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
         try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
+            return decode(data)
+        except ValueError as error:
             if len(data) > MAX_LIST_BYTES:
                 return " " * len(data)
+            if not isinstance(error, UnicodeDecodeError):
+                said = str(error).partition("; name it")[0]
+                raise ListError(f"{name}: {said}; save it as UTF-8") from None
             line = data.count(b"\n", 0, error.start) + 1
             raise ListError(f"{name}:{line}: is not valid UTF-8; save it as UTF-8") from None
 

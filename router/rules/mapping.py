@@ -1,15 +1,23 @@
 """The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from router.domain.phrases import listed
+from router.rules.column_words import folded_name
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, Reader, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
-from router.rules.mapping_parts import read_identity, read_joins, read_repeats, read_splits, read_values
+from router.rules.mapping_parts import (
+    read_date_form,
+    read_identity,
+    read_joins,
+    read_repeats,
+    read_splits,
+    read_values,
+)
 from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
 
@@ -25,6 +33,9 @@ REJECTED = ("rejected_line", "rejected_column", "rejected_reason")
 COLUMNS_LISTED = 20
 """Columns that a message names."""
 
+_FOLDED = frozenset(FIELDS) - {"attributes"}
+"""A column of attributes holds JSON: nobody else's column of nearly that name does."""
+
 _CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
 
 
@@ -36,7 +47,8 @@ class FileMapping:
     offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
     become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
     e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
-    `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
+    `created_at` is the form of its times (`date_forms`; None = detected); `allow_rounded_ids` takes ids such as
+    1.2E+11. `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
     there (keys folded). `repeats` are the fields by which a repeat is told, none = leads of the file are never
     merged (None = by all that says who asks for what). `ids_unique_over_sources`: the same external id of another
     source is the same lead.
@@ -56,12 +68,21 @@ class FileMapping:
     require_contact: bool = False
     repeats: tuple[str, ...] | None = None
     ids_unique_over_sources: bool = False
+    created_at: str | None = None
+    allow_rounded_ids: bool = False
     file: str = "no mapping"
 
     def target(self, column: str) -> str | None:
         """The field that a column means; None = none of them. Dropped columns are the caller's to leave out."""
         renamed = self.rename.get(column)
-        return renamed or (column if column in FIELDS else None)
+        return renamed or (column if column in FIELDS else self._folded(column))
+
+    def _folded(self, column: str) -> str | None:
+        """The field of that name in other capitals, width or spaces, unless the mapping says where it comes from."""
+        name = folded_name(column)
+        if name not in _FOLDED or name in self.constants or name in self.rename.values() or column in self.drop:
+            return None
+        return name
 
     @property
     def columns(self) -> frozenset[str]:
@@ -71,7 +92,7 @@ class FileMapping:
         return frozenset([*self.rename, *self.drop, *identity, *(name for part in parts for name in part)])
 
     def dropped(self, column: str) -> bool:
-        known = column in self.rename or column in FIELDS
+        known = self.target(column) is not None
         return column in self.drop or column in REJECTED or not (known or self.unknown_columns == "attributes")
 
 
@@ -100,8 +121,11 @@ def mapping_at(at: At, others: Mapping[str, Reader[Any]], found: dict[str, Any])
     return plan
 
 
-def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
-    """Compares the mapping with the columns of a file. Raises InvalidFile when they do not fit."""
+def check_columns(plan: FileMapping, columns: Iterable[str], repeated: Collection[str] = ()) -> None:
+    """Compares the mapping with the columns of a file, of which `repeated` came more than once.
+
+    Raises InvalidFile when they do not fit.
+    """
     given = list(columns)
     found = columns_after(given, plan.split, plan.join)
     identity = plan.external_id.columns if plan.external_id else ()
@@ -125,6 +149,11 @@ def check_columns(plan: FileMapping, columns: Iterable[str]) -> None:
             wrong.append(Problem(plan.file, 0, target, message))
         elif target:
             sources[target] = f"column {shorten(column)}"
+    wrong += [
+        Problem(plan.file, 0, "columns", f"column {shorten(name)} is there twice; rename or remove one of the two")
+        for name in sorted(repeated)
+        if not plan.dropped(name) and (plan.target(name) or name in plan.columns)
+    ]
     if "external_id" not in sources and not plan.external_id:
         message = (
             f"no column is mapped to external_id; the file has {listed(map(shorten, found), COLUMNS_LISTED)}; name the "
@@ -152,7 +181,7 @@ def _rename(at: At) -> dict[str, str]:
     for column, (_, node) in named_entries(at).items():
         place = at.below(column, node)
         if (target := place.read(lambda at: word(at, FIELDS))) is not None:
-            values[column] = target
+            values[column.strip()] = target
     return values
 
 
@@ -161,7 +190,7 @@ def _constants(at: At) -> dict[str, str]:
 
 
 def _texts(at: At) -> frozenset[str]:
-    return frozenset(one_or_many(at, text))
+    return frozenset(value.strip() for value in one_or_many(at, text))
 
 
 _READERS = {
@@ -179,4 +208,6 @@ _READERS = {
     "require_contact": truth,
     "repeats": read_repeats,
     "ids_unique_over_sources": truth,
+    "created_at": read_date_form,
+    "allow_rounded_ids": truth,
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from router.domain.date_forms import ISO, checked_form
 from router.domain.text import fold
 from router.rules.columns import Identity, Join, Split
 from router.rules.document import At, Wrong
@@ -91,6 +92,15 @@ def _words(at: At) -> dict[str, str]:
     return words
 
 
+def read_date_form(at: At) -> str:
+    """`created_at: {format: dmy}`: a name, or a pattern such as "%d.%m.%Y %H:%M"."""
+    form = mapping(at, {"format": text}, ("format",)).get("format", ISO)
+    try:
+        return checked_form(form)
+    except ValueError as error:
+        raise Wrong(f"format: {error}") from None
+
+
 def _named_parts(at: At, readers: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     parts = {}
     for name, (_, node) in named_entries(at).items():
@@ -101,7 +111,7 @@ def _named_parts(at: At, readers: Mapping[str, Any], required: tuple[str, ...]) 
 
 
 def _columns(at: At) -> tuple[str, ...]:
-    names = tuple(one_or_many(at, text))
+    names = tuple(name.strip() for name in one_or_many(at, text))
     if len(set(names)) < len(names):
         raise Wrong("names a column twice")
     return names

@@ -333,7 +333,7 @@ def test_a_test_lead_of_a_platform_is_parked_and_takes_nobodys_time(row: dict[st
 def test_an_id_that_a_spreadsheet_rounded_makes_no_two_people_one(text: str) -> None:
     """The case ids-rounded-by-a-spreadsheet."""
     reader = LeadReader(parse_mapping("rename: {Record ID: external_id}", "m.yaml"), NOW)
-    with pytest.raises(Rejected, match="spreadsheet rounded") as raised:
+    with pytest.raises(Rejected, match="rounded by a spreadsheet") as raised:
         reader.read({"Record ID": text, "source": "hubspot"})
     assert raised.value.column == "Record ID"
 

@@ -1,0 +1,213 @@
+"""Forms of dates beside ISO 8601: what each allows, and which of them a whole column allows. Pure, without zones."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta, timezone
+
+ISO = "iso"
+NAMED = (ISO, "ymd", "dmy", "mdy", "excel", "epoch", "epoch_ms")
+_EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 (the zone is the caller's)
+_EXCEL_DAYS = range(32_874, 73_051)
+"""1990 to 2099."""
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            *(
+                "jan january januar janvier enero ene janeiro jänner janv",
+                "feb february februar février febrero fevereiro",
+            ),
+            *("mar march märz maerz mars marzo março mär mrz", "apr april avril abril abr avr"),
+            *("may mai mayo maio", "jun june juni juin junio junho", "jul july juli juillet julio julho juil"),
+            *("aug august août agosto ago aout", "sep september septembre septiembre setembro sept set"),
+            *("oct october oktober octobre octubre outubro okt out", "nov november novembre noviembre novembro"),
+            "dec december dezember décembre diciembre dezembro dez dic déc",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_TIME = (
+    r"(?:[T,\s]*\s*(?P<half>上午|下午|am|pm)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"\s*(?P<half2>am|pm|a\.\s?m\.|p\.\s?m\.|上午|下午)?\s*(?P<zone>z|utc|gmt|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?)?)?"
+)
+_NUMBERS = re.compile(
+    r"(?P<a>\d{1,4})(?P<sign>[-/.])(?P<b>\d{1,2})(?P=sign)(?P<c>\d{4}|\d{1,2})" + _TIME, re.IGNORECASE
+)
+_DAY_MONTH = re.compile(
+    r"(?:[^\W\d]{2,12}\.?,?\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?(?:\s+de)?[\s.-]*(?P<month>[^\W\d]{3,10})\.?(?:\s+de)?"
+    r"[\s,.-]+(?P<year>\d{4})" + _TIME,
+    re.IGNORECASE,
+)
+_MONTH_DAY = re.compile(
+    r"(?:[^\W\d]{2,12}\.?,\s+)?(?P<month>[^\W\d]{3,10})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})"
+    + _TIME,
+    re.IGNORECASE,
+)
+_CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]?")
+_CHINESE_TIME = re.compile(r"(\d{1,2})[时点](\d{1,2})分(?:(\d{1,2})秒)?")
+_COMPACT = re.compile(r"\d{14}")
+_SERIAL = re.compile(r"\d{5}(?:[.,]\d{1,12})?")
+_LONGEST = 60
+
+
+class Ambiguous(ValueError):
+    """The text allows two readings, and its column does not decide."""
+
+
+def checked_form(form: str) -> str:
+    """The form as it is used: one of NAMED, or a pattern of strptime. Raises ValueError."""
+    if form.strip().lower() in NAMED:
+        return form.strip().lower()
+    if "%" not in form:
+        names = ", ".join(NAMED)
+        raise ValueError(f'{form!r} is not a form of dates; use {names}, or a pattern such as "%d.%m.%Y %H:%M"')
+    example = datetime(2026, 11, 23, 21, 45, 6)  # noqa: DTZ001 (the zone is the caller's)
+    try:
+        again = datetime.strptime(example.strftime(form), form)  # noqa: DTZ007 (the zone is the caller's)
+    except ValueError as error:
+        raise ValueError(f"{form!r} is not a pattern of dates: {error}") from None
+    if again.date() != example.date():
+        raise ValueError(f"{form!r} must name year, month and day, such as %d.%m.%Y")
+    return form
+
+
+def read_as(text: str, form: str) -> datetime | date:
+    """The time, aware if the text has an offset, or the day alone. Raises ValueError."""
+    if form == ISO:
+        return date.fromisoformat(text) if len(text) <= 10 and ":" not in text else datetime.fromisoformat(text)
+    if form == "excel":
+        return _serial(text)
+    if form in ("epoch", "epoch_ms"):
+        return datetime.fromtimestamp(0, UTC) + timedelta(seconds=float(text) / (1000 if form == "epoch_ms" else 1))
+    if form in ("ymd", "dmy", "mdy"):
+        return _read(text, form)
+    read = datetime.strptime(text, form)  # noqa: DTZ007 (the zone is the caller's)
+    return read if re.search("%[HIcXsTR]", form) else read.date()
+
+
+def read_free(text: str, orders: Iterable[str]) -> datetime | date:
+    """The time in whichever usual form it is; `orders` (dmy, mdy) are those that its column allows.
+
+    Raises Ambiguous, and ValueError where it is in no such form.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError("is too long")
+    if text.isascii() and text.isdecimal():
+        if len(text) in (10, 13):
+            return read_as(text, "epoch" if len(text) == 10 else "epoch_ms")
+        if _COMPACT.fullmatch(text):
+            return datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 (the zone is the caller's)
+    if _SERIAL.fullmatch(text):
+        return _serial(text)
+    found = _NUMBERS.fullmatch(_plain(text))
+    if found is None or len(found["a"]) == 4 or found["sign"] == ".":
+        return _read(text, "dmy")
+    possible = possible_orders(text)
+    allowed = possible & set(orders) or possible
+    readings = {order: _read(text, order) for order in sorted(allowed)}
+    if len(set(readings.values())) > 1:
+        raise Ambiguous(text)
+    if not readings:
+        raise ValueError("is no date")
+    return next(iter(readings.values()))
+
+
+def group_of(text: str) -> str | None:
+    """The kind of spelling whose order of day and month is open: all of a kind in a column are read alike."""
+    found = _NUMBERS.fullmatch(_plain(text)) if len(text) <= _LONGEST else None
+    if found is None or len(found["a"]) == 4 or found["sign"] == ".":
+        return None
+    return f"{found['sign']}{len(found['c'])}"
+
+
+def possible_orders(text: str) -> set[str]:
+    """Of dmy and mdy, those by which the text is a date."""
+    orders = set()
+    for order in ("dmy", "mdy"):
+        try:
+            _read(text, order)
+            orders.add(order)
+        except ValueError:
+            pass
+    return orders
+
+
+def orders_of(texts: Iterable[str]) -> dict[str, frozenset[str]]:
+    """By group, the orders that all texts of a column allow; an empty set = they contradict each other."""
+    allowed: dict[str, frozenset[str]] = {}
+    for text in texts:
+        if group := group_of(text):
+            orders = possible_orders(text)
+            if orders:
+                allowed[group] = allowed.get(group, frozenset(("dmy", "mdy"))) & orders
+    return allowed
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.strip()
+    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = _CHINESE.sub(r"\1-\2-\3 ", plain)
+    return _CHINESE_TIME.sub(lambda found: f"{found[1]}:{found[2]:>02}:{found[3] or 0:>02}", plain).strip()
+
+
+def _read(text: str, order: str) -> datetime | date:
+    plain = _plain(text)
+    if found := _NUMBERS.fullmatch(plain):
+        numbers = [int(found[name]) for name in "abc"]
+        if len(found["a"]) == 4:
+            year, month, day = numbers
+        elif order == "ymd":
+            year, month, day = numbers[0] + 2000, numbers[1], numbers[2]
+        else:
+            first, second, year = numbers
+            if len(found["c"]) == 1 or len(found["a"]) > 2:
+                raise ValueError("has no year")
+            day, month = (first, second) if order == "dmy" else (second, first)
+            year += 2000 if len(found["c"]) == 2 else 0
+    elif found := _DAY_MONTH.fullmatch(plain) or _MONTH_DAY.fullmatch(plain):
+        number = _MONTHS.get(found["month"].casefold())
+        if number is None:
+            raise ValueError("names no month")
+        year, month, day = int(found["year"]), number, int(found["day"])
+    else:
+        raise ValueError("is in no usual form of dates")
+    return _with_time(date(year, month, day), found)
+
+
+def _with_time(day: date, found: re.Match[str]) -> datetime | date:
+    if found["hour"] is None:
+        return day
+    hour = int(found["hour"])
+    half = (found["half"] or found["half2"] or "").casefold().replace(".", "").replace(" ", "")
+    if half:
+        if hour > 12 and half in ("am", "上午"):
+            raise ValueError("has an hour after noon, and says before")
+        hour = hour % 12 + (12 if half in ("pm", "下午") else 0) if hour <= 12 else hour
+    part = int((found["part"] or "0").ljust(6, "0")[:6])
+    moment = datetime(day.year, day.month, day.day, hour, int(found["minute"]), int(found["second"] or 0), part)  # noqa: DTZ001 (the zone is the caller's)
+    return moment.replace(tzinfo=_offset(found["zone"]))
+
+
+def _offset(text: str | None) -> timezone | None:
+    if not text:
+        return None
+    plain = text.casefold().removeprefix("utc").removeprefix("gmt").replace(":", "")
+    if plain in ("", "z"):
+        return UTC
+    digits = plain[1:]
+    hours, minutes = (int(digits[:-2]), int(digits[-2:])) if len(digits) > 2 else (int(digits), 0)
+    span = timedelta(hours=hours, minutes=minutes)
+    return timezone(span if plain[0] == "+" else -span)
+
+
+def _serial(text: str) -> datetime | date:
+    """Excel's number of the day, from 1900 on."""
+    days = float(text.replace(",", "."))
+    if int(days) not in _EXCEL_DAYS:
+        raise ValueError("is no day of a spreadsheet between 1990 and 2099")
+    moment = _EXCEL_START + timedelta(seconds=round(days * 86_400))
+    return moment if "." in text or "," in text else moment.date()

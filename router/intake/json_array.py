@@ -1,0 +1,88 @@
+"""A JSON array as JSON lines, in constant memory: each element is cut out as it was written."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from router.intake import encoding as encodings
+from router.intake import text_lines
+from router.intake.text_lines import FileUnusable
+
+_CHUNK = 1 << 16
+_MARK = re.compile(r'["\\\[\]{},]')
+_ENDS = re.compile(r'["\\]')
+
+
+def write_lines(path: Path, out: IO[str]) -> None:
+    """Raises FileUnusable where the array is cut off or something stands behind it."""
+    with path.open("rb") as file:
+        encoding = encodings.of_start(file.read(encodings.START)) or "utf-8"
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+        for element in _elements(path, file):
+            # Line breaks may only stand between tokens of JSON.
+            out.write(element.replace("\r", " ").replace("\n", " ") + "\n")
+
+
+class _Cutter:
+    """Cuts the elements out of the text of an array, chunk by chunk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._depth = self._size = 0
+        self._quoted = self._escaped = False
+        self._parts: list[str] = []
+        self.rest: str | None = None
+        """What stands behind the array, once it is closed."""
+
+    def elements(self, chunk: str) -> Iterator[str]:
+        start, place = 0, int(self._escaped)
+        self._escaped = False
+        while found := (_ENDS if self._quoted else _MARK).search(chunk, place):
+            sign, place = found[0], found.end()
+            if sign == "\\":
+                self._escaped = place >= len(chunk)
+                place += 1
+            elif sign == '"':
+                self._quoted = not self._quoted
+            elif sign in "[{":
+                self._depth += 1
+                start = place if self._depth == 1 else start
+            elif self._ends(sign):
+                if text := "".join([*self._parts, chunk[start : found.start()]]).strip():
+                    yield text
+                self._parts, self._size, start = [], 0, place
+                if self._depth == 0:
+                    self.rest = chunk[place:]
+                    return
+        self._keep(chunk[start:])
+
+    def _ends(self, sign: str) -> bool:
+        """Whether the comma or bracket ends an element of the array itself."""
+        if sign == ",":
+            return self._depth == 1
+        self._depth -= 1
+        return self._depth == 0
+
+    def _keep(self, text: str) -> None:
+        if not self._depth:
+            return
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size > text_lines.MAX_ROW:
+            raise FileUnusable(f"{self._path}: an element of the array has more than {text_lines.MAX_ROW:,} characters")
+
+
+def _elements(path: Path, file: IO[str]) -> Iterator[str]:
+    cutter = _Cutter(path)
+    while chunk := file.read(_CHUNK):
+        yield from cutter.elements(chunk)
+        if cutter.rest is not None:
+            _refuse_rest(path, cutter.rest + file.read(_CHUNK))
+            return
+    raise FileUnusable(f"{path}: the JSON array is not closed: the file was cut off; get it again, whole")
+
+
+def _refuse_rest(path: Path, rest: str) -> None:
+    if rest.strip("\0 \t\r\n"):
+        raise FileUnusable(f"{path}: something stands behind the JSON array; use one array, or one object a line")

@@ -1,0 +1,117 @@
+"""Dates as people write them: read where there is one reading, refused where there are two."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.domain.date_forms import orders_of
+from router.intake.normalise import LeadReader, Rejected
+from router.rules.mapping import parse_mapping
+from router.rules.problems import InvalidFile
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+MORNING = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+
+
+def times(texts: Sequence[str], mapping: str = "time_zone: Asia/Shanghai") -> list[datetime | None]:
+    """By text; None = refused."""
+    reader = LeadReader(parse_mapping(mapping, "m.yaml"), NOW, orders=lambda: orders_of(texts))
+    read: list[datetime | None] = []
+    for text in texts:
+        try:
+            read.append(reader.read({"external_id": "1", "created_at": text}).created_at)
+        except Rejected as error:
+            assert error.column == "created_at"
+            read.append(None)
+    return read
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "2026/3/2 9:30",
+            "2026年3月2日 9:30",
+            "2026-3-2 9:30",
+            "2026年3月2日 上午9时30分",
+            "２０２６／３／２ ９：３０",
+        ),
+        *("02.03.2026 09:30", "2.3.2026, 9:30", "2. März 2026 09:30", "2 mars 2026 09:30", "2 de março de 2026 9:30"),
+        *("2 de marzo de 2026, 9:30", "2026/03/02 09:30:00.000", "2026-03-02 01:30:00 UTC", "2026-03-02 09:30:00+08"),
+        *("2026-03-02T09:30:00.000+0800", "1772415000", "1772415000000", "46083.3958333333", "46083,3958333333"),
+        *("Mar 2 2026 9:30AM", "2026-03-02 09:30 AM", "March 2, 2026 9:30 a.m.", "Mon, 02 Mar 2026 09:30:00 +0800"),
+        *("2 Mar, 2026 09:30:00", "2026-03-02T09:30:00 GMT+8", "02-Mar-2026 09:30", "20260302093000"),
+    ],
+)
+def test_a_usual_form_needs_no_mapping(text: str) -> None:
+    assert times([text]) == [MORNING]
+
+
+def test_what_can_be_read_in_two_ways_is_never_guessed() -> None:
+    for text in ("03/04/2026", "3/2/26 9:30", "02-03-2026 09:30:15"):
+        assert times([text, text]) == [None] * 2
+    reader = LeadReader(parse_mapping("time_zone: UTC", "m.yaml"), NOW)
+    with pytest.raises(Rejected, match=r"two ways.*created_at: \{format: dmy\}"):
+        reader.read({"external_id": "1", "created_at": "03/04/2026"})
+    # Both readings are the same day.
+    assert times(["03/03/2026"], "time_zone: UTC") == [datetime(2026, 3, 3, tzinfo=UTC)]
+
+
+def test_one_row_of_the_column_decides_for_all_that_are_written_alike() -> None:
+    fourth = datetime(2026, 3, 4, tzinfo=UTC)
+    assert times(["04/03/2026", "29/2/2024", "04-03-2026"], "time_zone: UTC")[::2] == [fourth, None]
+    assert times(["03/04/2026", "2/29/2024"], "time_zone: UTC")[0] == fourth
+    # Rows that contradict each other decide nothing, and are read where they have one reading themselves.
+    assert times(["03/04/2026", "2/29/2024", "29/2/2024"], "time_zone: UTC")[0] is None
+    assert None not in times(["2/29/2024", "29/2/2024"], "time_zone: UTC")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.dates(date(1991, 1, 1), date(2026, 11, 22)), min_size=1, max_size=6),
+    st.sampled_from("/-"),
+    st.booleans(),
+)
+def test_a_column_is_read_as_written_or_not_at_all(days: list[date], sign: str, american: bool) -> None:
+    order = f"%m{sign}%d{sign}%Y" if american else f"%d{sign}%m{sign}%Y"
+    read = times([day.strftime(order) for day in days], "time_zone: UTC")
+    right = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
+    decided = any(day.day > 12 for day in days)
+    for day, got, wanted in zip(days, read, right, strict=True):
+        assert got == wanted if decided or day.day == day.month else got is None
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        *(("dmy", "2/3/2026 9:30"), ("mdy", "3/2/26 9:30"), ("ymd", "26-03-02 09:30"), ("excel", "46083.3958333333")),
+        *(("epoch", "1772415000"), ("epoch_ms", "1772415000000"), ('"%d|%m|%Y %H.%M"', "02|03|2026 09.30")),
+    ],
+)
+def test_the_mapping_names_the_form(form: str, text: str) -> None:
+    mapping = f"time_zone: Asia/Shanghai\ncreated_at: {{format: {form}}}"
+    assert times([text], mapping) == [MORNING]
+    assert times(["soon"], mapping) == [None]
+
+
+@pytest.mark.parametrize("form", ["american", '"%d.%m"', '"%Q"', "[a]"])
+def test_a_form_that_is_none_is_refused_with_those_that_are(form: str) -> None:
+    with pytest.raises(InvalidFile, match="created_at"):
+        parse_mapping(f"created_at: {{format: {form}}}", "m.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["soon", "31.02.2026", "13/13/2026", "5", "99999", "12", "2 Foo 2026", "1/2/3", "2026-03-02 25:00", "0", "9" * 30],
+)
+def test_what_is_no_date_is_refused(text: str) -> None:
+    assert times([text]) == [None]
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    if text.strip():
+        times([text])
