@@ -21,6 +21,7 @@ _OF_ONE_ALPHABET = 0.9
 _FEW_WORDS = 3
 _MOST_RUSSIAN = 0.35
 
+_FOUR = 4
 _GB_LETTERS = 0xA8
 _GB_SIGNS = (0xA1, 0xA2, 0xA3, _GB_LETTERS)
 _SAME_SIGNS = re.compile("[\uff00-\uffef\u3000-\u3002āáǎàēéěèīíǐìōóǒòūúǔùüê]+")
@@ -107,11 +108,10 @@ def _usual(lines: bytes, encoding: str, is_usual: Callable[[int, int], bool]) ->
     text, errors = _read(lines, encoding)
     if errors > _ERRORS or not text:
         return False
-    usual = 0
-    for sign in text:
-        code = sign.encode(encoding, "ignore")
-        usual += len(code) == 2 and is_usual(code[0], code[1])
-    return usual >= _PLAUSIBLE * len(text)
+    # Characters of four bytes are those of all other languages in GB18030, and occur by chance in no other encoding.
+    codes = [code for sign in text if len(code := sign.encode(encoding, "ignore")) != _FOUR]
+    usual = sum(len(code) == len("ab") and is_usual(code[0], code[1]) for code in codes)
+    return len(codes) > 0 and usual >= _PLAUSIBLE * len(codes)
 
 
 def _gb(lines: bytes) -> bool:

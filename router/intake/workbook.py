@@ -12,12 +12,14 @@ from typing import IO, Any
 from router.intake.text_lines import FileUnusable
 
 MAX_SHEET = 1 << 30
-MAX_SHARED = 48 << 20
+MAX_SHARED = 40 << 20
 MAX_OTHER = 16 << 20
-MAX_XML_ROW = 4 << 20
+MAX_XML_ROW = 1 << 20
 """Bytes, unpacked: of a sheet, its shared texts, any other part, and one row of the sheet."""
 MAX_COLUMNS = 2_000
 MAX_ROWS = 1_048_576
+MAX_BLANK_ROWS = 10_000
+"""In succession: one cell at the end of a sheet would make a million rows."""
 _CHUNK = 1 << 18
 _WHOLE = 15
 """Digits that a number of Excel has; beyond them it holds zeros, and a number as an id was rounded."""
@@ -88,6 +90,8 @@ def _rows(sheet: Any) -> Iterator[list[str]]:
         if not cells:
             # Rows that were formatted and never filled, at the end, are no rows.
             blank += 1
+            if blank > MAX_BLANK_ROWS:
+                raise ValueError(f"more than {MAX_BLANK_ROWS:,} blank rows above row {number}: delete them")
             continue
         if len(cells) > MAX_COLUMNS:
             raise ValueError(f"row {number} has more than {MAX_COLUMNS:,} columns")

@@ -245,7 +245,7 @@ async def test_a_row_that_only_postgresql_cannot_store_is_rejected_alone(
         ("a.csv", "external_id,name\n1,x\n", ["--tenant", "acne"], "no tenant 'acne'"),
         ("a.csv", "id,name\n1,x\n", [], "external_id: no column is mapped to external_id"),
         ("a.csv", "", [], "is empty"),
-        ("a.txt", "external_id\n1\n", [], "save it as .csv, or .ndjson"),
+        ("a.xml", "external_id\n1\n", [], "what can be read: .csv, .tsv, .txt, .xlsx"),
         ("a.csv", "external_id\n1\n", ["--mapping", "nowhere.yaml"], "nowhere.yaml: No such file"),
         ("a.csv", "external_id\n1\n", ["--rejects", "/nowhere/x.csv"], "/nowhere is not writable"),
         ("a.csv", "external_id\n1\n", ["--rejects", __file__], "is not a rejects file"),

@@ -35,15 +35,9 @@ async def test_an_import_says_what_the_columns_became_and_what_it_decided(
     assert (said["encoding"], said["delimiter"], said["new"], said["rejected"]) == ("cp1252", ";", 2, 1)
     assert (said["blank_rows"], said["time_zone"], said["times_without_offset"]) == (1, "Asia/Shanghai", 2)
     became = {one["column"]: one["became"] for one in said["columns"]}
-    assert became == {
-        "External ID": "external_id",
-        "Source": "source",
-        "Name": "name",
-        "Email": "email",
-        "Created_at": "created_at",
-        "Telefon": "attribute",
-        "Product": "product",
-    }
+    fields = ("external_id", "source", "name", "email", "created_at", "attribute", "product")
+    columns = ("External ID", "Source", "Name", "Email", "Created_at", "Telefon", "Product")
+    assert became == dict(zip(columns, fields, strict=True))
     assert [one["suggestion"] for one in said["columns"] if one["suggestion"]] == ["phone"]
     assert "created_at: {format: dmy}" in said["rejects"][0]["reason"]
     first, second = await conn.fetch(COLUMNS, "fair")

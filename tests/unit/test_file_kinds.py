@@ -205,6 +205,16 @@ def test_a_wrong_encoding_is_said_at_once_and_not_row_by_row(tmp_path: Path, nam
         LeadFile(tmp_path / name, encoding="utf-8")
 
 
+def test_a_cell_at_the_end_of_a_sheet_does_not_keep_an_import_busy(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.cell(1, 1, "external_id")
+    sheet.cell(1_000_000, 1, "x")
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(FileUnusable, match="more than 10,000 blank rows"):
+        LeadFile(tmp_path / "a.xlsx")
+
+
 HOSTILE = {
     "wide.csv": b"external_id" + b",c" * 500_000 + b"\n",
     "cells.csv": b"external_id,a\n" + b"1" + b",\xf0\x9f\x98\x80" * 150_000 + b"\n",
