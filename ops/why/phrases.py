@@ -93,6 +93,8 @@ def condition(asked: Condition, zone_name: str, say: Say) -> str:
     elif asked.field == "created":
         wanted = say.gettext("created {when}").format(when=_day_or_age(asked.wanted, say))
         had = say.gettext("created {at}").format(at=when(datetime.fromisoformat(asked.had or ""), zone_name, say))
+    elif asked.field == "date":
+        wanted, had = _fact(asked, say), say.gettext("it was {day}").format(day=asked.had)
     else:
         wanted = _fact(asked, say)
         field = say.gettext(FIELDS.get(asked.field, asked.field))

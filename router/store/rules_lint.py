@@ -1,10 +1,11 @@
 """Linting rules beside what their tenant has: roster, groups, zone, and the leads of the last months."""
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from router.domain.calendar import business_day
 from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
-from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_groups, lint_values, lint_zones
+from router.domain.lint_tenant import DAYS_SEEN, Seen, lint_dates, lint_groups, lint_values, lint_zones
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
@@ -29,6 +30,7 @@ async def lint_for_tenant(
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
     found += lint_zones(tenant.time_zone, roster)
+    found += lint_dates(rules.ruleset, business_day(datetime.now(UTC), tenant.time_zone).date)
     found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen)]
     if unread.within("defaults") or unread.within("calendar"):
         # Who never gets a lead hangs on them too.

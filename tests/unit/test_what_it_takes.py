@@ -38,7 +38,7 @@ from router.domain.roster import Leave, Rep, Roster
 from router.domain.ruleset import CalendarSpec, Match, PresenceSpec, Rule, Ruleset
 from router.domain.working_hours import format_week
 from router.drain.lane_state import aligned_credits, moment_at
-from tests.random_worlds import GROUPS, NOW, a_lead, a_world
+from tests.random_worlds import GROUPS, NOW, a_lead, a_world, moment_of
 
 TODAY = date(2026, 3, 2)
 HOURS = ("mon-fri 09:00-12:00,13:00-18:00", "mon 10:00-12:00", "never", "tue 09:00-18:00", "always")
@@ -163,7 +163,7 @@ def every_change(now: Now) -> Iterator[Change]:
         for group_no in GROUPS:
             yield Change(Kind.GROUPS, rep=msgspec.structs.replace(rep, groups=rep.groups | {group_no}))
     for rule_no, rule in enumerate(engine.rules):
-        yield from wider_rules(rule_no, rule, now.lead, NOW)
+        yield from wider_rules(rule_no, rule, now.lead, now.inputs.moment)
         yield going_on(rule_no, rule)
         if rule.window is not None:
             yield longer_window(rule_no, rule, NOW, engine.ruleset.business_time_zone)
@@ -254,7 +254,7 @@ def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change
     listed = Rule("here", Match(one_of=(OneOf("region", frozenset({"x"}), in_file=("cities.txt",)),)), group="east")
     engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed,)), Rates())
     lead = a_lead(Random(1), engine, 1)._replace(facts=Facts(region="Y"))
-    (change,) = wider_rules(0, listed, lead, NOW)
+    (change,) = wider_rules(0, listed, lead, moment_of(engine))
     assert (change.value, change.widening, lists_of(change)) == ("y", Widening.ADD, ("cities.txt",))
     assert (
         "lead-router rules show --tenant acme --list=cities.txt > cities.txt" in commands_of(change, engine, "acme")[0]
