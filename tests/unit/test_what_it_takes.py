@@ -160,7 +160,8 @@ def every_change(now: Now) -> Iterator[Change]:
             change = change_against(why, rep, state, NOW, engine.ruleset.calendar.working_hours)
             if change is not None:
                 yield change
-        for group_no in GROUPS:
+        # The group of a rule for one rep is none that a rep can join.
+        for group_no in (no for no, name in GROUPS.items() if not name.startswith("rep:")):
             yield Change(Kind.GROUPS, rep=msgspec.structs.replace(rep, groups=rep.groups | {group_no}))
     for rule_no, rule in enumerate(engine.rules):
         yield from wider_rules(rule_no, rule, now.lead, now.inputs.moment)
@@ -224,7 +225,8 @@ def wanted(change: Change, now: Now) -> object:
     """The same of the rep that was tried."""
     value = getattr(change.rep, change.kind.value)
     if change.kind is Kind.GROUPS:
-        return tuple(sorted(now.engine.roster.group_names[group_no] for group_no in value))
+        names = {now.engine.roster.group_names[group_no] for group_no in value}
+        return tuple(sorted(names - {rule.group for rule in now.engine.rules if rule.rep}))
     if change.kind is Kind.LEAVE:
         return leave_text(value)
     return format_week(value) if change.kind is Kind.WORKING_HOURS else value
