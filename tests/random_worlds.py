@@ -1,7 +1,7 @@
 """Random worlds for properties of deciding: a roster, rules, rates and one batch, small but with all that matters."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 
 import numpy as np
@@ -19,6 +19,7 @@ from router.domain.roster import Rep, Roster
 from router.domain.ruleset import (
     CloseRate,
     Created,
+    DateRange,
     Defaults,
     Match,
     PriorityRange,
@@ -32,7 +33,7 @@ from router.drain.claim import order_of
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 # What makes the engine stumble over one lead: the day of its creation has no end.
 POISON = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
-GROUPS = {1: "east", 2: "west", 3: "nobody"}
+GROUPS = {1: "east", 2: "west", 3: "nobody", 4: "rep:r1", 5: "rep:gone"}
 SHUT = parse_week("never")
 
 
@@ -115,6 +116,14 @@ OTHERS: tuple[tuple[NoneOf | Prefix | Present, ...], ...] = (
 )
 
 
+DATES = (
+    DateRange(date(2026, 3, 2)),
+    DateRange(date(2026, 2, 24), date(2026, 3, 2)),
+    DateRange(date(2026, 3, 3), date(2026, 3, 4)),
+    DateRange(last=date(2026, 3, 1)),
+)
+
+
 def a_rule(rng: Random, number: int) -> Rule:
     """One rule; every fourth asks the owner."""
     conditions = []
@@ -128,12 +137,16 @@ def a_rule(rng: Random, number: int) -> Rule:
         priority=rng.choice((None, None, None, None, frozenset({0}), frozenset({1, 5}), PriorityRange(1), NOT_FIVE)),
         known_customer=rng.choice((None, None, None, None, True, False)),
         created=rng.choice((None, None, None, None, Created.TODAY, Created.YESTERDAY, timedelta(hours=6))),
+        date=rng.choice((*[None] * 12, *DATES)),
     )
     to_owner = rng.random() < 0.25
+    group = None if to_owner else rng.choice(("east", "east", "west", "west", "nobody", "rep:r1", "rep:gone"))
     return Rule(
         name=f"rule {number}",
         match=match,
-        group=None if to_owner else rng.choice(("east", "east", "west", "west", "nobody")),
+        group=group,
+        rep=group.removeprefix("rep:") if group and group.startswith("rep:") else None,
+        owns=to_owner or rng.random() < 0.7,
         fall_back_after=rng.choice((None, timedelta(minutes=30))) if to_owner else None,
         wait=rng.random() < 0.3,
         window=rng.choice((None, None, None, None, parse_week("mon-fri 09:00-18:00"), SHUT)),

@@ -15,7 +15,7 @@ import asyncpg
 from router.domain.conditions import FactCondition, NoneOf, Prefix, Present
 from router.domain.rep_fields import read_field
 from router.domain.roster import Rep, Roster
-from router.domain.ruleset import Created, Rule, Ruleset
+from router.domain.ruleset import Created, DateRange, Rule, Ruleset
 from router.domain.working_hours import WeekHours
 from router.drain.drain import Drain
 from router.store.assignments import Ending, end
@@ -47,6 +47,7 @@ defaults: {max_open: 10, max_per_day: 9}
 rules:
   - {name: vip, match: {priority: {from: 3}}, assign_to: group:vip}
   - {name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 20m}
+  - {name: fair, match: {date: {from: 2026-03-08, to: 2026-03-09}, region: East}, assign_to: group:west}
   - {name: yesterday, match: {created: yesterday}, assign_to: group:night}
   - {name: ghosts, match: {region: {prefix: nor}}, assign_to: group:ghost, on_no_candidate: wait}
   - {name: newcomers, match: {known_customer: false, region: {not: North, present: true}}, assign_to: group:west}
@@ -57,7 +58,8 @@ defaults: {max_open: 20, max_per_day: 6}
 rules:
   - {name: owner, match: {}, assign_to: owner}
   - {name: everyone, match: {}, assign_to: group:vip}
-  - {name: others, match: {}, assign_to: group:night}
+  - {name: one, match: {region: West}, assign_to: "rep:r3", on_no_candidate: wait}
+  - {name: others, match: {}, assign_to: group:night, owns: no}
 """,
 )
 
@@ -297,20 +299,25 @@ class Oracle:
                 if self.now < row["queued_at"] + (rule.fall_back_after or timedelta(0)):
                     return ""
                 continue
-            group = self.roster.group_numbers[rule.group]
             for rep in self.roster.reps:
-                if group in rep.groups and rep.weight > 0 and rep.no not in excluded and self.can(rep):
+                if self._named(rule, rep) and rep.weight > 0 and rep.no not in excluded and self.can(rep):
                     return f"{rep.rep_id} of {rule.group} is free by rule {rule.name}"
             if rule.wait:
                 return ""
         return ""
+
+    def _named(self, rule: Rule, rep: Rep) -> bool:
+        """Whether a rule for a group, or for one rep, means the rep."""
+        assert rule.group is not None
+        return rep.rep_id == rule.rep if rule.rep else self.roster.group_numbers[rule.group] in rep.groups
 
     def _matches(self, rule: Rule, row: asyncpg.Record, owner: int | None) -> bool:
         match = rule.match
         listed = all((row[c.field] or "").casefold() in c.values for c in match.one_of)
         if not listed or not all(_other_holds(other, row[other.field]) for other in match.others):
             return False
-        if match.priority is not None and -row["rank"] not in match.priority:
+        out = match.date is not None and not _in_dates(match.date, _date(self.now))
+        if out or (match.priority is not None and -row["rank"] not in match.priority):
             return False
         if match.known_customer is not None and match.known_customer != (owner is not None):
             return False
@@ -323,6 +330,10 @@ class Oracle:
 
     def _window_open(self, rule: Rule) -> bool:
         return rule.window is None or _open_at(rule.window, ZONE, self.now)
+
+
+def _in_dates(dates: DateRange, day: date) -> bool:
+    return (dates.first or date.min) <= day <= (dates.last or date.max)
 
 
 def _other_holds(condition: FactCondition, value: str | None) -> bool:

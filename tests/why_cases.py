@@ -175,6 +175,16 @@ async def waiting_outside_window(world: World) -> LeadDescription:
     return await world.why(1)
 
 
+@case(
+    "  - {name: fair, match: {date: {from: 2026-03-03, to: 2026-03-06}}, assign_to: 'group:all'}\n"
+    "  - {name: today, match: {date: {to: 2026-03-02}}, assign_to: 'rep:r3'}\n"
+    "  - {name: helps-out, match: {}, assign_to: 'rep:r2', owns: no}\n"
+)
+async def assigned_to_one_rep_before_the_fair(world: World) -> LeadDescription:
+    await world.route(some(1))
+    return await world.why(1)
+
+
 @case('  - {name: late, match: {}, assign_to: "group:away"}\npresence: {groups: [away]}\n')
 async def waiting_with_presence_unknown(world: World) -> LeadDescription:
     await world.route(some(1))

@@ -1,10 +1,11 @@
 """Who owns a customer in a replay: as the record says, except where the replay made it different."""
 
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from router.domain.decide import Assigned, Decision
+from router.domain.decide import Assigned, Decision, makes_owner
 from router.domain.lead import PoolLead
+from router.domain.ruleset import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Owners:
         return self.guessed.get(customer, 0)
 
 
-def moved_by(leads: Iterable[PoolLead], decisions: Iterable[Decision]) -> dict[int, int]:
+def moved_by(leads: Iterable[PoolLead], decisions: Iterable[Decision], rules: Sequence[Rule]) -> dict[int, int]:
     """The owners (rep numbers) of customers that recorded decisions set; by hand sets them, too."""
     return {
         lead.customer_id: decision.rep_no
@@ -86,4 +87,5 @@ def moved_by(leads: Iterable[PoolLead], decisions: Iterable[Decision]) -> dict[i
         if lead.customer_id is not None
         and isinstance(decision, Assigned)
         and (decision.group_no is not None or decision.rule_no is None)
+        and makes_owner(decision, rules)
     }

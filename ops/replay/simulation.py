@@ -191,7 +191,7 @@ class Simulation:
         self._rejoin(recorded.leads)
         arrivals = [lead for lead in recorded.leads if self._arrives(lead.lead_id)]
         customers = {lead.customer_id for lead in recorded.leads if lead.customer_id is not None}
-        moved = moved_by(recorded.leads, recorded.decisions)
+        moved = moved_by(recorded.leads, recorded.decisions, recorded.engine.rules)
         record = Recorded(recorded.flight.owners, moved, customers)
         self.lane.pool.wake_customers(self.owners.follow(record))
         visit = self._visit(recorded.at, [lead._replace(wake_key=0) for lead in arrivals], record, recorded)

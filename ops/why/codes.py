@@ -68,6 +68,7 @@ FIELDS: Mapping[str, str] = {
     "landing_page": N_("landing_page"),
     "source": N_("source"),
     "priority": N_("priority"),
+    "date": N_("date"),
     "customer": N_("customer"),
 }
 FACTORS: Mapping[str, str] = {

@@ -54,4 +54,6 @@ def _value(change: Change, engine: Engine) -> str:
     """The value of the option: of `--groups` all groups that the rep is then in."""
     if change.kind is not Kind.GROUPS or change.rep is None:
         return change.value
-    return "; ".join(sorted(engine.roster.group_names[group_no] for group_no in change.rep.groups))
+    of_one_rep = {rule.group for rule in engine.rules if rule.rep is not None}
+    names = {engine.roster.group_names[group_no] for group_no in change.rep.groups} - of_one_rep
+    return "; ".join(sorted(names))

@@ -67,6 +67,8 @@ def rule_document(rule: RuleExplanation, names: Names, now: datetime) -> Json:
         found["time_may_change_it_at"] = utc(rule.look_again)
     if rule.window is not None:
         found["window"] = {"open": rule.window.open, "until": utc(rule.window.until)}
+    if not rule.owns:
+        found["owns"] = False
     if rule.owner is not None:
         found["owner"] = _owner(rule.owner, names, now)
     if rule.group is not None:

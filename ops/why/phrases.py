@@ -93,6 +93,8 @@ def condition(asked: Condition, zone_name: str, say: Say) -> str:
     elif asked.field == "created":
         wanted = say.gettext("created {when}").format(when=_day_or_age(asked.wanted, say))
         had = say.gettext("created {at}").format(at=when(datetime.fromisoformat(asked.had or ""), zone_name, say))
+    elif asked.field == "date":
+        wanted, had = _days(asked.wanted, say), say.gettext("it was {day}").format(day=asked.had)
     else:
         wanted = _fact(asked, say)
         field = say.gettext(FIELDS.get(asked.field, asked.field))
@@ -117,6 +119,15 @@ def _fact(asked: Condition, say: Say) -> str:
     absent = asked.operator is Operator.PRESENT and asked.wanted == ("false",)
     template = say.gettext(OPERATORS["absent" if absent else asked.operator])
     return template.format(field=field, values=one_of(asked.wanted, say))
+
+
+def _days(wanted: Sequence[str], say: Say) -> str:
+    first, last = wanted
+    if not first:
+        return say.gettext("a day to {last}").format(last=last)
+    if not last:
+        return say.gettext("a day from {first}").format(first=first)
+    return say.gettext("a day from {first} to {last}").format(first=first, last=last)
 
 
 def _day_or_age(wanted: Sequence[str], say: Say) -> str:

@@ -51,16 +51,17 @@ class _Proposer:
         rule = self.now.engine.rules[rule_no]
         if judged.verdict is Verdict.FAILED:
             # Whatever the rule then says of the lead: it no longer ends there.
-            yield from wider_rules(rule_no, rule, lead, self.now.inputs.moment.now)
+            yield from wider_rules(rule_no, rule, lead, self.now.inputs.moment)
         elif judged.verdict is Verdict.NOT_MATCHED:
-            wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment.now)
+            wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment)
             yield from (change for change in wider if self._matches(change.rule_no, change.rule))
         elif judged.verdict is Verdict.OUTSIDE_WINDOW:
             yield longer_window(rule_no, rule, self.now.inputs.moment.now, self.now.engine.ruleset.business_time_zone)
         if judged.group is not None and judged.verdict is Verdict.NOBODY_FREE:
             for member in judged.group.candidates:
                 yield from self._without(member.rep, member.left_out, member.base)
-            yield from islice(self._new_members(judged.group.group_no), NEW_MEMBERS)
+            if rule.rep is None:
+                yield from islice(self._new_members(judged.group.group_no), NEW_MEMBERS)
         if judged.owner is not None and judged.owner.rep is not None and judged.verdict is not Verdict.ASSIGNED:
             yield from self._without(judged.owner.rep, judged.owner.left_out, None)
         if judged.stops:

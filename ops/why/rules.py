@@ -79,6 +79,8 @@ def rule_words(rule: RuleExplanation, description: LeadDescription, now: datetim
             held=held, found=owner(rule.owner, description.names, now, zone_name, say)
         )
     words = _found(rule, held, zone_name, say)
+    if not rule.owns:
+        words = say.gettext("{words}; by this rule the customer's owner does not change").format(words=words)
     return (
         say.gettext("{words}; the rule waits, so later rules were not tried").format(words=words)
         if rule.stops

@@ -5,7 +5,7 @@ Whether the change is enough is not judged here: the lead is decided again with 
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ops.why.change import Change, Kind, Widening
 from router.domain.availability import leave_text
 from router.domain.calendar import zone
 from router.domain.conditions import NoneOf, OneOf, Prefix
+from router.domain.engine import Moment
 from router.domain.explain_parts import LeftOut, RepState
 from router.domain.lead import FACT_FIELDS, PoolLead
 from router.domain.matching import folded
@@ -102,7 +103,7 @@ def _longer_days(day: tuple[Interval, ...], minute: int) -> Iterator[tuple[tuple
         yield ((earliest, latest),), latest - earliest
 
 
-def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, now: datetime) -> Iterator[Change]:
+def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment) -> Iterator[Change]:
     """The rule with one condition widened so that it holds for the lead: one change for each that does not hold."""
     match = rule.match
     known = folded(lead.facts)
@@ -115,7 +116,8 @@ def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, now: datetime) -> Iter
     yield from _wider_priority(rule_no, rule, -lead.rank)
     if match.known_customer is not None:
         yield _of_rule(rule_no, rule, replace(match, known_customer=None), "known_customer", Widening.DROP)
-    yield from _wider_created(rule_no, rule, lead, now)
+    yield from _wider_date(rule_no, rule, moment.day.date)
+    yield from _wider_created(rule_no, rule, lead, moment.now)
 
 
 def _wider_condition(condition: object, value: str | None) -> tuple[object | None, Widening]:
@@ -150,6 +152,15 @@ def _wider_priority(rule_no: int, rule: Rule, had: int) -> Iterator[Change]:
     else:
         wider, widening = replace(wanted, most=had), Widening.TO
     yield _of_rule(rule_no, rule, replace(match, priority=wider), "priority", widening, str(had))
+
+
+def _wider_date(rule_no: int, rule: Rule, day: date) -> Iterator[Change]:
+    asked = rule.match.date
+    if asked is None or day in asked:
+        return
+    early = asked.first is not None and day < asked.first
+    wider, widening = (replace(asked, first=day), Widening.FROM) if early else (replace(asked, last=day), Widening.TO)
+    yield _of_rule(rule_no, rule, replace(rule.match, date=wider), "date", widening, day.isoformat())
 
 
 def _wider_created(rule_no: int, rule: Rule, lead: PoolLead, now: datetime) -> Iterator[Change]:

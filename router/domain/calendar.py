@@ -105,6 +105,11 @@ def day_of(day: date, zone_name: str) -> BusinessDay:
     return BusinessDay(day, start, end)
 
 
+def first_day_from(day: date, zone_name: str) -> datetime:
+    """The instant (UTC) from which no date before `day` comes any more: also where the zone skipped that date."""
+    return _start(day, zone_name)
+
+
 def day_before(day: BusinessDay, zone_name: str) -> BusinessDay:
     """The business day that ends when `day` starts; a date that the zone skipped is not one."""
     return business_day(day.start - timedelta.resolution, zone_name)

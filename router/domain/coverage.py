@@ -29,14 +29,15 @@ class UnnamedGroup:
 
 def unnamed_groups(ruleset: Ruleset, reps: Iterable[tuple[str, Iterable[str]]]) -> list[UnnamedGroup]:
     """Of active reps, as their ids and the names of their groups. Nothing where rules assign to owners only."""
-    named = {fold(rule.group): rule.group for rule in ruleset.rules if rule.group is not None}
+    named = {fold(rule.group): rule.group for rule in ruleset.rules if rule.group is not None and rule.rep is None}
+    by_id = {rule.rep for rule in ruleset.rules}
     if not named:
         return []
     found: dict[str, list[str]] = {}
     spelled: dict[str, str] = {}
     for rep_id, groups in reps:
         by_fold = {fold(group): group for group in groups}
-        if named.keys().isdisjoint(by_fold):
+        if rep_id not in by_id and named.keys().isdisjoint(by_fold):
             for key, group in by_fold.items():
                 found.setdefault(key, []).append(rep_id)
                 spelled.setdefault(key, group)

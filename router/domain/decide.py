@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.eligibility import INACTIVE, Eligibility, GroupCredits
-from router.domain.engine import Engine, Moment, created_holds
+from router.domain.engine import Engine, Moment, created_holds, date_holds
 from router.domain.lead import PoolLead
 from router.domain.reason import Reason
-from router.domain.ruleset import Rule
+from router.domain.ruleset import Match, Rule
 from router.domain.targets import group_target, join_targets, owner_target, read_targets, reason_for, window_target
 
 Int64 = NDArray[np.int64]
@@ -106,8 +106,12 @@ class Refusal:
 
     def look_again(self, at: datetime | None) -> None:
         """Time alone may change the answer at `at`."""
-        if at is not None and (self.recheck is None or at < self.recheck):
-            self.recheck = at
+        self.recheck = earliest(self.recheck, at)
+
+
+def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two instants, where there are two."""
+    return min(one, other) if one is not None and other is not None else one or other
 
 
 class Batch:
@@ -157,7 +161,8 @@ class Batch:
                 assert group_no is not None
                 rep_no = self.eligibility.choose(group_no, lead.facts, lead.excluded)
                 if rep_no is not None:
-                    self._own(lead, rep_no)
+                    if rule.owns:
+                        self._own(lead, rep_no)
                     return Assigned(rep_no, rule_no, group_no)
                 refusal.targets.append(group_target(group_no))
                 stops = rule.wait
@@ -169,7 +174,7 @@ class Batch:
         """Takes over a decision that was made elsewhere: loads and owners, all but the credits."""
         if isinstance(decision, Assigned):
             self.eligibility.take(self.engine.roster.position[decision.rep_no])
-            if decision.group_no is not None:
+            if decision.group_no is not None and makes_owner(decision, self.engine.rules):
                 self._own(lead, decision.rep_no)
 
     def owner_of(self, lead: PoolLead) -> int | None:
@@ -183,9 +188,21 @@ class Batch:
             return False, None
         if match.known_customer is not None and (self.owner_of(lead) is not None) != match.known_customer:
             return False, None
-        if match.created is None:
+        if match.created is None and match.date is None:
             return True, None
-        return created_holds(match.created, lead.created_at, self.moment, self.engine.ruleset.business_time_zone)
+        return self._time_conditions(match, lead)
+
+    def _time_conditions(self, match: Match, lead: PoolLead) -> tuple[bool, datetime | None]:
+        zone = self.engine.ruleset.business_time_zone
+        ends: datetime | None = None
+        if match.date is not None:
+            holds, ends = date_holds(match.date, self.moment, zone)
+            if not holds:
+                return False, ends
+        if match.created is None:
+            return True, ends
+        holds, changes = created_holds(match.created, lead.created_at, self.moment, zone)
+        return holds, earliest(changes, ends) if holds else changes
 
     def window_open(self, rule_no: int, refusal: Refusal) -> bool:
         """Whether the rule applies at this time of day; a refusal learns when that changes."""
@@ -250,6 +267,11 @@ class Batch:
             frozenset(eligibility.asked),
             {text: self.reason(text) for text in sorted({d.targets for d in decisions if isinstance(d, Waiting)})},
         )
+
+
+def makes_owner(decision: Assigned, rules: Sequence[Rule]) -> bool:
+    """Whether the rep who gets the lead becomes the owner of its customer, as far as the rule says."""
+    return decision.rule_no is None or rules[decision.rule_no].owns
 
 
 def decide(engine: Engine, inputs: Inputs) -> Outcome:

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from router.domain.calendar import BusinessDay, business_day
+from router.domain.calendar import BusinessDay, business_day, first_day_from
 from router.domain.holidays import holiday_calendar
 from router.domain.matching import Matcher
 from router.domain.rates import Rates
 from router.domain.roster import Roster
-from router.domain.ruleset import Created, Ruleset
+from router.domain.ruleset import Created, DateRange, Ruleset
 from router.domain.weights import Weigher
 
 Int64 = NDArray[np.int64]
@@ -51,7 +51,10 @@ class Engine:
         self, roster: Roster, ruleset: Ruleset, rates: Rates, made_at: tuple[datetime | None, ...] = ()
     ) -> None:
         self.made_at = made_at
-        self.roster = roster
+        # So whoever asks who is in a group, and whom a full rep leaves, needs to know nothing of rules for one rep.
+        roster = self.roster = roster.joined_by(
+            {rule.rep: roster.group_numbers[rule.group] for rule in ruleset.rules if rule.rep and rule.group}
+        )
         self.ruleset = ruleset
         self.rates = rates
         self.rules = ruleset.rules
@@ -104,3 +107,16 @@ def created_holds(
         return holds, (moment.day.end if holds else None)
     holds = moment.yesterday_start <= created_at < moment.day.start
     return holds, (moment.day.end if created_at >= moment.yesterday_start else None)
+
+
+def date_holds(condition: DateRange, moment: Moment, zone: str) -> tuple[bool, datetime | None]:
+    """Whether a `date:` condition holds, and the instant at which time alone may change that (None = never).
+
+    The day is that of the moment, which is recorded: only the instant rests on the zone's rules.
+    """
+    day = moment.day.date
+    holds = day in condition
+    if holds:
+        return True, None if condition.last is None else first_day_from(condition.last + timedelta(days=1), zone)
+    early = condition.first is not None and day < condition.first
+    return False, first_day_from(condition.first, zone) if early and condition.first else None

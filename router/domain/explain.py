@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 from router.domain.attendance import Attendance
 from router.domain.conditions import Operator
-from router.domain.decide import Assigned, Batch, Decision, Inputs, Parked, Refusal, Waiting
+from router.domain.decide import Assigned, Batch, Decision, Inputs, Parked, Refusal, Waiting, earliest
 from router.domain.engine import Engine
 from router.domain.explain_parts import (
     Condition,
@@ -25,7 +25,7 @@ from router.domain.explain_reps import explain_group, left_out, standing_state
 from router.domain.lead import FACT_FIELDS, PoolLead
 from router.domain.matching import folded
 from router.domain.reason import Reason
-from router.domain.ruleset import Match, PriorityRange, Rule
+from router.domain.ruleset import DateRange, Match, PriorityRange, Rule
 
 # Field, the part of the match, what it asks, for what, what the lead had.
 _Part = tuple[str, Match, Operator, tuple[str, ...], str]
@@ -86,10 +86,11 @@ def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Co
             return found, None
     again: datetime | None = None
     for field, part, operator, wanted, had in _others(rule.match, batch, lead):
-        holds, again = batch.conditions(replace(rule, match=part), lead)
+        holds, changes = batch.conditions(replace(rule, match=part), lead)
         found.append(Condition(field, wanted, had, holds, operator))
         if not holds:
-            break
+            return found, changes
+        again = earliest(again, changes)
     return found, again
 
 
@@ -109,6 +110,9 @@ def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[_Part]:
         known = batch.owner_of(lead) is not None
         part = Match(known_customer=match.known_customer)
         yield "known_customer", part, Operator.ONE_OF, (_truth(match.known_customer),), _truth(known)
+    if match.date is not None:
+        day = batch.moment.day.date.isoformat()
+        yield "date", Match(date=match.date), Operator.RANGE, _bounds(match.date), day
     if match.created is not None:
         age = match.created.total_seconds() if isinstance(match.created, timedelta) else None
         wanted = (str(match.created),) if age is None else ("within", f"{age:.0f}")
@@ -126,6 +130,10 @@ def _priorities(match: Match) -> Iterator[tuple[frozenset[int] | PriorityRange, 
             yield PriorityRange(wanted.least, wanted.most), Operator.RANGE, tuple(bounds)
         if wanted.but:
             yield PriorityRange(but=wanted.but), Operator.NOT, tuple(str(one) for one in sorted(wanted.but))
+
+
+def _bounds(dates: DateRange) -> tuple[str, ...]:
+    return tuple("" if bound is None else bound.isoformat() for bound in (dates.first, dates.last))
 
 
 def _truth(value: bool) -> str:
@@ -161,7 +169,7 @@ def _rule(batch: Batch, lead: PoolLead, rule_no: int, rule: Rule) -> RuleExplana
     assert group_no is not None
     group = explain_group(batch.eligibility, group_no, lead)
     if group.free:
-        return replace(judged, verdict=Verdict.ASSIGNED, group=group)
+        return replace(judged, verdict=Verdict.ASSIGNED, group=group, owns=rule.owns)
     return replace(judged, verdict=Verdict.NOBODY_FREE, group=group, stops=rule.wait)
 
 

@@ -60,7 +60,8 @@ class Condition:
     Facts stand as they arrived, `wanted` folded. `created` has `had` in ISO 8601 UTC and wants a named day or
     `within` a number of seconds; `known_customer` wants and had `true` or `false`.
     Other operators: none of `wanted`; beginning with one of it; `true` or `false` for present or absent; the two
-    bounds of a range, both included, empty where there is none; the names of the files that list the values.
+    bounds of a range, both included, empty where there is none (dates in ISO 8601: `had` is the business day of the
+    decision); the names of the files that list the values.
     """
 
     field: str
@@ -140,7 +141,8 @@ class RuleExplanation:
     """One rule: its conditions up to the first that did not hold, and what it found.
 
     `look_again` (UTC): when time alone may change whether the conditions hold, or whether the window is open.
-    `stops` = the rule kept the lead from the rules after it. `error` names what went wrong (verdict FAILED).
+    `stops` = the rule kept the lead from the rules after it. `owns` = the rep who gets it becomes the customer's
+    owner. `error` names what went wrong (verdict FAILED).
     """
 
     rule_no: int
@@ -153,6 +155,7 @@ class RuleExplanation:
     look_again: datetime | None = None
     stops: bool = False
     error: str = ""
+    owns: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ class Lint(StrEnum):
     BEHIND_WIDER = "behind_wider"
     ZERO_CAP = "zero_cap"
     NEVER_OPEN = "never_open"
+    DATES_OVER = "dates_over"
     NO_CATCH_ALL = "no_catch_all"
     MINUTE_SHORT = "minute_short"
     OTHER_SPELLING = "other_spelling"
     OTHER_ZONE = "other_zone"
     DOUBTFUL_ZONE = "doubtful_zone"
     UNKNOWN_GROUP = "unknown_group"
+    UNKNOWN_REP = "unknown_rep"
     EMPTY_GROUP = "empty_group"
     REPS_WITHOUT_LEADS = "reps_without_leads"
     UNNAMED_GROUP = "unnamed_group"
@@ -150,10 +152,12 @@ def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:
         if other.window is not None:
             continue
         if other.group == rule.group and not rule.wait:
-            message = f'never assigns: "{other.name}" before it gives all of its leads to the same group'
+            same = "rep" if rule.rep else "group"
+            message = f'never assigns: "{other.name}" before it gives all of its leads to the same {same}'
             return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
         if wider is None and not covers(rule.match, other.match):
-            last = f"gets leads only while nobody in group {other.group} is available"
+            whom = f"rep {other.rep} is not" if other.rep else f"nobody in group {other.group} is"
+            last = f"gets leads only while {whom} available"
             message = f'{last}: "{other.name}" before it is wider; should the narrower rule come first?'
             wider = Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
     return wider

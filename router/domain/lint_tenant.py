@@ -1,6 +1,7 @@
 """What rules show when compared with the roster and the leads of their tenant."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from router.domain.conditions import FactCondition, Listed, OneOf
 from router.domain.coverage import unnamed_groups
@@ -29,6 +30,9 @@ def lint_groups(ruleset: Ruleset, roster: Roster) -> list[Finding]:
         if rule.group is None or fold(rule.group) in seen:
             continue
         seen.add(fold(rule.group))
+        if rule.rep is not None:
+            found += _rep(f"rules[{place}].assign_to", rule, rule.rep, ruleset, roster)
+            continue
         number = numbers.get(fold(rule.group))
         found += _group(f"rules[{place}].assign_to", rule, number, ruleset, roster)
     return found
@@ -48,6 +52,17 @@ def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: 
         yield Finding(Level.WARNING, Lint.EMPTY_GROUP, path, f"group {rule.group} is empty: {none}", rule.name)
     else:
         yield from _without_leads(path, rule, active, ruleset)
+
+
+def _rep(path: str, rule: Rule, rep_id: str, ruleset: Ruleset, roster: Roster) -> Iterator[Finding]:
+    rep = next((rep for rep in roster.reps if rep.rep_id == rep_id), None)
+    if rep is None:
+        near = suggestion(rep_id, [rep.rep_id for rep in roster.reps if rep.active])
+        message = f'rep "{rep_id}" does not exist' + (f'; did you mean "{near}"?' if near else "")
+        yield Finding(Level.WARNING, Lint.UNKNOWN_REP, path, message, rule.name)
+    elif why := "inactive" if not rep.active else _never(rep, ruleset):
+        message = f"rep {rep_id} never gets a lead: {why}"
+        yield Finding(Level.WARNING, Lint.REPS_WITHOUT_LEADS, path, message, rule.name)
 
 
 def _without_leads(path: str, rule: Rule, reps: list[Rep], ruleset: Ruleset) -> Iterator[Finding]:
@@ -120,6 +135,17 @@ def lint_spellings(ruleset: Ruleset, spelled: Callable[[str, str], str]) -> list
                 message = f"no lead ever has {condition.field} {words}: write the words of the synonyms"
                 path = f"rules[{number}].match.{condition.field}"
                 found.append(Finding(Level.WARNING, Lint.OTHER_SPELLING, path, message, rule.name))
+    return found
+
+
+def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
+    """Rules whose last day is over."""
+    found = []
+    for place, rule in enumerate(ruleset.rules):
+        last = rule.match.date.last if rule.match.date is not None else None
+        if last is not None and last < today:
+            message = f"ended on {last}: the rule never matches again"
+            found.append(Finding(Level.WARNING, Lint.DATES_OVER, f"rules[{place}].match.date", message, rule.name))
     return found
 
 

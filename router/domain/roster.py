@@ -1,6 +1,7 @@
 """Reps and groups as of one roster version."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -71,6 +72,16 @@ class Roster:
             for group in rep.groups:
                 found.setdefault(group, []).append(i)
         return {group: tuple(positions) for group, positions in found.items()}
+
+    def joined_by(self, groups: Mapping[str, int]) -> "Roster":
+        """With each of these reps, by id, in one group more. Ids that no rep has add nobody."""
+        if not groups:
+            return self
+        reps = [
+            msgspec.structs.replace(rep, groups=rep.groups | {groups[rep.rep_id]}) if rep.rep_id in groups else rep
+            for rep in self.reps
+        ]
+        return replace(self, reps=tuple(reps))
 
     @cached_property
     def group_numbers(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """A tenant's routing rules, as values. Reading them from YAML is `router.rules.file`'s duty."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from router.domain.calendar import WeekHours
@@ -30,9 +30,21 @@ class PriorityRange:
 
 
 @dataclass(frozen=True, slots=True)
+class DateRange:
+    """Business days of the tenant from `first` to `last`, both included (None = no bound)."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """All parts must hold. `created` is a named day or a maximum age (by the lead's `created_at`).
 
+    `date` is about the business day on which is decided, whatever the lead.
     `one_of` has each field once at most; `others` are the conditions on facts without a list of values.
     """
 
@@ -41,6 +53,7 @@ class Match:
     known_customer: bool | None = None
     created: Created | timedelta | None = None
     others: tuple[FactCondition, ...] = ()
+    date: DateRange | None = None
 
     @property
     def facts(self) -> tuple[FactCondition, ...]:
@@ -54,7 +67,8 @@ class Rule:
 
     `fall_back_after` is wall time since the lead was queued, for owner rules (None = at once when the owner has
     no room). `wait` = stop here when nobody can take the lead. `window` = when the rule applies, in the tenant's
-    zone (None = always).
+    zone (None = always). `rep` is the id of the rep for `assign_to: rep:ID`: then `group` is a group of that rep alone,
+    which the engine makes. `owns` = the rep who gets the lead becomes the customer's owner.
     """
 
     name: str
@@ -63,6 +77,8 @@ class Rule:
     fall_back_after: timedelta | None = None
     wait: bool = False
     window: WeekHours | None = None
+    rep: str | None = None
+    owns: bool = True
 
     @property
     def to_owner(self) -> bool:

@@ -104,7 +104,11 @@ def rule_fields(rule: Rule) -> dict[str, Value]:
     if match.known_customer is not None:
         fields["match.known_customer"] = "true" if match.known_customer else "false"
     fields["match.created"] = f"within {created}" if isinstance(match.created, timedelta) else created
-    fields["assign_to"] = "owner" if rule.to_owner else f"group:{rule.group}"
+    if match.date is not None:
+        fields["match.date.from"] = match.date.first.isoformat() if match.date.first else None
+        fields["match.date.to"] = match.date.last.isoformat() if match.date.last else None
+    fields["assign_to"] = f"rep:{rule.rep}" if rule.rep else "owner" if rule.to_owner else f"group:{rule.group}"
+    fields["owns"] = None if rule.owns else "no"
     fields["fall_back_after"] = _span(rule.fall_back_after)
     fields["on_no_candidate"] = "wait" if rule.wait else None
     fields["window"] = _hours(rule.window)

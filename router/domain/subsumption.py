@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from router.domain.conditions import FactCondition, OneOf
-from router.domain.ruleset import Created, Match, PriorityRange
+from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 
 # Ranges up to this width are compared number by number.
 _COUNTED = 1_000
@@ -23,12 +23,14 @@ def covers(wide: Match, narrow: Match) -> bool:
     """Whether at any moment every lead that `narrow` takes is one that `wide` takes; False where that is not sure."""
     if wide.known_customer is not None and wide.known_customer != narrow.known_customer:
         return False
-    if not _covers_time(wide.created, narrow.created) or not _covers_priority(wide.priority, narrow.priority):
+    if not _covers_time(wide.created, narrow.created) or not _covers_date(wide.date, narrow.date):
         return False
-    if not wide.facts:
-        return True
-    if not _may_cover(wide, narrow):
+    if not _covers_priority(wide.priority, narrow.priority):
         return False
+    return not wide.facts or (_may_cover(wide, narrow) and _covers_facts(wide, narrow))
+
+
+def _covers_facts(wide: Match, narrow: Match) -> bool:
     fields = {condition.field for condition in narrow.facts}
     if any(condition.field not in fields for condition in wide.facts):
         return False
@@ -81,6 +83,15 @@ def _covers_time(wide: Created | timedelta | None, narrow: Created | timedelta |
     if wide is None or wide == narrow:
         return True
     return isinstance(wide, timedelta) and isinstance(narrow, timedelta) and narrow <= wide
+
+
+def _covers_date(wide: DateRange | None, narrow: DateRange | None) -> bool:
+    if wide is None or wide == narrow:
+        return True
+    of = narrow or DateRange()
+    since = wide.first is None or (of.first is not None and of.first >= wide.first)
+    until = wide.last is None or (of.last is not None and of.last <= wide.last)
+    return since and until
 
 
 def _covers_priority(

@@ -1,8 +1,9 @@
 """The conditions of a rule: plain values, and what the operators say."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,14 +11,18 @@ import yaml
 
 from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf
 from router.domain.lead import FACT_FIELDS
-from router.domain.ruleset import Created, Match, PriorityRange
+from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 from router.domain.text import fold
 from router.rules.document import At, Wrong
 from router.rules.kinds import duration
 from router.rules.lists import ListError
-from router.rules.reader import empty, mapping, one_or_many, shorten, text, truth, whole, word
+from router.rules.reader import empty, mapping, one_or_many, scalar, shorten, text, truth, what, whole, word
 
 MAX_PRIORITY = 1_000_000
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# A year is hardly ever mistyped beyond these, and no calendar of any zone ends between them.
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199
 
 _priority = whole(-MAX_PRIORITY, MAX_PRIORITY)
 
@@ -95,6 +100,30 @@ def _created(at: At) -> Created | timedelta | None:
         raise Wrong(f"{wrong} (or an age: {{within: 4h}})") from None
 
 
+def _dates(at: At) -> DateRange:
+    if not isinstance(at.node, yaml.MappingNode) or not at.node.value:
+        raise Wrong("must have from, to, or both, such as {from: 2026-11-24, to: 2026-11-30}")
+    values = mapping(at, {"from": _date, "to": _date})
+    first, last = values.get("from"), values.get("to")
+    if first is not None and last is not None and first > last:
+        raise Wrong(f"there is no day from {first} to {last}; write the earlier date first")
+    return DateRange(first, last)
+
+
+def _date(at: At) -> date:
+    """A date, quoted or not: what YAML takes it for does not matter."""
+    node = scalar(at)
+    written = node.value.strip()
+    try:
+        day = date.fromisoformat(written) if _DATE.fullmatch(written) else None
+    except ValueError:
+        day = None
+    if day is None or not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        years = f"in the years {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise Wrong(f"must be a date such as 2026-11-24, {years}, not {what(node)}")
+    return day
+
+
 _OPERATORS: dict[str, Callable[[At], Any]] = {
     **{kind.key: _values if issubclass(kind, Listed) else truth for kind in OPERATORS},
     "in_file": _listed,
@@ -109,4 +138,5 @@ _MATCH: dict[str, Callable[[At], Any]] = {
     "priority": _priorities,
     "known_customer": truth,
     "created": _created,
+    "date": _dates,
 }

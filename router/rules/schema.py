@@ -1,6 +1,7 @@
 """The fields of a rules file: for each of them a reader that gives the value routing works with."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,16 +23,26 @@ from router.domain.text import fold
 from router.rules.document import At, Reader, Wrong
 from router.rules.kinds import days, duration, factor, phone_region, zone_name
 from router.rules.match_schema import read_match
-from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shorten, text, whole, word
+from router.rules.reader import items, mapping, named_entries, one_or_many, scalar, shorten, text, truth, whole, word
 
 T = TypeVar("T")
 
 MAX_CAP = 1_000_000
 MAX_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Whom a rule assigns to; neither = the customer's owner."""
+
+    group: str | None = None
+    rep: str | None = None
+
+
 Fields = dict[str, Reader[Any]]
 
 _GROUP = "group:"
-_TO_OWNER = ""
+_REP = "rep:"
 # What separates the groups of a rep in a roster file, so no group can have it in its name.
 _NOT_IN_GROUP_NAMES = ";；|、"
 
@@ -92,6 +103,7 @@ def _rules(at: At) -> tuple[Rule, ...]:
     """The rules in their order; a name that is there twice is noted, whatever its case and width."""
     found: list[Rule] = []
     named: dict[str, int] = {}
+    reps: dict[str, str] = {}
     for number, place in enumerate(items(at)):
         rule = place.read(_rule)
         if rule is None:
@@ -101,20 +113,29 @@ def _rules(at: At) -> tuple[Rule, ...]:
         found.append(rule)
         if rule.name and (first := named.setdefault(fold(rule.name), number)) != number:
             _field(place, "name").wrong(f"{shorten(rule.name)} is also the name of rules[{first}]")
+        # Groups whose names differ only so are one, also those that stand for one rep.
+        if rule.rep and (other := reps.setdefault(fold(rule.rep), rule.rep)) != rule.rep:
+            message = f"{rule.rep} and {other} differ only in case or width; one needs another id"
+            _field(place, "assign_to").wrong(message)
     return tuple(found)
 
 
 def _rule(at: At) -> Rule:
     values = mapping(at, _RULE, required=("name", "match", "assign_to"))
-    target = values.get("assign_to")
-    if target == _TO_OWNER and "on_no_candidate" in values:
+    target: _Target | None = values.get("assign_to")
+    to_owner = target == _Target()
+    if to_owner and "on_no_candidate" in values:
         _field(at, "on_no_candidate").wrong("is for groups; an owner rule waits for fall_back_after")
-    if target and "fall_back_after" in values:
+    if to_owner and "owns" in values:
+        _field(at, "owns").wrong("is for groups and reps; an owner rule assigns to the rep who has the customer")
+    if target and not to_owner and "fall_back_after" in values:
         _field(at, "fall_back_after").wrong("only goes with assign_to: owner; a group rule has on_no_candidate")
     return Rule(
         name=values.get("name", ""),
         match=values.get("match", Match()),
-        group=target or None,
+        group=target.group if target else None,
+        rep=target.rep if target else None,
+        owns=values.get("owns", True),
         fall_back_after=values.get("fall_back_after"),
         wait=values.get("on_no_candidate") == "wait",
         window=values.get("window"),
@@ -133,21 +154,27 @@ def _name(at: At) -> str:
     return name
 
 
-def _assign_to(at: At) -> str:
-    """The group's name as it is written, or _TO_OWNER."""
+def _assign_to(at: At) -> _Target:
+    """Names as they are written."""
     if isinstance(at.node, yaml.MappingNode):
-        raise Wrong("must be owner or group:NAME; write it without a space behind the colon")
+        raise Wrong("must be owner, group:NAME or rep:ID; write it without a space behind the colon")
     target = _name(at)
     if target == "owner":
-        return _TO_OWNER
+        return _Target()
+    if target.startswith(_REP):
+        rep = target.removeprefix(_REP).strip()
+        if not rep:
+            raise Wrong("has no rep; write rep:ID with the rep_id of the roster")
+        return _Target(f"{_REP}{rep}", rep)
     group = target.removeprefix(_GROUP).strip()
     if not target.startswith(_GROUP):
-        raise Wrong(f"must be owner or group:NAME, not {shorten(target)}; did you mean {_GROUP}{shorten(target)}?")
+        meant = f"did you mean {_GROUP}{shorten(target)}?"
+        raise Wrong(f"must be owner, group:NAME or rep:ID, not {shorten(target)}; {meant}")
     if not group:
         raise Wrong("has no group name; write group:NAME")
     if any(mark in group for mark in _NOT_IN_GROUP_NAMES):
         raise Wrong(f"a group's name cannot hold any of {' '.join(_NOT_IN_GROUP_NAMES)}")
-    return group
+    return _Target(group)
 
 
 _ATTRIBUTES = {"lookback_days": "lookback"}
@@ -169,6 +196,7 @@ _RULE: Fields = {
     "fall_back_after": duration,
     "on_no_candidate": partial(word, known=("next", "wait")),
     "window": _hours,
+    "owns": truth,
 }
 _TOP: Fields = {
     "business_time_zone": zone_name,

@@ -1,13 +1,15 @@
 """Linting rules beside what their tenant has: roster, groups, zone, and the leads of the last months."""
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from router.domain.calendar import business_day
 from router.domain.coverage import UnnamedGroup, unnamed_groups
 from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
 from router.domain.lint_tenant import (
     DAYS_SEEN,
     Seen,
+    lint_dates,
     lint_groups,
     lint_hours_of_reps,
     lint_spellings,
@@ -48,6 +50,7 @@ async def lint_for_tenant(
     if not unread.within("rules"):
         # A rule that could not be read may name the group.
         found += lint_unnamed(rules.ruleset, roster)
+    found += lint_dates(rules.ruleset, business_day(datetime.now(UTC), tenant.time_zone).date)
     if unread.within("defaults") or unread.within("calendar"):
         # Who never gets a lead hangs on them too.
         found = [one for one in found if one.lint is not Lint.REPS_WITHOUT_LEADS]

@@ -1,7 +1,7 @@
 """Random valid rulesets, and the YAML that says the same."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import yaml
@@ -13,6 +13,7 @@ from router.domain.ruleset import (
     CalendarSpec,
     CloseRate,
     Created,
+    DateRange,
     Defaults,
     Match,
     PresenceSpec,
@@ -57,6 +58,13 @@ def _ranges(draw: st.DrawFn) -> PriorityRange:
     return PriorityRange(least, most, draw(_some_priorities if nothing else st.frozensets(_priority, max_size=3)))
 
 
+@st.composite
+def _date_ranges(draw: st.DrawFn) -> DateRange:
+    first, last = sorted(draw(st.tuples(_dates, _dates)))
+    return DateRange(*draw(st.sampled_from([(first, last), (first, None), (None, last)])))
+
+
+_dates = st.dates(date(2000, 1, 1), date(2199, 12, 31))
 priorities: st.SearchStrategy[frozenset[int] | PriorityRange | None] = st.none() | _some_priorities | _ranges()
 
 
@@ -86,12 +94,15 @@ def matches(draw: st.DrawFn, values: st.SearchStrategy[str] = _folded) -> Match:
         priority=draw(priorities),
         known_customer=draw(st.none() | st.booleans()),
         created=draw(st.none() | st.sampled_from(Created) | _spans),
+        date=draw(st.none() | _date_ranges()),
     )
 
 
 @st.composite
 def rules(draw: st.DrawFn, name: str) -> Rule:
-    group = draw(st.none() | _groups)
+    group, rep = draw(st.none() | _groups), draw(st.none() | _texts)
+    if group is not None and rep is not None:
+        group = f"rep:{rep}"
     return Rule(
         name=name,
         match=draw(matches()),
@@ -99,6 +110,8 @@ def rules(draw: st.DrawFn, name: str) -> Rule:
         fall_back_after=draw(st.none() | _spans) if group is None else None,
         wait=group is not None and draw(st.booleans()),
         window=draw(st.none() | weeks),
+        rep=None if group is None else rep,
+        owns=group is None or draw(st.booleans()),
     )
 
 
@@ -166,10 +179,12 @@ def _rule(rule: Rule) -> dict[str, Any]:
         match["priority"] = {"from": wanted.least, "to": wanted.most, "not": sorted(wanted.but) or None}
     match["known_customer"] = rule.match.known_customer
     match["created"] = {"within": _span(created)} if isinstance(created, timedelta) else created and str(created)
+    match["date"] = rule.match.date and {"from": rule.match.date.first, "to": rule.match.date.last}
     return {
         "name": rule.name,
         "match": match,
-        "assign_to": "owner" if rule.group is None else f"group:{rule.group}",
+        "assign_to": "owner" if rule.group is None else rule.group if rule.rep else f"group:{rule.group}",
+        "owns": None if rule.owns else False,
         "fall_back_after": rule.fall_back_after and _span(rule.fall_back_after),
         "on_no_candidate": "wait" if rule.wait else None,
         "window": _hours(rule.window),

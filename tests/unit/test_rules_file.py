@@ -90,12 +90,12 @@ WRONG_IN_A_RULE = [
     (("name: x", "name: y", *VALID[1:]), "3: rules[0].name: is there twice, first on line 2"),
     (
         ("name: x", "match: {}", "assign_to: east"),
-        "4: rules[0].assign_to: must be owner or group:NAME, not east; did you",
+        "4: rules[0].assign_to: must be owner, group:NAME or rep:ID, not east; did you",
     ),
     (("name: x", "match: {}", "assign_to: 'group: '"), "4: rules[0].assign_to: has no group name"),
     (
         ("name: x", "match: {}", "assign_to: {group: g}"),
-        "4: rules[0].assign_to: must be owner or group:NAME; write it with",
+        "4: rules[0].assign_to: must be owner, group:NAME or rep:ID; write it with",
     ),
     (("name: x", "match: {}", "assign_to: group:a|b"), "4: rules[0].assign_to: a group's name cannot hold any of"),
     (
@@ -134,6 +134,19 @@ WRONG_IN_A_RULE = [
         "3: rules[0].match.created.within: must be a number with its unit",
     ),
     (("name: x", "match: {created: {}}", VALID[2]), "3: rules[0].match.created.within: is missing"),
+    (("name: x", "match: {date: 2026-11-24}", VALID[2]), "3: rules[0].match.date: must have from, to, or both"),
+    (("name: x", "match: {date: {}}", VALID[2]), "3: rules[0].match.date: must have from, to, or both"),
+    (
+        ("name: x", "match: {date: {from: 24.11.2026}}", VALID[2]),
+        "3: rules[0].match.date.from: must be a date such as 2026-11-24",
+    ),
+    (("name: x", "match: {date: {to: 2026-11-31}}", VALID[2]), "3: rules[0].match.date.to: must be a date such as"),
+    (
+        ("name: x", "match: {date: {from: 2026-11-30, to: '2026-11-24'}}", VALID[2]),
+        "3: rules[0].match.date: there is no day from 2026-11-30 to 2026-11-24",
+    ),
+    (("name: x", "match: {}", "assign_to: 'rep: '"), "4: rules[0].assign_to: has no rep"),
+    (("name: x", "match: {}", "assign_to: owner", "owns: no"), "5: rules[0].owns: is for groups and reps"),
     ((*VALID, "fall_back_after: 3h"), "5: rules[0].fall_back_after: only goes with assign_to: owner"),
     (
         ("name: x", "match: {}", "assign_to: owner", "fall_back_after: 0s"),
@@ -310,4 +323,4 @@ def test_a_thousand_rules_are_read() -> None:
 def test_the_rulesets_of_the_reference_are_valid() -> None:
     page = (EXAMPLES.parents[1] / "docs" / "rules.md").read_text("utf-8")
     blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
-    assert [len(read_ruleset(block, "rules.md").rules) for block in blocks] == [3, 1]
+    assert [len(read_ruleset(block, "rules.md").rules) for block in blocks] == [3, 3, 1]

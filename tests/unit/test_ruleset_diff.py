@@ -15,7 +15,10 @@ defaults: {max_open: 200}
 rules:
   - {name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 30m}
   - {name: east, match: {region: [Shanghai, Hangzhou], created: today}, assign_to: group:east}
-  - {name: west, match: {priority: 5, created: {within: 4h}}, assign_to: group:west, on_no_candidate: wait}
+  - name: west
+    match: {priority: 5, created: {within: 4h}, date: {from: 2026-11-24, to: 2026-11-30}}
+    assign_to: group:west
+    on_no_candidate: wait
   - {name: rest, match: {}, assign_to: group:default}
 """
 NEW = """
@@ -23,7 +26,9 @@ defaults: {max_open: 300, max_per_day: 20}
 weights: {region_match: 1.25, sold_product: {factor: 2}}
 calendar: {country: CN, working_hours: {mon-fri: "09:00-12:00"}}
 rules:
-  - {name: west, match: {priority: [5, 6], created: {within: 90m}}, assign_to: group:west}
+  - name: west
+    match: {priority: [5, 6], created: {within: 90m}, date: {to: 2026-12-01}}
+    assign_to: group:west
   - {name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 45m}
   - {name: east, match: {region: [Ningbo, Shanghai]}, assign_to: group:sea}
   - {name: new, match: {product: [a, b, c, d, e, f]}, assign_to: owner, window: never}
@@ -47,6 +52,8 @@ def test_every_change_is_told_in_the_words_of_the_rules_file() -> None:
         'rule "west" moved: now as first rule, was after "east"',
         'rule "west": match.priority: added 6',
         'rule "west": match.created: within 4h → within 90m',
+        'rule "west": match.date.from: 2026-11-24 → none',
+        'rule "west": match.date.to: 2026-11-30 → 2026-12-01',
         'rule "west": on_no_candidate: wait → none',
         'rule "known": fall_back_after: 30m → 45m',
         'rule "east": match.region: added ningbo; removed hangzhou',

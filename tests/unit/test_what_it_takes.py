@@ -38,7 +38,7 @@ from router.domain.roster import Leave, Rep, Roster
 from router.domain.ruleset import CalendarSpec, Match, PresenceSpec, Rule, Ruleset
 from router.domain.working_hours import format_week
 from router.drain.lane_state import aligned_credits, moment_at
-from tests.random_worlds import GROUPS, NOW, a_lead, a_world
+from tests.random_worlds import GROUPS, NOW, a_lead, a_world, moment_of
 
 TODAY = date(2026, 3, 2)
 HOURS = ("mon-fri 09:00-12:00,13:00-18:00", "mon 10:00-12:00", "never", "tue 09:00-18:00", "always")
@@ -160,10 +160,11 @@ def every_change(now: Now) -> Iterator[Change]:
             change = change_against(why, rep, state, NOW, engine.ruleset.calendar.working_hours)
             if change is not None:
                 yield change
-        for group_no in GROUPS:
+        # The group of a rule for one rep is none that a rep can join.
+        for group_no in (no for no, name in GROUPS.items() if not name.startswith("rep:")):
             yield Change(Kind.GROUPS, rep=msgspec.structs.replace(rep, groups=rep.groups | {group_no}))
     for rule_no, rule in enumerate(engine.rules):
-        yield from wider_rules(rule_no, rule, now.lead, NOW)
+        yield from wider_rules(rule_no, rule, now.lead, now.inputs.moment)
         yield going_on(rule_no, rule)
         if rule.window is not None:
             yield longer_window(rule_no, rule, NOW, engine.ruleset.business_time_zone)
@@ -224,7 +225,8 @@ def wanted(change: Change, now: Now) -> object:
     """The same of the rep that was tried."""
     value = getattr(change.rep, change.kind.value)
     if change.kind is Kind.GROUPS:
-        return tuple(sorted(now.engine.roster.group_names[group_no] for group_no in value))
+        names = {now.engine.roster.group_names[group_no] for group_no in value}
+        return tuple(sorted(names - {rule.group for rule in now.engine.rules if rule.rep}))
     if change.kind is Kind.LEAVE:
         return leave_text(value)
     return format_week(value) if change.kind is Kind.WORKING_HOURS else value
@@ -254,7 +256,7 @@ def test_a_condition_whose_values_are_in_a_list_names_the_list_and_how_to_change
     listed = Rule("here", Match(one_of=(OneOf("region", frozenset({"x"}), in_file=("cities.txt",)),)), group="east")
     engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (listed,)), Rates())
     lead = a_lead(Random(1), engine, 1)._replace(facts=Facts(region="Y"))
-    (change,) = wider_rules(0, listed, lead, NOW)
+    (change,) = wider_rules(0, listed, lead, moment_of(engine))
     assert (change.value, change.widening, lists_of(change)) == ("y", Widening.ADD, ("cities.txt",))
     assert (
         "lead-router rules show --tenant acme --list=cities.txt > cities.txt" in commands_of(change, engine, "acme")[0]

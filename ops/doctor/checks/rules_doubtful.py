@@ -41,7 +41,8 @@ def doubtful(rules: Ruleset, with_members: Collection[str]) -> list[lint.Finding
 def _empty(rules: Ruleset, with_members: Collection[str]) -> Iterator[lint.Finding]:
     seen = set(with_members)
     for place, rule in enumerate(rules.rules):
-        if rule.group is not None and fold(rule.group) not in seen:
+        # A rule for one rep names no group of the roster.
+        if rule.group is not None and rule.rep is None and fold(rule.group) not in seen:
             seen.add(fold(rule.group))
             path, message = f"rules[{place}].assign_to", f"group {rule.group} has no active member"
             yield lint.Finding(Level.ERROR, Lint.EMPTY_GROUP, path, message, rule.name)
