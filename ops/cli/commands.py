@@ -27,7 +27,10 @@ reps = Family(
     "The roster: who can be given leads, and when.",
     "reps import reps.csv --tenant acme",
     {
-        "import": ("reps:import_", "Import reps from a CSV FILE: all of it, or nothing when something in it is wrong."),
+        "import": (
+            "reps:import_",
+            "Import reps from FILE (.csv, .tsv, .txt or .xlsx): all of it, or nothing when something in it is wrong.",
+        ),
         "list": ("reps:list_", "List the reps of a tenant as the newest roster version has them."),
         "set": ("reps:set_", "Change fields of one rep."),
         "sync": (
@@ -80,7 +83,10 @@ leads = Family(
     "Leads: importing them from files, taking imports back, listing and correcting leads.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
     {
-        "import": ("leads:import_", "Import the leads in FILE (.csv or .ndjson)."),
+        "import": (
+            "leads:import_",
+            "Import the leads in FILE (.csv, .tsv, .txt, .xlsx, .json, .jsonl or .ndjson).",
+        ),
         "list": (
             "leads_list:list_",
             "List leads, newest first: where each is, who has it, and what it waits for.",

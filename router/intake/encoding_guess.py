@@ -9,14 +9,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
+_OF_GB18030 = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
+"""Characters of other languages, spaces and emoji in four bytes: in other encodings they occur by chance only."""
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _PLAUSIBLE = 0.75
 _GLUED = 0.4
 _ERRORS = 0.02
 _CLEARLY = 0.15
 """Of the characters, by how much more one reading must consist of frequent ones than the other."""
-_SOME, _SOME_OF_FEW, _FEW = 0.25, 0.4, 20
-"""Frequent characters in every text of that language, names included; other languages read as it have fewer."""
+_FEW = 20
+_FREQUENT_OF = ((8, 0.6), (_FEW, 0.4))
+"""What part of so many characters at most is frequent in every text of that language, names included; of more, a
+quarter. Other languages that are read as it have fewer."""
+_FREQUENT = 0.25
 _OF_ONE_ALPHABET = 0.9
 _FEW_WORDS = 3
 _MOST_RUSSIAN = 0.35
@@ -34,6 +39,8 @@ _HANZI = frozenset(
     "老给世位次度门任常先海通教东万气原接比报总平求建张王李刘陈杨赵黄周吴徐孙马朱胡林郭何罗郑梁谢宋唐许韩冯邓曹"
     "芳伟敏静丽强军杰勇娜艳涛超华北南京广深圳杭州武汉成都重庆苏沪浙江山河湖湾安售销客户商品市场价格电话询司有限公设备自"
     "科技贸易集团医疗教育金融网络软件系统服务咨区组线索请陈了解申城省县镇街道路号乡村州岛港澳台津冀晋辽吉黑皖闽赣鲁豫鄂湘粤桂琼川贵云陕甘青宁新蒙藏需购买数据线展经理是否备注姓名区域来源产品手机邮箱四五六七八九"
+    "谷歌百微博抖音淘宝阿腾讯为字节快乎豆瓣搜狗条站官转介绍朋友板女士助秘采术研质检仓储流运输财计税律师筑装修房租赁酒店餐饮食鞋帽容健旅游航空汽车"
+    "配械塑料橡胶钢铁色属矿燃水环保农牧渔院药器校培训幼儿园银险证券投资基告媒印刷包纺织具玩礼珠眼镜响乐书籍办耗材硬芯片半导卫星驾驶智慧算"
 )
 _HANGUL = frozenset(
     "이다는을가에의고하지은를한로어사기도인리자서나아시대해스정일부수보과라전구그있원유주제마안성장조공게여국상동우위무거진경요오"
@@ -51,6 +58,8 @@ class Guess(NamedTuple):
 
 def guess(lines: bytes) -> Guess:
     """What the lines, which hold more than ASCII and are not UTF-8, are encoded in."""
+    if lines != (lines := _OF_GB18030.sub(b" ", lines)) and lines.isascii():
+        return Guess("gb18030", ("gb18030",))
     runs = _HIGH_RUN.findall(lines)
     if not runs or not _read(lines, "gb18030")[0]:
         return Guess(None, ())
@@ -155,10 +164,10 @@ def _chinese_or_korean(lines: bytes) -> Guess:
         return Guess("gb18030", ("gb18030",))
     shares = {}
     for encoding, frequent in (("gb18030", _HANZI), ("cp949", _HANGUL)):
-        text = [sign for sign in _read(lines, encoding)[0] if sign >= "\u3400" and sign.isalpha()]
+        text = [sign for sign in _read(lines, encoding)[0] if "\u3400" <= sign < "\uff00" and sign.isalpha()]
         shares[encoding] = sum(sign in frequent for sign in text) / max(1, len(text))
     best, other = sorted(shares, key=shares.__getitem__, reverse=True)
-    some = _SOME if len(text) > _FEW else _SOME_OF_FEW
+    some = next((share for most, share in _FREQUENT_OF if len(text) <= most), _FREQUENT)
     clear = shares[best] >= max(shares[other] + _CLEARLY, some)
     return Guess(best if clear else None, (best, other))
 
@@ -202,14 +211,20 @@ def _latin(lines: bytes) -> Guess:
         return Guess(None if _signs_between_letters(lines) else "cp1252", likely)
     one = max(sum(sign in alphabet for sign in letters) for alphabet in _ALPHABETS)
     clear = one >= _OF_ONE_ALPHABET * len(letters) and not _signs_between_letters(lines)
+    if len(letters) <= _FEW and _RARE_PAIR.search(lines.decode("cp1252", "replace")):
+        clear = False
     return Guess("cp1252" if clear else None, likely)
 
 
 _FOREIGN_SIGN = re.compile(
-    r"\w[£ª³¹º¿¼¾½¡][a-zà-ÿ]|[a-zà-ÿ][À-Þ]|[A-Z][à-ÿ][A-Z]|[À-Þ][à-ÿ][A-Z]"
+    r"\w[£ª³¹º¿¼¾½¡][a-zà-ÿ]|[a-zà-ÿ][À-Þ]|[à-ÿ][A-Z]"
     # Hungarian and Romanian letters: Portuguese has these two only before some others.
     r"|õ(?!e)|ã(?![oesn]|\b)"
 )
+
+
+_RARE_PAIR = re.compile(r"(?!çã|çõ|çû|éé|[äöü]ß|úñ|ñ[áéíóú])[à-ÿ]{2}", re.IGNORECASE)
+"""Two accented letters in a row, which few words have: in a short text they may be one Chinese character."""
 
 
 def _signs_between_letters(lines: bytes) -> bool:
