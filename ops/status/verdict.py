@@ -60,8 +60,8 @@ def verdict(found: Status) -> Verdict:
 def _of(worst: Sequence[Finding], severity: Severity, tenants: int) -> str:
     first = worst[0]
     whose = f"{first.subject.name}: " if first.subject.kind == "tenant" and tenants > 1 else ""
-    others = len(worst) - 1
-    more = f" ({others} more {'finding is' if others == 1 else 'findings are'} {severity})" if others else ""
+    what = ("warning", "warnings") if severity is Severity.WARNING else ("critical finding", "critical findings")
+    more = f" (and {count(len(worst) - 1, *what)} more)" if len(worst) > 1 else ""
     return f"{whose}{first.sentence}{more}"
 
 
