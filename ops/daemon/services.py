@@ -26,6 +26,7 @@ from ops.roster_sync.duty import RosterSyncService
 from ops.roster_sync.sources import Source
 from ops.stalls.service import StallsService
 from router.domain.clocks import ClockDisputed, ClockWatch
+from router.domain.reason import Reason
 from router.drain.close_rates import CloseRatesService
 from router.drain.drain import Drain
 from router.drain.held_back_service import HeldBackService
@@ -330,9 +331,12 @@ async def or_journalled(about: str, check: Check, journal: Journal, health: Heal
         if journal.refuses or not (is_away(error) or isinstance(error, LanesBlocked)):
             health.degraded.pop(about, None)
             raise
-        what = "the database is away" if is_away(error) else "a table is locked"
-        health.degraded[about] = f"{what}, leads are journalled: {mask_passwords(str(error))}"
-        health.finding_codes[about] = LEADS_JOURNALLED
+        away = is_away(error)
+        what = "the database is away, leads are journalled"
+        if not away:
+            what = "a table is locked, so nothing is routed; leads that cannot be stored are journalled"
+        health.degraded[about] = f"{what}: {mask_passwords(str(error))}"
+        health.finding_codes[about] = LEADS_JOURNALLED if away else str(Reason.DATABASE_BUSY)
     else:
         health.degraded.pop(about, None)
 

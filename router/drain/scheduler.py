@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import monotonic
 
@@ -130,9 +131,11 @@ class DrainService:
 
     async def _turn(self, tenant_id: int, life: Lifeline) -> None:
         try:
-            done = await self.drain.drain_tenant(tenant_id, batch_limit=self.turn_batches, stop=self._over(life))
+            progress = partial(self._summary.add, tenant_id)
+            done = await self.drain.drain_tenant(
+                tenant_id, batch_limit=self.turn_batches, stop=self._over(life), progress=progress
+            )
             session = self.drain.session(tenant_id)
-            self._summary.add(tenant_id, done)
             session.trouble_is_over()
             if self.drain.held_back and not done.more:
                 session.rest_until_s = monotonic() + BATCH_EVERY_S

@@ -13,7 +13,7 @@ _REASONS = 5
 
 
 class Summary:
-    """Adds up turns; `tell` writes the line once a minute, when something was decided. Times are monotonic seconds."""
+    """Adds up batches; `tell` writes the line once a minute, when something was decided. Times: monotonic seconds."""
 
     def __init__(self, now_s: float) -> None:
         self._since_s = now_s
@@ -21,7 +21,7 @@ class Summary:
         self._tenants: set[int] = set()
 
     def add(self, tenant_id: int, done: Drained) -> None:
-        """What a turn of a tenant did."""
+        """What a batch of a tenant did."""
         if done.leads:
             self._done = self._done + done
             self._tenants.add(tenant_id)

@@ -14,6 +14,7 @@ V = TypeVar("V")
 
 _WHILE_AWAY_S = 86_400.0
 _ASK_AGAIN_S = 1.0
+_FAILURE_HOLDS_S = 5.0
 _LOOK_EVERY_S = 0.25
 _REMEMBERED = 10_000
 _ABSENT = 10_000
@@ -27,8 +28,9 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for a day while the database cannot be asked, which is tried once a second, and for which nobody waits who asks for
-    a known value: from the first failure on, or once `away` says that there is no connection. So many are `remembered`,
+    for a day while the database cannot be asked, which is tried once a second. Who asks for a known value does not wait
+    for that within 5 s of a failure, nor once `away` says that there is no connection; later the answer may be another
+    one, such as that a token was revoked, and is waited for. So many are `remembered`,
     those that were looked up last. That there is none holds for `absent_s` (default: `holds_s`), and never displaces a
     value.
     """
@@ -60,7 +62,7 @@ class Recent(Generic[K, V]):
             return None
         if seen is None or now - seen.at >= _WHILE_AWAY_S:
             return await asyncio.shield(self._look_up(key))
-        if self._failed_at is not None:
+        if self._failed_at is not None and now - self._failed_at < _FAILURE_HOLDS_S:
             if now - self._failed_at > _ASK_AGAIN_S:
                 self._look_up(key)
             return seen.value

@@ -6,9 +6,10 @@ Each tenant has a line of its own, and one commit under way: a slow or flooding 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 from router.intake.hand_in import HandedIn, Outcome
 from router.intake.lead_intake import LeadIntake, NotDurable
@@ -51,6 +52,7 @@ class GroupCommit:
     def __init__(self, intake: LeadIntake) -> None:
         self._intake = intake
         self._lines: dict[int, _Line] = {}
+        self._late: set[asyncio.Task[None]] = set()
         self._instruments = intake.instruments
 
     def body_under_way(self, tenant_id: int, key: str) -> bytes | None:
@@ -78,11 +80,16 @@ class GroupCommit:
 
     async def close(self, deadline_s: float) -> None:
         """Waits for the commits under way. What waits longer than the deadline is given up."""
-        tasks = [line.running for line in self._lines.values() if line.running is not None]
+        tasks = [*self._late, *(line.running for line in self._lines.values() if line.running is not None)]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=deadline_s)
             for task in late:
                 task.cancel()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="late leads")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def _run(self, tenant_id: int, line: _Line) -> None:
         try:
@@ -92,7 +99,8 @@ class GroupCommit:
                 commit = asyncio.create_task(self._commit(tenant_id, line, group))
                 while not (await asyncio.wait([commit], timeout=_LOOK_EVERY_S))[0]:
                     if late := _late(line):
-                        await self._settle(line, late, self._take_late(tenant_id, late))
+                        # By itself: a disk that hangs keeps no commit waiting.
+                        self._keep(self._settle(line, late, self._take_late(tenant_id, late)))
         finally:
             del self._lines[tenant_id]
             while line.waiting:

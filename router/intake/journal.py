@@ -108,12 +108,12 @@ class Journal:
     async def take(
         self, tenant_id: int, leads: Sequence[LeadIn], keys: Sequence[JournalKey | None] | None = None
     ) -> Journalled:
-        """Writes leads durably while the database is away; when it returns, they are accepted. One fsync for all.
+        """Writes leads durably while the database cannot store them; then they are accepted. One fsync for all.
 
         `keys` has the Idempotency-Key of each lead, or None; by default none has one. A lead that is in the journal
-        already (tenant, source, external id) is the same lead, and its first version stays. Call it when `is_away` says
-        so. Raises JournalRefused when it is full or the disk takes nothing, and LeadNotWritable (a ValueError) when a
-        lead holds what cannot be stored; then none of them was written.
+        already (tenant, source, external id) is the same lead, and its first version stays. Call it when `stores_later`
+        says so. Raises JournalRefused when it is full or the disk takes nothing, and LeadNotWritable (a ValueError) when
+        a lead holds what cannot be stored; then none of them was written.
         """
         arrived_at = self._host_clock().astimezone(UTC)
         try:

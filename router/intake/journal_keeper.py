@@ -13,6 +13,7 @@ from router.store.idempotency import NewKey, put_keys
 from router.store.statements import Connection
 
 STATE = "journalled"
+_NOT_NOW = "the lead cannot be stored now, and the journal takes none"
 
 
 class JournalKeeper:
@@ -23,11 +24,25 @@ class JournalKeeper:
 
     async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
         """What became of each; those that are `journalled` are on the disk. Raises NotDurable when it takes nothing."""
-        known = await self._known(tenant_id, handed_in)
+        try:
+            known = await self._known(tenant_id, handed_in)
+        except JournalRefused as refused:
+            raise NotDurable(f"{_NOT_NOW}: {refused}") from refused
         fresh = [one for one in handed_in if id(one) not in known]
         taken = await self._take(tenant_id, fresh) if fresh else []
         outcomes = {**known, **{id(one): outcome for one, outcome in zip(fresh, taken, strict=True)}}
         return [outcomes[id(one)] for one in handed_in]
+
+    async def answered(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> dict[int, Outcome]:
+        """Those whose Idempotency-Key came with a lead that the journal still holds, by the identity of what was handed
+        in: the database does not know these keys yet.
+        """
+        if not self._journal.leads:
+            return {}
+        try:
+            return await self._known(tenant_id, handed_in)
+        except JournalRefused:
+            return {}
 
     async def find(self, tenant_id: int, source: str, external_id: str) -> FoundInJournal | None:
         """A lead that the journal of this process holds. None also when the journal cannot be read."""
@@ -52,7 +67,7 @@ class JournalKeeper:
         try:
             found = await self._journal.take(tenant_id, [one.lead for one in handed_in], keys)
         except JournalRefused as refused:
-            raise NotDurable(f"the database is away, and {refused}") from refused
+            raise NotDurable(f"{_NOT_NOW}: {refused}") from refused
         except LeadNotWritable as error:
             if len(handed_in) == 1:
                 return [Unstorable(str(error))]

@@ -44,6 +44,10 @@ class Journal(Protocol):
         """What became of each. Raises NotDurable where it cannot keep them, as when it is full."""
         ...
 
+    async def answered(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> dict[int, Outcome]:
+        """Those whose key came with a lead that it holds, by the identity of what was handed in."""
+        ...
+
     async def find(self, tenant_id: int, source: str, external_id: str) -> FoundInJournal | None:
         """A lead that it holds; the source is in its one spelling."""
         ...
@@ -64,8 +68,18 @@ class LeadIntake:
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
-        if self._journal is not None and self._journalled_at_once(tenant_id):
-            return await self._keep(tenant_id, handed_in, route)
+        if self._journal is not None:
+            if self._journalled_at_once(tenant_id, route):
+                return await self._keep(tenant_id, handed_in, route)
+            if held := await self._journal.answered(tenant_id, handed_in):
+                self._count(list(held.values()), [], route)
+                left = [one for one in handed_in if id(one) not in held]
+                taken = await self._store(tenant_id, left, route) if left else []
+                outcomes = {**held, **{id(one): outcome for one, outcome in zip(left, taken, strict=True)}}
+                return [outcomes[id(one)] for one in handed_in]
+        return await self._store(tenant_id, handed_in, route)
+
+    async def _store(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         begin = perf_counter()
         try:
             async with asyncio.timeout(COMMIT_S):
@@ -76,7 +90,7 @@ class LeadIntake:
             raise NotDurable(str(error)) from error
         except (*TRANSIENT_ERRORS, TimeoutError) as error:
             # The one place where leads are that cannot be committed.
-            if self._journal is not None and stores_later(error):
+            if self._journal is not None and self._is_for_journal(error, route):
                 self._ask_again_later(tenant_id, error)
                 return await self._keep(tenant_id, handed_in, route)
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
@@ -94,11 +108,16 @@ class LeadIntake:
             raise NotDurable(f"the lead waited {waited_s:g} s for its commit to begin")
         return await self._keep(tenant_id, handed_in, route)
 
-    def _journalled_at_once(self, tenant_id: int) -> bool:
+    def _is_for_journal(self, error: BaseException, route: IntakeRoute) -> bool:
+        """While something is locked those who send batches come again, and forms need the room that there is."""
+        return stores_later(error) and (is_away(error) or route is not IntakeRoute.BATCH)
+
+    def _journalled_at_once(self, tenant_id: int, route: IntakeRoute) -> bool:
         now = monotonic()
         # The journal's own service keeps asking for a connection.
         self._was_away = self._was_away and self._connections.away
-        return self._was_away or now < self._away_until or now < self._locked_until.get(tenant_id, 0.0)
+        locked = route is not IntakeRoute.BATCH and now < self._locked_until.get(tenant_id, 0.0)
+        return self._was_away or now < self._away_until or locked
 
     def _ask_again_later(self, tenant_id: int, error: BaseException) -> None:
         """A lock may be on rows of one tenant only, and is no reason to make others' leads late."""

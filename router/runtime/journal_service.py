@@ -9,6 +9,7 @@ from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS, is_away
+from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 
@@ -100,7 +101,9 @@ class JournalService(Periodic):
             raise NotDrained(f"tenant {tenant_id}: {type(why).__name__}: {why}") from why
 
     async def _drain_tenant(self, tenant_id: int) -> None:
-        async with self._connections.acquire(Part.INTAKE) as conn:
+        async with self._connections.acquire(Part.INTAKE) as lent:
+            # What is locked is tried again soon, and others need the connection.
+            conn = with_lock_timeout(lent, DUTY_LOCK_TIMEOUT_S)
             done = await drain_batch(conn, self._journal, tenant_id, self._keep_keys)
         self._instruments.journal.drained(done.accepted)
         if done.set_aside:

@@ -44,7 +44,7 @@ async def customers_of(
     Not so keys that are known to be shared and stay it: a switchboard must not make everybody take turns.
     """
     names = sorted({key[0] for keys in leads for key in keys})
-    known = await known_keys(conn, tenant_id, names)
+    known = await _known(conn, _SQL.customers_of_keys, tenant_id, names)
     held = [name for name in names if name in known and not _stays_shared(known[name], shared_above)]
     locked = await _known(conn, _SQL.hold_keys, tenant_id, held)
     if len(locked) < len(held):
@@ -96,8 +96,10 @@ async def _write(
 
 
 async def known_keys(conn: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:
-    """What is stored of these keys."""
-    return await _known(conn, _SQL.customers_of_keys, tenant_id, names)
+    """What is stored of these keys. Outside of the intake, and so by a statement of its own: that of the intake keeps
+    the plan that was made for it first.
+    """
+    return await _known(conn, _SQL.look_up_keys, tenant_id, names)
 
 
 async def _known(conn: Connection, statement: Statement, tenant_id: int, names: Sequence[str]) -> dict[str, Known]:

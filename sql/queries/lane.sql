@@ -54,6 +54,10 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 
+-- name: plan_anew()
+-- Until the transaction ends each statement is planned each time, on the indexes, as `hold` left it.
+select set_config('plan_cache_mode', 'force_custom_plan', true);
+
 -- name: wait_for(tenant_id)
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
 select tenant_id from lane where tenant_id = :tenant_id for update;

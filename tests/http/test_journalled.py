@@ -132,14 +132,25 @@ async def test_forms_that_come_while_a_cleanup_job_has_the_pool_locked_are_taken
         assert {reply.document["state"] for reply in replies} == {"journalled"}
         lanes = partial(lanes_can_be_worked, connections)
         await or_journalled("lanes", lanes, journal, health, 5.0)
-        assert "a table is locked, leads are journalled: nightly cleanup" in health.degraded["lanes"]
+        assert "leads that cannot be stored are journalled: nightly cleanup" in health.degraded["lanes"]
+        assert health.finding_codes["lanes"] == "database_busy"
+        key = {"Idempotency-Key": "k1"}
+        assert (await api.post("/v1/leads", body(20), headers=key)).document["state"] == "journalled"
+
+    async def stored_again() -> bool:
+        return bool((await api.post("/v1/leads", body(21))).document["state"] == "waiting")
+
+    await until(stored_again, "leads go to the database again")
+    # The database knows nothing of the key yet.
+    assert (await api.post("/v1/leads", body(20), headers=key)).headers["Idempotency-Replayed"] == "true"
+    assert (await api.post("/v1/leads", body(22), headers=key)).status == 422
     async with connections.acquire(Part.INTAKE) as conn:
         while journal.waiting:
             await drain_batch(conn, journal, acme.tenant_id, keep_keys)
     await or_journalled("lanes", lanes, journal, health, 60.0)
     assert health.degraded == {}
     names = await acme.conn.fetch("select external_id from lead order by lead_id")
-    assert sorted(row[0] for row in names) == sorted(f"e{number}" for number in range(20))
+    assert sorted(row[0] for row in names) == sorted(f"e{number}" for number in range(22))
 
 
 async def test_a_lead_whose_turn_does_not_come_is_journalled_and_not_refused(

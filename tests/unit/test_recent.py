@@ -80,6 +80,22 @@ async def test_nobody_waits_for_a_database_that_is_known_to_be_away() -> None:
     assert await recent.get(1) == "value 1"
 
 
+async def test_a_failure_of_long_ago_lets_nobody_in_with_a_token_that_was_revoked_since() -> None:
+    asked, revoked = Asked(), False
+
+    async def find(key: int) -> str | None:
+        return None if revoked else await asked.find(key)
+
+    recent = Recent(find, 0.0)
+    assert await recent.get(2) == "value 2"
+    asked.away = True
+    assert await recent.get(2) == "value 2"
+    asked.away, revoked = False, True
+    assert recent._failed_at is not None
+    recent._failed_at -= 60
+    assert await recent.get(2) is None
+
+
 async def test_after_a_failure_what_is_known_is_said_at_once_and_asked_for_behind_it() -> None:
     asked = Asked()
     recent = Recent(asked.find, 0.0)
