@@ -112,8 +112,8 @@ class Journal:
 
         `keys` has the Idempotency-Key of each lead, or None; by default none has one. A lead that is in the journal
         already (tenant, source, external id) is the same lead, and its first version stays. Call it when `stores_later`
-        says so. Raises JournalRefused when it is full or the disk takes nothing, and LeadNotWritable (a ValueError) when
-        a lead holds what cannot be stored; then none of them was written.
+        says so. Raises JournalRefused when it is full or the disk takes nothing, and LeadNotWritable (a ValueError)
+        when a lead holds what cannot be stored; then none of them was written.
         """
         arrived_at = self._host_clock().astimezone(UTC)
         try:
