@@ -16,6 +16,7 @@ import asyncpg
 import hypothesis
 import pytest
 import redis.asyncio as redis
+import structlog
 
 from ops.embedded.embedded import open_embedded, stopped
 from ops.embedded.urls import Urls
@@ -95,6 +96,12 @@ def admin_url(request: pytest.FixtureRequest) -> str:
         return given
     urls: Urls = request.getfixturevalue("embedded_urls")
     return urls.database
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_begin() -> None:
+    """A command that a test calls in this process sets up logs, and may hide from the next test what it looks for."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -63,11 +63,11 @@ def as_text(path: Path, sheet: str | None = None) -> TextFile:
         return _converted(path, sheet)
     if sheet is not None:
         raise FileUnusable(f"{path}: is not a workbook, so it has no sheet {sheet!r}")
-    if suffix not in _TABLES + _JSON:
+    if suffix and suffix not in _TABLES + _JSON:
         raise FileUnusable(f"{path}: unknown file type {suffix!r}; what can be read: {READABLE}")
     _refuse_what_is_no_text(path, start)
     plain = start.lstrip(_MARKS)
-    if suffix not in _JSON and not (suffix == ".txt" and plain.startswith((b"{", b"["))):
+    if suffix not in _JSON and not (suffix in (".txt", "") and plain.startswith((b"{", b"["))):
         return TextFile(path, Kind.TABLE, None, [])
     # Each line of JSON lines may be wrong by itself, and be a list: an array begins with an object or ends at once.
     if plain.startswith(b"[") and plain[1:].lstrip(_MARKS).startswith((b"{", b"]")):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from router.domain.date_forms import ISO
 from router.domain.lead_in import LeadIn
 from router.domain.phrases import suggestion
 from router.intake.normalise import HOLDS_BAD_BYTES, LeadReader, Rejected
@@ -38,7 +39,9 @@ class JsonLeadReader:
     """
 
     def __init__(self, now: datetime, phone_region: str | None = None, spellings: Spellings | None = None) -> None:
-        self._reader = LeadReader(FileMapping(), now, phone_region, spellings, undeclared=_NO_OFFSET)
+        # A program says what it means: no time is guessed from a number, nor from how others are written.
+        plan = FileMapping(created_at=ISO)
+        self._reader = LeadReader(plan, now, phone_region, spellings, undeclared=_NO_OFFSET)
 
     def read(self, value: object) -> LeadIn:
         """Raises NotALead, with all that is wrong."""
