@@ -54,6 +54,30 @@ async def test_leads_that_nobody_has_are_corrected_and_routed_and_what_was_decid
     assert tuple(change) == (file, "2 leads corrected", "region was missing")
 
 
+async def test_leads_that_a_first_mapping_read_wrongly_are_put_right_and_not_doubled(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    """The case first-mapping-cannot-be-fixed: corrected, or taken back where the right mapping names a source."""
+    await tenants.add(conn, "acme", "UTC")
+    file, mapping = tmp_path / "leads.csv", tmp_path / "mapping.yaml"
+    file.write_text("external_id,created_at,Kontakt\n1,2026-03-02T09:30:00+08:00,ann@example.com\n", encoding="utf-8")
+    emails = "select coalesce(source, '') || ':' || coalesce(email, '-') from lead order by lead_id"
+    first = await run(database_url, "import", str(file))
+    assert [row[0] for row in await conn.fetch(emails)] == [":-"]
+    mapping.write_text("rename: {Kontakt: email}\n", encoding="utf-8")
+    assert (await run(database_url, "import", str(file), "--mapping", str(mapping)))["repeated"] == 1
+    assert [row[0] for row in await conn.fetch(emails)] == [":-"]
+    said = await run(database_url, "correct", str(file), "--mapping", str(mapping))
+    assert sum(said["corrected"].values()) == 1
+    assert [row[0] for row in await conn.fetch(emails)] == [":ann@example.com"]
+    mapping.write_text("rename: {Kontakt: email}\nconstants: {source: crm}\n", encoding="utf-8")
+    again = await run(database_url, "import", str(file), "--mapping", str(mapping))
+    assert (again["new"], again["same_ids"]) == (1, 1)
+    await CommandLine(leads_family, database_url).json("undo-import", str(first["import"]))
+    assert [row[0] for row in await conn.fetch(emails)] == ["crm:ann@example.com"]
+    assert (await audit(conn)).ok
+
+
 async def test_a_corrected_contact_ties_the_lead_to_whom_it_names_and_decides_anew_what_repeats_it(
     conn: asyncpg.Connection, database_url: str, tmp_path: Path
 ) -> None:
