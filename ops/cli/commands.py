@@ -97,11 +97,11 @@ leads = Family(
         ),
         "undo-import": (
             "leads_imports:undo_import",
-            "Take back import IMPORT: remove its leads that nobody has worked on, and name the rest.",
+            "Take back import IMPORT: remove its leads that no one has worked on, and name the rest.",
         ),
         "correct": (
             "leads_correct:correct",
-            "Change leads that are stored to what FILE says, where nobody has worked on them.",
+            "Change leads that are stored to what FILE says, where no one has worked on them.",
         ),
         "unmerge": (
             "leads_unmerge:unmerge",

@@ -10,6 +10,7 @@ import click
 from ops.cli.contact_report import unreadable_document, unreadable_lines
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.customer_notes import overlap_lines, overlaps_document
+from ops.cli.file_options import file_options
 from ops.cli.lead_report import RejectedRows, reporting, taken_as
 from ops.cli.leads import mapping_of, opened_file, reader_for
 from ops.cli.options import require_tenant, tenant_option
@@ -26,11 +27,7 @@ BATCH = 5000
 @click.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
-@click.option(
-    "--mapping", "mapping_file", type=click.Path(path_type=Path), metavar="M.yaml", help="What the columns mean."
-)
-@click.option("--encoding", metavar="NAME", help="Of FILE. Default: auto-detect.")
-@click.option("--delimiter", metavar="D", help="Of a .csv. Default: auto-detect.")
+@file_options
 @click.option("--most", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many of each to show.")
 @json_option
 @async_command
@@ -41,6 +38,7 @@ async def check(
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,
+    sheet: str | None,
     most: int,
     as_json: bool,
 ) -> int:
@@ -56,7 +54,7 @@ async def check(
     rejected = RejectedRows()
     started = time.monotonic()
     with ExitStack() as open_:
-        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
+        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter, sheet))
         async with context.connection() as conn:
             tenant = await require_tenant(conn, tenant_name)
             reader = await reader_for(conn, tenant, plan, opened)

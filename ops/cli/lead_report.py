@@ -160,7 +160,7 @@ class Outcome:
             out.print(f"  … and {differing - SHOWN:,} more; --json has the first {KEPT}")
         out.print("  edits are ignored; a different person needs a different external_id")
         if not self.checked:
-            out.print("  to change leads that nobody has yet: lead-router leads correct FILE")
+            out.print("  to change leads that no rep has yet: lead-router leads correct FILE")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
+from ops.cli.file_options import file_options
 from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
 from ops.cli.options import current_user, require_tenant, warn_of_zone
 from router.domain.date_forms import orders_of
@@ -37,18 +38,13 @@ from router.store.tenants import Tenant
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
-@click.option(
-    "--mapping", "mapping_file", type=click.Path(path_type=Path), metavar="M.yaml", help="What the columns mean."
-)
+@file_options
 @click.option(
     "--batch", type=click.IntRange(1, 100_000), default=5000, show_default=True, help="Rows in one transaction."
 )
 @click.option(
     "--rejects", "rejects_file", type=click.Path(path_type=Path), help="Default: FILE.rejects.csv beside FILE."
 )
-@click.option("--encoding", metavar="NAME", help="Of FILE: utf-8, gb18030, utf-16, or another. Default: auto-detect.")
-@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: auto-detect.")
-@click.option("--sheet", metavar="NAME", help="Of an .xlsx workbook. Default: the first one.")
 @click.option("--check", is_flag=True, help="Read everything, write nothing, and report what importing would do.")
 @json_option
 @async_command

@@ -1,4 +1,4 @@
-"""`lead-router leads correct`: leads that nobody has worked on say what a file says now."""
+"""`lead-router leads correct`: leads that no one has worked on say what a file says now."""
 
 import secrets
 import time
@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.file_options import file_options
 from ops.cli.lead_report import RejectedRows, reporting, taken_as
 from ops.cli.leads import mapping_of, opened_file, reader_for
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
@@ -29,11 +30,7 @@ _BATCH_ROWS = 2_000
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
-@click.option(
-    "--mapping", "mapping_file", type=click.Path(path_type=Path), metavar="M.yaml", help="What the columns mean."
-)
-@click.option("--encoding", metavar="NAME", help="Of FILE, as for an import. Default: auto-detect.")
-@click.option("--delimiter", metavar="D", help="Of a .csv: comma, semicolon, tab, pipe. Default: auto-detect.")
+@file_options
 @click.option("--dry-run", is_flag=True, help="Count what would be corrected, and change nothing.")
 @why_option()
 @json_option
@@ -47,11 +44,12 @@ async def correct(
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,
+    sheet: str | None,
     dry_run: bool,
     why: str,
     as_json: bool,
 ) -> int:
-    """Change leads that are stored to what FILE says, where nobody has worked on them.
+    """Change leads that are stored to what FILE says, where no one has worked on them.
 
     FILE is read as by leads import; a lead is found by its source and external id. Leads that wait, are parked or
     merged get the facts of the file (a cell that is empty empties the field) and the customer that these name, and are
@@ -69,7 +67,7 @@ async def correct(
     plan = mapping_of(mapping_file)
     started = time.monotonic()
     async with AsyncExitStack() as open_:
-        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter))
+        opened = open_.enter_context(opened_file(file, plan, encoding, delimiter, sheet))
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan, opened)

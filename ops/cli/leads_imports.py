@@ -68,7 +68,7 @@ def import_document(one: Import) -> dict[str, Any]:
 @json_option
 @async_command
 async def undo_import(context: Context, number: int, dry_run: bool, why: str, as_json: bool) -> int:
-    """Take back import IMPORT: remove its leads that nobody has worked on, and name the rest.
+    """Take back import IMPORT: remove its leads that no one has worked on, and name the rest.
 
     Removed are leads that wait, are parked or merged, and that no rep ever had. What they say of people is deleted,
     also what customers were known by only through them; they stay in the sums as `removed`. The same file can be

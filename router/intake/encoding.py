@@ -51,7 +51,8 @@ class EncodingUnclear(ValueError):
         names = ", ".join(display_name(name) for name in likely[:4])
         example = display_name(likely[0]).lower() if likely else "windows-1252"
         super().__init__(
-            f"is not UTF-8, and its encoding cannot be told for certain{f' (likely: {names})' if names else ''}; "
+            f"is not UTF-8, and its encoding cannot be recognised with certainty"
+            f"{f' (likely: {names})' if names else ''}; "
             f"name it with --encoding, e.g. --encoding {example}, and look at the first rows with --check; "
             "or save the file as CSV in UTF-8"
         )

@@ -34,10 +34,10 @@ class JournalKeeper:
         return [outcomes[id(one)] for one in handed_in]
 
     async def answered(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> dict[int, Outcome]:
-        """Those whose Idempotency-Key came with a lead that the journal still holds, by the identity of what was handed
-        in: the database does not know these keys yet.
+        """Those whose key came with a lead that waits in the journal, by the identity of what was handed in: the
+        database does not know these keys yet. Nothing is looked up while none waits.
         """
-        if not self._journal.leads:
+        if not self._journal.waiting:
             return {}
         try:
             return await self._known(tenant_id, handed_in)

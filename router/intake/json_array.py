@@ -85,4 +85,4 @@ def _elements(path: Path, file: IO[str]) -> Iterator[str]:
 
 def _refuse_rest(path: Path, rest: str) -> None:
     if rest.strip("\0 \t\r\n"):
-        raise FileUnusable(f"{path}: something stands behind the JSON array; use one array, or one object a line")
+        raise FileUnusable(f"{path}: something follows the JSON array; use one array, or one object a line")

@@ -1,4 +1,4 @@
-"""Correcting leads that nobody has worked on from a file: their facts, whose they are, and whom they repeat; recorded.
+"""Correcting leads that no one has worked on from a file: their facts, whose they are, and whom they repeat; recorded.
 
 An intake that stores nothing new: the rows of the file are compared with what is stored, a transaction for each part.
 """

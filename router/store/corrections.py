@@ -1,46 +1,36 @@
-"""Facts of leads that nobody has worked on, corrected by a person; what batches looked at before is kept."""
+"""Facts of leads that no one has worked on, corrected by a person; what batches looked at before is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.store.imports import FREE
+from router.store.imports import Placed, where_are
 from router.store.statements import Connection, Row, load
 
 _SQL = load("corrections")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredLead:
-    """A lead as it is stored, where it is, and who has it or (`worked_on`) that somebody had."""
+class StoredLead(Placed):
+    """A lead as it is stored, and where it is."""
 
-    lead_id: int
-    customer_id: int | None
     lead: LeadIn
-    state: str
-    worked_on: bool
-    rep_id: str | None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether nobody works, or has worked, on it."""
-        return self.state in FREE and not self.worked_on
 
 
 async def stored(conn: Connection, tenant_id: int, leads: Sequence[int]) -> dict[int, StoredLead]:
-    """The leads, by number."""
-    rows = await _SQL.stored.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))
-    return {row["lead_id"]: _stored(row) for row in rows}
+    """The leads, by number; those that are gone are left out."""
+    facts = {row["lead_id"]: row for row in await _SQL.facts.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))}
+    placed = await where_are(conn, tenant_id, list(facts))
+    return {one.lead_id: _stored(one, facts[one.lead_id]) for one in placed}
 
 
-def _stored(row: Row) -> StoredLead:
+def _stored(placed: Placed, row: Row) -> StoredLead:
     facts: dict[str, Any] = {name: row[name] for name in LeadIn._fields[:16]}
-    lead = LeadIn(**facts, enquiry=row["enquiry"])
-    return StoredLead(row["lead_id"], row["customer_id"], lead, row["state"], row["worked_on"], row["rep_id"])
+    return StoredLead(**asdict(placed), lead=LeadIn(**facts, enquiry=row["enquiry"]))
 
 
 class Corrected(NamedTuple):

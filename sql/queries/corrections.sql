@@ -1,21 +1,10 @@
 -- Correcting facts of leads that nobody has worked on, from a file.
 
--- name: stored(tenant_id, lead_ids)
--- What is stored of leads, beside what is compared anyway; and where each is.
-select l.lead_id, l.customer_id, l.created_at, l.source, l.external_id, l.name, l.phone, l.email, l.company, l.declared_customer, l.region,
-       l.industry, l.product, l.campaign, l.ad_id, l.landing_page, l.priority, l.attributes::text as attributes, l.enquiry,
-       case when p.lead_id is not null then 'waiting' when a.lead_id is not null then 'assigned' when x.lead_id is not null then 'parked'
-            when m.lead_id is not null then 'merged' when c.lead_id is not null then 'closed' else 'nowhere' end as state,
-       exists (select from assignment_history h where h.tenant_id = :tenant_id and h.lead_id = l.lead_id) as worked_on,
-       (select r.rep_id from rep r where r.tenant_id = :tenant_id and r.rep_no = a.rep_no) as rep_id
-  from lead l
-  left join lead_pool p on p.tenant_id = :tenant_id and p.lead_id = l.lead_id
-  left join assignment a on a.tenant_id = :tenant_id and a.lead_id = l.lead_id
-  left join parked x on x.tenant_id = :tenant_id and x.lead_id = l.lead_id
-  left join merged m on m.tenant_id = :tenant_id and m.lead_id = l.lead_id
-  left join closed c on c.tenant_id = :tenant_id and c.lead_id = l.lead_id
- where l.tenant_id = :tenant_id and l.lead_id = any(:lead_ids::bigint[])
- order by l.lead_id;
+-- name: facts(tenant_id, lead_ids)
+-- What is stored of leads, beside where they are (`imports.where_are`).
+select lead_id, created_at, source, external_id, name, phone, email, company, declared_customer, region, industry, product, campaign,
+       ad_id, landing_page, priority, attributes::text as attributes, enquiry
+  from lead where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]);
 
 -- name: wake_keys(tenant_id, lead_ids)
 -- What those of these leads wait for that wait.

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import openpyxl
 
 from ops.audit.audit import audit
 from ops.cli.commands import leads as leads_family
+from ops.cli.customers_check import check as customers_check
 from router.store import tenants
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
@@ -149,3 +151,20 @@ async def test_an_id_that_comes_from_another_source_is_noticed_and_is_one_lead_w
     assert (said["new"], said["same_ids"], said["same_id"][0]["external_id"]) == (1, 1, "INC1")
     both = await run(database_url, "import", str(files["both"]), "--check")
     assert (both["same_ids"], both["same_id"][0]["other_lead"]) == (1, None)
+
+
+async def test_the_sheet_that_was_imported_can_be_corrected_and_checked(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    await tenants.add(conn, "acme", "UTC")
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["notes"])
+    sheet = book.create_sheet("leads")
+    sheet.append(["external_id", "created_at", "source", "email"])
+    sheet.append(["1", "2026-03-02T09:30:00+08:00", "web", "ann@example.com"])
+    book.save(tmp_path / "book.xlsx")
+    file, which = str(tmp_path / "book.xlsx"), ("--sheet", "leads")
+    assert (await run(database_url, "import", file, *which))["new"] == 1
+    assert (await run(database_url, "correct", file, *which))["same"] == 1
+    checked = await CommandLine(customers_check, database_url).json(file, "--tenant", "acme", *which)
+    assert checked["rejected"] == 0

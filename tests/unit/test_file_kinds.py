@@ -72,7 +72,7 @@ def test_every_element_of_an_array_arrives_as_it_was_written(
     ("content", "said"),
     [
         ('[{"a": 1}, {"b": ', "not closed: the file was cut off"),
-        ('[{"a": 1}] x', "stands behind the JSON array"),
+        ('[{"a": 1}] x', "follows the JSON array"),
         ('[{"a": "' + "x" * 2_000_000 + '"}]', "more than 1,048,576 characters"),
     ],
 )

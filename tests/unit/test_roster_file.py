@@ -106,7 +106,7 @@ def test_a_wrong_header_is_one_clear_sentence(header: str, told: str) -> None:
     [
         (b"", "is empty"),
         (b"rep_id,name\n", "no reps"),
-        ("rep_id,name\nr1,滬\n".encode("gb18030"), "its encoding cannot be told for certain (likely: GB18030"),
+        ("rep_id,name\nr1,滬\n".encode("gb18030"), "its encoding cannot be recognised with certainty (likely: GB18030"),
         ("rep_id,name\nr1,x\n".encode("utf-16")[:-1], "is not valid text"),
         (b'rep_id,name\nr1,"x\nr2,y\n', "is not CSV"),
         (b"rep_id,name\nr1\n", "1 cells, but the header has 2 columns"),
