@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from router.store.lane import LaneLimits, hold, tenants_with_work
+from router.store.lane import LaneLimits, hold, hold_waiting, tenants_with_work
 from router.store.statements import load
 
 LEADS, KEYS, LIMIT = 300_000, 300, 50
@@ -272,6 +272,14 @@ async def test_the_planner_knows_no_tenant_from_another(conn: asyncpg.Connection
               and a.attstattarget is distinct from 0"""
     )
     assert not [row[0] for row in known]
+
+
+async def test_what_people_change_by_hand_is_planned_each_time(lane: asyncpg.Connection) -> None:
+    """Its statements take lists and joins whose plans depend on what the tables hold."""
+    async with lane.transaction():
+        await hold_waiting(lane, 1, None, LaneLimits())
+        assert await lane.fetchval("show plan_cache_mode") == "force_custom_plan"
+        assert await lane.fetchval("show enable_seqscan") == "off"
 
 
 TENANTS = 1000
