@@ -22,6 +22,7 @@ from ops.embedded.embedded import open_embedded, stopped
 from ops.embedded.urls import Urls
 from router.store.connections.connect import Session
 from router.store.connections.connections import Connections, open_connections
+from router.telemetry import logs
 from tests.memory_files import keep_files_in_memory
 from tests.pgbouncer import POOLER, through
 from tests.support import cloned, database_of, migrated_template
@@ -100,7 +101,10 @@ def admin_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def logs_as_they_begin() -> None:
-    """A command that a test calls in this process sets up logs, and may hide from the next test what it looks for."""
+    """A command that a test calls in this process sets up logs, perhaps only with the first line of the next test, and
+    hides from that test what it looks for.
+    """
+    logs._set_up = None
     structlog.reset_defaults()
 
 
