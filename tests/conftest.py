@@ -104,7 +104,7 @@ def logs_as_they_begin() -> None:
     """A command that a test calls in this process sets up logs, perhaps only with the first line of the next test, and
     hides from that test what it looks for.
     """
-    logs._set_up = None
+    logs.forget_set_up()
     structlog.reset_defaults()
 
 

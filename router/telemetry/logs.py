@@ -4,6 +4,7 @@ Most commands log nothing, and reading structlog takes as long as everything els
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from typing import Any
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound to log lines")
 _NOTHING: Mapping[str, object] = {}
 _set_up: Callable[[], None] | None = None
+_setting_up = threading.RLock()  # one thread sets the logs up, and the others' first lines wait for it
 
 
 class Logger:
@@ -65,6 +67,14 @@ def configure_logs_later(level: str, form: str, instance: str) -> None:
     logging.basicConfig(handlers=[_First()], level=logging.getLevelNamesMapping()[level.upper()], force=True)
 
 
+def forget_set_up() -> None:
+    """Logs are as at the start of a process: nothing is to be set up any more (for tests)."""
+    global _set_up  # noqa: PLW0603 - the logs of a process are one
+    with _setting_up:
+        _set_up = None
+        _remove_first()
+
+
 class _First(logging.Handler):
     """Sets the logs up with the first record, which is then written as all others."""
 
@@ -75,6 +85,14 @@ class _First(logging.Handler):
 
 def _now() -> None:
     global _set_up
-    set_up, _set_up = _set_up, None
-    if set_up is not None:
-        set_up()
+    with _setting_up:
+        set_up, _set_up = _set_up, None
+        if set_up is not None:
+            set_up()
+        _remove_first()  # with it still there, a record would come back to it for ever
+
+
+def _remove_first() -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _First)]:
+        root.removeHandler(handler)

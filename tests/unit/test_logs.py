@@ -15,8 +15,9 @@ import asyncpg
 import pytest
 import structlog
 
+from router.telemetry import logs
 from router.telemetry.log_format import configure_logs
-from router.telemetry.logs import bound
+from router.telemetry.logs import bound, configure_logs_later
 
 URL = "postgresql://router:S3cret@db/leads"
 
@@ -133,3 +134,29 @@ assert "structlog" not in sys.modules
         written = subprocess.run(words, check=True, capture_output=True, text=True).stderr
         (event,) = [json.loads(line) for line in written.splitlines()]
         assert (event["event"], event["instance"]) == ("lost: postgresql://router:***@db/leads", "router-7")
+
+
+@pytest.mark.filterwarnings("error")
+def test_logs_that_nobody_sets_up_do_not_write_one_line_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs_later("info", "json", "router-7")
+    logs._set_up = None  # as for a thread that logs while another one is setting the logs up
+    logging.getLogger("asyncio").error("lost")
+    assert not [each for each in logging.getLogger().handlers if type(each) is logs._First]
+    assert capsys.readouterr().err.count("lost") == 1
+
+
+def test_the_first_lines_of_threads_that_log_at_once_are_all_written() -> None:
+    program = """
+import logging, threading
+from router.telemetry.logs import configure_logs_later, get_logger
+configure_logs_later("info", "json", "router-7")
+ready = threading.Barrier(8)
+def work(number):
+    ready.wait()
+    get_logger("router.drain").info("ours", number=number) if number % 2 else logging.getLogger("asyncio").error("lost")
+threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    written = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stderr
+    assert sorted(json.loads(line)["event"] for line in written.splitlines()) == ["lost"] * 4 + ["ours"] * 4
