@@ -152,7 +152,7 @@ class Drain:
         if done.stuck:
             self.instruments.lanes.batch(str(session), skipped=True)
         note({_RESULT: result.value, LEADS: done.leads, "lead_router.assigned": done.assigned})
-        if done.leads:
+        if done.leads and log.debugging:
             log.debug(
                 "batch",
                 tenant=str(session),

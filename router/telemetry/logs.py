@@ -22,6 +22,11 @@ class Logger:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    @property
+    def debugging(self) -> bool:
+        """Whether `debug` writes anything: asked before a line that would cost more than the rest of a small batch."""
+        return logging.getLogger().isEnabledFor(logging.DEBUG)
+
     def __getattr__(self, method: str) -> Any:
         import structlog  # noqa: PLC0415
 
