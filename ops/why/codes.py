@@ -32,6 +32,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PAUSED: N_("routing is paused"),
     Reason.SCREENING: N_("it is being screened"),
 }
+ONLY_THOSE_WHO_HAD_IT = N_("everyone on duty in the group has had this lead before")
 LEFT_OUT: Mapping[LeftOut, str] = {
     LeftOut.INACTIVE: N_("inactive"),
     LeftOut.WEIGHT_ZERO: N_("weight 0"),
@@ -69,6 +70,8 @@ FIELDS: Mapping[str, str] = {
     "source": N_("source"),
     "priority": N_("priority"),
     "date": N_("date"),
+    "name": N_("name"),
+    "company": N_("company"),
     "customer": N_("customer"),
 }
 FACTORS: Mapping[str, str] = {
