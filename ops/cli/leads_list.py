@@ -16,6 +16,7 @@ from ops.listing.lead_filter import REASONS, FiltersConflict, LeadFilter, State
 from ops.listing.lead_row import LeadRow, Person
 from ops.listing.leads import MOST_IN_A_PAGE, GroupUnknown, Page, list_leads
 from router.domain.phrases import count
+from router.domain.written_time import written_or_dash
 from router.drain.presence import Presence
 from router.store.engines import Engines
 from router.store.leads import database_clock
@@ -100,7 +101,7 @@ async def list_(
             elif as_json:
                 print_json(_document(tenant, await pages.one(after, limit or _LIMIT)))
             else:
-                await _print(pages, limit or _LIMIT, after)
+                await _print(pages, limit or _LIMIT, after, tenant.time_zone)
         except FiltersConflict as error:
             raise click.UsageError(str(error)) from error
         except CursorInvalid as error:
@@ -153,7 +154,7 @@ def _cells(lead: LeadRow) -> list[object]:
     return [getattr(lead.person if name in _PERSON else lead, name) for name in COLUMNS]
 
 
-async def _print(pages: _Pages, limit: int, after: str | None) -> None:
+async def _print(pages: _Pages, limit: int, after: str | None, zone_name: str) -> None:
     out, shown = console(), list[LeadRow]()
     page = None
     async for page in pages.all(after, limit):
@@ -161,14 +162,14 @@ async def _print(pages: _Pages, limit: int, after: str | None) -> None:
     if not shown:
         out.print("no lead matches")
         return
-    out.print(_table(shown))
+    out.print(_table(shown, zone_name))
     if page is not None and page.next is not None:
         out.print(
             f"the newest {count(len(shown), 'lead')}; there are more: --after {page.next}, --limit, or --csv FILE"
         )
 
 
-def _table(leads: list[LeadRow]) -> "Table":
+def _table(leads: list[LeadRow], zone_name: str) -> "Table":
     from rich.table import Table  # noqa: PLC0415 - `--csv` and `--json` need none
 
     table = Table(box=None, pad_edge=False)
@@ -193,15 +194,11 @@ def _table(leads: list[LeadRow]) -> "Table":
             lead.source or "-",
             lead.external_id,
             str(lead.state or "none"),
-            _time(lead.state_since),
+            written_or_dash(lead.state_since, zone_name, seconds=True),
             lead.reason or lead.outcome or "-",
             waits,
-            _time(lead.next_attempt_at),
+            written_or_dash(lead.next_attempt_at, zone_name, seconds=True),
             whose,
-            _time(lead.accepted_at),
+            written_or_dash(lead.accepted_at, zone_name, seconds=True),
         )
     return table
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S %Z}"

@@ -52,8 +52,10 @@ def outlook(
     for position, one in enumerate(reps):
         if one.no in absent:
             codes[position] = Attendance.NOT_PRESENT
-    counts = [np.array([(given or {}).get(one.no, 0) for one in reps], dtype=np.int64) for given in (opened, today)]
-    return Outlook(engine, Eligibility(engine, codes, *counts, {}), now)
+    open_counts, today_counts = (
+        np.array([(given or {}).get(one.no, 0) for one in reps], dtype=np.int64) for given in (opened, today)
+    )
+    return Outlook(engine, Eligibility(engine, codes, open_counts, today_counts, {}), now)
 
 
 def test_the_next_chance_is_when_the_hours_begin_and_names_who_comes() -> None:
