@@ -6,7 +6,7 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import author_option, require_tenant, tenant_option
-from ops.cli.reps import print_change
+from ops.cli.reps_shared import print_change
 from ops.documents.reps import change_document
 from ops.roster_sync.holds import holds_told, over
 from ops.roster_sync.sources import EXAMPLE, Source, configured_sources
