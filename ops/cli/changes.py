@@ -9,7 +9,7 @@ from ops.cli.context import Context, async_command, console, json_option, print_
 from ops.cli.options import instant, require_tenant, since
 from ops.documents.changes import document
 from router.domain.phrases import count
-from router.domain.written_time import SERVICE_ZONE, written
+from router.domain.written_time import SERVICE_ZONE, in_column, written
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
 from router.store.leads import database_clock
@@ -90,11 +90,11 @@ def _print(
         out.print(f"nothing was changed between {written(first, zone_name)} and {written(last, zone_name)}")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("when", "tenant", "who", "what", "from", "to", "why"):
+    for title in (f"when ({zone_name})", "tenant", "who", "what", "from", "to", "why"):
         table.add_column(title, overflow="fold")
     for entry in entries:
         what = f"{entry.action}: {entry.subject}" if entry.subject else entry.action
-        when = written(entry.at, zone_name, seconds=True)
+        when = in_column(entry.at, zone_name)
         tenant = names.get(entry.tenant_id, "-")
         table.add_row(when, tenant, entry.actor or "-", what, entry.before, entry.after, entry.why)
     out.print(table)

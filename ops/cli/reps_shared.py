@@ -48,4 +48,6 @@ def value_text(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return "; ".join(value) or "-"
+    if name == "working_hours" and not value:
+        return "as the rules say, else always"
     return "-" if value in (None, "") else str(value_shown(name, value))

@@ -32,6 +32,15 @@ def written_or_dash(at: datetime | None, zone_name: str = SERVICE_ZONE, *, secon
     return "-" if at is None else written(at, zone_name, seconds=seconds)
 
 
+def in_column(at: datetime | None, zone_name: str = SERVICE_ZONE) -> str:
+    """A cell of a column whose title names the zone: `2026-11-28 09:00:00`; `-` = there is none."""
+    if at is None:
+        return "-"
+    wall, name = on_wall_clock(at, zone_name)
+    time = f"{wall:%Y-%m-%d %H:%M:%S}"
+    return time if name == zone_name else f"{time} {name}"
+
+
 def names_the_day(at: datetime, now: datetime) -> bool:
     """Whether the weekday alone says which day is meant: one of those that come next."""
     return timedelta(0) <= at - now <= _WITHIN_THE_WEEK

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.calendar import zone, zone_names
-from router.domain.written_time import names_the_day, on_wall_clock, written, written_or_dash, written_soon
+from router.domain.written_time import in_column, names_the_day, on_wall_clock, written, written_or_dash, written_soon
 
 FRIDAY = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
@@ -19,6 +19,7 @@ def test_a_time_is_written_on_the_wall_clock_of_its_zone_and_names_it() -> None:
     assert written(FRIDAY, "Asia/Shanghai") == "2026-11-27 18:00 Asia/Shanghai"
     assert written(FRIDAY, "Europe/Berlin", seconds=True) == "2026-11-27 11:00:00 Europe/Berlin"
     assert written(FRIDAY) == "2026-11-27 10:00 UTC"
+    assert in_column(FRIDAY, "Asia/Shanghai") == "2026-11-27 18:00:00" and in_column(None) == "-"
     assert written_or_dash(None) == "-" and written_or_dash(FRIDAY) == "2026-11-27 10:00 UTC"
 
 
