@@ -249,7 +249,7 @@ def owner(judged: OwnerExplanation, names: Names, now: datetime, zone_name: str,
     template = {
         OwnerVerdict.TAKES_IT: say.gettext("the owner is {rep}"),
         OwnerVerdict.NO_OWNER: say.gettext("the owner is {rep}"),
-        OwnerVerdict.HAD_IT_BEFORE: say.gettext("the owner is {rep}, who had this lead before"),
+        OwnerVerdict.HAD_IT_BEFORE: say.gettext("the owner is {rep}, who had this lead and returned it"),
         OwnerVerdict.GONE: say.gettext("the owner is {rep}: {kept}"),
         OwnerVerdict.NO_ROOM: say.gettext("the owner is {rep}: {kept}; the lead waits until {until}")
         if until
