@@ -11,7 +11,7 @@ from ops.listing.groups import AT_WORK, Standing, standings
 from router.domain.availability import leave_text
 from router.domain.calendar import format_week, zone
 from router.domain.engine import NO_CAP, Engine
-from router.domain.next_duty import BY_TIME, next_on_duty
+from router.domain.next_duty import BY_TIME, NextDuties
 from router.domain.rates import Rates
 from router.domain.roster import Rep
 from router.domain.roster_change import RepRecord
@@ -122,6 +122,7 @@ class _Seen:
         for (group_no, _), leads in received.items():
             self._of_group[group_no] += leads
         self._weights: dict[int, int] = {}
+        self._duties = NextDuties()
 
     def rep(self, at: int) -> RepNow:
         """The rep at that place of the roster."""
@@ -149,7 +150,7 @@ class _Seen:
         engine = self._state.engine
         if code not in _COMES_BY_TIME:
             return None
-        return next_on_duty(rep, self._now, engine.holidays, engine.ruleset.calendar.working_hours)
+        return self._duties.of(rep, self._now, engine.holidays, engine.ruleset.calendar.working_hours)
 
     def _due(self, rep: Rep, group_no: int) -> float:
         engine = self._state.engine

@@ -14,7 +14,8 @@ from router.domain.attendance import Attendance, open_hours
 from router.domain.calendar import business_day, first_day_from
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
-from router.domain.next_duty import BY_TIME, next_on_duty
+from router.domain.next_duty import BY_TIME, NextDuties
+from router.domain.roster import Rep
 from router.domain.ruleset import Rule
 from router.domain.targets import WakeTargets
 
@@ -31,11 +32,15 @@ class Chance:
     reps: tuple[str, ...] = ()
 
 
+_Comes = tuple[tuple[int, ...], Chance]
+"""Who comes at one instant: their numbers, in the order of the ids."""
+
+
 def earliest_chance(chances: Iterable[Chance | None]) -> Chance | None:
     """The first of them, with the reps of all that come at the same instant."""
     found = [chance for chance in chances if chance is not None]
-    if not found:
-        return None
+    if len(found) < 2:
+        return found[0] if found else None
     at = min(chance.at for chance in found)
     return Chance(at, tuple(dict.fromkeys(rep for chance in found if chance.at == at for rep in chance.reps)))
 
@@ -48,7 +53,8 @@ class Outlook:
         self._standing = standing
         self._now = now
         self._of_rep: dict[int, datetime | None] = {}
-        self._of_group: dict[tuple[int, int | None], list[tuple[datetime, list[int]]]] = {}
+        self._of_group: dict[tuple[int, int | None], list[_Comes]] = {}
+        self._duties = NextDuties()
 
     def chance(self, targets: WakeTargets) -> Chance | None:
         """The next chance of leads that wait for this; None = time alone brings none."""
@@ -68,10 +74,11 @@ class Outlook:
                 yield None if opens is None else Chance(opens)
 
     def _through_group(self, group_no: int, rule_no: int | None, excluded: frozenset[int]) -> Chance | None:
-        for at, positions in self._group(group_no, rule_no):
-            reps = [self._engine.roster.reps[position] for position in positions]
-            if left := tuple(rep.rep_id for rep in reps if rep.no not in excluded):
-                return Chance(at, left)
+        for numbers, chance in self._group(group_no, rule_no):
+            if excluded.isdisjoint(numbers):
+                return chance
+            if left := tuple(rep_id for no, rep_id in zip(numbers, chance.reps, strict=True) if no not in excluded):
+                return Chance(chance.at, left)
         return None
 
     def _through_owner(self, rep_no: int) -> Chance | None:
@@ -79,8 +86,8 @@ class Outlook:
         at = None if position is None else self._free_under(self._owner_rules, position)
         return None if at is None or position is None else Chance(at, (self._engine.roster.reps[position].rep_id,))
 
-    def _group(self, group_no: int, rule_no: int | None) -> list[tuple[datetime, list[int]]]:
-        """When members (positions) can take leads next, the earliest first; by one rule, or by any that assigns there.
+    def _group(self, group_no: int, rule_no: int | None) -> list[_Comes]:
+        """When members can take leads next, the earliest first; by one rule, or by any that assigns there.
 
         Read once: many leads wait for one group, each without other reps.
         """
@@ -89,11 +96,14 @@ class Outlook:
             engine = self._engine
             numbers = range(len(engine.rules)) if rule_no is None else (rule_no,)
             rules = [engine.rules[number] for number in numbers if engine.group_of_rule[number] == group_no]
-            found = defaultdict[datetime, list[int]](list)
+            found = defaultdict[datetime, list[Rep]](list)
             for position in engine.members_of(group_no).tolist():
                 if engine.weigher.base[position] > 0 and (at := self._free_under(rules, position)) is not None:
-                    found[at].append(position)
-            self._of_group[key] = sorted(found.items())
+                    found[at].append(engine.roster.reps[position])
+            self._of_group[key] = [
+                (tuple(rep.no for rep in reps), Chance(at, tuple(rep.rep_id for rep in reps)))
+                for at, reps in sorted(found.items())
+            ]
         return self._of_group[key]
 
     @cached_property
@@ -152,4 +162,4 @@ class Outlook:
     def _on_duty(self, position: int, at: datetime) -> datetime | None:
         engine = self._engine
         rep, hours = engine.roster.reps[position], engine.ruleset.calendar.working_hours
-        return next_on_duty(rep, at, engine.holidays, hours)
+        return self._duties.of(rep, at, engine.holidays, hours)

@@ -1,6 +1,8 @@
 """When a rep is on duty next, as far as time alone brings it about: hours, holidays, and leave that ends."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from router.domain.attendance import LOOK_AHEAD, Attendance, attendance
 from router.domain.holidays import HolidayCalendar
@@ -28,3 +30,21 @@ def next_on_duty(
             return None
         at = until
     return None
+
+
+@dataclass(slots=True)
+class NextDuties:
+    """The same for many reps, of whom most share zone, hours and leave with others: each pattern is searched once."""
+
+    _known: dict[tuple[Any, ...], datetime | None] = field(default_factory=dict)
+
+    def of(
+        self, rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None
+    ) -> datetime | None:
+        """As `next_on_duty`."""
+        hours = default_hours if rep.working_hours is None else rep.working_hours
+        state = (rep.active, rep.available, rep.availability_held_until)
+        key = (now, state, rep.time_zone, hours, rep.leave, calendar)
+        if key not in self._known:
+            self._known[key] = next_on_duty(rep, now, calendar, default_hours)
+        return self._known[key]
