@@ -254,6 +254,22 @@ async def given_back_and_given_again(world: World) -> LeadDescription:
     return await world.why(1, NOW + HOUR)
 
 
+@case('  - {name: two, match: {}, assign_to: "group:two"}\n')
+async def given_back_by_the_only_rep_on_duty(world: World) -> LeadDescription:
+    await world.route(some(1))
+    await world.end(1, Ending.RETURNED, NOW + HOUR)
+    await world.route(at=NOW + HOUR)
+    return await world.why(1, NOW + HOUR)
+
+
+@case("  - {name: known, match: {known_customer: true}, assign_to: owner}\n" + ALL)
+async def waiting_past_an_owner_for_whom_no_rule_waits(world: World) -> LeadDescription:
+    await world.route(some(1, declared_customer="c"))
+    await world.route(some(2), some(3))
+    await world.route(some(4, declared_customer="c"), at=NOW + HOUR)
+    return await world.why(4, NOW + HOUR)
+
+
 @case(ALL)
 async def parked_invalid(world: World) -> LeadDescription:
     await world.route(lead(1, invalid="no source"))

@@ -59,6 +59,11 @@ class LeadDocument(msgspec.Struct, frozen=True):
     next_attempt_at: Annotated[
         Moment | None, Meta(description="When it is tried again at the latest; null = when what it waits for changes.")
     ]
+    next_chance: Annotated[
+        dict[str, Any] | None,
+        Meta(description="When time alone lets somebody take it (at), and through whom (reps); null = it does not."),
+    ]
+    parks_at: Annotated[Moment | None, Meta(description="When it is parked, should it still wait then.")]
     waits_for: Annotated[list[dict[str, Any]], Meta(description="Groups, owners and windows that could take it.")]
     merged_into: int | None
     outcome: str | None
@@ -92,6 +97,8 @@ def lead_document(
         reason=reason,
         reason_text=REASONS[Reason(reason)] if reason else None,
         next_attempt_at=place.recheck_at if place.state is State.WAITING else None,
+        next_chance=waiting.get("next_chance"),
+        parks_at=description.parks_at,
         waits_for=waiting.get("waits_for") or [],
         merged_into=place.into_lead_id,
         outcome=place.outcome,
@@ -123,6 +130,8 @@ def journalled_document(
         reason=None,
         reason_text=see(found.set_aside) or "it waits for the database",
         next_attempt_at=None,
+        next_chance=None,
+        parks_at=None,
         waits_for=[],
         merged_into=None,
         outcome=None,

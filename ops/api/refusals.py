@@ -15,7 +15,7 @@ from router.store.assignments import LeadUnknown, NotAssigned
 from router.store.customer_merges import CustomerUnknown
 from router.store.errors import LOCK_TIMEOUTS, PostgresError, Trouble, trouble_of
 from router.store.parking import CannotMove
-from router.store.roster import RepUnknown, RosterBusy
+from router.store.roster import NobodyLeft, RepUnknown, RosterBusy, RosterVersionUnknown
 from router.store.rulesets import RulesBusy, RulesUnknown
 from router.store.sources import SourceExists, SourceKindFixed, SourceUnknown
 from router.store.tenants import TenantError, TenantExists, TenantUnknown
@@ -27,6 +27,7 @@ _UNKNOWN = (
     RepUnknown,
     CustomerUnknown,
     RulesUnknown,
+    RosterVersionUnknown,
     TenantUnknown,
     TokenUnknown,
     WebhookUnknown,
@@ -37,6 +38,7 @@ _CONFLICTS = (
     CannotGive,
     CannotMerge,
     CannotMove,
+    NobodyLeft,
     RosterBusy,
     RulesBusy,
     TenantExists,

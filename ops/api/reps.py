@@ -1,5 +1,6 @@
 """Reps over HTTP: list, one, set fields, and import of a roster file."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -7,23 +8,35 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ops.api.bodies import CSV_TYPES, TEXT, bytes_of
 from ops.api.fields import Json, Moment, Note, PageQuery, wrong
+from ops.api.means import Means
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.documents.reps import change_document, in_no_group, rep_document
+from ops.documents.roster_notes import roster_notes
+from ops.listing.reps import RepNow, Reps, reps_now
 from router.domain.access import Permission
 from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, read_field
+from router.domain.roster_change import RepRecord
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
 from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster
-from router.store.leads import database_clock
-from router.store.roster import current_rep, current_reps, import_reps, reps_page, set_rep
+from router.store.engines import Engines
+from router.store.roster import current_reps, import_reps, set_rep
 
 MAX_ROSTER = 16_000_000
 
 Cap = Annotated[int, Meta(ge=0, le=MAX_CAP)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Names = Annotated[list[Text], Meta(max_length=MAX_NAMES)]
+
+
+class OpenLeft(msgspec.Struct, frozen=True):
+    """A rep who gets no more leads for now, and keeps open ones; `command` hands them over."""
+
+    rep_id: str
+    open_leads: int
+    command: str
 
 
 class RepDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +64,7 @@ class RepDocument(msgspec.Struct, frozen=True, kw_only=True):
     wecom_user_id: str | None
     dingtalk_user_id: str | None
     feishu_user_id: str | None
+    now: RepNow
 
 
 class RepPage(msgspec.Struct, frozen=True):
@@ -71,6 +85,17 @@ class RepChanges(msgspec.Struct, frozen=True, kw_only=True):
     leave: Annotated[str, Meta(examples=["2026-10-01..2026-10-07; 2026-12-24"])] | UnsetType = UNSET
     groups: Names | UnsetType = UNSET
     working_hours: Annotated[str, Meta(examples=["mon-fri 09:00-18:00"])] | UnsetType | None = UNSET
+    time_zone: Annotated[str, Meta(max_length=MAX_TEXT, examples=["Europe/Berlin"])] | UnsetType | None = UNSET
+    name: Text | UnsetType | None = UNSET
+    regions: Names | UnsetType = UNSET
+    industries: Names | UnsetType = UNSET
+    manager_id: Text | UnsetType | None = UNSET
+    team: Text | UnsetType | None = UNSET
+    email: Text | UnsetType | None = UNSET
+    mobile: Text | UnsetType | None = UNSET
+    wecom_user_id: Text | UnsetType | None = UNSET
+    dingtalk_user_id: Text | UnsetType | None = UNSET
+    feishu_user_id: Text | UnsetType | None = UNSET
     note: Note = ""
 
 
@@ -85,7 +110,8 @@ class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
     """What was changed. `version` is in force afterwards; it equals `previous` when nothing was.
 
     `groups_without_available` = groups that have no available rep any more, or are new and have none.
-    `nobody_available` = a rep of the tenant was available, and none is now.
+    `nobody_available` = a rep of the tenant was available, and none is now. `open_leads_left` = reps who went away and
+    keep open leads; `always_on_duty` = new reps in another zone whom no hours limit, their own or those of the rules.
     """
 
     version: int
@@ -97,6 +123,8 @@ class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, int]
     groups_without_available: list[str]
     nobody_available: bool
+    open_leads_left: list[OpenLeft]
+    always_on_duty: list[str]
 
 
 class RosterImported(RosterChanged, frozen=True, kw_only=True):
@@ -114,15 +142,16 @@ class ImportQuery(msgspec.Struct, frozen=True):
     note: Note = ""
 
 
-def operations() -> list[Operation]:
+def operations(means: Means) -> list[Operation]:
     """Of reps."""
+    engines = Engines()
     return [
         Operation(
             id="list_reps",
             method="GET",
             path="/v1/reps",
             summary="List the reps",
-            handler=_list,
+            handler=partial(_list, means, engines),
             answers={200: RepPage},
             permission=Permission.READ,
             tag="reps",
@@ -133,7 +162,7 @@ def operations() -> list[Operation]:
             method="GET",
             path="/v1/reps/{rep}",
             summary="One rep, by the CRM's id",
-            handler=_get,
+            handler=partial(_get, means, engines),
             answers={200: RepDocument},
             permission=Permission.READ,
             tag="reps",
@@ -166,22 +195,30 @@ def operations() -> list[Operation]:
     ]
 
 
-async def _list(call: Call) -> Answer:
+async def _list(means: Means, engines: Engines, call: Call) -> Answer:
     after, limit = read_cursor(call.query.after, int) or 0, call.query.limit
-    async with call.connection() as conn:
-        found = await reps_page(conn, call.tenant.tenant_id, min(after, 2**31 - 1), limit + 1)
-        now = await database_clock(conn)
-    shown, following = page(found, limit, lambda rep: rep.rep_no)
-    reps = [_document(call, rep_document(rep, now)) for rep in shown]
-    return Answer(RepPage(reps, following))
+    async with call.connection() as conn, means.presence() as presence:
+        found = await reps_now(
+            conn,
+            presence,
+            call.tenant.tenant_id,
+            after=min(after, 2**31 - 1),
+            limit=limit + 1,
+            engines=engines,
+        )
+    shown, following = page(found.records, limit, lambda rep: rep.rep_no)
+    return Answer(RepPage([_shown(call, rep, found) for rep in shown], following))
 
 
-async def _get(call: Call) -> Answer:
+async def _get(means: Means, engines: Engines, call: Call) -> Answer:
     with refusals(call):
-        async with call.connection() as conn:
-            rep = await current_rep(conn, call.tenant.tenant_id, call.path["rep"])
-            now = await database_clock(conn)
-    return Answer(_document(call, rep_document(rep, now)))
+        async with call.connection() as conn, means.presence() as presence:
+            found = await reps_now(conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines)
+    return Answer(_shown(call, found.records[0], found))
+
+
+def _shown(call: Call, rep: RepRecord, found: Reps) -> RepDocument:
+    return _document(call, rep_document(rep, found.at, found.now[rep.rep_id]))
 
 
 def _document(call: Call, document: Json) -> RepDocument:
@@ -196,7 +233,8 @@ async def _set(call: Call) -> Answer:
             change = await set_rep(
                 conn, call.tenant.tenant_id, call.path["rep"], changes, call.actor, note=call.body.note
             )
-    return Answer(msgspec.convert(seen_by(call, change_document(change)), RosterChanged))
+            notes = await roster_notes(conn, call.tenant, change)
+    return Answer(msgspec.convert(seen_by(call, change_document(change) | notes.document()), RosterChanged))
 
 
 def _values(given: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +284,8 @@ async def _import(call: Call) -> Answer:
                 dry_run=query.dry_run,
             )
             alone = [rep.rep_id for rep in await current_reps(conn, call.tenant.tenant_id) if in_no_group(rep)]
-    document = {"dry_run": query.dry_run, **change_document(change), "in_no_group": alone}
+            notes = await roster_notes(conn, call.tenant, change)
+    document = {"dry_run": query.dry_run, **change_document(change), "in_no_group": alone, **notes.document()}
     return Answer(msgspec.convert(seen_by(call, document), RosterImported))
 
 

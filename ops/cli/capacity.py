@@ -14,6 +14,7 @@ from ops.capacity.read import Known, cost_of_service, read
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import require_tenant
 from router.domain.phrases import count
+from router.domain.written_time import written_or_dash
 from router.settings.model import Settings
 
 # A working day of eight hours has three times the mean; the busiest of its hours is often twice as busy as the others.
@@ -153,7 +154,7 @@ def _of_history(history: History) -> str:
         )
     return (
         f"history: {count(history.leads, 'lead')} in {count(history.hours, 'hour')}, {history.per_day:,.0f} a day; the "
-        f"busiest hour began at {history.busiest_at:%Y-%m-%d %H:%M} UTC and had {history.busiest:,}, "
+        f"busiest hour began at {written_or_dash(history.busiest_at)} and had {history.busiest:,}, "
         f"{history.peak_factor:.1f} times the mean"
     )
 

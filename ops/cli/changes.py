@@ -1,8 +1,7 @@
 """`lead-router changes`: what was changed lately, by whom, and why."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 import click
 
@@ -10,6 +9,7 @@ from ops.cli.context import Context, async_command, console, json_option, print_
 from ops.cli.options import instant, require_tenant, since
 from ops.documents.changes import document
 from router.domain.phrases import count
+from router.domain.written_time import SERVICE_ZONE, in_column, written
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
 from router.store.leads import database_clock
@@ -64,8 +64,8 @@ async def changes(
     if as_json:
         print_json(document(shown, names, first, last, more=more))
     else:
-        zone = ZoneInfo(tenants[0].time_zone) if tenant_name else UTC
-        _print(shown, names, zone, first, last, limit if more else None)
+        zone_name = tenants[0].time_zone if tenant_name else SERVICE_ZONE
+        _print(shown, names, zone_name, first, last, limit if more else None)
 
 
 def _span(now: datetime, begin: datetime | timedelta | None, around: datetime | None) -> tuple[datetime, datetime]:
@@ -78,7 +78,7 @@ def _span(now: datetime, begin: datetime | timedelta | None, around: datetime | 
 def _print(
     entries: Sequence[Entry],
     names: Mapping[int, str],
-    zone: tzinfo,
+    zone_name: str,
     first: datetime,
     last: datetime,
     cut_at: int | None,
@@ -87,14 +87,14 @@ def _print(
 
     out = console()
     if not entries:
-        out.print(f"nothing was changed between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC")
+        out.print(f"nothing was changed between {written(first, zone_name)} and {written(last, zone_name)}")
         return
     table = Table(box=None, pad_edge=False)
-    for title in (f"when ({zone})", "tenant", "who", "what", "from", "to", "why"):
+    for title in (f"when ({zone_name})", "tenant", "who", "what", "from", "to", "why"):
         table.add_column(title, overflow="fold")
     for entry in entries:
         what = f"{entry.action}: {entry.subject}" if entry.subject else entry.action
-        when = f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+        when = in_column(entry.at, zone_name)
         tenant = names.get(entry.tenant_id, "-")
         table.add_row(when, tenant, entry.actor or "-", what, entry.before, entry.after, entry.why)
     out.print(table)

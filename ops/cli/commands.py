@@ -31,8 +31,23 @@ reps = Family(
             "reps:import_",
             "Import reps from FILE (.csv, .tsv, .txt or .xlsx): all of it, or nothing when something in it is wrong.",
         ),
-        "list": ("reps:list_", "List the reps of a tenant as the newest roster version has them."),
+        "list": (
+            "reps_list:list_",
+            "List the reps of a tenant: loads against caps, on duty or when next, weight, hours, leave.",
+        ),
+        "show": (
+            "reps_list:show",
+            "Show one rep: all fields, loads against caps, on duty or when next, leave, and share against weight.",
+        ),
         "set": ("reps:set_", "Change fields of one rep."),
+        "history": (
+            "reps_history:history_",
+            "Show the versions of the roster, the last one first: when, by whom, what for, and what changed.",
+        ),
+        "rollback": (
+            "reps_history:rollback",
+            "Make the reps again what they were in an earlier version, as a new version.",
+        ),
         "sync": (
             "reps_sync:sync_",
             "Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).",

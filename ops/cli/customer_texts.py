@@ -1,15 +1,15 @@
 """What the commands of `lead-router customers` print."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from ops.cli.context import console
 from ops.documents.customers import owner_text
 from router.domain.phrases import count
+from router.domain.written_time import written
 
 
-def print_customer(customer: dict[str, Any]) -> None:
-    """A customer for people; `customer` is the document of `--json`."""
+def print_customer(customer: dict[str, Any], zone_name: str) -> None:
+    """A customer for people; `customer` is the document of `--json`, times in the tenant's zone."""
     out = console()
     state = f"merged into customer {customer['part_of']}" if customer["part_of"] else owner_text(customer["owner"])
     counts = f"{count(customer['keys'], 'key')}; {count(len(customer['leads']), 'lead')}"
@@ -19,16 +19,13 @@ def print_customer(customer: dict[str, Any]) -> None:
         state = where.get(lead["state"], lead["state"])
         came = " ".join(filter(None, (lead["source"], lead["external_id"])))
         name = f"lead {lead['lead_id']} ({came})"
-        out.print(f"  {name}, {moment(lead['created_at'])}: {state}")
+        out.print(f"  {name}, {written(lead['created_at'], zone_name)}: {state}")
     for merge in customer["merges"]:
         what = f"customer {merge['customer_id']} into {merge['into_customer_id']}"
-        undone = f"; unmerged {moment(merge['parted_at'])} by {merge['parted_by']}" if merge["parted_at"] else ""
+        parted = merge["parted_at"]
+        undone = f"; unmerged {written(parted, zone_name)} by {merge['parted_by']}" if parted else ""
         note = f" ({merge['note']})" if merge["note"] else ""
         out.print(
-            f"  merge {merge['merge_id']}: {what}, {moment(merge['merged_at'])} by {merge['actor']}{note}{undone}"
+            f"  merge {merge['merge_id']}: {what}, {written(merge['merged_at'], zone_name)} "
+            f"by {merge['actor']}{note}{undone}"
         )
-
-
-def moment(at: datetime) -> str:
-    """A time to the minute."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -9,13 +9,14 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.customer_notes import merge_command
-from ops.cli.customer_texts import moment, print_customer
+from ops.cli.customer_texts import print_customer
 from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
 from ops.documents.customer_named import BY, customer_named
 from ops.documents.customer_overlaps import overlaps_of
 from ops.documents.customers import customer_document, moved_document, owner_text, rules_document
 from router.domain.phrases import count
 from router.domain.text import visible
+from router.domain.written_time import written
 from router.manual.merge_customers import CannotMerge, merge_customers, unmerge_customers
 from router.rules.customers import people_of
 from router.rules.document import read_file
@@ -54,7 +55,7 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
     if as_json:
         print_json(document)
     else:
-        print_customer(document)
+        print_customer(document, tenant.time_zone)
         for one in document["overlaps"]:
             command = merge_command(customer_id, one["other_customer_id"], tenant_name)
             whose = f"its {visible(one['key'])} is of customer {one['other_customer_id']}"
@@ -155,7 +156,10 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         print_json(document)
         return
     out = console()
-    version = f"version {stored.version} of {moment(stored.applied_at)} by {stored.author}" if stored else "default"
+    version = "default"
+    if stored:
+        applied_at = written(stored.applied_at, tenant.time_zone)
+        version = f"version {stored.version} of {applied_at} by {stored.author}"
     out.print(
         f"match rules of tenant {tenant_name}: {version}" + (f" ({stored.note})" if stored and stored.note else "")
     )
@@ -199,7 +203,8 @@ async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -
     for one in found:
         leads = f"{count(one['leads_tied_before'], 'lead')} of customer {one['customer_id']}"
         matched = f"; matched before: {leads}" if one["customer_id"] else ""
-        out.print(f"{one['key']}: at least {one['people']} people, since {moment(one['since'])}{matched}")
+        since = written(one["since"], tenant.time_zone)
+        out.print(f"{one['key']}: at least {one['people']} people, since {since}{matched}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ops.doctor.look import COULD_NOT_CHECK, Checked, examine, findings_of
 from ops.doctor.mutes import OF_TENANTS, mutable_codes, mutings
 from ops.doctor.scene import open_scene
 from router.domain.phrases import suggestion
+from router.domain.written_time import written
 from router.drain.presence import Presence
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.mutes import Ending, Mute, Muting, end_mutes, read_mutes
@@ -182,4 +183,4 @@ def _document(one: Mute) -> dict[str, Any]:
 
 
 def _words(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return written(at)

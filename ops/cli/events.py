@@ -9,12 +9,13 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import require_tenant
+from router.domain.written_time import SERVICE_ZONE, written
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld
 from router.outbox.event import TYPES, Event
 from router.outbox.feed import Page, RuleNames, begin_after, read_events
 from router.store.assignments import LeadUnknown, find_lead
 from router.store.statements import Connection
-from router.store.tenants import TenantUnknown, all_tenants
+from router.store.tenants import TenantUnknown, all_tenants, tenant_numbered
 
 _POLL_S = 0.5
 _AT_ONCE = 1000
@@ -73,7 +74,9 @@ async def events(
             if as_json and not follow:
                 print_json(await _document(pages, cursor))
             else:
-                await _show(pages, cursor, as_json=as_json)
+                tenant = await tenant_numbered(conn, tenant_id)
+                zone_name = tenant.time_zone if tenant else SERVICE_ZONE
+                await _show(pages, cursor, zone_name, as_json=as_json)
         except CursorTooOld as error:
             raise Found(str(error)) from error
         except CursorError as error:
@@ -140,24 +143,24 @@ async def _document(pages: AsyncIterator[Page], cursor: Cursor) -> dict[str, obj
     return {"events": [one.document() for one in found], "cursor": str(cursor), "more": more}
 
 
-async def _show(pages: AsyncIterator[Page], cursor: Cursor, *, as_json: bool) -> None:
+async def _show(pages: AsyncIterator[Page], cursor: Cursor, zone_name: str, *, as_json: bool) -> None:
     out = console()
     async for page in pages:
         cursor = page.cursor
         for one in page.events:
-            line = json.dumps(one.document(), ensure_ascii=False) if as_json else _line(one)
+            line = json.dumps(one.document(), ensure_ascii=False) if as_json else _line(one, zone_name)
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
     if not as_json:
         out.print(f"go on with: --after {cursor}")
 
 
-def _line(event: Event) -> str:
+def _line(event: Event, zone_name: str) -> str:
     """For people: when, what, which lead, and the rest of it; the cursor last."""
     data = dict(event.data)
     lead = f"lead {data.pop('lead_id')} ({data.pop('source')}/{data.pop('external_id')})"
     rest = ", ".join(f"{key.replace('_', ' ')} {_word(value)}" for key, value in data.items() if value is not None)
-    return f"{event.at:%Y-%m-%d %H:%M:%S} {event.type} {lead}: {rest}  [{event.cursor}]"
+    return f"{written(event.at, zone_name, seconds=True)} {event.type} {lead}: {rest}  [{event.cursor}]"
 
 
 def _word(value: object) -> str:

@@ -16,6 +16,7 @@ from ops.cli.screen import Screen
 from ops.documents.handover import HandoverReport, hand_over
 from ops.why.codes import UNSURE
 from router.domain.phrases import count, listed
+from router.domain.written_time import written
 from router.manual.by_hand import CannotGive
 from router.manual.handover import Handover
 from router.manual.handover_plan import Asked, Placement, Plan, Preview, plan_handover, preview
@@ -161,7 +162,7 @@ class _Report(HandoverReport):
         if not plan.leads:
             yield f"rep {plan.from_rep} has no lead to hand over"
         elif self.dry_run and self.seen is not None:
-            yield from _preview_lines(plan, self.seen)
+            yield from _preview_lines(self.tenant, plan, self.seen)
         else:
             where = "sent back to the rules" if plan.to_rep is None else f"handed over to rep {plan.to_rep}"
             yield f"{count(len(done.moved), 'lead')} of rep {plan.from_rep} {where}"
@@ -185,7 +186,7 @@ class _Report(HandoverReport):
             yield f"not leads of rep {plan.from_rep}, left as they are: {listed(others)}"
 
 
-def _preview_lines(plan: Plan, seen: Preview) -> Iterator[Any]:
+def _preview_lines(tenant: Tenant, plan: Plan, seen: Preview) -> Iterator[Any]:
     yield _table(plan, seen)
     if plan.room is not None:
         room = plan.room
@@ -193,7 +194,7 @@ def _preview_lines(plan: Plan, seen: Preview) -> Iterator[Any]:
         loads = f"{room.open_leads:,} open leads (max {caps[0]}), {room.today:,} today (max {caps[1]})"
         yield f"rep {plan.to_rep} has {loads}"
     if seen.paused_until is not None:
-        yield f"nothing is decided before the end of the pause at {seen.paused_until:%Y-%m-%d %H:%M %Z}"
+        yield f"nothing is decided before the end of the pause at {written(seen.paused_until, tenant.time_zone)}"
     if seen.presence_unknown is not None:
         yield UNSURE[seen.presence_unknown]
     yield "nothing changed (--dry-run)"

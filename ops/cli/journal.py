@@ -14,6 +14,7 @@ from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command
 from ops.cli.options import current_user, why_option
 from ops.cli.screen import Screen
 from router.domain.phrases import count
+from router.domain.written_time import written, written_or_dash
 from router.intake.journal import Journal, JournalRefused, JournalUnusable, open_journal
 from router.intake.journal_drain import ForeignJournal, drain_batch, report
 from router.intake.journal_reading import (
@@ -199,7 +200,7 @@ def _show(out: Console, contents: JournalContents, entries: list[JournalEntry]) 
     tenants = Table("tenant number", "waiting", "set aside", "oldest", "taken in all", box=None, pad_edge=False)
     for tenant_id, books in sorted(contents.tenants.items()):
         oldest = contents.oldest_at.get(tenant_id)
-        since = "-" if oldest is None else f"{oldest:%Y-%m-%d %H:%M:%S} UTC"
+        since = written_or_dash(oldest, seconds=True)
         tenants.add_row(str(tenant_id), f"{books.leads:,}", f"{books.set_aside:,}", since, f"{books.taken:,}")
     if contents.tenants:
         out.print(tenants)
@@ -212,7 +213,7 @@ def _entries_table(entries: list[JournalEntry]) -> Table:
         "number", "tenant number", "source", "external id", "arrived", "refused because", box=None, pad_edge=False
     )
     for one in entries:
-        arrived = f"{one.arrived_at:%Y-%m-%d %H:%M:%S} UTC"
+        arrived = written(one.arrived_at, seconds=True)
         table.add_row(str(one.sequence), str(one.tenant_id), one.source, one.external_id, arrived, one.reason or "")
     return table
 

@@ -1,10 +1,13 @@
 """`lead-router lane`: what can be done to the lanes of tenants."""
 
+from datetime import datetime
+
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, why_option
 from router.domain.phrases import count
+from router.domain.written_time import written
 from router.store.errors import LockNotAvailable
 from router.store.lane_clock import ClockUnsure, LaneReset, doubt_clock
 from router.store.lane_clock import reset_clock as reset
@@ -72,17 +75,17 @@ def _locked(tenant: Tenant, done: list[tuple[Tenant, LaneReset]]) -> Found:
 
 def _print(tenant: Tenant, done: LaneReset, *, dry_run: bool) -> None:
     out = console()
-    before = f"it stood at {_time(done.before)}" if done.before else "it had no batch yet"
+    before = f"it stood at {_time(done.before, tenant)}" if done.before else "it had no batch yet"
     verb = "would go on" if dry_run else "goes on"
-    out.print(f"{tenant.name} {verb} from {_time(done.after)}; {before}")
+    out.print(f"{tenant.name} {verb} from {_time(done.after, tenant)}; {before}")
     rows = ", ".join(f"{number:,} {what}" for what, number in done.dated.items() if number)
     out.print(f"  dated back: {rows or 'nothing'}")
     if dry_run:
         out.print("  nothing was written (--dry-run)")
 
 
-def _time(moment: object) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+def _time(moment: datetime, tenant: Tenant) -> str:
+    return written(moment, tenant.time_zone, seconds=True)
 
 
 def _document(tenant: Tenant, done: LaneReset) -> dict[str, object]:

@@ -13,6 +13,7 @@ from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
 from router.domain.phrases import count
 from router.domain.text import visible
+from router.domain.written_time import written
 from router.manual.merge_customers import CannotMerge
 from router.manual.undo_import import UndoImport, Undone
 from router.store.errors import LOCK_TIMEOUTS
@@ -48,7 +49,7 @@ async def imports(context: Context, tenant_name: str, most: int, as_json: bool) 
     for one in found:
         rows = f"{one.rows:,}" if one.ended_at else "not finished"
         numbers = (f"{one.new:,}", f"{one.merged:,}", f"{one.rejected:,}", f"{one.removed:,}")
-        when = f"{one.began_at:%Y-%m-%d %H:%M} UTC"
+        when = written(one.began_at, tenant.time_zone)
         table.add_row(str(one.import_no), when, visible(one.actor), visible(one.file), rows, *numbers)
     console().print(table)
 

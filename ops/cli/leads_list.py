@@ -16,6 +16,7 @@ from ops.listing.lead_filter import REASONS, FiltersConflict, LeadFilter, State
 from ops.listing.lead_row import LeadRow, Person
 from ops.listing.leads import MOST_IN_A_PAGE, GroupUnknown, Page, list_leads
 from router.domain.phrases import count
+from router.domain.written_time import in_column, written_soon
 from router.drain.presence import Presence
 from router.store.engines import Engines
 from router.store.leads import database_clock
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LIMIT = 100
-_TITLES = ("lead", "source", "external id", "state", "since", "reason", "waits for", "next attempt", "rep", "accepted")
+_TITLES = ("lead", "source", "external id", "state", "since", "reason", "waits for", "next chance", "rep", "accepted")
+_TIMES = ("since", "accepted")
 _ROWS_AT_ONCE = 2_000
 _PERSON = Person.__struct_fields__
 COLUMNS = (*(name for name in LeadRow.__struct_fields__ if name != "person"), *_PERSON)
@@ -100,7 +102,7 @@ async def list_(
             elif as_json:
                 print_json(_document(tenant, await pages.one(after, limit or _LIMIT)))
             else:
-                await _print(pages, limit or _LIMIT, after)
+                await _print(pages, limit or _LIMIT, after, tenant.time_zone)
         except FiltersConflict as error:
             raise click.UsageError(str(error)) from error
         except CursorInvalid as error:
@@ -153,38 +155,39 @@ def _cells(lead: LeadRow) -> list[object]:
     return [getattr(lead.person if name in _PERSON else lead, name) for name in COLUMNS]
 
 
-async def _print(pages: _Pages, limit: int, after: str | None) -> None:
+async def _print(pages: _Pages, limit: int, after: str | None, zone_name: str) -> None:
     out, shown = console(), list[LeadRow]()
     page = None
     async for page in pages.all(after, limit):
         shown += page.leads
-    if not shown:
+    if page is None or not shown:
         out.print("no lead matches")
         return
-    out.print(_table(shown))
-    if page is not None and page.next is not None:
+    out.print(_table(shown, page.as_of, zone_name))
+    if page.next is not None:
         out.print(
             f"the newest {count(len(shown), 'lead')}; there are more: --after {page.next}, --limit, or --csv FILE"
         )
 
 
-def _table(leads: list[LeadRow]) -> "Table":
+def _chance(lead: LeadRow, now: datetime, zone_name: str) -> str:
+    """When somebody can take it, and who; else when the rules are tried again or it is parked."""
+    if lead.next_chance_at is not None:
+        when = written_soon(lead.next_chance_at, now, zone_name)
+        return f"{when}: {lead.next_chance_reps}" if lead.next_chance_reps else when
+    if lead.next_attempt_at is None:
+        return "-"
+    if lead.parks_at is None or lead.next_attempt_at < lead.parks_at:
+        return f"rules tried again {written_soon(lead.next_attempt_at, now, zone_name)}"
+    return f"parked {written_soon(lead.parks_at, now, zone_name)}"
+
+
+def _table(leads: list[LeadRow], now: datetime, zone_name: str) -> "Table":
     from rich.table import Table  # noqa: PLC0415 - `--csv` and `--json` need none
 
     table = Table(box=None, pad_edge=False)
-    for title in (
-        "lead",
-        "source",
-        "external id",
-        "state",
-        "since",
-        "reason",
-        "waits for",
-        "next attempt",
-        "rep",
-        "accepted",
-    ):
-        table.add_column(title)
+    for title in _TITLES:
+        table.add_column(f"{title} ({zone_name})" if title in _TIMES else title)
     for lead in leads:
         whose = f"{lead.rep_id} {lead.rep_name or ''}".strip() if lead.rep_id else "-"
         waits = lead.waits_for or lead.detail or (f"merged into {lead.merged_into}" if lead.merged_into else "-")
@@ -193,15 +196,11 @@ def _table(leads: list[LeadRow]) -> "Table":
             lead.source or "-",
             lead.external_id,
             str(lead.state or "none"),
-            _time(lead.state_since),
+            in_column(lead.state_since, zone_name),
             lead.reason or lead.outcome or "-",
             waits,
-            _time(lead.next_attempt_at),
+            _chance(lead, now, zone_name),
             whose,
-            _time(lead.accepted_at),
+            in_column(lead.accepted_at, zone_name),
         )
     return table
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S %Z}"

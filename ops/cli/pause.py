@@ -1,12 +1,12 @@
 """`lead-router pause` and `lead-router resume`: nothing of a tenant is routed for a while."""
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import click
 
 from ops.cli.context import Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, why_option
+from router.domain.written_time import written
 from router.store.errors import LockNotAvailable
 from router.store.pauses import Pause
 from router.store.pauses import pause as pause_tenant
@@ -86,5 +86,4 @@ def _document(found: Pause | None) -> dict[str, str] | None:
 
 
 def _words(found: Pause, tenant: Tenant) -> str:
-    local = found.until.astimezone(ZoneInfo(tenant.time_zone))
-    return f"until {local:%Y-%m-%d %H:%M:%S} ({tenant.time_zone}): {found.why}"
+    return f"until {written(found.until, tenant.time_zone, seconds=True)}: {found.why}"

@@ -26,6 +26,7 @@ from ops.replay.spreadsheet import write_header, write_rows
 from ops.replay.verify import Verified
 from ops.text.spreadsheet import ENCODING
 from router.domain.phrases import count
+from router.domain.written_time import written, written_or_dash
 from router.store.replay import lead_names
 from router.store.statements import Connection
 from router.store.tenants import Tenant
@@ -70,7 +71,7 @@ async def print_replayed(
     span, kinds = found.span, changes_by_kind(found)
     out.print(
         f"{count(span.batches, 'batch', 'batches')}, {count(span.leads, 'decision')}, "
-        f"{span.first_at:%Y-%m-%d %H:%M} to {span.last_at:%Y-%m-%d %H:%M} UTC; "
+        f"{written(span.first_at, tenant.time_zone)} to {written(span.last_at, tenant.time_zone)}; "
         f"{count(kinds.total(), 'lead')} would be elsewhere",
         style="bold",
     )
@@ -101,7 +102,8 @@ def write_svg(tenant: Tenant, found: Replayed, path: Path) -> None:
     """The picture of leads per rep. Raises OSError."""
     when = "no recorded batches"
     if found.span is not None:
-        when = f"{found.span.first_at:%Y-%m-%d %H:%M} to {found.span.last_at:%Y-%m-%d %H:%M} UTC"
+        first, last = (written(at, tenant.time_zone) for at in (found.span.first_at, found.span.last_at))
+        when = f"{first} to {last}"
     different = count(changes_by_kind(found).total(), "lead")
     picture = draw(rep_rows(found), f"Leads per rep, {tenant.name}", f"{when}; {different} would be elsewhere")
     path.write_text(picture, encoding="utf-8")
@@ -143,7 +145,7 @@ async def _print_leads(
     table = Table(box=None, pad_edge=False)
     for title in ("lead", "external id", "what", "before", "after"):
         table.add_column(title)
-    for row, before, after in _told(rows):
+    for row, before, after in _told(rows, tenant.time_zone):
         table.add_row(str(row.lead_id), names.get(row.lead_id, ("", ""))[1], row.change, before, after)
     out.print()
     out.print(table)
@@ -152,11 +154,11 @@ async def _print_leads(
         out.print(f"the first {len(rows):,} of {total:,}; {where}", style="dim")
 
 
-def _told(rows: Sequence[LeadRow]) -> Iterator[tuple[LeadRow, str, str]]:
+def _told(rows: Sequence[LeadRow], zone_name: str) -> Iterator[tuple[LeadRow, str, str]]:
     for row in rows:
         before = f"{row.before_rep} ({row.before_rule})" if row.before_rep else row.before_state
         after = f"{row.after_rep} ({row.after_rule})" if row.after_rep else row.after_state
         if row.change in ("earlier", "later"):
-            before += f" {row.before_at:%Y-%m-%d %H:%M} UTC"
-            after += f" {row.after_at:%Y-%m-%d %H:%M} UTC"
+            before += f" {written_or_dash(row.before_at, zone_name)}"
+            after += f" {written_or_dash(row.after_at, zone_name)}"
         yield row, before, after

@@ -1,35 +1,25 @@
-"""`lead-router reps`: import, list and set."""
+"""`lead-router reps`: import and set."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import author_option, note_option, require_tenant, tenant_option
-from ops.documents.reps import (
-    availability,
-    change_document,
-    in_no_group,
-    rep_document,
-    unnamed_document,
-    value_shown,
-)
-from router.domain.coverage import LostCoverage, UnnamedGroup
+from ops.cli.reps_shared import print_change, print_notes, refused
+from ops.documents.reps import change_document, in_no_group, unnamed_document
+from ops.documents.roster_notes import roster_notes
+from router.domain.coverage import UnnamedGroup
 from router.domain.phrases import count, listed
 from router.domain.rep_fields import read_field
-from router.domain.roster_change import RepRecord, RosterChange
 from router.intake.roster_file import RosterError, read_roster_file
 from router.rules.file import RulesError
-from router.store.leads import database_clock
 from router.store.roster import NobodyLeft, RepUnknown, RosterBusy, current_reps, import_reps, set_rep
 from router.store.rules_lint import groups_no_rule_names
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
-_REPS_SHOWN = 20
 _NAMES_SHOWN = 10
 _anyway_option = click.option(
     "--anyway", is_flag=True, help="Change it although no rep of the tenant is available then."
@@ -95,11 +85,12 @@ async def import_(
                 anyway=anyway,
             )
         except NobodyLeft as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except RosterBusy as error:
             raise Found(str(error)) from error
         unnamed = await _unnamed(conn, tenant)
         alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if in_no_group(rep)]
+        notes = await roster_notes(conn, tenant, change)
     if as_json:
         print_json(
             {
@@ -107,6 +98,7 @@ async def import_(
                 **change_document(change),
                 "in_no_group": alone,
                 "unnamed_groups": unnamed_document(unnamed),
+                **notes.document(),
             }
         )
         return
@@ -115,32 +107,10 @@ async def import_(
         names = listed(alone, _NAMES_SHOWN)
         console().print(f"{count(len(alone), 'active rep')} in no group, so no group rule can assign to them: {names}")
     _print_unnamed(unnamed)
+    print_notes(notes, dry_run=dry_run)
     if change.missing:
         fate = "deactivated" if missing == "inactive" else "unchanged (use --missing inactive to deactivate them)"
         console().print(f"{count(change.missing, 'active rep')} not in the file: {fate}")
-
-
-@click.command("list")
-@tenant_option
-@json_option
-@async_command
-async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
-    """List the reps of a tenant as the newest roster version has them.
-
-    \b
-    Example:
-      lead-router reps list --tenant acme
-    """
-    async with context.connection() as conn:
-        tenant = await require_tenant(conn, tenant_name)
-        found = await current_reps(conn, tenant.tenant_id)
-        now = await database_clock(conn)
-    if as_json:
-        print_json([rep_document(rep, now) for rep in found])
-    elif found:
-        console().print(_table(found, now))
-    else:
-        console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
 
 
 @click.command("set")
@@ -154,8 +124,20 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @click.option("--leave", metavar="DAYS", help='"2026-10-01..2026-10-07; 2026-12-24" ("" = none).')
 @click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
 @click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')
+@click.option("--time-zone", metavar="ZONE", help='IANA name, for hours and leave ("" = the tenant\'s).')
+@click.option("--name", metavar="TEXT", help='For people ("" = the rep_id).')
+@click.option("--regions", metavar="NAMES", help='What the rep knows best: "Shanghai; Hangzhou".')
+@click.option("--industries", metavar="NAMES", help='The same of industries: "automation; medical".')
+@click.option("--team", metavar="TEXT", help='The team, as text ("" = none).')
+@click.option("--manager-id", metavar="ID", help="The manager's id in the CRM.")
+@click.option("--email", metavar="ADDRESS", help="E-mail address, as text.")
+@click.option("--mobile", metavar="NUMBER", help="Mobile phone, as text.")
+@click.option("--wecom-user-id", metavar="ID", help="User id in WeCom.")
+@click.option("--dingtalk-user-id", metavar="ID", help="User id in DingTalk.")
+@click.option("--feishu-user-id", metavar="ID", help="User id in Feishu.")
 @author_option
 @note_option
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @_anyway_option
 @json_option
 @async_command
@@ -167,37 +149,42 @@ async def set_(
     tenant_name: str,
     author: str,
     note: str,
+    dry_run: bool,
     anyway: bool,
     as_json: bool,
     **fields: str | None,
 ) -> None:
     """Change fields of one rep.
 
+    A rep who goes away keeps the open leads: how many is said, and the command that hands them over.
+
     \b
     Example:
       lead-router reps set r017 --tenant acme --available no --note "ill"
+      lead-router reps set r017 --tenant acme --time-zone Europe/Berlin --working-hours "mon-fri 09:00-18:00"
     """
     changes = _changes(fields)
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         try:
-            change = await set_rep(conn, tenant.tenant_id, rep_id, changes, author, note=note, anyway=anyway)
+            change = await set_rep(
+                conn, tenant.tenant_id, rep_id, changes, author, note=note, dry_run=dry_run, anyway=anyway
+            )
         except NobodyLeft as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         except RepUnknown as error:
             raise CannotRun(f"tenant {tenant.name}: {error}") from error
         except RosterBusy as error:
             raise Found(str(error)) from error
         unnamed = [one for one in await _unnamed(conn, tenant) if rep_id in one.reps] if "groups" in changes else []
+        notes = await roster_notes(conn, tenant, change)
     if as_json:
-        print_json(change_document(change) | {"unnamed_groups": unnamed_document(unnamed)})
+        document = {"dry_run": dry_run, **change_document(change), "unnamed_groups": unnamed_document(unnamed)}
+        print_json(document | notes.document())
     else:
-        print_change(change)
+        print_change(change, dry_run=dry_run)
         _print_unnamed(unnamed)
-
-
-def _refused(error: NobodyLeft) -> Found:
-    return Found(f"nothing was changed: {error}; with --anyway it is done nevertheless")
+        print_notes(notes, dry_run=dry_run)
 
 
 async def _unnamed(conn: Connection, tenant: Tenant) -> list[UnnamedGroup]:
@@ -230,46 +217,3 @@ def _changes(fields: dict[str, str | None]) -> dict[str, Any]:
     if not changes:
         raise CannotRun("nothing to set; give --available yes|no or another of the options (see --help)")
     return changes
-
-
-def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
-    """A change for people."""
-    out = console()
-    for one in change.changed[:_REPS_SHOWN]:
-        for name, (old, new) in one.fields.items():
-            out.print(f"rep {one.rep_id}: {name}: {_text(name, old)} → {_text(name, new)}")
-    if len(change.changed) > _REPS_SHOWN:
-        out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
-    if lost := LostCoverage(change.left_alone, change.nobody_left).words:
-        out.print(f"warning: {lost}")
-    counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
-    if dry_run:
-        out.print(f"{counts}; nothing was written (--dry-run)")
-    elif change.version == change.previous:
-        out.print(f"{counts}; roster version {change.version} is unchanged")
-    else:
-        out.print(f"{counts}; roster version {change.version} is now active")
-
-
-def _table(found: list[RepRecord], now: datetime) -> Table:
-    fields = ("name", "groups", "time_zone", "available", "working_hours", "weight", "max_open", "max_per_day")
-    titles = ("rep", "name", "groups", "zone", "available", "hours", "weight", "max open", "max per day")
-    table = Table(*titles, box=None, pad_edge=False)
-    for rep in found:
-        cells = {name: _text(name, rep.values[name]) for name in fields}
-        if not rep.values["active"]:
-            cells["available"] = "inactive"
-        elif (known := availability(rep, now)) != "known":
-            at = f"{rep.values['availability_held_until']:%Y-%m-%d %H:%M:%S} UTC"
-            holds = f"{cells['available']} until {at}, then unknown"
-            cells["available"] = holds if known == "held" else f"unknown since {at}, so no candidate"
-        table.add_row(rep.rep_id, *cells.values())
-    return table
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return "; ".join(value) or "-"
-    return "-" if value in (None, "") else str(value_shown(name, value))

@@ -6,8 +6,9 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.options import author_option, require_tenant, tenant_option
-from ops.cli.reps import print_change
+from ops.cli.reps_shared import print_change, print_notes
 from ops.documents.reps import change_document
+from ops.documents.roster_notes import RosterNotes, roster_notes
 from ops.roster_sync.holds import holds_told, over
 from ops.roster_sync.sources import EXAMPLE, Source, configured_sources
 from ops.roster_sync.sync import Synced, sync
@@ -40,12 +41,14 @@ async def sync_(
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
+        done = None if synced is None else synced.change
+        notes = RosterNotes(tenant) if done is None else await roster_notes(conn, tenant, done)
     if synced is None:
         raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")
     if as_json:
-        print_json({"dry_run": dry_run, "view": source.shown, **_document(synced)})
+        print_json({"dry_run": dry_run, "view": source.shown, **_document(synced, notes)})
     else:
-        _show(synced, source, dry_run=dry_run)
+        _show(synced, source, notes, dry_run=dry_run)
     return EXIT_FOUND if synced.change is None or synced.unknown else 0
 
 
@@ -53,7 +56,7 @@ def _holds(synced: Synced) -> tuple[str, ...]:
     return () if synced.at is None else holds_told(synced.held, synced.at)
 
 
-def _document(synced: Synced) -> dict[str, Any]:
+def _document(synced: Synced, notes: RosterNotes) -> dict[str, Any]:
     ended = [] if synced.at is None else over(synced.held, synced.at)
     change = None if synced.change is None else change_document(synced.change)
     return {
@@ -67,10 +70,11 @@ def _document(synced: Synced) -> dict[str, Any]:
             for hold in synced.held
         ],
         "change": change,
+        **notes.document(),
     }
 
 
-def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
+def _show(synced: Synced, source: Source, notes: RosterNotes, *, dry_run: bool) -> None:
     out = console()
     for warning in synced.warnings if synced.change else ():
         out.print(f"warning: {warning}")
@@ -82,3 +86,4 @@ def _show(synced: Synced, source: Source, *, dry_run: bool) -> None:
             out.print("when columns or reps are gone for good: the same command with --accept-loss")
         return
     print_change(synced.change, dry_run=dry_run)
+    print_notes(notes, dry_run=dry_run)

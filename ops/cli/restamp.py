@@ -17,6 +17,7 @@ from ops.waiting.restamp import Done, Restamp
 from ops.waiting.restamp_ask import Ask
 from router.domain.phrases import count
 from router.domain.shift import read_shift, shift_words
+from router.domain.written_time import written
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.leads import database_clock
 from router.store.restamp import Stamped, Standing, has_source
@@ -194,7 +195,7 @@ class _Report:
 
     def _in_words(self, lead: Stamped) -> str:
         was, after, arrived = (
-            f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+            written(at, self.ask.tenant.time_zone, seconds=True)
             for at in (lead.created_at, lead.created_at + self.ask.shift, lead.received_at)
         )
-        return f"lead {lead.lead_id}: created {was} UTC, then {after} UTC; it arrived {arrived} UTC"
+        return f"lead {lead.lead_id}: created {was}, then {after}; it arrived {arrived}"

@@ -8,6 +8,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, json_optio
 from ops.cli.options import author_option, note_option, require_tenant, tenant_option
 from ops.cli.rules_shared import now_active, print_changes, say
 from ops.documents.rules import applied_document
+from router.domain.written_time import written
 from router.rules.file import RulesError, ZoneDiffers
 from router.store import rulesets as store
 from router.store.tenants import Tenant
@@ -46,7 +47,7 @@ async def show(
         raise CannotRun(f"ruleset version {found.version} has no list {list_name}; {there}")
     state = "active" if found.version == tenant.ruleset else f"not active, version {tenant.ruleset} is"
     note = f": {found.note}" if found.note else ""
-    when = found.applied_at.isoformat(" ", "seconds")
+    when = written(found.applied_at, tenant.time_zone, seconds=True)
     click.echo(f"# ruleset version {found.version} ({state}), applied {when} by {found.author}{note}", err=True)
     if found.lists and list_name is None:
         click.echo(f"# with the lists {', '.join(found.lists)} (--list NAME prints one)", err=True)
@@ -74,7 +75,8 @@ async def list_versions(context: Context, tenant_name: str, as_json: bool) -> No
     for entry in versions:
         state = "  active" if entry.version == tenant.ruleset else ""
         note = f": {entry.note}" if entry.note else ""
-        say(f"{entry.version:>4}  {entry.applied_at.isoformat(' ', 'seconds')}  {entry.author}{note}{state}")
+        when = written(entry.applied_at, tenant.time_zone, seconds=True)
+        say(f"{entry.version:>4}  {when}  {entry.author}{note}{state}")
     if not versions:
         say(f"tenant {tenant.name} has no rules yet")
 

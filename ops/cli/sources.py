@@ -11,6 +11,7 @@ from rich.table import Table
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, span, tenant_option, warn_of_zone, why_option
 from ops.documents.sources import check_secrets, counts_document, new_secret, path_of, source_document
+from router.domain.written_time import written_or_dash
 from router.intake.webhook_signature import MAX_SECRET, BadSecret, check_secret
 from router.rules.document import read_file
 from router.rules.source_file import SourceFile, WebhookDoor, parse_source
@@ -88,13 +89,15 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
       lead-router sources list --tenant acme
     """
     async with context.connection() as conn:
-        found = await all_sources(conn, (await require_tenant(conn, tenant_name)).tenant_id)
+        tenant = await require_tenant(conn, tenant_name)
+        found = await all_sources(conn, tenant.tenant_id)
     if as_json:
         print_json([counts_document(source) for source in found])
         return
     table = Table("source", "kind", "taken", "refused", "trapped", "last", box=None, pad_edge=False)
     for one in found:
-        table.add_row(one.name, one.kind, f"{one.taken:,}", f"{one.refused:,}", f"{one.trapped:,}", _at(one.last_at))
+        last = _at(one.last_at, tenant.time_zone)
+        table.add_row(one.name, one.kind, f"{one.taken:,}", f"{one.refused:,}", f"{one.trapped:,}", last)
     console().print(table if found else "no source yet; lead-router sources add NAME FILE --tenant T")
 
 
@@ -111,12 +114,12 @@ async def show(context: Context, name: str, tenant_name: str, as_json: bool) -> 
       lead-router sources show website --tenant acme
     """
     async with context.connection() as conn:
-        tenant_id = (await require_tenant(conn, tenant_name)).tenant_id
-        document = await source_document(conn, await _named(conn, tenant_id, name))
+        tenant = await require_tenant(conn, tenant_name)
+        document = await source_document(conn, await _named(conn, tenant.tenant_id, name))
     if as_json:
         print_json(document)
     else:
-        _print_source(document)
+        _print_source(document, tenant.time_zone)
 
 
 @click.command("set")
@@ -265,21 +268,21 @@ async def _named(conn: Connection, tenant_id: int, name: str) -> Source:
         raise CannotRun(str(error)) from error
 
 
-def _print_source(document: dict[str, Any]) -> None:
+def _print_source(document: dict[str, Any], zone_name: str) -> None:
     out = console()
     for one in document["paths"]:
-        until = f"  until {_at(one['until'])}" if one["until"] else ""
+        until = f"  until {_at(one['until'], zone_name)}" if one["until"] else ""
         out.print(f"POST {one['path']}{until}", soft_wrap=True)
     for one in document["secrets"]:
-        until = f", until {_at(one['until'])}" if one["until"] else ""
-        out.print(f"a secret of {_at(one['created_at'])}{until}")
+        until = f", until {_at(one['until'], zone_name)}" if one["until"] else ""
+        out.print(f"a secret of {_at(one['created_at'], zone_name)}{until}")
     out.print(f"{document['taken']:,} taken, {document['refused']:,} refused, {document['trapped']:,} trapped")
     out.print(document["file"].rstrip(), soft_wrap=True, markup=False)
     if not document["rejects"]:
         return
     table = Table("refused", "status", "id", "reason", box=None, pad_edge=False)
     for one in document["rejects"][:_REJECTS_SHOWN]:
-        table.add_row(_at(one["at"]), str(one["status"]), one["sent_id"] or "-", one["reason"])
+        table.add_row(_at(one["at"], zone_name), str(one["status"]), one["sent_id"] or "-", one["reason"])
     out.print(table)
 
 
@@ -289,5 +292,5 @@ def _print_secret(secret: str | None) -> None:
         console().print("This secret is shown only now: give it to the sender.")
 
 
-def _at(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+def _at(at: datetime | None, zone_name: str) -> str:
+    return written_or_dash(at, zone_name, seconds=True)

@@ -17,9 +17,10 @@ from ops.status.rates import RATES_OVER
 from ops.status.status import Status, TenantStatus
 from ops.status.status import status as read_status
 from ops.status.verdict import Level, verdict
+from ops.waiting.chance_text import chance_words
 from ops.waiting.waiting import WaitingLeads
 from router.domain.phrases import count, duration
-from router.domain.reason import Reason
+from router.domain.written_time import written
 from router.drain.request import BatchRequest
 from router.store.cleanup import Run
 from router.store.errors import LOCK_TIMEOUTS
@@ -27,7 +28,6 @@ from router.store.status import ParkedLeads, Paused
 from router.store.tenants import TenantUnknown
 
 _STYLES = {Level.WRONG: "bold red", Level.LOOK: "yellow", Level.FINE: "green"}
-_AGAIN = {str(Reason.DATABASE_BUSY): "when unlocked"}
 TENANTS_SHOWN = 20
 FINDINGS_SHOWN = 10
 MAINTENANCE_SHOWN = 3
@@ -107,7 +107,7 @@ def _show_findings(found: Status, out: Console) -> None:
 
 def _show_tenant(found: TenantStatus, at: datetime, out: Console) -> None:
     if found.waiting.reasons:
-        out.print(_waiting_table(found.waiting.reasons, at))
+        out.print(_waiting_table(found.waiting.reasons, at, found.tenant.time_zone))
     if found.parked_leads:
         out.print(_parked_table(found.parked_leads, at))
     for line in _lane_lines(found, at):
@@ -129,12 +129,13 @@ def _states_table(found: Status) -> Table:
     return table
 
 
-def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime) -> Table:
-    table = Table("why", "leads", "oldest", "next chance", "waits for", box=None, pad_edge=False)
+def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime, zone_name: str) -> Table:
+    table = Table("why", "leads", "oldest", "next chance", "parked", "waits for", box=None, pad_edge=False)
     for part in reasons:
-        again = _AGAIN.get(part.reason, "now") if part.next_recheck_at is None else _distance(part.next_recheck_at, at)
+        chance = chance_words(part, at, zone_name)
+        parked = "-" if part.parks_at is None else _distance(part.parks_at, at)
         words = "; ".join(part.waits_for)
-        table.add_row(part.reason, f"{part.leads:,}", _distance(part.oldest_queued_at, at), again, words)
+        table.add_row(part.reason, f"{part.leads:,}", _distance(part.oldest_queued_at, at), chance, parked, words)
     return table
 
 
@@ -155,7 +156,7 @@ def _cleaned(run: Run, at: datetime) -> str:
 def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
     tenant, lane = found.tenant, found.lane
     if lane.paused is not None:
-        yield f"{_paused(lane.paused, at)}; lead-router resume {tenant.name} ends it"
+        yield f"{_paused(lane.paused, at, tenant.time_zone)}; lead-router resume {tenant.name} ends it"
     if found.again.leads:
         yield f"{count(found.again.leads, 'lead')} will be retried within {found.again.words}"
     if lane.last_batch_at is not None:
@@ -175,16 +176,18 @@ def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
         yield f"lane: {_holder(found)}"
 
 
-def _paused(paused: Paused, at: datetime) -> str:
+def _paused(paused: Paused, at: datetime, zone_name: str) -> str:
     who = "author unknown" if paused.by is None else f"by {paused.by}"
     since = "" if paused.since is None else f" {_distance(paused.since, at)}"
-    return f"paused until {paused.until:%Y-%m-%d %H:%M %Z} ({_distance(paused.until, at)}), {who}{since}: {paused.why}"
+    until = f"{written(paused.until, zone_name)} ({_distance(paused.until, at)})"
+    return f"paused until {until}, {who}{since}: {paused.why}"
 
 
 def _holder(found: TenantStatus) -> str:
     holder = found.lane.holder
     if holder is None:
-        return "free" if found.lane.paused is None else f"paused until {found.lane.paused.until:%Y-%m-%d %H:%M %Z}"
+        paused = found.lane.paused
+        return "free" if paused is None else f"paused until {written(paused.until, found.tenant.time_zone)}"
     where = f" from {holder.client}" if holder.client else ""
     return f"held by {holder.application or 'a session'} (process {holder.pid}, {holder.user}{where})"
 

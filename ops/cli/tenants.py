@@ -7,6 +7,7 @@ from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, why_option
+from router.domain.written_time import written
 from router.store import tenants as store
 from router.store.events import feed_state, switch
 
@@ -82,4 +83,4 @@ async def events(context: Context, name: str, enabled: bool | None, why: str, as
     if as_json:
         print_json({"tenant": name, "events": since is not None, "since": since and since.isoformat()})
     else:
-        console().print(f"events of {name}: " + (f"on since {since:%Y-%m-%d %H:%M} UTC" if since else "off"))
+        console().print(f"events of {name}: " + (f"on since {written(since, tenant.time_zone)}" if since else "off"))

@@ -9,6 +9,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, console, j
 from ops.cli.options import current_user, require_tenant, span, why_option
 from ops.documents.tokens import MAX_NAME, token_document
 from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole
+from router.domain.written_time import written_or_dash
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
 from router.store.tokens import NewToken, TokenUnknown, all_tokens, create_token, new_token, revoke_token
@@ -130,4 +131,4 @@ def _holds(token: Token, now: datetime) -> str:
 
 
 def _day(at: datetime | None) -> str:
-    return "-" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+    return written_or_dash(at)

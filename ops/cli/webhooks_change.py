@@ -9,6 +9,7 @@ from ops.cli.context import Context, async_command, console, json_option, print_
 from ops.cli.options import current_user, require_tenant, span, tenant_option, why_option
 from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
 from ops.documents.webhooks import document
+from router.domain.written_time import written
 from router.outbox.signing import SECRET_BYTES, new_secret
 from router.store import webhooks as store
 from router.store.leads import database_clock
@@ -46,7 +47,7 @@ async def rotate(
         print_json({"webhook": number, "secret": secret, "earlier_secrets_until": until.isoformat()})
     else:
         console().print(f"new secret (shown this once): {secret}")
-        console().print(f"earlier secrets sign until {until:%Y-%m-%d %H:%M} UTC")
+        console().print(f"earlier secrets sign until {written(until)}")
 
 
 @click.command()

@@ -9,6 +9,7 @@ from typing import Any
 from ops.doctor.finding import Finding
 from ops.doctor.look import Checked
 from ops.doctor.scene import Scene
+from router.domain.written_time import written
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
 from router.store.errors import TRANSIENT_ERRORS
@@ -85,4 +86,4 @@ def in_words(change: Mapping[str, Any]) -> str:
     became = f", {change['before'] or '-'} → {change['after'] or '-'}" if change["before"] or change["after"] else ""
     by = f" by {change['by']}" if change["by"] else ""
     why = f" ({change['why']})" if change["why"] else ""
-    return f"{change['at'][:19].replace('T', ' ')} UTC{by}: {what}{became}{why}"
+    return f"{written(datetime.fromisoformat(change['at']), seconds=True)}{by}: {what}{became}{why}"

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from router.domain.written_time import written
+
 
 class NotApplicable(Exception):
     """Raised by a check that has nothing to look at here; the message says why."""
@@ -52,7 +54,7 @@ class Muted:
     @property
     def words(self) -> str:
         """For people."""
-        return f"muted until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC by {self.by}: {self.why}"
+        return f"muted until {written(self.until)} by {self.by}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

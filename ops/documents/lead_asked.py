@@ -40,7 +40,8 @@ async def ask_about(conn: Connection, presence: Presence, found: FoundLead) -> L
         return await _unreadable(conn, found)
     waits = description.place.state is State.WAITING
     about = Lead(found.lead_id, description.lead.tenant, waits, _reason(description), _names(description))
-    return LeadAsked(about, description.place.state.value, summary(description, translator("en")))
+    line = f"{summary(description, translator('en'))} (times in {description.lead.time_zone})"
+    return LeadAsked(about, description.place.state.value, line)
 
 
 async def _unreadable(conn: Connection, found: FoundLead) -> LeadAsked:

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from ops.listing.reps import RepNow
 from router.domain.coverage import UnnamedGroup
 from router.domain.roster import MILLI
-from router.domain.roster_change import RepRecord, RosterChange
+from router.domain.roster_change import RepChange, RepRecord, RosterChange
 
 
-def rep_document(rep: RepRecord, now: datetime) -> dict[str, Any]:
-    """A rep with all fields; `now` = the database's clock."""
+def rep_document(rep: RepRecord, at: datetime, now: RepNow) -> dict[str, Any]:
+    """A rep with all fields, and as of now; `at` = the database's clock."""
     values = {name: value_shown(name, value) for name, value in rep.values.items()}
-    return {"rep_id": rep.rep_id, **values, "availability": availability(rep, now)}
+    return {"rep_id": rep.rep_id, **values, "availability": availability(rep, at), "now": msgspec.to_builtins(now)}
 
 
 def change_document(change: RosterChange) -> dict[str, Any]:
@@ -24,10 +27,7 @@ def change_document(change: RosterChange) -> dict[str, Any]:
         "changed": [
             {
                 "rep_id": one.rep_id,
-                "fields": {
-                    name: {"old": value_shown(name, old), "new": value_shown(name, new)}
-                    for name, (old, new) in one.fields.items()
-                },
+                "fields": fields_document(one),
             }
             for one in change.changed
         ],
@@ -36,6 +36,14 @@ def change_document(change: RosterChange) -> dict[str, Any]:
         "fields": change.fields,
         "groups_without_available": list(change.left_alone),
         "nobody_available": change.nobody_left,
+    }
+
+
+def fields_document(change: RepChange) -> dict[str, Any]:
+    """What changed for one rep, field by field."""
+    return {
+        name: {"old": value_shown(name, old), "new": value_shown(name, new)}
+        for name, (old, new) in change.fields.items()
     }
 
 

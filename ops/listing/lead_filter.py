@@ -8,6 +8,7 @@ import msgspec
 
 from ops.waiting.waiting import READY
 from router.domain.reason import Reason
+from router.domain.written_time import written
 
 
 class State(StrEnum):
@@ -69,9 +70,7 @@ def _check(asked: LeadFilter) -> None:
     if asked.reason is not None and asked.reason not in REASONS:
         raise FiltersConflict(f"unknown reason {asked.reason!r}; there are {', '.join(REASONS)}")
     if asked.since is not None and asked.until is not None and asked.since >= asked.until:
-        raise FiltersConflict(
-            f"since ({asked.since:%Y-%m-%d %H:%M %Z}) must be before until ({asked.until:%Y-%m-%d %H:%M %Z})"
-        )
+        raise FiltersConflict(f"since ({written(asked.since)}) must be before until ({written(asked.until)})")
 
 
 def _meant(asked: LeadFilter) -> Iterator[tuple[str, tuple[State, ...] | None]]:

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 
 from ops.listing.lead_filter import State
+from ops.waiting.chance_text import REPS_NAMED
 from ops.waiting.waiting import READY, WaitsFor
+from router.domain.phrases import listed
 from router.store.statements import Row
 
 
@@ -21,7 +23,9 @@ class Person(msgspec.Struct, frozen=True):
 class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """One lead. Times in UTC; `accepted_at` = when it was taken in, `state_since` = how long it is in its state.
 
-    `reason`, `waits_for` (in words) and `next_attempt_at` (None = with the change it waits for) of a lead that waits,
+    `reason`, `waits_for` (in words) and `next_attempt_at` (None = with the change it waits for) of a lead that waits;
+    `next_chance_at` = when time alone lets somebody take it, through `next_chance_reps` (ids, some of them);
+    `parks_at` = when it is parked, should it still wait then;
     `reason` and `detail` of a parked one; `rep_id` and `rep_name` of who has it, or had it when it was closed;
     `merged_into` is the number of the lead that it repeats, `outcome` how it was closed.
     """
@@ -34,6 +38,9 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     waits_for: str | None = None
     next_attempt_at: datetime | None = None
+    next_chance_at: datetime | None = None
+    next_chance_reps: str | None = None
+    parks_at: datetime | None = None
     detail: str | None = None
     rep_id: str | None = None
     rep_name: str | None = None
@@ -53,6 +60,7 @@ def lead_row(row: Row, why: WaitsFor | None) -> LeadRow:
     """A row of the statement `rows`; `why` a waiting lead waits, None = for the next batch."""
     state, since = _state(row)
     reason, waits_for, next_attempt_at = _waits(row, why) if state is State.WAITING else (row["reason"], None, None)
+    chance = why.chance if state is State.WAITING and why is not None else None
     return LeadRow(
         lead_id=row["lead_id"],
         source=row["source"],
@@ -62,6 +70,9 @@ def lead_row(row: Row, why: WaitsFor | None) -> LeadRow:
         reason=reason,
         waits_for=waits_for,
         next_attempt_at=next_attempt_at,
+        next_chance_at=chance.at if chance else None,
+        next_chance_reps=(listed(chance.reps, REPS_NAMED) or None) if chance else None,
+        parks_at=_parks_at(row, why) if state is State.WAITING else None,
         detail=row["detail"] or None,
         rep_id=row["rep_id"],
         rep_name=row["rep_name"],
@@ -76,6 +87,11 @@ def lead_row(row: Row, why: WaitsFor | None) -> LeadRow:
         campaign=row["campaign"],
         person=Person(row["name"], row["phone"], row["email"], row["company"]),
     )
+
+
+def _parks_at(row: Row, why: WaitsFor | None) -> datetime | None:
+    queued_at: datetime = row["queued_at"]
+    return None if why is None or why.patience is None else queued_at + why.patience
 
 
 _SINCE = {

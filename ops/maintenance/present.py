@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router.domain.phrases import count, duration
+from router.domain.written_time import written
 from router.store.changes import SERVICE
 from router.store.maintenance import LATE, Run
 
@@ -17,7 +18,7 @@ def who(run: Run) -> str:
 def state(run: Run) -> str:
     """What it is doing, in words."""
     if run.has_turn and run.until is not None:
-        return f"has the turn until {run.until.astimezone(UTC):%H:%M:%S} UTC"
+        return f"has the turn until {written(run.until, seconds=True)}"
     if run.late > LATE:
         return f"has not given its turn back, {duration(run.late.total_seconds())} after its end"
     if run.turn is not None:
@@ -40,7 +41,7 @@ def summary(run: Run) -> str:
 def line(run: Run, names: Mapping[int, str]) -> str:
     """For people, in one line; `names` of tenants by number."""
     whose = "all tenants" if run.tenant_id == SERVICE else names.get(run.tenant_id, "?")
-    return f"{whose}: {who(run)} {state(run)}; {summary(run)}; last at {run.last_at.astimezone(UTC):%m-%d %H:%M} UTC"
+    return f"{whose}: {who(run)} {state(run)}; {summary(run)}; last at {written(run.last_at)}"
 
 
 def document(run: Run, names: Mapping[int, str]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from ops.doctor.finding import Finding
 from ops.doctor.scene import Scene
 from ops.notify.message import Facts, clean, item_of
 from ops.notify.plan import SERVICE, scope_of
+from router.domain.written_time import written
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE as OF_SERVICE
 from router.store.errors import TRANSIENT_ERRORS
@@ -59,8 +60,7 @@ def _concerns(finding: Finding, scope: str, tenants: Collection[str]) -> bool:
 
 def change_in_words(entry: Entry) -> str:
     """A change in one line, without what others must not see."""
-    at: datetime = entry.at.astimezone(UTC)
     by = f" by {entry.actor}" if entry.actor else ""
     became = f", {entry.before or '-'} → {entry.after or '-'}" if entry.before or entry.after else ""
     why = f" ({entry.why})" if entry.why else ""
-    return clean(f"{at:%Y-%m-%d %H:%M} UTC{by}: {' '.join(filter(None, (entry.action, entry.subject)))}{became}{why}")
+    return clean(f"{written(entry.at)}{by}: {' '.join(filter(None, (entry.action, entry.subject)))}{became}{why}")

@@ -1,13 +1,14 @@
 """A message as people read it, in their language, at most so many bytes long: pure."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ops.doctor.finding import Severity
 from ops.notify.message import Facts, Item, Message
 from ops.notify.titles import TITLES
 from ops.text.translation import N_, Say
 from router.domain.phrases import listed
+from router.domain.written_time import written
 
 _SEVERITIES = {Severity.CRITICAL: N_("critical"), Severity.WARNING: N_("warning"), Severity.INFO: N_("info")}
 
@@ -112,7 +113,7 @@ def _named(item: Item, say: Say) -> str:
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return written(moment)
 
 
 def runbook(code: str, base: str) -> str:

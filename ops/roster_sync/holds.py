@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.domain.phrases import count, listed
+from router.domain.written_time import written
 from router.store.statements import Connection, load
 
 _SQL = load("roster_sync")
@@ -56,4 +57,4 @@ def holds_told(held: Sequence[Hold], now: datetime) -> tuple[str, ...]:
 
 
 def _at(hold: Hold) -> str:
-    return f"{hold.until:%Y-%m-%d %H:%M:%S} UTC"
+    return written(hold.until, seconds=True)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ops.stalls.stall import STANDING_STILL, TOPICS, Kind, Stall, Topic
 from router.domain.phrases import duration
+from router.domain.written_time import written
 from router.runtime.health import Health
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
@@ -196,5 +197,5 @@ def _seen(stall: Stall) -> SeenStall:
 
 
 def _in_short(change: Entry) -> str:
-    words = f"{change.at:%H:%M:%S} {change.actor} {change.action} {change.subject}"
+    words = f"{written(change.at, seconds=True)} {change.actor} {change.action} {change.subject}"
     return f"{words}: {change.before or '-'} -> {change.after or '-'}"

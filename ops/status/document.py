@@ -9,6 +9,7 @@ from ops.maintenance.present import document as run_document
 from ops.status.rates import Rates
 from ops.status.status import Status, TenantStatus
 from ops.status.verdict import verdict
+from ops.waiting.chance_text import chance_document
 from router.store.blocking.blocked import BlockedLeads
 from router.store.cleanup import Run
 from router.store.connections.server_capacity import ServerCapacity
@@ -62,6 +63,7 @@ def _tenant(found: TenantStatus) -> dict[str, Any]:
     tenant, lane = found.tenant, found.lane
     return {
         "tenant": tenant.name,
+        "time_zone": tenant.time_zone,
         "accepted": found.accepted,
         "states": found.states,
         "balanced": found.balanced,
@@ -72,6 +74,8 @@ def _tenant(found: TenantStatus) -> dict[str, Any]:
                 "leads": part.leads,
                 "oldest_queued_at": _time(part.oldest_queued_at),
                 "next_recheck_at": _time(part.next_recheck_at),
+                "next_chance": chance_document(part.next_chance),
+                "parks_at": _time(part.parks_at),
                 "waits_for": list(part.waits_for),
             }
             for part in found.waiting.reasons

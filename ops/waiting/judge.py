@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.waiting.waiting import READY, Tally, Waiting, WaitingLeads, WaitsFor
+from router.domain.next_chance import Chance
 from router.domain.reason import Reason
+from router.domain.written_time import written
 from router.drain.presence import Presence
 from router.store.blocking.blocked import NOT_BLOCKED, Blocked, BlockedLeads, locked_leads
 from router.store.blocking.judge import Session
@@ -24,8 +26,10 @@ def hold_of(tenant: TenantNow) -> WaitsFor | None:
     """What keeps every lead of the tenant waiting: a pause, or that there are no rules yet; None = nothing does."""
     if tenant.paused_until is not None:
         why = f" ({tenant.paused_why})" if tenant.paused_why else ""
-        words = f"the end of the pause at {tenant.paused_until:%Y-%m-%d %H:%M %Z}{why}"
-        return WaitsFor(Reason.PAUSED, words, until=tenant.paused_until, planned=True)
+        words = f"the end of the pause at {written(tenant.paused_until, tenant.time_zone)}{why}"
+        return WaitsFor(
+            Reason.PAUSED, words, until=tenant.paused_until, planned=True, chance=Chance(tenant.paused_until)
+        )
     return None if tenant.versions[0] else WaitsFor(Reason.NO_MATCHING_RULE, "the tenant's first ruleset")
 
 
@@ -73,12 +77,12 @@ async def judge_pool(
     keys = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
     judged = await judge_keys(conn, presence, tenant, keys, engines)
     kept = _Kept(blocked, tenant.name, await locked_leads(conn, tenant_id, blocked))
-    reasons, again = _counted(rows, judged, kept)
+    reasons, again = _counted(rows, judged, kept, tenant.now)
     return Waiting(tenant_id, tenant.now, reasons, kept.blocked, again), judged
 
 
 def _counted(
-    rows: Iterable[Row], judged: Mapping[int, WaitsFor | None], kept: _Kept
+    rows: Iterable[Row], judged: Mapping[int, WaitsFor | None], kept: _Kept, now: datetime
 ) -> tuple[tuple[WaitingLeads, ...], int]:
     """Leads by reason, and how many of the ready ones were tried before."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
@@ -96,6 +100,7 @@ def _counted(
         if why is not None and leads > ready:
             tally, until = tallies[why.reason], why.until or recheck
             tally.add(leads - ready, oldest, until, why.words, planned=why.planned, group=why.group)
+            tally.wait_on(why, oldest, now)
     parts = [tally.total(str(reason)) for reason, tally in tallies.items()]
     return tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again
 

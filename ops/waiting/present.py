@@ -18,6 +18,7 @@ from ops.waiting.waiting import WaitsFor
 from router.domain.attendance import scheduled
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
+from router.domain.next_chance import Chance, Outlook
 from router.domain.reason import Reason
 from router.domain.targets import WakeTargets, read_targets, reason_for
 from router.drain.lane_state import LaneState
@@ -45,7 +46,9 @@ class JudgedKey:
 
     `old_rules`: refused under rules that are no more in force, so they are decided again in any case.
     `each` has the reason of every target by (kind, number). `unsure`: the rules ask for presence, but who is present is
-    not known now, so this rests on the fallback.
+    not known now, so this rests on the fallback. `had_it` = the groups (numbers) of which reps are on duty, but only
+    such as have had the lead before. `chance` = when time alone lets somebody take it; `patience` = a lead that waited
+    for so long is parked (None = under older rules).
     """
 
     reason: Reason
@@ -53,6 +56,9 @@ class JudgedKey:
     old_rules: bool
     each: Mapping[tuple[str, int], Reason]
     unsure: Unsure | None = None
+    had_it: frozenset[int] = frozenset()
+    chance: Chance | None = None
+    patience: timedelta | None = None
 
 
 class Present:
@@ -77,12 +83,20 @@ class Present:
                 self._state.learn_key(number, ruleset, targets)
         rooms = self._state.keys_with_room(self.now)
         full = self._when_full()
+        outlook = Outlook(engine, full, self.now)
         for number, key in self._state.keys.items():
             reason = _reason(full, key.targets)
             planned = reason not in UNPLANNED or not self._expected(key.targets)
             group = next((engine.roster.group_names.get(no) for no in key.targets.groups), None)
-            words = in_words(key.targets, engine)
-            judged[number] = WaitsFor(reason, words, rooms.get(number, 0), planned=planned, group=group)
+            judged[number] = WaitsFor(
+                reason,
+                in_words(key.targets, engine),
+                rooms.get(number, 0),
+                planned=planned,
+                group=group,
+                chance=outlook.chance(key.targets),
+                patience=engine.ruleset.patience(matched=bool(key.targets.order)),
+            )
         return judged
 
     def _expected(self, targets: WakeTargets) -> bool:
@@ -109,8 +123,19 @@ class Present:
         room = bool(self._state.keys_with_room(self.now))
         full = self._when_full()
         each = {target: _reason(full, WakeTargets((target,), waits.excluded)) for target in waits.order}
-        old = ruleset != self._state.engine.ruleset.version
-        return JudgedKey(_reason(full, waits), room, old, each, self._unsure)
+        engine = self._state.engine
+        had_it = frozenset(number for number in waits.groups if _only_those_who_had_it(full, number, waits.excluded))
+        old = ruleset != engine.ruleset.version
+        return JudgedKey(
+            _reason(full, waits),
+            room,
+            old,
+            each,
+            self._unsure,
+            had_it,
+            Outlook(engine, full, self.now).chance(waits),
+            None if old else engine.ruleset.patience(matched=bool(waits.order)),
+        )
 
     def _forget(self) -> None:
         self._state.keys, self._state.quiet = {}, False
@@ -147,6 +172,16 @@ def in_words(targets: WakeTargets, engine: Engine) -> str:
     others = sorted(_rep_id(number, engine) for number in targets.excluded)
     # Several rules may assign to one group.
     return " or ".join(dict.fromkeys(phrases)) + (f", other than {', '.join(others)}" if others else "")
+
+
+def _only_those_who_had_it(eligibility: Eligibility, group_no: int, excluded: frozenset[int]) -> bool:
+    """Whether members are on duty, and all of them must not get the lead again."""
+    nobody = Reason.NOBODY_AVAILABLE
+    return (
+        bool(excluded)
+        and eligibility.group_reason(group_no, excluded) is nobody
+        and eligibility.group_reason(group_no, frozenset()) not in (nobody, Reason.GROUP_EMPTY)
+    )
 
 
 def _reason(eligibility: Eligibility, targets: WakeTargets) -> Reason:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from router.domain.next_chance import Chance, earliest_chance
 from router.domain.reason import Reason
 from router.store.blocking.blocked import BlockedLeads
 
@@ -17,7 +18,8 @@ class WaitsFor:
 
     `until` = when time ends that, whatever each lead's own time is (UTC). `planned` = nobody would expect them to be
     taken now: a pause, hours, holidays, caps, a rule's window, an owner who is waited for. `group` = the first one that
-    may have them, by name.
+    may have them, by name. `chance` = when time alone lets somebody take one; None = it does not. `patience` = a lead
+    that waited for so long is parked.
     """
 
     reason: Reason
@@ -26,14 +28,17 @@ class WaitsFor:
     until: datetime | None = None
     planned: bool = False
     group: str | None = None
+    chance: Chance | None = None
+    patience: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingLeads:
     """The leads that wait for one reason, a `Reason` or `READY`.
 
-    `next_recheck_at` = when time alone brings the first of them back (UTC, None = for the ready ones); `waits_for`
-    says in words what for, the most leads first, at most PHRASES_SHOWN.
+    `next_recheck_at` = when time alone brings the first of them back (UTC, None = for the ready ones); `next_chance` =
+    when time alone lets somebody take one of them, `parks_at` = when the first of them is parked, should nobody have
+    taken it; `waits_for` says in words what for, the most leads first, at most PHRASES_SHOWN.
     """
 
     reason: str
@@ -44,6 +49,8 @@ class WaitingLeads:
     stuck: int = 0
     stuck_since: datetime | None = None
     groups: tuple[str, ...] = ()
+    next_chance: Chance | None = None
+    parks_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Tally:
     stuck: int = 0
     stuck_since: datetime | None = None
     groups: Counter[str] = field(default_factory=Counter)
+    chance: Chance | None = None
+    parks_at: datetime | None = None
 
     def add(
         self,
@@ -103,10 +112,28 @@ class Tally:
             self.recheck = recheck if self.recheck is None else min(self.recheck, recheck)
         self.phrases[words] += leads
 
+    def wait_on(self, why: WaitsFor, oldest: datetime, now: datetime) -> None:
+        """Adds what is to come of leads that wait for this."""
+        self.chance = earliest_chance((self.chance, why.chance))
+        if why.patience is not None:
+            # A time that is yet to come, by a clock that was wrong, counts as now.
+            parks_at = min(oldest, now) + why.patience
+            self.parks_at = parks_at if self.parks_at is None else min(self.parks_at, parks_at)
+
     def total(self, reason: str) -> WaitingLeads:
         assert self.oldest is not None
-        words, groups = _most_first(self.phrases), _most_first(self.groups)
-        return WaitingLeads(reason, self.leads, self.oldest, self.recheck, words, self.stuck, self.stuck_since, groups)
+        return WaitingLeads(
+            reason,
+            self.leads,
+            self.oldest,
+            self.recheck,
+            _most_first(self.phrases),
+            self.stuck,
+            self.stuck_since,
+            _most_first(self.groups),
+            self.chance,
+            self.parks_at,
+        )
 
 
 def _most_first(counted: Counter[str]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ REASONS: Mapping[Reason, str] = {
     Reason.PAUSED: N_("routing is paused"),
     Reason.SCREENING: N_("it is being screened"),
 }
+ONLY_THOSE_WHO_HAD_IT = N_("everyone on duty in the group has had this lead and returned it")
 LEFT_OUT: Mapping[LeftOut, str] = {
     LeftOut.INACTIVE: N_("inactive"),
     LeftOut.WEIGHT_ZERO: N_("weight 0"),
@@ -41,7 +42,7 @@ LEFT_OUT: Mapping[LeftOut, str] = {
     LeftOut.ON_LEAVE: N_("on leave"),
     LeftOut.HOLIDAY: N_("public holiday"),
     LeftOut.OFF_HOURS: N_("off hours"),
-    LeftOut.HAD_IT_BEFORE: N_("had this lead before"),
+    LeftOut.HAD_IT_BEFORE: N_("had this lead and returned it"),
     LeftOut.AT_DAILY_CAP: N_("at the daily limit"),
     LeftOut.AT_OPEN_CAP: N_("at the open-lead limit"),
 }
@@ -69,6 +70,8 @@ FIELDS: Mapping[str, str] = {
     "source": N_("source"),
     "priority": N_("priority"),
     "date": N_("date"),
+    "name": N_("name"),
+    "company": N_("company"),
     "customer": N_("customer"),
 }
 FACTORS: Mapping[str, str] = {

@@ -246,6 +246,8 @@ def lead_row(row: Row, tenant_id: int, lead_id: int) -> LeadRow:
         priority=row["priority"],
         customer_id=row["customer_id"],
         facts=Facts(*(row[name] for name in FACT_FIELDS)),
+        name=row["name"],
+        company=row["company"],
     )
 
 

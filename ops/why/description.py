@@ -11,6 +11,7 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.explain_rep import RepExplanation
 from router.domain.lead import Facts
+from router.domain.next_chance import Chance
 from router.domain.reason import Reason
 from router.store.blocking.judge import Limits
 from router.store.flights import StoredFlight
@@ -46,7 +47,7 @@ class Happened(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeadRow:
-    """The lead as it arrived, without what says who the person is. All times here and below are aware."""
+    """The lead as it arrived, with name and company, without phone and e-mail. All times here and below are aware."""
 
     tenant_id: int
     tenant: str
@@ -59,6 +60,8 @@ class LeadRow:
     priority: int
     customer_id: int | None
     facts: Facts
+    name: str | None = None
+    company: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +301,23 @@ class LeadDescription:
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False
+
+    @property
+    def next_chance(self) -> Chance | None:
+        """When time alone lets somebody take the waiting lead; None = it does not, or the next batch looks at it."""
+        turn, present = self.turn, self.present
+        if turn is not None and turn.paused_until is not None:
+            return Chance(turn.paused_until)
+        if turn is None or present is None or present.room or present.old_rules:
+            return None
+        return present.chance
+
+    @property
+    def parks_at(self) -> datetime | None:
+        """When the waiting lead is parked, should nobody have taken it by then; None = it does not wait for anybody."""
+        if self.present is None or self.present.patience is None:
+            return None
+        return min(self.place.since, self.now) + self.present.patience
 
     @property
     def busy(self) -> tuple[str, Holder] | None:

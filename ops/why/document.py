@@ -3,6 +3,7 @@
 Times are ISO 8601 in UTC.
 """
 
+from ops.waiting.chance_text import chance_document
 from ops.why.decision_document import Json, decision_document, named, targets_document, utc
 from ops.why.description import (
     CustomerSummary,
@@ -29,6 +30,8 @@ def document(description: LeadDescription) -> Json:
             "tenant": lead.tenant,
             "source": lead.source,
             "external_id": lead.external_id,
+            "name": lead.name,
+            "company": lead.company,
             "created_at": utc(lead.created_at),
             "received_at": utc(lead.received_at),
             "priority": lead.priority,
@@ -115,6 +118,8 @@ def _waiting(place: Place, description: LeadDescription) -> Json:
         "waits_for": [] if place.ready else _waits_for(place, description),
         "excluded": _people(place.excluded, description.names),
         "recheck_at": utc(place.recheck_at),
+        "next_chance": chance_document(description.next_chance),
+        "parks_at": utc(description.parks_at),
         "reason": _reason(place, description),
         "somebody_has_room": present.room if present else None,
         "presence_unknown": present.unsure if present else None,
@@ -186,8 +191,12 @@ def _waits_for(place: Place, description: LeadDescription) -> list[Json]:
     """The targets with their reasons now."""
     order = read_targets(place.targets).order
     each = description.present.each if description.present else {}
+    had_it = description.present.had_it if description.present else frozenset()
     found = targets_document(place.targets, description.names, place.key_ruleset)
-    return [record | {"reason": each.get(target)} for record, target in zip(found, order, strict=True)]
+    return [
+        record | {"reason": each.get(target), "only_reps_who_had_it": target[0] == "g" and target[1] in had_it}
+        for record, target in zip(found, order, strict=True)
+    ]
 
 
 def _people(rep_nos: tuple[int, ...], names: Names) -> list[Json]:

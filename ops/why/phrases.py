@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from ops.text.translation import ENGLISH, Say
-from ops.why.codes import DAYS, FACTORS, FIELDS, LEFT_OUT, OPERATORS, REASONS, WEEKDAYS
+from ops.why.codes import (
+    DAYS,
+    FACTORS,
+    FIELDS,
+    LEFT_OUT,
+    ONLY_THOSE_WHO_HAD_IT,
+    OPERATORS,
+    REASONS,
+    WEEKDAYS,
+)
 from ops.why.description import Names
 from router.domain.calendar import zone
 from router.domain.conditions import Operator
@@ -14,6 +23,7 @@ from router.domain.explain_parts import Candidate, Condition, LeftOut, OwnerExpl
 from router.domain.reason import Reason
 from router.domain.roster import MILLI
 from router.domain.targets import read_targets
+from router.domain.written_time import names_the_day, on_wall_clock
 
 VALUES_SHOWN = 6
 
@@ -26,12 +36,20 @@ _BY_THE_CLOCK = (LeftOut.ON_LEAVE, LeftOut.HOLIDAY, LeftOut.OFF_HOURS)
 
 def when(at: datetime, zone_name: str, say: Say) -> str:
     """To the second, on the wall clock of the zone; in UTC where that is past the end of the calendar."""
-    try:
-        return say.gettext("{at:%Y-%m-%d %H:%M:%S}").format(at=at.astimezone(zone(zone_name)))
-    except OverflowError:
-        return say.gettext("{time} UTC").format(
-            time=say.gettext("{at:%Y-%m-%d %H:%M:%S}").format(at=at.astimezone(UTC))
-        )
+    wall, name = on_wall_clock(at, zone_name)
+    time = say.gettext("{at:%Y-%m-%d %H:%M:%S}").format(at=wall)
+    return time if name == zone_name else say.gettext("{time} UTC").format(time=time)
+
+
+def soon(at: datetime, now: datetime, zone_name: str, say: Say) -> str:
+    """A time to come with its weekday and zone; with the date, too, from a week on."""
+    wall, name = on_wall_clock(at, zone_name)
+    template = (
+        say.gettext("{weekday} {at:%H:%M} {zone}")
+        if names_the_day(at, now)
+        else say.gettext("{weekday} {at:%Y-%m-%d %H:%M} {zone}")
+    )
+    return template.format(weekday=say.gettext(WEEKDAYS[wall.weekday()]), at=wall, zone=name)
 
 
 def duration(time: timedelta, say: Say) -> str:
@@ -187,8 +205,12 @@ def targets(
     ruleset: int | None,
     say: Say = ENGLISH,
     reasons: Mapping[tuple[str, int], Reason] = MappingProxyType({}),
+    had_it: frozenset[int] = frozenset(),
 ) -> str:
-    """What a lead waits for, each with the reason why that cannot be now, where it is known."""
+    """What a lead waits for, each with the reason why that cannot be now, where it is known.
+
+    `had_it` = the groups of which only such reps are on duty as have had it before.
+    """
     read = read_targets(text)
     found = []
     for target in dict.fromkeys(read.order):
@@ -200,7 +222,8 @@ def targets(
         else:
             words = say.gettext("the hours of rule {rule}").format(rule=rule_name(names, number, ruleset, say))
         reason = reasons.get(target)
-        found.append(aside(words, say.gettext(REASONS[reason]) if reason else "", say))
+        why = ONLY_THOSE_WHO_HAD_IT if kind == "g" and number in had_it else REASONS[reason] if reason else ""
+        found.append(aside(words, say.gettext(why) if why else "", say))
     waits = say.gettext(" or ").join(found) or say.gettext("a rule that matches")
     if not read.excluded:
         return waits
@@ -226,7 +249,7 @@ def owner(judged: OwnerExplanation, names: Names, now: datetime, zone_name: str,
     template = {
         OwnerVerdict.TAKES_IT: say.gettext("the owner is {rep}"),
         OwnerVerdict.NO_OWNER: say.gettext("the owner is {rep}"),
-        OwnerVerdict.HAD_IT_BEFORE: say.gettext("the owner is {rep}, who had this lead before"),
+        OwnerVerdict.HAD_IT_BEFORE: say.gettext("the owner is {rep}, who had this lead and returned it"),
         OwnerVerdict.GONE: say.gettext("the owner is {rep}: {kept}"),
         OwnerVerdict.NO_ROOM: say.gettext("the owner is {rep}: {kept}; the lead waits until {until}")
         if until

@@ -1,9 +1,11 @@
 """One or two sentences that say where a lead is and why."""
 
+from collections.abc import Iterator
+
 from ops.text.translation import Say
 from ops.why.codes import OUTCOMES, REASONS, UNSURE
 from ops.why.description import Happened, Holder, LeadDescription, State, Turn
-from ops.why.phrases import aside, detail, duration, rule_name, targets, when
+from ops.why.phrases import aside, detail, duration, one_of, rule_name, soon, targets, when
 from router.domain.explain_parts import GroupExplanation
 from router.domain.reason import Reason
 
@@ -132,15 +134,27 @@ def _waiting(description: LeadDescription, say: Say) -> str:
         )
     reasons = present.each if present else {}
     code = f" [{present.reason}]" if present else ""
-    waits = targets(place.targets, description.names, ruleset, say, reasons)
-    latest = (
-        say.gettext("{at}").format(at=when(place.recheck_at, zone_name, say))
-        if place.recheck_at
-        else say.gettext("when it reaches its maximum age")
-    )
-    return say.gettext("Waiting for {who}. Retried as soon as that changes, at the latest {latest}. {queued}").format(
-        who=waits + code, latest=latest, queued=queued
-    )
+    had_it = present.had_it if present else frozenset()
+    waits = targets(place.targets, description.names, ruleset, say, reasons, had_it)
+    words = say.gettext("Waiting for {who}. Retried as soon as that changes.").format(who=waits + code)
+    for sentence in (*_to_come(description, say), queued):
+        words = say.gettext("{first} {second}").format(first=words, second=sentence)
+    return words
+
+
+def _to_come(description: LeadDescription, say: Say) -> Iterator[str]:
+    """What time alone brings: the next chance, when the rules are tried again in any case, when it is parked."""
+    zone_name, now = description.lead.time_zone, description.now
+    chance, again, parks_at = description.next_chance, description.place.recheck_at, description.parks_at
+    if chance is not None:
+        at = soon(chance.at, now, zone_name, say)
+        reps = one_of(chance.reps, say)
+        template = say.gettext("Next chance: {at}: {reps}.") if reps else say.gettext("Next chance: {at}.")
+        yield template.format(at=at, reps=reps)
+    if again is not None and again > now and again not in (parks_at, chance.at if chance else None):
+        yield say.gettext("The rules are tried again on {at}.").format(at=soon(again, now, zone_name, say))
+    if parks_at is not None:
+        yield say.gettext("Parked on {at} if it still waits then.").format(at=soon(parks_at, now, zone_name, say))
 
 
 def _ready(description: LeadDescription, say: Say) -> str:

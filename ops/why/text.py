@@ -22,7 +22,9 @@ def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> 
     lead = description.lead
     state = say.gettext(STATES[description.place.state])
     yield Line(
-        say.gettext("Lead {lead} of {tenant}: {state}").format(lead=lead.lead_id, tenant=lead.tenant, state=state),
+        say.gettext("Lead {lead} of {tenant}: {state} (times in {zone})").format(
+            lead=lead.lead_id, tenant=lead.tenant, state=state, zone=lead.time_zone
+        ),
         style="bold",
     )
     yield Line(_facts(description, say))
@@ -54,7 +56,7 @@ def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> 
             ).format(batch=description.record_gone),
             gap=True,
         )
-    yield Line(say.gettext("Timeline (times in {zone})").format(zone=lead.time_zone), style="bold", gap=True)
+    yield Line(say.gettext("Timeline"), style="bold", gap=True)
     if description.older_batch is not None:
         yield Line(
             "  "
@@ -68,7 +70,8 @@ def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> 
 
 def _facts(description: LeadDescription, say: Say) -> str:
     lead = description.lead
-    known = {**lead.facts._asdict(), "priority": lead.priority or None, "customer": lead.customer_id}
+    person = {"name": lead.name, "company": lead.company}
+    known = {**person, **lead.facts._asdict(), "priority": lead.priority or None, "customer": lead.customer_id}
     created = when(lead.created_at, lead.time_zone, say)
     facts = [
         say.gettext("{name}, created {created}").format(

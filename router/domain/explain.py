@@ -181,7 +181,9 @@ def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, judged: RuleExplanatio
     position = batch.engine.roster.position.get(rep_no)
     rep = None if position is None else standing_state(batch.eligibility, position)
     against = () if rep is None else left_out(rep, lead.excluded, None)
-    falls_back = lead.waits_since(batch.moment.now) + (rule.fall_back_after or timedelta(0))
+    # A rule without a time lets the lead go on at once: it waits until no time.
+    waits = None if rep is None else rule.fall_back_after
+    falls_back = lead.waits_since(batch.moment.now) + waits if waits else None
     if taker is not None:
         verdict = OwnerVerdict.TAKES_IT
     elif stops:
@@ -191,7 +193,7 @@ def _owner_rule(batch: Batch, lead: PoolLead, rule: Rule, judged: RuleExplanatio
     else:
         gone = rep is None or rep.attendance is Attendance.INACTIVE
         verdict = OwnerVerdict.GONE if gone else OwnerVerdict.WAITED_LONG_ENOUGH
-    owner = OwnerExplanation(verdict, rep_no, rep, against, falls_back if rep is not None else None)
+    owner = OwnerExplanation(verdict, rep_no, rep, against, falls_back)
     of_rule = Verdict.ASSIGNED if taker is not None else Verdict.WAITS_FOR_OWNER if stops else Verdict.OWNER_SKIPPED
     return replace(judged, verdict=of_rule, owner=owner, stops=stops)
 

@@ -18,13 +18,13 @@ class LeftOut(StrEnum):
 
     INACTIVE = "inactive"
     WEIGHT_ZERO = "weight_zero"
+    HAD_IT_BEFORE = "had_it_before"
     UNAVAILABLE = "unavailable"
     AVAILABILITY_UNKNOWN = "availability_unknown"
     NOT_PRESENT = "not_present"
     ON_LEAVE = "on_leave"
     HOLIDAY = "holiday"
     OFF_HOURS = "off_hours"
-    HAD_IT_BEFORE = "had_it_before"
     AT_DAILY_CAP = "at_daily_cap"
     AT_OPEN_CAP = "at_open_cap"
 
@@ -126,7 +126,7 @@ class GroupExplanation:
 class OwnerExplanation:
     """What an owner rule found; `rep` None = nobody owns the customer, or the owner is in the roster no more.
 
-    `falls_back_at` (UTC) is when the lead stops waiting for an owner without room.
+    `falls_back_at` (UTC) is when the lead stops waiting for an owner without room; None where the rule does not wait.
     """
 
     verdict: OwnerVerdict

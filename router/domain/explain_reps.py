@@ -51,7 +51,7 @@ def standing_state(eligibility: Eligibility, position: int) -> RepState:
 
 
 def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tuple[LeftOut, ...]:
-    """All that keeps a rep from a lead, in the order in which a group's reason is judged.
+    """All that keeps a rep from a lead, what lasts first: hours end, but who gave a lead back never gets it again.
 
     `weight` None: it does not matter, as for the owner of a customer.
     """
@@ -60,10 +60,10 @@ def left_out(rep: RepState, excluded: tuple[int, ...], weight: int | None) -> tu
         found.append(LeftOut.INACTIVE)
     if weight == 0:
         found.append(LeftOut.WEIGHT_ZERO)
-    if rep.attendance not in (Attendance.ON_DUTY, Attendance.INACTIVE):
-        found.append(LeftOut[rep.attendance.name])
     if rep.rep_no in excluded:
         found.append(LeftOut.HAD_IT_BEFORE)
+    if rep.attendance not in (Attendance.ON_DUTY, Attendance.INACTIVE):
+        found.append(LeftOut[rep.attendance.name])
     if rep.max_per_day is not None and rep.today >= rep.max_per_day:
         found.append(LeftOut.AT_DAILY_CAP)
     if rep.max_open is not None and rep.opened >= rep.max_open:

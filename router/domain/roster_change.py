@@ -69,6 +69,11 @@ class RosterChange:
     """Whether a rep of the tenant was available, and none is now."""
 
     @property
+    def went_away(self) -> tuple[str, ...]:
+        """Reps who get no more leads for now: made inactive or unavailable, or given leave. Their open leads stay."""
+        return tuple(one.rep_id for one in self.changed if _went_away(one.fields))
+
+    @property
     def fields(self) -> dict[str, int]:
         """Field to the number of reps for which it changed."""
         counts: dict[str, int] = {}
@@ -76,6 +81,11 @@ class RosterChange:
             for name in change.fields:
                 counts[name] = counts.get(name, 0) + 1
         return dict(sorted(counts.items()))
+
+
+def _went_away(fields: Mapping[str, tuple[Any, Any]]) -> bool:
+    off = any(name in fields and fields[name][1] is False for name in ("active", "available"))
+    return off or bool("leave" in fields and fields["leave"][1])
 
 
 @dataclass
@@ -145,7 +155,7 @@ def plan(
         values = _complete({**base, "availability_held_until": held, **line.values}, line.rep_id, groups, time_zone)
         if old is None:
             added.append(RepRecord(next_rep_no + len(added), line.rep_id, values))
-        elif fields := _differences(old.values, values):
+        elif fields := differences(old.values, values):
             updated.append(RepRecord(old.rep_no, old.rep_id, values))
             changed.append(RepChange(old.rep_id, fields))
         else:
@@ -174,5 +184,6 @@ def _complete(values: dict[str, Any], rep_id: str, groups: GroupNumbers, time_zo
     return values
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Field to its old and its new value, of two `RepRecord.values`."""
     return {name: (old[name], new[name]) for name in DEFAULTS if old[name] != new[name]}

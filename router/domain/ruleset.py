@@ -150,3 +150,7 @@ class Ruleset:
     presence: PresenceSpec | None = None
     max_age: timedelta = timedelta(days=30)
     no_match_max_age: timedelta = timedelta(hours=24)
+
+    def patience(self, *, matched: bool) -> timedelta:
+        """How long a lead may wait before it is parked: one for which a rule matched, or one for which none did."""
+        return self.max_age if matched else self.no_match_max_age

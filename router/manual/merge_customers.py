@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from router.domain.merging import Side, goes_back, owner_after_unmerge, remaining_owner
+from router.domain.written_time import written
 from router.rules.customers import customer_keys
 from router.store import customer_merges as store
 from router.store.assignments import LOCK_TIMEOUT_MS
@@ -195,7 +196,7 @@ async def _merge_to_undo(conn: Connection, merge_id: int) -> Merge:
         )
     if merge.parted_at is not None:
         raise CannotMerge(
-            f"merge {merge_id} was unmerged by {merge.parted_by} at {merge.parted_at.isoformat(' ', 'seconds')}"
+            f"merge {merge_id} was unmerged by {merge.parted_by} at {written(merge.parted_at, seconds=True)}"
         )
     return merge
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from router.domain.written_time import written
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
 from router.store.statements import Connection, load
@@ -22,7 +23,7 @@ class Pause:
     why: str
 
     def __str__(self) -> str:
-        return f"until {self.until:%Y-%m-%d %H:%M:%S %Z}: {self.why}"
+        return f"until {written(self.until, seconds=True)}: {self.why}"
 
 
 @retried

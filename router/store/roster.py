@@ -33,6 +33,22 @@ class RepUnknown(LookupError):
         return str(self.args[0])
 
 
+class RosterVersionUnknown(LookupError):
+    """The tenant's roster never had this version (None = one before the active one); `newest` 0 = there is none yet."""
+
+    def __init__(self, version: int | None, newest: int) -> None:
+        if not newest:
+            words = "there is no roster yet"
+        elif version is None:
+            words = "there is no version before the active one"
+        else:
+            words = f"there is no version {version} of the roster; versions go from 1 to {newest}"
+        super().__init__(words)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class NobodyLeft(Exception):
     """The change would leave no rep of the tenant available; nothing was changed."""
 
@@ -65,7 +81,7 @@ async def import_reps(
         groups = GroupNumbers(await group_names(conn, tenant_id))
         rows = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
         last_rep_no = await _SQL.last_rep_no.value(conn, tenant_id=tenant_id)
-        current = {row["rep_id"]: _record(row, groups.names) for row in rows}
+        current = {row["rep_id"]: record_of(row, groups.names) for row in rows}
         intended = plan(
             current,
             reps,
@@ -92,9 +108,10 @@ async def set_rep(
     author: str,
     *,
     note: str = "",
+    dry_run: bool = False,
     anyway: bool = True,
 ) -> RosterChange:
-    """Changes fields of one rep (values as `rep_fields.read_field` gives them).
+    """Changes fields of one rep (values as `rep_fields.read_field` gives them). `dry_run` as for `import_reps`.
 
     Raises RepUnknown, LookupError when there is no such tenant, RosterBusy; NobodyLeft, unless `anyway`.
     """
@@ -104,30 +121,72 @@ async def set_rep(
         if row is None:
             raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
         groups = GroupNumbers(await group_names(conn, tenant_id))
-        current = {rep_id: _record(row, groups.names)}
+        current = {rep_id: record_of(row, groups.names)}
         intended = plan(current, [RepLine(rep_id, changes)], groups, time_zone=time_zone, next_rep_no=0)
         lost = LostCoverage()
         was_there = row["active"] and row["available"]
         # Whoever comes back leaves nobody alone: the whole roster need not be read.
         if not intended.empty and ("groups" in changes or (was_there and not _COVERS.isdisjoint(changes))):
             everyone = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
-            lost = _lost({row["rep_id"]: _record(row, groups.names) for row in everyone}, intended)
+            lost = _lost({row["rep_id"]: record_of(row, groups.names) for row in everyone}, intended)
+        if dry_run:
+            return _told(intended, version, version, lost)
         if lost.everybody and not anyway:
             raise NobodyLeft(lost.words)
         return await _applied(conn, tenant_id, version, intended, groups, lost, author=author, note=note)
 
 
+@retried
+async def roll_back_roster(
+    conn: Connection,
+    tenant_id: int,
+    version: int | None,
+    author: str,
+    *,
+    note: str = "",
+    dry_run: bool = False,
+    anyway: bool = True,
+) -> RosterChange:
+    """Makes the reps again what they were in an earlier version (None = the one before), as a new version.
+
+    Reps who came later cannot be unmade, since leads and decisions refer to them: they become inactive. `dry_run`
+    returns the same and writes nothing. Raises RosterVersionUnknown, LookupError when there is no such tenant,
+    RosterBusy; NobodyLeft, unless `anyway` or `dry_run`.
+    """
+    async with conn.transaction():
+        active, time_zone = await _locked(conn, tenant_id)
+        wanted = active - 1 if version is None else version
+        if not 1 <= wanted <= active:
+            raise RosterVersionUnknown(version, active)
+        groups = GroupNumbers(await group_names(conn, tenant_id))
+        rows = await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)
+        current = {row["rep_id"]: record_of(row, groups.names) for row in rows}
+        then = [
+            record_of(row, groups.names)
+            for row in await _SQL.records_as_of.fetch(conn, tenant_id=tenant_id, version=wanted)
+        ]
+        lines = [RepLine(rep.rep_id, rep.values) for rep in then]
+        intended = plan(current, lines, groups, time_zone=time_zone, next_rep_no=0, retire_missing=True)
+        lost = _lost(current, intended)
+        if dry_run:
+            return _told(intended, active, active, lost)
+        if lost.everybody and not anyway:
+            raise NobodyLeft(lost.words)
+        note = note or f"back to version {wanted}"
+        return await _applied(conn, tenant_id, active, intended, groups, lost, author=author, note=note)
+
+
 async def current_reps(conn: Connection, tenant_id: int) -> list[RepRecord]:
     """Every rep with all its fields as the newest version has it, in the order of the rep numbers."""
     names = await group_names(conn, tenant_id)
-    return [_record(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
+    return [record_of(row, names) for row in await _SQL.current_reps.fetch(conn, tenant_id=tenant_id)]
 
 
 async def reps_page(conn: Connection, tenant_id: int, after: int, limit: int) -> list[RepRecord]:
     """The same of the reps with a number above `after`, at most `limit` of them."""
     names = await group_names(conn, tenant_id)
     rows = await _SQL.reps_page.fetch(conn, tenant_id=tenant_id, after=after, limit=limit)
-    return [_record(row, names) for row in rows]
+    return [record_of(row, names) for row in rows]
 
 
 async def current_rep(conn: Connection, tenant_id: int, rep_id: str) -> RepRecord:
@@ -135,7 +194,7 @@ async def current_rep(conn: Connection, tenant_id: int, rep_id: str) -> RepRecor
     row = await _SQL.current_rep.row(conn, tenant_id=tenant_id, rep_id=rep_id)
     if row is None:
         raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
-    return _record(row, await group_names(conn, tenant_id))
+    return record_of(row, await group_names(conn, tenant_id))
 
 
 async def knows_rep(conn: Connection, tenant_id: int, rep_id: str) -> bool:
@@ -239,8 +298,8 @@ def _columns(rep: RepRecord, groups: GroupNumbers) -> dict[str, Any]:
     return columns
 
 
-def _record(row: asyncpg.Record, group_names: Mapping[int, str]) -> RepRecord:
-    """A row of `current_reps` or `current_rep`."""
+def record_of(row: asyncpg.Record | Mapping[str, Any], group_names: Mapping[int, str]) -> RepRecord:
+    """A row of `current_reps`, or of another statement with the same columns."""
     values = dict(row)
     rep_no, rep_id = values.pop("rep_no"), values.pop("rep_id")
     values["weight"] = values.pop("weight_milli")

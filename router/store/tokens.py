@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.domain.access import EVERY_TENANT, Token, TokenKey, TokenRole, WrittenToken
+from router.domain.written_time import written
 from router.store.changes import SERVICE, Change, record_change
 from router.store.statements import Connection, Row, load
 from router.store.transactions import retried
@@ -120,7 +121,7 @@ def _named(token: Token) -> str:
 
 def _what(token: Token) -> str:
     rep = f" of {token.rep_id}" if token.rep_id else ""
-    until = f", until {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at else ""
+    until = f", until {written(token.expires_at)}" if token.expires_at else ""
     return f"{token.name}: {token.role.value}{rep}{until}"
 
 

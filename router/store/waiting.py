@@ -11,7 +11,10 @@ _SQL = load("waiting")
 
 @dataclass(frozen=True, slots=True)
 class TenantNow:
-    """A tenant at `now` (UTC). `versions` in force of ruleset, roster and rates; `paused_until` None = not paused."""
+    """A tenant at `now` (UTC). `versions` in force of ruleset, roster and rates; `paused_until` None = not paused.
+
+    `time_zone` is that of its business days.
+    """
 
     tenant_id: int
     name: str
@@ -19,6 +22,7 @@ class TenantNow:
     now: datetime
     paused_until: datetime | None
     paused_why: str
+    time_zone: str
 
 
 async def tenant_now(conn: Connection, tenant_id: int, now: datetime | None = None) -> TenantNow:
@@ -28,7 +32,7 @@ async def tenant_now(conn: Connection, tenant_id: int, now: datetime | None = No
         raise LookupError(f"there is no tenant number {tenant_id}")
     versions = (row["ruleset"], row["roster"], row["rates"])
     until = row["paused_until"] if row["paused"] else None
-    return TenantNow(tenant_id, row["name"], versions, row["now"], until, row["paused_why"] or "")
+    return TenantNow(tenant_id, row["name"], versions, row["now"], until, row["paused_why"] or "", row["time_zone"])
 
 
 async def pool_by_key(conn: Connection, tenant_id: int, now: datetime) -> Sequence[Row]:

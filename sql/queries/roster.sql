@@ -49,6 +49,19 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
  where r.tenant_id = :tenant_id and (w.to_version is null or w.to_version > :version)
  order by r.rep_no;
 
+-- name: records_as_of(tenant_id, version)
+-- Every rep with all fields as of a version: one look at the key per rep, as `reps_as_of`.
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+       w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
+       w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
+  from rep r
+ cross join lateral (
+       select * from rep_row x
+        where x.tenant_id = :tenant_id and x.rep_no = r.rep_no and x.from_version <= :version
+        order by x.from_version desc limit 1) w
+ where r.tenant_id = :tenant_id and (w.to_version is null or w.to_version > :version)
+ order by r.rep_no;
+
 -- name: reps_changed(tenant_id, since, version)
 -- The same for the reps alone that changed after the version `since`.
 select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,

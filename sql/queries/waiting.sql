@@ -1,7 +1,7 @@
 -- name: tenant(tenant_id, now)
 -- A tenant's versions in force and its lane's pause, at a time that never goes back behind the lane's own, unless a clock was
 -- ahead.
-select t.name, t.ruleset, t.roster, t.rates,
+select t.name, t.time_zone, t.ruleset, t.roster, t.rates,
        l.paused_until > coalesce(:now::timestamptz, clock_timestamp()) as paused, l.paused_until, l.paused_why,
        case when :now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min' then clock_timestamp()
             else greatest(coalesce(:now::timestamptz, clock_timestamp()), l.last_at) end as now

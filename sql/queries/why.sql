@@ -1,7 +1,7 @@
 -- name: lead(tenant_id, lead_id)
--- A lead with its tenant, and where it is: the row of each state that has it.
+-- A lead with its tenant, who it is (gone with what was archived or removed), and where it is: the row of each state that has it.
 select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
-       l.source, l.external_id, l.created_at, l.received_at, l.priority, l.customer_id,
+       l.source, l.external_id, l.created_at, l.received_at, l.name, l.company, l.priority, l.customer_id,
        l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page,
        p.lead_id as in_pool, p.wake_key, p.rank, p.queued_at, p.recheck_at, p.last_batch_no as pool_batch_no,
        p.excluded as pool_excluded, k.targets, k.ruleset as key_ruleset,
@@ -9,14 +9,14 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
        x.reason, x.detail, x.parked_at, x.last_batch_no as parked_batch_no, x.excluded as parked_excluded,
        coalesce(m.into_lead_id, r.into_lead_id) as into_lead_id, m.merged_at, c.closed_at, coalesce(c.outcome, r.outcome) as outcome,
        r.archived_at, d.removed_at, d.import_no
-  from (select tenant_id, lead_id, source, external_id, created_at, received_at, priority, customer_id, region, industry, product,
+  from (select tenant_id, lead_id, source, external_id, created_at, received_at, name, company, priority, customer_id, region, industry, product,
                campaign, ad_id, landing_page
           from lead where tenant_id = :tenant_id and lead_id = :lead_id
         union all
-        select tenant_id, lead_id, source, external_id, created_at, received_at, 0, null, null, null, null, null, null, null
+        select tenant_id, lead_id, source, external_id, created_at, received_at, null, null, 0, null, null, null, null, null, null, null
           from archived where tenant_id = :tenant_id and lead_id = :lead_id
         union all
-        select tenant_id, lead_id, source, external_id, created_at, received_at, 0, null, region, industry, product, campaign, ad_id,
+        select tenant_id, lead_id, source, external_id, created_at, received_at, null, null, 0, null, region, industry, product, campaign, ad_id,
                landing_page
           from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id) l
   join tenant t on t.tenant_id = l.tenant_id

@@ -204,6 +204,53 @@ async def test_reps_are_listed_and_set_as_by_the_command(world: World) -> None:
     assert (world.admin, "roster") in await world.changes()
 
 
+async def test_the_rosters_versions_are_listed_and_rolled_back_as_by_the_command(world: World) -> None:
+    changed = {"weight": 2, "time_zone": "Europe/Berlin", "email": "rep@example.com", "note": "moved"}
+    done = await world.api.ask("PATCH", "/v1/reps/r002", json=changed)
+    assert (done.status, done.document["always_on_duty"]) == (200, ["r002"]), done
+    first = await world.api.get("/v1/rosters?limit=1")
+    rest = await world.api.get(f"/v1/rosters?after={first.document['next']}")
+    listed = first.document["rosters"] + rest.document["rosters"]
+    told = await world.line(reps_command).json("history", "--tenant", "acme")
+    assert [(one["version"], one["changed"], one["in_force"]) for one in listed] == [(2, 1, True), (1, 0, False)]
+    assert [(one["note"], one["author"]) for one in listed] == [(one["note"], one["author"]) for one in told]
+    shown = (await world.api.get("/v1/rosters/2")).document
+    assert shown["changed"][0]["fields"]["weight"] == {"old": 1, "new": 2}
+    assert (await world.api.get("/v1/rosters/3")).status == (await world.api.get("/v1/rosters/0")).status == 404
+    of_rep = (await world.api.get("/v1/reps/r002/history")).document["versions"]
+    assert [(one["version"], one["fields"] is None) for one in of_rep] == [(2, False), (1, True)]
+    assert (await world.api.get("/v1/reps/r999/history")).status == 404
+    viewer = await world.token(TokenRole.VIEWER)
+    masked = (await world.api.get("/v1/reps/r002/history", token=viewer)).document["versions"][0]["fields"]["email"]
+    assert "rep@example.com" not in str(masked)
+    assert (await world.api.post("/v1/rosters:rollback", {"version": 1}, token=viewer)).status == 403
+    dry = await world.api.post("/v1/rosters:rollback", {"version": 1, "dry_run": True})
+    assert (dry.document["dry_run"], dry.document["version"]) == (True, 2), dry
+    back = await world.api.post("/v1/rosters:rollback", {"note": "by mistake"})
+    assert (back.document["version"], back.document["previous"]) == (3, 2), back
+    rep = (await world.api.get("/v1/reps/r002")).document
+    assert (rep["weight"], rep["time_zone"], rep["email"]) == (1, "UTC", None)
+    assert (await world.api.post("/v1/rosters:rollback", {"version": 99})).status == 404
+
+
+async def test_a_rollback_over_http_that_leaves_nobody_available_wants_to_be_meant(world: World) -> None:
+    for rep, available in (("r001", False), ("r002", False), ("r003", False), ("r001", True)):
+        await world.api.ask("PATCH", f"/v1/reps/{rep}", json={"available": available})
+    refused = await world.api.post("/v1/rosters:rollback", {})
+    assert refused.status == 409, refused
+    assert (await world.api.post("/v1/rosters:rollback", {"anyway": True})).document["nobody_available"]
+
+
+async def test_who_goes_away_over_http_keeps_leads_and_is_told_how_to_hand_them_over(world: World) -> None:
+    await world.leads(*range(1, 7))
+    done = await world.api.ask("PATCH", "/v1/reps/r002", json={"active": False})
+    (left,) = done.document["open_leads_left"]
+    assert (left["rep_id"], left["open_leads"]) == ("r002", 2)
+    assert "handover --from=r002" in left["command"]
+    rep = (await world.api.get("/v1/reps/r002")).document
+    assert (rep["now"]["standing"], rep["now"]["open_leads"], rep["now"]["received"]) == ("inactive", 2, 2)
+
+
 async def test_a_roster_is_imported_whole_or_not_at_all(world: World) -> None:
     csv = reps_csv(["r001,Rep 1,no,UTC,all,5,5", "r009,New,yes,UTC,,5,5"])
     headers = {"Content-Type": "text/csv"}

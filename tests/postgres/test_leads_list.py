@@ -98,6 +98,7 @@ async def test_every_lead_is_listed_with_where_it_is_and_why(
         "e9": (State.WAITING, "ready"),
     }
     assert found["e3"].waits_for == "a rep in group west" and found["e3"].next_attempt_at is not None
+    assert found["e3"].parks_at == found["e3"].next_attempt_at and found["e1"].parks_at is None
     assert found["e7"].merged_into == found["e6"].lead_id
     assert found["e8"].detail == "no contact"
     assert (found["e0"].rep_id, found["e1"].rep_name) == ("r1", "Ann")

@@ -14,6 +14,7 @@ from ops.status.status import status
 from ops.waiting.judge import waiting_by_reason
 from ops.waiting.present import JudgedKey, present
 from ops.waiting.waiting import Waiting
+from router.domain.next_chance import Chance
 from router.domain.reason import Reason
 from router.drain.drain import Drain
 from router.drain.presence import Presence
@@ -129,6 +130,31 @@ async def test_a_closed_window_and_its_opening(tenant: Tenancy, drain: Drain) ->
     assert (part.reason, part.leads, part.next_recheck_at) == ("outside_window", 1, opening)
     assert part.waits_for == ("the window of rule office",)
     assert await reasons(tenant, opening) == {"ready": 1}
+
+
+async def test_the_next_chance_names_time_and_reps_apart_from_when_the_lead_is_parked(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    # A Monday, 20:00 in Shanghai.
+    evening, morning = datetime(2026, 3, 2, 12, 0, tzinfo=UTC), datetime(2026, 3, 3, 1, 0, tzinfo=UTC)
+    csv = reps_csv(
+        ["cn01,A,Asia/Shanghai,cn,mon-fri 09:00-18:00", "cn02,B,Asia/Shanghai,cn,mon-fri 10:00-18:00"],
+        "rep_id,name,time_zone,groups,working_hours",
+    )
+    rules = 'max_age: 7d\nrules:\n  - {name: all, match: {}, assign_to: "group:cn"}\n'
+    made = await make_tenant(conn, csv, rules, zone="Asia/Shanghai")
+    await made.accept([lead(1)], evening)
+    await settle(a_drain(connections), made.tenant_id, evening)
+    (part,) = (await waiting(made, evening)).reasons
+    assert part.next_chance == Chance(morning, ("cn01",))
+    assert part.parks_at == evening + timedelta(days=7)
+    line = CommandLine(status_command, database_url)
+    document = await line.json("--tenant", "acme", "--now", evening.isoformat())
+    (told,) = document["tenants"][0]["waiting"]
+    assert told["next_chance"] == {"at": morning.isoformat(), "reps": ["cn01"]}
+    assert told["parks_at"] == (evening + timedelta(days=7)).isoformat()
+    shown = (await line.run("--tenant", "acme", "--now", evening.isoformat())).output
+    assert "Tue 09:00 Asia/Shanghai: cn01" in " ".join(shown.split())
 
 
 async def test_leads_of_a_customer_wait_for_the_owner(tenant: Tenancy, drain: Drain) -> None:

@@ -248,7 +248,7 @@ async def test_a_lead_given_back_tells_who_had_it_and_is_not_given_to_that_rep_a
     assert json_of(back)["waiting"]["excluded"] == [{"rep_id": "r1", "name": "Ann [x]"}]
     await settle(a_drain(connections), tenant.tenant_id, at)
     text = text_of(await record(tenant, ids[0], at))
-    assert "Assigned to r2 王芳" in text and "left out, had this lead before: 1 (r1)" in text
+    assert "Assigned to r2 王芳" in text and "left out, had this lead and returned it: 1 (r1)" in text
     told_lines = text[text.index("Timeline") :].splitlines()[1:]
     assert [line.split(" ", 2)[2] for line in told_lines] == [
         "received from web as e0",

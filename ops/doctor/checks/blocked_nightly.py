@@ -8,6 +8,7 @@ from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.nightly import LOOKED_BACK, Nightly, nightly
 from ops.doctor.scene import Scene
 from router.domain.phrases import count, duration, listed
+from router.domain.written_time import written
 from router.store.blocking.seen_blockers import SeenBlocker, seen_blockers
 
 CODE = "blocked_nightly"
@@ -29,7 +30,7 @@ def _finding(found: Nightly) -> Finding:
         f"{last.application or 'a session without a name'} (role {last.role or '?'}) blocked us at about "
         f"{found.next_at:%H:%M} UTC on {count(found.days, 'day')} of the last {LOOKED_BACK.days}"
         f"{f', for up to {duration(longest)}' if longest is not None else ''}"
-        f"{f' ({listed(tables)})' if tables else ''}; next expected {found.next_at:%Y-%m-%d %H:%M} UTC"
+        f"{f' ({listed(tables)})' if tables else ''}; next expected {written(found.next_at)}"
     )
     evidence = tuple(map(_row, found.seen[-10:]))
     subject = Subject("application", last.application)

@@ -1,7 +1,6 @@
 """Leads wait for groups whose members on duty have all the leads that they may have."""
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
@@ -9,6 +8,7 @@ from ops.waiting.waiting import WaitingLeads
 from router.domain.calendar import business_day
 from router.domain.phrases import count, listed
 from router.domain.reason import Reason
+from router.domain.written_time import written
 from router.store.tenants import Tenant
 
 CODE = "caps_used_up"
@@ -26,7 +26,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
 def _finding(scene: Scene, tenant: Tenant, part: WaitingLeads) -> Finding:
     if part.reason == Reason.ALL_AT_DAILY_CAP:
         end = business_day(scene.at, tenant.time_zone).end
-        cap, frees = "daily limit", f"it frees with the new day, {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        cap, frees = "daily limit", f"it frees with the new day, {written(end, tenant.time_zone)}"
     else:
         cap, frees = "limit of open leads", "it frees as leads end"
     sentence = (

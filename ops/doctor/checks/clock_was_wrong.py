@@ -1,11 +1,12 @@
 """A tenant had batches at times that are yet to come: the database's clock was ahead, or is behind now."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.clocks import JUMP
+from router.domain.written_time import written
 from router.store.lane_clock import lanes_ahead
 from router.store.tenants import Tenant
 
@@ -24,9 +25,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, at: datetime, *, behind: bool) -> Finding:
-    sentence = (
-        f"leads came or were routed at times that are yet to come, up to {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: "
-    )
+    sentence = f"leads came or were routed at times that are yet to come, up to {written(at, tenant.time_zone)}: "
     sentence += "the database's clock is behind this host's" if behind else "the database's clock was ahead then"
     command = None if behind else f"lead-router lane reset-clock {tenant.name} --dry-run"
     evidence = ({"latest_at": at.isoformat()},)

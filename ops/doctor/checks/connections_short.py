@@ -9,6 +9,7 @@ from ops.doctor.idle import idle_tenants
 from ops.doctor.idle_sessions import freeing
 from ops.doctor.scene import Scene
 from router.domain.phrases import listed
+from router.domain.written_time import written
 from router.store.configuration import SizeChange, sizes_changed
 from router.store.connections.client_sessions import client_sessions
 from router.store.connections.server_capacity import ServerCapacity, sessions_by_application
@@ -98,7 +99,7 @@ def _lowered(change: SizeChange) -> Finding:
 
 def _words(change: SizeChange) -> str:
     return (
-        f"{change.name} was {change.before} until {change.at:%Y-%m-%d %H:%M} UTC and is {change.after} now "
+        f"{change.name} was {change.before} until {written(change.at)} and is {change.after} now "
         f"(recorded by {change.actor})"
     )
 

@@ -7,6 +7,7 @@ from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.phrases import count
 from router.domain.reason import Reason
+from router.domain.written_time import written
 from router.store.status import LaneStatus, Paused
 from router.store.tenants import Tenant
 
@@ -32,7 +33,7 @@ def _finding(scene: Scene, tenant: Tenant, paused: Paused) -> Finding:
         CODE,
         Severity.WARNING if odd and leads else Severity.INFO,
         of_tenant(tenant.name),
-        f"paused until {paused.until:%Y-%m-%d %H:%M} UTC, {by}{why}{waits}",
+        f"paused until {written(paused.until, tenant.time_zone)}, {by}{why}{waits}",
         ({"until": until, "by": paused.by, "why": paused.why},),
         paused.since,
         f"lead-router resume {tenant.name}",

@@ -6,8 +6,8 @@ A batch that was rolled back cannot write that it failed, so nothing of this is 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
 
+from router.domain.written_time import written
 from router.store.blocking.activity import lockers_of, look, sessions_and_locks
 from router.store.blocking.judge import TABLE_LOCKS, Limits, Session, blocker_of_batches, blockers, open_time
 from router.store.errors import TRANSIENT_ERRORS, LockNotAvailable
@@ -28,7 +28,7 @@ class BlockedLeads:
     def words(self) -> str:
         """What the leads wait for."""
         what = {"table": "its table lock", "lane": "the tenant's lane", "rows": "its row locks"}[self.holds]
-        since = f", held since {self.session.since.astimezone(UTC):%H:%M:%S} UTC" if self.session.since else ""
+        since = f", held since {written(self.session.since, seconds=True)}" if self.session.since else ""
         return f"{self.session.named()} to release {what}{since}"
 
 
