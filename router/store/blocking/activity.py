@@ -144,4 +144,4 @@ async def _read(
 
 
 async def _bound(conn: Connection) -> None:
-    await _SQL.bounded.row(conn, lock_timeout="200ms", statement_timeout="3000ms")
+    await _SQL.bounded.execute(conn)
