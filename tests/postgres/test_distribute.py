@@ -6,9 +6,11 @@ There is no Citus here: a stand-in has its functions and its catalogue, and note
 import json
 
 import asyncpg
+import numpy as np
 import pytest
 from click.testing import Result
 
+from loadtest.spread import hash_of_int
 from ops.audit.audit import audit
 from ops.cleanup.catalogue import TABLES
 from ops.cli.migrate import migrate as migrate_command
@@ -121,7 +123,7 @@ async def test_all_tables_are_spread_once_and_a_later_run_goes_on(stand_in: str)
         await conn.execute("delete from pg_dist_partition where logicalrelid = 'lead_pool'::regclass")
     again = await spread_now(stand_in)
     assert again == {"applied": [], "distributed": ["lead_pool"]}
-    assert await spread_now(stand_in)["distributed"] == []
+    assert (await spread_now(stand_in))["distributed"] == []
     assert (await run(stand_in, "--distribute", "--check")).exit_code == 0
     async with connected(stand_in) as conn:  # a new connection has the setting
         assert await conn.fetchval("select current_setting('citus.propagate_set_commands')") == "local"
@@ -266,3 +268,9 @@ async def test_all_migrations_are_applied_before_tables_are_spread(stand_in: str
         applied = await conn.fetch("select migration_id from _lead_router_migration order by 1")
     assert [row[0] for row in applied] == known()
     assert done["applied"] == []
+
+
+async def test_the_model_knows_the_shard_of_a_tenant(conn: asyncpg.Connection) -> None:
+    numbers = [*range(1, 300), 10_000, 2_147_483_647]
+    hashes = [row[0] for row in await conn.fetch("select hashint4(n) from unnest($1::int[]) as n", numbers)]
+    assert hash_of_int(np.array(numbers)).tolist() == hashes
