@@ -1,4 +1,4 @@
-"""How tenants spread over the workers of Citus, and what each worker and each lane then has to do: a model, from measured costs.
+"""How tenants spread over the workers of Citus, and what each worker and lane then has to do: a model, measured costs.
 
 Example: `python -m loadtest.spread --bench build/bench.json --tenants 10000 --workers 16 --leads 20000000`.
 """
@@ -31,8 +31,10 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`leads` a day of all tenants together, the busiest hour `peak` times the mean; the sizes of tenants follow a power
-    law with this exponent (0 = all alike, 1 = the first has as many as the next two together, nearly).
+    """`leads` a day of all tenants together, the busiest hour `peak` times the mean.
+
+    The sizes of tenants follow a power law with this `exponent`: 0 = all alike, 1 = the second one has half as many
+    leads as the first, the third a third.
     """
 
     tenants: int
@@ -48,8 +50,8 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What was found for one number of workers. Shares are of what a worker can do (1 = all of its time); waits in seconds:
-    how long the leads of the median tenant and of the largest one stand in line.
+    """What was found for one number of workers. Shares are of what a worker can do (1 = all of its time); waits in
+    seconds: how long the leads of the median tenant and of the largest one stand in line.
     """
 
     workers: int
@@ -66,7 +68,15 @@ def hash_of_int(values: NDArray[np.int64]) -> NDArray[np.int64]:
     a = np.full(values.shape, (0x9E3779B9 + 4 + 3923095) & _MASK, dtype=np.int64)
     b, c = a.copy(), a.copy()
     a = (a + (values & _MASK)) & _MASK
-    for x, y, bits in (("c", "b", 14), ("a", "c", 11), ("b", "a", 25), ("c", "b", 16), ("a", "c", 4), ("b", "a", 14), ("c", "b", 24)):
+    for x, y, bits in (
+        ("c", "b", 14),
+        ("a", "c", 11),
+        ("b", "a", 25),
+        ("c", "b", 16),
+        ("a", "c", 4),
+        ("b", "a", 14),
+        ("c", "b", 24),
+    ):
         parts = {"a": a, "b": b, "c": c}
         mixed = ((parts[x] ^ parts[y]) - (((parts[y] << bits) | (parts[y] >> (32 - bits))) & _MASK)) & _MASK
         a, b, c = (mixed if name == x else parts[name] for name in "abc")
@@ -80,8 +90,8 @@ def shard_of(tenant_ids: NDArray[np.int64], shards: int) -> NDArray[np.int64]:
 
 
 def workers_of(rates: NDArray[np.float64], workers: int, shards: int, isolated: int) -> NDArray[np.int64]:
-    """The worker (from 0) of each tenant: shards go round; the `isolated` largest tenants have shards of their own, each of
-    which was moved to the worker with the least to do.
+    """The worker (from 0) of each tenant: shards go round; the `isolated` largest tenants have shards of their own,
+    each of which was moved to the worker with the least to do.
     """
     tenant_ids = np.arange(1, len(rates) + 1, dtype=np.int64)
     found: NDArray[np.int64] = shard_of(tenant_ids, shards) % workers
@@ -93,8 +103,8 @@ def workers_of(rates: NDArray[np.float64], workers: int, shards: int, isolated: 
 
 
 def simulate(load: Load, rates: Rates, workers: int, shards: int = SHARDS, isolated: int = 0, seed: int = 1) -> Spread:
-    """Second by second: leads arrive at random, each lane takes what it can, and a worker that has more to do than it can
-    gives each of its lanes the same part of what it asks for.
+    """Second by second: leads arrive at random, each lane takes what it can, and a worker that has more to do than it
+    can gives each of its lanes the same part of what it asks for.
     """
     random, arriving = np.random.default_rng(seed), load.rates()
     at = workers_of(arriving, workers, shards, isolated)
@@ -123,7 +133,10 @@ def simulate(load: Load, rates: Rates, workers: int, shards: int = SHARDS, isola
 
 def table(found: Sequence[Spread]) -> list[str]:
     """As Markdown."""
-    head = "| workers | busy, on average | the busiest | workers over 60% | a tenant's leads wait | those of the largest | left after 15 min |"
+    head = (
+        "| workers | busy, on average | the busiest | workers over 60% | a tenant's leads wait "
+        "| those of the largest | left after 15 min |"
+    )
     rows = [
         f"| {one.workers} | {one.mean_busy:.0%} | {one.busiest:.0%} | {one.over} | {one.median_wait_s:.1f} s "
         f"| {one.largest_wait_s:.1f} s | {one.left:,} |"
@@ -133,16 +146,22 @@ def table(found: Sequence[Spread]) -> list[str]:
 
 
 @click.command()
-@click.option("--bench", type=click.Path(dir_okay=False, path_type=Path), help="build/bench.json with the curves of make bench.")
+@click.option(
+    "--bench", type=click.Path(dir_okay=False, path_type=Path), help="build/bench.json with the curves of make bench."
+)
 @click.option("--worker-rate", type=float, help="Leads a second of one worker, instead of --bench.")
 @click.option("--lane-rate", type=float, help="Leads a second of one lane, instead of --bench.")
 @click.option("--tenants", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 1_000), default=16, show_default=True, help="The most; halves of it, too.")
+@click.option(
+    "--workers", type=click.IntRange(1, 1_000), default=16, show_default=True, help="The most; halves of it, too."
+)
 @click.option("--leads", type=click.FloatRange(1), required=True, help="A day, of all tenants together.")
 @click.option("--peak", type=click.FloatRange(1), default=6.0, show_default=True)
 @click.option("--exponent", type=click.FloatRange(0, 3), default=1.0, show_default=True, help="How unlike tenants are.")
 @click.option("--shards", type=click.IntRange(1, 4_096), default=SHARDS, show_default=True)
-@click.option("--isolated", type=click.IntRange(0), default=0, show_default=True, help="So many of the largest tenants.")
+@click.option(
+    "--isolated", type=click.IntRange(0), default=0, show_default=True, help="So many of the largest tenants."
+)
 def main(
     bench: Path | None,
     worker_rate: float | None,
@@ -160,9 +179,10 @@ def main(
     load = Load(tenants, leads, peak, exponent)
     counts = sorted({max(1, workers >> bits) for bits in range(workers.bit_length())})
     click.echo(
-        f"{tenants:,} tenants, {leads:,.0f} leads a day, peak factor {peak:g}, exponent {exponent:g}; the largest tenant has "
-        f"{load.rates()[0]:,.1f} of {load.rates().sum():,.1f} leads/s in the peak; a worker does {rates.worker:,.0f} leads/s, a lane "
-        f"{rates.lane:,.0f}; {shards} shards, {isolated} tenants isolated\n"
+        f"{tenants:,} tenants, {leads:,.0f} leads a day, peak factor {peak:g}, exponent {exponent:g}; "
+        f"the largest tenant has {load.rates()[0]:,.1f} of {load.rates().sum():,.1f} leads/s in the peak; "
+        f"a worker does {rates.worker:,.0f} leads/s, a lane {rates.lane:,.0f}; "
+        f"{shards} shards, {isolated} tenants isolated\n"
     )
     click.echo("\n".join(table([simulate(load, rates, count, shards, isolated) for count in counts])))
 

@@ -1,6 +1,6 @@
-"""What Citus refuses, or does wrongly, as rules over the parse tree of one statement: docs/scaling.md says why each is one.
+"""What Citus refuses, or does wrongly, as rules over the parse tree of one statement; docs/scaling.md has the reasons.
 
-A statement is planned by Citus in one of two ways. Where every distributed table has `tenant_id = :tenant_id` it goes as
+A statement is planned in one of two ways. Where every distributed table has `tenant_id = :tenant_id` it goes as
 it is to the node that has the tenant, and nearly all of SQL works. Otherwise it is about several tenants: then tables
 must be joined by tenant_id, and a subquery that depends on another row needs a distributed table in front of it.
 CTEs that change something are run first, one by one, and what follows sees their rows but not whose they are.
@@ -15,13 +15,47 @@ from pglast.enums import A_Expr_Kind, BoolExprType, CTEMaterialize, JoinType, Su
 
 # A test compares the two with the server's catalogue, for what statements use.
 VOLATILE = frozenset(
-    """clock_timestamp nextval pg_notify random set_config pg_advisory_xact_lock pg_try_advisory_lock pg_try_advisory_xact_lock
-    pg_cancel_backend pg_terminate_backend take_turn keep_turn""".split()
+    {
+        "clock_timestamp",
+        "nextval",
+        "pg_notify",
+        "random",
+        "set_config",
+        "pg_advisory_xact_lock",
+        "pg_try_advisory_lock",
+        "pg_try_advisory_xact_lock",
+        "pg_cancel_backend",
+        "pg_terminate_backend",
+        "take_turn",
+        "keep_turn",
+    }
 )
 STABLE = frozenset(
-    """now statement_timestamp transaction_timestamp concat concat_ws format to_char to_jsonb json_agg json_build_array
-    current_setting current_schema current_database extract date_trunc to_regclass format_type obj_description col_description
-    jsonb_populate_recordset json_to_recordset pg_current_snapshot pg_current_xact_id""".split()
+    {
+        "now",
+        "statement_timestamp",
+        "transaction_timestamp",
+        "concat",
+        "concat_ws",
+        "format",
+        "to_char",
+        "to_jsonb",
+        "json_agg",
+        "json_build_array",
+        "current_setting",
+        "current_schema",
+        "current_database",
+        "extract",
+        "date_trunc",
+        "to_regclass",
+        "format_type",
+        "obj_description",
+        "col_description",
+        "jsonb_populate_recordset",
+        "json_to_recordset",
+        "pg_current_snapshot",
+        "pg_current_xact_id",
+    }
 )
 
 
@@ -103,7 +137,7 @@ def _is_zoned(node: Any) -> bool:
 
 
 def _mutable(node: Any, names: frozenset[str]) -> Iterator[Any]:
-    """Calls below a node of functions that are of these, and, with the stable ones, times that an interval is added to."""
+    """Calls below a node of these functions, and, with the stable ones, times that an interval is added to."""
     for one in walk(node):
         if isinstance(one, ast.FuncCall) and function_name(one) in names:
             arguments = one.args or ()
@@ -140,16 +174,17 @@ def _of_changes(statement: Any) -> Iterator[str]:
             for part in [*(target.val for target in conflict.targetList or ()), conflict.whereClause]:
                 for call in _mutable(part, VOLATILE | STABLE):
                     yield f"on conflict: {_said(call)} in ON CONFLICT of {table}"
-        if isinstance(one, ast.InsertStmt) and getattr(one.selectStmt, "valuesLists", None):
-            if any(isinstance(below, ast.SubLink) for below in walk(one.selectStmt.valuesLists)):
-                yield f"values: a subquery among the VALUES of {table}"
+        values = getattr(one.selectStmt, "valuesLists", None) if isinstance(one, ast.InsertStmt) else None
+        if any(isinstance(below, ast.SubLink) for below in walk(values)):
+            yield f"values: a subquery among the VALUES of {table}"
 
 
 def _of_inserts(statement: Any, kinds: Kinds) -> Iterator[str]:
     for one in walk(statement):
-        if isinstance(one, ast.InsertStmt) and one.relation.relname in kinds.distributed:
-            if "tenant_id" not in {target.name for target in one.cols or ()}:
-                yield f"insert: tenant_id is not among the columns of {one.relation.relname}"
+        if not isinstance(one, ast.InsertStmt) or one.relation.relname not in kinds.distributed:
+            continue
+        if "tenant_id" not in {target.name for target in one.cols or ()}:
+            yield f"insert: tenant_id is not among the columns of {one.relation.relname}"
 
 
 def _returned(change: Any) -> Any:

@@ -122,8 +122,8 @@ async def apply_and_distribute(url: str) -> tuple[list[str], list[str]]:
 
 
 async def steps_to_distribute(settings: Settings, urls: Urls, *, needs_citus: bool) -> list[Step]:
-    """What is to be done until all tables are spread. Raises ServersError, with `needs_citus` also where the extension is
-    missing.
+    """What is to be done until all tables are spread. Raises ServersError, with `needs_citus` also where the extension
+    is missing.
     """
     with _refusals():
         async with open_connection(urls.database, settings.connections) as conn:

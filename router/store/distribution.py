@@ -1,7 +1,7 @@
 """Spreading our tables over several servers with Citus: which table goes where, and the SQL that does it.
 
-Every table is distributed by tenant_id and lies beside the others, so that all of a tenant is on one server. What is joined
-to rows of every tenant has a copy everywhere.
+Every table is distributed by tenant_id and lies beside the others, so that all of a tenant is on one server. What is
+joined to rows of every tenant has a copy everywhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -88,7 +88,8 @@ def _widened(table: Table) -> list[str]:
             f"alter table {_name(table.name)} alter column {_name(column)} drop identity; "
             f"create sequence {_name(sequence)} as int owned by {_name(table.name)}.{_name(column)}; "
             f"select setval({_text(sequence)}, coalesce(max({_name(column)}), 0) + 1, false) from {_name(table.name)}; "
-            f"alter table {_name(table.name)} alter column {_name(column)} set default nextval({_text(sequence)}); commit"
+            f"alter table {_name(table.name)} alter column {_name(column)} "
+            f"set default nextval({_text(sequence)}); commit"
         ]
     return found
 
@@ -134,6 +135,6 @@ async def distribute(conn: Connection) -> list[str]:
                 await conn.execute(statement)
             except asyncpg.PostgresError as error:
                 raise CannotDistribute(
-                    f"{step.table or 'the database'}: {error}; what was done before stays, so run it again after that is fixed"
+                    f"{step.table or 'the database'}: {error}; what was done before stays; fix it and run this again"
                 ) from error
     return [step.table for step in steps if step.table]

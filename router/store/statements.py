@@ -18,8 +18,8 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|::|:(?P<parameter>[a-z]\w*)""")
 
 _HINTS = "pg_notify('lead_router'"
 
-# Rows that a statement has just locked are found by their place, which is unique in a table; of a distributed table, in a
-# shard. On one server `tenant_id` beside it would tempt the planner to walk along an index instead (docs/scaling.md).
+# Rows that a statement has just locked are found by their place, which is unique in a table; of a distributed table, in
+# a shard. On one server `tenant_id` beside it would tempt the planner to walk along an index instead (docs/scaling.md).
 _BY_PLACE = re.compile(r"\bwhere (\w+\.)?(?=ctid = )")
 
 

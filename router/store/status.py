@@ -125,6 +125,11 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     }
 
 
+async def tenants_that_wait(conn: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these tenants of which leads wait."""
+    return {row[0] for row in await _SQL.that_wait.fetch(conn, tenant_ids=ids)}
+
+
 async def pool_size(conn: Connection, tenant_id: int) -> tuple[int, datetime | None]:
     """How many leads of a tenant wait, and since when the oldest is queued (UTC; None = there is none)."""
     row = await _SQL.pool_size.row(conn, tenant_id=tenant_id)

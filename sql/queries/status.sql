@@ -75,6 +75,11 @@ select t.tenant_id, f.at, f.inputs
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
 
+-- name: that_wait(tenant_ids)
+-- Those of these tenants of which leads wait.
+select l.tenant_id from lane l
+ where l.tenant_id = any(:tenant_ids::int[]) and exists (select from lead_pool p where p.tenant_id = l.tenant_id);
+
 -- name: pool_size(tenant_id)
 -- How many leads wait, and since when the oldest is queued.
 select count(*) as leads, min(queued_at) as oldest from lead_pool where tenant_id = :tenant_id;

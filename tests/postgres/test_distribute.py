@@ -1,4 +1,4 @@
-"""`migrate --distribute`: what it would do is complete, it goes on where it was, and what Citus would refuse is not there.
+"""`migrate --distribute`: what it would do is complete, it goes on where it was, and Citus would refuse nothing of it.
 
 There is no Citus here: a stand-in has its functions and its catalogue, and notes what it was asked for.
 """
@@ -36,14 +36,23 @@ reset allow_system_table_mods;
 create table public.pg_dist_partition (logicalrelid regclass primary key, partmethod "char" not null, beside text);
 create table public.asked (number bigint generated always as identity, what text);
 create function public.create_reference_table(relation regclass) returns void language sql as $$
-    insert into pg_dist_partition values ($1, 'n'); insert into asked (what) values ('copy ' || $1) $$;
-create function public.create_distributed_table(relation regclass, by text, colocate_with text) returns void language sql as $$
-    insert into pg_dist_partition values ($1, 'h', $3); insert into asked (what) values ('spread ' || $1 || ' by ' || $2) $$;
-create function public.truncate_local_data_after_distributing_table(relation regclass) returns void language sql as $$ $$;
+    insert into pg_dist_partition values ($1, 'n');
+    insert into asked (what) values ('copy ' || $1) $$;
+create function public.create_distributed_table(relation regclass, by text, colocate_with text) returns void
+    language sql as $$
+    insert into pg_dist_partition values ($1, 'h', $3);
+    insert into asked (what) values ('spread ' || $1 || ' by ' || $2) $$;
+create function public.truncate_local_data_after_distributing_table(relation regclass) returns void
+    language sql as $$ $$;
 """
 WITH_TENANT = """
     select c.relname::text from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition"""
+
+
+NARROW = """
+    select attrelid::regclass::text from pg_attribute
+     where attidentity <> '' and atttypid <> 'bigint'::regtype and attnum > 0"""
 
 
 async def run(url: str, *options: str) -> Result:
@@ -157,10 +166,7 @@ async def test_numbers_of_tenants_go_on_after_their_identity_became_a_default(st
         await run(stand_in, "--distribute")
         second = await tenants.add(conn, "second", "UTC")
         assert second.tenant_id == first.tenant_id + 1
-        narrow = (
-            "select attname from pg_attribute where attidentity <> '' and atttypid <> 'bigint'::regtype and attnum > 0"
-        )
-        assert await names(conn, narrow) == set()
+        assert await names(conn, NARROW) == set()
 
 
 async def test_sessions_know_of_citus_and_do_the_same_work_with_its_forms(stand_in: str) -> None:
@@ -195,26 +201,31 @@ UNIQUE_WITHOUT_TENANT = """
       from pg_index i join pg_class c on c.oid = i.indrelid join pg_class k on k.oid = i.indexrelid
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and (i.indisunique or i.indisexclusion)
        and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id')
-       and not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id' and a.attnum = any(i.indkey))"""
+       and not exists (select from pg_attribute a
+                        where a.attrelid = c.oid and a.attname = 'tenant_id' and a.attnum = any(i.indkey))"""
 FOREIGN_KEYS = """
     select c.conrelid::regclass::text || ' to ' || c.confrelid::regclass
       from pg_constraint c
      where c.contype = 'f' and c.connamespace = 'public'::regnamespace
        and not exists (select from unnest(c.conkey, c.confkey) as k(own, other)
                          join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.own and a.attname = 'tenant_id'
-                         join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.other and b.attname = 'tenant_id')"""
-FOREIGN_TABLES = "select conrelid::regclass::text from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace union select confrelid::regclass::text from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace"  # noqa: E501
+                         join pg_attribute b on b.attrelid = c.confrelid and b.attnum = k.other
+                          and b.attname = 'tenant_id')"""
+FOREIGN_TABLES = """
+    select unnest(array[conrelid::regclass::text, confrelid::regclass::text])
+      from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace"""
 OTHERS = """
+    with ours as (
+        select c.oid, c.relname, a.attnotnull, a.atttypid, a.attgenerated
+          from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id'
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p'))
     select 'trigger ' || tgname from pg_trigger where not tgisinternal
     union all select 'rule ' || rulename from pg_rewrite r join pg_class c on c.oid = r.ev_class
                where c.relnamespace = 'public'::regnamespace
     union all select 'policy ' || polname from pg_policy
-    union all select 'nullable tenant_id of ' || c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
-               where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attname = 'tenant_id' and not a.attnotnull
-    union all select 'generated ' || c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
-               where c.relnamespace = 'public'::regnamespace and a.attgenerated <> '' and a.attname = 'tenant_id'
-    union all select 'other type of tenant_id in ' || c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
-               where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and a.attname = 'tenant_id' and a.atttypid <> 'int'::regtype"""
+    union all select 'nullable tenant_id of ' || relname from ours where not attnotnull
+    union all select 'generated tenant_id of ' || relname from ours where attgenerated <> ''
+    union all select 'other type of tenant_id in ' || relname from ours where atttypid <> 'int'::regtype"""
 
 
 async def test_the_schema_has_nothing_that_citus_refuses(conn: asyncpg.Connection) -> None:
@@ -223,8 +234,7 @@ async def test_the_schema_has_nothing_that_citus_refuses(conn: asyncpg.Connectio
     assert await names(conn, FOREIGN_KEYS) == set()
     assert not await names(conn, FOREIGN_TABLES) & {*REFERENCE, *LOCAL}
     assert await names(conn, OTHERS) == set()
-    narrow = "select attrelid::regclass::text from pg_attribute where attidentity <> '' and atttypid <> 'bigint'::regtype and attnum > 0"
-    assert await names(conn, narrow) == {"tenant"}, "made a default from a sequence by migrate --distribute"
+    assert await names(conn, NARROW) == {"tenant"}, "made a default from a sequence by migrate --distribute"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +243,8 @@ async def test_the_schema_has_nothing_that_citus_refuses(conn: asyncpg.Connectio
         ("create unique index wrong on lead (external_id)", UNIQUE_WITHOUT_TENANT),
         ("alter table assignment add constraint wrong foreign key (rep_no) references wrong_rep", FOREIGN_KEYS),
         (
-            "create trigger wrong before insert on lead for each row execute function suppress_redundant_updates_trigger()",
+            "create trigger wrong before update on lead for each row "
+            "execute function suppress_redundant_updates_trigger()",
             OTHERS,
         ),
         ("alter table lead drop constraint lead_pkey; alter table lead alter tenant_id drop not null", OTHERS),

@@ -58,33 +58,44 @@ def test_what_is_listed_is_there() -> None:
 
 BREAKS = {
     "returning: pg_notify": "update tenant set ruleset = 1 where tenant_id = $1 returning pg_notify('c', 'x')",
-    "returning: clock_timestamp": "delete from lane_inbox where tenant_id = $1 returning greatest(at, clock_timestamp())",
+    "returning: clock_timestamp": """
+        delete from lane_inbox where tenant_id = $1 returning greatest(at, clock_timestamp())""",
     "returning: a time and an interval": "delete from lane_inbox where tenant_id = $1 returning at + interval '1 s'",
     "returning: statement_timestamp": "update process set pid = 1 where tenant_id = 0 returning statement_timestamp()",
     "volatile: clock_timestamp in SET": "update stall set seen_at = clock_timestamp() where tenant_id = $1",
-    "volatile: clock_timestamp in SET or WHERE of mute": "delete from mute where tenant_id = $1 and until < clock_timestamp()",
+    "volatile: clock_timestamp in SET or WHERE of mute": """
+        delete from mute where tenant_id = $1 and until < clock_timestamp()""",
     "volatile: random": "with a as (update lane set state_token = random() where tenant_id = $1) select 1",
-    "case: statement_timestamp": "update webhook set failing_since = coalesce(failing_since, statement_timestamp()) where tenant_id = $1",
+    "case: statement_timestamp": """
+        update webhook set failing_since = coalesce(failing_since, statement_timestamp()) where tenant_id = $1""",
     "case: a time and an interval": """
-        update webhook set held_until = case when enabled then $2::timestamptz - interval '1 s' end where tenant_id = $1""",
-    "stable: a time and an interval": "update lead set created_at = created_at + make_interval(secs => $2) where tenant_id = $1",
+        update webhook set held_until = case when enabled then $2::timestamptz - interval '1 s' end
+        where tenant_id = $1""",
+    "stable: a time and an interval": """
+        update lead set created_at = created_at + make_interval(secs => $2) where tenant_id = $1""",
     "stable: to_jsonb": "update cleanup_run set removed = to_jsonb(run_no) where tenant_id = $1",
     "on conflict: statement_timestamp": """
         insert into journal (tenant_id, journal_id) values (0, $1)
             on conflict (tenant_id, journal_id) do update set seen_at = statement_timestamp()""",
-    "values: a subquery": "insert into removed_count (tenant_id, leads) values ($1, (select count(*) from lead where tenant_id = $1))",
+    "values: a subquery": """
+        insert into removed_count (tenant_id, leads) values ($1, (select count(*) from lead
+         where tenant_id = $1))""",
     "insert: tenant_id": "insert into seen_blocker (began_at, pid) values (now(), 1)",
     "record: a row": "select array(select row (rep_no, open) from rep_load where tenant_id = $1)",
     "union: a part": """
         with ended as (delete from assignment where tenant_id = $1 returning *)
-        select array(select e.rep_no union all select h.rep_no from assignment_history h where h.tenant_id = $1) from ended e""",
+        select array(select e.rep_no union all select h.rep_no from assignment_history h
+        where h.tenant_id = $1) from ended e""",
     "settings: set_config": "select set_config('enable_sort', 'off', true)",
     "numbers: nextval": "select nextval('customer_id_seq'), batch_no from lane where tenant_id = $1",
     "hint: pg_notify": """
         with gone as (delete from lane_inbox where tenant_id = $1 returning id) select pg_notify('c', 'x') from gone""",
     "catalog: pg_locks": "select from lane l left join pg_locks h on h.transactionid = l.xmax where l.tenant_id = $1",
-    "local: maintenance_run": "select from lane l join maintenance_run r on r.tenant_id = l.tenant_id where l.tenant_id = $1",
-    "local: incoming": "insert into lead (tenant_id, lead_id) select i.tenant_id, l.lead_id from incoming i, lead l where l.tenant_id = $1",
+    "local: maintenance_run": """
+        select from lane l join maintenance_run r on r.tenant_id = l.tenant_id where l.tenant_id = $1""",
+    "local: incoming": """
+        insert into lead (tenant_id, lead_id) select i.tenant_id, l.lead_id from incoming i, lead l
+         where l.tenant_id = $1""",
     "lateral: LATERAL": """
         select t.tenant_id, l.at from unnest($1::int[]) as t(tenant_id)
          cross join lateral (select max(received_at) as at from lead where lead.tenant_id = t.tenant_id) l""",
@@ -96,7 +107,8 @@ BREAKS = {
         with ended as (delete from assignment where tenant_id = $1 returning *)
         select from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id""",
     "tenants: lead_pool not joined": """
-        delete from lead_pool where ctid = any(array(select ctid from lead_pool where tenant_id = $1 limit 10 for update skip locked))""",
+        delete from lead_pool where ctid = any(array(select ctid from lead_pool
+        where tenant_id = $1 limit 10 for update skip locked))""",
     "tenants: lane, lead": "select from lane a join lead b on b.lead_id = a.noted_lead",
     "tenants: cleanup_run": "select from lane l, cleanup_run r where l.tenant_id = $1 and r.tenant_id = 0",
 }
@@ -111,21 +123,27 @@ def test_a_statement_that_citus_refuses_is_found(rule: str) -> None:
 TAKEN = {
     "one tenant, whatever is asked": """
         select p.lead_id, x.n from lead_pool p
-         cross join lateral (select count(*) as n from lead l where l.tenant_id = $1 and l.customer_id = p.customer_id limit 1) x
+         cross join lateral (select count(*) as n from lead l
+         where l.tenant_id = $1 and l.customer_id = p.customer_id limit 1) x
          where p.tenant_id = $1 for update of p skip locked""",
     "several tenants, with a distributed table in front": """
         select t.tenant_id, l.at from lane t
-         cross join lateral (select received_at as at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit 1) l
+         cross join lateral (select received_at as at from lead
+         where lead.tenant_id = t.tenant_id order by lead_id desc limit 1) l
          where t.tenant_id = any($1::int[])""",
-    "all tenants": "select l.tenant_id from lane l where exists (select from lead_pool p where p.tenant_id = l.tenant_id)",
+    "all tenants": """
+        select l.tenant_id from lane l where exists (select from lead_pool p where p.tenant_id = l.tenant_id)""",
     "what was changed, with the time of the main query": """
-        with news as (delete from lane_inbox where tenant_id = $1 returning at) select greatest(at, clock_timestamp()) from news""",
+        with news as (delete from lane_inbox
+        where tenant_id = $1 returning at) select greatest(at, clock_timestamp()) from news""",
     "a time that a subquery brings": """
         update webhook w set failing_since = coalesce(failing_since, m.now) from (select statement_timestamp() as now) m
          where w.tenant_id = $1""",
     "a time without its zone": """
-        update lead set created_at = (created_at at time zone 'UTC' + make_interval(secs => $2)) at time zone 'UTC' where tenant_id = $1""",
-    "a difference of times": "update stall set ended_at = $2 where tenant_id = $1 returning extract(epoch from ended_at - began_at)",
+        update lead set created_at = (created_at at time zone 'UTC' + make_interval(secs => $2)) at time zone 'UTC'
+        where tenant_id = $1""",
+    "a difference of times": """
+        update stall set ended_at = $2 where tenant_id = $1 returning extract(epoch from ended_at - began_at)""",
     "a hint by itself": "select pg_notify('lead_router', $1::int::text)",
 }
 

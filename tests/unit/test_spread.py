@@ -1,4 +1,4 @@
-"""The model of tenants on workers: what goes in comes out, and what it says of hot tenants and of isolating them is so."""
+"""The model of tenants on workers: what goes in comes out, and what it says of hot tenants and isolating them is so."""
 
 import json
 from pathlib import Path
@@ -59,11 +59,20 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 def test_costs_come_from_a_bench_or_are_named_and_never_from_nowhere(tmp_path: Path) -> None:
     points = [Point(1, (1000.0,)), Point(2, (1500.0,))]
     bench = tmp_path / "bench.json"
-    documents = [figure(one.id, [1.5], "as it was", points).document | {"machine": "two cores", "quick": False} for one in CURVES]
+    documents = [
+        figure(one.id, [1.5], "as it was", points).document | {"machine": "two cores", "quick": False} for one in CURVES
+    ]
     bench.write_text(json.dumps(documents))
-    measured = CliRunner().invoke(main, ["--bench", str(bench), "--leads", "1000000", "--tenants", "50", "--workers", "2"])
+    measured = CliRunner().invoke(
+        main, ["--bench", str(bench), "--leads", "1000000", "--tenants", "50", "--workers", "2"]
+    )
     assert measured.exit_code == 0, measured.output
     assert "a worker does 1,500 leads/s, a lane 1,000" in measured.output
     assert f"{SHARDS} shards" in measured.output
-    for wrong in ([], ["--worker-rate", "5"], ["--bench", str(bench), "--lane-rate", "5"], ["--bench", str(tmp_path / "none")]):
+    for wrong in (
+        [],
+        ["--worker-rate", "5"],
+        ["--bench", str(bench), "--lane-rate", "5"],
+        ["--bench", str(tmp_path / "none")],
+    ):
         assert CliRunner().invoke(main, [*wrong, "--leads", "10"]).exit_code != 0
