@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.store.statements import Connection, Row, load
+from router.store.statements import Connection, Row, is_distributed, load
 from router.store.transactions import limit_locks
 
 _SQL = load("status")
@@ -101,7 +101,8 @@ async def parked_leads(conn: Connection, ids: Sequence[int], at: datetime) -> di
 async def lanes(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, LaneStatus]:
     """By tenant."""
     rows = await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)
-    lockers = sorted({row["locker"] for row in rows} - {"0"})
+    # Of a distributed table they are numbers of another server, where the row is: here they would be somebody else's.
+    lockers = [] if is_distributed(conn) else sorted({row["locker"] for row in rows} - {"0"})
     holders = await _SQL.holders.fetch(conn, lockers=lockers) if lockers else ()
     by_locker = {row["locker"]: row for row in holders}
     return {row["tenant_id"]: _lane(row, by_locker.get(row["locker"])) for row in rows}

@@ -13,10 +13,16 @@ from click.testing import Result
 from loadtest.spread import hash_of_int
 from ops.audit.audit import audit
 from ops.cleanup.catalogue import TABLES
+from ops.cli.audit import audit as audit_command
+from ops.cli.leads_list import list_ as list_command
 from ops.cli.migrate import migrate as migrate_command
+from ops.cli.status import status as status_command
+from ops.cli.why import why as why_command
+from ops.status.status import status
 from router.settings.model import Settings
 from router.store import tenants
 from router.store.assignments import Ending, end
+from router.store.blocking.activity import ON_WORKERS, look
 from router.store.connections.connect import open_session
 from router.store.connections.connections import Part, open_connections
 from router.store.distribution import FIRST, LOCAL, REFERENCE, CannotDistribute, as_script, distribute, is_spread, to_do
@@ -187,6 +193,23 @@ async def test_sessions_know_of_citus_and_do_the_same_work_with_its_forms(stand_
         assert (await audit(conn)).violations == []
 
 
+async def test_of_locks_on_other_servers_nothing_is_claimed(stand_in: str) -> None:
+    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as conn:
+        tenant = await make_tenant(conn, simple_reps(1))
+        await tenant.accept([lead(1)])
+        async with connected(stand_in) as other:
+            held = other.transaction()
+            await held.start()
+            await other.execute("select from lane for update; select from lead_pool for update")
+            seen = await look(conn)
+            shown = await status(conn)
+            await held.rollback()
+    assert seen.notes == [ON_WORKERS]
+    assert seen.row_locks == []
+    # With one server it would name the session that holds the lane.
+    assert [one.lane.holder for one in shown.tenants] == [None]
+
+
 async def test_without_citus_sessions_use_the_forms_of_one_server(conn: asyncpg.Connection, database_url: str) -> None:
     session = await open_session(database_url, "lead-router", 10.0, 5_000)
     try:
@@ -271,6 +294,25 @@ async def test_the_rules_know_which_functions_may_change_their_answer(conn: asyn
     }
     about_the_server |= {"has_schema_privilege", "current_schemas", "age", "mxid_age"}
     assert {name for name in used - about_the_server if "i" not in kinds[name]} == set()
+
+
+async def test_a_server_that_can_only_be_read_answers_what_people_look_up(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept(lead(n) for n in range(3))
+    name = await conn.fetchval("select current_database()")
+    await conn.execute(f'alter database "{name}" set default_transaction_read_only = on')
+    settings = Settings(database_url=database_url)
+    for command, arguments in (
+        (status_command, []),
+        (why_command, ["--tenant", "acme", "e1"]),
+        (audit_command, []),
+        (list_command, ["--tenant", "acme"]),
+    ):
+        result = await CommandLine(command, database_url, settings=settings).run(*arguments)
+        assert result.exit_code in (0, 1), result.output
+        assert "read-only" not in result.output.partition("findings")[0]
 
 
 async def test_all_migrations_are_applied_before_tables_are_spread(stand_in: str) -> None:

@@ -1,6 +1,7 @@
 """What Citus refuses is in no statement: the same SQL is to run on one server and on several (docs/scaling.md)."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from ops.cleanup.catalogue import TABLES
 from router.store.distribution import LOCAL, REFERENCE
 from router.store.statements import Statement, load, sql_root
 from tests.citus_rules import Kinds, broken_rules
+from tests.citus_server import ONE_SERVER
 
 NAMES = frozenset(table.name for table in TABLES)
 KINDS = Kinds(distributed=NAMES - {*REFERENCE, *LOCAL}, reference=frozenset(REFERENCE))
@@ -161,3 +163,8 @@ def test_rows_found_by_their_place_are_changed_in_their_own_shard() -> None:
         assert re.search(rf"where (\w+\.)?tenant_id = \${number} and (\w+\.)?ctid = ", one.on_citus), one.full_name
         assert one.on_citus.count("ctid = ") == one.sql.count("ctid = ")
     assert all(one.on_citus == one.sql for one in STATEMENTS if one not in by_place)
+
+
+def test_what_is_passed_over_on_citus_is_there() -> None:
+    files = {path.stem for path in Path(__file__).parents[1].joinpath("postgres").glob("test_*.py")}
+    assert ONE_SERVER.keys() <= files
