@@ -1,4 +1,4 @@
-"""Tests on a server with Citus: each gets a database of its own, and the same on every worker; its tables are distributed.
+"""Tests on a server with Citus: each gets a database of its own, the same on every worker, with distributed tables.
 
 `LEAD_ROUTER_TEST_DATABASE_URL` names the coordinator (a superuser's URL); `LEAD_ROUTER_TEST_CITUS_WORKERS` its workers,
 as `host:port` with commas between (none = one server, which has the shards itself). The superuser's name and password

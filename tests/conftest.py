@@ -134,9 +134,9 @@ def on_citus(admin_url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def template(admin_url: str) -> str:
-    """Name of the migrated database that the tests' databases are cloned from."""
-    return asyncio.run(migrated_template(admin_url))
+def template(admin_url: str, on_citus: bool) -> str:
+    """Name of the migrated database that the tests' databases are cloned from; none on Citus, which clones none."""
+    return "" if on_citus else asyncio.run(migrated_template(admin_url))
 
 
 @pytest.fixture(autouse=True)
@@ -148,13 +148,13 @@ def holds_on_citus(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-async def database_url(request: pytest.FixtureRequest, admin_url: str, on_citus: bool) -> AsyncIterator[str]:
+async def database_url(admin_url: str, template: str, on_citus: bool) -> AsyncIterator[str]:
     """A fresh migrated database, distributed where the server can; dropped afterwards."""
     if on_citus:
         async with distributed(admin_url, f"test_{uuid.uuid4().hex}") as url:
             yield url
         return
-    async with cloned(admin_url, request.getfixturevalue("template")) as url:
+    async with cloned(admin_url, template) as url:
         yield through(folder, url) if (folder := os.environ.get(POOLER)) else url
 
 

@@ -28,7 +28,8 @@ from router.store.connections.connections import Part, open_connections
 from router.store.distribution import FIRST, LOCAL, REFERENCE, CannotDistribute, as_script, distribute, is_spread, to_do
 from router.store.migrate import known, migrate
 from router.store.statements import is_distributed
-from tests.citus_rules import STABLE, VOLATILE, function_names
+from tests.citus_functions import STABLE, VOLATILE
+from tests.citus_rules import function_names
 from tests.command_line import CommandLine
 from tests.support import connected
 from tests.unit.test_citus import STATEMENTS

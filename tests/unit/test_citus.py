@@ -8,6 +8,7 @@ import pytest
 from ops.cleanup.catalogue import TABLES
 from router.store.distribution import LOCAL, REFERENCE
 from router.store.statements import Statement, load, sql_root
+from tests.citus_migrations import broken_by_migration
 from tests.citus_rules import Kinds, broken_rules
 from tests.citus_server import ONE_SERVER
 
@@ -168,3 +169,31 @@ def test_rows_found_by_their_place_are_changed_in_their_own_shard() -> None:
 def test_what_is_passed_over_on_citus_is_there() -> None:
     files = {path.stem for path in Path(__file__).parents[1].joinpath("postgres").glob("test_*.py")}
     assert ONE_SERVER.keys() <= files
+
+
+FIRST_LATER = "0030"
+"""Before it no table could be distributed: those migrations are applied before."""
+
+
+def test_a_later_migration_has_nothing_that_citus_refuses_of_distributed_tables() -> None:
+    later = [path for path in (sql_root() / "migrations").glob("*.sql") if path.stem >= FIRST_LATER]
+    parts = {path.stem: path.read_text("utf-8").partition("-- migrate: rollback")[0] for path in later}
+    assert {name: found for name, sql in parts.items() if (found := broken_by_migration(sql))} == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "sql"),
+    [
+        ("trigger", "create trigger t before insert on lead for each row execute function f()"),
+        ("unique", "create unique index u on lead (external_id)"),
+        ("alone", "alter table lead add column x int, add constraint c check (x > 0)"),
+        ("statistics", "alter table lead alter column tenant_id set statistics 0"),
+    ],
+)
+def test_a_migration_that_citus_refuses_is_found(rule: str, sql: str) -> None:
+    assert [one.partition(":")[0] for one in broken_by_migration(sql)] == [rule]
+
+
+def test_what_a_migration_makes_is_its_own_until_it_is_distributed() -> None:
+    new = "create table t (tenant_id int primary key, x int); alter table t alter column tenant_id set statistics 0;"
+    assert broken_by_migration(f"{new} alter table lead add column y int; alter table lead add check (y > 0)") == []
