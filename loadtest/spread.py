@@ -45,7 +45,8 @@ class Load:
     def rates(self) -> NDArray[np.float64]:
         """Leads a second of each tenant in the busiest hour, the largest first."""
         sizes = np.arange(1, self.tenants + 1, dtype=np.float64) ** -self.exponent
-        return sizes / sizes.sum() * self.leads * self.peak / _DAY_S
+        rates: NDArray[np.float64] = sizes / sizes.sum() * self.leads * self.peak / _DAY_S
+        return rates
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pglast import ast, parse_sql
+from pglast import ast as typed
+from pglast import parse_sql
 from pglast.enums import A_Expr_Kind, BoolExprType, CTEMaterialize, JoinType, SubLinkType
 
 from tests.citus_functions import STABLE, VOLATILE
+
+# By what a node is its fields are there: to mypy each of them might be missing.
+ast: Any = typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def walk(node: Any) -> Iterator[Any]:
         yield from walk(child)
 
 
-def function_name(call: ast.FuncCall) -> str:
+def function_name(call: Any) -> str:
     """Without its schema."""
     return str(call.funcname[-1].sval)
 
@@ -97,7 +101,7 @@ def _mutable(node: Any, names: frozenset[str]) -> Iterator[Any]:
     """Calls below a node of these functions, and, with the stable ones, times that an interval is added to."""
     for one in walk(node):
         if isinstance(one, ast.FuncCall) and function_name(one) in names:
-            arguments = one.args or ()
+            arguments: Any = one.args or ()
             if function_name(one) == "extract" and isinstance(arguments[-1], ast.A_Expr):
                 continue  # of a difference of times: an interval
             yield one
@@ -268,7 +272,7 @@ class _Reading:
             kept = cte.ctematerialized == CTEMaterialize.CTEMaterializeAlways or clause.recursive
             scope.ctes[cte.ctename] = None if kept or not isinstance(cte.ctequery, ast.SelectStmt) else inner
 
-    def _select(self, node: ast.SelectStmt, scope: _Scope) -> int | None:
+    def _select(self, node: Any, scope: _Scope) -> int | None:
         self._with(node.withClause, scope)
         if node.larg is not None:
             sides = [self.statement(node.larg, scope), self.statement(node.rarg, scope)]
@@ -296,7 +300,7 @@ class _Reading:
         self._condition(node.whereClause, scope)
         self._below([getattr(node, "targetList", None), _returned(node)], scope)
 
-    def _given(self, node: ast.SelectStmt, scope: _Scope) -> int | None:
+    def _given(self, node: Any, scope: _Scope) -> int | None:
         for target in node.targetList or ():
             if isinstance(target.val, ast.ColumnRef):
                 parts = [part.sval if isinstance(part, ast.String) else "*" for part in target.val.fields]
@@ -337,7 +341,7 @@ class _Reading:
             self._below(item.functions, scope)
             scope.items[item.alias.aliasname if item.alias is not None else f"function {len(scope.items)}"] = None
 
-    def _table(self, table: ast.RangeVar, scope: _Scope) -> None:
+    def _table(self, table: Any, scope: _Scope) -> None:
         name = table.relname
         alias = table.alias.aliasname if table.alias is not None else name
         cte, is_cte = self._cte(name, scope)

@@ -34,12 +34,11 @@ async def migrate(context: Context, check: bool, distribute: bool, dry_run: bool
         raise CannotRun("--dry-run prints the SQL of --distribute: name both, or use --check")
     async with open_unmigrated(context.settings, create=not (check or distribute)) as urls:
         if not (check or dry_run):
-            done = (
-                await apply_and_distribute(urls.database)
-                if distribute
-                else (await apply_migrations(urls.database), None)
-            )
-            _show_done(*done, as_json)
+            if distribute:
+                ids, tables = await apply_and_distribute(urls.database)
+                _show_done(ids, tables, as_json)
+            else:
+                _show_done(await apply_migrations(urls.database), None, as_json)
             return
         ids = await pending_migrations(context.settings, urls)
         if distribute and ids:

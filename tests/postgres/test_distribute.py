@@ -4,6 +4,7 @@ There is no Citus here: a stand-in has its functions and its catalogue, and note
 """
 
 import json
+from typing import cast
 
 import asyncpg
 import numpy as np
@@ -177,7 +178,8 @@ async def test_numbers_of_tenants_go_on_after_their_identity_became_a_default(st
 
 
 async def test_sessions_know_of_citus_and_do_the_same_work_with_its_forms(stand_in: str) -> None:
-    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as conn:
+    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as lent:
+        conn = cast(asyncpg.Connection, lent)
         assert is_distributed(conn)
         tenant = await make_tenant(conn, simple_reps(2, max_open=20))
         other = await make_tenant(conn, simple_reps(1), name="other")
@@ -195,7 +197,8 @@ async def test_sessions_know_of_citus_and_do_the_same_work_with_its_forms(stand_
 
 
 async def test_of_locks_on_other_servers_nothing_is_claimed(stand_in: str) -> None:
-    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as conn:
+    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as lent:
+        conn = cast(asyncpg.Connection, lent)
         tenant = await make_tenant(conn, simple_reps(1))
         await tenant.accept([lead(1)])
         async with connected(stand_in) as other:
