@@ -1,12 +1,14 @@
 """Real servers for the tests: embedded, or PostgreSQL at LEAD_ROUTER_TEST_DATABASE_URL (a superuser's URL).
 
-All workers of a run share one server; each test gets its own database, cloned from a migrated template.
+All workers of a run share one server; each test gets its own database, cloned from a migrated template. On a server
+with Citus it is made and distributed for each test (tests/citus_server.py).
 """
 
 import asyncio
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from ops.embedded.urls import Urls
 from router.store.connections.connect import Session
 from router.store.connections.connections import Connections, open_connections
 from router.telemetry import logs
+from tests.citus_server import ONE_SERVER, distributed, has_citus
 from tests.memory_files import keep_files_in_memory
 from tests.pgbouncer import POOLER, through
 from tests.support import cloned, database_of, migrated_template
@@ -125,14 +128,32 @@ def only_the_product_goes_through_the_pooler(request: pytest.FixtureRequest) -> 
 
 
 @pytest.fixture(scope="session")
-def template(admin_url: str) -> str:
-    """Name of the migrated database that the tests' databases are cloned from."""
-    return asyncio.run(migrated_template(admin_url))
+def on_citus(admin_url: str) -> bool:
+    """Whether the server under test has Citus: only a named one may."""
+    return bool(os.environ.get(ADMIN_URL)) and asyncio.run(has_citus(admin_url))
+
+
+@pytest.fixture(scope="session")
+def template(admin_url: str, on_citus: bool) -> str:
+    """Name of the migrated database that the tests' databases are cloned from; none on Citus, which clones none."""
+    return "" if on_citus else asyncio.run(migrated_template(admin_url))
+
+
+@pytest.fixture(autouse=True)
+def holds_on_citus(request: pytest.FixtureRequest) -> None:
+    """Passes over what says nothing about Citus, with the reason."""
+    why = ONE_SERVER.get(request.path.stem) if os.environ.get(ADMIN_URL) else None
+    if why is not None and request.path.parent.name == "postgres" and request.getfixturevalue("on_citus"):
+        pytest.skip(why)
 
 
 @pytest.fixture
-async def database_url(admin_url: str, template: str) -> AsyncIterator[str]:
-    """A fresh migrated database; dropped afterwards."""
+async def database_url(admin_url: str, template: str, on_citus: bool) -> AsyncIterator[str]:
+    """A fresh migrated database, distributed where the server can; dropped afterwards."""
+    if on_citus:
+        async with distributed(admin_url, f"test_{uuid.uuid4().hex}") as url:
+            yield url
+        return
     async with cloned(admin_url, template) as url:
         yield through(folder, url) if (folder := os.environ.get(POOLER)) else url
 

@@ -23,6 +23,7 @@ from ops.audit.rerun import ENGINES_KEPT, given_in, portions, replay, sample_of
 from router.store.engines import Engines
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant, all_tenants, tenant_named
+from router.store.transactions import limit_locks
 
 EXAMPLES = 5
 SAMPLE = 20
@@ -102,7 +103,8 @@ async def audit(
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         await _SQL.hold_partitions.execute(conn)
-        await _SQL.settings.fetch(conn, lock_timeout=f"{int(LOCK_TIMEOUT_S * 1000)}ms")
+        await limit_locks(conn, int(LOCK_TIMEOUT_S * 1000))
+        await _SQL.settings.execute(conn)
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         return await _Auditor(conn, tenants, progress, everything=tenant is None).run(sample)
 

@@ -80,7 +80,13 @@ async def open_scene(
         tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
         ids = [one.tenant_id for one in tenants]
         waiting, unreadable = dict[int, Waiting](), dict[int, str]()
+        lanes = await store.lanes(conn, ids, at)
+        with_leads = await store.tenants_that_wait(conn, ids)
         for key in ids:
+            # Of thousands of tenants most have none: one look has found them all, but for those without a lane.
+            if key in lanes and key not in with_leads:
+                waiting[key] = Waiting(key, at, ())
+                continue
             try:
                 waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked)
             except (InvalidFile, LookupError, ValueError) as error:
@@ -94,7 +100,6 @@ async def open_scene(
             counts[key] = {**counts.get(key, {}), "waiting": waiting[key].leads, "parked": in_parked}
         accepted = {key: sum(counts[key].get(part, 0) for part in _ACCEPTED) for key in ids}
         states = {key: {state: counts[key].get(state, 0) for state in STATES} for key in ids}
-        lanes = await store.lanes(conn, ids, at)
         room = await read_server_capacity(conn)
         stalls = [one for one in await open_stalls(conn) if one.tenant_id in accepted]
         found = (conn, at, tenants, presence, accepted, states, waiting, lanes, room, parked, stalls)

@@ -10,8 +10,9 @@ from ops.embedded.urls import NoDatabase, ServersError, Urls
 from router.settings.model import Settings
 from router.store.connections.connect import Announce
 from router.store.connections.single import open_connection
+from router.store.distribution import NO_CITUS, Step, has_citus, to_do
 from router.store.errors import Trouble, trouble_of
-from router.store.migrate import MigrationError, migrate, pending
+from router.store.migrate import MigrationError, migrate, migrate_and_distribute, pending
 from router.store.statements import Connection
 from router.telemetry.masking import mask_url
 
@@ -110,6 +111,25 @@ async def apply_migrations(url: str) -> list[str]:
     """Applies what is pending; returns the ids. Raises ServersError."""
     with _refusals():
         return await migrate(url)
+
+
+async def apply_and_distribute(url: str) -> tuple[list[str], list[str]]:
+    """As `apply_migrations`, and spreads the tables over the servers of Citus; the ids, and the tables that were spread
+    now. Raises ServersError.
+    """
+    with _refusals():
+        return await migrate_and_distribute(url)
+
+
+async def steps_to_distribute(settings: Settings, urls: Urls, *, needs_citus: bool) -> list[Step]:
+    """What is to be done until all tables are spread. Raises ServersError, with `needs_citus` also where the extension
+    is missing.
+    """
+    with _refusals():
+        async with open_connection(urls.database, settings.connections) as conn:
+            if needs_citus and not await has_citus(conn):
+                raise ServersError(NO_CITUS)
+            return await to_do(conn)
 
 
 async def pending_migrations(settings: Settings, urls: Urls) -> list[str]:

@@ -76,7 +76,7 @@ async def created_at(conn: Connection, tenant_ids: Sequence[int]) -> dict[int, d
 async def oldest_flight(conn: Connection, tenant_id: int) -> datetime | None:
     """The time of the first flight record that is there (UTC)."""
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         at: datetime | None = await _SQL.oldest_flight.value(conn, tenant_id=tenant_id)
     return at
 
@@ -96,11 +96,12 @@ class Progress:
 async def progress(conn: Connection, tenant_id: int) -> Progress | None:
     """None for a tenant without a lane."""
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         row = await _SQL.progress.row(conn, tenant_id=tenant_id)
+        turn = await _SQL.turn.value(conn, tenant_id=tenant_id)
     if row is None:
         return None
-    return Progress(row["now"], row["batch_no"], row["ready"] and not row["paused"], row["turn"])
+    return Progress(row["now"], row["batch_no"], row["ready"] and not row["paused"], turn)
 
 
 async def routed(conn: Connection, tenant_id: int, after: int, upto: int) -> int:
@@ -117,7 +118,7 @@ async def remove_old(conn: Connection, name: str, tenant_id: int, before: dateti
     """Removes at most `limit` old rows of `closed`, `flights`, `changes` or `runs`, in the caller's
     transaction; returns how many. What somebody else holds is passed over.
     """
-    await _SQL.steady_plans.row(conn)
+    await _SQL.steady_plans.execute(conn)
     if name == "closed":
         return await _archive(conn, tenant_id, before, limit)
     return int(await _statement("remove", name).value(conn, tenant_id=tenant_id, before=before, limit=limit))

@@ -41,7 +41,7 @@ async def page(
 ) -> FeedPage:
     """At most `limit` events after (position, place in its row), in one snapshot; only those that have a place."""
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         rows = await _SQL.page.fetch(
             conn, tenant_id=tenant_id, position=position, place=place, types=types, lead_id=lead_id, limit=limit
         )

@@ -34,7 +34,7 @@ class SameIds:
 async def sources_of(conn: Connection, tenant_id: int) -> list[str]:
     """The sources that leads of the tenant came from, at most MOST_SOURCES."""
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         return [row[0] for row in await _SQL.sources.fetch(conn, tenant_id=tenant_id, limit=MOST_SOURCES)]
 
 
@@ -45,7 +45,7 @@ async def ids_elsewhere(
     if not leads or not sources:
         return {}
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         rows = await _SQL.elsewhere.fetch(
             conn,
             tenant_id=tenant_id,

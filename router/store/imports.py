@@ -129,7 +129,7 @@ async def ranges(conn: Connection, tenant_id: int, import_no: int) -> list[tuple
 async def next_leads(conn: Connection, tenant_id: int, first: int, below: int, limit: int) -> list[int]:
     """At most `limit` leads with numbers from `first` to below `below`, downwards."""
     async with conn.transaction():
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         rows = await _SQL.next.fetch(conn, tenant_id=tenant_id, first=first, below=below, limit=limit)
     return [row[0] for row in rows]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import asyncpg
+import msgspec
 
 from router.domain.clocks import JUMP, ClockDisputed, ahead_words
 from router.domain.decide import Assigned
@@ -17,6 +18,11 @@ from router.store.transactions import limit_transaction
 _SQL = load("lane")
 
 _INBOX_AT_ONCE = 20_000
+
+# The parts of `kept`, as PostgreSQL writes them.
+_LOADS = msgspec.json.Decoder(list[tuple[int, int, date, int]])
+_SHARES = msgspec.json.Decoder(list[tuple[int, list[int], list[int]]])
+_WAKE_KEYS = msgspec.json.Decoder(list[tuple[int, int, str]])
 
 OrderKey = tuple[int, datetime, int]
 
@@ -107,7 +113,7 @@ async def tenants_with_work(conn: Connection, now: datetime | None) -> list[int]
     """Tenants that a visit may help; `now` None = the database's clock."""
     async with conn.transaction():
         # Else one look into a full pool can read all of it, once for every tenant.
-        await _SQL.steady_plans.row(conn)
+        await _SQL.steady_plans.execute(conn)
         return [row[0] for row in await _SQL.tenants_with_work.fetch(conn, now=now)]
 
 
@@ -158,7 +164,7 @@ async def hold_waiting(
     await _SQL.wait_for.value(conn, tenant_id=tenant_id)
     lane = await hold(conn, tenant_id, now, limits)
     # What people change by hand is asked for seldom, by statements whose plans depend on what the tables hold.
-    await _SQL.plan_anew.row(conn)
+    await _SQL.plan_anew.execute(conn)
     if lane is None:
         raise LookupError(f"tenant {tenant_id} has no lane")
     if not lane.time_is_wrong:
@@ -323,13 +329,10 @@ async def read_kept(conn: Connection, tenant_id: int) -> Kept:
     """Reads it while the lane is held."""
     row = await _SQL.kept.row(conn, tenant_id=tenant_id)
     assert row is not None
-    shares = [(group_no, _numbers(reps), _numbers(credit)) for group_no, reps, credit in row["shares"]]
-    return Kept(list(map(tuple, row["loads"])), shares, list(map(tuple, row["wake_keys"])), row["next_recheck"])
-
-
-def _numbers(array: str) -> list[int]:
-    """What PostgreSQL writes as `{1,2,3}`."""
-    return list(map(int, array[1:-1].split(","))) if len(array) > 2 else []
+    loads = _LOADS.decode(row["loads"] or "[]")
+    shares = _SHARES.decode(row["shares"] or "[]")
+    wake_keys = _WAKE_KEYS.decode(row["wake_keys"] or "[]")
+    return Kept(loads, shares, wake_keys, row["next_recheck"])
 
 
 async def read_loads(conn: Connection, tenant_id: int) -> list[tuple[int, int, date, int]]:

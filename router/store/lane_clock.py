@@ -35,7 +35,7 @@ async def put_right(conn: Connection, tenant_id: int, last_at: datetime | None, 
     What bears a time that is yet to come keeps it, since it may be this clock that is wrong: `reset_clock` dates it
     back.
     """
-    await _SQL.whole_tables.row(conn)
+    await _SQL.whole_tables.execute(conn)
     await _look_again(conn, tenant_id, now)
     token = await _go_on(conn, tenant_id, now)
     if last_at is not None and last_at > now:
@@ -135,7 +135,7 @@ async def _reset(conn: Connection, tenant: Tenant, last_at: datetime | None, act
     now: datetime = await _SQL.clock.value(conn)
     until = now + CONFIRMED_FOR
     of = {"tenant_id": tenant.tenant_id}
-    await _SQL.whole_tables.row(conn)
+    await _SQL.whole_tables.execute(conn)
     await _look_again(conn, tenant.tenant_id, now)
     flights = await _SQL.date_flights.fetch(conn, now=now, **of)
     batches = {"batch_nos": [row[0] for row in flights], "ats": [row[1] for row in flights]}

@@ -40,7 +40,7 @@ class Span:
 
 async def begin(conn: Connection) -> None:
     """Prepares this transaction for lists."""
-    await _SQL.steady_plans.row(conn)
+    await _SQL.steady_plans.execute(conn)
 
 
 async def numbers_of(

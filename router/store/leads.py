@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -18,7 +18,7 @@ from router.store.imports import ImportPart, note_part
 from router.store.new_leads import write_leads
 from router.store.processes import arrival_time
 from router.store.repeats import Moves, Repeats, apply_moves, release_shared, repeats_among
-from router.store.statements import Connection, load
+from router.store.statements import Connection, is_distributed, load
 from router.store.synonyms import load_spellings
 from router.store.transactions import IDLE_MS, retried
 
@@ -130,7 +130,19 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=0)
+    await _begun(conn, tenant_id, leads, numbers=0)
+
+
+async def _begun(conn: Connection, tenant_id: int, leads: int, numbers: int) -> Mapping[str, Any]:
+    limits = {"tenant_id": tenant_id, "idle_timeout": _idle_timeout(leads)}
+    if not is_distributed(conn):
+        row = await _SQL.steady_plans.row(conn, **limits, numbers=numbers)
+        assert row is not None
+        return dict(row)
+    row = await _SQL.steady_plans_apart.row(conn, **limits)
+    given = await _SQL.new_numbers.row(conn, customers=numbers, leads=numbers)
+    assert row is not None and given is not None
+    return {**row, "lead_ids": given["leads"], "customer_ids": given["customers"]}
 
 
 async def begin_accepting(
@@ -146,10 +158,7 @@ async def begin_accepting(
     `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost. Raises
     TenantRemoved.
     """
-    row = await _SQL.steady_plans.row(
-        conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
-    )
-    assert row is not None
+    row = await _begun(conn, tenant_id, leads, numbers=leads if all_new else 0)
     if not row["is_there"]:
         raise TenantRemoved(f"tenant number {tenant_id} was removed")
     return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 
+from router.store.distribution import CannotDistribute, distribute, has_citus, is_spread
 from router.store.statements import Connection, load, sql_root
 
 _SQL = load("migrate")
@@ -69,7 +70,29 @@ async def migrate(url: str) -> list[str]:
             await _begin_bookkeeping(conn)
         for migration in wanted:
             await _apply_beside_others(conn, migration)
+        if wanted and await is_spread(conn):
+            await _distribute(conn)
         return wanted
+
+
+async def migrate_and_distribute(url: str) -> tuple[list[str], list[str]]:
+    """As `migrate`, and spreads all tables over the servers of Citus; the ids applied, and the tables spread now.
+
+    Raises MigrationError, also where the extension is missing: before anything was changed.
+    """
+    async with _connected(url) as conn:
+        if not await has_citus(conn):
+            await _distribute(conn)
+        applied = await migrate(url)
+        await _become_sole_migrator(conn)
+        return applied, await _distribute(conn)
+
+
+async def _distribute(conn: asyncpg.Connection) -> list[str]:
+    try:
+        return await distribute(conn)
+    except CannotDistribute as error:
+        raise MigrationError(str(error)) from error
 
 
 async def rollback(url: str) -> list[str]:

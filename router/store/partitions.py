@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from router.store.errors import LockNotAvailable, NotInPrerequisiteState
-from router.store.statements import Connection, load
+from router.store.statements import Connection, is_distributed, load
 from router.store.transactions import limit_transaction, outside_transactions
 
 _SQL = load("partitions")
@@ -122,7 +122,8 @@ async def _cut(conn: Connection, parent: str, last: Partition, upper: datetime) 
         f'alter table "{last.name}" rename to "{name}"',
         f'alter table "{parent}" attach partition "{name}" for values from ({lower}) to ({at})',
         f'create table "{last.name}" partition of "{parent}" for values from ({at}) to (maxvalue)',
-        f'alter table "{last.name}" alter column tenant_id set statistics 0',
+        # On Citus no such thing can be said of a table that is distributed, as this one is from its beginning.
+        *([] if is_distributed(conn) else [f'alter table "{last.name}" alter column tenant_id set statistics 0']),
     )
     return name
 
@@ -166,7 +167,8 @@ async def detach(conn: Connection, parent: str, partition: Partition, deadline_s
     Only a statement that is alone in its transaction may do so, in which no `set local` could limit what it waits for:
     so it is cancelled from here. What was begun is finished the next time.
     """
-    how = "finalize" if partition.pending else "concurrently"
+    # Citus detaches only at once: writers wait, as long as that takes.
+    how = "finalize" if partition.pending else "" if is_distributed(conn) else "concurrently"
     statement = f'alter table "{parent}" detach partition "{partition.name}" {how}'
     try:
         await outside_transactions(conn).execute(statement, timeout=deadline_s)

@@ -8,6 +8,7 @@ import asyncpg
 from router.domain.written_time import written
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
+from router.store.hints import call_routers
 from router.store.statements import Connection, load
 from router.store.tenants import Tenant
 from router.store.transactions import limit_transaction, retried
@@ -35,7 +36,8 @@ async def pause(conn: Connection, tenant: Tenant, span: timedelta, actor: str, w
     async with conn.transaction():
         before, now = await _hold(conn, tenant)
         made = Pause(now + span, why.replace("\x00", ""))
-        await _SQL.set_pause.row(conn, tenant_id=tenant.tenant_id, until=made.until, why=made.why)
+        await _SQL.set_pause.execute(conn, tenant_id=tenant.tenant_id, until=made.until, why=made.why)
+        await call_routers(conn, tenant.tenant_id)
         change = Change(actor, "pause", tenant.name, str(before or ""), f"until {made.until.isoformat()}", why)
         await record_change(conn, tenant.tenant_id, change)
     return made, before
@@ -51,7 +53,8 @@ async def resume(conn: Connection, tenant: Tenant, actor: str, why: str) -> Paus
         before, _ = await _hold(conn, tenant)
         if before is None:
             return None
-        await _SQL.set_pause.row(conn, tenant_id=tenant.tenant_id, until=None, why=None)
+        await _SQL.set_pause.execute(conn, tenant_id=tenant.tenant_id, until=None, why=None)
+        await call_routers(conn, tenant.tenant_id)
         await record_change(conn, tenant.tenant_id, Change(actor, "resume", tenant.name, str(before), "", why))
     return before
 

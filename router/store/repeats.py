@@ -127,7 +127,7 @@ async def settled(
 
     What somebody else holds is taken for worked on. `only_look` = nothing is locked.
     """
-    await _SQL.plan_anew.row(conn)
+    await _SQL.plan_anew.execute(conn)
     times = [*around, *(one.created_at for one in new)]
     since, until = min(times) - WINDOW, max(times) + WINDOW
     while True:
@@ -211,7 +211,7 @@ async def apply_moves(conn: Connection, tenant_id: int, moves: Moves, now: datet
     """Does what was found, with its events."""
     if not (moves.repoints or moves.joins or moves.releases):
         return
-    await _SQL.plan_anew.row(conn)
+    await _SQL.plan_anew.execute(conn)
     for statement, moved in ((_SQL.repoint, moves.repoints), (_SQL.join, moves.joins)):
         if moved:
             await statement.value(
@@ -276,7 +276,7 @@ async def release_shared(
     """Of customers of whom a key was found to be shared by many: leads that were merged while that was not known wait
     by themselves, where nothing else ties them. Else the batches would decide who is merged. Returns how many.
     """
-    await _SQL.plan_anew.row(conn)
+    await _SQL.plan_anew.execute(conn)
     rows = await _SQL.merged_of.fetch(conn, tenant_id=tenant_id, customers=sorted(customers))
     ties = {row["lead_id"]: ties_of(lead, customer_keys(lead, rules)) for row in rows for lead in (_as_merged(row),)}
     known = await known_keys(conn, tenant_id, sorted(frozenset().union(*ties.values())))

@@ -52,7 +52,7 @@ async def next_stamped(
     conn: Connection, tenant_id: int, standing: Standing, source: str, since: datetime | None, after: int, limit: int
 ) -> list[Stamped]:
     """At most `limit` leads of a source after lead `after`, accepted since then; in the caller's transaction."""
-    await _SQL.steady_plans.row(conn)
+    await _SQL.steady_plans.execute(conn)
     rows = await _NEXT[standing].fetch(
         conn, tenant_id=tenant_id, source=source, since=since, after_lead_id=after, limit=limit
     )
@@ -75,7 +75,7 @@ async def correct(
     `change` makes of the leads of this part the entry of the change log, `number` as in `record_part`. Raises
     asyncpg.LockNotAvailableError when somebody keeps the lane; rows that somebody keeps are passed over.
     """
-    await _SQL.steady_plans.row(conn)
+    await _SQL.steady_plans.execute(conn)
     held = await hold_lane(conn, tenant_id)
     taken = await _take(conn, tenant_id, standing, leads)
     if taken.before:

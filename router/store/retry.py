@@ -12,6 +12,7 @@ import asyncpg
 
 from router.domain.targets import LAST_WAKE_KEY
 from router.store.changes import Change, record_change
+from router.store.hints import call_routers
 from router.store.lane import Lane, LaneLimits, hold_waiting
 from router.store.pool import prune_wake_keys, put_wake_keys
 from router.store.statements import Connection, load
@@ -66,7 +67,7 @@ async def next_parked(
     conn: Connection, tenant_id: int, reasons: Sequence[str], since: datetime | None, after: int, limit: int
 ) -> list[int]:
     """At most `limit` parked leads (numbers) of these reasons after lead `after`, in the caller's transaction."""
-    await _SQL.in_order.row(conn)
+    await _SQL.in_order.execute(conn)
     rows = await _SQL.parked_next.fetch(
         conn, tenant_id=tenant_id, reasons=reasons, since=since, after_lead_id=after, limit=limit
     )
@@ -83,7 +84,7 @@ async def next_waiting(
     limit: int,
 ) -> list[Place]:
     """At most `limit` leads under these keys after a place, refused by `upto_batch` or before: each is taken once."""
-    await _SQL.in_order.row(conn)
+    await _SQL.in_order.execute(conn)
     key, rank, queued_at, lead_id = after
     rows = await _SQL.waiting_next.fetch(
         conn,
@@ -139,9 +140,10 @@ async def put_in_pool(conn: Connection, lane: Lane, leads: Sequence[int], reason
 
 async def call_lane(conn: Connection, lane: Lane, token: int, next_wake_key: int) -> None:
     """Makes routers come at once, and read the lane's state again unless the token stays. The caller holds the lane."""
-    await _SQL.call_lane.row(
+    await _SQL.call_lane.execute(
         conn, tenant_id=lane.tenant_id, state_token=token, next_wake_key=next_wake_key, now=lane.now
     )
+    await call_routers(conn, lane.tenant_id)
 
 
 @dataclass(frozen=True, slots=True)

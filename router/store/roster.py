@@ -17,6 +17,7 @@ from router.domain.roster import Rep, Roster
 from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterChange, plan
 from router.domain.text import fold
 from router.store.groups import add_groups, group_names
+from router.store.hints import call_routers
 from router.store.statements import Connection, load
 from router.store.transactions import limit_transaction, retried
 
@@ -268,6 +269,7 @@ async def _applied(
     rows = json.dumps([_columns(rep, groups) for rep in (*added, *updated)], default=datetime.isoformat)
     await _SQL.add_rows.execute(conn, tenant_id=tenant_id, version=new, rows=rows)
     await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=new)
+    await call_routers(conn, tenant_id)
     return _told(intended, version, new, lost)
 
 

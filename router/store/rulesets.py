@@ -15,6 +15,7 @@ from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
+from router.store.hints import call_routers
 from router.store.statements import Connection, Row, load
 from router.store.transactions import limit_transaction, retried
 
@@ -115,6 +116,7 @@ async def _apply(
         await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **written)
         await add_groups(conn, tenant_id, groups)
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
+        await call_routers(conn, tenant_id)
     return Applied(version, tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
 

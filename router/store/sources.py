@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from router.rules.source_file import SourceFile, parse_source
@@ -225,15 +227,17 @@ async def note_sources(
 
 
 async def _count(conn: Connection, counts: Mapping[tuple[int, str], Counts]) -> None:
-    of = sorted(counts)
-    await _SQL.count.execute(
-        conn,
-        tenant_ids=[tenant_id for tenant_id, _ in of],
-        names=[name for _, name in of],
-        taken=[counts[one].taken for one in of],
-        refused=[counts[one].refused for one in of],
-        trapped=[counts[one].trapped for one in of],
-    )
+    """Tenant by tenant, in one order for all processes: rows are locked by it."""
+    for tenant_id, of in groupby(sorted(counts), key=itemgetter(0)):
+        ones = [(name, counts[tenant_id, name]) for _, name in of]
+        await _SQL.count.execute(
+            conn,
+            tenant_id=tenant_id,
+            names=[name for name, _ in ones],
+            taken=[one.taken for _, one in ones],
+            refused=[one.refused for _, one in ones],
+            trapped=[one.trapped for _, one in ones],
+        )
 
 
 async def _put_rejects(conn: Connection, listed: Sequence[tuple[int, str, Reject]]) -> None:

@@ -18,6 +18,10 @@ _TOKEN = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|::|:(?P<parameter>[a-z]\w*)""")
 
 _HINTS = "pg_notify('lead_router'"
 
+# Rows that a statement has just locked are found by their place, which is unique in a table; of a distributed table, in
+# a shard. On one server `tenant_id` beside it would tempt the planner to walk along an index instead (docs/scaling.md).
+_BY_PLACE = re.compile(r"\bwhere (\w+\.)?(?=ctid = )")
+
 
 def sql_root() -> Path:
     """The folder `sql/`: inside the installed package, or at the root of a checkout."""
@@ -25,7 +29,7 @@ def sql_root() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One statement with numbered parameters. `parameters` names them in the order of their numbers; `hints` = it tells
     listening routers that its tenant has work; `full_name` = with its family, as spans show it.
@@ -38,6 +42,19 @@ class Statement:
     hints: bool = False
     full_name: str = ""
 
+    @cached_property
+    def on_citus(self) -> str:
+        """The same where tables are distributed by tenant_id: every change names whose rows it is about."""
+        if not _BY_PLACE.search(self.sql):
+            return self.sql
+        number = self.parameters.index("tenant_id") + 1
+        return _BY_PLACE.sub(
+            lambda found: f"where {found[1] or ''}tenant_id = ${number} and {found[1] or ''}", self.sql
+        )
+
+    def _for(self, conn: "Connection") -> str:
+        return self.on_citus if is_distributed(conn) else self.sql
+
     def _ordered(self, conn: "Connection", arguments: dict[str, Any]) -> list[Any]:
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {self.parameters}, got {tuple(arguments)}")
@@ -49,28 +66,33 @@ class Statement:
     async def fetch(self, conn: "Connection", **arguments: Any) -> Sequence[asyncpg.Record]:
         """All rows."""
         with statement_span(self.full_name):
-            return await conn.fetch(self.sql, *self._ordered(conn, arguments))
+            return await conn.fetch(self._for(conn), *self._ordered(conn, arguments))
 
     async def row(self, conn: "Connection", **arguments: Any) -> asyncpg.Record | None:
         """The first row, or None."""
         with statement_span(self.full_name):
-            return await conn.fetchrow(self.sql, *self._ordered(conn, arguments))
+            return await conn.fetchrow(self._for(conn), *self._ordered(conn, arguments))
 
     async def value(self, conn: "Connection", **arguments: Any) -> Any:
         """The first column of the first row, or None."""
         with statement_span(self.full_name):
-            return await conn.fetchval(self.sql, *self._ordered(conn, arguments))
+            return await conn.fetchval(self._for(conn), *self._ordered(conn, arguments))
 
     async def execute(self, conn: "Connection", **arguments: Any) -> int:
         """Runs the statement; returns the number of rows that it touched (0 where it has none)."""
         with statement_span(self.full_name):
-            tag: str = await conn.execute(self.sql, *self._ordered(conn, arguments))
+            tag: str = await conn.execute(self._for(conn), *self._ordered(conn, arguments))
         last = tag.rpartition(" ")[2]
         return int(last) if last.isdigit() else 0
 
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Row = asyncpg.Record
+
+
+def is_distributed(conn: Connection) -> bool:
+    """Whether the tables of this connection's database may be spread over several servers (Citus)."""
+    return getattr(conn, "is_distributed", False)
 
 
 class Family:

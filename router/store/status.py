@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.store.statements import Connection, Row, load
+from router.store.statements import Connection, Row, is_distributed, load
+from router.store.transactions import limit_locks
 
 _SQL = load("status")
 
@@ -73,7 +74,9 @@ class RosterSync:
 
 async def begin(conn: Connection, lock_timeout_s: float) -> datetime:
     """Prepares this transaction for counting, and returns the database's time."""
-    at: datetime = await _SQL.settings.value(conn, lock_timeout=f"{int(lock_timeout_s * 1000)}ms")
+    await limit_locks(conn, int(lock_timeout_s * 1000))
+    await _SQL.settings.execute(conn)
+    at: datetime = await _SQL.clock.value(conn)
     return at
 
 
@@ -97,7 +100,12 @@ async def parked_leads(conn: Connection, ids: Sequence[int], at: datetime) -> di
 
 async def lanes(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, LaneStatus]:
     """By tenant."""
-    return {row["tenant_id"]: _lane(row) for row in await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)}
+    rows = await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)
+    # Of a distributed table they are numbers of another server, where the row is: here they would be somebody else's.
+    lockers = [] if is_distributed(conn) else sorted({row["locker"] for row in rows} - {"0"})
+    holders = await _SQL.holders.fetch(conn, lockers=lockers) if lockers else ()
+    by_locker = {row["locker"]: row for row in holders}
+    return {row["tenant_id"]: _lane(row, by_locker.get(row["locker"])) for row in rows}
 
 
 async def came_in(conn: Connection, ids: Sequence[int], since: datetime, limit: int) -> Sequence[Row]:
@@ -116,6 +124,11 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     return {
         tenant_id: RosterSync(tried, taken, problem, tuple(told)) for tenant_id, tried, taken, problem, told in rows
     }
+
+
+async def tenants_that_wait(conn: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these tenants of which leads wait."""
+    return {row[0] for row in await _SQL.that_wait.fetch(conn, tenant_ids=ids)}
 
 
 async def pool_size(conn: Connection, tenant_id: int) -> tuple[int, datetime | None]:
@@ -175,10 +188,10 @@ async def rules_with(conn: Connection, ids: Sequence[int], word: str) -> set[int
     return {row[0] for row in await _SQL.rules_with.fetch(conn, tenant_ids=ids, word=word)}
 
 
-def _lane(row: Row) -> LaneStatus:
+def _lane(row: Row, held: Row | None) -> LaneStatus:
     holder = None
-    if row["pid"] is not None:
-        holder = Holder(row["pid"], row["application_name"], row["usename"], row["client"], row["xact_start"])
+    if held is not None and held["pid"] is not None:
+        holder = Holder(held["pid"], held["application_name"], held["usename"], held["client"], held["xact_start"])
     paused = None
     if row["paused_until"] is not None:
         paused = Paused(row["paused_until"], row["paused_why"] or "", row["paused_by"], row["paused_at"])

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 from router.domain.access import EVERY_TENANT, Token, TokenKey, TokenRole, WrittenToken
 from router.domain.written_time import written
@@ -102,13 +104,10 @@ async def any_token(conn: Connection) -> bool:
 
 async def note_uses(conn: Connection, uses: Mapping[tuple[int, str], datetime]) -> None:
     """Stores when tokens (tenant number and id) were last used (aware)."""
-    keys = sorted(uses)
-    await _SQL.used.execute(
-        conn,
-        tenant_ids=[tenant_id for tenant_id, _ in keys],
-        token_ids=[token_id for _, token_id in keys],
-        moments=[uses[key] for key in keys],
-    )
+    for tenant_id, keys in groupby(sorted(uses), key=itemgetter(0)):
+        token_ids = [token_id for _, token_id in keys]
+        moments = [uses[tenant_id, token_id] for token_id in token_ids]
+        await _SQL.used.execute(conn, tenant_id=tenant_id, token_ids=token_ids, moments=moments)
 
 
 def _subject(tenant_id: int) -> int:

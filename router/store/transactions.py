@@ -46,6 +46,11 @@ async def limit_transaction(conn: Connection, lock_ms: int, idle_ms: int = IDLE_
     await conn.execute(_limits(lock_ms, idle_ms))
 
 
+async def limit_locks(conn: Connection, lock_ms: int) -> None:
+    """Until the transaction ends: LockNotAvailable after `lock_ms`, and nothing else is changed."""
+    await conn.execute(f"set local lock_timeout = {int(lock_ms)}")
+
+
 def with_lock_timeout(
     conn: Connection, lock_timeout_s: float = LOCK_TIMEOUT_S, idle_ms: int = IDLE_MS, *, plans_once: bool = False
 ) -> Connection:

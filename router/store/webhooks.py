@@ -357,7 +357,7 @@ async def put_off_lines(
     """
     key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
     async with conn.transaction():
-        await _SQL.along_the_index.row(conn)
+        await _SQL.along_the_index.execute(conn)
         return await _SQL.put_off_lines.fetch(conn, **key, not_these=not_these, due_only=due_only, limit=limit)
 
 
@@ -368,7 +368,7 @@ async def waiting_of_leads(
     found: dict[int, set[tuple[int, int]]] = {}
     key = {"tenant_id": working.tenant_id, "webhook_no": working.webhook_no}
     async with conn.transaction():
-        await _SQL.along_the_index.row(conn)
+        await _SQL.along_the_index.execute(conn)
         rows = await _SQL.waiting_of_leads.fetch(conn, **key, lead_ids=lead_ids)
     for row in rows:
         found.setdefault(row["lead_id"], set()).add((row["event_no"], row["place"]))

@@ -80,12 +80,12 @@ with ended as (
                            source, region, industry, product, campaign, ad_id, landing_page)
     select l.tenant_id, l.lead_id, -l.priority, at.ended_at, e.batch_no, l.created_at, e.customer_id,
            array(select distinct rep_no from (
-                     select e.rep_no union all
+                     select rep_no from ended union all
                      select h.rep_no from assignment_history h
                       where h.tenant_id = :tenant_id and h.lead_id = :lead_id and h.outcome = 'returned') as had
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
-      from ended e join lead l on l.tenant_id = e.tenant_id and l.lead_id = e.lead_id, at
+      from ended e join lead l on l.tenant_id = :tenant_id and l.lead_id = e.lead_id, at
 ), happened as (
     insert into event (tenant_id, type, at, leads, reps)
     select e.tenant_id, 'lead.returned', at.ended_at, array[e.lead_id], array[e.rep_no]

@@ -5,10 +5,9 @@
 -- Before the snapshot is taken: no partition goes between it and the statements that read it.
 lock table flight, assignment_history in access share mode;
 
--- name: settings(lock_timeout)
--- For this transaction: give up soon on a locked table, room to hash a million ids, never a loop over a million rows.
-select set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
-       set_config('enable_nestloop', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
+-- name: settings()!
+-- For this transaction: room to hash a million ids, never a loop over a million rows.
+set local work_mem = '64MB'; set local jit = off; set local enable_nestloop = off; set local plan_cache_mode = force_custom_plan;
 
 -- name: states(tenant_id)
 -- How many leads are stored, and how many rows say that a lead is in this or that state; those in journals are accepted, too.

@@ -1,10 +1,9 @@
 -- Which sessions block us. All but the looks at rows read catalogs and views of the server, which no lock on a table of ours stops.
 
--- name: bounded(lock_timeout, statement_timeout)
+-- name: bounded()!
 -- For this transaction: who looks for blockers must not become one of those who wait.
-select set_config('lock_timeout', :lock_timeout, true), set_config('statement_timeout', :statement_timeout, true),
-       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+set local lock_timeout = '200ms'; set local statement_timeout = '3s'; set local plan_cache_mode = force_custom_plan;
+set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
 
 -- name: sessions(shown, application)
 -- All other sessions of this database that do something or keep a transaction open; truly about all tenants.
@@ -51,14 +50,14 @@ select c.locker, m.xid::text as xid
 -- name: locked_in_pool(tenant_ids, limit)
 -- Among the first ready and the first waiting leads of each tenant: rows that have or had a locker.
 select t.tenant_id, p.xmax::text as locker, count(*) as rows
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (
        (select r.xmax from lead_pool r where r.tenant_id = t.tenant_id and r.wake_key = 0
          order by r.rank, r.queued_at, r.lead_id limit :limit)
        union all
        (select w.xmax from lead_pool w where w.tenant_id = t.tenant_id and w.wake_key > 0
          order by w.wake_key, w.rank, w.queued_at, w.lead_id limit :limit)) p
- where p.xmax::text <> '0'
+ where t.tenant_id = any(:tenant_ids::int[]) and p.xmax::text <> '0'
  group by t.tenant_id, p.xmax::text;
 
 -- name: locked_in_lane(tenant_ids, limit)
@@ -69,20 +68,20 @@ select l.tenant_id, l.xmax::text as locker, 1::bigint as rows
 -- name: locked_in_rep_load(tenant_ids, limit)
 -- Among the loads of each tenant: rows that have or had a locker.
 select t.tenant_id, r.xmax::text as locker, count(*) as rows
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select l.xmax from rep_load l where l.tenant_id = t.tenant_id order by l.rep_no limit :limit) r
- where r.xmax::text <> '0'
+ where t.tenant_id = any(:tenant_ids::int[]) and r.xmax::text <> '0'
  group by t.tenant_id, r.xmax::text;
 
 -- name: locked_in_customer_owner(tenant_ids, limit)
 -- Among the owners of the customers of the first ready leads of each tenant: rows that have or had a locker.
 select t.tenant_id, o.xmax::text as locker, count(*) as rows
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select distinct p.customer_id
                        from (select customer_id from lead_pool where tenant_id = t.tenant_id and wake_key = 0
                               order by rank, queued_at, lead_id limit :limit) p) c
   join customer_owner o on o.tenant_id = t.tenant_id and o.customer_id = c.customer_id
- where o.xmax::text <> '0'
+ where t.tenant_id = any(:tenant_ids::int[]) and o.xmax::text <> '0'
  group by t.tenant_id, o.xmax::text;
 
 -- name: locked_by_key(tenant_id, lockers)

@@ -1,13 +1,12 @@
--- name: steady_plans()
+-- name: steady_plans()!
 -- Until the transaction ends: along the indexes, whatever the statistics say of a tenant; no commit waits for the disk on behalf of rubbish.
-select set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true);
+set local jit = off; set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off;
 
 -- name: take_lease(holder, lease_s)
 -- Takes or renews the right to clean; no row while another process has it.
-update cleanup_lease set holder = :holder::bigint, until = clock_timestamp() + make_interval(secs => :lease_s::float8)
- where tenant_id = 0 and (holder = :holder or until < clock_timestamp())
+update cleanup_lease set holder = :holder::bigint, until = statement_timestamp() + make_interval(secs => :lease_s::float8)
+ where tenant_id = 0 and (holder = :holder or until < statement_timestamp())
 returning until;
 
 -- name: give_back_lease(holder)!
@@ -17,26 +16,25 @@ update cleanup_lease set until = '-infinity' where tenant_id = 0 and holder = :h
 -- name: begin_run(tenant_id, actor)
 -- Notes that a tenant is cleaned, and that runs before it that never ended were interrupted.
 with others as (
-    update cleanup_run set ended_at = clock_timestamp(), outcome = 'interrupted'
+    update cleanup_run set ended_at = statement_timestamp(), outcome = 'interrupted'
      where tenant_id = :tenant_id and ended_at is null)
 insert into cleanup_run (tenant_id, actor) values (:tenant_id, :actor) returning run_no;
 
 -- name: note_removed(tenant_id, run_no, name, rows)!
 -- Adds to what a run has removed, in the transaction that removed it.
-update cleanup_run set removed = jsonb_set(removed, array[:name::text], to_jsonb(coalesce((removed ->> :name)::bigint, 0) + :rows::bigint))
+update cleanup_run set removed = jsonb_set(removed, array[:name::text], (coalesce((removed ->> :name)::bigint, 0) + :rows::bigint)::text::jsonb)
  where tenant_id = :tenant_id and run_no = :run_no;
 
 -- name: end_run(tenant_id, run_no, outcome, note)!
 -- How a run ended.
-update cleanup_run set ended_at = clock_timestamp(), outcome = :outcome, note = :note
+update cleanup_run set ended_at = statement_timestamp(), outcome = :outcome, note = :note
  where tenant_id = :tenant_id and run_no = :run_no and ended_at is null;
 
 -- name: last_runs(tenant_ids)
 -- The last run of each tenant (0 = partitions), and when one last came to its end.
 select r.tenant_id, r.actor, r.began_at, r.ended_at, r.outcome, r.removed, r.note,
        (select max(d.ended_at) from cleanup_run d where d.tenant_id = r.tenant_id and d.outcome = 'done') as done_at
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
- cross join lateral (select * from cleanup_run where cleanup_run.tenant_id = t.tenant_id order by run_no desc limit 1) r
+  from (select distinct on (tenant_id) * from cleanup_run where tenant_id = any(:tenant_ids::int[]) order by tenant_id, run_no desc) r
  order by r.tenant_id;
 
 -- name: ages(tenant_ids)
@@ -48,12 +46,15 @@ select tenant_id, created_at from tenant where tenant_id = any(:tenant_ids::int[
 select at from flight where tenant_id = :tenant_id order by batch_no limit 1;
 
 -- name: progress(tenant_id)
--- What the drain has done (its last batch), whether leads are ready that it could place, and whether a script of others has a turn to clean.
+-- What the drain has done (its last batch), and whether leads are ready that it could place.
 select l.batch_no, l.paused_until > clock_timestamp() as paused, clock_timestamp() as now,
-       exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = 0) as ready,
-       exists (select from maintenance_run r where r.tenant_id in (0, :tenant_id) and r.turn is not null
-                  and least(r.until, r.alive_until) > clock_timestamp()) as turn
+       exists (select from lead_pool p where p.tenant_id = :tenant_id and p.wake_key = 0) as ready
   from lane l where l.tenant_id = :tenant_id;
+
+-- name: turn(tenant_id)
+-- Whether a script of others has a turn to clean this tenant, or all.
+select exists (select from maintenance_run r where r.tenant_id in (0, :tenant_id) and r.turn is not null
+                  and least(r.until, r.alive_until) > clock_timestamp());
 
 -- name: routed(tenant_id, after, upto)
 -- Leads in the batches of a tenant after one and up to another.

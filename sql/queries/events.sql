@@ -30,11 +30,11 @@ select t.events_since, coalesce(f.last_position, 0) as last_position, coalesce(f
        exists (select from event e where e.tenant_id = :tenant_id and e.position is null) as unplaced
   from tenant t left join event_feed f on f.tenant_id = t.tenant_id where t.tenant_id = :tenant_id;
 
--- name: steady_plans()
+-- name: steady_plans()!
 -- Until the transaction ends: along the index, in its order, up to the limit. How many rows come after a position, and how many events
 -- a row holds, is not known to the planner: it would sort all that there are.
-select set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
+set local jit = off; set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off;
 
 -- name: page(tenant_id, position, place, types, lead_id, limit)
 -- Events after a place in the order, and where the feed stands, in one snapshot: at least one row, without an event when there is none.
@@ -97,8 +97,8 @@ select e.position, x.place, e.event_no, e.type, e.at, e.ruleset, x.lead_id, l.so
 -- name: feeds()
 -- Where the feeds of all tenants stand that have events. Truly about all tenants.
 select t.tenant_id, t.name, coalesce(f.last_position, 0) as last_position, coalesce(f.removed_upto, 0) as removed_upto,
-       (select e.at from event e where e.tenant_id = t.tenant_id and e.position is null order by e.event_no limit 1) as unplaced_since
-  from tenant t left join event_feed f on f.tenant_id = t.tenant_id
+       (select e.at from event e where e.tenant_id = l.tenant_id and e.position is null order by e.event_no limit 1) as unplaced_since
+  from lane l join tenant t on t.tenant_id = l.tenant_id left join event_feed f on f.tenant_id = l.tenant_id
  order by t.tenant_id;
 
 -- name: remove(tenant_id, before, limit)
@@ -119,7 +119,7 @@ select count(*)::int from gone;
 
 -- name: switch(tenant_id, enabled)
 -- Switches the writing of events on or off; how it was before.
-with before as (select events_since from tenant where tenant_id = :tenant_id for update)
-update tenant t set events_since = case when not :enabled::boolean then null else coalesce(t.events_since, clock_timestamp()) end
+with before as (select events_since, clock_timestamp() as now from tenant where tenant_id = :tenant_id for update)
+update tenant t set events_since = case when not :enabled::boolean then null else coalesce(t.events_since, before.now) end
   from before where t.tenant_id = :tenant_id
 returning before.events_since as before, t.events_since;

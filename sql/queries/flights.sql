@@ -18,7 +18,8 @@ select batch_no, at, ruleset, roster, rates, kind, leads, inputs from flight whe
 -- name: last(tenant_ids, of_each, limit)
 -- The last flight records of each of some tenants, the youngest first.
 select f.tenant_id, f.batch_no, f.at, f.ruleset, f.roster, f.rates, f.kind, f.inputs
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select tenant_id, batch_no, at, ruleset, roster, rates, kind, inputs from flight
                       where flight.tenant_id = t.tenant_id order by batch_no desc limit :of_each) f
+ where t.tenant_id = any(:tenant_ids::int[])
  order by f.at desc, f.tenant_id, f.batch_no desc limit :limit;

@@ -79,7 +79,7 @@ with ended as (
                            source, region, industry, product, campaign, ad_id, landing_page)
     select l.tenant_id, l.lead_id, -l.priority, at.ended_at, e.batch_no, l.created_at, e.customer_id,
            array(select distinct rep_no from (
-                     select e.rep_no union all
+                     select :rep_no::int as rep_no union all
                      select h.rep_no from assignment_history h
                       where h.tenant_id = :tenant_id and h.lead_id = e.lead_id and h.outcome = 'returned') as had
                   order by rep_no),

@@ -38,4 +38,4 @@ select hour, what, name, leads, bit_count(minutes::bit(64)) as minutes, last_at 
 
 -- name: forget(kept)!
 -- Deletes counts of hours that are so long ago.
-delete from hour_count using tenant t where hour_count.tenant_id = t.tenant_id and hour < clock_timestamp() - :kept::interval;
+delete from hour_count using tenant t where hour_count.tenant_id = t.tenant_id and hour < statement_timestamp() - :kept::interval;

@@ -16,14 +16,14 @@ select :tenant_id, :route, named.key, named.body_hash, named.lead_id, named.answ
  order by named.key
     on conflict (tenant_id, route, key) do update
    set body_hash = excluded.body_hash, lead_id = excluded.lead_id, answer = excluded.answer, expires_at = excluded.expires_at
- where idempotency.expires_at <= statement_timestamp();
+ where idempotency.expires_at <= (excluded.expires_at at time zone 'UTC' - make_interval(secs => :holds_s)) at time zone 'UTC';
 
 -- name: delete_expired(tenant_id, limit)!
 -- Deletes expired keys of a tenant, so many at most, and passes over those that somebody holds.
 delete from idempotency
  where ctid = any(array(
        select ctid from idempotency
-        where tenant_id = :tenant_id and expires_at <= clock_timestamp()
+        where tenant_id = :tenant_id and expires_at <= statement_timestamp()
         order by expires_at
         limit :limit
           for update skip locked));

@@ -20,11 +20,10 @@ select named.ord, other.source, near.lead_id
         order by source, external_id limit 1) as near
  where other.source <> named.own_source and near.source = other.source and near.external_id = named.external_id;
 
--- name: steady_plans()
+-- name: steady_plans()!
 -- Until the transaction ends: along the index of identities, whatever the statistics say.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-       set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off; set local jit = off;
 
 -- name: hold_ids(tenant_id)
 -- Intakes of a tenant for which ids are unique over sources take turns: no index keeps them apart.

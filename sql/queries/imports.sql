@@ -6,7 +6,7 @@ insert into lead_import (tenant_id, actor, file, mapping) values (:tenant_id, :a
 
 -- name: end(tenant_id, import_no, rows, rejected)!
 -- Notes that all of a file was read.
-update lead_import set ended_at = clock_timestamp(), rows = :rows, rejected = :rejected where tenant_id = :tenant_id and import_no = :import_no;
+update lead_import set ended_at = statement_timestamp(), rows = :rows, rejected = :rejected where tenant_id = :tenant_id and import_no = :import_no;
 
 -- name: add_part(tenant_id, import_no, firsts, lasts, new, repeated, merged, parked, differing)!
 -- Notes what a batch of an import brought, in the transaction that stored it.
@@ -36,10 +36,10 @@ select r.first, r.last from lead_import_part p cross join lateral unnest(p.first
  where p.tenant_id = :tenant_id and p.import_no = :import_no
  order by r.first desc;
 
--- name: steady_plans()
+-- name: steady_plans()!
 -- For walking along the primary key until the transaction ends, whatever the statistics say.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local jit = off;
 
 -- name: next(tenant_id, first, below, limit)
 -- The next leads of a range of numbers, downwards: what is merged into others mostly comes before these. Holds nothing.
@@ -131,4 +131,4 @@ update customer_key
 
 -- name: undone(tenant_id, import_no, actor)!
 -- Notes that an import was taken back, as far as that could be.
-update lead_import set undone_at = clock_timestamp(), undone_by = :actor where tenant_id = :tenant_id and import_no = :import_no;
+update lead_import set undone_at = statement_timestamp(), undone_by = :actor where tenant_id = :tenant_id and import_no = :import_no;

@@ -4,12 +4,12 @@ select exists (select from journal where tenant_id = 0 and journal_id = :journal
 
 -- name: report_file(journal_id, instance, host, file, bytes, maximum_bytes, maximum_leads, refuses)
 -- What an instance says of its journal, with which the database knows it. Truly about all tenants.
-insert into journal (tenant_id, journal_id, instance, host, file, bytes, maximum_bytes, maximum_leads, refuses)
-values (0, :journal_id, :instance, :host, :file, :bytes, :maximum_bytes, :maximum_leads, :refuses)
+insert into journal (tenant_id, journal_id, instance, host, file, bytes, maximum_bytes, maximum_leads, refuses, seen_at)
+values (0, :journal_id, :instance, :host, :file, :bytes, :maximum_bytes, :maximum_leads, :refuses, clock_timestamp())
     on conflict (tenant_id, journal_id) do update
    set instance = excluded.instance, host = excluded.host, file = excluded.file, bytes = excluded.bytes,
        maximum_bytes = excluded.maximum_bytes, maximum_leads = excluded.maximum_leads, refuses = excluded.refuses,
-       seen_at = clock_timestamp()
+       seen_at = excluded.seen_at
 returning journal_id;
 
 -- name: drained_to(journal_id)
@@ -56,9 +56,8 @@ select journal_id, instance, host, file, bytes, maximum_bytes, maximum_leads, re
  where tenant_id = 0 order by instance, journal_id;
 
 -- name: give_up(journal_id)
--- The file of a journal is lost: what it held is given up. Truly about all tenants.
-with held as (select tenant_id, leads + set_aside as lost from journalled
-               where journal_id = :journal_id and leads + set_aside > 0 for update)
+-- The file of a journal is lost: what it held is given up; not where that changes at this moment. Truly about all tenants.
+with held as (select tenant_id, leads + set_aside as lost from journalled where journal_id = :journal_id and leads + set_aside > 0)
 update journalled t set given_up = t.given_up + held.lost, leads = 0, set_aside = 0, oldest_at = null, reason = ''
-  from held where t.tenant_id = held.tenant_id and t.journal_id = :journal_id
+  from held where t.tenant_id = held.tenant_id and t.journal_id = :journal_id and t.leads + t.set_aside = held.lost
 returning t.tenant_id, held.lost;

@@ -12,10 +12,9 @@ select l.tenant_id
         or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
  order by l.tenant_id;
 
--- name: steady_plans()
+-- name: steady_plans()!
 -- For what is asked without a lane: plans by index, made anew, until the transaction ends; `hold` sets the same and more.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
 
 -- name: hold(tenant_id, now, statement_timeout, idle_timeout, lock_timeout, tcp_user_timeout)
 -- Takes the lane, or no row when another holds it; sets the transaction's limits and keeps plans on the indexes.
@@ -54,9 +53,9 @@ select before.previous_holder_aborted, l.aborted_at is not null as abort_unexpla
  where l.tenant_id = :tenant_id
    for update of l skip locked;
 
--- name: plan_anew()
+-- name: plan_anew()!
 -- Until the transaction ends each statement is planned each time, on the indexes, as `hold` left it.
-select set_config('plan_cache_mode', 'force_custom_plan', true);
+set local plan_cache_mode = force_custom_plan;
 
 -- name: wait_for(tenant_id)
 -- Takes the lane for a change by hand, waiting for its holder as long as the transaction's lock_timeout allows.
@@ -65,11 +64,14 @@ select tenant_id from lane where tenant_id = :tenant_id for update;
 -- name: fold_inbox(tenant_id, limit)
 -- Takes the news for the lane; `at` is read after the endings committed, so that no place is given before it was free. A clock
 -- that was ahead moves nobody's time.
-delete from lane_inbox
- where ctid = any(array(
-       select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
-returning rep_no, open_delta, day, today_delta, lead_id,
-          case when at > clock_timestamp() + interval '10 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at;
+with news as (
+    delete from lane_inbox
+     where ctid = any(array(
+           select ctid from lane_inbox where tenant_id = :tenant_id order by id limit :limit for update skip locked))
+    returning rep_no, open_delta, day, today_delta, lead_id, at)
+select rep_no, open_delta, day, today_delta, lead_id,
+       case when at > clock_timestamp() + interval '10 min' then clock_timestamp() else greatest(at, clock_timestamp()) end as at
+  from news;
 
 -- name: put_assignments(tenant_id, assigned_at, batch_no, ruleset, lead_ids, rep_nos, previous, customers, seqs, rules, groups, owned, owners)!
 -- Writes a batch's assignments and their event, and sets or moves the owners of customers. previous = the reps who had them, of
@@ -123,10 +125,10 @@ select group_no, reps, credit from group_share where tenant_id = :tenant_id;
 
 -- name: kept(tenant_id)
 -- All that a router remembers of a lane from batch to batch, in one answer: loads, credits, wake keys, and the earliest time at
--- which a waiting lead is to be looked at again. Arrays inside of rows go as texts: the driver reads no others there.
-select array(select row (rep_no, open, day, today) from rep_load where tenant_id = :tenant_id) as loads,
-       array(select row (group_no, reps::text, credit::text) from group_share where tenant_id = :tenant_id) as shares,
-       array(select row (wake_key, ruleset, targets) from wake_key where tenant_id = :tenant_id) as wake_keys,
+-- which a waiting lead is to be looked at again. Rows go as JSON: records of no type of their own travel between no servers.
+select (select json_agg(json_build_array(rep_no, open, day, today)) from rep_load where tenant_id = :tenant_id) as loads,
+       (select json_agg(json_build_array(group_no, reps, credit)) from group_share where tenant_id = :tenant_id) as shares,
+       (select json_agg(json_build_array(wake_key, ruleset, targets)) from wake_key where tenant_id = :tenant_id) as wake_keys,
        (select recheck_at from lead_pool where tenant_id = :tenant_id and recheck_at is not null order by recheck_at limit 1) as next_recheck;
 
 -- name: left_over(tenant_id, limit)

@@ -1,8 +1,7 @@
--- name: whole_tables()
+-- name: whole_tables()!
 -- For counting and dating anew, which may read every row of a tenant, until the transaction ends.
-select set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),
-       set_config('statement_timeout', '300s', true);
+set local enable_seqscan = on; set local enable_bitmapscan = on; set local enable_sort = on; set local plan_cache_mode = force_custom_plan;
+set local jit = off; set local statement_timeout = '300s';
 
 -- name: wait_for(tenant_id)
 -- Takes the lane, waiting for its holder as long as the transaction's lock_timeout allows; and when its last batch was.
@@ -107,14 +106,14 @@ with dated as (
                 else received_at end as right_at
       from lead where tenant_id = :tenant_id),
 ordered as (
-    select lead_id, received_at, right_at, max(right_at) over (order by lead_id) as after from dated)
+    select lead_id, received_at, right_at, max(right_at) over (order by lead_id) as after from dated),
+meant as (
+    select lead_id, received_at, case when right_at < after - interval '10 min' then after else right_at end as at from ordered)
 update lead l
-   set received_at = case when o.right_at < o.after - interval '10 min' then o.after else o.right_at end,
-       created_at = case when abs(extract(epoch from l.created_at - l.received_at)) >= 60 then l.created_at
-                         when o.right_at < o.after - interval '10 min' then o.after else o.right_at end
-  from ordered o
- where l.tenant_id = :tenant_id and l.lead_id = o.lead_id
-   and (o.right_at <> o.received_at or o.right_at < o.after - interval '10 min')
+   set received_at = o.at,
+       created_at = case when abs(extract(epoch from l.created_at - l.received_at)) >= 60 then l.created_at else o.at end
+  from meant o
+ where l.tenant_id = :tenant_id and l.lead_id = o.lead_id and o.at <> o.received_at
 returning l.lead_id, l.received_at, l.created_at;
 
 -- name: date_pool(tenant_id, now, lead_ids, received_ats, created_ats)!

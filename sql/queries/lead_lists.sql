@@ -1,9 +1,8 @@
--- name: steady_plans()
+-- name: steady_plans()!
 -- For lists, until the transaction ends: plans by index, made anew, that stop with the page; what statistics say of a tenant (nothing, when it is new)
 -- decides nothing.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_seqscan = off; set local enable_bitmapscan = off;
+set local enable_hashjoin = off; set local enable_mergejoin = off; set local jit = off;
 
 -- name: first_since(tenant_id, at)
 -- The number from which on leads were accepted at a time or later (null = none was): numbers grow with time, so halving finds it in some

@@ -11,6 +11,15 @@ select (select source from customer_rules where tenant_id = :tenant_id order by 
        set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
 
+-- name: steady_plans_apart(tenant_id, idle_timeout)
+-- The same without numbers: where tables are distributed it is asked where the tenant's rows are, and numbers are given by one server alone.
+select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
+       exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as moment,
+       set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
+       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
+
 -- name: clock()
 -- The time that is stored: the database's.
 select clock_timestamp();

@@ -10,8 +10,9 @@ select look_no from notify_look where tenant_id = 0 and look_no = :look_no for u
 
 -- name: see(channels, kinds)!
 -- Notes that these channels are configured; new ones get a row.
-insert into notify_channel (tenant_id, channel, kind) select 0, c.channel, c.kind from unnest(:channels::text[], :kinds::text[]) as c(channel, kind)
-    on conflict (tenant_id, channel) do update set seen_at = statement_timestamp(), kind = excluded.kind;
+insert into notify_channel (tenant_id, channel, kind, seen_at)
+select 0, c.channel, c.kind, statement_timestamp() from unnest(:channels::text[], :kinds::text[]) as c(channel, kind)
+    on conflict (tenant_id, channel) do update set seen_at = excluded.seen_at, kind = excluded.kind;
 
 -- name: forget(unseen_s)!
 -- Deletes channels that nobody has had configured for so many seconds.
@@ -74,9 +75,11 @@ select c.channel from notify_channel c
 
 -- name: take(channel, me, lease_s)
 -- Takes a channel that nobody else sends to, or keeps it, for so many seconds; locks its row. No row = somebody else has it.
-update notify_channel set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
- where tenant_id = 0 and channel = :channel and (holder is null or holder = :me or held_until < statement_timestamp())
-returning attempts, failures, statement_timestamp() as now, extract(epoch from rests_until - statement_timestamp())::float8 as rests_s;
+with taken as (
+    update notify_channel set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
+     where tenant_id = 0 and channel = :channel and (holder is null or holder = :me or held_until < statement_timestamp())
+    returning attempts, failures, rests_until)
+select attempts, failures, statement_timestamp() as now, extract(epoch from rests_until - statement_timestamp())::float8 as rests_s from taken;
 
 -- name: queue(channel, limit)
 -- The messages for a channel, in the order in which they are to be sent: one that cannot be taken stops no other.
@@ -106,8 +109,9 @@ update notify_channel set succeeded_at = statement_timestamp(), failures = 0, fa
 
 -- name: failed(channel, error, rest_s)!
 -- An attempt failed; the other side may ask for rest.
-update notify_channel set failures = failures + 1, failing_since = coalesce(failing_since, statement_timestamp()), failed_at = statement_timestamp(),
-       last_error = :error, rests_until = case when :rest_s::float8 > 0 then statement_timestamp() + make_interval(secs => :rest_s) end
+update notify_channel set failures = failures + 1, failing_since = coalesce(failing_since, m.now), failed_at = m.now, last_error = :error, rests_until = m.rests_until
+  from (select statement_timestamp() as now,
+               case when :rest_s::float8 > 0 then statement_timestamp() + make_interval(secs => :rest_s) end as rests_until) m
  where tenant_id = 0 and channel = :channel;
 
 -- name: put_off(number)!

@@ -18,5 +18,5 @@ select c.relname::text as name from pg_class c
 
 -- name: oldest_flight_of_all()
 -- The time of the oldest flight record of any tenant: assignments that ended later are needed to compare it with. About all tenants.
-select min(f.at) from tenant t
+select min(f.at) from lane t
  cross join lateral (select at from flight where flight.tenant_id = t.tenant_id order by batch_no limit 1) f;

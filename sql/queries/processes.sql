@@ -1,14 +1,18 @@
 -- name: beat(process_id, instance, host, pid, version, host_now, recent_s, jump_s)
 -- A sign of life, with the first of which a process is known. Whoever others took for dead is back. confirmed = the clock of
 -- another process's host agrees with the database's, as it is now. Truly about all tenants.
-insert into process (tenant_id, process_id, instance, host, pid, version, host_ahead_s)
-values (0, :process_id, :instance, :host, :pid, :version, extract(epoch from :host_now::timestamptz - clock_timestamp()))
-    on conflict (tenant_id, process_id) do update set beat_at = clock_timestamp(), died_at = null, explained_at = null, host_ahead_s = excluded.host_ahead_s
-returning clock_timestamp() as clock, clock_disputed,
-          exists (select from process o
-                   where o.tenant_id = 0 and o.process_id <> :process_id and abs(o.host_ahead_s) <= :jump_s
-                     and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
-                                       and clock_timestamp() + interval '1 s') as confirmed;
+with beaten as (
+    insert into process (tenant_id, process_id, instance, host, pid, version, beat_at, host_ahead_s)
+    values (0, :process_id, :instance, :host, :pid, :version, clock_timestamp(), extract(epoch from :host_now::timestamptz - clock_timestamp()))
+        on conflict (tenant_id, process_id) do update
+       set beat_at = excluded.beat_at, died_at = null, explained_at = null, host_ahead_s = excluded.host_ahead_s
+    returning clock_disputed)
+select clock_timestamp() as clock, clock_disputed,
+       exists (select from process o
+                where o.tenant_id = 0 and o.process_id <> :process_id and abs(o.host_ahead_s) <= :jump_s
+                  and o.beat_at between clock_timestamp() - make_interval(secs => :recent_s::float8)
+                                    and clock_timestamp() + interval '1 s') as confirmed
+  from beaten;
 
 -- name: on_host(name, process_id)
 -- The processes of hosts of a name that are thought to live, besides the one that asks. Truly about all tenants.
@@ -17,9 +21,9 @@ select process_id, host, pid from process
 
 -- name: mark_dead(gone, silent_for_s)!
 -- Those that are gone from their host, and those that have been silent for too long (null = that is not to be judged now).
-update process set died_at = clock_timestamp()
+update process set died_at = statement_timestamp()
  where tenant_id = 0 and ended_at is null and died_at is null
-   and (process_id = any(:gone::bigint[]) or beat_at < clock_timestamp() - make_interval(secs => :silent_for_s::float8));
+   and (process_id = any(:gone::bigint[]) or beat_at < statement_timestamp() - make_interval(secs => :silent_for_s::float8));
 
 -- name: confirmed(tenant_id, recent_s, confirmed_s)
 -- Whether a router believes the database's clock, as it is now, or somebody has said of this tenant that it is right. Processes are truly of all tenants.
@@ -38,17 +42,18 @@ update process set clock_disputed = :disputed where tenant_id = 0 and process_id
 
 -- name: not_from_the_future()!
 -- Signs of life of a time to come: whoever lives gives another one. Until then nobody bears witness for the clock that is behind.
-update process set beat_at = clock_timestamp(), host_ahead_s = null, died_at = case when died_at > clock_timestamp() then clock_timestamp() else died_at end
- where tenant_id = 0 and beat_at > clock_timestamp() + interval '1 min';
+update process set beat_at = m.now, host_ahead_s = null, died_at = case when died_at > m.now then m.now else died_at end
+  from (select statement_timestamp() as now, statement_timestamp() + interval '1 min' as soon) m
+ where tenant_id = 0 and beat_at > m.soon;
 
 -- name: forget()!
 -- What was over a week ago.
 delete from process
- where tenant_id = 0 and coalesce(ended_at, died_at) < clock_timestamp() - interval '7 days';
+ where tenant_id = 0 and coalesce(ended_at, died_at) < statement_timestamp() - interval '7 days';
 
 -- name: end(process_id)!
 -- It stops as it should.
-update process set ended_at = clock_timestamp() where tenant_id = 0 and process_id = :process_id;
+update process set ended_at = statement_timestamp() where tenant_id = 0 and process_id = :process_id;
 
 -- name: living(silent_for_s)
 -- How many processes route leads. Truly about all tenants.

@@ -4,6 +4,7 @@
 -- time. Whoever died may be found dead a little later, so aborted_at stays for a while; then it was no crash.
 with moment as (
     select case when :is_new::boolean or aborted_at is null then clock_timestamp() else aborted_at end as at, crashed_by,
+           clock_timestamp() as now, clock_timestamp() - interval '60 s' as lately,
            case when crashed_at > clock_timestamp() - interval '10 min' then crashes else 0 end as crashes
       from lane where tenant_id = :tenant_id),
 gone as (
@@ -13,7 +14,7 @@ gone as (
        and p.process_id <> all(m.crashed_by) and p.beat_at between m.at - interval '10 min' and m.at)
 update lane l
    set crashes = n.crashes,
-       crashed_at = case when n.crashed then clock_timestamp() else l.crashed_at end,
+       crashed_at = case when n.crashed then m.now else l.crashed_at end,
        crashed_by = case when n.crashed then l.crashed_by[greatest(1, cardinality(l.crashed_by) - 50):] || gone.process_ids
                          else l.crashed_by end,
        careful = case when n.crashed and n.crashes >= :careful_from then :careful_leads else l.careful end,
@@ -21,7 +22,7 @@ update lane l
        noted_crashes = case when n.crashed and n.crashes < :careful_from then 0
                             when n.crashed and l.noted_lead is not null and gone.process_ids && l.noted_by then l.noted_crashes + 1
                             else l.noted_crashes end,
-       aborted_at = case when not n.crashed and m.at > clock_timestamp() - interval '60 s' then m.at end
+       aborted_at = case when not n.crashed and m.at > m.lately then m.at end
   from gone, moment m,
        lateral (select gone.process_ids is not null as crashed, m.crashes + (gone.process_ids is not null)::int as crashes) n
  where l.tenant_id = :tenant_id
@@ -86,5 +87,5 @@ with crashed as (
        and p.ended_at is null and p.died_at > clock_timestamp() - interval '10 min'
      order by p.process_id for update of p),
 known as (
-    update process p set explained_at = clock_timestamp() from crashed c where p.tenant_id = 0 and p.process_id = c.process_id)
+    update process p set explained_at = statement_timestamp() from crashed c where p.tenant_id = 0 and p.process_id = c.process_id)
 update lane set crashes = 0, crashed_at = null, careful = 0, noted_lead = null, noted_crashes = 0, noted_by = '{}' where tenant_id = :tenant_id;

@@ -51,9 +51,9 @@ select new.lead_id, before.root, (select created_at from lead r
         limit 1) as later on true
  where before.root is not null or later.found is not null;
 
--- name: plan_anew()
+-- name: plan_anew()!
 -- Until the transaction ends each statement is planned each time: what follows is rare, and its plans depend on what it is asked.
-select set_config('plan_cache_mode', 'force_custom_plan', true);
+set local plan_cache_mode = force_custom_plan;
 
 -- name: members(tenant_id, customer_id, source, enquiry, product, name, phone, email, company, declared, since, until)
 -- The leads of an enquiry that were created in a span of time, and all that are merged together with them; same = it is of this enquiry itself.

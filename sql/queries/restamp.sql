@@ -1,9 +1,9 @@
 -- Correcting creation times that a source stamped wrong.
 
--- name: steady_plans()
+-- name: steady_plans()!
 -- For walking along the primary key until the transaction ends, whatever the statistics say.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local jit = off;
 
 -- name: has_source(tenant_id, source)
 -- Whether any lead came from a source.
@@ -62,7 +62,7 @@ select :tenant_id, c.lead_id, :batch_no, c.before, c.before + make_interval(secs
 
 -- name: correct_leads(tenant_id, lead_ids, first, last, shift_s)!
 -- Shifts the creation times of leads.
-update lead set created_at = created_at + make_interval(secs => :shift_s::float8)
+update lead set created_at = (created_at at time zone 'UTC' + make_interval(secs => :shift_s::float8)) at time zone 'UTC'
  where ctid = any(array(
        select ctid from lead
         where tenant_id = :tenant_id and lead_id between :first::bigint and :last::bigint and lead_id = any(:lead_ids::bigint[])
@@ -70,7 +70,7 @@ update lead set created_at = created_at + make_interval(secs => :shift_s::float8
 
 -- name: correct_pool(tenant_id, lead_ids, first, last, shift_s, wake_key)!
 -- Shifts those of waiting leads; they get their turn, whatever they waited for.
-update lead_pool set created_at = created_at + make_interval(secs => :shift_s::float8),
+update lead_pool set created_at = (created_at at time zone 'UTC' + make_interval(secs => :shift_s::float8)) at time zone 'UTC',
                      wake_key = case when wake_key = 0 then 0 else :wake_key::int end
  where ctid = any(array(
        select ctid from lead_pool

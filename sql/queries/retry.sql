@@ -15,11 +15,10 @@ select p.wake_key, k.ruleset, k.targets, p.leads
          group by wake_key) p
   join wake_key k on k.tenant_id = :tenant_id and k.wake_key = p.wake_key;
 
--- name: in_order()
+-- name: in_order()!
 -- For walking along an index until the transaction ends: each part begins where the last one ended, and sorts nothing.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-       set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_seqscan = off;
+set local enable_bitmapscan = off; set local jit = off;
 
 -- name: parked_next(tenant_id, reasons, since, after_lead_id, limit)
 -- The next parked leads of these reasons, after a lead; holds nothing.
@@ -70,10 +69,10 @@ update lead_pool set wake_key = :wake_key
 -- The wake key of leads that a person sent back, while any waits under it.
 select wake_key from wake_key where tenant_id = :tenant_id and ruleset = 0 and targets = '';
 
--- name: call_lane(tenant_id, state_token, next_wake_key, now)
--- Makes every router read the lane's state again and come at once.
+-- name: call_lane(tenant_id, state_token, next_wake_key, now)!
+-- Makes every router read the lane's state again, and come at once where it is told to.
 update lane set state_token = :state_token, next_wake_key = :next_wake_key, next_visit_at = least(next_visit_at, :now)
- where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
+ where tenant_id = :tenant_id;
 
 -- name: free_key(tenant_id, first)
 -- The first number that no wake key has, from `first` on; a tenant has some thousand keys.

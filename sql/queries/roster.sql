@@ -97,7 +97,7 @@ select :tenant_id::int, n.rep_no, :version::int, n.name, n.active, n.available, 
 
 -- name: put_in_force(tenant_id, version)!
 -- Makes a roster version the one in force; the drain takes it with its next batch.
-update tenant set roster = :version where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
+update tenant set roster = :version where tenant_id = :tenant_id;
 
 -- name: version_exists(tenant_id, version)
 -- Whether a roster version was ever made.

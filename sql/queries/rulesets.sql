@@ -27,5 +27,5 @@ insert into ruleset (tenant_id, version, author, note, source, lists)
 values (:tenant_id, :version, :author, :note, :source, :lists::jsonb);
 
 -- name: put_in_force(tenant_id, version)!
--- Makes a version the one in force and calls the drain, which takes it with its next batch.
-update tenant set ruleset = :version where tenant_id = :tenant_id returning pg_notify('lead_router', tenant_id::text);
+-- Makes a version the one in force; the drain takes it with its next batch.
+update tenant set ruleset = :version where tenant_id = :tenant_id;

@@ -6,7 +6,7 @@ on conflict do nothing returning name;
 
 -- name: change(tenant_id, name, definition)
 -- Gives a source another definition.
-update source set definition = :definition, changed_at = clock_timestamp()
+update source set definition = :definition, changed_at = statement_timestamp()
  where tenant_id = :tenant_id and name = :name;
 
 -- name: remove(tenant_id, name)
@@ -19,9 +19,9 @@ insert into source_key (tenant_id, source, key) values (:tenant_id, :source, :ke
 
 -- name: end_keys(tenant_id, source, holds)
 -- Keys that hold without end end after a while.
-update source_key set until = clock_timestamp() + :holds
+update source_key set until = statement_timestamp() + :holds
  where tenant_id = :tenant_id and source = :source
-   and (until is null or until > clock_timestamp() + :holds);
+   and (until is null or until > statement_timestamp() + :holds);
 
 -- name: add_secret(tenant_id, source, secret)
 -- A secret of a webhook.
@@ -29,13 +29,13 @@ insert into source_secret (tenant_id, source, secret) values (:tenant_id, :sourc
 
 -- name: end_secrets(tenant_id, source, holds)
 -- Secrets that hold without end end after a while.
-update source_secret set until = clock_timestamp() + :holds
+update source_secret set until = statement_timestamp() + :holds
  where tenant_id = :tenant_id and source = :source
-   and (until is null or until > clock_timestamp() + :holds);
+   and (until is null or until > statement_timestamp() + :holds);
 
 -- name: forget_ended(tenant_id, source)
 -- Deletes secrets that hold no more.
-delete from source_secret where tenant_id = :tenant_id and source = :source and until <= clock_timestamp();
+delete from source_secret where tenant_id = :tenant_id and source = :source and until <= statement_timestamp();
 
 -- name: opened_by(tenant_id, key)
 -- The source that a key opens now.
@@ -76,18 +76,17 @@ select secret, created_at, until from source_secret
 select at, status, reason, sent_id, body_hash, bytes from source_reject
  where tenant_id = :tenant_id and source = :source order by number desc;
 
--- name: count(tenant_ids, names, taken, refused, trapped)
--- Adds to the counts of sources; whoever calls it has them in order.
+-- name: count(tenant_id, names, taken, refused, trapped)
+-- Adds to the counts of a tenant's sources; whoever calls it has them in order.
 update source s
    set taken = s.taken + n.taken, refused = s.refused + n.refused, trapped = s.trapped + n.trapped,
-       last_at = clock_timestamp()
-  from (select l.tenant_id, l.name, n.taken, n.refused, n.trapped
-          from unnest(:tenant_ids::int[], :names::text[], :taken::bigint[], :refused::bigint[], :trapped::bigint[])
-               as n(tenant_id, name, taken, refused, trapped)
-          join source l on l.tenant_id = n.tenant_id and l.name = n.name
-         order by l.tenant_id, l.name
+       last_at = statement_timestamp()
+  from (select l.name, n.taken, n.refused, n.trapped
+          from unnest(:names::text[], :taken::bigint[], :refused::bigint[], :trapped::bigint[]) as n(name, taken, refused, trapped)
+          join source l on l.tenant_id = :tenant_id and l.name = n.name
+         order by l.name
            for no key update of l) as n
- where s.tenant_id = n.tenant_id and s.name = n.name;
+ where s.tenant_id = :tenant_id and s.name = n.name;
 
 -- name: put_rejects(tenant_ids, names, moments, statuses, reasons, sent_ids, hashes, sizes)
 -- Stores refused requests of sources that are there.

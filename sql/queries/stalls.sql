@@ -23,8 +23,9 @@ select l.received_at, p.wake_key, k.reason as parked, m.lead_id is not null as m
 -- name: parked_since(tenant_ids, since, limit)
 -- Leads parked since then by reason, of at most so many for each tenant.
 select t.tenant_id, p.reason, count(*) as leads
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select reason from parked where parked.tenant_id = t.tenant_id and parked_at >= :since limit :limit) p
+ where t.tenant_id = any(:tenant_ids::int[])
  group by t.tenant_id, p.reason;
 
 -- name: open_ones()
@@ -41,18 +42,18 @@ returning id;
 
 -- name: go_on(tenant_id, id, kind, leads, oldest, reasons, sentence)
 -- A stall that goes on, as it looks now. No row when it has ended meanwhile.
-update stall set seen_at = clock_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = :oldest::timestamptz,
+update stall set seen_at = statement_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = :oldest::timestamptz,
                  reasons = :reasons::text::jsonb, sentence = :sentence
  where tenant_id = :tenant_id and id = :id and ended_at is null
 returning id;
 
 -- name: finish(tenant_id, id)
 -- The end of a stall. No row when another instance has seen it already.
-update stall set seen_at = clock_timestamp(), ended_at = greatest(began_at, clock_timestamp())
+update stall set seen_at = statement_timestamp(), ended_at = greatest(began_at, statement_timestamp())
  where tenant_id = :tenant_id and id = :id and ended_at is null
 returning leads, extract(epoch from ended_at - began_at)::float8 as lasted_s;
 
 -- name: forget(kept)!
 -- Deletes stalls that began and ended so long ago.
 delete from stall using tenant t
- where stall.tenant_id = t.tenant_id and began_at < clock_timestamp() - :kept::interval and ended_at < clock_timestamp() - :kept::interval;
+ where stall.tenant_id = t.tenant_id and began_at < statement_timestamp() - :kept::interval and ended_at < statement_timestamp() - :kept::interval;

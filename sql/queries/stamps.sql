@@ -7,7 +7,7 @@ select t.tenant_id, s.source, count(*) as leads,
        percentile_cont(0.75) within group (order by s.ahead_s) as high_s,
        count(distinct s.created_at) as stamps, count(distinct s.received_at) as arrivals,
        count(*) filter (where s.ahead_s > :ahead::float8) as future
-  from unnest(:tenant_ids::int[]) as t (tenant_id)
+  from lane t
  cross join lateral (
        select l.source, l.created_at, l.received_at, extract(epoch from l.created_at - l.received_at)::float8 as ahead_s,
               row_number() over (partition by l.source order by l.lead_id desc) as place
@@ -16,7 +16,7 @@ select t.tenant_id, s.source, count(*) as leads,
                                 order by c.batch_no limit 1), created_at) as created_at, received_at from lead
                 where lead.tenant_id = t.tenant_id order by lead_id desc limit :looked_at) l
         where l.received_at > :since) s
- where s.place <= :of_source
+ where t.tenant_id = any(:tenant_ids::int[]) and s.place <= :of_source
  group by t.tenant_id, s.source
 having count(*) >= :least and abs(percentile_cont(0.5) within group (order by s.ahead_s)) > :ahead::float8
     or count(*) filter (where s.ahead_s > :ahead::float8) > 0
@@ -43,10 +43,11 @@ select count(*) as leads, min(p.queued_at) as oldest
 -- Of the last leads of tenants whose zones have these offsets: how many there are, and how many are of another day by the offset of
 -- the sessions.
 select t.tenant_id, count(*) as leads,
-       count(*) filter (where (l.created_at at time zone 'UTC' + make_interval(secs => t.offset_s))::date
+       count(*) filter (where (l.created_at at time zone 'UTC' + make_interval(secs => o.offset_s))::date
                            <> (l.created_at at time zone 'UTC' + make_interval(secs => :session_s::float8))::date) as differ
-  from unnest(:tenant_ids::int[], :offsets_s::float8[]) as t (tenant_id, offset_s)
+  from lane t
+  join unnest(:tenant_ids::int[], :offsets_s::float8[]) as o(tenant_id, offset_s) on o.tenant_id = t.tenant_id
  cross join lateral (select created_at, received_at from lead
                       where lead.tenant_id = t.tenant_id order by lead_id desc limit :looked_at) l
- where l.received_at > :since
+ where t.tenant_id = any(:tenant_ids) and l.received_at > :since
  group by t.tenant_id;

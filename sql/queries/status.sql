@@ -1,7 +1,10 @@
--- name: settings(lock_timeout)
--- For this transaction: give up soon on a locked table, count without a plan made for other numbers, whatever the role may take.
-select clock_timestamp() as now, set_config('lock_timeout', :lock_timeout, true), set_config('work_mem', '64MB', true),
-       set_config('statement_timeout', '60s', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true);
+-- name: settings()!
+-- For this transaction: count without a plan made for other numbers, whatever the role may take.
+set local work_mem = '64MB'; set local statement_timeout = '60s'; set local jit = off; set local plan_cache_mode = force_custom_plan;
+
+-- name: clock()
+-- The database's time.
+select clock_timestamp();
 
 -- name: states(tenant_ids)
 -- How many leads of each tenant are stored and how many are in each state; those that wait are counted by reason elsewhere.
@@ -27,14 +30,14 @@ select tenant_id, reason, count(*) as leads, min(parked_at) as oldest, max(parke
   from parked where tenant_id = any(:tenant_ids::int[]) group by tenant_id, reason;
 
 -- name: lanes(tenant_ids, now)
--- The lane of each tenant with its pause and its last batch, and who holds it: the transaction that locked the row, if it still
--- runs. A pause that nobody recorded was written into the row by hand, also when there was another one before.
+-- The lane of each tenant with its pause and its last batch, and the transaction that locked the row last. A pause that nobody recorded
+-- was written into the row by hand, also when there was another one before.
 select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_at,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.crashes else 0 end as crashes,
        case when l.crashed_at > clock_timestamp() - interval '10 min' then l.careful else 0 end as careful,
        case when l.paused_until > :now then l.paused_until end as paused_until, l.paused_why,
        case when p.is_this then p.actor end as paused_by, case when p.is_this then p.at end as paused_at,
-       h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start
+       l.xmax::text as locker
   from lane l
   left join lateral (select at, kind, leads from flight f
                       where f.tenant_id = l.tenant_id and f.batch_no = l.batch_no limit 1) f on true
@@ -42,30 +45,40 @@ select l.tenant_id, l.batch_no, f.at as last_at, f.kind, f.leads, l.next_visit_a
                                        'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', ''), '+00:00') as is_this from change c
                       where c.tenant_id = l.tenant_id and c.action = 'pause' and l.paused_until > :now
                       order by c.id desc limit 1) p on true
-  left join pg_locks h on h.locktype = 'transactionid' and h.granted and h.mode = 'ExclusiveLock' and h.transactionid = l.xmax
-  left join pg_stat_activity a on a.pid = h.pid
  where l.tenant_id = any(:tenant_ids::int[]);
+
+-- name: holders(lockers)
+-- Those of these transactions that still run, with their sessions. Of this server alone, whatever the tenant.
+select h.transactionid::text as locker, h.pid, a.application_name, a.usename, host(a.client_addr) as client, a.xact_start
+  from pg_locks h left join pg_stat_activity a on a.pid = h.pid
+ where h.locktype = 'transactionid' and h.granted and h.mode = 'ExclusiveLock' and h.transactionid::text = any(:lockers::text[]);
 
 -- name: came_in(tenant_ids, since, limit)
 -- How many of the last leads of each tenant came since then; when all of the most that are looked at did, when the first did.
 select t.tenant_id, count(*) as leads, min(l.received_at) as first
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit :limit) l
- where l.received_at > :since
+ where t.tenant_id = any(:tenant_ids::int[]) and l.received_at > :since
  group by t.tenant_id;
 
 -- name: batches(tenant_ids, since, limit)
 -- The last batches of each tenant since then, the youngest first.
 select t.tenant_id, f.at, f.inputs
-  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  from lane t
  cross join lateral (select at, inputs from flight
                       where flight.tenant_id = t.tenant_id and at > :since order by batch_no desc limit :limit) f
+ where t.tenant_id = any(:tenant_ids::int[])
  order by t.tenant_id, f.at desc;
 
 -- name: roster_syncs(tenant_ids)
 -- What the last sync of each tenant's roster has to report.
 select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
+
+-- name: that_wait(tenant_ids)
+-- Those of these tenants of which leads wait.
+select l.tenant_id from lane l
+ where l.tenant_id = any(:tenant_ids::int[]) and exists (select from lead_pool p where p.tenant_id = l.tenant_id);
 
 -- name: pool_size(tenant_id)
 -- How many leads wait, and since when the oldest is queued.

@@ -23,19 +23,19 @@ select t.tenant_id, t.token_id
 
 -- name: revoke(tenant_id, token_id)
 -- Ends a token, once.
-update token set revoked_at = clock_timestamp()
+update token set revoked_at = statement_timestamp()
  where tenant_id = :tenant_id and token_id = :token_id and revoked_at is null
 returning name;
 
--- name: used(tenant_ids, token_ids, moments)
--- Notes when tokens were used, and passes over those that somebody is changing.
+-- name: used(tenant_id, token_ids, moments)!
+-- Notes when a tenant's tokens were used, and passes over those that somebody is changing.
 update token set used_at = used.at
-  from (select t.tenant_id, t.token_id, u.at
-          from unnest(:tenant_ids::int[], :token_ids::text[], :moments::timestamptz[]) as u(tenant_id, token_id, at)
-          join token t on t.tenant_id = u.tenant_id and t.token_id = u.token_id
+  from (select t.token_id, u.at
+          from unnest(:token_ids::text[], :moments::timestamptz[]) as u(token_id, at)
+          join token t on t.tenant_id = :tenant_id and t.token_id = u.token_id
          where t.used_at is null or t.used_at < u.at
            for no key update of t skip locked) as used
- where token.tenant_id = used.tenant_id and token.token_id = used.token_id;
+ where token.tenant_id = :tenant_id and token.token_id = used.token_id;
 
 -- name: any_for_all()
 -- Whether there is a token that holds now.

@@ -97,9 +97,10 @@ update webhook set holder = null, held_until = null where tenant_id = :tenant_id
 -- name: progress(me, tenant_id, webhook_no, position, place, delivered, failures, failing, error)
 -- How far deliveries have come, as long as they are ours; its version.
 update webhook set position = :position, place = :place, delivered = delivered + :delivered::int,
-       delivered_at = case when :delivered > 0 then statement_timestamp() else delivered_at end,
-       failures = :failures, failing_since = case when :failing::boolean then coalesce(failing_since, statement_timestamp()) end,
+       delivered_at = case when :delivered > 0 then m.now else delivered_at end,
+       failures = :failures, failing_since = case when :failing::boolean then coalesce(failing_since, m.now) end,
        last_error = coalesce(:error::text, last_error)
+  from (select statement_timestamp() as now) m
  where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me
 returning version;
 
@@ -119,10 +120,9 @@ select :tenant_id, :webhook_no, d.event_no, d.place, d.position, d.lead_id, d.st
 delete from webhook_delivery d using unnest(:event_nos::bigint[], :places::int[]) as t(event_no, place)
  where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.event_no = t.event_no and d.place = t.place;
 
--- name: along_the_index()
+-- name: along_the_index()!
 -- Until the transaction ends: no plan that reads all that waits and sorts it, which seems cheap while few leads are due.
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true);
+set local plan_cache_mode = force_custom_plan; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;
 
 -- name: put_off_lines(tenant_id, webhook_no, not_these, due_only, limit)
 -- All events that wait for another attempt, of the leads that are due first; wait_s = seconds until then. One event of a lead has a time, mostly the

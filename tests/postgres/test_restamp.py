@@ -405,7 +405,7 @@ async def test_a_part_costs_as_little_among_many_leads_of_which_the_server_knows
     asked |= {"wake_key": 1}
     family = load("restamp")
     async with conn.transaction():
-        await family.steady_plans.row(conn)
+        await family.steady_plans.execute(conn)
         for name in ("waiting_next", "take_waiting", "take_leads", "correct_leads", "correct_pool"):
             statement = getattr(family, name)
             explained = await conn.fetchval(

@@ -224,7 +224,7 @@ async def test_each_part_begins_where_the_last_ended_and_sorts_nothing(conn: asy
     late = {"upto_batch": 9, "after_wake_key": 3, "after_rank": 0, "after_queued_at": datetime(2026, 3, 2, tzinfo=UTC)}
     retries = load("retry")
     async with conn.transaction():
-        await retries.in_order.row(conn)
+        await retries.in_order.execute(conn)
         for statement, extra in (
             (retries.parked_next, {"reasons": ["internal_error"]}),
             (retries.waiting_next, {"wake_keys": list(range(500)), **late}),

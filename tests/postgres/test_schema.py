@@ -52,12 +52,17 @@ async def test_every_statement_fits_the_schema(conn: asyncpg.Connection, family:
     transaction = conn.transaction()  # temporary tables last until its end
     await transaction.start()
     await conn.execute("create table _pogo_migration (migration_id text, applied timestamptz, schema_name text)")
+    await conn.execute('create table if not exists pg_dist_partition (logicalrelid regclass, partmethod "char")')
     for statement in statements:
         if "create temp" in statement.sql.lower() or "create extension" in statement.sql.lower():
             await conn.execute(statement.sql)
     for statement in statements:
         try:
-            await conn.prepare(statement.sql)
+            if statement.sql.startswith("set local"):  # several, which no server prepares
+                await conn.execute(statement.sql)
+            else:
+                await conn.prepare(statement.sql)
+                await conn.prepare(statement.on_citus)
         except asyncpg.PostgresError as error:
             pytest.fail(f"sql/queries/{family}.sql: {statement.name}: {error}")
     await transaction.rollback()

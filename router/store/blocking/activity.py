@@ -14,13 +14,17 @@ from router.store.blocking.judge import EXCLUSIVE, MODES, ROW_MODES, Activity, L
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.migrate import migrations_dir
-from router.store.statements import Connection, Row, load
+from router.store.statements import Connection, Row, is_distributed, load
 from router.store.tenants import all_tenants
 from router.telemetry.masking import mask_statement
 
 T = TypeVar("T")
 
 _SQL = load("blocking")
+ON_WORKERS = (
+    "the tables are distributed (Citus): sessions and locks are those of the coordinator alone, and no rows were "
+    "looked at; `select * from citus_lock_waits` shows who waits for whom on all servers"
+)
 
 QUERY_SHOWN = 100
 # How many ready and how many waiting leads are looked at: of one tenant that was asked for, and of all together.
@@ -58,6 +62,9 @@ async def look(
     async with conn.transaction():
         await _bound(conn)
         seen = await sessions_and_locks(conn)
+    if is_distributed(conn):
+        seen.notes.append(ON_WORKERS)
+        return seen
     holding = {lock.pid for lock in seen.table_locks if lock.granted and lock.mode in ROW_MODES}
     holders = [one for one in seen.sessions if one.pid in holding and not one.at_work(limits)]
     if rows and holders:
@@ -88,7 +95,12 @@ Lockers = dict[str, tuple[Session, ...]]
 
 
 async def lockers_of(conn: Connection, sessions: Sequence[Session], values: Sequence[str] = ()) -> Lockers:
-    """The xmax of rows that these sessions have locked; locks that several share are found among `values`."""
+    """The xmax of rows that these sessions have locked; locks that several share are found among `values`.
+
+    None of distributed tables: an xmax is a number of the server that has the row, and here somebody else's.
+    """
+    if is_distributed(conn):
+        return {}
     by_pid = {session.pid: session for session in sessions}
     rows = await _SQL.transactions.fetch(conn, pids=list(by_pid))
     known = {row["xid"]: (by_pid[row["pid"]],) for row in rows}
@@ -144,4 +156,4 @@ async def _read(
 
 
 async def _bound(conn: Connection) -> None:
-    await _SQL.bounded.row(conn, lock_timeout="200ms", statement_timeout="3000ms")
+    await _SQL.bounded.execute(conn)

@@ -56,7 +56,13 @@ async def note_blockers(conn: Connection, new: Sequence[Blocker], gone: Sequence
 
 async def tidy_blockers(conn: Connection) -> None:
     """Notes the end of those that ended unwatched, and forgets what is older than KEPT_FOR."""
-    await _SQL.lost.execute(conn)
+    there = [
+        (row["pid"], began)
+        for row in await _SQL.living.fetch(conn)
+        for began in (row["xact_start"], row["backend_start"])
+        if began is not None
+    ]
+    await _SQL.lost.execute(conn, pids=[pid for pid, _ in there], began_at=[began for _, began in there])
     await _SQL.forget.execute(conn, kept=KEPT_FOR)
 
 

@@ -22,10 +22,14 @@ _OVERTAKE_AFTER_S = 1.0
 _MAX_ATTEMPTS = 4
 _STATEMENTS = 200
 _BACKEND = "lead-router: answered by process "
+_EXTENSION = ", extension citus: "
 _WHO_ANSWERS = f"""begin; set local client_min_messages = notice;
-    do $$ begin raise notice '{_BACKEND}%', pg_backend_pid(); end $$; commit"""
-# URLs behind which a pooler was found: what is known of one connection holds for the next.
+    do $$ begin raise notice '{_BACKEND}%{_EXTENSION}%', pg_backend_pid(),
+        exists (select from pg_extension where extname = 'citus'); end $$; commit"""
+# URLs behind which a pooler was found, and of databases with Citus: what is known of one connection holds for the next.
 _behind_pooler: set[str] = set()
+_on_citus: set[str] = set()
+_ANSWER = re.compile(rf"{_BACKEND}(\d+){_EXTENSION}([tf])")
 _KEEPALIVE_IDLE_S, _KEEPALIVE_EVERY_S, _KEEPALIVE_PROBES = 5, 2, 3
 # An application_name holds 63 bytes.
 _NAME_LETTERS = 63 - len(f"{APPLICATION_NAME} 1000 ")
@@ -45,6 +49,8 @@ class Session(_Base):
 
     label: str | None = None
     opened_at: float = 0.0
+    is_distributed: bool = False
+    """Whether the database has the extension citus: then tables may be spread over several servers."""
     pooled: bool = False
     """Whether a pooler stands between, which may give every transaction another session of the server."""
     pooler: tuple[str, str] | None = None
@@ -151,12 +157,17 @@ async def _first_of(
 
 async def _connect(url: str, address: Address, label: str, statement_deadline_s: float | None) -> Session:
     session = await _open(url, address, label, statement_deadline_s, pooled=url in _behind_pooler)
-    if url in _behind_pooler or not await _is_pooled(session):
-        return session
-    # Named statements would be left with the server's sessions, for others to stumble over; it has none yet.
-    _behind_pooler.add(url)
-    session.terminate()
-    return await _open(url, address, label, statement_deadline_s, pooled=True)
+    if url not in _behind_pooler:
+        answered_by, session.is_distributed = await _who_answers(session)
+        (_on_citus.add if session.is_distributed else _on_citus.discard)(url)
+        if answered_by in (None, session.get_server_pid()):
+            return session
+        # Named statements would be left with the server's sessions, for others to stumble over; it has none yet.
+        _behind_pooler.add(url)
+        session.terminate()
+        session = await _open(url, address, label, statement_deadline_s, pooled=True)
+    session.is_distributed = url in _on_citus
+    return session
 
 
 async def _open(url: str, address: Address, label: str, statement_deadline_s: float | None, *, pooled: bool) -> Session:
@@ -176,8 +187,10 @@ async def _open(url: str, address: Address, label: str, statement_deadline_s: fl
     return session
 
 
-async def _is_pooled(session: Session) -> bool:
-    """Whether the process that answers is another than the one that greeted us. Asked without a prepared statement."""
+async def _who_answers(session: Session) -> tuple[int | None, bool]:
+    """The process that answers, which behind a pooler is another than the one that greeted us (None = it does not say),
+    and whether the database has the extension citus. Asked without a prepared statement.
+    """
     heard: list[str] = []
 
     def hear(_conn: object, message: asyncpg.PostgresLogMessage) -> None:
@@ -188,7 +201,8 @@ async def _is_pooled(session: Session) -> bool:
         await session.execute(_WHO_ANSWERS)
     finally:
         session.remove_log_listener(hear)
-    return bool(heard) and heard[-1] != f"{_BACKEND}{session.get_server_pid()}"
+    said = _ANSWER.fullmatch(heard[-1]) if heard else None
+    return (int(said[1]), said[2] == "t") if said else (None, False)
 
 
 def _end(attempt: "asyncio.Task[Session]") -> None:
