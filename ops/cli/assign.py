@@ -6,6 +6,7 @@ import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, note_option
+from ops.documents.off_duty import off_duty_code, off_duty_words
 from router.manual.assign import CannotGive, assign_by_hand
 from router.store.assignments import LeadUnknown, NotAssigned, find_lead, rep_id_of
 from router.store.errors import LOCK_TIMEOUTS
@@ -49,7 +50,10 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
         from_rep = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
     if as_json:
         done = {"lead_id": found.lead_id, "rep_id": rep_id, "from_rep_id": from_rep}
-        print_json({**done, "was": given.was, "batch_no": given.batch_no})
+        away = {"off_duty": off_duty_code(given.attendance), "leave_until": given.leave_until}
+        print_json({**done, "was": given.was, "batch_no": given.batch_no, **away})
     else:
         whose = f"taken from rep {from_rep}" if from_rep else f"it was {given.was}"
         console().print(f"lead {found.lead_id} now belongs to rep {rep_id}; {whose}")
+        if away_words := off_duty_words(rep_id, given.attendance, given.leave_until):
+            console().print(f"{away_words}: nobody may look at the lead soon; lead-router assign moves it")

@@ -1,8 +1,9 @@
 """Giving a lead to a rep by hand: takes the lane first, so caps hold, and leaves a flight record like a batch."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from router.domain.attendance import Attendance, leave_until
 from router.drain.lane_state import LaneState
 from router.drain.lane_transaction import lane_state
 from router.drain.session import TenantSession
@@ -19,12 +20,17 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was done: rep numbers, the state the lead was in, and the batch number of the flight record."""
+    """What was done: rep numbers, the state the lead was in, and the batch number of the flight record.
+
+    `attendance` = whether the rep is on duty; of one on leave `leave_until` is its last day, in the rep's own zone.
+    """
 
     rep_no: int
     from_rep: int | None
     was: str
     batch_no: int
+    attendance: Attendance = Attendance.ON_DUTY
+    leave_until: date | None = None
 
 
 async def assign_by_hand(
@@ -88,7 +94,9 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
         held.take_off(taken.from_rep, 1)
     position = _free_rep(state, gift.rep_id, taken.from_rep)
     batch_no = await held.give(conn, [taken.lead], position, gift.author, taken.from_rep)
-    return Given(state.engine.roster.reps[position].no, taken.from_rep, taken.state, batch_no)
+    rep = state.engine.roster.reps[position]
+    attendance = Attendance(int(state.on_duty(held.at).attendance[position]))
+    return Given(rep.no, taken.from_rep, taken.state, batch_no, attendance, leave_until(rep, held.at))
 
 
 def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
