@@ -52,7 +52,7 @@ class BulkAsked:
     """What was asked for. `fields` are those that columns can mean; of each of `needed` there must be one."""
 
     file: Path
-    tenant: str
+    tenant: str | None
     mapping_file: Path | None
     encoding: str | None
     delimiter: str | None

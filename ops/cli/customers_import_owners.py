@@ -29,7 +29,7 @@ async def import_owners(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,

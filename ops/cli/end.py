@@ -3,11 +3,10 @@
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, why_option
-from router.store.assignments import Ending, LeadUnknown, NotAssigned, find_lead, rep_id_of
+from ops.cli.options import current_user, lead_tenant_option, named_lead, why_option
+from router.store.assignments import Ending, LeadUnknown, NotAssigned, rep_id_of
 from router.store.assignments import end as end_assignment
 from router.store.errors import LockNotAvailable
-from router.store.tenants import TenantUnknown
 
 _AFTERWARDS = {
     Ending.WON: "the lead is closed",
@@ -21,7 +20,7 @@ _AFTERWARDS = {
 @click.option(
     "--as", "how", required=True, type=click.Choice([ending.value for ending in Ending]), help="How it ended."
 )
-@click.option("--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id.")
+@lead_tenant_option
 @why_option()
 @json_option
 @async_command
@@ -38,10 +37,7 @@ async def end(context: Context, lead: str, how: str, tenant_name: str | None, wh
     """
     ending = Ending(how)
     async with context.connection() as conn:
-        try:
-            found = await find_lead(conn, lead, tenant_name)
-        except (LeadUnknown, TenantUnknown) as error:
-            raise CannotRun(str(error)) from error
+        found = await named_lead(conn, lead, tenant_name)
         try:
             rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending, actor=current_user(), note=why)
         except LeadUnknown as error:

@@ -11,7 +11,7 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.file_options import file_options
 from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
-from ops.cli.options import current_user, require_tenant, warn_of_zone
+from ops.cli.options import current_user, require_tenant, tenant_option, warn_of_zone
 from router.domain.date_forms import orders_of
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -37,7 +37,7 @@ from router.store.tenants import Tenant
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
+@tenant_option
 @file_options
 @click.option(
     "--batch", type=click.IntRange(1, 100_000), default=5000, show_default=True, help="Rows in one transaction."
@@ -53,7 +53,7 @@ async def import_(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     batch: int,
     rejects_file: Path | None,

@@ -40,7 +40,7 @@ async def correct(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,

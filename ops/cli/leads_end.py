@@ -29,7 +29,7 @@ async def end(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.documents.reps import (
     availability,
     change_document,
@@ -40,7 +40,7 @@ _anyway_option = click.option(
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
-@note_option
+@why_option("note", author=False)
 @click.option(
     "--missing",
     type=click.Choice(["keep", "inactive"]),
@@ -58,7 +58,7 @@ async def import_(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     note: str,
     missing: str,
@@ -73,7 +73,7 @@ async def import_(
 
     \b
     Example:
-      lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
+      lead-router reps import reps.csv --tenant acme --why "new team in Wuhan"
     """
     try:
         lines = read_roster_file(file, sheet)
@@ -124,7 +124,7 @@ async def import_(
 @tenant_option
 @json_option
 @async_command
-async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+async def list_(context: Context, tenant_name: str | None, as_json: bool) -> None:
     """List the reps of a tenant as the newest roster version has them.
 
     \b
@@ -155,7 +155,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
 @click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')
 @author_option
-@note_option
+@why_option("note", author=False)
 @_anyway_option
 @json_option
 @async_command
@@ -164,7 +164,7 @@ async def set_(
     /,
     *,
     rep_id: str,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     note: str,
     anyway: bool,
@@ -175,7 +175,7 @@ async def set_(
 
     \b
     Example:
-      lead-router reps set r017 --tenant acme --available no --note "ill"
+      lead-router reps set r017 --tenant acme --available no --why "ill"
     """
     changes = _changes(fields)
     async with context.connection() as conn:

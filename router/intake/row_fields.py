@@ -1,7 +1,7 @@
 """One row of a file that says something of leads or customers that are stored: its fields as plain texts. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.domain.phrases import listed, suggestion
 from router.domain.text import fold, without_invisible
@@ -12,6 +12,7 @@ from router.rules.mapping import FileMapping
 MAX_REASON = 1_000
 _LIMITS = {"reason": MAX_REASON}
 _MAX_LEAD_ID = 2**63 - 1
+_CLOCKS_APART = timedelta(minutes=1)
 
 
 class RowFields:
@@ -33,20 +34,34 @@ class RowFields:
         self._orders = orders
         self._columns = {target: column for column, target in plan.rename.items()}
         self._times: dict[str, TimeReader] = {}
+        self._meant: dict[str, str | None] = {}
 
     def split(self, cells: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
         """The fields that are filled, and all other cells. Raises Rejected."""
         found = {name: text for name, text in self._plan.constants.items() if name in self._names and text}
         rest: dict[str, object] = {}
         for column, raw in cells.items():
-            name = None if self._plan.dropped(column) else self._plan.target(column)
-            if name not in self._names:
+            try:
+                name = self._meant[column]
+            except KeyError:
+                name = self._target(column)
+            if name is None:
                 rest[column] = raw
-                continue
-            self._columns.setdefault(name, column)
-            if text := self._text(name, column, raw):
+            elif text := self._text(name, column, raw):
                 found[name] = text
         return found, rest
+
+    def _target(self, column: str) -> str | None:
+        """The field that a column means, of those that are read here."""
+        name = None if self._plan.dropped(column) else self._plan.target(column)
+        if name not in self._names:
+            name = None
+        else:
+            self._columns.setdefault(name, column)
+        # NDJSON may name ever new columns: memory stays bounded.
+        if len(self._meant) < 10_000 and len(column) <= MAX_ID:
+            self._meant[column] = name
+        return name
 
     def column_of(self, name: str) -> str:
         """The column of the file that means a field."""
@@ -76,9 +91,9 @@ class RowFields:
             at = reader.read(text)
         except UnreadableTime as error:
             raise self.reject(name, str(error)) from None
-        if at > self._now:
+        if at > self._now + _CLOCKS_APART:
             raise self.reject(name, f"{text[:40]!r} is yet to come")
-        return at
+        return min(at, self._now)
 
     def number(self, name: str, text: str) -> int:
         """A number of a lead. Raises Rejected."""
