@@ -75,8 +75,8 @@ def _shown(*, hidden: bool) -> Iterator[checks.Progress]:
 
 def _print(result: checks.Audit, seconds: float) -> None:
     out = console()
-    states = ", ".join(f"{state} {count:,}" for state, count in result.states.items() if count)
-    out.print(f"{result.accepted:,} leads accepted: {states or 'none yet'}")
+    states = ", ".join(f"{state} {leads:,}" for state, leads in result.states.items() if leads)
+    out.print(f"{count(result.accepted, 'lead')} accepted: {states or 'none yet'}")
     for violation in result.violations:
         _print_violation(out, violation)
     kinds = f"\n{count(len(result.violations), 'kind')} of violations"

@@ -160,7 +160,8 @@ def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
         yield f"{count(found.again.leads, 'lead')} will be retried within {found.again.words}"
     if lane.last_batch_at is not None:
         by = " by hand" if lane.kind == "hand" else ""
-        yield f"last batch: number {lane.batch_no}{by}, {lane.leads:,} leads, {_distance(lane.last_batch_at, at)}"
+        leads = count(lane.leads, "lead")
+        yield f"last batch: number {lane.batch_no}{by}, {leads}, {_distance(lane.last_batch_at, at)}"
     else:
         yield "last batch: none yet"
     if found.cleaned is not None:

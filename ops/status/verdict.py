@@ -39,7 +39,8 @@ class Verdict:
 def verdict(found: Status) -> Verdict:
     """The worst of what is wrong; muted findings are not."""
     if not found.balanced:
-        missing = f"{found.accepted:,} leads were accepted, and the states have {sum(found.states.values()):,}"
+        accepted = count(found.accepted, "lead was", "leads were")
+        missing = f"{accepted} accepted, and the states have {sum(found.states.values()):,}"
         return Verdict(Level.WRONG, missing, "lead-router audit")
     names = {one.tenant.name for one in found.tenants}
     findings = [

@@ -107,8 +107,11 @@ class RowFields:
         if type(raw) not in (str, int):
             raise Rejected(column, f"must be a text, not {type(raw).__name__}")
         text = str(raw).strip()
-        if not text.isascii() and name != "reason":
-            text = without_invisible(text).strip()
+        if not text.isascii():
+            if any("\ud800" <= letter <= "\udfff" for letter in text):
+                raise Rejected(column, HOLDS_BAD_BYTES)
+            if name != "reason":
+                text = without_invisible(text).strip()
         if text in self._plan.empty:
             return ""
         limit = _LIMITS.get(name, MAX_ID)
@@ -116,6 +119,4 @@ class RowFields:
             raise Rejected(column, f"has {len(text):,} characters; at most {limit:,} are allowed")
         if "\0" in text:
             raise Rejected(column, "holds a NUL character")
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise Rejected(column, HOLDS_BAD_BYTES)
         return text

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from router.domain.attendance import Attendance, leave_until
+from router.domain.phrases import count
 from router.drain.lane_state import LaneState
 from router.drain.lane_transaction import lane_state
 from router.drain.session import TenantSession
@@ -106,7 +107,9 @@ def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
         raise CannotGive(f"rep {rep_id} has this lead already")
     room = room_of(state, position)
     if room.max_open is not None and room.open_leads >= room.max_open:
-        raise CannotGive(f"rep {rep_id} has {room.open_leads} open leads, which is max_open; end one or raise the cap")
+        has = count(room.open_leads, "open lead")
+        raise CannotGive(f"rep {rep_id} has {has}, which is max_open; end one or raise the cap")
     if room.max_per_day is not None and room.today >= room.max_per_day:
-        raise CannotGive(f"rep {rep_id} has had {room.today} leads today, which is max_per_day; wait or raise the cap")
+        had = count(room.today, "lead")
+        raise CannotGive(f"rep {rep_id} has had {had} today, which is max_per_day; wait or raise the cap")
     return position
