@@ -167,8 +167,13 @@ def start(data_dir: Path | None, config_file: Path | None) -> Context:
     settings = read(file)
     configure_logs_later(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
     # A file that was there and is gone is a mistake, not the wish for the defaults.
-    creating = partial(open_unmigrated, create=True)
+    creating = partial(open_unmigrated, create=True, tell=tell)
     return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)), creating)
+
+
+def tell(words: str) -> None:
+    """What takes a while, on stderr."""
+    click.echo(words, err=True)
 
 
 def console() -> "Screen":

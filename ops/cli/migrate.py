@@ -2,7 +2,7 @@
 
 import click
 
-from ops.cli.context import Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import Context, Found, async_command, console, json_option, print_json, tell
 from ops.embedded.servers import apply_migrations, open_unmigrated, pending_migrations
 
 
@@ -15,7 +15,7 @@ async def migrate(context: Context, check: bool, as_json: bool) -> None:
 
     Without a configured database it makes an embedded one, where there is none yet (not with --check).
     """
-    async with open_unmigrated(context.settings, create=not check) as urls:
+    async with open_unmigrated(context.settings, create=not check, tell=tell) as urls:
         ids = await (pending_migrations(context.settings, urls) if check else apply_migrations(urls.database))
     if as_json:
         print_json({"pending" if check else "applied": ids})
