@@ -62,7 +62,9 @@ def error_words(message: str, language: Say) -> str:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((template, re.compile(_pattern(template), re.DOTALL)) for template in ERRORS)
+    # The longest first: a shorter one may be filled with what a longer one says.
+    ordered = sorted(ERRORS, key=lambda template: len(re.sub(r"\{\w+\}", "", template)), reverse=True)
+    return tuple((template, re.compile(_pattern(template), re.DOTALL)) for template in ordered)
 
 
 def _pattern(template: str) -> str:

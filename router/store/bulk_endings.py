@@ -114,6 +114,7 @@ async def end_many(conn: Connection, tenant_id: int, endings: Sequence[EndingToD
     """Ends assignments that the transaction holds; returns how many."""
     if not endings:
         return 0
+    await _SQL.plan_joins.row(conn)
     ended: int = await _SQL.end_many.value(
         conn,
         tenant_id=tenant_id,

@@ -79,6 +79,10 @@ select min(case when pg_get_expr(c.relpartbound, c.oid) like '%MINVALUE%' then '
   from pg_inherits i join pg_class c on c.oid = i.inhrelid
  where i.inhparent = to_regclass('assignment_history');
 
+-- name: plan_joins()
+-- For the statement that follows: what rows ask for is joined with what was there by a hash, not each with each.
+select set_config('enable_hashjoin', 'on', true);
+
 -- name: end_many(tenant_id, lead_ids, outcomes, ended_at, notes, actor, now)
 -- Ends assignments that the transaction holds, as `close` and `give_back` do with one: history, closed leads, leads that wait again, the
 -- events, and for each rep one note for the lane that places are free.

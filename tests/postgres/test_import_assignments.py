@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from ops.audit.audit import audit
+from ops.cli.leads_end import end as leads_end
 from ops.cli.leads_import_assignments import import_assignments
 from ops.replay.verify import verify
 from router.outbox.cursor import START
@@ -244,3 +245,36 @@ async def test_killed_in_the_middle_nothing_is_half_done_and_the_second_run_does
     await settle(drain, tenant.tenant_id)
     assert (await audit(conn)).violations == []
     assert sum((await tenant.counts()).values()) == total + 500
+
+
+@pytest.mark.direct
+async def test_endings_that_are_killed_in_the_middle_are_done_once_by_the_second_run(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(5, max_open=100_000, max_per_day=100_000))
+    total = 12_000
+    file = a_file(tmp_path, *(row(n, f"r00{n % 5 + 1}", LONG_AGO) for n in range(total)))
+    # Not as JSON: where it takes long, a line in the log says how far it is.
+    assert (await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")).exit_code == 0
+    ends = tmp_path / "ends.csv"
+    ends.write_text("external_id,outcome\n" + "".join(f"e{n},{('won', 'returned')[n % 2]}\n" for n in range(total)))
+    environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url}
+    arguments = ["-c", "from ops.cli import main; main()", "leads", "end", str(ends), "--tenant", "acme", "--json"]
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+
+    async def begun() -> bool:
+        async with connected(database_url) as other:
+            return int(await other.fetchval("select count(*) from assignment_history")) > 0
+
+    await until(begun, "a part is done")
+    victim.send_signal(signal.SIGKILL)
+    await victim.wait()
+    ended = await conn.fetchval("select count(*) from assignment_history")
+    assert 0 < ended < total
+    assert (await audit(conn)).violations == []
+    done = await CommandLine(leads_end, database_url).run(str(ends), "--tenant", "acme")
+    assert f"{total - ended:,} assignments ended" in done.output and f"{ended:,} ended before, 0 rejected" in done.output
+    assert await tenant.states() == {"waiting": 6000, "assigned": 0, "parked": 0, "merged": 0, "closed": 6000}
+    assert (await audit(conn)).violations == []
