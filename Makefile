@@ -11,7 +11,8 @@ PYTEST := $(BIN)/python -m pytest
 # Workers share one embedded server; more of them than this only wait for it.
 # Tests wait more than they compute: one worker more than processors keeps them busy.
 WORKERS := -n $(shell python3 -c 'import os; print(min(8, os.cpu_count() + 1))') --dist worksteal
-PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet
+PIP_INSTALL_SAID := -m pip --disable-pip-version-check --no-input install
+PIP_INSTALL := $(PIP_INSTALL_SAID) --quiet
 
 .PHONY: help
 help: ## list the targets
@@ -23,7 +24,7 @@ setup: $(STAMP) ## install everything into .venv (quick when it is there)
 $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "installing into .venv; once, one to three minutes"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$(.ci/find-python)" -m venv --clear .venv
-	@$(BIN)/python $(PIP_INSTALL) --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python $(PIP_INSTALL_SAID) --no-deps --require-hashes -r requirements-dev.lock | .ci/pip-progress requirements-dev.lock
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 

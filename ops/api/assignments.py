@@ -1,6 +1,7 @@
 """Assignments over HTTP: who has which leads, ending one, giving a lead by hand."""
 
 import secrets
+from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from ops.api.leads import lead_of
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
+from ops.documents.off_duty import off_duty_code
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.manual.assign import assign_by_hand
@@ -49,6 +51,7 @@ class End(msgspec.Struct, frozen=True):
     """How an assignment ends: won and lost close the lead, returned sends it to other reps."""
 
     how: Annotated[Ending, Meta(description="won, lost or returned")]
+    note: Note = ""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -67,13 +70,17 @@ class Give(msgspec.Struct, frozen=True):
 
 
 class GivenDocument(msgspec.Struct, frozen=True):
-    """Who has the lead now, who had it before, and in which state it was."""
+    """Who has the lead now, who had it before, and in which state it was. `off_duty` = why the rep is not at work (such
+    as `on_leave`, then `leave_until` is the last day of it); null = the rep is.
+    """
 
     lead_id: int
     rep_id: str
     from_rep_id: str | None
     was: str
     batch_no: int
+    off_duty: str | None
+    leave_until: date | None
 
 
 def operations() -> list[Operation]:
@@ -138,7 +145,7 @@ async def _end(call: Call) -> Answer:
     with refusals(call, "the lead"):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
-            rep_no = await end(conn, found.tenant_id, found.lead_id, how, actor=call.actor)
+            rep_no = await end(conn, found.tenant_id, found.lead_id, how, actor=call.actor, note=call.body.note)
             rep_id = await rep_id_of(conn, found.tenant_id, rep_no)
     return Answer(Ended(found.lead_id, rep_id, how))
 
@@ -151,4 +158,5 @@ async def _assign(call: Call) -> Answer:
             key = (found.tenant_id, found.lead_id)
             given = await assign_by_hand(conn, *key, to, actor=call.actor, note=note, token=token)
             before = None if given.from_rep is None else await rep_id_of(conn, found.tenant_id, given.from_rep)
-    return Answer(GivenDocument(found.lead_id, to, before, given.was, given.batch_no))
+    away = (off_duty_code(given.attendance), given.leave_until)
+    return Answer(GivenDocument(found.lead_id, to, before, given.was, given.batch_no, *away))

@@ -4,6 +4,7 @@ from ops.api import (
     assignments,
     customers,
     diagnosis,
+    endings,
     event_webhooks,
     events,
     groups,
@@ -45,6 +46,7 @@ def control_operations(means: Means) -> list[Operation]:
     return [
         *groups.operations(means),
         *assignments.operations(),
+        *endings.operations(),
         *handovers.operations(means, running),
         *customers.operations(),
         *reps.operations(means),

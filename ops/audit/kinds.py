@@ -6,13 +6,18 @@ Every kind has the statement of the same name in `sql/queries/audit.sql`, except
 
 from dataclasses import dataclass
 
+from ops.text.translation import N_
+
 WHY = "`lead-router why LEAD` shows how it came there"
 STOP = "stop the routers of this tenant, correct the row, start them again"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of violation: the promise (1 to 11) that is broken, what it means, what to do."""
+    """A kind of violation: the promise (1 to 11) that is broken, what it means, what to do.
+
+    `means` is translated where it is shown.
+    """
 
     name: str
     promise: int
@@ -24,13 +29,13 @@ OF_DATABASE = (
     Kind(
         "unknown_tenant",
         1,
-        "rows belong to a tenant that does not exist: no router looks at them",
+        N_("rows belong to a tenant that does not exist: no router looks at them"),
         "restore the row of the tenant, or delete rows that were left behind",
     ),
     Kind(
         "uniqueness_not_enforced",
         2,
-        "a table lost its unique index, so that only the code keeps a lead from being there twice",
+        N_("a table lost its unique index, so that only the code keeps a lead from being there twice"),
         "create the primary key on (tenant_id, lead_id) again; `sql/schema.md` shows it",
     ),
 )
@@ -39,187 +44,187 @@ OF_TENANT = (
     Kind(
         "lead_without_state",
         1,
-        "an accepted lead is in no state: nobody will ever route it",
+        N_("an accepted lead is in no state: nobody will ever route it"),
         "find who deleted its row (only the drain deletes pool rows); put the lead back into `lead_pool`",
     ),
     Kind(
         "journal_differs",
         1,
-        "a journal took leads that are neither drained nor in it: its file was changed, or the database lost commits",
+        N_("a journal took leads that are neither drained nor in it: its file was changed, or commits were lost"),
         "restore the journal's file, or that of the database; `lead-router journal list` shows what is in the file",
     ),
     Kind(
         "lead_in_two_states",
         1,
-        "two tables claim the same lead: it may be worked on twice",
+        N_("two tables claim the same lead: it may be worked on twice"),
         f"{WHY}; delete the row that is not the newest",
     ),
     Kind(
         "state_without_lead",
         1,
-        "a row gives a state or a past owner to a lead that is not there: the lead was deleted",
+        N_("a row gives a state or a past owner to a lead that is not there: the lead was deleted"),
         "restore the lead from a backup, or delete the row when the lead was meant to go",
     ),
     Kind(
         "archived_differs",
         1,
-        "the count of archived leads is not the number of those that are archived: the sums do not add up",
+        N_("the count of archived leads is not the number of those that are archived: the sums do not add up"),
         "somebody wrote to `archived` or `archived_count`, or restored one of them: restore both from one backup",
     ),
     Kind(
         "removed_differs",
         1,
-        "the count of leads removed on purpose is not the number of those that were: the sums do not add up",
+        N_("the count of leads removed on purpose is not the number of those that were: the sums do not add up"),
         "somebody wrote to `removed_lead` or `removed_count`, or restored one of them: restore both from one backup",
     ),
     Kind(
         "merged_into_missing",
         1,
-        "a lead was merged into one that does not exist: its enquiry is lost to the reps",
+        N_("a lead was merged into one that does not exist: its enquiry is lost to the reps"),
         "restore the earlier lead, or delete the row of `merged` and put the lead back to the pool",
     ),
     Kind(
         "merged_chain",
         1,
-        "a lead was merged into a lead that is merged itself",
+        N_("a lead was merged into a lead that is merged itself"),
         "point `into_lead_id` to the last lead of the chain",
     ),
     Kind(
         "customer_differs",
         10,
-        "a waiting or assigned lead has another customer than the lead itself: it may go to the wrong rep",
+        N_("a waiting or assigned lead has another customer than the lead itself: it may go to the wrong rep"),
         "the row was changed by hand: set its customer_id to that of `lead`",
     ),
     Kind(
         "customer_merged_away",
         10,
-        "leads, keys or an owner name a customer that is part of another one: its next lead may go to another rep",
+        N_("leads, keys or an owner name a customer that is part of another one: its next lead may go to another rep"),
         "`lead-router customers unmerge` and `merge` again; the merge is named",
     ),
     Kind(
         "lane_missing",
         1,
-        "the tenant has no lane, so that its leads are never routed",
+        N_("the tenant has no lane, so that its leads are never routed"),
         "`lead-router tenants add` with the same name and zone creates it again",
     ),
     Kind(
         "lead_assigned_twice",
         2,
-        "a lead has two current assignments: two reps call the same customer",
+        N_("a lead has two current assignments: two reps call the same customer"),
         f"{WHY}; end one of them, then create the primary key again",
     ),
     Kind(
         "seq_doubled",
         2,
-        "two assignments claim one place in a batch, or one assignment ended twice or ended and goes on",
+        N_("two assignments claim one place in a batch, or one assignment ended twice or ended and goes on"),
         f"{WHY}; a past assignment and a current one of the same batch: delete the current one",
     ),
     Kind(
         "wake_key_unknown",
         1,
-        "leads wait for something that is not written down: only their recheck time can wake them",
+        N_("leads wait for something that is not written down: only their recheck time can wake them"),
         "set their wake_key to 0, so that the next batch looks at them again",
     ),
     Kind(
         "batch_unknown",
         5,
-        "a decision names a batch without a flight record: it cannot be explained or run again",
+        N_("a decision names a batch without a flight record: it cannot be explained or run again"),
         "restore `flight`; if the decision was not made by lead-router, find who writes to its tables",
     ),
     Kind(
         "flight_missing",
         5,
-        "a batch ran and left no flight record",
+        N_("a batch ran and left no flight record"),
         "restore `flight` from a backup; its decisions stay valid, but nobody can explain them",
     ),
     Kind(
         "flight_doubled",
         5,
-        "one batch has two flight records: two routers held one lane, or a restore was merged",
+        N_("one batch has two flight records: two routers held one lane, or a restore was merged"),
         "compare them with `lead-router replay`, and keep the one that its assignments agree with",
     ),
     Kind(
         "flight_beyond_lane",
         5,
-        "the lane went back behind batches that ran: their numbers will be used again",
+        N_("the lane went back behind batches that ran: their numbers will be used again"),
         "set lane.batch_no to the highest batch of `flight` before any router starts",
     ),
     Kind(
         "flight_out_of_order",
         5,
-        "a batch says that it ran before the batch before it: caps and days cannot be judged in order",
+        N_("a batch says that it ran before the batch before it: caps and days cannot be judged in order"),
         "a clock was wrong: `lead-router lane reset-clock TENANT`; or a record was changed: compare with a backup",
     ),
     Kind(
         "time_to_come",
         7,
-        "leads were routed, or came, at times that are yet to come: the database's clock was ahead, or is behind now",
+        N_("leads were routed, or came, at times to come: the database's clock was ahead, or is behind now"),
         "`lead-router lane reset-clock TENANT`, once the clock is right",
     ),
     Kind(
         "assigned_at_wrong",
         5,
-        "an assignment does not carry the instant of the batch that made it",
+        N_("an assignment does not carry the instant of the batch that made it"),
         "the row was changed by hand: set assigned_at to the batch's `at`",
     ),
     Kind(
         "unknown_rep",
         6,
-        "a row names a rep who does not exist, or was not in the roster under which the batch decided",
+        N_("a row names a rep who does not exist, or was not in the roster under which the batch decided"),
         "restore the rep's row; rep numbers are never deleted, a rep who left is set inactive",
     ),
     Kind(
         "unknown_group",
         6,
-        "a row names a group that does not exist",
+        N_("a row names a group that does not exist"),
         "restore the group's row in `grp`; group numbers are never deleted",
     ),
     Kind(
         "unknown_version",
         5,
-        "a version of roster, ruleset or rates does not exist: what was decided under it cannot be run again",
+        N_("a version of roster, ruleset or rates does not exist: what was decided under it cannot be run again"),
         "restore the version; versions are never deleted while something names them",
     ),
     Kind(
         "roster_overlap",
         5,
-        "the roster says two things of one rep at the same version",
+        N_("the roster says two things of one rep at the same version"),
         "set to_version of the earlier row to from_version of the later one",
     ),
     Kind(
         "open_load_wrong",
         6,
-        "a rep's open load is not the count of open leads: too high withholds leads, too low breaks caps",
+        N_("a rep's open load is not the count of open leads: too high withholds leads, too low breaks caps"),
         f"{STOP}: open = assignments of the rep, less what lane_inbox says, and a new lane.state_token",
     ),
     Kind(
         "day_load_wrong",
         6,
-        "a rep's load of the day is not what was given: too high withholds leads, too low breaks caps",
+        N_("a rep's load of the day is not what was given: too high withholds leads, too low breaks caps"),
         f"{STOP}: today = assignments of that day but withdrawn ones, and a new lane.state_token",
     ),
     Kind(
         "day_cap_exceeded",
         6,
-        "a rep was given more leads on one business day than the cap in force allowed",
+        N_("a rep was given more leads on one business day than the cap in force allowed"),
         f"{WHY}; hand the surplus over, and report it with the flight record: this must not happen",
     ),
     Kind(
         "open_cap_exceeded",
         6,
-        "a rep had more open leads than the cap in force allowed when another one was given",
+        N_("a rep had more open leads than the cap in force allowed when another one was given"),
         f"{WHY}; hand the surplus over, and report it with the flight record: this must not happen",
     ),
     Kind(
         "credit_drift",
         6,
-        "credit was made or destroyed in a group: its shares are not what the weights deserve",
+        N_("credit was made or destroyed in a group: its shares are not what the weights deserve"),
         f"{STOP}: credits of one group add up to 0; with all at 0 the shares start anew",
     ),
     Kind(
         "event_missing",
         11,
-        "a lead was assigned and no event says so: whoever follows the events does not know of it",
+        N_("a lead was assigned and no event says so: whoever follows the events does not know of it"),
         "tell the CRM of these leads; rows of `event` are only removed by the retention: find who else did",
     ),
 )
@@ -227,25 +232,25 @@ OF_TENANT = (
 ACCEPTED_DIFFERS = Kind(
     "accepted_differs",
     1,
-    "the number of accepted leads is not the sum of the states",
+    N_("the number of accepted leads is not the sum of the states"),
     "see the other violations of promise 1, which name the leads",
 )
 RULESET_UNREADABLE = Kind(
     "ruleset_unreadable",
     5,
-    "the source of an applied ruleset cannot be read: default caps under it cannot be judged",
+    N_("the source of an applied ruleset cannot be read: default caps under it cannot be judged"),
     "restore the source; applied rulesets are never changed",
 )
 REPLAY_DIFFERS = Kind(
     "replay_differs",
     5,
-    "a batch that is run again decides otherwise than it did, or cannot be run again",
+    N_("a batch that is run again decides otherwise than it did, or cannot be run again"),
     "`lead-router why LEAD` of the leads named; report it with the flight record",
 )
 RECORD_DIFFERS = Kind(
     "record_differs",
     5,
-    "the assignments of a batch are not those that its flight record says it decided",
+    N_("the assignments of a batch are not those that its flight record says it decided"),
     f"{WHY}; rows of `assignment` and its history are never changed: find who did",
 )
 DERIVED = (ACCEPTED_DIFFERS, RULESET_UNREADABLE, REPLAY_DIFFERS, RECORD_DIFFERS)

@@ -200,7 +200,7 @@ def _warnings(found: Plan, present: Present) -> list[str]:
         )
     if present.allowed < found.in_all:
         said.append(
-            f"the server has {present.allowed} connections for routers, and {found.in_all} are needed "
-            f"({found.to_run} routers with {found.connections} each): raise max_connections"
+            f"the server has {count(present.allowed, 'connection')} for routers, and {found.in_all} are needed "
+            f"({count(found.to_run, 'router')} with {found.connections} each): raise max_connections"
         )
     return said

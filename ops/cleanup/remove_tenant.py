@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from ops.cleanup.catalogue import TABLES
+from router.domain.phrases import count
 from router.store import tenant_removal as store
 from router.store.changes import SERVICE, Change, record_change
 from router.store.lane import LaneLimits, hold_waiting
@@ -65,14 +66,15 @@ async def remove_tenant(conn: Connection, tenant: Tenant, *, actor: str, why: st
             await hold_waiting(conn, tenant.tenant_id, None, _LIMITS)
         if kept := await store.in_journals(conn, tenant.tenant_id):
             raise CannotRemove(
-                f"journals hold {kept:,} leads of tenant {tenant.name}; nothing was removed "
+                f"journals hold {count(kept, 'lead')} of tenant {tenant.name}; nothing was removed "
                 "(lead-router journal list shows them; they are drained while the database is there)"
             )
         for name in _names():
             if rows := await store.remove_rows(conn, name, tenant.tenant_id):
                 removed.rows[name] = rows
         number = await store.own_transaction(conn)
-        counted = f"{removed.leads} leads and {removed.rows['rep']} reps, {sum(removed.rows.values())} rows in all"
+        rows = sum(removed.rows.values())
+        counted = f"{count(removed.leads, 'lead')} and {count(removed.rows['rep'], 'rep')}, {rows} rows in all"
         change = Change(actor, "tenants remove", tenant.name, f"{counted}; time zone {tenant.time_zone}", "", why)
         await record_change(conn, SERVICE, change)
     await _remove_stragglers(conn, tenant, number)

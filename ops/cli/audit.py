@@ -12,8 +12,9 @@ from rich.text import Text
 from ops.audit import audit as checks
 from ops.audit.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.language import say
 from ops.cli.screen import Screen
-from router.domain.phrases import count
+from ops.why.codes import STATES
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 
@@ -53,7 +54,7 @@ async def audit(context: Context, tenant: str | None, sample: int, as_json: bool
     if as_json:
         print_json({"database": context.database, **document(result, seconds)})
     else:
-        console().print(f"database: {context.database}")
+        console().print(say().gettext("database: {database}").format(database=context.database))
         _print(result, seconds)
     return 0 if result.ok else EXIT_FOUND
 
@@ -75,24 +76,43 @@ def _shown(*, hidden: bool) -> Iterator[checks.Progress]:
 
 def _print(result: checks.Audit, seconds: float) -> None:
     out = console()
-    states = ", ".join(f"{state} {count:,}" for state, count in result.states.items() if count)
-    out.print(f"{result.accepted:,} leads accepted: {states or 'none yet'}")
+    states = ", ".join(
+        f"{say().gettext(STATES.get(state, state))} {leads:,}" for state, leads in result.states.items() if leads
+    )
+    accepted = say().ngettext(
+        "{count:,} lead accepted: {states}", "{count:,} leads accepted: {states}", result.accepted
+    )
+    out.print(accepted.format(count=result.accepted, states=states or say().gettext("none yet")))
     for violation in result.violations:
         _print_violation(out, violation)
-    kinds = f"\n{count(len(result.violations), 'kind')} of violations"
-    verdict = ("OK", "green") if result.ok else (kinds, "red")
-    replays = f"{count(result.replayed, 'batch', 'batches')} run again"
-    if result.not_replayed:
-        replays += f" ({result.not_replayed} could not be)"
-    numbers = f"{count(result.checks, 'check')}, {count(result.tenants, 'tenant')}, {replays}, {seconds:.1f} s"
-    out.print(Text.assemble(verdict, f": {numbers}", "; no problems found" if result.ok else ""))
+    kinds = len(result.violations)
+    found = say().ngettext("{count:,} kind of violations", "{count:,} kinds of violations", kinds).format(count=kinds)
+    verdict = (say().gettext("OK"), "green") if result.ok else (f"\n{found}", "red")
+    numbers = ", ".join([*_numbers(result), f"{seconds:.1f} s"])
+    out.print(Text.assemble(verdict, f": {numbers}", say().gettext("; no problems found") if result.ok else ""))
+
+
+def _numbers(result: checks.Audit) -> Iterator[str]:
+    """How much was looked at."""
+    texts = (
+        (result.checks, say().ngettext("{count:,} check", "{count:,} checks", result.checks)),
+        (result.tenants, say().ngettext("{count:,} tenant", "{count:,} tenants", result.tenants)),
+        (result.replayed, say().ngettext("{count:,} batch run again", "{count:,} batches run again", result.replayed)),
+    )
+    *first, last = [text.format(count=number) for number, text in texts]
+    yield from first
+    could_not = say().gettext(" ({count:,} could not be)").format(count=result.not_replayed)
+    yield last + (could_not if result.not_replayed else "")
 
 
 def _print_violation(out: Console, violation: checks.Violation) -> None:
     kind = violation.kind
-    out.print(Text.assemble("\n", (kind.name, "red"), f" (promise {kind.promise}): {violation.count:,}"))
-    out.print(f"  means: {kind.means}\n  do:    {kind.todo}")
+    promise = say().gettext(" (promise {number}): {count:,}").format(number=kind.promise, count=violation.count)
+    out.print(Text.assemble("\n", (kind.name, "red"), promise))
+    means, do = say().gettext("means:"), say().gettext("do:")
+    out.print(f"  {means:<6} {say().gettext(kind.means)}\n  {do:<6} {kind.todo}")
     for example in violation.examples:
         out.print(f"  - {example}")
     if violation.count > len(violation.examples):
-        out.print(f"  - and {violation.count - len(violation.examples):,} more")
+        more = violation.count - len(violation.examples)
+        out.print(say().gettext("  - and {count:,} more").format(count=more))

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ops.blocking.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, note_option
+from ops.cli.options import current_user, why_option
 from router.store.blocking.action import Action, CannotAct, Done, act
 from router.store.blocking.activity import look
 from router.store.blocking.judge import MODES, Activity, Blocker, Limits, Session, open_time
@@ -33,7 +33,7 @@ _DONE = {"cancel": "cancel request sent", "terminate": "terminated; its transact
     metavar="SECONDS",
     help="From when on idle transactions and old snapshots count.",
 )
-@note_option
+@why_option("note")
 @json_option
 @async_command
 async def blockers(
@@ -55,7 +55,7 @@ async def blockers(
     \b
     Example:
       lead-router blockers
-      lead-router blockers --terminate 26180 --note "nightly cleanup hangs, its owner agrees"
+      lead-router blockers --terminate 26180 --why "nightly cleanup hangs, its owner agrees"
     """
     if cancel is not None and terminate is not None:
         raise CannotRun("--cancel and --terminate: one of them at a time")

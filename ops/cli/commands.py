@@ -95,7 +95,7 @@ synonyms = Family(
 
 leads = Family(
     "leads",
-    "Leads: importing them from files, taking imports back, listing and correcting leads.",
+    "Leads: importing them from files, taking imports back, listing, correcting and ending them.",
     "leads import leads.csv --tenant acme --mapping mapping.yaml",
     {
         "import": (
@@ -118,6 +118,14 @@ leads = Family(
             "leads_correct:correct",
             "Change leads that are stored to what FILE says, where no one has worked on them.",
         ),
+        "end": (
+            "leads_end:end",
+            "End the assignments that FILE names: won, lost or returned, each with a reason.",
+        ),
+        "import-assignments": (
+            "leads_import_assignments:import_assignments",
+            "Take over from FILE the leads that a CRM has assigned already, with their reps.",
+        ),
         "unmerge": (
             "leads_unmerge:unmerge",
             "Undo that LEAD (its number, its external id, or SOURCE/ID) was merged into another lead as its repeat.",
@@ -138,6 +146,10 @@ customers = Family(
         "show": (
             "customers:show",
             "Show CUSTOMER: its number (see lead-router why), the CRM's customer id, a phone, or an e-mail address.",
+        ),
+        "import-owners": (
+            "customers_import_owners:import_owners",
+            "Take over from FILE which rep owns which customer.",
         ),
         "check": (
             "customers_check:check",

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, replace
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 import msgspec
@@ -48,13 +48,24 @@ EXIT_FOUND = 1
 EXIT_CANNOT_RUN = 2
 
 
-class CannotRun(click.ClickException):
+class _Spoken(click.ClickException):
+    """An error that people are told in their language, as far as it is translated."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        from ops.cli.language import error_words, say  # noqa: PLC0415 - most commands end well
+
+        language = say()
+        words = error_words(self.format_message(), language)
+        click.echo(language.gettext("Error: {message}").format(message=words), file=file or sys.stderr)
+
+
+class CannotRun(_Spoken):
     """The command could not be run (usage, configuration, no database): exit code 2."""
 
     exit_code = EXIT_CANNOT_RUN
 
 
-class Found(click.ClickException):
+class Found(_Spoken):
     """The command ran and found or met a problem: exit code 1."""
 
     exit_code = EXIT_FOUND
@@ -156,8 +167,13 @@ def start(data_dir: Path | None, config_file: Path | None) -> Context:
     settings = read(file)
     configure_logs_later(settings.log.level, settings.log.format, f"{socket.gethostname()}-{os.getpid()}")
     # A file that was there and is gone is a mistake, not the wish for the defaults.
-    creating = partial(open_unmigrated, create=True)
+    creating = partial(open_unmigrated, create=True, tell=tell)
     return Context(settings, open_unmigrated, lambda: read(file or settings_file(os.environ)), creating)
+
+
+def tell(words: str) -> None:
+    """What takes a while, on stderr."""
+    click.echo(words, err=True)
 
 
 def console() -> "Screen":

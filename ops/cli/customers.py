@@ -10,7 +10,7 @@ import click
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.customer_notes import merge_command
 from ops.cli.customer_texts import print_customer
-from ops.cli.options import author_option, current_user, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, current_user, require_tenant, tenant_option, why_option
 from ops.documents.customer_named import BY, customer_named
 from ops.documents.customer_overlaps import overlaps_of
 from ops.documents.customers import customer_document, moved_document, owner_text, rules_document
@@ -35,7 +35,7 @@ SHOWN = 50
 @click.option("--by", type=click.Choice(BY), help="What CUSTOMER is, where it could be several.")
 @json_option
 @async_command
-async def show(context: Context, customer: str, tenant_name: str, by: str | None, as_json: bool) -> None:
+async def show(context: Context, customer: str, tenant_name: str | None, by: str | None, as_json: bool) -> None:
     """Show CUSTOMER: its number (see lead-router why), the CRM's customer id, a phone, or an e-mail address.
 
     A phone without a country code is read in the default_phone_region of the rules. Where several customers could be
@@ -57,7 +57,7 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
     else:
         print_customer(document, tenant.time_zone)
         for one in document["overlaps"]:
-            command = merge_command(customer_id, one["other_customer_id"], tenant_name)
+            command = merge_command(customer_id, one["other_customer_id"], tenant.name)
             whose = f"its {visible(one['key'])} is of customer {one['other_customer_id']}"
             console().print(f"  lead {one['lead_id']}: {whose}; if they are one: {command}")
 
@@ -66,10 +66,10 @@ async def show(context: Context, customer: str, tenant_name: str, by: str | None
 @click.argument("stays", type=int, metavar="A")
 @click.argument("moves", type=int, metavar="B")
 @tenant_option
-@note_option
+@why_option("note")
 @json_option
 @async_command
-async def merge(context: Context, stays: int, moves: int, tenant_name: str, note: str, as_json: bool) -> None:
+async def merge(context: Context, stays: int, moves: int, tenant_name: str | None, note: str, as_json: bool) -> None:
     """Merge customer B into customer A: they are duplicates. Both are numbers, as lead-router why shows them.
 
     B's keys and leads become A's. If both have an owner, the one who was given a lead of that customer last remains.
@@ -77,7 +77,7 @@ async def merge(context: Context, stays: int, moves: int, tenant_name: str, note
 
     \b
     Example:
-      lead-router customers merge 4711 4890 --tenant acme --note "same person, private number"
+      lead-router customers merge 4711 4890 --tenant acme --why "same person, private number"
     """
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
@@ -97,7 +97,7 @@ async def merge(context: Context, stays: int, moves: int, tenant_name: str, note
 
 @click.command("unmerge")
 @click.argument("merge_id", type=int, metavar="MERGE_ID")
-@note_option
+@why_option("note")
 @json_option
 @async_command
 async def unmerge(context: Context, merge_id: int, note: str, as_json: bool) -> None:
@@ -108,7 +108,7 @@ async def unmerge(context: Context, merge_id: int, note: str, as_json: bool) -> 
 
     \b
     Example:
-      lead-router customers unmerge 17 --note "two brothers"
+      lead-router customers unmerge 17 --why "two brothers"
     """
     async with context.connection() as conn:
         with _problems():
@@ -126,16 +126,18 @@ async def unmerge(context: Context, merge_id: int, note: str, as_json: bool) -> 
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @tenant_option
 @author_option
-@note_option
+@why_option("note", author=False)
 @json_option
 @async_command
-async def rules(context: Context, file: Path | None, tenant_name: str, author: str, note: str, as_json: bool) -> None:
+async def rules(
+    context: Context, file: Path | None, tenant_name: str | None, author: str, note: str, as_json: bool
+) -> None:
     """Show how leads are matched to customers, or apply the match rules of FILE to leads that arrive from now on.
 
     \b
     Example:
       lead-router customers rules --tenant acme
-      lead-router customers rules match.yaml --tenant acme --note "the fair's hotline"
+      lead-router customers rules match.yaml --tenant acme --why "the fair's hotline"
     """
     source = None if file is None else _source(file)
     async with context.connection() as conn:
@@ -145,7 +147,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         stored = await store.stored_match_rules(conn, tenant.tenant_id)
     in_force = parse_stored_match_rules(stored.source) if stored else MatchRules()
     document: dict[str, Any] = {
-        "tenant": tenant_name,
+        "tenant": tenant.name,
         "version": stored.version if stored else 0,
         "applied_at": stored.applied_at if stored else None,
         "author": stored.author if stored else None,
@@ -161,7 +163,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
         applied_at = written(stored.applied_at, tenant.time_zone)
         version = f"version {stored.version} of {applied_at} by {stored.author}"
     out.print(
-        f"match rules of tenant {tenant_name}: {version}" + (f" ({stored.note})" if stored and stored.note else "")
+        f"match rules of tenant {tenant.name}: {version}" + (f" ({stored.note})" if stored and stored.note else "")
     )
     for name, value in rules_document(in_force).items():
         out.print(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
@@ -172,7 +174,7 @@ async def rules(context: Context, file: Path | None, tenant_name: str, author: s
 @click.option("--most", type=click.IntRange(1, 10_000), default=SHOWN, show_default=True, help="How many to show.")
 @json_option
 @async_command
-async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -> None:
+async def shared(context: Context, tenant_name: str | None, most: int, as_json: bool) -> None:
     """List phones, addresses and domains that too many people share, so that they are not used for matching.
 
     Leads that were matched by one of them before stay with their customer, which is listed with its number of leads.
@@ -195,7 +197,7 @@ async def shared(context: Context, tenant_name: str, most: int, as_json: bool) -
         for row in rows
     ]
     if as_json:
-        print_json({"tenant": tenant_name, "shared": found})
+        print_json({"tenant": tenant.name, "shared": found})
         return
     out = console()
     if not found:

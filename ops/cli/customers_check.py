@@ -34,7 +34,7 @@ BATCH = 5000
 async def check(
     context: Context,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,
@@ -71,10 +71,10 @@ async def check(
         "seconds": round(time.monotonic() - started, 3),
     }
     if as_json:
-        print_json({"file": str(file), "tenant": tenant_name, **document})
+        print_json({"file": str(file), "tenant": tenant.name, **document})
     else:
         _print(document)
-        for line in (*overlap_lines(done.customers, tenant_name), *unreadable_lines(done.contacts, reader)):
+        for line in (*overlap_lines(done.customers, tenant.name), *unreadable_lines(done.contacts, reader)):
             console().print(line)
     return EXIT_FOUND if document["shared"] or done.rejected else 0
 

@@ -3,10 +3,10 @@
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from router.store.assignments import Ending, LeadUnknown, NotAssigned, find_lead, rep_id_of
+from ops.cli.options import current_user, lead_tenant_option, named_lead, why_option
+from router.store.assignments import Ending, LeadUnknown, NotAssigned, rep_id_of
 from router.store.assignments import end as end_assignment
 from router.store.errors import LockNotAvailable
-from router.store.tenants import TenantUnknown
 
 _AFTERWARDS = {
     Ending.WON: "the lead is closed",
@@ -20,27 +20,26 @@ _AFTERWARDS = {
 @click.option(
     "--as", "how", required=True, type=click.Choice([ending.value for ending in Ending]), help="How it ended."
 )
-@click.option("--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id.")
+@lead_tenant_option
+@why_option()
 @json_option
 @async_command
-async def end(context: Context, lead: str, how: str, tenant_name: str | None, as_json: bool) -> None:
+async def end(context: Context, lead: str, how: str, tenant_name: str | None, why: str, as_json: bool) -> None:
     """End the assignment of LEAD: its number, its external id, or SOURCE/ID.
 
-    The rep's place is free for the next batch. A returned lead never comes back to the same rep.
+    The rep's place is free for the next batch. A returned lead never comes back to the same rep. Recorded: who ended
+    it and why, as lead-router why shows. Many at once: lead-router leads end FILE.
 
     \b
     Example:
       lead-router end 4711 --as won
-      lead-router end web/e-17 --as returned --tenant acme
+      lead-router end web/e-17 --as returned --tenant acme --why "wrong product"
     """
     ending = Ending(how)
     async with context.connection() as conn:
+        found = await named_lead(conn, lead, tenant_name)
         try:
-            found = await find_lead(conn, lead, tenant_name)
-        except (LeadUnknown, TenantUnknown) as error:
-            raise CannotRun(str(error)) from error
-        try:
-            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending)
+            rep_no = await end_assignment(conn, found.tenant_id, found.lead_id, ending, actor=current_user(), note=why)
         except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except NotAssigned as error:

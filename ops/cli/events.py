@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import require_tenant
+from ops.cli.options import named_lead, require_tenant, tenant_option
 from router.domain.written_time import SERVICE_ZONE, written
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld
 from router.outbox.event import TYPES, Event
 from router.outbox.feed import Page, RuleNames, begin_after, read_events
-from router.store.assignments import LeadUnknown, find_lead
 from router.store.statements import Connection
-from router.store.tenants import TenantUnknown, all_tenants, tenant_numbered
+from router.store.tenants import tenant_numbered
 
 _POLL_S = 0.5
 _AT_ONCE = 1000
@@ -30,7 +29,7 @@ _AT_ONCE = 1000
     help="Begin after this cursor, which came with an event; or oldest, or newest.",
 )
 @click.option("--follow", is_flag=True, help="Wait for further events, until Ctrl-C.")
-@click.option("--tenant", "tenant_name", metavar="T", help="Name of the tenant; may be left out when there is one.")
+@tenant_option
 @click.option(
     "--type",
     "types",
@@ -102,18 +101,9 @@ class _Limit:
 async def _about(conn: Connection, tenant_name: str | None, lead_text: str | None) -> tuple[int, int | None]:
     """Number of the tenant, and of the lead if it is about one."""
     if lead_text is not None:
-        try:
-            found = await find_lead(conn, lead_text, tenant_name)
-        except (LeadUnknown, TenantUnknown) as error:
-            raise CannotRun(str(error)) from error
+        found = await named_lead(conn, lead_text, tenant_name)
         return found.tenant_id, found.lead_id
-    if tenant_name is not None:
-        return (await require_tenant(conn, tenant_name)).tenant_id, None
-    tenants = await all_tenants(conn)
-    if len(tenants) != 1:
-        names = ", ".join(one.name for one in tenants[:10])
-        raise CannotRun(f"--tenant is needed: there are {len(tenants)} tenants{': ' if names else ''}{names}")
-    return tenants[0].tenant_id, None
+    return (await require_tenant(conn, tenant_name)).tenant_id, None
 
 
 async def _pages(

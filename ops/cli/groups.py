@@ -21,7 +21,9 @@ from router.store.tenants import Tenant
 @csv_option
 @json_option
 @async_command
-async def groups(context: Context, tenant_name: str, group: str | None, csv_file: str | None, as_json: bool) -> None:
+async def groups(
+    context: Context, tenant_name: str | None, group: str | None, csv_file: str | None, as_json: bool
+) -> None:
     """Show the groups: members, who of them could take a lead now, their leads, the rules, and what waits for them.
 
     A rep in several groups counts in each of them, with all open leads. A lead that waits for several groups counts

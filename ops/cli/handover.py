@@ -48,7 +48,7 @@ async def handover(
     /,
     *,
     from_rep: str,
-    tenant_name: str,
+    tenant_name: str | None,
     to_rep: str | None,
     by_rules: bool,
     named: tuple[str, ...],

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import click
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.file_options import file_options
 from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
-from ops.cli.options import current_user, require_tenant, warn_of_zone
+from ops.cli.options import current_user, require_tenant, tenant_option, warn_of_zone
 from router.domain.date_forms import orders_of
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -21,7 +21,7 @@ from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
 from router.intake.unique_ids import AcceptingUniqueIds
-from router.rules.mapping import FileMapping, check_columns, read_mapping
+from router.rules.mapping import FIELDS, FileMapping, check_columns, read_mapping
 from router.rules.match_rules import MatchRules
 from router.rules.problems import InvalidFile
 from router.runtime.garbage import tune_gc_for_import
@@ -37,7 +37,7 @@ from router.store.tenants import Tenant
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
+@tenant_option
 @file_options
 @click.option(
     "--batch", type=click.IntRange(1, 100_000), default=5000, show_default=True, help="Rows in one transaction."
@@ -53,7 +53,7 @@ async def import_(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     batch: int,
     rejects_file: Path | None,
@@ -84,7 +84,7 @@ async def import_(
     async with AsyncExitStack() as open_:
         opened = open_.enter_context(opened_file(file, plan, encoding, delimiter, sheet))
         if rejects_path:
-            _check_rejects_path(rejects_path, file)
+            check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
         reader = await reader_for(conn, tenant, plan, opened)
@@ -138,12 +138,12 @@ def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, st
     return reject
 
 
-def mapping_of(mapping_file: Path | None) -> FileMapping:
-    """The mapping; None = the columns are named as the fields are. Raises CannotRun."""
+def mapping_of(mapping_file: Path | None, fields: tuple[str, ...] = FIELDS) -> FileMapping:
+    """The mapping; None = the columns are named as the fields are, which are `fields`. Raises CannotRun."""
     if mapping_file is None:
-        return FileMapping()
+        return FileMapping(fields=fields)
     try:
-        plan = read_mapping(mapping_file)
+        plan = read_mapping(mapping_file, fields)
     except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
@@ -153,26 +153,32 @@ def mapping_of(mapping_file: Path | None) -> FileMapping:
 
 
 def opened_file(
-    file: Path, plan: FileMapping, encoding: str | None, delimiter: str | None, sheet: str | None = None
+    file: Path,
+    plan: FileMapping,
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None = None,
+    needed: Sequence[tuple[str, ...]] = (("external_id",),),
 ) -> LeadFile:
-    """The file, whose columns fit the mapping. Raises CannotRun."""
+    """The file, whose columns fit the mapping, and one of each of the `needed` fields. Raises CannotRun."""
     try:
         coding = text_encoding(encoding) if encoding else None
-        opened = LeadFile(file, plan.columns, coding, delimiter_named(delimiter) if delimiter else None, sheet)
+        known = plan.columns | {*plan.fields}
+        opened = LeadFile(file, known, coding, delimiter_named(delimiter) if delimiter else None, sheet)
     except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
     try:
         if opened.has_fields:
-            check_columns(plan, opened.columns or (), opened.repeated)
+            check_columns(plan, opened.columns or (), opened.repeated, needed)
     except InvalidFile as error:
         opened.close()
         raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
     return opened
 
 
-def _check_rejects_path(rejects: Path, file: Path) -> None:
+def check_rejects_path(rejects: Path, file: Path) -> None:
     """Fails now rather than after an hour, at the first rejected row; and never overwrites anything else."""
     if rejects.exists() and (rejects.samefile(file) or not is_rejects_file(rejects)):
         raise CannotRun(f"{rejects} exists and is not a rejects file; choose another file with --rejects")

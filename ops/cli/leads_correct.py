@@ -40,7 +40,7 @@ async def correct(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     mapping_file: Path | None,
     encoding: str | None,
     delimiter: str | None,
@@ -81,12 +81,11 @@ async def correct(
         except FileUnusable as error:
             raise CannotRun(f"{error} ({taken_as(opened)})") from error
         except CannotMerge as error:
-            raise Found(f"{work.done.total:,} leads corrected; then: {error}") from error
+            raise Found(f"{count(work.done.total, 'lead')} corrected; then: {error}") from error
         except LOCK_TIMEOUTS as error:
-            raise Found(
-                f"{work.done.total:,} leads corrected; then the lane or customers were locked by another session: "
-                "run it again"
-            ) from error
+            corrected = f"{count(work.done.total, 'lead')} corrected"
+            why_not = "then the lane or customers were locked by another session: run it again"
+            raise Found(f"{corrected}; {why_not}") from error
     shown = _Shown(str(file), done, work.done, rejected, dry_run, time.monotonic() - started)
     shown.tell(as_json=as_json)
     return EXIT_FOUND if done.rejected or work.done.stays or work.done.locked else 0

@@ -27,7 +27,7 @@ SHOWN = 10
 @click.option("--most", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many to show.")
 @json_option
 @async_command
-async def imports(context: Context, tenant_name: str, most: int, as_json: bool) -> None:
+async def imports(context: Context, tenant_name: str | None, most: int, as_json: bool) -> None:
     """List imports of files, the youngest first: who, when, which file, and what it brought.
 
     \b
@@ -38,10 +38,10 @@ async def imports(context: Context, tenant_name: str, most: int, as_json: bool) 
         tenant = await require_tenant(conn, tenant_name)
         found = await imports_of(conn, tenant.tenant_id, most)
     if as_json:
-        print_json({"tenant": tenant_name, "imports": [import_document(one) for one in found]})
+        print_json({"tenant": tenant.name, "imports": [import_document(one) for one in found]})
         return
     if not found:
-        console().print(f"tenant {tenant_name} has no imports")
+        console().print(f"tenant {tenant.name} has no imports")
         return
     table = Table(
         "import", "began", "by", "file", "rows", "new", "merged", "rejected", "removed", box=None, pad_edge=False

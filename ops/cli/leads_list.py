@@ -61,7 +61,7 @@ async def list_(
     context: Context,
     /,
     *,
-    tenant_name: str,
+    tenant_name: str | None,
     state: str | None,
     reason: str | None,
     rep: str | None,

@@ -3,17 +3,16 @@
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, why_option
+from ops.cli.options import current_user, lead_tenant_option, named_lead, why_option
 from router.manual.merge_customers import CannotMerge
 from router.manual.unmerge_lead import CannotUnmerge, unmerge_lead
-from router.store.assignments import LeadUnknown, find_lead
+from router.store.assignments import LeadUnknown
 from router.store.errors import LockNotAvailable
-from router.store.tenants import TenantUnknown
 
 
 @click.command()
 @click.argument("lead")
-@click.option("--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id.")
+@lead_tenant_option
 @why_option()
 @json_option
 @async_command
@@ -28,10 +27,10 @@ async def unmerge(context: Context, lead: str, tenant_name: str | None, why: str
       lead-router leads unmerge 4711 --why "two machines, two enquiries"
     """
     async with context.connection() as conn:
+        found = await named_lead(conn, lead, tenant_name)
         try:
-            found = await find_lead(conn, lead, tenant_name)
             root = await unmerge_lead(conn, found, actor=current_user(), why=why)
-        except (LeadUnknown, TenantUnknown) as error:
+        except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except (CannotUnmerge, CannotMerge) as error:
             raise Found(str(error)) from error

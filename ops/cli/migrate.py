@@ -2,7 +2,7 @@
 
 import click
 
-from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json, tell
 from ops.embedded.servers import (
     apply_and_distribute,
     apply_migrations,
@@ -32,7 +32,7 @@ async def migrate(context: Context, check: bool, distribute: bool, dry_run: bool
     """
     if dry_run and not distribute:
         raise CannotRun("--dry-run prints the SQL of --distribute: name both, or use --check")
-    async with open_unmigrated(context.settings, create=not (check or distribute)) as urls:
+    async with open_unmigrated(context.settings, create=not (check or distribute), tell=tell) as urls:
         if not (check or dry_run):
             if distribute:
                 ids, tables = await apply_and_distribute(urls.database)

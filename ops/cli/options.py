@@ -2,59 +2,121 @@
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ops.cli.context import CannotRun
+from router.domain.phrases import listed
 from router.domain.span import LONGEST, SHORTEST, read_span
 from router.domain.zone_meant import doubt
+from router.store.assignments import FoundLead, LeadUnknown, find_lead
 from router.store.statements import Connection
-from router.store.tenants import Tenant, TenantUnknown, tenant_named
+from router.store.tenants import Tenant, TenantUnknown, all_tenants, tenant_named
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_AUTHOR, _NOTE = f"{__name__}.author", f"{__name__}.note"
+"""Where a call keeps what its options say."""
+
+
 def current_user() -> str:
-    """The login name of the person who runs the command; without one the user's number."""
+    """Who makes the change: as `--author` says, else the login name of the person who runs the command; without one the
+    user's number.
+    """
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and (named := ctx.meta.get(_AUTHOR)):
+        return str(named)
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
 
 
-tenant_option = click.option("--tenant", "tenant_name", required=True, metavar="T", help="Name of the tenant.")
+_ENVIRONMENT = "LEAD_ROUTER_TENANT"
+_DEFAULT = f"{_ENVIRONMENT}, or the only one"
+
+tenant_option = click.option(
+    "--tenant", "tenant_name", envvar=_ENVIRONMENT, metavar="T", help=f"Name of the tenant (default: {_DEFAULT})."
+)
+lead_tenant_option = click.option(
+    "--tenant",
+    "tenant_name",
+    envvar=_ENVIRONMENT,
+    metavar="T",
+    help=f"The tenant of a lead that is named by its external id (default: {_DEFAULT}).",
+)
 author_option = click.option("--author", default=current_user, help="Who makes the change (default: you).")
-note_option = click.option("--note", default="", help="What the change is for.")
 
 MAX_WHY = 1000
 # Days and weeks around it are computed.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 
-def why_option(*, required: bool = False) -> Callable[[F], F]:
-    """Adds `--why` as the argument `why`: why the change was made, recorded beside who made it."""
-    return click.option(
-        "--why",
-        "--note",
-        "why",
-        default="",
-        metavar="TEXT",
-        required=required,
-        callback=_why,
-        help="The reason, recorded with the change.",
-    )
+def why_option(name: str = "why", *, required: bool = False, author: bool = True) -> Callable[[F], F]:
+    """Adds `--why` as the argument `name`: why the change was made, recorded beside who made it.
+
+    `--note` is its old name; it stays, and is not shown. `author`: adds `--author`, too, which `current_user` returns.
+    """
+    options = [
+        click.option(
+            "--why",
+            name,
+            default="",
+            metavar="TEXT",
+            callback=_required_why if required else _why,
+            help=f"The reason, recorded with the change{' (required)' if required else ''}.",
+        ),
+        click.option("--note", "old_note", hidden=True, default="", is_eager=True, expose_value=False, callback=_note),
+    ]
+    if author:
+        options.append(
+            click.option(
+                "--author", metavar="NAME", expose_value=False, callback=_author, help="Who makes it (default: you)."
+            )
+        )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def _why(_ctx: click.Context, param: click.Parameter, text: str) -> str:
-    words = text.strip()
-    if param.required and not words:
-        raise click.BadParameter("give the reason in a few words")
+def _note(ctx: click.Context, _param: click.Parameter, text: str) -> None:
+    ctx.meta[_NOTE] = text
+
+
+def _author(ctx: click.Context, _param: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        if not name.strip():
+            raise click.BadParameter("give a name")
+        ctx.meta[_AUTHOR] = name.strip()
+
+
+def _why(ctx: click.Context, _param: click.Parameter, text: str) -> str:
+    words, note = text.strip(), str(ctx.meta.get(_NOTE, "")).strip()
+    if words and note:
+        raise click.UsageError("--note is the old name of --why: give one of them")
+    words = words or note
     if len(words) > MAX_WHY:
         raise click.BadParameter(f"has {len(words):,} characters; the limit is {MAX_WHY:,}")
+    return words
+
+
+def _required_why(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    words = _why(ctx, param, text)
+    if not words and not ctx.resilient_parsing:
+        given = ctx.get_parameter_source(param.name or "") is not ParameterSource.DEFAULT or ctx.meta.get(_NOTE)
+        if not given:
+            raise click.MissingParameter(ctx=ctx, param=param)
+        raise click.BadParameter("give the reason in a few words")
     return words
 
 
@@ -97,9 +159,61 @@ def since(ctx: click.Context, param: click.Parameter, text: str | None) -> datet
     return instant(ctx, param, text)
 
 
-async def require_tenant(conn: Connection, name: str) -> Tenant:
-    """The tenant of `--tenant`. Raises CannotRun with the names of the known ones."""
+async def require_tenant(conn: Connection, name: str | None) -> Tenant:
+    """The tenant of `--tenant`; None = the only one there is. Says on stderr which it is when it was not named.
+
+    Raises CannotRun with the names of the known ones.
+    """
+    if name is None:
+        tenants = await all_tenants(conn)
+        if len(tenants) != 1:
+            raise CannotRun(_which(tenants))
+        _say_taken(tenants[0].name, "the only one")
+        return tenants[0]
+    if _from_environment():
+        _say_taken(name, _ENVIRONMENT)
     try:
         return await tenant_named(conn, name)
     except TenantUnknown as error:
         raise CannotRun(str(error)) from error
+
+
+async def named_lead(conn: Connection, text: str, tenant_name: str | None) -> FoundLead:
+    """The lead that a person names: its number, or its external id within the tenant, which may be the only one there
+    is. Says on stderr which tenant it is when that was needed and not named. Raises CannotRun.
+    """
+    if tenant_name is not None:
+        tenant = await require_tenant(conn, tenant_name)
+        return await _found(conn, text, tenant.name)
+    try:
+        return await find_lead(conn, text, None)
+    except LeadUnknown as error:
+        tenants = await all_tenants(conn)
+        if len(tenants) != 1:
+            raise CannotRun(str(error)) from error
+    found = await _found(conn, text, tenants[0].name)
+    _say_taken(tenants[0].name, "the only one")
+    return found
+
+
+async def _found(conn: Connection, text: str, tenant: str) -> FoundLead:
+    try:
+        return await find_lead(conn, text, tenant)
+    except LeadUnknown as error:
+        raise CannotRun(str(error)) from error
+
+
+def _which(tenants: Sequence[Tenant]) -> str:
+    if not tenants:
+        return "there is no tenant yet: lead-router tenants add NAME --time-zone ZONE"
+    names = listed((tenant.name for tenant in tenants), 10)
+    return f"there are {len(tenants):,} tenants ({names}): name one with --tenant, or in {_ENVIRONMENT}"
+
+
+def _from_environment() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and ctx.get_parameter_source("tenant_name") is ParameterSource.ENVIRONMENT
+
+
+def _say_taken(name: str, how: str) -> None:
+    click.echo(f"tenant {name} ({how})", err=True)

@@ -6,25 +6,20 @@ from typing import TypeVar
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, why_option
-from router.store.assignments import FoundLead, LeadUnknown, find_lead
+from ops.cli.options import current_user, lead_tenant_option, named_lead, why_option
+from router.store.assignments import FoundLead, LeadUnknown
 from router.store.errors import LockNotAvailable
 from router.store.parking import BY_HAND, CannotMove
 from router.store.parking import park as park_lead
 from router.store.parking import unpark as unpark_lead
 from router.store.statements import Connection
-from router.store.tenants import TenantUnknown
 
 Done = TypeVar("Done")
-
-_tenant_option = click.option(
-    "--tenant", "tenant_name", metavar="T", help="The tenant; needed for a lead's external id."
-)
 
 
 @click.command()
 @click.argument("lead")
-@_tenant_option
+@lead_tenant_option
 @why_option(required=True)
 @json_option
 @async_command
@@ -47,7 +42,7 @@ async def park(context: Context, lead: str, tenant_name: str | None, why: str, a
 
 @click.command()
 @click.argument("lead")
-@_tenant_option
+@lead_tenant_option
 @why_option()
 @json_option
 @async_command
@@ -76,10 +71,10 @@ async def _moved(
 ) -> tuple[FoundLead, Done]:
     """The lead, and what moving it returned. Raises CannotRun and Found."""
     async with context.connection() as conn:
+        found = await named_lead(conn, lead, tenant_name)
         try:
-            found = await find_lead(conn, lead, tenant_name)
             return found, await move(conn, found, current_user(), why)
-        except (LeadUnknown, TenantUnknown) as error:
+        except LeadUnknown as error:
             raise CannotRun(str(error)) from error
         except CannotMove as error:
             raise Found(str(error)) from error

@@ -13,7 +13,7 @@ from ops.documents.presence import NoPresence, PresenceUnknown, tell_presence
 @click.option("--away", is_flag=True, help="The rep leaves: no longer present, at once.")
 @json_option
 @async_command
-async def present(context: Context, rep_id: str, tenant_name: str, away: bool, as_json: bool) -> None:
+async def present(context: Context, rep_id: str, tenant_name: str | None, away: bool, as_json: bool) -> None:
     """Record that a rep is present, for as long as `presence.ttl` of the rules says. Repeat it before that is over.
 
     \b

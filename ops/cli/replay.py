@@ -60,7 +60,7 @@ async def replay_(
     context: Context,
     /,
     *,
-    tenant_name: str,
+    tenant_name: str | None,
     rules_file: Path | None,
     overrides: list[Override],
     begin: Time,

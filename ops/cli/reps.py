@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.reps_shared import print_change, print_notes, refused
 from ops.documents.reps import change_document, in_no_group, unnamed_document
 from ops.documents.roster_notes import roster_notes
@@ -30,7 +30,7 @@ _anyway_option = click.option(
 @click.argument("file", type=click.Path(path_type=Path))
 @tenant_option
 @author_option
-@note_option
+@why_option("note", author=False)
 @click.option(
     "--missing",
     type=click.Choice(["keep", "inactive"]),
@@ -48,7 +48,7 @@ async def import_(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     note: str,
     missing: str,
@@ -63,7 +63,7 @@ async def import_(
 
     \b
     Example:
-      lead-router reps import reps.csv --tenant acme --note "new team in Wuhan"
+      lead-router reps import reps.csv --tenant acme --why "new team in Wuhan"
     """
     try:
         lines = read_roster_file(file, sheet)
@@ -136,7 +136,7 @@ async def import_(
 @click.option("--dingtalk-user-id", metavar="ID", help="User id in DingTalk.")
 @click.option("--feishu-user-id", metavar="ID", help="User id in Feishu.")
 @author_option
-@note_option
+@why_option("note", author=False)
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @_anyway_option
 @json_option
@@ -146,7 +146,7 @@ async def set_(
     /,
     *,
     rep_id: str,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     note: str,
     dry_run: bool,
@@ -160,7 +160,7 @@ async def set_(
 
     \b
     Example:
-      lead-router reps set r017 --tenant acme --available no --note "ill"
+      lead-router reps set r017 --tenant acme --available no --why "ill"
       lead-router reps set r017 --tenant acme --time-zone Europe/Berlin --working-hours "mon-fri 09:00-18:00"
     """
     changes = _changes(fields)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.reps_shared import print_change, print_notes, refused, value_text
 from ops.documents.reps import change_document
 from ops.documents.roster_history import entry_document, rep_entry_document, version_document
@@ -34,7 +34,7 @@ async def history_(
     context: Context,
     /,
     *,
-    tenant_name: str,
+    tenant_name: str | None,
     rep_id: str | None,
     version: int | None,
     limit: int,
@@ -128,14 +128,14 @@ def _counted(number: int, what: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--anyway", is_flag=True, help="Change it although no rep of the tenant is available then.")
 @author_option
-@note_option
+@why_option("note", author=False)
 @json_option
 @async_command
 async def rollback(
     context: Context,
     /,
     *,
-    tenant_name: str,
+    tenant_name: str | None,
     version: int | None,
     dry_run: bool,
     anyway: bool,
@@ -151,7 +151,7 @@ async def rollback(
     \b
     Example:
       lead-router reps rollback --tenant acme --to 12 --dry-run
-      lead-router reps rollback --tenant acme --to 12 --note "13 was last month's file"
+      lead-router reps rollback --tenant acme --to 12 --why "13 was last month's file"
     """
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)

@@ -29,7 +29,7 @@ _DAYS = SHARE_OVER.days
 @tenant_option
 @json_option
 @async_command
-async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+async def list_(context: Context, tenant_name: str | None, as_json: bool) -> None:
     """List the reps of a tenant: loads against caps, on duty or when next, weight, hours, leave.
 
     "got/due" are the leads of the rep's groups in the last 30 days: those the rep got by share, and the part that the
@@ -60,7 +60,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @tenant_option
 @json_option
 @async_command
-async def show(context: Context, rep_id: str, tenant_name: str, as_json: bool) -> None:
+async def show(context: Context, rep_id: str, tenant_name: str | None, as_json: bool) -> None:
     """Show one rep: all fields, loads against caps, on duty or when next, leave, and share against weight.
 
     \b

@@ -1,5 +1,6 @@
 """`lead-router reps sync`: the roster as the CRM has it, once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from ops.roster_sync.sync import Synced, sync
 @json_option
 @async_command
 async def sync_(
-    context: Context, /, *, tenant_name: str, author: str, dry_run: bool, accept_loss: bool, as_json: bool
+    context: Context, /, *, tenant_name: str | None, author: str, dry_run: bool, accept_loss: bool, as_json: bool
 ) -> int:
     """Sync the roster with the tenant's view of the CRM once, now (the daemon does it by itself).
 
@@ -32,24 +33,33 @@ async def sync_(
     Example:
       lead-router reps sync --tenant acme --dry-run
     """
-    source = configured_sources(context.settings).get(tenant_name)
-    if source is None:
-        raise CannotRun(
-            f"no view is configured for tenant {tenant_name!r}: name a file in roster_sync.file "
-            f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
-        )
+    sources = configured_sources(context.settings)
+    if tenant_name is not None:
+        _source_of(sources, tenant_name)
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
+        source = _source_of(sources, tenant.name)
         synced = await sync(conn, tenant, source, author=author, dry_run=dry_run, accept_loss=accept_loss)
         done = None if synced is None else synced.change
         notes = RosterNotes(tenant) if done is None else await roster_notes(conn, tenant, done)
     if synced is None:
-        raise click.ClickException(f"another instance syncs tenant {tenant_name} right now; try again")
+        raise click.ClickException(f"another instance syncs tenant {tenant.name} right now; try again")
     if as_json:
         print_json({"dry_run": dry_run, "view": source.shown, **_document(synced, notes)})
     else:
         _show(synced, source, notes, dry_run=dry_run)
     return EXIT_FOUND if synced.change is None or synced.unknown else 0
+
+
+def _source_of(sources: Mapping[str, Source], tenant: str) -> Source:
+    """Raises CannotRun."""
+    source = sources.get(tenant)
+    if source is None:
+        raise CannotRun(
+            f"no view is configured for tenant {tenant!r}: name a file in roster_sync.file "
+            f"(LEAD_ROUTER_ROSTER_SYNC_FILE); {EXAMPLE} is one to start from"
+        )
+    return source
 
 
 def _holds(synced: Synced) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ async def restamp(
     context: Context,
     /,
     *,
-    tenant_name: str,
+    tenant_name: str | None,
     source: str,
     shift: timedelta,
     begin: datetime | timedelta | None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
-from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.rules_shared import (
     ReadRules,
     Refused,
@@ -111,7 +111,7 @@ def _verdict(findings: Sequence[Finding]) -> str:
 @file_argument
 @tenant_option
 @author_option
-@note_option
+@why_option("note", author=False)
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--anyway", is_flag=True, help="Apply the rules although there are warnings.")
 @json_option
@@ -121,7 +121,7 @@ async def apply(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     note: str,
     dry_run: bool,
@@ -135,7 +135,7 @@ async def apply(
 
     \b
     Example:
-      lead-router rules apply rules.yaml --tenant acme --note "team in Wuhan takes Hubei"
+      lead-router rules apply rules.yaml --tenant acme --why "team in Wuhan takes Hubei"
     """
     found = read(file, as_json)
     findings = lint_rules(found.rules.ruleset)
@@ -195,7 +195,7 @@ def _report(found: ReadRules, applied: store.Applied, findings: Sequence[Finding
 @tenant_option
 @json_option
 @async_command
-async def diff(context: Context, file: Path, tenant_name: str, as_json: bool) -> None:
+async def diff(context: Context, file: Path, tenant_name: str | None, as_json: bool) -> None:
     """Show what FILE would change in the active rules.
 
     \b

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, json_option, print_json
-from ops.cli.options import author_option, note_option, require_tenant, tenant_option
+from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.rules_shared import now_active, print_changes, say
 from ops.documents.rules import applied_document
 from router.domain.written_time import written
@@ -23,7 +23,7 @@ _VERSION = click.IntRange(1, 2**31 - 1)
 @json_option
 @async_command
 async def show(
-    context: Context, /, *, tenant_name: str, version: int | None, list_name: str | None, as_json: bool
+    context: Context, /, *, tenant_name: str | None, version: int | None, list_name: str | None, as_json: bool
 ) -> None:
     """Print rules as they were applied; on stderr which version that is, when and by whom it was applied.
 
@@ -59,7 +59,7 @@ async def show(
 @tenant_option
 @json_option
 @async_command
-async def list_versions(context: Context, tenant_name: str, as_json: bool) -> None:
+async def list_versions(context: Context, tenant_name: str | None, as_json: bool) -> None:
     """The versions of a tenant's rules, the last one first.
 
     \b
@@ -85,11 +85,11 @@ async def list_versions(context: Context, tenant_name: str, as_json: bool) -> No
 @tenant_option
 @click.option("--to", "version", type=_VERSION, help="Back to this version (default: the one before).")
 @author_option
-@note_option
+@why_option("note", author=False)
 @json_option
 @async_command
 async def rollback(
-    context: Context, /, *, tenant_name: str, version: int | None, author: str, note: str, as_json: bool
+    context: Context, /, *, tenant_name: str | None, version: int | None, author: str, note: str, as_json: bool
 ) -> None:
     """Make an earlier version of the rules active again, as a new version with the same text and lists.
 
@@ -97,7 +97,7 @@ async def rollback(
 
     \b
     Example:
-      lead-router rules rollback --tenant acme --to 12 --note "13 sent Hubei to nobody"
+      lead-router rules rollback --tenant acme --to 12 --why "13 sent Hubei to nobody"
     """
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)

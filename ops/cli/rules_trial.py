@@ -36,7 +36,7 @@ _CONTACTS = {"phone": "phone number", "email": "e-mail address"}
 )
 @json_option
 @async_command
-async def try_rules(context: Context, /, *, file: Path, tenant_name: str, lead: str, as_json: bool) -> int:
+async def try_rules(context: Context, /, *, file: Path, tenant_name: str | None, lead: str, as_json: bool) -> int:
     """Decide one lead by the rules in FILE, with the reps and loads of now, and explain why. Changes nothing.
 
     A stored lead is decided as though it came to its turn now; one in JSON as though it arrived now. Exit code 1 =

@@ -48,7 +48,7 @@ _secret_file = click.option(
 @json_option
 @async_command
 async def add(
-    context: Context, name: str, file: Path, tenant_name: str, secret_file: str | None, as_json: bool
+    context: Context, name: str, file: Path, tenant_name: str | None, secret_file: str | None, as_json: bool
 ) -> None:
     """Create the source NAME from FILE, which has its mapping and its door (form: or webhook:).
 
@@ -81,7 +81,7 @@ async def add(
 @tenant_option
 @json_option
 @async_command
-async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+async def list_(context: Context, tenant_name: str | None, as_json: bool) -> None:
     """List the sources of a tenant, and what came through them.
 
     \b
@@ -106,7 +106,7 @@ async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
 @tenant_option
 @json_option
 @async_command
-async def show(context: Context, name: str, tenant_name: str, as_json: bool) -> None:
+async def show(context: Context, name: str, tenant_name: str | None, as_json: bool) -> None:
     """Show the source NAME: its address, its file, and what it refused recently.
 
     \b
@@ -129,7 +129,7 @@ async def show(context: Context, name: str, tenant_name: str, as_json: bool) -> 
 @why_option()
 @json_option
 @async_command
-async def set_(context: Context, name: str, file: Path, tenant_name: str, why: str, as_json: bool) -> None:
+async def set_(context: Context, name: str, file: Path, tenant_name: str | None, why: str, as_json: bool) -> None:
     """Give the source NAME another FILE, which counts within 5 s; its address and secrets stay.
 
     \b
@@ -163,7 +163,7 @@ async def rotate(
     /,
     *,
     name: str,
-    tenant_name: str,
+    tenant_name: str | None,
     holds: timedelta,
     new_key: bool,
     secret_file: str | None,
@@ -200,7 +200,7 @@ async def rotate(
 @why_option()
 @json_option
 @async_command
-async def remove(context: Context, name: str, tenant_name: str, why: str, as_json: bool) -> None:
+async def remove(context: Context, name: str, tenant_name: str | None, why: str, as_json: bool) -> None:
     """Remove the source NAME with its keys and secrets; its leads stay.
 
     \b

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.language import say
 from ops.cli.options import instant
 from ops.doctor.finding import Severity
 from ops.maintenance.present import line as run_line
@@ -17,9 +18,11 @@ from ops.status.rates import RATES_OVER
 from ops.status.status import Status, TenantStatus
 from ops.status.status import status as read_status
 from ops.status.verdict import Level, verdict
+from ops.text.translation import N_
 from ops.waiting.chance_text import chance_words
 from ops.waiting.waiting import WaitingLeads
-from router.domain.phrases import count, duration
+from ops.why.codes import STATES
+from router.domain.phrases import duration
 from router.domain.written_time import written
 from router.drain.request import BatchRequest
 from router.store.cleanup import Run
@@ -28,6 +31,18 @@ from router.store.status import ParkedLeads, Paused
 from router.store.tenants import TenantUnknown
 
 _STYLES = {Level.WRONG: "bold red", Level.LOOK: "yellow", Level.FINE: "green"}
+_RATES = {"accepted": N_("accepted"), "assigned": N_("assigned"), "refused": N_("refused"), "parked": N_("parked")}
+_HEADS = (
+    *(N_("why"), N_("leads"), N_("oldest"), N_("newest"), N_("next chance"), N_("waits for"), N_("last hour")),
+    *(N_("last day"), N_("tenant"), N_("waiting"), N_("last batch"), N_("lane")),
+)
+_CLEANED = {
+    "done": N_("done"),
+    "window": N_("window"),
+    "brake": N_("brake"),
+    "stopped": N_("stopped"),
+    "interrupted": N_("interrupted"),
+}
 TENANTS_SHOWN = 20
 FINDINGS_SHOWN = 10
 MAINTENANCE_SHOWN = 3
@@ -63,14 +78,14 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
     if as_json:
         print_json({"database": context.database, **document(found)})
     else:
-        console().print(f"database: {context.database}")
+        console().print(say().gettext("database: {database}").format(database=context.database))
         show(found, console())
     return 0 if found.balanced else EXIT_FOUND
 
 
 def show(found: Status, out: Console) -> None:
     """For people."""
-    judged = verdict(found)
+    judged = verdict(found, say())
     out.print(judged.line, style=_STYLES[judged.level])
     out.print(_states_table(found))
     if len(found.tenants) == 1:
@@ -78,11 +93,14 @@ def show(found: Status, out: Console) -> None:
     elif found.tenants:
         out.print(_tenants_table(found))
     else:
-        out.print("no tenant yet; lead-router tenants add NAME --time-zone ZONE")
-    rates = ", ".join(f"{value:,.0f} {what}" for what, value in asdict(found.rates).items())
-    out.print(f"leads per minute (last {RATES_OVER.total_seconds() / 60:.0f} min): {rates}")
-    verb = "is" if found.listeners == 1 else "are"
-    out.print(f"{count(found.listeners, 'router')} {verb} running" if found.listeners else "no router is running")
+        out.print(say().gettext("no tenant yet; lead-router tenants add NAME --time-zone ZONE"))
+    rates = ", ".join(f"{value:,.0f} {say().gettext(_RATES[what])}" for what, value in asdict(found.rates).items())
+    minutes = f"{RATES_OVER.total_seconds() / 60:.0f}"
+    per_minute = say().gettext("leads per minute (last {minutes} min): {rates}")
+    out.print(per_minute.format(minutes=minutes, rates=rates))
+    running = say().ngettext("{count:,} router is running", "{count:,} routers are running", found.listeners)
+    none = say().gettext("no router is running")
+    out.print(running.format(count=found.listeners) if found.listeners else none)
     _show_maintenance(found, out)
     _show_findings(found, out)
 
@@ -92,7 +110,7 @@ def _show_maintenance(found: Status, out: Console) -> None:
     for run in found.maintenance[:MAINTENANCE_SHOWN]:
         out.print(f"maintenance of {run_line(run, names)}")
     if len(found.maintenance) > MAINTENANCE_SHOWN:
-        out.print("lead-router maintenance list shows more", style="dim")
+        out.print(say().gettext("lead-router maintenance list shows more"), style="dim")
 
 
 def _show_findings(found: Status, out: Console) -> None:
@@ -100,9 +118,18 @@ def _show_findings(found: Status, out: Console) -> None:
     for finding in findings[:FINDINGS_SHOWN]:
         out.print(finding.line, style="bold red" if finding.severity is Severity.CRITICAL else "yellow")
     if len(findings) > FINDINGS_SHOWN:
-        out.print(f"and {len(findings) - FINDINGS_SHOWN} more findings; --json has them all", style="yellow")
+        more = len(findings) - FINDINGS_SHOWN
+        text = say().ngettext(
+            "and {count:,} more finding; --json has them all", "and {count:,} more findings; --json has them all", more
+        )
+        out.print(text.format(count=more), style="yellow")
     if muted := len(found.findings) - len(findings):
-        out.print(f"{count(muted, 'finding is', 'findings are')} muted; lead-router doctor shows them", style="dim")
+        text = say().ngettext(
+            "{count:,} finding is muted; lead-router doctor shows it",
+            "{count:,} findings are muted; lead-router doctor shows them",
+            muted,
+        )
+        out.print(text.format(count=muted), style="dim")
 
 
 def _show_tenant(found: TenantStatus, at: datetime, out: Console) -> None:
@@ -119,20 +146,22 @@ def _states_table(found: Status) -> Table:
     table.columns[1].justify = "right"
     for state, leads in found.states.items():
         if leads or state in ("waiting", "assigned"):
-            table.add_row(state, f"{leads:,}")
+            table.add_row(say().gettext(STATES.get(state, state)), f"{leads:,}")
         parts = {"waiting": found.waiting, "parked": found.parked}.get(state, {})
         for reason, n in parts.items():
             table.add_row(f"  {reason}", f"{n:,}", style="dim")
     total = sum(found.states.values())
-    sign = "= accepted" if total == found.accepted else f"but accepted {found.accepted:,}"
-    table.add_row("sum", f"{total:,}", sign)
+    differs = say().gettext("but accepted {leads:,}").format(leads=found.accepted)
+    sign = say().gettext("= accepted") if total == found.accepted else differs
+    table.add_row(say().gettext("sum"), f"{total:,}", sign)
     return table
 
 
 def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime, zone_name: str) -> Table:
-    table = Table("why", "leads", "oldest", "next chance", "parked", "waits for", box=None, pad_edge=False)
+    heads = _headed("why", "leads", "oldest", "next chance", "parked", "waits for")
+    table = Table(*heads, box=None, pad_edge=False)
     for part in reasons:
-        chance = chance_words(part, at, zone_name)
+        chance = chance_words(part, at, zone_name, say().gettext)
         parked = "-" if part.parks_at is None else _distance(part.parks_at, at)
         words = "; ".join(part.waits_for)
         table.add_row(part.reason, f"{part.leads:,}", _distance(part.oldest_queued_at, at), chance, parked, words)
@@ -140,7 +169,7 @@ def _waiting_table(reasons: Iterable[WaitingLeads], at: datetime, zone_name: str
 
 
 def _parked_table(parts: Iterable[ParkedLeads], at: datetime) -> Table:
-    table = Table("parked", "leads", "oldest", "newest", "last hour", "last day", box=None, pad_edge=False)
+    table = Table(*_headed("parked", "leads", "oldest", "newest", "last hour", "last day"), box=None, pad_edge=False)
     for part in parts:
         when = (_distance(part.oldest, at), _distance(part.newest, at))
         table.add_row(part.reason, f"{part.leads:,}", *when, f"{part.last_hour:,}", f"{part.last_day:,}")
@@ -148,54 +177,92 @@ def _parked_table(parts: Iterable[ParkedLeads], at: datetime) -> Table:
 
 
 def _cleaned(run: Run, at: datetime) -> str:
-    rows = ", ".join(f"{rows:,} of {table}" for table, rows in run.removed.items()) or "nothing old"
-    how = "under way" if run.outcome is None else run.outcome
-    return f"last cleanup: {how}, {_distance(run.ended_at or run.began_at, at)}, {rows}"
+    of = say().gettext("{rows:,} of {table}")
+    rows = ", ".join(of.format(rows=rows, table=table) for table, rows in run.removed.items())
+    how = say().gettext("under way") if run.outcome is None else say().gettext(_CLEANED.get(run.outcome, run.outcome))
+    when = _distance(run.ended_at or run.began_at, at)
+    said = say().gettext("last cleanup: {how}, {when}, {rows}")
+    return said.format(how=how, when=when, rows=rows or say().gettext("nothing old"))
 
 
 def _lane_lines(found: TenantStatus, at: datetime) -> Iterable[str]:
     tenant, lane = found.tenant, found.lane
     if lane.paused is not None:
-        yield f"{_paused(lane.paused, at, tenant.time_zone)}; lead-router resume {tenant.name} ends it"
+        ends = say().gettext("{paused}; lead-router resume {tenant} ends it")
+        yield ends.format(paused=_paused(lane.paused, at, tenant.time_zone), tenant=tenant.name)
     if found.again.leads:
-        yield f"{count(found.again.leads, 'lead')} will be retried within {found.again.words}"
+        again = say().ngettext(
+            "{count:,} lead will be retried within {time}",
+            "{count:,} leads will be retried within {time}",
+            found.again.leads,
+        )
+        yield again.format(count=found.again.leads, time=found.again.words)
     if lane.last_batch_at is not None:
-        by = " by hand" if lane.kind == "hand" else ""
-        yield f"last batch: number {lane.batch_no}{by}, {lane.leads:,} leads, {_distance(lane.last_batch_at, at)}"
+        yield _last_batch(lane.batch_no, lane.kind, lane.leads or 0, _distance(lane.last_batch_at, at))
     else:
-        yield "last batch: none yet"
+        yield say().gettext("last batch: none yet")
     if found.cleaned is not None:
         yield _cleaned(found.cleaned, at)
     planned = None if lane.next_visit_at is None else _distance(lane.next_visit_at, at)
-    next_visit = "none planned" if planned is None else f"{planned} (sooner if something changes)"
-    yield f"next scheduled check: {next_visit}"
-    versions = {"ruleset": tenant.ruleset, "roster": tenant.roster, "close rates": tenant.rates}
-    in_use = ", ".join(f"{what} {version}" if version else f"no {what} yet" for what, version in versions.items())
-    yield f"versions in use: {in_use}"
+    if planned is None:
+        yield say().gettext("next scheduled check: none planned")
+    else:
+        yield say().gettext("next scheduled check: {time} (sooner if something changes)").format(time=planned)
+    versions = {
+        say().gettext("ruleset"): tenant.ruleset,
+        say().gettext("roster"): tenant.roster,
+        say().gettext("close rates"): tenant.rates,
+    }
+    none = say().gettext("no {what} yet")
+    in_use = ", ".join(f"{what} {version}" if version else none.format(what=what) for what, version in versions.items())
+    yield say().gettext("versions in use: {versions}").format(versions=in_use)
     if lane.holder is not None:
-        yield f"lane: {_holder(found)}"
+        yield say().gettext("lane: {holder}").format(holder=_holder(found))
+
+
+_KINDS = {"hand": N_("by hand"), "import": N_("taken over from a CRM")}
+
+
+def _last_batch(number: int, kind: str | None, leads: int, when: str) -> str:
+    text = say().ngettext(
+        "last batch: number {number}{by}, {count:,} lead, {when}",
+        "last batch: number {number}{by}, {count:,} leads, {when}",
+        leads,
+    )
+    by = f" {say().gettext(_KINDS[kind])}" if kind in _KINDS else ""
+    return text.format(number=number, by=by, count=leads, when=when)
+
+
+def _headed(*heads: str) -> Iterable[str]:
+    """The heads of a table's columns."""
+    return map(say().gettext, heads)
 
 
 def _paused(paused: Paused, at: datetime, zone_name: str) -> str:
-    who = "author unknown" if paused.by is None else f"by {paused.by}"
+    unknown = say().gettext("author unknown")
+    who = unknown if paused.by is None else say().gettext("by {actor}").format(actor=paused.by)
     since = "" if paused.since is None else f" {_distance(paused.since, at)}"
-    until = f"{written(paused.until, zone_name)} ({_distance(paused.until, at)})"
-    return f"paused until {until}, {who}{since}: {paused.why}"
+    text = say().gettext("paused until {until} ({when}), {who}{since}: {why}")
+    until, when = written(paused.until, zone_name), _distance(paused.until, at)
+    return text.format(until=until, when=when, who=who, since=since, why=paused.why)
 
 
 def _holder(found: TenantStatus) -> str:
     holder = found.lane.holder
     if holder is None:
-        paused = found.lane.paused
-        return "free" if paused is None else f"paused until {written(paused.until, found.tenant.time_zone)}"
-    where = f" from {holder.client}" if holder.client else ""
-    return f"held by {holder.application or 'a session'} (process {holder.pid}, {holder.user}{where})"
+        if found.lane.paused is None:
+            return say().gettext("free")
+        until = written(found.lane.paused.until, found.tenant.time_zone)
+        return say().gettext("paused until {until}").format(until=until)
+    where = say().gettext(" from {client}").format(client=holder.client) if holder.client else ""
+    application = holder.application or say().gettext("a session")
+    text = say().gettext("held by {application} (process {pid}, {user}{where})")
+    return text.format(application=application, pid=holder.pid, user=holder.user, where=where)
 
 
 def _tenants_table(found: Status) -> Table:
-    table = Table(
-        "tenant", "accepted", "waiting", "oldest", "assigned", "parked", "last batch", "lane", box=None, pad_edge=False
-    )
+    heads = ("tenant", "accepted", "waiting", "oldest", "assigned", "parked", "last batch", "lane")
+    table = Table(*_headed(*heads), box=None, pad_edge=False)
     ordered = sorted(found.tenants, key=lambda tenant: (-tenant.states["waiting"], tenant.tenant.name))
     for tenant in ordered[:TENANTS_SHOWN]:
         since, last = oldest([tenant]), tenant.lane.last_batch_at
@@ -208,11 +275,12 @@ def _tenants_table(found: Status) -> Table:
             _holder(tenant),
         )
     if len(ordered) > TENANTS_SHOWN:
-        table.caption = f"and {len(ordered) - TENANTS_SHOWN} more with fewer waiting leads; --json has them all"
+        more = say().gettext("and {count:,} more with fewer waiting leads; --json has them all")
+        table.caption = more.format(count=len(ordered) - TENANTS_SHOWN)
     return table
 
 
 def _distance(at: datetime, now: datetime) -> str:
     """How far a time is from now."""
     far = duration(abs((at - now).total_seconds()))
-    return f"{far} ago" if at <= now else f"in {far}"
+    return (say().gettext("{time} ago") if at <= now else say().gettext("in {time}")).format(time=far)

@@ -28,7 +28,7 @@ async def import_(
     /,
     *,
     file: Path,
-    tenant_name: str,
+    tenant_name: str | None,
     author: str,
     replace: bool,
     renames_sources: bool,
@@ -68,7 +68,7 @@ async def import_(
 @tenant_option
 @json_option
 @async_command
-async def list_(context: Context, tenant_name: str, as_json: bool) -> None:
+async def list_(context: Context, tenant_name: str | None, as_json: bool) -> None:
     """List the words and how they are spelled.
 
     \b

@@ -49,7 +49,7 @@ async def add(
     context: Context,
     *,
     url: str,
-    tenant_name: str,
+    tenant_name: str | None,
     types: Sequence[str],
     after: str,
     allow_private: bool,
@@ -166,7 +166,7 @@ def _print(found: Sequence[Webhook], names: dict[int, str], now: datetime) -> No
 @tenant_option
 @json_option
 @async_command
-async def test(context: Context, *, number: int, tenant_name: str, as_json: bool) -> int:
+async def test(context: Context, *, number: int, tenant_name: str | None, as_json: bool) -> int:
     """Send one event of the type webhook.test to a webhook, now, and show the answer.
 
     It is signed as every event; its data are empty. Exit code 1 = it was not taken.

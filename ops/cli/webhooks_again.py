@@ -31,7 +31,7 @@ async def redeliver(
     context: Context,
     *,
     number: int,
-    tenant_name: str,
+    tenant_name: str | None,
     ids: Sequence[str],
     all_dead: bool,
     after: str | None,
@@ -98,7 +98,7 @@ async def _range(conn: Connection, one: Webhook, cursor: Cursor, last: str | Non
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True, help="The latest N.")
 @json_option
 @async_command
-async def dead(context: Context, *, number: int, tenant_name: str, limit: int, as_json: bool) -> int:
+async def dead(context: Context, *, number: int, tenant_name: str | None, limit: int, as_json: bool) -> int:
     """List events that were given up, with the last error; the latest first.
 
     Exit code 1 = there are some.

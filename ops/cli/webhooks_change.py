@@ -30,7 +30,7 @@ from router.store.leads import database_clock
 @json_option
 @async_command
 async def rotate(
-    context: Context, *, number: int, tenant_name: str, overlap: timedelta, why: str, as_json: bool
+    context: Context, *, number: int, tenant_name: str | None, overlap: timedelta, why: str, as_json: bool
 ) -> None:
     """Sign with a new secret, and print it; earlier ones sign beside it for a while.
 
@@ -56,7 +56,7 @@ async def rotate(
 @why_option()
 @json_option
 @async_command
-async def disable(context: Context, *, number: int, tenant_name: str, why: str, as_json: bool) -> None:
+async def disable(context: Context, *, number: int, tenant_name: str | None, why: str, as_json: bool) -> None:
     """Deliver nothing more to a webhook, until it is enabled.
 
     \b
@@ -74,7 +74,7 @@ async def disable(context: Context, *, number: int, tenant_name: str, why: str, 
 @json_option
 @async_command
 async def enable(
-    context: Context, *, number: int, tenant_name: str, after: str | None, why: str, as_json: bool
+    context: Context, *, number: int, tenant_name: str | None, after: str | None, why: str, as_json: bool
 ) -> None:
     """Deliver to a webhook again: what happened meanwhile first.
 
@@ -86,7 +86,7 @@ async def enable(
 
 
 async def _switch(
-    context: Context, number: int, tenant_name: str, why: str, after: str | None, *, enabled: bool, as_json: bool
+    context: Context, number: int, tenant_name: str | None, why: str, after: str | None, *, enabled: bool, as_json: bool
 ) -> None:
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
@@ -107,7 +107,7 @@ async def _switch(
 @why_option()
 @json_option
 @async_command
-async def remove(context: Context, *, number: int, tenant_name: str, why: str, as_json: bool) -> None:
+async def remove(context: Context, *, number: int, tenant_name: str | None, why: str, as_json: bool) -> None:
     """Remove a webhook, its secrets, and what waits for it.
 
     \b

@@ -6,19 +6,18 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.explanation import rendered
+from ops.cli.options import lead_tenant_option, named_lead
 from ops.text.translation import LOCALES, language_of, translator
 from ops.why.collect import why as tell
 from ops.why.description import State
 from ops.why.document import document
 from ops.why.text import describe
 from ops.why.what_it_takes import LIMIT
-from router.store.assignments import LeadUnknown, find_lead
-from router.store.tenants import TenantUnknown
 
 
 @click.command()
 @click.argument("lead")
-@click.option("--tenant", metavar="T", help="Tenant of the lead; needed when LEAD is an external id.")
+@lead_tenant_option
 @click.option("--batch", "batch_no", type=click.IntRange(min=1), metavar="N", help="Explain this earlier decision.")
 @click.option("--rep", "rep_id", metavar="REP", help="Explain why this rep got the lead, or did not.")
 @click.option(
@@ -39,7 +38,7 @@ async def why(
     /,
     *,
     lead: str,
-    tenant: str | None,
+    tenant_name: str | None,
     batch_no: int | None,
     rep_id: str | None,
     takes: bool,
@@ -62,13 +61,13 @@ async def why(
       lead-router why 4711 --lang zh
     """
     async with context.present() as (conn, presence):
+        found = await named_lead(conn, lead, tenant_name)
         try:
-            found = await find_lead(conn, lead, tenant)
             most = LIMIT if takes else None
             description = await tell(
                 conn, found, batch_no=batch_no, presence=presence, rep_id=rep_id, most_changes=most
             )
-        except (LeadUnknown, TenantUnknown, LookupError) as error:
+        except LookupError as error:
             raise CannotRun(str(error)) from error
     if as_json:
         print_json(document(description))

@@ -55,7 +55,7 @@ async def run_daemon(
     log.info("starting", instance=instance, database=database)
     if say is not None:
         say(f"database: {database}")
-    async with open_unmigrated(settings, create=True) as urls:
+    async with open_unmigrated(settings, create=True, tell=say) as urls:
         found = False
         with suppress(*UNREACHABLE):
             await ensure_schema(settings, urls)

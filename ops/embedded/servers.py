@@ -1,8 +1,9 @@
 """Which servers a command works on: the configured ones, or the embedded ones of its data folder."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from time import monotonic
 
 import asyncpg
 
@@ -42,10 +43,15 @@ def database_shown(settings: Settings) -> str:
     return mask_url(settings.database_url)
 
 
+Told = Callable[[str], None]
+"""Tells a person what takes a while."""
+
+
 @asynccontextmanager
-async def open_unmigrated(settings: Settings, *, create: bool = False) -> AsyncIterator[Urls]:
+async def open_unmigrated(settings: Settings, *, create: bool = False, tell: Told | None = None) -> AsyncIterator[Urls]:
     """The servers, whatever their schema. Raises ServersError, NoDatabase where none is configured and the data
-    folder has none: only with `create` is an embedded one made, so that a forgotten setting shows.
+    folder has none: only with `create` is an embedded one made, so that a forgotten setting shows. `tell` hears of
+    that, since the first start takes longer than others.
     """
     if settings.database_url is not None:
         yield Urls(settings.database_url, settings.redis_url)
@@ -54,10 +60,16 @@ async def open_unmigrated(settings: Settings, *, create: bool = False) -> AsyncI
         raise NoDatabase(no_database(settings))
     from ops.embedded.embedded import EmbeddedError, open_embedded  # noqa: PLC0415 - only who has no servers needs them
 
+    is_first = not _has_embedded(settings)
+    if is_first and tell is not None:
+        tell(f"first start: making an embedded PostgreSQL and Valkey in {settings.data_dir}; this is done once")
+    began = monotonic()
     try:
         servers = await open_embedded(settings.data_dir)
     except EmbeddedError as error:
         raise ServersError(str(error)) from error
+    if is_first and tell is not None:
+        tell(f"the embedded servers run, after {monotonic() - began:.1f} s")
     try:
         yield Urls(servers.urls.database, settings.redis_url or servers.urls.redis)
     finally:

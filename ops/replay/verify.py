@@ -8,7 +8,7 @@ from ops.replay.run import snapshot
 from ops.replay.variants import Changes, Variants
 from router.domain.flight import inputs_of, lead_ids
 from router.drain.overlap import data_versions
-from router.drain.replay import HAND, Difference, decided_again
+from router.drain.replay import Difference, decided_again
 from router.store.replay import Span, span_of
 from router.store.statements import Connection
 from router.store.tenants import Tenant
@@ -82,10 +82,9 @@ async def verify(
 
 
 def _verify(batch: ReadBatch, found: Verified) -> None:
-    kind = HAND if batch.raw.by_hand else "drain"
     try:
         inputs = inputs_of(batch.flight, batch.recorded, batch.facts)
-        again = decided_again(batch.recorded, inputs, batch.decisions, kind)
+        again = decided_again(batch.recorded, inputs, batch.decisions, batch.raw.kind)
     except Exception as error:  # a damaged record is told, and the others are run
         found.skipped.add(batch.raw.batch_no, f"the record cannot be run: {type(error).__name__}: {error}")
         return

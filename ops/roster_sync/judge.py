@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ops.roster_sync.view import ViewRefused, ViewRows
-from router.domain.phrases import listed
+from router.domain.phrases import count, listed
 from router.domain.rep_fields import RepLine, read_field
 
 WARNINGS_MOST = 50
@@ -44,10 +44,10 @@ def judge(
         raise ViewRefused("it is empty")
     ids = [(row["rep_id"] or "").strip() for row in view.rows]
     if "" in ids:
-        raise ViewRefused(f"{ids.count('')} of its {len(ids)} rows have no rep_id")
+        raise ViewRefused(f"{ids.count('')} of its {count(len(ids), 'row')} without rep_id")
     twice = [rep_id for rep_id, rows in Counter(ids).items() if rows > 1]
     if twice:
-        raise ViewRefused(f"{len(twice)} reps are in it more than once: {listed(twice)}")
+        raise ViewRefused(f"{count(len(twice), 'rep is', 'reps are')} in it more than once: {listed(twice)}")
     # Last, since only this may be accepted.
     lost = sorted(field for field in types_before if field not in view.types)
     if lost and not accept_loss:

@@ -1,9 +1,10 @@
 """The next chance of leads that wait, for people and for machines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ops.text.translation import N_
 from ops.waiting.waiting import READY, WaitingLeads
 from router.domain.next_chance import Chance
 from router.domain.phrases import listed
@@ -14,26 +15,26 @@ REPS_NAMED = 3
 
 # What has to happen where time alone does not bring it about.
 _HAPPENS: Mapping[str, str] = {
-    READY: "now",
-    Reason.DATABASE_BUSY: "when unlocked",
-    Reason.NO_MATCHING_RULE: "when a rule matches",
-    Reason.GROUP_EMPTY: "when the group has an active member",
-    Reason.NOBODY_AVAILABLE: "when a rep becomes available",
-    Reason.OWNER_UNAVAILABLE: "when the owner becomes available",
-    Reason.ALL_AT_DAILY_CAP: "when a daily limit is raised",
-    Reason.ALL_AT_OPEN_CAP: "when a lead is ended",
-    Reason.OWNER_AT_CAP: "when a lead is ended",
+    READY: N_("now"),
+    Reason.DATABASE_BUSY: N_("when unlocked"),
+    Reason.NO_MATCHING_RULE: N_("when a rule matches"),
+    Reason.GROUP_EMPTY: N_("when the group has an active member"),
+    Reason.NOBODY_AVAILABLE: N_("when a rep becomes available"),
+    Reason.OWNER_UNAVAILABLE: N_("when the owner becomes available"),
+    Reason.ALL_AT_DAILY_CAP: N_("when a daily limit is raised"),
+    Reason.ALL_AT_OPEN_CAP: N_("when a lead is ended"),
+    Reason.OWNER_AT_CAP: N_("when a lead is ended"),
 }
 
 
-def chance_words(part: WaitingLeads, now: datetime, zone_name: str) -> str:
-    """`Sat 09:00 Asia/Shanghai: cn01, cn03`; without a time what has to happen."""
+def chance_words(part: WaitingLeads, now: datetime, zone_name: str, translated: Callable[[str], str]) -> str:
+    """`Sat 09:00 Asia/Shanghai: cn01, cn03`; without a time what has to happen, as `translated`."""
     if part.next_chance is not None:
         return timed_words(part.next_chance, now, zone_name)
     again = part.next_recheck_at
     if again is not None and (part.parks_at is None or again < part.parks_at):
-        return f"rules tried again {written_soon(again, now, zone_name)}"
-    return _HAPPENS.get(part.reason, "when something changes")
+        return translated(N_("rules tried again {when}")).format(when=written_soon(again, now, zone_name))
+    return translated(_HAPPENS.get(part.reason, N_("when something changes")))
 
 
 def timed_words(chance: Chance, now: datetime, zone_name: str) -> str:

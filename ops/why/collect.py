@@ -277,6 +277,7 @@ def _timeline(
         if ended["batch_no"] not in recorded:
             events.append(_assigned(ended, ended["batch_no"]))
         how = {"outcome": ended["outcome"], "rep_no": ended["rep_no"], "batch_no": ended["batch_no"]}
+        how |= {"actor": ended["ended_by"], "note": ended["note"]}
         events.append(Event(ended["ended_at"], Happened.ENDED, **how))
     told_already = any(e.what is Happened.PARKED and e.batch_no == place.batch_no for e in events if not e.by_hand)
     if place.state is State.PARKED and not told_already and not _parked_by_hand(place, handled):

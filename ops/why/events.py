@@ -20,9 +20,12 @@ def event_words(event: Event, description: LeadDescription, say: Say) -> str:
     if (handled := _handled(event, description, say)) is not None:
         return aside(handled, event.note, say)
     if event.what is Happened.ENDED:
-        return say.gettext(ENDED.get(event.outcome, f"{event.outcome}, {{rep}}")).format(
+        ended = say.gettext(ENDED.get(event.outcome, f"{event.outcome}, {{rep}}")).format(
             rep=_rep(event, description, say)
         )
+        if event.actor:
+            ended = say.gettext("{words}, entered by {actor}").format(words=ended, actor=event.actor)
+        return aside(ended, event.note, say)
     words = _decided(event, description, say)
     return (
         words

@@ -12,7 +12,7 @@ from router.domain.explain_rep import RepExplanation, explain_rep
 from router.domain.explain_reps import rep_state
 from router.domain.flight import decision_at, decisions_of, unpack
 from router.domain.flight_format import Flight
-from router.drain.replay import HAND, CannotRerun, recorded_inputs
+from router.drain.replay import BY_HAND, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines
 from router.store.flights import StoredFlight, read_flight
@@ -75,7 +75,7 @@ async def tell(conn: Connection, engines: Engines, lead: FoundLead, link: Link) 
     except CannotRerun as error:
         return replace(record, trouble=Trouble(TroubleKind.CANNOT_RERUN, str(error)))
     record = replace(record, engine=engine, inputs=inputs)
-    if stored.kind == HAND:
+    if stored.kind in BY_HAND:
         assert isinstance(link.decision, Assigned)
         position = engine.roster.position.get(link.decision.rep_no)
         if position is None:
@@ -115,7 +115,7 @@ def event_of(link: Link, engine: Engine | None) -> Event:
         rule_no=rule_no,
         group_no=decision.group_no,
         rule_name=None if engine is None or rule_no is None else engine.rules[rule_no].name,
-        by_hand=stored.kind == HAND,
+        by_hand=stored.kind in BY_HAND,
         actor=stored.flight.actor,
         note=stored.flight.note,
     )

@@ -7,7 +7,7 @@ starts with the first instant after it.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum
 
 import numpy as np
@@ -62,6 +62,12 @@ def attendance(rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours
     `now`.
     """
     return _Clock(now, calendar, default_hours).duty(rep)
+
+
+def leave_until(rep: Rep, now: datetime) -> date | None:
+    """The last day of the leave that a rep is on at `now`, in the rep's own zone; None = on no leave."""
+    today = now.astimezone(zone(rep.time_zone)).date()
+    return max((leave.last for leave in rep.leave if leave.first <= today <= leave.last), default=None)
 
 
 def attend(roster: Roster, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None) -> Attendances:

@@ -168,7 +168,7 @@ def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]
     if isinstance(condition, OneOf) and condition.in_file:
         if not condition.values & had:
             files = ", ".join(condition.in_file)
-            message = f"{nobody} {condition.field} listed in {files} ({len(condition.values):,} values)"
+            message = f"{nobody} {condition.field} listed in {files} ({count(len(condition.values), 'value')})"
             yield Finding(Level.WARNING, Lint.UNSEEN_VALUE, f"{path}.in_file", message, rule.name)
         return
     if not isinstance(condition, Listed):

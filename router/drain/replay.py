@@ -15,7 +15,9 @@ from router.store.engines import Engines
 from router.store.flights import StoredFlight, read_facts, read_flight
 from router.store.statements import Connection
 
-HAND = "hand"
+HAND, IMPORT = "hand", "import"
+BY_HAND = (HAND, IMPORT)
+"""Kinds of batches that no rule decided: what a person gave, and what a CRM had given before."""
 
 
 class FlightGone(LookupError):
@@ -101,7 +103,11 @@ async def recorded_inputs(
 
 
 def decided_again(engine: Engine, inputs: Inputs, recorded: Sequence[Decision], kind: str) -> list[Decision]:
-    """The decisions that the inputs give. Nobody decides by hand again: there the rep must have had room."""
+    """The decisions that the inputs give. Nobody decides by hand again: there the rep must have had room; what a CRM
+    had done before stands as it is.
+    """
+    if kind == IMPORT:
+        return list(recorded)
     if kind != HAND:
         return decide(engine, inputs).decisions
     given = Counter[int]()

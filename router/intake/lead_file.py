@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
+from router.domain.phrases import count
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
 from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line
@@ -301,7 +302,7 @@ class LeadFile:
                 _fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
             if len(cells) != len(named):
-                counts = f"has {len(cells)} cells where the header names {len(named)} columns"
+                counts = f"has {count(len(cells), 'cell')} where the header names {count(len(named), 'column')}"
                 yield Row(line, {}, original, counts)
             else:
                 values = cells if used is None else [cells[place] for place in used]

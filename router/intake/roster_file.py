@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
+from router.domain.phrases import count
 from router.domain.rep_fields import READERS, RepLine, read_field
 from router.intake.encoding import EncodingUnclear
 from router.intake.file_kind import Kind, as_text
@@ -82,7 +83,8 @@ def _rep(line: int, columns: list[str], cells: list[str]) -> tuple[RepLine, list
         cells.pop()
     if len(cells) != len(columns):
         rep_id = cells[columns.index("rep_id")].strip() if columns.index("rep_id") < len(cells) else ""
-        return RepLine(rep_id, {}, line), [f"{len(cells)} cells, but the header has {len(columns)} columns"]
+        there = count(len(cells), "cell")
+        return RepLine(rep_id, {}, line), [f"{there}, but the header has {count(len(columns), 'column')}"]
     values, problems = {}, []
     for column, cell in zip(columns, cells, strict=True):
         try:

@@ -1,8 +1,10 @@
 """Giving a lead to a rep by hand: takes the lane first, so caps hold, and leaves a flight record like a batch."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from router.domain.attendance import Attendance, leave_until
+from router.domain.phrases import count
 from router.drain.lane_state import LaneState
 from router.drain.lane_transaction import lane_state
 from router.drain.session import TenantSession
@@ -19,12 +21,17 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was done: rep numbers, the state the lead was in, and the batch number of the flight record."""
+    """What was done: rep numbers, the state the lead was in, and the batch number of the flight record.
+
+    `attendance` = whether the rep is on duty; of one on leave `leave_until` is its last day, in the rep's own zone.
+    """
 
     rep_no: int
     from_rep: int | None
     was: str
     batch_no: int
+    attendance: Attendance = Attendance.ON_DUTY
+    leave_until: date | None = None
 
 
 async def assign_by_hand(
@@ -88,7 +95,9 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
         held.take_off(taken.from_rep, 1)
     position = _free_rep(state, gift.rep_id, taken.from_rep)
     batch_no = await held.give(conn, [taken.lead], position, gift.author, taken.from_rep)
-    return Given(state.engine.roster.reps[position].no, taken.from_rep, taken.state, batch_no)
+    rep = state.engine.roster.reps[position]
+    attendance = Attendance(int(state.on_duty(held.at).attendance[position]))
+    return Given(rep.no, taken.from_rep, taken.state, batch_no, attendance, leave_until(rep, held.at))
 
 
 def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
@@ -98,7 +107,9 @@ def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:
         raise CannotGive(f"rep {rep_id} has this lead already")
     room = room_of(state, position)
     if room.max_open is not None and room.open_leads >= room.max_open:
-        raise CannotGive(f"rep {rep_id} has {room.open_leads} open leads, which is max_open; end one or raise the cap")
+        has = count(room.open_leads, "open lead")
+        raise CannotGive(f"rep {rep_id} has {has}, which is max_open; end one or raise the cap")
     if room.max_per_day is not None and room.today >= room.max_per_day:
-        raise CannotGive(f"rep {rep_id} has had {room.today} leads today, which is max_per_day; wait or raise the cap")
+        had = count(room.today, "lead")
+        raise CannotGive(f"rep {rep_id} has had {had} today, which is max_per_day; wait or raise the cap")
     return position

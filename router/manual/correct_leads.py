@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from router.domain.lead_in import LeadIn
+from router.domain.phrases import count
 from router.intake.lead_import import Taken
 from router.manual.correct_at_once import Wanted, correct_at_once
 from router.rules.corrections import as_corrected, corrected_fields
@@ -113,7 +114,7 @@ class Correcting:
 
     async def _part(self, part: Sequence[Wanted]) -> set[int]:
         def change(corrected: int) -> Change:
-            after = f"{self.done.total + corrected} leads corrected"
+            after = f"{count(self.done.total + corrected, 'lead')} corrected"
             return Change(self.actor, "leads correct", self.file, "", after, self.why)
 
         begin = perf_counter()

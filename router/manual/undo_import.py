@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from router.domain.phrases import count
 from router.manual.forget_customers import forget_keys_of
 from router.manual.merge_customers import undisturbed
 from router.store import imports as store
@@ -123,5 +124,5 @@ class UndoImport:
         return leads, number
 
     def _change(self, more: int) -> Change:
-        after = f"{self.done.total + more} leads removed"
+        after = f"{count(self.done.total + more, 'lead')} removed"
         return Change(self.actor, "leads undo-import", f"import {self.what.import_no}", self.what.file, after, self.why)

@@ -90,8 +90,10 @@ def _had(row: Mapping[str, Any], _rule: str | None) -> dict[str, Any]:
 
 
 def _assigned(row: Mapping[str, Any], rule: str | None) -> dict[str, Any]:
-    how = {"by": "hand"} if row["rule_no"] is None else {"by": "rule", "rule": rule, "group": row["group_name"]}
-    return _had(row, rule) | how
+    # What a CRM had given before it was taken over says so in its word.
+    if row["rule_no"] is None:
+        return _had(row, rule) | {"by": row["word"] or "hand"}
+    return _had(row, rule) | {"by": "rule", "rule": rule, "group": row["group_name"]}
 
 
 def _reassigned(row: Mapping[str, Any], rule: str | None) -> dict[str, Any]:

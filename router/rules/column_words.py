@@ -63,6 +63,28 @@ _WORDS = {
     "landing_page": "page, url, page url, 落地页, 着陆页, zielseite, page de destination, pagina de destino",
 }
 
+_OF_REPS = {
+    "rep_id": (
+        "rep, owner, owner id, sales rep, salesperson, assigned to, assignee, user, agent, 销售, 负责人, 销售编号, "
+        "归属人, 跟进人, verkaufer, bearbeiter, besitzer, zustandig, vendeur, commercial, proprietaire, vendedor, "
+        "propietario, responsable, responsavel"
+    ),
+    "assigned_at": (
+        "assigned, assigned on, assigned date, owned since, 分配时间, 分配日期, zugewiesen, zugewiesen am, "
+        "attribue le, asignado, asignado el, atribuido em"
+    ),
+    "outcome": (
+        "result, status, stage, lead status, won lost, 结果, 状态, 跟进结果, ergebnis, resultat, statut, etape, "
+        "resultado, estado"
+    ),
+    "ended_at": (
+        "ended, closed, closed at, closed date, close date, won at, lost at, 结束时间, 成交时间, 关闭时间, "
+        "abgeschlossen, abgeschlossen am, cloture le, cerrado, cerrado el, fechado em"
+    ),
+    "reason": "lost reason, why, note, comment, remark, 原因, 备注, grund, bemerkung, raison, motif, razon, motivo",
+}
+"""Of files that say who has a lead, or how that ended."""
+
 
 def folded_name(column: str) -> str:
     """A column's name as fields are spelled: no capitals, plain width, `_` for spaces, hyphens and dots."""
@@ -77,17 +99,22 @@ def _key(word: str) -> str:
     return "".join(plain.split())
 
 
-@lru_cache(maxsize=1)
-def _fields() -> dict[str, str]:
-    return {_key(word): field for field, words in _WORDS.items() for word in [field, *words.split(",")]}
+@lru_cache(maxsize=2)
+def _fields(*, of_reps: bool) -> dict[str, str]:
+    words = _WORDS | _OF_REPS if of_reps else _WORDS
+    return {_key(word): field for field, listed in words.items() for word in [field, *listed.split(",")]}
 
 
-def suggested(columns: Iterable[str], taken: Iterable[str]) -> Mapping[str, str]:
-    """Column to the field that its name means in one of six languages, each field once, and none that is `taken`."""
-    free = set(_WORDS) - set(taken)
+def suggested(columns: Iterable[str], taken: Iterable[str], *, of_reps: bool = False) -> Mapping[str, str]:
+    """Column to the field that its name means in one of six languages, each field once, and none that is `taken`.
+
+    `of_reps`: also those of files that say who has a lead, or how that ended.
+    """
+    known = _fields(of_reps=of_reps)
+    free = set(known.values()) - set(taken)
     found: dict[str, str] = {}
     for column in columns:
-        field = _fields().get(_key(column))
+        field = known.get(_key(column))
         if field in free:
             free.remove(field)
             found[column] = field

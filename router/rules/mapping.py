@@ -1,12 +1,12 @@
 """The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from router.domain.phrases import listed
-from router.rules.column_words import folded_name
+from router.rules.column_words import folded_name, suggested
 from router.rules.columns import Identity, Join, Split, columns_after
 from router.rules.document import At, Reader, read_file, read_top, top_of
 from router.rules.kinds import phone_region, zone_name
@@ -33,10 +33,10 @@ REJECTED = ("rejected_line", "rejected_column", "rejected_reason")
 COLUMNS_LISTED = 20
 """Columns that a message names."""
 
-_FOLDED = frozenset(FIELDS) - {"attributes"}
+_ATTRIBUTES = "attributes"
 """A column of attributes holds JSON: nobody else's column of nearly that name does."""
 
-_CONSTANT = tuple(name for name in FIELDS if name not in ("external_id", "attributes"))
+_NO_CONSTANT = ("external_id", "lead_id", _ATTRIBUTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class FileMapping:
     1.2E+11. `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
     there (keys folded). `repeats` are the fields by which a repeat is told, none = leads of the file are never
     merged (None = by all that says who asks for what). `ids_unique_over_sources`: the same external id of another
-    source is the same lead.
+    source is the same lead. `fields` are those that columns of this kind of file can mean.
     """
 
     split: tuple[Split, ...] = ()
@@ -71,16 +71,19 @@ class FileMapping:
     created_at: str | None = None
     allow_rounded_ids: bool = False
     file: str = "no mapping"
+    fields: tuple[str, ...] = FIELDS
 
     def target(self, column: str) -> str | None:
         """The field that a column means; None = none of them. Dropped columns are the caller's to leave out."""
         renamed = self.rename.get(column)
-        return renamed or (column if column in FIELDS else self._folded(column))
+        return renamed or (column if column in self.fields else self._folded(column))
 
     def _folded(self, column: str) -> str | None:
         """The field of that name in other capitals, width or spaces, unless the mapping says where it comes from."""
         name = folded_name(column)
-        if name not in _FOLDED or name in self.constants or name in self.rename.values() or column in self.drop:
+        if name not in self.fields or name == _ATTRIBUTES:
+            return None
+        if name in self.constants or name in self.rename.values() or column in self.drop:
             return None
         return name
 
@@ -96,33 +99,39 @@ class FileMapping:
         return column in self.drop or column in REJECTED or not (known or self.unknown_columns == "attributes")
 
 
-def read_mapping(path: Path) -> FileMapping:
-    """Raises InvalidFile with all that is wrong, and OSError."""
-    return parse_mapping(read_file(path), str(path))
+def read_mapping(path: Path, fields: tuple[str, ...] = FIELDS) -> FileMapping:
+    """Raises InvalidFile with all that is wrong, and OSError. `fields` are those that columns can mean."""
+    return parse_mapping(read_file(path), str(path), fields)
 
 
-def parse_mapping(source: str, file: str) -> FileMapping:
+def parse_mapping(source: str, file: str, fields: tuple[str, ...] = FIELDS) -> FileMapping:
     """The mapping in the YAML text; `file` stands for it in messages. Raises InvalidFile."""
     top = top_of(source, file)
-    return FileMapping(file=file) if top is None else read_top(top, _plan)
+    if top is None:
+        return FileMapping(file=file, fields=fields)
+    return read_top(top, lambda at: mapping_at(at, {}, {}, fields))
 
 
-def _plan(at: At) -> FileMapping:
-    return mapping_at(at, {}, {})
-
-
-def mapping_at(at: At, others: Mapping[str, Reader[Any]], found: dict[str, Any]) -> FileMapping:
+def mapping_at(
+    at: At, others: Mapping[str, Reader[Any]], found: dict[str, Any], fields: tuple[str, ...] = FIELDS
+) -> FileMapping:
     """The mapping at this place of a file, beside which `others` may stand: what they say is put into `found`."""
-    values = mapping(at, {**_READERS, **others})
+    values = mapping(at, {**_readers(fields), **others})
     found |= {name: values.pop(name) for name in others if name in values}
-    plan = FileMapping(**values, file=at.file)
+    plan = FileMapping(**values, file=at.file, fields=fields)
     if not at.problems:
         at.problems.extend(_contradictions(plan))
     return plan
 
 
-def check_columns(plan: FileMapping, columns: Iterable[str], repeated: Collection[str] = ()) -> None:
-    """Compares the mapping with the columns of a file, of which `repeated` came more than once.
+def check_columns(
+    plan: FileMapping,
+    columns: Iterable[str],
+    repeated: Collection[str] = (),
+    needed: Sequence[tuple[str, ...]] = (("external_id",),),
+) -> None:
+    """Compares the mapping with the columns of a file, of which `repeated` came more than once. Of the fields in each
+    of `needed` there must be one.
 
     Raises InvalidFile when they do not fit.
     """
@@ -154,14 +163,28 @@ def check_columns(plan: FileMapping, columns: Iterable[str], repeated: Collectio
         for name in sorted(repeated)
         if not plan.dropped(name) and (plan.target(name) or name in plan.columns)
     ]
-    if "external_id" not in sources and not plan.external_id:
-        message = (
-            f"no column is mapped to external_id; the file has {listed(map(shorten, found), COLUMNS_LISTED)}; name the "
-            "one that identifies a lead under rename:, or have it computed from several under external_id:"
-        )
-        wrong.append(Problem(plan.file, 0, "external_id", message))
+    if plan.external_id:
+        sources["external_id"] = "external_id"
+    wrong += [
+        Problem(plan.file, 0, one_of[0], _not_there(plan, one_of, found))
+        for one_of in needed
+        if sources.keys().isdisjoint(one_of)
+    ]
     if wrong:
         raise InvalidFile(wrong)
+
+
+def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> str:
+    there = f"no column is mapped to {' or '.join(one_of)}; the file has {listed(map(shorten, found), COLUMNS_LISTED)}"
+    if one_of == ("external_id",):
+        return (
+            f"{there}; name the one that identifies a lead under rename:, or have it computed from several under "
+            "external_id:"
+        )
+    free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
+    may_be = suggested(free, (), of_reps=True)
+    near = next((f"{{{shorten(name)}: {field}}}" for name, field in may_be.items() if field in one_of), "")
+    return f"{there}; name the right one in a mapping file under rename:{f' {near}' if near else ''}"
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
@@ -176,30 +199,36 @@ def _contradictions(plan: FileMapping) -> list[Problem]:
     ]
 
 
-def _rename(at: At) -> dict[str, str]:
+def _rename(at: At, fields: Sequence[str]) -> dict[str, str]:
     values = {}
     for column, (_, node) in named_entries(at).items():
         place = at.below(column, node)
-        if (target := place.read(lambda at: word(at, FIELDS))) is not None:
+        if (target := place.read(lambda at: word(at, fields))) is not None:
             values[column.strip()] = target
     return values
 
 
-def _constants(at: At) -> dict[str, str]:
-    return mapping(at, dict.fromkeys(_CONSTANT, lambda at: scalar(at).value.strip()))
+def _constants(at: At, names: Sequence[str]) -> dict[str, str]:
+    return mapping(at, dict.fromkeys(names, lambda at: scalar(at).value.strip()))
 
 
 def _texts(at: At) -> frozenset[str]:
     return frozenset(value.strip() for value in one_or_many(at, text))
 
 
-_READERS = {
+def _readers(fields: Sequence[str]) -> dict[str, Reader[Any]]:
+    constant = tuple(name for name in fields if name not in _NO_CONSTANT)
+    return _READERS | {
+        "rename": lambda at: _rename(at, fields),
+        "constants": lambda at: _constants(at, constant),
+        "values": lambda at: read_values(at, constant),
+    }
+
+
+_READERS: dict[str, Reader[Any]] = {
     "split": read_splits,
     "join": read_joins,
     "external_id": read_identity,
-    "values": lambda at: read_values(at, _CONSTANT),
-    "rename": _rename,
-    "constants": _constants,
     "time_zone": zone_name,
     "empty": _texts,
     "drop": _texts,

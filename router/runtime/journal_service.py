@@ -2,6 +2,7 @@
 
 from time import monotonic
 
+from router.domain.phrases import count
 from router.intake.journal import Journal, JournalRefused
 from router.intake.journal_drain import ForeignJournal, KeepKeys, drain_batch, report
 from router.runtime.health import Health
@@ -122,9 +123,10 @@ class JournalService(Periodic):
         journal, health = self._journal, self._health
         waiting, refuses = journal.waiting, journal.refuses
         aside = journal.leads - waiting
+        accepted = count(waiting, "accepted lead waits", "accepted leads wait")
         told = {
-            "journal": f"{waiting:,} accepted leads wait in {journal.path} for the database" if waiting else None,
-            "journal set aside": f"the database refused {aside:,} leads of {journal.path}" if aside else None,
+            "journal": f"{accepted} in {journal.path} for the database" if waiting else None,
+            "journal set aside": f"the database refused {count(aside, 'lead')} of {journal.path}" if aside else None,
             "journal full": f"{journal.path} takes no leads: {refuses}" if refuses else None,
         }
         for about, words in told.items():

@@ -66,5 +66,5 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any
 
 
 def _is_foreign(variable: str, text: str) -> bool:
-    ours = variable in (FILE_VARIABLE, PREFIX + "DATA") or variable.startswith(_OURS)
+    ours = variable in (FILE_VARIABLE, PREFIX + "DATA", PREFIX + "TENANT") or variable.startswith(_OURS)
     return ours or bool(_OF_KUBERNETES.fullmatch(variable) or _KUBERNETES_ADDRESS.match(text))

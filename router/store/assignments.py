@@ -89,21 +89,29 @@ async def place_of(conn: Connection, lead: FoundLead) -> tuple[str, int | None]:
 
 @retried
 async def end(
-    conn: Connection, tenant_id: int, lead_id: int, how: Ending, now: datetime | None = None, *, actor: str = ""
+    conn: Connection,
+    tenant_id: int,
+    lead_id: int,
+    how: Ending,
+    now: datetime | None = None,
+    *,
+    actor: str = "",
+    note: str = "",
 ) -> int:
     """Ends the lead's assignment in one statement; returns the rep's number. `now` None = the database's clock.
 
-    With `actor` it is recorded among the changes. Raises NotAssigned. The lane's next batch takes the place off the
-    rep's load: until then it reads high.
+    `actor` and `note` are kept with the assignment; with `actor` it is also among the changes. Raises NotAssigned. The
+    lane's next batch takes the place off the rep's load: until then it reads high.
     """
     async with conn.transaction():
         await limit_transaction(conn, LOCK_TIMEOUT_MS)
+        of = {"tenant_id": tenant_id, "lead_id": lead_id, "now": now, "actor": actor, "note": note}
         if how is Ending.RETURNED:
-            row = await _SQL.give_back.row(conn, tenant_id=tenant_id, lead_id=lead_id, now=now)
+            row = await _SQL.give_back.row(conn, **of)
         else:
-            row = await _SQL.close.row(conn, tenant_id=tenant_id, lead_id=lead_id, outcome=how.value, now=now)
+            row = await _SQL.close.row(conn, outcome=how.value, **of)
         if row is not None and actor:
-            await record_change(conn, tenant_id, Change(actor, "end", the_lead(lead_id), "assigned", how.value))
+            await record_change(conn, tenant_id, Change(actor, "end", the_lead(lead_id), "assigned", how.value, note))
     if row is None:
         state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
         raise NotAssigned(f"lead {lead_id} is {state}, not assigned; there is nothing to end")

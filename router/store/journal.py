@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.domain.phrases import count
 from router.store.changes import Change, record_change
 from router.store.statements import Connection, load
 from router.store.transactions import retried
@@ -143,6 +144,6 @@ async def give_up_journal(conn: Connection, journal_id: int, actor: str, why: st
     async with conn.transaction():
         rows = await _SQL.give_up.fetch(conn, journal_id=journal_id)
         for tenant_id, leads in rows:
-            change = Change(actor, "give up journal", f"journal {journal_id}", f"{leads} leads", "given up", why)
+            change = Change(actor, "give up journal", f"journal {journal_id}", count(leads, "lead"), "given up", why)
             await record_change(conn, tenant_id, change)
     return {row[0]: row[1] for row in rows}

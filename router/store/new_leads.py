@@ -56,14 +56,7 @@ def _row(arrival: Arrival, into: int | None) -> dict[str, object]:
 async def _write_many(
     conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
 ) -> None:
-    await conn.copy_records_to_table(
-        "lead",
-        records=[
-            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16], lead[18])
-            for lead_id, created_at, customer_id, lead in arrivals
-        ],
-        columns=_COLUMNS,
-    )
+    await _copy_facts(conn, tenant_id, arrivals, now)
     placed = [a for a in arrivals if a.lead_id not in merged] if merged else arrivals
     waiting = sorted([a for a in placed if a.lead.invalid is None], key=lambda a: (-a.lead.priority, a.lead_id))
     invalid = [a for a in placed if a.lead.invalid is not None]
@@ -76,4 +69,23 @@ async def _write_many(
         repeated=list(merged.values()),
         invalid=[a.lead_id for a in invalid],
         reasons=[a.lead.invalid for a in invalid],
+    )
+
+
+async def write_facts(conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], now: datetime) -> None:
+    """Stores the arrivals as of `now` and puts them into no state: the caller does, in the same transaction.
+
+    Raises UniqueViolationError when somebody else was first with one of the leads.
+    """
+    await _copy_facts(conn, tenant_id, sorted(arrivals, key=_by_identity), now)
+
+
+async def _copy_facts(conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], now: datetime) -> None:
+    await conn.copy_records_to_table(
+        "lead",
+        records=[
+            (tenant_id, lead_id, now, customer_id, created_at, lead[0], lead[1], *lead[3:16], lead[18])
+            for lead_id, created_at, customer_id, lead in arrivals
+        ],
+        columns=_COLUMNS,
     )

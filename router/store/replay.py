@@ -36,9 +36,14 @@ class RawBatch:
     batch_no: int
     at: datetime
     versions: tuple[int, int, int]
-    by_hand: bool
+    kind: str
     leads: int
     inputs: bytes
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether no rule decided it."""
+        return self.kind != "drain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def _cut(heads: Sequence[asyncpg.Record], leads: int, batches: int) -> list[tupl
 
 def _raw(row: asyncpg.Record) -> RawBatch:
     versions = (row["ruleset"], row["roster"], row["rates"])
-    return RawBatch(row["batch_no"], row["at"], versions, row["kind"] == "hand", row["leads"], row["inputs"])
+    return RawBatch(row["batch_no"], row["at"], versions, row["kind"], row["leads"], row["inputs"])
 
 
 async def loads_before(conn: Connection, span: Span, day_start: datetime) -> list[tuple[int, int, int]]:

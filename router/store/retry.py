@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
+from router.domain.phrases import count
 from router.domain.targets import LAST_WAKE_KEY
 from router.store.changes import Change, record_change
 from router.store.hints import call_routers
@@ -170,6 +171,8 @@ async def _told(conn: Connection, held: HeldLane, token: int, author: Author, mo
     """Calls the routers, and records what was done, if anything was."""
     await call_lane(conn, held.lane, token, held.next_key)
     if moved.moved:
-        change = Change(author.actor, "retry", author.asked, f"{moved.moved} leads {were}", "to be decided", author.why)
+        change = Change(
+            author.actor, "retry", author.asked, f"{count(moved.moved, 'lead')} {were}", "to be decided", author.why
+        )
         await record_change(conn, held.lane.tenant_id, change)
     return moved

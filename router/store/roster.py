@@ -1,7 +1,7 @@
 """The roster: versioned rows of reps. A change writes new rows for the reps it changes, and one version."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -210,6 +210,12 @@ async def rep_number(conn: Connection, tenant_id: int, rep_id: str) -> int:
         raise RepUnknown(await _no_such_rep(conn, tenant_id, rep_id))
     number: int = row["rep_no"]
     return number
+
+
+async def rep_numbers(conn: Connection, tenant_id: int, rep_ids: Iterable[str]) -> dict[str, int]:
+    """The numbers of the reps of these ids, of those that there are, active or not."""
+    rows = await _SQL.numbers.fetch(conn, tenant_id=tenant_id, rep_ids=sorted(set(rep_ids)))
+    return {row["rep_id"]: row["rep_no"] for row in rows}
 
 
 async def load_roster(conn: Connection, tenant_id: int, version: int, known: Roster | None = None) -> Roster:

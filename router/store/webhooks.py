@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from router.domain.phrases import count
 from router.store.changes import Change, record_change
 from router.store.leads import database_clock
 from router.store.statements import Connection, Row, load
@@ -204,7 +205,7 @@ async def deliver_again(
         found = await (_dead_again(conn, key) if events is None else _again(conn, key, set(events)))
         if found.events:
             await _SQL.touch.execute(conn, **key)
-            change = Change(actor, "webhook redeliver", _named(webhook_no), "", f"{found.events} events", why)
+            change = Change(actor, "webhook redeliver", _named(webhook_no), "", count(found.events, "event"), why)
             await record_change(conn, tenant_id, change)
     return found
 

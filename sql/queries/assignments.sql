@@ -40,7 +40,7 @@ union all select 'closed', null from closed where tenant_id = :tenant_id and lea
 union all select 'archived', null from archived where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'removed', null from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
--- name: close(tenant_id, lead_id, outcome, now)
+-- name: close(tenant_id, lead_id, outcome, now, actor, note)
 -- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.
 with ended as (
     delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
@@ -48,9 +48,9 @@ with ended as (
     select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
 ), history as (
     insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no,
-                                    ended_at, outcome)
+                                    ended_at, outcome, ended_by, note)
     select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
-           at.ended_at, :outcome from ended e, at
+           at.ended_at, :outcome, :actor, :note from ended e, at
 ), news as (
     insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), done as (
@@ -62,7 +62,7 @@ with ended as (
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 
--- name: give_back(tenant_id, lead_id, now)
+-- name: give_back(tenant_id, lead_id, now, actor, note)
 -- Ends an assignment as returned: the lead is ready again, and this rep does not get it a second time.
 with ended as (
     delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
@@ -70,9 +70,9 @@ with ended as (
     select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
 ), history as (
     insert into assignment_history (tenant_id, lead_id, rep_no, customer_id, assigned_at, batch_no, seq, rule_no, group_no,
-                                    ended_at, outcome)
+                                    ended_at, outcome, ended_by, note)
     select e.tenant_id, e.lead_id, e.rep_no, e.customer_id, e.assigned_at, e.batch_no, e.seq, e.rule_no, e.group_no,
-           at.ended_at, 'returned' from ended e, at
+           at.ended_at, 'returned', :actor, :note from ended e, at
 ), news as (
     insert into lane_inbox (tenant_id, at, rep_no, open_delta) select e.tenant_id, at.ended_at, e.rep_no, -1 from ended e, at
 ), again as (

@@ -283,13 +283,13 @@ select (sum(count(*)) over ())::bigint as found, format('%s rows of %s, up to %s
   from dated group by what order by what limit 5;
 
 -- name: assigned_at_wrong(tenant_id)
--- Assignments that do not carry the instant of their batch.
+-- Assignments that do not carry the instant of their batch; those that a CRM had made before carry their own.
 with given as (
     select lead_id, batch_no, assigned_at from assignment where tenant_id = :tenant_id
     union all select lead_id, batch_no, assigned_at from assignment_history where tenant_id = :tenant_id)
 select count(*) over () as found,
        format('lead %s: assigned at %s, batch %s ran at %s', lead_id, assigned_at, batch_no, f.at) as example
-  from given join (select batch_no, min(at) as at from flight where tenant_id = :tenant_id group by batch_no) f using (batch_no)
+  from given join (select batch_no, min(at) as at from flight where tenant_id = :tenant_id and kind <> 'import' group by batch_no) f using (batch_no)
  where assigned_at <> f.at
  order by lead_id limit 5;
 
@@ -397,9 +397,10 @@ select count(*) over () as found,
  order by rep_no, s.day limit 5;
 
 -- name: day_cap_exceeded(tenant_id, time_zone, rulesets, max_per_day)
--- Assignments that took a rep over max_per_day of the roster, or the ruleset's default, under which the batch decided.
+-- Assignments that took a rep over max_per_day of the roster, or the ruleset's default, under which the batch decided;
+-- those that a CRM had made before count for those after them, and are judged by no cap.
 with record as (
-    select distinct on (batch_no) batch_no, at, roster, ruleset from flight where tenant_id = :tenant_id order by batch_no, at),
+    select distinct on (batch_no) batch_no, at, roster, ruleset, kind = 'import' as taken_over from flight where tenant_id = :tenant_id order by batch_no, at),
 given as (
     select lead_id, rep_no, batch_no, seq, assigned_at, null::timestamptz as withdrawn_at
       from assignment where tenant_id = :tenant_id
@@ -407,19 +408,19 @@ given as (
     select lead_id, rep_no, batch_no, seq, assigned_at, case when outcome = 'withdrawn' then ended_at end
       from assignment_history where tenant_id = :tenant_id),
 dated as (
-    select given.*, roster, ruleset, coalesce(at, assigned_at) as at,
-           (coalesce(at, assigned_at) at time zone :time_zone)::date as day
+    select given.*, roster, ruleset, taken_over, coalesce(at, assigned_at) as at,
+           (case when taken_over then assigned_at else coalesce(at, assigned_at) end at time zone :time_zone)::date as day
       from given left join record using (batch_no)),
 moves as (
-    select rep_no, day, at, 1 as step, batch_no, seq, lead_id, roster, ruleset from dated
+    select rep_no, day, at, 1 as step, batch_no, seq, lead_id, roster, ruleset, taken_over from dated
     union all
-    select rep_no, day, withdrawn_at, -1, batch_no, seq, lead_id, null, null from dated where withdrawn_at is not null),
+    select rep_no, day, withdrawn_at, -1, batch_no, seq, lead_id, null, null, null from dated where withdrawn_at is not null),
 -- At one instant what ended counts first: the lane knew of it.
 counted as (
     select *, sum(step) over (partition by rep_no, day order by at, step, batch_no, seq rows unbounded preceding) as today
       from moves),
 highest as (
-    select rep_no, roster, ruleset, max(today) as today from counted where step > 0 group by rep_no, roster, ruleset),
+    select rep_no, roster, ruleset, max(today) as today from counted where step > 0 and taken_over is not true group by rep_no, roster, ruleset),
 capped as (
     select h.rep_no, h.roster, h.ruleset, coalesce(r.max_per_day, d.cap) as cap
       from highest h
@@ -432,30 +433,31 @@ capped as (
 select count(*) over () as found,
        format('rep %s on %s: lead %s of batch %s made %s, the cap was %s', c.rep_no, day, lead_id, batch_no, today, cap) as example
   from counted c join capped k on k.rep_no = c.rep_no and k.roster = c.roster and k.ruleset = c.ruleset
- where step > 0 and today > cap
+ where step > 0 and today > cap and taken_over is not true
  order by batch_no, seq limit 5;
 
 -- name: open_cap_exceeded(tenant_id, rulesets, max_open)
--- Assignments that took a rep over max_open of the roster, or the ruleset's default, under which the batch decided.
+-- Assignments that took a rep over max_open of the roster, or the ruleset's default, under which the batch decided;
+-- those that a CRM had made before count for those after them, and are judged by no cap.
 with record as (
-    select distinct on (batch_no) batch_no, at, roster, ruleset from flight where tenant_id = :tenant_id order by batch_no, at),
+    select distinct on (batch_no) batch_no, at, roster, ruleset, kind = 'import' as taken_over from flight where tenant_id = :tenant_id order by batch_no, at),
 given as (
     select lead_id, rep_no, batch_no, seq, assigned_at, null::timestamptz as ended_at
       from assignment where tenant_id = :tenant_id
     union all
     select lead_id, rep_no, batch_no, seq, assigned_at, ended_at from assignment_history where tenant_id = :tenant_id),
 dated as (
-    select given.*, roster, ruleset, coalesce(at, assigned_at) as at from given left join record using (batch_no)),
+    select given.*, roster, ruleset, taken_over, coalesce(at, assigned_at) as at from given left join record using (batch_no)),
 moves as (
-    select rep_no, at, 1 as step, batch_no, seq, lead_id, roster, ruleset from dated
+    select rep_no, at, 1 as step, batch_no, seq, lead_id, roster, ruleset, taken_over from dated
     union all
-    select rep_no, ended_at, -1, batch_no, seq, lead_id, null, null from dated where ended_at is not null),
+    select rep_no, ended_at, -1, batch_no, seq, lead_id, null, null, null from dated where ended_at is not null),
 -- At one instant what ended counts first: the lane knew of it.
 counted as (
     select *, sum(step) over (partition by rep_no order by at, step, batch_no, seq rows unbounded preceding) as open
       from moves),
 highest as (
-    select rep_no, roster, ruleset, max(open) as open from counted where step > 0 group by rep_no, roster, ruleset),
+    select rep_no, roster, ruleset, max(open) as open from counted where step > 0 and taken_over is not true group by rep_no, roster, ruleset),
 capped as (
     select h.rep_no, h.roster, h.ruleset, coalesce(r.max_open, d.cap) as cap
       from highest h
@@ -468,7 +470,7 @@ capped as (
 select count(*) over () as found,
        format('rep %s: lead %s of batch %s made %s open, the cap was %s', c.rep_no, lead_id, batch_no, open, cap) as example
   from counted c join capped k on k.rep_no = c.rep_no and k.roster = c.roster and k.ruleset = c.ruleset
- where step > 0 and open > cap
+ where step > 0 and open > cap and taken_over is not true
  order by batch_no, seq limit 5;
 
 -- name: credit_drift(tenant_id)

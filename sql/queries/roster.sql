@@ -102,3 +102,9 @@ update tenant set roster = :version where tenant_id = :tenant_id;
 -- name: version_exists(tenant_id, version)
 -- Whether a roster version was ever made.
 select exists (select from roster_version where tenant_id = :tenant_id and version = :version);
+
+-- name: numbers(tenant_id, rep_ids)
+-- The numbers of the reps of these ids who are in the roster now.
+select r.rep_id, r.rep_no from rep r
+ where r.tenant_id = :tenant_id and r.rep_id = any(:rep_ids::text[])
+   and exists (select from rep_row w where w.tenant_id = :tenant_id and w.rep_no = r.rep_no and w.to_version is null);

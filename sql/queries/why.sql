@@ -32,7 +32,7 @@ select t.name as tenant, t.time_zone, t.ruleset, t.roster, t.rates,
 
 -- name: history(tenant_id, lead_id, limit)
 -- Assignments of a lead that ended, the latest first.
-select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome
+select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome, ended_by, note
   from assignment_history
  where tenant_id = :tenant_id and lead_id = :lead_id
  order by ended_at desc, batch_no desc

@@ -471,3 +471,47 @@ async def ended(api: Api, location: str) -> Any:
 
     await until(over, "the job ends", 60)
     return found[0]
+
+
+async def test_many_endings_in_one_request_are_judged_one_by_one_and_sent_again_change_nothing(world: World) -> None:
+    one, two, three = await world.leads(1, 2, 3)
+    asked = {
+        "note": "export of Monday",
+        "endings": [
+            {"lead_id": one, "how": "won"},
+            {"external_id": "e2", "source": "web", "how": "returned", "note": "not mine"},
+            {"external_id": "nothing", "how": "lost"},
+            {"lead_id": three, "how": "lost", "rep_id": "nobody"},
+            {"lead_id": one, "how": "lost"},
+        ],
+    }
+    looked = await world.api.post("/v1/assignments:end", {**asked, "dry_run": True})
+    assert (looked.status, looked.document["ended"]) == (207, {"won": 1, "lost": 0, "returned": 1})
+    done = await world.api.post("/v1/assignments:end", asked)
+    assert (done.status, done.document["ended"]) == (207, {"won": 1, "lost": 0, "returned": 1})
+    assert [(one["index"], one["field"]) for one in done.document["refused"]] == [
+        (2, "external_id"),
+        (3, "rep_id"),
+        (4, "how"),
+    ]
+    again = await world.api.post("/v1/assignments:end", {**asked, "endings": asked["endings"][:2]})
+    assert (again.status, again.document["ended"], again.document["already"]) == (
+        200,
+        {"won": 0, "lost": 0, "returned": 0},
+        2,
+    )
+    notes = await world.acme.conn.fetch("select lead_id, note from assignment_history where outcome <> 'handed_over'")
+    assert {(row[0], row[1]) for row in notes} == {(one, "export of Monday"), (two, "not mine")}
+
+
+async def test_an_ending_that_names_no_lead_or_a_time_to_come_is_pointed_at(world: World) -> None:
+    for endings, pointer in (
+        ([{"how": "won"}], "/endings/0"),
+        (
+            [{"lead_id": 1, "how": "won"}, {"lead_id": 2, "how": "won", "ended_at": "2099-01-01T00:00:00Z"}],
+            "/endings/1/ended_at",
+        ),
+    ):
+        refused = await world.api.post("/v1/assignments:end", {"endings": endings})
+        assert refused.status == 422
+        assert refused.document["errors"][0]["pointer"] == pointer

@@ -260,7 +260,8 @@ async def test_the_command_says_what_it_did_and_what_it_could_not(database_url: 
         assert (refused.exit_code, said in refused.stderr) == (code, True), refused.stderr
     number = await number_of(tenant, 0)
     done = await command.json("e0", *to, "r1", "--note", "asked for her")
-    assert done == {"lead_id": number, "rep_id": "r1", "from_rep_id": None, "was": "waiting", "batch_no": 1}
+    on_duty = {"off_duty": None, "leave_until": None}
+    assert done == {"lead_id": number, "rep_id": "r1", "from_rep_id": None, "was": "waiting", "batch_no": 1, **on_duty}
     record = await read_flight(conn, tenant.tenant_id, 1)
     assert record is not None
     assert (record.flight.actor, record.flight.note) == (getpass.getuser(), "asked for her")

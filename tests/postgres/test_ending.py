@@ -8,7 +8,7 @@ import pytest
 
 from ops.audit.audit import audit
 from ops.cli.end import end as end_command
-from router.store import assignments
+from router.store import assignments, tenants
 from router.store.assignments import Ending, NotAssigned, end
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
@@ -179,6 +179,7 @@ async def test_the_command_says_what_it_did_and_what_it_could_not(
     database_url: str, conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant, command = await a_tenant(conn, (10, 10)), CommandLine(end_command, database_url)
+    await tenants.add(conn, "other", "UTC")
     await tenant.accept(lead(i) for i in range(2))
     waiting = await command.run("web/e0", "--as", "won", "--tenant", "acme")
     assert (waiting.exit_code, "is waiting, not assigned" in waiting.stderr) == (1, True)

@@ -16,6 +16,7 @@ from ops.cli.webhooks_change import disable, enable, remove, rotate
 from router.outbox.cursor import START
 from router.outbox.feed import read_events
 from router.outbox.signing import PREFIX, new_secret
+from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
@@ -65,7 +66,7 @@ async def test_following_prints_one_event_a_line_also_those_that_come_later(
         (["--after", "999-0"], 2, "ahead of the last event"),
         (["--type", "lead.exploded"], 2, "lead.exploded"),
         (["--tenant", "nobody"], 2, "there is no tenant"),
-        (["--lead", "777777"], 2, "there is no lead"),
+        (["--lead", "777777"], 2, "has no lead with the external id or number"),
         (["--after", "0"], 1, "were removed"),
     ],
 )
@@ -86,7 +87,12 @@ async def test_a_wrong_question_gets_an_answer_that_helps(
 
 async def test_with_several_tenants_one_has_to_be_named(conn: asyncpg.Connection, database_url: str) -> None:
     result = await CommandLine(events, database_url).run()
-    assert result.exit_code == 2 and "--tenant is needed: there are 0 tenants" in result.output
+    assert result.exit_code == 2 and "there is no tenant yet: lead-router tenants add" in result.output
+    for name in ("acme", "zeta"):
+        await tenants.add(conn, name, "UTC")
+    result = await CommandLine(events, database_url).run()
+    assert result.exit_code == 2
+    assert "there are 2 tenants (acme, zeta): name one with --tenant, or in LEAD_ROUTER_TENANT" in result.output
 
 
 async def test_events_are_switched_off_and_on_and_it_is_recorded(

@@ -136,7 +136,7 @@ async def test_a_view_that_makes_everybody_inactive_is_the_same_accident(crm: Cr
         ("drop view crm.reps", ("crm.reps is not there",), SyncResult.REFUSED),
         ("drop schema crm cascade", ("is not there",), SyncResult.REFUSED),
         ("delete from crm.people", ("it is empty",), SyncResult.REFUSED),
-        ("update crm.people set emp = null where emp = 'r1'", ("1 of its 10 rows have no rep_id",), SyncResult.REFUSED),
+        ("update crm.people set emp = null where emp = 'r1'", ("1 of its 10 rows without rep_id",), SyncResult.REFUSED),
         ("insert into crm.people values ('r1', 'Twin')", ("more than once: r1",), SyncResult.REFUSED),
         (
             f"{REPLACED} select emp as rep_id, name, status as available from crm.people",

@@ -221,7 +221,7 @@ def test_csv_cells_keep_quotes_newlines_and_scripts(write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("line", "problem"),
-    [("1", "1 cells where the header names 2"), ("1,2,3", "3 cells"), ('1,"a"b', "is not CSV")],
+    [("1", "1 cell where the header names 2"), ("1,2,3", "3 cells"), ('1,"a"b', "is not CSV")],
 )
 def test_a_broken_line_is_a_problem_of_that_line_alone(write: Write, line: str, problem: str) -> None:
     with LeadFile(write("a.csv", f"external_id,name\n0,x\n{line}\n")) as file:

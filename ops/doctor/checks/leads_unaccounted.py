@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
+from router.domain.phrases import count
 
 CODE = "leads_unaccounted"
 
@@ -14,7 +15,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
         accepted, states = scene.accepted[tenant.tenant_id], scene.states[tenant.tenant_id]
         total = sum(states.values())
         if total != accepted:
-            sentence = f"accepted {accepted:,} leads, but its states hold {total:,} ({total - accepted:+,})"
+            sentence = f"accepted {count(accepted, 'lead')}, but its states hold {total:,} ({total - accepted:+,})"
             command = f"lead-router audit --tenant {tenant.name}"
             subject = of_tenant(tenant.name)
             found.append(Finding(CODE, Severity.CRITICAL, subject, sentence, (states,), command=command))

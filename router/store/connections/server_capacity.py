@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from router.domain.phrases import count
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.statements import Connection, load
 
@@ -66,7 +67,7 @@ class ServerCapacity:
         limits = f", role or database limited to {min(self.limits)}" if self.limits else ""
         instances = "1 instance" if len(self.instances) == 1 else f"{len(self.instances)} instances together"
         return (
-            f"{instances} may open {self.wanted} connections, but the server has "
+            f"{instances} may open {count(self.wanted, 'connection')}, but the server has "
             f"{self.allowed} for them (max_connections {self.max_connections}, {self.reserved} reserved, {self.others} "
             f"in use by others{limits}): each uses fewer; lower connections.maximum or raise max_connections"
         )

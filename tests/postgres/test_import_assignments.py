@@ -1,0 +1,281 @@
+"""What a CRM has assigned already is taken over: leads, reps, owners, loads, close rates; again it changes nothing."""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ops.audit.audit import audit
+from ops.cli.leads_end import end as leads_end
+from ops.cli.leads_import_assignments import import_assignments
+from ops.replay.verify import verify
+from router.outbox.cursor import START
+from router.outbox.feed import read_events
+from router.store.assignments import Ending, end
+from router.store.connections.connections import Connections
+from router.store.tenants import tenant_named
+from tests.command_line import CommandLine
+from tests.support import connected, until
+from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv, settle, simple_reps
+
+NOW = datetime.now(UTC)
+LONG_AGO = (NOW - timedelta(days=20)).isoformat()
+HEADER = "external_id,source,name,email,product,rep_id,assigned_at,outcome,ended_at,reason"
+
+
+def a_file(folder: Path, *rows: str, header: str = HEADER) -> str:
+    path = folder / "crm.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def row(number: int, rep: str, at: str = LONG_AGO, more: str = ",,") -> str:
+    return f"e{number},web,N{number},n{number}@example.com,p,{rep},{at},{more}"
+
+
+async def loads(tenant: Tenancy) -> dict[str, tuple[int, int]]:
+    """(open, today) by rep, as stored."""
+    rows = await tenant.conn.fetch("select rep_id, open, today from rep_load join rep using (tenant_id, rep_no)")
+    return {one["rep_id"]: (one["open"], one["today"]) for one in rows}
+
+
+async def test_open_leads_of_the_crm_count_as_open_and_those_of_today_as_todays(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    today = datetime.now(UTC).isoformat()
+    file = a_file(tmp_path, row(1, "r001"), row(2, "r001", today), row(3, "r002", LONG_AGO, f"won,{today},fine"))
+    command = CommandLine(import_assignments, database_url)
+    looked = await command.run(file, "--tenant", "acme", "--dry-run")
+    assert "3 assignments would be taken over, 0 taken over before, 0 rejected" in looked.output, looked.output
+    assert await conn.fetchval("select count(*) from lead") == 0
+    done = await command.json(file, "--tenant", "acme")
+    assert (done["new"], done["open"], done["closed"], done["owners"]) == (3, 2, 1, 3)
+    assert await loads(tenant) == {"r001": (2, 1), "r002": (0, 0)}
+    assert (await tenant.states())["closed"] == 1
+    assert (await audit(conn)).violations == []
+    again = await command.run(file, "--tenant", "acme")
+    assert "0 assignments taken over, 3 taken over before, 0 rejected" in again.output
+    assert "nothing changed: what the file says is so already" in again.output
+    assert await loads(tenant) == {"r001": (2, 1), "r002": (0, 0)}
+
+
+async def test_caps_hold_for_what_comes_after_and_the_audit_blames_nobody_for_what_the_crm_did(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, reps_csv(["r001,Ann,yes,UTC,all,2,1", "r002,Bo,yes,UTC,all,4,50"]))
+    today = datetime.now(UTC).isoformat()
+    rows = [row(n, "r001", today) for n in range(5)]
+    await CommandLine(import_assignments, database_url).json(a_file(tmp_path, *rows), "--tenant", "acme")
+    await tenant.accept([lead(n, product="x") for n in range(100, 110)])
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert await tenant.counts() == {"r001": 5, "r002": 4}
+    assert (await audit(conn)).violations == []
+    assert (await verify(conn, await tenant_named(conn, "acme"))).differences == []
+
+
+async def test_the_next_lead_of_the_customer_goes_to_the_rep_of_its_latest_one(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(3))
+    later = (NOW - timedelta(days=2)).isoformat()
+    rows = [
+        f"e1,web,Ann,ann@example.com,p,r003,{LONG_AGO},,,",
+        f"e2,web,Ann,ann@example.com,q,r002,{later},,,",
+        f"e3,web,Ann,ann@example.com,r,r001,{LONG_AGO},,,",
+    ]
+    await CommandLine(import_assignments, database_url).json(a_file(tmp_path, *rows), "--tenant", "acme")
+    await tenant.accept([lead(9, email="ann@example.com", product="new")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    got = await conn.fetchval(
+        "select rep_id from assignment join lead using (tenant_id, lead_id) join rep using (tenant_id, rep_no) "
+        "where external_id = 'e9'"
+    )
+    assert got == "r002"
+    assert (await audit(conn)).violations == []
+
+
+async def test_leads_that_wait_or_are_parked_here_are_given_and_what_went_on_here_stands(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    await tenant.accept([lead(1, product="a"), lead(2, invalid="no contact"), lead(3, product="c")])
+    file = a_file(tmp_path, *(row(n, "r001") for n in range(1, 5)))
+    command = CommandLine(import_assignments, database_url)
+    done = await command.json(file, "--tenant", "acme")
+    assert (done["new"], done["taken"]) == (1, 3)
+    assert await tenant.states() == {"waiting": 0, "assigned": 4, "parked": 0, "merged": 0, "closed": 0}
+    ids = {r[0]: r[1] for r in await conn.fetch("select external_id, lead_id from lead")}
+    await end(conn, tenant.tenant_id, ids["e1"], Ending.RETURNED)
+    await end(conn, tenant.tenant_id, ids["e2"], Ending.LOST)
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert await tenant.counts() == {"r001": 2, "r002": 1}
+    again = await command.json(file, "--tenant", "acme")
+    assert (again["new"], again["taken"], again["already"], again["moved_on"]) == (0, 0, 2, 2)
+    assert await tenant.counts() == {"r001": 2, "r002": 1}
+    assert (await audit(conn)).violations == []
+
+
+async def test_rows_that_contradict_what_is_here_are_rejected(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1, product="a"), lead(2, product="b")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    await tenant.roster(simple_reps(2))
+    ahead = (NOW + timedelta(hours=5)).isoformat()
+    file = a_file(
+        tmp_path,
+        row(1, "r002"),
+        row(2, "r001", LONG_AGO, f"won,{LONG_AGO},"),
+        row(3, "nobody"),
+        row(4, "r001", ""),
+        row(5, "r001", ahead),
+        row(6, "r001", LONG_AGO, "won,,"),
+        row(7, "r001", LONG_AGO, f",{LONG_AGO},"),
+        row(8, "r001", LONG_AGO, "returned,,"),
+        row(9, "r001"),
+        row(9, "r002"),
+    )
+    result = await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")
+    assert result.exit_code == 1, result.output
+    for words in (
+        "line 2, rep_id: the lead is with another rep here",
+        "line 3, outcome: this rep has the lead here, open",
+        "line 4, rep_id: there is no rep 'nobody' in the roster",
+        "line 5, assigned_at: is empty",
+        "line 6, assigned_at:",
+        "line 7, ended_at: is empty: when was it won?",
+        "line 8, outcome: is empty, and the row says when it ended",
+        "line 9, outcome: 'returned' is not one of open, won, lost",
+        "line 11, rep_id: line 10 has this lead",
+    ):
+        assert words in result.output, result.output
+    assert "1 assignment taken over" in result.output
+    assert (await audit(conn)).violations == []
+
+
+async def test_the_crm_hears_of_it_and_can_tell_it_from_new_work(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    file = a_file(tmp_path, row(1, "r001"), row(2, "r001", LONG_AGO, f"won,{LONG_AGO},"))
+    await CommandLine(import_assignments, database_url).json(file, "--tenant", "acme")
+    page = await read_events(conn, tenant.tenant_id, START, limit=10)
+    told = [(one.type, one.data["external_id"], one.data.get("by"), one.data.get("outcome")) for one in page.events]
+    assert told == [
+        ("lead.assigned", "e1", "import", None),
+        ("lead.assigned", "e2", "import", None),
+        ("lead.ended", "e2", None, "won"),
+    ]
+
+
+async def test_a_tenant_without_rules_is_told_so_before_anything_is_stored(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    from router.store import tenants
+
+    await tenants.add(conn, "bare", "UTC")
+    result = await CommandLine(import_assignments, database_url).run(a_file(tmp_path, row(1, "r1")), "--tenant", "bare")
+    assert (result.exit_code, "has no rules yet" in result.output) == (2, True)
+
+
+async def test_close_rates_count_what_the_crm_won_before(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    from router.drain.close_rates import refresh
+    from router.store.rates import load_rates
+
+    rules = "weights: {close_rate: {segment: product, lookback_days: 90}}\n" + CATCH_ALL
+    tenant = await make_tenant(conn, simple_reps(2), rules)
+    ended = (NOW - timedelta(days=10)).isoformat()
+    rows = [row(n, "r001", LONG_AGO, f"{'won' if n < 3 else 'lost'},{ended},") for n in range(4)]
+    await CommandLine(import_assignments, database_url).json(a_file(tmp_path, *rows), "--tenant", "acme")
+    version = await refresh(conn, await tenant_named(conn, "acme"), datetime.now(UTC))
+    assert version
+    rates = await load_rates(conn, tenant.tenant_id, version)
+    assert {(tally.leads, tally.wins) for tally in rates.by_segment["p"].values()} == {(4, 3)}
+    assert (await audit(conn)).violations == []
+
+
+@pytest.mark.direct
+async def test_killed_in_the_middle_nothing_is_half_done_and_the_second_run_does_the_rest(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(5, max_open=100_000, max_per_day=100_000))
+    await tenant.accept([lead(n, product="x") for n in range(100_000, 100_500)])
+    total, drain, stop = 12_000, a_drain(connections, ready=20), asyncio.Event()
+    file = a_file(tmp_path, *(row(n, f"r00{n % 5 + 1}", LONG_AGO) for n in range(total)))
+
+    async def draining() -> None:
+        while not stop.is_set():
+            await drain.drain_tenant(tenant.tenant_id)
+
+    beside = asyncio.create_task(draining())
+    environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url}
+    main = "from ops.cli import main; main()"
+    arguments = ["leads", "import-assignments", file, "--tenant", "acme", "--json"]
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", main, *arguments, env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+
+    async def begun() -> bool:
+        async with connected(database_url) as other:
+            given = await other.fetchval("select count(*) from assignment where seq >= 0 and rule_no is null")
+            return int(given) > 2000
+
+    await until(begun, "two parts are done")
+    victim.send_signal(signal.SIGKILL)
+    await victim.wait()
+    taken = await conn.fetchval("select count(*) from lead where external_id ~ '^e[0-9]{1,5}$'")
+    assert 0 < taken < total
+    assert (await audit(conn)).violations == []
+    try:
+        # Not as JSON: the drain logs to the same stdout.
+        done = await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")
+    finally:
+        stop.set()
+        await beside
+    assert f"{total - taken:,} assignments taken over, {taken:,} taken over before, 0 rejected" in done.output
+    await settle(drain, tenant.tenant_id)
+    assert (await audit(conn)).violations == []
+    assert sum((await tenant.counts()).values()) == total + 500
+
+
+@pytest.mark.direct
+async def test_endings_that_are_killed_in_the_middle_are_done_once_by_the_second_run(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(5, max_open=100_000, max_per_day=100_000))
+    total = 12_000
+    file = a_file(tmp_path, *(row(n, f"r00{n % 5 + 1}", LONG_AGO) for n in range(total)))
+    # Not as JSON: where it takes long, a line in the log says how far it is.
+    assert (await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")).exit_code == 0
+    ends = tmp_path / "ends.csv"
+    ends.write_text("external_id,outcome\n" + "".join(f"e{n},{('won', 'returned')[n % 2]}\n" for n in range(total)))
+    environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": database_url}
+    arguments = ["-c", "from ops.cli import main; main()", "leads", "end", str(ends), "--tenant", "acme", "--json"]
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+
+    async def begun() -> bool:
+        async with connected(database_url) as other:
+            return int(await other.fetchval("select count(*) from assignment_history")) > 0
+
+    await until(begun, "a part is done")
+    victim.send_signal(signal.SIGKILL)
+    await victim.wait()
+    ended = await conn.fetchval("select count(*) from assignment_history")
+    assert 0 < ended < total
+    assert (await audit(conn)).violations == []
+    done = await CommandLine(leads_end, database_url).run(str(ends), "--tenant", "acme")
+    assert f"{total - ended:,} assignments ended" in done.output
+    assert f"{ended:,} ended before, 0 rejected" in done.output
+    assert await tenant.states() == {"waiting": 6000, "assigned": 0, "parked": 0, "merged": 0, "closed": 6000}
+    assert (await audit(conn)).violations == []
