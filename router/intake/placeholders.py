@@ -40,6 +40,22 @@ _NO_NAME = "0123456789._+-"
 _SHORT = 2
 _REPEATED = 4
 
+_ERRORS = (
+    "#n/a",
+    "#n/v",
+    "#nv",
+    "#ref!",
+    "#value!",
+    "#wert!",
+    "#valor!",
+    "#valeur!",
+    "#name?",
+    "#null!",
+    "#num!",
+    "#div/0!",
+)
+"""What a spreadsheet writes where a formula failed."""
+_EMPTY_WORDS = frozenset(("null", "(null)", "<null>", "\\n", "nil", "none", "nan", "n/a", "undefined", *_ERRORS))
 _NO_ID = frozenset(
     (
         *("null", "nil", "none", "nan", "n/a", "n.a.", "n.a", "na", "n/d", "s/n", "undefined", "unknown", "empty"),
@@ -71,7 +87,7 @@ _NO_ID = frozenset(
         ),
         *("ohne", "leer", "k.a.", "k. a.", "vacio", "vacío", "ninguno", "sin datos", "no aplica", "vazio"),
         *("nenhum", "desconhecido", "nao informado", "não informado", "aucun", "inconnu", "néant", "neant", "vide"),
-        *("nul", "#n/a", "#n/v", "#ref!", "#value!", "#wert!", "#name?", "#null!", "#num!", "#div/0!", "无", "暂无"),
+        *("nul", "\\n", "无", "暂无", *_ERRORS),
         *("空", "未知", "没有", "不详", "沒有", "匿名", "測試", "测试"),
     )
 )
@@ -79,6 +95,8 @@ _ROUNDED = re.compile(r"[0-9][.,][0-9]+e\+?[0-9]{1,3}")
 _SHORTENED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+E[+]?|E[+])[0-9]{1,3}", re.IGNORECASE)
 _SAYS_SOMETHING = re.compile(r"[^\W_0]")
 """A letter, or a digit that is not zero."""
+_ALNUM = re.compile(r"[^\W_]")
+_LONGEST_EMPTY = max(map(len, _EMPTY_WORDS))
 _NINES = 4
 _AROUND_ID = "\"'`()[]{}<> "
 
@@ -123,14 +141,24 @@ def is_placeholder_id(text: str) -> bool:
     plain = fold(text).strip(_AROUND_ID)
     if plain in _NO_ID or "*" in plain or plain == "-1":
         return True
-    if "e" in plain and _ROUNDED.fullmatch(plain) is not None:
+    if "e" in plain and (_ROUNDED.fullmatch(plain) is not None or is_rounded_id(plain)):
         return True
     return _SAYS_SOMETHING.search(plain) is None or (len(plain) >= _NINES and not plain.strip("9"))
 
 
+def means_no_id(text: str) -> bool:
+    """Whether an id of a lead means that there is none, or that its cell failed: `NULL`, `#N/A`, `-`, `####`.
+
+    Fewer words than for customers: a lead may well have the id 0.
+    """
+    if text.isalnum():
+        return len(text) <= _LONGEST_EMPTY and text.lower() in _EMPTY_WORDS
+    return fold(text) in _EMPTY_WORDS or _ALNUM.search(text) is None
+
+
 def is_rounded_id(text: str) -> bool:
     """Whether a spreadsheet shortened a long number: `1.18174E+11`. Only as they write it: `12E4` may well be an id."""
-    return _SHORTENED.fullmatch(text) is not None
+    return _SHORTENED.fullmatch(text if text.isascii() else fold(text)) is not None
 
 
 def is_test_lead(values: Mapping[str, str], extra: Mapping[str, object]) -> bool:
