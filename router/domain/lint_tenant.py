@@ -141,7 +141,7 @@ def lint_words_of_reps(ruleset: Ruleset, roster: Roster, spelled: Callable[[str,
     """Regions and industries of reps that no lead has, since the synonyms (`spelled`) have another word for them."""
     found = []
     for field, plural in (("region", "regions"), ("industry", "industries")):
-        if getattr(ruleset.weights, f"{field}_match") == 1000:  # noqa: PLR2004 - thousandths: no factor
+        if getattr(ruleset.weights, f"{field}_match") == 1000:
             continue
         said = {value for rep in roster.reps if rep.active for value in getattr(rep, plural)}
         others = [(value, word) for value in sorted(said) if fold(word := spelled(field, value)) != value]

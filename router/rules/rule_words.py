@@ -1,6 +1,6 @@
 """Values of rules in the words of the tenant's synonyms: a rule that says 上海 matches leads that say Shanghai. Pure.
 
-Which words a ruleset uses is found once, when it is applied, and kept with its version: what a version means never changes.
+Which words a ruleset uses is found once, when it is applied, and kept with its version: a version never changes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +54,7 @@ def written(ruleset: Ruleset) -> Ruleset:
 
 
 def words_changed(ruleset: Ruleset, spellings: Spellings) -> list[tuple[str, str, str]]:
-    """What would differ if the ruleset was applied now: (field, value, word), the word empty where there is none now."""
+    """What would differ if it was applied now: (field, value, word), the word empty where there is none now."""
     kept = {(field, value): word for field, value, word in ruleset.synonyms}
     now = {(field, value): word for field, of in words_of(ruleset, spellings).items() for value, word in of.items()}
     return [(*key, now.get(key, "")) for key in sorted(kept.keys() | now.keys()) if kept.get(key) != now.get(key)]
