@@ -13,7 +13,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.text import without_invisible
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
-from router.intake.placeholders import is_rounded_id, means_no_id
+from router.intake.placeholders import is_rounded_id, is_total, means_no_id
 from router.intake.times import UNDECLARED, Orders, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
@@ -139,6 +139,8 @@ class LeadReader:
             values["external_id"] = self._computed_id(row)
         elif means_no_id(external_id):
             self._reject("external_id", f"{external_id[:40]!r} {_MEANS_NO_ID}")
+        elif is_total(external_id):
+            self._reject("external_id", f"{external_id!r} is a line of totals, not a lead")
         if not self._plan.allow_rounded_ids:
             self._check_rounded(values)
         if came := self._words.put(values):

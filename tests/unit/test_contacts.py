@@ -377,3 +377,55 @@ def test_a_short_id_is_an_id(text: str) -> None:
 def test_an_id_that_only_looks_a_little_like_it_is_one(text: str) -> None:
     reader = LeadReader(parse_mapping("default_phone_region: CN", "m.yaml"), NOW)
     assert reader.read({"external_id": text, "source": "hubspot"}).external_id == text
+
+
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [
+        *(("US", "202-555-0123"), ("US", "212-555-1212"), ("US", "(415) 555 0199"), ("GB", "020 7946 0123")),
+        *(("IN", "9876543210"), ("DE", "+49 30 123456"), ("US", "5555555555"), ("CN", "13888888888")),
+    ],
+)
+def test_numbers_of_films_and_of_fillers_tie_nobody(region: str, text: str) -> None:
+    reader = LeadReader(parse_mapping(f"default_phone_region: {region}", "m.yaml"), NOW)
+    assert customer_keys(reader.read({"external_id": "1", "source": "web", "phone": text})) == ()
+
+
+FILLERS = """
+    aaa@gmail.com 123@gmail.com 111@qq.com nichtvorhanden@gmail.com naotenho@gmail.com semnome@gmail.com guest@guest.com
+    customer@customer.com cliente@cliente.com kunde@kunde.de client@client.fr anonimo@gmail.com asdasd@asdasd.com
+    dfgdfg@dfgdfg.com admin@admin.com temp@temp.com your@email.com ihre@email.de nombre@correo.com hidden@privacy.com
+"""
+
+
+@pytest.mark.parametrize("address", FILLERS.split())
+def test_more_addresses_that_fill_a_form_tie_nobody(address: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "email": address})
+    assert customer_keys(lead) == ()
+
+
+@pytest.mark.parametrize(
+    "address", ["abcdef@gmail.com", "12345@qq.com", "anna@anna-bau.de", "bosch@bosch.de", "7@co.cn"]
+)
+def test_short_and_plain_addresses_of_people_tie_them(address: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "email": address})
+    assert len(customer_keys(lead)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{contact.id}}", "${id}", "%CUSTOMER_ID%", "*|CUSTOMER|*", "[object Object]", "●●●1", "C■■■", "xxx", "XX"),
+        *("ffffffff-ffff-ffff-ffff-ffffffffffff", "1111111", "123456789", "Gast", "invité", "anónimo", "なし", "없음"),
+        *("keine Angabe", "sem cliente", "Walk-In Customer", "new", "not assigned", "нет"),
+    ],
+)
+def test_more_customer_ids_that_name_nobody_tie_nobody(text: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "customer_id": text})
+    assert (customer_keys(lead), lead.declared_customer) == ((), text)
+
+
+@pytest.mark.parametrize("text", ["{{lead.id}}", "${lead_id}", "%LEAD_ID%", "[object Object]"])
+def test_an_id_that_a_form_did_not_fill_in_is_no_id(text: str) -> None:
+    with pytest.raises(Rejected, match="means that there is none"):
+        LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "web"})
