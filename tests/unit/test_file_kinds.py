@@ -316,7 +316,7 @@ def test_a_formula_with_a_value_is_its_value_and_one_that_gives_an_empty_text_is
 
 
 def test_cells_that_are_merged_over_rows_have_their_value_in_each_of_them(tmp_path: Path) -> None:
-    rows = [
+    rows: list[list[Any]] = [
         ["external_id", "region", "name"],
         ["1", "East", "Ann"],
         ["2", None, "Ben"],
