@@ -1,4 +1,4 @@
-"""Bodies that are no JSON: files as text, and what the descriptions say of them."""
+"""Bodies that are no JSON: files, and what the descriptions say of them."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,8 @@ from router.http.operations import Call
 from router.http.problems import Kind, Refused
 
 TEXT = {"type": "string"}
+BINARY = {"type": "string", "format": "binary"}
+WORKBOOK_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/plain", "application/octet-stream")
 CSV_TYPES = ("text/csv", "text/plain", "application/octet-stream")
 

@@ -9,6 +9,7 @@ from router.http.operations import Call
 from router.http.problems import FieldProblem, Kind, Refused, busy
 from router.manual.assign import CannotGive
 from router.manual.merge_customers import CannotMerge
+from router.manual.unmerge_lead import CannotUnmerge
 from router.rules.file import RulesError, ZoneDiffers
 from router.rules.problems import InvalidFile
 from router.store.assignments import LeadUnknown, NotAssigned
@@ -39,6 +40,7 @@ _CONFLICTS = (
     CannotMerge,
     CannotMove,
     NobodyLeft,
+    CannotUnmerge,
     RosterBusy,
     RulesBusy,
     TenantExists,

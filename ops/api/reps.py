@@ -1,28 +1,34 @@
 """Reps over HTTP: list, one, set fields, and import of a roster file."""
 
+import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ops.api.bodies import CSV_TYPES, TEXT, bytes_of
+from ops.api.bodies import BINARY, CSV_TYPES, TEXT, WORKBOOK_TYPE, bytes_of
 from ops.api.fields import Json, Moment, Note, PageQuery, wrong
 from ops.api.means import Means
 from ops.api.pages import page, read_cursor
-from ops.api.personal import seen_by
+from ops.api.personal import seen_by, words_for
 from ops.api.refusals import refusals
-from ops.documents.reps import change_document, in_no_group, rep_document
+from ops.documents.reps import change_document, in_no_group, rep_document, unnamed_document
 from ops.documents.roster_notes import roster_notes
 from ops.listing.reps import RepNow, Reps, reps_now
 from router.domain.access import Permission
-from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, read_field
-from router.domain.roster_change import RepRecord
+from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, RepLine, read_field
+from router.domain.roster_change import RepRecord, RosterChange
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster
+from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster_body
+from router.rules.file import RulesError
 from router.store.engines import Engines
-from router.store.roster import current_reps, import_reps, set_rep
+from router.store.roster import NobodyLeft, current_reps, import_reps, set_rep
+from router.store.rules_lint import groups_no_rule_names
+from router.store.statements import Connection
+from router.store.tenants import tenant_numbered
 
 MAX_ROSTER = 16_000_000
 
@@ -128,10 +134,14 @@ class RosterChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RosterImported(RosterChanged, frozen=True, kw_only=True):
-    """What an import changed, or would change. `in_no_group` = active reps whom no group rule can reach."""
+    """What an import changed, or would change. `in_no_group` = active reps whom no group rule can reach.
+
+    `unnamed_groups` = groups that no rule names, with active reps whom no rule reaches, and the group that is meant.
+    """
 
     dry_run: bool
     in_no_group: list[str]
+    unnamed_groups: list[Json]
 
 
 class ImportQuery(msgspec.Struct, frozen=True):
@@ -139,6 +149,8 @@ class ImportQuery(msgspec.Struct, frozen=True):
 
     dry_run: Annotated[bool, Meta(description="Only say what would change")] = False
     missing: Annotated[Literal["keep", "inactive"], Meta(description="What becomes of reps not in the file")] = "keep"
+    anyway: Annotated[bool, Meta(description="Change it although no rep of the tenant is available then")] = False
+    sheet: Annotated[str, Meta(max_length=100, description="Of a workbook. Default: the first one")] | None = None
     note: Note = ""
 
 
@@ -182,14 +194,18 @@ def operations(means: Means) -> list[Operation]:
             id="import_reps",
             method="POST",
             path="/v1/reps:import",
-            summary="Import reps from CSV: all of it, or nothing when something in it is wrong",
-            description="A column that is absent leaves its field as it is. Importing the same again changes nothing.",
+            summary="Import reps from a table or a workbook: all of it, or nothing when something in it is wrong",
+            description=(
+                "A column that is absent leaves its field as it is. Importing the same again changes nothing. What "
+                "would leave no rep of the tenant available is refused with 409, unless `anyway`; `dry_run` only says "
+                "so."
+            ),
             handler=_import,
             answers={200: RosterImported},
             permission=Permission.MANAGE,
             tag="reps",
             query=ImportQuery,
-            media={"text/csv": TEXT},
+            media={"text/csv": TEXT, WORKBOOK_TYPE: BINARY},
             max_body=MAX_ROSTER,
         ),
     ]
@@ -264,29 +280,54 @@ def _written(value: Any) -> str:
 
 
 async def _import(call: Call) -> Answer:
-    body = await bytes_of(call, CSV_TYPES, MAX_ROSTER)
+    body = await bytes_of(call, (*CSV_TYPES, WORKBOOK_TYPE), MAX_ROSTER)
     query: ImportQuery = call.query
     try:
-        lines = read_roster(body, "body")
+        lines = await asyncio.to_thread(read_roster_body, body, query.sheet, "body")
     except RosterError as error:
         listed = [_problem(one) for one in error.problems[:PROBLEMS_SHOWN]]
         detail = f"nothing was imported: {error.problems[0]}"
         raise Refused(Kind.INVALID, detail, listed) from error
     with refusals(call, "the roster"):
         async with call.connection() as conn:
-            change = await import_reps(
-                conn,
-                call.tenant.tenant_id,
-                lines,
-                call.actor,
-                note=query.note,
-                retire_missing=query.missing == "inactive",
-                dry_run=query.dry_run,
-            )
+            change = await _imported(conn, call, lines)
             alone = [rep.rep_id for rep in await current_reps(conn, call.tenant.tenant_id) if in_no_group(rep)]
             notes = await roster_notes(conn, call.tenant, change)
-    document = {"dry_run": query.dry_run, **change_document(change), "in_no_group": alone, **notes.document()}
+            unnamed = await _unnamed(conn, call)
+    document = {
+        "dry_run": query.dry_run,
+        **change_document(change),
+        "in_no_group": alone,
+        "unnamed_groups": unnamed,
+        **notes.document(),
+    }
     return Answer(msgspec.convert(seen_by(call, document), RosterImported))
+
+
+async def _imported(conn: Connection, call: Call, lines: list[RepLine]) -> RosterChange:
+    query: ImportQuery = call.query
+    try:
+        return await import_reps(
+            conn,
+            call.tenant.tenant_id,
+            lines,
+            call.actor,
+            note=query.note,
+            retire_missing=query.missing == "inactive",
+            dry_run=query.dry_run,
+            anyway=query.anyway,
+        )
+    except NobodyLeft as error:
+        detail = f"nothing was changed: {error}; with anyway=true it is done nevertheless"
+        raise Refused(Kind.CONFLICT, words_for(call, detail)) from error
+
+
+async def _unnamed(conn: Connection, call: Call) -> list[Json]:
+    """Nothing where the rules cannot be read: other checks report that."""
+    tenant = await tenant_numbered(conn, call.tenant.tenant_id)
+    with suppress(RulesError):
+        return unnamed_document(await groups_no_rule_names(conn, tenant)) if tenant else []
+    return []
 
 
 def _problem(text: str) -> FieldProblem:

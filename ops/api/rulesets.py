@@ -104,10 +104,11 @@ class RulesPage(msgspec.Struct, frozen=True):
 
 
 class RulesShown(RulesVersion, frozen=True):
-    """A version as it was applied: the YAML, and the lists that it names."""
+    """A version as it was applied: the YAML, the lists that it names, and by field the words of synonyms."""
 
     source: str
     lists: dict[str, str]
+    synonyms: dict[str, dict[str, str]]
 
 
 class CheckQuery(msgspec.Struct, frozen=True):
@@ -318,7 +319,8 @@ async def _show(call: Call) -> Answer:
             if not 1 <= version < 2**31:
                 raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the rules")
             found = await store.source_of(conn, tenant.tenant_id, version)
-    return Answer(RulesShown(*_entry(found), found.version == active, found.source, dict(found.lists)))
+    words = {field: dict(of_field) for field, of_field in found.synonyms.items()}
+    return Answer(RulesShown(*_entry(found), found.version == active, found.source, dict(found.lists), words))
 
 
 async def _roll_back(call: Call) -> Answer:

@@ -16,6 +16,7 @@ from ops.api.personal import seen_by, words_for
 from ops.replay.overrides import BadOverride
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
+from router.manual.merge_customers import CannotMerge
 from router.rules.file import ZoneDiffers
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.telemetry.logs import bound, get_logger
@@ -24,7 +25,7 @@ from router.telemetry.spans import TENANT, root_span
 
 log = get_logger(__name__)
 
-JobKind = Literal["audit", "replay", "retry", "handover"]
+JobKind = Literal["audit", "replay", "retry", "handover", "undo_import"]
 State = Literal["running", "done", "failed", "cancelled"]
 
 KEPT_FOR = timedelta(hours=1)
@@ -179,6 +180,8 @@ def accepted(call: Call, job: Job) -> Answer:
 
 def _words(job: Job, error: Exception) -> str:
     if isinstance(error, BadOverride | ZoneDiffers):
+        return str(error)
+    if isinstance(error, CannotMerge):
         return str(error)
     if isinstance(error, LOCK_TIMEOUTS):
         return f"something is locked by another session: {error}; start it again"

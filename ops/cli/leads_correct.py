@@ -53,9 +53,9 @@ async def correct(
 
     FILE is read as by leads import; a lead is found by its source and external id. Leads that wait, are parked or
     merged get the facts of the file (a cell that is empty empties the field) and the customer that these name, and are
-    tried again. Leads that a rep has or had stay as they are, and what differs is named. Rows of leads that are not
-    stored are counted; import them. Replays and audits know what earlier batches were decided with. Recorded among the
-    changes.
+    tried again; those that nobody can work on then (with require_contact) are parked as lead_invalid. Leads that a rep
+    has or had stay as they are, and what differs is named. Rows of leads that are not stored are counted; import them.
+    Replays and audits know what earlier batches were decided with. Recorded among the changes.
 
     Exit code 1 when something stays: leads that a rep has, that are locked, or rows that cannot be read.
 
@@ -121,6 +121,7 @@ class _Shown:
             "same": done.same,
             "stays": dict(sorted(done.stays.items())),
             "locked": done.locked,
+            "invalid": done.invalid,
             "unknown": done.unknown,
             "rejected": self._read.rejected,
             "corrections": [one._asdict() for one in done.corrected_named],
@@ -135,6 +136,11 @@ class _Shown:
         rows, total = count(read.rows, "row"), count(done.total, "lead")
         yield f"{rows}: {total} {verb}, {done.same:,} the same, {read.rejected:,} rejected"
         yield from _named(done.corrected_named, done.total)
+        if done.invalid:
+            parked = "would be parked" if self._dry_run else "parked"
+            yield f"{done.invalid:,} of these {parked} as lead_invalid, since nobody can work on them then:"
+            wrong = [one for one in done.corrected_named if one.invalid]
+            yield from (f"  line {one.line}, {visible(one.external_id)}: {one.invalid}" for one in wrong[:SHOWN])
         if stays := sum(done.stays.values()):
             yield f"{count(stays, 'lead differs and stays', 'leads differ and stay')} as stored: a rep has or had them"
             yield from _named(done.stays_named, stays)

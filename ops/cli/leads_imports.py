@@ -2,22 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
 import click
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
+from ops.documents.imports import import_document, undone_document
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.domain.written_time import written
 from router.manual.merge_customers import CannotMerge
 from router.manual.undo_import import UndoImport, Undone
 from router.store.errors import LOCK_TIMEOUTS
-from router.store.imports import FREE, Import, ImportUnknown, Placed, import_numbered, imports_of
+from router.store.imports import FREE, Import, ImportUnknown, import_numbered, imports_of
 
 SHOWN = 10
 
@@ -52,14 +50,6 @@ async def imports(context: Context, tenant_name: str | None, most: int, as_json:
         when = written(one.began_at, tenant.time_zone)
         table.add_row(str(one.import_no), when, visible(one.actor), visible(one.file), rows, *numbers)
     console().print(table)
-
-
-def import_document(one: Import) -> dict[str, Any]:
-    """For machines."""
-    values = asdict(one)
-    number = values.pop("import_no")
-    times = {name: at.isoformat() for name, at in values.items() if isinstance(at, datetime)}
-    return {"import": number, **values, **times}
 
 
 @click.command("undo-import")
@@ -122,22 +112,10 @@ class _Report:
 
     def tell(self, *, as_json: bool) -> None:
         if as_json:
-            print_json(self.document())
+            print_json(undone_document(self.what, self.done, dry_run=self.dry_run))
             return
         for line in self._lines():
             console().print(line)
-
-    def document(self) -> dict[str, Any]:
-        done = self.done
-        return {
-            "import": self.what.import_no,
-            "file": self.what.file,
-            "dry_run": self.dry_run,
-            "removed": {state: done.removed[state] for state in FREE},
-            "stays": dict(sorted(done.stays.items())),
-            "locked": done.locked,
-            "leads": [_named(one) for one in done.named],
-        }
 
     def _lines(self) -> Iterator[str]:
         done = self.done
@@ -160,8 +138,3 @@ class _Report:
             yield f"  … and {left - SHOWN:,} more; --json has the first {len(done.named)}"
         if self.dry_run:
             yield "nothing changed (--dry-run)"
-
-
-def _named(one: Placed) -> dict[str, Any]:
-    where = {"state": one.state, "rep_id": one.rep_id, "worked_on": one.worked_on, "locked": one.is_free}
-    return {"lead_id": one.lead_id, "source": one.source, "external_id": one.external_id, **where}

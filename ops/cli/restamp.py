@@ -60,8 +60,9 @@ async def restamp(
 
     For leads whose source wrote another time zone than its mapping says. Correct the mapping first: this is about
     leads that are there. Only leads whose creation is nearer to their arrival afterwards, and not after it, are
-    corrected; the others had right times. A lead is corrected once, unless --again. Assigned and closed leads stay as
-    they are. Replays and audits know the times that earlier batches were decided with. Recorded among the changes.
+    corrected; the others had right times. A lead is corrected once, unless --again. Assigned, closed and merged leads
+    stay as they are, and which leads are repeats is not decided again: how many are merged into corrected ones is
+    shown. Replays and audits know the times that earlier batches were decided with. Recorded among the changes.
 
     Exit code 1 when leads stayed because another session has them or the lane locked; run it again.
 
@@ -136,6 +137,7 @@ class _Report:
             "corrected_before": done.corrected_before,
             "not_explained": done.not_explained,
             "locked": done.locked,
+            "repeats_not_decided_again": done.repeats,
             "lane_locked": self.lane_locked,
             "stopped": self.stopped,
             "example": None if done.example is None else self._example(done.example),
@@ -179,6 +181,12 @@ class _Report:
             yield (
                 f"{count(done.not_explained, 'lead')} left out: after it they would be created after their arrival, or "
                 "farther from it than now"
+            )
+        if done.repeats:
+            merged = count(done.repeats, "lead is", "leads are")
+            yield (
+                f"{merged} merged into these, and {'stays' if done.repeats == 1 else 'stay'} so: which leads are "
+                "repeats is not decided again (lead-router leads unmerge LEAD; with a file: leads correct FILE)"
             )
         yield from self._last()
 

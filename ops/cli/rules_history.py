@@ -8,6 +8,7 @@ from ops.cli.context import CannotRun, Context, Found, async_command, json_optio
 from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.rules_shared import now_active, print_changes, say
 from ops.documents.rules import applied_document
+from router.domain.phrases import listed
 from router.domain.written_time import written
 from router.rules.file import RulesError, ZoneDiffers
 from router.store import rulesets as store
@@ -51,6 +52,9 @@ async def show(
     click.echo(f"# ruleset version {found.version} ({state}), applied {when} by {found.author}{note}", err=True)
     if found.lists and list_name is None:
         click.echo(f"# with the lists {', '.join(found.lists)} (--list NAME prints one)", err=True)
+    for field, words in found.synonyms.items() if list_name is None else ():
+        also = listed(f"{value} = {word}" for value, word in words.items())
+        click.echo(f"# with the synonyms of {field}: {also}", err=True)
     text = found.source if list_name is None else found.lists[list_name]
     click.echo(text, nl=not text.endswith("\n"))
 

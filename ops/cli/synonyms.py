@@ -1,6 +1,8 @@
 """`lead-router leads synonyms`: import and list."""
 
-from dataclasses import asdict
+import shlex
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -11,7 +13,10 @@ from ops.cli.options import author_option, require_tenant, tenant_option
 from router.domain.phrases import count, listed
 from router.intake.lead_file import FileUnusable
 from router.intake.synonyms_file import read_synonyms_file
+from router.rules.file import RulesError
 from router.rules.spelling import Synonym, SynonymError
+from router.store.rules_lint import synonyms_since_applied
+from router.store.statements import Connection
 from router.store.synonyms import SourcesHaveLeads, import_synonyms, load_synonyms
 
 
@@ -36,7 +41,8 @@ async def import_(
 ) -> None:
     """Import words from a CSV FILE with the columns field, word, spelling: all of it or nothing.
 
-    It applies to leads that arrive later; stored leads are not changed. Safe to repeat.
+    It applies to leads that arrive later; stored leads are not changed, and rules use it once they are applied again.
+    Safe to repeat.
 
     \b
     Example:
@@ -57,11 +63,37 @@ async def import_(
                 "another spelling, the next import of their file would add them again. Nothing was changed; use "
                 "--renames-sources to do it anyway"
             ) from error
+        other = await _not_in_rules_yet(conn, tenant.name)
     if as_json:
-        print_json({"tenant": tenant.name, "words": len(table), **asdict(change)})
-    else:
-        words = count(len(table), "word")
-        console().print(f"{words}: {change.changed:,} new or changed, {change.removed:,} removed")
+        found = [{"field": field, "value": value, "word": word or None} for field, value, word in other.words]
+        document = {"tenant": tenant.name, "words": len(table), **asdict(change)}
+        print_json({**document, "rules_to_apply_again": {"version": other.version, "values": found} if found else None})
+        return
+    words = count(len(table), "word")
+    console().print(f"{words}: {change.changed:,} new or changed, {change.removed:,} removed")
+    if other.words:
+        named = (f'{field} "{value}" ' + (f'is "{word}"' if word else "is none") for field, value, word in other.words)
+        console().print(
+            f"rules of {tenant.name} (version {other.version}) go on with the synonyms of when they were applied: "
+            f"{listed(named)}\nto apply them again: lead-router rules rollback --tenant {shlex.quote(tenant.name)} "
+            f"--to {other.version}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _NotInRules:
+    """Synonyms that the rules in force were not applied with: (field, value, word)."""
+
+    version: int
+    words: list[tuple[str, str, str]]
+
+
+async def _not_in_rules_yet(conn: Connection, tenant_name: str) -> _NotInRules:
+    tenant = await require_tenant(conn, tenant_name)
+    # Rules that this release cannot read are reported elsewhere.
+    with suppress(RulesError):
+        return _NotInRules(tenant.ruleset, await synonyms_since_applied(conn, tenant))
+    return _NotInRules(tenant.ruleset, [])
 
 
 @click.command("list")

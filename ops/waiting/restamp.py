@@ -14,7 +14,7 @@ from ops.waiting.restamp_ask import Ask
 from router.domain.phrases import count
 from router.domain.shift import explains, shift_words
 from router.store.changes import Change, the_lead
-from router.store.restamp import Part, Stamped, Standing, correct, next_stamped
+from router.store.restamp import Part, Stamped, Standing, correct, next_stamped, repeats_of
 from router.store.statements import Connection
 
 # About 60 ms under the lane.
@@ -25,12 +25,14 @@ AT_ONCE = 1000
 class Done:
     """What was done, or would be: leads corrected by where they are; left out since their time was corrected before, or
     since the shift does not explain it; and leads that somebody else has locked or moved. `example` is the first one.
+    `repeats` are leads that are merged into corrected ones: their times and whom they repeat stay as they are.
     """
 
     corrected: dict[Standing, int] = field(default_factory=lambda: dict.fromkeys(Standing, 0))
     corrected_before: int = 0
     not_explained: int = 0
     locked: int = 0
+    repeats: int = 0
     example: Stamped | None = None
     change: int | None = None
 
@@ -84,6 +86,7 @@ class Restamp:
         part = Part(len(leads), None)
         if not dry_run:
             part = await self._correct(ask, standing, leads, actor, why, done)
+        done.repeats += await repeats_of(self.conn, ask.tenant.tenant_id, leads)
         done.corrected[standing] += part.corrected
         done.locked += len(leads) - part.corrected
         done.change = part.change

@@ -289,11 +289,13 @@ def _timeline(
     return tuple(sorted(events, key=_order))
 
 
-_HANDLED = {"park": Happened.PARKED, "unpark": Happened.SENT_BACK}
+_HANDLED = {"park": Happened.PARKED, "unpark": Happened.SENT_BACK, "leads unmerge": Happened.UNMERGED}
 
 
 def _by_hand(change: Row) -> Event:
-    return Event(change["at"], _HANDLED[change["action"]], by_hand=True, actor=change["actor"], note=change["why"])
+    what = _HANDLED[change["action"]]
+    into = int(change["before"].rpartition(" ")[2]) if what is Happened.UNMERGED else None
+    return Event(change["at"], what, by_hand=True, actor=change["actor"], note=change["why"], into_lead_id=into)
 
 
 def _corrected(row: Row) -> Event:

@@ -42,6 +42,7 @@ class Happened(StrEnum):
     ENDED = "ended"
     PARKED = "parked"
     SENT_BACK = "sent_back"
+    UNMERGED = "unmerged"
     CORRECTED = "corrected"
 
 

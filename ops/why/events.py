@@ -38,6 +38,9 @@ def _handled(event: Event, description: LeadDescription, say: Say) -> str | None
     """What a person did to the lead without giving it to anybody; None = it was something else."""
     if event.what is Happened.SENT_BACK:
         return say.gettext("sent back manually by {actor}").format(actor=event.actor)
+    if event.what is Happened.UNMERGED:
+        words = say.gettext("unmerged from lead {into} by {actor}: it is a lead of its own from now on")
+        return words.format(into=event.into_lead_id, actor=event.actor)
     if event.what is Happened.PARKED and event.actor:
         return say.gettext("parked manually by {actor}").format(actor=event.actor)
     if event.created is None:

@@ -7,6 +7,7 @@ explanations and differences show of it. Only its words in explanations are else
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -49,13 +50,19 @@ class FactCondition(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Listed(FactCondition):
-    """A condition with a set of `values`, folded."""
+    """A condition with a set of `values`, folded. `said`: those that were written, where synonyms added to them."""
 
     values: frozenset[str]
+    said: frozenset[str] | None = dataclass_field(default=None, kw_only=True, compare=False)
 
     operator: ClassVar[Operator]
     fits: ClassVar[str] = ""
     """How a value must fit, in words; empty = exactly."""
+
+    @property
+    def as_written(self) -> frozenset[str]:
+        """The values of the rules file."""
+        return self.values if self.said is None else self.said
 
     def asked(self) -> tuple[Operator, tuple[str, ...]]:
         return self.operator, tuple(sorted(self.values))

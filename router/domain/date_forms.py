@@ -146,10 +146,26 @@ def orders_of(texts: Iterable[str]) -> dict[str, frozenset[str]]:
     return allowed
 
 
+_AT = re.compile(r"\s+(?:à|às|as|um|at|a las|alle|ore|om)\s+(?=\d)", re.IGNORECASE)
+_HOURS = re.compile(r"\b(\d{1,2})\s?h\s?(\d{2})\b", re.IGNORECASE)
+_UHR = re.compile(r"\s*(?:uhr|hs?)$", re.IGNORECASE)
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+# Text that Date() of JavaScript puts behind the offset.
+_ZONE_NAMED = re.compile(r"(?<=[+-]\d{4}) \([^()]{1,40}\)$")
+
+
 def _plain(text: str) -> str:
+    plain = _ascii(text)
+    if len(plain) > 10:
+        plain = _UHR.sub("", _AT.sub(" ", _ZONE_NAMED.sub("", plain)))
+        plain = _HOURS.sub(r"\1:\2", plain)
+    return plain
+
+
+def _ascii(text: str) -> str:
     if text.isascii():
         return text.strip()
-    plain = unicodedata.normalize("NFKC", text).strip()
+    plain = unicodedata.normalize("NFKC", text).strip().translate(_DASHES)
     plain = _CHINESE.sub(r"\1-\2-\3 ", plain)
     return _CHINESE_TIME.sub(lambda found: f"{found[1]}:{found[2]:>02}:{found[3] or 0:>02}", plain).strip()
 

@@ -29,6 +29,7 @@ class Lint(StrEnum):
     DATES_OVER = "dates_over"
     NO_CATCH_ALL = "no_catch_all"
     MINUTE_SHORT = "minute_short"
+    SYNONYM = "synonym"
     OTHER_SPELLING = "other_spelling"
     OTHER_ZONE = "other_zone"
     DOUBTFUL_ZONE = "doubtful_zone"

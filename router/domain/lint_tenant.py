@@ -1,6 +1,6 @@
 """What rules show when compared with the roster and the leads of their tenant."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 from router.domain.conditions import FactCondition, Listed, OneOf
@@ -121,21 +121,44 @@ def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
     return found
 
 
-def lint_spellings(ruleset: Ruleset, spelled: Callable[[str, str], str]) -> list[Finding]:
-    """Values for which the tenant's synonyms have another word: `spelled` is how a field's value is stored."""
+def lint_synonyms(ruleset: Ruleset) -> list[Finding]:
+    """Values that also match another word, which the tenant's synonyms have for them."""
+    words = {(field, value): word for field, value, word in ruleset.synonyms}
     found: list[Finding] = []
     for number, rule in enumerate(ruleset.rules):
         for condition in rule.match.facts:
-            if not isinstance(condition, Listed) or condition.fits:
-                continue
-            stored = ((value, spelled(condition.field, value)) for value in sorted(condition.values))
-            others = [(value, word) for value, word in stored if fold(word) != value]
-            words = listed((f'"{value}", which the synonyms spell "{word}"' for value, word in others), NAMED)
-            if others:
-                message = f"no lead ever has {condition.field} {words}: write the words of the synonyms"
+            said = sorted(condition.as_written) if words and isinstance(condition, Listed) else []
+            named = [(value, words[condition.field, value]) for value in said if (condition.field, value) in words]
+            if named:
+                also = listed((f'"{value}" also means "{word}"' for value, word in named), NAMED)
+                message = f"{also}: the tenant's synonyms"
                 path = f"rules[{number}].match.{condition.field}"
-                found.append(Finding(Level.WARNING, Lint.OTHER_SPELLING, path, message, rule.name))
+                found.append(Finding(Level.HINT, Lint.SYNONYM, path, message, rule.name))
     return found
+
+
+def lint_words_of_reps(ruleset: Ruleset, roster: Roster, spelled: Callable[[str, str], str]) -> list[Finding]:
+    """Regions and industries of reps that no lead has, since the synonyms (`spelled`) have another word for them."""
+    found = []
+    for field, plural in (("region", "regions"), ("industry", "industries")):
+        if getattr(ruleset.weights, f"{field}_match") == 1000:
+            continue
+        said = {value for rep in roster.reps if rep.active for value in getattr(rep, plural)}
+        others = [(value, word) for value in sorted(said) if fold(word := spelled(field, value)) != value]
+        if others:
+            words = listed((f'"{value}" is "{word}" in the synonyms' for value, word in others), NAMED)
+            message = f"{plural} of reps that no lead has: {words}"
+            found.append(Finding(Level.WARNING, Lint.OTHER_SPELLING, f"weights.{field}_match", message))
+    return found
+
+
+def lint_words_changed(version: int, changed: Sequence[tuple[str, str, str]]) -> list[Finding]:
+    """Rules in force whose values have other words in the synonyms than when they were applied."""
+    if not changed:
+        return []
+    words = (f'{field} "{value}" is ' + (f'"{word}"' if word else "no synonym") for field, value, word in changed)
+    message = f"the synonyms have changed since version {version} was applied: {listed(words, NAMED)}; apply it again"
+    return [Finding(Level.WARNING, Lint.OTHER_SPELLING, "rules", message)]
 
 
 def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
@@ -156,14 +179,21 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
         named = any(rule.match.facts for rule in ruleset.rules)
         return [Finding(Level.HINT, Lint.NOTHING_SEEN, "rules", message)] if named else []
     found: list[Finding] = []
+    other: dict[str, set[str]] = {}
+    for field, value, _ in ruleset.synonyms:
+        other.setdefault(field, set()).add(value)
     for number, rule in enumerate(ruleset.rules):
         for condition in rule.match.facts:
             path = f"rules[{number}].match.{condition.field}"
-            found += _unseen(path, rule, condition, seen.get(condition.field, frozenset()))
+            had = seen.get(condition.field, frozenset())
+            found += _unseen(path, rule, condition, had, frozenset(other.get(condition.field, ())))
     return found
 
 
-def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]) -> Iterator[Finding]:
+def _unseen(
+    path: str, rule: Rule, condition: FactCondition, had: frozenset[str], synonyms: frozenset[str]
+) -> Iterator[Finding]:
+    """`synonyms` come as their words, which the condition has, too."""
     nobody = f"no lead of the last {DAYS_SEEN} days had"
     if isinstance(condition, OneOf) and condition.in_file:
         if not condition.values & had:
@@ -173,7 +203,7 @@ def _unseen(path: str, rule: Rule, condition: FactCondition, had: frozenset[str]
         return
     if not isinstance(condition, Listed):
         return
-    unseen = sorted(condition.unseen(had))
+    unseen = sorted(set(condition.unseen(had)) - synonyms)
     if condition.fits:
         for value in unseen:
             message = f'{nobody} {condition.field} {condition.fits} "{value}"'

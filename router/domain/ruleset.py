@@ -138,7 +138,11 @@ class PresenceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """A version of a tenant's rules. `max_age`: a lead that waited longer is parked."""
+    """A version of a tenant's rules. `max_age`: a lead that waited longer is parked.
+
+    `synonyms`: (field, value, word), folded: conditions with the value also match the word, as the tenant's synonyms
+    had it when the version was applied.
+    """
 
     version: int
     rules: tuple[Rule, ...]
@@ -150,6 +154,7 @@ class Ruleset:
     presence: PresenceSpec | None = None
     max_age: timedelta = timedelta(days=30)
     no_match_max_age: timedelta = timedelta(hours=24)
+    synonyms: tuple[tuple[str, str, str], ...] = ()
 
     def patience(self, *, matched: bool) -> timedelta:
         """How long a lead may wait before it is parked: one for which a rule matched, or one for which none did."""

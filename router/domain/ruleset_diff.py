@@ -93,6 +93,7 @@ def settings(ruleset: Ruleset) -> dict[str, Value]:
         "presence.ttl": None if ruleset.presence is None else _span(ruleset.presence.ttl),
         "max_age": _span(ruleset.max_age),
         "no_match_max_age": _span(ruleset.no_match_max_age),
+        **_synonyms(ruleset),
     }
 
 
@@ -214,6 +215,15 @@ def _weights(weights: Weights) -> dict[str, Value]:
         "weights.close_rate.segment": rate.segment if rate else None,
         "weights.sold_product.lookback_days": _number(sold.lookback.days) if sold else None,
         "weights.sold_product.factor": _thousandths(sold.factor) if sold else None,
+    }
+
+
+def _synonyms(ruleset: Ruleset) -> dict[str, Value]:
+    """The words that values also match, by field."""
+    fields = sorted({field for field, _, _ in ruleset.synonyms})
+    return {
+        f"synonyms.{field}": tuple(f"{value} = {word}" for of, value, word in ruleset.synonyms if of == field)
+        for field in fields
     }
 
 

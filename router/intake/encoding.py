@@ -29,6 +29,7 @@ _NAMES = {
     "cp949": "EUC-KR",
     "cp932": "Shift-JIS",
     "euc_jp": "EUC-JP",
+    "cp874": "CP874",
     **{f"cp125{number}": f"windows-125{number}" for number in range(9)},
 }
 _FEW, _SELDOM = 3, 20
@@ -93,6 +94,10 @@ def of_damaged(file: IO[bytes]) -> str:
         return "utf-8"
     found = guess(lines)
     if found.encoding is None:
+        file.seek(0)
+        if b"\0" in file.read(START):
+            # No text at all, which is said when it is read.
+            return "utf-8"
         raise EncodingUnclear(found.likely)
     return found.encoding
 

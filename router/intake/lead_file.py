@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -221,6 +222,12 @@ class LeadFile:
             raise FileUnusable(f"{self.path}:1: the line of column names cannot be read: {error}") from None
         self._records += 1
         self._lines.begin_row()
+        self._head = [cell.strip() for cell in cells]
+        if odd := _ODD_END.search("".join(cells)):
+            raise FileUnusable(
+                f"{self.path}:1: the column names hold U+{ord(odd[0]):04X}, which ends no line of a table; save it "
+                "with usual ends of lines"
+            )
         try:
             names, self.repeated = column_names(cells, MAX_COLUMNS)
         except HeaderUnusable as error:
@@ -298,6 +305,9 @@ class LeadFile:
             if (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells)):
                 self.blank_rows += 1
                 continue
+            if cells[-1].strip() == self._head[-1] and _same(cells, self._head):
+                yield Row(line, {}, cells, "repeats the line of column names")
+                continue
             if len(cells) != len(named):
                 _fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
@@ -357,6 +367,14 @@ def _fit(cells: list[str], named: list[str]) -> None:
             del cells[len(named) :]
     elif not any(named[len(cells) :]):
         cells += [""] * (len(named) - len(cells))
+
+
+_ODD_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
+def _same(cells: list[str], head: list[str]) -> bool:
+    """Whether the row is the line of names: files are joined, and pages have their names again."""
+    return [cell.strip("\ufeff \t") for cell in cells] == head
 
 
 _UNCLOSED = "is not CSV: a quote is opened and never closed"

@@ -13,7 +13,7 @@ from router.domain.lead_in import LeadIn
 from router.domain.text import without_invisible
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
-from router.intake.placeholders import is_rounded_id
+from router.intake.placeholders import is_rounded_id, is_total, means_no_id
 from router.intake.times import UNDECLARED, Orders, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
@@ -34,17 +34,18 @@ _LIMITS = {
 }
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
 _WAS_ROUNDED = (
-    "was rounded by a spreadsheet, so that different leads have the same id; export the ids as text "
+    "was rounded by a spreadsheet, so that different {} have the same id; export the ids as text "
     "(or say allow_rounded_ids: true in the mapping)"
 )
 _EXPONENT = re.compile(r"[0-9]E[+-]?[0-9]{3}")
 _MAX_PROBLEMS = 20
-_ANY_ID = "-"
+_ANY_ID = "any-id"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HOLDS_NUL = "holds a NUL character"
 HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
+_MEANS_NO_ID = "means that there is none: without it the lead cannot be distinguished from others"
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -136,8 +137,12 @@ class LeadReader:
         external_id = values.get("external_id")
         if external_id is None:
             values["external_id"] = self._computed_id(row)
-        elif is_rounded_id(external_id) and not self._plan.allow_rounded_ids:
-            self._reject("external_id", f"{external_id[:40]!r} {_WAS_ROUNDED}")
+        elif means_no_id(external_id):
+            self._reject("external_id", f"{external_id[:40]!r} {_MEANS_NO_ID}")
+        elif is_total(external_id):
+            self._reject("external_id", f"{external_id!r} is a line of totals, not a lead")
+        if not self._plan.allow_rounded_ids:
+            self._check_rounded(values)
         if came := self._words.put(values):
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
@@ -167,6 +172,12 @@ class LeadReader:
         if self._plan.repeats is None:
             return lead
         return lead._replace(enquiry=named_enquiry(lead, self._plan.repeats))
+
+    def _check_rounded(self, values: Mapping[str, str]) -> None:
+        for field, many in (("external_id", "leads"), ("customer_id", "customers")):
+            text = values.get(field)
+            if text is not None and is_rounded_id(text):
+                self._reject(field, f"{text[:40]!r} {_WAS_ROUNDED.format(many)}")
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
         """The values of fields, and what is left over; what is empty is in neither."""
@@ -217,6 +228,12 @@ class LeadReader:
         identity = self._plan.external_id
         if identity is None:
             return self._reject("external_id", _NO_ID)
+        for column in identity.columns if not self._plan.allow_rounded_ids else ():
+            part = row.get(column)
+            if isinstance(part, str) and is_rounded_id(part.strip()):
+                raise Rejected(
+                    column, f"{part[:40]!r} {_WAS_ROUNDED.format('leads')}: the external id is computed from it"
+                )
         try:
             return identity.of(row, self._plan.empty)
         except NoIdentity as error:

@@ -15,6 +15,18 @@ _NOBODYS = frozenset(
         *("qwe", "sememail", "semmail", "naotem", "naotememail", "naopossui", "naopossuiemail", "naoinformado"),
         *("nãotem", "nãopossui", "teste", "sinemail", "sincorreo", "notiene", "notienecorreo", "notieneemail"),
         *("ninguno", "nenhum", "aucun", "sansemail", "sansmail", "pasdemail", "pasemail", "keine", "keineemail"),
+        *(
+            "nichtvorhanden",
+            "naotenho",
+            "nomeuemail",
+            "semnome",
+            "semcontato",
+            "anonymous",
+            "anonimo",
+            "anónimo",
+            "anonym",
+        ),
+        *("anonyme", "notengo", "nopossuo", "keinemailadresse", "aucunmail", "jenaipas", "asdasd", "sdfsdf", "dfgdfg"),
         *("keinemail", "ohneemail", "ohnemail", "unbekannt", "kein", "ohne", "xxx", "无", "没有", "暂无", "测试"),
     )
 )
@@ -24,6 +36,34 @@ _VAGUE = frozenset(
         *("email", "e-mail", "mail", "myemail", "youremail", "mymail", "user", "username", "name", "yourname", "nome"),
         *("nombre", "nom", "no", "nao", "não", "non", "nein", "nope", "not", "sem", "sin", "sans", "abc", "abcd"),
         *("abcde", "xyz", "foo", "bar", "foobar", "demo", "sample", "example", "someone", "somebody", "me", "you"),
+        *(
+            "guest",
+            "customer",
+            "cliente",
+            "kunde",
+            "client",
+            "admin",
+            "temp",
+            "todo",
+            "tbd",
+            "your",
+            "ihre",
+            "deine",
+            "tu",
+        ),
+        *(
+            "votre",
+            "seu",
+            "hidden",
+            "private",
+            "privacy",
+            "gast",
+            "invitado",
+            "usuario",
+            "benutzer",
+            "utilisateur",
+            "muster",
+        ),
         *("first.last", "firstname", "john.doe", "johndoe", "jane.doe", "contact", "address", "correo"),
     )
 )
@@ -33,13 +73,47 @@ _VAGUE_HOSTS = frozenset(
         *("email", "emails", "example", "sample", "test", "tests", "testing", "teste", "none", "null", "na", "no"),
         *("nao", "tem", "tiene", "possui", "provided", "available", "given", "noemail", "nomail", "domain", "domein"),
         *("yourdomain", "mydomain", "company", "yourcompany", "website", "site", "abc", "abcd", "xyz", "aaa", "asdf"),
+        *(
+            "correo",
+            "privacy",
+            "beispiel",
+            "ejemplo",
+            "exemplo",
+            "exemple",
+            "muster",
+            "dominio",
+            "domaine",
+            "mailadresse",
+        ),
         *("fake", "dummy", "invalid", "localhost", "nowhere", "nobody", "unknown", "foo", "bar", "foobar", "mailtest"),
     )
 )
 _NO_NAME = "0123456789._+-"
 _SHORT = 2
 _REPEATED = 4
+_SHORTEST = {"gmail.com": 6, "googlemail.com": 6, "qq.com": 5}
+"""Shorter names these providers never gave; those of QQ's numbers."""
+_NUMBERED = "qq.com"
+_NEVER_SHORT = 6
+_IN_A_ROW = 6
+_DIGITS = "01234567890123456789"
 
+_ERRORS = (
+    "#n/a",
+    "#n/v",
+    "#nv",
+    "#ref!",
+    "#value!",
+    "#wert!",
+    "#valor!",
+    "#valeur!",
+    "#name?",
+    "#null!",
+    "#num!",
+    "#div/0!",
+)
+"""What a spreadsheet writes where a formula failed."""
+_EMPTY_WORDS = frozenset(("null", "(null)", "<null>", "\\n", "nil", "none", "nan", "n/a", "undefined", *_ERRORS))
 _NO_ID = frozenset(
     (
         *("null", "nil", "none", "nan", "n/a", "n.a.", "n.a", "na", "n/d", "s/n", "undefined", "unknown", "empty"),
@@ -71,7 +145,47 @@ _NO_ID = frozenset(
         ),
         *("ohne", "leer", "k.a.", "k. a.", "vacio", "vacío", "ninguno", "sin datos", "no aplica", "vazio"),
         *("nenhum", "desconhecido", "nao informado", "não informado", "aucun", "inconnu", "néant", "neant", "vide"),
-        *("nul", "#n/a", "#n/v", "#ref!", "#value!", "#wert!", "#name?", "#null!", "#num!", "#div/0!", "无", "暂无"),
+        *("nul", "\\n", "无", "暂无", *_ERRORS),
+        *(
+            "desconocido",
+            "不明",
+            "なし",
+            "없음",
+            "нет",
+            "gast",
+            "invité",
+            "invitado",
+            "visitante",
+            "anonym",
+            "anonyme",
+            "anónimo",
+        ),
+        *(
+            "anônimo",
+            "walk in",
+            "walk-in customer",
+            "no customer",
+            "kein kunde",
+            "sin cliente",
+            "sem cliente",
+            "new",
+            "neu",
+        ),
+        *(
+            "pas de client",
+            "nuevo",
+            "novo",
+            "nouveau",
+            "infinity",
+            "no",
+            "nein",
+            "non",
+            "não",
+            "nicht vorhanden",
+            "s/d",
+        ),
+        *("not assigned", "unassigned", "keine angabe", "entfällt", "n.v.", "s.d.", "customer_id", "customerid", "id"),
+        *("customer id", "contact.id", "object object", "nicht zugeordnet", "non renseigné", "non renseigne", "s. d."),
         *("空", "未知", "没有", "不详", "沒有", "匿名", "測試", "测试"),
     )
 )
@@ -79,7 +193,32 @@ _ROUNDED = re.compile(r"[0-9][.,][0-9]+e\+?[0-9]{1,3}")
 _SHORTENED = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+E[+]?|E[+])[0-9]{1,3}", re.IGNORECASE)
 _SAYS_SOMETHING = re.compile(r"[^\W_0]")
 """A letter, or a digit that is not zero."""
+_TOTALS = frozenset(
+    (
+        *(
+            "total",
+            "totals",
+            "grand total",
+            "subtotal",
+            "sum",
+            "summe",
+            "gesamt",
+            "gesamtergebnis",
+            "gesamtsumme",
+            "suma",
+        ),
+        *("total general", "somme", "total général", "soma", "total geral", "итого"),
+        *("合计", "总计", "小计", "合計", "總計"),
+    )
+)
+_LONGEST_TOTAL = max(map(len, _TOTALS)) + 2
+_ALNUM = re.compile(r"[^\W_]")
+_LONGEST_EMPTY = max(map(len, _EMPTY_WORDS))
 _NINES = 4
+_SEVEN = 7
+_MASKS = frozenset("*•●■□█○◆※×…＊＃")
+_TEMPLATE = re.compile(r"\{\{.*\}\}|\$\{.*\}|\{%.*%\}|<%.*%>|%[A-Z_]+%|\*\|.*\|\*|\[object Object\]|__[A-Z_]+__")
+"""What a form or an e-mail was to fill in, and did not."""
 _AROUND_ID = "\"'`()[]{}<> "
 
 _TEST_ADDRESSES = frozenset(("test@fb.com", "test@facebook.com", "test@meta.com"))
@@ -97,8 +236,8 @@ def is_placeholder_email(address: str) -> bool:
         return True
     label = host.partition(".")[0]
     # Nearly all addresses end here.
-    if local != label and label not in _VAGUE_HOSTS and len(local) > 1 and local != local[0] * len(local):
-        return False
+    if local != label and label not in _VAGUE_HOSTS and len(local) >= _NEVER_SHORT and not local.isdecimal():
+        return local == local[0] * len(local) and _fills_a_form(local, label, host)
     return _fills_a_form(local, label, host)
 
 
@@ -107,12 +246,29 @@ def _joined(name: str) -> str:
     return name.replace(".", "").replace("-", "").replace("_", "").replace("+", "")
 
 
+def _is_doubled(local: str) -> bool:
+    half = len(local) // 2
+    return half > 1 and local == local[:half] * 2
+
+
 def _fills_a_form(local: str, label: str, host: str) -> bool:
     one_sign = local == local[0] * len(local)
+    shortest = _SHORTEST.get(host)
+    if shortest is not None and (local.isdecimal() if host == _NUMBERED else local.isalnum()) and len(local) < shortest:
+        return True
+    if len(local) >= _IN_A_ROW and local in _DIGITS and host in FREE_MAIL and host != _NUMBERED:
+        return True
     if one_sign and (len(local) >= _REPEATED or local == "0" or (len(local) == 1 and host in FREE_MAIL)):
         return True
     if local == label:
-        return one_sign or len(local) <= _SHORT or local.isdecimal() or local in _VAGUE or local in _VAGUE_HOSTS
+        return (
+            one_sign
+            or _is_doubled(local)
+            or len(local) <= _SHORT
+            or local.isdecimal()
+            or local in _VAGUE
+            or local in _VAGUE_HOSTS
+        )
     if len(local) == len(label) == 1:
         return True
     return label in _VAGUE_HOSTS and (local in _VAGUE or _joined(local) in _VAGUE)
@@ -120,17 +276,38 @@ def _fills_a_form(local: str, label: str, host: str) -> bool:
 
 def is_placeholder_id(text: str) -> bool:
     """Whether a declared customer id names no customer: it means that there is none, or a spreadsheet rounded it."""
-    plain = fold(text).strip(_AROUND_ID)
-    if plain in _NO_ID or "*" in plain or plain == "-1":
+    if _TEMPLATE.search(text) is not None:
         return True
-    if "e" in plain and _ROUNDED.fullmatch(plain) is not None:
+    plain = fold(text).strip(_AROUND_ID)
+    if plain in _NO_ID or not _MASKS.isdisjoint(plain) or plain == "-1":
+        return True
+    if len(plain) >= _SEVEN and (plain in _DIGITS or plain == plain[0] * len(plain) or not plain.strip("f-")):
+        return True
+    if len(plain) > 1 and not plain.strip("x"):
+        return True
+    if "e" in plain and (_ROUNDED.fullmatch(plain) is not None or is_rounded_id(plain)):
         return True
     return _SAYS_SOMETHING.search(plain) is None or (len(plain) >= _NINES and not plain.strip("9"))
 
 
+def means_no_id(text: str) -> bool:
+    """Whether an id of a lead means that there is none, or that its cell failed: `NULL`, `#N/A`, `-`, `####`.
+
+    Fewer words than for customers: a lead may well have the id 0.
+    """
+    if text.isalnum():
+        return len(text) <= _LONGEST_EMPTY and text.lower() in _EMPTY_WORDS
+    return fold(text) in _EMPTY_WORDS or _ALNUM.search(text) is None or _TEMPLATE.fullmatch(text) is not None
+
+
+def is_total(text: str) -> bool:
+    """Whether it stands in the first cell of a line of totals."""
+    return len(text) <= _LONGEST_TOTAL and fold(text).rstrip(" :：") in _TOTALS
+
+
 def is_rounded_id(text: str) -> bool:
     """Whether a spreadsheet shortened a long number: `1.18174E+11`. Only as they write it: `12E4` may well be an id."""
-    return _SHORTENED.fullmatch(text) is not None
+    return _SHORTENED.fullmatch(text if text.isascii() else fold(text)) is not None
 
 
 def is_test_lead(values: Mapping[str, str], extra: Mapping[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,22 +32,35 @@ class RosterError(ValueError):
         return "\n".join([*shown, f"… and {more} more problems"] if more > 0 else shown)
 
 
-def read_roster_file(path: Path, sheet: str | None = None) -> list[RepLine]:
-    """The reps of a table or a workbook. Raises OSError, and RosterError with everything that is wrong."""
+def read_roster_file(path: Path, sheet: str | None = None, name: str | None = None) -> list[RepLine]:
+    """The reps of a table or a workbook; `name` stands for the file in messages (default: its path).
+
+    Raises OSError, and RosterError with everything that is wrong.
+    """
+    name = name or str(path)
     if path.stat().st_size > MAX_BYTES:
-        raise RosterError([f"{path}: {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are allowed"])
+        raise RosterError([f"{name}: {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are allowed"])
     try:
         text = as_text(path, sheet)
     except FileUnusable as error:
-        raise RosterError([str(error)]) from None
+        raise RosterError([str(error).replace(str(path), name, 1)]) from None
     try:
         if text.kind is Kind.JSON:
-            raise RosterError([f"{path}: is JSON; a roster is a table: .csv, .tsv, .txt or .xlsx"])
+            raise RosterError([f"{name}: is JSON; a roster is a table: .csv, .tsv, .txt or .xlsx"])
         if text.path.stat().st_size > MAX_BYTES:
-            raise RosterError([f"{path}: the sheet has more than {MAX_BYTES:,} bytes"])
-        return read_roster(text.path.read_bytes(), str(path))
+            raise RosterError([f"{name}: the sheet has more than {MAX_BYTES:,} bytes"])
+        return read_roster(text.path.read_bytes(), name)
     finally:
         text.close()
+
+
+def read_roster_body(data: bytes, sheet: str | None, name: str) -> list[RepLine]:
+    """As `read_roster_file`, from the bytes of a file. Raises RosterError, and OSError when it cannot be laid down."""
+    # A workbook is read where it lies, part by part.
+    with tempfile.NamedTemporaryFile(prefix="lead-router-") as file:
+        file.write(data)
+        file.flush()
+        return read_roster_file(Path(file.name), sheet, name)
 
 
 def read_roster(data: bytes, name: str) -> list[RepLine]:

@@ -11,6 +11,8 @@ MAX_ROW = 1024 * 1024
 """Characters of one row, which may have several lines; a lead has far less."""
 
 _MARK = "\ufeff"
+_END_OF_FILE = "\x1a"
+"""Written by old programs as the last character."""
 
 
 class FileUnusable(ValueError):
@@ -51,6 +53,8 @@ class TextLines:
             self.number += 1
             if self.number == 1:
                 line = line.removeprefix(_MARK)
+            if line[-1:] == _END_OF_FILE and not (line := line[:-1]):
+                return
             self._size += len(line)
             self.longest = max(self.longest, self._size)
             if self._size > MAX_ROW:

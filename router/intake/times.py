@@ -1,5 +1,6 @@
 """Reading points in time of a file: with an offset, or in the zone that the file's mapping declares. Pure."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -12,6 +13,9 @@ AHEAD = timedelta(hours=24)
 UNDECLARED = ", and no time_zone is declared in the mapping"
 _DATE_CHARACTERS = 10
 _DAY_DIGITS = 8
+_LONG_AGO = timedelta(days=3653)
+_SHORT_YEAR = re.compile(r"\s*\d{1,2}([-/.])\d{1,2}\1\d{2}(?!\d)")
+"""`26.03.02` is the second of March where the year comes first."""
 
 
 class UnreadableTime(ValueError):
@@ -68,6 +72,11 @@ class TimeReader:
             if self._form and self._form != ISO:
                 example = f"is not a time in the form {self._form!r} that the mapping names"
             raise UnreadableTime(f"{text[:40]!r} {example}") from None
+        if self._form is None and moment < self._latest - _LONG_AGO and _SHORT_YEAR.match(text) is not None:
+            raise UnreadableTime(
+                f"{text[:40]!r} has a year of two digits, and which part is the year is not certain; the mapping can "
+                'say it: created_at: {format: "%y.%m.%d"}'
+            )
         if not EARLIEST <= moment <= self._latest:
             what = "lies ahead by more than a day" if moment > self._latest else "is before 1990"
             raise UnreadableTime(f"{text[:40]!r} {what}: a wrong date, or a wrong clock")

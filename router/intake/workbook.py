@@ -4,11 +4,13 @@ import csv
 import importlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+from router.domain.phrases import count
+from router.intake.sheet_marks import MergedRows, sheet_marks
 from router.intake.text_lines import FileUnusable
 
 MAX_SHEET = 1 << 30
@@ -24,6 +26,8 @@ _CHUNK = 1 << 18
 _WHOLE = 15
 """Digits that a number of Excel has; beyond them it holds zeros, and a number as an id was rounded."""
 _MIDNIGHT = time()
+_EPOCH = 1899
+_BROKEN = (ValueError, KeyError, TypeError, AttributeError, SyntaxError, OverflowError, zipfile.BadZipFile)
 
 
 def is_workbook(path: Path) -> bool:
@@ -36,55 +40,76 @@ def is_workbook(path: Path) -> bool:
 
 
 def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[str]]:
-    """Writes the sheet (None = the first one) as CSV; returns its name, and what a person should know.
+    """Writes the sheet (None = the first one that is shown) as CSV; returns its name, and what a person should know.
 
     Raises FileUnusable, and OSError.
     """
     _check_parts(path)
-    try:
-        # Only where there is a workbook: importing it takes longer than most commands.
-        book = importlib.import_module("openpyxl").load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except (ValueError, KeyError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile) as error:
-        raise FileUnusable(f"{path}: the workbook cannot be read ({error}); save it as CSV in UTF-8") from None
-    try:
-        name = _sheet(path, book.sheetnames, [one.title for one in book.worksheets], sheet)
-        opened: Any = book[name]
-        opened.reset_dimensions()
-        written = csv.writer(out)
+    # Opened here: openpyxl would judge a file by its name.
+    with path.open("rb") as file:
         try:
-            for cells in _rows(opened):
-                written.writerow(cells)
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            SyntaxError,
-            OverflowError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise FileUnusable(f"{path}: sheet {name!r} cannot be read ({error}); save it as CSV in UTF-8") from None
-    finally:
-        book.close()
-    others = [other for other in book.sheetnames if other != name]
-    notes = [f"other sheets were not read: {', '.join(others[:10])} (--sheet names one)"] if others else []
+            # Only where there is a workbook: importing it takes longer than most commands.
+            load = importlib.import_module("openpyxl").load_workbook
+            book = load(file, read_only=True, data_only=True, keep_links=False)
+        except _BROKEN as error:
+            raise FileUnusable(f"{path}: the workbook cannot be read ({error}); save it as CSV in UTF-8") from None
+        try:
+            name = _sheet(path, book, sheet)
+            try:
+                notes = _write(book, name, out)
+            except _BROKEN as error:
+                said = f"sheet {name!r} cannot be read ({error}); save it as CSV in UTF-8"
+                raise FileUnusable(f"{path}: {said}") from None
+        finally:
+            book.close()
+    others = [one.title if one.sheet_state == "visible" else f"{one.title} (hidden)" for one in book.worksheets]
+    others = [other for other in others if other.removesuffix(" (hidden)") != name]
+    if others:
+        notes.insert(0, f"other sheets were not read: {', '.join(others[:10])} (--sheet names one)")
     return name, notes
 
 
-def _sheet(path: Path, names: Sequence[str], tables: Sequence[str], wanted: str | None) -> str:
-    if wanted is None and tables:
-        return tables[0]
-    found = [name for name in tables if wanted is not None and name.strip().casefold() == wanted.strip().casefold()]
-    if found:
-        return found[0]
-    raise FileUnusable(f"{path}: has no sheet {wanted!r}; its sheets are {', '.join(names)}")
+def _write(book: Any, name: str, out: IO[str]) -> list[str]:
+    """Writes the rows; returns what a person should know of them."""
+    opened = book[name]
+    opened.reset_dimensions()
+    with opened._get_source() as source:
+        marks = sheet_marks(source)
+    if marks.uncalculated is not None:
+        raise ValueError(
+            f"cell {marks.uncalculated} has a formula without a value: open the workbook in a spreadsheet program and "
+            "save it there"
+        )
+    merged = MergedRows(marks.merged)
+    written = csv.writer(out)
+    for cells in _rows(opened, merged):
+        written.writerow(cells)
+    notes = []
+    if merged.filled:
+        notes.append(f"{count(merged.filled, 'cell')} of merged cells got the value that is shown for them")
+    if opened.sheet_state != "visible":
+        notes.append(f"sheet {name} is hidden in the workbook")
+    if book.epoch.year != _EPOCH:
+        notes.append("this workbook counts days from 1904: columns of dates must be formatted as dates, not as numbers")
+    return notes
 
 
-def _rows(sheet: Any) -> Iterator[list[str]]:
+def _sheet(path: Path, book: Any, wanted: str | None) -> str:
+    sheets = book.worksheets
+    if wanted is None and sheets:
+        # What is hidden is mostly a list for drop-downs, or what was kept from before.
+        return str(next((one for one in sheets if one.sheet_state == "visible"), sheets[0]).title)
+    for one in sheets:
+        if wanted is not None and one.title.strip().casefold() == wanted.strip().casefold():
+            return str(one.title)
+    raise FileUnusable(f"{path}: has no sheet {wanted!r}; its sheets are {', '.join(book.sheetnames)}")
+
+
+def _rows(sheet: Any, merged: MergedRows) -> Iterator[list[str]]:
     """The rows, blank ones as empty lists; those that end before the first one does are filled up."""
     blank = width = 0
     for number, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, max_row=MAX_ROWS, values_only=True), 1):
-        cells = [_text(value) for value in row]
+        cells = merged.fill(number, [_text(value) for value in row], is_data=width > 0)
         while cells and not cells[-1]:
             cells.pop()
         if not cells:

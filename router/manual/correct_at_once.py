@@ -20,7 +20,7 @@ from router.store.corrections import Corrected, StoredLead
 from router.store.customer_merges import CustomersMoved, hold_keys, leads_of, match_rules
 from router.store.customers import customers_of, new_customers, store_keys, tied_before
 from router.store.errors import UniqueViolation
-from router.store.imports import MERGED, hold_free, orphans_of
+from router.store.imports import MERGED, PARKED, hold_free, orphans_of
 from router.store.leads import database_clock
 from router.store.pool import prune_wake_keys
 from router.store.repeats import Orphan, apply_moves, release, release_orphans, release_shared, settled
@@ -83,8 +83,8 @@ class _Work:
         now = held.lane.now
         number = await record_part(self._conn, self._tenant_id, change(len(taken)), number)
         await self._write(taken, corrected, held, number)
-        await self._settle(taken, corrected, now)
         await self._put_right(taken, held)
+        await self._settle(taken, corrected, now)
         await prune_wake_keys(self._conn, self._tenant_id, sorted(self._wake_keys | {held.key}))
         await call_lane(self._conn, held.lane, self._token, held.next_key)
         return CorrectedPart({one.was.lead_id for one in taken}, number)
@@ -137,12 +137,15 @@ class _Work:
     ) -> None:
         ids = [one.lead_id for one in corrected]
         self._wake_keys = await store.wake_keys(self._conn, self._tenant_id, ids)
-        again = [one.was.lead_id for one in taken if changes_repeats(one.fields)]
+        again = [one.was.lead_id for one in taken if _repeats_anew(one)]
         self._orphans = await orphans_of(self._conn, self._tenant_id, again) if again else []
-        apart = [one.was.lead_id for one in taken if one.was.state == MERGED and changes_repeats(one.fields)]
+        apart = [one.was.lead_id for one in taken if one.was.state == MERGED and _repeats_anew(one)]
         if apart:
             await release(self._conn, self._tenant_id, apart, held.lane.now)
         await store.correct(self._conn, self._tenant_id, corrected, held.lane.batch_no, number, held.key)
+        # As at intake: on these nobody can work, so they neither wait nor stand for others.
+        wrong = [(one.was.lead_id, one.says.invalid) for one in taken if one.says.invalid is not None]
+        await store.park_invalid(self._conn, self._tenant_id, held.lane.now, wrong)
         moved = [
             (one.lead_id, was.was.customer_id, one.customer_id)
             for one, was in zip(corrected, taken, strict=True)
@@ -155,7 +158,7 @@ class _Work:
         await release_orphans(self._conn, self._tenant_id, self._orphans, now)
         enquiries: dict[object, list[Corrected]] = defaultdict(list)
         for one, was in zip(corrected, taken, strict=True):
-            if changes_repeats(was.fields) and one.customer_id is not None and is_compared(one.lead):
+            if _repeats_anew(was) and one.customer_id is not None and is_compared(one.lead):
                 like = one.lead._replace(external_id="", created_at=None, attributes=None)
                 enquiries[one.customer_id, like].append(one)
         for group in enquiries.values():
@@ -169,3 +172,8 @@ class _Work:
         fine = [one.was.lead_id for one in taken if one.says.invalid is None]
         if wrong := await store.invalid_among(self._conn, self._tenant_id, fine):
             await put_in_pool(self._conn, held.lane, wrong, ["lead_invalid"], held.key)
+
+
+def _repeats_anew(one: Wanted) -> bool:
+    """Whether it is decided again whom the lead repeats, and who repeats it."""
+    return changes_repeats(one.fields) or one.says.invalid is not None or one.was.state == PARKED

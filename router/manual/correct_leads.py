@@ -26,7 +26,10 @@ KEPT = 100
 
 
 class Named(NamedTuple):
-    """A row that says something else than the stored lead: in these fields, of a lead that is there and at this rep."""
+    """A row that says something else than the stored lead: in these fields, of a lead that is there and at this rep.
+
+    `invalid` = why nobody can work on it then.
+    """
 
     line: int
     lead_id: int
@@ -35,19 +38,22 @@ class Named(NamedTuple):
     fields: tuple[str, ...]
     state: str
     rep_id: str | None
+    invalid: str | None = None
 
 
 @dataclass(slots=True)
 class Corrections:
     """What was corrected, or would be, by where the leads are; `same` say what is stored already; `stays` counts, by
     where they are, those that differ and that somebody works on, or has; `locked` those that another session holds;
-    `unknown` are rows of leads that are not stored. `corrected_named` and `stays_named` are the first of each.
+    `invalid` are those of the corrected ones that are parked then, since nobody can work on them; `unknown` are rows of
+    leads that are not stored. `corrected_named` and `stays_named` are the first of each.
     """
 
     corrected: Counter[str] = field(default_factory=Counter)
     same: int = 0
     stays: Counter[str] = field(default_factory=Counter)
     locked: int = 0
+    invalid: int = 0
     unknown: int = 0
     corrected_named: list[Named] = field(default_factory=list)
     stays_named: list[Named] = field(default_factory=list)
@@ -108,6 +114,7 @@ class Correcting:
             for one in part:
                 if one.was.lead_id in done:
                     self.done.corrected[one.was.state] += 1
+                    self.done.invalid += one.says.invalid is not None
                     self._name(one, self.done.corrected_named)
                 else:
                     self.done.locked += 1
@@ -129,7 +136,7 @@ class Correcting:
         if len(named) < KEPT:
             was: StoredLead = one.was
             who = (was.lead_id, was.lead.source, was.lead.external_id)
-            named.append(Named(one.line, *who, one.fields, was.state, was.rep_id))
+            named.append(Named(one.line, *who, one.fields, was.state, was.rep_id, one.says.invalid))
 
 
 def _parts(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:

@@ -8,59 +8,78 @@ from router.domain.text import fold, without_invisible
 
 _WORDS = {
     "external_id": (
-        "id, lead id, leadid, record id, uuid, 编号, 线索编号, 线索id, 客户编号, kennung, datensatz id, "
-        "vorgangsnummer, identifiant, numero, identificador, id del lead, codigo, id do lead"
+        "id, lead id, leadid, record id, uuid, 编号, 线索编号, 线索id, kennung, datensatz "
+        "id, vorgangsnummer, lead nummer, leadgen id, reference, identifiant, "
+        "numero, identificador, id del lead, codigo, id do lead"
     ),
     "created_at": (
-        "created, created date, create date, creation date, created time, date, timestamp, date created, "
-        "submitted at, received at, 创建时间, 创建日期, 提交时间, 时间, 日期, erstellt, erstellt am, "
-        "eingangsdatum, eingang, datum, zeitstempel, date de creation, cree le, fecha, fecha de creacion, "
-        "creado, creado el, data, data de criacao, criado em, data de cadastro"
+        "created, created date, create date, creation date, created time, date, "
+        "timestamp, date created, submitted at, received at, 留资时间, 录入时间, "
+        "erstellungsdatum, zeitpunkt, horodatage, date d envoi, carimbo de data "
+        "hora, marca temporal, fecha y hora, 创建时间, 创建日期, 提交时间, 时间, 日期, erstellt, "
+        "erstellt am, eingangsdatum, eingang, datum, zeitstempel, date de creation, "
+        "cree le, fecha, fecha de creacion, creado, creado el, data, data de "
+        "criacao, criado em, data de cadastro"
     ),
     "name": (
-        "full name, contact, contact name, customer name, lead name, 姓名, 名字, 联系人, 客户姓名, 客户名称, "
-        "kontakt, ansprechpartner, vollstandiger name, nachname, nom, nom complet, prenom et nom, nombre, "
-        "nombre completo, contacto, nome, nome completo, contato"
+        "full name, 称呼, kunde, kundenname, nom du client, cliente, nombre del "
+        "cliente, nome do cliente, contact, contact name, customer name, lead name, "
+        "姓名, 名字, 联系人, 客户姓名, 客户名称, kontakt, ansprechpartner, vollstandiger name, "
+        "nachname, nom, nom complet, prenom et nom, nombre, nombre completo, "
+        "contacto, nome, nome completo, contato"
     ),
     "phone": (
-        "phone number, mobile, mobile phone, mobile number, tel, telephone, cell, cell phone, whatsapp, "
-        "手机, 手机号, 手机号码, 电话, 电话号码, 联系电话, 联系方式, 移动电话, telefon, telefonnummer, "
-        "handy, handynummer, mobil, mobilnummer, mobiltelefon, rufnummer, numero de telephone, portable, "
-        "telefono, numero de telefono, movil, celular, telefone, numero de telefone, telemovel"
+        "phone number, contact number, n de telephone, n telephone, telephone "
+        "portable, telefono movil, celular whatsapp, fone, whatsapp number, mobile, "
+        "mobile phone, mobile number, tel, telephone, cell, cell phone, whatsapp, "
+        "手机, 手机号, 手机号码, 电话, 电话号码, 联系电话, 联系方式, 移动电话, telefon, telefonnummer, handy, "
+        "handynummer, mobil, mobilnummer, mobiltelefon, rufnummer, numero de "
+        "telephone, portable, telefono, numero de telefono, movil, celular, "
+        "telefone, numero de telefone, telemovel"
     ),
     "email": (
-        "e mail, mail, email address, e mail address, 邮箱, 电子邮箱, 电子邮件, 邮件, 邮箱地址, "
-        "e mail adresse, mailadresse, email adresse, courriel, adresse e mail, adresse email, adresse mail, "
-        "correo, correo electronico, endereco de email, e mail do cliente"
+        "e mail, mail, adresse electronique, email address, e mail address, 邮箱, "
+        "电子邮箱, 电子邮件, 邮件, 邮箱地址, e mail adresse, mailadresse, email adresse, "
+        "courriel, adresse e mail, adresse email, adresse mail, correo, correo "
+        "electronico, endereco de email, e mail do cliente"
     ),
     "company": (
-        "company name, organisation, organization, account, account name, 公司, 公司名称, 企业, 企业名称, "
-        "单位, firma, firmenname, unternehmen, entreprise, societe, raison sociale, empresa, compania, "
-        "nombre de la empresa, razon social, razao social, nome da empresa"
+        "company name, organisation, organization, account, account name, 公司, 公司名称, "
+        "企业, 企业名称, 单位, firma, firmenname, unternehmen, entreprise, societe, raison "
+        "sociale, empresa, compania, nombre de la empresa, razon social, razao "
+        "social, nome da empresa"
     ),
     "region": (
-        "state, province, city, area, territory, location, 地区, 区域, 省份, 省, 城市, 所在地, gebiet, "
-        "bundesland, stadt, ort, ville, departement, zone, provincia, ciudad, zona, estado, cidade, regiao"
+        "uf, kanton, canton, comunidad autonoma, state, province, city, area, "
+        "territory, location, 地区, 区域, 省份, 省, 城市, 所在地, gebiet, bundesland, stadt, "
+        "ort, ville, departement, zone, provincia, ciudad, zona, estado, cidade, "
+        "regiao"
     ),
     "industry": (
-        "sector, branch, vertical, 行业, 所属行业, branche, industrie, secteur, secteur d activite, "
-        "industria, setor, ramo"
+        "segmento, segment, sector, branch, vertical, 行业, 所属行业, branche, industrie, "
+        "secteur, secteur d activite, industria, setor, ramo"
     ),
     "product": (
-        "product interest, interested in, 产品, 意向产品, 咨询产品, produkt, produktinteresse, produit, "
+        "product interest, interested product, 商品, artikel, article, articulo, "
+        "artigo, interested in, 产品, 意向产品, 咨询产品, produkt, produktinteresse, produit, "
         "producto, produto"
     ),
     "source": (
-        "lead source, channel, origin, 来源, 线索来源, 渠道, quelle, herkunft, kanal, provenance, origine, "
-        "canal, fuente, origen, fonte, origem"
+        "lead source, leadquelle, lead quelle, channel, origin, 来源, 线索来源, 渠道, "
+        "quelle, herkunft, kanal, provenance, origine, canal, fuente, origen, "
+        "fonte, origem"
     ),
-    "campaign": "campaign name, utm campaign, 活动, 推广活动, 广告系列, kampagne, campagne, campana, campanha",
+    "campaign": (
+        "campaign name, utm campaign, 推广计划, 广告计划, 活动, 推广活动, 广告系列, kampagne, "
+        "campagne, campana, campanha"
+    ),
     "customer_id": (
-        "customer, customer number, account id, 客户id, 客户号, kundennummer, kunden id, numero client, "
-        "id client, numero de cliente, id de cliente, codigo do cliente"
+        "customer, customer number, account id, 客户编号, kundennr, kunden nr, code "
+        "client, codigo de cliente, 客户id, 客户号, kundennummer, kunden id, numero "
+        "client, id client, numero de cliente, id de cliente, codigo do cliente"
     ),
-    "priority": "prio, urgency, 优先级, 紧急程度, prioritat, dringlichkeit, priorite, prioridad, prioridade",
-    "landing_page": "page, url, page url, 落地页, 着陆页, zielseite, page de destination, pagina de destino",
+    "priority": ("prio, urgency, 优先级, 紧急程度, prioritat, dringlichkeit, priorite, prioridad, prioridade"),
+    "landing_page": ("page, url, page url, 落地页, 着陆页, zielseite, page de destination, pagina de destino"),
 }
 
 _OF_REPS = {

@@ -14,7 +14,10 @@ from router.rules.reader import items, mapping, one_or_many, shorten, text, whol
 FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
 _WEAK = frozenset(("name", "company"))
 # Numbers that end so were typed to fill the form, as were those that end in seven equal digits.
-_FAKE_TAILS = ("1234567", "2345678", "3456789", "4567890", "7654321")
+_FAKE_TAILS = ("0123456", "1234567", "2345678", "3456789", "4567890", "9876543", "7654321", "6543210")
+# Numbers of films and examples: 555-01xx and directory assistance in North America, Ofcom's in London.
+_FICTION = ("55501", "55512")
+_FICTION_OF_LONDON = "+442079460"
 _FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@")
 
 Tie = tuple[str, ...]
@@ -62,7 +65,7 @@ class MatchRules:
     def excludes(self, kind: str, value: str) -> bool:
         """Whether this value of a field never ties anybody."""
         if kind == "phone":
-            fake = value.endswith(_FAKE_TAILS) or value[-7:] == value[-1] * 7
+            fake = value.endswith(_FAKE_TAILS) or value[-7:] == value[-1] * 7 or _is_fiction(value)
         elif kind == "email":
             fake = _FAKE_MAIL.match(value) is not None
         else:
@@ -71,6 +74,10 @@ class MatchRules:
 
     def _ignores(self, value: str) -> bool:
         return self._excluded is not None and self._excluded.fullmatch(value.casefold()) is not None
+
+
+def _is_fiction(phone: str) -> bool:
+    return (phone[5:10] in _FICTION and phone[:2] == "+1") or phone.startswith(_FICTION_OF_LONDON)
 
 
 @lru_cache(maxsize=256)

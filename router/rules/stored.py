@@ -9,15 +9,17 @@ from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.file import read_rules
 from router.rules.lists import stored_lists
+from router.rules.rule_words import with_words
 
 
 def read_stored(row: Mapping[str, Any], groups: GroupNumbers) -> Ruleset:
-    """A version as routing uses it, of its `version`, `source`, `lists` (as JSON) and `time_zone`.
+    """A version as routing uses it, of its `version`, `source`, `lists` and `synonyms` (as JSON) and `time_zone`.
 
     Raises RulesError when this release cannot read it.
     """
     lists = stored_lists(json.loads(row["lists"]))
     rules = read_rules(row["source"], f"ruleset version {row['version']}", lists).ruleset
+    rules = with_words(rules, json.loads(row["synonyms"]))
     return spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
 
 

@@ -76,3 +76,10 @@ async def customers_changed(
 async def invalid_among(conn: Connection, tenant_id: int, leads: Sequence[int]) -> list[int]:
     """Those of the leads that are parked because nobody could work on them."""
     return [row[0] for row in await _SQL.put_right.fetch(conn, tenant_id=tenant_id, lead_ids=list(leads))]
+
+
+async def park_invalid(conn: Connection, tenant_id: int, now: datetime, invalid: Sequence[tuple[int, str]]) -> None:
+    """Parks leads on which nobody can work, with why; those that a person parked stay as they are."""
+    if invalid:
+        ids, details = (list(one) for one in zip(*invalid, strict=True))
+        await _SQL.park_invalid.execute(conn, tenant_id=tenant_id, moment=now, lead_ids=ids, details=details)

@@ -106,9 +106,11 @@ def ranges_of(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-async def imports_of(conn: Connection, tenant_id: int, limit: int, import_no: int | None = None) -> list[Import]:
-    """The last ones of a tenant, the youngest first; or one of them."""
-    rows = await _SQL.imports.fetch(conn, tenant_id=tenant_id, import_no=import_no, limit=limit)
+async def imports_of(
+    conn: Connection, tenant_id: int, limit: int, import_no: int | None = None, *, before: int | None = None
+) -> list[Import]:
+    """The last ones of a tenant, those below the number `before` (None = all), the youngest first; or one of them."""
+    rows = await _SQL.imports.fetch(conn, tenant_id=tenant_id, import_no=import_no, before=before, limit=limit)
     return [Import(**dict(row.items())) for row in rows]
 
 

@@ -59,6 +59,12 @@ async def next_stamped(
     return [Stamped(*row) for row in rows]
 
 
+async def repeats_of(conn: Connection, tenant_id: int, leads: Sequence[Stamped]) -> int:
+    """How many leads are merged into these."""
+    of = {"tenant_id": tenant_id, "lead_ids": [lead.lead_id for lead in leads]}
+    return int(await _SQL.repeats_of.value(conn, **of) or 0)
+
+
 async def correct(
     conn: Connection,
     tenant_id: int,

@@ -5,22 +5,23 @@ from datetime import UTC, datetime, timedelta
 
 from router.domain.calendar import business_day
 from router.domain.coverage import UnnamedGroup, unnamed_groups
-from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread
+from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread, lint_rules
 from router.domain.lint_tenant import (
     DAYS_SEEN,
     Seen,
     lint_dates,
     lint_groups,
     lint_hours_of_reps,
-    lint_spellings,
+    lint_synonyms,
     lint_unnamed,
     lint_values,
+    lint_words_of_reps,
     lint_zones,
 )
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
-from router.rules.spelling import SPELLED, Spellings
+from router.rules.rule_words import with_words, words_changed, words_of
 from router.store.roster import current_reps, load_roster
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection, load
@@ -43,10 +44,12 @@ async def lint_for_tenant(
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         spellings = await load_spellings(conn, tenant.tenant_id)
-        seen = await _values_seen(conn, tenant.tenant_id, rules.ruleset)
+        ruleset = with_words(rules.ruleset, words_of(rules.ruleset, spellings))
+        seen = await _values_seen(conn, tenant.tenant_id, ruleset)
     found += lint_zones(tenant.time_zone, roster)
-    found += [*lint_groups(rules.ruleset, roster), *lint_values(rules.ruleset, seen), *lint_hours_of_reps(roster)]
-    found += lint_spellings(rules.ruleset, lambda field, value: _stored(spellings, field, value))
+    found += [*lint_groups(ruleset, roster), *lint_values(ruleset, seen), *lint_hours_of_reps(roster)]
+    found += lint_words_of_reps(ruleset, roster, spellings.spelled)
+    found += [*lint_synonyms(ruleset), *_with_words_only(rules.ruleset, ruleset, unread)]
     if not unread.within("rules"):
         # A rule that could not be read may name the group.
         found += lint_unnamed(rules.ruleset, roster)
@@ -57,9 +60,20 @@ async def lint_for_tenant(
     return unread.keep(found)
 
 
-def _stored(spellings: Spellings, field: str, value: str) -> str:
-    """How intake stores a value of a field."""
-    return spellings.spelled(field, value) if field in SPELLED else value
+def _with_words_only(said: Ruleset, ruleset: Ruleset, unread: Unread) -> list[Finding]:
+    """What the rules show only with the synonyms' words, such as a rule that another one hides."""
+    if ruleset is said or not ruleset.synonyms:
+        return []
+    alone = set(lint_rules(said, unread))
+    return [one for one in lint_rules(ruleset, unread) if one not in alone]
+
+
+async def synonyms_since_applied(conn: Connection, tenant: Tenant) -> list[tuple[str, str, str]]:
+    """(field, value, word) for which the rules in force had another word than the synonyms have. Raises RulesError."""
+    if not tenant.ruleset:
+        return []
+    rules = await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)
+    return words_changed(rules, await load_spellings(conn, tenant.tenant_id))
 
 
 async def groups_no_rule_names(conn: Connection, tenant: Tenant) -> list[UnnamedGroup]:

@@ -12,11 +12,13 @@ from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
+from router.rules.rule_words import RuleWords, with_words, words_of, written
 from router.rules.stored import read_stored, spelled
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
 from router.store.statements import Connection, Row, load
+from router.store.synonyms import load_spellings
 from router.store.transactions import limit_transaction, retried
 
 if TYPE_CHECKING:
@@ -51,10 +53,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stored(Entry):
-    """One version as it was applied: `source` is the YAML as it was given, `lists` the files it names, by name."""
+    """One version as it was applied: `source` is the YAML as it was given, `lists` the files it names, by name.
+
+    `synonyms`: by field, the words that values of conditions also match.
+    """
 
     source: str
     lists: Mapping[str, str]
+    synonyms: RuleWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,9 @@ async def apply(
 ) -> Applied:
     """Makes the YAML in `source` the rules in force, as a new version, in one transaction.
 
-    Rules that are active already make no version. Groups that rules name get their numbers here. `file` stands for
-    the source in messages; the texts of the lists that it names are stored with it.
+    Rules that are active already make no version, unless the tenant's synonyms have other words for their values since.
+    Groups that rules name get their numbers here. `file` stands for the source in messages; the texts of the lists that
+    it names, and those words, are stored with it.
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
     """
     return await _apply(conn, tenant_id, source, read_rules(source, file, lists), author, note, always=False)
@@ -106,14 +113,15 @@ async def _apply(
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
-        same = before is not None and (before["source"], json.loads(before["lists"])) == (source, rules.lists)
-        if same and not always:
+        words = await _words(conn, tenant_id, rules)
+        if not always and before is not None and _is(before, source, rules, words):
             return Applied(tenant["ruleset"], tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
-        new = _as_applied(rules, tenant, groups)
+        new = _as_applied(rules, tenant, groups, words)
         version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
-        written = {"author": author, "note": note, "source": source, "lists": json.dumps(dict(rules.lists))}
-        await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **written)
+        about = {"author": author, "note": note, "source": source}
+        about |= {"lists": json.dumps(dict(rules.lists)), "synonyms": json.dumps(words)}
+        await _SQL.add.execute(conn, tenant_id=tenant_id, version=version, **about)
         await add_groups(conn, tenant_id, groups)
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
         await call_routers(conn, tenant_id)
@@ -152,7 +160,8 @@ async def compare(
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
-    new = _as_applied(rules, tenant, groups)
+        words = await _words(conn, tenant_id, rules)
+    new = _as_applied(rules, tenant, groups, words)
     return Applied(tenant["ruleset"], tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
 
 
@@ -169,7 +178,7 @@ async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
     """A version as it was applied. Raises RulesUnknown."""
     row = await _row(conn, tenant_id, version)
     about = (row["version"], row["applied_at"], row["author"], row["note"])
-    return Stored(*about, row["source"], json.loads(row["lists"]))
+    return Stored(*about, row["source"], json.loads(row["lists"]), json.loads(row["synonyms"]))
 
 
 async def history(conn: Connection, tenant_id: int, limit: int = 1000, before: int | None = None) -> list[Entry]:
@@ -187,7 +196,8 @@ async def as_in_force(
     """
     tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
     groups = await _groups(conn, tenant_id)
-    ruleset = spelled(rules.for_tenant(version, tenant["time_zone"]), groups)
+    ruleset = rules.for_tenant(version, tenant["time_zone"])
+    ruleset = spelled(with_words(ruleset, await _words(conn, tenant_id, rules)), groups)
     return ruleset, replace(roster, group_names=dict(groups.names))
 
 
@@ -209,9 +219,20 @@ def _found(tenant: Row | None, tenant_id: int) -> Row:
     return tenant
 
 
-def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers) -> Ruleset:
+def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers, words: RuleWords) -> Ruleset:
     """The new rules in the tenant's zone; their new groups are interned in `groups`."""
-    return spelled(rules.for_tenant(0, tenant["time_zone"]), groups)
+    return spelled(with_words(rules.for_tenant(0, tenant["time_zone"]), words), groups)
+
+
+async def _words(conn: Connection, tenant_id: int, rules: RulesFile) -> RuleWords:
+    """The words that the tenant's synonyms have now for the values of the rules."""
+    return words_of(rules.ruleset, await load_spellings(conn, tenant_id))
+
+
+def _is(before: Row, source: str, rules: RulesFile, words: RuleWords) -> bool:
+    """Whether a stored version is what would be stored."""
+    stored = (before["source"], json.loads(before["lists"]), json.loads(before["synonyms"]))
+    return stored == (source, rules.lists, words)
 
 
 def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["Change", ...]:
@@ -223,7 +244,8 @@ def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["C
             old = read_stored(dict(before), groups)
     from router.domain.ruleset_diff import diff_rulesets  # noqa: PLC0415 - routing reads versions, and compares none
 
-    return tuple(diff_rulesets(old, new))
+    # What was written is compared; which words synonyms add is compared by itself.
+    return tuple(diff_rulesets(written(old), written(new)))
 
 
 async def _row(conn: Connection, tenant_id: int, version: int) -> Row:

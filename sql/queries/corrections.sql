@@ -49,3 +49,21 @@ select tenant_id, 'lead.customer_changed', :moment, :lead_ids::bigint[], :before
 -- name: put_right(tenant_id, lead_ids)
 -- Those of these leads that are parked because nobody could work on them.
 select lead_id from parked where tenant_id = :tenant_id and lead_id = any(:lead_ids::bigint[]) and reason = 'lead_invalid';
+
+-- name: park_invalid(tenant_id, moment, lead_ids, details)!
+-- Leads on which nobody can work any more are parked, as intake would have parked them. Those that a person parked stay so.
+with named as (
+    select * from unnest(:lead_ids::bigint[], :details::text[]) as named(lead_id, detail)),
+taken as (
+    delete from lead_pool p using named n where p.tenant_id = :tenant_id and p.lead_id = n.lead_id
+    returning p.lead_id, n.detail, p.excluded, p.last_batch_no),
+happened as (
+    insert into event (tenant_id, type, at, leads, words)
+    select t.tenant_id, 'lead.parked', :moment, array_agg(taken.lead_id order by taken.lead_id), array_agg('lead_invalid'::text)
+      from taken, tenant t where t.tenant_id = :tenant_id and t.events_since is not null
+     group by t.tenant_id),
+put as (
+    insert into parked (tenant_id, lead_id, reason, detail, parked_at, last_batch_no, excluded)
+    select :tenant_id, lead_id, 'lead_invalid', detail, :moment, last_batch_no, excluded from taken)
+update parked p set reason = 'lead_invalid', detail = n.detail
+  from named n where p.tenant_id = :tenant_id and p.lead_id = n.lead_id and p.reason <> 'screening';

@@ -13,13 +13,14 @@ update lead_import set ended_at = statement_timestamp(), rows = :rows, rejected 
 insert into lead_import_part (tenant_id, import_no, firsts, lasts, new, repeated, merged, parked, differing)
 values (:tenant_id, :import_no, :firsts::bigint[], :lasts::bigint[], :new, :repeated, :merged, :parked, :differing);
 
--- name: imports(tenant_id, import_no, limit)
--- The last imports of a tenant, or one of them, the youngest first, with what they brought.
+-- name: imports(tenant_id, import_no, before, limit)
+-- The last imports of a tenant (below a number: null = all), or one of them, the youngest first, with what they brought.
 select i.import_no, i.began_at, i.ended_at, i.actor, i.file, i.mapping, i.rows, i.rejected, i.removed, i.undone_at, i.undone_by,
        coalesce(p.new, 0)::bigint as new, coalesce(p.repeated, 0)::bigint as repeated, coalesce(p.merged, 0)::bigint as merged,
        coalesce(p.parked, 0)::bigint as parked, coalesce(p.differing, 0)::bigint as differing
   from (select * from lead_import
          where tenant_id = :tenant_id and (:import_no::bigint is null or import_no = :import_no)
+           and (:before::bigint is null or import_no < :before)
          order by import_no desc limit :limit) i
   left join lateral (
        select sum(new) as new, sum(repeated) as repeated, sum(merged) as merged, sum(parked) as parked, sum(differing) as differing

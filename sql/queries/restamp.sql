@@ -76,3 +76,8 @@ update lead_pool set created_at = (created_at at time zone 'UTC' + make_interval
        select ctid from lead_pool
         where tenant_id = :tenant_id and lead_id between :first::bigint and :last::bigint and lead_id = any(:lead_ids::bigint[])
         order by lead_id));
+
+-- name: repeats_of(tenant_id, lead_ids)
+-- How many leads are merged into these.
+select count(*)::int from unnest(:lead_ids::bigint[]) as of(lead_id)
+  join merged on merged.tenant_id = :tenant_id and merged.into_lead_id = of.lead_id;

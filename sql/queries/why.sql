@@ -39,10 +39,10 @@ select rep_no, assigned_at, batch_no, rule_no, group_no, ended_at, outcome, ende
  limit :limit;
 
 -- name: handled(tenant_id, subject, limit)
--- When people parked a lead or sent it back, the latest first; subject is how changes name the lead.
-select at, actor, action, why
+-- When people parked a lead, sent it back, or unmerged it, the latest first; subject is how changes name the lead.
+select at, actor, action, before, why
   from change
- where tenant_id = :tenant_id and subject = :subject and action in ('park', 'unpark')
+ where tenant_id = :tenant_id and subject = :subject and action in ('park', 'unpark', 'leads unmerge')
  order by at desc
  limit :limit;
 

@@ -10,7 +10,7 @@ from ops.cli.assign import assign
 from ops.cli.end import end
 from ops.cli.language import ERRORS, error_words
 from ops.cli.park import park
-from ops.cli.reps import list_ as reps_list
+from ops.cli.reps_list import list_ as reps_list
 from ops.cli.status import status
 from ops.text.translation import translator
 from router.settings.read import read_settings

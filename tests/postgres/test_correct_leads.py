@@ -119,6 +119,40 @@ async def test_a_parked_lead_that_can_be_reached_now_waits(
     assert (await sane(conn))["waiting"] == 1
 
 
+async def test_a_lead_that_a_correction_makes_invalid_is_parked_and_not_left_waiting_in_silence(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    """L0 stands for L1: once nobody can reach L0, L1 waits by itself. So with a merged one."""
+    tenant = await make_tenant(conn, simple_reps(1), EAST)
+    rows = [row(n, hours=n, phone=n // 2) for n in range(4)]
+    await run(database_url, "import", written(tmp_path, rows))
+    assert await merged(conn, tenant.tenant_id) == {"L1": "L0", "L3": "L2"}
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text("require_contact: true\n")
+    unreachable = [
+        rows[0].replace("+8613800130000", "see notes"),
+        rows[1],
+        rows[2],
+        rows[3].replace("+8613800130001", ""),
+    ]
+    file, how = written(tmp_path, unreachable), ("--mapping", str(mapping))
+    assert (await run(database_url, "correct", file, *how, "--dry-run"))["invalid"] == 2
+    said = await run(database_url, "correct", file, *how)
+    assert (said["invalid"], said["corrected"]) == (2, {"waiting": 1, "merged": 1, "parked": 0})
+    assert ["no readable phone" in (one["invalid"] or "") for one in said["corrections"]] == [True, True]
+    parked = dict(await conn.fetch("select external_id, reason from parked join lead using (tenant_id, lead_id)"))
+    assert parked == {"L0": "lead_invalid", "L3": "lead_invalid"}
+    assert await merged(conn, tenant.tenant_id) == {}
+    assert (await sane(conn))["waiting"] == 2
+    await settle(a_drain(connections), tenant.tenant_id)
+    assert (await audit(conn, sample=50)).ok
+    again = await CommandLine(leads_family, database_url).run("correct", file, "--tenant", "acme", *how)
+    assert "0 leads corrected, 4 the same" in again.output
+    back = await run(database_url, "correct", written(tmp_path, rows))
+    assert (back["corrected"]["parked"], back["invalid"]) == (2, 0)
+    assert await merged(conn, tenant.tenant_id) == {"L1": "L0", "L3": "L2"}
+
+
 async def test_an_id_that_comes_from_another_source_is_noticed_and_is_one_lead_where_the_mapping_says_so(
     conn: asyncpg.Connection, database_url: str, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 
 from ops.audit.audit import audit
 from ops.cli.commands import leads as leads_family
+from ops.cli.why import why as why_command
 from router.domain.lead_in import LeadIn
 from router.rules.repeats import OFF, WINDOW
 from router.store import tenants
@@ -230,6 +231,12 @@ async def test_a_merged_lead_can_wait_again_and_is_merged_no_more(
     change = await conn.fetchrow("select subject, before, why from change where action = 'leads unmerge'")
     assert change is not None
     assert tuple(change) == (f"lead {second}", f"merged into lead {first}", "two machines")
+    explained = await CommandLine(why_command, database_url).run(str(second))
+    assert f"unmerged from lead {first} by" in explained.output
+    assert "two machines" in explained.output
+    document = await CommandLine(why_command, database_url).json(str(second))
+    [unmerged] = [one for one in document["timeline"] if one["what"] == "unmerged"]
+    assert unmerged["merged_into"] == first
     events = await conn.fetch("select type from event where $1 = any(leads) order by event_no", second)
     assert [row[0] for row in events] == ["lead.merged", "lead.unmerged"]
     assert (await settle(a_drain(connections), tenant.tenant_id)).assigned == 2

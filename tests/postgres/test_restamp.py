@@ -107,6 +107,24 @@ async def test_waiting_leads_get_their_right_time_and_a_rep_and_others_keep_thei
     await proven(conn)
 
 
+async def test_it_is_said_that_repeats_are_not_decided_again(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2), FRESH)
+    now = await clock(conn)
+    same = [of_form(i, now - 8 * HOUR - i * HOUR)._replace(phone="+8613800138000") for i in range(3)]
+    await tenant.accept(same)
+    assert await restamped(database_url, "--dry-run") == {
+        **(await restamped(database_url, "--dry-run")),
+        "repeats_not_decided_again": 2,
+        "corrected": {"waiting": 1, "parked": 0},
+    }
+    words = ("restamp", "--tenant", "acme", "--source", "form", "--shift", "+8h", *REASON)
+    said = await command(database_url).run(*words)
+    assert "2 leads are merged into these, and stay so: which leads are repeats is not decided again" in said.output
+    assert await ahead(conn) == {2, 8, 9}
+
+
 async def test_routers_that_run_are_called_and_route_them_without_another_hand(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:

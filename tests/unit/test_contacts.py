@@ -11,6 +11,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from router.domain.phone_spellings import newest_spelling, spellings
 from router.intake.emails import is_address, read_email
+from router.intake.json_lead import JsonLeadReader, NotALead
 from router.intake.normalise import LeadReader, Rejected
 from router.intake.phone_plans import dialled_in, with_code
 from router.intake.phones import PhoneReader
@@ -287,7 +288,7 @@ def test_addresses_of_people_that_look_a_little_like_it_tie_them(address: str) -
 NO_IDS = ("0", "000", "NULL", "N/A", "n/a", "-", "--", "—", "none", "(null)", "#N/A", "无", "未知", "0.0", "-1", "9999")
 
 
-@pytest.mark.parametrize("text", [*NO_IDS, "1.18174E+11", "1,18E+11", "Unknown", "C***1"])
+@pytest.mark.parametrize("text", [*NO_IDS, "Unknown", "C***1", "########", "#VALOR!"])
 def test_a_customer_id_that_names_nobody_ties_nobody(text: str) -> None:
     assert is_placeholder_id(text)
     lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "customer_id": text})
@@ -338,7 +339,93 @@ def test_an_id_that_a_spreadsheet_rounded_makes_no_two_people_one(text: str) -> 
     assert raised.value.column == "Record ID"
 
 
+@pytest.mark.parametrize("text", ["1.23457E+12", "1,23457e+012", "１.２E+11", "5E+14"])
+def test_a_customer_id_that_a_spreadsheet_rounded_is_refused_as_clearly_as_an_external_id(text: str) -> None:
+    row = {"external_id": "1", "source": "hubspot", "Account ID": text}
+    reader = LeadReader(parse_mapping("rename: {Account ID: customer_id}", "m.yaml"), NOW)
+    with pytest.raises(Rejected, match="rounded by a spreadsheet, so that different customers") as raised:
+        reader.read(row)
+    assert raised.value.column == "Account ID"
+    with pytest.raises(NotALead) as over_http:
+        JsonLeadReader(NOW).read({"external_id": "1", "source": "web", "customer_id": text})
+    assert [error.path for error in over_http.value.errors] == [("customer_id",)]
+    allowed = LeadReader(parse_mapping("rename: {Account ID: customer_id}\nallow_rounded_ids: true", "m.yaml"), NOW)
+    lead = allowed.read(row)
+    assert (lead.declared_customer, lead.malformed) == (text, frozenset({"customer_id"}))
+
+
+def test_an_id_that_is_computed_from_a_rounded_column_is_refused() -> None:
+    reader = LeadReader(parse_mapping("external_id: {columns: [Phone, Day], as: hash}", "m.yaml"), NOW)
+    with pytest.raises(Rejected, match="the external id is computed from it") as raised:
+        reader.read({"Phone": "1.38E+10", "Day": "2"})
+    assert raised.value.column == "Phone"
+
+
+@pytest.mark.parametrize("text", ["NULL", "#N/A", "-", "########", "none", "\\N", "#REF!", "(null)", "……", "*"])
+def test_an_id_that_means_none_is_no_id(text: str) -> None:
+    """Else all such rows are one lead, and but the first of them are lost."""
+    with pytest.raises(Rejected, match="means that there is none"):
+        LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "web"})
+
+
+@pytest.mark.parametrize("text", ["0", "9999", "test", "nulla", "N-A-1", "#1", "无"])
+def test_a_short_id_is_an_id(text: str) -> None:
+    assert LeadReader(FileMapping(), NOW).read({"external_id": text}).external_id == text
+
+
 @pytest.mark.parametrize("text", ["12E4", "118174000001", "A1.2E+11", "1.18174E11-x", "E+11", "+49 1E+2x"])
 def test_an_id_that_only_looks_a_little_like_it_is_one(text: str) -> None:
     reader = LeadReader(parse_mapping("default_phone_region: CN", "m.yaml"), NOW)
     assert reader.read({"external_id": text, "source": "hubspot"}).external_id == text
+
+
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [
+        *(("US", "202-555-0123"), ("US", "212-555-1212"), ("US", "(415) 555 0199"), ("GB", "020 7946 0123")),
+        *(("IN", "9876543210"), ("DE", "+49 30 123456"), ("US", "5555555555"), ("CN", "13888888888")),
+    ],
+)
+def test_numbers_of_films_and_of_fillers_tie_nobody(region: str, text: str) -> None:
+    reader = LeadReader(parse_mapping(f"default_phone_region: {region}", "m.yaml"), NOW)
+    assert customer_keys(reader.read({"external_id": "1", "source": "web", "phone": text})) == ()
+
+
+FILLERS = """
+    aaa@gmail.com 123@gmail.com 111@qq.com nichtvorhanden@gmail.com naotenho@gmail.com semnome@gmail.com guest@guest.com
+    customer@customer.com cliente@cliente.com kunde@kunde.de client@client.fr anonimo@gmail.com asdasd@asdasd.com
+    dfgdfg@dfgdfg.com admin@admin.com temp@temp.com your@email.com ihre@email.de nombre@correo.com hidden@privacy.com
+"""
+
+
+@pytest.mark.parametrize("address", FILLERS.split())
+def test_more_addresses_that_fill_a_form_tie_nobody(address: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "email": address})
+    assert customer_keys(lead) == ()
+
+
+@pytest.mark.parametrize(
+    "address", ["abcdef@gmail.com", "12345@qq.com", "anna@anna-bau.de", "bosch@bosch.de", "7@co.cn"]
+)
+def test_short_and_plain_addresses_of_people_tie_them(address: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "email": address})
+    assert len(customer_keys(lead)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{{contact.id}}", "${id}", "%CUSTOMER_ID%", "*|CUSTOMER|*", "[object Object]", "●●●1", "C■■■", "xxx", "XX"),
+        *("ffffffff-ffff-ffff-ffff-ffffffffffff", "1111111", "123456789", "Gast", "invité", "anónimo", "なし", "없음"),
+        *("keine Angabe", "sem cliente", "Walk-In Customer", "new", "not assigned", "нет"),
+    ],
+)
+def test_more_customer_ids_that_name_nobody_tie_nobody(text: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "source": "web", "customer_id": text})
+    assert (customer_keys(lead), lead.declared_customer) == ((), text)
+
+
+@pytest.mark.parametrize("text", ["{{lead.id}}", "${lead_id}", "%LEAD_ID%", "[object Object]"])
+def test_an_id_that_a_form_did_not_fill_in_is_no_id(text: str) -> None:
+    with pytest.raises(Rejected, match="means that there is none"):
+        LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "web"})

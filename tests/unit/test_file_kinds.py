@@ -259,3 +259,80 @@ def test_a_hostile_file_does_not_eat_the_memory(tmp_path: Path, name: str) -> No
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) < 300, done.stdout
+
+
+def saved(book: Any) -> bytes:
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["leads.csv", "leads.xls", "leads.txt", "leads", "leads.json", "leads.XLSX"])
+def test_a_workbook_is_read_whatever_its_name_ends_in(tmp_path: Path, name: str) -> None:
+    content = workbook({"leads": [["external_id"], ["1"]]})
+    assert rows_of(tmp_path / name, content) == [{"external_id": "1"}]
+
+
+def test_the_first_sheet_that_is_shown_is_read_and_hidden_ones_are_named(tmp_path: Path) -> None:
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook({"old": [["external_id"], ["0"]], "leads": [["external_id"], ["1"]]}))
+    )
+    book["old"].sheet_state = "hidden"
+    assert rows_of(tmp_path / "a.xlsx", saved(book)) == [{"external_id": "1"}]
+    with LeadFile(tmp_path / "a.xlsx") as file:
+        assert any("old (hidden)" in note for note in file.notes)
+    assert rows_of(tmp_path / "a.xlsx", saved(book), sheet="old") == [{"external_id": "0"}]
+
+
+@pytest.mark.parametrize("formula", ["=A1&A1", "=IF(1>0,2,3)", "=VLOOKUP(A1,B:C,2,0)"])
+def test_a_formula_that_was_never_calculated_is_no_empty_cell(tmp_path: Path, formula: str) -> None:
+    content = workbook({"leads": [["external_id", "phone"], ["1", formula]]})
+    with pytest.raises(FileUnusable, match="cell B2 has a formula without a value"):
+        rows_of(tmp_path / "a.xlsx", content)
+
+
+def with_values(content: bytes, old: bytes, new: bytes) -> bytes:
+    """The workbook with another text in its first sheet."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
+        for part in source.infolist():
+            data = source.read(part)
+            if part.filename == "xl/worksheets/sheet1.xml":
+                assert old in data, data
+                data = data.replace(old, new)
+            target.writestr(part, data)
+    return out.getvalue()
+
+
+def test_a_formula_with_a_value_is_its_value_and_one_that_gives_an_empty_text_is_empty(tmp_path: Path) -> None:
+    content = workbook({"leads": [["external_id", "name"], ["1", "=A2"]]})
+    raw = zipfile.ZipFile(io.BytesIO(content)).read("xl/worksheets/sheet1.xml")
+    cell = raw[raw.index(b'<c r="B2"') :]
+    cell = cell[: cell.index(b"</c>") + 4]
+    number = with_values(content, cell, b'<c r="B2"><f>A2</f><v>42</v></c>')
+    assert rows_of(tmp_path / "a.xlsx", number) == [{"external_id": "1", "name": "42"}]
+    empty = with_values(content, cell, b'<c r="B2" t="str"><f>IF(A2=1,"","x")</f><v></v></c>')
+    assert rows_of(tmp_path / "a.xlsx", empty)[0]["external_id"] == "1"
+
+
+def test_cells_that_are_merged_over_rows_have_their_value_in_each_of_them(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [
+        ["external_id", "region", "name"],
+        ["1", "East", "Ann"],
+        ["2", None, "Ben"],
+        ["3", None, None],
+        ["4", None, "Cleo"],
+    ]
+    book = openpyxl.load_workbook(io.BytesIO(workbook({"leads": rows})))
+    book["leads"].merge_cells("B2:B4")
+    book["leads"].merge_cells("A1:A1")
+    read = rows_of(tmp_path / "a.xlsx", saved(book))
+    assert [one.get("region", "") for one in read] == ["East", "East", "East", ""]
+    with LeadFile(tmp_path / "a.xlsx") as file:
+        assert "2 cells of merged cells got the value that is shown for them" in file.notes
+
+
+def test_a_name_that_is_merged_over_two_rows_is_no_value(tmp_path: Path) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook({"leads": [["external_id", "name"], [None, "x"], ["1", "Ann"]]})))
+    book["leads"].merge_cells("A1:A2")
+    assert [one["external_id"] for one in rows_of(tmp_path / "a.xlsx", saved(book))] == ["", "1"]

@@ -288,7 +288,7 @@ class _Counting(io.FileIO):
 def test_an_import_reads_its_file_twice_and_no_more(
     write: Write, monkeypatch: pytest.MonkeyPatch, encoding: str
 ) -> None:
-    content = "external_id,name\n" + "".join(f"{i},客户\n" for i in range(200_000))
+    content = "external_id,name\n" + "".join(f"{i},客户公司\n" for i in range(200_000))
     path = write("a.csv", content.encode(encoding))
     monkeypatch.setattr(Path, "open", lambda path, mode: io.BufferedReader(_Counting(path, mode)))
     monkeypatch.setattr(_Counting, "total", 0)

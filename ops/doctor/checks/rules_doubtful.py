@@ -6,11 +6,14 @@ from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, of_
 from ops.doctor.scene import Scene
 from router.domain import lint
 from router.domain.lint import Level, Lint, lint_rules
+from router.domain.lint_tenant import lint_words_changed
 from router.domain.phrases import count
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.rules.rule_words import words_changed
 from router.store.groups import groups_with_members
 from router.store.rulesets import load_ruleset
+from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant
 
 CODE = "rules_doubtful"
@@ -27,6 +30,8 @@ async def look(scene: Scene) -> Sequence[Finding]:
     for tenant in tenants:
         rules = await load_ruleset(scene.conn, tenant.tenant_id, tenant.ruleset)
         doubts = doubtful(rules, members.get(tenant.tenant_id, set()))
+        changed = words_changed(rules, await load_spellings(scene.conn, tenant.tenant_id))
+        doubts += lint_words_changed(tenant.ruleset, changed)
         if doubts:
             found.append(_finding(tenant, doubts))
     return found

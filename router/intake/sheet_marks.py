@@ -1,0 +1,87 @@
+"""What the XML of a sheet says beside its values: merged cells, and formulas that no program ever calculated. Pure."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+MAX_MERGED = 100_000
+_CHUNK = 1 << 18
+# A formula has 8,192 characters at most; with them its cell is found whole.
+_TAIL = 1 << 16
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s+ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
+# Only a formula that gives a text may have an empty value.
+_UNCALCULATED = re.compile(
+    rb'<(?:\w+:)?c\s(?![^>]*\bt="str")[^>]*?r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)'
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"
+)
+
+
+class TooManyMerged(ValueError):
+    """There are more merged cells than anybody makes."""
+
+
+@dataclass(slots=True)
+class SheetMarks:
+    """`uncalculated` names the first cell with a formula without a value. `merged`: by the row where they begin (from
+    1), cells that are merged over several rows, as (first column, last row), columns from 0.
+    """
+
+    uncalculated: str | None = None
+    merged: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def sheet_marks(opened: IO[bytes]) -> SheetMarks:
+    """Of a sheet's part, read in pieces. Raises TooManyMerged."""
+    found = SheetMarks()
+    seen: set[tuple[bytes, ...]] = set()
+    tail = b""
+    while chunk := opened.read(_CHUNK):
+        both = tail + chunk
+        if found.uncalculated is None and b"f>" in both:
+            cell = _UNCALCULATED.search(both)
+            found.uncalculated = cell[1].decode() if cell else None
+        if b"mergeCell " in both:
+            seen.update(one.groups() for one in _MERGED.finditer(both))
+            if len(seen) > MAX_MERGED:
+                raise TooManyMerged(f"has more than {MAX_MERGED:,} merged cells")
+        tail = both[-_TAIL:]
+    for first_column, first, _, last in sorted(seen):
+        if int(last) > int(first):
+            found.merged[int(first)].append((_column(first_column), int(last)))
+    return found
+
+
+def _column(letters: bytes) -> int:
+    """`A` is 0."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number - 1
+
+
+class MergedRows:
+    """Fills cells that are merged over rows with their value, in rows that come one after another.
+
+    Only below the line of names: a name that is merged over two rows is no value.
+    """
+
+    def __init__(self, merged: dict[int, list[tuple[int, int]]]) -> None:
+        self._merged = merged
+        self._open: list[tuple[int, int, str]] = []
+        self.filled = 0
+
+    def fill(self, number: int, cells: Sequence[str], *, is_data: bool) -> list[str]:
+        """The cells of row `number` (from 1)."""
+        row = list(cells)
+        self._open = [one for one in self._open if one[1] >= number]
+        for column, _, value in self._open:
+            row += [""] * (column + 1 - len(row))
+            if not row[column]:
+                row[column] = value
+                self.filled += 1
+        for column, last in self._merged.get(number, ()) if is_data else ():
+            if column < len(row) and row[column]:
+                self._open.append((column, last, row[column]))
+        return row

@@ -1,0 +1,83 @@
+"""What stands in files beside rows and columns: the line of names again, odd ends, totals, dates of two digits."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from router.intake.lead_file import FileUnusable, LeadFile
+from router.intake.normalise import LeadReader, Rejected
+from router.rules.column_words import suggested
+from router.rules.mapping import FileMapping, parse_mapping
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
+HEADER, ROWS = "external_id,source,name\n", "1,web,Ann\n2,web,Ben\n"
+
+
+def ids(path: Path, content: str) -> list[str]:
+    """The ids of the rows that are leads, and the reasons of the others."""
+    path.write_bytes(content.encode())
+    with LeadFile(path) as file:
+        return [row.problem or str(row.cells["external_id"]) for row in file.rows()]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff", " "])
+def test_the_line_of_names_of_a_file_that_was_joined_is_no_lead(tmp_path: Path, mark: str) -> None:
+    joined = f"{HEADER}{ROWS}{mark}{HEADER}3,web,Cleo\n"
+    assert ids(tmp_path / "a.csv", joined) == ["1", "2", "repeats the line of column names", "3"]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\r\n\x1a", "\n\x1a"])
+def test_the_mark_at_the_end_of_old_files_is_no_row(tmp_path: Path, end: str) -> None:
+    assert ids(tmp_path / "a.csv", HEADER + ROWS.rstrip("\n") + end) == ["1", "2"]
+    assert ids(tmp_path / "b.csv", HEADER + ROWS + "\x1a") == ["1", "2"]
+
+
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_ends_of_lines_that_are_none_do_not_make_a_file_without_leads(tmp_path: Path, end: str) -> None:
+    (tmp_path / "a.csv").write_bytes((HEADER + ROWS).replace("\n", end).encode())
+    with pytest.raises(FileUnusable, match=f"U\\+{ord(end):04X}, which ends no line"), LeadFile(tmp_path / "a.csv"):
+        pass
+
+
+@pytest.mark.parametrize("text", ["Total", "TOTAL:", "合计", "Summe", "Total général", "Ｔｏｔａｌ"])
+def test_a_line_of_totals_is_no_lead(text: str) -> None:
+    with pytest.raises(Rejected, match="is a line of totals"):
+        LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "2"})
+    assert LeadReader(FileMapping(), NOW).read({"external_id": f"{text} 7"}).external_id
+
+
+@pytest.mark.parametrize("text", ["26.03.02", "26/03/02"])
+def test_a_year_of_two_digits_in_front_is_not_taken_for_a_day(text: str) -> None:
+    reader = LeadReader(parse_mapping("time_zone: UTC", "m.yaml"), NOW)
+    with pytest.raises(Rejected, match="a year of two digits"):
+        reader.read({"external_id": "1", "created_at": text})
+    day = text.split(" ", maxsplit=1)[0].replace("/", ".").replace("-", ".")
+    said = LeadReader(parse_mapping('time_zone: UTC\ncreated_at: {format: "%y.%m.%d"}', "m.yaml"), NOW)
+    assert said.read({"external_id": "1", "created_at": day}).created_at == datetime(2026, 3, 2, tzinfo=UTC)
+    german = reader.read({"external_id": "1", "created_at": "02.03.26"}).created_at
+    assert german == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026‑03‑02 09:30", "2026–03–02 09:30", "2026−03−02 09:30", "2. März 2026, 09:30 Uhr", "2 mars 2026 à 9h30"),
+        *("2 de março de 2026 às 09:30", "2 mars 2026 à 9 h 30", "2026-03-02 09:30:00 GMT+0000 (Greenwich)"),
+    ],
+)
+def test_dates_as_people_and_programs_write_them(text: str) -> None:
+    reader = LeadReader(parse_mapping("time_zone: UTC", "m.yaml"), NOW)
+    assert reader.read({"external_id": "1", "created_at": text}).created_at == datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [
+        *(("客户编号", "customer_id"), ("Kundennr.", "customer_id"), ("N° de téléphone", "phone"), ("商品", "product")),
+        *(("Horodatage", "created_at"), ("Carimbo de data/hora", "created_at"), ("Lead-Quelle", "source")),
+        *(("Adresse électronique", "email"), ("UF", "region"), ("推广计划", "campaign")),
+    ],
+)
+def test_more_names_of_columns_are_suggested_and_a_customers_number_is_no_leads_id(column: str, field: str) -> None:
+    assert suggested([column, "budget"], []) == {column: field}
