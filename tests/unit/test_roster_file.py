@@ -109,7 +109,7 @@ def test_a_wrong_header_is_one_clear_sentence(header: str, told: str) -> None:
         ("rep_id,name\nr1,滬\n".encode("gb18030"), "its encoding cannot be recognised with certainty (likely: GB18030"),
         ("rep_id,name\nr1,x\n".encode("utf-16")[:-1], "is not valid text"),
         (b'rep_id,name\nr1,"x\nr2,y\n', "is not CSV"),
-        (b"rep_id,name\nr1\n", "1 cells, but the header has 2 columns"),
+        (b"rep_id,name\nr1\n", "1 cell, but the header has 2 columns"),
         (b"rep_id,name\nr1,a,b\n", "rep r1: 3 cells"),
         (b"rep_id,name\nr1,a\x00b\n", "control character"),
         (b"rep_id,name\nr1," + b"x" * 201 + b"\n", "201 characters"),
