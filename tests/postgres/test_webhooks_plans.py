@@ -35,7 +35,7 @@ async def executed(conn: asyncpg.Connection, name: str, arguments: dict[str, Any
     values = [arguments[parameter] for parameter in statement.parameters]
     sql = f"explain (analyze, timing off, format json) {statement.sql}"
     async with conn.transaction():
-        await WEBHOOKS.along_the_index.row(conn)
+        await WEBHOOKS.along_the_index.execute(conn)
         plan: dict[str, Any] = json.loads(await conn.fetchval(sql, *values))[0]["Plan"]
     return plan
 
