@@ -1,4 +1,5 @@
-"""`make docs`: runs the commands of the pages, and writes what they print into the pages where it differs.
+"""`make docs`: runs the commands of the pages, and writes what they print into the pages where it differs; writes the
+tables of docs/log-events.md from the code.
 
 Lines that a page left out (`…`) come back then: shorten them again, and read the difference before you commit it.
 """
@@ -14,6 +15,7 @@ import click
 from ops.embedded.embedded import embedded
 from router.store.migrate import migrate
 from tests.e2e.commands import PROJECT
+from tests.pages import log_events
 from tests.pages.scenes import SCENES, Scene, run
 from tests.pages.transcript import matches, rewritten
 from tests.support import database_of
@@ -55,6 +57,7 @@ async def _scene(scene: Scene, folder: Path, url: str) -> bool:
 @click.argument("pages", nargs=-1)
 def main(pages: tuple[str, ...]) -> None:
     """Rewrite PAGES, such as docs/getting-started.md; without any, all that have scenes."""
+    log_events.PAGE.write_text(log_events.page(log_events.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     sys.exit(not asyncio.run(write([scene for scene in SCENES if not pages or scene.page in pages])))
 
 
