@@ -100,3 +100,14 @@ def test_the_picture_of_why_shows_what_the_first_day_prints() -> None:
     printed = "\n".join(map(masked, why.shown))
     assert len(drawn) > 5
     assert [line for line in drawn if line not in printed] == []
+
+
+def test_the_readme_begins_with_what_it_is_for_and_has_the_two_commands_of_a_new_user() -> None:
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+    first_screen = text.partition("\n## ")[0]
+    for part in ("**for whom**", "**what goes in**", "**what comes out**", "**what it does not do yet**"):
+        assert part in first_screen
+    for other in ("the CRM's own rules?", "a job queue?", "a script?"):
+        assert f"- **{other}**" in first_screen
+    commands = [one.command.partition("#")[0].strip() for one in steps_of(section(text, "Try it"))]
+    assert commands == ["make demo", "make test"]
