@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops.embedded.embedded import stopped
 from tests.e2e.commands import PROJECT
+from tests.pages import worlds
 from tests.pages.terminal import Terminal, Typed, terminal
 from tests.pages.transcript import Step, steps_of
 
@@ -48,16 +49,13 @@ class Scene:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands under a heading until the next one of its level or above."""
-    lines, level, fenced = list[str](), 0, False
+    """What stands under a heading, until the next one of any level; empty lines in place of the rest."""
+    lines, within, fenced = list[str](), False, False
     for line in text.splitlines():
         fenced ^= line.lstrip().startswith("```")
-        depth = 0 if fenced else len(line) - len(line.lstrip("#"))
-        if depth and line[depth:].strip() == heading:
-            level = depth
-        elif depth and level and depth <= level:
-            level = 0
-        lines.append(line if level else "")
+        if line.startswith("#") and not fenced:
+            within = line.lstrip("#").strip() == heading
+        lines.append(line if within else "")
     return "\n".join(lines)
 
 
@@ -96,7 +94,35 @@ def _checkout(folder: Path) -> None:
 
 
 FIRST_DAY = {"lead-router leads import website-de.csv": 1}
+OPERATING = "docs/operating.md"
 SCENES: Sequence[Scene] = (
     Scene("docs/getting-started.md", codes=FIRST_DAY),
     Scene("docs/getting-started.zh.md", codes=FIRST_DAY),
+    Scene("docs/audit.md", setting=worlds.REPLAYED),
+    Scene("docs/customers.md", "What ties", worlds.CUSTOMERS),
+    Scene("docs/customers.md", "Before an import", worlds.CUSTOMERS),
+    Scene("docs/intake.md", "Leads that come again and say something else", worlds.CHANGED),
+    Scene("docs/intake.md", "Correcting leads", worlds.CHANGED, {"lead-router leads correct": 1}),
+    Scene("docs/intake.md", "Taking an import back", worlds.CHANGED, {"lead-router leads undo-import": 1}),
+    Scene("docs/intake.md", "The same id from another source", worlds.OTHER_SOURCE),
+    Scene("docs/intake.md", "Words in one spelling", worlds.SYNONYMS),
+    Scene("docs/intake.md", "Repeats", worlds.AGAIN),
+    Scene("docs/customers.md", "A number that many share", worlds.SWITCHBOARD),
+    Scene(OPERATING, "assign", worlds.WITH_REPS),
+    Scene(OPERATING, "bundle", worlds.WITH_LOG),
+    Scene(OPERATING, "changes", worlds.WITH_REPS),
+    Scene(OPERATING, "doctor", worlds.WITHOUT_GROUP),
+    Scene(OPERATING, "About one lead", worlds.EMPTY_GROUP),
+    Scene(OPERATING, "Mutes", worlds.WITHOUT_GROUP),
+    Scene(OPERATING, "end", worlds.WITH_REPS),
+    Scene(OPERATING, "handover", worlds.HAND_OVER),
+    Scene(OPERATING, "park, unpark", worlds.ONE_TO_PARK),
+    Scene(OPERATING, "pause, resume", worlds.WITH_REPS),
+    Scene(OPERATING, "retry", worlds.UNMATCHED),
+    Scene(OPERATING, "status", worlds.WITH_REPS),
+    Scene(OPERATING, "What is kept for how long", worlds.WITH_REPS),
+    Scene(OPERATING, "leads restamp", worlds.SHIFTED),
+    Scene("docs/replay.md", setting=worlds.REPLAYED),
+    Scene("docs/rules.md", "The routing rules", worlds.MISTAKEN, {"lead-router rules check": 1}),
+    Scene("docs/rules.md", "Trying a lead", worlds.TRYING),
 )

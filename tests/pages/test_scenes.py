@@ -77,9 +77,9 @@ def test_only_what_is_not_true_is_written_anew() -> None:
     assert rewritten(PAGE, said) == PAGE.replace("$ three\ntext\n", "$ three\nanother\ntext\n")
 
 
-def test_a_section_ends_with_the_next_of_its_level() -> None:
-    text = "# A\n## B\nb\n### C\nc\n```sh\n## in a block\n```\n## D\nd\n"
-    assert section(text, "B").split() == ["##", "B", "b", "###", "C", "c", "```sh", "##", "in", "a", "block", "```"]
+def test_a_section_ends_with_the_next_heading() -> None:
+    text = "# A\n## B\nb\n```sh\n# in a block\n```\n### C\nc\n## D\nd\n"
+    assert section(text, "B").split() == ["##", "B", "b", "```sh", "#", "in", "a", "block", "```"]
     assert section(text, "B").count("\n") == text.count("\n") - 1
 
 

@@ -14,6 +14,7 @@ _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<body>.*?)^ *```$"
 _PROMPT = re.compile(r"^\$ (.*)$")
 _VOLATILE = (
     re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: UTC)?"),
+    re.compile(r"\d{8}T\d{6}Z"),
     re.compile(r"\d{4}年\d{1,2}月\d{1,2}日(?: \d\d:\d\d(?::\d\d)?)?"),
     re.compile(r"[\d,.]+(?= (?:rows|leads)/s)"),
     re.compile(r"\b\d+ d(?: \d+ h)?\b|\b\d+ h \d+ min\b|\b\d+ min\b|\b\d+(?:\.\d+)? m?s\b"),
