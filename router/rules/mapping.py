@@ -158,6 +158,7 @@ def check_columns(plan: FileMapping, columns: Iterable[str], repeated: Collectio
         message = (
             f"no column is mapped to external_id; the file has {listed(map(shorten, found), COLUMNS_LISTED)}; name the "
             "one that identifies a lead under rename:, or have it computed from several under external_id:"
+            + (" (in a file: --mapping M.yaml)" if plan == FileMapping() else "")
         )
         wrong.append(Problem(plan.file, 0, "external_id", message))
     if wrong:
