@@ -111,6 +111,10 @@ format: $(STAMP) ## put the code into the form that lint wants
 schema: $(STAMP) ## write sql/schema.md from the migrations
 	@$(BIN)/python -m ops.schema.page
 
+.PHONY: docs
+docs: $(STAMP) ## run the commands of the pages and write what they print into them
+	@$(BIN)/python -m tests.pages $(PAGES)
+
 .PHONY: api
 api: $(STAMP) ## write docs/openapi.json and docs/api.md from the operations of the API
 	@$(BIN)/python -m ops.api.page

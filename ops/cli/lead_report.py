@@ -76,6 +76,7 @@ class Outcome:
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "sheet": self.file.sheet,
             "columns": columns_document(self.file, self.plan),
+            "unseen": self._unseen(),
             "blank_rows": self.file.blank_rows,
             "time_zone": self.zone,
             "times_without_offset": self.reader.times_without_offset,
@@ -129,11 +130,20 @@ class Outcome:
             out.print(columns_table(document))
             for line in suggestion_lines(document):
                 out.print(line)
+        if unseen := self._unseen():
+            out.print(
+                f"no row has what the mapping names: {', '.join(map(repr, unseen))}; is it spelled as in the file?"
+            )
         if self.file.blank_rows:
             out.print(f"{count(self.file.blank_rows, 'blank row')} skipped")
         if times := self.reader.times_without_offset:
             whose = "as the mapping says" if self.plan.time_zone else "the tenant's zone; time_zone: in the mapping"
             out.print(f"{count(times, 'time')} without offset read in {self.zone} ({whose})")
+
+    def _unseen(self) -> list[str]:
+        """What the mapping names of JSON rows, and no row has."""
+        made = {name for split in self.plan.split for name in split.into} | {join.into for join in self.plan.join}
+        return sorted(self.file.unseen - self.plan.drop - made) if self.done.rows else []
 
     def _print_rejected(self) -> None:
         out, rejected = console(), self.done.rejected

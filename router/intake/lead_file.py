@@ -14,6 +14,7 @@ from router.intake import encoding as encodings
 from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line
 from router.intake.encoding import CARRIED, EncodingUnclear
 from router.intake.file_kind import Kind, as_text
+from router.intake.json_fields import JsonFields
 from router.intake.json_text import read_json
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
 from router.rules.mapping import FIELDS, REJECTED
@@ -65,6 +66,7 @@ class LeadFile:
         self.columns: list[str] | None = None
         self.repeated: frozenset[str] = frozenset()
         self.blank_rows = 0
+        self._fields = JsonFields(known)
         self._text = as_text(path, sheet)
         self._source = self._text.path
         self.size = self._source.stat().st_size
@@ -112,6 +114,11 @@ class LeadFile:
     def notes(self) -> list[str]:
         """What a person should know of how the file was read."""
         return self._text.notes
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Of the names that were given as known, those that no JSON row had so far; none of a table."""
+        return frozenset() if self.is_csv else frozenset(self._fields.unseen)
 
     @property
     def longest_row(self) -> int:
@@ -346,11 +353,15 @@ class LeadFile:
             if problem or len(cells) <= place:
                 yield Row(line, {}, cells[:1], problem or "has too few cells")
             else:
-                yield _json_row(line, cells[place])
+                yield self._json_row(line, cells[place])
 
     def _json_rows(self) -> Iterator[Row]:
         for line, text in self._json_lines():
-            yield _json_row(line, text)
+            yield self._json_row(line, text)
+
+    def _json_row(self, line: int, text: str) -> Row:
+        row = _json_row(line, text)
+        return row if row.problem else row._replace(cells=self._fields.lifted(row.cells))
 
     def _json_lines(self) -> Iterator[tuple[int, str]]:
         lines = self._lines

@@ -177,9 +177,10 @@ def check_columns(
 def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> str:
     there = f"no column is mapped to {' or '.join(one_of)}; the file has {listed(map(shorten, found), COLUMNS_LISTED)}"
     if one_of == ("external_id",):
+        where = " (in a file: --mapping M.yaml)" if plan == FileMapping() else ""
         return (
             f"{there}; name the one that identifies a lead under rename:, or have it computed from several under "
-            "external_id:"
+            f"external_id:{where}"
         )
     free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     may_be = suggested(free, (), of_reps=True)

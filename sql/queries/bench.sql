@@ -161,3 +161,15 @@ with old as (
     returning lead_id, created_at)
 insert into closed (tenant_id, lead_id, closed_at, outcome)
 select :tenant_id, lead_id, created_at + interval '1 hour', case when lead_id % 5 = 0 then 'won' else 'lost' end from old;
+
+-- name: sizes_with_indexes()
+-- Bytes of each of our tables with its indexes and TOAST; partitions count for their table.
+select root.relname::text as name, sum(pg_total_relation_size(c.oid))::int8 as bytes
+  from pg_class c
+  join pg_class root on root.oid = coalesce(pg_partition_root(c.oid), c.oid)
+ where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
+ group by root.relname;
+
+-- name: assigned_leads(tenant_id)
+-- The leads that reps have.
+select lead_id from assignment where tenant_id = :tenant_id order by lead_id;

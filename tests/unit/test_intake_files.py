@@ -259,6 +259,35 @@ def test_a_file_of_which_nothing_can_be_made_says_why(write: Write, name: str, c
         LeadFile(write(name, content))
 
 
+def test_a_mapping_names_what_is_deeper_in_json_and_hears_of_what_no_row_has(write: Write) -> None:
+    rows = b'{"id": 1, "contact": {"mail": "a@x.example", "age": 3}, "tags": [{"k": "a", "v": "b"}]}\n{"id": 2}\n'
+    named = ["id", "contact.mail", "tags[k=a].v", "contact.meil", "not a path]"]
+    with LeadFile(write("a.ndjson", rows), named) as file:
+        assert file.unseen == set(named)
+        first, second = (row.cells for row in file.rows())
+        assert file.unseen == {"contact.meil", "not a path]"}
+    assert first == {
+        "id": 1,
+        "contact.mail": "a@x.example",
+        "contact": {"age": 3},
+        "tags[k=a].v": "b",
+        "tags": [{"k": "a"}],
+    }
+    assert second == {"id": 2}
+
+
+def test_a_field_of_the_very_name_comes_before_a_path(write: Write) -> None:
+    with LeadFile(write("a.ndjson", b'{"a.b": 1, "a": {"b": 2}}\n'), ["a.b"]) as file:
+        [row] = file.rows()
+    assert row.cells == {"a.b": 1, "a": {"b": 2}}
+
+
+def test_a_table_has_no_names_that_no_row_had(write: Write) -> None:
+    with LeadFile(write("a.csv", b"external_id\n1\n"), ["x"]) as file:
+        assert list(file.rows())
+        assert file.unseen == set()
+
+
 def test_json_lines_are_read_alike_and_broken_ones_alone_are_problems(write: Write) -> None:
     content = b'\xef\xbb\xbf{"external_id": "1"}\n\n[1]\n{"a": \n{"n": "\xff"}\n{"external_id": 2}'
     with LeadFile(write("a.ndjson", content)) as file:
