@@ -51,6 +51,8 @@ class PlainPosts:
         if is_traced():
             return False
         self._connections.add(connection)
+        if self._closing:
+            connection.stop()
         return True
 
     def gone(self, connection: PlainConnection) -> None:

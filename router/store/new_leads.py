@@ -5,11 +5,14 @@ Leads are stored in one order for everybody: intakes of the same leads wait for 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.repeats import Arrival
+from router.store.customers import NewCustomerKeys
+from router.store.idempotency import HOLDS_S, KeyOvertakenError, NewKey
 from router.store.statements import Connection, load
 
 _SQL = load("new_leads")
@@ -22,15 +25,42 @@ _FEW = 100
 """Up to so many leads are stored with one statement: for them the round trips are what costs."""
 
 
-async def write_leads(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
-) -> None:
-    """Stores the arrivals as of `now`, with their events; `merged` are those that repeat a lead, with that lead.
+def are_few(leads: int) -> bool:
+    """Whether so many leads are stored with one statement."""
+    return leads <= _FEW
 
-    Raises UniqueViolationError when somebody else was first with one of the leads.
+
+class Beside(NamedTuple):
+    """What is stored in the statement that stores a few leads: keys of new customers, and idempotency keys of a route."""
+
+    customer_keys: NewCustomerKeys = NewCustomerKeys()
+    route: str = ""
+    idempotency_keys: Sequence[NewKey] = ()
+
+
+NOTHING = Beside()
+
+
+async def write_leads(
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    merged: Mapping[int, int],
+    now: datetime,
+    beside: Beside = NOTHING,
+) -> None:
+    """Stores the arrivals as of `now`, with their events; `merged` are those that repeat a lead, with that lead. There
+    is something `beside` them only where they `are_few`.
+
+    Raises UniqueViolationError when somebody else was first with one of the leads or the customers' keys, and
+    KeyOvertakenError.
     """
-    write = _write_few if len(arrivals) <= _FEW else _write_many
-    await write(conn, tenant_id, sorted(arrivals, key=_by_identity), merged, now)
+    ordered = sorted(arrivals, key=_by_identity)
+    if are_few(len(arrivals)):
+        await _write_few(conn, tenant_id, ordered, merged, now, beside)
+    else:
+        assert beside is NOTHING
+        await _write_many(conn, tenant_id, ordered, merged, now)
 
 
 def _by_identity(arrival: Arrival) -> str:
@@ -39,10 +69,32 @@ def _by_identity(arrival: Arrival) -> str:
 
 
 async def _write_few(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    merged: Mapping[int, int],
+    now: datetime,
+    beside: Beside,
 ) -> None:
     rows = msgspec.json.encode([_row(a, merged.get(a.lead_id)) for a in arrivals]).decode()
-    await _SQL.store_few.row(conn, tenant_id=tenant_id, moment=now, rows=rows)
+    keys, answered = beside.customer_keys, beside.idempotency_keys
+    stored = await _SQL.store_few.value(
+        conn,
+        tenant_id=tenant_id,
+        moment=now,
+        rows=rows,
+        keys=keys.names,
+        customer_ids=keys.customer_ids,
+        people=keys.people,
+        route=beside.route,
+        idempotency_keys=[one.key for one in answered],
+        body_hashes=[one.body_hash for one in answered],
+        idempotency_leads=[one.lead_id for one in answered],
+        answers=[one.answer for one in answered],
+        holds_s=float(HOLDS_S),
+    )
+    if stored < len(answered):
+        raise KeyOvertakenError
 
 
 def _row(arrival: Arrival, into: int | None) -> dict[str, object]:

@@ -45,6 +45,15 @@ WHERE = (
 AROUND = ("lead_of_customer", "lead_pkey", "merged_pkey", "closed_pkey", "parked_pkey", "parked_reason")
 STATEMENTS = [
     Asked("stored_leads", 3, NAMES, ("lead_tenant_id_source_external_id_key", "archived_count_pkey")),
+    Asked(
+        "look",
+        3,
+        {**NAMES, "numbers": "3", "keys": KEYS},
+        (
+            *("lead_tenant_id_source_external_id_key", "archived_count_pkey", "customer_key_pkey"),
+            *("customer_rules_pkey", "tenant_pkey"),
+        ),
+    ),
     Asked("archived_leads", 3, NAMES, ("archived_tenant_id_source_external_id_key",)),
     Asked("states", 21, {"lead_ids": "'{5,6,7}'"}, WHERE),
     Asked("near", 24, SAME, AROUND),
