@@ -95,6 +95,9 @@ async def _write_few(
     )
     if stored < len(answered):
         raise KeyOvertakenError
+    others = [a for a in arrivals if a.lead_id in merged or a.lead.invalid is not None]
+    if others:
+        await _place(conn, tenant_id, others, merged, now)
 
 
 def _row(arrival: Arrival, into: int | None) -> dict[str, object]:
@@ -116,6 +119,13 @@ async def _write_many(
         ],
         columns=_COLUMNS,
     )
+    await _place(conn, tenant_id, arrivals, merged, now)
+
+
+async def _place(
+    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
+) -> None:
+    """Puts stored leads where they are; all that are `merged` are among them."""
     placed = [a for a in arrivals if a.lead_id not in merged] if merged else arrivals
     waiting = sorted([a for a in placed if a.lead.invalid is None], key=lambda a: (-a.lead.priority, a.lead_id))
     invalid = [a for a in placed if a.lead.invalid is not None]

@@ -35,9 +35,9 @@ with in_pool as (
 select pg_notify('lead_router', :tenant_id::int::text) where cardinality(:waiting::bigint[]) > 0;
 
 -- name: store_few(tenant_id, moment, rows, keys, customer_ids, people, route, idempotency_keys, body_hashes, idempotency_leads, answers, holds_s)
--- What COPY and `place` do, for a few leads in one statement, together with `add_keys` of new customers and `put_keys`: for so few the round trips cost more than
--- the rows do, and an array for each column costs more than JSON. Everything in one order for everybody: customers' keys, leads, idempotency keys, each in the order in
--- which they are given (of sorted keys the second). Says how many idempotency keys were stored.
+-- What COPY and `place` do for waiting leads, for a few in one statement, together with `add_keys` of new customers and `put_keys`: for so few the round trips cost more
+-- than the rows do, and an array for each column costs more than JSON. Leads that repeat one or are invalid are stored, too, and to be placed. Everything in one order
+-- for everybody: customers' keys, leads, idempotency keys, each in the order in which they are given (idempotency keys by their texts). Says how many of these were stored.
 with keyed as (
     insert into customer_key (tenant_id, key, customer_id, people)
     select :tenant_id, named.key, named.customer_id, named.people::bigint[]
@@ -64,24 +64,6 @@ with keyed as (
       from incoming
      where into_lead_id is null and invalid is null
      order by priority desc, lead_id
-), in_merged as (
-    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
-    select :tenant_id, lead_id, into_lead_id, :moment from incoming where into_lead_id is not null
-), in_parked as (
-    insert into parked (tenant_id, lead_id, reason, detail, parked_at)
-    select :tenant_id, lead_id, 'lead_invalid', invalid, :moment from incoming where into_lead_id is null and invalid is not null
-), heard_merged as (
-    insert into event (tenant_id, type, at, leads, targets)
-    select t.tenant_id, 'lead.merged', :moment, array_agg(i.lead_id order by i.lead_id), array_agg(i.into_lead_id order by i.lead_id)
-      from incoming i, tenant t
-     where i.into_lead_id is not null and t.tenant_id = :tenant_id and t.events_since is not null
-     group by t.tenant_id
-), heard_parked as (
-    insert into event (tenant_id, type, at, leads, words)
-    select t.tenant_id, 'lead.parked', :moment, array_agg(i.lead_id order by i.lead_id), array_agg('lead_invalid'::text)
-      from incoming i, tenant t
-     where i.into_lead_id is null and i.invalid is not null and t.tenant_id = :tenant_id and t.events_since is not null
-     group by t.tenant_id
 ), answered as (
     insert into idempotency (tenant_id, route, key, body_hash, lead_id, answer, expires_at)
     select :tenant_id, :route, named.key, named.body_hash, named.lead_id, named.answer,
