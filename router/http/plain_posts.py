@@ -32,6 +32,7 @@ from router.telemetry.spans import is_traced
 log = get_logger(__name__)
 
 _SERVER = f"Server: {SERVER_SOFTWARE}\r\n"
+_FIRST = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n" for one in HTTPStatus}
 _LOOK_EVERY_S = 0.01
 
 
@@ -121,7 +122,8 @@ class PlainPosts:
         answer = answer_of(handed_in.lead, outcome)
         self._count(answer.status)
         head = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-        answered(self._whole(answer.status, f"Content-Type: application/json\r\n{head}", _JSON.encode(answer.document)))
+        body = msgspec.json.encode(answer.document)
+        answered(self._whole(answer.status, f"Content-Type: application/json\r\n{head}", body))
 
     def _refuse(self, error: Exception, answered: Answered) -> None:
         refused = not_taken(error) if isinstance(error, TooManyWaiting | NotDurable) else None
@@ -139,11 +141,7 @@ class PlainPosts:
         now = int(time())
         if self._date[0] != now:
             self._date = now, f"Date: {formatdate(now, usegmt=True)}\r\n{_SERVER}"
-        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        return f"{first}{head}Content-Length: {len(body)}\r\n{self._date[1]}\r\n".encode() + body
-
-
-_JSON = msgspec.json.Encoder()
+        return f"{_FIRST[status]}{head}Content-Length: {len(body)}\r\n{self._date[1]}\r\n".encode() + body
 
 
 def _body(response: web.Response) -> bytes:

@@ -17,10 +17,12 @@ _DIGITS = re.compile(rb"[0-9]{1,5}")
 _KEY = re.compile(rb"[!#-~]{1,255}")
 """A bare key; one in quotes is left to aiohttp's side."""
 _BEARER = b"Bearer "
-_NOT_USUAL = frozenset((
-    *(b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer", b"http2-settings"),
-    *(b"sec-websocket-key", b"content-transfer-encoding", b"proxy-connection"),
-))
+_NOT_USUAL = frozenset(
+    (
+        *(b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer", b"http2-settings"),
+        *(b"sec-websocket-key", b"content-transfer-encoding", b"proxy-connection"),
+    )
+)
 
 
 class Post(NamedTuple):

@@ -126,9 +126,7 @@ async def _take_new(
         new.extend(_new_keys(first, taken))
         return new
 
-    accepted = await accept_here(
-        conn, tenant_id, leads, begun, looked=looked, answering=Answering(ROUTE, answers)
-    )
+    accepted = await accept_here(conn, tenant_id, leads, begun, looked=looked, answering=Answering(ROUTE, answers))
     if not taken:
         taken = await _taken(conn, tenant_id, leads, accepted)
         new = _new_keys(first, taken)
@@ -162,11 +160,7 @@ def _first_with_their_key(handed_in: Sequence[HandedIn], known: Collection[str])
 
 
 def _new_keys(first: Sequence[HandedIn], taken: Sequence[Taken]) -> list[NewKey]:
-    return [
-        NewKey(*one.key, *_stored(became))
-        for one, became in zip(first, taken, strict=True)
-        if one.key is not None
-    ]
+    return [NewKey(*one.key, *_stored(became)) for one, became in zip(first, taken, strict=True) if one.key is not None]
 
 
 async def _put(conn: Connection, tenant_id: int, new: Sequence[NewKey]) -> None:

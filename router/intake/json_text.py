@@ -26,33 +26,33 @@ def read_json(text: str) -> object:
 
 
 def read_json_quickly(body: bytes) -> object | None:
-    """What `read_json` returns for this text in UTF-8, where it is one of the usual kind; None = it may not be, or it
-    is no JSON at all, and `read_json` has to say. A quarter of its time.
+    """What `read_json` returns for this text in UTF-8, where it is one of the usual kind, and not too deep; None = it may
+    not be, or it is no JSON at all, and `read_json` has to say. Half of its time.
 
     msgspec keeps the last of two values with one key. Then the text has more strings than the value does, which shows
     in its quotes; so a text with escaped ones is not of the usual kind.
     """
-    if b"\\" in body:
+    if b"\\" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         return None
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return value if 2 * _strings(value) == body.count(b'"') else None
 
 
-def _strings(value: object) -> int:
-    """The strings and keys of a value; -1_000_000 or less where a number of it has to be read digit by digit."""
+def _strings(value: Any) -> int:
+    """The strings and keys of a value; far below 0 where a number of it has to be read digit by digit."""
     kind = type(value)
     if kind is str:
         return 1
     if kind is dict:
-        found = len(value)  # type: ignore[arg-type]
-        for one in value.values():  # type: ignore[attr-defined]
+        found = len(value)
+        for one in value.values():
             found += 1 if type(one) is str else _strings(one)
         return found
     if kind is list:
-        return sum([_strings(one) for one in value])  # type: ignore[attr-defined]
+        return sum([_strings(one) for one in value])
     return _NOT_USUAL if kind is float else 0
 
 

@@ -31,7 +31,7 @@ def are_few(leads: int) -> bool:
 
 
 class Beside(NamedTuple):
-    """What is stored in the statement that stores a few leads: keys of new customers, and idempotency keys of a route."""
+    """What is stored with a few leads in one statement: keys of new customers, and idempotency keys of a route."""
 
     customer_keys: NewCustomerKeys = NewCustomerKeys()
     route: str = ""
@@ -100,12 +100,59 @@ async def _write_few(
         await _place(conn, tenant_id, others, merged, now)
 
 
-def _row(arrival: Arrival, into: int | None) -> dict[str, object]:
-    """By the names of the columns, and one name more that is ignored."""
+class _Row(msgspec.Struct, omit_defaults=True):
+    """By the names of the columns; what is left out is null."""
+
+    lead_id: int
+    source: str
+    external_id: str
+    created_at: datetime
+    priority: int
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    company: str | None = None
+    declared_customer: str | None = None
+    customer_id: int | None = None
+    region: str | None = None
+    industry: str | None = None
+    product: str | None = None
+    campaign: str | None = None
+    ad_id: str | None = None
+    landing_page: str | None = None
+    attributes: msgspec.Raw | None = None
+    into_lead_id: int | None = None
+    invalid: str | None = None
+    enquiry: str | None = None
+
+
+def _row(arrival: Arrival, into: int | None) -> _Row:
     lead_id, created_at, customer_id, lead = arrival
-    ours = {"lead_id": lead_id, "created_at": created_at, "customer_id": customer_id, "into_lead_id": into}
-    attributes = None if lead.attributes is None else msgspec.Raw(lead.attributes.encode())
-    return {**lead._asdict(), **ours, "attributes": attributes}
+    source, external_id, _, name, phone, email, company, declared, region, industry, product, *rest = lead
+    campaign, ad_id, landing_page, priority, attributes, _, invalid, enquiry = rest
+    return _Row(
+        lead_id,
+        source,
+        external_id,
+        created_at,
+        priority,
+        name,
+        phone,
+        email,
+        company,
+        declared,
+        customer_id,
+        region,
+        industry,
+        product,
+        campaign,
+        ad_id,
+        landing_page,
+        None if attributes is None else msgspec.Raw(attributes.encode()),
+        into,
+        invalid,
+        enquiry,
+    )
 
 
 async def _write_many(

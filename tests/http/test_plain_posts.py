@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -233,7 +234,9 @@ async def test_requests_are_counted(connections: Connections, conn: asyncpg.Conn
             for body in (lead(1), b"{}", lead(2)):
                 client.writer.write(request(api.token, body))
                 await client.answer()
-        data = json.loads(reader.get_metrics_data().to_json())
+        read = reader.get_metrics_data()
+        assert read is not None
+        data = json.loads(read.to_json())
     provider.shutdown()
     [metric] = [
         one
@@ -297,7 +300,7 @@ async def test_who_does_not_take_the_answers_is_not_read_for_ever(
         while not full.is_set():
             client.writer.write(request(api.token, b"{}") * 1_000)
             many += 1_000
-            await until(lambda: _taken(plain, many, full), "the posts are answered, or no more are", 30)
+            await until(partial(_taken, plain, many, full), "the posts are answered, or no more are", 30)
         taken = len(plain)
         answers = [await client.answer() for _ in range(many)]
     assert taken < many, "it goes on answering one who does not listen"

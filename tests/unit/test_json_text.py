@@ -66,7 +66,7 @@ def test_what_is_read_quickly_is_what_is_read_with_care(value: object, ascii_onl
         assert msgspec.json.encode(found) == msgspec.json.encode(read_json(text))
 
 
-@given(st.binary(max_size=30) | st.text("[]{}\",:1.eE-+ \\nula", max_size=30).map(str.encode))
+@given(st.binary(max_size=30) | st.text('[]{}",:1.eE-+ \\nula', max_size=30).map(str.encode))
 def test_what_is_read_quickly_is_json(body: bytes) -> None:
     found = read_json_quickly(body)
     if found is not None:
@@ -77,8 +77,9 @@ def test_what_is_read_quickly_is_json(body: bytes) -> None:
     "body",
     [
         *(b'{"a": 1, "a": 2}', b'{"a": "x", "a": "y"}', b'{"b": {"a": 1, "a": {}}}', b'{"a": {"b": 1}, "a": {"b": 2}}'),
-        *(b'{"a": 1.5}', b'{"a": [1, 1e3]}', b'{"a": "\\u0000"}', b'{"a": "\\ud800"}', b'{"a": NaN}', b'"\xed\xa0\x80"'),
-        *(b'{"a": 1', b"", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a": 1} {}'),
+        *(b'{"a": 1.5}', b'{"a": [1, 1e3]}', b'{"a": "\\u0000"}', b'{"a": "\\ud800"}'),
+        *(b'{"a": NaN}', b'"\xed\xa0\x80"'),
+        *(b'{"a": 1', b"", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a": 1} {}', b"[" * 900 + b"]" * 900),
     ],
 )
 def test_what_needs_care_is_not_read_quickly(body: bytes) -> None:

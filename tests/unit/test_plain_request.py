@@ -17,21 +17,49 @@ USUAL = (
     b"POST /v1/leads HTTP/1.1\r\nHost: 127.0.0.1:8381\r\nAuthorization: Bearer lr_1_a_b\r\n"
     b"Content-Type: application/json\r\nIdempotency-Key: k-1\r\nContent-Length: 37\r\n\r\n" + BODY
 )
-NAMES = st.sampled_from([
-    *(b"Authorization", b"Content-Type", b"Content-Length", b"content-length", b"Idempotency-Key", b"Host"),
-    *(b"Transfer-Encoding", b"Connection", b"Expect", b"Content-Encoding", b"User-Agent", b"X-\xc3\xa4", b"a b", b""),
-])
-VALUES = st.sampled_from([
-    *(b"Bearer lr_1_a_b", b"bearer x", b"application/json", b"application/json; charset=utf-8", b"37", b"0", b"+37"),
-    *(b"037", b"3 7", b"99999", b"k-1", b'"quoted"', b"chunked", b"gzip", b"keep-alive", b"close", b"upgrade", b""),
-    *(b"100-continue", b"a\x00b", b"a\tb", b"\xff", b"a\r\n b", b"a\nb", b"37\r"),
-])
+NAMES = st.sampled_from(
+    [
+        *(b"Authorization", b"Content-Type", b"Content-Length", b"content-length", b"Idempotency-Key", b"Host"),
+        *(
+            b"Transfer-Encoding",
+            b"Connection",
+            b"Expect",
+            b"Content-Encoding",
+            b"User-Agent",
+            b"X-\xc3\xa4",
+            b"a b",
+            b"",
+        ),
+    ]
+)
+VALUES = st.sampled_from(
+    [
+        *(
+            b"Bearer lr_1_a_b",
+            b"bearer x",
+            b"application/json",
+            b"application/json; charset=utf-8",
+            b"37",
+            b"0",
+            b"+37",
+        ),
+        *(b"037", b"3 7", b"99999", b"k-1", b'"quoted"', b"chunked", b"gzip", b"keep-alive", b"close", b"upgrade", b""),
+        *(b"100-continue", b"a\x00b", b"a\tb", b"\xff", b"a\r\n b", b"a\nb", b"37\r"),
+    ]
+)
 SEPARATORS = st.sampled_from([b": ", b":", b":  ", b" : ", b"", b":\t"])
 ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b" \r\n", b"\r\n\r\n", b"\r"])
-FIRST = st.sampled_from([
-    *(b"POST /v1/leads HTTP/1.1", b"POST /v1/leads HTTP/1.1", b"POST /v1/leads HTTP/1.1", b"POST /v1/leads HTTP/1.0"),
-    *(b"POST /v1/leads?tenant=x HTTP/1.1", b"POST /v1/leads:batch HTTP/1.1", b"GET /v1/leads HTTP/1.1", b"post"),
-])
+FIRST = st.sampled_from(
+    [
+        *(
+            b"POST /v1/leads HTTP/1.1",
+            b"POST /v1/leads HTTP/1.1",
+            b"POST /v1/leads HTTP/1.1",
+            b"POST /v1/leads HTTP/1.0",
+        ),
+        *(b"POST /v1/leads?tenant=x HTTP/1.1", b"POST /v1/leads:batch HTTP/1.1", b"GET /v1/leads HTTP/1.1", b"post"),
+    ]
+)
 
 
 @st.composite
@@ -92,7 +120,9 @@ def test_what_common_clients_send_is_read_here() -> None:
     assert isinstance(read_post(request_template(Address(8381, "lr_1_a_b")).encode()), Post)
     curl = USUAL.replace(b"Idempotency-Key: k-1", b"User-Agent: curl/8.5.0\r\nAccept: */*")
     assert read_post(curl) == Post("lr_1_a_b", None, BODY, len(curl))
-    requests = USUAL.replace(b"Host: 127.0.0.1:8381", b"Host:x\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive")
+    requests = USUAL.replace(
+        b"Host: 127.0.0.1:8381", b"Host:x\r\nAccept-Encoding: gzip, deflate\r\nConnection: keep-alive"
+    )
     assert isinstance(read_post(requests), Post)
 
 
