@@ -83,7 +83,8 @@ class PlainPosts:
             task.add_done_callback(self._asking.discard)
             return
         try:
-            self._hand_in(post, token, tenant, reader, answered)
+            self._admit(token)
+            self._hand_in(post, tenant, reader, answered)
         except Exception as error:
             self._refuse(error, answered)
 
@@ -91,22 +92,23 @@ class PlainPosts:
         """With what has to be looked up before."""
         try:
             token = await self._door.access.token_shown(post.token, remote)
+            self._admit(token)
             tenant = await tenant_of(self._door, token, None, POST_LEAD)
-            reader = None if tenant is None else await self._door.leads.readers.reader_of(tenant)
-            self._hand_in(post, token, tenant, reader, answered)
+            if tenant is None:
+                raise tenant_missing()
+            self._hand_in(post, tenant, await self._door.leads.readers.reader_of(tenant), answered)
         except Exception as error:
             self._refuse(error, answered)
 
-    def _hand_in(
-        self, post: Post, token: Token, tenant: Tenant | None, reader: JsonLeadReader | None, answered: Answered
-    ) -> None:
-        """Raises Refused, and TooManyWaiting."""
-        door = self._door
-        door.limits.take((token.tenant_id, token.token_id))
+    def _admit(self, token: Token) -> None:
+        """Raises Refused."""
+        self._door.limits.take((token.tenant_id, token.token_id))
         check_permission(token, Permission.HAND_IN)
-        if tenant is None or reader is None:
-            raise tenant_missing()
-        handed_in = read_lead(door.leads, tenant.tenant_id, reader, post.key, post.body)
+
+    def _hand_in(self, post: Post, tenant: Tenant, reader: JsonLeadReader, answered: Answered) -> None:
+        """Raises Refused, and TooManyWaiting."""
+        leads = self._door.leads
+        handed_in = read_lead(leads, tenant.tenant_id, reader, post.key, post.body)
 
         def settled(found: Outcome | Exception) -> None:
             try:
@@ -116,7 +118,7 @@ class PlainPosts:
             except Exception as error:
                 self._refuse(error, answered)
 
-        door.leads.singles.enter(tenant.tenant_id, handed_in, settled)
+        leads.singles.enter(tenant.tenant_id, handed_in, settled)
 
     def _answer(self, handed_in: HandedIn, outcome: Outcome, answered: Answered) -> None:
         answer = answer_of(handed_in.lead, outcome)

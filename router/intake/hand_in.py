@@ -1,6 +1,7 @@
 """Leads that are handed in, one by one or many: accepted in one transaction together with their idempotency keys."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -16,10 +17,11 @@ from router.store.leads import (
     accept,
     accept_here,
     begin_accepting,
-    look,
+    begun_by,
     states_of,
     steady,
 )
+from router.store.look import look
 from router.store.new_leads import are_few
 from router.store.statements import Connection
 from router.store.transactions import retried
@@ -115,7 +117,8 @@ async def _take_new(
     """No key is taken for known. Raises KeyOvertakenError when one is, and OvertakenError."""
     first = _first_with_their_key(handed_in, ())
     leads = [one.lead for one in first]
-    begun, looked = await look(conn, tenant_id, leads, match_rules.get(tenant_id))
+    looked = await look(conn, tenant_id, leads, match_rules.get(tenant_id))
+    begun = begun_by(tenant_id, looked, datetime.now(UTC))
     match_rules[tenant_id] = begun.match_rules
     taken: list[Taken] = []
     new: list[NewKey] = []

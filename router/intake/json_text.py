@@ -26,8 +26,8 @@ def read_json(text: str) -> object:
 
 
 def read_json_quickly(body: bytes) -> object | None:
-    """What `read_json` returns for this text in UTF-8, where it is one of the usual kind, and not too deep; None = it may
-    not be, or it is no JSON at all, and `read_json` has to say. Half of its time.
+    """What `read_json` returns for this text in UTF-8, where it is one of the usual kind, and not too deep; None = it
+    may not be, or it is no JSON at all, and `read_json` has to say. Half of its time.
 
     msgspec keeps the last of two values with one key. Then the text has more strings than the value does, which shows
     in its quotes; so a text with escaped ones is not of the usual kind.

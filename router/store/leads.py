@@ -18,13 +18,12 @@ from router.store.customers import (
     change_keys,
     customers_of,
     keys_to_add,
-    known_of,
-    names_of,
     store_keys,
     tied_before,
 )
 from router.store.idempotency import KeyOvertakenError, NewKey, put_keys
 from router.store.imports import ImportPart, note_part
+from router.store.look import Looked
 from router.store.new_leads import Beside, are_few, write_leads
 from router.store.processes import arrival_time
 from router.store.repeats import Moves, Repeats, apply_moves, release_shared, repeats_among
@@ -92,8 +91,8 @@ class Begun(NamedTuple):
     match_rules: str | None
     moment: datetime
     host: datetime
-    lead_ids: Sequence[int]
-    customer_ids: Sequence[int]
+    lead_ids: Sequence[int] = ()
+    customer_ids: Sequence[int] = ()
 
 
 @retried
@@ -140,7 +139,7 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=0)
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
 
 
 async def begin_accepting(
@@ -148,68 +147,27 @@ async def begin_accepting(
     tenant_id: int,
     leads: int,
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    *,
-    all_new: bool = False,
 ) -> Begun:
-    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
-
-    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost. Raises
+    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`. Raises
     TenantRemoved.
     """
-    row = await _SQL.steady_plans.row(
-        conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads), numbers=leads if all_new else 0
-    )
+    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
     assert row is not None
-    return _begun(tenant_id, row, host_clock())
+    if not row["is_there"]:
+        raise TenantRemoved(f"tenant number {tenant_id} was removed")
+    return Begun(row["match_rules"], row["moment"], host_clock())
 
 
 def steady(conn: Connection, leads: int) -> Connection:
-    """`conn`, with transactions in which `look` may be asked for so many leads."""
+    """`conn`, with transactions that begin with a look at so many leads (`router/store/look.py`)."""
     return with_steady_plans(conn, IDLE_MS + _MS_A_LEAD * leads)
 
 
-class Looked(NamedTuple):
-    """What `look` found: whether some of the leads are there, or some of the tenant's are archived; the keys of the
-    leads' customers, by the rules that were thought to hold, and what is known of them (None = other rules hold).
-    """
-
-    any_stored: bool
-    any_archived: bool
-    prepared: Prepared
-    known: Mapping[str, Known] | None
-
-
-async def look(
-    conn: Connection,
-    tenant_id: int,
-    leads: Sequence[LeadIn],
-    match_rules: str | None,
-    host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> tuple[Begun, Looked]:
-    """As `begin_accepting` with `all_new`, in a transaction of `steady`, together with what `accept_here` asks for
-    first. `match_rules` are those that held the last time. Raises TenantRemoved.
-    """
-    rules = parse_stored_match_rules(match_rules or "")
-    keys = [customer_keys(lead, rules) for lead in leads]
-    names = names_of(keys)
-    row = await _SQL.look.row(
-        conn,
-        tenant_id=tenant_id,
-        numbers=len(leads),
-        sources=[lead.source for lead in leads],
-        external_ids=[lead.external_id for lead in leads],
-        keys=names,
-    )
-    assert row is not None
-    begun = _begun(tenant_id, row, host_clock())
-    known = known_of(names, row["known"]) if row["match_rules"] == match_rules else None
-    return begun, Looked(bool(row["stored"]), row["any_archived"], Prepared(rules, keys), known)
-
-
-def _begun(tenant_id: int, row: asyncpg.Record, host: datetime) -> Begun:
-    if not row["is_there"]:
+def begun_by(tenant_id: int, looked: Looked, host: datetime) -> Begun:
+    """What a transaction knows that began with a look; `host` = the time by this host. Raises TenantRemoved."""
+    if not looked.is_there:
         raise TenantRemoved(f"tenant number {tenant_id} was removed")
-    return Begun(row["match_rules"], row["moment"], host, row["lead_ids"], row["customer_ids"])
+    return Begun(looked.match_rules, looked.moment, host, looked.lead_ids, looked.customer_ids)
 
 
 Answers = Callable[[Sequence[Arrival], Mapping[int, int]], Sequence[NewKey]]

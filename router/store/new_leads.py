@@ -128,8 +128,9 @@ class _Row(msgspec.Struct, omit_defaults=True):
 
 def _row(arrival: Arrival, into: int | None) -> _Row:
     lead_id, created_at, customer_id, lead = arrival
-    source, external_id, _, name, phone, email, company, declared, region, industry, product, *rest = lead
-    campaign, ad_id, landing_page, priority, attributes, _, invalid, enquiry = rest
+    source, external_id, _at, name, phone, email, company, declared = lead[:8]
+    region, industry, product, campaign, ad_id, landing_page = lead[8:14]
+    priority, attributes, _malformed, invalid, enquiry = lead[14:]
     return _Row(
         lead_id,
         source,

@@ -11,7 +11,15 @@ from router.store.statements import load
 from tests.postgres.test_plans import Asked, executed, faults
 
 LEADS = 200_000
-FAMILIES = (load("leads"), load("customers"), load("idempotency"), load("new_leads"), load("repeats"), load("ids"))
+FAMILIES = (
+    load("leads"),
+    load("customers"),
+    load("idempotency"),
+    load("look"),
+    load("new_leads"),
+    load("repeats"),
+    load("ids"),
+)
 NAMES = {
     "sources": "'{s,s,s}'",
     "external_ids": "'{e5,e6,nobody}'",
