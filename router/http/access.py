@@ -42,14 +42,25 @@ class Access:
 
     async def token_of(self, request: web.Request) -> Token:
         """The token that the request shows, if it holds now. Raises Refused."""
-        text = _bearer(request)
-        now = self._clock()
-        checked = self._shown.get(text)
-        if checked is None or monotonic() - checked[1] > _HOLDS_S or _expired(checked[0], now):
-            checked = await self._checked(text, now, request.remote), monotonic()
+        return await self.token_shown(_bearer(request), request.remote)
+
+    async def token_shown(self, text: str, address: str | None) -> Token:
+        """The token with this text, shown by a client at this address, if it holds now. Raises Refused."""
+        token = self.checked_before(text)
+        if token is None:
+            now = self._clock()
+            token = await self._checked(text, now, address)
             if len(self._shown) >= _REMEMBERED:
                 self._shown.clear()
-            self._shown[text] = checked
+            self._shown[text] = token, monotonic()
+            self._used[token.tenant_id, token.token_id] = now
+        return token
+
+    def checked_before(self, text: str) -> Token | None:
+        """The token, if it was checked a moment ago."""
+        now, checked = self._clock(), self._shown.get(text)
+        if checked is None or monotonic() - checked[1] > _HOLDS_S or _expired(checked[0], now):
+            return None
         token = checked[0]
         self._used[token.tenant_id, token.token_id] = now
         return token

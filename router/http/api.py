@@ -14,6 +14,7 @@ from router.http.html_page import HtmlPage
 from router.http.known_before import Memory
 from router.http.lead_door import LeadDoor
 from router.http.operations import Operation
+from router.http.plain_posts import PlainPosts
 from router.http.probes import Probes
 from router.http.rate_limits import RateLimits
 from router.http.recent import Recent
@@ -97,7 +98,7 @@ class ApiService:
         for page in self._pages:
             page.add_to(application)
         try:
-            await self.address.serve(application, life)
+            await self.address.serve(application, life, PlainPosts(self._door, self._requests))
         finally:
             await self.leads.close(_LAST_COMMITS_S)
 

@@ -70,24 +70,25 @@ async def problems(
     """Turns every error into its problem."""
     try:
         return await handler(request)
-    except Refused as refused:
-        return refused.response()
-    except web.HTTPException as error:
-        return of_aiohttp(error).response()
-    except web.RequestPayloadError as error:
-        return Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}").response()
-    except (*TRANSIENT_ERRORS, TimeoutError) as error:
-        return _of_database(request, error).response()
     except Exception as error:
-        log.error("request failed", method=request.method, route=route_of(request), exc_info=error)
-        return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause").response()
+        return refusal_of_any(error, request.method, route_of(request)).response()
 
 
-def _of_database(request: web.Request, error: BaseException) -> Refused:
-    """What passes is to be tried again; what does not is a fault, and is logged."""
-    if isinstance(error, NoConnection | TimeoutError) or trouble_of(error) not in _NEEDS_A_PERSON:
-        return busy(f"the database is busy or away ({type(error).__name__})")
-    log.error("request failed", method=request.method, route=route_of(request), error=mask_passwords(str(error)))
+def refusal_of_any(error: Exception, method: str, route: str | None) -> Refused:
+    """The problem that an error of a request is. What is a fault, or needs a person, is logged."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, web.HTTPException):
+        return of_aiohttp(error)
+    if isinstance(error, web.RequestPayloadError):
+        return Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}")
+    if isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
+        # What passes is to be tried again; what does not is a fault.
+        if isinstance(error, NoConnection | TimeoutError) or trouble_of(error) not in _NEEDS_A_PERSON:
+            return busy(f"the database is busy or away ({type(error).__name__})")
+        log.error("request failed", method=method, route=route, error=mask_passwords(str(error)))
+    else:
+        log.error("request failed", method=method, route=route, exc_info=error)
     return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause")
 
 
@@ -99,7 +100,7 @@ def _handler(operation: Operation, door: Door) -> Callable[[web.Request], Awaita
             check_permission(token, operation.permission)
         values = _query_of(request)
         wanted = values.pop("tenant", None) if operation.of_tenant else None
-        tenant = await _tenant_of(door, token, wanted, operation)
+        tenant = await tenant_of(door, token, wanted, operation)
         note_tenant(tenant)
         # After the tenant: what is wrong with a query is said only to those who may ask.
         query = convert_query(values, operation.query) if values else _no_query(operation.query)
@@ -174,7 +175,7 @@ def _no_query(kind: type[msgspec.Struct]) -> msgspec.Struct:
     return convert_query({}, kind)
 
 
-async def _tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:
+async def tenant_of(door: Door, token: Token, named: str | None, operation: Operation) -> Tenant | None:
     """A token sees its tenant only: whether another one exists is not said."""
     if operation.of_all and token.tenant_id != EVERY_TENANT:
         raise Refused(Kind.NOT_ALLOWED, "this needs a token for all tenants")

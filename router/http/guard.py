@@ -58,15 +58,23 @@ class Guard:
         transport = request.transport
         if transport is None:
             return await handler(request)
-        self._answering.add(transport)
+        self.answers(transport)
         waits: partial[Any] = partial(self._waits_for_body, transport)
         request[_WAITS] = waits
         try:
             return await handler(request)
         finally:
-            self._answering.discard(transport)
-            if transport in self._asked_at:
-                self._asked_at[transport] = monotonic()
+            self.answered(transport)
+
+    def answers(self, transport: asyncio.BaseTransport) -> None:
+        """Marks a connection that is being answered."""
+        self._answering.add(transport)
+
+    def answered(self, transport: asyncio.BaseTransport) -> None:
+        """It is answered, and may be asked again."""
+        self._answering.discard(transport)
+        if transport in self._asked_at:
+            self._asked_at[transport] = monotonic()
 
     @contextmanager
     def _waits_for_body(self, transport: asyncio.BaseTransport) -> Iterator[None]:
@@ -103,6 +111,7 @@ class Guard:
     def ended(self, transport: asyncio.BaseTransport) -> None:
         """It is gone."""
         self._asked_at.pop(transport, None)
+        self._answering.discard(transport)
 
 
 def waiting_for_body(request: web.Request) -> AbstractContextManager[None]:

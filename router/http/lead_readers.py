@@ -44,6 +44,11 @@ class LeadReaders:
         """Raises what the database raises, when the tenant's is not known."""
         return (await self._made(tenant)).reader
 
+    def fresh_reader_of(self, tenant: Tenant) -> JsonLeadReader | None:
+        """The reader, if it was made a moment ago."""
+        made = self._readers.fresh((tenant.tenant_id, tenant.ruleset))
+        return None if made is None else made.reader
+
     async def spellings_of(self, tenant: Tenant) -> Spellings:
         """How the reader spells sources. Raises as `reader_of`."""
         return (await self._made(tenant)).spellings

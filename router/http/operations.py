@@ -73,7 +73,7 @@ class Call:
     def tenant(self) -> Tenant:
         """The tenant that it is about."""
         if self.of_tenant is None:
-            raise Refused(Kind.BAD_REQUEST, "say which tenant: this token is for all of them, so add ?tenant=NAME")
+            raise tenant_missing()
         return self.of_tenant
 
     @property
@@ -84,6 +84,11 @@ class Call:
     def connection(self, part: Part = Part.CONSOLE) -> AbstractAsyncContextManager[Connection]:
         """A connection to the database. Raises NoConnection."""
         return self.connections.acquire(part)
+
+
+def tenant_missing() -> Refused:
+    """The refusal of a request with a token for all tenants that names none."""
+    return Refused(Kind.BAD_REQUEST, "say which tenant: this token is for all of them, so add ?tenant=NAME")
 
 
 class OpenedBy(Enum):

@@ -14,7 +14,7 @@ from msgspec.structs import FieldInfo
 
 from router.http.body import read_body
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
-from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, too_deep
+from router.intake.json_text import MAX_DEPTH, may_be_too_deep, read_json, read_json_quickly, too_deep
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -55,6 +55,9 @@ def check_media_type_only(request: web.Request, *wanted: str) -> str:
 
 def parse_json(body: bytes) -> object:
     """Strict JSON. Raises Refused with what is wrong, and where."""
+    value = read_json_quickly(body)
+    if value is not None:
+        return value
     try:
         text = body.decode("utf-8")
         value = read_json(text)

@@ -53,6 +53,11 @@ class Recent(Generic[K, V]):
         self._failed_at: float | None = None
         self._asked: dict[K, asyncio.Task[V | None]] = {}
 
+    def fresh(self, key: K) -> V | None:
+        """The value, if it was looked up a moment ago."""
+        seen = self._seen.get(key)
+        return seen.value if seen is not None and monotonic() - seen.at < self._holds_s else None
+
     async def get(self, key: K) -> V | None:
         """Raises what `find` raises, when the key is not known."""
         now, seen = monotonic(), self._seen.get(key)

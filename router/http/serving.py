@@ -3,10 +3,13 @@
 import asyncio
 import os
 import ssl
+from functools import partial
 
 from aiohttp import web
 
 from router.http.guard import Guard
+from router.http.plain_connection import PlainConnection
+from router.http.plain_posts import PlainPosts
 from router.runtime.lifeline import Lifeline
 from router.runtime.supervisor import StartRefused
 from router.telemetry.logs import get_logger
@@ -18,6 +21,7 @@ _SWEEP_EVERY_S = 1.0
 _HANDSHAKE_S = 5.0
 # What is longer is refused in plain text, below whatever answers with problems.
 _MAX_LINE = 64 * 1024
+_LAST_ANSWERS_S = 0.5
 
 
 class AddressRefused(StartRefused):
@@ -54,17 +58,19 @@ class Address:
         self.port = port
         """The real one once `started` is set; differs from the setting where that is 0."""
 
-    async def serve(self, application: web.Application, life: Lifeline) -> None:
-        """Answers until the stop. Raises AddressRefused when the address cannot be had."""
+    async def serve(self, application: web.Application, life: Lifeline, posts: PlainPosts | None = None) -> None:
+        """Answers until the stop; `posts` of single leads on their own way. Raises AddressRefused when the address
+        cannot be had.
+        """
         runner = web.AppRunner(
             application,
             access_log=None,
             handle_signals=False,
-            shutdown_timeout=0.5,
+            shutdown_timeout=_LAST_ANSWERS_S,
             auto_decompress=False,
             max_line_size=_MAX_LINE,
         )
-        guard = Guard(lambda: _protocol(runner), self._max_connections, self._request_s)
+        guard = Guard(lambda: _first(guard, runner, posts), self._max_connections, self._request_s)
         application.middlewares.append(guard.middleware)
         await runner.setup()
         server = None
@@ -79,6 +85,8 @@ class Address:
             self.started.clear()
             if server is not None:
                 server.close()
+            if posts is not None:
+                await posts.close(_LAST_ANSWERS_S)
             await runner.cleanup()
 
     async def _listen(self, guard: Guard) -> asyncio.Server:
@@ -96,6 +104,10 @@ class Address:
                 f"cannot listen on {self._host} port {self._port}: {os.strerror(error.errno or 0)}. Does another "
                 f"lead-router run here? Set {self._setting} to another port, or to 0 for any free one"
             ) from error
+
+
+def _first(guard: Guard, runner: web.AppRunner, posts: PlainPosts | None) -> asyncio.Protocol:
+    return _protocol(runner) if posts is None else PlainConnection(posts, partial(_protocol, runner), guard)
 
 
 def _protocol(runner: web.AppRunner) -> asyncio.Protocol:

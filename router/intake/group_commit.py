@@ -6,7 +6,7 @@ Each tenant has a line of its own, and one commit under way: a slow or flooding 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -29,11 +29,15 @@ class TooManyWaiting(Exception):
     """So many leads of the tenant wait already that one more would wait for too long. Nothing was stored."""
 
 
+Settled = Callable[[Outcome | Exception], None]
+"""Is called once, with what became of a lead or why that is not known (NotDurable). Must not raise."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     handed_in: HandedIn
     since: float
-    outcome: "asyncio.Future[Outcome]"
+    settled: Settled
     asked_in: Link | None = None
 
 
@@ -65,18 +69,35 @@ class GroupCommit:
 
         A caller that stops waiting does not stop the commit.
         """
-        line = self._lines.setdefault(tenant_id, _Line())
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def settle(found: Outcome | Exception) -> None:
+            if outcome.done():
+                return
+            if isinstance(found, Exception):
+                outcome.set_exception(found)
+                # A caller that hung up does not ask for it.
+                outcome.exception()
+            else:
+                outcome.set_result(found)
+
+        self.enter(tenant_id, handed_in, settle)
+        return await outcome
+
+    def enter(self, tenant_id: int, handed_in: HandedIn, settled: Settled) -> None:
+        """As `hand_in`, without a task that waits. Raises TooManyWaiting."""
+        line = self._lines.get(tenant_id)
+        if line is None:
+            line = self._lines[tenant_id] = _Line()
         if len(line.waiting) >= MAX_WAITING:
             self._instruments.leads(IntakeRoute.SINGLE, IntakeResult.SHED)
             raise TooManyWaiting(f"{MAX_WAITING:,} leads wait already")
-        one = _Waiting(handed_in, monotonic(), asyncio.get_running_loop().create_future(), current_link())
-        line.waiting.append(one)
+        line.waiting.append(_Waiting(handed_in, monotonic(), settled, current_link()))
         key = handed_in.key
         if key is not None:
             line.keys[key.text] = key.body_hash
         if line.running is None:
             line.running = asyncio.create_task(self._run(tenant_id, line), name=f"commits of tenant {tenant_id}")
-        return await one.outcome
 
     async def close(self, deadline_s: float) -> None:
         """Waits for the commits under way. What waits longer than the deadline is given up."""
@@ -128,8 +149,7 @@ class GroupCommit:
             return
         for one, outcome in zip(group, outcomes, strict=True):
             _forget_key(line, one)
-            if not one.outcome.done():
-                one.outcome.set_result(outcome)
+            one.settled(outcome)
 
 
 def _late(line: _Line) -> list[_Waiting]:
@@ -143,10 +163,7 @@ def _late(line: _Line) -> list[_Waiting]:
 
 def _fail(line: _Line, one: _Waiting, error: Exception) -> None:
     _forget_key(line, one)
-    if not one.outcome.done():
-        one.outcome.set_exception(error)
-        # A caller that hung up does not ask for it.
-        one.outcome.exception()
+    one.settled(error)
 
 
 def _forget_key(line: _Line, one: _Waiting) -> None:

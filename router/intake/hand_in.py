@@ -1,22 +1,29 @@
 """Leads that are handed in, one by one or many: accepted in one transaction together with their idempotency keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.store.idempotency import NewKey, StoredAnswer, put_keys, stored_answers
+from router.rules.repeats import Arrival
+from router.store.idempotency import KeyOvertakenError, NewKey, StoredAnswer, put_keys, stored_answers
 from router.store.leads import (
     Accepted,
+    Answering,
     Begun,
     OvertakenError,
     accept,
     accept_here,
     begin_accepting,
+    begun_by,
     states_of,
+    steady,
 )
-from router.store.statements import Connection
+from router.store.look import look
+from router.store.new_leads import are_few
+from router.store.statements import Connection, is_distributed
 from router.store.transactions import retried
 
 ROUTE = "leads"
@@ -66,56 +73,117 @@ class Unstorable(NamedTuple):
 Outcome = Taken | KeyUsed | Unstorable
 
 
-class _KeyOvertakenError(Exception):
-    """One of our keys is stored already, or another process was faster with it: look."""
+MatchRules = dict[int, str | None]
+"""By tenant, the match rules that held for its last leads."""
 
 
-async def take_in(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-    """Stores the leads, durably and once, all or none; returns what became of each.
+async def take_in(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules | None = None
+) -> list[Outcome]:
+    """Stores the leads, durably and once, all or none; returns what became of each. `match_rules` are remembered from
+    one time to the next.
 
     Again with the same leads it does nothing. Raises what the database raises.
     """
-    if any(one.key is not None for one in handed_in):
-        return await _take_in_with_keys(conn, tenant_id, handed_in)
+    if are_few(len(handed_in)) or any(one.key is not None for one in handed_in):
+        return await _take_in_with_keys(conn, tenant_id, handed_in, {} if match_rules is None else match_rules)
     leads = [one.lead for one in handed_in]
     return list(await _taken(conn, tenant_id, leads, await accept(conn, tenant_id, leads)))
 
 
 @retried
-async def _take_in_with_keys(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-    # Nearly all keys are new: whether they are is seen when they are stored, and only then looked at before.
-    look = False
+async def _take_in_with_keys(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
+) -> list[Outcome]:
+    # Nearly all keys are new: whether they are is seen when they are stored, and only then looked at before. Where
+    # tables are distributed (Citus) the look in one statement cannot be had, since one server gives the numbers.
+    seen = is_distributed(conn)
     # Each time a key or a lead more is there at the next look.
     for _ in range(2 * len(handed_in) + 2):
         try:
-            async with conn.transaction():
-                return await _take_within(conn, tenant_id, handed_in, look=look)
+            async with steady(conn, len(handed_in)).transaction():
+                if seen:
+                    return await _take_some(conn, tenant_id, handed_in)
+                return await _take_new(conn, tenant_id, handed_in, match_rules)
         except OvertakenError:
             continue
-        except _KeyOvertakenError:
-            look = True
+        except KeyOvertakenError:
+            seen = True
     raise RuntimeError(f"tenant {tenant_id}: what others stored first is gone again, {2 * len(handed_in)} times over")
 
 
-async def _take_within(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], *, look: bool) -> list[Outcome]:
-    """Those whose key is known get the earlier answer; of the same key in one group, the first decides.
+async def _take_new(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
+) -> list[Outcome]:
+    """No key is taken for known. Raises KeyOvertakenError when one is, and OvertakenError."""
+    first = _first_with_their_key(handed_in, ())
+    leads = [one.lead for one in first]
+    looked = await look(conn, tenant_id, leads, match_rules.get(tenant_id))
+    begun = begun_by(tenant_id, looked, datetime.now(UTC))
+    match_rules[tenant_id] = begun.match_rules
+    taken: list[Taken] = []
+    new: list[NewKey] = []
 
-    Without `look` no key is taken for known. Raises what says that one was, or that another process was faster.
-    """
-    begun = await begin_accepting(conn, tenant_id, len(handed_in), all_new=not look)
-    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None)) if look else []
-    known = await stored_answers(conn, tenant_id, ROUTE, keys) if keys else {}
-    first: dict[str, HandedIn] = {}
-    fresh = []
+    def answers(arrivals: Sequence[Arrival], merged: Mapping[int, int]) -> list[NewKey]:
+        ids = {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
+        taken.extend(_new_taken(lead, ids[lead[:2]], merged) for lead in leads)
+        new.extend(_new_keys(first, taken))
+        return new
+
+    accepted = await accept_here(conn, tenant_id, leads, begun, looked=looked, answering=Answering(ROUTE, answers))
+    if not taken:
+        taken = await _taken(conn, tenant_id, leads, accepted)
+        new = _new_keys(first, taken)
+        await _put(conn, tenant_id, new)
+    return _outcomes(handed_in, first, taken, new, {})
+
+
+async def _take_some(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+    """Those whose key is known get the earlier answer. Raises KeyOvertakenError and OvertakenError."""
+    begun = await begin_accepting(conn, tenant_id, len(handed_in))
+    keys = list(dict.fromkeys(one.key.text for one in handed_in if one.key is not None))
+    known = await stored_answers(conn, tenant_id, ROUTE, keys)
+    first = _first_with_their_key(handed_in, known)
+    taken = await _accepted(conn, tenant_id, first, begun)
+    new = _new_keys(first, taken)
+    await _put(conn, tenant_id, new)
+    return _outcomes(handed_in, first, taken, new, known)
+
+
+def _first_with_their_key(handed_in: Sequence[HandedIn], known: Collection[str]) -> list[HandedIn]:
+    """Those that are stored: of the same key the first decides, and none of those that are known."""
+    seen = set(known)
+    first = []
     for one in handed_in:
-        if one.key is None or (one.key.text not in known and first.setdefault(one.key.text, one) is one):
-            fresh.append(one)
-    taken = dict(zip(map(id, fresh), await _accepted(conn, tenant_id, fresh, begun), strict=True))
-    new = [NewKey(*one.key, *_stored(taken[id(one)])) for one in fresh if one.key is not None]
+        if one.key is None:
+            first.append(one)
+        elif one.key.text not in seen:
+            seen.add(one.key.text)
+            first.append(one)
+    return first
+
+
+def _new_keys(first: Sequence[HandedIn], taken: Sequence[Taken]) -> list[NewKey]:
+    return [NewKey(*one.key, *_stored(became)) for one, became in zip(first, taken, strict=True) if one.key is not None]
+
+
+async def _put(conn: Connection, tenant_id: int, new: Sequence[NewKey]) -> None:
     if new and not await put_keys(conn, tenant_id, ROUTE, new):
-        raise _KeyOvertakenError
+        raise KeyOvertakenError
+
+
+def _outcomes(
+    handed_in: Sequence[HandedIn],
+    first: Sequence[HandedIn],
+    taken: Sequence[Taken],
+    new: Sequence[NewKey],
+    known: Mapping[str, StoredAnswer],
+) -> list[Outcome]:
+    if len(first) == len(handed_in):
+        return list(taken)
+    became = dict(zip(map(id, first), taken, strict=True))
     known = {**known, **{key.key: StoredAnswer(key.body_hash, key.answer) for key in new}}
-    return [taken[id(one)] if id(one) in taken else _earlier(one, known) for one in handed_in]
+    return [became[id(one)] if id(one) in became else _earlier(one, known) for one in handed_in]
 
 
 def _stored(taken: Taken) -> tuple[int, bytes]:
@@ -149,14 +217,18 @@ def _each(leads: Sequence[LeadIn], accepted: Accepted, states: Mapping[int, tupl
     seen: set[int] = set()
     taken = []
     for place, (lead, lead_id) in enumerate(zip(leads, accepted.lead_ids, strict=True)):
-        new = lead_id in accepted.new_ids
-        state, into = (
-            _new_state(lead, accepted.merged_into.get(lead_id)) if new else states.get(lead_id, ("nowhere", None))
-        )
-        taken.append(Taken(lead_id, state, not new or lead_id in seen, differing.get(place, ()), into))
+        if lead_id in accepted.new_ids:
+            found = _new_taken(lead, lead_id, accepted.merged_into)
+            taken.append(found._replace(duplicate=lead_id in seen, differing=differing.get(place, ())))
+        else:
+            state, into = states.get(lead_id, ("nowhere", None))
+            taken.append(Taken(lead_id, state, True, differing.get(place, ()), into))
         seen.add(lead_id)
     return taken
 
 
-def _new_state(lead: LeadIn, into: int | None) -> tuple[str, int | None]:
-    return ("merged", into) if into is not None else ("parked" if lead.invalid is not None else "waiting", None)
+def _new_taken(lead: LeadIn, lead_id: int, merged: Mapping[int, int]) -> Taken:
+    into = merged.get(lead_id)
+    if into is not None:
+        return Taken(lead_id, "merged", merged_into=into)
+    return Taken(lead_id, "parked" if lead.invalid is not None else "waiting")

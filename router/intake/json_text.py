@@ -4,9 +4,14 @@ import json
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import msgspec
+
 MAX_DEPTH = 32
 MAX_EXPONENT = 400
 """PostgreSQL keeps the digits of larger numbers as written out: a few characters would become kilobytes."""
+
+
+_NOT_USUAL = -1_000_000_000
 
 
 def read_json(text: str) -> object:
@@ -18,6 +23,37 @@ def read_json(text: str) -> object:
         return _DECODER.decode(text)
     except ArithmeticError:
         raise ValueError("a number has an exponent that is out of range") from None
+
+
+def read_json_quickly(body: bytes) -> object | None:
+    """What `read_json` returns for this text in UTF-8, where it is one of the usual kind, and not too deep; None = it
+    may not be, or it is no JSON at all, and `read_json` has to say. Half of its time.
+
+    msgspec keeps the last of two values with one key. Then the text has more strings than the value does, which shows
+    in its quotes; so a text with escaped ones is not of the usual kind.
+    """
+    if b"\\" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        return None
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return value if 2 * _strings(value) == body.count(b'"') else None
+
+
+def _strings(value: Any) -> int:
+    """The strings and keys of a value; far below 0 where a number of it has to be read digit by digit."""
+    kind = type(value)
+    if kind is str:
+        return 1
+    if kind is dict:
+        found = len(value)
+        for one in value.values():
+            found += 1 if type(one) is str else _strings(one)
+        return found
+    if kind is list:
+        return sum([_strings(one) for one in value])
+    return _NOT_USUAL if kind is float else 0
 
 
 def read_json_at(text: str, at: int) -> tuple[object, int]:

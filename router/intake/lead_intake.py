@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from time import monotonic, perf_counter
 from typing import Protocol
 
-from router.intake.hand_in import HandedIn, Outcome, Taken, Unstorable, take_in
+from router.intake.hand_in import HandedIn, MatchRules, Outcome, Taken, Unstorable, take_in
 from router.intake.journal import FoundInJournal
 from router.store.connections.connections import Connections, Part
 from router.store.errors import (
@@ -65,6 +65,7 @@ class LeadIntake:
         self._away_until = 0.0
         self._was_away = False
         self._locked_until: dict[int, float] = {}
+        self._match_rules: MatchRules = {}
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
@@ -83,8 +84,8 @@ class LeadIntake:
         begin = perf_counter()
         try:
             async with asyncio.timeout(COMMIT_S):
-                async with self._connections.acquire(Part.INTAKE, CONNECTION_S) as conn:
-                    outcomes = await _take(conn, tenant_id, handed_in)
+                async with self._connections.acquire(Part.INTAKE, CONNECTION_S, leaves_nothing=True) as conn:
+                    outcomes = await _take(conn, tenant_id, handed_in, self._match_rules)
         except TenantRemoved as error:
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(str(error)) from error
@@ -151,17 +152,20 @@ def _result(outcome: Outcome) -> IntakeResult:
     return IntakeResult.REPEATED if outcome.duplicate or outcome.replayed else IntakeResult.ACCEPTED
 
 
-async def _take(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+async def _take(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
+) -> list[Outcome]:
     """A lead that the database cannot store is found by halving."""
     try:
-        return await take_in(conn, tenant_id, handed_in)
+        return await take_in(conn, tenant_id, handed_in, match_rules)
     except (PostgresError, InterfaceError) as error:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
         if len(handed_in) == 1:
             return [Unstorable(f"PostgreSQL cannot store it: {error}")]
     half = len(handed_in) // 2
-    return [*await _take(conn, tenant_id, handed_in[:half]), *await _take(conn, tenant_id, handed_in[half:])]
+    first = await _take(conn, tenant_id, handed_in[:half], match_rules)
+    return [*first, *await _take(conn, tenant_id, handed_in[half:], match_rules)]
 
 
 def _said(error: BaseException) -> str:

@@ -5,7 +5,7 @@ in the same order. So whoever waits for a lock waits for one who adds or locks a
 A key that somebody else has added since we looked breaks that order: then all is begun again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,27 +31,51 @@ class Customers(NamedTuple):
     known: Mapping[str, Known]
 
     @property
+    def new(self) -> list[str]:
+        """The names that are not stored, ascending."""
+        return [name for name in self.names if name not in self.known]
+
+    @property
     def old(self) -> frozenset[int]:
         """Those that were known before this transaction."""
         return frozenset(key.customer for key in self.known.values() if key.customer is not None)
 
 
+class NewCustomerKeys(NamedTuple):
+    """Keys that nobody shares, side by side: names, customers, and people as PostgreSQL writes arrays."""
+
+    names: Sequence[str] = ()
+    customer_ids: Sequence[int | None] = ()
+    people: Sequence[str | None] = ()
+
+
+def names_of(leads: Iterable[tuple[Key, ...]]) -> list[str]:
+    """The names of all the leads' keys, ascending."""
+    return sorted({key[0] for keys in leads for key in keys})
+
+
 async def customers_of(
-    conn: Connection, tenant_id: int, leads: Sequence[tuple[Key, ...]], shared_above: int
+    conn: Connection,
+    tenant_id: int,
+    leads: Sequence[tuple[Key, ...]],
+    shared_above: int,
+    known: Mapping[str, Known] | None = None,
 ) -> Customers:
     """The customer of each lead, given the leads' keys; those that are stored are locked until the transaction ends.
+    `known` is what is known of the keys that are stored, where that was looked up already.
 
     Not so keys that are known to be shared and stay it: a switchboard must not make everybody take turns.
     """
-    names = sorted({key[0] for keys in leads for key in keys})
-    known = await _known(conn, _SQL.customers_of_keys, tenant_id, names)
+    names = names_of(leads)
+    if known is None:
+        known = await _known(conn, _SQL.customers_of_keys, tenant_id, names)
     held = [name for name in names if name in known and not _stays_shared(known[name], shared_above)]
     locked = await _known(conn, _SQL.hold_keys, tenant_id, held)
     if len(locked) < len(held):
         # Those that are gone by now were forgotten with the leads that brought them: they are added anew.
         gone = set(held) - locked.keys()
         known = {name: key for name, key in known.items() if name not in gone}
-    known |= locked
+    known = {**known, **locked}
     return Customers(resolve(leads, known, shared_above), names, known)
 
 
@@ -69,15 +93,30 @@ async def store_keys(
     `customers` as found by `customers_of`, `settled` with the numbers. Raises UniqueViolationError when somebody else
     was first with a key.
     """
-    known = customers.known
-    new = [name for name in customers.names if name not in known]
+    new = customers.new
     if len(new) > _FEW:
         await copy_lines(conn, "customer_key", _COLUMNS, _lines(tenant_id, settled, new, now))
     elif new:
         await _write(conn, _SQL.add_keys, tenant_id, settled, new, now)
+    await change_keys(conn, tenant_id, customers, settled, now)
+
+
+async def change_keys(
+    conn: Connection, tenant_id: int, customers: Customers, settled: Resolution, now: datetime
+) -> None:
+    """Changes the keys of which more is known now."""
+    known = customers.known
     changed = [name for name in known if known[name] != settled.known(name)]
     if changed:
         await _write(conn, _SQL.change_keys, tenant_id, settled, changed, now)
+
+
+def keys_to_add(customers: Customers, settled: Resolution) -> NewCustomerKeys | None:
+    """The keys that are new, to be stored together with their leads; None = some are shared, which is stored first."""
+    if settled.shared:
+        return None
+    new, keys, people = customers.new, settled.keys, settled.people
+    return NewCustomerKeys(new, [keys[name] for name in new], [_array(people[name]) for name in new])
 
 
 async def _write(
@@ -107,6 +146,15 @@ async def _known(conn: Connection, statement: Statement, tenant_id: int, names: 
         return {}
     rows: Sequence[asyncpg.Record] = await statement.fetch(conn, tenant_id=tenant_id, keys=names)
     return {names[place - 1]: Known(customer, frozenset(people or ()), text) for place, customer, people, text in rows}
+
+
+def known_of(names: Sequence[str], rows: Iterable[tuple[int, int | None, str | None, str | None]]) -> dict[str, Known]:
+    """What is known of stored keys, of rows in which people are written as PostgreSQL writes arrays."""
+    return {names[place - 1]: Known(customer, _people(people), text) for place, customer, people, text in rows}
+
+
+def _people(text: str | None) -> frozenset[int]:
+    return frozenset(map(int, text[1:-1].split(","))) if text and text != "{}" else frozenset()
 
 
 def _stays_shared(key: Known, shared_above: int) -> bool:

@@ -11,6 +11,10 @@ HOLDS_S = 86_400
 """So long (seconds) a key is remembered."""
 
 
+class KeyOvertakenError(Exception):
+    """One of the keys is stored already, or another process was faster with it: roll back and look."""
+
+
 class StoredAnswer(NamedTuple):
     """What is stored under a key: the hash of the request's body, and the answer to it."""
 

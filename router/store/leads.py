@@ -3,24 +3,33 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import asyncpg
 
 from router.domain.lead_in import LeadIn
-from router.rules.customers import Key, Overlap, Prepared, SharedKey, customer_keys, newly_shared
+from router.rules.customers import Key, Known, Overlap, Prepared, SharedKey, customer_keys, newly_shared
 from router.rules.differences import Again, Difference, alike, facts_of, find_differences
 from router.rules.match_rules import FIELDS as TIE_FIELDS
 from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival
-from router.store.customers import customers_of, store_keys, tied_before
+from router.store.customers import (
+    NewCustomerKeys,
+    change_keys,
+    customers_of,
+    keys_to_add,
+    store_keys,
+    tied_before,
+)
+from router.store.idempotency import KeyOvertakenError, NewKey, put_keys
 from router.store.imports import ImportPart, note_part
-from router.store.new_leads import write_leads
+from router.store.look import Looked
+from router.store.new_leads import Beside, are_few, write_leads
 from router.store.processes import arrival_time
 from router.store.repeats import Moves, Repeats, apply_moves, release_shared, repeats_among
-from router.store.statements import Connection, is_distributed, load
+from router.store.statements import Connection, load
 from router.store.synonyms import load_spellings
-from router.store.transactions import IDLE_MS, retried
+from router.store.transactions import IDLE_MS, retried, with_steady_plans
 
 _SQL = load("leads")
 _MS_A_LEAD = 1
@@ -82,8 +91,8 @@ class Begun(NamedTuple):
     match_rules: str | None
     moment: datetime
     host: datetime
-    lead_ids: Sequence[int]
-    customer_ids: Sequence[int]
+    lead_ids: Sequence[int] = ()
+    customer_ids: Sequence[int] = ()
 
 
 @retried
@@ -130,19 +139,7 @@ async def database_clock(conn: Connection) -> datetime:
 
 async def steady_plans(conn: Connection, tenant_id: int, leads: int) -> None:
     """Until the transaction ends: plans that do not depend on how many rows there were when they were made."""
-    await _begun(conn, tenant_id, leads, numbers=0)
-
-
-async def _begun(conn: Connection, tenant_id: int, leads: int, numbers: int) -> Mapping[str, Any]:
-    limits = {"tenant_id": tenant_id, "idle_timeout": _idle_timeout(leads)}
-    if not is_distributed(conn):
-        row = await _SQL.steady_plans.row(conn, **limits, numbers=numbers)
-        assert row is not None
-        return dict(row)
-    row = await _SQL.steady_plans_apart.row(conn, **limits)
-    given = await _SQL.new_numbers.row(conn, customers=numbers, leads=numbers)
-    assert row is not None and given is not None
-    return {**row, "lead_ids": given["leads"], "customer_ids": given["customers"]}
+    await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
 
 
 async def begin_accepting(
@@ -150,18 +147,40 @@ async def begin_accepting(
     tenant_id: int,
     leads: int,
     host_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    *,
-    all_new: bool = False,
 ) -> Begun:
-    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`.
-
-    `all_new`: all are thought to be new, so their numbers come at once. Those that are not needed are lost. Raises
+    """As `steady_plans`; to be asked first in a transaction that accepts so many leads with `accept_here`. Raises
     TenantRemoved.
     """
-    row = await _begun(conn, tenant_id, leads, numbers=leads if all_new else 0)
+    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id, idle_timeout=_idle_timeout(leads))
+    assert row is not None
     if not row["is_there"]:
         raise TenantRemoved(f"tenant number {tenant_id} was removed")
-    return Begun(row["match_rules"], row["moment"], host_clock(), row["lead_ids"], row["customer_ids"])
+    return Begun(row["match_rules"], row["moment"], host_clock())
+
+
+def steady(conn: Connection, leads: int) -> Connection:
+    """`conn`, with transactions that begin with a look at so many leads (`router/store/look.py`)."""
+    return with_steady_plans(conn, IDLE_MS + _MS_A_LEAD * leads)
+
+
+def begun_by(tenant_id: int, looked: Looked, host: datetime) -> Begun:
+    """What a transaction knows that began with a look; `host` = the time by this host. Raises TenantRemoved."""
+    if not looked.is_there:
+        raise TenantRemoved(f"tenant number {tenant_id} was removed")
+    return Begun(looked.match_rules, looked.moment, host, looked.lead_ids, looked.customer_ids)
+
+
+Answers = Callable[[Sequence[Arrival], Mapping[int, int]], Sequence[NewKey]]
+"""Given leads that are all new, and those of them that repeat a lead, with that lead: the idempotency keys that are
+stored with them.
+"""
+
+
+class Answering(NamedTuple):
+    """What is stored with leads that are all new: keys of the `route`."""
+
+    route: str
+    answers: Answers
 
 
 async def accept_here(
@@ -171,12 +190,15 @@ async def accept_here(
     begun: Begun,
     now: datetime | None = None,
     prepared: Prepared | None = None,
+    *,
+    looked: Looked | None = None,
+    answering: Answering | None = None,
 ) -> Accepted:
     """As `accept`, in the transaction that has `begun`, without a savepoint. Raises OvertakenError: roll it back and
-    begin again.
+    begin again; with `answering` also KeyOvertakenError. That is only asked where all the leads are new.
     """
     try:
-        return await _accept(conn, tenant_id, leads, begun, now, prepared)
+        return await _accept(conn, tenant_id, leads, begun, now, prepared, looked, answering)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name in _RACES:
             raise OvertakenError from error
@@ -190,22 +212,28 @@ async def _accept(
     begun: Begun,
     now: datetime | None,
     prepared: Prepared | None,
+    looked: Looked | None,
+    answering: Answering | None,
 ) -> Accepted:
-    stored, any_archived = await _look_up(conn, tenant_id, leads)
+    if looked is None or looked.any_stored:
+        stored, any_archived = await _look_up(conn, tenant_id, leads)
+    else:
+        stored, any_archived = {}, looked.any_archived
     named = [lead[:2] for lead in leads]
     fresh = _first_places(named, stored)
-    looked = [leads[place] for place in fresh.values()] if any_archived else []
-    archived = await archived_leads(conn, tenant_id, looked) if looked else {}
+    asked = [leads[place] for place in fresh.values()] if any_archived else []
+    archived = await archived_leads(conn, tenant_id, asked) if asked else {}
     fresh = {identity: place for identity, place in fresh.items() if identity not in archived} if archived else fresh
     arrivals: list[Arrival] = []
     repeats = Repeats({}, Moves())
     seen = Seen()
     if fresh:
-        keyed = _keyed(leads, fresh.values(), begun.match_rules, prepared)
+        keyed = _keyed(leads, fresh.values(), begun.match_rules, prepared or (looked and looked.prepared), looked)
         moment = now or begun.moment
         if now is None:
             now = await arrival_time(conn, tenant_id, moment, begun.host)
-        arrivals, repeats, seen = await _store(conn, tenant_id, keyed, begun, now or moment, now)
+        with_answers = answering if len(fresh) == len(leads) else None
+        arrivals, repeats, seen = await _store(conn, tenant_id, keyed, begun, now or moment, now, with_answers)
     ids = archived | {identity: there["lead_id"] for identity, there in stored.items()}
     ids |= {arrival.lead[:2]: arrival.lead_id for arrival in arrivals}
     unlike = _unlike(leads, stored, fresh) if len(fresh) < len(leads) else ()
@@ -238,22 +266,28 @@ def _first_places(named: Sequence[Identity], stored: Mapping[Identity, StoredLea
 
 
 class _Keyed(NamedTuple):
-    """New leads, side by side with their keys."""
+    """New leads, side by side with their keys, and what is known of these, if that was looked up."""
 
     leads: list[LeadIn]
     keys: list[tuple[Key, ...]]
     shared_above: int
+    known: Mapping[str, Known] | None = None
 
 
 def _keyed(
-    leads: Sequence[LeadIn], places: Iterable[int], match_rules: str | None, prepared: Prepared | None
+    leads: Sequence[LeadIn],
+    places: Iterable[int],
+    match_rules: str | None,
+    prepared: Prepared | None,
+    looked: Looked | None,
 ) -> _Keyed:
     rules = parse_stored_match_rules(match_rules or "")
     fresh = [leads[place] for place in places]
+    known = None if looked is None else looked.known
     if prepared is not None and len(prepared.keys) != len(leads):
         raise ValueError(f"keys of {len(prepared.keys)} leads were prepared for {len(leads)}")
     if prepared is not None and prepared.rules == rules:
-        return _Keyed(fresh, [prepared.keys[place] for place in places], rules.shared_above)
+        return _Keyed(fresh, [prepared.keys[place] for place in places], rules.shared_above, known)
     return _Keyed(fresh, [customer_keys(lead, rules) for lead in fresh], rules.shared_above)
 
 
@@ -342,9 +376,16 @@ class Seen(NamedTuple):
 
 
 async def _store(
-    conn: Connection, tenant_id: int, new: _Keyed, begun: Begun, moment: datetime, now: datetime | None
+    conn: Connection,
+    tenant_id: int,
+    new: _Keyed,
+    begun: Begun,
+    moment: datetime,
+    now: datetime | None,
+    answering: Answering | None,
 ) -> tuple[list[Arrival], Repeats, Seen]:
-    """Stores new leads, numbered in the order of their creation, with their customers; and which of them repeat which.
+    """Stores new leads, numbered in the order of their creation, with their customers and what is `answering` about
+    them; and which of them repeat which.
 
     `moment` is the creation of those that state none, `now` when all are stored (None = by the database's clock).
     """
@@ -352,14 +393,25 @@ async def _store(
     times = [lead.created_at or moment for lead in fresh]
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [new.keys[i] for i in order]
-    customers = await customers_of(conn, tenant_id, keys, new.shared_above)
+    customers = await customers_of(conn, tenant_id, keys, new.shared_above, _of_leads(keys, new.known))
     numbers = begun if begun.lead_ids else await _new_numbers(conn, begun, customers.found.new, len(fresh))
     settled, now = customers.found.numbered(numbers.customer_ids), now or numbers.moment
     numbered = zip(numbers.lead_ids, order, settled.customers, strict=False)
     arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
-    await store_keys(conn, tenant_id, customers, settled, now)
+    together = keys_to_add(customers, settled) if are_few(len(arrivals)) else None
+    if together is None:
+        await store_keys(conn, tenant_id, customers, settled, now)
+    else:
+        await change_keys(conn, tenant_id, customers, settled, now)
     repeats = await repeats_among(conn, tenant_id, arrivals, keys, settled.shared, customers.old)
-    await write_leads(conn, tenant_id, arrivals, repeats.merged, now)
+    answers = answering.answers(arrivals, repeats.merged) if answering is not None else ()
+    if are_few(len(arrivals)):
+        beside = Beside(together or NewCustomerKeys(), answering.route if answering else "", answers)
+        await write_leads(conn, tenant_id, arrivals, repeats.merged, now, beside)
+    else:
+        await write_leads(conn, tenant_id, arrivals, repeats.merged, now)
+        if answering is not None and not await put_keys(conn, tenant_id, answering.route, answers):
+            raise KeyOvertakenError
     await apply_moves(conn, tenant_id, repeats.moves, now)
     overlaps = tuple([one._replace(place=order[one.place]) for one in settled.overlaps])
     shared = tuple(newly_shared(settled, customers.known)) if settled.shared else ()
@@ -367,6 +419,14 @@ async def _store(
         rules = parse_stored_match_rules(begun.match_rules or "")
         repeats = repeats._replace(freed=await release_shared(conn, tenant_id, whose, rules, now))
     return arrivals, repeats, Seen(overlaps, shared)
+
+
+def _of_leads(keys: Sequence[tuple[Key, ...]], known: Mapping[str, Known] | None) -> Mapping[str, Known] | None:
+    """What is known of the keys of these leads, out of what was looked up for more of them."""
+    if not known:
+        return known
+    own = {key[0] for of_lead in keys for key in of_lead}
+    return {name: key for name, key in known.items() if name in own}
 
 
 async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:

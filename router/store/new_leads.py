@@ -5,11 +5,14 @@ Leads are stored in one order for everybody: intakes of the same leads wait for 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.repeats import Arrival
+from router.store.customers import NewCustomerKeys
+from router.store.idempotency import HOLDS_S, KeyOvertakenError, NewKey
 from router.store.statements import Connection, load
 
 _SQL = load("new_leads")
@@ -22,15 +25,42 @@ _FEW = 100
 """Up to so many leads are stored with one statement: for them the round trips are what costs."""
 
 
-async def write_leads(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
-) -> None:
-    """Stores the arrivals as of `now`, with their events; `merged` are those that repeat a lead, with that lead.
+def are_few(leads: int) -> bool:
+    """Whether so many leads are stored with one statement."""
+    return leads <= _FEW
 
-    Raises UniqueViolationError when somebody else was first with one of the leads.
+
+class Beside(NamedTuple):
+    """What is stored with a few leads in one statement: keys of new customers, and idempotency keys of a route."""
+
+    customer_keys: NewCustomerKeys = NewCustomerKeys()
+    route: str = ""
+    idempotency_keys: Sequence[NewKey] = ()
+
+
+NOTHING = Beside()
+
+
+async def write_leads(
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    merged: Mapping[int, int],
+    now: datetime,
+    beside: Beside = NOTHING,
+) -> None:
+    """Stores the arrivals as of `now`, with their events; `merged` are those that repeat a lead, with that lead. There
+    is something `beside` them only where they `are_few`.
+
+    Raises UniqueViolationError when somebody else was first with one of the leads or the customers' keys, and
+    KeyOvertakenError.
     """
-    write = _write_few if len(arrivals) <= _FEW else _write_many
-    await write(conn, tenant_id, sorted(arrivals, key=_by_identity), merged, now)
+    ordered = sorted(arrivals, key=_by_identity)
+    if are_few(len(arrivals)):
+        await _write_few(conn, tenant_id, ordered, merged, now, beside)
+    else:
+        assert beside is NOTHING
+        await _write_many(conn, tenant_id, ordered, merged, now)
 
 
 def _by_identity(arrival: Arrival) -> str:
@@ -39,24 +69,104 @@ def _by_identity(arrival: Arrival) -> str:
 
 
 async def _write_few(
-    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
+    conn: Connection,
+    tenant_id: int,
+    arrivals: Sequence[Arrival],
+    merged: Mapping[int, int],
+    now: datetime,
+    beside: Beside,
 ) -> None:
     rows = msgspec.json.encode([_row(a, merged.get(a.lead_id)) for a in arrivals]).decode()
-    await _SQL.store_few.row(conn, tenant_id=tenant_id, moment=now, rows=rows)
+    keys, answered = beside.customer_keys, beside.idempotency_keys
+    stored = await _SQL.store_few.value(
+        conn,
+        tenant_id=tenant_id,
+        moment=now,
+        rows=rows,
+        keys=keys.names,
+        customer_ids=keys.customer_ids,
+        people=keys.people,
+        route=beside.route,
+        idempotency_keys=[one.key for one in answered],
+        body_hashes=[one.body_hash for one in answered],
+        idempotency_leads=[one.lead_id for one in answered],
+        answers=[one.answer for one in answered],
+        holds_s=float(HOLDS_S),
+    )
+    if stored < len(answered):
+        raise KeyOvertakenError
+    others = [a for a in arrivals if a.lead_id in merged or a.lead.invalid is not None]
+    if others:
+        await _place(conn, tenant_id, others, merged, now)
 
 
-def _row(arrival: Arrival, into: int | None) -> dict[str, object]:
-    """By the names of the columns, and one name more that is ignored."""
+class _Row(msgspec.Struct, omit_defaults=True):
+    """By the names of the columns; what is left out is null."""
+
+    lead_id: int
+    source: str
+    external_id: str
+    created_at: datetime
+    priority: int
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    company: str | None = None
+    declared_customer: str | None = None
+    customer_id: int | None = None
+    region: str | None = None
+    industry: str | None = None
+    product: str | None = None
+    campaign: str | None = None
+    ad_id: str | None = None
+    landing_page: str | None = None
+    attributes: msgspec.Raw | None = None
+    into_lead_id: int | None = None
+    invalid: str | None = None
+    enquiry: str | None = None
+
+
+def _row(arrival: Arrival, into: int | None) -> _Row:
     lead_id, created_at, customer_id, lead = arrival
-    ours = {"lead_id": lead_id, "created_at": created_at, "customer_id": customer_id, "into_lead_id": into}
-    attributes = None if lead.attributes is None else msgspec.Raw(lead.attributes.encode())
-    return {**lead._asdict(), **ours, "attributes": attributes}
+    source, external_id, _at, name, phone, email, company, declared = lead[:8]
+    region, industry, product, campaign, ad_id, landing_page = lead[8:14]
+    priority, attributes, _malformed, invalid, enquiry = lead[14:]
+    return _Row(
+        lead_id,
+        source,
+        external_id,
+        created_at,
+        priority,
+        name,
+        phone,
+        email,
+        company,
+        declared,
+        customer_id,
+        region,
+        industry,
+        product,
+        campaign,
+        ad_id,
+        landing_page,
+        None if attributes is None else msgspec.Raw(attributes.encode()),
+        into,
+        invalid,
+        enquiry,
+    )
 
 
 async def _write_many(
     conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
 ) -> None:
     await _copy_facts(conn, tenant_id, arrivals, now)
+    await _place(conn, tenant_id, arrivals, merged, now)
+
+
+async def _place(
+    conn: Connection, tenant_id: int, arrivals: Sequence[Arrival], merged: Mapping[int, int], now: datetime
+) -> None:
+    """Puts stored leads where they are; all that are `merged` are among them."""
     placed = [a for a in arrivals if a.lead_id not in merged] if merged else arrivals
     waiting = sorted([a for a in placed if a.lead.invalid is None], key=lambda a: (-a.lead.priority, a.lead_id))
     invalid = [a for a in placed if a.lead.invalid is not None]

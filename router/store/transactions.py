@@ -38,6 +38,9 @@ _PLANS_ONCE = "".join(
     f"; set local {setting}"
     for setting in ("plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off")
 )
+_STEADY = _PLANS_ONCE + "".join(
+    f"; set local {setting} = off" for setting in ("enable_sort", "enable_hashjoin", "enable_mergejoin", "jit")
+)
 _ASKING = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"})
 
 
@@ -64,6 +67,15 @@ def with_lock_timeout(
     return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms, _PLANS_ONCE if plans_once else ""))
 
 
+def with_steady_plans(conn: Connection, idle_ms: int) -> Connection:
+    """As `with_lock_timeout` with `plans_once`, and as long for locks as `conn` waits: also orders and joins are taken
+    from the indexes that the statements are written for.
+    """
+    lock_timeout_s = conn.lock_timeout_s if isinstance(conn, _WithLockTimeout) else LOCK_TIMEOUT_S
+    session = outside_transactions(conn)
+    return cast(Connection, _WithLockTimeout(session, lock_timeout_s, idle_ms, _STEADY))
+
+
 def outside_transactions(conn: Connection) -> Connection:
     """For the few statements that must be alone in their transaction, without limits of ours: set a deadline."""
     return conn.session if isinstance(conn, _WithLockTimeout) else conn
@@ -74,6 +86,7 @@ class _WithLockTimeout:
 
     def __init__(self, session: Connection, lock_timeout_s: float, idle_ms: int, more: str) -> None:
         self.session = session
+        self.lock_timeout_s = lock_timeout_s
         self._limits = _limits(int(lock_timeout_s * 1000), idle_ms) + more
 
     def __getattr__(self, name: str) -> Any:

@@ -116,6 +116,11 @@ def current_link() -> Link | None:
     return None if _tracer is None else _tracer.link()
 
 
+def is_traced() -> bool:
+    """Whether spans are made."""
+    return _tracer is not None
+
+
 @contextmanager
 def traced_by(tracer: Tracer | None) -> Iterator[None]:
     """Meanwhile this process's spans are made by `tracer`; None = none are."""

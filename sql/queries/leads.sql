@@ -1,18 +1,7 @@
--- name: steady_plans(tenant_id, idle_timeout, numbers)
--- Whether the tenant is there, its match rules (null = none, so the default), the time, so many numbers for new leads and customers, ascending, and until the transaction ends
+-- name: steady_plans(tenant_id, idle_timeout)
+-- Whether the tenant is there, its match rules (null = none, so the default), the time, and until the transaction ends
 -- an end of silence and plans that are made once for a connection, whatever statistics say of a tenant (nothing, when it is new). With sorting off, `order by ... limit 1` names the index: of several that begin with
 -- tenant_id only one has that order. `between x and x`: of `= x` the planner would know that it needs no order.
-select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
-       exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as moment,
-       array(select nextval('lead_lead_id_seq') from generate_series(1, :numbers::int)) as lead_ids,
-       array(select nextval('customer_id_seq') from generate_series(1, :numbers::int)) as customer_ids,
-       set_config('idle_in_transaction_session_timeout', :idle_timeout, true),
-       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
-
--- name: steady_plans_apart(tenant_id, idle_timeout)
--- The same without numbers: where tables are distributed it is asked where the tenant's rows are, and numbers are given by one server alone.
 select (select source from customer_rules where tenant_id = :tenant_id order by version desc limit 1) as match_rules,
        exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as moment,
        set_config('idle_in_transaction_session_timeout', :idle_timeout, true),

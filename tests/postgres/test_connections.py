@@ -390,3 +390,31 @@ async def test_a_configuration_is_recorded_when_it_differs_from_that_of_the_last
         (0, "b", "configure", "drain: connections.maximum", "8", "30"),
         (0, "e", "configure", "drain: connections.maximum", "30", "8"),
     ]
+
+
+async def test_a_session_that_is_left_clean_is_lent_again_at_once_and_one_in_which_something_failed_is_cleaned(
+    database_url: str,
+) -> None:
+    async with open_connections(database_url, ConnectionSettings(maximum=1)) as connections:
+
+        async def marked(*, fails: bool) -> str | None:
+            async with connections.acquire(Part.INTAKE, 20, leaves_nothing=True) as conn:
+                # A trace that cleaning would remove: no statement of the intake leaves one.
+                found: str | None = await conn.fetchval("select current_setting('lead_router.mark', true)")
+                await conn.execute("select set_config('lead_router.mark', 'here', false)")
+                if fails:
+                    await conn.execute("select 1 / 0")
+            return found
+
+        assert not await marked(fails=False)
+        assert await marked(fails=False) == "here"
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await marked(fails=True)
+        assert not await marked(fails=False)
+        async with connections.acquire(Part.INTAKE, 20) as conn:
+            assert await conn.fetchval("select current_setting('lead_router.mark', true)") == "here"
+        assert not await marked(fails=False)
+        connections.stock.label = "another name"
+        assert await marked(fails=False) == "here"
+        async with connections.acquire(Part.INTAKE, 20) as conn:
+            assert await conn.fetchval("show application_name") == "another name"

@@ -322,7 +322,7 @@ async def test_a_new_tenant_of_which_statistics_know_nothing_does_not_make_intak
     given = {"tenant_id": tenant_id + 1, "lead_ids": [1], "customer_ids": [1], "created_ats": [NOON]}
     given |= {"keys": ["0" * 32], "external_ids": ["x"]}
     async with conn.transaction():
-        await load("leads").steady_plans.row(conn, tenant_id=tenant_id, idle_timeout="5000", numbers=0)
+        await load("leads").steady_plans.row(conn, tenant_id=tenant_id, idle_timeout="5000")
         rows = await conn.fetch("explain " + statement.sql, *(given.get(p, ["x"]) for p in statement.parameters))
     lines = [row[0] for row in rows]
     at = next(i for i, line in enumerate(lines) if index in line)

@@ -11,7 +11,15 @@ from router.store.statements import load
 from tests.postgres.test_plans import Asked, executed, faults
 
 LEADS = 200_000
-FAMILIES = (load("leads"), load("customers"), load("idempotency"), load("new_leads"), load("repeats"), load("ids"))
+FAMILIES = (
+    load("leads"),
+    load("customers"),
+    load("idempotency"),
+    load("look"),
+    load("new_leads"),
+    load("repeats"),
+    load("ids"),
+)
 NAMES = {
     "sources": "'{s,s,s}'",
     "external_ids": "'{e5,e6,nobody}'",
@@ -45,6 +53,15 @@ WHERE = (
 AROUND = ("lead_of_customer", "lead_pkey", "merged_pkey", "closed_pkey", "parked_pkey", "parked_reason")
 STATEMENTS = [
     Asked("stored_leads", 3, NAMES, ("lead_tenant_id_source_external_id_key", "archived_count_pkey")),
+    Asked(
+        "look",
+        3,
+        {**NAMES, "numbers": "3", "keys": KEYS},
+        (
+            *("lead_tenant_id_source_external_id_key", "archived_count_pkey", "customer_key_pkey"),
+            *("customer_rules_pkey", "tenant_pkey"),
+        ),
+    ),
     Asked("archived_leads", 3, NAMES, ("archived_tenant_id_source_external_id_key",)),
     Asked("states", 21, {"lead_ids": "'{5,6,7}'"}, WHERE),
     Asked("near", 24, SAME, AROUND),

@@ -31,7 +31,7 @@ COORDINATOR = "is about the coordinator's own session or catalogue, and is meant
 LISTED = {
     "change_log.changes": "local: the schema's own table is a part of the UNION by itself, which the coordinator reads",
     "connections.name_session": f"settings: {COORDINATOR}",
-    "leads.steady_plans": "numbers: on Citus steady_plans_apart and new_numbers are asked in its place",
+    "look.look": "numbers: on Citus leads are looked up as those that may be there, and new_numbers is asked",
     "maintenance.find_functions": f"settings: {COORDINATOR}",
     "migrate.lock_timeout": f"settings: {COORDINATOR}",
     "partitions.utc": f"settings: {COORDINATOR}",

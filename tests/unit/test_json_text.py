@@ -1,5 +1,6 @@
 """What people hand in as JSON is stored as they wrote it, or refused with the reason."""
 
+import json
 from decimal import Decimal
 
 import msgspec
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.intake.json_text import read_json
+from router.intake.json_text import read_json, read_json_quickly
 from router.telemetry.masking import mask_literals
 
 
@@ -32,6 +33,62 @@ def test_every_digit_of_a_number_is_kept(number: str) -> None:
 def test_what_could_be_read_in_two_ways_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_json(text)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.lists(st.tuples(st.sampled_from("abä"), inner), max_size=4),
+    max_leaves=12,
+)
+
+
+def _written(value: object, *, ascii_only: bool) -> str:
+    """As JSON; a list of pairs is an object, whose keys may come twice."""
+    if isinstance(value, list):
+        parts = [_written(one, ascii_only=ascii_only) for one in value if not isinstance(one, tuple)]
+        pairs = [one for one in value if isinstance(one, tuple)]
+        if pairs:
+            written = (f"{json.dumps(k)}: {_written(v, ascii_only=ascii_only)}" for k, v in pairs)
+            return "{" + ", ".join(written) + "}"
+        return "[" + ",".join(parts) + "]"
+    return json.dumps(value, ensure_ascii=ascii_only)
+
+
+@given(value=_VALUES, ascii_only=st.booleans())
+def test_what_is_read_quickly_is_what_is_read_with_care(value: object, ascii_only: bool) -> None:
+    text = _written(value, ascii_only=ascii_only)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError:
+        return
+    found = read_json_quickly(body)
+    if found is not None:
+        assert msgspec.json.encode(found) == msgspec.json.encode(read_json(text))
+
+
+@given(st.binary(max_size=30) | st.text('[]{}",:1.eE-+ \\nula', max_size=30).map(str.encode))
+def test_what_is_read_quickly_is_json(body: bytes) -> None:
+    found = read_json_quickly(body)
+    if found is not None:
+        assert found == read_json(body.decode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b'{"a": 1, "a": 2}', b'{"a": "x", "a": "y"}', b'{"b": {"a": 1, "a": {}}}', b'{"a": {"b": 1}, "a": {"b": 2}}'),
+        *(b'{"a": 1.5}', b'{"a": [1, 1e3]}', b'{"a": "\\u0000"}', b'{"a": "\\ud800"}'),
+        *(b'{"a": NaN}', b'"\xed\xa0\x80"'),
+        *(b'{"a": 1', b"", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a": 1} {}', b"[" * 900 + b"]" * 900),
+    ],
+)
+def test_what_needs_care_is_not_read_quickly(body: bytes) -> None:
+    assert read_json_quickly(body) is None
+
+
+def test_a_usual_lead_is_read_quickly() -> None:
+    lead = {"source": "web", "external_id": "1", "attributes": {"budget": 100, "tags": ["a", "ä"], "seen": None}}
+    assert read_json_quickly(json.dumps(lead, ensure_ascii=False).encode()) == lead
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -8,13 +8,14 @@ from router.domain.access import Permission
 from router.domain.lead_in import LeadIn
 from router.http.body import read_body
 from router.http.idempotency_key import HEADER, MAX_KEY, idempotency_key
+from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, busy, pointer_to
 from router.http.reading import check_media_type, parse_json
 from router.http.routes.lead_documents import LeadAnswer, LeadBody
 from router.intake.group_commit import MAX_WAITING, TooManyWaiting
 from router.intake.hand_in import HandedIn, IdempotencyKey, KeyUsed, Outcome, Taken, Unstorable
-from router.intake.json_lead import FieldError, NotALead
+from router.intake.json_lead import FieldError, JsonLeadReader, NotALead
 from router.intake.lead_intake import NotDurable
 from router.store.idempotency import HOLDS_S
 from router.telemetry.intake_instruments import IntakeResult, IntakeRoute
@@ -35,21 +36,32 @@ async def hand_in(call: Call) -> Answer:
     request, tenant = call.request, call.tenant
     check_media_type(request, _JSON)
     text = idempotency_key(request)
-    value = parse_json(await read_body(request, MAX_BODY))
+    body = await read_body(request, MAX_BODY)
     reader = await call.leads.readers.reader_of(tenant)
+    handed_in = read_lead(call.leads, tenant.tenant_id, reader, text, body)
+    try:
+        outcome = await call.leads.singles.hand_in(tenant.tenant_id, handed_in)
+    except (TooManyWaiting, NotDurable) as error:
+        raise not_taken(error) from None
+    return answer_of(handed_in.lead, outcome)
+
+
+def read_lead(leads: LeadDoor, tenant_id: int, reader: JsonLeadReader, key: str | None, body: bytes) -> HandedIn:
+    """The lead in a body, with the Idempotency-Key that came with it. Raises Refused."""
+    value = parse_json(body)
     try:
         lead = reader.read(value)
     except NotALead as error:
-        call.leads.intake.instruments.leads(IntakeRoute.SINGLE, IntakeResult.REFUSED)
+        leads.intake.instruments.leads(IntakeRoute.SINGLE, IntakeResult.REFUSED)
         raise invalid(error.errors) from None
-    key = None if text is None else _key(call, text, value)
-    try:
-        outcome = await call.leads.singles.hand_in(tenant.tenant_id, HandedIn(lead, key))
-    except TooManyWaiting as error:
-        raise Refused(Kind.TOO_MANY, f"nothing was stored: {error}; send it again", headers=_FULL) from None
-    except NotDurable as error:
-        raise busy(f"{error}; it is not known whether the lead is stored: send it again, which does no harm") from None
-    return _answer(lead, outcome)
+    return HandedIn(lead, None if key is None else _key(leads, tenant_id, key, value))
+
+
+def not_taken(error: TooManyWaiting | NotDurable) -> Refused:
+    """The refusal of a lead that was not committed, or of which that is not known."""
+    if isinstance(error, TooManyWaiting):
+        return Refused(Kind.TOO_MANY, f"nothing was stored: {error}; send it again", headers=_FULL)
+    return busy(f"{error}; it is not known whether the lead is stored: send it again, which does no harm")
 
 
 def invalid(errors: list[FieldError]) -> Refused:
@@ -59,10 +71,10 @@ def invalid(errors: list[FieldError]) -> Refused:
     return Refused(Kind.INVALID, f"{found[0].pointer or 'the lead'}: {found[0].reason}{more}", found)
 
 
-def _key(call: Call, text: str, value: object) -> IdempotencyKey:
+def _key(leads: LeadDoor, tenant_id: int, text: str, value: object) -> IdempotencyKey:
     """Raises Refused while another request with the key is being worked on."""
     body_hash = blake2b(_CANONICAL.encode(value), digest_size=16).digest()
-    under_way = call.leads.singles.body_under_way(call.tenant.tenant_id, text)
+    under_way = leads.singles.body_under_way(tenant_id, text)
     if under_way is None:
         return IdempotencyKey(text, body_hash)
     if under_way != body_hash:
@@ -76,7 +88,8 @@ def _key_used() -> Refused:
     return Refused(Kind.KEY_USED, f"this {HEADER} came with another body before; another lead needs a key of its own")
 
 
-def _answer(lead: LeadIn, outcome: Outcome) -> Answer:
+def answer_of(lead: LeadIn, outcome: Outcome) -> Answer:
+    """The answer about a lead that is stored. Raises Refused where it is not."""
     if isinstance(outcome, KeyUsed):
         raise _key_used()
     if isinstance(outcome, Unstorable):

@@ -129,11 +129,14 @@ class Connections:
     # -- lending
 
     @asynccontextmanager
-    async def acquire(self, part: Part, deadline_s: float | None = None) -> AsyncIterator[Connection]:
+    async def acquire(
+        self, part: Part, deadline_s: float | None = None, *, leaves_nothing: bool = False
+    ) -> AsyncIterator[Connection]:
         """Lends a connection that waits for no lock longer than 2 s. Raises NoConnection when none is free within the
         deadline (seconds); without one within `acquire_deadline_s`, or 1 s for requests while too many wait.
 
-        A server that refuses or is away is asked again until then.
+        A server that refuses or is away is asked again until then. `leaves_nothing`: of what is asked nothing outlives
+        its transaction, so that the session needs no cleaning, which costs a round trip, unless something failed.
         """
         if (shut := self.shut()) is not None:
             raise NoConnection(f"{part}: {shut}")
@@ -142,21 +145,29 @@ class Connections:
         limit_s = None if part in (Part.HINTS, Part.JOBS) else self.settings.held_limit_s
         lending = Lease(part, holder_named(), limit_s, self._instruments)
         self._lent[session] = lending
+        clean = False
         try:
             with self._instruments.connection_use(part):
                 yield with_lock_timeout(session, _LOCK_TIMEOUT_S)
+            clean = leaves_nothing
         finally:
             lending.over()
             del self._lent[session]
-            # Not waited for: cleaning it costs a round trip, and over a dead wire seconds.
-            self.stock.in_background(self._take_back(part, session), "give back")
+            if clean and self.stock.rest_clean(session):
+                self._is_back(part)
+            else:
+                # Not waited for: cleaning it costs a round trip, and over a dead wire seconds.
+                self.stock.in_background(self._take_back(part, session), "give back")
 
     async def _take_back(self, part: Part, session: Session) -> None:
         try:
             await self.stock.give_back(session)
         finally:
-            self._turns.back(part)
-            self._serve()
+            self._is_back(part)
+
+    def _is_back(self, part: Part) -> None:
+        self._turns.back(part)
+        self._serve()
 
     def _patience_s(self, part: Part) -> float:
         longest = self.settings.acquire_deadline_s

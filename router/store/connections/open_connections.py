@@ -114,6 +114,15 @@ class OpenConnections:
         session.terminate()
         self._show()
 
+    def rest_clean(self, session: Session) -> bool:
+        """One that was used, has answered, and needs no cleaning. False = it is to be given back as others are."""
+        if not self._keeps(session) or session.label != self.label or session.is_in_transaction():
+            return False
+        self.answered_at = monotonic()
+        self._out.discard(session)
+        self._rest(IdleConnection(session, monotonic()))
+        return True
+
     async def give_back(self, session: Session) -> None:
         """One that was used: cleaned, or ended when it is not needed any more. Never raises."""
         session.label = self.label
