@@ -16,13 +16,14 @@ from ops.cli.repeats_report import repeats_document, repeats_lines
 from ops.cli.same_ids_report import same_ids_document, same_ids_lines
 from ops.cli.screen import Screen
 from router.domain.lead_in import LeadIn
-from router.domain.phrases import count
+from router.domain.phrases import count, listed
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
 from router.intake.normalise import LeadReader
 from router.intake.repeat_book import WouldRepeat
-from router.rules.mapping import FileMapping
+from router.rules.mapping import COLUMNS_LISTED, FileMapping
+from router.rules.reader import shorten
 from router.store.ids import SameIds
 from router.telemetry.logs import get_logger
 
@@ -134,6 +135,9 @@ class Outcome:
             out.print(
                 f"no row has what the mapping names: {', '.join(map(repr, unseen))}; is it spelled as in the file?"
             )
+        if self.done.rejected == self.done.rows and self.plan == FileMapping() and self.file.first_fields:
+            has = listed(map(shorten, self.file.first_fields), COLUMNS_LISTED)
+            out.print(f"the rows have {has}; say in a mapping what they mean: --mapping M.yaml")
         if self.file.blank_rows:
             out.print(f"{count(self.file.blank_rows, 'blank row')} skipped")
         if times := self.reader.times_without_offset:

@@ -6,16 +6,18 @@ from router.rules.json_paths import BadPath, Step, parse_path, places_of, value_
 
 
 class JsonFields:
-    """What a mapping names of JSON rows. `unseen` = the names that no row had so far."""
+    """What a mapping names of JSON rows. `unseen` = names that no row had so far; `first` = what the first row has."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.unseen = set(names)
+        self.first: tuple[str, ...] = ()
         self._paths = dict(_deeper(self.unseen))
 
     def lifted(self, row: Mapping[str, object]) -> Mapping[str, object]:
         """The row with what paths lead to under the path's own name, and no longer in its place. A field of the very
         name comes before a path.
         """
+        self.first = self.first or tuple(row)
         found = {
             name: places
             for name, path in self._paths.items()

@@ -121,6 +121,11 @@ class LeadFile:
         return frozenset() if self.is_csv else frozenset(self._fields.unseen)
 
     @property
+    def first_fields(self) -> tuple[str, ...]:
+        """What the first JSON row that was read has; nothing of a table."""
+        return () if self.is_csv else self._fields.first
+
+    @property
     def longest_row(self) -> int:
         """Characters of the longest row."""
         return self._longest

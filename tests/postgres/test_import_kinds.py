@@ -68,3 +68,31 @@ async def test_an_import_says_what_the_columns_became_and_what_it_decided(
     result = await command.run(str(path), "--tenant", "acme")
     assert (result.exit_code, "name it with --encoding" in result.output) == (2, True), result.output
     assert await conn.fetchval("select count(*) from lead") == 3
+
+
+async def test_what_is_deeper_in_json_is_imported_and_a_misspelt_path_is_reported(
+    database_url: str, conn: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await tenants.add(conn, "acme", "Asia/Shanghai")
+    command = CommandLine(import_, database_url)
+    path, mapping = tmp_path / "scans.ndjson", tmp_path / "mapping.yaml"
+    path.write_text(
+        '{"badge": "X1", "contact": {"name": "Bob", "mail": "bob@x.example", "age": 41}}\n', encoding="utf-8"
+    )
+
+    # Without a mapping it is said what the rows have, not only what they lack.
+    shown = (await command.run(str(path), "--tenant", "acme", "--check")).output
+    assert "the rows have badge, contact; say in a mapping what they mean: --mapping M.yaml" in shown
+
+    mapping.write_text(
+        "rename: {badge: external_id, contact.name: name, contact.mail: email, contact.fone: phone}\n"
+        "constants: {source: expo}\n",
+        encoding="utf-8",
+    )
+    shown = (await command.run(str(path), "--tenant", "acme", "--mapping", str(mapping), "--check")).output
+    assert "no row has what the mapping names: 'contact.fone'" in shown
+    said = await command.json(str(path), "--tenant", "acme", "--mapping", str(mapping))
+    assert (said["new"], said["unseen"]) == (1, ["contact.fone"])
+    (row,) = await conn.fetch(COLUMNS, "expo")
+    assert tuple(row)[:3] == ("X1", "Bob", "bob@x.example")
+    assert row["attributes"] == '{"contact": {"age": 41}}'

@@ -266,6 +266,7 @@ def test_a_mapping_names_what_is_deeper_in_json_and_hears_of_what_no_row_has(wri
         assert file.unseen == set(named)
         first, second = (row.cells for row in file.rows())
         assert file.unseen == {"contact.meil", "not a path]"}
+        assert file.first_fields == ("id", "contact", "tags")
     assert first == {
         "id": 1,
         "contact.mail": "a@x.example",
