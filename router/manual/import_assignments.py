@@ -201,7 +201,7 @@ class ImportAssignments:
     async def part(self, rows: Sequence[SaidAssigned]) -> _Done:
         """In a transaction of the caller's. Everybody takes keys of customers, then leads, then the lane."""
         await limit_transaction(self.conn, LOCK_TIMEOUT_MS)
-        begun = await begin_accepting(self.conn, self.tenant_id, len(rows), all_new=not self.dry_run)
+        begun = await begin_accepting(self.conn, self.tenant_id, len(rows))
         await bulk_endings.begin(self.conn, self.tenant_id)
         reps = await rep_numbers(self.conn, self.tenant_id, [row.rep_id for row in rows])
         judged = await self._judged(rows, reps)

@@ -30,7 +30,8 @@ class SeveralSources(NamedTuple):
 
 async def begin(conn: Connection, tenant_id: int) -> datetime:
     """Sets the transaction's plans; returns the time by the database's clock. Raises TenantRemoved."""
-    row = await _SQL.steady_plans.row(conn, tenant_id=tenant_id)
+    await _SQL.steady_plans.execute(conn)
+    row = await _SQL.tenant_now.row(conn, tenant_id=tenant_id)
     assert row is not None
     if not row["is_there"]:
         raise TenantRemoved(f"tenant number {tenant_id} was removed")
@@ -114,7 +115,7 @@ async def end_many(conn: Connection, tenant_id: int, endings: Sequence[EndingToD
     """Ends assignments that the transaction holds; returns how many."""
     if not endings:
         return 0
-    await _SQL.plan_joins.row(conn)
+    await _SQL.plan_joins.execute(conn)
     ended: int = await _SQL.end_many.value(
         conn,
         tenant_id=tenant_id,

@@ -1,9 +1,11 @@
--- name: steady_plans(tenant_id)
--- Until the transaction ends: each lead is looked up by an index, however many there are; and whether the tenant is there, and the time.
-select exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as now,
-       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true);
+-- name: steady_plans()!
+-- Until the transaction ends: each lead is looked up by an index, however many there are.
+set local plan_cache_mode = force_custom_plan; set local enable_seqscan = off; set local enable_bitmapscan = off;
+set local enable_hashjoin = off; set local enable_mergejoin = off; set local jit = off;
+
+-- name: tenant_now(tenant_id)
+-- Whether the tenant is there, and the time.
+select exists (select from tenant where tenant_id = :tenant_id) as is_there, clock_timestamp() as now;
 
 -- name: sources(tenant_id, limit)
 -- The sources that leads of the tenant have, at most so many: one look into the index for each.
@@ -79,9 +81,9 @@ select min(case when pg_get_expr(c.relpartbound, c.oid) like '%MINVALUE%' then '
   from pg_inherits i join pg_class c on c.oid = i.inhrelid
  where i.inhparent = to_regclass('assignment_history');
 
--- name: plan_joins()
+-- name: plan_joins()!
 -- For the statement that follows: what rows ask for is joined with what was there by a hash, not each with each.
-select set_config('enable_hashjoin', 'on', true);
+set local enable_hashjoin = on;
 
 -- name: end_many(tenant_id, lead_ids, outcomes, ended_at, notes, actor, now)
 -- Ends assignments that the transaction holds, as `close` and `give_back` do with one: history, closed leads, leads that wait again, the
@@ -110,10 +112,10 @@ with asked as materialized (
     insert into lead_pool (tenant_id, lead_id, rank, queued_at, last_batch_no, created_at, customer_id, excluded,
                            source, region, industry, product, campaign, ad_id, landing_page)
     select l.tenant_id, l.lead_id, -l.priority, greatest(:now::timestamptz, e.assigned_at), e.batch_no, l.created_at, e.customer_id,
-           array(select distinct rep_no from (
-                     select e.rep_no union all
-                     select h.rep_no from assignment_history h
-                      where h.tenant_id = :tenant_id and h.lead_id = e.lead_id and h.outcome = 'returned') as had
+           array(select distinct rep_no
+                   from unnest(array_append(array(select h.rep_no from assignment_history h
+                                                   where h.tenant_id = :tenant_id and h.lead_id = e.lead_id and h.outcome = 'returned'),
+                                            e.rep_no)) as had(rep_no)
                   order by rep_no),
            nullif(l.source, ''), l.region, l.industry, l.product, l.campaign, l.ad_id, l.landing_page
       from ended e

@@ -74,7 +74,7 @@ with keyed as (
      order by named.key
         on conflict (tenant_id, route, key) do update
        set body_hash = excluded.body_hash, lead_id = excluded.lead_id, answer = excluded.answer, expires_at = excluded.expires_at
-     where idempotency.expires_at <= statement_timestamp()
+     where idempotency.expires_at <= (excluded.expires_at at time zone 'UTC' - make_interval(secs => :holds_s)) at time zone 'UTC'
     returning 1
 )
 select (select count(*) from answered) as answered,

@@ -31,13 +31,13 @@ COORDINATOR = "is about the coordinator's own session or catalogue, and is meant
 LISTED = {
     "change_log.changes": "local: the schema's own table is a part of the UNION by itself, which the coordinator reads",
     "connections.name_session": f"settings: {COORDINATOR}",
-    "look.look": "numbers: on Citus leads are looked up as those that may be there, and new_numbers is asked",
+    "look.look": "numbers, record: on Citus leads are looked up as those that may be there, and new_numbers is asked",
     "maintenance.find_functions": f"settings: {COORDINATOR}",
     "migrate.lock_timeout": f"settings: {COORDINATOR}",
     "partitions.utc": f"settings: {COORDINATOR}",
     "roster_sync.only_read": "settings: is about the database of the CRM, which is none of ours",
 }
-"""Statements that break a rule, with the rule and the reason."""
+"""Statements that break a rule, with the rules and the reason."""
 
 STATEMENTS = [one for family in FAMILIES if family not in TOOLS for one in load(family)]
 
@@ -49,8 +49,9 @@ def test_a_statement_has_nothing_that_citus_refuses(statement: Statement) -> Non
     if listed is None:
         assert found == [], f"{statement.full_name}: see the rules in tests/citus_rules.py and docs/scaling.md"
     else:
-        rule = listed.partition(":")[0]
-        assert [one.partition(":")[0] for one in found] == [rule], f"{statement.full_name} is listed for {rule}"
+        rules = listed.partition(":")[0]
+        broken = ", ".join(sorted({one.partition(":")[0] for one in found}))
+        assert broken == rules, f"{statement.full_name} is listed for {rules}"
 
 
 def test_what_is_listed_is_there() -> None:
