@@ -394,7 +394,7 @@ async def _store(
     order = sorted(range(len(fresh)), key=times.__getitem__)
     keys = [new.keys[i] for i in order]
     customers = await customers_of(conn, tenant_id, keys, new.shared_above, _of_leads(keys, new.known))
-    numbers = begun if begun.lead_ids else await _new_numbers(conn, begun, customers.found.new, len(fresh))
+    numbers = begun if begun.lead_ids else await new_numbers(conn, begun, customers.found.new, len(fresh))
     settled, now = customers.found.numbered(numbers.customer_ids), now or numbers.moment
     numbered = zip(numbers.lead_ids, order, settled.customers, strict=False)
     arrivals = [Arrival(lead_id, times[i], customer, fresh[i]) for lead_id, i, customer in numbered]
@@ -429,7 +429,8 @@ def _of_leads(keys: Sequence[tuple[Key, ...]], known: Mapping[str, Known] | None
     return {name: key for name, key in known.items() if name in own}
 
 
-async def _new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:
+async def new_numbers(conn: Connection, begun: Begun, customers: int, leads: int) -> Begun:
+    """What has `begun`, with numbers for so many new customers and leads, ascending."""
     row = await _SQL.new_numbers.row(conn, customers=customers, leads=leads)
     assert row is not None
     return begun._replace(lead_ids=row["leads"], customer_ids=row["customers"], moment=row["moment"])

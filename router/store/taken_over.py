@@ -14,7 +14,7 @@ from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival
 from router.store.customers import customers_of, store_keys, tied_before
 from router.store.lane import Book
-from router.store.leads import Begun, OvertakenError
+from router.store.leads import Begun, OvertakenError, new_numbers
 from router.store.new_leads import write_facts
 from router.store.repeats import release_shared
 from router.store.statements import Connection, load
@@ -26,7 +26,7 @@ async def store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], b
     """Stores new leads and their customers, in the order given, and puts them into no state yet. They repeat no other:
     a rep has each of them.
 
-    The transaction has `begun` with numbers for all of them. Raises OvertakenError: roll it back and begin again.
+    The transaction has `begun`. Raises OvertakenError: roll it back and begin again.
     """
     try:
         return await _store_new(conn, tenant_id, leads, begun)
@@ -37,8 +37,9 @@ async def store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], b
 async def _store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], begun: Begun) -> list[PoolLead]:
     now, rules = begun.moment, parse_stored_match_rules(begun.match_rules or "")
     customers = await customers_of(conn, tenant_id, [customer_keys(lead, rules) for lead in leads], rules.shared_above)
-    settled = customers.found.numbered(begun.customer_ids)
-    numbered = zip(begun.lead_ids, settled.customers, leads, strict=False)
+    numbers = await new_numbers(conn, begun, customers.found.new, len(leads))
+    settled = customers.found.numbered(numbers.customer_ids)
+    numbered = zip(numbers.lead_ids, settled.customers, leads, strict=False)
     arrivals = [Arrival(lead_id, lead.created_at or now, customer, lead) for lead_id, customer, lead in numbered]
     await store_keys(conn, tenant_id, customers, settled, now)
     await write_facts(conn, tenant_id, arrivals, now)
