@@ -34,7 +34,7 @@ async def test_the_first_lead_of_a_customer_goes_to_the_rep_who_has_the_customer
     conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(3))
-    file = a_file(tmp_path, "C1,+4930123456,,r003", "C2,,ann@example.com,r002", ",,bob@example.com,r001")
+    file = a_file(tmp_path, "C1,+493090182047,,r003", "C2,,ann@example.com,r002", ",,bob@example.com,r001")
     command = CommandLine(import_owners, database_url)
     looked = await command.json(file, "--tenant", "acme", "--dry-run")
     assert (looked["new"], looked["dry_run"]) == (3, True)
@@ -46,7 +46,7 @@ async def test_the_first_lead_of_a_customer_goes_to_the_rep_who_has_the_customer
     assert "0 customers got an owner, 3 had it, 0 rejected" in again.output
     assert "nothing changed: what the file says is so already" in again.output
     arrivals = [
-        lead(1, phone="+4930123456"),
+        lead(1, phone="+493090182047"),
         lead(2, email="ann@example.com"),
         lead(3, email="bob@example.com"),
         lead(4, declared_customer="C1"),
@@ -99,12 +99,12 @@ async def test_rows_that_name_two_customers_or_none_are_rejected_and_tie_nobody(
     conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
 ) -> None:
     tenant = await make_tenant(conn, simple_reps(2))
-    await tenant.accept([lead(1, email="ann@example.com"), lead(2, phone="+4930123456")], NOON)
+    await tenant.accept([lead(1, email="ann@example.com"), lead(2, phone="+493090182047")], NOON)
     await settle(a_drain(connections), tenant.tenant_id, NOON)
     keys = await conn.fetchval("select count(*) from customer_key")
     file = a_file(
         tmp_path,
-        "C1,+4930123456,ann@example.com,r001",
+        "C1,+493090182047,ann@example.com,r001",
         ",,,r001",
         ",no phone,,r001",
         "C3,,,nobody",
