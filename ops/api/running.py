@@ -24,7 +24,7 @@ from router.telemetry.spans import TENANT, root_span
 
 log = get_logger(__name__)
 
-JobKind = Literal["audit", "replay", "retry", "handover"]
+JobKind = Literal["audit", "replay", "retry", "handover", "park", "unpark"]
 State = Literal["running", "done", "failed", "cancelled"]
 
 KEPT_FOR = timedelta(hours=1)

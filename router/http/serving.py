@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -54,8 +55,10 @@ class Address:
         self.port = port
         """The real one once `started` is set; differs from the setting where that is 0."""
 
-    async def serve(self, application: web.Application, life: Lifeline) -> None:
-        """Answers until the stop. Raises AddressRefused when the address cannot be had."""
+    async def serve(
+        self, application: web.Application, life: Lifeline, announce: Callable[[], None] = lambda: None
+    ) -> None:
+        """Answers until the stop; calls `announce` once it does. Raises AddressRefused when the address cannot be had."""
         runner = web.AppRunner(
             application,
             access_log=None,
@@ -73,6 +76,7 @@ class Address:
             self.port = server.sockets[0].getsockname()[1]
             self.started.set()
             log.info(self._event, host=self._host, port=self.port)
+            announce()
             while not await life.pause(_SWEEP_EVERY_S):
                 guard.end_silent()
         finally:
