@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -120,20 +121,18 @@ async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> 
 
 
 async def numbers_for(view: View, word: str, limit: int) -> list[int]:
-    """Leads that a word names: a number, an external id, a customer's phone or e-mail address, a name."""
+    """Leads that a word names: one by its number or external id, else those of a customer's phone or e-mail address, and
+    those with the word in a name.
+    """
     call = view.call()
     tenant = call.tenant
-    found: list[int] = []
     async with call.connection() as conn:
-        try:
-            found.append((await find_lead(conn, word, tenant.name)).lead_id)
-        except LeadUnknown:
-            pass
-        found += await newest_with(conn, tenant.tenant_id, word, limit)
+        with suppress(LeadUnknown):
+            return [(await find_lead(conn, word, tenant.name)).lead_id]
+        found = await newest_with(conn, tenant.tenant_id, word, limit)
     if any(letter in word for letter in "@0123456789"):
-        try:
+        # No customer is known so: what the newest leads say is all there is.
+        with suppress(Refused):
             customer = await view.ask("get_customer", path={"customer": word})
             found += [one.lead_id for one in customer.leads]
-        except Refused:
-            pass
     return sorted(set(found), reverse=True)[:limit]

@@ -1,5 +1,6 @@
 """The first page of an operator: are leads flowing, and if not, why, and what helps."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,18 +34,23 @@ class Seconds:
 
 
 async def now(view: View) -> web.Response:
-    """The page. While somebody keeps a table locked, the doctor says who, to those who may ask."""
+    """The page. Where leads cannot be counted in time, as somebody keeps a table locked, the doctor says who, to those
+    who may ask.
+    """
     try:
-        document: StatusDocument = await view.ask("get_status")
+        async with asyncio.timeout(view.shared.settings.page_deadline_s / 2):
+            document: StatusDocument = await view.ask("get_status")
+    except TimeoutError:
+        return await _locked(view)
     except Refused as refused:
         if refused.kind is not Kind.CONFLICT:
             raise
-        return await _locked(view, refused)
+        return await _locked(view)
     changes = await view.ask("list_changes", query={"limit": str(CHANGES_SHOWN)})
     minutes, spans = await _flow(view)
     return view.render(
         "now.html",
-        status=document,
+        standing=document,
         findings=[one for one in document.findings if one["muted"] is None],
         muted=[one for one in document.findings if one["muted"] is not None],
         waiting=list(waiting_rows(document)),
@@ -109,8 +115,6 @@ def flow_picture(view: View, minutes: list[Minute]) -> Picture:
     )
 
 
-async def _locked(view: View, refused: Refused) -> web.Response:
-    findings = []
-    if view.token.may(Permission.OPERATE):
-        findings = (await view.ask("doctor")).findings
-    return view.render("locked.html", 503, detail=refused.detail, findings=findings)
+async def _locked(view: View) -> web.Response:
+    findings = (await view.ask("doctor")).findings if view.token.may(Permission.OPERATE) else []
+    return view.render("locked.html", 503, findings=findings)
