@@ -38,6 +38,7 @@ _CHROMIUM = "/usr/bin/chromium"
 @click.option("--width", type=click.IntRange(300, 4000), default=1280, show_default=True)
 def main(data_dir: Path, folder: Path, width: int, *, dark: bool) -> None:
     """Take a picture of each page of the console."""
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         asyncio.run(take(data_dir, folder, width, dark=dark))
     except (ServersError, TenantUnknown) as error:
@@ -47,7 +48,6 @@ def main(data_dir: Path, folder: Path, width: int, *, dark: bool) -> None:
 
 async def take(data_dir: Path, folder: Path, width: int, *, dark: bool) -> None:
     """Raises ServersError, and TenantUnknown without the demo's tenant."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with open_servers(Settings(data_dir=data_dir)) as urls:
         conn = await asyncpg.connect(urls.database)
         try:
@@ -106,9 +106,7 @@ async def _console(connections: Connections, redis_url: str | None) -> AsyncIter
         await running
 
 
-async def _take_all(
-    url: str, token: str, pages: dict[str, str], folder: Path, width: int, *, dark: bool
-) -> None:
+async def _take_all(url: str, token: str, pages: dict[str, str], folder: Path, width: int, *, dark: bool) -> None:
     from playwright.async_api import async_playwright  # noqa: PLC0415 - only this needs it
 
     async with async_playwright() as driver:
@@ -124,6 +122,7 @@ async def _take_all(
             await page.click("main button")
             for name, path in pages.items():
                 await page.goto(url.rstrip("/") + path)
+                await page.wait_for_load_state("networkidle")
                 await page.screenshot(path=folder / f"console-{name}-{language}.png", full_page=True)
                 click.echo(f"{name} ({language})")
             await context.close()

@@ -18,7 +18,7 @@ async def up(context: Context) -> None:
     """Run everything in one process tree until Ctrl-C, on the embedded servers (or the configured ones).
 
     Leads that come while the database is away are kept in journal.db in the data folder (or in journal.file). The
-    console is at http://127.0.0.1:8382/ unless console.port says otherwise; the first start shows a token to log in with.
+    console is at http://127.0.0.1:8382/ unless console.port says otherwise; the first start shows a token for it.
 
     \b
     Example:

@@ -33,8 +33,8 @@ Page = Callable[[View], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for first.
-    `changes`: it is refused while the console is read-only.
+    """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
+    first. `changes`: it is refused while the console is read-only.
     """
 
     method: str
@@ -158,7 +158,7 @@ class Console:
 def language_of(request: web.Request) -> str:
     """What was chosen, else what the browser prefers, else English."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
-    if chosen in LOCALES:
+    if chosen is not None and chosen in LOCALES:
         return chosen
     for part in request.headers.get("Accept-Language", "").split(","):
         name = part.partition(";")[0].strip().lower().partition("-")[0]

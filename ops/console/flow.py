@@ -1,4 +1,4 @@
-"""Arrivals and assignments by the minute: minutes that are over are remembered, so that a look costs only the last ones."""
+"""Arrivals and assignments by the minute. Minutes that are over are remembered: a look costs only the last ones."""
 
 import asyncio
 from collections import Counter

@@ -43,6 +43,7 @@ def environment(language: str) -> Environment:
         "moment": moment,
         "harmless": visible,
         "reason": lambda reason: words.reason_words(reason, say),
+        "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
         "span": lambda span: words.span_words(span, say),
         "words": lambda code, table: say.gettext(_TABLES[table].get(code, code)),
         "state_words": lambda code: say.gettext(STATES.get(code, code)),

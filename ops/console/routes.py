@@ -28,9 +28,7 @@ ROUTES = (
     Route(method="GET", path="/waiting/retry", page=waiting.retry, permission=_OPERATE),
     Route(method="POST", path="/waiting/retry", page=waiting.retry_now, permission=_OPERATE, changes=True),
     Route(method="GET", path="/waiting/all/{kind}", page=waiting.all_matching, permission=_OPERATE),
-    Route(
-        method="POST", path="/waiting/all/{kind}", page=waiting.all_matching_now, permission=_OPERATE, changes=True
-    ),
+    Route(method="POST", path="/waiting/all/{kind}", page=waiting.all_matching_now, permission=_OPERATE, changes=True),
     Route(method="GET", path="/jobs/{job}", page=waiting.job),
     Route(method="POST", path="/jobs/{job}/cancel", page=waiting.cancel, permission=_OPERATE, changes=True),
     Route(method="GET", path="/doctor", page=doctor.doctor, permission=_OPERATE, of_tenant=False),

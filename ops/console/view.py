@@ -136,16 +136,20 @@ class View:
     def render(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """A page."""
         notice = self._notice()
-        text = environment(self.language).get_template(template).render(
-            view=self,
-            link=self.link,
-            asset=assets.address,
-            here=local_path(self.request.path_qs),
-            form_token="" if self.session is None else self.shared.sessions.form_token(self.session),
-            notice=notice,
-            Permission=Permission,
-            **clock(self.zone_name, self.now, self.say),
-            **values,
+        text = (
+            environment(self.language)
+            .get_template(template)
+            .render(
+                view=self,
+                link=self.link,
+                asset=assets.address,
+                here=local_path(self.request.path_qs),
+                form_token="" if self.session is None else self.shared.sessions.form_token(self.session),
+                notice=notice,
+                Permission=Permission,
+                **clock(self.zone_name, self.now, self.say),
+                **values,
+            )
         )
         headers = {**SECURITY, **PERSONAL}
         response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)

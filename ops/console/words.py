@@ -1,5 +1,6 @@
 """Words of the console beside those of explanations: how long, how many, which state. Pure."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -52,6 +53,15 @@ FILTERS: Mapping[str, str] = {
     "since": N_("Accepted since"),
     "until": N_("until"),
 }
+# Names with " or " in them would be two things to wait for: such a phrase stays as it is.
+_NAME = r"(?P<name>(?:(?! or |, other than ).)+)"
+_WAITS = (
+    (re.compile("a rep in group " + _NAME), N_("a rep in group {name}")),
+    (re.compile("the customer's owner " + _NAME), N_("the customer's owner {name}")),
+    (re.compile("the window of rule " + _NAME), N_("the window of rule {name}")),
+    (re.compile("a rule that matches"), N_("a rule that matches")),
+    (re.compile("the next batch"), N_("the next batch")),
+)
 _READY = N_("ready for the next batch")
 
 
@@ -65,6 +75,14 @@ def reason_words(reason: str | None, say: Say) -> str:
         return say.gettext(REASONS[Reason(reason)])
     except ValueError:
         return reason
+
+
+def waits_words(phrase: str, say: Say) -> str:
+    """What a lead waits for, as `ops/waiting/present.py` says it, in the language; what is not known as it is."""
+    for pattern, message in _WAITS:
+        if found := pattern.fullmatch(phrase):
+            return say.gettext(message).format(**found.groupdict())
+    return phrase
 
 
 def span_words(span: timedelta, say: Say) -> str:
@@ -82,4 +100,3 @@ def distance_words(at: datetime, now: datetime, say: Say) -> str:
     far = abs(at - now)
     words = duration(far, say) if far >= timedelta(minutes=1) else say.gettext("less than 1 min")
     return say.gettext("{far} ago").format(far=words) if at <= now else say.gettext("in {far}").format(far=words)
-

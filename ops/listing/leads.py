@@ -78,7 +78,9 @@ async def list_leads(
 async def leads_numbered(
     conn: Connection, presence: Presence, tenant_id: int, numbers: Sequence[int], engines: Engines | None = None
 ) -> Page:
-    """These leads of the tenant, newest first, as `list_leads` shows them; numbers that it does not have are left out."""
+    """These leads of the tenant, newest first, as `list_leads` shows them; numbers that it does not have are left
+    out.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         await store.begin(conn)
         now = await tenant_now(conn, tenant_id)

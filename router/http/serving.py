@@ -58,7 +58,7 @@ class Address:
     async def serve(
         self, application: web.Application, life: Lifeline, announce: Callable[[], None] = lambda: None
     ) -> None:
-        """Answers until the stop; calls `announce` once it does. Raises AddressRefused when the address cannot be had."""
+        """Answers until the stop; `announce` is called once it does. Raises AddressRefused when it cannot be had."""
         runner = web.AppRunner(
             application,
             access_log=None,

@@ -76,10 +76,10 @@ class ApiSettings(Section, frozen=True):
 
 
 class ConsoleSettings(Section, frozen=True):
-    """The address of the console. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks TLS;
-    `clients` connections at once. Who logged in stays so for `session_h` (hours). `key_file` has the bytes that sign
-    sessions (None = new ones with each start). A page may take `page_deadline_s` (seconds). With `read_only` nothing can
-    be changed.
+    """The address of the console. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks
+    TLS; `clients` connections at once. Who logged in stays so for `session_h` (hours). `key_file` has the bytes that
+    sign sessions (None = new ones with each start). A page may take `page_deadline_s` (seconds). With `read_only`
+    nothing can be changed.
     """
 
     host: str = "127.0.0.1"

@@ -11,7 +11,7 @@ _WILD = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
 async def newest_with(conn: Connection, tenant_id: int, word: str, limit: int) -> list[int]:
-    """Numbers of leads, newest first: the word is in the name or the company, or is the external id, phone or e-mail."""
+    """Numbers of leads, newest first: the word is in the name or company, or is the external id, phone or e-mail."""
     rows = await _SQL.newest_with.fetch(
         conn,
         tenant_id=tenant_id,

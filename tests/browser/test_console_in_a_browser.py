@@ -20,7 +20,8 @@ pytestmark = pytest.mark.servers
 
 RULES = CATCH_ALL.replace(
     "  - name: everyone",
-    "  - name: mars\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n  - name: everyone",
+    "  - name: mars\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n"
+    "  - name: everyone",
 )
 WITH_MARS = reps_csv(["r001,Rep 1,yes,UTC,all;mars,1000,1000", "r002,Rep 2,yes,UTC,all,1000,1000"])
 
@@ -50,7 +51,9 @@ class World:
 async def world(connections: Connections, conn: asyncpg.Connection, redis_url: str) -> AsyncIterator[World]:
     acme = await make_tenant(conn, simple_reps(2), RULES, name="acme", zone="Asia/Shanghai")
     people = {"name": "Ann Chen", "phone": "+8613800000001", "email": "ann@example.com"}
-    await acme.accept([lead(1, region="Mars", **people), lead(2, region="Mars", name="陈晓明"), lead(3, region="Venus")])
+    await acme.accept(
+        [lead(1, region="Mars", **people), lead(2, region="Mars", name="陈晓明"), lead(3, region="Venus")]
+    )
     async with chromium() as browser, serving_console(connections, redis_url) as served:
         made = World(browser, served, acme, connections)
         await made.route()

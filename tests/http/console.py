@@ -20,9 +20,11 @@ from router.settings.model import ConsoleSettings
 from router.store.connections.connections import Connections
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
 
-_APART = frozenset("dd dt td th p li h1 h2 h3 option label button small".split())
+_APART = frozenset(["dd", "dt", "td", "th", "p", "li", "h1", "h2", "h3", "option", "label", "button", "small"])
 
 
 @dataclass

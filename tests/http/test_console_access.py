@@ -23,7 +23,8 @@ from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, 
 
 RULES = CATCH_ALL.replace(
     "  - name: everyone",
-    "  - name: nobody\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n  - name: everyone",
+    "  - name: nobody\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n"
+    "  - name: everyone",
 )
 
 
@@ -158,9 +159,7 @@ async def test_another_site_can_send_no_form(world: World, headers: dict[str, st
     token = await world.token()
     async with world.served.browser(token) as browser:
         known = form_token(await browser.get("/"))
-        page = await browser.post(
-            f"/leads/{world.waiting[0]}/park", {"form_token": known, "why": "x"}, headers=headers
-        )
+        page = await browser.post(f"/leads/{world.waiting[0]}/park", {"form_token": known, "why": "x"}, headers=headers)
         assert page.status == 403
         assert (await browser.post("/login", {"token": token}, headers=headers)).status == 403
     assert (await world.acme.states())["parked"] == 0
@@ -175,7 +174,9 @@ async def test_a_form_needs_the_token_of_its_own_login(world: World) -> None:
             f"{world.served.url}leads/{world.waiting[0]}/park", json={"why": "x"}, headers=OWN
         )
         assert with_json.status == 415
-        good = await one.post(f"/leads/{world.waiting[0]}/park", {"form_token": form_token(await one.get("/")), "why": "x"})
+        good = await one.post(
+            f"/leads/{world.waiting[0]}/park", {"form_token": form_token(await one.get("/")), "why": "x"}
+        )
         assert good.status == 200
     assert (await world.acme.states())["parked"] == 1
 
@@ -242,16 +243,14 @@ async def test_what_is_refused_says_why_and_changes_nothing(world: World) -> Non
 
 
 async def test_a_read_only_console_changes_nothing_for_anybody(world: World, connections: Connections) -> None:
-    async with serving_console(connections, read_only="yes") as served:
-        async with served.browser(await world.token()) as browser:
-            page = await browser.get(f"/leads/{world.waiting[0]}")
-            assert "read-only" in page.text
-            assert {one.attributes["action"] for one in page.all("form")} == {"/logout", f"/leads/{world.waiting[0]}"}
-            refused = await browser.post(
-                f"/leads/{world.waiting[0]}/park", {"form_token": form_token(page), "why": "x"}
-            )
-            assert (refused.status, "read-only" in refused.words) == (403, True)
-            assert (await browser.send(page, "/logout")).url.endswith("/login")
+    token = await world.token()
+    async with serving_console(connections, read_only="yes") as served, served.browser(token) as browser:
+        page = await browser.get(f"/leads/{world.waiting[0]}")
+        assert "read-only" in page.text
+        assert {one.attributes["action"] for one in page.all("form")} == {"/logout", f"/leads/{world.waiting[0]}"}
+        refused = await browser.post(f"/leads/{world.waiting[0]}/park", {"form_token": form_token(page), "why": "x"})
+        assert (refused.status, "read-only" in refused.words) == (403, True)
+        assert (await browser.send(page, "/logout")).url.endswith("/login")
     assert (await world.acme.states())["parked"] == 0
 
 

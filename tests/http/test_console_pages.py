@@ -19,7 +19,8 @@ from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, 
 
 RULES = CATCH_ALL.replace(
     "  - name: everyone",
-    "  - name: nobody\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n  - name: everyone",
+    "  - name: nobody\n    match: {region: Mars}\n    assign_to: group:mars\n    on_no_candidate: wait\n"
+    "  - name: everyone",
 )
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 PAGES = ("/", "/leads", "/waiting", "/changes", "/doctor", "/leads/1", "/runbook/groups_empty")
@@ -65,7 +66,6 @@ async def world(connections: Connections, conn: asyncpg.Connection, redis_url: s
             done = await browser.send(page, f"/leads/{made.parked}/park", why="looks odd")
             assert done.status == 200, done.text
         yield made
-
 
 
 async def test_the_first_page_says_why_leads_wait_and_what_helps(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_what_leads_say_is_shown_as_text_and_never_run(world: World, path:
             page = await browser.get(one)
             scripts = [tag.attributes.get("src", "") for tag in page.all("script")]
             assert len(scripts) == 3 and all(src.startswith("/assets/") for src in scripts)
-            assert [tag for tag in page.all("img")] == []
+            assert page.all("img") == []
             assert not any(name.startswith("on") or name == "style" for tag in page.tags for name in tag.attributes)
             assert page.all("style") == []
             assert "49" not in re.findall(r"img src=x[^<]{0,60}", page.text)
@@ -179,8 +179,16 @@ async def test_filters_stand_in_the_address_and_what_is_wrong_leaves_them_usable
         page = await browser.get("/leads?state=waiting&reason=group_empty&since=2020-01-01T00:00")
         assert page.status == 200 and str(world.waiting) in page.words
         assert page.all("option", value="group_empty")[0].attributes.get("selected") == ""
-        for wrong in ("state=eaten", "reason=none", "since=soon", "rep=r999", "group=moon", "after=x",
-                      "state=assigned&reason=group_empty", "since=2030-01-01T00:00&until=2020-01-01T00:00"):
+        for wrong in (
+            "state=eaten",
+            "reason=none",
+            "since=soon",
+            "rep=r999",
+            "group=moon",
+            "after=x",
+            "state=assigned&reason=group_empty",
+            "since=2030-01-01T00:00&until=2020-01-01T00:00",
+        ):
             page = await browser.get(f"/leads?{wrong}")
             assert (page.status, len(page.all("p", role="alert"))) == (422, 1), (wrong, page.words)
             assert page.all("select", id="state")
@@ -190,23 +198,20 @@ async def test_filters_stand_in_the_address_and_what_is_wrong_leaves_them_usable
 async def test_a_page_that_takes_too_long_says_so_and_its_filter_stays_usable(
     world: World, connections: Connections, conn: asyncpg.Connection
 ) -> None:
-    async with serving_console(connections, page_deadline_s=0.3) as served:
-        async with served.browser(await world.token(TokenRole.OPERATOR)) as browser:
-            async with conn.transaction():
-                await conn.execute("lock table lead in access exclusive mode")
-                slow = await browser.get("/leads?state=waiting")
-            assert (slow.status, "took too long" in slow.words) == (503, True)
-            assert slow.all("select", id="state")
-            assert (await browser.get("/leads?state=waiting")).status == 200
-
-
-async def test_while_a_table_is_locked_the_first_page_says_who_has_it(
-    world: World, conn: asyncpg.Connection
-) -> None:
-    async with world.served.browser(await world.token(TokenRole.OPERATOR)) as browser:
+    token = await world.token(TokenRole.OPERATOR)
+    async with serving_console(connections, page_deadline_s=0.3) as served, served.browser(token) as browser:
         async with conn.transaction():
-            await conn.execute("lock table lead_pool in access exclusive mode")
-            page = await browser.get("/")
+            await conn.execute("lock table lead in access exclusive mode")
+            slow = await browser.get("/leads?state=waiting")
+        assert (slow.status, "took too long" in slow.words) == (503, True)
+        assert slow.all("select", id="state")
+        assert (await browser.get("/leads?state=waiting")).status == 200
+
+
+async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: World, conn: asyncpg.Connection) -> None:
+    async with world.served.browser(await world.token(TokenRole.OPERATOR)) as browser, conn.transaction():
+        await conn.execute("lock table lead_pool in access exclusive mode")
+        page = await browser.get("/")
     assert page.status in (200, 503)
     pid = await conn.fetchval("select pg_backend_pid()")
     assert str(pid) in page.words, page.words
@@ -256,5 +261,3 @@ async def test_an_unknown_page_is_a_page_too(world: World) -> None:
             assert page.status in (404, 421) and page.all("main"), path
             assert "Content-Security-Policy" in page.headers
         assert (await browser.get("/assets/0/../service.py")).status == 404
-
-

@@ -81,7 +81,9 @@ def test_whatever_stands_in_an_address_is_a_filter_or_is_named_as_wrong(paramete
 
 
 def test_times_without_an_offset_are_on_the_clock_of_the_page() -> None:
-    query = read_query({"since": "2026-11-29T10:00", "until": "2026-11-29T10:00+00:00", "state": "parked"}, "Asia/Shanghai")
+    query = read_query(
+        {"since": "2026-11-29T10:00", "until": "2026-11-29T10:00+00:00", "state": "parked"}, "Asia/Shanghai"
+    )
     assert query.asked.since == datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
     assert query.asked.until == datetime(2026, 11, 29, 10, 0, tzinfo=UTC)
     assert query.asked.state is State.PARKED

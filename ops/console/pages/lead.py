@@ -32,12 +32,14 @@ async def lead(view: View) -> web.Response:
     call, query = view.call(), view.query
     number = number_of(view.request.match_info["lead"], "lead number")
     batch = number_of(query["batch"], "batch") if query.get("batch") else None
-    asked = {"batch_no": batch, "rep_id": query.get("rep") or None, "most_changes": LIMIT if "takes" in query else None}
+    rep_id, most = query.get("rep") or None, LIMIT if "takes" in query else None
     with refusals(call):
         async with call.connection() as conn, view.shared.means.presence() as presence:
             found = await lead_numbered(conn, call.tenant.tenant_id, number)
             try:
-                description = await why(conn, found, presence=presence, **asked)
+                description = await why(
+                    conn, found, batch_no=batch, presence=presence, rep_id=rep_id, most_changes=most
+                )
             except LookupError as error:
                 if type(error) is not LookupError:
                     raise

@@ -22,10 +22,26 @@ from router.store.roster import RepUnknown
 
 SHOWN, COUNTED, IN_FILE = 50, 1_000, 10_000
 _AT_ONCE = 1_000
-_COLUMNS = (
-    "lead_id source external_id state state_since reason waits_for next_attempt_at rep_id rep_name outcome "
-    "created_at accepted_at customer_id region industry product campaign"
-).split()
+_COLUMNS = [
+    "lead_id",
+    "source",
+    "external_id",
+    "state",
+    "state_since",
+    "reason",
+    "waits_for",
+    "next_attempt_at",
+    "rep_id",
+    "rep_name",
+    "outcome",
+    "created_at",
+    "accepted_at",
+    "customer_id",
+    "region",
+    "industry",
+    "product",
+    "campaign",
+]
 _PERSON = ("name", "phone", "email", "company")
 _NOT_THERE = (FiltersConflict, CursorInvalid, RepUnknown, GroupUnknown)
 
@@ -121,8 +137,8 @@ async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> 
 
 
 async def numbers_for(view: View, word: str, limit: int) -> list[int]:
-    """Leads that a word names: one by its number or external id, else those of a customer's phone or e-mail address, and
-    those with the word in a name.
+    """Leads that a word names: one by its number or external id, else those of a customer's phone or e-mail address,
+    and those with the word in a name.
     """
     call = view.call()
     tenant = call.tenant

@@ -46,7 +46,9 @@ async def log_in(view: View) -> web.Response:
 
 def _logged_in(view: View, token: Token, back: str) -> web.Response:
     seconds = int(view.shared.settings.session_h * 3_600)
-    session = Session(TokenKey(token.tenant_id, token.token_id, token.hash), secrets.token_urlsafe(16), int(time()) + seconds)
+    session = Session(
+        TokenKey(token.tenant_id, token.token_id, token.hash), secrets.token_urlsafe(16), int(time()) + seconds
+    )
     response = view.go(back)
     view.cookie(response, COOKIE, view.shared.sessions.written(session), seconds)
     log.info("console login", token=token.token_id, role=token.role.value, remote=view.request.remote)

@@ -110,9 +110,7 @@ def flow_picture(view: View, minutes: list[Minute]) -> Picture:
     here = zone(view.zone_name) if view.zone_name != "UTC" else None
     labels = [f"{one.at.astimezone(here) if here else one.at:%H:%M}" for one in minutes]
     arrived, assigned = view.say.gettext("arrived"), view.say.gettext("assigned")
-    return picture(
-        labels, [(arrived, [one.arrived for one in minutes]), (assigned, [one.assigned for one in minutes])]
-    )
+    return picture(labels, [(arrived, [one.arrived for one in minutes]), (assigned, [one.assigned for one in minutes])])
 
 
 async def _locked(view: View) -> web.Response:
