@@ -120,7 +120,8 @@ class Console:
     async def _choose_tenant(self, view: View, token: Token) -> None:
         everyone = await self._tenants.get(0) or []
         view.tenants = [one for one in everyone if token.tenant_id in (EVERY_TENANT, one.tenant_id)]
-        view.nav = [(path, view.say.gettext(title)) for path, title, needs in self._nav if token.may(needs)]
+        own = [(f"/leads?{urlencode({'rep': token.rep_id})}", view.say.gettext("My leads"))] if token.rep_id else []
+        view.nav = own + [(path, view.say.gettext(title)) for path, title, needs in self._nav if token.may(needs)]
         wanted = view.query.get("tenant")
         if wanted:
             view.tenant = next((one for one in view.tenants if one.name == wanted), None)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -44,6 +45,7 @@ def environment(language: str) -> Environment:
         "harmless": visible,
         "reason": lambda reason: words.reason_words(reason, say),
         "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
+        "segment": lambda text: quote(text, safe=""),
         "span": lambda span: words.span_words(span, say),
         "words": lambda code, table: say.gettext(_TABLES[table].get(code, code)),
         "state_words": lambda code: say.gettext(STATES.get(code, code)),
@@ -61,6 +63,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "job": words.JOBS,
     "job_state": words.JOB_STATES,
     "check": words.CHECKS,
+    "standing": words.STANDINGS,
 }
 
 

@@ -1,7 +1,7 @@
 """All addresses of the console, who may go there, and the menu."""
 
 from ops.console.application import Route
-from ops.console.pages import changes, doctor, lead, leads, login, now, waiting
+from ops.console.pages import changes, doctor, groups, lead, leads, login, now, waiting
 from ops.text.translation import N_
 from router.domain.access import Permission
 
@@ -31,6 +31,12 @@ ROUTES = (
     Route(method="POST", path="/waiting/all/{kind}", page=waiting.all_matching_now, permission=_OPERATE, changes=True),
     Route(method="GET", path="/jobs/{job}", page=waiting.job),
     Route(method="POST", path="/jobs/{job}/cancel", page=waiting.cancel, permission=_OPERATE, changes=True),
+    Route(method="GET", path="/groups", page=groups.groups),
+    Route(method="GET", path="/groups.csv", page=groups.groups_csv),
+    Route(method="GET", path="/groups/{group}", page=groups.group),
+    Route(method="GET", path="/groups/{group}/members.csv", page=groups.group_csv),
+    Route(method="GET", path="/reps/{rep}", page=groups.rep),
+    Route(method="POST", path="/reps/{rep}/available", page=groups.set_available, permission=_MANAGE, changes=True),
     Route(method="GET", path="/doctor", page=doctor.doctor, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/doctor.csv", page=doctor.doctor_csv, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/runbook/{name}", page=doctor.runbook, of_tenant=False),
@@ -42,6 +48,7 @@ NAV = (
     ("/", N_("Now"), Permission.READ),
     ("/leads", N_("Leads"), Permission.READ),
     ("/waiting", N_("Waiting & parked"), Permission.READ),
+    ("/groups", N_("Groups & reps"), Permission.READ),
     ("/doctor", N_("Doctor"), Permission.OPERATE),
     ("/changes", N_("Changes"), Permission.READ),
 )

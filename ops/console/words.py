@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from ops.text.translation import N_, Say
 from ops.waiting.waiting import READY
-from ops.why.codes import REASONS
+from ops.why.codes import LEFT_OUT, REASONS
 from ops.why.phrases import duration
 from router.domain.reason import Reason
 
@@ -43,6 +43,10 @@ CHECKS: Mapping[str, str] = {
     "fine": N_("fine"),
     "not_applicable": N_("does not apply"),
     "could_not_check": N_("could not be checked"),
+}
+STANDINGS: Mapping[str, str] = {
+    **{reason.value: words for reason, words in LEFT_OUT.items()},
+    "available": N_("could take a lead"),
 }
 FILTERS: Mapping[str, str] = {
     "state": N_("State"),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
+from yarl import URL
 
 from ops.api.means import Means
 from ops.api.operations import api_operations
@@ -98,8 +99,8 @@ class Browser:
     session: aiohttp.ClientSession
     language: str = "en"
 
-    async def get(self, path: str, **options: Any) -> Page:
-        """Looks at a page."""
+    async def get(self, path: str | URL, **options: Any) -> Page:
+        """Looks at a page; a URL goes as it is."""
         return await self._ask("GET", path, {"Accept-Language": self.language}, **options)
 
     async def post(self, path: str, form: dict[str, str], *, headers: dict[str, str] = OWN, **options: Any) -> Page:
@@ -122,8 +123,9 @@ class Browser:
         """By the form of the login."""
         return await self.post("/login", {"token": token, "back": "/"})
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str], **options: Any) -> Page:
-        async with self.session.request(method, urljoin(self.base, path), headers=headers, **options) as answer:
+    async def _ask(self, method: str, path: str | URL, headers: dict[str, str], **options: Any) -> Page:
+        url = path if isinstance(path, URL) else urljoin(self.base, path)
+        async with self.session.request(method, url, headers=headers, **options) as answer:
             text = (await answer.read()).decode("utf-8", "replace")
             reader = _Reader()
             if answer.content_type == "text/html":

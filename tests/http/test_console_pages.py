@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import asyncpg
 import pytest
+from yarl import URL
 
 from ops.console.routes import ROUTES
 from ops.text.translation import LOCALES
 from router.domain.access import MAY, Permission, TokenRole
 from router.store.connections.connections import Connections
-from tests.http.console import Served, serving_console
+from tests.http.console import Page, Served, Tag, serving_console
 from tests.http.support import make_token
+from tests.support import connected, until
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 RULES = CATCH_ALL.replace(
@@ -23,7 +25,7 @@ RULES = CATCH_ALL.replace(
     "  - name: everyone",
 )
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
-PAGES = ("/", "/leads", "/waiting", "/changes", "/doctor", "/leads/1", "/runbook/groups_empty")
+PAGES = ("/", "/leads", "/waiting", "/changes", "/doctor", "/leads/1", "/runbook/groups_empty", "/groups")
 READERS = [role for role in TokenRole if Permission.READ in MAY[role]]
 
 
@@ -84,7 +86,15 @@ async def test_the_first_page_says_why_leads_wait_and_what_helps(world: World) -
 async def test_each_role_sees_the_pages_that_the_api_would_show_it_and_no_other(world: World, role: TokenRole) -> None:
     may_operate = Permission.OPERATE in MAY[role]
     async with world.served.browser(await world.token(role)) as browser:
-        for path in (*PAGES[:4], f"/leads/{world.waiting}", "/runbook/groups_empty"):
+        readable = (
+            *PAGES[:4],
+            f"/leads/{world.waiting}",
+            "/runbook/groups_empty",
+            "/groups",
+            "/groups/all",
+            "/reps/r001",
+        )
+        for path in readable:
             page = await browser.get(path)
             assert page.status == 200, (path, page.words)
         doctor = await browser.get("/doctor")
@@ -199,7 +209,8 @@ async def test_a_page_that_takes_too_long_says_so_and_its_filter_stays_usable(
     world: World, connections: Connections, conn: asyncpg.Connection
 ) -> None:
     token = await world.token(TokenRole.OPERATOR)
-    async with serving_console(connections, page_deadline_s=0.3) as served, served.browser(token) as browser:
+    async with serving_console(connections, page_deadline_s=0.3) as served, served.browser() as browser:
+        await browser.post("/login", {"token": token, "back": "/runbook/groups_empty"})
         async with conn.transaction():
             await conn.execute("lock table lead in access exclusive mode")
             slow = await browser.get("/leads?state=waiting")
@@ -219,7 +230,7 @@ async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: Wor
 
 async def test_every_table_can_be_had_as_a_file_that_a_spreadsheet_opens(world: World) -> None:
     async with world.served.browser(await world.token(TokenRole.VIEWER)) as browser:
-        for path in ("/flow.csv", "/waiting.csv", "/leads.csv", "/parked.csv", "/changes.csv"):
+        for path in ("/flow.csv", "/waiting.csv", "/leads.csv", "/parked.csv", "/changes.csv", "/groups.csv"):
             page = await browser.get(path)
             assert (page.status, page.headers["Content-Type"]) == (200, "text/csv; charset=utf-8"), path
             rows = list(csv.reader(io.StringIO(page.text.removeprefix("\ufeff"))))
@@ -239,14 +250,57 @@ async def test_a_lead_s_page_explains_and_answers_about_a_rep_and_what_it_would_
             assert (await browser.get(f"/leads/{wrong}")).status == 404
 
 
+async def test_a_manager_sees_who_could_take_a_lead_and_switches_a_rep_off_and_on(world: World) -> None:
+    async with world.served.browser(await world.token(TokenRole.MANAGER)) as browser:
+        group = await browser.get("/groups/all")
+        assert "3 of its members could take a lead now" in group.words and len(group.all("meter")) == 6
+        off = await browser.send(await browser.get("/reps/r001"), "/reps/r001/available", note="ill")
+        assert "gets no more leads" in off.text and "unavailable" in off.words
+        assert "2 of its members could take a lead now" in (await browser.get("/groups/all")).words
+        assert "ill" in (await browser.get("/changes")).words
+        on = await browser.send(off, "/reps/r001/available")
+        assert "gets leads again" in on.text
+        assert (await browser.get("/groups/moon")).status == 404 and (await browser.get("/reps/r999")).status == 404
+    async with world.served.browser(await world.token(TokenRole.REP)) as browser:
+        page = await browser.get("/reps/r001")
+        assert {one.attributes["action"] for one in page.all("form")} == {"/logout"}
+        assert "/leads?rep=r001" in page.links
+
+
+async def test_groups_and_reps_with_odd_names_have_pages(world: World) -> None:
+    odd = 'ü/&?#"<b>%20'
+    await world.acme.roster(
+        f'rep_id,name,available,groups\n"{odd.replace(chr(34), chr(34) * 2)}",x,yes,a&b<i>/c'.encode()
+    )
+    async with world.served.browser(await world.token(TokenRole.ADMIN)) as browser:
+        page = await browser.get("/groups")
+        [link] = [one for one in page.links if one.startswith("/groups/a%26")]
+        members = await browser.get(URL(world.served.url.rstrip("/") + link, encoded=True))
+        assert members.status == 200, link
+        [link] = [one for one in members.links if one.startswith("/reps/")]
+        assert (await browser.get(URL(world.served.url.rstrip("/") + link, encoded=True))).status == 200, link
+
+
+def _headings(page: Page, name: str) -> list[Tag]:
+    """Elements that are words of ours: not names of things, and not said to be of another language."""
+    return [tag for tag in page.all(name) if "lang" not in tag.attributes and tag.attributes.get("scope") != "row"]
+
+
 async def test_both_languages_say_the_same_and_chinese_readers_find_no_english_heading(world: World) -> None:
     token = await world.token(TokenRole.OPERATOR)
     async with world.served.browser(token) as english, world.served.browser(token, "zh-CN") as chinese:
-        for path in (*PAGES[:5], f"/leads/{world.waiting}", f"/leads/{world.parked}"):
+        for path in (
+            *PAGES[:5],
+            f"/leads/{world.waiting}",
+            f"/leads/{world.parked}",
+            "/groups",
+            "/groups/all",
+            "/reps/r001",
+        ):
             here, there = await english.get(path), await chinese.get(path)
             for name in ("h1", "h2", "th", "label", "button", "summary", "dt"):
-                ones = [tag for tag in there.all(name) if "lang" not in tag.attributes]
-                assert len(ones) == len([tag for tag in here.all(name) if "lang" not in tag.attributes]), (path, name)
+                ones, others = _headings(there, name), _headings(here, name)
+                assert len(ones) == len(others), (path, name)
                 for tag in ones:
                     left = re.search(r"[A-Za-z]{4,}", tag.text.replace("Asia/Shanghai", ""))
                     assert left is None or re.search(r"[\u4e00-\u9fff]", tag.text), (path, name, tag.text)
@@ -261,3 +315,35 @@ async def test_an_unknown_page_is_a_page_too(world: World) -> None:
             assert page.status in (404, 421) and page.all("main"), path
             assert "Content-Security-Policy" in page.headers
         assert (await browser.get("/assets/0/../service.py")).status == 404
+
+
+async def test_before_there_is_a_tenant_pages_say_how_to_make_one(
+    connections: Connections, conn: asyncpg.Connection
+) -> None:
+    async with serving_console(connections) as served, served.browser(await make_token(conn)) as browser:
+        assert "No lead has come yet" in (await browser.get("/")).words
+        assert "lead-router tenants add" in (await browser.get("/leads")).words
+        assert (await browser.get("/doctor")).status == 200
+
+
+async def test_while_the_database_is_away_a_page_says_so_and_comes_back(
+    world: World, conn: asyncpg.Connection, admin_url: str
+) -> None:
+    database = await conn.fetchval("select current_database()")
+    async with world.served.browser(await world.token(TokenRole.OPERATOR)) as browser, connected(admin_url) as admin:
+        await admin.execute(f'alter database "{database}" allow_connections false')
+        try:
+            await admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name <> ''",
+                database,
+            )
+            page = await browser.get("/")
+            assert (page.status, "busy or away" in page.words) == (503, True)
+            assert page.headers["Retry-After"]
+        finally:
+            await admin.execute(f'alter database "{database}" allow_connections true')
+
+        async def is_back() -> bool:
+            return (await browser.get("/changes")).status == 200
+
+        await until(is_back, "the page is back", 20)

@@ -63,7 +63,7 @@ def test_no_sentence_of_an_explanation_is_lost_or_out_of_order_in_the_tree(parts
 
 def test_what_stands_further_in_belongs_to_what_stands_before() -> None:
     table = Candidates(("rep",), (("r1",),))
-    parts = [Line("A", "bold"), Line("  b"), Line("    c"), table, Line("  d"), Line("e", gap=True)]
+    parts: list[Part] = [Line("A", "bold"), Line("  b"), Line("    c"), table, Line("  d"), Line("e", gap=True)]
     [first, last] = tree(parts)
     assert [one.text for one in first.children] == ["b", "d"]
     assert [one.text for one in first.children[0].children] == ["c"]
