@@ -321,7 +321,7 @@ async def test_before_there_is_a_tenant_pages_say_how_to_make_one(
     connections: Connections, conn: asyncpg.Connection
 ) -> None:
     async with serving_console(connections) as served, served.browser(await make_token(conn)) as browser:
-        assert "No lead has come yet" in (await browser.get("/")).words
+        assert "of 0 accepted" in (await browser.get("/")).words
         assert "lead-router tenants add" in (await browser.get("/leads")).words
         assert (await browser.get("/doctor")).status == 200
 
