@@ -92,7 +92,7 @@ class ConsoleService:
             self.access,
         )
         try:
-            await self.address.serve(Console(shared, ROUTES, NAV).application(), life, self._announce)
+            await self.address.serve(Console(shared, ROUTES, NAV).application(), life, announce=self._announce)
         finally:
             await self._leads.close(_LAST_COMMITS_S)
 

@@ -56,7 +56,7 @@ class Address:
         """The real one once `started` is set; differs from the setting where that is 0."""
 
     async def serve(
-        self, application: web.Application, life: Lifeline, announce: Callable[[], None] = lambda: None
+        self, application: web.Application, life: Lifeline, *, announce: Callable[[], None] = lambda: None
     ) -> None:
         """Answers until the stop; `announce` is called once it does. Raises AddressRefused when it cannot be had."""
         runner = web.AppRunner(
