@@ -36,6 +36,10 @@ demo: $(STAMP) ## route 5,000 generated leads on the embedded servers and explai
 observe: $(STAMP) ## the demo's service with Prometheus, Alertmanager and what they send, until Ctrl-C; TIMES=15: alerts 15 times as fast (needs Debian's packages)
 	@$(BIN)/python -m loadtest.observe $(if $(TIMES),--times $(TIMES))
 
+.PHONY: screenshots
+screenshots: $(STAMP) ## each page of the console over the demo's data, in both languages, into docs/images (after make demo; needs Debian's Chromium)
+	@$(BIN)/python -m loadtest.screenshots
+
 .PHONY: real
 real: $(STAMP) ## route 30,327 real leads, with their own clock where they have one (needs LEAD_ROUTER_DATA)
 	@$(BIN)/python -m loadtest.real

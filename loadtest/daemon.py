@@ -99,6 +99,7 @@ async def started(url: str, *words: str, **settings: object) -> Daemon:
         "LEAD_ROUTER_DATABASE_URL": url,
         "LEAD_ROUTER_LISTEN_PORT": "0",
         "LEAD_ROUTER_API_PORT": "0",
+        "LEAD_ROUTER_CONSOLE_PORT": "0",
         "PYTHONPATH": str(PROJECT),
     }
     process = await asyncio.create_subprocess_exec(

@@ -36,6 +36,10 @@ def main(data_dir: Path, leads: int, seed: int) -> None:
     """Show the main job on the embedded servers of a data folder."""
     try:
         asyncio.run(demonstrate(data_dir, leads, seed))
+        click.echo(
+            f"\nLook at it in a browser: lead-router --data-dir {data_dir} up, then http://127.0.0.1:"
+            f"{Settings().console.port}/ with the token that it shows."
+        )
     except (CommandFailed, ServersError) as error:
         click.echo(f"The demo stopped: {error}", err=True)
         sys.exit(EXIT_FOUND)

@@ -16,6 +16,8 @@ PACKAGES = {
     "prometheus": "usr/bin/promtool",
     "prometheus-alertmanager": "usr/bin/amtool",
     "systemd": "usr/bin/systemd-analyze",
+    "chromium": "usr/bin/chromium",
+    "fonts-noto-cjk": "usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "libfaketime": "usr/lib/*-linux-gnu*/faketime/libfaketime.so.1",
 }
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")

@@ -43,6 +43,7 @@ async def _serve(url: str, variables: Mapping[str, object]) -> asyncio.subproces
         "LEAD_ROUTER_DATABASE_URL": url,
         "LEAD_ROUTER_LISTEN_PORT": "0",
         "LEAD_ROUTER_API_PORT": "0",
+        "LEAD_ROUTER_CONSOLE_PORT": "0",
         "LEAD_ROUTER_LOG_LEVEL": "error",
         **{name: str(value) for name, value in variables.items()},
     }

@@ -114,6 +114,7 @@ def _environment(urls: Urls, times: int) -> Mapping[str, str]:
         "LOG_FORMAT": "json",
         "LISTEN_PORT": free_port_near(usual.listen.port),
         "API_PORT": free_port_near(usual.api.port),
+        "CONSOLE_PORT": free_port_near(usual.console.port),
         "METRICS_LOOK_EVERY_S": usual.metrics.look_every_s / times,
         "STALLS_LOOK_EVERY_S": usual.stalls.look_every_s / times,
         "STALLS_AFTER_S": max(usual.stalls.after_s / times, _SHORTEST_STALL_S),

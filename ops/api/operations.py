@@ -35,15 +35,17 @@ API_VERSION = "1"
 """Of the API, not of the release: what is described changes only with the operations."""
 
 
-def api_operations(means: Means = Means()) -> list[Operation]:
-    """Those of the data plane and those for operating; `means` is what the latter need beside the database."""
+def api_operations(means: Means = Means(), running: Jobs | None = None) -> list[Operation]:
+    """Those of the data plane and those for operating; `means` is what the latter need beside the database, `running`
+    the jobs of this process (None = of these operations alone).
+    """
     leads = [POST_LEAD, POST_LEADS, FIND_LEAD, GET_LEAD, POST_FORM, PREFLIGHT, POST_WEBHOOK]
-    return about.operations([*leads, *events.operations(), *control_operations(means)], API_VERSION)
+    return about.operations([*leads, *events.operations(), *control_operations(means, running)], API_VERSION)
 
 
-def control_operations(means: Means) -> list[Operation]:
-    """Those for operating. Jobs are known to the operations that are made together."""
-    running = Jobs()
+def control_operations(means: Means, running: Jobs | None = None) -> list[Operation]:
+    """Those for operating. Jobs are known to the operations that are made with the same ones."""
+    running = Jobs() if running is None else running
     return [
         *groups.operations(means),
         *assignments.operations(),

@@ -25,7 +25,7 @@ from router.telemetry.spans import TENANT, root_span
 
 log = get_logger(__name__)
 
-JobKind = Literal["audit", "replay", "retry", "handover", "undo_import"]
+JobKind = Literal["audit", "replay", "retry", "handover", "park", "undo_import", "unpark"]
 State = Literal["running", "done", "failed", "cancelled"]
 
 KEPT_FOR = timedelta(hours=1)

@@ -18,7 +18,7 @@ from router.runtime.supervisor import ServiceLost, StartRefused
     default="drain,api,duties",
     show_default=True,
     metavar="ROLES",
-    help="What this process does, comma-separated: drain, api, duties.",
+    help="What this process does, comma-separated: drain, api, duties, console.",
 )
 @async_command
 async def serve(context: Context, roles: str) -> None:

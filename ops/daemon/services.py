@@ -12,8 +12,10 @@ from random import Random
 from ops.api.docs_page import STYLE, docs_page
 from ops.api.means import Means
 from ops.api.operations import API_VERSION, api_operations
+from ops.api.running import Jobs
 from ops.blocking.blocking_watch import BlockingWatchService
 from ops.cleanup.service import CleanupService
+from ops.console.service import ConsoleService, ConsoleTokenUsesService
 from ops.daemon.first_token import FirstTokenService
 from ops.doctor.findings_service import FindingsService
 from ops.doctor.mute_watch import MutesService
@@ -80,6 +82,7 @@ class Role(StrEnum):
 
     DRAIN = "drain"
     API = "api"
+    CONSOLE = "console"
     DUTIES = "duties"
 
 
@@ -106,6 +109,7 @@ class Services:
     sender: HintsSender | None = None
     channels: Sequence[Channel] = ()
     manager: ServiceManager | None = None
+    jobs: Jobs = field(default_factory=Jobs)
     reloading: ReloadingService = field(init=False)
     process: OwnProcess = field(init=False)
     _drain: DrainService | None = None
@@ -142,6 +146,10 @@ class Services:
             api = self._api(checks, gate, known)
             at_once.append(AfterFirstLook(gate, api))
             behind += self._around(api)
+        if Role.CONSOLE in self.roles:
+            console = self._console()
+            at_once.append(AfterFirstLook(gate, console))
+            behind.append(ConsoleTokenUsesService(console.access, self.connections))
         listener = self._listener(checks)
         after = (AfterDatabase(gate, service) for service in behind)
         return [listener, gate, *at_once, *after, *self._managed(listener, gate)]
@@ -180,11 +188,10 @@ class Services:
         settings = self.settings.api
         probes = Probes(self.health, checks, self.settings.listen)
         places = reserve_descriptors(self.settings.connections.maximum, settings.clients)
-        means = Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
         api = ApiService(
             settings,
             self.connections,
-            api_operations(means),
+            api_operations(self._means, self.jobs),
             probes,
             max_connections=places,
             instruments=self.exposition.instruments,
@@ -194,6 +201,22 @@ class Services:
         )
         remember(api.memory, known, datetime.now(UTC))
         return api
+
+    @property
+    def _means(self) -> Means:
+        return Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
+
+    def _console(self) -> ConsoleService:
+        settings = self.settings.console
+        return ConsoleService(
+            settings,
+            self.connections,
+            api_operations(self._means, self.jobs),
+            self._means,
+            self.jobs,
+            max_connections=reserve_descriptors(self.settings.connections.maximum, settings.clients),
+            say=self.say,
+        )
 
     def _around(self, api: ApiService) -> list[Service]:
         first = FirstTokenService(api, self.connections, self.say, self.instance) if self.say else None

@@ -7,24 +7,26 @@ Example: `python -m ops.text.messages` (as `make messages`) adds what is new, un
 import ast
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import polib
+from jinja2 import Environment, nodes
 
 from ops.text.translation import LOCALES, catalogue
 
 ROOTS = (Path(__file__).parents[1], Path(__file__).parents[2] / "router")
-_SINGLE = ("gettext", "N_")
+_SINGLE = ("gettext", "N_", "_")
 
 Message = tuple[str, str]
 """A message and its plural; "" = it has none."""
 
 
 def messages() -> dict[Message, None]:
-    """All messages of ops and router, in the order of their files."""
-    return dict.fromkeys(
-        message for root in ROOTS for file in sorted(root.rglob("*.py")) for message in _messages_of(file)
-    )
+    """All messages of ops and router, in the order of their files; those of templates last."""
+    code = (message for root in ROOTS for file in sorted(root.rglob("*.py")) for message in _messages_of(file))
+    pages = (message for root in ROOTS for file in sorted(root.rglob("*.html")) for message in _messages_of_page(file))
+    return dict.fromkeys(chain(code, pages))
 
 
 def _messages_of(file: Path) -> Iterator[Message]:
@@ -33,6 +35,18 @@ def _messages_of(file: Path) -> Iterator[Message]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        if name in _SINGLE and texts:
+            yield texts[0], ""
+        elif name == "ngettext" and len(texts) > 1:
+            yield texts[0], texts[1]
+
+
+def _messages_of_page(file: Path) -> Iterator[Message]:
+    """Those of a Jinja template."""
+    calls = Environment(autoescape=True).parse(file.read_text(encoding="utf-8")).find_all(nodes.Call)
+    for call in calls:
+        name = call.node.name if isinstance(call.node, nodes.Name) else ""
+        texts = [arg.value for arg in call.args if isinstance(arg, nodes.Const) and isinstance(arg.value, str)]
         if name in _SINGLE and texts:
             yield texts[0], ""
         elif name == "ngettext" and len(texts) > 1:

@@ -65,12 +65,22 @@ class Access:
         self._used[token.tenant_id, token.token_id] = now
         return token
 
+    async def token_with(self, key: TokenKey, address: str | None) -> Token:
+        """The token that has this key, if it holds now; `address` is where it was shown. Raises Refused."""
+        now = self._clock()
+        token = await self._that_holds(key, now, address)
+        self._used[token.tenant_id, token.token_id] = now
+        return token
+
     async def _checked(self, text: str, now: datetime, address: str | None) -> Token:
         shown = parse_token(text)
         if shown is None:
             raise Refused(Kind.NO_TOKEN, "this is not a token: a token begins with lr_", headers=_CHALLENGE)
+        return await self._that_holds(shown.key, now, address)
+
+    async def _that_holds(self, key: TokenKey, now: datetime, address: str | None) -> Token:
         try:
-            token = await self._looked_up(shown.key, address)
+            token = await self._looked_up(key, address)
         except (*TRANSIENT_ERRORS, TimeoutError):
             raise busy("tokens cannot be looked up now: the database is away or busy") from None
         if token is None or not token.holds(now):

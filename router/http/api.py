@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from router.domain.access import Token, TokenKey
 from router.http.access import Access
@@ -92,7 +93,8 @@ class ApiService:
         # Without the database no token is known but those of before: `ExposureService` asks for it later.
         if self._database_seen():
             await self.check_exposed()
-        self.address = self._open(tls=_tls(self._settings))
+        settings = self._settings
+        self.address = self._open(tls=tls_context(settings.tls_certificate, settings.tls_key, "LEAD_ROUTER_API"))
         application = application_of(self._operations, self._door, self._requests)
         self._probes.add_to(application)
         for page in self._pages:
@@ -179,15 +181,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _tls(settings: ApiSettings) -> ssl.SSLContext | None:
-    if settings.tls_certificate is None:
+def tls_context(certificate: Path | None, key: Path | None, prefix: str) -> ssl.SSLContext | None:
+    """What a listener speaks TLS with; None = plain HTTP. `prefix` is that of the settings' variables. Raises
+    StartRefused.
+    """
+    if certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise StartRefused(
-            f"the certificate {settings.tls_certificate} cannot be used: {error}. Set "
-            "LEAD_ROUTER_API_TLS_CERTIFICATE and LEAD_ROUTER_API_TLS_KEY to PEM files"
+            f"the certificate {certificate} cannot be used: {error}. Set "
+            f"{prefix}_TLS_CERTIFICATE and {prefix}_TLS_KEY to PEM files"
         ) from error
     return context

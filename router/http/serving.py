@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web
@@ -58,9 +59,16 @@ class Address:
         self.port = port
         """The real one once `started` is set; differs from the setting where that is 0."""
 
-    async def serve(self, application: web.Application, life: Lifeline, posts: PlainPosts | None = None) -> None:
-        """Answers until the stop; `posts` of single leads on their own way. Raises AddressRefused when the address
-        cannot be had.
+    async def serve(
+        self,
+        application: web.Application,
+        life: Lifeline,
+        *,
+        posts: PlainPosts | None = None,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Answers until the stop; `posts` of single leads on their own way; `announce` is called once it does. Raises
+        AddressRefused when the address cannot be had.
         """
         runner = web.AppRunner(
             application,
@@ -79,6 +87,7 @@ class Address:
             self.port = server.sockets[0].getsockname()[1]
             self.started.set()
             log.info(self._event, host=self._host, port=self.port)
+            announce()
             while not await life.pause(_SWEEP_EVERY_S):
                 guard.end_silent()
         finally:

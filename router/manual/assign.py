@@ -11,6 +11,7 @@ from router.drain.session import TenantSession
 from router.manual.by_hand import Author, CannotGive, attempted, held_lane, position_of, room_of
 from router.store import lane as store
 from router.store.assignments import LeadMoved, hold_lead, hold_lead_now, take
+from router.store.changes import Change, record_change, the_lead
 from router.store.lane import Lane, LaneLimits
 from router.store.statements import Connection
 
@@ -96,8 +97,17 @@ async def _give(conn: Connection, lane: Lane, state: LaneState, gift: _Gift) -> 
     position = _free_rep(state, gift.rep_id, taken.from_rep)
     batch_no = await held.give(conn, [taken.lead], position, gift.author, taken.from_rep)
     rep = state.engine.roster.reps[position]
+    before = taken.state if taken.from_rep is None else f"{taken.state}: rep {_named(state, taken.from_rep)}"
+    change = Change(gift.author.actor, "assign", the_lead(gift.lead_id), before, f"rep {gift.rep_id}", gift.author.note)
+    await record_change(conn, lane.tenant_id, change)
     attendance = Attendance(int(state.on_duty(held.at).attendance[position]))
     return Given(rep.no, taken.from_rep, taken.state, batch_no, attendance, leave_until(rep, held.at))
+
+
+def _named(state: LaneState, rep_no: int) -> str:
+    """The CRM's id of a rep; of one who is gone, our number."""
+    position = state.engine.roster.position.get(rep_no)
+    return f"number {rep_no}" if position is None else state.engine.roster.reps[position].rep_id
 
 
 def _free_rep(state: LaneState, rep_id: str, from_rep: int | None) -> int:

@@ -75,6 +75,24 @@ class ApiSettings(Section, frozen=True):
     share_port: Literal["no", "yes"] = "no"
 
 
+class ConsoleSettings(Section, frozen=True):
+    """The address of the console. Port 0 = any free one. With `tls_certificate` and `tls_key` (PEM files) it speaks
+    TLS; `clients` connections at once. Who logged in stays so for `session_h` (hours). `key_file` has the bytes that
+    sign sessions (None = new ones with each start). A page may take `page_deadline_s` (seconds). With `read_only`
+    nothing can be changed.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8382
+    clients: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    key_file: Path | None = None
+    session_h: Annotated[float, Meta(ge=0.01, le=720)] = 12.0
+    page_deadline_s: Annotated[float, Meta(ge=0.1, le=60)] = 8.0
+    read_only: Literal["no", "yes"] = "no"
+
+
 class LogSettings(Section, frozen=True):
     """`format` auto = for people on a terminal, JSON elsewhere."""
 
@@ -207,6 +225,7 @@ class Settings(Section, frozen=True):
     data_dir: Path = Path(".lead-router")
     listen: ListenSettings = ListenSettings()
     api: ApiSettings = ApiSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -42,6 +42,7 @@ async def test_a_router_whose_log_nobody_takes_routes_and_stops_in_good_order(
             "LEAD_ROUTER_DATABASE_URL": database_url,
             "LEAD_ROUTER_LISTEN_PORT": str(unused_tcp_port),
             "LEAD_ROUTER_API_PORT": "0",
+            "LEAD_ROUTER_CONSOLE_PORT": "0",
             "LEAD_ROUTER_LOG_LEVEL": "debug",
             "PYTHONPATH": str(PROJECT),
         },

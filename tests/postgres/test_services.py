@@ -23,6 +23,7 @@ from router.runtime.supervisor import Service, Supervisor
 from router.settings.model import (
     ApiSettings,
     ConnectionSettings,
+    ConsoleSettings,
     DrainSettings,
     ListenSettings,
     Settings,
@@ -37,6 +38,7 @@ from tests.world import CATCH_ALL, Tenancy, lead, make_tenant, simple_reps
 SETTINGS = Settings(
     listen=ListenSettings(port=0),
     api=ApiSettings(port=0),
+    console=ConsoleSettings(port=0),
     drain=DrainSettings(batch_leads=5, poll_interval_s=0.02),
     connections=ConnectionSettings(maximum=6, acquire_deadline_s=0.5),
     supervision=SupervisionSettings(restart_wait_first_s=0.01, stop_deadline_s=4.0),
@@ -46,6 +48,7 @@ NAMES = [
     "schema",
     "memory",
     "api",
+    "console",
     "connections",
     "settings",
     "mutes",
@@ -72,6 +75,7 @@ NAMES = [
     "token uses",
     "expired keys",
     "rate limits",
+    "console token uses",
     "service manager",
 ]
 

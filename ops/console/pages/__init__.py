@@ -1,0 +1,1 @@
+"""The pages, one file per subject; `ops/console/routes.py` lists them."""

@@ -1,0 +1,118 @@
+"""The first page of an operator: are leads flowing, and if not, why, and what helps."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ops.api.diagnosis import StatusDocument
+from ops.console.chart import Picture, picture
+from ops.console.flow import TENANTS, Minute, summed
+from ops.console.view import View
+from ops.status.rates import RATES_OVER
+from router.domain.access import Permission
+from router.domain.calendar import zone
+from router.http.problems import Kind, Refused
+from router.store.flow import TimeToAssign, time_to_assign
+from router.store.leads import database_clock
+
+CHANGES_SHOWN = 8
+_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How long the newest assigned leads waited, as spans."""
+
+    leads: int
+    median: timedelta
+    p90: timedelta
+    p99: timedelta
+
+
+async def now(view: View) -> web.Response:
+    """The page. Where leads cannot be counted in time, as somebody keeps a table locked, the doctor says who, to those
+    who may ask.
+    """
+    try:
+        async with asyncio.timeout(view.shared.settings.page_deadline_s / 2):
+            document: StatusDocument = await view.ask("get_status")
+    except TimeoutError:
+        return await _locked(view)
+    except Refused as refused:
+        if refused.kind is not Kind.CONFLICT:
+            raise
+        return await _locked(view)
+    changes = await view.ask("list_changes", query={"limit": str(CHANGES_SHOWN)})
+    minutes, spans = await _flow(view)
+    return view.render(
+        "now.html",
+        standing=document,
+        findings=[one for one in document.findings if one["muted"] is None],
+        muted=[one for one in document.findings if one["muted"] is not None],
+        waiting=list(waiting_rows(document)),
+        changes=changes.changes[::-1],
+        minutes=minutes,
+        picture=None if minutes is None else flow_picture(view, minutes),
+        spans=spans,
+        rates_over=RATES_OVER,
+        stands_still=stands_still(document),
+    )
+
+
+def stands_still(document: StatusDocument) -> bool:
+    """Whether leads wait, and none was assigned lately."""
+    return bool(document.states["waiting"]) and not document.per_minute["assigned"]
+
+
+def waiting_rows(document: StatusDocument) -> Iterator[Mapping[str, Any]]:
+    """Why leads wait, of all tenants of the document, the most leads first."""
+    rows = [{"tenant": tenant["tenant"], **part} for tenant in document.tenants for part in tenant["waiting"]]
+    yield from sorted(rows, key=lambda row: -row["leads"])
+
+
+async def flow_csv(view: View) -> web.Response:
+    """The picture's numbers."""
+    minutes, _ = await _flow(view)
+    rows = [(one.at, one.arrived, one.assigned) for one in minutes or ()]
+    return view.csv("flow", ("minute", "arrived", "assigned"), rows)
+
+
+async def waiting_csv(view: View) -> web.Response:
+    """Why leads wait."""
+    document: StatusDocument = await view.ask("get_status")
+    columns = ("tenant", "reason", "leads", "oldest_queued_at", "next_recheck_at", "waits_for")
+    return view.csv("waiting", columns, ([row[name] for name in columns] for row in waiting_rows(document)))
+
+
+async def _flow(view: View) -> tuple[list[Minute] | None, Seconds | None]:
+    """Of the tenant, or of all together where they are few; and how long leads waited, of one tenant."""
+    tenants = [view.tenant] if view.tenant is not None else list(view.tenants)
+    if not tenants or len(tenants) > TENANTS:
+        return None, None
+    async with view.call().connection() as conn:
+        at = await database_clock(conn)
+        parts = [await view.shared.flow.look(conn, tenant.tenant_id, at) for tenant in tenants]
+        waited = None if view.tenant is None else await time_to_assign(conn, view.tenant.tenant_id, _LOOKED_AT)
+    return summed(parts), None if waited is None else _seconds(waited)
+
+
+def _seconds(waited: TimeToAssign) -> Seconds:
+    spans = (timedelta(seconds=seconds) for seconds in (waited.median_s, waited.p90_s, waited.p99_s))
+    return Seconds(waited.leads, *spans)
+
+
+def flow_picture(view: View, minutes: list[Minute]) -> Picture:
+    """Arrivals and assignments by the minute, on the clock of the page. The last minute is still under way."""
+    here = zone(view.zone_name) if view.zone_name != "UTC" else None
+    labels = [f"{one.at.astimezone(here) if here else one.at:%H:%M}" for one in minutes]
+    arrived, assigned = view.say.gettext("arrived"), view.say.gettext("assigned")
+    return picture(labels, [(arrived, [one.arrived for one in minutes]), (assigned, [one.assigned for one in minutes])])
+
+
+async def _locked(view: View) -> web.Response:
+    findings = (await view.ask("doctor")).findings if view.token.may(Permission.OPERATE) else []
+    return view.render("locked.html", 503, findings=findings)

@@ -1,0 +1,123 @@
+"""Leads that wait and leads that are parked, by reason; and acting on all that match, counted before."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from ops.api.running import JobDocument
+from ops.console import bulk
+from ops.console.lead_query import LeadQuery, read_query
+from ops.console.view import View
+from ops.listing.lead_filter import FiltersConflict, State
+from ops.listing.leads import GroupUnknown
+from ops.text.translation import N_
+from router.domain.access import Permission
+from router.http.problems import Kind, Refused
+from router.store.roster import RepUnknown
+
+_STATE = {"park": State.WAITING, "unpark": State.PARKED}
+TITLES = {"park": N_("Park all that match"), "unpark": N_("Send back all that match")}
+RESULTS = {
+    "sent_back": N_("sent back"),
+    "looked_at_again": N_("looked at again"),
+    "locked": N_("left, as somebody has them locked"),
+    "stopped": N_("stopped before the end"),
+    "leads": N_("leads done"),
+    "left": N_("left, as they had moved or were locked"),
+    "more_match": N_("more match than one action takes: do it again"),
+}
+
+
+async def waiting(view: View) -> web.Response:
+    """Why they wait, and for what they are parked."""
+    document = await view.ask("get_status")
+    [tenant] = document.tenants
+    return view.render("waiting.html", tenant=tenant, operate=view.may(Permission.OPERATE))
+
+
+async def parked_csv(view: View) -> web.Response:
+    """Parked leads by reason."""
+    document = await view.ask("get_status")
+    columns = ("reason", "leads", "oldest_parked_at", "newest_parked_at", "last_hour", "last_day")
+    rows = ([part[name] for name in columns] for part in document.tenants[0]["parked"])
+    return view.csv("parked", columns, rows)
+
+
+async def retry(view: View) -> web.Response:
+    """What a retry would do, and the form that does it."""
+    reason = view.query.get("reason", "")
+    plan = await view.ask("retry_leads", body={**_reason(reason), "dry_run": True})
+    parts: dict[str, Any] = plan.tenants[0] if plan.tenants else {}
+    return view.render("retry.html", reason=reason, plan=parts)
+
+
+async def retry_now(view: View) -> web.Response:
+    """Starts it as a job."""
+    why = _why(view)
+    job: JobDocument = await view.ask("retry_leads", body={**_reason(view.form.get("reason", "")), "why": why})
+    return view.go(view.link(f"/jobs/{job.id}"))
+
+
+def _reason(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
+
+
+def _why(view: View) -> str:
+    why = view.form.get("why", "").strip()
+    if not why:
+        raise Refused(Kind.INVALID, "say why: the reason is recorded with it")
+    return why[:1_000]
+
+
+async def all_matching(view: View) -> web.Response:
+    """How many match, and the form that parks them or sends them back."""
+    kind = view.request.match_info["kind"]
+    query, page = await _matching(view, kind, view.query)
+    return view.render(
+        "bulk.html",
+        kind=kind,
+        title=view.say.gettext(TITLES[kind]),
+        query=query,
+        number=len(page.leads),
+        limit=bulk.LIMIT if page.next else None,
+    )
+
+
+async def all_matching_now(view: View) -> web.Response:
+    """Starts it as a job, with those that match now."""
+    kind, why = view.request.match_info["kind"], _why(view)
+    _, page = await _matching(view, kind, view.form)
+    job = bulk.start(view, kind, [one.lead_id for one in page.leads], why, more=page.next is not None)
+    return view.go(view.link(f"/jobs/{job.job_id}"))
+
+
+async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, Any]:
+    if kind not in _STATE:
+        raise Refused(Kind.NOT_FOUND, "there is no such action")
+    query = read_query({**parameters, "state": str(_STATE[kind]), "q": ""}, view.zone_name)
+    if query.wrong:
+        raise Refused(Kind.INVALID, "; ".join(query.wrong))
+    try:
+        async with asyncio.timeout(view.shared.settings.page_deadline_s):
+            return query, await bulk.matching(view, query.asked)
+    except (FiltersConflict, RepUnknown, GroupUnknown) as error:
+        raise Refused(Kind.INVALID, view.words(str(error))) from error
+
+
+async def job(view: View) -> web.Response:
+    """How far a job is, and what came of it."""
+    document: JobDocument = await view.ask("get_job", path={"job": view.request.match_info["job"]})
+    result = [
+        (view.say.gettext(title), document.result[name])
+        for name, title in RESULTS.items()
+        if document.result is not None and document.result.get(name) not in (None, False, [])
+    ]
+    return view.render("job.html", job=document, result=result, operate=view.may(Permission.OPERATE))
+
+
+async def cancel(view: View) -> web.Response:
+    """Ends a job; what it has done stays done."""
+    number = view.request.match_info["job"]
+    await view.ask("cancel_job", path={"job": number})
+    return view.go(view.link(f"/jobs/{number}"), view.say.gettext("Cancelled. What was done stays done."))

@@ -1,0 +1,52 @@
+"""Every error as a page that says what happened and what to do."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from ops.console.view import View
+from ops.text.translation import N_
+from router.http.problems import Kind, Refused, busy, of_aiohttp
+from router.store.errors import TRANSIENT_ERRORS
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+TITLES: Mapping[Kind, str] = {
+    Kind.BAD_REQUEST: N_("The request cannot be read"),
+    Kind.NO_TOKEN: N_("A valid token is needed"),
+    Kind.NOT_ALLOWED: N_("This token may not do that"),
+    Kind.WRONG_ORIGIN: N_("This form is not from a page of this login"),
+    Kind.NOT_FOUND: N_("There is no such page or thing"),
+    Kind.WRONG_METHOD: N_("There is no such page or thing"),
+    Kind.CONFLICT: N_("It is not in a state for this"),
+    Kind.ELSEWHERE: N_("Another instance has it"),
+    Kind.TOO_LARGE: N_("The form is too large"),
+    Kind.INVALID: N_("Some values are wrong"),
+    Kind.TOO_MANY: N_("Too many requests"),
+    Kind.FAULT: N_("A fault of this service"),
+    Kind.BUSY: N_("Not now: the service or its database is busy or away"),
+}
+
+
+def error_page(view: View, error: Exception) -> web.Response:
+    """The page; what nobody expected is logged, and not shown."""
+    refused = as_refused(view.request, error)
+    title = TITLES.get(refused.kind, TITLES[Kind.BAD_REQUEST])
+    response = view.render("error.html", refused.kind.status, title=view.say.gettext(title), detail=refused.detail)
+    for name in ("Retry-After", "Allow"):
+        if name in refused.headers:
+            response.headers[name] = refused.headers[name]
+    return response
+
+
+def as_refused(request: web.Request, error: Exception) -> Refused:
+    """What the error says to people."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, web.HTTPException):
+        return of_aiohttp(error)
+    if isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
+        return busy(f"the database is busy or away ({type(error).__name__}); lead-router doctor says more")
+    log.error("console page failed", method=request.method, exc_info=error)
+    return Refused(Kind.FAULT, "this is a fault of lead-router; its log has the cause")

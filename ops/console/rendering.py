@@ -1,0 +1,104 @@
+"""The templates: made once for each language; everything that is put into them is escaped."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ops.console import words
+from ops.notify.titles import TITLES
+from ops.text.translation import Say, translator
+from ops.why.codes import FIELDS, STATES
+from router.domain.calendar import zone
+from router.domain.text import visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@cache
+def environment(language: str) -> Environment:
+    """Of one of the languages that there are."""
+    say = translator(language)
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+    def translated(message: str, **values: Any) -> Markup:
+        return Markup(escape(say.gettext(message))).format(**values)
+
+    def counted(one: str, several: str, count: int, **values: Any) -> Markup:
+        return Markup(escape(say.ngettext(one, several, count))).format(count=count, **values)
+
+    made.globals |= {"_": translated, "ngettext": counted, "language": language}
+    made.filters |= {
+        "moment": moment,
+        "harmless": visible,
+        "reason": lambda reason: words.reason_words(reason, say),
+        "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
+        "segment": lambda text: quote(text, safe=""),
+        "span": lambda span: words.span_words(span, say),
+        "words": lambda code, table: say.gettext(_TABLES[table].get(code, code)),
+        "state_words": lambda code: say.gettext(STATES.get(code, code)),
+        "filter_words": lambda name: say.gettext(words.FILTERS.get(name, name)),
+        "field_words": lambda name: say.gettext(FIELDS.get(name, name)),
+        "finding_title": lambda code: _begun(say.gettext(TITLES.get(code, code))),
+    }
+    return made
+
+
+_TABLES: Mapping[str, Mapping[str, str]] = {
+    "level": words.LEVELS,
+    "severity": words.SEVERITIES,
+    "role": words.ROLES,
+    "job": words.JOBS,
+    "job_state": words.JOB_STATES,
+    "check": words.CHECKS,
+    "standing": words.STANDINGS,
+}
+
+
+def _begun(text: str) -> str:
+    """As a heading begins."""
+    return text[:1].upper() + text[1:]
+
+
+def clock(zone_name: str, now: datetime, say: Say) -> Mapping[str, Any]:
+    """How a page shows moments: on the wall clock of a zone, and as the distance from now."""
+
+    def at(value: datetime | str | None) -> Markup:
+        if value is None:
+            return Markup("–")
+        known = moment(value)
+        shown = known.astimezone(UTC if zone_name == "UTC" else zone(zone_name))
+        title = words.distance_words(known, now, say)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            known.astimezone(UTC).isoformat(timespec="seconds"), title, f"{shown:%Y-%m-%d %H:%M:%S}"
+        )
+
+    def far(value: datetime | str | None) -> Markup:
+        if value is None:
+            return Markup("–")
+        known = moment(value)
+        shown = known.astimezone(UTC if zone_name == "UTC" else zone(zone_name))
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            known.astimezone(UTC).isoformat(timespec="seconds"),
+            f"{shown:%Y-%m-%d %H:%M:%S}",
+            words.distance_words(known, now, say),
+        )
+
+    return {"at": at, "far": far, "zone_name": zone_name, "now": now}
+
+
+def moment(value: datetime | str) -> datetime:
+    """Documents for machines hold times as text."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
