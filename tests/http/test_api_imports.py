@@ -102,7 +102,8 @@ async def test_an_import_is_counted_and_then_taken_back_but_for_what_a_rep_has(w
 
 async def test_a_merged_lead_is_unmerged_once_and_others_are_refused(world: World, tmp_path: Path) -> None:
     await imported(world, tmp_path)
-    ids = dict(await world.acme.conn.fetch("select external_id, lead_id from lead"))
+    rows = await world.acme.conn.fetch("select external_id, lead_id from lead")
+    ids = {row["external_id"]: row["lead_id"] for row in rows}
     done = await world.api.post(f"/v1/leads/{ids['2']}/unmerge", {"why": "two machines"})
     assert (done.status, done.document) == (200, {"lead_id": ids["2"], "was_merged_into": ids["1"]})
     assert (await world.api.post(f"/v1/leads/{ids['2']}/unmerge", {})).status == 409
