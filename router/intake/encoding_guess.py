@@ -86,7 +86,8 @@ def guess(lines: bytes) -> Guess:
 
 
 def _guess(lines: bytes) -> Guess:
-    if lines != (lines := _OF_GB18030.sub(b" ", lines)) and lines.isascii():
+    lines, of_four = _OF_GB18030.subn(b" ", lines)
+    if of_four and (lines.isascii() or (of_four > 1 and _gb(lines))):
         return Guess("gb18030", ("gb18030",))
     runs = _HIGH_RUN.findall(lines)
     if not runs or not _read(lines, "gb18030")[0]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from router.domain.lead_in import LeadIn
 from router.intake.json_lead import FieldError, NotALead
 from router.intake.normalise import HOLDS_BAD_BYTES, LeadReader, Rejected
+from router.intake.placeholders import means_no_id
 from router.rules.columns import ID_BYTES
 from router.rules.json_paths import Step, parse_path, places_of, value_at, without
 from router.rules.source_file import FormDoor, SourceFile, WebhookDoor
@@ -20,7 +21,7 @@ MAX_LEADS = 500
 FORM_KEEPS = frozenset(("source", "created_at", "customer_id", "priority", "attributes"))
 """Fields that the visitors of a page fill only where the mapping names them."""
 _SENT = "sent_"
-_NO_ID = "-"
+_NO_ID = "no-id"
 _NOT_SAID = ("malformed", "enquiry")
 _UNDECLARED = ", and the file of the source declares no time_zone"
 _SURROGATE = "holds half of a surrogate pair, which is no text"
@@ -99,7 +100,8 @@ class SourceReader:
 
     def _needs_id(self, row: Mapping[str, object]) -> bool:
         value = row.get(self._id_column)
-        absent = value is None or (isinstance(value, str) and value.strip() in ("", *self._plan.empty))
+        text = value.strip() if isinstance(value, str) else None
+        absent = value is None or (text is not None and (text in ("", *self._plan.empty) or means_no_id(text)))
         return absent and self._plan.external_id is None
 
     def _read(self, row: Mapping[str, object], place_of: Callable[[str], Place]) -> LeadIn:
