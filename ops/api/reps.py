@@ -37,6 +37,7 @@ class RepDocument(msgspec.Struct, frozen=True, kw_only=True):
     availability_held_until: Moment | None
     time_zone: str
     working_hours: str | None
+    holidays: str | None
     leave: str | None
     groups: list[str]
     regions: list[str]
@@ -71,6 +72,7 @@ class RepChanges(msgspec.Struct, frozen=True, kw_only=True):
     leave: Annotated[str, Meta(examples=["2026-10-01..2026-10-07; 2026-12-24"])] | UnsetType = UNSET
     groups: Names | UnsetType = UNSET
     working_hours: Annotated[str, Meta(examples=["mon-fri 09:00-18:00"])] | UnsetType | None = UNSET
+    holidays: Annotated[str, Meta(examples=["CN", "DE-BY", "none"])] | UnsetType | None = UNSET
     note: Note = ""
 
 

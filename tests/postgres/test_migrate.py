@@ -166,6 +166,7 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                            notify_look, notify_channel, notify_alert, notify_message,
                            lead_import, lead_import_part, removed_lead, removed_count;
                alter table lead drop column enquiry;
+               alter table rep_row drop column holidays;
                 drop sequence maintenance_turn_seq;
                 drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;
