@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from random import Random
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from router.domain.attendance import Attendance
 from router.domain.calendar import business_day, day_before, parse_week
-from router.domain.conditions import NoneOf, OneOf, Prefix, Present
+from router.domain.conditions import NoneOf, OneOf, Prefix, Present, Range
 from router.domain.decide import Inputs
 from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine, Moment, WindowState
@@ -107,13 +108,20 @@ def a_rep(rng: Random, number: int) -> Rep:
 
 
 NOT_FIVE = PriorityRange(most=9, but=frozenset({5}))
-OTHERS: tuple[tuple[NoneOf | Prefix | Present, ...], ...] = (
+OTHERS: tuple[tuple[NoneOf | Prefix | Present | Range, ...], ...] = (
     *[()] * 6,
     (NoneOf("region", frozenset({"shanghai"})),),
     (Prefix("product", frozenset({"rob", "x"})),),
     (Present("industry", False),),
     (NoneOf("region", frozenset({"beijing"})), Present("region", True)),
+    (Range("attributes.budget", Decimal(5)),),
+    (Range("attributes.budget", None, Decimal("7.5")), NoneOf("attributes.budget", frozenset({"7"}))),
 )
+MORE = {
+    "attributes.budget": ("5", "7", "7.5", "much", None),
+    "company": ("ACME GmbH", "Other", None),
+    "phone_region": ("CN", "DE", None),
+}
 
 
 DATES = (
@@ -131,6 +139,8 @@ def a_rule(rng: Random, number: int) -> Rule:
         conditions.append(OneOf("region", some(rng, ("shanghai", "beijing"), least=1)))
     if rng.random() < 0.2:
         conditions.append(OneOf("industry", some(rng, ("automation", "medical"), least=1)))
+    if rng.random() < 0.15:
+        conditions.append(rng.choice((OneOf("company", frozenset({"acme"})), OneOf("phone_region", frozenset({"cn"})))))
     match = Match(
         one_of=tuple(conditions),
         others=rng.choice(OTHERS),
@@ -167,6 +177,7 @@ def a_lead(rng: Random, engine: Engine, lead_id: int) -> PoolLead:
             region=rng.choice(("Shanghai", "Ｓｈａｎｇｈａｉ", "beijing", None)),
             industry=rng.choice(("automation", "Medical", None)),
             product=rng.choice(("robot", "drive", None)),
+            more=tuple((name, value) for name in engine.matcher.asked if (value := rng.choice(MORE[name])) is not None),
         ),
         customer_id=rng.choice((None, None, 1, 2, 3, 4)),
         excluded=tuple(sorted(rng.sample(numbers, min(2, len(numbers))))) if rng.random() < 0.2 else (),

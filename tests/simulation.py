@@ -6,13 +6,15 @@ The oracles know nothing of wake keys, credits or batches: they read tables, wal
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from router.domain.conditions import FactCondition, NoneOf, Prefix, Present
+from router.domain.conditions import FactCondition, NoneOf, Prefix, Present, Range
 from router.domain.rep_fields import read_field
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Created, DateRange, Rule, Ruleset
@@ -61,8 +63,42 @@ rules:
   - {name: one, match: {region: West}, assign_to: "rep:r3", on_no_candidate: wait}
   - {name: others, match: {}, assign_to: group:night, owns: no}
 """,
+    """
+defaults: {max_open: 12, max_per_day: 8}
+groups:
+  night: {calendar: {country: RU, working_hours: "mon-sun 06:00-22:00"}}
+  west: {time_zone: Asia/Shanghai, calendar: {country: none}}
+rules:
+  - name: fresh-keys
+    match: {company: [ACME GmbH, 海尔], created: today}
+    assign_to: group:east
+    on_no_candidate: wait
+  - {name: big, match: {attributes.budget: {from: 1000, to: 5000, not: [2500]}}, assign_to: group:night}
+  - {name: no-budget, match: {attributes.budget: {present: false}, region: East}, assign_to: group:west}
+  - {name: rest, match: {company: {not: Other}}, assign_to: group:vip}
+""",
 )
 
+COMPANIES = {
+    None: "",
+    "Acme": "acme",
+    "ACME G.m.b.H.": "acme",
+    "海尔集团": "海尔集团",
+    "海尔有限公司": "海尔",
+    "Other": "other",
+}
+BUDGETS: dict[str | None, Fraction | None] = {
+    None: None,
+    "1000": Fraction(1000),
+    '"5000.0"': Fraction(5000),
+    '"5000.01"': Fraction(500001, 100),
+    "2500": Fraction(2500),
+    '"much"': None,
+    '"2.500"': None,
+    "[3000]": None,
+    "999.999": Fraction(999999, 1000),
+}
+RUSSIAN_HOLIDAYS = (date(2026, 3, 8), date(2026, 3, 9))
 HOURS = ("", "", "mon-sun 09:00-17:00", "mon-fri 20:00-04:00", "mon-sun 00:00-12:00")
 REP_ZONES = (ZONE, "Asia/Shanghai", "Europe/Berlin")
 
@@ -81,24 +117,30 @@ class Simulation:
     now: datetime
     drains: list[Drain]
     batch: int
+    more: random.Random
+    rulesets: Sequence[str]
     number: int = 0
 
     @classmethod
-    async def begin(cls, conn: asyncpg.Connection, connections: Connections, seed: int) -> "Simulation":
-        rng = random.Random(seed)
+    async def begin(
+        cls, conn: asyncpg.Connection, connections: Connections, seed: int, rulesets: Sequence[str] = RULESETS
+    ) -> "Simulation":
+        """What only some rulesets ask for is drawn apart, so that lives without these stay as they were."""
+        rng, more = random.Random(seed), random.Random(seed + 10_000)
+        holidays = ("", "", "RU", "none") if rulesets == RULESETS else ("",)
         rows = [
             f"r{i},Rep {i},{rng.choice(['yes', 'yes', 'yes', 'no'])},{rng.choice(REP_ZONES)},{rng.choice(HOURS)},"
             f"{';'.join(rng.sample(GROUPS[:4], rng.randint(0, 3)))},{rng.choice([1, 2, 0.5])},"
-            f"{rng.choice(['', '', '3'])},{rng.choice(['', '', '2'])}"
+            f"{rng.choice(['', '', '3'])},{rng.choice(['', '', '2'])},{more.choice(holidays)}"
             for i in range(1, REPS + 1)
         ]
-        header = "rep_id,name,available,time_zone,working_hours,groups,weight,max_open,max_per_day"
+        header = "rep_id,name,available,time_zone,working_hours,groups,weight,max_open,max_per_day,holidays"
         tenant = await make_tenant(conn, reps_csv(rows, header), RULESETS[0], zone=ZONE)
         # The clocks of New York go forward on 2026-03-08.
         now = datetime(2026, 3, 6, 13, 0, tzinfo=UTC)
         batch = rng.choice([3, 10, 50])
         drains = [a_drain(connections, seed=seed * 10 + i, ready=batch) for i in range(2)]
-        return cls(tenant, connections, rng, now, drains, batch)
+        return cls(tenant, connections, rng, now, drains, batch, more, rulesets)
 
     async def step(self) -> None:
         """Time passes, something happens, perhaps while somebody else has rows locked and two routers drain."""
@@ -137,6 +179,7 @@ class Simulation:
             self.number += 1
             age = timedelta(minutes=self.rng.choice([0, 5, 200, 1500, 3000]))
             customer = self.rng.choice([None, f"c{self.rng.randint(1, 12)}"])
+            budget = self.more.choice(list(BUDGETS))
             leads.append(
                 lead(
                     self.number,
@@ -146,6 +189,8 @@ class Simulation:
                     product=f"p{self.number}",
                     declared_customer=customer,
                     priority=self.rng.choice([0, 0, 0, 5]),
+                    company=self.more.choice(list(COMPANIES)),
+                    attributes=None if budget is None else f'{{"budget": {budget}, "note": "x"}}',
                 )
             )
         await self.tenant.accept(leads, self.now)
@@ -173,7 +218,7 @@ class Simulation:
 
     async def _rule(self) -> None:
         if self.rng.random() < 0.3:
-            await self.tenant.rules(self.rng.choice(RULESETS))
+            await self.tenant.rules(self.rng.choice(self.rulesets))
 
     async def _drain_beside_a_locker(self) -> None:
         """Somebody else's transaction holds some of the pool's rows while both routers drain."""
@@ -236,7 +281,12 @@ class Oracle:
             await load_ruleset(conn, tenant_id, row["ruleset"]),
             await load_roster(conn, tenant_id, row["roster"]),
             states,
-            await conn.fetch("select * from lead_pool where tenant_id = $1", tenant_id),
+            await conn.fetch(
+                """select p.*, l.company, (l.attributes -> 'budget')::text as "attributes.budget"
+                     from lead_pool p join lead l on l.tenant_id = p.tenant_id and l.lead_id = p.lead_id
+                    where p.tenant_id = $1""",
+                tenant_id,
+            ),
             Counter(r["rep_no"] for r in given if r["open"]),
             Counter(r["rep_no"] for r in given if _date(r["assigned_at"]) == day),
             {r[0]: (r[1], r[2] if r[3] == day else 0) for r in believed},
@@ -276,10 +326,22 @@ class Oracle:
         return (
             rep.active
             and rep.available
-            and _in_hours(rep, self.now)
+            and self._at_work(rep)
             and (max_open is None or self.opened[rep.no] < max_open)
             and (max_per_day is None or self.today[rep.no] < max_per_day)
         )
+
+    def _at_work(self, rep: Rep) -> bool:
+        """By the rep's own hours, zone and holidays, else by those of the first group that the rules name."""
+        mine = [one for one in self.ruleset.groups if self.roster.group_numbers[one.group] in rep.groups]
+        zone, hours, country = rep.time_zone, rep.working_hours, rep.holidays
+        for group in reversed(mine):
+            zone = group.time_zone or zone if rep.time_zone == ZONE else zone
+            hours = rep.working_hours or group.working_hours or hours
+            country = rep.holidays or group.country or country
+        if country == "RU" and self.now.astimezone(ZoneInfo(zone)).date() in RUSSIAN_HOLIDAYS:
+            return False
+        return hours is None or _open_at(hours, zone, self.now)
 
     def _taker(self, row: asyncpg.Record) -> str:
         """Who could take the lead by the rules, walked naively; empty = nobody."""
@@ -313,8 +375,8 @@ class Oracle:
 
     def _matches(self, rule: Rule, row: asyncpg.Record, owner: int | None) -> bool:
         match = rule.match
-        listed = all((row[c.field] or "").casefold() in c.values for c in match.one_of)
-        if not listed or not all(_other_holds(other, row[other.field]) for other in match.others):
+        listed = all(_said(row, c.field) in c.values for c in match.one_of)
+        if not listed or not all(_other_holds(other, row) for other in match.others):
             return False
         out = match.date is not None and not _in_dates(match.date, _date(self.now))
         if out or (match.priority is not None and -row["rank"] not in match.priority):
@@ -336,9 +398,20 @@ def _in_dates(dates: DateRange, day: date) -> bool:
     return (dates.first or date.min) <= day <= (dates.last or date.max)
 
 
-def _other_holds(condition: FactCondition, value: str | None) -> bool:
+def _said(row: asyncpg.Record, field: str) -> str:
+    return COMPANIES[row["company"]] if field == "company" else (row[field] or "").casefold()
+
+
+def _other_holds(condition: FactCondition, row: asyncpg.Record) -> bool:
+    value = row[condition.field]
     if isinstance(condition, Present):
         return (value is not None) == condition.present
+    if condition.field == "attributes.budget":
+        number = BUDGETS[value]
+        if isinstance(condition, NoneOf):
+            return number not in {Fraction(one) for one in condition.values}
+        assert isinstance(condition, Range) and condition.least is not None and condition.most is not None
+        return number is not None and Fraction(condition.least) <= number <= Fraction(condition.most)
     if isinstance(condition, NoneOf):
         return (value or "").casefold() not in condition.values
     assert isinstance(condition, Prefix)
@@ -347,10 +420,6 @@ def _other_holds(condition: FactCondition, value: str | None) -> bool:
 
 def _date(moment: datetime) -> date:
     return moment.astimezone(ZoneInfo(ZONE)).date()
-
-
-def _in_hours(rep: Rep, now: datetime) -> bool:
-    return rep.working_hours is None or _open_at(rep.working_hours, rep.time_zone, now)
 
 
 def _open_at(week: WeekHours, zone: str, now: datetime) -> bool:

@@ -185,6 +185,18 @@ async def assigned_to_one_rep_before_the_fair(world: World) -> LeadDescription:
     return await world.why(1)
 
 
+@case(
+    "  - {name: big, match: {attributes.budget: {from: 100000}}, assign_to: 'group:all'}\n"
+    "  - {name: account, match: {company: Acme GmbH, phone_region: DE}, assign_to: 'group:one'}\n"
+    "  - {name: rest, match: {company: {present: true}}, assign_to: 'group:all'}\n"
+    "groups: {one: {calendar: {country: ET}}}\n"
+)
+async def assigned_past_a_budget_that_is_not_a_number_and_a_holiday(world: World) -> LeadDescription:
+    said = {"attributes": '{"budget": "100.000 €"}', "company": "ACME, Inc.", "phone": "+4915112345678"}
+    await world.route(some(1, **said))
+    return await world.why(1)
+
+
 @case('  - {name: late, match: {}, assign_to: "group:away"}\npresence: {groups: [away]}\n')
 async def waiting_with_presence_unknown(world: World) -> LeadDescription:
     await world.route(some(1))

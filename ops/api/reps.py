@@ -56,6 +56,7 @@ class RepDocument(msgspec.Struct, frozen=True, kw_only=True):
     availability_held_until: Moment | None
     time_zone: str
     working_hours: str | None
+    holidays: str | None
     leave: str | None
     groups: list[str]
     regions: list[str]
@@ -102,6 +103,7 @@ class RepChanges(msgspec.Struct, frozen=True, kw_only=True):
     wecom_user_id: Text | UnsetType | None = UNSET
     dingtalk_user_id: Text | UnsetType | None = UNSET
     feishu_user_id: Text | UnsetType | None = UNSET
+    holidays: Annotated[str, Meta(examples=["CN", "DE-BY", "none"])] | UnsetType | None = UNSET
     note: Note = ""
 
 

@@ -55,6 +55,8 @@ def _details(flight: Flight) -> dict[str, Any]:
         "owners": {str(customer): rep for customer, rep in flight.owners.items()},
         "groups": credits_of,
         "targets": flight.targets,
+        # What the rules asked for, not what leads said: that may be anything.
+        "asked_for": sorted(flight.more),
         # The reason, not its detail: that may quote the lead.
         "parked": {str(place): reason for place, (reason, _) in flight.parked.items()},
     }

@@ -74,7 +74,7 @@ async def replay_(
     """Run recorded batches again, with other rules, reps or caps, and show what would have been different.
 
     Writes nothing to the database. FIELD of a rep: available, active, max_open, max_per_day, weight, working_hours,
-    leave, time_zone, groups, regions, industries; of defaults: max_open, max_per_day.
+    leave, holidays, time_zone, groups, regions, industries; of defaults: max_open, max_per_day.
 
     \b
     Example:

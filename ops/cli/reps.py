@@ -121,6 +121,7 @@ async def import_(
 @click.option("--weight", metavar="N", help="Share of the leads, against others of the group (1 = normal).")
 @click.option("--max-open", metavar="N", help='Most open leads ("" = as the rules say).')
 @click.option("--max-per-day", metavar="N", help='Most leads of one business day ("" = as the rules say).')
+@click.option("--holidays", metavar="COUNTRY", help='Whose public holidays: CN, DE-BY, none ("" = as the rules say).')
 @click.option("--leave", metavar="DAYS", help='"2026-10-01..2026-10-07; 2026-12-24" ("" = none).')
 @click.option("--groups", metavar="NAMES", help='All groups of the rep: "east; automation".')
 @click.option("--working-hours", metavar="HOURS", help='"mon-fri 09:00-12:00,13:00-18:00" ("" = as the rules say).')

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from router.domain.attendance import Attendance, attendance
 from router.domain.calendar import zone
+from router.domain.calendars import as_decided
 from router.domain.holidays import HolidayCalendar, holiday_calendar
 from router.domain.roster import Leave, Rep, Roster
 from router.domain.ruleset import Ruleset
@@ -55,14 +56,14 @@ async def nobody_available(
     Left out are groups of which nobody would work now in any case. Raises RulesError.
     """
     ruleset = await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)
-    roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
+    roster = as_decided(await load_roster(conn, tenant.tenant_id, tenant.roster), ruleset)
     return judged(ruleset, roster, groups, now, holiday_calendar(ruleset.calendar.country))
 
 
 def judged(
     ruleset: Ruleset, roster: Roster, groups: Sequence[int], now: datetime, holidays: HolidayCalendar
 ) -> dict[int, list[Member]]:
-    """The same of what was read."""
+    """The same of what was read: the roster as the rules have it."""
     used = {fold(rule.group) for rule in ruleset.rules if rule.group is not None}
     found = {}
     for number in groups:

@@ -18,7 +18,7 @@ from router.domain.text import fold
 
 REP_FIELDS = (
     *("available", "active", "max_open", "max_per_day", "weight", "working_hours"),
-    *("leave", "time_zone", "groups", "regions", "industries"),
+    *("leave", "holidays", "time_zone", "groups", "regions", "industries"),
 )
 """The fields of a rep that decide who gets a lead."""
 
@@ -33,6 +33,7 @@ _TYPED: Mapping[str, Callable[[Any], Any]] = {
     "leave": parse_leave,
     "regions": lambda names: frozenset(map(fold, names)),
     "industries": lambda names: frozenset(map(fold, names)),
+    "holidays": lambda country: country or None,
     "weight": lambda milli: MILLI if milli is None else milli,
 }
 

@@ -58,11 +58,12 @@ async def read_batches(
     `progress` is called with the leads of each batch after it was worked on.
     """
     expected = span.first_batch
+    asked = await variants.asked(conn, span)
     known: dict[Facts, Facts] = {}
     async for portion in portions(conn, span, _LEADS_AT_ONCE):
         flights = [_decoded(raw, skipped) for raw in portion]
         ids = [lead_id for flight in flights if flight is not None for lead_id in lead_ids(flight)]
-        facts = await read_facts(conn, span.tenant_id, ids)
+        facts = await read_facts(conn, span.tenant_id, ids, asked)
         facts = replace(facts, latest=_shared(facts.latest, known))
         for raw, flight in zip(portion, flights, strict=True):
             _note_gap(expected, raw.batch_no, skipped)

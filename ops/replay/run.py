@@ -1,7 +1,7 @@
 """A replay with changes: reads the records and what ended between them, in one snapshot that writes nothing."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from router.domain.flight import lead_ids, leads_of
 from router.domain.reason import Reason
 from router.drain.lane_state import moment_at
 from router.drain.request import BatchRequest
+from router.store.more_facts import with_more_facts
 from router.store.replay import Ending, Span, backlog, endings, loads_before, pauses, rep_names, span_of, waited_before
 from router.store.statements import Connection
 from router.store.tenants import Tenant
@@ -81,17 +82,17 @@ async def replay(
 async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed, progress: Progress) -> None:
     simulation = found.simulation
     simulation.pauses = await pauses(conn, span)
-    first = True
+    first, asked = True, await variants.asked(conn, span)
     async with aclosing(endings(conn, span)) as stream:
         ending = await anext(stream, None)
         later = list[Ending]()
         async for batch in read_batches(conn, span, variants, found.skipped, progress):
             if first:
-                found.waited_already = await _begin(conn, span, batch, simulation)
+                found.waited_already = await _begin(conn, span, batch, simulation, asked)
                 first = False
             simulation.next_recorded = batch.raw.at
             while ending is not None and ending.at <= batch.raw.at:
-                later.append(ending)
+                later.append(await _with_told(conn, span, ending, asked))
                 ending = await anext(stream, None)
             later = _tell_endings(simulation, batch, later)
             simulation.batch(_recorded(batch))
@@ -102,7 +103,15 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
     found.waiting_before, found.waiting_after = _waiting(simulation, span.last_at)
 
 
-async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Simulation) -> int:
+async def _with_told(conn: Connection, span: Span, ending: Ending, asked: Sequence[str]) -> Ending:
+    """A lead that was returned, with all that rules ask for."""
+    if ending.lead is None or not asked:
+        return ending
+    (lead,) = await with_more_facts(conn, span.tenant_id, [ending.lead], asked)
+    return replace(ending, lead=lead)
+
+
+async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Simulation, asked: Sequence[str]) -> int:
     """The state before the first batch: loads, for reps of whom no record tells, and leads that wait all the time.
 
     Returns how many leads those are.
@@ -116,8 +125,9 @@ async def _begin(conn: Connection, span: Span, batch: ReadBatch, simulation: Sim
             loads.fit(rep_no)
             loads.open_counts[rep_no], loads.today_counts[rep_no] = is_open, today
     waited = await waited_before(conn, begin)
-    for one in waited:
-        simulation.waits_already(one.lead, one.ruleset, one.targets, one.recheck_at)
+    leads = await with_more_facts(conn, span.tenant_id, [one.lead for one in waited], asked)
+    for one, lead in zip(waited, leads, strict=True):
+        simulation.waits_already(lead, one.ruleset, one.targets, one.recheck_at)
         if one.lead.customer_id is not None and one.owner is not None:
             simulation.owners.guessed[one.lead.customer_id] = one.owner
     return len(waited)

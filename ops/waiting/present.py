@@ -20,6 +20,7 @@ from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.next_chance import Chance, Outlook
 from router.domain.reason import Reason
+from router.domain.roster import one_rep
 from router.domain.targets import WakeTargets, read_targets, reason_for
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence, Unsure
@@ -162,7 +163,9 @@ def in_words(targets: WakeTargets, engine: Engine) -> str:
     phrases = []
     for kind, number in targets.order:
         if kind == "g":
-            phrases.append(f"a rep in group {roster.group_names.get(number, number)}")
+            name = roster.group_names.get(number, str(number))
+            rep_id = one_rep(name)
+            phrases.append(f"a rep in group {name}" if rep_id is None else f"rep {rep_id}")
         elif kind == "o":
             phrases.append(f"the customer's owner {_rep_id(number, engine)}")
         else:

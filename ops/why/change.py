@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from router.domain.attendance import Attendance, attendance
+from router.domain.calendars import calendars_by_number, in_calendar
 from router.domain.decide import Decision, Inputs, decide
 from router.domain.engine import Engine
 from router.domain.lead import PoolLead
@@ -88,8 +89,10 @@ class Now:
 
     def attendance_of(self, rep: Rep) -> Attendance:
         """The rep's state now, were the rep like this."""
-        spec = self.engine.ruleset.calendar
-        code, _ = attendance(rep, self.inputs.moment.now, self.engine.holidays, spec.working_hours)
+        engine, ruleset = self.engine, self.engine.ruleset
+        calendars = calendars_by_number(engine.roster.group_names, ruleset)
+        rep = in_calendar(rep, calendars, ruleset.business_time_zone)
+        code, _ = attendance(rep, self.inputs.moment.now, engine.holidays, ruleset.calendar.working_hours)
         return Attendance.NOT_PRESENT if code is Attendance.ON_DUTY and self._is_absent(rep) else code
 
     def _is_absent(self, rep: Rep) -> bool:
@@ -118,7 +121,7 @@ def changed(now: Now, change: Change) -> Now:
 
 def _with_rep(now: Now, rep: Rep) -> Now:
     engine, inputs = now.engine, now.inputs
-    roster = engine.roster
+    roster = engine.given
     position = roster.position[rep.no]
     reps = (*roster.reps[:position], rep, *roster.reps[position + 1 :])
     new = Engine(replace(roster, reps=reps), engine.ruleset, engine.rates)
@@ -135,5 +138,5 @@ def _with_rule(now: Now, change: Change) -> Now:
     engine = now.engine
     assert change.rule_no is not None and change.rule is not None
     rules = (*engine.rules[: change.rule_no], change.rule, *engine.rules[change.rule_no + 1 :])
-    new = Engine(engine.roster, replace(engine.ruleset, rules=rules), engine.rates)
+    new = Engine(engine.given, replace(engine.ruleset, rules=rules), engine.rates)
     return replace(now, engine=new, inputs=replace(now.inputs, moment=moment_at(new, now.inputs.moment.now)))

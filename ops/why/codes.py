@@ -68,10 +68,11 @@ FIELDS: Mapping[str, str] = {
     "ad_id": N_("ad_id"),
     "landing_page": N_("landing_page"),
     "source": N_("source"),
+    "company": N_("company"),
+    "phone_region": N_("country of the phone"),
     "priority": N_("priority"),
     "date": N_("date"),
     "name": N_("name"),
-    "company": N_("company"),
     "customer": N_("customer"),
 }
 FACTORS: Mapping[str, str] = {

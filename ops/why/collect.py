@@ -245,7 +245,7 @@ def lead_row(row: Row, tenant_id: int, lead_id: int) -> LeadRow:
         received_at=row["received_at"],
         priority=row["priority"],
         customer_id=row["customer_id"],
-        facts=Facts(*(row[name] for name in FACT_FIELDS)),
+        facts=Facts.of(row[name] for name in FACT_FIELDS),
         name=row["name"],
         company=row["company"],
     )

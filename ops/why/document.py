@@ -16,6 +16,7 @@ from ops.why.description import (
     Turn,
 )
 from ops.why.question_document import about_rep, placing_document
+from router.domain.lead import FACT_FIELDS
 from router.domain.reason import Reason
 from router.domain.targets import read_targets
 
@@ -23,7 +24,11 @@ from router.domain.targets import read_targets
 def document(description: LeadDescription) -> Json:
     """One JSON document."""
     lead = description.lead
-    facts = {name: value for name, value in lead.facts._asdict().items() if value is not None and name != "source"}
+    facts = {
+        name: value
+        for name, value in zip(FACT_FIELDS, lead.facts.plain, strict=True)
+        if value is not None and name != "source"
+    }
     return {
         "lead": {
             "number": lead.lead_id,

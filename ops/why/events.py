@@ -4,6 +4,7 @@ from ops.text.translation import Say
 from ops.why.codes import ENDED, REASONS
 from ops.why.description import Event, Happened, LeadDescription
 from ops.why.phrases import aside, detail, rule_name, targets, when
+from router.domain.roster import one_rep
 
 
 def event_words(event: Event, description: LeadDescription, say: Say) -> str:
@@ -83,7 +84,9 @@ def _by(event: Event, description: LeadDescription, say: Say) -> str:
         by = say.gettext(" by rule number {number} of its time").format(number=event.rule_no + 1)
     if event.group_no is None:
         return say.gettext("{by}, as the customer's owner").format(by=by)
-    return say.gettext("{by}, group {group}").format(by=by, group=description.names.group(event.group_no))
+    group = description.names.group(event.group_no)
+    # The rep is named already.
+    return by if one_rep(group) is not None else say.gettext("{by}, group {group}").format(by=by, group=group)
 
 
 def _rep(event: Event, description: LeadDescription, say: Say) -> str:

@@ -17,11 +17,13 @@ from ops.why.codes import (
     WEEKDAYS,
 )
 from ops.why.description import Names
+from router.domain.asked import comparable, number_of
 from router.domain.calendar import zone
 from router.domain.conditions import Operator
 from router.domain.explain_parts import Candidate, Condition, LeftOut, OwnerExplanation, OwnerVerdict, RepState
+from router.domain.holidays import holiday_name
 from router.domain.reason import Reason
-from router.domain.roster import MILLI
+from router.domain.roster import MILLI, one_rep
 from router.domain.targets import read_targets
 from router.domain.written_time import names_the_day, on_wall_clock
 
@@ -117,11 +119,19 @@ def condition(asked: Condition, zone_name: str, say: Say) -> str:
         wanted = _fact(asked, say)
         field = say.gettext(FIELDS.get(asked.field, asked.field))
         had = (
-            say.gettext("the lead has {had}").format(had=asked.had)
+            _had(asked, asked.had, say)
             if asked.had is not None
             else say.gettext("the lead has no {field}").format(field=field)
         )
     return wanted if asked.holds else say.gettext("requires {wanted}; {had}").format(wanted=wanted, had=had)
+
+
+def _had(asked: Condition, had: str, say: Say) -> str:
+    """What the lead has, and what is wrong with it where a number is asked for."""
+    number = asked.operator is not Operator.RANGE or asked.field == "priority"
+    if number or number_of(comparable(asked.field, had)) is not None:
+        return say.gettext("the lead has {had}").format(had=had)
+    return say.gettext("the lead has {had}, which is not a number").format(had=had)
 
 
 def _fact(asked: Condition, say: Say) -> str:
@@ -163,7 +173,18 @@ def numbers_against(why: LeftOut, rep: RepState, now: datetime, say: Say) -> str
         return f"{rep.today}/{rep.max_per_day}"
     if why is LeftOut.AT_OPEN_CAP:
         return f"{rep.opened}/{rep.max_open}"
-    return local_time(rep, now, say) if why in _BY_THE_CLOCK else ""
+    there = local_time(rep, now, say) if why in _BY_THE_CLOCK else ""
+    return _holiday(rep, now, there, say) if why is LeftOut.HOLIDAY else there
+
+
+def _holiday(rep: RepState, now: datetime, there: str, say: Say) -> str:
+    """Where it is a holiday, and which: by the data of this release, so that it may be another, or none, by now."""
+    if rep.holidays is None:
+        return there
+    country, holiday = holiday_name(rep.holidays, now.astimezone(zone(rep.time_zone)).date())
+    if not holiday:
+        return say.gettext("in {country}, {there}").format(country=country, there=there)
+    return say.gettext("in {country}: {holiday}, {there}").format(country=country, holiday=holiday, there=there)
 
 
 def against(why: LeftOut, rep: RepState, now: datetime, say: Say) -> str:
@@ -215,7 +236,9 @@ def targets(
     found = []
     for target in dict.fromkeys(read.order):
         kind, number = target
-        if kind == "g":
+        if kind == "g" and (rep_id := one_rep(names.group(number))) is not None:
+            words = say.gettext("rep {rep}").format(rep=rep_id)
+        elif kind == "g":
             words = say.gettext("someone in group {group}").format(group=names.group(number))
         elif kind == "o":
             words = say.gettext("the customer's owner {rep}").format(rep=names.rep(number))

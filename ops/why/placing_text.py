@@ -12,7 +12,7 @@ from ops.why.lines import Line, Part
 from ops.why.phrases import aside
 from ops.why.what_it_takes import Suggestion
 from router.domain.decide import Assigned
-from router.domain.roster import Rep
+from router.domain.roster import Rep, one_rep
 
 _OF_REP: Mapping[Kind, str] = {
     Kind.AVAILABLE: N_("{rep} becomes available"),
@@ -152,8 +152,11 @@ def _given(given: Assigned, description: LeadDescription, say: Say) -> str:
         return say.gettext("{rep} gets it by rule {rule}, as the customer's owner").format(
             rep=names.rep(given.rep_no), rule=rule
         )
+    group = placing.engine.roster.group_names[given.group_no]
+    if one_rep(group) is not None:
+        return say.gettext("{rep} gets it by rule {rule}").format(rep=names.rep(given.rep_no), rule=rule)
     return say.gettext("{rep} gets it by rule {rule}, group {group}").format(
-        rep=names.rep(given.rep_no), rule=rule, group=placing.engine.roster.group_names[given.group_no]
+        rep=names.rep(given.rep_no), rule=rule, group=group
     )
 
 

@@ -14,7 +14,6 @@ from ops.why.change import Change, Kind, Now
 from ops.why.widen import change_against, going_on, longer_window, wider_rules
 from router.domain.decide import Batch, Refusal
 from router.domain.explain_parts import Explanation, LeftOut, RepState, RuleExplanation, Verdict
-from router.domain.lead import FACT_FIELDS
 from router.domain.matching import folded
 from router.domain.roster import Rep
 from router.domain.ruleset import Rule
@@ -94,7 +93,8 @@ class _Proposer:
         positions = np.flatnonzero(able)
         name = engine.roster.group_names[group_no]
         for position in positions[np.argsort(inputs.open_counts[positions], kind="stable")].tolist():
-            rep = engine.roster.reps[position]
+            # As stored: the new group's calendar may be the rep's then.
+            rep = engine.given.reps[position]
             like = msgspec.structs.replace(rep, groups=rep.groups | {group_no})
             if self._on_duty(Kind.GROUPS, like):
                 yield Change(Kind.GROUPS, name, rep=like)
@@ -103,7 +103,7 @@ class _Proposer:
         """Whether the lead would come to somebody by the rule: else there is nothing to try."""
         assert rule_no is not None and rule is not None
         known = folded(self.now.lead.facts)
-        if not all(one.holds(known[FACT_FIELDS.index(one.field)]) for one in rule.match.facts):
+        if not all(one.holds(known.value_of(one.field)) for one in rule.match.facts):
             return False
         try:
             holds = self.batch.conditions(rule, self.now.lead)[0]

@@ -10,6 +10,7 @@ from ops.why.runner_up import due
 from router.domain.decide import Assigned
 from router.domain.explain_parts import Candidate, RepState, RuleExplanation
 from router.domain.explain_rep import Offer, RepAtRule, RepExplanation, RepVerdict
+from router.domain.roster import one_rep
 
 OTHERS_SHOWN = 12
 
@@ -119,7 +120,7 @@ def _through(judged: RepExplanation, rule_no: int, say: Say) -> str:
         return name
     if group is None:
         return say.gettext("{rule}, as the owner of the customer").format(rule=name)
-    return say.gettext("{rule}, group {group}").format(rule=name, group=group)
+    return name if one_rep(group) is not None else say.gettext("{rule}, group {group}").format(rule=name, group=group)
 
 
 def _state(rep: RepState, say: Say) -> str:
@@ -177,6 +178,8 @@ def _of_rep(rule: RepAtRule, judged: RepExplanation, description: LeadDescriptio
 def _of_others(rule: RuleExplanation, description: LeadDescription, say: Say) -> str:
     """A rule that the lead came to and that does not assign to the rep."""
     if rule.group is not None:
+        if (rep := one_rep(rule.group.name)) is not None:
+            return say.gettext("matches, but assigns to rep {rep} alone").format(rep=rep)
         return say.gettext("matches, but this rep is not a member of group {group}").format(group=rule.group.name)
     owner = rule.owner.rep_no if rule.owner else None
     if owner is None:

@@ -10,6 +10,7 @@ from ops.why.description import LeadDescription
 from ops.why.lines import Candidates, Line, Part
 from ops.why.phrases import against, condition, load, numbers_against, owner, weight, when
 from router.domain.explain_parts import Candidate, Explanation, GroupExplanation, LeftOut, RuleExplanation, Verdict
+from router.domain.roster import one_rep
 
 NEXT_SHOWN = 4
 NAMED_PER_REASON = 3
@@ -97,6 +98,11 @@ def _found(rule: RuleExplanation, held: str, zone_name: str, say: Say) -> str:
             held=held, until=when(until, zone_name, say)
         )
     assert rule.group is not None
+    if (rep := one_rep(rule.group.name)) is not None:
+        template = (
+            say.gettext("rep {rep} was available") if rule.group.free else say.gettext("rep {rep} was not available")
+        )
+        return say.gettext("matches ({held}), {found}").format(held=held, found=template.format(rep=rep))
     numbers = {"free": len(rule.group.free), "members": len(rule.group.candidates)}
     return say.gettext("matches ({held}), {found}").format(
         held=held,

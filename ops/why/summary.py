@@ -8,6 +8,7 @@ from ops.why.description import Happened, Holder, LeadDescription, State, Turn
 from ops.why.phrases import aside, detail, duration, one_of, rule_name, soon, targets, when
 from router.domain.explain_parts import GroupExplanation
 from router.domain.reason import Reason
+from router.domain.roster import one_rep
 
 
 def summary(description: LeadDescription, say: Say) -> str:
@@ -94,7 +95,10 @@ def _given(description: LeadDescription, say: Say) -> str:
         )
     if place.group_no is None:
         return say.gettext("{rule}, as the owner of the customer").format(rule=rule)
-    group = say.gettext("{rule}, group {group}").format(rule=rule, group=description.names.group(place.group_no))
+    name = description.names.group(place.group_no)
+    if one_rep(name) is not None:
+        return say.gettext("{rule}, which assigns to this rep").format(rule=rule)
+    group = say.gettext("{rule}, group {group}").format(rule=rule, group=name)
     deciding = at_hand.trusted.deciding if at_hand and at_hand.trusted else None
     return _turn_of(group, deciding.group, say) if deciding and deciding.group else group
 

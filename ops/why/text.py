@@ -15,6 +15,7 @@ from ops.why.rules import describe_rules
 from ops.why.runner_up import runner_up
 from ops.why.summary import summary
 from router.domain.decide import Parked, Waiting
+from router.domain.lead import FACT_FIELDS
 
 
 def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> Iterator[Part]:
@@ -70,8 +71,13 @@ def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> 
 
 def _facts(description: LeadDescription, say: Say) -> str:
     lead = description.lead
-    person = {"name": lead.name, "company": lead.company}
-    known = {**person, **lead.facts._asdict(), "priority": lead.priority or None, "customer": lead.customer_id}
+    known = {
+        "name": lead.name,
+        "company": lead.company,
+        **dict(zip(FACT_FIELDS, lead.facts.plain, strict=True)),
+        "priority": lead.priority or None,
+        "customer": lead.customer_id,
+    }
     created = when(lead.created_at, lead.time_zone, say)
     facts = [
         say.gettext("{name}, created {created}").format(

@@ -1,18 +1,25 @@
 """Deciding one lead by rules that are not in force: the roster, the loads and the clock of now; nothing is changed."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
 
 from ops.why.collect import lead_row, place_of
 from ops.why.description import LeadDescription, LeadRow, Names, Place, State
 from ops.why.present_state import state_now
 from ops.why.questions import pool_lead
+from router.domain.asked import ATTRIBUTES, COMPANY, MAX_VALUE, PHONE_REGION, json_value_text, with_more
 from router.domain.engine import Engine
 from router.domain.explain import explain
 from router.domain.explain_parts import Explanation
 from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
+from router.domain.matching import asked_of
+from router.domain.phone_region import phone_region
 from router.drain.presence import Presence, Unsure
 from router.intake.normalise import LeadReader, Rejected
 from router.rules.customers import customer_keys, resolve
@@ -31,6 +38,8 @@ from router.store.synonyms import load_spellings
 from router.store.tenants import Tenant
 
 _WHY = load("why")
+
+_EXPONENT = re.compile(r"-?\d+(\.\d+)?[eE][-+]?\d+", re.ASCII)
 
 # No lead of the database has it.
 NEW_LEAD = 0
@@ -85,7 +94,7 @@ async def try_new(
         spellings = await load_spellings(conn, tenant.tenant_id)
         reader = LeadReader(FileMapping(), now, rules.ruleset.default_phone_region, spellings)
         lead = reader.read({"external_id": "trial", **row})
-        facts = Facts(*(getattr(lead, name) or None for name in FACT_FIELDS))
+        facts = with_more(Facts.of(getattr(lead, name) or None for name in FACT_FIELDS), _more(lead, rules))
         created_at = lead.created_at or now
         customer = await _customer(conn, tenant.tenant_id, lead)
         record = LeadRow(
@@ -104,6 +113,30 @@ async def try_new(
         arrived = PoolLead(NEW_LEAD, -lead.priority, now, created_at, facts, customer)
         trial = await _decided(conn, presence, tenant, rules, record, arrived, now)
         return replace(trial, malformed=tuple(sorted(lead.malformed)))
+
+
+def _more(lead: LeadIn, rules: RulesFile) -> Iterator[tuple[str, str]]:
+    """What the lead says in the fields that the rules ask for beyond those of the pool, as the store would read it."""
+    attributes = msgspec.json.decode(lead.attributes or "{}", type=dict[str, msgspec.Raw])
+    for name in asked_of(rules.ruleset.rules):
+        if name == COMPANY:
+            said = lead.company
+        elif name == PHONE_REGION:
+            said = phone_region(lead.phone) if lead.phone else None
+        else:
+            raw = bytes(attributes.get(name.removeprefix(ATTRIBUTES), b"null")).decode().strip()
+            text = msgspec.json.decode(raw) if raw.startswith('"') else json_value_text(_written_out(raw))
+            said = None if raw == "null" else text
+        if said and said.strip():
+            yield name, said[: MAX_VALUE + 1]
+
+
+def _written_out(raw: str) -> str:
+    """A JSON number without its exponent, as the database has it; whatever else it is, as it is."""
+    if not _EXPONENT.fullmatch(raw):
+        return raw
+    number = Decimal(raw)
+    return f"{number:f}" if abs(number.adjusted()) <= MAX_VALUE else raw
 
 
 def _check_fields(row: Mapping[str, object]) -> None:

@@ -10,12 +10,13 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from ops.why.change import Change, Kind, Widening
+from router.domain.asked import number_of
 from router.domain.availability import leave_text
 from router.domain.calendar import zone
-from router.domain.conditions import NoneOf, OneOf, Prefix
+from router.domain.conditions import NoneOf, OneOf, Prefix, Range
 from router.domain.engine import Moment
 from router.domain.explain_parts import LeftOut, RepState
-from router.domain.lead import FACT_FIELDS, PoolLead
+from router.domain.lead import PoolLead
 from router.domain.matching import folded
 from router.domain.roster import MILLI, Rep
 from router.domain.ruleset import Match, PriorityRange, Rule
@@ -108,7 +109,7 @@ def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment) -> Ite
     match = rule.match
     known = folded(lead.facts)
     for condition in match.facts:
-        value = known[FACT_FIELDS.index(condition.field)]
+        value = known.value_of(condition.field)
         if condition.holds(value):
             continue
         wider, widening = _wider_condition(condition, value)
@@ -126,6 +127,11 @@ def _wider_condition(condition: object, value: str | None) -> tuple[object | Non
         return replace(condition, values=condition.values | {value}), Widening.ADD
     if isinstance(condition, NoneOf) and value is not None and len(condition.values) > 1:
         return replace(condition, values=condition.values - {value}), Widening.EXCEPT_NOT
+    number = number_of(value) if isinstance(condition, Range) else None
+    if isinstance(condition, Range) and number is not None:
+        if condition.least is not None and number < condition.least:
+            return replace(condition, least=number), Widening.FROM
+        return replace(condition, most=number), Widening.TO
     return None, Widening.DROP
 
 

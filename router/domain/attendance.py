@@ -56,8 +56,8 @@ class Attendances:
 def attendance(rep: Rep, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None) -> Duty:
     """A rep's state at `now`, and the next instant at which time alone may change it.
 
-    A rep without working hours has `default_hours`; when these are None too, all hours. Public holidays of
-    `calendar` are off for everybody. The first that applies is the state: inactive, availability unknown,
+    A rep without working hours has `default_hours`; when these are None too, all hours. Public holidays are those
+    of the rep's own country, else of `calendar`. The first that applies is the state: inactive, availability unknown,
     unavailable, on leave, holiday, off hours. The instant is never later than the true next change, and always after
     `now`.
     """
@@ -101,13 +101,13 @@ def open_hours(week: WeekHours, zone_name: str, now: datetime) -> tuple[bool, da
 
 
 class _Clock:
-    """One moment; reps with the same zone and hours share the answer, which makes large rosters cheap."""
+    """One moment; reps with the same zone, hours and holidays share the answer, which makes large rosters cheap."""
 
     def __init__(self, now: datetime, calendar: HolidayCalendar, default_hours: WeekHours | None) -> None:
         self._now = in_utc(now)
         self._calendar = calendar
         self._default = ALWAYS if default_hours is None else default_hours
-        self._known: dict[tuple[str, WeekHours, tuple[Leave, ...]], Duty] = {}
+        self._known: dict[tuple[str, WeekHours, tuple[Leave, ...], str | None], Duty] = {}
 
     def duty(self, rep: Rep) -> Duty:
         if not rep.active:
@@ -125,14 +125,14 @@ class _Clock:
 
     def _without_leave(self, rep: Rep) -> Duty:
         week = self._default if rep.working_hours is None else rep.working_hours
-        return self._shared(rep.time_zone, week, ())
+        return self._shared(rep.time_zone, week, (), rep.holidays)
 
     def _by_hours(self, rep: Rep) -> Duty:
         week = self._default if rep.working_hours is None else rep.working_hours
         plain = self._without_leave(rep)
         if not rep.leave or not (ahead := self._leave_ahead(rep.leave, plain[1])):
             return plain
-        return self._shared(rep.time_zone, week, ahead)
+        return self._shared(rep.time_zone, week, ahead, rep.holidays)
 
     def _leave_ahead(self, leave: tuple[Leave, ...], until: datetime | None) -> tuple[Leave, ...]:
         """The leave that is not over, when some of it can matter before `until`; else nothing.
@@ -144,11 +144,12 @@ class _Clock:
             return ()
         return ahead
 
-    def _shared(self, zone_name: str, week: WeekHours, leave: tuple[Leave, ...]) -> Duty:
-        key = (zone_name, week, leave)
+    def _shared(self, zone_name: str, week: WeekHours, leave: tuple[Leave, ...], holidays: str | None) -> Duty:
+        key = (zone_name, week, leave, holidays)
         duty = self._known.get(key)
         if duty is None:
-            duty = self._known[key] = _remembered(zone_name, week, leave, self._now, self._calendar)
+            calendar = self._calendar if holidays is None else holiday_calendar(holidays)
+            duty = self._known[key] = _remembered(zone_name, week, leave, self._now, calendar)
         return duty
 
 

@@ -8,8 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
+
+from router.domain.asked import number_of, number_text
 
 
 class Operator(StrEnum):
@@ -147,6 +150,39 @@ class Present(FactCondition):
 
     def written(self) -> Mapping[str, str | tuple[str, ...]]:
         return {self.key: self.asked()[1][0]}
+
+
+@dataclass(frozen=True, slots=True)
+class Range(FactCondition):
+    """The fact is a number from `least` to `most`, both included (None = no bound). What is not a number is in none."""
+
+    least: Decimal | None = None
+    most: Decimal | None = None
+
+    key = "from"
+
+    def holds(self, value: str | None) -> bool:
+        number = number_of(value)
+        return number is not None and self.has(number)
+
+    def has(self, number: Decimal) -> bool:
+        """Whether the number is within the bounds: compared as numbers, exactly."""
+        return (self.least is None or self.least <= number) and (self.most is None or number <= self.most)
+
+    def asked(self) -> tuple[Operator, tuple[str, ...]]:
+        return Operator.RANGE, tuple("" if bound is None else number_text(bound) for bound in (self.least, self.most))
+
+    def implies(self, wanted: FactCondition) -> bool:
+        if isinstance(wanted, Range):
+            since = wanted.least is None or (self.least is not None and self.least >= wanted.least)
+            return since and (wanted.most is None or (self.most is not None and self.most <= wanted.most))
+        if isinstance(wanted, NoneOf):
+            return not any(map(self.holds, wanted.values))
+        return isinstance(wanted, Present) and wanted.present
+
+    def written(self) -> Mapping[str, str | tuple[str, ...]]:
+        bounds = zip(("from", "to"), self.asked()[1], strict=True)
+        return {key: bound for key, bound in bounds if bound}
 
 
 OPERATORS: tuple[type[Listed] | type[Present], ...] = (NoneOf, Prefix, Present)

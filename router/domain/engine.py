@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.domain.calendar import BusinessDay, business_day, first_day_from
+from router.domain.calendars import as_decided
 from router.domain.holidays import holiday_calendar
 from router.domain.matching import Matcher
 from router.domain.rates import Rates
@@ -45,16 +46,18 @@ class Moment:
 
 
 class Engine:
-    """What deciding needs of one roster, ruleset and rates. `made_at` tells when these versions were made (UTC)."""
+    """What deciding needs of one roster, ruleset and rates. `made_at` tells when these versions were made (UTC).
+
+    `given` is the roster as it is stored, `roster` as the rules have it (`calendars.as_decided`).
+    """
 
     def __init__(
         self, roster: Roster, ruleset: Ruleset, rates: Rates, made_at: tuple[datetime | None, ...] = ()
     ) -> None:
         self.made_at = made_at
-        # So whoever asks who is in a group, and whom a full rep leaves, needs to know nothing of rules for one rep.
-        roster = self.roster = roster.joined_by(
-            {rule.rep: roster.group_numbers[rule.group] for rule in ruleset.rules if rule.rep and rule.group}
-        )
+        self.given = roster
+        # So whoever asks who is in a group, or when a rep works, need not know of rules for one rep and of calendars.
+        roster = self.roster = as_decided(roster, ruleset)
         self.ruleset = ruleset
         self.rates = rates
         self.rules = ruleset.rules
@@ -68,6 +71,9 @@ class Engine:
         )
         # Loading a country's holidays takes a second, once in a process: not while a lane is held.
         self.holidays = holiday_calendar(ruleset.calendar.country)
+        countries = {rep.holidays for rep in roster.reps if rep.holidays is not None}
+        versions = {holiday_calendar(country).version for country in sorted(countries)} - {_NO_VERSION}
+        self.holidays_version = min({*versions, self.holidays.version} - {_NO_VERSION}, default=_NO_VERSION)
         self.rep_numbers: Int64 = np.array([rep.no for rep in roster.reps], dtype=np.int64)
         self._members: dict[int, Int64] = {
             group: np.array(positions, dtype=np.int64) for group, positions in roster.members.items()
@@ -83,6 +89,7 @@ class Engine:
         return self._members.get(group_no, _NOBODY)
 
 
+_NO_VERSION = holiday_calendar(None).version
 _NOBODY: Int64 = np.empty(0, dtype=np.int64)
 
 

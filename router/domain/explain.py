@@ -22,7 +22,7 @@ from router.domain.explain_parts import (
     Verdict,
 )
 from router.domain.explain_reps import explain_group, left_out, standing_state
-from router.domain.lead import FACT_FIELDS, PoolLead
+from router.domain.lead import PoolLead
 from router.domain.matching import folded
 from router.domain.reason import Reason
 from router.domain.ruleset import DateRange, Match, PriorityRange, Rule
@@ -97,9 +97,9 @@ def conditions_of(rule: Rule, batch: Batch, lead: PoolLead) -> tuple[Sequence[Co
 def _facts(rule: Rule, lead: PoolLead) -> Iterator[Condition]:
     known = folded(lead.facts)
     for condition in rule.match.facts:
-        place = FACT_FIELDS.index(condition.field)
         operator, wanted = condition.asked()
-        yield Condition(condition.field, wanted, lead.facts[place], condition.holds(known[place]), operator)
+        holds = condition.holds(known.value_of(condition.field))
+        yield Condition(condition.field, wanted, lead.facts.value_of(condition.field), holds, operator)
 
 
 def _others(match: Match, batch: Batch, lead: PoolLead) -> Iterator[_Part]:

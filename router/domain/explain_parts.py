@@ -73,7 +73,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class RepState:
-    """A rep just before the lead was decided. Caps None = none; `position` is the place in the roster."""
+    """A rep just before the lead was decided. Caps None = none; `position` is the place in the roster; `holidays` the
+    country whose public holidays the rep has (None = none).
+    """
 
     position: int
     rep_no: int
@@ -85,6 +87,7 @@ class RepState:
     max_open: int | None
     today: int
     max_per_day: int | None
+    holidays: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

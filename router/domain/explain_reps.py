@@ -40,6 +40,7 @@ def rep_state(
         max_open=_cap(engine.max_open[position]),
         today=int(today_counts[position]),
         max_per_day=_cap(engine.max_per_day[position]),
+        holidays=engine.ruleset.calendar.country if rep.holidays is None else rep.holidays,
     )
 
 

@@ -2,9 +2,9 @@
 
 A record holds what is not versioned elsewhere: the moment, the leads' state in the pool, owners, and loads,
 attendance and credits of the groups and owners that the batch looked at. It stands alone (no chain of deltas), so
-dropping old records never makes a younger one unreadable. Facts come from `lead` (creation times that were corrected
-since, from `lead_correction`); roster, ruleset and rates from their versions. What was decided is recorded beside it,
-so that a replay can be compared.
+dropping old records never makes a younger one unreadable. Facts come from `lead` (what was corrected since, from
+`lead_correction`), but for the company and the attributes that the rules asked for, which are recorded; roster, ruleset
+and rates from their versions. What was decided is recorded beside it, so that a replay can be compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from router.domain.asked import with_more
 from router.domain.calendar import BusinessDay
 from router.domain.decide import Assigned, Decision, Inputs, Outcome, Parked, Waiting
 from router.domain.eligibility import GroupCredits
@@ -66,7 +67,27 @@ def record(engine: Engine, inputs: Inputs, outcome: Outcome, calendar: str) -> F
             for i, decision in enumerate(outcome.decisions)
             if isinstance(decision, Parked)
         },
+        more=_more(engine, leads),
     )
+
+
+def _more(engine: Engine, leads: Sequence[PoolLead]) -> dict[str, dict[int, str]]:
+    """What the leads said beyond the facts of the pool: people may correct it, and it is in no other record."""
+    more: dict[str, dict[int, str]] = {name: {} for name in engine.matcher.asked}
+    if more:
+        for place, lead in enumerate(leads):
+            for name, value in lead.facts.more:
+                if name in more:
+                    more[name][place] = value
+    return more
+
+
+def _facts(flight: Flight, place: int, known: Facts) -> Facts:
+    """With what the lead at that place said then, in the fields that the rules asked for."""
+    if not flight.more:
+        return known
+    then = [(name, said[place]) for name, said in flight.more.items() if place in said]
+    return with_more(known, [*(one for one in known.more if one[0] not in flight.more), *then])
 
 
 def inputs_of(flight: Flight, engine: Engine, facts: Mapping[int, tuple[datetime, Facts]]) -> Inputs:
@@ -204,7 +225,7 @@ def leads_of(flight: Flight, facts: Mapping[int, tuple[datetime, Facts]]) -> lis
                 rank=rank,
                 queued_at=instant(queued),
                 created_at=created_at,
-                facts=known,
+                facts=_facts(flight, i, known),
                 customer_id=None if customer == _NONE else customer,
                 excluded=tuple(flight.excluded.get(i, ())),
                 wake_key=key,

@@ -13,6 +13,7 @@ class Flight(msgspec.Struct, array_like=True, frozen=True):
     """A decoded record. Times are microseconds since 1970 UTC; bytes are little-endian int64 columns.
 
     `decided` per lead: rep number (> 0), 0 = waiting, -1 = parked. Rules and groups are -1 where there is none.
+    `more` has each field that the rules asked for beyond those of the pool, with what leads said in it by their places.
     """
 
     engine: int
@@ -42,6 +43,7 @@ class Flight(msgspec.Struct, array_like=True, frozen=True):
     parked: dict[int, tuple[str, str]]
     actor: str = ""
     note: str = ""
+    more: dict[str, dict[int, str]] = {}
 
     @property
     def rep_numbers(self) -> tuple[int, ...]:

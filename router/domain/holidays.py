@@ -1,5 +1,6 @@
 """Which dates are public holidays, and which weekend days are worked instead."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -52,10 +53,24 @@ class HolidayCalendar:
         return own
 
 
+NO_HOLIDAYS = "none"
+"""Instead of a country: nobody has a day off."""
+
+
+def country_code(text: str) -> str:
+    """The code of a country or subdivision whose holidays are known, or `none`. Raises ValueError."""
+    if text.strip().casefold() == NO_HOLIDAYS:
+        return NO_HOLIDAYS
+    return holiday_calendar(text).country or text
+
+
 @lru_cache(maxsize=256)
 def holiday_calendar(country: str | None) -> HolidayCalendar:
-    """The calendar of an ISO 3166 code (`CN`, `DE-BY`; in any case); ValueError when there is none."""
-    if country is None:
+    """The calendar of an ISO 3166 code (`CN`, `DE-BY`; in any case); ValueError when there is none.
+
+    None, and `none`, have no holidays.
+    """
+    if country is None or country == NO_HOLIDAYS:
         return HolidayCalendar(country=None, version="none")
     code = country.strip().upper()
     try:
@@ -67,6 +82,17 @@ def holiday_calendar(country: str | None) -> HolidayCalendar:
     from importlib.metadata import version  # noqa: PLC0415 - slow to read, and only needed with a calendar
 
     return HolidayCalendar(country=code, version=f"holidays {version('holidays')}")
+
+
+@lru_cache(maxsize=4096)
+def holiday_name(country: str, day: date) -> tuple[str, str]:
+    """How the country and its holiday on that day are called in English; empty where it is not one."""
+    from holidays import country_holidays  # noqa: PLC0415
+
+    nation, _, subdivision = country.partition("-")
+    found = country_holidays(nation, subdiv=subdivision or None, years=day.year, language="en_US")
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(found).__mro__[1].__name__)
+    return (f"{name} ({subdivision})" if subdivision else name), found.get(day) or ""
 
 
 @lru_cache(maxsize=4096)

@@ -38,7 +38,11 @@ class Lint(StrEnum):
     EMPTY_GROUP = "empty_group"
     REPS_WITHOUT_LEADS = "reps_without_leads"
     UNNAMED_GROUP = "unnamed_group"
+    GROUP_LIKE_REP = "group_like_rep"
+    TWO_CALENDARS = "two_calendars"
     UNSEEN_VALUE = "unseen_value"
+    UNKNOWN_ATTRIBUTE = "unknown_attribute"
+    NOT_A_NUMBER = "not_a_number"
     NOTHING_SEEN = "nothing_seen"
 
 
@@ -119,6 +123,13 @@ def _settings(ruleset: Ruleset) -> Iterator[Finding]:
     if is_never(ruleset.calendar.working_hours):
         message = "never open: reps who have no hours of their own never get a lead"
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, "calendar.working_hours", message)
+    for one in ruleset.groups:
+        path = f"groups.{one.group}.calendar.working_hours"
+        if is_never(one.working_hours):
+            message = "never open: reps of the group who have no hours of their own never get a lead"
+            yield Finding(Level.WARNING, Lint.NEVER_OPEN, path, message)
+        if minute_short(one.working_hours):
+            yield Finding(Level.HINT, Lint.MINUTE_SHORT, path, LAST_MINUTE)
     if minute_short(ruleset.calendar.working_hours):
         yield Finding(Level.HINT, Lint.MINUTE_SHORT, "calendar.working_hours", LAST_MINUTE)
 

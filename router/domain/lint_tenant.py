@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
-from router.domain.conditions import FactCondition, Listed, OneOf
+from router.domain.asked import ATTRIBUTES, number_of
+from router.domain.calendars import calendars_by_number, differing
+from router.domain.conditions import FactCondition, Listed, OneOf, Range
 from router.domain.coverage import unnamed_groups
 from router.domain.lint import LAST_MINUTE, Finding, Level, Lint, is_never, minute_short
 from router.domain.phrases import count, listed, suggestion
-from router.domain.roster import Rep, Roster
+from router.domain.roster import Rep, Roster, one_rep
 from router.domain.ruleset import Rule, Ruleset
 from router.domain.text import fold
 from router.domain.zone_meant import doubt
@@ -30,6 +32,8 @@ def lint_groups(ruleset: Ruleset, roster: Roster) -> list[Finding]:
         if rule.group is None or fold(rule.group) in seen:
             continue
         seen.add(fold(rule.group))
+        if one_rep(fold(rule.group)) is not None and (members := roster.members.get(numbers.get(fold(rule.group), 0))):
+            found.append(_like_rep(f"rules[{place}].assign_to", rule, len(members)))
         if rule.rep is not None:
             found += _rep(f"rules[{place}].assign_to", rule, rule.rep, ruleset, roster)
             continue
@@ -52,6 +56,39 @@ def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: 
         yield Finding(Level.WARNING, Lint.EMPTY_GROUP, path, f"group {rule.group} is empty: {none}", rule.name)
     else:
         yield from _without_leads(path, rule, active, ruleset)
+
+
+def lint_calendars(ruleset: Ruleset, roster: Roster) -> list[Finding]:
+    """Calendars of groups that nobody has, and reps in groups whose calendars differ."""
+    found: list[Finding] = []
+    calendars = calendars_by_number(roster.group_names, ruleset)
+    known = set(calendars.values())
+    for one in ruleset.groups:
+        if one not in known:
+            used = [name for no, name in roster.group_names.items() if roster.members.get(no)]
+            meant = suggestion(fold(one.group), used)
+            hint = f'; did you mean "{meant}"?' if meant else ""
+            message = f'group "{one.group}" does not exist{hint}'
+            found.append(Finding(Level.WARNING, Lint.UNKNOWN_GROUP, f"groups.{one.group}", message))
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for rep in roster.reps:
+        for pair in differing(rep, calendars) if rep.active else ():
+            pairs.setdefault(pair, []).append(rep.rep_id)
+    for (first, second), reps in pairs.items():
+        message = (
+            f"{count(len(reps), 'rep')} ({listed(reps, NAMED)}) {'is' if len(reps) == 1 else 'are'} in {first} and in "
+            f"{second}, which say different things: what {first} says counts, since it comes first"
+        )
+        found.append(Finding(Level.HINT, Lint.TWO_CALENDARS, f"groups.{second}", message))
+    return found
+
+
+def _like_rep(path: str, rule: Rule, members: int) -> Finding:
+    message = (
+        f'the roster has a group of the name "{rule.group}" ({count(members, "rep")}), which would get these leads: '
+        "give that group another name in the roster"
+    )
+    return Finding(Level.ERROR, Lint.GROUP_LIKE_REP, path, message, rule.name)
 
 
 def _rep(path: str, rule: Rule, rep_id: str, ruleset: Ruleset, roster: Roster) -> Iterator[Finding]:
@@ -107,10 +144,13 @@ def lint_hours_of_reps(roster: Roster) -> list[Finding]:
     return [Finding(Level.HINT, Lint.MINUTE_SHORT, "roster", message)]
 
 
-def lint_zones(tenant_zone: str, roster: Roster) -> list[Finding]:
+def lint_zones(tenant_zone: str, roster: Roster, ruleset: Ruleset) -> list[Finding]:
     """Zones of the tenant and of its reps that are probably not the ones that are meant."""
     why = doubt(tenant_zone)
     found = [Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "business_time_zone", f"of the tenant: {why}")] if why else []
+    for one in ruleset.groups:
+        if one.time_zone and (why := doubt(one.time_zone)):
+            found.append(Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, f"groups.{one.group}.time_zone", why))
     reps: dict[str, list[str]] = {}
     for rep in roster.reps:
         if rep.active and doubt(rep.time_zone):
@@ -182,12 +222,45 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
     other: dict[str, set[str]] = {}
     for field, value, _ in ruleset.synonyms:
         other.setdefault(field, set()).add(value)
+    reported = set[str]()
     for number, rule in enumerate(ruleset.rules):
         for condition in rule.match.facts:
             path = f"rules[{number}].match.{condition.field}"
             had = seen.get(condition.field, frozenset())
-            found += _unseen(path, rule, condition, had, frozenset(other.get(condition.field, ())))
+            if condition.field.startswith(ATTRIBUTES) and not had:
+                # Once, however many rules ask for it.
+                if condition.field not in reported:
+                    found.append(_unknown_attribute(path, rule, condition.field, seen.get(ATTRIBUTES, frozenset())))
+                reported.add(condition.field)
+            elif isinstance(condition, Range):
+                found += _no_number(path, rule, condition, had)
+            else:
+                found += _unseen(path, rule, condition, had, frozenset(other.get(condition.field, ())))
     return found
+
+
+def _unknown_attribute(path: str, rule: Rule, field: str, names: frozenset[str]) -> Finding:
+    meant = suggestion(field.removeprefix(ATTRIBUTES), sorted(names))
+    near = f'; did you mean "{ATTRIBUTES}{meant}"?' if meant else ""
+    known = f"; leads have {listed(sorted(names), NAMED)}" if names and not meant else near
+    message = f"no lead of the last {DAYS_SEEN} days had {field}{known}"
+    return Finding(Level.WARNING, Lint.UNKNOWN_ATTRIBUTE, path, message, rule.name)
+
+
+def _no_number(path: str, rule: Rule, condition: Range, had: frozenset[str]) -> Iterator[Finding]:
+    others = sorted(value for value in had if number_of(value) is None)
+    if len(others) == len(had):
+        message = (
+            f"no lead of the last {DAYS_SEEN} days had a number as {condition.field}, but "
+            f"{listed(others, NAMED)}: numbers are written as 100000 or 2.5"
+        )
+        yield Finding(Level.WARNING, Lint.NOT_A_NUMBER, path, message, rule.name)
+    elif not any(map(condition.holds, had)):
+        message = f"no lead of the last {DAYS_SEEN} days had {condition.field} within these bounds"
+        yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)
+    elif others:
+        message = f"some values of {condition.field} are not numbers, and in no range: {listed(others, NAMED)}"
+        yield Finding(Level.HINT, Lint.NOT_A_NUMBER, path, message, rule.name)
 
 
 def _unseen(

@@ -9,7 +9,8 @@ from typing import Any
 
 from router.domain.availability import UNDERSTOOD, leave_text, parse_leave, understand
 from router.domain.calendar import format_week, parse_week, zone
-from router.domain.roster import MILLI
+from router.domain.holidays import country_code
+from router.domain.roster import MILLI, ONE_REP
 from router.domain.text import fold
 
 MAX_TEXT = 200
@@ -87,6 +88,27 @@ def _working_hours(text: str) -> str:
         raise ValueError(f"value {_shown(text)}: {error}") from None
 
 
+def _holidays(text: str) -> str:
+    """The code of a country or subdivision, or `none`; empty = none of its own."""
+    value = _text(text)
+    if value is None:
+        return ""
+    try:
+        return country_code(value)
+    except ValueError as error:
+        raise ValueError(f"value {_shown(text)}: {error}") from None
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if taken := [name for name in names if fold(name).startswith(ONE_REP)]:
+        raise ValueError(
+            f"value {_shown(taken[0])}: a group cannot be called so, since rules mean one rep by rep:ID; "
+            "give the group another name"
+        )
+    return names
+
+
 def _leave(text: str) -> str:
     try:
         return leave_text(parse_leave(text))
@@ -141,8 +163,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "available": _yes_or_no,
     "time_zone": _time_zone,
     "working_hours": _working_hours,
+    "holidays": _holidays,
     "leave": _leave,
-    "groups": _names,
+    "groups": _groups,
     "regions": _names,
     "industries": _names,
     "weight": _weight,

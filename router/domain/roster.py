@@ -10,6 +10,13 @@ import msgspec
 from router.domain.calendar import WeekHours
 
 MILLI = 1000
+ONE_REP = "rep:"
+"""What the names of groups begin with that rules make of one rep (`assign_to: rep:ID`)."""
+
+
+def one_rep(group: str | None) -> str | None:
+    """The id of the rep whose group this is; None = it is a group of the roster."""
+    return group.removeprefix(ONE_REP) if group is not None and group.startswith(ONE_REP) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +31,11 @@ class Leave:
 class Rep(msgspec.Struct, frozen=True, gc=False):
     """One rep. `no` is the number used by the hot tables, `rep_id` the CRM's id.
 
-    `working_hours` None = the ruleset's calendar; caps None = the ruleset's defaults; `weight` in thousandths
-    (0 = gets nothing by share, still keeps known customers); `groups` are group numbers; `regions` and
-    `industries` are folded (see `text.fold`). `availability_held_until` (UTC): the source's word is not understood, so
-    `available` is the last known one and holds until then; None = it is known.
+    `working_hours` and `holidays` (a country such as CN or DE-BY, or `none`) None = those of a group or of the
+    ruleset's calendar; caps None = the ruleset's defaults; `weight` in thousandths (0 = gets nothing by share, still
+    keeps known customers); `groups` are group numbers; `regions` and `industries` are folded (see `text.fold`).
+    `availability_held_until` (UTC): the source's word is not understood, so `available`
+    is the last known one and holds until then; None = it is known.
     """
 
     no: int
@@ -45,6 +53,7 @@ class Rep(msgspec.Struct, frozen=True, gc=False):
     weight: int = MILLI
     max_open: int | None = None
     max_per_day: int | None = None
+    holidays: str | None = None
 
 
 @dataclass(frozen=True)

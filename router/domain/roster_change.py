@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "availability_held_until": None,
     "time_zone": None,
     "working_hours": "",
+    "holidays": "",
     "leave": "",
     "groups": (),
     "regions": (),

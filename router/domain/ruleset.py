@@ -121,6 +121,19 @@ class CalendarSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupCalendar:
+    """What reps of a group have who have none of their own (None = as the tenant): a zone, holidays, hours.
+
+    `country` is an ISO 3166 code, or `none` for no holidays. The zone is for reps whose own is the tenant's.
+    """
+
+    group: str
+    time_zone: str | None = None
+    country: str | None = None
+    working_hours: WeekHours | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """Caps of reps who have none of their own; None = no cap."""
 
@@ -152,6 +165,7 @@ class Ruleset:
     defaults: Defaults = field(default_factory=Defaults)
     weights: Weights = field(default_factory=Weights)
     presence: PresenceSpec | None = None
+    groups: tuple[GroupCalendar, ...] = ()
     max_age: timedelta = timedelta(days=30)
     no_match_max_age: timedelta = timedelta(hours=24)
     synonyms: tuple[tuple[str, str, str], ...] = ()

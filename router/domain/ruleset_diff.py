@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from router.domain.phrases import listed
-from router.domain.ruleset import Match, PriorityRange, Rule, Ruleset, Weights
+from router.domain.ruleset import GroupCalendar, Match, PriorityRange, Rule, Ruleset, Weights
 from router.domain.working_hours import WeekHours, format_week
 
 VALUES_SHOWN = 5
@@ -91,6 +91,7 @@ def settings(ruleset: Ruleset) -> dict[str, Value]:
         **_weights(ruleset.weights),
         "presence.groups": None if ruleset.presence is None else ruleset.presence.groups,
         "presence.ttl": None if ruleset.presence is None else _span(ruleset.presence.ttl),
+        **_group_calendars(ruleset.groups),
         "max_age": _span(ruleset.max_age),
         "no_match_max_age": _span(ruleset.no_match_max_age),
         **_synonyms(ruleset),
@@ -225,6 +226,16 @@ def _synonyms(ruleset: Ruleset) -> dict[str, Value]:
         f"synonyms.{field}": tuple(f"{value} = {word}" for of, value, word in ruleset.synonyms if of == field)
         for field in fields
     }
+
+
+def _group_calendars(groups: Sequence[GroupCalendar]) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for one in groups:
+        fields[f"groups.{one.group}.time_zone"] = one.time_zone
+        fields[f"groups.{one.group}.calendar.country"] = one.country
+        fields[f"groups.{one.group}.calendar.working_hours"] = _hours(one.working_hours)
+    # Of a rep in several groups the first one counts.
+    return fields | {"groups": " > ".join(one.group for one in groups) if len(groups) > 1 else None}
 
 
 def _thousandths(milli: int) -> str:

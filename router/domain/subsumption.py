@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from router.domain.conditions import FactCondition, OneOf
+from router.domain.asked import number_text
+from router.domain.conditions import FactCondition, OneOf, Range
 from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 
 # Ranges up to this width are compared number by number.
@@ -52,9 +53,9 @@ def _may_cover(wide: Match, narrow: Match) -> bool:
 
 def nothing_left(match: Match) -> Iterator[str]:
     """The fields whose conditions exclude each other, so that no lead can match."""
-    for condition in match.one_of:
-        if _left(match, condition.field).values == frozenset():
-            yield condition.field
+    for field in dict.fromkeys(condition.field for condition in match.facts):
+        if _left(match, field).values == frozenset():
+            yield field
     if _priorities(match.priority) == frozenset():
         yield "priority"
 
@@ -62,6 +63,9 @@ def nothing_left(match: Match) -> Iterator[str]:
 def _left(match: Match, field: str) -> _Left:
     conditions = tuple(condition for condition in match.facts if condition.field == field)
     listed = [condition.values for condition in conditions if isinstance(condition, OneOf)]
+    # A range of one number is that number.
+    ones = (c.least for c in conditions if isinstance(c, Range) and c.least == c.most and c.least is not None)
+    listed += [frozenset((number_text(number),)) for number in ones]
     if not listed:
         return _Left(None, conditions)
     if len(conditions) == 1:

@@ -79,10 +79,10 @@ class Weigher:
 
     def _kind(self, facts: Facts) -> Kind:
         weights = self._weights
-        region = facts[_REGION] if weights.region_match != MILLI else None
-        industry = facts[_INDUSTRY] if weights.industry_match != MILLI else None
-        segment = facts[self._segment] if self._segment is not None else None
-        product = facts[_PRODUCT] if weights.sold_product else None
+        region = facts.plain[_REGION] if weights.region_match != MILLI else None
+        industry = facts.plain[_INDUSTRY] if weights.industry_match != MILLI else None
+        segment = facts.plain[self._segment] if self._segment is not None else None
+        product = facts.plain[_PRODUCT] if weights.sold_product else None
         return (
             region if region in self._regions else None,
             industry if industry in self._industries else None,

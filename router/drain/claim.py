@@ -14,6 +14,7 @@ from router.drain.request import BatchRequest
 from router.store import lane as store
 from router.store import pool
 from router.store.lane import NO_NEWS, Lane, News, OrderKey
+from router.store.more_facts import with_more_facts
 from router.store.statements import Connection
 
 order_of: Callable[[PoolLead], OrderKey] = attrgetter("rank", "queued_at", "lead_id")
@@ -32,6 +33,7 @@ class Claimed:
     `changed` = positions of reps whose load the inbox changed; `look_s` = seconds of the first claim; `last` = the key
     of the last ready lead; `rest` = so many more may follow it, 0 = these are all. Of the waiting: `tried` = the wake
     keys that had room, `more_waiting` = there may be as much again, `due_locked` = some that are due are locked.
+    `asked` = what the rules ask of leads beyond what the pool holds.
     """
 
     moment: Moment
@@ -46,6 +48,7 @@ class Claimed:
     due_locked: bool = False
     last: OrderKey | None = None
     rest: int = 0
+    asked: Sequence[str] = ()
 
     def __bool__(self) -> bool:
         return bool(self.ready or self.waiting)
@@ -84,11 +87,14 @@ async def claim(conn: Connection, lane: Lane, state: LaneState, request: BatchRe
     else:
         ready, owners = await pool.claim_named(conn, lane.tenant_id, request.lead_ids)
         state.maybe_empty.update(lead.wake_key for lead in ready if lead.wake_key)
+    asked = state.engine.matcher.asked
+    ready = await with_more_facts(conn, lane.tenant_id, ready, asked)
     look_s = perf_counter() - begin
     now = lane.now if request.clock_given else batch_time(lane.now, news, ready)
     moment = moment_at(state.engine, now)
     state.turn_day(moment.day.date)
     claimed = Claimed(moment, news, ready, owners, state.fold(news.open_counts, news.today_counts), look_s)
+    claimed.asked = asked
     if request.lead_ids is None:
         await _claim_waiting(conn, lane.tenant_id, state, request, claimed)
         claimed.last = max(map(order_of, ready), default=None)
@@ -109,6 +115,7 @@ async def claim_rest(conn: Connection, lane: Lane, request: BatchRequest, claime
     """Takes the rest of the ready leads. Those that came after the batch's moment are the next one's."""
     until = None if request.clock_given else claimed.moment.now
     more, owners = await pool.claim_ready(conn, lane.tenant_id, claimed.last, claimed.rest, until)
+    more = await with_more_facts(conn, lane.tenant_id, more, claimed.asked)
     claimed.ready = [*claimed.ready, *more]
     claimed.owners = owners | claimed.owners
     claimed.last = max(map(order_of, more), default=claimed.last)
@@ -143,7 +150,7 @@ async def _claim_waiting(
         claimed.more_waiting = claimed.more_waiting or len(due) == limit
         state.next_due = await store.next_recheck(conn, tenant_id)
         claimed.due_locked = len(due) < limit and state.next_due is not None and state.next_due <= now
-    claimed.waiting = waiting + due
+    claimed.waiting = await with_more_facts(conn, tenant_id, waiting + due, claimed.asked)
     state.maybe_empty.update(lead.wake_key for lead in claimed.waiting if lead.wake_key)
 
 

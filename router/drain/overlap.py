@@ -130,4 +130,4 @@ def _recorded(engine: Engine, inputs: Inputs, outcome: Outcome) -> bytes:
 
 def data_versions(engine: Engine) -> str:
     """The versions of time zone and holiday data, for flight records."""
-    return f"{TZ_DATA_VERSION}; {engine.holidays.version}"
+    return f"{TZ_DATA_VERSION}; {engine.holidays_version}"

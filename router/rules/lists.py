@@ -18,6 +18,9 @@ class ListError(ValueError):
     """The list cannot be read, or is not one; the message names the file, and the line where there is one."""
 
 
+Form = Callable[[str], str]
+"""What makes of a value the form in which it is compared."""
+
 ReadList = Callable[[str], str]
 """From the name in the rules file to the text of the list. Raises ListError."""
 
@@ -76,20 +79,27 @@ class Lists:
 
     read: ReadList = no_lists
     texts: dict[str, str] = field(default_factory=dict)
-    _values: dict[str, frozenset[str]] = field(default_factory=dict)
+    _values: dict[tuple[str, Form], frozenset[str]] = field(default_factory=dict)
     _bytes: int = 0
 
-    def values(self, name: str) -> frozenset[str]:
-        """Folded. Raises ListError."""
-        if name not in self._values:
-            _check_name(name)
-            text = self.read(name)
-            self._bytes += len(text.encode(errors="surrogatepass"))
-            if self._bytes > MAX_LIST_BYTES:
-                raise ListError(f"{name}: the lists of a ruleset have more than {MAX_LIST_BYTES:,} bytes together")
-            self._values[name] = _values_in(name, text)
+    def values(self, name: str, form: Form = fold) -> frozenset[str]:
+        """In the form in which the values of a field are compared, folded for most. Raises ListError."""
+        if (name, form) not in self._values:
+            text = self._text(name)
+            self._values[name, form] = _values_in(name, text, form)
+            # Lists that are none are not stored: they came no further than here.
             self.texts[name] = text
-        return self._values[name]
+        return self._values[name, form]
+
+    def _text(self, name: str) -> str:
+        if name in self.texts:
+            return self.texts[name]
+        _check_name(name)
+        text = self.read(name)
+        self._bytes += len(text.encode(errors="surrogatepass"))
+        if self._bytes > MAX_LIST_BYTES:
+            raise ListError(f"{name}: the lists of a ruleset have more than {MAX_LIST_BYTES:,} bytes together")
+        return text
 
 
 def _check_name(name: str) -> None:
@@ -98,7 +108,7 @@ def _check_name(name: str) -> None:
         raise ListError(f"{name}: must be a file beside the rules file, or in a folder below, such as lists/cities.txt")
 
 
-def _values_in(name: str, text: str) -> frozenset[str]:
+def _values_in(name: str, text: str, form: Form) -> frozenset[str]:
     """One value a line; empty lines and those that begin with # say nothing."""
     if "\0" in text:
         raise ListError(f"{name}: contains a NUL character: is it a text file?")
@@ -112,7 +122,7 @@ def _values_in(name: str, text: str) -> frozenset[str]:
             raise ListError(f"{name}:{number}: has {len(value):,} characters; the maximum is {MAX_VALUE:,}")
         if not value.isprintable():
             raise ListError(f"{name}:{number}: contains a character that cannot be printed; write one value per line")
-        found.add(fold(value))
+        found.add(form(value))
     if not found:
         raise ListError(f"{name}: is an empty list")
     if len(found) > MAX_LISTED:

@@ -4,19 +4,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import yaml
 
-from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf
+from router.domain.asked import ATTRIBUTES, COMPANY, PHONE_REGION, form_of, json_attribute, number_of
+from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf, Range
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 from router.domain.text import fold
 from router.rules.document import At, Wrong
-from router.rules.kinds import duration
-from router.rules.lists import ListError
-from router.rules.reader import empty, mapping, one_or_many, scalar, shorten, text, truth, what, whole, word
+from router.rules.kinds import duration, phone_region
+from router.rules.lists import Form, ListError
+from router.rules.reader import empty, is_number, mapping, one_or_many, scalar, shorten, text, truth, what, whole, word
 
 MAX_PRIORITY = 1_000_000
 
@@ -39,42 +41,98 @@ def read_match(at: At) -> Match:
     """A rule's `match`."""
     if empty(at):
         raise Wrong("is empty; write {} to match every lead")
-    values = mapping(at, _MATCH)
+    values = mapping(at, _MATCH | _attributes_in(at))
     # In one order, whatever the order in the file, so that equal conditions are equal values.
-    facts = [values.pop(name) for name in FACT_FIELDS if name in values]
+    attributes = sorted(name for name in values if name.startswith(ATTRIBUTES))
+    facts = [values.pop(name) for name in (*FACT_FIELDS, COMPANY, PHONE_REGION, *attributes) if name in values]
     one_of = tuple(fact.one_of for fact in facts if fact.one_of is not None)
     return Match(one_of=one_of, others=tuple(other for fact in facts for other in fact.others), **values)
 
 
+def _attributes_in(at: At) -> dict[str, Callable[[At], Any]]:
+    """Readers of the attributes that a match names; which there are, nobody but the leads knows."""
+    if not isinstance(at.node, yaml.MappingNode):
+        return {}
+    names = (key.value for key, _ in at.node.value if isinstance(key, yaml.ScalarNode))
+    return {name: partial(_fact, name) for name in names if name.startswith(ATTRIBUTES) and name != ATTRIBUTES}
+
+
+def _attributes_apart(_: At) -> None:
+    raise Wrong("write the name of the attribute behind a point: attributes.budget: {from: 100000}")
+
+
 def _fact(field: str, at: At) -> _Fact:
     if not isinstance(at.node, yaml.MappingNode):
-        return _Fact(OneOf(field, _values(at)))
+        return _Fact(OneOf(field, _values(field, at)))
+    operators = _operators(field)
     if not at.node.value:
-        raise Wrong(f"must be a value, a list, or one of {', '.join(_OPERATORS)}, not empty fields")
-    values = mapping(at, _OPERATORS)
+        raise Wrong(f"must be a value, a list, or one of {', '.join(operators)}, not empty fields")
+    values = mapping(at, operators)
     if values.get("present") is False and len(values) > 1:
         raise Wrong("present: false excludes all values, so no other condition can hold")
     one_of = OneOf(field, *values["in_file"]) if "in_file" in values else None
-    return _Fact(one_of, tuple(kind(field, values[kind.key]) for kind in OPERATORS if kind.key in values))
+    others = [kind(field, values[kind.key]) for kind in OPERATORS if kind.key in values]
+    return _Fact(one_of, (*_range(field, values.get("from"), values.get("to")), *others))
 
 
-def _values(at: At) -> frozenset[str]:
-    return frozenset(map(fold, one_or_many(at, text)))
+def _range(field: str, least: Decimal | None, most: Decimal | None) -> tuple[Range, ...]:
+    if least is not None and most is not None and least > most:
+        raise Wrong(f"there is no number from {least:,f} to {most:,f}; write the lower bound first")
+    return () if least is None and most is None else (Range(field, least, most),)
 
 
-def _listed(at: At) -> tuple[frozenset[str], tuple[str, ...]]:
+def _operators(field: str) -> dict[str, Callable[[At], Any]]:
+    """What can be asked of a field; only attributes are numbers."""
+    values = partial(_values, field)
+    if field == PHONE_REGION:
+        return {"not": values, "present": truth}
+    found: dict[str, Callable[[At], Any]] = {
+        kind.key: values if issubclass(kind, Listed) else truth for kind in OPERATORS
+    }
+    found["in_file"] = partial(_listed, field)
+    return found | {"from": _number, "to": _number} if field.startswith(ATTRIBUTES) else found
+
+
+def _values(field: str, at: At) -> frozenset[str]:
+    if field.startswith(ATTRIBUTES):
+        return frozenset(one_or_many(at, _attribute))
+    if field == PHONE_REGION:
+        return frozenset(map(fold, one_or_many(at, phone_region)))
+    return frozenset(map(form_of(field), one_or_many(at, text)))
+
+
+def _attribute(at: At) -> str:
+    """A text, a number, or true or false: as JSON has them."""
+    node = scalar(at)
+    if is_number(node):
+        return json_attribute(node.value) if number_of(json_attribute(node.value)) is not None else text(at)
+    if node.value in ("true", "false"):
+        return str(node.value)
+    return form_of(ATTRIBUTES)(text(at))
+
+
+def _number(at: At) -> Decimal:
+    """Quoted or not, as 100000 or 2.5."""
+    node = scalar(at)
+    number = number_of(json_attribute(node.value))
+    if number is None:
+        raise Wrong(f"must be a number such as 100000 or 2.5, without separators or exponents, not {what(node)}")
+    return number
+
+
+def _listed(field: str, at: At) -> tuple[frozenset[str], tuple[str, ...]]:
     """The values of all the files together, and their names."""
-    found: list[tuple[str, frozenset[str]]] = one_or_many(at, _list)
+    found: list[tuple[str, frozenset[str]]] = one_or_many(at, partial(_list, form_of(field)))
     names = tuple(sorted({name for name, _ in found}))
     # One file is what most conditions name: all of them then share one set.
     values = found[0][1] if len(names) == 1 else frozenset().union(*(values for _, values in found))
     return values, names
 
 
-def _list(at: At) -> tuple[str, frozenset[str]]:
+def _list(form: Form, at: At) -> tuple[str, frozenset[str]]:
     name = text(at)
     try:
-        return name, at.lists.values(name)
+        return name, at.lists.values(name, form)
     except ListError as error:
         raise Wrong(shorten(str(error), 300)) from None
 
@@ -124,17 +182,14 @@ def _date(at: At) -> date:
     return day
 
 
-_OPERATORS: dict[str, Callable[[At], Any]] = {
-    **{kind.key: _values if issubclass(kind, Listed) else truth for kind in OPERATORS},
-    "in_file": _listed,
-}
 _RANGE: dict[str, Callable[[At], Any]] = {
     "from": _priority,
     "to": _priority,
     "not": lambda at: frozenset(one_or_many(at, _priority)),
 }
 _MATCH: dict[str, Callable[[At], Any]] = {
-    **{name: partial(_fact, name) for name in FACT_FIELDS},
+    **{name: partial(_fact, name) for name in (*FACT_FIELDS, COMPANY, PHONE_REGION)},
+    "attributes": _attributes_apart,
     "priority": _priorities,
     "known_customer": truth,
     "created": _created,

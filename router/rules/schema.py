@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 import yaml
 
 from router.domain.calendar import WeekHours, holiday_calendar, parse_week
+from router.domain.holidays import country_code
 from router.domain.lead import FACT_FIELDS
+from router.domain.roster import ONE_REP
 from router.domain.ruleset import (
     CalendarSpec,
     CloseRate,
     Defaults,
+    GroupCalendar,
     Match,
     PresenceSpec,
     Rule,
@@ -42,7 +45,7 @@ class _Target:
 Fields = dict[str, Reader[Any]]
 
 _GROUP = "group:"
-_REP = "rep:"
+_REP = ONE_REP
 # What separates the groups of a rep in a roster file, so no group can have it in its name.
 _NOT_IN_GROUP_NAMES = ";；|、"
 
@@ -97,6 +100,32 @@ def _presence(at: At) -> PresenceSpec:
     if "groups" not in values:
         raise Wrong("names no groups")
     return PresenceSpec(**values)
+
+
+def _group_calendars(at: At) -> tuple[GroupCalendar, ...]:
+    """By the names of groups, in the order of the file."""
+    found: dict[str, GroupCalendar] = {}
+    for name, (key, node) in named_entries(at).items():
+        place = at.below(name, node)
+        if fold(name) in found:
+            place.wrong(f"is the same group as {shorten(found[fold(name)].group)}; write it once", key)
+        elif (one := place.read(partial(_group_calendar, name))) is not None:
+            found[fold(name)] = one
+    return tuple(found.values())
+
+
+def _group_calendar(name: str, at: At) -> GroupCalendar:
+    values = mapping(at, {"time_zone": zone_name, "calendar": lambda one: mapping(one, _GROUP_CALENDAR)})
+    if not values:
+        raise Wrong("says nothing; write time_zone, calendar or both, or leave the group out")
+    return GroupCalendar(name, values.get("time_zone"), **values.get("calendar", {}))
+
+
+def _country_or_none(at: At) -> str:
+    try:
+        return country_code(text(at))
+    except ValueError as error:
+        raise Wrong(str(error)) from None
 
 
 def _rules(at: At) -> tuple[Rule, ...]:
@@ -198,6 +227,7 @@ _RULE: Fields = {
     "window": _hours,
     "owns": truth,
 }
+_GROUP_CALENDAR: Fields = {"country": _country_or_none, "working_hours": _hours}
 _TOP: Fields = {
     "business_time_zone": zone_name,
     "default_phone_region": phone_region,
@@ -205,6 +235,7 @@ _TOP: Fields = {
     "defaults": _made_of(Defaults, dict.fromkeys(("max_open", "max_per_day"), whole(0, MAX_CAP))),
     "weights": _made_of(Weights, _WEIGHTS),
     "presence": _presence,
+    "groups": _group_calendars,
     "max_age": duration,
     "no_match_max_age": duration,
     "rules": _rules,

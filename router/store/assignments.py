@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import asyncpg
 
-from router.domain.lead import Facts, PoolLead
+from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.store.changes import Change, record_change, the_lead
 from router.store.statements import Connection, load
 from router.store.tenants import tenant_named
@@ -179,7 +179,7 @@ def _pool_lead(
         rank=row["rank"],
         queued_at=queued_at,
         created_at=row["created_at"],
-        facts=Facts(*(row[name] for name in Facts._fields)),
+        facts=Facts.of(row[name] for name in FACT_FIELDS),
         customer_id=row["customer_id"],
         excluded=excluded,
         wake_key=wake_key,

@@ -38,7 +38,7 @@ class Engines:
         if before is not None and not await self.still_true(conn, tenant_id, before):
             before = None
         engine = Engine(
-            await load_roster(conn, tenant_id, roster, before.roster if before else None),
+            await load_roster(conn, tenant_id, roster, before.given if before else None),
             await load_ruleset(conn, tenant_id, ruleset),
             await load_rates(conn, tenant_id, rates),
             made_at,

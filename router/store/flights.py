@@ -8,8 +8,10 @@ from datetime import datetime
 
 import msgspec
 
+from router.domain.asked import with_more
 from router.domain.flight_format import Flight, decode
 from router.domain.lead import Facts
+from router.store.more_facts import read_more_facts
 from router.store.statements import Connection, Row, load
 
 _SQL = load("flights")
@@ -91,15 +93,21 @@ class RecordedFacts:
         for lead_id, corrections in self.corrected.items():
             later = [one for one in corrections if batch_no <= one.upto]
             if later:
-                facts = next((one.facts_before for one in later if one.facts_before), self.latest[lead_id][1])
-                then[lead_id] = (later[0].created_before, facts)
+                now = self.latest[lead_id][1]
+                facts = next((one.facts_before for one in later if one.facts_before), now)
+                then[lead_id] = (later[0].created_before, facts._replace(more=now.more))
         return self.latest | then
 
 
-async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> RecordedFacts:
-    """Those of the leads that are there."""
+async def read_facts(
+    conn: Connection, tenant_id: int, leads: Sequence[int], asked: Sequence[str] = ()
+) -> RecordedFacts:
+    """Those of the leads that are there; with what they say now in the fields `asked` for beyond those of the pool."""
     of = {"tenant_id": tenant_id, "lead_ids": list(leads)}
-    latest = {row[0]: (row[1], Facts._make(row[2:9])) for row in await _SQL.facts.fetch(conn, **of)}
+    latest = {row[0]: (row[1], Facts.of(row[2:9])) for row in await _SQL.facts.fetch(conn, **of)}
+    if asked:
+        more = await read_more_facts(conn, tenant_id, list(latest), asked)
+        latest = {no: (at, with_more(facts, more.get(no, ()))) for no, (at, facts) in latest.items()}
     corrected: defaultdict[int, list[Correction]] = defaultdict(list)
     for lead_id, upto, before, facts in await _SQL.corrections.fetch(conn, **of):
         if lead_id in latest:
@@ -108,4 +116,4 @@ async def read_facts(conn: Connection, tenant_id: int, leads: Sequence[int]) -> 
 
 
 def _facts(stored: Sequence[str | None] | None) -> Facts | None:
-    return None if stored is None else Facts(stored[0] or None, *stored[1:])
+    return None if stored is None else Facts.of((stored[0] or None, *stored[1:]))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.lead import Facts, PoolLead
+from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.changes import Change, record_change
 from router.store.statements import Connection, Row, load
@@ -107,7 +107,7 @@ def _pool_lead(row: Row, at: datetime, excluded: tuple[int, ...]) -> PoolLead:
         rank=row["rank"],
         queued_at=at,
         created_at=row["created_at"],
-        facts=Facts(*(row[name] for name in Facts._fields)),
+        facts=Facts.of(row[name] for name in FACT_FIELDS),
         customer_id=row["customer_id"],
         excluded=excluded,
         last_batch_no=row["batch_no"],

@@ -18,9 +18,7 @@ ClaimedRows = tuple[list[PoolLead], dict[int, int]]
 
 
 def _claimed(rows: Sequence[Row]) -> ClaimedRows:
-    leads = [
-        PoolLead(r[0], r[1], r[2], r[3], Facts._make(r[4:11]), r[11], tuple(r[12] or ()), r[13], r[14]) for r in rows
-    ]
+    leads = [PoolLead(r[0], r[1], r[2], r[3], Facts.of(r[4:11]), r[11], tuple(r[12] or ()), r[13], r[14]) for r in rows]
     return leads, {r[11]: r[15] for r in rows if r[15] is not None}
 
 
@@ -72,7 +70,7 @@ async def put_back(conn: Connection, book: Book, refused: Sequence[tuple[PoolLea
     if not refused:
         return
     leads = [lead for lead, _, _ in refused]
-    facts = [list(column) for column in zip(*(lead.facts for lead in leads), strict=True)]
+    facts = [list(column) for column in zip(*(lead.facts.plain for lead in leads), strict=True)]
     source, region, industry, product, campaign, ad_id, landing_page = facts
     await _SQL.put_back.execute(
         conn,

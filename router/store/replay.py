@@ -6,7 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
-from router.domain.lead import Facts, PoolLead
+from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.store.statements import Connection, load
 
 _SQL = load("replay")
@@ -158,6 +158,14 @@ async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
         )
 
 
+async def rulesets_of(conn: Connection, span: Span) -> list[int]:
+    """The versions of the rules by which the batches of a span were decided."""
+    rows = await _SQL.rulesets.fetch(
+        conn, tenant_id=span.tenant_id, first_batch=span.first_batch, last_batch=span.last_batch
+    )
+    return sorted(row[0] for row in rows)
+
+
 def _lead(row: asyncpg.Record) -> PoolLead | None:
     if row["outcome"] != "returned" or row["rank"] is None:
         return None
@@ -165,7 +173,7 @@ def _lead(row: asyncpg.Record) -> PoolLead | None:
 
 
 def _pool_lead(row: asyncpg.Record, queued_at: datetime) -> PoolLead:
-    facts = Facts(*(row[name] for name in Facts._fields))
+    facts = Facts.of(row[name] for name in FACT_FIELDS)
     excluded = tuple(row["excluded"] or ())
     return PoolLead(row["lead_id"], row["rank"], queued_at, row["created_at"], facts, row["customer_id"], excluded)
 

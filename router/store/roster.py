@@ -353,4 +353,5 @@ def _rep(row: asyncpg.Record) -> Rep:
         weight=row["weight_milli"],
         max_open=row["max_open"],
         max_per_day=row["max_per_day"],
+        holidays=row["holidays"] or None,
     )

@@ -1,14 +1,18 @@
 """Linting rules beside what their tenant has: roster, groups, zone, and the leads of the last months."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from router.domain.asked import ATTRIBUTES, COMPANY, PHONE_REGION, comparable, json_value_text
 from router.domain.calendar import business_day
+from router.domain.calendars import in_calendars
 from router.domain.coverage import UnnamedGroup, unnamed_groups
 from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread, lint_rules
 from router.domain.lint_tenant import (
     DAYS_SEEN,
     Seen,
+    lint_calendars,
     lint_dates,
     lint_groups,
     lint_hours_of_reps,
@@ -18,6 +22,8 @@ from router.domain.lint_tenant import (
     lint_words_of_reps,
     lint_zones,
 )
+from router.domain.matching import asked_of
+from router.domain.phone_region import phone_region
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
@@ -30,6 +36,8 @@ from router.store.tenants import Tenant
 
 _SQL = load("rules_lint")
 _VALUES_LIMIT = 200_000
+# So many leads say which attributes there are.
+_LEADS_LOOKED_AT = 100_000
 
 
 async def lint_for_tenant(
@@ -46,8 +54,9 @@ async def lint_for_tenant(
         spellings = await load_spellings(conn, tenant.tenant_id)
         ruleset = with_words(rules.ruleset, words_of(rules.ruleset, spellings))
         seen = await _values_seen(conn, tenant.tenant_id, ruleset)
-    found += lint_zones(tenant.time_zone, roster)
-    found += [*lint_groups(ruleset, roster), *lint_values(ruleset, seen), *lint_hours_of_reps(roster)]
+    found += lint_zones(tenant.time_zone, roster, ruleset)
+    found += [*lint_groups(ruleset, in_calendars(roster, ruleset)), *lint_calendars(ruleset, roster)]
+    found += [*lint_values(ruleset, seen), *lint_hours_of_reps(roster)]
     found += lint_words_of_reps(ruleset, roster, spellings.spelled)
     found += [*lint_synonyms(ruleset), *_with_words_only(rules.ruleset, ruleset, unread)]
     if not unread.within("rules"):
@@ -97,4 +106,25 @@ async def _values_seen(conn: Connection, tenant_id: int, ruleset: Ruleset) -> Se
     found: dict[str, set[str]] = defaultdict(set)
     for field, value in rows:
         found[field].add(fold(value))
+    if more := asked_of(ruleset.rules):
+        found |= await _more_seen(conn, tenant_id, more)
     return {field: frozenset(values) for field, values in found.items()}
+
+
+async def _more_seen(conn: Connection, tenant_id: int, asked: Sequence[str]) -> dict[str, set[str]]:
+    """The same of the company and of attributes, as they are compared; under `attributes.` the names that there are."""
+    of = {"tenant_id": tenant_id, "since": timedelta(days=DAYS_SEEN)}
+    names = [name for name in asked if name.startswith(ATTRIBUTES)]
+    bare = [name.removeprefix(ATTRIBUTES) for name in names]
+    found: dict[str, set[str]] = {name: set() for name in asked}
+    if PHONE_REGION in asked:
+        rows = await _SQL.phones_seen.fetch(conn, limit=_LEADS_LOOKED_AT, **of)
+        found[PHONE_REGION] = {fold(region) for row in rows if (region := phone_region(row[0])) is not None}
+    rows = await _SQL.more_seen.fetch(conn, with_company=COMPANY in asked, names=bare, limit=_VALUES_LIMIT, **of)
+    for place, value in rows:
+        field = names[place - 1] if place else COMPANY
+        found[field].add(comparable(field, json_value_text(value) if place else value))
+    if names:
+        rows = await _SQL.attribute_names.fetch(conn, leads=_LEADS_LOOKED_AT, **of)
+        found[ATTRIBUTES] = {row[0] for row in rows}
+    return found

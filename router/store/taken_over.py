@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from router.domain.lead import Facts, PoolLead
+from router.domain.lead import FACT_FIELDS, Facts, PoolLead
 from router.domain.lead_in import LeadIn
 from router.domain.taken_over import Known
 from router.rules.customers import customer_keys, newly_shared
@@ -50,7 +50,7 @@ async def _store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], 
 
 def _pool_lead(arrival: Arrival, now: datetime) -> PoolLead:
     lead = arrival.lead
-    facts = Facts(lead.source or None, *(getattr(lead, name) for name in Facts._fields[1:]))
+    facts = Facts.of((lead.source or None, *(getattr(lead, name) for name in FACT_FIELDS[1:])))
     return PoolLead(arrival.lead_id, -lead.priority, now, arrival.created_at, facts, arrival.customer_id)
 
 
@@ -70,7 +70,7 @@ async def take_free(conn: Connection, tenant_id: int, leads: Collection[int]) ->
             rank=row["rank"],
             queued_at=row["queued_at"],
             created_at=row["created_at"],
-            facts=Facts(*(row[name] for name in Facts._fields)),
+            facts=Facts.of(row[name] for name in FACT_FIELDS),
             customer_id=row["customer_id"],
             excluded=tuple(row["excluded"] or ()),
             wake_key=row["wake_key"],

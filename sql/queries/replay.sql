@@ -6,6 +6,10 @@ select count(*) as batches, coalesce(sum(leads), 0)::bigint as leads, min(batch_
  where tenant_id = :tenant_id
    and (:since::timestamptz is null or at >= :since) and (:until::timestamptz is null or at <= :until);
 
+-- name: rulesets(tenant_id, first_batch, last_batch)
+-- The versions of the rules by which the recorded batches of a span were decided.
+select distinct ruleset from flight where tenant_id = :tenant_id and batch_no between :first_batch and :last_batch;
+
 -- name: next_batches(tenant_id, after, last_batch, since, until, limit)
 -- The next recorded batches after one, without what is in them.
 select batch_no, leads from flight

@@ -8,7 +8,7 @@ select coalesce(max(rep_no), 0) from rep where tenant_id = :tenant_id;
 
 -- name: current_reps(tenant_id)
 -- Every rep as the newest roster version has it, in the order of the rep numbers.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
@@ -17,7 +17,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 
 -- name: reps_page(tenant_id, after, limit)
 -- The same of some reps: those with a number above `after`, so many.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
@@ -27,7 +27,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 
 -- name: current_rep(tenant_id, rep_id)
 -- One rep as the newest roster version has it.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep r join rep_row w on w.tenant_id = r.tenant_id and w.rep_no = r.rep_no and w.to_version is null
@@ -39,7 +39,7 @@ select rep_id from rep where tenant_id = :tenant_id order by rep_id;
 
 -- name: reps_as_of(tenant_id, version)
 -- What routing needs of every rep as of a version: one look at the key per rep, however many versions there are.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day
   from rep r
  cross join lateral (
@@ -64,7 +64,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 
 -- name: reps_changed(tenant_id, since, version)
 -- The same for the reps alone that changed after the version `since`.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day
   from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
  where w.tenant_id = :tenant_id and w.from_version > :since and w.from_version <= :version
@@ -88,10 +88,10 @@ update rep_row set to_version = :version
 -- name: add_rows(tenant_id, version, rows)!
 -- New current rows, from an array of objects with the columns of rep_row.
 insert into rep_row (tenant_id, rep_no, from_version, name, active, available, availability_held_until,
-                     time_zone, working_hours, leave, groups, regions, industries, weight_milli, max_open, max_per_day, manager_id, team, email, mobile,
+                     time_zone, working_hours, holidays, leave, groups, regions, industries, weight_milli, max_open, max_per_day, manager_id, team, email, mobile,
                      wecom_user_id, dingtalk_user_id, feishu_user_id)
 select :tenant_id::int, n.rep_no, :version::int, n.name, n.active, n.available, n.availability_held_until,
-       n.time_zone, n.working_hours, n.leave, n.groups, n.regions, n.industries, n.weight_milli, n.max_open, n.max_per_day, n.manager_id, n.team, n.email, n.mobile,
+       n.time_zone, n.working_hours, n.holidays, n.leave, n.groups, n.regions, n.industries, n.weight_milli, n.max_open, n.max_per_day, n.manager_id, n.team, n.email, n.mobile,
        n.wecom_user_id, n.dingtalk_user_id, n.feishu_user_id
   from jsonb_populate_recordset(null::rep_row, :rows::jsonb) as n;
 

@@ -1,11 +1,21 @@
 -- name: groups(tenant_ids, now)
--- Groups of rosters in force that have members who could get leads, and none who is surely available: leave is judged elsewhere.
+-- Groups of rosters in force that have members who could get leads, and none who is surely available: leave is judged elsewhere. Also
+-- those that rules made of one rep, which no row of the roster names.
+with of_groups as (
 select r.tenant_id, g.group_no
   from rep_row r cross join unnest(r.groups) as g (group_no)
  where r.tenant_id = any(:tenant_ids::int[]) and r.to_version is null and r.active and r.weight_milli > 0
  group by r.tenant_id, g.group_no
-having bool_and(not r.available or r.leave <> '' or coalesce(r.availability_held_until <= :now, false))
- order by r.tenant_id, g.group_no;
+having bool_and(not r.available or r.leave <> '' or coalesce(r.availability_held_until <= :now, false)))
+select tenant_id, group_no from of_groups
+union
+select g.tenant_id, g.group_no
+  from grp g
+  join rep p on p.tenant_id = g.tenant_id and p.rep_id = substr(g.name, 5)
+  join rep_row r on r.tenant_id = p.tenant_id and r.rep_no = p.rep_no and r.to_version is null
+ where g.tenant_id = any(:tenant_ids::int[]) and g.name like 'rep:%' and r.active and r.weight_milli > 0
+   and (not r.available or r.leave <> '' or coalesce(r.availability_held_until <= :now, false))
+ order by 1, 2;
 
 -- name: changed(tenant_id, rep_nos)
 -- Since when reps are as available as the roster in force has them: since the last row that says something else.

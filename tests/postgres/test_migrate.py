@@ -167,6 +167,7 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                            lead_import, lead_import_part, removed_lead, removed_count;
                alter table lead drop column enquiry;
                alter table ruleset drop column synonyms;
+               alter table rep_row drop column holidays;
                 drop sequence maintenance_turn_seq;
                 drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;

@@ -1,7 +1,7 @@
 """Random lives of a tenant: once settled, nobody waits for a rep who is free, and the oracles can fail."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -17,15 +17,21 @@ from router.drain.replay import rerun
 from router.store import pool
 from router.store.connections.connections import Connections
 from router.store.engines import Engines
-from tests.simulation import OracleError, Simulation
+from tests.simulation import RULESETS, OracleError, Simulation
 
 SEEDS = int(os.environ.get("LEAD_ROUTER_TEST_SEEDS", "8"))
 STEPS = 60
 
 
-async def live(conn: asyncpg.Connection, connections: Connections, seed: int, steps: int = STEPS) -> Simulation:
+async def live(
+    conn: asyncpg.Connection,
+    connections: Connections,
+    seed: int,
+    steps: int = STEPS,
+    rulesets: Sequence[str] = RULESETS,
+) -> Simulation:
     """A life with a look after every settling."""
-    life = await Simulation.begin(conn, connections, seed)
+    life = await Simulation.begin(conn, connections, seed, rulesets)
     for _ in range(steps):
         await life.step()
         await life.settle()
@@ -152,7 +158,7 @@ async def test_an_engine_that_breaks_a_rule_is_found_out(
     broken(monkeypatch)
     with pytest.raises((OracleError, asyncpg.PostgresError, KeyError)):
         for seed in range(5):
-            await live(conn, connections, 100 + seed, steps=40)
+            await live(conn, connections, 100 + seed, steps=40, rulesets=RULESETS[:3])
             await conn.execute(f"truncate {', '.join(await _tables(conn))}")
 
 

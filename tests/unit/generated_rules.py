@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import yaml
 from hypothesis import strategies as st
 
-from router.domain.conditions import NoneOf, OneOf, Prefix, Present
+from router.domain.asked import COMPANY, comparable, number_text
+from router.domain.conditions import FactCondition, NoneOf, OneOf, Prefix, Present, Range
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import (
     CalendarSpec,
@@ -68,6 +70,33 @@ _dates = st.dates(date(2000, 1, 1), date(2199, 12, 31))
 priorities: st.SearchStrategy[frozenset[int] | PriorityRange | None] = st.none() | _some_priorities | _ranges()
 
 
+ATTRIBUTE_NAMES = ("attributes.budget", "attributes.Größe")
+_bounds = st.none() | st.sampled_from([-3, 0, 2, 5]).map(Decimal) | st.decimals(-9, 9, places=2).map(Decimal.normalize)
+
+
+@st.composite
+def _number_ranges(draw: st.DrawFn, name: str) -> Range:
+    least, most = draw(_bounds), draw(_bounds)
+    if least is None and most is None:
+        least = Decimal(5)
+    if least is not None and most is not None and least > most:
+        least, most = most, least
+    return Range(name, least, most)
+
+
+@st.composite
+def more_conditions(
+    draw: st.DrawFn, name: str, values: st.SearchStrategy[str] = _folded
+) -> tuple[OneOf | None, tuple[FactCondition, ...]]:
+    """On a company or an attribute: as on other fields, and of an attribute a range as well."""
+    own = values.map(lambda value: comparable(name, value)).filter(lambda value: comparable(name, value) == value)
+    one_of, others = draw(fact_conditions(name, own))
+    silent = any(isinstance(other, Present) and not other.present for other in others)
+    if name == COMPANY or one_of is not None or silent or draw(st.booleans()):
+        return one_of, others
+    return None, (draw(_number_ranges(name)), *(others if draw(st.booleans()) else ()))
+
+
 @st.composite
 def fact_conditions(
     draw: st.DrawFn, name: str, values: st.SearchStrategy[str] = _folded
@@ -87,7 +116,12 @@ def fact_conditions(
 @st.composite
 def matches(draw: st.DrawFn, values: st.SearchStrategy[str] = _folded) -> Match:
     fields = draw(st.sets(st.sampled_from(FACT_FIELDS)))
-    drawn = [draw(fact_conditions(name, values)) for name in FACT_FIELDS if name in fields]
+    drawn: list[tuple[OneOf | None, tuple[FactCondition, ...]]] = [
+        draw(fact_conditions(name, values)) for name in FACT_FIELDS if name in fields
+    ]
+    asked = sorted(draw(st.sets(st.sampled_from(ATTRIBUTE_NAMES), max_size=1)))
+    more = [COMPANY, *asked] if draw(st.booleans()) else asked
+    drawn += [draw(more_conditions(name, values)) for name in more]
     return Match(
         one_of=tuple(one_of for one_of, _ in drawn if one_of is not None),
         others=tuple(other for _, others in drawn for other in others),
@@ -170,6 +204,10 @@ def to_yaml(ruleset: Ruleset, *, flow: bool, unicode: bool) -> str:
 def _rule(rule: Rule) -> dict[str, Any]:
     match: dict[str, Any] = {c.field: _listed(c.values) for c in rule.match.one_of}
     for other in rule.match.others:
+        if isinstance(other, Range):
+            bounds = (("from", other.least), ("to", other.most))
+            match.setdefault(other.field, {}).update({key: number_text(b) for key, b in bounds if b is not None})
+            continue
         assert isinstance(other, NoneOf | Prefix | Present)
         word = {NoneOf: "not", Prefix: "prefix", Present: "present"}[type(other)]
         match.setdefault(other.field, {})[word] = other.present if isinstance(other, Present) else _listed(other.values)

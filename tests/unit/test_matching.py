@@ -1,41 +1,114 @@
 """Matching: the index finds what trying every condition of every rule finds, for all operators."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.domain.conditions import NoneOf, OneOf, Prefix, Present
+from router.domain.asked import company, comparable
+from router.domain.conditions import NoneOf, OneOf, Prefix, Present, Range
 from router.domain.lead import FACT_FIELDS, Facts
 from router.domain.matching import Matcher
 from router.domain.ruleset import Match, Rule
 from router.domain.subsumption import covers, nothing_left
-from tests.unit.generated_rules import matches, read_ruleset
+from tests.unit.generated_rules import ATTRIBUTE_NAMES, matches, read_ruleset
 
 # Few letters, so that values, beginnings and leads meet; full-width and upper case are the same as plain.
 _word = st.text("ab", min_size=1, max_size=3)
 _told = st.none() | _word | _word.map(str.upper) | st.sampled_from(["ＡＢ", " a ", "Ａ"])
-facts = st.builds(Facts, *[_told] * len(FACT_FIELDS))
-some_matches = matches(_word)
+# As leads spell companies and attributes, and what the page says that is: for attributes a number, or a text.
+COMPANIES = {
+    "AB": "ab",
+    "ab GmbH & Co. KG": "ab",
+    "ａｂ 有限公司": "ab",
+    "A.B. Inc.": "ab",
+    " a ": "a",
+    "A, Ltd": "a",
+    "a-b": "a b",
+    "GmbH": "gmbh",
+    "ab ag": "ab",
+    "Aba": "aba",
+    "\u200bab": "ab",
+    "b股份有限公司": "b",
+}
+ATTRIBUTES: dict[str, Fraction | str] = {
+    "5": Fraction(5),
+    "5.0": Fraction(5),
+    "-3": Fraction(-3),
+    "2.50": Fraction(5, 2),
+    "0.125": Fraction(1, 8),
+    "５": Fraction(5),
+    " 2 ": Fraction(2),
+    "1.500": "1.500",
+    "5,0": "5,0",
+    "5 €": "5 €",
+    "007": "007",
+    "1e1": "1e1",
+    "A": "a",
+    "ab": "ab",
+    "NaN": "nan",
+    "Infinity": "infinity",
+    "-0": Fraction(0),
+    "9" * 41: "9" * 41,
+}
+_more = st.fixed_dictionaries(
+    {},
+    optional={
+        "attributes.budget": st.sampled_from(sorted(ATTRIBUTES)),
+        "attributes.Größe": st.sampled_from(sorted(ATTRIBUTES)),
+        "company": st.sampled_from(sorted(COMPANIES)),
+    },
+).map(lambda said: tuple(sorted(said.items())))
+facts = st.builds(Facts, *[_told] * len(FACT_FIELDS), _more)
+_value = _word | st.sampled_from(["5", "2.5", "-3", "0.1250", "1.500", "007", "0"])
+some_matches = matches(_value)
+
+
+def _number(text: str) -> Fraction | None:
+    """Of a value of a rule, which is written as JSON writes numbers; 007 and 1.500 are none."""
+    if text in ("007", "1.500") or not set(text) <= set("0123456789.-"):
+        return None
+    return Fraction(text)
+
+
+def _same(name: str, said: Fraction | str | None, value: str) -> bool:
+    number = _number(value) if name.startswith("attributes.") else None
+    return said == (value if number is None else number)
+
+
+def _text(said: Fraction | str) -> str:
+    """As beginnings are compared with it."""
+    if isinstance(said, str):
+        return said
+    text = str(Decimal(said.numerator) / Decimal(said.denominator))
+    return "0.1250" if text == "0.125" else text
 
 
 def naive(match: Match, lead: Facts) -> bool:
     """What the documentation says, in the order of the words, sharing nothing with the matcher."""
-    said = {
+    said: dict[str, Fraction | str | None] = {
         name: None if value is None else value.strip().translate({ord("Ａ"): "a", ord("Ｂ"): "b"}).lower()
-        for name, value in lead._asdict().items()
+        for name, value in zip(FACT_FIELDS, lead.plain, strict=True)
     }
+    told = dict(lead.more)
+    said |= {"company": COMPANIES.get(told.get("company", "")), **dict.fromkeys(ATTRIBUTE_NAMES)}
+    said |= {name: ATTRIBUTES[value] for name, value in told.items() if name != "company"}
     for condition in (*match.one_of, *match.others):
         value = said[condition.field]
         if isinstance(condition, Present):
             holds = condition.present is (value is not None)
         elif isinstance(condition, NoneOf):
-            holds = all(value != unwanted for unwanted in condition.values)
+            holds = not any(_same(condition.field, value, unwanted) for unwanted in condition.values)
         elif isinstance(condition, Prefix):
-            holds = value is not None and any(value[: len(start)] == start for start in condition.values)
+            holds = value is not None and any(_text(value)[: len(start)] == start for start in condition.values)
+        elif isinstance(condition, Range):
+            low, high = (None if bound is None else Fraction(bound) for bound in (condition.least, condition.most))
+            holds = isinstance(value, Fraction) and (low is None or low <= value) and (high is None or value <= high)
         else:
             assert isinstance(condition, OneOf)
-            holds = any(value == wanted for wanted in condition.values)
+            holds = any(_same(condition.field, value, wanted) for wanted in condition.values)
         if not holds:
             return False
     return True
@@ -115,3 +188,44 @@ def test_operators_mean_what_the_page_says() -> None:
     assert matcher.rules_for(Facts(campaign="c")) == (0,)
     assert matcher.rules_for(Facts(region="ＢＥＩＪＩＮＧ", campaign="c")) == ()
     assert matcher.rules_for(Facts(region="Wuhan", landing_page="/PROMO/1")) == (0, 1, 2, 3)
+
+
+def test_many_ranges_and_names_are_not_all_tried_for_a_lead() -> None:
+    """Every lead has another budget and another company: only what the rules can tell apart is remembered."""
+    names = frozenset(f"firm {n}" for n in range(10_000))
+    ranges = [
+        Match(others=(Range("attributes.budget", Decimal(n * 10), Decimal(n * 10 + 9)), Present("company", True)))
+        for n in range(1000)
+    ]
+    matcher = Matcher(rules_of([Match((OneOf("company", names),)), *ranges]))
+    tried: list[object] = []
+    holds = Matcher._holds
+    try:
+        Matcher._holds = staticmethod(lambda conditions, lead: tried.append(conditions) or holds(conditions, lead))  # type: ignore[method-assign,assignment,func-returns-value]
+        for n in range(200):
+            said = (("attributes.budget", f"{5000 + n / 100:.2f}"), ("company", f"Somebody {n} Ltd"))
+            wanted = (501,) if n <= 0 or 5000 + n / 100 <= 5009 else ()
+            assert matcher.rules_for(Facts(more=said)) == wanted
+        assert len(tried) <= 2
+        assert len(matcher._remembered) <= 3
+        assert matcher.rules_for(Facts(more=(("company", "Firm 77 GmbH"),))) == (0,)
+        assert matcher.rules_for(Facts(more=(("attributes.budget", "12"), ("company", "Firm 77 AG")))) == (0, 2)
+    finally:
+        Matcher._holds = staticmethod(holds)  # type: ignore[method-assign]
+
+
+@given(st.text(max_size=20))
+def test_what_is_compared_is_compared_the_same_the_second_time(text: str) -> None:
+    """A value of a rule, a list or a lead that is in that form already stays as it is."""
+    for field in ("company", "attributes.a"):
+        once = comparable(field, comparable(field, text))
+        assert comparable(field, once) == once
+
+
+def test_names_of_companies_are_compared_as_the_page_says() -> None:
+    for said, is_ in COMPANIES.items():
+        assert company(said) == is_
+    assert company("Müller & Söhne GmbH und Co. KG") == "müller söhne"
+    assert company("上海某某机械有限责任公司") == "上海某某机械"
+    assert company("ＡＣＭＥ  Holding S.p.A.") == "acme holding"
+    assert company("!!!") == "!!!"

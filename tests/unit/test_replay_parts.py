@@ -60,6 +60,7 @@ def test_every_field_that_is_named_valid_can_be_set(field: str) -> None:
         **dict.fromkeys(("max_open", "max_per_day", "weight"), "3"),
         "working_hours": "mon-fri 10:00-12:00",
         "leave": "2026-03-01..2026-03-05",
+        "holidays": "DE-BY",
         "time_zone": "Asia/Shanghai",
         **dict.fromkeys(("groups", "regions", "industries"), "East"),
     }[field]

@@ -11,6 +11,7 @@ from ops.doctor.scene import Scene
 from ops.doctor.usually import is_unusual, moments_before
 from ops.doctor.waits import WaitForGroups, waits_for_groups
 from router.domain.phrases import count
+from router.domain.roster import one_rep
 from router.domain.written_time import written
 from router.store.tenants import Tenant
 from router.store.unavailable import as_they_are_since, available_at, groups_without_anybody
@@ -56,7 +57,12 @@ async def _unusual_since(scene: Scene, tenant: Tenant, members: Sequence[Member]
 def _finding(tenant: Tenant, members: Sequence[Member], since: datetime, waits: WaitForGroups) -> Finding:
     name = members[0].group
     whom = "its only member is" if len(members) == 1 else f"all {count(len(members), 'member')} are"
-    sentence = f"nobody in group {name} is available since {written(since, tenant.time_zone)}: {whom} {_why(members)}"
+    if (rep_id := one_rep(name)) is not None:
+        begins = f"rep {rep_id}, to whom a rule assigns, is not available"
+        whom = "the rep is"
+    else:
+        begins = f"nobody in group {name} is available"
+    sentence = f"{begins} since {written(since, tenant.time_zone)}: {whom} {_why(members)}"
     return Finding(
         CODE,
         # Leave was planned, and ends by itself.

@@ -48,7 +48,8 @@ class LeadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Higher is sooner; 0 if not given."),
     ] = None
     attributes: Annotated[
-        dict[str, Any] | None, Meta(description="Free JSON, at most 100,000 characters; rules cannot match on it.")
+        dict[str, Any] | None,
+        Meta(description="Free JSON, at most 100,000 characters; rules ask for it by name (`attributes.budget`)."),
     ] = None
 
 
