@@ -7,6 +7,8 @@ from typing import Any
 
 from router.domain.phrases import count, listed
 from router.domain.roster_change import RepRecord, RosterChange
+from router.domain.ruleset import Ruleset
+from router.domain.text import fold
 from router.rules.problems import InvalidFile
 from router.store.rep_leads import open_leads
 from router.store.roster import current_rep, current_reps
@@ -70,13 +72,21 @@ async def roster_notes(conn: Connection, tenant: Tenant, change: RosterChange) -
 async def _always(conn: Connection, tenant: Tenant, change: RosterChange) -> tuple[RepRecord, ...]:
     moved = (one.rep_id for one in change.changed if not one.fields.keys().isdisjoint({"time_zone", "working_hours"}))
     ids = {*change.added, *moved}
-    if not ids or change.version == change.previous or not await _hours_are_open(conn, tenant):
+    if not ids or change.version == change.previous:
+        return ()
+    ruleset = await _rules(conn, tenant)
+    if ruleset is None or ruleset.calendar.working_hours is not None:
         return ()
     if len(ids) <= _ONE_BY_ONE:
         records = [await current_rep(conn, tenant.tenant_id, rep_id) for rep_id in sorted(ids)]
     else:
         records = [rep for rep in await current_reps(conn, tenant.tenant_id) if rep.rep_id in ids]
-    return tuple(rep for rep in records if works_always(rep, tenant.time_zone))
+    with_hours = {fold(one.group) for one in ruleset.groups if one.working_hours is not None}
+    return tuple(
+        rep
+        for rep in records
+        if works_always(rep, tenant.time_zone) and with_hours.isdisjoint(map(fold, rep.values["groups"]))
+    )
 
 
 def works_always(rep: RepRecord, time_zone: str) -> bool:
@@ -85,11 +95,11 @@ def works_always(rep: RepRecord, time_zone: str) -> bool:
     return bool(values["active"]) and not values["working_hours"] and values["time_zone"] != time_zone
 
 
-async def _hours_are_open(conn: Connection, tenant: Tenant) -> bool:
-    """Whether the rules have no hours for reps without any. Of rules that cannot be read others report."""
+async def _rules(conn: Connection, tenant: Tenant) -> Ruleset | None:
+    """Those in force; none at all before the first. None = they cannot be read, which others report."""
     if not tenant.ruleset:
-        return True
+        return Ruleset(0, (), tenant.time_zone)
     try:
-        return (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).calendar.working_hours is None
+        return await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)
     except InvalidFile:
-        return False
+        return None

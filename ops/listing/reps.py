@@ -129,7 +129,7 @@ class _Seen:
         state, engine = self._state, self._state.engine
         rep, standing = engine.roster.reps[at], self._standings[at]
         caps = [None if cap >= NO_CAP else int(cap) for cap in (engine.max_open[at], engine.max_per_day[at])]
-        hours, whose = hours_in_force(rep, engine.ruleset)
+        hours, whose = hours_in_force(rep, engine.given.reps[at], engine.ruleset)
         today = self._now.astimezone(zone(rep.time_zone)).date()
         return RepNow(
             standing=standing,
@@ -161,10 +161,13 @@ class _Seen:
         return self._of_group[group_no] * rep.weight / total if rep.active and total else 0.0
 
 
-def hours_in_force(rep: Rep, ruleset: Ruleset) -> tuple[str, HoursFrom]:
-    """The hours that a rep keeps, as text, and whose they are."""
+def hours_in_force(rep: Rep, given: Rep, ruleset: Ruleset) -> tuple[str, HoursFrom]:
+    """The hours that a rep keeps, as text, and whose they are. `given` = the rep as the roster has it, `rep` as decided,
+    in the calendar of a group.
+    """
     if rep.working_hours is not None:
-        return format_week(rep.working_hours), HoursFrom.REP
+        whose = HoursFrom.RULES if given.working_hours is None else HoursFrom.REP
+        return format_week(rep.working_hours), whose
     hours = ruleset.calendar.working_hours
     return ("always", HoursFrom.NONE) if hours is None else (format_week(hours), HoursFrom.RULES)
 

@@ -18,7 +18,7 @@ def next_on_duty(
 ) -> datetime | None:
     """The first instant from `now` on (aware; the result UTC, or `now` itself) at which the rep is on duty.
 
-    `calendar` and `default_hours` are those of the rep, as for `attendance`. None = not within LOOK_AHEAD, or not by
+    `calendar` and `default_hours` are the tenant's, as for `attendance`, in a roster `as_decided`. None = not within LOOK_AHEAD, or not by
     time alone: inactive, unavailable, of unknown availability. Presence and caps count for nothing here.
     """
     at = now
@@ -44,7 +44,7 @@ class NextDuties:
         """As `next_on_duty`."""
         hours = default_hours if rep.working_hours is None else rep.working_hours
         state = (rep.active, rep.available, rep.availability_held_until)
-        key = (now, state, rep.time_zone, hours, rep.leave, calendar)
+        key = (now, state, rep.time_zone, hours, rep.leave, rep.holidays, calendar)
         if key not in self._known:
             self._known[key] = next_on_duty(rep, now, calendar, default_hours)
         return self._known[key]

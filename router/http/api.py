@@ -100,7 +100,7 @@ class ApiService:
         for page in self._pages:
             page.add_to(application)
         try:
-            await self.address.serve(application, life, PlainPosts(self._door, self._requests))
+            await self.address.serve(application, life, posts=PlainPosts(self._door, self._requests))
         finally:
             await self.leads.close(_LAST_COMMITS_S)
 

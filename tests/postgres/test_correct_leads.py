@@ -140,8 +140,8 @@ async def test_a_lead_that_a_correction_makes_invalid_is_parked_and_not_left_wai
     said = await run(database_url, "correct", file, *how)
     assert (said["invalid"], said["corrected"]) == (2, {"waiting": 1, "merged": 1, "parked": 0})
     assert ["no readable phone" in (one["invalid"] or "") for one in said["corrections"]] == [True, True]
-    rows = await conn.fetch("select external_id, reason from parked join lead using (tenant_id, lead_id)")
-    parked = {row["external_id"]: row["reason"] for row in rows}
+    found = await conn.fetch("select external_id, reason from parked join lead using (tenant_id, lead_id)")
+    parked = {row["external_id"]: row["reason"] for row in found}
     assert parked == {"L0": "lead_invalid", "L3": "lead_invalid"}
     assert await merged(conn, tenant.tenant_id) == {}
     assert (await sane(conn))["waiting"] == 2

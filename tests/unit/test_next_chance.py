@@ -148,3 +148,11 @@ def test_nobody_is_on_duty_before_the_time_that_is_named(hours: str, leave: list
     if found is not None:
         assert attendance(one, found, CHINA, None)[0] is Attendance.ON_DUTY
         assert found == now or attendance(one, found - timedelta(seconds=1), CHINA, None)[0] is not Attendance.ON_DUTY
+
+
+def test_reps_with_the_same_hours_and_other_holidays_are_not_expected_on_one_day() -> None:
+    eve = datetime(2026, 9, 30, 11, 0, tzinfo=UTC)  # the day before China's National Day
+    reps = [rep(1, holidays="CN"), rep(2, holidays="none")]
+    chance = outlook(reps, now=eve).chance(read_targets("g1"))
+    assert chance is not None and chance.reps == ("cn02",)
+    assert chance.at == datetime(2026, 10, 1, 1, 0, tzinfo=UTC)
