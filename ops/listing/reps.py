@@ -162,8 +162,8 @@ class _Seen:
 
 
 def hours_in_force(rep: Rep, given: Rep, ruleset: Ruleset) -> tuple[str, HoursFrom]:
-    """The hours that a rep keeps, as text, and whose they are. `given` = the rep as the roster has it, `rep` as decided,
-    in the calendar of a group.
+    """The hours that a rep keeps, as text, and whose they are. `given` = the rep as the roster has it, `rep` as decided
+    (in the calendar of a group).
     """
     if rep.working_hours is not None:
         whose = HoursFrom.RULES if given.working_hours is None else HoursFrom.REP

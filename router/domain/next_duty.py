@@ -18,8 +18,9 @@ def next_on_duty(
 ) -> datetime | None:
     """The first instant from `now` on (aware; the result UTC, or `now` itself) at which the rep is on duty.
 
-    `calendar` and `default_hours` are the tenant's, as for `attendance`, in a roster `as_decided`. None = not within LOOK_AHEAD, or not by
-    time alone: inactive, unavailable, of unknown availability. Presence and caps count for nothing here.
+    `calendar` and `default_hours` are the tenant's, as for `attendance`, the rep of a roster `as_decided`. None =
+    not within LOOK_AHEAD, or not by time alone: inactive, unavailable, of unknown availability. Presence and caps count
+    for nothing here.
     """
     at = now
     while at <= now + LOOK_AHEAD:
