@@ -46,6 +46,7 @@ class Guard:
         self._request_s = request_s
         self._asked_at: dict[asyncio.BaseTransport, float] = {}
         self._answering: set[asyncio.BaseTransport] = set()
+        self._body_awaited_at: dict[asyncio.BaseTransport, float] = {}
 
     def __call__(self) -> asyncio.Protocol:
         return _Guarded(self, self._make())
@@ -78,22 +79,27 @@ class Guard:
 
     @contextmanager
     def _waits_for_body(self, transport: asyncio.BaseTransport) -> Iterator[None]:
-        """Meanwhile its place may be given to another client: it is not the service that takes the time."""
+        """Meanwhile its place may be given to another client: it is not the service that takes the time. With its head
+        it has not come nearer to an end than a client who has just connected: in their order it stays where it was.
+        """
         if transport not in self._asked_at:
             yield
             return
-        self._asked_at[transport] = monotonic()
+        self._body_awaited_at[transport] = monotonic()
         self._answering.discard(transport)
         try:
             yield
         finally:
+            self._body_awaited_at.pop(transport, None)
             self._answering.add(transport)
 
     def end_silent(self) -> None:
         """Ends those that have not asked anything for too long. To be called now and then."""
         before = monotonic() - self._request_s
-        for transport in [one for one, at in self._asked_at.items() if at <= before and one not in self._answering]:
-            self.end(transport)
+        silent = [one for one, at in self._asked_at.items() if at <= before and one not in self._answering]
+        for transport in silent:
+            if self._body_awaited_at.get(transport, before) <= before:
+                self.end(transport)
 
     def begins(self, transport: asyncio.BaseTransport) -> None:
         """A connection more; where there are too many, the one that has been silent for longest ends."""
@@ -111,6 +117,7 @@ class Guard:
     def ended(self, transport: asyncio.BaseTransport) -> None:
         """It is gone."""
         self._asked_at.pop(transport, None)
+        self._body_awaited_at.pop(transport, None)
         self._answering.discard(transport)
 
 
