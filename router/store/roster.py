@@ -14,7 +14,7 @@ from router.domain.coverage import LostCoverage, lost_coverage
 from router.domain.phrases import count, suggestion
 from router.domain.rep_fields import RepLine
 from router.domain.roster import Rep, Roster
-from router.domain.roster_change import GroupNumbers, Plan, RepRecord, RosterChange, plan
+from router.domain.roster_change import DEFAULTS, GroupNumbers, Plan, RepRecord, RosterChange, plan
 from router.domain.text import fold
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
@@ -307,12 +307,16 @@ def _columns(rep: RepRecord, groups: GroupNumbers) -> dict[str, Any]:
 
 
 def record_of(row: asyncpg.Record | Mapping[str, Any], group_names: Mapping[int, str]) -> RepRecord:
-    """A row of `current_reps`, or of another statement with the same columns."""
+    """A row of `current_reps`, or of another statement with the same columns. A statement that forgets one is a defect:
+    what is missing would count as unchanged.
+    """
     values = dict(row)
     rep_no, rep_id = values.pop("rep_no"), values.pop("rep_id")
     values["weight"] = values.pop("weight_milli")
     values["groups"] = tuple(sorted(group_names[no] for no in values["groups"]))
     values["regions"], values["industries"] = tuple(values["regions"]), tuple(values["industries"])
+    if missing := DEFAULTS.keys() - values.keys():
+        raise KeyError(f"columns of reps that were not asked for: {', '.join(sorted(missing))}")
     return RepRecord(rep_no, rep_id, values)
 
 

@@ -51,7 +51,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 
 -- name: records_as_of(tenant_id, version)
 -- Every rep with all fields as of a version: one look at the key per rep, as `reps_as_of`.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep r

@@ -20,7 +20,7 @@ select v.version, v.at, v.author, v.note, t.roster
 
 -- name: rows_of_version(tenant_id, version)
 -- What a version wrote of reps, by number.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
@@ -29,7 +29,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 
 -- name: rows_before(tenant_id, version)
 -- What these reps were before a version wrote them anew.
-select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep_row w join rep r on r.tenant_id = w.tenant_id and r.rep_no = w.rep_no
@@ -39,7 +39,7 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
 -- name: rows_of_rep(tenant_id, rep_no, limit)
 -- The last rows of one rep, the newest first, each with the version that wrote it.
 select v.version, v.at, v.author, v.note,
-       r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.leave, w.groups, w.regions,
+       r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,
        w.industries, w.weight_milli, w.max_open, w.max_per_day, w.manager_id, w.team, w.email, w.mobile,
        w.wecom_user_id, w.dingtalk_user_id, w.feishu_user_id
   from rep_row w

@@ -90,6 +90,7 @@ async def test_every_field_can_be_set(tenant: Tenancy, command: CommandLine) -> 
         "available": "yes",
         "time_zone": "Europe/Vienna",
         "working_hours": "mon-thu 08:00-16:00",
+        "holidays": "AT",
         "leave": "2026-12-24",
         "groups": "de; fair",
         "regions": "Berlin; Hamburg",
@@ -174,7 +175,7 @@ async def test_a_rollback_makes_the_reps_what_they_were_and_can_itself_be_rolled
     tenant: Tenancy, command: CommandLine, tmp_path: Path
 ) -> None:
     then = await command.json("list", "--tenant", "acme")
-    await output(command, "set", "cn01", "--groups", "de", "--weight", "5", "--email", "lilei@example.com")
+    await output(command, "set", "cn01", "--groups", "de", "--weight", "5", "--holidays", "DE-BY")
     file = tmp_path / "new.csv"
     file.write_text("rep_id,groups\ncn09,cn\n", encoding="utf-8")
     await output(command, "import", str(file))
