@@ -11,11 +11,15 @@ _CHUNK = 1 << 18
 # A formula has 8,192 characters at most; with them its cell is found whole.
 _TAIL = 1 << 16
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s+ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
-# Only a formula that gives a text may have an empty value.
-_UNCALCULATED = re.compile(
-    rb'<(?:\w+:)?c\s(?![^>]*\bt="str")[^>]*?r="([A-Z]{1,3}[0-9]{1,7})"[^>]*><(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)'
+# A cell with a formula and no value, by its attributes. No part of it goes beyond the `<` of the next tag, so that
+# hostile XML costs no more than its length.
+_FORMULA_ONLY = re.compile(
+    rb"<(?:\w+:)?c\s([^<>]*+)><(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>[^<]*+</(?:\w+:)?f>)"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"
 )
+_REFERENCE = re.compile(rb'(?:^|\s)r="([A-Z]{1,3}[0-9]{1,7})"')
+# Only a formula that gives a text may have an empty value.
+_GIVES_TEXT = re.compile(rb'(?:^|\s)t="str"')
 
 
 class TooManyMerged(ValueError):
@@ -40,8 +44,7 @@ def sheet_marks(opened: IO[bytes]) -> SheetMarks:
     while chunk := opened.read(_CHUNK):
         both = tail + chunk
         if found.uncalculated is None and b"f>" in both:
-            cell = _UNCALCULATED.search(both)
-            found.uncalculated = cell[1].decode() if cell else None
+            found.uncalculated = _uncalculated(both)
         if b"mergeCell " in both:
             seen.update(one.groups() for one in _MERGED.finditer(both))
             if len(seen) > MAX_MERGED:
@@ -51,6 +54,14 @@ def sheet_marks(opened: IO[bytes]) -> SheetMarks:
         if int(last) > int(first):
             found.merged[int(first)].append((_column(first_column), int(last)))
     return found
+
+
+def _uncalculated(xml: bytes) -> str | None:
+    for cell in _FORMULA_ONLY.finditer(xml):
+        reference = _REFERENCE.search(cell[1])
+        if reference is not None and _GIVES_TEXT.search(cell[1]) is None:
+            return reference[1].decode()
+    return None
 
 
 def _column(letters: bytes) -> int:

@@ -28,6 +28,7 @@ from router.drain.session import TenantSession
 from router.intake.assigned_rows import SaidAssigned
 from router.intake.bulk_file import PartDone, Refusal
 from router.manual.by_hand import CannotGive, HeldLane, held_lane
+from router.manual.part_retries import BRIEFLY, until_stored
 from router.store import bulk_endings, pool, taken_over
 from router.store import lane as lane_store
 from router.store.assignments import LOCK_TIMEOUT_MS
@@ -35,13 +36,12 @@ from router.store.bulk_endings import LeadNamed
 from router.store.changes import Change, record_part
 from router.store.imports import ImportPart, note_part
 from router.store.lane import Book, Closing, LaneLimits, Record, hold_waiting
-from router.store.leads import OvertakenError, begin_accepting
+from router.store.leads import Identity, OvertakenError, begin_accepting
 from router.store.roster import rep_numbers
 from router.store.statements import Connection
 from router.store.taken_over import TakenOver
 from router.store.transactions import limit_transaction, retried
 
-_ATTEMPTS = 20
 _WHY_NOT = {
     Verdict.OTHER_OUTCOME: ("outcome", "the lead is closed here already, as {outcome}"),
     Verdict.OPEN_HERE: ("outcome", "this rep has the lead here, open: lead-router leads end FILE ends it"),
@@ -114,6 +114,14 @@ class _Judged:
             self.refused.append(Refusal(place, column, why.format(outcome=outcome)))
 
 
+@dataclass(slots=True)
+class _Result:
+    """Of a part so far: rows that cannot be done, and places of those that others have locked."""
+
+    refused: list[Refusal] = field(default_factory=list)
+    locked: list[int] = field(default_factory=list)
+
+
 class _Done(NamedTuple):
     judged: _Judged
     owners: int
@@ -136,7 +144,7 @@ class ImportAssignments:
     why: str = ""
     import_no: int | None = None
     dry_run: bool = False
-    limits: LaneLimits = LaneLimits()
+    limits: LaneLimits = BRIEFLY
     done: TakenOverLeads = field(default_factory=TakenOverLeads)
     _session: TenantSession = field(init=False)
     _change: int | None = None
@@ -147,42 +155,70 @@ class ImportAssignments:
 
     async def take(self, rows: Sequence[SaidAssigned], lines: Sequence[int]) -> PartDone:
         """One part: all of it or, when it raises, nothing. Raises CannotGive where the tenant has no rules yet."""
-        twice, fresh = self._twice(rows, lines)
+        result = _Result()
+        left = list(range(len(rows)))
+        while left:
+            left = await self._round(rows, lines, left, result)
+        return PartDone(result.refused, sorted(result.locked))
+
+    async def _round(
+        self, rows: Sequence[SaidAssigned], lines: Sequence[int], left: Sequence[int], result: _Result
+    ) -> list[int]:
+        """Does the first of the rows that are left of each lead, and of the others those that are decided with it.
+        Returns the places of those that are left then: what an earlier row of the lead could not do, they may.
+        """
+        first: dict[Identity, int] = {}
+        again: list[int] = []
+        for place in left:
+            lead = rows[place].lead[:2]
+            if lead in self._seen:
+                self._repeated(place, rows[place], result)
+            elif lead in first:
+                again.append(place)
+            else:
+                first[lead] = place
+        fresh = list(first.values())
         part = [rows[place] for place in fresh]
-        for _ in range(_ATTEMPTS):
-            try:
-                done = await _part(self.conn, self, part)
-                break
-            except OvertakenError:
-                continue
-        else:
-            raise CannotGive(f"others kept storing the same leads, {_ATTEMPTS} times over; run it again")
+        if part:
+            await self._once(part, fresh, lines, result)
+        refused = {one.place: one for one in result.refused}
+        locked = set(result.locked)
+        rest = []
+        for place in again:
+            before = first[rows[place].lead[:2]]
+            if before in locked:
+                result.locked.append(place)
+            elif before in refused and _says(rows[place]) == _says(rows[before]):
+                result.refused.append(refused[before]._replace(place=place))
+            else:
+                rest.append(place)
+        return rest
+
+    async def _once(
+        self, part: Sequence[SaidAssigned], places: Sequence[int], lines: Sequence[int], result: _Result
+    ) -> None:
+        try:
+            done = await until_stored(lambda: _part(self.conn, self, part))
+        except OvertakenError as error:
+            raise CannotGive("others keep storing the same leads; run it again") from error
         self._change = done.change
         self._count(done, part)
-        locked = {fresh[place] for place in done.judged.locked}
-        for place in fresh:
-            if place not in locked:
-                self._seen[rows[place].lead[:2]] = (lines[place], rows[place])
+        not_done = {*done.judged.locked, *(one.place for one in done.judged.refused)}
+        for at, (row, place) in enumerate(zip(part, places, strict=True)):
+            if at not in not_done:
+                self._seen[row.lead[:2]] = (lines[place], row)
+        result.refused.extend(one._replace(place=places[one.place]) for one in done.judged.refused)
+        result.locked.extend(places[at] for at in done.judged.locked)
         # Routers have the lane for as long as this had it.
         await asyncio.sleep(done.held_s)
-        refused = [one._replace(place=fresh[one.place]) for one in done.judged.refused]
-        return PartDone([*twice, *refused], sorted(locked))
 
-    def _twice(self, rows: Sequence[SaidAssigned], lines: Sequence[int]) -> tuple[list[Refusal], list[int]]:
-        """Rows whose lead an earlier row of the file has, and the places of the others."""
-        refused: list[Refusal] = []
-        fresh: list[int] = []
-        here: dict[tuple[str, str], tuple[int, SaidAssigned]] = {}
-        for place, row in enumerate(rows):
-            before = here.get(row.lead[:2]) or self._seen.get(row.lead[:2])
-            if before is None:
-                here[row.lead[:2]] = (lines[place], row)
-                fresh.append(place)
-            elif (before[1].rep_id, before[1].outcome) == (row.rep_id, row.outcome):
-                self.done.already += 1
-            else:
-                refused.append(Refusal(place, "rep_id", f"line {before[0]} has this lead, with something else"))
-        return refused, fresh
+    def _repeated(self, place: int, row: SaidAssigned, result: _Result) -> None:
+        """A row whose lead an earlier row of the file has."""
+        line, before = self._seen[row.lead[:2]]
+        if (before.rep_id, before.outcome) == (row.rep_id, row.outcome):
+            self.done.already += 1
+        else:
+            result.refused.append(Refusal(place, "rep_id", f"line {line} has this lead, with something else"))
 
     def _count(self, done: _Done, rows: Sequence[SaidAssigned]) -> None:
         ours, judged = self.done, done.judged
@@ -205,7 +241,10 @@ class ImportAssignments:
         await bulk_endings.begin(self.conn, self.tenant_id)
         reps = await rep_numbers(self.conn, self.tenant_id, [row.rep_id for row in rows])
         judged = await self._judged(rows, reps)
-        if self.dry_run or not judged.places:
+        if self.dry_run:
+            return _Done(judged, 0, self._change, 0.0)
+        if not judged.places:
+            await self._note(rows, judged, [])
             return _Done(judged, 0, self._change, 0.0)
         new = await taken_over.store_new(self.conn, self.tenant_id, [rows[place].lead for place in judged.new], begun)
         began = perf_counter()
@@ -310,6 +349,11 @@ class ImportAssignments:
         repeated = len(rows) - len(new) - len(judged.refused) - len(judged.locked)
         part = ImportPart([lead.lead_id for lead in new], len(new), repeated, 0, 0, 0)
         await note_part(self.conn, self.tenant_id, self.import_no, part)
+
+
+def _says(row: SaidAssigned) -> tuple[object, ...]:
+    """What a row says beside its lead."""
+    return row.rep_id, row.outcome, row.assigned_at, row.ended_at
 
 
 @retried

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from router.domain.phrases import count, listed
 from router.intake.bulk_file import PartDone, Refusal
 from router.intake.owner_rows import SaidOwner
+from router.manual.part_retries import BRIEFLY, until_stored
 from router.rules.customers import Key, Known, Resolution, customer_keys, resolve
 from router.rules.match_rules import parse_stored_match_rules
 from router.store import customer_owners as store
@@ -26,7 +27,6 @@ from router.store.roster import rep_numbers
 from router.store.statements import Connection
 from router.store.transactions import limit_transaction, retried
 
-_ATTEMPTS = 20
 _NOT_STORED = 1 << 62
 """Numbers from here on are those of customers that a dry run would make."""
 
@@ -78,7 +78,7 @@ class ImportOwners:
     why: str = ""
     only_new: bool = False
     dry_run: bool = False
-    limits: LaneLimits = LaneLimits()
+    limits: LaneLimits = BRIEFLY
     done: ImportedOwners = field(default_factory=ImportedOwners)
     _change: int | None = None
     _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -87,14 +87,7 @@ class ImportOwners:
 
     async def take(self, rows: Sequence[SaidOwner], lines: Sequence[int]) -> PartDone:
         """One part: all of it or, when it raises, nothing."""
-        for _ in range(_ATTEMPTS):
-            try:
-                done = await _part(self.conn, self, rows, lines)
-                break
-            except OvertakenError:
-                continue
-        else:
-            raise RuntimeError(f"others were faster with a key, {_ATTEMPTS} times over")
+        done = await until_stored(lambda: _part(self.conn, self, rows, lines))
         self._change = done.change
         self._seen |= done.owners
         for name in ("new", "given", "moved", "already", "kept", "decided_again"):

@@ -35,7 +35,8 @@ _SQL = load("leads")
 _MS_A_LEAD = 1
 _MOST_TIES = 2 ** len(TIE_FIELDS)
 # Where others can be faster: the same lead, or a key of its customer.
-_RACES = ("lead_tenant_id_source_external_id_key", "customer_key_pkey")
+RACES = ("lead_tenant_id_source_external_id_key", "customer_key_pkey")
+"""Unique keys that somebody else may have stored first: looked at again, the row is there."""
 
 Identity = tuple[str, str]
 """Source and external id: what makes a lead the same lead."""
@@ -200,7 +201,7 @@ async def accept_here(
     try:
         return await _accept(conn, tenant_id, leads, begun, now, prepared, looked, answering)
     except asyncpg.UniqueViolationError as error:
-        if error.constraint_name in _RACES:
+        if error.constraint_name in RACES:
             raise OvertakenError from error
         raise
 

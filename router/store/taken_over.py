@@ -14,7 +14,7 @@ from router.rules.match_rules import parse_stored_match_rules
 from router.rules.repeats import Arrival
 from router.store.customers import customers_of, store_keys, tied_before
 from router.store.lane import Book
-from router.store.leads import Begun, OvertakenError, new_numbers
+from router.store.leads import RACES, Begun, OvertakenError, new_numbers
 from router.store.new_leads import write_facts
 from router.store.repeats import release_shared
 from router.store.statements import Connection, load
@@ -31,7 +31,9 @@ async def store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], b
     try:
         return await _store_new(conn, tenant_id, leads, begun)
     except asyncpg.UniqueViolationError as error:
-        raise OvertakenError from error
+        if error.constraint_name in RACES:
+            raise OvertakenError from error
+        raise
 
 
 async def _store_new(conn: Connection, tenant_id: int, leads: Sequence[LeadIn], begun: Begun) -> list[PoolLead]:

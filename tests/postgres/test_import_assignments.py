@@ -279,3 +279,51 @@ async def test_endings_that_are_killed_in_the_middle_are_done_once_by_the_second
     assert f"{ended:,} ended before, 0 rejected" in done.output
     assert await tenant.states() == {"waiting": 6000, "assigned": 0, "parked": 0, "merged": 0, "closed": 6000}
     assert (await audit(conn)).violations == []
+
+
+async def test_a_row_is_not_counted_as_done_because_an_earlier_one_of_its_lead_was_rejected(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    file = a_file(tmp_path, row(1, "nobody"), row(1, "r001"), row(1, "r001"), row(2, "nobody"), row(2, "nobody"))
+    done = await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")
+    assert "1 assignment taken over, 1 taken over before, 3 rejected" in done.output, done.output
+    assert await tenant.states() == {"waiting": 0, "assigned": 1, "parked": 0, "merged": 0, "closed": 0}
+
+
+async def test_an_import_that_repeats_another_one_says_so_in_the_list_of_imports(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    await make_tenant(conn, simple_reps(1))
+    file = a_file(tmp_path, row(1, "r001"), row(2, "r001"))
+    command = CommandLine(import_assignments, database_url)
+    for _ in range(2):
+        assert (await command.run(file, "--tenant", "acme")).exit_code == 0
+    noted = await conn.fetch("select import_no, new, repeated from lead_import_part order by import_no")
+    assert [(one["new"], one["repeated"]) for one in noted] == [(2, 0), (0, 2)]
+
+
+async def test_leads_of_the_same_customers_come_in_while_an_import_waits_for_the_lane(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    file = a_file(tmp_path, row(1, "r001"), row(2, "r001"))
+    async with connected(database_url) as blocker:
+        async with blocker.transaction():
+            await blocker.execute("select from lane for update")
+            run = asyncio.create_task(CommandLine(import_assignments, database_url).run(file, "--tenant", "acme"))
+            await until(lambda: _waits_for_the_lane(conn), "the import waits for the lane")
+            await asyncio.wait_for(tenant.accept([lead(7, email="n1@example.com")], NOW), 30)
+            # It gave its locks back and tries again; before, it had given up.
+            await until(lambda: _waits_for_the_lane(conn), "the import waits for the lane again")
+        done = await run
+    assert done.exit_code == 0, done.output
+    assert await conn.fetchval("select count(*) from assignment") == 2
+
+
+async def _waits_for_the_lane(conn: asyncpg.Connection) -> bool:
+    found: int = await conn.fetchval(
+        "select count(*) from pg_locks where not granted and pid <> pg_backend_pid() "
+        "and pid in (select pid from pg_stat_activity where datname = current_database())"
+    )
+    return found > 0
