@@ -147,7 +147,7 @@ class Outcome:
     def _unseen(self) -> list[str]:
         """What the mapping names of JSON rows, and no row has."""
         made = {name for split in self.plan.split for name in split.into} | {join.into for join in self.plan.join}
-        return sorted(self.file.unseen - self.plan.drop - made) if self.done.rows else []
+        return sorted((self.file.unseen & self.plan.columns) - self.plan.drop - made) if self.done.rows else []
 
     def _print_rejected(self) -> None:
         out, rejected = console(), self.done.rejected

@@ -155,7 +155,7 @@ def _wrong(place: int, row: SaidEnding, lead: int | SeveralSources | None, look:
     if row.rep_id and row.rep_id not in look.reps:
         return Refusal(place, "rep_id", f"there is no rep {row.rep_id!r}")
     if row.ended_at and look.begins and row.ended_at < look.begins:
-        return Refusal(place, "ended_at", f"is before {look.begins:%Y-%m-%d}: what ended then is past the retention")
+        return Refusal(place, "ended_at", f"is before {look.begins.date()}: what ended then is past the retention")
     return None
 
 

@@ -266,7 +266,7 @@ class ImportAssignments:
             if row.rep_id not in reps:
                 judged.refused.append(Refusal(place, "rep_id", f"there is no rep {row.rep_id!r} in the roster"))
             elif row.ended_at and begins and row.ended_at < begins:
-                why = f"is before {begins:%Y-%m-%d}: what ended then is past the retention"
+                why = f"is before {begins.date()}: what ended then is past the retention"
                 judged.refused.append(Refusal(place, "ended_at", why))
             else:
                 at = None if lead is None else standings[lead]

@@ -36,10 +36,9 @@ found as (
       from synonym where tenant_id = any(:tenant_ids::int[]) and changed_at between :since and :until
      group by tenant_id, author, field, date_trunc('minute', changed_at)
     union all
-    select l.tenant_id, t.created_at, '', 'tenants add', t.name, '', format('time zone %s', t.time_zone), ''
-      from lane l join tenant t on t.tenant_id = l.tenant_id
-     where l.tenant_id = any(:tenant_ids::int[]) and t.created_at between :since and :until
-       and not exists (select from change c where c.tenant_id = l.tenant_id and c.action = 'tenants add')
+    select tenant_id, created_at, '', 'tenants add', name, '', format('time zone %s', time_zone), ''
+      from tenant where tenant_id = any(:tenant_ids::int[]) and created_at between :since and :until
+       and tenant_id <> all (array(select tenant_id from change where tenant_id = any(:tenant_ids::int[]) and action = 'tenants add'))
     union all
     select tenant_id, started_at, instance, 'start', 'instance', '', version, ''
       from process where tenant_id = any(:tenant_ids::int[]) and started_at between :since and :until

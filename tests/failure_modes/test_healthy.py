@@ -70,7 +70,9 @@ class Day:
         assert [tuple(row) for row in found] == []
         async with open_scene(conn) as scene:
             findings = findings_of(await examine(scene))
-        assert [one.line for one in findings if one.severity is Severity.CRITICAL] == []
+        # Only the database's clock is set; that of this host is not, which is found.
+        urgent = [one for one in findings if one.severity is Severity.CRITICAL and one.code != "clocks_differ"]
+        assert [one.line for one in urgent] == []
 
 
 def _some(numbers: Iterable[int]) -> list[LeadIn]:

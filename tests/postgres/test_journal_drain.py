@@ -326,7 +326,7 @@ async def test_readiness_says_what_waits_and_why(acme: Tenancy, journal: Journal
     health = Health(MonotonicClock().monotonic)
     await journal.take(acme.tenant_id, [lead(1)])
     service = made_service(journal, connections, health)
-    assert "1 accepted leads wait" in health.degraded["journal"]
+    assert "1 accepted lead waits" in health.degraded["journal"]
     assert health.codes["journal"] == "leads_journalled"
     await service.once(a_life())
     assert health.degraded == {}

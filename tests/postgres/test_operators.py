@@ -103,7 +103,7 @@ async def test_the_commands_tell_until_when_and_what_was_before(tenant: Tenancy,
     command = CommandLine(pause_command, database_url)
     text = (await command.run("acme", "--for", "30m", "--why", "upgrade")).stdout
     assert "acme is paused until 20" in text
-    assert "(UTC): upgrade" in text
+    assert " UTC: upgrade" in text
     assert "lead-router resume acme" in text
     again = await command.json("acme", "--for", "1h", "--why", "takes longer")
     assert (again["pause"]["why"], again["replaced"]["why"]) == ("takes longer", "upgrade")

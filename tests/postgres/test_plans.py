@@ -16,7 +16,7 @@ from router.store.lane import LaneLimits, hold, hold_waiting, tenants_with_work
 from router.store.statements import load
 
 LEADS, KEYS, LIMIT = 300_000, 300, 50
-FAMILIES = (load("lane"), load("pool"), load("told"))
+FAMILIES = (load("lane"), load("pool"), load("more_facts"))
 # After five runs PostgreSQL may keep one plan for good, whatever the arguments are.
 TIMES_BEFORE = 8
 ATTEMPTS = 3
@@ -98,7 +98,7 @@ STATEMENTS = [
     Asked("waiting_of", 3, {"lead_ids": "'{5,6,7}'"}, ("lead_pool_pkey",)),
     Asked("prune_wake_keys", KEYS, {"wake_keys": FIRST_KEYS}, ("wake_key_pkey", "lead_pool_claim")),
     Asked(
-        "told",
+        "more_facts",
         6,
         {"lead_ids": "'{5,6,7}'", "with_company": "true", "with_phone": "true", "names": "'{budget,vip}'"},
         ("lead_pkey",),

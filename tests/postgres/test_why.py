@@ -426,6 +426,9 @@ async def test_the_command_answers_by_number_and_by_external_id(
     code, out, _ = await run(str(ids[0]))
     assert code == 0 and "起由 r1 Ann [x] 负责" in out
     code, out, err = await run("4711")
+    assert code == 2 and not out and "错误：租户 acme 没有外部编号或编号为 '4711' 的线索" in err
+    environment["LC_ALL"] = "C.UTF-8"
+    code, out, err = await run("4711")
     assert code == 2 and not out and "tenant acme has no lead with the external id or number '4711'" in err
     code, _, err = await run("e1", "--tenant", "nobody")
     assert code == 2 and "there is no tenant 'nobody'" in err

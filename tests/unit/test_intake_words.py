@@ -216,5 +216,7 @@ def test_a_table_that_contradicts_itself_says_where(tmp_path: Path, lines: str, 
 
 
 def test_a_table_is_read_in_any_encoding(tmp_path: Path) -> None:
-    (tmp_path / "s.csv").write_bytes("word;field;spelling\r\n谷歌;source;Google\r\n".encode("gb18030"))
-    assert read_synonyms_file(tmp_path / "s.csv") == [Synonym("source", "谷歌", "Google")]
+    words = {"谷歌搜索": "Google", "朋友介绍的客户": "referral", "展会上认识的": "fair"}
+    lines = "".join(f"{word};source;{spelling}\r\n" for word, spelling in words.items())
+    (tmp_path / "s.csv").write_bytes(("word;field;spelling\r\n" + lines).encode("gb18030"))
+    assert read_synonyms_file(tmp_path / "s.csv") == [Synonym("source", *pair) for pair in words.items()]
