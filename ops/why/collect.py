@@ -271,7 +271,7 @@ def _timeline(
     if place.state is State.ASSIGNED:
         since[place.batch_no] = place.since
     for link in chain.links:
-        here = record is not None and record.stored.batch_no == link.stored.batch_no
+        here = record is not None and record.stored.ruleset == link.stored.ruleset
         engine = record.engine if record and here else None
         events.append(event_of(link, engine, since.get(link.stored.batch_no)))
     recorded = {link.stored.batch_no for link in chain.links}

@@ -213,7 +213,8 @@ class DecisionRecord:
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the timeline. Numbers are of reps, groups, rules and leads; `targets` what a refusal waits for.
-    `created` = its creation time before and after a correction.
+    `created` = its creation time before and after a correction; `parks` = should it still wait at `recheck_at`, it is
+    parked then.
     """
 
     at: datetime
@@ -229,6 +230,7 @@ class Event:
     note: str = ""
     targets: str = ""
     recheck_at: datetime | None = None
+    parks: bool = False
     reason: Reason | None = None
     detail: str = ""
     outcome: str = ""

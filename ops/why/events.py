@@ -83,9 +83,12 @@ def _decided(event: Event, description: LeadDescription, say: Say) -> str:
     )
     if event.recheck_at is None:
         return words
-    return say.gettext("{words}, retried at the latest {at}").format(
-        words=words, at=when(event.recheck_at, description.lead.time_zone, say)
+    template = (
+        say.gettext("{words}, parked on {at} if it still waits then")
+        if event.parks
+        else say.gettext("{words}, retried at the latest {at}")
     )
+    return template.format(words=words, at=when(event.recheck_at, description.lead.time_zone, say))
 
 
 def _by(event: Event, description: LeadDescription, say: Say) -> str:
