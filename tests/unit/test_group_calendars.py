@@ -222,3 +222,13 @@ def test_a_group_that_is_called_as_a_rule_calls_one_rep_is_refused_and_found_whe
         'the roster has a group of the name "rep:anna" (1 rep), which would get these leads'
     )
     assert lint_groups(one, replace(clash, reps=clash.reps[:1])) == []
+
+
+def test_calendars_that_differ_are_found_whatever_group_stands_between_them() -> None:
+    rules = ruleset(
+        "groups:\n  A: {time_zone: Europe/Berlin}\n  B: {calendar: {working_hours: always}}\n"
+        "  C: {time_zone: Asia/Tokyo}\nrules: [{name: a, match: {}, assign_to: group:a}]\n"
+    )
+    roster = Roster(1, (Rep(1, "kim", "", "UTC", groups=frozenset({1, 2, 3})),), {1: "a", 2: "b", 3: "c"})
+    (found,) = lint_calendars(rules, roster)
+    assert "1 rep (kim) is in A and in C, which say different things" in found.message
