@@ -103,7 +103,7 @@ class _Proposer:
         """Whether the lead would come to somebody by the rule: else there is nothing to try."""
         assert rule_no is not None and rule is not None
         known = folded(self.now.lead.facts)
-        if not all(one.holds(known.value_of(one.field)) for one in rule.match.facts):
+        if not all(one.holds(known.value_of(one.reads)) for one in rule.match.facts):
             return False
         try:
             holds = self.batch.conditions(rule, self.now.lead)[0]

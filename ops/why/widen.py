@@ -109,7 +109,7 @@ def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment) -> Ite
     match = rule.match
     known = folded(lead.facts)
     for condition in match.facts:
-        value = known.value_of(condition.field)
+        value = known.value_of(condition.reads)
         if condition.holds(value):
             continue
         wider, widening = _wider_condition(condition, value)

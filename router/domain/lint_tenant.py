@@ -226,7 +226,7 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
     for number, rule in enumerate(ruleset.rules):
         for condition in rule.match.facts:
             path = f"rules[{number}].match.{condition.field}"
-            had = seen.get(condition.field, frozenset())
+            had = seen.get(condition.reads, frozenset())
             if condition.field.startswith(ATTRIBUTES) and not had:
                 # Once, however many rules ask for it.
                 if condition.field not in reported:
