@@ -40,6 +40,11 @@ def translator(language: str) -> Say:
     return GNUTranslations(BytesIO(polib.pofile(str(catalogue(language))).to_binary()))
 
 
+def locale_of(say: Say) -> str:
+    """The locale of what it translates into, as other libraries name it: `en_US`, `zh_CN`."""
+    return say.info().get("language", "en_US")
+
+
 def language_of(environment: Mapping[str, str]) -> str:
     """`zh` or `en`, by the first of LC_ALL, LC_MESSAGES and LANG that is set."""
     named = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")

@@ -267,9 +267,13 @@ def _timeline(
     handled, corrected = by_people
     events = [Event(row["received_at"], Happened.RECEIVED)]
     events += [*map(_by_hand, handled), *map(_corrected, corrected)]
+    since = {ended["batch_no"]: ended["assigned_at"] for ended in history}
+    if place.state is State.ASSIGNED:
+        since[place.batch_no] = place.since
     for link in chain.links:
-        here = record is not None and record.stored.batch_no == link.stored.batch_no
-        events.append(event_of(link, record.engine if record and here else None))
+        here = record is not None and record.stored.ruleset == link.stored.ruleset
+        engine = record.engine if record and here else None
+        events.append(event_of(link, engine, since.get(link.stored.batch_no)))
     recorded = {link.stored.batch_no for link in chain.links}
     if place.state is State.ASSIGNED and place.batch_no not in recorded:
         events.append(_assigned(row, place.batch_no))

@@ -21,6 +21,7 @@ def decision_document(record: DecisionRecord, names: Names) -> Json:
     """One decision with its rules."""
     stored, explanation = record.stored, record.explanation
     hand = {"actor": stored.flight.actor, "note": stored.flight.note}
+    given = hand | {"rep": rep_document(record.by_hand, stored.at)} if record.by_hand else None
     moment = explanation.moment if explanation else None
     return {
         "batch_no": stored.batch_no,
@@ -35,7 +36,8 @@ def decision_document(record: DecisionRecord, names: Names) -> Json:
         "business_day": moment.day.date.isoformat() if moment else None,
         "outcome": outcome_document(record.decision, names, stored.ruleset),
         "reason": explanation.reason.value if explanation and explanation.reason else None,
-        "by_hand": hand | {"rep": rep_document(record.by_hand, stored.at)} if record.by_hand else None,
+        "by_hand": None if record.taken_over else given,
+        "taken_over": given if record.taken_over else None,
         "rules": [rule_document(rule, names, moment.now) for rule in explanation.rules]
         if explanation and moment
         else [],

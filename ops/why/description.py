@@ -13,6 +13,7 @@ from router.domain.explain_rep import RepExplanation
 from router.domain.lead import Facts
 from router.domain.next_chance import Chance
 from router.domain.reason import Reason
+from router.drain.replay import IMPORT
 from router.store.blocking.judge import Limits
 from router.store.flights import StoredFlight
 
@@ -39,6 +40,7 @@ class Happened(StrEnum):
     MERGED = "merged"
     REFUSED = "refused"
     ASSIGNED = "assigned"
+    TAKEN_OVER = "taken_over"
     ENDED = "ended"
     PARKED = "parked"
     SENT_BACK = "sent_back"
@@ -177,8 +179,9 @@ class CustomerSummary:
 class DecisionRecord:
     """One decision about the lead, as recorded, and its explanation.
 
-    Without `explanation` it was made by hand (then `by_hand` is the rep just before), or `trouble` says why it
-    cannot be explained. `trouble` beside an explanation: the record does not give the recorded decision again.
+    Without `explanation` no rule made it (then `by_hand` is the rep just before; `taken_over` = it was taken over from
+    the CRM, not made by hand), or `trouble` says why it cannot be explained. `trouble` beside an explanation: the
+    record does not give the recorded decision again.
     """
 
     stored: StoredFlight
@@ -190,6 +193,11 @@ class DecisionRecord:
     explanation: Explanation | None = None
     by_hand: RepState | None = None
     trouble: Trouble | None = None
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether the CRM had given the lead, and its assignment was taken over."""
+        return self.stored.kind == IMPORT
 
     @property
     def trusted(self) -> Explanation | None:
@@ -205,7 +213,8 @@ class DecisionRecord:
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the timeline. Numbers are of reps, groups, rules and leads; `targets` what a refusal waits for.
-    `created` = its creation time before and after a correction.
+    `created` = its creation time before and after a correction; `parks` = should it still wait at `recheck_at`, it is
+    parked then.
     """
 
     at: datetime
@@ -221,6 +230,7 @@ class Event:
     note: str = ""
     targets: str = ""
     recheck_at: datetime | None = None
+    parks: bool = False
     reason: Reason | None = None
     detail: str = ""
     outcome: str = ""
@@ -302,6 +312,13 @@ class LeadDescription:
     record_gone: int | None = None
     older_batch: int | None = None
     later: bool = False
+
+    @property
+    def given(self) -> Event | None:
+        """How the assignment that the lead has now was made, where no rule made it."""
+        made = (Happened.ASSIGNED, Happened.TAKEN_OVER)
+        of_batch = (event for event in self.timeline if event.batch_no == self.place.batch_no)
+        return next((event for event in of_batch if event.what in made), None)
 
     @property
     def next_chance(self) -> Chance | None:

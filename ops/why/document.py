@@ -8,6 +8,7 @@ from ops.why.decision_document import Json, decision_document, named, targets_do
 from ops.why.description import (
     CustomerSummary,
     Event,
+    Happened,
     Holder,
     LeadDescription,
     Names,
@@ -61,11 +62,11 @@ def document(description: LeadDescription) -> Json:
 
 def _place(place: Place, description: LeadDescription) -> Json:
     """What only leads in this state have."""
-    names = description.names
+    names, given = description.names, description.given
     if place.state is State.ASSIGNED and place.rep_no is not None:
         return {
             "assigned_to": named(place.rep_no, names),
-            "by_hand": place.rule_no is None,
+            "by_hand": place.rule_no is None and (given is None or given.what is not Happened.TAKEN_OVER),
             "batch_no": place.batch_no,
         }
     if place.state is State.PARKED:

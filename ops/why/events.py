@@ -27,12 +27,28 @@ def event_words(event: Event, description: LeadDescription, say: Say) -> str:
         if event.actor:
             ended = say.gettext("{words}, entered by {actor}").format(words=ended, actor=event.actor)
         return aside(ended, event.note, say)
+    if event.what is Happened.TAKEN_OVER:
+        return taken_over(event, description, say)
     words = _decided(event, description, say)
     return (
         words
         if event.batch_no is None
         else say.gettext("{words} (batch {batch})").format(words=words, batch=event.batch_no)
     )
+
+
+def taken_over(event: Event, description: LeadDescription, say: Say) -> str:
+    """An assignment that the CRM had made: who took it over, and since when the rep had the lead."""
+    return say.gettext("{taken}: {rep} had it from {at}").format(
+        taken=taken_over_by(event, say),
+        rep=_rep(event, description, say),
+        at=when(event.at, description.lead.time_zone, say),
+    )
+
+
+def taken_over_by(event: Event, say: Say) -> str:
+    """Who took it over, and from which file."""
+    return aside(say.gettext("taken over from the CRM by {actor}").format(actor=event.actor), event.note, say)
 
 
 def _handled(event: Event, description: LeadDescription, say: Say) -> str | None:
@@ -67,9 +83,12 @@ def _decided(event: Event, description: LeadDescription, say: Say) -> str:
     )
     if event.recheck_at is None:
         return words
-    return say.gettext("{words}, retried at the latest {at}").format(
-        words=words, at=when(event.recheck_at, description.lead.time_zone, say)
+    template = (
+        say.gettext("{words}, parked on {at} if it still waits then")
+        if event.parks
+        else say.gettext("{words}, retried at the latest {at}")
     )
+    return template.format(words=words, at=when(event.recheck_at, description.lead.time_zone, say))
 
 
 def _by(event: Event, description: LeadDescription, say: Say) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from ops.text.translation import ENGLISH, Say
+from ops.text.translation import ENGLISH, Say, locale_of
 from ops.why.codes import (
     DAYS,
     FACTORS,
@@ -181,7 +181,8 @@ def _holiday(rep: RepState, now: datetime, there: str, say: Say) -> str:
     """Where it is a holiday, and which: by the data of this release, so that it may be another, or none, by now."""
     if rep.holidays is None:
         return there
-    country, holiday = holiday_name(rep.holidays, now.astimezone(zone(rep.time_zone)).date())
+    day, country = now.astimezone(zone(rep.time_zone)).date(), rep.holidays
+    holiday = holiday_name(country, day, locale_of(say))
     if not holiday:
         return say.gettext("in {country}, {there}").format(country=country, there=there)
     return say.gettext("in {country}: {holiday}, {there}").format(country=country, holiday=holiday, there=there)

@@ -50,9 +50,9 @@ class _Proposer:
         rule = self.now.engine.rules[rule_no]
         if judged.verdict is Verdict.FAILED:
             # Whatever the rule then says of the lead: it no longer ends there.
-            yield from wider_rules(rule_no, rule, lead, self.now.inputs.moment)
+            yield from wider_rules(rule_no, rule, lead, self.now.inputs.moment, self.now.engine.ruleset.synonyms)
         elif judged.verdict is Verdict.NOT_MATCHED:
-            wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment)
+            wider = wider_rules(rule_no, rule, lead, self.now.inputs.moment, self.now.engine.ruleset.synonyms)
             yield from (change for change in wider if self._matches(change.rule_no, change.rule))
         elif judged.verdict is Verdict.OUTSIDE_WINDOW:
             yield longer_window(rule_no, rule, self.now.inputs.moment.now, self.now.engine.ruleset.business_time_zone)
@@ -103,7 +103,7 @@ class _Proposer:
         """Whether the lead would come to somebody by the rule: else there is nothing to try."""
         assert rule_no is not None and rule is not None
         known = folded(self.now.lead.facts)
-        if not all(one.holds(known.value_of(one.field)) for one in rule.match.facts):
+        if not all(one.holds(known.value_of(one.reads)) for one in rule.match.facts):
             return False
         try:
             holds = self.batch.conditions(rule, self.now.lead)[0]

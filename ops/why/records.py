@@ -1,6 +1,7 @@
 """A lead in flight records: the decision to explain, and the chain of those before it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from router.domain.explain import agrees, explain
 from router.domain.explain_rep import RepExplanation, explain_rep
 from router.domain.explain_reps import rep_state
 from router.domain.flight import decision_at, decisions_of, unpack
-from router.domain.flight_format import Flight
-from router.drain.replay import BY_HAND, CannotRerun, recorded_inputs
+from router.domain.flight_format import Flight, instant
+from router.domain.ruleset import Ruleset
+from router.domain.targets import read_targets
+from router.drain.replay import BY_HAND, HAND, IMPORT, CannotRerun, recorded_inputs
 from router.store.assignments import FoundLead
 from router.store.engines import Engines
 from router.store.flights import StoredFlight, read_flight
@@ -99,14 +102,21 @@ def explain_rep_then(record: DecisionRecord, lead_id: int, rep_no: int) -> RepEx
     return explain_rep(record.engine, record.inputs, lead_id, rep_no, decisions_of(flight), state_known=known)
 
 
-def event_of(link: Link, engine: Engine | None) -> Event:
-    """One decision as a line of the timeline; `engine` only where it is at hand."""
+def event_of(link: Link, engine: Engine | None = None, assigned_at: datetime | None = None) -> Event:
+    """One decision as a line of the timeline; `engine`: one of its ruleset, where it is at hand.
+
+    `assigned_at` = since when the rep had the lead: with what a CRM had assigned that is long before the batch.
+    """
     stored, decision = link.stored, link.decision
     event = Event(stored.at, Happened.REFUSED, stored.batch_no, ruleset=stored.ruleset)
     if isinstance(decision, Waiting):
-        return replace(event, targets=decision.targets, recheck_at=decision.recheck_at)
+        parks = engine is not None and decision.recheck_at == _parks_at(link, decision, engine.ruleset)
+        return replace(event, targets=decision.targets, recheck_at=decision.recheck_at, parks=parks)
     if isinstance(decision, Parked):
         return replace(event, what=Happened.PARKED, reason=decision.reason, detail=decision.detail)
+    if stored.kind == IMPORT:
+        taken_over = replace(event, at=assigned_at or stored.at, what=Happened.TAKEN_OVER, rep_no=decision.rep_no)
+        return replace(taken_over, actor=stored.flight.actor, note=stored.flight.note)
     rule_no = decision.rule_no
     return replace(
         event,
@@ -115,10 +125,17 @@ def event_of(link: Link, engine: Engine | None) -> Event:
         rule_no=rule_no,
         group_no=decision.group_no,
         rule_name=None if engine is None or rule_no is None else engine.rules[rule_no].name,
-        by_hand=stored.kind in BY_HAND,
+        by_hand=stored.kind == HAND,
         actor=stored.flight.actor,
         note=stored.flight.note,
     )
+
+
+def _parks_at(link: Link, decision: Waiting, ruleset: Ruleset) -> datetime:
+    """When the lead is parked, should nobody have taken it by then."""
+    flight = link.stored.flight
+    since = min(int(unpack(flight.queued)[link.seq]), flight.now)
+    return instant(since) + ruleset.patience(matched=bool(read_targets(decision.targets).order))
 
 
 def _count(flight: Flight) -> int:

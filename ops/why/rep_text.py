@@ -43,9 +43,12 @@ def _no_decision(description: LeadDescription, say: Say) -> str:
             "The lead itself was never offered to anybody; ask about lead {into}: lead-router why {into} --rep REP"
         ).format(into=place.into_lead_id)
     if record is not None and record.by_hand is not None:
-        return say.gettext("The lead was assigned manually to {rep}: no rule was asked.").format(
-            rep=f"{record.by_hand.rep_id} {record.by_hand.name}".strip()
+        words = (
+            say.gettext("The lead was taken over from the CRM, which had assigned it to {rep}: no rule was asked.")
+            if record.taken_over
+            else say.gettext("The lead was assigned manually to {rep}: no rule was asked.")
         )
+        return words.format(rep=f"{record.by_hand.rep_id} {record.by_hand.name}".strip())
     if record is not None:
         return say.gettext("The decision of batch {batch} cannot be explained; see lead-router why {lead}").format(
             batch=record.stored.batch_no, lead=lead

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ops.text.translation import Say
 from ops.why.codes import OUTCOMES, REASONS, UNSURE
 from ops.why.description import Happened, Holder, LeadDescription, State, Turn
+from ops.why.events import taken_over_by
 from ops.why.phrases import aside, detail, duration, one_of, rule_name, soon, targets, when
 from router.domain.explain_parts import GroupExplanation
 from router.domain.reason import Reason
@@ -77,9 +78,9 @@ def _rep(description: LeadDescription) -> str:
 def _given(description: LeadDescription, say: Say) -> str:
     place, record = description.place, description.record
     if place.rule_no is None:
-        given = next(
-            (e for e in description.timeline if e.batch_no == place.batch_no and e.what is Happened.ASSIGNED), None
-        )
+        given = description.given
+        if given is not None and given.what is Happened.TAKEN_OVER:
+            return taken_over_by(given, say)
         by = (
             say.gettext("assigned manually by {actor}").format(actor=given.actor)
             if given and given.actor

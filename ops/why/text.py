@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from ops.text.translation import Say
 from ops.why.codes import FIELDS, REASONS, STATES
 from ops.why.customer import customer_lines
-from ops.why.description import DecisionRecord, LeadDescription, Trouble, TroubleKind
-from ops.why.events import event_words
+from ops.why.description import DecisionRecord, Happened, LeadDescription, Trouble, TroubleKind
+from ops.why.events import event_words, taken_over
 from ops.why.lines import Line, Part
 from ops.why.phrases import aside, detail, load, named_by_source, targets, when
 from ops.why.placing_text import placing_lines
@@ -145,6 +145,9 @@ def _outcome(description: LeadDescription, record: DecisionRecord, say: Say) -> 
         waits = targets(decision.targets, description.names, record.stored.ruleset, say)
         return say.gettext("nobody could take it; waiting for {who}").format(who=waits) + (f" [{code}]" if code else "")
     flight = record.stored.flight
+    of_batch = (event for event in description.timeline if event.batch_no == record.stored.batch_no)
+    if taken := next((event for event in of_batch if event.what is Happened.TAKEN_OVER), None):
+        return taken_over(taken, description, say)
     template = (
         say.gettext("assigned to {rep} manually by {actor}")
         if decision.rule_no is None

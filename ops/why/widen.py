@@ -3,7 +3,7 @@
 Whether the change is enough is not judged here: the lead is decided again with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -23,6 +23,9 @@ from router.domain.ruleset import Match, PriorityRange, Rule
 from router.domain.working_hours import ALWAYS, MINUTES_PER_DAY, Interval, WeekHours, format_week, week_of
 
 _HOUR = 60
+
+Synonyms = Sequence[tuple[str, str, str]]
+"""(field, value, word): the values of conditions that leads have in another word."""
 
 
 def change_against(
@@ -104,16 +107,24 @@ def _longer_days(day: tuple[Interval, ...], minute: int) -> Iterator[tuple[tuple
         yield ((earliest, latest),), latest - earliest
 
 
-def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment) -> Iterator[Change]:
-    """The rule with one condition widened so that it holds for the lead: one change for each that does not hold."""
+def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment, synonyms: Synonyms = ()) -> Iterator[Change]:
+    """The rule with one condition widened so that it holds for the lead: one change for each that does not hold.
+
+    `synonyms` are those of its ruleset.
+    """
     match = rule.match
     known = folded(lead.facts)
     for condition in match.facts:
-        value = known.value_of(condition.field)
+        value = known.value_of(condition.reads)
         if condition.holds(value):
             continue
-        wider, widening = _wider_condition(condition, value)
-        yield _of_rule(rule_no, rule, _with_fact(match, condition, wider), condition.field, widening, value or "")
+        wider: object | None
+        if isinstance(condition, NoneOf) and value is not None:
+            wider, removed = _without(condition, value, synonyms)
+            widening, said = (Widening.EXCEPT_NOT, ", ".join(removed)) if wider else (Widening.DROP, value)
+        else:
+            (wider, widening), said = _wider_condition(condition, value), value or ""
+        yield _of_rule(rule_no, rule, _with_fact(match, condition, wider), condition.field, widening, said)
     yield from _wider_priority(rule_no, rule, -lead.rank)
     if match.known_customer is not None:
         yield _of_rule(rule_no, rule, replace(match, known_customer=None), "known_customer", Widening.DROP)
@@ -121,12 +132,19 @@ def wider_rules(rule_no: int, rule: Rule, lead: PoolLead, moment: Moment) -> Ite
     yield from _wider_created(rule_no, rule, lead, moment.now)
 
 
+def _without(condition: NoneOf, value: str, synonyms: Synonyms) -> tuple[NoneOf | None, list[str]]:
+    """The condition without the written values that mean `value`, and these; None = no other was written."""
+    words = {written: word for field, written, word in synonyms if field == condition.field}
+    removed = {one for one in condition.as_written if value in (one, words.get(one))}
+    left = condition.as_written - removed
+    values = left | {words[one] for one in left if one in words}
+    return (replace(condition, values=values, said=left) if left else None), sorted(removed)
+
+
 def _wider_condition(condition: object, value: str | None) -> tuple[object | None, Widening]:
     """The condition that also holds for the value; None = it must go."""
     if isinstance(condition, OneOf | Prefix) and value is not None:
         return replace(condition, values=condition.values | {value}), Widening.ADD
-    if isinstance(condition, NoneOf) and value is not None and len(condition.values) > 1:
-        return replace(condition, values=condition.values - {value}), Widening.EXCEPT_NOT
     number = number_of(value) if isinstance(condition, Range) else None
     if isinstance(condition, Range) and number is not None:
         if condition.least is not None and number < condition.least:

@@ -15,6 +15,8 @@ PHONE_REGION = "phone_region"
 """The country of the lead's phone number."""
 ATTRIBUTES = "attributes."
 """What the names of attributes begin with in the rules file."""
+BEGINS = "\0begins"
+"""Behind the name of a field: its values in the form in which beginnings are compared."""
 MAX_VALUE = 1_000
 """A value of more characters is cut off behind one more: no value of a rule is as long, and no number."""
 
@@ -83,10 +85,22 @@ def comparable(field: str, value: str) -> str:
     return form_of(field)(value)
 
 
+def has_beginnings(field: str) -> bool:
+    """Whether beginnings of the field's values are compared in a form of their own."""
+    return field == COMPANY or field.startswith(ATTRIBUTES)
+
+
+def beginning_form(field: str) -> Callable[[str], str]:
+    """What makes of a field's value the form in which beginnings are compared: nothing is taken off its end."""
+    return _company_words if field == COMPANY else fold
+
+
 def folded(facts: Facts) -> Facts:
-    """The facts in the form in which rules compare them."""
+    """The facts in the form in which rules compare them, and those whose beginnings have a form of their own again."""
     plain = [None if value is None else fold(value) for value in facts.plain]
-    return Facts.of(plain, tuple((name, comparable(name, value)) for name, value in facts.more))
+    more = tuple((name, comparable(name, value)) for name, value in facts.more)
+    starts = ((name + BEGINS, beginning_form(name)(value)) for name, value in facts.more if has_beginnings(name))
+    return Facts.of(plain, (*more, *starts))
 
 
 def attribute(value: str) -> str:
@@ -135,13 +149,18 @@ def company(value: str) -> str:
     `acme`. The first word is never taken for a legal form.
     """
     text = fold(without_invisible(value))
-    words = _MARKS.sub(" ", _DOTTED.sub("", text)).split()
+    words = _company_words(value).split()
     while len(words) > 1 and words[-1] in _LEGAL_FORMS:
         words.pop()
     name = " ".join(words)
     while form := next((form for form in _CHINESE_FORMS if name.endswith(form) and name != form), ""):
         name = name.removesuffix(form).strip()
     return name or text
+
+
+def _company_words(value: str) -> str:
+    """A company's name without case, width and punctuation."""
+    return " ".join(_MARKS.sub(" ", _DOTTED.sub("", fold(without_invisible(value)))).split())
 
 
 def with_more(facts: Facts, more: Iterable[tuple[str, str]]) -> Facts:

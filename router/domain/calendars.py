@@ -5,7 +5,7 @@ A roster in which that is settled is what engines decide with; `attendance` then
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations
 
 import msgspec
 
@@ -62,7 +62,7 @@ def in_calendar(rep: Rep, calendars: Mapping[int, GroupCalendar], tenant_zone: s
 def differing(rep: Rep, calendars: Mapping[int, GroupCalendar]) -> Iterator[tuple[str, str]]:
     """The groups of a rep, in pairs, that say different things: the first of each pair counts."""
     mine = [one for number, one in calendars.items() if number in rep.groups]
-    for first, second in pairwise(mine):
+    for first, second in combinations(mine, 2):
         if any(_both_say(getattr(first, name), getattr(second, name)) for name in _FIELDS):
             yield first.group, second.group
 

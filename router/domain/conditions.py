@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar
 
-from router.domain.asked import number_of, number_text
+from router.domain.asked import BEGINS, has_beginnings, number_of, number_text
 
 
 class Operator(StrEnum):
@@ -33,6 +33,11 @@ class FactCondition(ABC):
     field: str
 
     key: ClassVar[str]
+
+    @property
+    def reads(self) -> str:
+        """The name under which `folded` facts have the value that `holds` judges."""
+        return self.field
 
     @abstractmethod
     def holds(self, value: str | None) -> bool:
@@ -117,6 +122,10 @@ class Prefix(Listed):
     operator = Operator.PREFIX
     fits = "beginning with"
 
+    @property
+    def reads(self) -> str:
+        return self.field + BEGINS if has_beginnings(self.field) else self.field
+
     def holds(self, value: str | None) -> bool:
         return value is not None and value.startswith(tuple(self.values))
 
@@ -124,7 +133,7 @@ class Prefix(Listed):
         if isinstance(wanted, Prefix):
             return all(map(wanted.holds, self.values))
         if isinstance(wanted, NoneOf):
-            return not any(map(self.holds, wanted.values))
+            return self.reads == wanted.reads and not any(map(self.holds, wanted.values))
         return isinstance(wanted, Present) and wanted.present
 
     def unseen(self, had: frozenset[str]) -> Collection[str]:

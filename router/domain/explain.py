@@ -98,7 +98,7 @@ def _facts(rule: Rule, lead: PoolLead) -> Iterator[Condition]:
     known = folded(lead.facts)
     for condition in rule.match.facts:
         operator, wanted = condition.asked()
-        holds = condition.holds(known.value_of(condition.field))
+        holds = condition.holds(known.value_of(condition.reads))
         yield Condition(condition.field, wanted, lead.facts.value_of(condition.field), holds, operator)
 
 

@@ -1,6 +1,5 @@
 """Which dates are public holidays, and which weekend days are worked instead."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -53,6 +52,7 @@ class HolidayCalendar:
         return own
 
 
+ENGLISH = "en_US"
 NO_HOLIDAYS = "none"
 """Instead of a country: nobody has a day off."""
 
@@ -85,14 +85,15 @@ def holiday_calendar(country: str | None) -> HolidayCalendar:
 
 
 @lru_cache(maxsize=4096)
-def holiday_name(country: str, day: date) -> tuple[str, str]:
-    """How the country and its holiday on that day are called in English; empty where it is not one."""
+def holiday_name(country: str, day: date, language: str = ENGLISH) -> str:
+    """How the country's holiday on that day is called; in English where the library has no names in the language."""
     from holidays import country_holidays  # noqa: PLC0415
 
     nation, _, subdivision = country.partition("-")
-    found = country_holidays(nation, subdiv=subdivision or None, years=day.year, language="en_US")
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(found).__mro__[1].__name__)
-    return (f"{name} ({subdivision})" if subdivision else name), found.get(day) or ""
+    found = country_holidays(nation, subdiv=subdivision or None, years=day.year, language=language)
+    if language not in found.supported_languages:
+        found = country_holidays(nation, subdiv=subdivision or None, years=day.year, language=ENGLISH)
+    return found.get(day) or ""
 
 
 @lru_cache(maxsize=4096)

@@ -192,12 +192,23 @@ def lint_words_of_reps(ruleset: Ruleset, roster: Roster, spelled: Callable[[str,
     return found
 
 
-def lint_words_changed(version: int, changed: Sequence[tuple[str, str, str]]) -> list[Finding]:
-    """Rules in force whose values have other words in the synonyms than when they were applied."""
+def lint_words_changed(
+    version: int, kept: Sequence[tuple[str, str, str]], changed: Sequence[tuple[str, str, str]]
+) -> list[Finding]:
+    """Rules in force whose values have other words in the synonyms than when they were applied.
+
+    Without `kept`, the synonyms of the version, nothing is known of a change: it may have been applied before synonyms
+    counted in rules.
+    """
     if not changed:
         return []
     words = (f'{field} "{value}" is ' + (f'"{word}"' if word else "no synonym") for field, value, word in changed)
-    message = f"the synonyms have changed since version {version} was applied: {listed(words, NAMED)}; apply it again"
+    said = listed(words, NAMED)
+    message = (
+        f"the synonyms have changed since version {version} was applied: {said}; apply it again"
+        if kept
+        else f"version {version} was applied without synonyms: {said}; apply it again to use them"
+    )
     return [Finding(Level.WARNING, Lint.OTHER_SPELLING, "rules", message)]
 
 
@@ -226,7 +237,7 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
     for number, rule in enumerate(ruleset.rules):
         for condition in rule.match.facts:
             path = f"rules[{number}].match.{condition.field}"
-            had = seen.get(condition.field, frozenset())
+            had = seen.get(condition.reads, frozenset())
             if condition.field.startswith(ATTRIBUTES) and not had:
                 # Once, however many rules ask for it.
                 if condition.field not in reported:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import itemgetter
 
-from router.domain.asked import comparable, folded, is_more, number_of
+from router.domain.asked import BEGINS, beginning_form, comparable, folded, is_more, number_of
 from router.domain.conditions import FactCondition, Listed, OneOf, Prefix, Present, Range
 from router.domain.lead import FACT_FIELDS, PLACES, Facts
 from router.domain.ruleset import Rule
@@ -133,6 +133,7 @@ class _Kinds:
         value = facts.value_of(self.field)
         if value is None:
             return None
+        begins = beginning_form(self.field)(value)[: self._longest] if self._longest else ""
         value = comparable(self.field, value)
         number = number_of(value)
         place = -1 if number is None else self._bounds.place(number)
@@ -140,7 +141,7 @@ class _Kinds:
             listed: object = tuple(value in one for one in self._sets)
         else:
             listed = value if value in self._values else None
-        return listed, value[: self._longest], place
+        return listed, begins, place
 
 
 class Matcher:
@@ -148,8 +149,9 @@ class Matcher:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.asked = asked_of(rules)
-        places = PLACES | {name: place for place, name in enumerate(self.asked, start=len(FACT_FIELDS))}
-        self._conditions = tuple(tuple((places[c.field], c) for c in rule.match.facts) for rule in rules)
+        self._read = (*self.asked, *(name + BEGINS for name in self.asked))
+        places = PLACES | {name: place for place, name in enumerate(self._read, start=len(FACT_FIELDS))}
+        self._conditions = tuple(tuple((places[c.reads], c) for c in rule.match.facts) for rule in rules)
         self._always: list[int] = []
         self._index: dict[int, _FieldIndex] = defaultdict(_FieldIndex)
         used = {place for conditions in self._conditions for place, _ in conditions}
@@ -191,7 +193,7 @@ class Matcher:
     def _values(self, facts: Facts) -> "_Values":
         """All that rules ask for, folded, by place."""
         known = folded(facts)
-        return (*known.plain, *map(known.value_of, self.asked))
+        return (*known.plain, *map(known.value_of, self._read))
 
     def _search(self, values: "_Values") -> tuple[int, ...]:
         candidates = list(self._always)

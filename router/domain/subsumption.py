@@ -70,13 +70,13 @@ def _left(match: Match, field: str) -> _Left:
         return _Left(None, conditions)
     if len(conditions) == 1:
         return _Left(listed[0], conditions)
-    values = (value for value in listed[0] if all(condition.holds(value) for condition in conditions))
+    values = (value for value in listed[0] if all(c.holds(value) for c in conditions if c.reads == field))
     return _Left(frozenset(values), conditions)
 
 
 def _implied(wanted: FactCondition, left: _Left) -> bool:
     """Whether the condition holds for all that is left."""
-    if left.values is not None:
+    if left.values is not None and wanted.reads == wanted.field:
         if isinstance(wanted, OneOf):
             return left.values <= wanted.values
         return all(wanted.holds(value) for value in left.values)

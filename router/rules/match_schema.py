@@ -10,8 +10,17 @@ from typing import Any
 
 import yaml
 
-from router.domain.asked import ATTRIBUTES, COMPANY, PHONE_REGION, form_of, json_attribute, number_of
-from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf, Range
+from router.domain.asked import (
+    ATTRIBUTES,
+    COMPANY,
+    PHONE_REGION,
+    beginning_form,
+    form_of,
+    has_beginnings,
+    json_attribute,
+    number_of,
+)
+from router.domain.conditions import OPERATORS, FactCondition, Listed, OneOf, Prefix, Range
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import Created, DateRange, Match, PriorityRange
 from router.domain.text import fold
@@ -89,6 +98,8 @@ def _operators(field: str) -> dict[str, Callable[[At], Any]]:
     found: dict[str, Callable[[At], Any]] = {
         kind.key: values if issubclass(kind, Listed) else truth for kind in OPERATORS
     }
+    if has_beginnings(field):
+        found[Prefix.key] = partial(_beginnings, field)
     found["in_file"] = partial(_listed, field)
     return found | {"from": _number, "to": _number} if field.startswith(ATTRIBUTES) else found
 
@@ -99,6 +110,19 @@ def _values(field: str, at: At) -> frozenset[str]:
     if field == PHONE_REGION:
         return frozenset(map(fold, one_or_many(at, phone_region)))
     return frozenset(map(form_of(field), one_or_many(at, text)))
+
+
+def _beginnings(field: str, at: At) -> frozenset[str]:
+    """What values begin with, as it is written: numbers unquoted, too."""
+    form = beginning_form(field)
+    if field.startswith(ATTRIBUTES):
+        return frozenset(one_or_many(at, lambda one: form(_attribute_text(one))))
+    return frozenset(map(form, one_or_many(at, text)))
+
+
+def _attribute_text(at: At) -> str:
+    node = scalar(at)
+    return str(node.value) if is_number(node) or node.value in ("true", "false") else text(at)
 
 
 def _attribute(at: At) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from router.domain.asked import ATTRIBUTES, COMPANY, PHONE_REGION, comparable, json_value_text
+from router.domain.asked import ATTRIBUTES, BEGINS, COMPANY, PHONE_REGION, beginning_form, comparable, json_value_text
 from router.domain.calendar import business_day
 from router.domain.calendars import in_calendars
 from router.domain.coverage import UnnamedGroup, unnamed_groups
@@ -123,7 +123,9 @@ async def _more_seen(conn: Connection, tenant_id: int, asked: Sequence[str]) -> 
     rows = await _SQL.more_seen.fetch(conn, with_company=COMPANY in asked, names=bare, limit=_VALUES_LIMIT, **of)
     for place, value in rows:
         field = names[place - 1] if place else COMPANY
-        found[field].add(comparable(field, json_value_text(value) if place else value))
+        said = json_value_text(value) if place else value
+        found[field].add(comparable(field, said))
+        found.setdefault(field + BEGINS, set()).add(beginning_form(field)(said))
     if names:
         rows = await _SQL.attribute_names.fetch(conn, leads=_LEADS_LOOKED_AT, **of)
         found[ATTRIBUTES] = {row[0] for row in rows}

@@ -14,9 +14,13 @@ from ops.audit.audit import audit
 from ops.cli.leads_end import end as leads_end
 from ops.cli.leads_import_assignments import import_assignments
 from ops.replay.verify import verify
+from ops.text.translation import translator
+from ops.why.collect import why
+from ops.why.document import document
+from ops.why.text import describe
 from router.outbox.cursor import START
 from router.outbox.feed import read_events
-from router.store.assignments import Ending, end
+from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections
 from router.store.tenants import tenant_named
 from tests.command_line import CommandLine
@@ -327,3 +331,30 @@ async def _waits_for_the_lane(conn: asyncpg.Connection) -> bool:
         "and pid in (select pid from pg_stat_activity where datname = current_database())"
     )
     return found > 0
+
+
+async def test_why_says_what_the_crm_had_assigned_and_from_when_and_not_that_a_person_assigned_it(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    won = row(2, "r002", "2026-02-01T09:00:00Z", "won,2026-02-02T09:00:00Z,fine")
+    file = a_file(tmp_path, row(1, "r001", "2026-02-01T08:00:00Z"), won)
+    await CommandLine(import_assignments, database_url).json(file, "--tenant", "acme", "--author", "lee")
+    ids = [one["lead_id"] for one in await conn.fetch("select lead_id from lead order by external_id")]
+    zone = await conn.fetchval("select time_zone from tenant")
+    assert zone == "UTC"
+    here, over = [await why(conn, FoundLead(tenant.tenant_id, lead_id)) for lead_id in ids]
+    texts = [[part.text for part in describe(one, translator("en")) if hasattr(part, "text")] for one in (here, over)]
+    assert f"taken over from the CRM by lee ({file})" in texts[0][2] and "2026-02-01 08:00:00" in texts[0][2]
+    for text, rep, at in ((texts[0], "r001", "2026-02-01 08:00:00"), (texts[1], "r002", "2026-02-01 09:00:00")):
+        [line] = [line for line in text if line.startswith(f"  {at}  taken over from the CRM by lee ({file}): {rep}")]
+        assert line.endswith(f"had it from {at}")
+        assert not any("manually" in line for line in text), text
+    for one in (here, over):
+        assert [event.at for event in one.timeline] == sorted(event.at for event in one.timeline)
+        said = document(one)
+        assert said["decision"]["by_hand"] is None and said["decision"]["taken_over"]["actor"] == "lee"
+        assert said["timeline"][0]["what"] == "taken_over" and not said.get("by_hand")
+        assert not any(event.get("by_hand") for event in said["timeline"])
+    chinese = " ".join(part.text for part in describe(here, translator("zh")) if hasattr(part, "text"))
+    assert f"由 lee 从 CRM 接管（{file}）" in chinese

@@ -203,7 +203,7 @@ async def test_china_and_germany_in_one_tenant_each_work_by_their_own_calendar(
     names = await conn.fetch("select r.rep_id from assignment a join rep r using (tenant_id, rep_no) order by lead_id")
     assert [row["rep_id"] for row in names] == ["li", "li"]
     told = text_of(await why(conn, FoundLead(tenant.tenant_id, accepted.lead_ids[1]), now=holiday))
-    assert "left out, public holiday: 1 (wei in China: National Day, Thu 10:00 in Asia/Shanghai)" in told
+    assert "left out, public holiday: 1 (wei in CN: National Day, Thu 10:00 in Asia/Shanghai)" in told
     told = text_of(await why(conn, FoundLead(tenant.tenant_id, accepted.lead_ids[2]), now=holiday))
     assert "2. one: matches (region vip), rep wei was not available" in told
     # Not sooner than Anna's day begins, by her clock and hours.

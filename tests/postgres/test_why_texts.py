@@ -64,3 +64,20 @@ async def test_programs_read_of_the_customer_what_people_read(
         ("e2", "merged", None),
         ("e1", "closed", "won"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("waiting_all_at_open_cap", "parked on 2026-04-01 10:00:00 if it still waits then (batch 1)"),
+        ("waiting_no_matching_rule", "parked on 2026-03-03 10:00:00 if it still waits then (batch 1)"),
+        ("waiting_owner_at_cap", "retried at the latest 2026-03-02 10:30:00 (batch 1)"),
+    ],
+)
+async def test_the_timeline_says_of_the_time_that_ends_the_waiting_what_the_summary_says(
+    name: str, ends: str, conn: asyncpg.Connection, connections: Connections
+) -> None:
+    text = text_of(await story_of(name, conn, connections), "en")
+    assert any(line.endswith(ends) for line in text.splitlines()), text
+    if "parked" in ends:
+        assert "if it still waits then." in text and "retried at the latest" not in text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.text.translation import ENGLISH
+from ops.text.translation import ENGLISH, translator
 from ops.why.change import Now
 from ops.why.phrases import against
 from router.domain.attendance import Attendance, attend, attendance
@@ -137,13 +137,24 @@ def test_why_names_the_holiday_and_the_country() -> None:
     engine = Engine(ROSTER, ruleset(), Rates())
     zero = np.zeros(4, dtype=np.int64)
     for position, now, words in (
-        (1, "2026-10-01T10:00+08:00", "public holiday (in China: National Day, Thu 10:00 in Asia/Shanghai)"),
-        (0, "2026-01-06T10:00+01:00", "public holiday (in Germany (BY): Epiphany, Tue 10:00 in Europe/Berlin)"),
+        (1, "2026-10-01T10:00+08:00", "public holiday (in CN: National Day, Thu 10:00 in Asia/Shanghai)"),
+        (0, "2026-01-06T10:00+01:00", "public holiday (in DE-BY: Epiphany, Tue 10:00 in Europe/Berlin)"),
         # As after an update of the data, which knows the day no more.
-        (2, "2026-09-21T10:00+02:00", "public holiday (in Poland, Mon 10:00 in Europe/Warsaw)"),
+        (2, "2026-09-21T10:00+02:00", "public holiday (in PL, Mon 10:00 in Europe/Warsaw)"),
     ):
         state = rep_state(engine, np.full(4, Attendance.HOLIDAY, dtype=np.int8), zero, zero, position)
         assert against(LeftOut.HOLIDAY, state, at(now), ENGLISH) == words
+
+
+def test_why_names_the_holiday_in_chinese_where_there_is_a_name() -> None:
+    engine = Engine(ROSTER, ruleset(), Rates())
+    zero = np.zeros(4, dtype=np.int64)
+    for position, now, words in (
+        (1, "2026-10-01T10:00+08:00", "CN：国庆节，"),
+        (0, "2026-01-06T10:00+01:00", "DE-BY：Epiphany，"),
+    ):
+        state = rep_state(engine, np.full(4, Attendance.HOLIDAY, dtype=np.int8), zero, zero, position)
+        assert words in against(LeftOut.HOLIDAY, state, at(now), translator("zh"))
 
 
 def test_what_if_a_rep_came_into_a_group_is_judged_by_that_groups_calendar() -> None:
@@ -222,3 +233,13 @@ def test_a_group_that_is_called_as_a_rule_calls_one_rep_is_refused_and_found_whe
         'the roster has a group of the name "rep:anna" (1 rep), which would get these leads'
     )
     assert lint_groups(one, replace(clash, reps=clash.reps[:1])) == []
+
+
+def test_calendars_that_differ_are_found_whatever_group_stands_between_them() -> None:
+    rules = ruleset(
+        "groups:\n  A: {time_zone: Europe/Berlin}\n  B: {calendar: {working_hours: always}}\n"
+        "  C: {time_zone: Asia/Tokyo}\nrules: [{name: a, match: {}, assign_to: group:a}]\n"
+    )
+    roster = Roster(1, (Rep(1, "kim", "", "UTC", groups=frozenset({1, 2, 3})),), {1: "a", 2: "b", 3: "c"})
+    (found,) = lint_calendars(rules, roster)
+    assert "1 rep (kim) is in A and in C, which say different things" in found.message

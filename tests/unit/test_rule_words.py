@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.domain.conditions import NoneOf, OneOf, Prefix
+from router.domain.lint_tenant import lint_words_changed
 from router.domain.ruleset import Match, Rule, Ruleset
 from router.domain.ruleset_diff import diff_rulesets
 from router.domain.text import fold
@@ -77,3 +78,14 @@ def test_a_changed_table_changes_no_ruleset_that_was_applied_and_is_noticed() ->
     assert words_changed(rules, other) == [("industry", "food", "catering"), ("industry", "gastronomie", "")]
     assert rules.rules[0].match.one_of[0].values == {"gastronomie", "food", "catering"}
     assert rules.rules[0].match.one_of[0].as_written == {"gastronomie", "food"}
+
+
+def test_rules_applied_before_synonyms_counted_are_not_said_to_have_other_ones_since() -> None:
+    rules = ruleset(Match((OneOf("region", frozenset({"sh"})),)))
+    (found,) = lint_words_changed(3, rules.synonyms, words_changed(rules, TABLE))
+    assert found.message == (
+        'version 3 was applied without synonyms: region "sh" is "shanghai"; apply it again to use them'
+    )
+    other = spellings([Synonym("region", "SH", "Xangai")])
+    (found,) = lint_words_changed(3, in_words(rules).synonyms, words_changed(in_words(rules), other))
+    assert found.message.startswith("the synonyms have changed since version 3 was applied: ")

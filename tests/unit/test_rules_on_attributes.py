@@ -280,3 +280,19 @@ def test_the_example_for_two_countries_is_valid_with_its_list_beside_it() -> Non
     listed = read.ruleset.rules[1].match.one_of[0]
     assert listed.values == {"acme drives", "海尔集团", "müller söhne"}
     assert [group.group for group in read.ruleset.groups] == ["munich", "night-desk"]
+
+
+def test_beginnings_are_compared_as_they_are_written() -> None:
+    engine = rules(
+        "rules:\n  - {name: sap, match: {company: {prefix: SAP SE}}, assign_to: group:keys}\n"
+        "  - {name: half, match: {attributes.size: {prefix: '1.50'}}, assign_to: group:keys}\n"
+        "  - {name: acme, match: {company: {prefix: [Ａcme-G], not: ACME GmbH}}, assign_to: group:keys}\n"
+        "  - {name: rest, match: {}, assign_to: group:rest}\n"
+    )
+    names = ("SAP SE", "Sapient", "SAP Se. Consulting", "SAP", "ACME GmbH", "Acme Gears AG")
+    assert given(engine, *({"company": name} for name in names)) == ["sap", "rest", "sap", "rest", "rest", "acme"]
+    sizes = ("1.50", "1.505 m", "1.5", "1.5 m")
+    assert given(engine, *({"attributes.size": size} for size in sizes)) == ["half", "half", "rest", "rest"]
+    told = explain(engine, inputs_for(engine, leads_saying({"company": "SAP SE"})), 1)
+    assert agrees(told) and told.rules[0].conditions[0].holds
+    assert lints("company: {prefix: SAP SE}", "company: {prefix: SAP SE AG}") == [("behind_wider", "rules[1]")]

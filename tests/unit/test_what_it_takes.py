@@ -26,7 +26,7 @@ from ops.why.widen import change_against, going_on, longer_week, longer_window, 
 from router.domain.attendance import Attendance, attendance
 from router.domain.availability import leave_text
 from router.domain.calendar import WeekHours, parse_week
-from router.domain.conditions import OneOf
+from router.domain.conditions import NoneOf, OneOf
 from router.domain.decide import Assigned, Inputs, decide
 from router.domain.engine import Engine
 from router.domain.explain_parts import LeftOut
@@ -291,3 +291,23 @@ def test_the_world_of_these_properties_has_leads_that_wait_for_each_kind_of_chan
     for seed in range(3000):
         met |= {s.change.kind for s in what_it_takes(a_present_state(Random(seed))).suggestions}
     assert met == set(Kind)
+
+
+def test_what_a_condition_has_to_let_through_is_removed_as_it_was_written() -> None:
+    synonyms = (("region", "peking", "beijing"), ("region", "shang hai", "shanghai"))
+    for said, left, widening, value in (
+        ({"peking", "shang hai"}, {"shang hai", "shanghai"}, Widening.EXCEPT_NOT, "peking"),
+        ({"peking", "beijing", "x"}, {"x"}, Widening.EXCEPT_NOT, "beijing, peking"),
+        ({"peking"}, None, Widening.DROP, "beijing"),
+        ({"peking", "beijing"}, None, Widening.DROP, "beijing"),
+    ):
+        words = {word for _, one, word in synonyms if one in said}
+        asked = NoneOf("region", frozenset(said | words), said=frozenset(said))
+        rule = Rule("here", Match(others=(asked,)), group="east")
+        engine = Engine(Roster(1, (), dict(GROUPS)), Ruleset(1, (rule,), synonyms=synonyms), Rates())
+        lead = a_lead(Random(1), engine, 1)._replace(facts=Facts(region="Beijing"))
+        (change,) = wider_rules(0, rule, lead, moment_of(engine), synonyms)
+        assert (change.widening, change.value) == (widening, value)
+        assert change.rule is not None
+        others = change.rule.match.others
+        assert others == () if left is None else [one.values for one in others if isinstance(one, NoneOf)] == [left]

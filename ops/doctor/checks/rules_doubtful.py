@@ -31,7 +31,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
         rules = await load_ruleset(scene.conn, tenant.tenant_id, tenant.ruleset)
         doubts = doubtful(rules, members.get(tenant.tenant_id, set()))
         changed = words_changed(rules, await load_spellings(scene.conn, tenant.tenant_id))
-        doubts += lint_words_changed(tenant.ruleset, changed)
+        doubts += lint_words_changed(tenant.ruleset, rules.synonyms, changed)
         if doubts:
             found.append(_finding(tenant, doubts))
     return found
