@@ -53,6 +53,14 @@ lead_tenant_option = click.option(
     help=f"The tenant of a lead that is named by its external id (default: {_DEFAULT}).",
 )
 
+import_tenant_option = click.option(
+    "--tenant",
+    "tenant_name",
+    envvar=_ENVIRONMENT,
+    metavar="T",
+    help=f"The tenant whose import it must be (default: {_ENVIRONMENT}, or any).",
+)
+
 
 def filter_option(text: str, name: str = "tenant_name") -> Callable[[F], F]:
     """Adds `--tenant` as the argument `name` to a command that otherwise looks at all tenants: None = all of them.
