@@ -117,7 +117,26 @@ def say_tenant_taken(name: str | None, parameter: str = "tenant_name") -> None:
         _say_taken(name, _ENVIRONMENT)
 
 
-author_option = click.option("--author", default=current_user, help="Who makes the change (default: you).")
+def _author(ctx: click.Context, _param: click.Parameter, name: str | None) -> str:
+    if name is not None:
+        if not name.strip():
+            raise click.BadParameter("give a name")
+        ctx.meta[_AUTHOR] = name.strip()
+    return current_user()
+
+
+def _author_option(*, expose_value: bool = True) -> Callable[[F], F]:
+    return click.option(
+        "--author",
+        metavar="NAME",
+        expose_value=expose_value,
+        callback=_author,
+        help="Who makes the change (default: you).",
+    )
+
+
+author_option = _author_option()
+"""`--author` as the argument `author`."""
 
 MAX_WHY = 1000
 # Days and weeks around it are computed.
@@ -141,11 +160,7 @@ def why_option(name: str = "why", *, required: bool = False, author: bool = True
         click.option("--note", "old_note", hidden=True, default="", is_eager=True, expose_value=False, callback=_note),
     ]
     if author:
-        options.append(
-            click.option(
-                "--author", metavar="NAME", expose_value=False, callback=_author, help="Who makes it (default: you)."
-            )
-        )
+        options.append(_author_option(expose_value=False))
 
     def add(command: F) -> F:
         for option in reversed(options):
@@ -157,13 +172,6 @@ def why_option(name: str = "why", *, required: bool = False, author: bool = True
 
 def _note(ctx: click.Context, _param: click.Parameter, text: str) -> None:
     ctx.meta[_NOTE] = text
-
-
-def _author(ctx: click.Context, _param: click.Parameter, name: str | None) -> None:
-    if name is not None:
-        if not name.strip():
-            raise click.BadParameter("give a name")
-        ctx.meta[_AUTHOR] = name.strip()
 
 
 def _why(ctx: click.Context, _param: click.Parameter, text: str) -> str:

@@ -13,6 +13,7 @@ from ops.cli.audit import audit
 from ops.cli.bundle import bundle
 from ops.cli.changes import changes
 from ops.cli.cleanup import cleanup
+from ops.cli.commands import reps as reps_family
 from ops.cli.doctor import doctor
 from ops.cli.doctor_mutes import mutes
 from ops.cli.drain import drain
@@ -148,6 +149,28 @@ async def test_the_old_name_of_why_still_works_and_a_required_reason_is_asked_fo
     assert (await command.run("e1", "--note", "a", "--why", "b")).exit_code == 2
     assert (await command.run("e1", "--note", "call first")).exit_code == 0
     assert await conn.fetchval("select why from change where action = 'park'") == "call first"
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+async def test_an_author_without_a_name_is_refused_everywhere(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, empty: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1)])
+    before = await conn.fetchval("select count(*) from change")
+    (tmp_path / "reps.csv").write_text("rep_id,groups\nr009,all\n", encoding="utf-8")
+    for command, arguments in (
+        (reps_family, ("import", str(tmp_path / "reps.csv"))),
+        (reps_family, ("set", "r001", "--weight", "2")),
+        (reps_family, ("rollback",)),
+        (park, ("e1", "--why", "call first")),
+    ):
+        refused = await CommandLine(command, database_url).run(*arguments, "--author", empty)
+        assert refused.exit_code == 2 and "give a name" in refused.stderr, (arguments, refused.output)
+    assert await conn.fetchval("select count(*) from change") == before
+    done = await CommandLine(reps_family, database_url).run("set", "r001", "--weight", "2", "--author", " ann ")
+    assert done.exit_code == 0, done.output
+    assert await conn.fetchval("select author from roster_version order by version desc limit 1") == "ann"
 
 
 async def test_whoever_gives_a_lead_to_a_rep_on_leave_is_told_so(conn: asyncpg.Connection, database_url: str) -> None:
