@@ -183,12 +183,13 @@ async def test_a_rollback_makes_the_reps_what_they_were_and_can_itself_be_rolled
     assert dry["version"] == dry["previous"] == 3
     assert await command.json("list", "--tenant", "acme") == wrong
     done = await command.json("rollback", "--to", "1", "--tenant", "acme")
-    assert (done["version"], done["previous"]) == (4, 3)
+    assert (done["version"], done["previous"], done["back_to"]) == (4, 3, 1)
     assert done["changed"] == dry["changed"]
     now = await command.json("list", "--tenant", "acme")
     assert now[:3] == then and (now[3]["rep_id"], now[3]["active"]) == ("cn09", False)
     assert (await command.json("history", "--tenant", "acme"))[0]["note"] == "back to version 1"
-    await output(command, "rollback")
+    assert "back to version 3; nothing was written" in await output(command, "rollback", "--dry-run")
+    assert "back to version 3; roster version 5 is now active" in await output(command, "rollback")
     assert await command.json("list", "--tenant", "acme") == wrong
     assert "version 5 is unchanged" in await output(command, "rollback", "--to", "5")
 
