@@ -28,7 +28,7 @@ class EndingWanted(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[str, Meta(max_length=255)] | None = None
     how: Annotated[Ending, Meta(description="won, lost or returned")]
     rep_id: Annotated[RepId | None, Meta(description="Only while this rep has the lead")] = None
-    ended_at: Annotated[Moment | None, Meta(description="Default: now")] = None
+    ended_at: Annotated[Moment | None, Meta(description="Default: now. Refused before the assignment began")] = None
     note: Note = ""
 
 

@@ -13,6 +13,7 @@ from ops.audit import audit as checks
 from ops.audit.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.language import say
+from ops.cli.options import filter_option
 from ops.cli.screen import Screen
 from ops.why.codes import STATES
 from router.store.errors import LOCK_TIMEOUTS
@@ -20,7 +21,7 @@ from router.store.tenants import TenantUnknown
 
 
 @click.command()
-@click.option("--tenant", metavar="TENANT", help="Only this tenant; without it, the whole database.")
+@filter_option("Only this tenant; without it, the whole database.", "tenant")
 @click.option(
     "--sample",
     type=click.IntRange(min=0),

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ops.blocking.document import document
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, why_option
+from ops.cli.options import current_user, filter_option, why_option
 from router.store.blocking.action import Action, CannotAct, Done, act
 from router.store.blocking.activity import look
 from router.store.blocking.judge import MODES, Activity, Blocker, Limits, Session, open_time
@@ -24,7 +24,7 @@ _DONE = {"cancel": "cancel request sent", "terminate": "terminated; its transact
 @click.command()
 @click.option("--cancel", type=_PID, metavar="PID", help="Cancel the statement of this process, if it blocks us.")
 @click.option("--terminate", type=_PID, metavar="PID", help="End this process and its transaction, if it blocks us.")
-@click.option("--tenant", metavar="T", help="Look at the rows of this tenant only, and at more of them.")
+@filter_option("Look at the rows of this tenant only, and at more of them.", "tenant")
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),

@@ -17,7 +17,7 @@ from ops.bundle.collect import Collected, collect
 from ops.bundle.redact import Redactor, notes_in, secrets_in
 from ops.cli.bundle_parts import Source
 from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json, server_named
-from ops.cli.options import require_tenant
+from ops.cli.options import filter_option, require_tenant
 from ops.embedded.servers import ensure_schema
 from ops.embedded.urls import ServersError, Urls
 from router.domain.phrases import count, listed
@@ -64,7 +64,7 @@ def _logs(_ctx: click.Context, _param: click.Parameter, paths: Sequence[Path]) -
     metavar="FILE",
     help="The archive (default: lead-router-bundle-TIME.tar.gz here). Never overwritten.",
 )
-@click.option("--tenant", "tenant_name", metavar="T", help="Only this tenant, and the service (default: all).")
+@filter_option("Only this tenant, and the service (default: all).")
 @click.option(
     "--log",
     "logs",

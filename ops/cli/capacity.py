@@ -12,7 +12,7 @@ from ops.capacity.document import document
 from ops.capacity.plan import BUSY, Cost, Demand, Limit, Plan, plan
 from ops.capacity.read import Known, cost_of_service, read
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from ops.cli.options import require_tenant
+from ops.cli.options import filter_option, require_tenant
 from router.domain.phrases import count
 from router.domain.written_time import written_or_dash
 from router.settings.model import Settings
@@ -40,9 +40,7 @@ def _number(_ctx: click.Context, _param: click.Parameter, value: float | None) -
     metavar="FACTOR",
     help="How much busier the busiest hour is than the mean of the day. Default: by the history.",
 )
-@click.option(
-    "--tenant", "tenant_name", metavar="T", help="Only this tenant. Default: all, in their present proportions."
-)
+@filter_option("Only this tenant. Default: all, in their present proportions.")
 @click.option(
     "--bench",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import click
 
 from ops.cli.context import Context, async_command, console, json_option, print_json
-from ops.cli.options import instant, require_tenant, since
+from ops.cli.options import filter_option, instant, require_tenant, since
 from ops.documents.changes import document
 from router.domain.phrases import count
 from router.domain.written_time import SERVICE_ZONE, in_column, written
@@ -26,7 +26,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
     callback=instant,
     help="What was changed in the hour before a time, and in the one after.",
 )
-@click.option("--tenant", "tenant_name", metavar="T", help="Of this tenant and of the service (default: of all).")
+@filter_option("Of this tenant and of the service (default: of all).")
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=200, show_default=True, help="The latest N.")
 @json_option
 @async_command

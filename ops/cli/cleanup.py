@@ -14,7 +14,7 @@ from ops.cleanup.catalogue import CLEANED
 from ops.cleanup.cleaner import LEASE_S, Cleaner, LeaseLost, Outcome, Result
 from ops.cleanup.plan import would_remove
 from ops.cli.context import EXIT_FOUND, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant
+from ops.cli.options import current_user, filter_option, require_tenant
 from ops.cli.progress import progress_of
 from router.settings.model import CleanupSettings
 from router.store.cleanup import give_back_lease, take_lease
@@ -29,7 +29,7 @@ _TURNS, _TURN_S = 20, 0.25
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Count what would be removed; change nothing.")
 @click.option("--table", "tables", metavar="T", multiple=True, type=click.Choice(CLEANED), help="Only this table.")
-@click.option("--tenant", "tenant_name", metavar="T", help="Only this tenant (default: all, and the partitions).")
+@filter_option("Only this tenant (default: all, and the partitions).")
 @json_option
 @async_command
 async def cleanup(

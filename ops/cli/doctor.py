@@ -21,7 +21,7 @@ from ops.cli.context import (
     server_named,
 )
 from ops.cli.doctor_mutes import mute, mutes, unmute
-from ops.cli.options import current_user
+from ops.cli.options import current_user, filter_option, say_tenant_taken
 from ops.doctor.changes_before import in_words
 from ops.doctor.concerning import concerning
 from ops.doctor.current import record_endings
@@ -65,7 +65,7 @@ class Looked:
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[COMMAND]")
-@click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
+@filter_option("Only this tenant (default: all).", "tenant")
 @click.option(
     "--lead", metavar="LEAD", help="Only what concerns this lead: its number, or with --tenant its external id."
 )
@@ -90,11 +90,15 @@ def doctor(ctx: click.Context, /, **options: Any) -> None:
     if ctx.invoked_subcommand is None:
         _doctor(**options)
     elif given := [
-        name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        name
+        for name in (*options, "all_tenants")
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]:
         # Ignored, they would mute what was not meant.
         words = ", ".join(
-            "--" + {"codes": "only", "only_list": "list", "as_json": "json"}.get(name, name) for name in given
+            "--"
+            + {"codes": "only", "only_list": "list", "as_json": "json", "all_tenants": "all-tenants"}.get(name, name)
+            for name in given
         )
         raise click.UsageError(f"{words}: write options of {ctx.invoked_subcommand} after it")
 
@@ -121,6 +125,7 @@ async def _doctor(
     if only_list:
         _list(as_json=as_json)
         return 0
+    say_tenant_taken(tenant, "tenant")
     looked = await _looked(context, tenant, lead, codes)
     if as_json:
         shown = document(looked.shown, looked.seen.results, looked.seen.at)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, span, why_option
+from ops.cli.options import current_user, filter_option, require_tenant, span, why_option
 from ops.doctor.look import COULD_NOT_CHECK, Checked, examine, findings_of
 from ops.doctor.mutes import OF_TENANTS, mutable_codes, mutings
 from ops.doctor.scene import open_scene
@@ -43,7 +43,7 @@ def _span(ctx: click.Context, param: click.Parameter, text: str) -> timedelta:
 
 @click.command()
 @click.argument("code", callback=_code)
-@click.option("--tenant", "tenant_name", metavar="T", help="Only the findings about this tenant (default: all).")
+@filter_option("Only the findings about this tenant (default: all).")
 @click.option("--for", "time", required=True, metavar="TIME", callback=_span, help="How long from now: 30m, 4h, 2d.")
 @click.option(
     "--up-to",
@@ -112,7 +112,7 @@ async def _look(
 
 @click.command()
 @click.argument("code", callback=_code)
-@click.option("--tenant", "tenant_name", metavar="T", help="Only the mutes about this tenant (default: all).")
+@filter_option("Only the mutes about this tenant (default: all).")
 @why_option()
 @json_option
 @async_command
@@ -140,7 +140,7 @@ async def unmute(context: Context, code: str, tenant_name: str | None, why: str,
 
 
 @click.command()
-@click.option("--tenant", "tenant_name", metavar="T", help="Only the mutes about this tenant (default: all).")
+@filter_option("Only the mutes about this tenant (default: all).")
 @json_option
 @async_command
 async def mutes(context: Context, tenant_name: str | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.options import filter_option
 from ops.cli.screen import Screen
 from router.domain.phrases import count
 from router.drain.drain import Drain
@@ -26,7 +27,7 @@ from router.store.tenants import Tenant, TenantUnknown, all_tenants, tenant_name
 
 @click.command()
 @click.option("--until-idle", is_flag=True, required=True, help="Go on until no more leads can be routed, then exit.")
-@click.option("--tenant", "tenant_name", metavar="T", help="Only this tenant (default: all).")
+@filter_option("Only this tenant (default: all).")
 @click.option("--patience", default=5.0, show_default=True, metavar="SECONDS", help="Wait this long for locked leads.")
 @json_option
 @async_command

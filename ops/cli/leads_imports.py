@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, tenant_option, why_option
+from ops.cli.options import current_user, import_tenant_option, require_tenant, tenant_option, why_option
 from ops.documents.imports import import_document, undone_document
 from router.domain.phrases import count
 from router.domain.text import visible
@@ -16,6 +16,8 @@ from router.manual.merge_customers import CannotMerge
 from router.manual.undo_import import UndoImport, Undone
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.imports import FREE, Import, ImportUnknown, import_numbered, imports_of
+from router.store.statements import Connection
+from router.store.tenants import all_tenants
 
 SHOWN = 10
 
@@ -54,11 +56,14 @@ async def imports(context: Context, tenant_name: str | None, most: int, as_json:
 
 @click.command("undo-import")
 @click.argument("number", type=click.IntRange(1, 2**63 - 1), metavar="IMPORT")
+@import_tenant_option
 @click.option("--dry-run", is_flag=True, help="Count what would be removed, and change nothing.")
 @why_option()
 @json_option
 @async_command
-async def undo_import(context: Context, number: int, dry_run: bool, why: str, as_json: bool) -> int:
+async def undo_import(
+    context: Context, number: int, tenant_name: str | None, dry_run: bool, why: str, as_json: bool
+) -> int:
     """Take back import IMPORT: remove its leads that no one has worked on, and name the rest.
 
     Removed are leads that wait, are parked or merged, and that no rep ever had. What they say of people is deleted,
@@ -79,8 +84,9 @@ async def undo_import(context: Context, number: int, dry_run: bool, why: str, as
             tenant_id, what = await import_numbered(conn, number)
         except ImportUnknown as error:
             raise CannotRun(str(error)) from error
+        tenant = await _owner(conn, tenant_id, what, tenant_name)
         work = UndoImport(conn, tenant_id, what, current_user(), why)
-        report = _Report(what, work.done, dry_run)
+        report = _Report(what, tenant, work.done, dry_run)
         try:
             await work.run(lambda: None, dry_run=dry_run)
         except CannotMerge as error:
@@ -94,11 +100,26 @@ async def undo_import(context: Context, number: int, dry_run: bool, why: str, as
     return EXIT_FOUND if work.done.stays or work.done.locked else 0
 
 
+async def _owner(conn: Connection, tenant_id: int, what: Import, name: str | None) -> str:
+    """The name of the tenant whose import it is. Raises CannotRun where another one was named."""
+    named = None if name is None else await require_tenant(conn, name)
+    if named is not None and named.tenant_id == tenant_id:
+        return named.name
+    owner = next(tenant.name for tenant in await all_tenants(conn) if tenant.tenant_id == tenant_id)
+    if named is not None:
+        raise CannotRun(
+            f"import {what.import_no} is of tenant {owner}, not of {named.name}; nothing was changed "
+            f"(lead-router leads imports --tenant {named.name} lists those of {named.name})"
+        )
+    return owner
+
+
 class _Report:
     """What was removed, or would be, for people and machines."""
 
-    def __init__(self, what: Import, done: Undone, dry_run: bool) -> None:
+    def __init__(self, what: Import, tenant: str, done: Undone, dry_run: bool) -> None:
         self.what = what
+        self.tenant = tenant
         self.done = done
         self.dry_run = dry_run
 
@@ -106,13 +127,13 @@ class _Report:
         """How many leads are removed by now."""
         verb = "would be removed" if self.dry_run else "removed"
         parts = ", ".join(f"{self.done.removed[state]:,} {state}" for state in FREE if self.done.removed[state])
-        return f"import {self.what.import_no}: {count(self.done.total, 'lead')} {verb}" + (
+        return f"import {self.what.import_no} of tenant {self.tenant}: {count(self.done.total, 'lead')} {verb}" + (
             f" ({parts})" if parts else ""
         )
 
     def tell(self, *, as_json: bool) -> None:
         if as_json:
-            print_json(undone_document(self.what, self.done, dry_run=self.dry_run))
+            print_json({"tenant": self.tenant, **undone_document(self.what, self.done, dry_run=self.dry_run)})
             return
         for line in self._lines():
             console().print(line)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, json_option, print_json
-from ops.cli.options import span
+from ops.cli.options import filter_option, span
 from ops.embedded.servers import ensure_schema
 from ops.maintenance.command import ALIVE_FOR_S, End, Outcome, run_command
 from ops.maintenance.waiting import wait_for_turn
@@ -72,7 +72,7 @@ class _Turn:
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--tenant", metavar="T", help="Whose rows are cleaned (default: those of all tenants).")
+@filter_option("Whose rows are cleaned (default: those of all tenants).", "tenant")
 @click.option(
     "--for",
     "run_for",

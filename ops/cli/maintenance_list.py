@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from ops.cli.context import Context, async_command, console, json_option, print_json
-from ops.cli.options import require_tenant, since
+from ops.cli.options import filter_option, require_tenant, since
 from ops.maintenance.present import document, line
 from router.store.changes import SERVICE
 from router.store.maintenance import Run, runs
@@ -14,7 +14,7 @@ from router.store.tenants import all_tenants
 
 
 @click.command("list")
-@click.option("--tenant", "tenant_name", metavar="T", help="Only what concerns this tenant (default: all).")
+@filter_option("Only what concerns this tenant (default: all).")
 @click.option(
     "--since",
     "since_",

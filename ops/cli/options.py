@@ -21,7 +21,7 @@ from router.store.tenants import Tenant, TenantUnknown, all_tenants, tenant_name
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-_AUTHOR, _NOTE = f"{__name__}.author", f"{__name__}.note"
+_AUTHOR, _NOTE, _ALL_WANTED = f"{__name__}.author", f"{__name__}.note", f"{__name__}.all_tenants"
 """Where a call keeps what its options say."""
 
 
@@ -39,6 +39,7 @@ def current_user() -> str:
 
 
 _ENVIRONMENT = "LEAD_ROUTER_TENANT"
+_ALL = "all_tenants"
 _DEFAULT = f"{_ENVIRONMENT}, or the only one"
 
 tenant_option = click.option(
@@ -51,7 +52,91 @@ lead_tenant_option = click.option(
     metavar="T",
     help=f"The tenant of a lead that is named by its external id (default: {_DEFAULT}).",
 )
-author_option = click.option("--author", default=current_user, help="Who makes the change (default: you).")
+
+import_tenant_option = click.option(
+    "--tenant",
+    "tenant_name",
+    envvar=_ENVIRONMENT,
+    metavar="T",
+    help=f"The tenant whose import it must be (default: {_ENVIRONMENT}, or any).",
+)
+
+
+def filter_option(text: str, name: str = "tenant_name") -> Callable[[F], F]:
+    """Adds `--tenant` as the argument `name` to a command that otherwise looks at all tenants: None = all of them.
+
+    The environment names one, too, which is said on stderr; `--all-tenants` means all nevertheless. `text` is the help.
+    """
+    options = (
+        click.option("--tenant", name, envvar=_ENVIRONMENT, metavar="T", callback=_filter, help=text),
+        click.option(
+            "--all-tenants",
+            _ALL,
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_all,
+            help=f"All tenants, also where {_ENVIRONMENT} names one.",
+        ),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _all(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    ctx.meta[_ALL_WANTED] = wanted
+
+
+def _filter(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    if name is None or ctx.resilient_parsing:
+        return name
+    named = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    if ctx.meta.get(_ALL_WANTED):
+        if named:
+            raise click.UsageError("--tenant and --all-tenants: one of them at a time")
+        return None
+    # A group does not know yet whether a command of its own follows, which says it itself.
+    if not named and not isinstance(ctx.command, click.Group):
+        _say_taken(name, _ENVIRONMENT)
+    return name
+
+
+def named_on_command_line(parameter: str) -> bool:
+    """Whether the person wrote the option, rather than the environment."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def say_tenant_taken(name: str | None, parameter: str = "tenant_name") -> None:
+    """Says on stderr that the environment named the tenant, where it did: for a group that is run by itself."""
+    if name is not None and _from_environment(parameter):
+        _say_taken(name, _ENVIRONMENT)
+
+
+def _author(ctx: click.Context, _param: click.Parameter, name: str | None) -> str:
+    if name is not None:
+        if not name.strip():
+            raise click.BadParameter("give a name")
+        ctx.meta[_AUTHOR] = name.strip()
+    return current_user()
+
+
+def _author_option(*, expose_value: bool = True) -> Callable[[F], F]:
+    return click.option(
+        "--author",
+        metavar="NAME",
+        expose_value=expose_value,
+        callback=_author,
+        help="Who makes the change (default: you).",
+    )
+
+
+author_option = _author_option()
+"""`--author` as the argument `author`."""
 
 MAX_WHY = 1000
 # Days and weeks around it are computed.
@@ -75,11 +160,7 @@ def why_option(name: str = "why", *, required: bool = False, author: bool = True
         click.option("--note", "old_note", hidden=True, default="", is_eager=True, expose_value=False, callback=_note),
     ]
     if author:
-        options.append(
-            click.option(
-                "--author", metavar="NAME", expose_value=False, callback=_author, help="Who makes it (default: you)."
-            )
-        )
+        options.append(_author_option(expose_value=False))
 
     def add(command: F) -> F:
         for option in reversed(options):
@@ -91,13 +172,6 @@ def why_option(name: str = "why", *, required: bool = False, author: bool = True
 
 def _note(ctx: click.Context, _param: click.Parameter, text: str) -> None:
     ctx.meta[_NOTE] = text
-
-
-def _author(ctx: click.Context, _param: click.Parameter, name: str | None) -> None:
-    if name is not None:
-        if not name.strip():
-            raise click.BadParameter("give a name")
-        ctx.meta[_AUTHOR] = name.strip()
 
 
 def _why(ctx: click.Context, _param: click.Parameter, text: str) -> str:
@@ -170,7 +244,7 @@ async def require_tenant(conn: Connection, name: str | None) -> Tenant:
             raise CannotRun(_which(tenants))
         _say_taken(tenants[0].name, "the only one")
         return tenants[0]
-    if _from_environment():
+    if _from_environment() and not _is_filter():
         _say_taken(name, _ENVIRONMENT)
     try:
         return await tenant_named(conn, name)
@@ -210,9 +284,14 @@ def _which(tenants: Sequence[Tenant]) -> str:
     return f"there are {len(tenants):,} tenants ({names}): name one with --tenant, or in {_ENVIRONMENT}"
 
 
-def _from_environment() -> bool:
+def _from_environment(parameter: str = "tenant_name") -> bool:
     ctx = click.get_current_context(silent=True)
-    return ctx is not None and ctx.get_parameter_source("tenant_name") is ParameterSource.ENVIRONMENT
+    return ctx is not None and ctx.get_parameter_source(parameter) is ParameterSource.ENVIRONMENT
+
+
+def _is_filter() -> bool:
+    """Whether the command's `--tenant` is a filter, which has said already what it took."""
+    return _ALL_WANTED in click.get_current_context().meta
 
 
 def _say_taken(name: str, how: str) -> None:

@@ -166,8 +166,9 @@ async def rollback(
         except RosterBusy as error:
             raise Found(str(error)) from error
         notes = await roster_notes(conn, tenant, change)
+    back_to = change.previous - 1 if version is None else version
     if as_json:
-        print_json({"dry_run": dry_run, **change_document(change), **notes.document()})
+        print_json({"dry_run": dry_run, "back_to": back_to, **change_document(change), **notes.document()})
         return
-    print_change(change, dry_run=dry_run)
+    print_change(change, dry_run=dry_run, back_to=back_to)
     print_notes(notes, dry_run=dry_run)

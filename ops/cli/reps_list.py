@@ -19,7 +19,7 @@ from router.store.tenants import Tenant
 
 _TITLES = ("rep", "name", "groups", "on duty", "open", "today", "weight", "got/due", "hours", "zone", "leave")
 _NOT_SHOWN_BY_NOW = (
-    *("name", "groups", "regions", "industries", "active", "available", "time_zone", "manager_id", "team"),
+    *("name", "groups", "regions", "industries", "active", "available", "manager_id", "team"),
     *("email", "mobile", "wecom_user_id", "dingtalk_user_id", "feishu_user_id"),
 )
 _DAYS = SHARE_OVER.days
@@ -33,7 +33,8 @@ async def list_(context: Context, tenant_name: str | None, as_json: bool) -> Non
     """List the reps of a tenant: loads against caps, on duty or when next, weight, hours, leave.
 
     "got/due" are the leads of the rep's groups in the last 30 days: those the rep got by share, and the part that the
-    weight stands for. Hours with (rules) are those of the rules; always = neither the rep nor the rules have any.
+    weight stands for. Hours, zones and holidays with (rules) are those of the rules; always = neither the rep nor the
+    rules have any hours.
 
     \b
     Example:
@@ -48,9 +49,11 @@ async def list_(context: Context, tenant_name: str | None, as_json: bool) -> Non
     if not found.records:
         console().print(f"no reps yet; lead-router reps import FILE.csv --tenant {tenant.name}")
         return
-    table = Table(*_TITLES, box=None, pad_edge=False)
+    holidays = any(now.holidays for now in found.now.values())
+    table = Table(*_TITLES, *(("holidays",) if holidays else ()), box=None, pad_edge=False)
     for rep in found.records:
-        table.add_row(*_cells(rep, found, tenant))
+        more = (_holidays_cell(rep, found.now[rep.rep_id]),) if holidays else ()
+        table.add_row(*_cells(rep, found, tenant), *more)
     console().print(table)
     _print_problem(found)
 
@@ -95,7 +98,7 @@ def _cells(rep: RepRecord, found: Reps, tenant: Tenant) -> Iterator[str]:
     yield value_text("weight", rep.values["weight"])
     yield _share(now)
     yield hours_words(now)
-    yield rep.values["time_zone"]
+    yield now.time_zone if now.time_zone == rep.values["time_zone"] else f"{now.time_zone} (rules)"
     yield now.leave or "-"
 
 
@@ -107,6 +110,8 @@ def _lines(rep: RepRecord, found: Reps, tenant: Tenant) -> Iterator[tuple[str, s
     yield "weight", value_text("weight", rep.values["weight"])
     yield f"leads by share in {_DAYS} days", f"got {now.received:,}, due by weight {now.due_by_weight:,.1f}"
     yield "working hours", hours_words(now)
+    yield "time zone", _zone_words(rep, now)
+    yield "holidays", rep.values["holidays"] or f"as the rules say ({now.holidays or 'none'})"
     yield "leave", now.leave or "-"
     for name in _NOT_SHOWN_BY_NOW:
         yield name.replace("_", " "), value_text(name, rep.values[name])
@@ -141,6 +146,18 @@ def against_cap(load: int, cap: int | None) -> str:
 def hours_words(now: RepNow) -> str:
     """The hours in force, and that they are those of the rules, where they are."""
     return f"{now.hours} (rules)" if now.hours_from is HoursFrom.RULES else now.hours
+
+
+def _zone_words(rep: RepRecord, now: RepNow) -> str:
+    stored = rep.values["time_zone"]
+    return stored if now.time_zone == stored else f"{now.time_zone} (rules; in the roster: {stored})"
+
+
+def _holidays_cell(rep: RepRecord, now: RepNow) -> str:
+    """The country; and that it is that of the rules, where it is."""
+    if now.holidays is None:
+        return "-"
+    return now.holidays if rep.values["holidays"] else f"{now.holidays} (rules)"
 
 
 def _share(now: RepNow) -> str:

@@ -17,8 +17,8 @@ def refused(error: NobodyLeft) -> Found:
     return Found(f"nothing was changed: {error}; with --anyway it is done nevertheless")
 
 
-def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
-    """A change for people."""
+def print_change(change: RosterChange, *, dry_run: bool = False, back_to: int | None = None) -> None:
+    """A change for people; `back_to` = the version whose reps these are again."""
     out = console()
     for one in change.changed[:_REPS_SHOWN]:
         for name, (old, new) in one.fields.items():
@@ -28,12 +28,13 @@ def print_change(change: RosterChange, *, dry_run: bool = False) -> None:
     if lost := LostCoverage(change.left_alone, change.nobody_left).words:
         out.print(f"warning: {lost}")
     counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
+    back = "" if back_to is None else f"back to version {back_to}; "
     if dry_run:
-        out.print(f"{counts}; nothing was written (--dry-run)")
+        out.print(f"{counts}; {back}nothing was written (--dry-run)")
     elif change.version == change.previous:
         out.print(f"{counts}; roster version {change.version} is unchanged")
     else:
-        out.print(f"{counts}; roster version {change.version} is now active")
+        out.print(f"{counts}; {back}roster version {change.version} is now active")
 
 
 def print_notes(notes: RosterNotes, *, dry_run: bool = False) -> None:

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, Context, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, since, why_option
+from ops.cli.options import current_user, filter_option, named_on_command_line, require_tenant, since, why_option
 from ops.cli.progress import progress_of
 from ops.documents.retry import RetryReport, retry_all
 from ops.waiting.retry import Ask, Plan, Retry
@@ -25,7 +25,7 @@ from router.store.tenants import all_tenants
 @click.option(
     "--reason", metavar="R", type=click.Choice([str(reason) for reason in Reason]), help="Only leads of this reason."
 )
-@click.option("--tenant", "tenant_name", metavar="T", help="Only leads of this tenant (default: all).")
+@filter_option("Only leads of this tenant (default: all).")
 @click.option(
     "--since", "begin", metavar="TIME", callback=since, help="Only leads parked, or queued, since: a time, or 24h ago."
 )
@@ -55,7 +55,7 @@ async def retry(
       lead-router retry --reason internal_error --tenant acme --dry-run
       lead-router retry --reason no_matching_rule --since 24h --why "rules are fixed"
     """
-    if reason is None and tenant_name is None and begin is None:
+    if reason is None and begin is None and not named_on_command_line("tenant_name"):
         raise click.UsageError("say which leads: --reason R, --tenant T or --since TIME")
     async with context.present() as (conn, presence):
         ask = Ask(Reason(reason) if reason else None, await _instant(conn, begin))

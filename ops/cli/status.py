@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
 from ops.cli.language import say
-from ops.cli.options import instant
+from ops.cli.options import filter_option, instant
 from ops.doctor.finding import Severity
 from ops.maintenance.present import line as run_line
 from ops.status.document import document, oldest
@@ -49,7 +49,7 @@ MAINTENANCE_SHOWN = 3
 
 
 @click.command()
-@click.option("--tenant", metavar="T", help="Only this tenant (default: all).")
+@filter_option("Only this tenant (default: all).", "tenant")
 @click.option(
     "--now", metavar="TIME", callback=instant, help="As of this time, for replays (default: the database's clock)."
 )

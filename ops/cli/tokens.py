@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 
 from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, span, why_option
+from ops.cli.options import current_user, filter_option, require_tenant, span, why_option
 from ops.documents.tokens import MAX_NAME, token_document
 from router.domain.access import EVERY_TENANT, MAY, Token, TokenRole
 from router.domain.written_time import written_or_dash
@@ -67,7 +67,7 @@ async def create(
 
 
 @click.command("list")
-@click.option("--tenant", "tenant_name", metavar="T", help="Only those of one tenant.")
+@filter_option("Only those of one tenant (default: of all).")
 @json_option
 @async_command
 async def list_(context: Context, tenant_name: str | None, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
-from ops.cli.options import current_user, require_tenant, tenant_option
+from ops.cli.options import current_user, filter_option, require_tenant, tenant_option
 from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
 from ops.documents.webhooks import document, state_of
 from router.domain.phrases import duration
@@ -99,7 +99,7 @@ async def add(
 
 
 @click.command("list")
-@click.option("--tenant", "tenant_name", metavar="T", help="Of this tenant (default: of all).")
+@filter_option("Of this tenant (default: of all).")
 @json_option
 @async_command
 async def list_(context: Context, *, tenant_name: str | None, as_json: bool) -> int:

@@ -4,13 +4,15 @@ A file may be run again, in whole or after it was cut off: what a row says and i
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 RETURNED = "returned"
 OUTCOMES = ("won", "lost", RETURNED)
 _OVER = ("closed", "archived")
+_CLOCKS_APART = timedelta(minutes=1)
+"""Others' clocks, and times without seconds, may be that far before ours: then it ended when it began."""
 
 
 class Asked(NamedTuple):
@@ -44,6 +46,7 @@ class Verdict(StrEnum):
     """Somebody returned the lead before, and it is with a rep again: the row does not say which of the two it means."""
     OTHER_OUTCOME = "other_outcome"
     OTHER_REP = "other_rep"
+    BEFORE_ASSIGNED = "before_assigned"
     NOT_ASSIGNED = "not_assigned"
 
 
@@ -56,11 +59,15 @@ def judge(asked: Asked, standing: Standing) -> Verdict:
         return Verdict.ALREADY if returned else Verdict.NOT_ASSIGNED
     if asked.rep_no is not None and asked.rep_no != standing.rep_no:
         return Verdict.ALREADY if returned else Verdict.OTHER_REP
-    if returned and asked.ended_at is None:
-        return Verdict.RETURNED_BEFORE
-    if returned and asked.ended_at is not None and standing.assigned_at and asked.ended_at < standing.assigned_at:
+    return _of_assigned(asked, standing, returned=returned)
+
+
+def _of_assigned(asked: Asked, standing: Standing, *, returned: bool) -> Verdict:
+    if asked.ended_at is None or standing.assigned_at is None:
+        return Verdict.RETURNED_BEFORE if returned and asked.ended_at is None else Verdict.END
+    if returned and asked.ended_at < standing.assigned_at:
         return Verdict.ALREADY
-    return Verdict.END
+    return Verdict.BEFORE_ASSIGNED if asked.ended_at < standing.assigned_at - _CLOCKS_APART else Verdict.END
 
 
 def _has_returned(asked: Asked, standing: Standing) -> bool:

@@ -7,6 +7,7 @@ from router.domain.lead_in import LeadIn
 from router.intake.lead_file import Row
 from router.intake.normalise import LeadReader
 from router.intake.row_fields import RowFields
+from router.intake.times import utc_words
 from router.rules.mapping import FIELDS
 
 OWN_FIELDS = ("rep_id", "assigned_at", "outcome", "ended_at", "reason")
@@ -39,8 +40,8 @@ def read_assigned(fields: RowFields, reader: LeadReader, row: Row) -> SaidAssign
         raise fields.reject("outcome", f"is {found.get('outcome', 'empty')}, and the row says when it ended")
     if outcome != _OPEN and ended_at is None:
         raise fields.reject("ended_at", f"is empty: when was it {outcome}?")
-    if ended_at is not None:
-        ended_at = max(ended_at, assigned_at)
+    if ended_at is not None and ended_at < assigned_at:
+        raise fields.reject("ended_at", f"is before {fields.column_of('assigned_at')} {utc_words(assigned_at)}")
     lead = reader.read(rest)
     if lead.created_at is None:
         lead = lead._replace(created_at=assigned_at)

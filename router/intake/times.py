@@ -126,3 +126,8 @@ class TimeReader:
             return day_of(day, self._zone_name).start
         except ValueError as error:
             raise UnreadableTime(str(error)) from None
+
+
+def utc_words(at: datetime) -> str:
+    """A time in a message about a row: in UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

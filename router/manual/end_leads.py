@@ -13,6 +13,7 @@ from router.domain.bulk_endings import Asked, Standing, Verdict, judge
 from router.domain.phrases import count, listed
 from router.intake.bulk_file import PartDone, Refusal
 from router.intake.ending_rows import SaidEnding
+from router.intake.times import utc_words
 from router.store import bulk_endings as store
 from router.store.assignments import LOCK_TIMEOUT_MS
 from router.store.bulk_endings import EndingToDo, LeadNamed, SeveralSources
@@ -178,5 +179,7 @@ def _refusal(place: int, verdict: Verdict, row: SaidEnding, standing: Standing) 
         return Refusal(place, "outcome", f"the lead is closed already, as {standing.outcome or 'a duplicate'}")
     if verdict is Verdict.OTHER_REP:
         return Refusal(place, "rep_id", f"the lead is not with rep {row.rep_id} now, but with another one")
+    if verdict is Verdict.BEFORE_ASSIGNED and standing.assigned_at is not None:
+        return Refusal(place, "ended_at", f"is before assigned_at {utc_words(standing.assigned_at)}")
     where = "in no state; run lead-router audit" if standing.state == "nowhere" else standing.state
     return Refusal(place, "", f"the lead is {where}, not assigned; there is nothing to end")

@@ -103,7 +103,7 @@ async def history_begins(conn: Connection) -> datetime | None:
 
 
 class EndingToDo(NamedTuple):
-    """An assignment that ends: `ended_at` None = now, and never before it began; `note` as it is recorded."""
+    """An assignment that ends: `ended_at` None = now; it is stored as not before it began; `note` as it is recorded."""
 
     lead_id: int
     outcome: str

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -502,6 +503,25 @@ async def test_many_endings_in_one_request_are_judged_one_by_one_and_sent_again_
     )
     notes = await world.acme.conn.fetch("select lead_id, note from assignment_history where outcome <> 'handed_over'")
     assert {(row[0], row[1]) for row in notes} == {(one, "export of Monday"), (two, "not mine")}
+
+
+async def test_an_ending_before_its_assignment_is_refused_and_moves_nothing(world: World) -> None:
+    one, two = await world.leads(1, 2)
+    began = await world.acme.conn.fetchval("select assigned_at from assignment where lead_id = $1", two)
+    # Other clocks are a little behind.
+    behind = (began - timedelta(seconds=30)).isoformat()
+    endings = [
+        {"lead_id": one, "how": "won", "ended_at": (began - timedelta(days=2)).isoformat()},
+        {"lead_id": two, "how": "won", "ended_at": behind},
+    ]
+    done = await world.api.post("/v1/assignments:end", {"endings": endings})
+    assert (done.status, done.document["ended"]["won"]) == (207, 1), done.document
+    [refused] = done.document["refused"]
+    assert (refused["index"], refused["field"]) == (0, "ended_at")
+    assert refused["reason"].startswith("is before assigned_at 20"), refused
+    assert await world.acme.conn.fetchval("select count(*) from assignment where lead_id = $1", one) == 1
+    row = await world.acme.conn.fetchrow("select ended_at, assigned_at from assignment_history where lead_id = $1", two)
+    assert row and row[0] == row[1] == began
 
 
 async def test_an_ending_that_names_no_lead_or_a_time_to_come_is_pointed_at(world: World) -> None:

@@ -116,6 +116,7 @@ async def test_rows_that_cannot_be_done_are_named_with_their_reason_and_the_othe
         ",won,,",
         f"e4,won,,{tomorrow}",
         "e4,,,",
+        "e4,won,,2020-01-01T00:00:00Z",
         header="external_id,outcome,rep_id,ended_at",
     )
     result = await CommandLine(leads_end, database_url).run(file, "--tenant", "acme")
@@ -130,12 +131,13 @@ async def test_rows_that_cannot_be_done_are_named_with_their_reason_and_the_othe
         9: "external_id: is empty",
         10: "lies ahead by more than a day",
         11: "outcome: is empty",
+        12: "ended_at: is before assigned_at 20",
     }.items():
         assert f"line {line}" in result.output
         assert words in result.output.replace("\n", " "), (line, result.output)
     assert (await tenant.states())["closed"] == 1
     with (tmp_path / "ends.csv.rejects.csv").open(encoding="utf-8") as rejects:
-        assert [row["rejected_line"] for row in csv.DictReader(rejects)] == [str(n) for n in range(3, 12)]
+        assert [row["rejected_line"] for row in csv.DictReader(rejects)] == [str(n) for n in range(3, 13)]
     assert (await audit(conn)).violations == []
 
 

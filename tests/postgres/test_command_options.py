@@ -1,17 +1,31 @@
 """What commands share: the tenant that need not be named, why and by whom, and the language of the person."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from ops.cli.assign import assign
+from ops.cli.audit import audit
+from ops.cli.bundle import bundle
+from ops.cli.changes import changes
+from ops.cli.cleanup import cleanup
+from ops.cli.commands import reps as reps_family
+from ops.cli.doctor import doctor
+from ops.cli.doctor_mutes import mutes
+from ops.cli.drain import drain
 from ops.cli.end import end
 from ops.cli.language import ERRORS, error_words
+from ops.cli.maintenance import run as maintenance_run
+from ops.cli.maintenance_list import list_ as maintenance_list
 from ops.cli.park import park
 from ops.cli.reps_list import list_ as reps_list
+from ops.cli.retry import retry
 from ops.cli.status import status
+from ops.cli.webhooks import list_ as webhooks_list
 from ops.text.translation import translator
 from router.settings.read import read_settings
 from router.store import tenants
@@ -50,6 +64,60 @@ async def test_of_several_tenants_the_environment_names_one_and_the_option_wins(
     assert named.stderr == "" and "r001" in named.stdout
 
 
+_FILTERS = {
+    "audit": (audit, ("--sample", "0")),
+    "bundle": (bundle, ()),
+    "changes": (changes, ()),
+    "cleanup": (cleanup, ("--dry-run",)),
+    "doctor": (doctor, ()),
+    "doctor mutes": (mutes, ()),
+    "drain": (drain, ("--until-idle",)),
+    "maintenance list": (maintenance_list, ()),
+    "maintenance run": (maintenance_run, ("--dry-run", "true")),
+    "retry": (retry, ("--since", "1h", "--dry-run")),
+    "status": (status, ()),
+    "webhooks list": (webhooks_list, ()),
+}
+
+
+@pytest.mark.parametrize("name", _FILTERS)
+async def test_the_environment_names_the_tenant_of_a_command_that_otherwise_looks_at_all(
+    conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await tenants.add(conn, "acme", "UTC")
+    await tenants.add(conn, "zeta", "UTC")
+    command, arguments = _FILTERS[name]
+    said = "tenant acme (LEAD_ROUTER_TENANT)"
+    line = CommandLine(command, database_url)
+    monkeypatch.setenv("LEAD_ROUTER_TENANT", "acme")
+    taken = await line.run(*arguments)
+    assert taken.exit_code in (0, 1) and taken.stderr.splitlines().count(said) == 1, taken.output
+    for more in (("--all-tenants",), ("--tenant", "zeta")):
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        monkeypatch.chdir(tmp_path)
+        other = await line.run(*more, *arguments)
+        assert other.exit_code in (0, 1) and said not in other.stderr, other.output
+    assert (await line.run("--all-tenants", "--tenant", "zeta", *arguments)).exit_code == 2
+    monkeypatch.setenv("LEAD_ROUTER_TENANT", "acne")
+    unknown = await line.run(*arguments)
+    assert unknown.exit_code == 2 and "there is no tenant 'acne'" in unknown.stderr, unknown.output
+
+
+async def test_the_environment_narrows_what_is_shown_and_all_tenants_widens_it_again(
+    conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tenants.add(conn, "acme", "UTC")
+    await tenants.add(conn, "zeta", "UTC")
+    monkeypatch.setenv("LEAD_ROUTER_TENANT", "acme")
+    command = CommandLine(status, database_url)
+    assert [one["tenant"] for one in (await command.json())["tenants"]] == ["acme"]
+    assert len((await command.json("--all-tenants"))["tenants"]) == 2
+    # What the environment says is no choice of leads.
+    assert (await CommandLine(retry, database_url).run()).exit_code == 2
+
+
 def test_the_environments_tenant_is_no_unknown_setting() -> None:
     assert read_settings({"LEAD_ROUTER_TENANT": "acme"}, None)
 
@@ -81,6 +149,28 @@ async def test_the_old_name_of_why_still_works_and_a_required_reason_is_asked_fo
     assert (await command.run("e1", "--note", "a", "--why", "b")).exit_code == 2
     assert (await command.run("e1", "--note", "call first")).exit_code == 0
     assert await conn.fetchval("select why from change where action = 'park'") == "call first"
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+async def test_an_author_without_a_name_is_refused_everywhere(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, empty: str
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await tenant.accept([lead(1)])
+    before = await conn.fetchval("select count(*) from change")
+    (tmp_path / "reps.csv").write_text("rep_id,groups\nr009,all\n", encoding="utf-8")
+    for command, arguments in (
+        (reps_family, ("import", str(tmp_path / "reps.csv"))),
+        (reps_family, ("set", "r001", "--weight", "2")),
+        (reps_family, ("rollback",)),
+        (park, ("e1", "--why", "call first")),
+    ):
+        refused = await CommandLine(command, database_url).run(*arguments, "--author", empty)
+        assert refused.exit_code == 2 and "give a name" in refused.stderr, (arguments, refused.output)
+    assert await conn.fetchval("select count(*) from change") == before
+    done = await CommandLine(reps_family, database_url).run("set", "r001", "--weight", "2", "--author", " ann ")
+    assert done.exit_code == 0, done.output
+    assert await conn.fetchval("select author from roster_version order by version desc limit 1") == "ann"
 
 
 async def test_whoever_gives_a_lead_to_a_rep_on_leave_is_told_so(conn: asyncpg.Connection, database_url: str) -> None:

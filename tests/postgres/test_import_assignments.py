@@ -29,6 +29,7 @@ from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, reps_csv
 
 NOW = datetime.now(UTC)
 LONG_AGO = (NOW - timedelta(days=20)).isoformat()
+EARLIER = (NOW - timedelta(days=21)).isoformat()
 HEADER = "external_id,source,name,email,product,rep_id,assigned_at,outcome,ended_at,reason"
 
 
@@ -145,6 +146,7 @@ async def test_rows_that_contradict_what_is_here_are_rejected(
         row(8, "r001", LONG_AGO, "returned,,"),
         row(9, "r001"),
         row(9, "r002"),
+        row(10, "r001", LONG_AGO, f"won,{EARLIER},"),
     )
     result = await CommandLine(import_assignments, database_url).run(file, "--tenant", "acme")
     assert result.exit_code == 1, result.output
@@ -158,6 +160,7 @@ async def test_rows_that_contradict_what_is_here_are_rejected(
         "line 8, outcome: is empty, and the row says when it ended",
         "line 9, outcome: 'returned' is not one of open, won, lost",
         "line 11, rep_id: line 10 has this lead",
+        "line 12, ended_at: is before assigned_at 20",
     ):
         assert words in result.output, result.output
     assert "1 assignment taken over" in result.output

@@ -76,6 +76,40 @@ async def test_one_rep_is_shown_with_the_next_hours_in_the_tenants_zone_and_the_
     assert "did you mean" in await output(command, "show", "de1", code=2)
 
 
+async def test_the_zone_and_the_holidays_in_force_are_shown_beside_the_hours_of_a_group(
+    conn: asyncpg.Connection, command: CommandLine
+) -> None:
+    header = "rep_id,name,time_zone,groups,holidays"
+    rows = ["a1,Ann,,de,", "b1,Bob,,cn,", "c1,Cid,,de,none", "d1,Dan,America/New_York,de,US"]
+    rules = """
+calendar: {country: CN, working_hours: {mon-fri: "09:00-18:00"}}
+groups:
+  de: {time_zone: Europe/Berlin, calendar: {country: DE-BY, working_hours: {mon-fri: "08:00-16:00"}}}
+rules:
+  - {name: all, match: {}, assign_to: "group:cn"}
+  - {name: de, match: {region: x}, assign_to: "group:de"}
+"""
+    await make_tenant(conn, reps_csv(rows, header), rules, zone="Asia/Shanghai")
+    reps = await command.json("list", "--tenant", "acme")
+    assert [(one["now"]["time_zone"], one["now"]["holidays"]) for one in reps] == [
+        ("Europe/Berlin", "DE-BY"),
+        ("Asia/Shanghai", "CN"),
+        ("Europe/Berlin", None),
+        ("America/New_York", "US"),
+    ]
+    assert reps[0]["time_zone"] == "Asia/Shanghai"
+    shown = await output(command, "show", "a1")
+    assert "working hours: mon-fri 08:00-16:00 (rules)" in shown
+    assert "time zone: Europe/Berlin (rules; in the roster: Asia/Shanghai)" in shown
+    assert "holidays: as the rules say (DE-BY)" in shown
+    assert "holidays: as the rules say (CN)" in await output(command, "show", "b1")
+    assert "holidays: none" in await output(command, "show", "c1")
+    own = await output(command, "show", "d1")
+    assert "time zone: America/New_York leave" in own or "time zone: America/New_York holidays: US" in own
+    listed = await output(command, "list")
+    assert "Europe/Berlin (rules)" in listed and "CN (rules)" in listed and "US" in listed
+
+
 async def test_reps_are_listed_before_there_are_rules(conn: asyncpg.Connection, command: CommandLine) -> None:
     made = await make_tenant(conn, reps_csv(REPS, HEADER), RULES, zone="Asia/Shanghai")
     await conn.execute("update tenant set ruleset = 0 where tenant_id = $1", made.tenant_id)
@@ -184,12 +218,13 @@ async def test_a_rollback_makes_the_reps_what_they_were_and_can_itself_be_rolled
     assert dry["version"] == dry["previous"] == 3
     assert await command.json("list", "--tenant", "acme") == wrong
     done = await command.json("rollback", "--to", "1", "--tenant", "acme")
-    assert (done["version"], done["previous"]) == (4, 3)
+    assert (done["version"], done["previous"], done["back_to"]) == (4, 3, 1)
     assert done["changed"] == dry["changed"]
     now = await command.json("list", "--tenant", "acme")
     assert now[:3] == then and (now[3]["rep_id"], now[3]["active"]) == ("cn09", False)
     assert (await command.json("history", "--tenant", "acme"))[0]["note"] == "back to version 1"
-    await output(command, "rollback")
+    assert "back to version 3; nothing was written" in await output(command, "rollback", "--dry-run")
+    assert "back to version 3; roster version 5 is now active" in await output(command, "rollback")
     assert await command.json("list", "--tenant", "acme") == wrong
     assert "version 5 is unchanged" in await output(command, "rollback", "--to", "5")
 

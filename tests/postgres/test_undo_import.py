@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from ops.audit.audit import audit
 from ops.cli.commands import leads as leads_family
@@ -102,6 +103,30 @@ async def test_what_nobody_has_worked_on_is_removed_and_the_rest_is_named(
     again = await undone(database_url, number, code=1)
     assert (sum(again["removed"].values()), again["stays"]) == (0, said["stays"])
     await settle(a_drain(connections), tenant.tenant_id)
+
+
+async def test_an_import_of_another_tenant_than_the_one_that_was_named_is_left_alone(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LEAD_ROUTER_TENANT", raising=False)
+    await make_tenant(conn, simple_reps(1))
+    await tenants.add(conn, "zeta", "UTC")
+    number = (await imported(database_url, written(tmp_path, [row(1), row(2)])))["import"]
+    command = CommandLine(leads_family, database_url)
+    named = await command.run("undo-import", str(number), "--tenant", "zeta")
+    monkeypatch.setenv("LEAD_ROUTER_TENANT", "zeta")
+    taken = await command.run("undo-import", str(number))
+    for refused in (named, taken):
+        assert refused.exit_code == 2, refused.output
+        assert f"import {number} is of tenant acme, not of zeta; nothing was changed" in refused.stderr
+    assert "tenant zeta (LEAD_ROUTER_TENANT)" in taken.stderr
+    assert (await command.run("undo-import", str(number), "--tenant", "acne")).exit_code == 2
+    assert await conn.fetchval("select count(*) from lead where name = 'Ann'") == 2
+    monkeypatch.delenv("LEAD_ROUTER_TENANT")
+    dry = await command.run("undo-import", str(number), "--dry-run")
+    assert f"import {number} of tenant acme: 2 leads would be removed" in dry.stdout, dry.output
+    done = await command.run("undo-import", str(number), "--tenant", "acme")
+    assert f"import {number} of tenant acme: 2 leads removed" in done.stdout, done.output
 
 
 async def test_the_same_file_can_be_imported_again_with_another_mapping_and_routed(
