@@ -100,7 +100,7 @@ def _counted(
         if why is not None and leads > ready:
             tally, until = tallies[why.reason], why.until or recheck
             tally.add(leads - ready, oldest, until, why.words, planned=why.planned, group=why.group)
-            tally.wait_on(why, oldest, now)
+            tally.wait_on(why, oldest, until, now)
     parts = [tally.total(str(reason)) for reason, tally in tallies.items()]
     return tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again
 

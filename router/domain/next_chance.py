@@ -45,6 +45,18 @@ def earliest_chance(chances: Iterable[Chance | None]) -> Chance | None:
     return Chance(at, tuple(dict.fromkeys(rep for chance in found if chance.at == at for rep in chance.reps)))
 
 
+def or_tried_again(
+    chance: Chance | None, recheck_at: datetime | None, parks_at: datetime | None, now: datetime
+) -> Chance | None:
+    """The chance, or without reps when the rules are tried again, if that comes before it and before the parking.
+
+    As then a lead falls back from its owner to others.
+    """
+    if recheck_at is None or parks_at is None or not now < recheck_at < parks_at:
+        return chance
+    return chance if chance is not None and chance.at <= recheck_at else Chance(recheck_at)
+
+
 class Outlook:
     """What time alone will bring from `now` (UTC) on. `standing` = attendance (with presence) and loads at `now`."""
 
