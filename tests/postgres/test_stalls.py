@@ -18,6 +18,7 @@ from ops.stalls.counting import RuleNames
 from ops.stalls.service import StallsService
 from router.domain.calendar import DayKind
 from router.domain.lead_in import LeadIn
+from router.domain.next_chance import Outlook
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import ConnectionSettings, StallSettings
@@ -158,6 +159,23 @@ async def test_nobody_available_in_working_hours_is_a_stall(
     await tenant.roster(reps_csv(["r1,One,yes,UTC,all,100,100"]))
     await settle(drain, tenant.tenant_id)
     await over(watch, tenant)
+
+
+async def test_the_watch_and_the_doctor_work_out_no_chances(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await make_tenant(conn, reps_csv(["r001,Ann,no,UTC,all,10,10"]))
+    await tenant.accept(leads(1))
+    await settle(a_drain(connections), tenant.tenant_id)
+    asked = list[object]()
+    monkeypatch.setattr(Outlook, "chance", lambda _self, targets: asked.append(targets))
+    await watch.look()
+    async with open_scene(conn) as scene:
+        assert scene.waiting[tenant.tenant_id].counts == {"nobody_available": 1}
+    assert not asked
+    async with open_scene(conn, outlook=True):
+        pass
+    assert asked
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,24 @@ def test_what_is_tried_again_before_the_chance_and_the_parking_comes_first() -> 
         assert at == MONDAY or or_tried_again(None, at, parked, NOW) is None
 
 
+def test_where_one_rule_always_applies_the_others_are_not_looked_at_for_each_rep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = list[str]()
+    rule_from = Outlook._rule_from
+
+    def counted(self: Outlook, rule: Rule, at: datetime) -> datetime | None:
+        looked.append(rule.name)
+        return rule_from(self, rule, at)
+
+    monkeypatch.setattr(Outlook, "_rule_from", counted)
+    rules = [Rule(f"r{n}", group="all", window=parse_week("tue 14:00-16:00")) for n in range(50)]
+    reps = [rep(n) for n in range(1, 21)]
+    found = outlook(reps, *rules, Rule("all", group="all")).chance(read_targets("g1"))
+    assert found == Chance(MONDAY, tuple(one.rep_id for one in reps))
+    assert len(looked) <= len(reps)
+
+
 weeks = st.sampled_from(["mon-fri 09:00-18:00", "sat 22:00-06:00", "always", "never", "tue 02:30-03:10"])
 leaves = st.lists(
     st.tuples(st.integers(-5, 30), st.integers(0, 20)).map(
