@@ -61,7 +61,10 @@ class LeadDocument(msgspec.Struct, frozen=True):
     ]
     next_chance: Annotated[
         dict[str, Any] | None,
-        Meta(description="When time alone lets somebody take it (at), and through whom (reps); null = it does not."),
+        Meta(
+            description="When (at) time alone lets somebody take it, through whom (reps; empty = the rules are "
+            "tried again); null = it does not."
+        ),
     ]
     parks_at: Annotated[Moment | None, Meta(description="When it is parked, should it still wait then.")]
     waits_for: Annotated[list[dict[str, Any]], Meta(description="Groups, owners and windows that could take it.")]

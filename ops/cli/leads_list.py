@@ -16,6 +16,7 @@ from ops.listing.lead_filter import REASONS, FiltersConflict, LeadFilter, State
 from ops.listing.lead_row import LeadRow, Person
 from ops.listing.leads import MOST_IN_A_PAGE, GroupUnknown, Page, list_leads
 from router.domain.phrases import count
+from router.domain.reason import Reason
 from router.domain.written_time import in_column, written_soon
 from router.drain.presence import Presence
 from router.store.engines import Engines
@@ -172,13 +173,14 @@ async def _print(pages: _Pages, limit: int, after: str | None, zone_name: str) -
 
 def _chance(lead: LeadRow, now: datetime, zone_name: str) -> str:
     """When somebody can take it, and who; else when the rules are tried again or it is parked."""
-    if lead.next_chance_at is not None:
+    if lead.next_chance_at is not None and (lead.next_chance_reps or lead.reason == Reason.PAUSED):
         when = written_soon(lead.next_chance_at, now, zone_name)
         return f"{when}: {lead.next_chance_reps}" if lead.next_chance_reps else when
-    if lead.next_attempt_at is None:
+    again = lead.next_chance_at or lead.next_attempt_at
+    if again is None:
         return "-"
-    if lead.parks_at is None or lead.next_attempt_at < lead.parks_at:
-        return f"rules tried again {written_soon(lead.next_attempt_at, now, zone_name)}"
+    if lead.parks_at is None or again < lead.parks_at:
+        return f"rules tried again {written_soon(again, now, zone_name)}"
     return f"parked {written_soon(lead.parks_at, now, zone_name)}"
 
 

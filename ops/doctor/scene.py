@@ -64,11 +64,13 @@ async def open_scene(
     lock_timeout_s: float = LOCK_TIMEOUT_S,
     *,
     thorough: bool = False,
+    outlook: bool = False,
 ) -> AsyncIterator[Scene]:
     """Of one tenant or of all, in a transaction that changes nothing. `now` None = the database's clock, to which that
     of `host_clock` is compared.
 
-    `presence` hears who is present (None = there is no Redis). Raises TenantUnknown, and errors.LockNotAvailable when
+    `presence` hears who is present (None = there is no Redis); with `outlook` the next chances of waiting leads are
+    worked out. Raises TenantUnknown, and errors.LockNotAvailable when
     somebody keeps a whole table locked for `lock_timeout_s`.
     """
     presence = presence or Presence(once=True)
@@ -88,7 +90,7 @@ async def open_scene(
                 waiting[key] = Waiting(key, at, ())
                 continue
             try:
-                waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked)
+                waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked, outlook=outlook)
             except (InvalidFile, LookupError, ValueError) as error:
                 # Rules or a roster that are gone or not to be read, of one tenant: they hide nothing of the others.
                 unreadable[key] = " ".join(str(error).split())

@@ -7,6 +7,7 @@ import msgspec
 from ops.listing.lead_filter import State
 from ops.waiting.chance_text import REPS_NAMED
 from ops.waiting.waiting import READY, WaitsFor
+from router.domain.next_chance import or_tried_again
 from router.domain.phrases import listed
 from router.store.statements import Row
 
@@ -24,7 +25,8 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     """One lead. Times in UTC; `accepted_at` = when it was taken in, `state_since` = how long it is in its state.
 
     `reason`, `waits_for` (in words) and `next_attempt_at` (None = with the change it waits for) of a lead that waits;
-    `next_chance_at` = when time alone lets somebody take it, through `next_chance_reps` (ids, some of them);
+    `next_chance_at` = when time alone lets somebody take it, through `next_chance_reps` (ids, some of them;
+    None = the rules are tried again then, or a pause is over);
     `parks_at` = when it is parked, should it still wait then;
     `reason` and `detail` of a parked one; `rep_id` and `rep_name` of who has it, or had it when it was closed;
     `merged_into` is the number of the lead that it repeats, `outcome` how it was closed.
@@ -56,11 +58,14 @@ class LeadRow(msgspec.Struct, frozen=True, kw_only=True):
     person: Person
 
 
-def lead_row(row: Row, why: WaitsFor | None) -> LeadRow:
+def lead_row(row: Row, why: WaitsFor | None, now: datetime) -> LeadRow:
     """A row of the statement `rows`; `why` a waiting lead waits, None = for the next batch."""
     state, since = _state(row)
     reason, waits_for, next_attempt_at = _waits(row, why) if state is State.WAITING else (row["reason"], None, None)
-    chance = why.chance if state is State.WAITING and why is not None else None
+    parks_at = _parks_at(row, why) if state is State.WAITING else None
+    chance = None
+    if state is State.WAITING and why is not None:
+        chance = or_tried_again(why.chance, next_attempt_at, parks_at, now)
     return LeadRow(
         lead_id=row["lead_id"],
         source=row["source"],
@@ -72,7 +77,7 @@ def lead_row(row: Row, why: WaitsFor | None) -> LeadRow:
         next_attempt_at=next_attempt_at,
         next_chance_at=chance.at if chance else None,
         next_chance_reps=(listed(chance.reps, REPS_NAMED) or None) if chance else None,
-        parks_at=_parks_at(row, why) if state is State.WAITING else None,
+        parks_at=parks_at,
         detail=row["detail"] or None,
         rep_id=row["rep_id"],
         rep_name=row["rep_name"],

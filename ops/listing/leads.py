@@ -112,7 +112,7 @@ class _Judge:
         rows = await store.lead_rows(self.conn, self.tenant.tenant_id, numbers)
         waiting = [row for row in rows if row["wake_key"] is not None]
         judged = await self.keys((row["wake_key"], row["ruleset"], row["targets"]) for row in waiting)
-        return [lead_row(row, await self._why(row, judged)) for row in rows]
+        return [lead_row(row, await self._why(row, judged), self.tenant.now) for row in rows]
 
     async def _why(self, row: Row, judged: dict[int, WaitsFor | None]) -> WaitsFor | None:
         """That of its key, unless there is room for it: as many of a key as there is room for wait for the batch."""

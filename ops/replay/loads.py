@@ -1,6 +1,6 @@
 """How many leads each rep has, by rep number: as recorded, and in the replay."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,13 @@ class Loads:
         """Nobody has had a lead today."""
         self.today_counts[:] = 0
 
-    def give(self, reps: Iterable[int]) -> None:
-        """One lead each, a rep as often as the number stands there."""
-        numbers = np.fromiter(reps, dtype=np.int64)
-        if len(numbers):
-            self.fit(int(numbers.max()))
-            np.add.at(self.open_counts, numbers, 1)
-            np.add.at(self.today_counts, numbers, 1)
+    def give(self, opened: Sequence[int], today: Sequence[int] | None = None) -> None:
+        """An open lead each, and a lead of the day each (None = the same); a rep as often as the number is there."""
+        for reps, kind in ((opened, "open_counts"), (opened if today is None else today, "today_counts")):
+            numbers = np.fromiter(reps, dtype=np.int64)
+            if len(numbers):
+                self.fit(int(numbers.max()))
+                np.add.at(getattr(self, kind), numbers, 1)
 
     def end(self, rep_no: int) -> None:
         """One open lead less."""

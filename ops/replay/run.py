@@ -10,7 +10,7 @@ import numpy as np
 
 from ops.replay.loads import Loads
 from ops.replay.records import Progress, ReadBatch, Skipped, read_batches, silent
-from ops.replay.simulation import EndedAssignment, RecordedBatch, Simulation
+from ops.replay.simulation import EndedAssignment, RecordedBatch, Simulation, TakenOver
 from ops.replay.tally import Verdict, Waits
 from ops.replay.variants import Changes, Variants
 from router.domain.attendance import attend
@@ -21,7 +21,18 @@ from router.domain.reason import Reason
 from router.drain.lane_state import moment_at
 from router.drain.request import BatchRequest
 from router.store.more_facts import with_more_facts
-from router.store.replay import Ending, Span, backlog, endings, loads_before, pauses, rep_names, span_of, waited_before
+from router.store.replay import (
+    Ending,
+    Span,
+    backlog,
+    endings,
+    loads_before,
+    pauses,
+    rep_names,
+    span_of,
+    taken_over,
+    waited_before,
+)
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
@@ -95,7 +106,7 @@ async def _run(conn: Connection, span: Span, variants: Variants, found: Replayed
                 later.append(await _with_told(conn, span, ending, asked))
                 ending = await anext(stream, None)
             later = _tell_endings(simulation, batch, later)
-            simulation.batch(_recorded(batch))
+            simulation.batch(_recorded(batch, await _taken_over(conn, span, batch)))
             found.groups |= batch.engine.roster.group_names
         for one in later:
             simulation.ended(_ended(one))
@@ -154,10 +165,19 @@ def _ended(ending: Ending) -> EndedAssignment:
     return EndedAssignment(ending.at, ending.lead_id, ending.rep_no, ending.assigned_at, ending.outcome, ending.lead)
 
 
-def _recorded(batch: ReadBatch) -> RecordedBatch:
+async def _taken_over(conn: Connection, span: Span, batch: ReadBatch) -> dict[int, TakenOver]:
+    """What a batch took over from a CRM, by lead id."""
+    if not batch.raw.imported:
+        return {}
+    rows = await taken_over(conn, span, batch.raw, lead_ids(batch.flight))
+    return {lead_id: TakenOver(assigned_at, is_open) for lead_id, assigned_at, is_open in rows}
+
+
+def _recorded(batch: ReadBatch, taken: dict[int, TakenOver]) -> RecordedBatch:
     leads = leads_of(batch.flight, batch.facts)
     raw = batch.raw
-    return RecordedBatch(raw.at, raw.by_hand, batch.flight, leads, batch.decisions, batch.recorded, batch.engine)
+    engines = (batch.recorded, batch.engine)
+    return RecordedBatch(raw.at, raw.by_hand, batch.flight, leads, batch.decisions, *engines, taken)
 
 
 def _waiting(simulation: Simulation, at: datetime) -> tuple[Counter[str], Counter[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ops.replay.loads import Loads, follow_record
 from ops.replay.owners import Owners, Recorded, moved_by
 from ops.replay.tally import READY, Given, Place, Places, Refused, Sums, Verdict, Verdicts
 from router.domain.attendance import Attendance
+from router.domain.calendar import business_day
 from router.domain.decide import Assigned, Decision
 from router.domain.eligibility import GroupCredits
 from router.domain.engine import Engine
@@ -48,9 +50,19 @@ class EndedAssignment:
     lead: PoolLead | None = None
 
 
+class TakenOver(NamedTuple):
+    """An assignment as it was taken over from a CRM: made at `assigned_at` (UTC), and open or ended by then."""
+
+    assigned_at: datetime
+    is_open: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedBatch:
-    """A batch as it was: `recorded` is the engine that decided it, `engine` the one to decide it now."""
+    """A batch as it was: `recorded` is the engine that decided it, `engine` the one to decide it now.
+
+    `taken_over` = of leads (by id) whose assignment was made before the batch, by a CRM.
+    """
 
     at: datetime
     by_hand: bool
@@ -59,6 +71,20 @@ class RecordedBatch:
     decisions: Sequence[Decision]
     recorded: Engine
     engine: Engine
+    taken_over: Mapping[int, TakenOver] = field(default_factory=dict)
+
+    def loads(self) -> tuple[list[int], list[int]]:
+        """The reps who got open leads, and those who got leads of the day, each as often as that."""
+        decided = zip(self.leads, self.decisions, strict=True)
+        given = [(lead.lead_id, one.rep_no) for lead, one in decided if isinstance(one, Assigned)]
+        if not self.taken_over:
+            reps = [rep_no for _, rep_no in given]
+            return reps, reps
+        day = business_day(self.at, self.recorded.ruleset.business_time_zone)
+        here = TakenOver(self.at, is_open=True)
+        taken = [(rep_no, self.taken_over.get(lead_id, here)) for lead_id, rep_no in given]
+        opened = [rep_no for rep_no, one in taken if one.is_open]
+        return opened, [rep_no for rep_no, one in taken if one.assigned_at in day]
 
 
 @dataclass
@@ -105,9 +131,9 @@ class Simulation:
             self._by_hand(recorded)
         else:
             self._decide(recorded)
-        given = [d.rep_no for d in recorded.decisions if isinstance(d, Assigned)]
-        self._count_caps(self.before, recorded.recorded, self.recorded_loads, given)
-        self.recorded_loads.give(given)
+        opened, today = recorded.loads()
+        self._count_caps(self.before, recorded.recorded, self.recorded_loads, opened, today)
+        self.recorded_loads.give(opened, today)
         self.last = recorded
 
     def ended(self, one: EndedAssignment) -> None:
@@ -227,7 +253,7 @@ class Simulation:
         if recorded is None:
             self.own_batches += 1
         given = [d.rep_no for d in visit.decisions if isinstance(d, Assigned)]
-        self._count_caps(self.after, visit.engine, self.lane.loads, given, given_already=True)
+        self._count_caps(self.after, visit.engine, self.lane.loads, given, given, given_already=True)
         self._tell(recorded, visit)
         self._note_owners(visit.leads, record, visit.outcome.owners)
         self._schedule_late(visit)
@@ -282,11 +308,10 @@ class Simulation:
             self.before.add(verdict)
             self.after.add(verdict)
             self._late.pop(lead.lead_id, None)
-            if isinstance(decision, Assigned):
-                self.lane.loads.give([decision.rep_no])
-                if lead.customer_id is not None:
-                    self._own_by_hand(lead.customer_id, decision.rep_no)
+            if isinstance(decision, Assigned) and lead.customer_id is not None:
+                self._own_by_hand(lead.customer_id, decision.rep_no)
             self.places.both(lead.lead_id, verdict, verdict, at)
+        self.lane.loads.give(*recorded.loads())
         self.lane.news(recorded.at)
 
     def _own_by_hand(self, customer: int, rep_no: int) -> None:
@@ -298,18 +323,25 @@ class Simulation:
         self.recorded_loads.new_day()
 
     def _count_caps(
-        self, sums: Sums, engine: Engine, loads: Loads, given: Sequence[int], *, given_already: bool = False
+        self,
+        sums: Sums,
+        engine: Engine,
+        loads: Loads,
+        opened: Sequence[int],
+        today: Sequence[int],
+        *,
+        given_already: bool = False,
     ) -> None:
         """Counts the reps who became full by these leads."""
-        if not given:
-            return
-        reps, counts = np.unique(np.array(given, dtype=np.int64), return_counts=True)
-        loads.fit(int(reps[-1]))
-        positions = np.searchsorted(engine.rep_numbers, reps)
-        for kind, there, caps in (
-            (sums.open_caps, loads.open_counts, engine.max_open),
-            (sums.daily_caps, loads.today_counts, engine.max_per_day),
+        loads.fit(max((*opened, *today), default=0))
+        for kind, given, there, caps in (
+            (sums.open_caps, opened, loads.open_counts, engine.max_open),
+            (sums.daily_caps, today, loads.today_counts, engine.max_per_day),
         ):
+            if not given:
+                continue
+            reps, counts = np.unique(np.array(given, dtype=np.int64), return_counts=True)
+            positions = np.searchsorted(engine.rep_numbers, reps)
             full = there[reps] - counts if given_already else there[reps]
             hit = (full < caps[positions]) & (full + counts >= caps[positions])
             kind.update(reps[hit].tolist())

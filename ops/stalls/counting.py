@@ -4,7 +4,7 @@ import asyncio
 import struct
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from time import monotonic
@@ -13,7 +13,8 @@ from typing import Any
 from ops.stalls.usual import Counts, Trend, Usual, hour_of, same_hours, usual_rules
 from router.domain.calendar import DayKind, holiday_calendar, zone
 from router.domain.flight_format import decode
-from router.domain.ruleset import Match, Ruleset
+from router.domain.ruleset import GroupCalendar, Match, Ruleset
+from router.domain.text import fold
 from router.rules.problems import InvalidFile
 from router.store import hour_counts as store
 from router.store.hour_counts import RECEIVED, RULE, HourCount, Reached
@@ -31,15 +32,35 @@ _MINUTE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class RuleNames:
-    """The names of a ruleset's rules by number, those that have no condition, and the country of its holidays."""
+    """The names of a ruleset's rules by number, those that have no condition, and the country of its holidays.
+
+    `calendars` = of the rules whose group has a country of its own, by rule name.
+    """
 
     names: tuple[str, ...] = ()
     catch_all: frozenset[str] = frozenset()
     country: str | None = None
+    calendars: Mapping[str, GroupCalendar] = field(default_factory=dict)
 
     def is_holiday(self, day: date) -> bool:
-        """Whether nothing is as usual on that day."""
+        """Whether the tenant has a holiday on that day."""
         return holiday_calendar(self.country).kind(day) is DayKind.HOLIDAY
+
+    def on_holiday(self, names: Collection[str], at: datetime, zone_name: str) -> frozenset[str]:
+        """Those of the rules for which nothing is as usual at `at`: their reps have a holiday.
+
+        What a rule without conditions gets depends on all the others.
+        """
+        tenants = self.is_holiday(at.astimezone(zone(zone_name)).date())
+        off = frozenset(name for name in names if self._own_holiday(name, at, zone_name, otherwise=tenants))
+        return off | self.catch_all.intersection(names) if off else off
+
+    def _own_holiday(self, name: str, at: datetime, zone_name: str, *, otherwise: bool) -> bool:
+        own = self.calendars.get(name)
+        if own is None:
+            return otherwise
+        day = at.astimezone(zone(own.time_zone or zone_name)).date()
+        return holiday_calendar(own.country).kind(day) is DayKind.HOLIDAY
 
 
 @dataclass(slots=True)
@@ -64,7 +85,10 @@ class RuleBook:
 def _names_of(ruleset: Ruleset) -> RuleNames:
     plain = [rule for rule in ruleset.rules if rule.match == Match() and rule.group and rule.window is None]
     names = tuple(rule.name for rule in ruleset.rules)
-    return RuleNames(names, frozenset(rule.name for rule in plain), ruleset.calendar.country)
+    of_group = {fold(one.group): one for one in ruleset.groups if one.country is not None}
+    own = {rule.name: of_group.get(fold(rule.group)) for rule in ruleset.rules if rule.group and rule.rep is None}
+    calendars = {name: one for name, one in own.items() if one is not None}
+    return RuleNames(names, frozenset(rule.name for rule in plain), ruleset.calendar.country, calendars)
 
 
 @dataclass(slots=True)
@@ -215,12 +239,12 @@ async def _trends(
 
 
 async def _usual(conn: Connection, tenant: WatchedTenant, hour: datetime, rules: RuleNames) -> dict[str, Usual]:
-    """Nothing on a holiday: what its leads lack would else be missed on the day after."""
-    if rules.is_holiday(hour.astimezone(zone(tenant.time_zone)).date()):
-        return {}
+    """Nothing of rules that have a holiday: what their leads lack would else be missed on the day after."""
     rows = await store.counts_of(conn, tenant.tenant_id, same_hours(hour, tenant.time_zone))
     leads, minutes = by_hour(rows, RULE)
-    return usual_rules(hour, tenant.time_zone, leads, minutes)
+    usual = usual_rules(hour, tenant.time_zone, leads, minutes)
+    off = rules.on_holiday(usual.keys() | set(rules.names), hour, tenant.time_zone)
+    return {name: of for name, of in usual.items() if name not in off}
 
 
 def by_hour(rows: Sequence[Row], what: str) -> tuple[Counts, Counts]:

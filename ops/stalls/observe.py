@@ -31,7 +31,7 @@ async def observe(
     """One tenant now, read in one snapshot. `parked` = leads parked in PARKED_WINDOW, by reason."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         try:
-            waiting, judged = await judge_pool(conn, presence, tenant.tenant_id, None, blocked, engines)
+            waiting, judged = await judge_pool(conn, presence, tenant.tenant_id, None, blocked, engines, outlook=False)
         except (LookupError, ValueError):
             # Rules or a roster that are gone, or that this version cannot read.
             waiting, judged = await _unreadable(conn, tenant), {}

@@ -12,7 +12,6 @@ from ops.stalls.observe import observe
 from ops.stalls.stall import Key, Stall, Topic
 from ops.stalls.usual import SILENCE, hours_between, intake_stopped, rule_stalls, same_hours
 from ops.stalls.watched import Watched
-from router.domain.calendar import zone
 from router.drain.presence import Presence
 from router.store import hour_counts
 from router.store.blocking.blocked import NOT_BLOCKED, Blocked
@@ -59,15 +58,16 @@ class TenantWatch:
         stored = scene.opened.get(tenant.tenant_id, ())
         opened = {(Topic(one.topic), one.subject): one.began_at for one in stored}
         reached = await count_new(conn, tenant, self._rules, self._report)
-        found, topics = list[Stall](), {Topic.WAITING, Topic.OLDEST}
+        found, topics, off = list[Stall](), {Topic.WAITING, Topic.OLDEST}, frozenset[str]()
         if tenant.paused:
             self._watched.stuck_from(tenant.tenant_id, (), tenant.now)
         else:
             found = await self._standing(conn, scene, tenant, reached, opened)
-            unusual, judged = await self._unusual(conn, tenant, reached, opened)
+            unusual, judged, off = await self._unusual(conn, tenant, reached, opened)
             found, topics = found + unusual, topics | judged | {Topic.PARKED}
         lasting = self._watched.lasting(tenant.tenant_id, found, tenant.now, self._limits.after, opened)
-        return Seen(lasting, [one for one in stored if Topic(one.topic) in topics])
+        judgeable = [one for one in stored if not (Topic(one.topic) is Topic.RULE and one.subject in off)]
+        return Seen(lasting, [one for one in judgeable if Topic(one.topic) in topics])
 
     async def _standing(
         self,
@@ -91,24 +91,25 @@ class TenantWatch:
 
     async def _unusual(
         self, conn: Connection, tenant: WatchedTenant, reached: Reached | None, opened: Mapping[Key, datetime]
-    ) -> tuple[list[Stall], set[Topic]]:
-        """What differs from the same hour of other weeks, and which topics could be judged.
+    ) -> tuple[list[Stall], set[Topic], frozenset[str]]:
+        """What differs from the same hour of other weeks, which topics could be judged, and which rules could not.
 
-        On a holiday rules are not; and that no leads come is over with the next lead, not with the hours of work.
+        On a holiday of their reps rules are not; and that no leads come is over with the next lead, not with the hours
+        of work.
         """
         if reached is None or tenant.ruleset == 0:
-            return [], set()
+            return [], set(), frozenset()
         book = await self._rules.names(conn, tenant.tenant_id, tenant.ruleset)
         found, judged = list[Stall](), set[Topic]()
-        today = tenant.now.astimezone(zone(tenant.time_zone)).date()
-        if book.names and not book.is_holiday(today):
-            found += rule_stalls(read_trends(reached.trends), book.names, book.catch_all)
+        off = book.on_holiday(book.names, tenant.now, tenant.time_zone)
+        if working := [name for name in book.names if name not in off]:
+            found += rule_stalls(read_trends(reached.trends), working, book.catch_all)
             judged.add(Topic.RULE)
         stopped, last_at = await _intake(conn, tenant, book), tenant.last_received_at
         began = opened.get((Topic.INTAKE, ""))
         if stopped or began is None or (last_at is not None and last_at >= began):
             judged.add(Topic.INTAKE)
-        return [*found, stopped] if stopped else found, judged
+        return [*found, stopped] if stopped else found, judged, off
 
 
 async def _intake(conn: Connection, tenant: WatchedTenant, book: RuleNames) -> Stall | None:

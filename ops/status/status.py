@@ -115,7 +115,7 @@ async def status(
     compared with the database's. Raises TenantUnknown,
     and errors.LockNotAvailable when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
-    async with open_scene(conn, tenant, now, presence, host_clock) as scene:
+    async with open_scene(conn, tenant, now, presence, host_clock, outlook=True) as scene:
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
         asked = await runs(conn, [SERVICE, *scene.tenant_ids], scene.at - MAINTENANCE_SHOWN)

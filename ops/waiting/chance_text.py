@@ -30,11 +30,17 @@ _HAPPENS: Mapping[str, str] = {
 def chance_words(part: WaitingLeads, now: datetime, zone_name: str, translated: Callable[[str], str]) -> str:
     """`Sat 09:00 Asia/Shanghai: cn01, cn03`; without a time what has to happen, as `translated`."""
     if part.next_chance is not None:
-        return timed_words(part.next_chance, now, zone_name)
+        if part.next_chance.reps or part.reason == Reason.PAUSED:
+            return timed_words(part.next_chance, now, zone_name)
+        return _tried_again(part.next_chance.at, now, zone_name, translated)
     again = part.next_recheck_at
     if again is not None and (part.parks_at is None or again < part.parks_at):
-        return translated(N_("rules tried again {when}")).format(when=written_soon(again, now, zone_name))
+        return _tried_again(again, now, zone_name, translated)
     return translated(_HAPPENS.get(part.reason, N_("when something changes")))
+
+
+def _tried_again(at: datetime, now: datetime, zone_name: str, translated: Callable[[str], str]) -> str:
+    return translated(N_("rules tried again {when}")).format(when=written_soon(at, now, zone_name))
 
 
 def timed_words(chance: Chance, now: datetime, zone_name: str) -> str:

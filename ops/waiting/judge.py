@@ -34,11 +34,18 @@ def hold_of(tenant: TenantNow) -> WaitsFor | None:
 
 
 async def judge_keys(
-    conn: Connection, presence: Presence, tenant: TenantNow, keys: Sequence[Key], engines: Engines | None = None
+    conn: Connection,
+    presence: Presence,
+    tenant: TenantNow,
+    keys: Sequence[Key],
+    engines: Engines | None = None,
+    *,
+    outlook: bool = True,
 ) -> Mapping[int, WaitsFor | None]:
     """Why the leads of each wake key wait, by number; None = the next batch looks at them.
 
-    `engines` keeps what was read, for whoever asks again and again.
+    `engines` keeps what was read, for whoever asks again and again. Without `outlook` no chances are worked out: with
+    thousands of reps and rules that takes seconds.
     """
     hold = hold_of(tenant)
     if hold is not None or not any(targets is not None and of == tenant.versions[0] for _, of, targets in keys):
@@ -47,14 +54,20 @@ async def judge_keys(
     from ops.waiting.present import present  # noqa: PLC0415
     from router.store.engines import Engines  # noqa: PLC0415
 
-    return (await present(conn, engines or Engines(1), presence, tenant)).judge(keys)
+    return (await present(conn, engines or Engines(1), presence, tenant)).judge(keys, outlook=outlook)
 
 
 async def waiting_by_reason(
-    conn: Connection, presence: Presence, tenant_id: int, now: datetime | None = None, blocked: Blocked = NOT_BLOCKED
+    conn: Connection,
+    presence: Presence,
+    tenant_id: int,
+    now: datetime | None = None,
+    blocked: Blocked = NOT_BLOCKED,
+    *,
+    outlook: bool = True,
 ) -> Waiting:
     """As `judge_pool`, without the keys."""
-    return (await judge_pool(conn, presence, tenant_id, now, blocked))[0]
+    return (await judge_pool(conn, presence, tenant_id, now, blocked, outlook=outlook))[0]
 
 
 async def judge_pool(
@@ -64,6 +77,8 @@ async def judge_pool(
     now: datetime | None = None,
     blocked: Blocked = NOT_BLOCKED,
     engines: Engines | None = None,
+    *,
+    outlook: bool = True,
 ) -> tuple[Waiting, Mapping[int, WaitsFor | None]]:
     """Counts what waits, by reason; `READY` = the next batch will look at the lead. And why each wake key's leads wait.
 
@@ -75,7 +90,7 @@ async def judge_pool(
     tenant = await tenant_now(conn, tenant_id, now)
     rows = await pool_by_key(conn, tenant_id, tenant.now)
     keys = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
-    judged = await judge_keys(conn, presence, tenant, keys, engines)
+    judged = await judge_keys(conn, presence, tenant, keys, engines, outlook=outlook)
     kept = _Kept(blocked, tenant.name, await locked_leads(conn, tenant_id, blocked))
     reasons, again = _counted(rows, judged, kept, tenant.now)
     return Waiting(tenant_id, tenant.now, reasons, kept.blocked, again), judged
@@ -100,7 +115,7 @@ def _counted(
         if why is not None and leads > ready:
             tally, until = tallies[why.reason], why.until or recheck
             tally.add(leads - ready, oldest, until, why.words, planned=why.planned, group=why.group)
-            tally.wait_on(why, oldest, now)
+            tally.wait_on(why, oldest, until, now)
     parts = [tally.total(str(reason)) for reason, tally in tallies.items()]
     return tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))), again
 

@@ -70,10 +70,10 @@ class Present:
         self._state = state
         self._unsure = unsure
 
-    def judge(self, keys: Iterable[Key]) -> dict[int, WaitsFor | None]:
+    def judge(self, keys: Iterable[Key], *, outlook: bool = True) -> dict[int, WaitsFor | None]:
         """Why the leads of each wake key wait; None = for the next batch and nothing else.
 
-        Raises ValueError for a text that is no wake key.
+        Without `outlook` no chances are worked out. Raises ValueError for a text that is no wake key.
         """
         engine = self._state.engine
         judged: dict[int, WaitsFor | None] = {}
@@ -84,7 +84,7 @@ class Present:
                 self._state.learn_key(number, ruleset, targets)
         rooms = self._state.keys_with_room(self.now)
         full = self._when_full()
-        outlook = Outlook(engine, full, self.now)
+        ahead = Outlook(engine, full, self.now) if outlook else None
         for number, key in self._state.keys.items():
             reason = _reason(full, key.targets)
             planned = reason not in UNPLANNED or not self._expected(key.targets)
@@ -95,7 +95,7 @@ class Present:
                 rooms.get(number, 0),
                 planned=planned,
                 group=group,
-                chance=outlook.chance(key.targets),
+                chance=None if ahead is None else ahead.chance(key.targets),
                 patience=engine.ruleset.patience(matched=bool(key.targets.order)),
             )
         return judged

@@ -110,7 +110,7 @@ class Retry:
         """Leads by reason, and their wake keys."""
         rows = await store.waiting_counts(self.conn, tenant.tenant_id, ask.since)
         keys_of = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
-        judged = await judge_keys(self.conn, self.presence, tenant, keys_of)
+        judged = await judge_keys(self.conn, self.presence, tenant, keys_of, outlook=False)
         found, keys = Counter[str](), []
         for row in rows:
             why = judged[row["wake_key"]]

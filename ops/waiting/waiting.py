@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from router.domain.next_chance import Chance, earliest_chance
+from router.domain.next_chance import Chance, earliest_chance, or_tried_again
 from router.domain.reason import Reason
 from router.store.blocking.blocked import BlockedLeads
 
@@ -37,8 +37,9 @@ class WaitingLeads:
     """The leads that wait for one reason, a `Reason` or `READY`.
 
     `next_recheck_at` = when time alone brings the first of them back (UTC, None = for the ready ones); `next_chance` =
-    when time alone lets somebody take one of them, `parks_at` = when the first of them is parked, should nobody have
-    taken it; `waits_for` says in words what for, the most leads first, at most PHRASES_SHOWN.
+    when time alone lets somebody take one of them (without reps: the rules are tried again then, or a pause is over),
+    `parks_at` = when the first of them is parked, should nobody have taken it; `waits_for` says in words what for, the
+    most leads first, at most PHRASES_SHOWN.
     """
 
     reason: str
@@ -112,12 +113,12 @@ class Tally:
             self.recheck = recheck if self.recheck is None else min(self.recheck, recheck)
         self.phrases[words] += leads
 
-    def wait_on(self, why: WaitsFor, oldest: datetime, now: datetime) -> None:
-        """Adds what is to come of leads that wait for this."""
-        self.chance = earliest_chance((self.chance, why.chance))
-        if why.patience is not None:
-            # A time that is yet to come, by a clock that was wrong, counts as now.
-            parks_at = min(oldest, now) + why.patience
+    def wait_on(self, why: WaitsFor, oldest: datetime, recheck: datetime | None, now: datetime) -> None:
+        """Adds what is to come of leads that wait for this; the first of them is tried again at `recheck`."""
+        # A time that is yet to come, by a clock that was wrong, counts as now.
+        parks_at = None if why.patience is None else min(oldest, now) + why.patience
+        self.chance = earliest_chance((self.chance, or_tried_again(why.chance, recheck, parks_at, now)))
+        if parks_at is not None:
             self.parks_at = parks_at if self.parks_at is None else min(self.parks_at, parks_at)
 
     def total(self, reason: str) -> WaitingLeads:

@@ -11,7 +11,7 @@ from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.explain_rep import RepExplanation
 from router.domain.lead import Facts
-from router.domain.next_chance import Chance
+from router.domain.next_chance import Chance, or_tried_again
 from router.domain.reason import Reason
 from router.drain.replay import IMPORT
 from router.store.blocking.judge import Limits
@@ -322,13 +322,16 @@ class LeadDescription:
 
     @property
     def next_chance(self) -> Chance | None:
-        """When time alone lets somebody take the waiting lead; None = it does not, or the next batch looks at it."""
+        """When time alone lets somebody take the waiting lead; None = it does not, or the next batch looks at it.
+
+        Without reps = the rules are tried again then, or a pause is over.
+        """
         turn, present = self.turn, self.present
         if turn is not None and turn.paused_until is not None:
             return Chance(turn.paused_until)
         if turn is None or present is None or present.room or present.old_rules:
             return None
-        return present.chance
+        return or_tried_again(present.chance, self.place.recheck_at, self.parks_at, self.now)
 
     @property
     def parks_at(self) -> datetime | None:

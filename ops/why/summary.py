@@ -151,12 +151,14 @@ def _to_come(description: LeadDescription, say: Say) -> Iterator[str]:
     """What time alone brings: the next chance, when the rules are tried again in any case, when it is parked."""
     zone_name, now = description.lead.time_zone, description.now
     chance, again, parks_at = description.next_chance, description.place.recheck_at, description.parks_at
-    if chance is not None:
+    paused = description.turn is not None and description.turn.paused_until is not None
+    later = chance is None or bool(chance.reps) or paused
+    if chance is not None and (later or chance.at != again):
         at = soon(chance.at, now, zone_name, say)
         reps = one_of(chance.reps, say)
         template = say.gettext("Next chance: {at}: {reps}.") if reps else say.gettext("Next chance: {at}.")
         yield template.format(at=at, reps=reps)
-    if again is not None and again > now and again not in (parks_at, chance.at if chance else None):
+    if again is not None and again > now and again not in (parks_at, chance.at if chance and later else None):
         yield say.gettext("The rules are tried again on {at}.").format(at=soon(again, now, zone_name, say))
     if parks_at is not None:
         yield say.gettext("Parked on {at} if it still waits then.").format(at=soon(parks_at, now, zone_name, say))

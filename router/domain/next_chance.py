@@ -45,6 +45,18 @@ def earliest_chance(chances: Iterable[Chance | None]) -> Chance | None:
     return Chance(at, tuple(dict.fromkeys(rep for chance in found if chance.at == at for rep in chance.reps)))
 
 
+def or_tried_again(
+    chance: Chance | None, recheck_at: datetime | None, parks_at: datetime | None, now: datetime
+) -> Chance | None:
+    """The chance, or without reps when the rules are tried again, if that comes before it and before the parking.
+
+    As then a lead falls back from its owner to others.
+    """
+    if recheck_at is None or parks_at is None or not now < recheck_at < parks_at:
+        return chance
+    return chance if chance is not None and chance.at <= recheck_at else Chance(recheck_at)
+
+
 class Outlook:
     """What time alone will bring from `now` (UTC) on. `standing` = attendance (with presence) and loads at `now`."""
 
@@ -95,7 +107,7 @@ class Outlook:
         if key not in self._of_group:
             engine = self._engine
             numbers = range(len(engine.rules)) if rule_no is None else (rule_no,)
-            rules = [engine.rules[number] for number in numbers if engine.group_of_rule[number] == group_no]
+            rules = _counting([engine.rules[number] for number in numbers if engine.group_of_rule[number] == group_no])
             found = defaultdict[datetime, list[Rep]](list)
             for position in engine.members_of(group_no).tolist():
                 if engine.weigher.base[position] > 0 and (at := self._free_under(rules, position)) is not None:
@@ -107,8 +119,8 @@ class Outlook:
         return self._of_group[key]
 
     @cached_property
-    def _owner_rules(self) -> list[Rule]:
-        return [rule for rule in self._engine.rules if rule.to_owner]
+    def _owner_rules(self) -> Sequence[Rule]:
+        return _counting([rule for rule in self._engine.rules if rule.to_owner])
 
     def _free_under(self, rules: Sequence[Rule], position: int) -> datetime | None:
         """The first instant at which the rep can take a lead and one of the rules applies."""
@@ -163,3 +175,9 @@ class Outlook:
         engine = self._engine
         rep, hours = engine.roster.reps[position], engine.ruleset.calendar.working_hours
         return self._duties.of(rep, at, engine.holidays, hours)
+
+
+def _counting(rules: Sequence[Rule]) -> Sequence[Rule]:
+    """Those of the rules that say when one of them applies: one that always does says it alone."""
+    always = next((rule for rule in rules if rule.window is None and rule.match.date is None), None)
+    return rules if always is None else (always,)

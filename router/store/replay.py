@@ -45,6 +45,11 @@ class RawBatch:
         """Whether no rule decided it."""
         return self.kind != "drain"
 
+    @property
+    def imported(self) -> bool:
+        """Whether it took over what a CRM had assigned."""
+        return self.kind == "import"
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -142,7 +147,10 @@ async def backlog(conn: Connection, span: Span) -> int:
 
 
 async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
-    """What ended from the first batch to the last one, in order; streamed, within the caller's transaction."""
+    """What ended from the first batch to the last one, in order; streamed, within the caller's transaction.
+
+    Without what had ended before it was taken over from a CRM.
+    """
     statement = _SQL.endings
     bounds = {"tenant_id": span.tenant_id, "since": span.first_at, "until": span.last_at}
     arguments = [bounds[name] for name in statement.parameters]
@@ -156,6 +164,16 @@ async def endings(conn: Connection, span: Span) -> AsyncGenerator[Ending, None]:
             row["batch_no"],
             _lead(row),
         )
+
+
+async def taken_over(
+    conn: Connection, span: Span, batch: RawBatch, lead_ids: Sequence[int]
+) -> list[tuple[int, datetime, bool]]:
+    """(lead id, when it was assigned, whether it was open then) of a batch that took over assignments."""
+    rows = await _SQL.taken_over.fetch(
+        conn, tenant_id=span.tenant_id, batch_no=batch.batch_no, at=batch.at, lead_ids=list(lead_ids)
+    )
+    return [tuple(row) for row in rows]
 
 
 async def rulesets_of(conn: Connection, span: Span) -> list[int]:

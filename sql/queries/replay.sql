@@ -50,8 +50,16 @@ select p.lead_id, p.rank, p.queued_at, p.source, p.region, p.industry, p.product
 -- Leads that were queued before a moment and wait for somebody now.
 select count(*) from lead_pool where tenant_id = :tenant_id and wake_key <> 0 and queued_at < :at;
 
+-- name: taken_over(tenant_id, batch_no, at, lead_ids)
+-- The assignments that a batch took over from a CRM, and whether they were open then.
+select lead_id, assigned_at, true as is_open from assignment
+ where tenant_id = :tenant_id and batch_no = :batch_no and lead_id = any(:lead_ids::bigint[])
+union all
+select lead_id, assigned_at, ended_at > :at::timestamptz from assignment_history
+ where tenant_id = :tenant_id and batch_no = :batch_no and lead_id = any(:lead_ids::bigint[]);
+
 -- name: endings(tenant_id, since, until)
--- Assignments that ended in a span of time, in order; of those returned the lead as well, and who had returned it before.
+-- Assignments that ended in a span of time, but not before they were taken over from a CRM, in order; of those returned the lead as well, and who had returned it before.
 select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l.priority as rank, h.customer_id,
        coalesce((select c.created_before from lead_correction c
                   where c.tenant_id = :tenant_id and c.lead_id = l.lead_id and c.corrected_at >= h.ended_at
@@ -63,6 +71,8 @@ select h.lead_id, h.rep_no, h.batch_no, h.assigned_at, h.ended_at, h.outcome, -l
   from assignment_history h
   left join lead l on l.tenant_id = :tenant_id and l.lead_id = h.lead_id and h.outcome = 'returned'
  where h.tenant_id = :tenant_id and h.ended_at >= :since and h.ended_at <= :until
+   and not exists (select from flight f
+                    where f.tenant_id = :tenant_id and f.batch_no = h.batch_no and f.kind = 'import' and f.at >= h.ended_at)
  order by h.ended_at, h.lead_id, h.batch_no;
 
 -- name: pauses(tenant_id, until)

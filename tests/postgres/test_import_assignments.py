@@ -13,6 +13,9 @@ import pytest
 from ops.audit.audit import audit
 from ops.cli.leads_end import end as leads_end
 from ops.cli.leads_import_assignments import import_assignments
+from ops.replay.overrides import read_override
+from ops.replay.run import replay
+from ops.replay.variants import Changes
 from ops.replay.verify import verify
 from ops.text.translation import translator
 from ops.why.collect import why
@@ -82,6 +85,31 @@ async def test_caps_hold_for_what_comes_after_and_the_audit_blames_nobody_for_wh
     assert await tenant.counts() == {"r001": 5, "r002": 4}
     assert (await audit(conn)).violations == []
     assert (await verify(conn, await tenant_named(conn, "acme"))).differences == []
+
+
+async def test_a_replay_counts_open_and_todays_leads_of_the_crm_as_the_router_did(
+    conn: asyncpg.Connection, connections: Connections, database_url: str, tmp_path: Path
+) -> None:
+    tenant = await make_tenant(conn, simple_reps(2))
+    await tenant.accept([lead(100, product="x")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    today = datetime.now(UTC).isoformat()
+    ended = [row(4, "r002", LONG_AGO, f"won,{today},"), row(5, "r002", LONG_AGO, f"lost,{LONG_AGO},")]
+    rows = [row(1, "r001"), row(2, "r001", today), row(3, "r002", today, f"won,{today},fine"), *ended]
+    await CommandLine(import_assignments, database_url).json(a_file(tmp_path, *rows), "--tenant", "acme")
+    last = await conn.fetchval("select lead_id from lead where external_id = 'e1'")
+    stored = await loads(tenant)
+    changes = Changes(overrides=[read_override("rep.r001.weight=2")])
+    simulation = (await replay(conn, await tenant_named(conn, "acme"), changes)).simulation
+    numbers = {one["rep_no"]: one["rep_id"] for one in await conn.fetch("select rep_no, rep_id from rep")}
+    for found in (simulation.recorded_loads, simulation.lane.loads):
+        counted = {rep: (int(found.open_counts[no]), int(found.today_counts[no])) for no, rep in numbers.items()}
+        assert counted == stored
+    await end(conn, tenant.tenant_id, last, Ending.WON)
+    await tenant.accept([lead(101, product="y")])
+    await settle(a_drain(connections), tenant.tenant_id)
+    simulation = (await replay(conn, await tenant_named(conn, "acme"), changes)).simulation
+    assert int(simulation.recorded_loads.open_counts.sum()) == sum(now for now, _ in (await loads(tenant)).values())
 
 
 async def test_the_next_lead_of_the_customer_goes_to_the_rep_of_its_latest_one(

@@ -265,3 +265,21 @@ async def test_the_command_pages_writes_csv_that_no_spreadsheet_runs_and_says_wh
     ):
         result = await command.run("--tenant", "acme", *wrong)
         assert result.exit_code == 2, (wrong, result.output)
+
+
+async def test_who_waits_for_an_owner_is_tried_again_when_the_rules_fall_back(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    known = "{name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 30m}"
+    rules = f'rules:\n  - {known}\n  - {{name: all, match: {{}}, assign_to: "group:all"}}\n'
+    tenant = await make_tenant(conn, reps_csv(["r1,Rep,yes,UTC,all,10,10"]), rules)
+    for number, available in ((1, "yes"), (2, "no")):
+        await tenant.roster(reps_csv([f"r1,Rep,{available},UTC,all,10,10"]))
+        await tenant.accept([lead(number, declared_customer="c", product=str(number))])
+        await settle(a_drain(connections), tenant.tenant_id)
+    (found,) = await pages(tenant, state=State.WAITING)
+    assert found.next_attempt_at is not None
+    assert (found.next_chance_at, found.next_chance_reps) == (found.next_attempt_at, None)
+    assert found.parks_at is not None and found.parks_at > found.next_attempt_at
+    shown = (await CommandLine(list_, database_url).run("--tenant", "acme", "--state", "waiting")).output
+    assert "tried again" in " ".join(shown.split()), shown

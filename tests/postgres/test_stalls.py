@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -12,9 +13,12 @@ from structlog.testing import capture_logs
 
 from ops.doctor.look import examine, findings_of
 from ops.doctor.scene import open_scene
+from ops.stalls import counting
 from ops.stalls.counting import RuleNames
 from ops.stalls.service import StallsService
+from router.domain.calendar import DayKind
 from router.domain.lead_in import LeadIn
+from router.domain.next_chance import Outlook
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import ConnectionSettings, StallSettings
@@ -157,6 +161,23 @@ async def test_nobody_available_in_working_hours_is_a_stall(
     await over(watch, tenant)
 
 
+async def test_the_watch_and_the_doctor_work_out_no_chances(
+    conn: asyncpg.Connection, connections: Connections, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await make_tenant(conn, reps_csv(["r001,Ann,no,UTC,all,10,10"]))
+    await tenant.accept(leads(1))
+    await settle(a_drain(connections), tenant.tenant_id)
+    asked = list[object]()
+    monkeypatch.setattr(Outlook, "chance", lambda _self, targets: asked.append(targets))
+    await watch.look()
+    async with open_scene(conn) as scene:
+        assert scene.waiting[tenant.tenant_id].counts == {"nobody_available": 1}
+    assert not asked
+    async with open_scene(conn, outlook=True):
+        pass
+    assert asked
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -264,6 +285,46 @@ async def test_what_a_rule_lacks_on_a_holiday_is_not_missed_on_the_day_after(
     await settle(drain, tenant.tenant_id)
     await watch.look(2)
     assert await stalls(tenant) == []
+
+
+@pytest.mark.parametrize(("tenants", "groups", "missed"), [("none", "CN", False), ("CN", "none", True)])
+async def test_a_rule_whose_group_has_holidays_of_its_own_is_judged_by_these(
+    conn: asyncpg.Connection,
+    connections: Connections,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    tenants: str,
+    groups: str,
+    missed: bool,
+) -> None:
+    """In China every day is a holiday here. The catch-all has the tenant's calendar, the other rule its group's."""
+    kinds_of_day = {"CN": DayKind.HOLIDAY}
+    monkeypatch.setattr(
+        counting,
+        "holiday_calendar",
+        lambda country: SimpleNamespace(kind=lambda _day: kinds_of_day.get(country, DayKind.ORDINARY)),
+    )
+    rules = WEB_OVER.replace("group:all", "group:shop", 1) + f"groups: {{shop: {{calendar: {{country: {groups}}}}}}}\n"
+    rules += f"calendar: {{country: {tenants}}}\n" if tenants != "none" else ""
+    tenant = await make_tenant(
+        conn, reps_csv(["r001,Ann,yes,UTC,all,1000,1000", "r002,Bo,yes,UTC,shop,1000,1000"]), rules
+    )
+    drain = a_drain(connections)
+    await watch.look()
+    for name, count in (("shop", 80), ("rest", 20), ("", 100)):
+        await usual(tenant, "rule", name, count)
+    for number in range(60):
+        await tenant.accept([lead(number)])
+        await settle(drain, tenant.tenant_id)
+        await watch.look()
+    # Minutes in which something was assigned pass too slowly for a test.
+    stored = json.loads(await conn.fetchval("select trends::text from hour_count_reached"))
+    assert ("shop" in stored["rules"]) is missed
+    assert "rest" not in stored["rules"]
+    stored["rules"]["shop"] = [30.0, 0.0, 80.0, 100.0]
+    await conn.execute("update hour_count_reached set trends = $1::text::jsonb", json.dumps(stored))
+    await watch.looked_for(1.0)
+    assert await kinds(tenant) == (["rule_stopped"] if missed else [])
 
 
 async def test_a_new_tenant_without_history_is_compared_with_nothing(

@@ -11,15 +11,19 @@ import pytest
 from ops.cli.status import status as status_command
 from ops.doctor.scene import STATES
 from ops.status.status import status
+from ops.text.translation import translator
 from ops.waiting.judge import waiting_by_reason
 from ops.waiting.present import JudgedKey, present
 from ops.waiting.waiting import Waiting
+from ops.why.collect import why
+from ops.why.document import document
+from ops.why.summary import summary
 from router.domain.next_chance import Chance
 from router.domain.reason import Reason
 from router.drain.drain import Drain
 from router.drain.presence import Presence
 from router.store import tenants
-from router.store.assignments import Ending, end
+from router.store.assignments import Ending, FoundLead, end
 from router.store.connections.connections import Connections
 from router.store.engines import Engines
 from router.store.pauses import pause
@@ -155,6 +159,35 @@ async def test_the_next_chance_names_time_and_reps_apart_from_when_the_lead_is_p
     assert told["parks_at"] == (evening + timedelta(days=7)).isoformat()
     shown = (await line.run("--tenant", "acme", "--now", evening.isoformat())).output
     assert "Tue 09:00 Asia/Shanghai: cn01" in " ".join(shown.split())
+
+
+async def test_who_waits_for_an_owner_is_tried_again_when_the_rules_fall_back(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    # A Monday, 17:00 in Shanghai; the owner goes at 18:00, and is back on Tuesday.
+    day, evening = datetime(2026, 3, 2, 9, 0, tzinfo=UTC), datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
+    csv = reps_csv(["cn01,A,Asia/Shanghai,cn,mon-fri 09:00-18:00"], "rep_id,name,time_zone,groups,working_hours")
+    known = "{name: known, match: {known_customer: true}, assign_to: owner, fall_back_after: 30m}"
+    rules = f'max_age: 7d\nrules:\n  - {known}\n  - {{name: all, match: {{}}, assign_to: "group:cn"}}\n'
+    made = await make_tenant(conn, csv, rules, zone="Asia/Shanghai")
+    await made.accept([lead(1, declared_customer="c")], day)
+    await settle(a_drain(connections), made.tenant_id, day)
+    await made.accept([lead(2, declared_customer="c", product="other")], evening)
+    await settle(a_drain(connections), made.tenant_id, evening)
+    again = evening + timedelta(minutes=30)
+    (part,) = (await waiting(made, evening)).reasons
+    assert (part.reason, part.next_recheck_at) == ("owner_unavailable", again)
+    assert part.next_chance == Chance(again, ())
+    line = CommandLine(status_command, database_url)
+    now = ("--tenant", "acme", "--now", evening.isoformat())
+    (told,) = (await line.json(*now))["tenants"][0]["waiting"]
+    assert told["next_chance"] == {"at": again.isoformat(), "reps": []}
+    assert "rules tried again" in " ".join((await line.run(*now)).output.split())
+    number = await conn.fetchval("select lead_id from lead_pool")
+    found = await why(conn, FoundLead(made.tenant_id, number), now=evening)
+    assert document(found)["waiting"]["next_chance"] == {"at": again.isoformat(), "reps": []}
+    words = summary(found, translator("en"))
+    assert "The rules are tried again on" in words and "Next chance" not in words
 
 
 async def test_leads_of_a_customer_wait_for_the_owner(tenant: Tenancy, drain: Drain) -> None:

@@ -12,7 +12,7 @@ from router.domain.calendar import parse_week
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.holidays import holiday_calendar
-from router.domain.next_chance import Chance, Outlook, earliest_chance
+from router.domain.next_chance import Chance, Outlook, earliest_chance, or_tried_again
 from router.domain.next_duty import next_on_duty
 from router.domain.rates import Rates
 from router.domain.roster import Leave, Rep, Roster
@@ -121,6 +121,33 @@ def test_an_owner_comes_back_whatever_the_weight() -> None:
 def test_no_rule_means_no_chance_by_time() -> None:
     assert outlook([rep(1)]).chance(read_targets("")) is None
     assert earliest_chance([None, None]) is None
+
+
+def test_what_is_tried_again_before_the_chance_and_the_parking_comes_first() -> None:
+    chance, again, parks = Chance(MONDAY, ("cn01",)), NOW + timedelta(minutes=30), NOW + timedelta(days=7)
+    assert or_tried_again(chance, again, parks, NOW) == Chance(again, ())
+    assert or_tried_again(None, again, parks, NOW) == Chance(again, ())
+    for at, parked in ((None, parks), (MONDAY, parks), (again, again), (NOW, parks), (again, None)):
+        assert or_tried_again(chance, at, parked, NOW) == chance
+        assert at == MONDAY or or_tried_again(None, at, parked, NOW) is None
+
+
+def test_where_one_rule_always_applies_the_others_are_not_looked_at_for_each_rep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = list[str]()
+    rule_from = Outlook._rule_from
+
+    def counted(self: Outlook, rule: Rule, at: datetime) -> datetime | None:
+        looked.append(rule.name)
+        return rule_from(self, rule, at)
+
+    monkeypatch.setattr(Outlook, "_rule_from", counted)
+    rules = [Rule(f"r{n}", group="all", window=parse_week("tue 14:00-16:00")) for n in range(50)]
+    reps = [rep(n) for n in range(1, 21)]
+    found = outlook(reps, *rules, Rule("all", group="all")).chance(read_targets("g1"))
+    assert found == Chance(MONDAY, tuple(one.rep_id for one in reps))
+    assert len(looked) <= len(reps)
 
 
 weeks = st.sampled_from(["mon-fri 09:00-18:00", "sat 22:00-06:00", "always", "never", "tue 02:30-03:10"])
