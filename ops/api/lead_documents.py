@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ops.why.codes import REASONS, STATES
+from ops.text.states import STATES
+from ops.why.codes import REASONS
 from ops.why.description import LeadDescription, State
 from ops.why.document import document
 from router.domain.lead import FACT_FIELDS

@@ -15,7 +15,7 @@ from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, conso
 from ops.cli.language import say
 from ops.cli.options import filter_option
 from ops.cli.screen import Screen
-from ops.why.codes import STATES
+from ops.text.states import STATES
 from router.store.errors import LOCK_TIMEOUTS
 from router.store.tenants import TenantUnknown
 

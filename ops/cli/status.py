@@ -18,10 +18,10 @@ from ops.status.rates import RATES_OVER
 from ops.status.status import Status, TenantStatus
 from ops.status.status import status as read_status
 from ops.status.verdict import Level, verdict
+from ops.text.states import STATES
 from ops.text.translation import N_
 from ops.waiting.chance_text import chance_words
 from ops.waiting.waiting import WaitingLeads
-from ops.why.codes import STATES
 from router.domain.phrases import duration
 from router.domain.written_time import written
 from router.drain.request import BatchRequest

@@ -12,8 +12,9 @@ from markupsafe import Markup, escape
 
 from ops.console import words
 from ops.notify.titles import TITLES
+from ops.text.states import STATES
 from ops.text.translation import Say, translator
-from ops.why.codes import FIELDS, STATES
+from ops.why.codes import FIELDS
 from router.domain.calendar import zone
 from router.domain.text import visible
 

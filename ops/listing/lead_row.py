@@ -7,7 +7,7 @@ import msgspec
 from ops.listing.lead_filter import State
 from ops.waiting.chance_text import REPS_NAMED
 from ops.waiting.waiting import READY, WaitsFor
-from router.domain.next_chance import or_tried_again
+from router.domain.chance import or_tried_again
 from router.domain.phrases import listed
 from router.store.statements import Row
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.text.translation import N_
 from ops.waiting.waiting import READY, WaitingLeads
-from router.domain.next_chance import Chance
+from router.domain.chance import Chance
 from router.domain.phrases import listed
 from router.domain.reason import Reason
 from router.domain.written_time import written_soon

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ops.waiting.waiting import READY, Tally, Waiting, WaitingLeads, WaitsFor
-from router.domain.next_chance import Chance
+from router.domain.chance import Chance
 from router.domain.reason import Reason
 from router.domain.written_time import written
 from router.drain.presence import Presence

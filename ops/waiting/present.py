@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ops.waiting.waiting import WaitsFor
 from router.domain.attendance import scheduled
+from router.domain.chance import Chance
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
-from router.domain.next_chance import Chance, Outlook
+from router.domain.next_chance import Outlook
 from router.domain.reason import Reason
 from router.domain.roster import one_rep
 from router.domain.targets import WakeTargets, read_targets, reason_for

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from router.domain.next_chance import Chance, earliest_chance, or_tried_again
+from router.domain.chance import Chance, earliest_chance, or_tried_again
 from router.domain.reason import Reason
 from router.store.blocking.blocked import BlockedLeads
 

@@ -7,16 +7,6 @@ from router.domain.explain_parts import LeftOut
 from router.domain.reason import Reason
 from router.drain.presence import Unsure
 
-STATES: Mapping[str, str] = {
-    "waiting": N_("waiting"),
-    "assigned": N_("assigned"),
-    "parked": N_("parked"),
-    "merged": N_("merged"),
-    "closed": N_("closed"),
-    "archived": N_("archived"),
-    "removed": N_("removed"),
-    "nowhere": N_("nowhere"),
-}
 REASONS: Mapping[Reason, str] = {
     Reason.NO_MATCHING_RULE: N_("no rule matches"),
     Reason.GROUP_EMPTY: N_("the group has no active member"),

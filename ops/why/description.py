@@ -6,12 +6,12 @@ from enum import StrEnum
 
 from ops.waiting.present import JudgedKey
 from ops.why.what_it_takes import WhatItTakes
+from router.domain.chance import Chance, or_tried_again
 from router.domain.decide import Decision, Inputs
 from router.domain.engine import Engine
 from router.domain.explain_parts import Explanation, RepState
 from router.domain.explain_rep import RepExplanation
 from router.domain.lead import Facts
-from router.domain.next_chance import Chance, or_tried_again
 from router.domain.reason import Reason
 from router.drain.replay import IMPORT
 from router.store.blocking.judge import Limits

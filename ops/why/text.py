@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from ops.text.states import STATES
 from ops.text.translation import Say
-from ops.why.codes import FIELDS, REASONS, STATES
+from ops.why.codes import FIELDS, REASONS
 from ops.why.customer import customer_lines
 from ops.why.description import DecisionRecord, Happened, LeadDescription, Trouble, TroubleKind
 from ops.why.events import event_words, taken_over

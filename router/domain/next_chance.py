@@ -5,13 +5,13 @@ cap, unavailable or not present is no chance: for that something else has to hap
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 
 from router.domain.attendance import Attendance, open_hours
 from router.domain.calendar import business_day, first_day_from
+from router.domain.chance import Chance, earliest_chance
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.next_duty import BY_TIME, NextDuties
@@ -24,37 +24,8 @@ _CAN_COME = BY_TIME | {Attendance.ON_DUTY}
 _TRIES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """From `at` (UTC) on somebody can take the lead: the `reps` by id, in roster order; none = not known who."""
-
-    at: datetime
-    reps: tuple[str, ...] = ()
-
-
 _Comes = tuple[tuple[int, ...], Chance]
 """Who comes at one instant: their numbers, in the order of the ids."""
-
-
-def earliest_chance(chances: Iterable[Chance | None]) -> Chance | None:
-    """The first of them, with the reps of all that come at the same instant."""
-    found = [chance for chance in chances if chance is not None]
-    if len(found) < 2:
-        return found[0] if found else None
-    at = min(chance.at for chance in found)
-    return Chance(at, tuple(dict.fromkeys(rep for chance in found if chance.at == at for rep in chance.reps)))
-
-
-def or_tried_again(
-    chance: Chance | None, recheck_at: datetime | None, parks_at: datetime | None, now: datetime
-) -> Chance | None:
-    """The chance, or without reps when the rules are tried again, if that comes before it and before the parking.
-
-    As then a lead falls back from its owner to others.
-    """
-    if recheck_at is None or parks_at is None or not now < recheck_at < parks_at:
-        return chance
-    return chance if chance is not None and chance.at <= recheck_at else Chance(recheck_at)
 
 
 class Outlook:

@@ -18,7 +18,7 @@ from ops.waiting.waiting import Waiting
 from ops.why.collect import why
 from ops.why.document import document
 from ops.why.summary import summary
-from router.domain.next_chance import Chance
+from router.domain.chance import Chance
 from router.domain.reason import Reason
 from router.drain.drain import Drain
 from router.drain.presence import Presence

@@ -6,8 +6,9 @@ import polib
 import pytest
 
 from ops.text.messages import messages, updated
+from ops.text.states import STATES
 from ops.text.translation import LOCALES, catalogue, language_of, translator
-from ops.why.codes import ENDED, LEFT_OUT, OPERATORS, OUTCOMES, REASONS, STATES, UNSURE
+from ops.why.codes import ENDED, LEFT_OUT, OPERATORS, OUTCOMES, REASONS, UNSURE
 from ops.why.description import State
 from router.domain.conditions import Operator
 from router.domain.explain_parts import LeftOut

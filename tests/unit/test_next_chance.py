@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from router.domain.attendance import LOOK_AHEAD, Attendance, attend, attendance
 from router.domain.calendar import parse_week
+from router.domain.chance import Chance, earliest_chance, or_tried_again
 from router.domain.eligibility import Eligibility
 from router.domain.engine import Engine
 from router.domain.holidays import holiday_calendar
-from router.domain.next_chance import Chance, Outlook, earliest_chance, or_tried_again
+from router.domain.next_chance import Outlook
 from router.domain.next_duty import next_on_duty
 from router.domain.rates import Rates
 from router.domain.roster import Leave, Rep, Roster
