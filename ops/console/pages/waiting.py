@@ -18,6 +18,7 @@ from router.store.roster import RepUnknown
 
 _STATE = {"park": State.WAITING, "unpark": State.PARKED}
 TITLES = {"park": N_("Park all that match"), "unpark": N_("Send back all that match")}
+_SEARCHED = N_("a search has no action on all of its leads: use the filter without a search word")
 RESULTS = {
     "sent_back": N_("sent back"),
     "looked_at_again": N_("looked at again"),
@@ -95,7 +96,9 @@ async def all_matching_now(view: View) -> web.Response:
 async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, Any]:
     if kind not in _STATE:
         raise Refused(Kind.NOT_FOUND, "there is no such action")
-    query = read_query({**parameters, "state": str(_STATE[kind]), "q": ""}, view.zone_name)
+    query = read_query({**parameters, "state": str(_STATE[kind])}, view.zone_name)
+    if query.word:
+        raise Refused(Kind.INVALID, view.say.gettext(_SEARCHED))
     if query.wrong:
         raise Refused(Kind.INVALID, "; ".join(query.wrong))
     try:
