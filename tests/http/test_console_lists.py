@@ -64,3 +64,15 @@ async def test_a_search_offers_no_action_on_all_leads_of_the_filter(world: World
         assert asked.status == 200
         sent = await browser.send(asked, path, why="x", q="Bob")
         assert (sent.status, "search" in sent.words) == (422, True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("path", ["/leads", "/leads.csv", "/leads?q=Bob", "/leads/{lead}"])
+async def test_contacts_are_masked_wherever_they_stand(world: World, role: TokenRole, path: str) -> None:
+    personal = role is TokenRole.OPERATOR
+    async with world.served.browser(await world.token(role)) as browser:
+        number = await world.acme.conn.fetchval("select lead_id from lead where external_id = 'e1'")
+        page = await browser.get(path.format(lead=number))
+        assert page.status == 200
+        for contact in (PHONE, EMAIL):
+            assert (contact in page.text) is personal, contact
