@@ -14,6 +14,7 @@ from ops.console.view import View
 from ops.why.collect import why
 from ops.why.description import LeadDescription
 from ops.why.events import event_words
+from ops.why.lines import TIMELINE
 from ops.why.summary import summary
 from ops.why.text import describe
 from ops.why.what_it_takes import LIMIT
@@ -74,8 +75,7 @@ _NEEDS = {
 def _sections(view: View, description: LeadDescription, *, asked: bool) -> list[Node]:
     """The explanation without its title, the facts and the timeline, which have a place of their own."""
     first, *rest = tree(describe(description, view.say, asked=asked))
-    timeline = view.say.gettext("Timeline (times in {zone})").format(zone=description.lead.time_zone)
-    return [*first.children[1:], *(one for one in rest if one.text != timeline)]
+    return [*first.children[1:], *(one for one in rest if one.kind != TIMELINE)]
 
 
 def _seen(view: View, nodes: list[Node], answer: str) -> list[Node]:
