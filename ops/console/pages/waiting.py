@@ -8,6 +8,7 @@ from aiohttp import web
 from ops.api.running import JobDocument
 from ops.console import bulk
 from ops.console.lead_query import LeadQuery, read_query
+from ops.console.pages.now import chance_rows
 from ops.console.view import View
 from ops.listing.lead_filter import FiltersConflict, State
 from ops.listing.leads import GroupUnknown
@@ -34,7 +35,9 @@ async def waiting(view: View) -> web.Response:
     """Why they wait, and for what they are parked."""
     document = await view.ask("get_status")
     [tenant] = document.tenants
-    return view.render("waiting.html", tenant=tenant, operate=view.may(Permission.OPERATE))
+    return view.render(
+        "waiting.html", tenant=tenant, waiting=chance_rows(view, document), operate=view.may(Permission.OPERATE)
+    )
 
 
 async def parked_csv(view: View) -> web.Response:
