@@ -76,3 +76,12 @@ async def test_contacts_are_masked_wherever_they_stand(world: World, role: Token
         assert page.status == 200
         for contact in (PHONE, EMAIL):
             assert (contact in page.text) is personal, contact
+
+
+async def test_the_link_to_the_file_says_how_far_it_goes(world: World) -> None:
+    async with world.served.browser(await world.token(TokenRole.OPERATOR)) as browser:
+        few = await browser.get("/leads")
+        assert [one.text for one in few.all("a", **{"class": "csv"})] == ["CSV"]
+        await world.acme.accept([lead(number) for number in range(10, 70)])
+        many = await browser.get("/leads")
+        assert [one.text for one in many.all("a", **{"class": "csv"})] == ["CSV (at most the newest 10,000)"]

@@ -76,6 +76,7 @@ async def leads(view: View) -> web.Response:
         states=list(State),
         reasons=REASONS,
         looked_at=LOOKED_AT,
+        in_file=IN_FILE,
     )
 
 
