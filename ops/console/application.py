@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 
 from ops.console import assets
-from ops.console.refusal import error_page
+from ops.console.refusal import Said, error_page
 from ops.console.same_origin import is_own
 from ops.console.session import COOKIE
 from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View
@@ -96,7 +96,7 @@ class Console:
             self._check_form(route, view)
         if route.of_tenant and view.tenant is None:
             if route.method == "POST":
-                raise Refused(Kind.INVALID, view.say.gettext(_NO_TENANT))
+                raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
             return view.render("choose.html")
         async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S):
             return await route.page(view)

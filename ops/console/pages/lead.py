@@ -9,6 +9,7 @@ from ops.api.fields import number_of
 from ops.api.lead_documents import lead_document
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
+from ops.console.refusal import why_of
 from ops.console.tree import Node, tree
 from ops.console.view import View
 from ops.why.collect import why
@@ -92,13 +93,13 @@ def _seen(view: View, nodes: list[Node], answer: str) -> list[Node]:
 
 async def park(view: View) -> web.Response:
     """Takes a waiting lead out of the routing."""
-    return await _do(view, "park_lead", {"why": view.form.get("why", "")}, view.say.gettext("Lead {lead} is parked."))
+    return await _do(view, "park_lead", {"why": why_of(view)}, view.say.gettext("Lead {lead} is parked."))
 
 
 async def unpark(view: View) -> web.Response:
     """Sends a parked lead back."""
     done = view.say.gettext("Lead {lead} waits for a rep again.")
-    return await _do(view, "unpark_lead", {"why": view.form.get("why", "")}, done)
+    return await _do(view, "unpark_lead", {"why": why_of(view)}, done)
 
 
 async def end(view: View) -> web.Response:

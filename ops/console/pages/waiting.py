@@ -9,6 +9,7 @@ from ops.api.running import JobDocument
 from ops.console import bulk
 from ops.console.lead_query import LeadQuery, read_query
 from ops.console.pages.now import chance_rows
+from ops.console.refusal import Said, why_of
 from ops.console.view import View
 from ops.listing.lead_filter import FiltersConflict, State
 from ops.listing.leads import GroupUnknown
@@ -58,20 +59,13 @@ async def retry(view: View) -> web.Response:
 
 async def retry_now(view: View) -> web.Response:
     """Starts it as a job."""
-    why = _why(view)
+    why = why_of(view)
     job: JobDocument = await view.ask("retry_leads", body={**_reason(view.form.get("reason", "")), "why": why})
     return view.go(view.link(f"/jobs/{job.id}"))
 
 
 def _reason(reason: str) -> dict[str, str]:
     return {"reason": reason} if reason else {}
-
-
-def _why(view: View) -> str:
-    why = view.form.get("why", "").strip()
-    if not why:
-        raise Refused(Kind.INVALID, "say why: the reason is recorded with it")
-    return why[:1_000]
 
 
 async def all_matching(view: View) -> web.Response:
@@ -90,7 +84,7 @@ async def all_matching(view: View) -> web.Response:
 
 async def all_matching_now(view: View) -> web.Response:
     """Starts it as a job, with those that match now."""
-    kind, why = view.request.match_info["kind"], _why(view)
+    kind, why = view.request.match_info["kind"], why_of(view)
     _, page = await _matching(view, kind, view.form)
     job = bulk.start(view, kind, [one.lead_id for one in page.leads], why, more=page.next is not None)
     return view.go(view.link(f"/jobs/{job.job_id}"))
@@ -101,7 +95,7 @@ async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, 
         raise Refused(Kind.NOT_FOUND, "there is no such action")
     query = read_query({**parameters, "state": str(_STATE[kind])}, view.zone_name)
     if query.word:
-        raise Refused(Kind.INVALID, view.say.gettext(_SEARCHED))
+        raise Said(Kind.INVALID, view.say.gettext(_SEARCHED))
     if query.wrong:
         raise Refused(Kind.INVALID, "; ".join(query.wrong))
     try:
