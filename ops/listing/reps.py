@@ -11,6 +11,7 @@ from ops.listing.groups import AT_WORK, Standing, standings
 from router.domain.availability import leave_text
 from router.domain.calendar import format_week, zone
 from router.domain.engine import NO_CAP, Engine
+from router.domain.holidays import NO_HOLIDAYS
 from router.domain.next_duty import BY_TIME, NextDuties
 from router.domain.rates import Rates
 from router.domain.roster import Rep
@@ -43,9 +44,10 @@ class HoursFrom(StrEnum):
 class RepNow(msgspec.Struct, frozen=True, kw_only=True):
     """A rep as of now. Caps in force, null = none. `next_on_duty_at` null = on duty now, or time alone never brings it.
 
-    `hours` in force: the rep's own, those of the rules, or `always` where neither has any. `leave` = that which is not
-    over. `received` = leads got by the shares of the rep's groups in the last 30 days; `due_by_weight` = the leads of
-    these groups times the rep's part of the members' weights.
+    `hours` in force: the rep's own, those of the rules, or `always` where neither has any; `holidays` in force: those
+    of a country or subdivision, or `none`. `leave` = that which is not over. `received` = leads got by shares of the
+    rep's groups in the last 30 days; `due_by_weight` = the leads of these groups times the rep's part of the members'
+    weights.
     """
 
     standing: Standing
@@ -57,6 +59,7 @@ class RepNow(msgspec.Struct, frozen=True, kw_only=True):
     max_per_day: int | None
     hours: str
     hours_from: HoursFrom
+    holidays: str
     leave: str
     received: int
     due_by_weight: float
@@ -141,6 +144,7 @@ class _Seen:
             max_per_day=caps[1],
             hours=hours,
             hours_from=whose,
+            holidays=rep.holidays or engine.ruleset.calendar.country or NO_HOLIDAYS,
             leave=leave_text(tuple(part for part in rep.leave if part.last >= today)),
             received=sum(self._received.get((group_no, rep.no), 0) for group_no in rep.groups),
             due_by_weight=round(sum(self._due(rep, group_no) for group_no in rep.groups), 1),
