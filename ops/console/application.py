@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, urlencode
 from aiohttp import web
 
 from ops.console import assets
-from ops.console.refusal import error_page
+from ops.console.refusal import Said, error_page
 from ops.console.same_origin import is_own
 from ops.console.session import COOKIE
 from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View
-from ops.text.translation import LOCALES
+from ops.text.translation import LOCALES, N_
 from router.domain.access import EVERY_TENANT, Permission, Token
 from router.http.access import check_permission
 from router.http.body import read_body
@@ -27,6 +27,8 @@ _TENANTS_HOLD_S = 2.0
 _FIELDS = 100
 # Pages with filters keep the deadline themselves, and show the filters all the same.
 _BEYOND_S = 2.0
+
+_NO_TENANT = N_("this form does not say which tenant it is about; load the page again")
 
 Page = Callable[[View], Awaitable[web.Response]]
 
@@ -93,6 +95,8 @@ class Console:
         if route.method == "POST":
             self._check_form(route, view)
         if route.of_tenant and view.tenant is None:
+            if route.method == "POST":
+                raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
             return view.render("choose.html")
         async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S):
             return await route.page(view)

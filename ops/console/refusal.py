@@ -8,6 +8,7 @@ from ops.console.view import View
 from ops.text.translation import N_
 from router.http.problems import Kind, Refused, busy, of_aiohttp
 from router.store.errors import TRANSIENT_ERRORS
+from router.store.roster import RepUnknown
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -29,15 +30,47 @@ TITLES: Mapping[Kind, str] = {
 }
 
 
+_NO_PAGE = N_("nothing is at this address; the menu has all pages")
+_NO_REP = N_("there is no such rep; Groups & reps shows who there is")
+_NO_WHY = N_("say why: the reason is recorded with it")
+
+
+class Said(Refused):
+    """One whose detail is in the language of the page."""
+
+
+def why_of(view: View) -> str:
+    """The reason that a form gives. Raises Refused where it is empty."""
+    why = view.form.get("why", "").strip()
+    if not why:
+        raise Said(Kind.INVALID, view.say.gettext(_NO_WHY))
+    return why[:1_000]
+
+
 def error_page(view: View, error: Exception) -> web.Response:
     """The page; what nobody expected is logged, and not shown."""
-    refused = as_refused(view.request, error)
+    refused = _in_own_words(view, as_refused(view.request, error), error)
     title = TITLES.get(refused.kind, TITLES[Kind.BAD_REQUEST])
-    response = view.render("error.html", refused.kind.status, title=view.say.gettext(title), detail=refused.detail)
+    response = view.render(
+        "error.html",
+        refused.kind.status,
+        title=view.say.gettext(title),
+        detail=refused.detail,
+        translated=isinstance(refused, Said),
+    )
     for name in ("Retry-After", "Allow"):
         if name in refused.headers:
             response.headers[name] = refused.headers[name]
     return response
+
+
+def _in_own_words(view: View, refused: Refused, error: Exception) -> Refused:
+    """Without the commands and addresses that are for users of the API and of the command line."""
+    if isinstance(error, web.HTTPNotFound):
+        return Said(refused.kind, view.say.gettext(_NO_PAGE), headers=refused.headers)
+    if isinstance(refused.__cause__, RepUnknown) and "lead-router" in refused.detail:
+        return Said(refused.kind, view.say.gettext(_NO_REP), headers=refused.headers)
+    return refused
 
 
 def as_refused(request: web.Request, error: Exception) -> Refused:

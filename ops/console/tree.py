@@ -8,13 +8,16 @@ from ops.why.lines import Candidates, Line, Part
 
 @dataclass(slots=True)
 class Node:
-    """A sentence with what belongs to it, or a table (`rows` under `columns`). `style` is bold, yellow or nothing."""
+    """A sentence with what belongs to it, or a table (`rows` under `columns`). `style` is bold, yellow or nothing,
+    `kind` that of its line.
+    """
 
     text: str = ""
     style: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     children: list["Node"] = field(default_factory=list)
+    kind: str = ""
 
 
 def tree(parts: Iterable[Part]) -> list[Node]:
@@ -25,7 +28,7 @@ def tree(parts: Iterable[Part]) -> list[Node]:
         if isinstance(part, Candidates):
             _below(way, sections).append(Node(columns=part.columns, rows=part.rows))
             continue
-        depth, node = _depth(part), Node(part.text.strip(), part.style)
+        depth, node = _depth(part), Node(part.text.strip(), part.style, kind=part.kind)
         if part.style == "bold" or part.gap:
             way.clear()
         while way and way[-1][0] >= depth:

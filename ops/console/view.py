@@ -128,6 +128,11 @@ class View:
         asked = {**named, **{name: value for name, value in query.items() if value not in (None, "")}}
         return f"{path}?{urlencode(asked)}" if asked else path
 
+    def here_for(self, tenant: str) -> str:
+        """This address about a tenant, with all its other parameters."""
+        address = self.request.rel_url.raw_path
+        return f"{address}?{urlencode({**self.query, 'tenant': tenant})}"
+
     @property
     def zone_name(self) -> str:
         """Where the clock is that the page shows; of all tenants together UTC."""

@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+TIMELINE = "timeline"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line; `style` is bold, yellow or nothing, `gap` = an empty line before it."""
+    """One line; `style` is bold, yellow or nothing, `gap` = an empty line before it, `kind` = what section it begins,
+    where somebody shows that one in another way.
+    """
 
     text: str
     style: str = ""
     gap: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from ops.why.codes import FIELDS, REASONS
 from ops.why.customer import customer_lines
 from ops.why.description import DecisionRecord, Happened, LeadDescription, Trouble, TroubleKind
 from ops.why.events import event_words, taken_over
-from ops.why.lines import Line, Part
+from ops.why.lines import TIMELINE, Line, Part
 from ops.why.phrases import aside, detail, load, named_by_source, targets, when
 from ops.why.placing_text import placing_lines
 from ops.why.rep_text import rep_lines
@@ -58,7 +58,7 @@ def describe(description: LeadDescription, say: Say, *, asked: bool = False) -> 
             ).format(batch=description.record_gone),
             gap=True,
         )
-    yield Line(say.gettext("Timeline"), style="bold", gap=True)
+    yield Line(say.gettext("Timeline"), style="bold", gap=True, kind=TIMELINE)
     if description.older_batch is not None:
         yield Line(
             "  "

@@ -9,11 +9,13 @@ from ops.api.fields import number_of
 from ops.api.lead_documents import lead_document
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
+from ops.console.refusal import why_of
 from ops.console.tree import Node, tree
 from ops.console.view import View
 from ops.why.collect import why
 from ops.why.description import LeadDescription
 from ops.why.events import event_words
+from ops.why.lines import TIMELINE
 from ops.why.summary import summary
 from ops.why.text import describe
 from ops.why.what_it_takes import LIMIT
@@ -74,8 +76,7 @@ _NEEDS = {
 def _sections(view: View, description: LeadDescription, *, asked: bool) -> list[Node]:
     """The explanation without its title, the facts and the timeline, which have a place of their own."""
     first, *rest = tree(describe(description, view.say, asked=asked))
-    timeline = view.say.gettext("Timeline (times in {zone})").format(zone=description.lead.time_zone)
-    return [*first.children[1:], *(one for one in rest if one.text != timeline)]
+    return [*first.children[1:], *(one for one in rest if one.kind != TIMELINE)]
 
 
 def _seen(view: View, nodes: list[Node], answer: str) -> list[Node]:
@@ -92,13 +93,13 @@ def _seen(view: View, nodes: list[Node], answer: str) -> list[Node]:
 
 async def park(view: View) -> web.Response:
     """Takes a waiting lead out of the routing."""
-    return await _do(view, "park_lead", {"why": view.form.get("why", "")}, view.say.gettext("Lead {lead} is parked."))
+    return await _do(view, "park_lead", {"why": why_of(view)}, view.say.gettext("Lead {lead} is parked."))
 
 
 async def unpark(view: View) -> web.Response:
     """Sends a parked lead back."""
     done = view.say.gettext("Lead {lead} waits for a rep again.")
-    return await _do(view, "unpark_lead", {"why": view.form.get("why", "")}, done)
+    return await _do(view, "unpark_lead", {"why": why_of(view)}, done)
 
 
 async def end(view: View) -> web.Response:

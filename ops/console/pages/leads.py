@@ -6,12 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec.structs import asdict, replace
 
+from ops.api.personal import seen_by
 from ops.console.lead_query import LeadQuery, read_query
 from ops.console.view import View
 from ops.listing.cursor import CursorInvalid
 from ops.listing.lead_filter import REASONS, FiltersConflict, State
-from ops.listing.lead_row import LeadRow
+from ops.listing.lead_row import LeadRow, Person
 from ops.listing.leads import GroupUnknown, Page, leads_numbered, list_leads
 from router.domain.access import Permission
 from router.domain.masking import mask_email, mask_phone
@@ -74,9 +76,7 @@ async def leads(view: View) -> web.Response:
         states=list(State),
         reasons=REASONS,
         looked_at=LOOKED_AT,
-        personal=view.token.may(Permission.PERSONAL),
-        mask_phone=mask_phone,
-        mask_email=mask_email,
+        in_file=IN_FILE,
     )
 
 
@@ -104,14 +104,26 @@ async def leads_csv(view: View) -> web.Response:
         after = page.next
         if after is None:
             break
-    personal = view.token.may(Permission.PERSONAL)
-    return view.csv("leads", (*_COLUMNS, *_PERSON), (_cells(row, personal=personal) for row in rows))
+    return view.csv("leads", (*_COLUMNS, *_PERSON), (_cells(row) for row in rows))
 
 
-def _cells(row: LeadRow, *, personal: bool) -> list[object]:
+def _cells(row: LeadRow) -> list[object]:
+    return [*(getattr(row, name) for name in _COLUMNS), *(getattr(row.person, name) for name in _PERSON)]
+
+
+def _seen(view: View, row: LeadRow) -> LeadRow:
+    """As the token may see it: contacts may stand in any field that a source fills."""
+    if view.token.may(Permission.PERSONAL):
+        return row
+    texts = {name: value for name, value in asdict(row).items() if type(value) is str}
     person = row.person
-    contacts = (person.phone, person.email) if personal else (mask_phone(person.phone), mask_email(person.email))
-    return [*(getattr(row, name) for name in _COLUMNS), person.name, *contacts, person.company]
+    masked = Person(
+        None if person.name is None else view.words(person.name),
+        mask_phone(person.phone),
+        mask_email(person.email),
+        None if person.company is None else view.words(person.company),
+    )
+    return replace(row, **seen_by(view.call(), texts), person=masked)
 
 
 async def _found(view: View, query: LeadQuery, limit: int = SHOWN) -> Found:
@@ -126,6 +138,11 @@ async def _found(view: View, query: LeadQuery, limit: int = SHOWN) -> Found:
 
 
 async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> Page:
+    page = await _unmasked(view, query, limit, after)
+    return replace(page, leads=tuple(_seen(view, row) for row in page.leads))
+
+
+async def _unmasked(view: View, query: LeadQuery, limit: int, after: str | None) -> Page:
     call = view.call()
     tenant_id = call.tenant.tenant_id
     async with call.connection() as conn, view.shared.means.presence() as presence:

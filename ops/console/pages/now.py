@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -11,16 +11,31 @@ from aiohttp import web
 from ops.api.diagnosis import StatusDocument
 from ops.console.chart import Picture, picture
 from ops.console.flow import TENANTS, Minute, summed
+from ops.console.rendering import moment
 from ops.console.view import View
 from ops.status.rates import RATES_OVER
+from ops.waiting.chance_text import chance_words
+from ops.waiting.waiting import WaitingLeads
 from router.domain.access import Permission
 from router.domain.calendar import zone
+from router.domain.next_chance import Chance
 from router.http.problems import Kind, Refused
 from router.store.flow import TimeToAssign, time_to_assign
 from router.store.leads import database_clock
 
 CHANGES_SHOWN = 8
 _LOOKED_AT = 1_000
+_WAITING_COLUMNS = (
+    "tenant",
+    "reason",
+    "leads",
+    "oldest_queued_at",
+    "next_chance_at",
+    "next_chance_reps",
+    "next_recheck_at",
+    "parks_at",
+    "waits_for",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +68,7 @@ async def now(view: View) -> web.Response:
         standing=document,
         findings=[one for one in document.findings if one["muted"] is None],
         muted=[one for one in document.findings if one["muted"] is not None],
-        waiting=list(waiting_rows(document)),
+        waiting=chance_rows(view, document),
         changes=changes.changes[::-1],
         minutes=minutes,
         picture=None if minutes is None else flow_picture(view, minutes),
@@ -74,6 +89,32 @@ def waiting_rows(document: StatusDocument) -> Iterator[Mapping[str, Any]]:
     yield from sorted(rows, key=lambda row: -row["leads"])
 
 
+def chance_rows(view: View, document: StatusDocument) -> list[Mapping[str, Any]]:
+    """The same, and `chance`: when somebody can take a lead, in words, on the clock of the tenant."""
+    zones = {tenant["tenant"]: tenant["time_zone"] for tenant in document.tenants}
+    return [
+        {**row, "chance": chance_words(_waiting(row), document.at, zones[row["tenant"]], view.say.gettext)}
+        for row in waiting_rows(document)
+    ]
+
+
+def _waiting(row: Mapping[str, Any]) -> WaitingLeads:
+    chance = row["next_chance"]
+    return WaitingLeads(
+        reason=row["reason"],
+        leads=row["leads"],
+        oldest_queued_at=moment(row["oldest_queued_at"]),
+        next_recheck_at=_moment(row["next_recheck_at"]),
+        waits_for=tuple(row["waits_for"]),
+        next_chance=None if chance is None else Chance(moment(chance["at"]), tuple(chance["reps"])),
+        parks_at=_moment(row["parks_at"]),
+    )
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    return None if value is None else moment(value)
+
+
 async def flow_csv(view: View) -> web.Response:
     """The picture's numbers."""
     minutes, _ = await _flow(view)
@@ -84,8 +125,13 @@ async def flow_csv(view: View) -> web.Response:
 async def waiting_csv(view: View) -> web.Response:
     """Why leads wait."""
     document: StatusDocument = await view.ask("get_status")
-    columns = ("tenant", "reason", "leads", "oldest_queued_at", "next_recheck_at", "waits_for")
-    return view.csv("waiting", columns, ([row[name] for name in columns] for row in waiting_rows(document)))
+    return view.csv("waiting", _WAITING_COLUMNS, map(_waiting_cells, waiting_rows(document)))
+
+
+def _waiting_cells(row: Mapping[str, Any]) -> list[object]:
+    chance = row["next_chance"] or {}
+    known = {**row, "next_chance_at": chance.get("at"), "next_chance_reps": chance.get("reps")}
+    return [known[name] for name in _WAITING_COLUMNS]
 
 
 async def _flow(view: View) -> tuple[list[Minute] | None, Seconds | None]:

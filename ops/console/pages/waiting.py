@@ -8,6 +8,8 @@ from aiohttp import web
 from ops.api.running import JobDocument
 from ops.console import bulk
 from ops.console.lead_query import LeadQuery, read_query
+from ops.console.pages.now import chance_rows
+from ops.console.refusal import Said, why_of
 from ops.console.view import View
 from ops.listing.lead_filter import FiltersConflict, State
 from ops.listing.leads import GroupUnknown
@@ -18,6 +20,7 @@ from router.store.roster import RepUnknown
 
 _STATE = {"park": State.WAITING, "unpark": State.PARKED}
 TITLES = {"park": N_("Park all that match"), "unpark": N_("Send back all that match")}
+_SEARCHED = N_("a search has no action on all of its leads: use the filter without a search word")
 RESULTS = {
     "sent_back": N_("sent back"),
     "looked_at_again": N_("looked at again"),
@@ -33,7 +36,9 @@ async def waiting(view: View) -> web.Response:
     """Why they wait, and for what they are parked."""
     document = await view.ask("get_status")
     [tenant] = document.tenants
-    return view.render("waiting.html", tenant=tenant, operate=view.may(Permission.OPERATE))
+    return view.render(
+        "waiting.html", tenant=tenant, waiting=chance_rows(view, document), operate=view.may(Permission.OPERATE)
+    )
 
 
 async def parked_csv(view: View) -> web.Response:
@@ -54,20 +59,13 @@ async def retry(view: View) -> web.Response:
 
 async def retry_now(view: View) -> web.Response:
     """Starts it as a job."""
-    why = _why(view)
+    why = why_of(view)
     job: JobDocument = await view.ask("retry_leads", body={**_reason(view.form.get("reason", "")), "why": why})
     return view.go(view.link(f"/jobs/{job.id}"))
 
 
 def _reason(reason: str) -> dict[str, str]:
     return {"reason": reason} if reason else {}
-
-
-def _why(view: View) -> str:
-    why = view.form.get("why", "").strip()
-    if not why:
-        raise Refused(Kind.INVALID, "say why: the reason is recorded with it")
-    return why[:1_000]
 
 
 async def all_matching(view: View) -> web.Response:
@@ -86,7 +84,7 @@ async def all_matching(view: View) -> web.Response:
 
 async def all_matching_now(view: View) -> web.Response:
     """Starts it as a job, with those that match now."""
-    kind, why = view.request.match_info["kind"], _why(view)
+    kind, why = view.request.match_info["kind"], why_of(view)
     _, page = await _matching(view, kind, view.form)
     job = bulk.start(view, kind, [one.lead_id for one in page.leads], why, more=page.next is not None)
     return view.go(view.link(f"/jobs/{job.job_id}"))
@@ -95,7 +93,9 @@ async def all_matching_now(view: View) -> web.Response:
 async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, Any]:
     if kind not in _STATE:
         raise Refused(Kind.NOT_FOUND, "there is no such action")
-    query = read_query({**parameters, "state": str(_STATE[kind]), "q": ""}, view.zone_name)
+    query = read_query({**parameters, "state": str(_STATE[kind])}, view.zone_name)
+    if query.word:
+        raise Said(Kind.INVALID, view.say.gettext(_SEARCHED))
     if query.wrong:
         raise Refused(Kind.INVALID, "; ".join(query.wrong))
     try:

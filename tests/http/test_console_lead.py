@@ -1,0 +1,51 @@
+"""The console's page of one lead."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from router.store.connections.connections import Connections
+from tests.http.console import Served, serving_console
+from tests.http.support import make_token
+from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+
+
+@pytest.fixture
+async def served(connections: Connections, conn: asyncpg.Connection, redis_url: str) -> AsyncIterator[Served]:
+    acme = await make_tenant(conn, simple_reps(2), CATCH_ALL, name="acme", zone="Asia/Shanghai")
+    await acme.accept([lead(1)])
+    await settle(a_drain(connections), acme.tenant_id)
+    async with serving_console(connections, redis_url) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Timeline"), ("zh", "时间线")])
+async def test_the_timeline_is_there_once(served: Served, conn: asyncpg.Connection, language: str, title: str) -> None:
+    number = await conn.fetchval("select lead_id from lead")
+    async with served.browser(await make_token(conn), language) as browser:
+        page = await browser.get(f"/leads/{number}")
+    assert page.status == 200
+    assert [one.text.strip() for one in page.all("h2", id="h-timeline")] == [title]
+    assert [one.text for one in page.tags if one.text.strip() == title and one.name in ("h3", "li", "span")] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "no_page", "no_why", "no_rep"),
+    [("en", "the menu has all pages", "say why", "there is no such rep"), ("zh", "菜单", "请说明原因", "没有这个销售")],
+)
+async def test_errors_are_said_in_words_of_the_page(
+    served: Served, conn: asyncpg.Connection, language: str, no_page: str, no_why: str, no_rep: str
+) -> None:
+    tenant_id = await conn.fetchval("select tenant_id from tenant where name = 'acme'")
+    await Tenancy(conn, tenant_id).accept([lead(2)])
+    number = await conn.fetchval("select lead_id from lead where external_id = 'e2'")
+    async with served.browser(await make_token(conn), language) as browser:
+        page = await browser.get(f"/leads/{number}")
+        for answer, status, words in (
+            (await browser.get("/nothing"), 404, no_page),
+            (await browser.send(page, f"/leads/{number}/park", why=" "), 422, no_why),
+            (await browser.send(page, f"/leads/{number}/assign", to="r999", note=""), 404, no_rep),
+        ):
+            assert (answer.status, words in answer.words) == (status, True), answer.words
+            assert not any(one in answer.words for one in ("openapi", "`str`", "lead-router"))
