@@ -18,7 +18,7 @@ from ops.waiting.chance_text import chance_words
 from ops.waiting.waiting import WaitingLeads
 from router.domain.access import Permission
 from router.domain.calendar import zone
-from router.domain.next_chance import Chance
+from router.domain.chance import Chance
 from router.http.problems import Kind, Refused
 from router.store.flow import TimeToAssign, time_to_assign
 from router.store.leads import database_clock
