@@ -115,9 +115,14 @@ def _values(field: str, at: At) -> frozenset[str]:
 def _beginnings(field: str, at: At) -> frozenset[str]:
     """What values begin with, as it is written: numbers unquoted, too."""
     form = beginning_form(field)
-    if field.startswith(ATTRIBUTES):
-        return frozenset(one_or_many(at, lambda one: form(_attribute_text(one))))
-    return frozenset(map(form, one_or_many(at, text)))
+
+    def beginning(one: At) -> str:
+        found = form(_attribute_text(one) if field.startswith(ATTRIBUTES) else text(one))
+        if not found:
+            raise Wrong("must have a letter or a digit: everything begins with nothing")
+        return found
+
+    return frozenset(one_or_many(at, beginning))
 
 
 def _attribute_text(at: At) -> str:

@@ -46,9 +46,14 @@ def expected_indexes() -> tuple[Index, ...]:
                     name = "_".join([table, *columns.split(", "), "key"])
                     makes = f"alter table {table} add constraint {name} unique ({columns})"
                     found[name] = Index(name, table, makes)
-            for name in _DROPPED.findall(text):
-                found = {key: one for key, one in found.items() if name not in (key, one.table)}
+            for drop in _DROPPED.finditer(text):
+                if not _is_made_again(text, drop):
+                    found = {key: one for key, one in found.items() if drop[1] not in (key, one.table)}
     return tuple(found.values())
+
+
+def _is_made_again(text: str, drop: re.Match[str]) -> bool:
+    return any(made[1] == drop[1] for made in _INDEX.finditer(text, drop.end()))
 
 
 @dataclass(frozen=True, slots=True)

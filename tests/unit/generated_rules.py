@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from router.domain.asked import COMPANY, comparable, number_text
+from router.domain.asked import COMPANY, beginning_form, comparable, number_text
 from router.domain.conditions import FactCondition, NoneOf, OneOf, Prefix, Present, Range
 from router.domain.lead import FACT_FIELDS
 from router.domain.ruleset import (
@@ -108,7 +108,11 @@ def fact_conditions(
         return OneOf(name, draw(sets)), ()
     if kind == "absent":
         return None, (Present(name, False),)
-    conditions = (NoneOf(name, draw(sets)), Prefix(name, draw(sets)), Present(name, True))
+    form = beginning_form(name)
+    starts = st.frozensets(
+        values.map(form).filter(lambda value: value and form(value) == value), min_size=1, max_size=4
+    )
+    conditions = (NoneOf(name, draw(sets)), Prefix(name, draw(starts)), Present(name, True))
     chosen = draw(st.sets(st.integers(0, 2), min_size=1))
     return None, tuple(conditions[i] for i in sorted(chosen))
 

@@ -79,6 +79,10 @@ WRONG_IN_A_RULE = [
         ("name: x", "match: {regio: a}", "assign_to: owner"),
         '3: rules[0].match.regio: unknown field; did you mean "region"?',
     ),
+    (
+        ("name: x", 'match: {company: {prefix: "~"}}', "assign_to: owner"),
+        "3: rules[0].match.company.prefix: must have a letter or a digit: everything begins with nothing",
+    ),
     (("name: x", "match: {}"), "2: rules[0].assign_to: is missing"),
     (("match: {}", "assign_to: owner"), "2: rules[0].name: is missing"),
     (("name: x", "assign_to: owner"), "2: rules[0].match: is missing"),

@@ -62,6 +62,7 @@ OTHERS = {
     "ops/why/phrases.py",
     "router/domain/date_forms.py",
     "router/domain/written_time.py",
+    "router/intake/times.py",
     "router/intake/workbook.py",
     "router/rules/mapping_parts.py",
     "router/store/partitions.py",
