@@ -4,15 +4,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, console, print_json
+from ops.cli.file_options import file_options
 from ops.cli.lead_report import LOG_EVERY_S, SHOWN, RejectedRows, taken_as
 from ops.cli.leads import check_rejects_path, mapping_of, opened_file
-from ops.cli.options import require_tenant
+from ops.cli.options import require_tenant, tenant_option
 from ops.cli.screen import Screen
 from router.domain.date_forms import orders_of
 from router.domain.phrases import count
@@ -30,8 +32,6 @@ from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _OPTIONS = (
     click.option(
         "--rejects", "rejects_file", type=click.Path(path_type=Path), help="Default: FILE.rejects.csv beside FILE."
@@ -40,16 +40,9 @@ _OPTIONS = (
 )
 
 
-def bulk_options(command: F) -> F:
-    """Adds `rejects_file` and `dry_run`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @dataclass(frozen=True, slots=True)
 class BulkAsked:
-    """What was asked for. `fields` are those that columns can mean; of each of `needed` there must be one."""
+    """What was asked for: which file, how it is read, and what becomes of it."""
 
     file: Path
     tenant: str | None
@@ -59,9 +52,19 @@ class BulkAsked:
     sheet: str | None
     rejects_file: Path | None
     dry_run: bool
-    fields: tuple[str, ...]
-    needed: Sequence[tuple[str, ...]]
-    part_rows: int = 1_000
+
+
+def bulk_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds FILE and all options of a command that reads one for what it does; the command gets them as `asked`."""
+
+    @wraps(command)
+    def gathered(*arguments: Any, file: Path, tenant_name: str | None, **options: Any) -> None:
+        own = {name: options.pop(name) for name in BulkAsked.__slots__ if name in options}
+        command(*arguments, asked=BulkAsked(file=file, tenant=tenant_name, **own), **options)
+
+    for option in reversed(_OPTIONS):
+        gathered = option(gathered)
+    return click.argument("file", type=click.Path(path_type=Path))(tenant_option(file_options(gathered)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +157,24 @@ class BulkOutcome:
             )
 
 
-async def run_bulk(context: Context, asked: BulkAsked, make: Callable[[Opened], Awaitable[Rows]]) -> BulkOutcome:
-    """Reads the file and does the work. Raises CannotRun and Found, with what was done before."""
-    plan = mapping_of(asked.mapping_file, asked.fields)
+async def run_bulk(
+    context: Context,
+    asked: BulkAsked,
+    fields: tuple[str, ...],
+    needed: Sequence[tuple[str, ...]],
+    make: Callable[[Opened], Awaitable[Rows]],
+    part_rows: int = 1_000,
+) -> BulkOutcome:
+    """Reads the file and does the work, in parts of so many rows. `fields` are those that columns can mean; of each of
+    `needed` there must be one. Raises CannotRun and Found, with what was done before.
+    """
+    plan = mapping_of(asked.mapping_file, fields)
     started = time.monotonic()
     named = asked.rejects_file or asked.file.parent / f"{asked.file.name}.rejects.csv"
     path = None if asked.dry_run and not asked.rejects_file else named
     async with AsyncExitStack() as open_:
         opened = open_.enter_context(
-            opened_file(asked.file, plan, asked.encoding, asked.delimiter, asked.sheet, asked.needed)
+            opened_file(asked.file, plan, asked.encoding, asked.delimiter, asked.sheet, needed)
         )
         if path:
             check_rejects_path(path, asked.file)
@@ -179,9 +191,7 @@ async def run_bulk(context: Context, asked: BulkAsked, make: Callable[[Opened], 
         if rejects:
             open_.callback(rejects.discard)
         report = open_.enter_context(_reporting(opened))
-        run = BulkFile(
-            opened, rows.read, rows.work, rows.fields.column_of, _both(shown, rejects), report, asked.part_rows
-        )
+        run = BulkFile(opened, rows.read, rows.work, rows.fields.column_of, _both(shown, rejects), report, part_rows)
         try:
             read = await run.run()
         except FileUnusable as error:

@@ -1,24 +1,19 @@
 """`lead-router customers import-owners`: which rep has which customer, as a CRM knows it."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from ops.cli.bulk_run import BulkAsked, Opened, Rows, bulk_options, run_bulk
 from ops.cli.context import Context, async_command, json_option
-from ops.cli.file_options import file_options
 from ops.cli.leads import reader_for
-from ops.cli.options import current_user, tenant_option, why_option
+from ops.cli.options import current_user, why_option
 from router.domain.phrases import count
 from router.intake.owner_rows import OWNER_FIELDS, OWNER_NEEDED, read_owner
 from router.manual.import_owners import ImportedOwners, ImportOwners
 
 
 @click.command("import-owners")
-@click.argument("file", type=click.Path(path_type=Path))
-@tenant_option
-@file_options
 @bulk_options
 @click.option("--only-new", is_flag=True, help="Customers who have an owner keep it.")
 @why_option()
@@ -28,14 +23,7 @@ async def import_owners(
     context: Context,
     /,
     *,
-    file: Path,
-    tenant_name: str | None,
-    mapping_file: Path | None,
-    encoding: str | None,
-    delimiter: str | None,
-    sheet: str | None,
-    rejects_file: Path | None,
-    dry_run: bool,
+    asked: BulkAsked,
     only_new: bool,
     why: str,
     as_json: bool,
@@ -54,25 +42,29 @@ async def import_owners(
       lead-router customers import-owners accounts.csv --tenant acme --dry-run
       lead-router customers import-owners accounts.csv --tenant acme --mapping accounts.yaml
     """
-    asked = BulkAsked(
-        file, tenant_name, mapping_file, encoding, delimiter, sheet, rejects_file, dry_run, OWNER_FIELDS, OWNER_NEEDED
-    )
     done = ImportedOwners()
 
     async def make(opened: Opened) -> Rows:
         fields = opened.own(("rep_id",))
         reader = await reader_for(opened.conn, opened.tenant, opened.plan, opened.file)
         work = ImportOwners(
-            opened.conn, opened.tenant.tenant_id, str(file), current_user(), why, only_new, dry_run, done=done
+            opened.conn,
+            opened.tenant.tenant_id,
+            str(asked.file),
+            current_user(),
+            why,
+            only_new,
+            asked.dry_run,
+            done=done,
         )
         so_far = lambda: f"{count(done.total, 'customer')} given to reps"  # noqa: E731
         return Rows(lambda row: read_owner(opened.plan, fields, reader, row), work.take, fields, so_far)
 
-    outcome = await run_bulk(context, asked, make)
+    outcome = await run_bulk(context, asked, OWNER_FIELDS, OWNER_NEEDED, make)
     if as_json:
         outcome.print_json(asdict(done))
         return outcome.exit_code
-    verb = "would get" if dry_run else "got"
+    verb = "would get" if asked.dry_run else "got"
     parts = [(done.new, "new customers"), (done.given, "without one before"), (done.moved, "from another rep")]
     named = ", ".join(f"{number:,} {what}" for number, what in parts if number)
     said = f"{count(done.total, 'customer')} {verb} an owner{f' ({named})' if named else ''}, {done.already:,} had it"

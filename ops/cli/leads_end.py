@@ -1,13 +1,10 @@
 """`lead-router leads end`: many assignments are over, as a file says."""
 
-from pathlib import Path
-
 import click
 
 from ops.cli.bulk_run import BulkAsked, BulkOutcome, Opened, Rows, bulk_options, run_bulk
 from ops.cli.context import Context, async_command, json_option
-from ops.cli.file_options import file_options
-from ops.cli.options import current_user, tenant_option, why_option
+from ops.cli.options import current_user, why_option
 from router.domain.bulk_endings import OUTCOMES
 from router.domain.phrases import count
 from router.intake.ending_rows import ENDING_FIELDS, ENDING_NEEDED, read_ending
@@ -17,9 +14,6 @@ _PART_ROWS = 2_000
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@tenant_option
-@file_options
 @bulk_options
 @why_option()
 @json_option
@@ -28,14 +22,7 @@ async def end(
     context: Context,
     /,
     *,
-    file: Path,
-    tenant_name: str | None,
-    mapping_file: Path | None,
-    encoding: str | None,
-    delimiter: str | None,
-    sheet: str | None,
-    rejects_file: Path | None,
-    dry_run: bool,
+    asked: BulkAsked,
     why: str,
     as_json: bool,
 ) -> int:
@@ -53,19 +40,15 @@ async def end(
       lead-router leads end closed.csv --tenant acme --dry-run
       lead-router leads end closed.csv --tenant acme --why "CRM export of Monday"
     """
-    asked = BulkAsked(
-        file, tenant_name, mapping_file, encoding, delimiter, sheet, rejects_file, dry_run,
-        ENDING_FIELDS, ENDING_NEEDED, _PART_ROWS,
-    )  # fmt: skip
     done = EndedLeads()
 
     async def make(opened: Opened) -> Rows:
         fields = opened.own(ENDING_FIELDS)
-        work = EndLeads(opened.conn, opened.tenant.tenant_id, str(file), current_user(), why, dry_run, done)
+        work = EndLeads(opened.conn, opened.tenant.tenant_id, str(asked.file), current_user(), why, asked.dry_run, done)
         so_far = lambda: f"{count(done.total, 'assignment')} ended"  # noqa: E731
         return Rows(lambda row: read_ending(fields, row.cells), work.take, fields, so_far)
 
-    outcome = await run_bulk(context, asked, make)
+    outcome = await run_bulk(context, asked, ENDING_FIELDS, ENDING_NEEDED, make, _PART_ROWS)
     if as_json:
         ended = {how: done.ended[how] for how in OUTCOMES}
         outcome.print_json({"ended": ended, "already": done.already, "returned_before": done.returned_before})

@@ -1,15 +1,13 @@
 """`lead-router leads import-assignments`: what a CRM has assigned before counts from day one."""
 
 import secrets
-from pathlib import Path
 
 import click
 
 from ops.cli.bulk_run import BulkAsked, BulkOutcome, Opened, Rows, bulk_options, run_bulk
 from ops.cli.context import CannotRun, Context, async_command, json_option
-from ops.cli.file_options import file_options
 from ops.cli.leads import reader_for
-from ops.cli.options import current_user, tenant_option, why_option
+from ops.cli.options import current_user, why_option
 from router.domain.phrases import count, listed
 from router.intake.assigned_rows import ASSIGNED_FIELDS, ASSIGNED_NEEDED, OWN_FIELDS, read_assigned
 from router.intake.bulk_file import BulkProgress
@@ -20,9 +18,6 @@ from router.store.roster import current_reps
 
 
 @click.command("import-assignments")
-@click.argument("file", type=click.Path(path_type=Path))
-@tenant_option
-@file_options
 @bulk_options
 @why_option()
 @json_option
@@ -31,14 +26,7 @@ async def import_assignments(
     context: Context,
     /,
     *,
-    file: Path,
-    tenant_name: str | None,
-    mapping_file: Path | None,
-    encoding: str | None,
-    delimiter: str | None,
-    sheet: str | None,
-    rejects_file: Path | None,
-    dry_run: bool,
+    asked: BulkAsked,
     why: str,
     as_json: bool,
 ) -> int:
@@ -56,10 +44,6 @@ async def import_assignments(
       lead-router leads import-assignments open.csv --tenant acme --mapping crm.yaml --dry-run
       lead-router leads import-assignments open.csv --tenant acme --mapping crm.yaml --why "move from the CRM"
     """
-    asked = BulkAsked(
-        file, tenant_name, mapping_file, encoding, delimiter, sheet, rejects_file, dry_run,
-        ASSIGNED_FIELDS, ASSIGNED_NEEDED,
-    )  # fmt: skip
     done, over = TakenOverLeads(), list[str]()
     tune_gc_for_import()
 
@@ -72,17 +56,19 @@ async def import_assignments(
         fields = opened.own(OWN_FIELDS)
         reader = await reader_for(conn, tenant, opened.plan, opened.file)
         number = None
-        if not dry_run:
-            number = await begin_import(conn, tenant.tenant_id, current_user(), str(file), str(mapping_file or ""))
+        if not asked.dry_run:
+            number = await begin_import(
+                conn, tenant.tenant_id, current_user(), str(asked.file), str(asked.mapping_file or "")
+            )
         work = ImportAssignments(
             conn,
             tenant.tenant_id,
-            str(file),
+            str(asked.file),
             current_user(),
             lambda: secrets.randbits(63),
             why,
             number,
-            dry_run,
+            asked.dry_run,
             done=done,
         )
 
@@ -95,7 +81,7 @@ async def import_assignments(
         so_far = lambda: f"{count(done.total, 'assignment')} taken over"  # noqa: E731
         return Rows(lambda row: read_assigned(fields, reader, row), work.take, fields, so_far, ended)
 
-    outcome = await run_bulk(context, asked, make)
+    outcome = await run_bulk(context, asked, ASSIGNED_FIELDS, ASSIGNED_NEEDED, make)
     if as_json:
         outcome.print_json(done.counts())
     else:

@@ -20,6 +20,7 @@ from ops.cli.migrate import migrate as migrate_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from ops.status.status import status
+from router.intake.hand_in import HandedIn, IdempotencyKey, Taken, take_in
 from router.settings.model import Settings
 from router.store import tenants
 from router.store.assignments import Ending, end
@@ -194,6 +195,23 @@ async def test_sessions_know_of_citus_and_do_the_same_work_with_its_forms(stand_
         # Rows of both tenants are at the same places of their shards: what changes one must not touch the other.
         assert (await other.states())["assigned"] == 60
         assert (await audit(conn)).violations == []
+
+
+async def test_posts_are_stored_without_the_look_that_citus_refuses(
+    stand_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise AssertionError("look has numbers and rows of several tables in one statement")
+
+    monkeypatch.setattr("router.intake.hand_in.look", refused)
+    async with open_connections(stand_in) as connections, connections.acquire(Part.INTAKE) as lent:
+        conn = cast(asyncpg.Connection, lent)
+        tenant = await make_tenant(conn, simple_reps(1))
+        handed_in = [HandedIn(lead(n), IdempotencyKey(f"key {n}", bytes(16))) for n in range(3)]
+        first, again = [await take_in(conn, tenant.tenant_id, handed_in) for _ in range(2)]
+        assert [type(one) for one in (*first, *again)] == [Taken] * 6
+        assert [cast(Taken, one).lead_id for one in first] == [cast(Taken, one).lead_id for one in again]
+        assert (await tenant.states())["waiting"] == 3
 
 
 async def test_of_locks_on_other_servers_nothing_is_claimed(stand_in: str) -> None:
