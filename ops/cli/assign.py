@@ -52,4 +52,4 @@ async def assign(context: Context, lead: str, rep_id: str, tenant_name: str | No
         whose = f"taken from rep {from_rep}" if from_rep else f"it was {given.was}"
         console().print(f"lead {found.lead_id} now belongs to rep {rep_id}; {whose}")
         if away_words := off_duty_words(rep_id, given.attendance, given.leave_until):
-            console().print(f"{away_words}: nobody may look at the lead soon; lead-router assign moves it")
+            console().print(f"{away_words}: the lead may not be looked at soon; lead-router assign moves it")

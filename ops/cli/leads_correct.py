@@ -53,7 +53,7 @@ async def correct(
 
     FILE is read as by leads import; a lead is found by its source and external id. Leads that wait, are parked or
     merged get the facts of the file (a cell that is empty empties the field) and the customer that these name, and are
-    tried again; those that nobody can work on then (with require_contact) are parked as lead_invalid. Leads that a rep
+    tried again; those that cannot be worked on then (with require_contact) are parked as lead_invalid. Leads that a rep
     has or had stay as they are, and what differs is named. Rows of leads that are not stored are counted; import them.
     Replays and audits know what earlier batches were decided with. Recorded among the changes.
 
@@ -138,7 +138,7 @@ class _Shown:
         yield from _named(done.corrected_named, done.total)
         if done.invalid:
             parked = "would be parked" if self._dry_run else "parked"
-            yield f"{done.invalid:,} of these {parked} as lead_invalid, since nobody can work on them then:"
+            yield f"{done.invalid:,} of these {parked} as lead_invalid, since they cannot be worked on then:"
             wrong = [one for one in done.corrected_named if one.invalid]
             yield from (f"  line {one.line}, {visible(one.external_id)}: {one.invalid}" for one in wrong[:SHOWN])
         if stays := sum(done.stays.values()):

@@ -104,7 +104,7 @@ async def recorded_inputs(
 
 def decided_again(engine: Engine, inputs: Inputs, recorded: Sequence[Decision], kind: str) -> list[Decision]:
     """The decisions that the inputs give. Nobody decides by hand again: there the rep must have had room; what a CRM
-    had done before stands as it is.
+    had done before is kept as it is.
     """
     if kind == IMPORT:
         return list(recorded)

@@ -9,7 +9,7 @@ select distinct f.field, f.value
  limit :limit;
 
 -- name: more_seen(tenant_id, with_company, names, since, limit)
--- The different values that leads which came since then have as their company and in these attributes (without one: null), as `told`
+-- The different values that leads which came since then have as their company and in these attributes (without one: null), as `more_facts`
 -- has them; place = which of the names, counted from 1, 0 = the company.
 select distinct f.place, f.value
   from lead l
