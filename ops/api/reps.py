@@ -16,7 +16,7 @@ from ops.api.personal import seen_by, words_for
 from ops.api.refusals import refusals
 from ops.documents.reps import change_document, in_no_group, rep_document, unnamed_document
 from ops.documents.roster_notes import roster_notes
-from ops.listing.reps import RepNow, Reps, reps_now
+from ops.listing.reps import RepNow, Reps, Shares, reps_now
 from router.domain.access import Permission
 from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, RepLine, read_field
 from router.domain.roster_change import RepRecord, RosterChange
@@ -158,14 +158,14 @@ class ImportQuery(msgspec.Struct, frozen=True):
 
 def operations(means: Means) -> list[Operation]:
     """Of reps."""
-    engines = Engines()
+    engines, shares = Engines(), Shares()
     return [
         Operation(
             id="list_reps",
             method="GET",
             path="/v1/reps",
             summary="List the reps",
-            handler=partial(_list, means, engines),
+            handler=partial(_list, means, engines, shares),
             answers={200: RepPage},
             permission=Permission.READ,
             tag="reps",
@@ -176,7 +176,7 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/reps/{rep}",
             summary="One rep, by the CRM's id",
-            handler=partial(_get, means, engines),
+            handler=partial(_get, means, engines, shares),
             answers={200: RepDocument},
             permission=Permission.READ,
             tag="reps",
@@ -213,7 +213,7 @@ def operations(means: Means) -> list[Operation]:
     ]
 
 
-async def _list(means: Means, engines: Engines, call: Call) -> Answer:
+async def _list(means: Means, engines: Engines, shares: Shares, call: Call) -> Answer:
     after, limit = read_cursor(call.query.after, int) or 0, call.query.limit
     async with call.connection() as conn, means.presence() as presence:
         found = await reps_now(
@@ -223,15 +223,18 @@ async def _list(means: Means, engines: Engines, call: Call) -> Answer:
             after=min(after, 2**31 - 1),
             limit=limit + 1,
             engines=engines,
+            shares=shares,
         )
     shown, following = page(found.records, limit, lambda rep: rep.rep_no)
     return Answer(RepPage([_shown(call, rep, found) for rep in shown], following))
 
 
-async def _get(means: Means, engines: Engines, call: Call) -> Answer:
+async def _get(means: Means, engines: Engines, shares: Shares, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
-            found = await reps_now(conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines)
+            found = await reps_now(
+                conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines, shares=shares
+            )
     return Answer(_shown(call, found.records[0], found))
 
 

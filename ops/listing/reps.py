@@ -1,9 +1,10 @@
 """The reps of a tenant now: loads against caps, on duty or when next, hours in force, leave, share against weight."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from time import monotonic
 
 import msgspec
 
@@ -30,6 +31,8 @@ from router.store.waiting import TenantNow, tenant_now
 SHARE_OVER = timedelta(days=30)
 """Shares are those of the leads that were given since so long ago."""
 
+_SHARES_HOLD_S = 60.0
+_SHARES_REMEMBERED = 100
 _COMES_BY_TIME = frozenset({int(code) for code in BY_TIME})
 
 
@@ -39,6 +42,25 @@ class HoursFrom(StrEnum):
     REP = "rep"
     RULES = "rules"
     NONE = "none"
+
+
+class Shares:
+    """What reps got by the shares of their groups, counted over all assignments of a tenant: in a process that is
+    asked often, at most once in `_SHARES_HOLD_S` seconds of `clock`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._known: dict[int, tuple[float, Mapping[tuple[int, int], int]]] = {}
+
+    async def of(self, conn: Connection, tenant_id: int, since: datetime) -> Mapping[tuple[int, int], int]:
+        """By (group number, rep number)."""
+        known = self._known.get(tenant_id)
+        if known is None or self._clock() - known[0] >= _SHARES_HOLD_S:
+            if len(self._known) >= _SHARES_REMEMBERED:
+                self._known.clear()
+            known = self._known[tenant_id] = self._clock(), await received_by_share(conn, tenant_id, since)
+        return known[1]
 
 
 class RepNow(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +107,11 @@ async def reps_now(
     after: int = 0,
     limit: int | None = None,
     engines: Engines | None = None,
+    shares: Shares | None = None,
 ) -> Reps:
-    """All reps, one (`rep_id`), or so many with a number above `after`, in one snapshot. Raises RepUnknown."""
+    """All reps, one (`rep_id`), or so many with a number above `after`, in one snapshot; `shares` may be older.
+    Raises RepUnknown.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = await tenant_now(conn, tenant_id)
         if rep_id is not None:
@@ -97,7 +122,7 @@ async def reps_now(
             records = await reps_page(conn, tenant_id, after, limit)
         engine, problem = await _engine(conn, tenant, engines)
         state = await present_state(conn, presence, tenant_id, tenant.name, engine, tenant.now)
-        received = await received_by_share(conn, tenant_id, tenant.now - SHARE_OVER)
+        received = await (shares or Shares()).of(conn, tenant_id, tenant.now - SHARE_OVER)
     seen = _Seen(state, tenant.now, received)
     now = {record.rep_id: seen.rep(engine.roster.position[record.rep_no]) for record in records}
     return Reps(at=tenant.now, records=tuple(records), now=now, rules_problem=problem)
