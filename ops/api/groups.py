@@ -47,9 +47,9 @@ class MembersDocument(msgspec.Struct, frozen=True):
 class MembersQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which members of a group; without `limit` all that match."""
 
-    limit: Annotated[int | None, Meta(ge=1, le=1000, description="At most so many. Default: all")] = None
-    after: Annotated[str | None, Meta(max_length=500, description="`next` of the page before")] = None
-    q: Annotated[str | None, Meta(max_length=200, description="Part of the id or the name")] = None
+    limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many. Default: all")] | None = None
+    after: Annotated[str, Meta(max_length=500, description="`next` of the page before")] | None = None
+    q: Annotated[str, Meta(max_length=200, description="Part of the id or the name")] | None = None
     only: Annotated[Only | None, Meta(description="Who could take a lead now, who is on duty, or who is not")] = None
 
 

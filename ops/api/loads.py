@@ -29,8 +29,8 @@ class LoadsQuery(PageQuery, frozen=True, kw_only=True):
     """Which reps."""
 
     only: Annotated[Who | None, Meta(description="Away, on duty, able to take a lead now, or at a limit")] = None
-    q: Annotated[str | None, Meta(max_length=200, description="Part of the id or the name")] = None
-    group: Annotated[str | None, Meta(max_length=200, description="Members of this group")] = None
+    q: Annotated[str, Meta(max_length=200, description="Part of the id or the name")] | None = None
+    group: Annotated[str, Meta(max_length=200, description="Members of this group")] | None = None
 
 
 class LoadsDocument(msgspec.Struct, frozen=True, kw_only=True):
