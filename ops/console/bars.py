@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, ROW = 480, 24
-_LEFT, _RIGHT, _TOP = 120, 96, 6
-_NAME = 16
+WIDTH, ROW = 360, 24
+_LEFT, _RIGHT, _TOP = 88, 88, 6
+_NAME = 12
 
 
 @dataclass(frozen=True, slots=True)

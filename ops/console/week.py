@@ -13,8 +13,8 @@ from router.domain.availability import parse_leave
 from router.domain.calendar import BusinessDay, business_day, day_of, holiday_calendar, parse_week, zone
 from router.domain.roster import Rep
 
-WIDTH, ROW = 480, 26
-_LEFT, _TOP, _RIGHT = 62, 18, 10
+WIDTH, ROW = 360, 25
+_LEFT, _TOP, _RIGHT = 60, 20, 12
 _HOURS = (0, 6, 12, 18, 24)
 _STATES = {Attendance.ON_DUTY: "duty", Attendance.ON_LEAVE: "leave", Attendance.HOLIDAY: "holiday"}
 

@@ -54,4 +54,4 @@ def test_bars_stay_within_the_picture(values: list[tuple[str, float, float]]) ->
     assert len(drawn.bars) == len(values)
     for bar in drawn.bars:
         assert 0 <= bar.length <= drawn.width and drawn.left <= bar.mark <= drawn.width
-        assert len(bar.name) <= 16 and bar.top < drawn.height
+        assert len(bar.name) <= 12 and bar.top < drawn.height
