@@ -13,7 +13,7 @@ from ops.api.pages import cursor, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.listing.leads import GroupUnknown, group_number, list_oldest
-from ops.listing.loads import LoadFilter, Place, Who, list_loads
+from ops.listing.loads import LoadFilter, Who, list_loads
 from ops.listing.reps import Shares
 from ops.listing.shares import group_shares
 from router.domain.access import Permission
@@ -121,7 +121,7 @@ def operations(means: Means) -> list[Operation]:
 
 async def _loads(means: Means, engines: Engines, call: Call) -> Answer:
     query: LoadsQuery = call.query
-    after = read_cursor(query.after, Place)
+    after = read_cursor(query.after, tuple[int, int, int])
     asked = LoadFilter(who=query.only, word=query.q, group=query.group, after=after, limit=query.limit)
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
