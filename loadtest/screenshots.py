@@ -28,6 +28,7 @@ from router.store.tokens import NewToken, create_token, new_token, revoke_token
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 _WHO = "screenshots"
+_REP = "r044"
 _CHROMIUM = "/usr/bin/chromium"
 
 
@@ -52,8 +53,9 @@ async def take(data_dir: Path, folder: Path, width: int, *, dark: bool) -> None:
         conn = await asyncpg.connect(urls.database)
         try:
             tenant = await tenant_named(conn, TENANT)
-            shown = new_token(tenant.tenant_id)
+            shown, of_rep = new_token(tenant.tenant_id), new_token(tenant.tenant_id)
             await create_token(conn, shown, NewToken(_WHO, TokenRole.ADMIN), _WHO)
+            await create_token(conn, of_rep, NewToken(_WHO, TokenRole.REP, None, _REP), _WHO)
             settings = Settings().connections
             try:
                 async with (
@@ -62,8 +64,10 @@ async def take(data_dir: Path, folder: Path, width: int, *, dark: bool) -> None:
                 ):
                     pages = await _pages(conn, tenant.tenant_id)
                     await _take_all(url, str(shown), pages, folder, width, dark=dark)
+                    await _take_all(url, str(of_rep), {"my-leads": "/my-leads"}, folder, width, dark=dark)
             finally:
-                await revoke_token(conn, tenant.tenant_id, shown.token_id, _WHO)
+                for token in (shown, of_rep):
+                    await revoke_token(conn, tenant.tenant_id, token.token_id, _WHO)
         finally:
             await conn.close()
 
@@ -83,7 +87,11 @@ async def _pages(conn: asyncpg.Connection, tenant_id: int) -> dict[str, str]:
         **leads,
         "groups": "/groups",
         "group": "/groups/east",
-        "rep": "/reps/r044",
+        "shares": "/groups/east/shares",
+        "rep": f"/reps/{_REP}",
+        "rep-leads": f"/reps/{_REP}/leads",
+        "handover": f"/reps/{_REP}/handover?way=rules",
+        "team": "/team",
         "doctor": "/doctor",
         "changes": "/changes",
         "retry": "/waiting/retry",

@@ -1,27 +1,30 @@
 """Assignments over HTTP: who has which leads, ending one, giving a lead by hand."""
 
 import secrets
-from datetime import date
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Moment, Note, PageQuery, RepId
+from ops.api.fields import Moment, Note, PageQuery, RepId, wrong
 from ops.api.leads import lead_of
+from ops.api.own import check_own_lead, check_own_rep
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.documents.off_duty import off_duty_code
 from router.domain.access import Permission
+from router.domain.masking import mask_email, mask_phone
 from router.http.operations import Answer, Call, Operation
 from router.manual.assign import assign_by_hand
-from router.store.assignments import Ending, Held, end, held_by, rep_id_of
+from router.store.assignments import Ending, Held, end, held_by, held_in_order, rep_id_of
 from router.store.roster import rep_number
+from router.store.statements import Connection
 
 
 class HeldLead(msgspec.Struct, frozen=True, kw_only=True):
-    """A lead that a rep has now."""
+    """A lead that a rep has now, since `assigned_at`. Phone and e-mail are masked where the token may not see them."""
 
     lead_id: int
     source: str
@@ -31,10 +34,14 @@ class HeldLead(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: int | None
     batch_no: int
     by_hand: bool
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
 
 
 class HeldPage(msgspec.Struct, frozen=True):
-    """Leads of a rep, in the order of their numbers."""
+    """Leads of a rep, in the order that was asked for."""
 
     rep_id: str
     assignments: list[HeldLead]
@@ -45,6 +52,10 @@ class HeldQuery(PageQuery, frozen=True, kw_only=True):
     """Whose leads."""
 
     rep: RepId
+    order: Annotated[
+        Literal["number", "oldest", "newest"],
+        Meta(description="By number, or by assignment: those that the rep has had longest first, or last"),
+    ] = "number"
 
 
 class End(msgspec.Struct, frozen=True):
@@ -91,9 +102,10 @@ def operations() -> list[Operation]:
             method="GET",
             path="/v1/assignments",
             summary="The leads that a rep has now",
+            description="A rep's token asks about its own rep only.",
             handler=_list,
             answers={200: HeldPage},
-            permission=Permission.READ,
+            permission=Permission.LOOK,
             tag="assignments",
             query=HeldQuery,
         ),
@@ -102,10 +114,13 @@ def operations() -> list[Operation]:
             method="POST",
             path="/v1/leads/{lead}/end",
             summary="End the assignment of a lead: won, lost or returned",
-            description="The rep's place is free for the next batch. A returned lead never comes back to the same rep.",
+            description=(
+                "The rep's place is free for the next batch. A returned lead never comes back to the same rep. A rep's "
+                "token ends leads of its own rep only; others are not there."
+            ),
             handler=_end,
             answers={200: Ended},
-            permission=Permission.MANAGE,
+            permission=Permission.END,
             tag="assignments",
             body=End,
         ),
@@ -125,19 +140,41 @@ def operations() -> list[Operation]:
 
 
 async def _list(call: Call) -> Answer:
-    query, tenant_id = call.query, call.tenant.tenant_id
-    after = min(read_cursor(query.after, int) or 0, 2**62)
+    query: HeldQuery = call.query
+    check_own_rep(call, query.rep)
     with refusals(call):
         async with call.connection() as conn:
-            rep_no = await rep_number(conn, tenant_id, query.rep)
-            found = await held_by(conn, tenant_id, rep_no, after, query.limit + 1)
-    shown, following = page(found, query.limit, lambda one: one.lead_id)
+            rep_no = await rep_number(conn, call.tenant.tenant_id, query.rep)
+            found = await _found(conn, call, rep_no)
+    by_number = query.order == "number"
+    shown, following = page(
+        found, query.limit, lambda one: one.lead_id if by_number else (one.assigned_at, one.lead_id)
+    )
     return Answer(HeldPage(query.rep, [_held(call, one) for one in shown], following))
 
 
+async def _found(conn: Connection, call: Call, rep_no: int) -> list[Held]:
+    """One more than a page has. Raises Refused for a cursor of another order."""
+    query, tenant_id = call.query, call.tenant.tenant_id
+    limit = query.limit + 1
+    if query.order == "number":
+        after = min(read_cursor(query.after, int) or 0, 2**62)
+        return await held_by(conn, tenant_id, rep_no, after, limit)
+    behind = read_cursor(query.after, tuple[datetime, Annotated[int, Meta(ge=0, le=2**62)]])
+    if behind is not None and behind[0].tzinfo is None:
+        raise wrong("?after", "is not a cursor of this list; take `next` of the page before")
+    return await held_in_order(conn, tenant_id, rep_no, newest=query.order == "newest", after=behind, limit=limit)
+
+
 def _held(call: Call, held: Held) -> HeldLead:
-    fields = {name: getattr(held, name) for name in HeldLead.__struct_fields__ if name != "by_hand"}
-    return msgspec.convert(seen_by(call, fields | {"by_hand": held.rule_no is None}), HeldLead)
+    personal = call.token.may(Permission.PERSONAL)
+    contact = ("phone", "email")
+    fields = {name: getattr(held, name) for name in HeldLead.__struct_fields__ if name not in ("by_hand", *contact)}
+    reached = {
+        "phone": held.phone if personal else mask_phone(held.phone),
+        "email": held.email if personal else mask_email(held.email),
+    }
+    return msgspec.convert({**seen_by(call, fields), "by_hand": held.rule_no is None, **reached}, HeldLead)
 
 
 async def _end(call: Call) -> Answer:
@@ -145,7 +182,8 @@ async def _end(call: Call) -> Answer:
     with refusals(call, "the lead"):
         async with call.connection() as conn:
             found = await lead_of(conn, call)
-            rep_no = await end(conn, found.tenant_id, found.lead_id, how, actor=call.actor, note=call.body.note)
+            own, about = await check_own_lead(conn, call, found), (found.tenant_id, found.lead_id, how)
+            rep_no = await end(conn, *about, actor=call.actor, note=call.body.note, only_rep=own)
             rep_id = await rep_id_of(conn, found.tenant_id, rep_no)
     return Answer(Ended(found.lead_id, rep_id, how))
 

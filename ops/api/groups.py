@@ -1,5 +1,6 @@
 """Groups and lists of leads over HTTP: who could take leads now, and where each lead is."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Literal
 
@@ -8,15 +9,19 @@ from msgspec import Meta
 
 from ops.api.fields import Json, Moment, PageQuery, RepId, check_year
 from ops.api.means import Means
+from ops.api.pages import cursor, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.listing.cursor import CursorInvalid
-from ops.listing.groups import RulesMissing, list_groups, list_members
+from ops.listing.groups import AT_WORK, MemberFilter, RulesMissing, Standing, list_groups, page_of_members
 from ops.listing.lead_filter import REASONS, FiltersConflict, LeadFilter, State
 from ops.listing.leads import GroupUnknown, group_number, list_leads
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
+from router.store.engines import Engines
+
+Only = Literal["available", "on_duty", "off_duty"]
 
 
 class GroupsDocument(msgspec.Struct, frozen=True):
@@ -29,12 +34,23 @@ class GroupsDocument(msgspec.Struct, frozen=True):
 
 
 class MembersDocument(msgspec.Struct, frozen=True):
-    """A group, and its members in the order of the roster."""
+    """A group, and its members in the order of the roster; `matching` of them match, on all pages."""
 
     as_of: Moment
     group: Json
     members: list[Json]
     presence_unknown: str | None
+    matching: int
+    next: str | None
+
+
+class MembersQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which members of a group; without `limit` all that match."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many. Default: all")] | None = None
+    after: Annotated[str, Meta(max_length=500, description="`next` of the page before")] | None = None
+    q: Annotated[str, Meta(max_length=200, description="Part of the id or the name")] | None = None
+    only: Annotated[Only | None, Meta(description="Who could take a lead now, who is on duty, or who is not")] = None
 
 
 class LeadsDocument(msgspec.Struct, frozen=True):
@@ -57,8 +73,16 @@ class LeadsQuery(PageQuery, frozen=True, kw_only=True):
     until: Annotated[Moment | None, Meta(description="Accepted before")] = None
 
 
+_STANDINGS: Mapping[str, frozenset[Standing]] = {
+    "available": frozenset({Standing.AVAILABLE}),
+    "on_duty": AT_WORK,
+    "off_duty": frozenset(Standing) - AT_WORK,
+}
+
+
 def operations(means: Means) -> list[Operation]:
     """Of groups and lists of leads."""
+    engines = Engines()
     return [
         Operation(
             id="list_leads",
@@ -76,7 +100,7 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/groups",
             summary="The groups: who could take the leads of which rules now",
-            handler=partial(_groups, means),
+            handler=partial(_groups, means, engines),
             answers={200: GroupsDocument},
             permission=Permission.READ,
             tag="groups",
@@ -86,10 +110,11 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/groups/{group}",
             summary="One group with its members",
-            handler=partial(_group, means),
+            handler=partial(_group, means, engines),
             answers={200: MembersDocument},
             permission=Permission.READ,
             tag="groups",
+            query=MembersQuery,
         ),
     ]
 
@@ -114,25 +139,30 @@ async def _leads(means: Means, call: Call) -> Answer:
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(page)), LeadsDocument))
 
 
-async def _groups(means: Means, call: Call) -> Answer:
+async def _groups(means: Means, engines: Engines, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             try:
-                found = await list_groups(conn, presence, call.tenant.tenant_id)
+                found = await list_groups(conn, presence, call.tenant.tenant_id, engines)
             except RulesMissing as error:
                 raise Refused(Kind.CONFLICT, str(error)) from error
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(found)), GroupsDocument))
 
 
-async def _group(means: Means, call: Call) -> Answer:
-    tenant_id = call.tenant.tenant_id
+async def _group(means: Means, engines: Engines, call: Call) -> Answer:
+    query, tenant_id = call.query, call.tenant.tenant_id
+    after = min(read_cursor(query.after, int) or 0, 2**31 - 1)
+    standings = None if query.only is None else _STANDINGS[query.only]
+    asked = MemberFilter(word=query.q, standings=standings, after=after, limit=query.limit)
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             try:
                 number = await group_number(conn, tenant_id, call.path["group"])
-                found = await list_members(conn, presence, tenant_id, number)
+                part = await page_of_members(conn, presence, tenant_id, number, engines, asked)
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
             except RulesMissing as error:
                 raise Refused(Kind.CONFLICT, str(error)) from error
-    return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(found)), MembersDocument))
+    following = None if part.last is None else cursor(part.last)
+    document = {**msgspec.to_builtins(part.found), "matching": part.matching, "next": following}
+    return Answer(msgspec.convert(seen_by(call, document), MembersDocument))

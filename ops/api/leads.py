@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from ops.api.fields import number_of
 from ops.api.lead_documents import LeadDocument, journalled_document, lead_document
+from ops.api.own import check_own_lead
 from ops.api.personal import seen_by
 from ops.why.collect import why
 from router.domain.access import Permission
@@ -42,6 +43,10 @@ async def _by_number(call: Call) -> Answer:
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
         raise Refused(Kind.NOT_FOUND, f"there is no lead {text[:40]!r}: a lead's id is a number")
     async with call.connection() as conn:
+        try:
+            await check_own_lead(conn, call, FoundLead(call.tenant.tenant_id, int(text)))
+        except LeadUnknown as error:
+            raise Refused(Kind.NOT_FOUND, str(error)) from None
         return await _answer(call, conn, int(text))
 
 
@@ -99,9 +104,10 @@ GET_LEAD = Operation(
     method="GET",
     path="/v1/leads/{id}",
     summary="A lead: where it is, why, and what happened to it",
+    description="A rep's token sees the leads that its own rep has now; others are not there.",
     handler=_by_number,
     answers={200: LeadDocument},
-    permission=Permission.READ,
+    permission=Permission.LOOK,
     tag="leads",
 )
 FIND_LEAD = Operation(

@@ -11,6 +11,7 @@ from ops.api import (
     handovers,
     imports,
     jobs,
+    loads,
     operating,
     presence,
     reps,
@@ -48,6 +49,7 @@ def control_operations(means: Means, running: Jobs | None = None) -> list[Operat
     running = Jobs() if running is None else running
     return [
         *groups.operations(means),
+        *loads.operations(means),
         *assignments.operations(),
         *endings.operations(),
         *handovers.operations(means, running),

@@ -5,9 +5,10 @@ from functools import partial
 import msgspec
 
 from ops.api.means import Means
+from ops.api.own import check_own_rep
 from ops.api.refusals import refusals
 from ops.documents.presence import NoPresence, PresenceUnknown, tell_presence
-from router.domain.access import Permission, TokenRole
+from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused, busy
 from router.store.roster import current_rep
@@ -53,8 +54,7 @@ async def _tell(means: Means, call: Call, *, away: bool) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             rep = await current_rep(conn, call.tenant.tenant_id, rep_id)
-            if call.token.role is TokenRole.REP and call.token.rep_id != rep.rep_id:
-                raise Refused(Kind.NOT_ALLOWED, "a rep's token speaks of its own rep only")
+            check_own_rep(call, rep.rep_id)
             try:
                 seconds = await tell_presence(conn, means.redis_url, call.tenant, rep_id, away=away)
             except NoPresence as error:

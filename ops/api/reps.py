@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ops.api.bodies import BINARY, CSV_TYPES, TEXT, WORKBOOK_TYPE, bytes_of
 from ops.api.fields import Json, Moment, Note, PageQuery, wrong
 from ops.api.means import Means
+from ops.api.own import check_own_rep
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by, words_for
 from ops.api.refusals import refusals
@@ -25,7 +26,7 @@ from router.http.problems import FieldProblem, Kind, Refused
 from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster_body
 from router.rules.file import RulesError
 from router.store.engines import Engines
-from router.store.roster import NobodyLeft, current_reps, import_reps, set_rep
+from router.store.roster import NobodyLeft, current_rep, current_reps, import_reps, set_rep
 from router.store.rules_lint import groups_no_rule_names
 from router.store.statements import Connection
 from router.store.tenants import tenant_numbered
@@ -107,6 +108,13 @@ class RepChanges(msgspec.Struct, frozen=True, kw_only=True):
     note: Note = ""
 
 
+class Availability(msgspec.Struct, frozen=True):
+    """Whether a rep gets leads."""
+
+    available: bool
+    note: Note = ""
+
+
 class RepChange(msgspec.Struct, frozen=True):
     """Fields of one rep, old and new."""
 
@@ -176,9 +184,10 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/reps/{rep}",
             summary="One rep, by the CRM's id",
+            description="A rep's token asks about its own rep only.",
             handler=partial(_get, means, engines, shares),
             answers={200: RepDocument},
-            permission=Permission.READ,
+            permission=Permission.LOOK,
             tag="reps",
         ),
         Operation(
@@ -191,6 +200,19 @@ def operations(means: Means) -> list[Operation]:
             permission=Permission.MANAGE,
             tag="reps",
             body=RepChanges,
+        ),
+        Operation(
+            id="set_availability",
+            method="PUT",
+            path="/v1/reps/{rep}/availability",
+            summary="A rep gets no more leads, or gets leads again",
+            description="As the field `available` of the rep; leads that the rep has stay. A rep's token switches its "
+            "own rep only.",
+            handler=_set_available,
+            answers={200: RosterChanged},
+            permission=Permission.ATTEND,
+            tag="reps",
+            body=Availability,
         ),
         Operation(
             id="import_reps",
@@ -235,6 +257,7 @@ async def _get(means: Means, engines: Engines, shares: Shares, call: Call) -> An
             found = await reps_now(
                 conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines, shares=shares
             )
+    check_own_rep(call, found.records[0].rep_id)
     return Answer(_shown(call, found.records[0], found))
 
 
@@ -248,7 +271,19 @@ def _document(call: Call, document: Json) -> RepDocument:
 
 async def _set(call: Call) -> Answer:
     given = {name: getattr(call.body, name) for name in call.body.__struct_fields__ if name != "note"}
-    changes = _values({name: value for name, value in given.items() if value is not UNSET})
+    return await _changed(call, {name: value for name, value in given.items() if value is not UNSET})
+
+
+async def _set_available(call: Call) -> Answer:
+    with refusals(call):
+        async with call.connection() as conn:
+            rep = await current_rep(conn, call.tenant.tenant_id, call.path["rep"])
+    check_own_rep(call, rep.rep_id)
+    return await _changed(call, {"available": call.body.available})
+
+
+async def _changed(call: Call, given: dict[str, Any]) -> Answer:
+    changes = _values(given)
     with refusals(call, "the roster"):
         async with call.connection() as conn:
             change = await set_rep(

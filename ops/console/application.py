@@ -23,6 +23,7 @@ from router.store.connections.connections import Part
 from router.store.tenants import Tenant, all_tenants
 
 MAX_FORM = 100_000
+HOME_OF_REP = "/my-leads"
 _TENANTS_HOLD_S = 2.0
 _FIELDS = 100
 # Pages with filters keep the deadline themselves, and show the filters all the same.
@@ -91,6 +92,9 @@ class Console:
             return await route.page(view)
         if not await self._log_in(view, needed=True):
             return view.go(f"/login?{_back(view)}")
+        if route.path == "/" and not view.token.may(Permission.READ):
+            # A rep has leads of their own, and no use for the state of the service.
+            return view.go(HOME_OF_REP)
         check_permission(view.token, route.permission)
         if route.method == "POST":
             self._check_form(route, view)
@@ -124,7 +128,7 @@ class Console:
     async def _choose_tenant(self, view: View, token: Token) -> None:
         everyone = await self._tenants.get(0) or []
         view.tenants = [one for one in everyone if token.tenant_id in (EVERY_TENANT, one.tenant_id)]
-        own = [(f"/leads?{urlencode({'rep': token.rep_id})}", view.say.gettext("My leads"))] if token.rep_id else []
+        own = [(HOME_OF_REP, view.say.gettext("My leads"))] if token.rep_id else []
         view.nav = own + [(path, view.say.gettext(title)) for path, title, needs in self._nav if token.may(needs)]
         wanted = view.query.get("tenant")
         if wanted:

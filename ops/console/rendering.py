@@ -74,7 +74,7 @@ def _begun(text: str) -> str:
 
 
 def clock(zone_name: str, now: datetime, say: Say) -> Mapping[str, Any]:
-    """How a page shows moments: on the wall clock of a zone, and as the distance from now."""
+    """How a page shows moments: on the wall clock of a zone, as the distance from now, and how long ago it began."""
 
     def at(value: datetime | str | None) -> Markup:
         if value is None:
@@ -97,7 +97,16 @@ def clock(zone_name: str, now: datetime, say: Say) -> Mapping[str, Any]:
             words.distance_words(known, now, say),
         )
 
-    return {"at": at, "far": far, "zone_name": zone_name, "now": now}
+    def lasting(value: datetime | str) -> Markup:
+        known = moment(value)
+        shown = known.astimezone(UTC if zone_name == "UTC" else zone(zone_name))
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            known.astimezone(UTC).isoformat(timespec="seconds"),
+            f"{shown:%Y-%m-%d %H:%M:%S}",
+            words.span_words(now - known, say),
+        )
+
+    return {"at": at, "far": far, "lasting": lasting, "zone_name": zone_name, "now": now}
 
 
 def moment(value: datetime | str) -> datetime:

@@ -1,11 +1,26 @@
 """All addresses of the console, who may go there, and the menu."""
 
 from ops.console.application import Route
-from ops.console.pages import changes, doctor, groups, lead, leads, login, now, waiting
+from ops.console.pages import (
+    changes,
+    doctor,
+    groups,
+    handover,
+    lead,
+    leads,
+    login,
+    now,
+    rep_leads,
+    reps,
+    team,
+    waiting,
+)
 from ops.text.translation import N_
 from router.domain.access import Permission
 
 _MANAGE, _OPERATE = Permission.MANAGE, Permission.OPERATE
+# A rep's token has these for its own rep and its own leads.
+_LOOK, _END, _ATTEND = Permission.LOOK, Permission.END, Permission.ATTEND
 
 ROUTES = (
     Route(method="GET", path="/login", page=login.show, permission=None, of_tenant=False),
@@ -35,8 +50,24 @@ ROUTES = (
     Route(method="GET", path="/groups.csv", page=groups.groups_csv),
     Route(method="GET", path="/groups/{group}", page=groups.group),
     Route(method="GET", path="/groups/{group}/members.csv", page=groups.group_csv),
-    Route(method="GET", path="/reps/{rep}", page=groups.rep),
-    Route(method="POST", path="/reps/{rep}/available", page=groups.set_available, permission=_MANAGE, changes=True),
+    Route(method="GET", path="/groups/{group}/shares", page=groups.shares),
+    Route(method="GET", path="/groups/{group}/shares.csv", page=groups.shares_csv),
+    Route(method="GET", path="/reps/{rep}", page=reps.rep),
+    Route(method="GET", path="/reps/{rep}/week.csv", page=reps.week_csv),
+    Route(method="POST", path="/reps/{rep}/available", page=reps.set_available, permission=_MANAGE, changes=True),
+    Route(method="GET", path="/reps/{rep}/leads", page=rep_leads.leads_of_rep, permission=_MANAGE),
+    Route(method="GET", path="/reps/{rep}/leads.csv", page=rep_leads.leads_of_rep_csv, permission=_MANAGE),
+    Route(method="GET", path="/reps/{rep}/handover", page=handover.handover, permission=_MANAGE),
+    Route(method="POST", path="/reps/{rep}/handover", page=handover.start, permission=_MANAGE, changes=True),
+    Route(method="GET", path="/handovers/{job}", page=handover.result),
+    Route(method="GET", path="/team", page=team.team, permission=_MANAGE),
+    Route(method="GET", path="/team.csv", page=team.team_csv, permission=_MANAGE),
+    Route(method="GET", path="/oldest.csv", page=team.oldest_csv, permission=_MANAGE),
+    Route(method="GET", path="/my-leads", page=rep_leads.my_leads, permission=_LOOK),
+    Route(method="GET", path="/my-leads.csv", page=rep_leads.my_leads_csv, permission=_LOOK),
+    Route(method="GET", path="/my-leads/{lead}", page=rep_leads.my_lead, permission=_LOOK),
+    Route(method="POST", path="/my-leads/{lead}/end", page=rep_leads.end_mine, permission=_END, changes=True),
+    Route(method="POST", path="/my-availability", page=rep_leads.set_mine_available, permission=_ATTEND, changes=True),
     Route(method="GET", path="/doctor", page=doctor.doctor, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/doctor.csv", page=doctor.doctor_csv, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/runbook/{name}", page=doctor.runbook, of_tenant=False),
@@ -48,6 +79,7 @@ NAV = (
     ("/", N_("Now"), Permission.READ),
     ("/leads", N_("Leads"), Permission.READ),
     ("/waiting", N_("Waiting & parked"), Permission.READ),
+    ("/team", N_("My team"), Permission.MANAGE),
     ("/groups", N_("Groups & reps"), Permission.READ),
     ("/doctor", N_("Doctor"), Permission.OPERATE),
     ("/changes", N_("Changes"), Permission.READ),

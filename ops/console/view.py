@@ -93,7 +93,7 @@ class View:
 
     def may(self, permission: Permission) -> bool:
         """Whether the role allows it, and the console is not read-only where it changes something."""
-        changes = permission not in (Permission.READ, Permission.PERSONAL)
+        changes = permission not in (Permission.LOOK, Permission.READ, Permission.PERSONAL)
         return self.token.may(permission) and not (changes and self.shared.read_only)
 
     def words(self, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 from router.domain.attendance import Attendance
 from router.domain.eligibility import ON_DUTY
 from router.domain.engine import NO_CAP, Engine
-from router.domain.roster import MILLI
+from router.domain.roster import MILLI, Rep
 from router.domain.targets import read_targets
+from router.domain.text import fold
 from router.drain.lane_state import LaneState
 from router.drain.presence import Presence, Unsure
 from router.drain.present_state import present_state
@@ -89,12 +91,37 @@ class Groups(msgspec.Struct, frozen=True):
 
 
 class Members(msgspec.Struct, frozen=True):
-    """The members of one group, in the order of the roster, and the group itself."""
+    """Members of one group, in the order of the roster, and the group itself."""
 
     as_of: datetime
     group: Group
     members: tuple[Member, ...]
     presence_unknown: Unsure | None
+
+
+@dataclass(frozen=True, slots=True)
+class MembersPage:
+    """A part of the members that match. `matching` = how many match, on all pages; `last` = the number of the last rep
+    of this page where there are more, else None.
+    """
+
+    found: Members
+    matching: int
+    last: int | None
+
+
+class MemberFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which members: `word` is part of the id or the name, `standings` those meant; `after` the number of the last rep
+    of the page before. None = any, all, from the first.
+    """
+
+    word: str | None = None
+    standings: frozenset[Standing] | None = None
+    after: int = 0
+    limit: int | None = None
+
+
+_ALL = MemberFilter()
 
 
 class RulesMissing(LookupError):
@@ -115,11 +142,39 @@ async def list_groups(conn: Connection, presence: Presence, tenant_id: int, engi
 async def list_members(
     conn: Connection, presence: Presence, tenant_id: int, group_no: int, engines: Engines | None = None
 ) -> Members:
-    """The members of one group, as `list_groups`."""
+    """All members of one group, as `list_groups`."""
+    return (await page_of_members(conn, presence, tenant_id, group_no, engines)).found
+
+
+async def page_of_members(
+    conn: Connection,
+    presence: Presence,
+    tenant_id: int,
+    group_no: int,
+    engines: Engines | None = None,
+    asked: MemberFilter = _ALL,
+) -> MembersPage:
+    """Those members of one group that were asked for, as `list_groups`. Raises RulesMissing."""
     now, state, waiting = await _read(conn, presence, tenant_id, engines)
-    stand = standings(state, now.now)
-    members = tuple(_member(state, stand, int(at)) for at in state.engine.members_of(group_no))
-    return Members(now.now, _group(state, stand, group_no, waiting), members, presence.unsure(tenant_id))
+    stand, reps = standings(state, now.now), state.engine.roster.reps
+    matching = [at for at in state.engine.members_of(group_no).tolist() if is_asked_for(reps[at], stand[at], asked)]
+    ahead = [at for at in matching if reps[at].no > asked.after]
+    shown = ahead if asked.limit is None else ahead[: asked.limit]
+    found = Members(
+        now.now,
+        _group(state, stand, group_no, waiting),
+        tuple(_member(state, stand, at) for at in shown),
+        presence.unsure(tenant_id),
+    )
+    return MembersPage(found, len(matching), reps[shown[-1]].no if len(shown) < len(ahead) else None)
+
+
+def is_asked_for(rep: Rep, standing: Standing, asked: MemberFilter) -> bool:
+    """Whether a rep matches, on whichever page. Pure."""
+    if asked.standings is not None and standing not in asked.standings:
+        return False
+    word = fold(asked.word or "")
+    return word in fold(rep.rep_id) or word in fold(rep.name)
 
 
 async def _read(

@@ -88,6 +88,19 @@ async def leads_numbered(
         return Page(now.now, tuple(await judge.rows(numbers)), None)
 
 
+async def list_oldest(
+    conn: Connection, presence: Presence, tenant_id: int, limit: int, engines: Engines | None = None
+) -> Page:
+    """The leads of the tenant that have waited longest, that first, in one snapshot, as `list_leads` shows them."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await store.begin(conn)
+        now = await tenant_now(conn, tenant_id)
+        judge = _Judge(conn, presence, now, engines or Engines(1))
+        numbers = await store.waiting_longest(conn, tenant_id, limit)
+        rows = {row.lead_id: row for row in await judge.rows(numbers)}
+    return Page(now.now, tuple(rows[number] for number in numbers), None)
+
+
 class _Judge:
     """Why the leads of wake keys wait, each key judged once."""
 

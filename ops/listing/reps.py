@@ -120,7 +120,7 @@ async def reps_now(
             records = await current_reps(conn, tenant_id)
         else:
             records = await reps_page(conn, tenant_id, after, limit)
-        engine, problem = await _engine(conn, tenant, engines)
+        engine, problem = await engine_of(conn, tenant, engines)
         state = await present_state(conn, presence, tenant_id, tenant.name, engine, tenant.now)
         received = await (shares or Shares()).of(conn, tenant_id, tenant.now - SHARE_OVER)
     seen = _Seen(state, tenant.now, received)
@@ -128,7 +128,7 @@ async def reps_now(
     return Reps(at=tenant.now, records=tuple(records), now=now, rules_problem=problem)
 
 
-async def _engine(conn: Connection, tenant: TenantNow, engines: Engines | None) -> tuple[Engine, str | None]:
+async def engine_of(conn: Connection, tenant: TenantNow, engines: Engines | None) -> tuple[Engine, str | None]:
     """Where there are no rules yet, or none that this release can read, reps are judged without any."""
     problem: str | None = None
     if tenant.versions[0]:

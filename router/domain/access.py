@@ -15,12 +15,16 @@ _TOKEN = re.compile(r"lr_(\d{1,9})_([0-9a-f]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 class Permission(StrEnum):
-    """What an operation of the API needs. `hand in` is the only one of what stands openly in a web page."""
+    """What an operation of the API needs. `hand in` is the only one of what stands openly in a web page. A rep's token
+    has LOOK, END and ATTEND for its own rep and the leads of that rep only: the operations themselves see to that.
+    """
 
     HAND_IN = "hand in leads"
+    LOOK = "look at single leads and reps"
     READ = "read"
     PERSONAL = "see phones and e-mails"
     ATTEND = "say who is at work"
+    END = "end leads"
     MANAGE = "change reps and assignments"
     OPERATE = "retry, park, pause and diagnose"
     ADMINISTER = "change rules, tenants and tokens"
@@ -37,12 +41,13 @@ class TokenRole(StrEnum):
     ADMIN = "admin"
 
 
+_READ = frozenset({Permission.LOOK, Permission.READ})
 MAY: Mapping[TokenRole, frozenset[Permission]] = {
     TokenRole.INTAKE: frozenset({Permission.HAND_IN}),
-    TokenRole.VIEWER: frozenset({Permission.READ}),
-    TokenRole.REP: frozenset({Permission.READ, Permission.ATTEND}),
-    TokenRole.MANAGER: frozenset({Permission.READ, Permission.PERSONAL, Permission.ATTEND, Permission.MANAGE}),
-    TokenRole.OPERATOR: frozenset({Permission.HAND_IN, Permission.READ, Permission.PERSONAL, Permission.OPERATE}),
+    TokenRole.VIEWER: _READ,
+    TokenRole.REP: frozenset({Permission.LOOK, Permission.ATTEND, Permission.END}),
+    TokenRole.MANAGER: _READ | {Permission.PERSONAL, Permission.ATTEND, Permission.END, Permission.MANAGE},
+    TokenRole.OPERATOR: _READ | {Permission.HAND_IN, Permission.PERSONAL, Permission.OPERATE},
     TokenRole.ADMIN: frozenset(Permission),
 }
 

@@ -97,15 +97,18 @@ async def end(
     *,
     actor: str = "",
     note: str = "",
+    only_rep: int | None = None,
 ) -> int:
     """Ends the lead's assignment in one statement; returns the rep's number. `now` None = the database's clock.
 
-    `actor` and `note` are kept with the assignment; with `actor` it is also among the changes. Raises NotAssigned. The
-    lane's next batch takes the place off the rep's load: until then it reads high.
+    `actor` and `note` are kept with the assignment; with `actor` it is also among the changes. `only_rep` = only while
+    the rep of this number has it. Raises NotAssigned. The lane's next batch takes the place off the rep's load: until
+    then it reads high.
     """
     async with conn.transaction():
         await limit_transaction(conn, LOCK_TIMEOUT_MS)
         of = {"tenant_id": tenant_id, "lead_id": lead_id, "now": now, "actor": actor, "note": note}
+        of["only_rep_no"] = only_rep
         if how is Ending.RETURNED:
             row = await _SQL.give_back.row(conn, **of)
         else:
@@ -113,7 +116,9 @@ async def end(
         if row is not None and actor:
             await record_change(conn, tenant_id, Change(actor, "end", the_lead(lead_id), "assigned", how.value, note))
     if row is None:
-        state, _ = await place_of(conn, FoundLead(tenant_id, lead_id))
+        state, has_it = await place_of(conn, FoundLead(tenant_id, lead_id))
+        if only_rep is not None and has_it not in (None, only_rep):
+            raise NotAssigned(f"lead {lead_id} has gone to another rep; nothing was changed")
         raise NotAssigned(f"lead {lead_id} is {state}, not assigned; there is nothing to end")
     return int(row["rep_no"])
 
@@ -189,7 +194,7 @@ def _pool_lead(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lead that a rep has now, since `assigned_at` (UTC); `rule_no` None = given by hand."""
+    """A lead that a rep has now, since `assigned_at` (UTC), and who it is; `rule_no` None = given by hand."""
 
     lead_id: int
     source: str
@@ -199,11 +204,31 @@ class Held:
     customer_id: int | None
     batch_no: int
     rule_no: int | None
+    name: str | None
+    phone: str | None
+    email: str | None
+    company: str | None
 
 
 async def held_by(conn: Connection, tenant_id: int, rep_no: int, after: int, limit: int) -> list[Held]:
     """The leads that a rep has, those with a number above `after`, in the order of their numbers."""
     rows = await _SQL.held_by.fetch(conn, tenant_id=tenant_id, rep_no=rep_no, after=after, limit=limit)
+    return [Held(**row) for row in rows]
+
+
+async def held_in_order(
+    conn: Connection,
+    tenant_id: int,
+    rep_no: int,
+    *,
+    newest: bool,
+    after: tuple[datetime, int] | None,
+    limit: int,
+) -> list[Held]:
+    """The same by the time of their assignment, those behind `after` (time and number of the last one shown)."""
+    statement = _SQL.held_newest if newest else _SQL.held_oldest
+    at, lead_id = after or (None, None)
+    rows = await statement.fetch(conn, tenant_id=tenant_id, rep_no=rep_no, after_at=at, after=lead_id, limit=limit)
     return [Held(**row) for row in rows]
 
 

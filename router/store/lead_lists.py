@@ -114,6 +114,11 @@ async def _of_few(
     return [row[0] for row in await _SQL.of_few.fetch(conn, **which, **span.arguments())]
 
 
+async def waiting_longest(conn: Connection, tenant_id: int, limit: int) -> list[int]:
+    """Numbers of the leads that have waited longest, that first."""
+    return [row[0] for row in await _SQL.waiting_longest.fetch(conn, tenant_id=tenant_id, limit=limit)]
+
+
 async def wake_keys(conn: Connection, tenant_id: int) -> list[tuple[int, int | None, str | None]]:
     """(number, ruleset, text) of all that leads wait for; key 0 first, of those that were never refused."""
     rows = await _SQL.wake_keys.fetch(conn, tenant_id=tenant_id)

@@ -15,6 +15,12 @@ async def open_leads(conn: Connection, tenant_id: int, rep_ids: Sequence[str]) -
     return {row[0]: row[1] for row in await _SQL.open_leads.fetch(conn, tenant_id=tenant_id, rep_ids=rep_ids)}
 
 
+async def oldest_leads(conn: Connection, tenant_id: int, rep_nos: Sequence[int]) -> dict[int, datetime]:
+    """Since when each of these reps (by number) has had the oldest lead (UTC); those who have none are not in it."""
+    rows = await _SQL.oldest_leads.fetch(conn, tenant_id=tenant_id, rep_nos=rep_nos)
+    return {row[0]: row[1] for row in rows}
+
+
 async def received_by_share(conn: Connection, tenant_id: int, since: datetime) -> dict[tuple[int, int], int]:
     """How many leads were given by groups' shares since a time (aware), by (group number, rep number).
 

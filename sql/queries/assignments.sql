@@ -15,10 +15,31 @@ select exists (select from lead where tenant_id = :tenant_id and lead_id = :lead
 
 -- name: held_by(tenant_id, rep_no, after, limit)
 -- The leads that a rep has, a part of them in the order of their numbers.
-select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no
+select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no,
+       l.name, l.phone, l.email, l.company
   from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
  where a.tenant_id = :tenant_id and a.rep_no = :rep_no and a.lead_id > :after
  order by a.lead_id
+ limit :limit;
+
+-- name: held_oldest(tenant_id, rep_no, after_at, after, limit)
+-- The same, those that the rep has had longest first: a part of them behind a time and a number (null = from the first).
+select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no,
+       l.name, l.phone, l.email, l.company
+  from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and a.rep_no = :rep_no
+   and (:after_at::timestamptz is null or (a.assigned_at, a.lead_id) > (:after_at, :after::bigint))
+ order by a.assigned_at, a.lead_id
+ limit :limit;
+
+-- name: held_newest(tenant_id, rep_no, after_at, after, limit)
+-- The same, the last one assigned first.
+select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.customer_id, a.batch_no, a.rule_no,
+       l.name, l.phone, l.email, l.company
+  from assignment a join lead l on l.tenant_id = a.tenant_id and l.lead_id = a.lead_id
+ where a.tenant_id = :tenant_id and a.rep_no = :rep_no
+   and (:after_at::timestamptz is null or (a.assigned_at, a.lead_id) < (:after_at, :after::bigint))
+ order by a.assigned_at desc, a.lead_id desc
  limit :limit;
 
 -- name: by_external_id(tenant_id, external_id, source)
@@ -40,10 +61,12 @@ union all select 'closed', null from closed where tenant_id = :tenant_id and lea
 union all select 'archived', null from archived where tenant_id = :tenant_id and lead_id = :lead_id
 union all select 'removed', null from removed_lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
--- name: close(tenant_id, lead_id, outcome, now, actor, note)
--- Ends an assignment as won or lost: history, closed state, event, and a note for the lane that a place is free.
+-- name: close(tenant_id, lead_id, outcome, now, actor, note, only_rep_no)
+-- Ends an assignment (null = of any rep) as won or lost: history, closed state, event, and a note for the lane that a place is free.
 with ended as (
-    delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
+    delete from assignment
+     where tenant_id = :tenant_id and lead_id = :lead_id and (:only_rep_no::int is null or rep_no = :only_rep_no)
+    returning *
 ), at as (
     select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
 ), history as (
@@ -62,10 +85,12 @@ with ended as (
 )
 select e.rep_no, at.ended_at, pg_notify('lead_router', e.tenant_id::text) from ended e, at;
 
--- name: give_back(tenant_id, lead_id, now, actor, note)
--- Ends an assignment as returned: the lead is ready again, and this rep does not get it a second time.
+-- name: give_back(tenant_id, lead_id, now, actor, note, only_rep_no)
+-- Ends an assignment (null = of any rep) as returned: the lead is ready again, and this rep does not get it a second time.
 with ended as (
-    delete from assignment where tenant_id = :tenant_id and lead_id = :lead_id returning *
+    delete from assignment
+     where tenant_id = :tenant_id and lead_id = :lead_id and (:only_rep_no::int is null or rep_no = :only_rep_no)
+    returning *
 ), at as (
     select greatest(coalesce(:now::timestamptz, clock_timestamp()), assigned_at) as ended_at from ended
 ), history as (

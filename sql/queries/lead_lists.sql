@@ -147,6 +147,27 @@ select p.lead_id
    and (:since::timestamptz is null or l.received_at >= :since) and (:until::timestamptz is null or l.received_at < :until)
  order by p.lead_id desc limit :limit;
 
+-- name: waiting_longest(tenant_id, limit)
+-- The leads that have waited longest, that first. Under each wake key and priority they stand in this order: of each pair (found one after the
+-- other, by the index) the first are looked at.
+with recursive places as (
+    (select wake_key, rank from lead_pool where tenant_id = :tenant_id order by wake_key, rank limit 1)
+     union all
+    select n.wake_key, n.rank
+      from places p
+     cross join lateral (
+           select wake_key, rank from lead_pool
+            where tenant_id = :tenant_id and (wake_key, rank) > (p.wake_key, p.rank)
+            order by wake_key, rank limit 1) n
+)
+select l.lead_id
+  from places p
+ cross join lateral (
+       select lead_id, queued_at from lead_pool
+        where tenant_id = :tenant_id and wake_key = p.wake_key and rank = p.rank
+        order by queued_at, lead_id limit :limit) l
+ order by l.queued_at, l.lead_id limit :limit;
+
 -- name: wake_keys(tenant_id)
 -- All that leads wait for.
 select wake_key, ruleset, targets from wake_key where tenant_id = :tenant_id;

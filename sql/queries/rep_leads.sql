@@ -5,6 +5,12 @@ select r.rep_id, count(*)::int as leads
  where r.tenant_id = :tenant_id and r.rep_id = any(:rep_ids::text[])
  group by r.rep_id;
 
+-- name: oldest_leads(tenant_id, rep_nos)
+-- Since when each of these reps has had the oldest lead; those who have none are left out.
+select rep_no, min(assigned_at) as oldest from assignment
+ where tenant_id = :tenant_id and rep_no = any(:rep_nos::int[])
+ group by rep_no;
+
 -- name: received(tenant_id, since)
 -- How many leads each rep got by share since a time, by group, whatever became of them.
 select group_no, rep_no, sum(leads)::int as leads

@@ -19,7 +19,7 @@ RULES = CATCH_ALL.replace(
     "  - name: everyone",
 )
 PHONE, EMAIL = "+8613800000077", "bob@example.org"
-ROLES = (TokenRole.VIEWER, TokenRole.REP, TokenRole.OPERATOR)
+ROLES = (TokenRole.VIEWER, TokenRole.OPERATOR)
 
 
 @dataclass
@@ -30,8 +30,7 @@ class World:
     acme: Tenancy
 
     async def token(self, role: TokenRole) -> str:
-        rep = "r001" if role is TokenRole.REP else None
-        return await make_token(self.acme.conn, self.acme.tenant_id, role, rep_id=rep)
+        return await make_token(self.acme.conn, self.acme.tenant_id, role)
 
 
 @pytest.fixture

@@ -262,9 +262,9 @@ async def test_a_manager_sees_who_could_take_a_lead_and_switches_a_rep_off_and_o
         assert "gets leads again" in on.text
         assert (await browser.get("/groups/moon")).status == 404 and (await browser.get("/reps/r999")).status == 404
     async with world.served.browser(await world.token(TokenRole.REP)) as browser:
-        page = await browser.get("/reps/r001")
-        assert {one.attributes["action"] for one in page.all("form")} == {"/logout"}
-        assert "/leads?rep=r001" in page.links
+        page = await browser.get("/")
+        assert page.url.endswith("/my-leads") and "/my-leads" in page.links
+        assert (await browser.get("/reps/r001")).status == 403
 
 
 async def test_groups_and_reps_with_odd_names_have_pages(world: World) -> None:

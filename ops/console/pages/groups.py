@@ -1,14 +1,22 @@
-"""Groups and reps: who could take a lead now, and why not; and switching a rep's availability."""
+"""Groups: who could take a lead now, and why not; and what members got, against their weights."""
 
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
+from ops.api.loads import DAYS, SharesDocument
+from ops.console.bars import bars_of
 from ops.console.view import View
+from ops.text.translation import N_
 from router.domain.access import Permission
-from router.http.problems import Kind, Refused
 
+SHOWN, BARS = 50, 25
+ONLY = {
+    "available": N_("could take a lead now"),
+    "on_duty": N_("on duty"),
+    "off_duty": N_("not on duty"),
+}
 _GROUP_COLUMNS = (
     "group",
     "members",
@@ -22,6 +30,7 @@ _GROUP_COLUMNS = (
     "rules",
 )
 _MEMBER_COLUMNS = ("rep_id", "name", "standing", "open_leads", "max_open", "today", "max_per_day", "weight")
+_SHARE_COLUMNS = ("rep_id", "name", "weight", "received", "due")
 
 
 async def groups(view: View) -> web.Response:
@@ -37,43 +46,64 @@ async def groups_csv(view: View) -> web.Response:
 
 
 async def group(view: View) -> web.Response:
-    """One group with its members."""
-    document = await _members(view)
-    return view.render("group.html", group=document.group, members=document.members, as_of=document.as_of)
+    """One group with a part of its members."""
+    document = await _members(view, limit=str(SHOWN), after=view.query.get("after"))
+    return view.render(
+        "group.html",
+        group=document.group,
+        members=document.members,
+        matching=document.matching,
+        next=document.next,
+        as_of=document.as_of,
+        given=_given(view),
+        only=[(code, view.say.gettext(words)) for code, words in ONLY.items()],
+        manage=view.may(Permission.MANAGE),
+        shown=SHOWN,
+    )
 
 
 async def group_csv(view: View) -> web.Response:
-    """The same."""
+    """All members that match."""
     document = await _members(view)
     return view.csv("members", _MEMBER_COLUMNS, ([one[name] for name in _MEMBER_COLUMNS] for one in document.members))
 
 
-async def _members(view: View) -> Any:
-    return await view.ask("get_group", path={"group": view.request.match_info["group"]})
+def _given(view: View) -> dict[str, str]:
+    """The filter, as it stands in the address."""
+    return {name: view.query[name].strip() for name in ("q", "only") if view.query.get(name, "").strip()}
 
 
-async def rep(view: View) -> web.Response:
-    """One rep, as the roster has it."""
-    document = await view.ask("get_rep", path={"rep": view.request.match_info["rep"]})
-    return view.render("rep.html", rep=document, manage=view.may(Permission.MANAGE))
+async def _members(view: View, **page: str | None) -> Any:
+    asked = {**_given(view), **{name: value for name, value in page.items() if value}}
+    return await view.ask("get_group", path={"group": view.request.match_info["group"]}, query=asked)
 
 
-async def set_available(view: View) -> web.Response:
-    """Whether the rep gets leads."""
-    rep_id, wanted = view.request.match_info["rep"], view.form.get("available")
-    if wanted not in ("yes", "no"):
-        raise Refused(Kind.INVALID, "available is yes or no")
-    body = {"available": wanted == "yes", "note": view.form.get("note", "")}
-    changed = await view.ask("set_rep", path={"rep": rep_id}, body=body)
-    return view.go(view.link(f"/reps/{quote(rep_id, safe='')}"), _done(view, wanted, changed.groups_without_available))
-
-
-def _done(view: View, wanted: str, alone: list[str]) -> str:
-    if wanted == "yes":
-        return view.say.gettext("The rep gets leads again.")
-    if not alone:
-        return view.say.gettext("The rep gets no more leads.")
-    names = view.say.gettext(", ").join(alone)
-    return view.say.gettext("The rep gets no more leads. Groups without an available rep now: {groups}").format(
-        groups=names
+async def shares(view: View) -> web.Response:
+    """What the members got by the shares of the group; those farthest from their weights first."""
+    document = await _shares(view)
+    members = sorted(document.members, key=lambda one: (-abs(one["received"] - one["due"]), one["rep_id"]))
+    name = view.request.match_info["group"]
+    return view.render(
+        "shares.html",
+        group=name,
+        path=f"/groups/{quote(name, safe='')}",
+        shares=document,
+        members=members[:SHOWN],
+        picture=bars_of([(one["rep_id"], one["received"], one["due"]) for one in members[:BARS]]),
+        bars=BARS,
+        all_days=DAYS,
     )
+
+
+async def shares_csv(view: View) -> web.Response:
+    """All members, in the order of the roster."""
+    document = await _shares(view)
+    rows = ([one[name] for name in _SHARE_COLUMNS] for one in document.members)
+    return view.csv("shares", _SHARE_COLUMNS, rows)
+
+
+async def _shares(view: View) -> SharesDocument:
+    days = {"days": view.query["days"]} if view.query.get("days") else {}
+    path = {"group": view.request.match_info["group"]}
+    document: SharesDocument = await view.ask("get_shares", path=path, query=days)
+    return document

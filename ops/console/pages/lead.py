@@ -9,7 +9,9 @@ from ops.api.fields import number_of
 from ops.api.lead_documents import lead_document
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
+from ops.console.pages.rep_leads import ended_words, ending_of
 from ops.console.refusal import why_of
+from ops.console.same_origin import local_path
 from ops.console.tree import Node, tree
 from ops.console.view import View
 from ops.why.collect import why
@@ -104,8 +106,8 @@ async def unpark(view: View) -> web.Response:
 
 async def end(view: View) -> web.Response:
     """Ends its assignment."""
-    done = view.say.gettext("The assignment of lead {lead} has ended.")
-    return await _do(view, "end_assignment", {"how": view.form.get("how", "")}, done)
+    ending = ending_of(view)
+    return await _do(view, "end_assignment", ending, ended_words(view, "{lead}", ending["how"]))
 
 
 async def assign(view: View) -> web.Response:
@@ -117,4 +119,5 @@ async def assign(view: View) -> web.Response:
 async def _do(view: View, operation: str, body: dict[str, str], done: str) -> web.Response:
     number = view.request.match_info["lead"]
     await view.ask(operation, path={"lead": number}, body=body)
-    return view.go(view.link(f"/leads/{number_of(number, 'lead number')}"), done.format(lead=number))
+    back = local_path(view.form.get("back") or view.link(f"/leads/{number_of(number, 'lead number')}"))
+    return view.go(back, done.format(lead=number))

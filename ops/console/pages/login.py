@@ -38,7 +38,7 @@ async def log_in(view: View) -> web.Response:
                 raise
             problem = view.say.gettext("This token is unknown, revoked or expired.")
         else:
-            if token.may(Permission.READ):
+            if token.may(Permission.LOOK):
                 return _logged_in(view, token, back)
             problem = view.say.gettext("This token is for handing in leads only: it may not read.")
     return view.render("login.html", Kind.NO_TOKEN.status, problem=problem, back=back)
