@@ -108,6 +108,8 @@ async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, 
 async def job(view: View) -> web.Response:
     """How far a job is, and what came of it."""
     document: JobDocument = await view.ask("get_job", path={"job": view.request.match_info["job"]})
+    if document.kind == "replay":
+        return view.go(view.link(f"/rules/replays/{document.id}"))
     result = [
         (view.say.gettext(title), document.result[name])
         for name, title in RESULTS.items()
