@@ -11,7 +11,7 @@ from ops.why.phrases import duration, wanted_words
 from router.domain.conditions import Operator
 from router.domain.explain_parts import Condition
 from router.domain.phrases import listed
-from router.domain.ruleset import DateRange, Match, PriorityRange, Rule, Ruleset
+from router.domain.ruleset import Created, DateRange, Match, PriorityRange, Rule, Ruleset
 from router.domain.ruleset_diff import Kind, Value, rule_fields, settings
 from router.domain.working_hours import format_week
 from router.rules.file import RulesError, read_rules
@@ -21,7 +21,7 @@ LEVELS: Mapping[str, str] = {"error": N_("error"), "warning": N_("warning"), "hi
 PILLS: Mapping[str, str] = {"error": "critical", "warning": "warning", "hint": "info"}
 KINDS: Mapping[str, str] = {
     Kind.ADDED: N_("added"),
-    Kind.REMOVED: N_("removed"),
+    Kind.REMOVED: N_("deleted"),
     Kind.RENAMED: N_("renamed"),
     Kind.MOVED: N_("moved"),
     Kind.CHANGED: N_("changed"),
@@ -123,9 +123,11 @@ def asked_by(match: Match) -> Iterator[Condition]:
     if match.date is not None:
         yield Condition("date", _days(match.date), None, True, Operator.RANGE)
     if match.created is not None:
-        age = isinstance(match.created, timedelta)
-        wanted = ("within", f"{match.created.total_seconds():.0f}") if age else (str(match.created),)
-        yield Condition("created", wanted, None, True)
+        yield Condition("created", _created(match.created), None, True)
+
+
+def _created(wanted: Created | timedelta) -> tuple[str, ...]:
+    return ("within", f"{wanted.total_seconds():.0f}") if isinstance(wanted, timedelta) else (str(wanted),)
 
 
 def _of_priority(wanted: frozenset[int] | PriorityRange | None) -> Iterator[Condition]:

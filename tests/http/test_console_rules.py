@@ -148,7 +148,7 @@ async def test_two_versions_are_compared_in_words_and_line_by_line(world: World)
         assert page.status == 200 and "added east" in page.words
         assert any("assign_to: group:east" in one.text for one in page.all("ins")) and not page.all("del")
         back = await browser.get("/rules/compare?from=2&to=1")
-        assert "removed east" in back.words and back.all("del") and not back.all("ins")
+        assert "deleted east" in back.words and back.all("del") and not back.all("ins")
         same = await browser.get("/rules/compare?from=2&to=2")
         assert "They decide the same" in same.words
         found = await browser.get("/rules/compare.csv?from=1&to=2")
@@ -345,7 +345,7 @@ async def test_an_earlier_version_comes_back_previewed_with_a_reason(world: Worl
     await world.acme.rules(EAST)
     async with world.served.browser(await world.token()) as browser:
         preview = await browser.get("/rules/rollback?to=1")
-        assert "removed east" in preview.words and await world.version() == 2
+        assert "deleted east" in preview.words and await world.version() == 2
         assert (await browser.send(preview, "/rules/rollback", why=" ")).status == 422
         done = await browser.send(preview, "/rules/rollback", why="the east has nobody")
         assert done.url.endswith("/rules/versions/3") and "it has the rules of version 1" in done.text

@@ -21,7 +21,6 @@ from ops.console.rules_words import (
 from ops.console.text_diff import text_diff
 from ops.console.view import View
 from ops.text.translation import N_
-from router.domain.access import Permission
 from router.domain.ruleset import Ruleset
 from router.http.problems import Kind, Refused
 
@@ -88,7 +87,8 @@ async def lint(view: View) -> web.Response:
 async def compare(view: View) -> web.Response:
     """What differs between two versions: in the words of the rules, and line by line."""
     found = await _compared(view)
-    old, new = [await _version(view, str(one)) if one else None for one in (found.base, found.version)]
+    old = await _version(view, str(found.base)) if found.base else None
+    new = await _version(view, str(found.version))
     return view.render(
         "rules_compare.html",
         found=found,
@@ -155,8 +155,3 @@ async def roll_back(view: View) -> web.Response:
     said = _NO_CHANGE if done.version == done.previous else _IN_FORCE
     notice = view.say.gettext(said).format(version=done.version, old=wanted)
     return view.go(view.link(f"/rules/versions/{done.version}"), notice)
-
-
-def may_change(view: View) -> bool:
-    """Whether rules can be applied from here."""
-    return view.may(Permission.ADMINISTER)

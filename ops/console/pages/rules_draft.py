@@ -22,10 +22,6 @@ _NO_TIME = N_("{value} is not a valid time; write 2026-11-29T14:00")
 _CANNOT_APPLY = N_("Nothing can be applied yet: what is wrong is listed here.")
 _NO_WHY = N_("say why: the reason is recorded with it")
 _NO_CHANGE = N_("Nothing was changed: these rules are in force already, as version {version}.")
-_IN_FORCE = (
-    N_("Version {version} is in force: {count:,} change."),
-    N_("Version {version} is in force: {count:,} changes."),
-)
 
 
 async def new(view: View) -> web.Response:
