@@ -17,7 +17,7 @@ from router.store.customer_merges import CustomerUnknown
 from router.store.errors import LOCK_TIMEOUTS, PostgresError, Trouble, trouble_of
 from router.store.parking import CannotMove
 from router.store.roster import NobodyLeft, RepUnknown, RosterBusy, RosterVersionUnknown
-from router.store.rulesets import RulesBusy, RulesUnknown
+from router.store.rulesets import RulesBusy, RulesMoved, RulesUnknown
 from router.store.sources import SourceExists, SourceKindFixed, SourceUnknown
 from router.store.tenants import TenantError, TenantExists, TenantUnknown
 from router.store.tokens import TokenUnknown
@@ -43,6 +43,7 @@ _CONFLICTS = (
     CannotUnmerge,
     RosterBusy,
     RulesBusy,
+    RulesMoved,
     TenantExists,
     SourceExists,
     SourceKindFixed,

@@ -1,6 +1,6 @@
 """Rulesets over HTTP: check, compare, apply, history, one version, rollback."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,15 +11,16 @@ from ops.api.bodies import TEXT, YAML_TYPES, text_of
 from ops.api.fields import Json, Moment, Note, PageQuery, Version, number_of
 from ops.api.pages import page, read_cursor
 from ops.api.refusals import refusals
-from ops.documents.rules import applied_document, findings_document
+from ops.documents.rules import applied_document, compared_document, findings_document
 from router.domain.access import Permission
-from router.domain.lint import Finding, Level, lint_rules
+from router.domain.lint import ALL_READ, Finding, Level, lint_rules
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused, pointer_to
 from router.http.reading import convert_body, json_body
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, lists_given, no_lists, stored_lists
 from router.store import rulesets as store
+from router.store.rules_apply import RulesFaulty, apply_checked
 from router.store.rules_lint import lint_for_tenant
 from router.store.statements import Connection
 from router.store.tenants import Tenant, tenant_numbered
@@ -31,7 +32,14 @@ _LISTS = (
     "Rules that name lists with `in_file` come as JSON with these; a list that is not among them is the one that is "
     "stored with the active version."
 )
+_ANYWAY = (
+    "Rules with warnings (those of `:check`) are refused with 409 and every warning, unless `anyway`; rules that are "
+    "active already never are. "
+)
 _JSON = "application/json"
+IfVersion = Annotated[
+    int, Meta(ge=0, le=2**31 - 1, description="Only while this version is active (0 = none), else 409")
+]
 
 
 class RulesGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,10 +88,19 @@ class RulesDifference(msgspec.Struct, frozen=True):
 
 
 class RulesApplied(RulesDifference, frozen=True):
-    """What was applied, and what is odd in it."""
+    """What was applied, and what is odd in it. `stopped`: warnings would stop it (only with `dry_run`)."""
 
     findings: list[RulesFinding]
     dry_run: bool
+    stopped: bool = False
+
+
+class RulesCompared(msgspec.Struct, frozen=True):
+    """What is different in `version`, compared with the version `base`."""
+
+    version: int
+    base: int
+    changes: list[Json]
 
 
 class RulesVersion(msgspec.Struct, frozen=True):
@@ -115,6 +132,7 @@ class CheckQuery(msgspec.Struct, frozen=True):
     """How strict a check is."""
 
     strict: Annotated[bool, Meta(description="Warnings fail, too")] = False
+    leads: Annotated[bool, Meta(description="Compare values with those of the leads of the last 90 days, too")] = True
 
 
 class ApplyQuery(msgspec.Struct, frozen=True):
@@ -122,6 +140,14 @@ class ApplyQuery(msgspec.Struct, frozen=True):
 
     note: Note = ""
     dry_run: Annotated[bool, Meta(description="Only say what would change")] = False
+    anyway: Annotated[bool, Meta(description="Apply the rules although there are warnings")] = False
+    if_version: IfVersion | None = None
+
+
+class CompareQuery(msgspec.Struct, frozen=True):
+    """With which version; without it the one before."""
+
+    base: Version | None = None
 
 
 class Rollback(msgspec.Struct, frozen=True):
@@ -129,6 +155,7 @@ class Rollback(msgspec.Struct, frozen=True):
 
     version: Version | None = None
     note: Note = ""
+    if_version: IfVersion | None = None
 
 
 def operations() -> list[Operation]:
@@ -159,6 +186,17 @@ def operations() -> list[Operation]:
             tag="rulesets",
         ),
         Operation(
+            id="compare_rulesets",
+            method="GET",
+            path="/v1/rulesets/{version}/diff",
+            summary="What is different in one version of the rules, compared with another one",
+            handler=_compare,
+            answers={200: RulesCompared},
+            permission=Permission.READ,
+            tag="rulesets",
+            query=CompareQuery,
+        ),
+        Operation(
             id="roll_back_rules",
             method="POST",
             path="/v1/rulesets:rollback",
@@ -182,7 +220,7 @@ def _file(operation_id: str, path: str, summary: str, answer: type[msgspec.Struc
         method="POST",
         path=f"/v1/rulesets{path}",
         summary=summary,
-        description=_LISTS,
+        description=(_ANYWAY if operation_id == "apply_rules" else "") + _LISTS,
         handler=handlers[operation_id],
         answers={200: answer},
         permission=Permission.ADMINISTER if operation_id == "apply_rules" else Permission.READ,
@@ -208,7 +246,9 @@ async def _active(conn: Connection, tenant: Tenant) -> int:
 
 
 async def _given(call: Call) -> RulesGiven:
-    """What the body holds. Raises Refused."""
+    """What the body holds, unless it was read already. Raises Refused."""
+    if isinstance(call.body, RulesGiven):
+        return call.body
     if call.request.content_type == _JSON:
         return convert_body(await json_body(call.request, MAX_RULES), RulesGiven)
     return RulesGiven(await text_of(call, YAML_TYPES, MAX_RULES))
@@ -232,7 +272,10 @@ async def _check(call: Call) -> Answer:
                 return Answer(RulesChecked(False, _problems(error), [], None))
             if error is None:
                 check_named(given.lists, rules.lists)
-            findings = await _findings(conn, call, rules, error)
+            findings = lint_rules(rules.ruleset, ALL_READ if error is None else error.unread)
+            findings += await lint_for_tenant(
+                conn, call.tenant, rules, ALL_READ if error is None else error.unread, leads=call.query.leads
+            )
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
     ok = error is None and not any(one.level in fails for one in findings)
@@ -245,12 +288,6 @@ def _read(source: str, lists: ReadList) -> tuple[RulesFile | None, RulesError | 
         return read_rules(source, _FILE, lists), None
     except RulesError as error:
         return error.readable, error
-
-
-async def _findings(conn: Connection, call: Call, rules: RulesFile, error: RulesError | None) -> list[Finding]:
-    if error is None:
-        return lint_rules(rules.ruleset) + await lint_for_tenant(conn, call.tenant, rules)
-    return lint_rules(rules.ruleset, error.unread) + await lint_for_tenant(conn, call.tenant, rules, error.unread)
 
 
 def _problems(error: RulesError | None) -> list[RulesProblem]:
@@ -275,23 +312,42 @@ async def _apply(call: Call) -> Answer:
             lists = await lists_of(conn, call.tenant, given.lists)
             rules = read_rules(given.rules, _FILE, lists)
             check_named(given.lists, rules.lists)
-            findings = lint_rules(rules.ruleset)
-            _refuse_errors(rules, findings)
-            where = (conn, call.tenant.tenant_id, given.rules)
-            if query.dry_run:
-                applied = await store.compare(*where, file=_FILE, lists=lists)
-            else:
-                applied = await store.apply(*where, call.actor, query.note, file=_FILE, lists=lists)
-    document = applied_document(applied) | {"findings": findings_document(rules, findings), "dry_run": query.dry_run}
+            try:
+                done = await apply_checked(
+                    conn,
+                    call.tenant,
+                    given.rules,
+                    rules,
+                    call.actor,
+                    query.note,
+                    file=_FILE,
+                    lists=lists,
+                    dry_run=query.dry_run,
+                    anyway=query.anyway,
+                    if_version=query.if_version,
+                )
+            except RulesFaulty as error:
+                raise _not_applied(Kind.INVALID, rules, error.errors, "") from error
+    if done.stopped_by and not query.dry_run:
+        raise _not_applied(Kind.CONFLICT, rules, done.stopped_by, "; correct the rules, or apply them with anyway")
+    document = applied_document(done.applied) | {
+        "findings": findings_document(rules, done.findings),
+        "dry_run": query.dry_run,
+        "stopped": bool(done.stopped_by),
+    }
     return Answer(msgspec.convert(document, RulesApplied))
 
 
-def _refuse_errors(rules: RulesFile, findings: list[Finding]) -> None:
-    """What is surely wrong is not applied."""
-    listed = findings_document(rules, [one for one in findings if one.level is Level.ERROR])
-    if listed:
-        errors = [FieldProblem(f"line {one['line']}", f'rule "{one["rule"]}": {one["message"]}') for one in listed]
-        raise Refused(Kind.INVALID, f"nothing was applied: {errors[0].reason}", errors)
+def _not_applied(kind: Kind, rules: RulesFile, findings: Sequence[Finding], what_to_do: str) -> Refused:
+    """The refusal of rules with these errors or warnings, each with its line."""
+    listed = [FieldProblem(f"line {one['line']}", _said(one)) for one in findings_document(rules, findings)]
+    more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
+    return Refused(kind, f"nothing was applied: {listed[0].reason}{more}{what_to_do}", listed)
+
+
+def _said(finding: Json) -> str:
+    of_rule = f'rule "{finding["rule"]}": ' if finding["rule"] else ""
+    return f"{of_rule}{finding['message']}"
 
 
 async def _history(call: Call) -> Answer:
@@ -315,17 +371,35 @@ async def _show(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             active = await _active(conn, tenant)
-            version = active if named == ACTIVE else number_of(named, "version of the rules")
-            if not 1 <= version < 2**31:
-                raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the rules")
+            version = active if named == ACTIVE and active else _version_of(named)
             found = await store.source_of(conn, tenant.tenant_id, version)
     words = {field: dict(of_field) for field, of_field in found.synonyms.items()}
     return Answer(RulesShown(*_entry(found), found.version == active, found.source, dict(found.lists), words))
+
+
+async def _compare(call: Call) -> Answer:
+    tenant = call.tenant
+    with refusals(call):
+        version = _version_of(call.path["version"])
+        base = version - 1 if call.query.base is None else call.query.base
+        async with call.connection() as conn:
+            found = await store.compare_versions(conn, tenant.tenant_id, base, version)
+    return Answer(msgspec.convert(compared_document(version, base, found), RulesCompared))
+
+
+def _version_of(text: str) -> int:
+    """Raises Refused for what no version can be."""
+    version = number_of(text, "version of the rules")
+    if not 1 <= version < 2**31:
+        raise Refused(Kind.NOT_FOUND, f"there is no version {text[:40]} of the rules")
+    return version
 
 
 async def _roll_back(call: Call) -> Answer:
     tenant, wanted = call.tenant, call.body
     with refusals(call, "the tenant's rules"):
         async with call.connection() as conn:
-            applied = await store.roll_back(conn, tenant.tenant_id, wanted.version, call.actor, wanted.note)
+            applied = await store.roll_back(
+                conn, tenant.tenant_id, wanted.version, call.actor, wanted.note, if_version=wanted.if_version
+            )
     return Answer(msgspec.convert(applied_document(applied), RulesDifference))

@@ -19,13 +19,13 @@ from ops.cli.rules_shared import (
 )
 from ops.documents.rules import applied_document, findings_document
 from ops.embedded.urls import ServersError
-from router.domain.lint import ALL_READ, Finding, Level, Lint, Unread, lint_rules
+from router.domain.lint import ALL_READ, Finding, Level, Unread, lint_rules
 from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
 from router.store.errors import TRANSIENT_ERRORS
+from router.store.rules_apply import RulesFaulty, apply_checked
 from router.store.rules_lint import lint_for_tenant
-from router.store.tenants import Tenant
 
 
 @click.command()
@@ -143,34 +143,34 @@ async def apply(
         raise Found(f"{file}: nothing was applied: {_first_error(findings)}; see lead-router rules check {file}")
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
-        tenant_id, where = tenant.tenant_id, {"file": str(file)}
         try:
-            findings += await lint_for_tenant(conn, tenant, found.rules)
-            applied = await store.compare(conn, tenant_id, found.source, lists=found.lists, **where)
-            # Rules that are active already are no news, whatever is odd in them.
-            stopped = not anyway and bool(applied.changes) and any(_stops(one, tenant) for one in findings)
-            if not stopped and not dry_run:
-                applied = await store.apply(conn, tenant_id, found.source, author, note, lists=found.lists, **where)
+            done = await apply_checked(
+                conn,
+                tenant,
+                found.source,
+                found.rules,
+                author,
+                note,
+                file=str(file),
+                lists=found.lists,
+                dry_run=dry_run,
+                anyway=anyway,
+            )
+        except RulesFaulty as error:
+            raise Found(f"{file}: nothing was applied: {error}; see lead-router rules check {file}") from error
         except (ZoneDiffers, store.RulesBusy) as error:
             raise Found(f"{file}: nothing was applied: {error}") from error
+    stopped = bool(done.stopped_by)
     if as_json:
-        listed = findings_document(found.rules, findings)
-        document = {"dry_run": dry_run, "stopped": stopped, **applied_document(applied), "findings": listed}
+        listed = findings_document(found.rules, done.findings)
+        document = {"dry_run": dry_run, "stopped": stopped, **applied_document(done.applied), "findings": listed}
         print_json(document)
         return EXIT_FOUND if stopped else 0
-    _report(found, applied, findings, " (--dry-run)" if dry_run else "" if stopped else None)
+    _report(found, done.applied, done.findings, " (--dry-run)" if dry_run else "" if stopped else None)
     if stopped:
-        warned = count(sum(_stops(one, tenant) for one in findings), "warning")
+        warned = count(len(done.stopped_by), "warning")
         say(f"{warned}: nothing {'would be' if dry_run else 'was'} applied; correct the file, or use --anyway")
     return EXIT_FOUND if stopped else 0
-
-
-_WITHOUT_REPS = (Lint.UNKNOWN_GROUP, Lint.EMPTY_GROUP)
-
-
-def _stops(finding: Finding, tenant: Tenant) -> bool:
-    """Whether rules are not applied for it. Before the first roster no group can have reps: rules may come first."""
-    return finding.level is Level.WARNING and (bool(tenant.roster) or finding.lint not in _WITHOUT_REPS)
 
 
 def _first_error(findings: Sequence[Finding]) -> str:

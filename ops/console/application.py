@@ -37,7 +37,9 @@ Page = Callable[[View], Awaitable[web.Response]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
-    first. `changes`: it is refused while the console is read-only.
+    first. `changes`: it is refused while the console is read-only. `max_form` in bytes; `patience_s`: how much longer
+    than a page it may take. `refused` makes the page of an error that keeps what was typed; without it there is the
+    page of errors.
     """
 
     method: str
@@ -46,6 +48,9 @@ class Route:
     permission: Permission | None = Permission.READ
     of_tenant: bool = True
     changes: bool = field(default=False)
+    max_form: int = MAX_FORM
+    patience_s: float = 0.0
+    refused: Callable[[View, Exception], Awaitable[web.Response]] | None = None
 
 
 class Console:
@@ -80,14 +85,15 @@ class Console:
             try:
                 return await self._answer(route, view)
             except Exception as error:
-                return error_page(view, error)
+                return await _refused(route, view, error)
 
         return handle
 
     async def _answer(self, route: Route, view: View) -> web.Response:
         if route.method == "POST":
-            await self._take_form(view)
+            await self._take_form(view, route.max_form)
         if route.permission is None:
+            _check_texts(view)
             await self._log_in(view, needed=False)
             return await route.page(view)
         if not await self._log_in(view, needed=True):
@@ -102,7 +108,7 @@ class Console:
             if route.method == "POST":
                 raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
             return view.render("choose.html")
-        async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S):
+        async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S + route.patience_s):
             return await route.page(view)
 
     def _view(self, request: web.Request) -> View:
@@ -138,30 +144,44 @@ class Console:
         elif len(view.tenants) == 1:
             [view.tenant] = view.tenants
 
-    async def _take_form(self, view: View) -> None:
+    async def _take_form(self, view: View, limit: int) -> None:
         if not is_own(view.request.headers):
             raise Refused(Kind.WRONG_ORIGIN, "only the console's own pages may send forms to it")
         if view.request.content_type != "application/x-www-form-urlencoded":
             raise Refused(Kind.WRONG_MEDIA_TYPE, "send a form")
         try:
-            body = (await read_body(view.request, MAX_FORM)).decode()
+            body = (await read_body(view.request, limit)).decode()
             fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except ValueError:
             raise Refused(Kind.BAD_REQUEST, "this form cannot be read") from None
-        if any("\0" in name + value for name, value in fields):
-            raise Refused(Kind.INVALID, "the form has characters that no text has")
         view.form = dict(fields)
 
     def _check_form(self, route: Route, view: View) -> None:
         session = view.session
         if session is None or not self._shared.sessions.is_form_token(session, view.form.get("form_token", "")):
             raise Refused(Kind.WRONG_ORIGIN, "this form is of another login; load the page again")
+        _check_texts(view)
         if route.changes and self._shared.read_only:
             raise Refused(Kind.NOT_ALLOWED, "this console is read-only (console.read_only)")
 
     async def _read_tenants(self, _key: int) -> list[Tenant] | None:
         async with self._shared.connections.acquire(Part.CONSOLE) as conn:
             return await all_tenants(conn)
+
+
+def _check_texts(view: View) -> None:
+    if any("\0" in name + value for name, value in view.form.items()):
+        raise Refused(Kind.INVALID, "the form has characters that no text has")
+
+
+async def _refused(route: Route, view: View, error: Exception) -> web.Response:
+    """The page of an error: where the route keeps what was typed, and somebody is logged in, that page."""
+    if route.refused is None or view.session is None or view.tenant is None or not view.form:
+        return error_page(view, error)
+    try:
+        return await route.refused(view, error)
+    except Exception as again:
+        return error_page(view, again)
 
 
 def language_of(request: web.Request) -> str:

@@ -38,6 +38,8 @@ _NO_WHY = N_("say why: the reason is recorded with it")
 class Said(Refused):
     """One whose detail is in the language of the page."""
 
+    translated = True
+
 
 def why_of(view: View) -> str:
     """The reason that a form gives. Raises Refused where it is empty."""
@@ -49,7 +51,7 @@ def why_of(view: View) -> str:
 
 def error_page(view: View, error: Exception) -> web.Response:
     """The page; what nobody expected is logged, and not shown."""
-    refused = _in_own_words(view, as_refused(view.request, error), error)
+    refused = refusal_of(view, error)
     title = TITLES.get(refused.kind, TITLES[Kind.BAD_REQUEST])
     response = view.render(
         "error.html",
@@ -62,6 +64,11 @@ def error_page(view: View, error: Exception) -> web.Response:
         if name in refused.headers:
             response.headers[name] = refused.headers[name]
     return response
+
+
+def refusal_of(view: View, error: Exception) -> Refused:
+    """What a page says of an error; what nobody expected is logged."""
+    return _in_own_words(view, as_refused(view.request, error), error)
 
 
 def _in_own_words(view: View, refused: Refused, error: Exception) -> Refused:

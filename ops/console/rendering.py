@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ops.console import words
+from ops.console.before_after import share
+from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
 from ops.text.translation import Say, translator
@@ -44,9 +46,11 @@ def environment(language: str) -> Environment:
     made.filters |= {
         "moment": moment,
         "harmless": visible,
+        "harmless_lines": lambda text: visible(text, "\n\t"),
         "reason": lambda reason: words.reason_words(reason, say),
         "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
         "segment": lambda text: quote(text, safe=""),
+        "share": share,
         "span": lambda span: words.span_words(span, say),
         "words": lambda code, table: say.gettext(_TABLES[table].get(code, code)),
         "state_words": lambda code: say.gettext(STATES.get(code, code)),
@@ -65,6 +69,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "job_state": words.JOB_STATES,
     "check": words.CHECKS,
     "standing": words.STANDINGS,
+    "replay_change": REPLAY_CHANGES,
 }
 
 

@@ -1,6 +1,7 @@
 """All addresses of the console, who may go there, and the menu."""
 
-from ops.console.application import Route
+from ops.console.application import Page, Route
+from ops.console.draft import MAX_FORM as MAX_DRAFT_FORM
 from ops.console.pages import (
     changes,
     doctor,
@@ -12,6 +13,9 @@ from ops.console.pages import (
     now,
     rep_leads,
     reps,
+    rules,
+    rules_draft,
+    rules_replay,
     team,
     waiting,
 )
@@ -21,6 +25,24 @@ from router.domain.access import Permission
 _MANAGE, _OPERATE = Permission.MANAGE, Permission.OPERATE
 # A rep's token has these for its own rep and its own leads.
 _LOOK, _END, _ATTEND = Permission.LOOK, Permission.END, Permission.ATTEND
+_ADMINISTER = Permission.ADMINISTER
+# Rules that are applied are compared with the leads of 90 days.
+_COMPARING_S = 60.0
+
+
+def _of_draft(path: str, page: Page, permission: Permission, *, changes: bool = False) -> Route:
+    """An address to which the form of a draft is sent."""
+    return Route(
+        method="POST",
+        path=path,
+        page=page,
+        permission=permission,
+        changes=changes,
+        max_form=MAX_DRAFT_FORM,
+        patience_s=_COMPARING_S if permission is _ADMINISTER else 0.0,
+        refused=rules_draft.refused,
+    )
+
 
 ROUTES = (
     Route(method="GET", path="/login", page=login.show, permission=None, of_tenant=False),
@@ -68,6 +90,22 @@ ROUTES = (
     Route(method="GET", path="/my-leads/{lead}", page=rep_leads.my_lead, permission=_LOOK),
     Route(method="POST", path="/my-leads/{lead}/end", page=rep_leads.end_mine, permission=_END, changes=True),
     Route(method="POST", path="/my-availability", page=rep_leads.set_mine_available, permission=_ATTEND, changes=True),
+    Route(method="GET", path="/rules", page=rules.rules),
+    Route(method="GET", path="/rules.csv", page=rules.rules_csv),
+    Route(method="GET", path="/rules/versions.csv", page=rules.versions_csv),
+    Route(method="GET", path="/rules/versions/{version}", page=rules.version),
+    Route(method="GET", path="/rules/lint", page=rules.lint),
+    Route(method="GET", path="/rules/compare", page=rules.compare),
+    Route(method="GET", path="/rules/compare.csv", page=rules.compare_csv),
+    Route(method="GET", path="/rules/draft", page=rules_draft.new),
+    _of_draft("/rules/draft", rules_draft.look, Permission.READ),
+    _of_draft("/rules/draft/replay", rules_draft.start_replay, _OPERATE),
+    _of_draft("/rules/draft/apply", rules_draft.preview, _ADMINISTER),
+    _of_draft("/rules/apply", rules_draft.apply, _ADMINISTER, changes=True),
+    Route(method="GET", path="/rules/replays/{job}", page=rules_replay.replay),
+    Route(method="GET", path="/rules/replays/{job}/{table}.csv", page=rules_replay.replay_csv),
+    Route(method="GET", path="/rules/rollback", page=rules.roll_back_form, permission=_ADMINISTER),
+    Route(method="POST", path="/rules/rollback", page=rules.roll_back, permission=_ADMINISTER, changes=True),
     Route(method="GET", path="/doctor", page=doctor.doctor, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/doctor.csv", page=doctor.doctor_csv, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/runbook/{name}", page=doctor.runbook, of_tenant=False),
@@ -81,6 +119,7 @@ NAV = (
     ("/waiting", N_("Waiting & parked"), Permission.READ),
     ("/team", N_("My team"), Permission.MANAGE),
     ("/groups", N_("Groups & reps"), Permission.READ),
+    ("/rules", N_("Rules"), Permission.READ),
     ("/doctor", N_("Doctor"), Permission.OPERATE),
     ("/changes", N_("Changes"), Permission.READ),
 )

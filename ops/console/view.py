@@ -117,7 +117,10 @@ class View:
         if found.permission is not None:
             check_permission(self.token, found.permission)
         asked = convert_query(dict(query or {}), found.query)
-        sent = None if found.body is None else convert_body(dict(body or {}), found.body)
+        kind = found.body
+        if kind is None and body is not None:
+            kind = next((one for one in found.media.values() if isinstance(one, type)), None)
+        sent = None if kind is None else convert_body(dict(body or {}), kind)
         answer = await found.handler(self.call(path, asked, sent))
         assert isinstance(answer, Answer)
         return answer.document

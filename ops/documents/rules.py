@@ -1,10 +1,11 @@
 """Rules files, what is odd in them, and what applying them did, for machines. The keys stay as they are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from router.domain.lint import Finding
+from router.domain.ruleset_diff import Change
 from router.rules.file import RulesFile
 from router.store.rulesets import Applied
 
@@ -36,6 +37,15 @@ def applied_document(applied: Applied) -> dict[str, Any]:
     return {
         "version": applied.version,
         "previous": applied.previous,
-        "changes": [{**asdict(change), "text": str(change)} for change in applied.changes],
+        "changes": _changes(applied.changes),
         "new_groups": list(applied.new_groups),
     }
+
+
+def compared_document(version: int, base: int, changes: Sequence[Change]) -> dict[str, Any]:
+    """What is different in a version."""
+    return {"version": version, "base": base, "changes": _changes(changes)}
+
+
+def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [{**asdict(change), "text": str(change)} for change in changes]

@@ -54,6 +54,11 @@ def rep_rows(found: Replayed) -> list[Row]:
     return _rows(*sums, {no: rep_id for no, (rep_id, _) in found.reps.items()}, dict(found.reps))
 
 
+def group_rows(found: Replayed) -> list[Row]:
+    """Leads by the group that the rule named, the largest difference first; owners of customers apart."""
+    return _rows(found.simulation.before.groups, found.simulation.after.groups, found.groups)
+
+
 def rule_rows(found: Replayed) -> list[Row]:
     """Leads by rule, the largest difference first."""
     return _rows(found.simulation.before.rules, found.simulation.after.rules)

@@ -13,6 +13,7 @@ from router.domain.flight_format import micros
 from router.domain.reason import Reason
 
 BY_HAND = "(by hand)"
+OWNER = "(customer's owner)"
 # An earlier or later batch is a difference for a lead only where somebody would notice.
 NOTICEABLE = timedelta(minutes=1)
 _NOTICEABLE_US = NOTICEABLE // timedelta(microseconds=1)
@@ -106,10 +107,13 @@ class Words:
 
 
 class Sums:
-    """Counts of one world: leads by rep number and by rule, how often a rep became full, parked leads by reason."""
+    """Counts of one world: leads by rep number, by group number (OWNER, BY_HAND = of no group) and by rule, how often a
+    rep became full, parked leads by reason.
+    """
 
     def __init__(self) -> None:
         self.reps: Counter[int] = Counter()
+        self.groups: Counter[int | str] = Counter()
         self.rules: Counter[str] = Counter()
         self.open_caps: Counter[int] = Counter()
         self.daily_caps: Counter[int] = Counter()
@@ -118,6 +122,7 @@ class Sums:
     def add(self, verdict: Verdict) -> None:
         if isinstance(verdict, Given):
             self.reps[verdict.rep_no] += 1
+            self.groups[_group_of(verdict)] += 1
             self.rules[verdict.rule] += 1
         elif isinstance(verdict, Refused):
             self.parked[verdict.reason] += 1
@@ -125,6 +130,12 @@ class Sums:
     def add_all(self, verdicts: Iterable[Verdict]) -> None:
         for verdict in verdicts:
             self.add(verdict)
+
+
+def _group_of(given: Given) -> int | str:
+    if given.group_no is not None:
+        return given.group_no
+    return BY_HAND if given.rule == BY_HAND else OWNER
 
 
 class Places:

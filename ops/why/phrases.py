@@ -103,27 +103,32 @@ def one_of(values: Sequence[str], say: Say) -> str:
 
 def condition(asked: Condition, zone_name: str, say: Say) -> str:
     """What was wanted, and what the lead had where that is not it."""
+    wanted = wanted_words(asked, say)
+    if asked.holds:
+        return wanted
+    return say.gettext("requires {wanted}; {had}").format(wanted=wanted, had=_had_instead(asked, zone_name, say))
+
+
+def wanted_words(asked: Condition, say: Say) -> str:
+    """What a rule asks for, whatever a lead has."""
     if asked.field == "known_customer":
-        wanted = say.gettext("a known customer") if asked.wanted == ("true",) else say.gettext("a new customer")
-        had = (
-            say.gettext("the customer has an owner")
-            if asked.had == "true"
-            else say.gettext("the customer has no owner")
-        )
-    elif asked.field == "created":
-        wanted = say.gettext("created {when}").format(when=_day_or_age(asked.wanted, say))
-        had = say.gettext("created {at}").format(at=when(datetime.fromisoformat(asked.had or ""), zone_name, say))
-    elif asked.field == "date":
-        wanted, had = _days(asked.wanted, say), say.gettext("it was {day}").format(day=asked.had)
-    else:
-        wanted = _fact(asked, say)
-        field = say.gettext(FIELDS.get(asked.field, asked.field))
-        had = (
-            _had(asked, asked.had, say)
-            if asked.had is not None
-            else say.gettext("the lead has no {field}").format(field=field)
-        )
-    return wanted if asked.holds else say.gettext("requires {wanted}; {had}").format(wanted=wanted, had=had)
+        return say.gettext("a known customer") if asked.wanted == ("true",) else say.gettext("a new customer")
+    if asked.field == "created":
+        return say.gettext("created {when}").format(when=_day_or_age(asked.wanted, say))
+    return _days(asked.wanted, say) if asked.field == "date" else _fact(asked, say)
+
+
+def _had_instead(asked: Condition, zone_name: str, say: Say) -> str:
+    if asked.field == "known_customer":
+        known = asked.had == "true"
+        return say.gettext("the customer has an owner") if known else say.gettext("the customer has no owner")
+    if asked.field == "created":
+        return say.gettext("created {at}").format(at=when(datetime.fromisoformat(asked.had or ""), zone_name, say))
+    if asked.field == "date":
+        return say.gettext("it was {day}").format(day=asked.had)
+    if asked.had is not None:
+        return _had(asked, asked.had, say)
+    return say.gettext("the lead has no {field}").format(field=say.gettext(FIELDS.get(asked.field, asked.field)))
 
 
 def _had(asked: Condition, had: str, say: Say) -> str:

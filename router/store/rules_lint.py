@@ -41,9 +41,11 @@ _LEADS_LOOKED_AT = 100_000
 
 
 async def lint_for_tenant(
-    conn: Connection, tenant: Tenant, rules: RulesFile, unread: Unread = ALL_READ
+    conn: Connection, tenant: Tenant, rules: RulesFile, unread: Unread = ALL_READ, *, leads: bool = True
 ) -> list[Finding]:
-    """What only shows beside the tenant, of what was read. Reads the leads of the last months; writes nothing."""
+    """What only shows beside the tenant, of what was read. With `leads` it reads those of the last months, which takes
+    its time where there are many; writes nothing.
+    """
     found: list[Finding] = []
     try:
         rules.for_tenant(0, tenant.time_zone)
@@ -53,10 +55,10 @@ async def lint_for_tenant(
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         spellings = await load_spellings(conn, tenant.tenant_id)
         ruleset = with_words(rules.ruleset, words_of(rules.ruleset, spellings))
-        seen = await _values_seen(conn, tenant.tenant_id, ruleset)
+        seen = await _values_seen(conn, tenant.tenant_id, ruleset) if leads else None
     found += lint_zones(tenant.time_zone, roster, ruleset)
     found += [*lint_groups(ruleset, in_calendars(roster, ruleset)), *lint_calendars(ruleset, roster)]
-    found += [*lint_values(ruleset, seen), *lint_hours_of_reps(roster)]
+    found += [*(lint_values(ruleset, seen) if leads else ()), *lint_hours_of_reps(roster)]
     found += lint_words_of_reps(ruleset, roster, spellings.spelled)
     found += [*lint_synonyms(ruleset), *_with_words_only(rules.ruleset, ruleset, unread)]
     if not unread.within("rules"):

@@ -41,6 +41,17 @@ class RulesBusy(Exception):
     """Another session was changing this tenant's rules or roster for too long; nothing was changed."""
 
 
+class RulesMoved(Exception):
+    """Another version is active than the one that a change was made for; nothing was changed."""
+
+    def __init__(self, active: int, expected: int) -> None:
+        now = f"version {active} is active" if active else "there are no rules"
+        super().__init__(
+            f"the rules were changed meanwhile: {now}, and this change was made for version {expected}; "
+            "nothing was changed"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One version in the history; `applied_at` is aware and in UTC."""
@@ -86,15 +97,17 @@ async def apply(
     *,
     file: str = "rules",
     lists: ReadList = no_lists,
+    if_version: int | None = None,
 ) -> Applied:
     """Makes the YAML in `source` the rules in force, as a new version, in one transaction.
 
     Rules that are active already make no version, unless the tenant's synonyms have other words for their values since.
     Groups that rules name get their numbers here. `file` stands for the source in messages; the texts of the lists that
-    it names, and those words, are stored with it.
-    Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy.
+    it names, and those words, are stored with it. `if_version`: only while that version is active (0 = none).
+    Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy, RulesMoved.
     """
-    return await _apply(conn, tenant_id, source, read_rules(source, file, lists), author, note, always=False)
+    rules = read_rules(source, file, lists)
+    return await _apply(conn, tenant_id, source, rules, author, note, always=False, if_version=if_version)
 
 
 async def apply_again(conn: Connection, tenant_id: int, version: int, author: str, note: str) -> Applied:
@@ -108,10 +121,20 @@ async def apply_again(conn: Connection, tenant_id: int, version: int, author: st
 
 
 async def _apply(
-    conn: Connection, tenant_id: int, source: str, rules: RulesFile, author: str, note: str, *, always: bool
+    conn: Connection,
+    tenant_id: int,
+    source: str,
+    rules: RulesFile,
+    author: str,
+    note: str,
+    *,
+    always: bool,
+    if_version: int | None = None,
 ) -> Applied:
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
+        if if_version is not None and tenant["ruleset"] != if_version:
+            raise RulesMoved(tenant["ruleset"], if_version)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
         words = await _words(conn, tenant_id, rules)
         if not always and before is not None and _is(before, source, rules, words):
@@ -129,7 +152,15 @@ async def _apply(
 
 
 @retried
-async def roll_back(conn: Connection, tenant_id: int, version: int | None, author: str, note: str = "") -> Applied:
+async def roll_back(
+    conn: Connection,
+    tenant_id: int,
+    version: int | None,
+    author: str,
+    note: str = "",
+    *,
+    if_version: int | None = None,
+) -> Applied:
     """Puts an earlier version (None = the one before) in force again, as a new version with its source and lists.
 
     A new number, because waiting leads are tried again under a new number, and so that the history shows the rollback.
@@ -145,7 +176,8 @@ async def roll_back(conn: Connection, tenant_id: int, version: int | None, autho
     old = await source_of(conn, tenant_id, version)
     note = note or f"back to version {version}"
     name = f"ruleset version {version}"
-    return await apply(conn, tenant_id, old.source, author, note, file=name, lists=stored_lists(old.lists))
+    lists = stored_lists(old.lists)
+    return await apply(conn, tenant_id, old.source, author, note, file=name, lists=lists, if_version=if_version)
 
 
 async def compare(
@@ -163,6 +195,18 @@ async def compare(
         words = await _words(conn, tenant_id, rules)
     new = _as_applied(rules, tenant, groups, words)
     return Applied(tenant["ruleset"], tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
+
+
+async def compare_versions(conn: Connection, tenant_id: int, base: int, version: int) -> tuple["Change", ...]:
+    """What is different in a version, compared with a version `base` (0 = no rules).
+
+    Raises RulesUnknown, and RulesError when this release cannot read `version`.
+    """
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        before = await _row(conn, tenant_id, base) if base else None
+        after = await _row(conn, tenant_id, version)
+        groups = await _groups(conn, tenant_id)
+    return _changes(before, read_stored(dict(after), groups), groups)
 
 
 async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Ruleset:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -294,8 +295,8 @@ async def test_rules_are_checked_compared_applied_and_rolled_back(world: World) 
     compared = await world.api.post("/v1/rulesets:diff", data=FULL, headers=yaml)
     assert len(compared.document["changes"]) == 1, compared
     dry = await world.api.post("/v1/rulesets?dry_run=1", data=FULL, headers=yaml)
-    assert (dry.document["version"], dry.document["dry_run"]) == (1, True)
-    applied = await world.api.post("/v1/rulesets?note=Mars", data=FULL, headers=yaml)
+    assert (dry.document["version"], dry.document["dry_run"], dry.document["stopped"]) == (1, True, True)
+    applied = await world.api.post("/v1/rulesets?note=Mars&anyway=1", data=FULL, headers=yaml)
     assert (applied.document["version"], applied.document["new_groups"]) == (2, ["mars"])
     told = await world.line(rules_command).json("list", "--tenant", "acme")
     assert (told[0]["version"], told[0]["author"], told[0]["note"]) == (2, world.admin, "Mars")
@@ -308,6 +309,54 @@ async def test_rules_are_checked_compared_applied_and_rolled_back(world: World) 
     assert (await world.api.post("/v1/rulesets:rollback", {"version": 99})).status == 404
     assert (await world.api.get("/v1/rulesets/99")).status == 404
     assert (await world.api.get("/v1/rulesets/last")).status == 404
+
+
+async def test_rules_with_warnings_are_applied_only_when_that_is_said_as_by_the_command(
+    world: World, tmp_path: Path
+) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    stopped = await world.api.post("/v1/rulesets", data=FULL, headers=yaml)
+    assert (stopped.status, stopped.pointers) == (409, ["line 9"]), stopped
+    assert 'rule "nobody": group "mars" does not exist' in stopped.document["detail"]
+    file = tmp_path / "rules.yaml"
+    file.write_text(FULL)
+    told = await world.line(rules_command).run("apply", str(file), "--tenant", "acme", "--json")
+    assert (told.exit_code, json.loads(told.stdout)["stopped"]) == (1, True)
+    assert (await world.api.get("/v1/rulesets/active")).document["version"] == 1
+    assert (await world.api.post("/v1/rulesets?anyway=true", data=FULL, headers=yaml)).document["version"] == 2
+    # What is in force is not news.
+    assert (await world.api.post("/v1/rulesets", data=FULL, headers=yaml)).document["version"] == 2
+
+
+async def test_rules_are_not_put_over_a_version_that_came_in_between(world: World) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    for wrong in (0, 7):
+        refused = await world.api.post(f"/v1/rulesets?anyway=1&if_version={wrong}", data=FULL, headers=yaml)
+        assert (refused.status, f"made for version {wrong}" in refused.document["detail"]) == (409, True)
+    assert (await world.api.post("/v1/rulesets?anyway=1&if_version=1", data=FULL, headers=yaml)).status == 200
+    assert (await world.api.post("/v1/rulesets:rollback", {"version": 1, "if_version": 1})).status == 409
+    back = await world.api.post("/v1/rulesets:rollback", {"version": 1, "if_version": 2})
+    assert back.document["version"] == 3
+
+
+async def test_any_two_versions_of_the_rules_are_compared(world: World) -> None:
+    await world.acme.rules(FULL)
+    found = await world.api.get("/v1/rulesets/2/diff")
+    assert (found.document["base"], [one["kind"] for one in found.document["changes"]]) == (1, ["added"])
+    back = await world.api.get("/v1/rulesets/1/diff?base=2")
+    assert [(one["kind"], one["rule"]) for one in back.document["changes"]] == [("removed", "nobody")]
+    assert (await world.api.get("/v1/rulesets/2/diff?base=2")).document["changes"] == []
+    assert len((await world.api.get("/v1/rulesets/1/diff")).document["changes"]) == 2, "from no rules"
+    for wrong, status in (("9/diff", 404), ("x/diff", 404), ("2/diff?base=9", 404), ("2/diff?base=0", 422)):
+        assert (await world.api.get(f"/v1/rulesets/{wrong}")).status == status, wrong
+
+
+async def test_a_check_leaves_the_leads_out_where_that_is_asked_for(world: World) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    for query, compared in (("", True), ("?leads=0", False)):
+        checked = await world.api.post(f"/v1/rulesets:check{query}", data=FULL, headers=yaml)
+        lints = {one["lint"] for one in checked.document["findings"]}
+        assert ("nothing_seen" in lints) is compared and "unknown_group" in lints, lints
 
 
 async def test_rules_come_with_the_lists_that_they_name(world: World) -> None:

@@ -230,7 +230,8 @@ async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: Wor
 
 async def test_every_table_can_be_had_as_a_file_that_a_spreadsheet_opens(world: World) -> None:
     async with world.served.browser(await world.token(TokenRole.VIEWER)) as browser:
-        for path in ("/flow.csv", "/waiting.csv", "/leads.csv", "/parked.csv", "/changes.csv", "/groups.csv"):
+        own = ("/rules.csv", "/rules/versions.csv", "/rules/compare.csv")
+        for path in ("/flow.csv", "/waiting.csv", "/leads.csv", "/parked.csv", "/changes.csv", "/groups.csv", *own):
             page = await browser.get(path)
             assert (page.status, page.headers["Content-Type"]) == (200, "text/csv; charset=utf-8"), path
             rows = list(csv.reader(io.StringIO(page.text.removeprefix("\ufeff"))))
@@ -296,6 +297,9 @@ async def test_both_languages_say_the_same_and_chinese_readers_find_no_english_h
             "/groups",
             "/groups/all",
             "/reps/r001",
+            "/rules",
+            "/rules/draft",
+            "/rules/versions/1",
         ):
             here, there = await english.get(path), await chinese.get(path)
             for name in ("h1", "h2", "th", "label", "button", "summary", "dt"):

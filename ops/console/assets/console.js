@@ -47,7 +47,7 @@
   document.addEventListener("htmx:beforeSwap", function (event) {
     var target = event.detail.target;
     if (!target || target.id !== "live") { return; }
-    if (event.detail.xhr.status === 200 && event.detail.xhr.responseText.indexOf('id="live"') < 0) {
+    if (event.detail.xhr.status === 200 && event.detail.xhr.responseText.indexOf('id="live"') < 0 && !target.closest("[data-draft]")) {
       // Another page came, as that of the login: the session is over.
       event.detail.shouldSwap = false;
       window.location.reload();
@@ -78,6 +78,40 @@
   });
   ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach(function (name) {
     document.addEventListener(name, function () { stale(true); });
+  });
+
+  // A draft stays, whatever comes back: only what was found about it is replaced, also by what was refused.
+  function drafts() { return document.querySelector("form[data-draft]"); }
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var detail = event.detail, form = detail.target && detail.target.closest("[data-draft]");
+    if (!form) { return; }
+    detail.shouldSwap = detail.xhr.responseText.indexOf('id="' + detail.target.id + '"') >= 0;
+    detail.isError = false;
+    form.querySelectorAll(":scope > p.banner").forEach(function (one) { one.remove(); });
+    if (detail.shouldSwap) { stale(false); return; }
+    var page = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+    var words = page.querySelector("#token") ? form.dataset.gone : Array.prototype.map.call(
+      page.querySelectorAll("main h1, main h1 + p"), function (one) { return one.textContent; }).join(": ");
+    var said = document.createElement("p");
+    said.className = "banner bad";
+    said.setAttribute("role", "alert");
+    said.textContent = words || String(detail.xhr.status);
+    form.insertBefore(said, document.getElementById("checked"));
+  });
+  var sending = false;
+  document.addEventListener("submit", function () { sending = true; });
+  window.addEventListener("beforeunload", function (event) {
+    var form = drafts(), text = form && form.querySelector("textarea");
+    if (text && !sending && (text.value !== text.defaultValue || form.dataset.draft)) { event.preventDefault(); }
+  });
+  document.addEventListener("click", function (event) {
+    var button = event.target.closest("[data-line]"), text = document.getElementById("draft");
+    if (!button || !text) { return; }
+    var lines = text.value.split("\n"), at = Number(button.dataset.line) - 1;
+    var start = lines.slice(0, at).join("\n").length + (at ? 1 : 0);
+    text.focus();
+    text.setSelectionRange(start, start + (lines[at] || "").length);
+    text.scrollTop = Math.max(0, (at - 4) * text.scrollHeight / lines.length);
   });
 
   document.addEventListener("click", function (event) {

@@ -110,6 +110,8 @@ async def job(view: View) -> web.Response:
     document: JobDocument = await view.ask("get_job", path={"job": view.request.match_info["job"]})
     if document.kind == "handover":
         return view.go(view.link(f"/handovers/{document.id}"))
+    if document.kind == "replay":
+        return view.go(view.link(f"/rules/replays/{document.id}"))
     result = [
         (view.say.gettext(title), document.result[name])
         for name, title in RESULTS.items()
