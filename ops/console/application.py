@@ -1,30 +1,33 @@
 """From a request to a page: who is logged in, may they, is it from our own page; and every error as a page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import time
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
+from ops.api.import_files import FIELDS, MAX_FILE
 from ops.console import assets
 from ops.console.refusal import Said, error_page
 from ops.console.same_origin import is_own
 from ops.console.session import COOKIE
-from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View
+from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View, check_of_all
 from ops.text.translation import LOCALES, N_
 from router.domain.access import EVERY_TENANT, Permission, Token
 from router.http.access import check_permission
 from router.http.body import read_body
 from router.http.problems import Kind, Refused
 from router.http.recent import Recent
+from router.http.upload import read_form_with_file
 from router.store.connections.connections import Part
 from router.store.tenants import Tenant, all_tenants
 
 MAX_FORM = 100_000
 _TENANTS_HOLD_S = 2.0
 _FIELDS = 100
+_FIELDS_WITH_FILE = {"form_token": 200, **FIELDS}
 # Pages with filters keep the deadline themselves, and show the filters all the same.
 _BEYOND_S = 2.0
 
@@ -36,7 +39,8 @@ Page = Callable[[View], Awaitable[web.Response]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
-    first. `changes`: it is refused while the console is read-only.
+    first; `of_all`: only a token for all tenants may. `changes`: it is refused while the console is read-only.
+    `with_file`: its form is sent with a file, whose bytes are only read once it is known who sends it.
     """
 
     method: str
@@ -44,6 +48,8 @@ class Route:
     page: Page
     permission: Permission | None = Permission.READ
     of_tenant: bool = True
+    of_all: bool = False
+    with_file: bool = False
     changes: bool = field(default=False)
 
 
@@ -85,15 +91,28 @@ class Console:
 
     async def _answer(self, route: Route, view: View) -> web.Response:
         if route.method == "POST":
-            await self._take_form(view)
+            await self._take_form(view, with_file=route.with_file)
         if route.permission is None:
             await self._log_in(view, needed=False)
             return await route.page(view)
         if not await self._log_in(view, needed=True):
             return view.go(f"/login?{_back(view)}")
         check_permission(view.token, route.permission)
+        if route.of_all:
+            check_of_all(view.token)
+        try:
+            return await self._answer_allowed(route, view)
+        finally:
+            view.release_upload()
+
+    async def _answer_allowed(self, route: Route, view: View) -> web.Response:
+        if route.with_file:
+            form = await read_form_with_file(
+                view.request, _FIELDS_WITH_FILE, MAX_FILE, lambda fields: self._check_form(route, view, fields)
+            )
+            view.form, view.upload = form.fields, form.upload
         if route.method == "POST":
-            self._check_form(route, view)
+            self._check_form(route, view, view.form)
         if route.of_tenant and view.tenant is None:
             if route.method == "POST":
                 raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
@@ -134,9 +153,11 @@ class Console:
         elif len(view.tenants) == 1:
             [view.tenant] = view.tenants
 
-    async def _take_form(self, view: View) -> None:
+    async def _take_form(self, view: View, *, with_file: bool) -> None:
         if not is_own(view.request.headers):
             raise Refused(Kind.WRONG_ORIGIN, "only the console's own pages may send forms to it")
+        if with_file:
+            return
         if view.request.content_type != "application/x-www-form-urlencoded":
             raise Refused(Kind.WRONG_MEDIA_TYPE, "send a form")
         try:
@@ -148,9 +169,9 @@ class Console:
             raise Refused(Kind.INVALID, "the form has characters that no text has")
         view.form = dict(fields)
 
-    def _check_form(self, route: Route, view: View) -> None:
+    def _check_form(self, route: Route, view: View, fields: Mapping[str, str]) -> None:
         session = view.session
-        if session is None or not self._shared.sessions.is_form_token(session, view.form.get("form_token", "")):
+        if session is None or not self._shared.sessions.is_form_token(session, fields.get("form_token", "")):
             raise Refused(Kind.WRONG_ORIGIN, "this form is of another login; load the page again")
         if route.changes and self._shared.read_only:
             raise Refused(Kind.NOT_ALLOWED, "this console is read-only (console.read_only)")

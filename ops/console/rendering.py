@@ -1,7 +1,7 @@
 """The templates: made once for each language; everything that is put into them is escaped."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ops.console import words
+from ops.console.event_words import TYPES, details
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
 from ops.text.translation import Say, translator
@@ -46,6 +47,9 @@ def environment(language: str) -> Environment:
         "harmless": visible,
         "reason": lambda reason: words.reason_words(reason, say),
         "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
+        "harmless_lines": lambda text: "\n".join(map(visible, text.split("\n"))),
+        "event_details": lambda data: details(data, say),
+        "seconds": lambda seconds: words.span_words(timedelta(seconds=seconds), say),
         "segment": lambda text: quote(text, safe=""),
         "span": lambda span: words.span_words(span, say),
         "words": lambda code, table: say.gettext(_TABLES[table].get(code, code)),
@@ -65,6 +69,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "job_state": words.JOB_STATES,
     "check": words.CHECKS,
     "standing": words.STANDINGS,
+    "event": TYPES,
 }
 
 
