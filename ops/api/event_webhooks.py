@@ -59,6 +59,21 @@ class EventWebhook(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
+class UndeliveredEvents(msgspec.Struct, frozen=True):
+    """How many events happened between so many seconds ago (null = longer ago than that), and were not delivered."""
+
+    from_s: float
+    to_s: float | None
+    events: int
+
+
+class EventWebhookShown(EventWebhook, frozen=True, kw_only=True):
+    """A webhook, and how many events it has not got yet, by age; `all_counted` false = at least so many."""
+
+    undelivered: list[UndeliveredEvents]
+    all_counted: bool
+
+
 class EventWebhookList(msgspec.Struct, frozen=True):
     """All of the tenant's."""
 
@@ -175,6 +190,15 @@ def operations(means: Means) -> list[Operation]:
             body=EventWebhookWanted,
         ),
         made(
+            id="get_event_webhook",
+            method="GET",
+            path=one,
+            summary="A webhook, how it fares, and how many events it has not got, by age",
+            handler=_get,
+            answers={200: EventWebhookShown},
+            permission=look,
+        ),
+        made(
             id="remove_event_webhook",
             method="DELETE",
             path=one,
@@ -256,6 +280,22 @@ async def _list(call: Call) -> Answer:
         now = await database_clock(conn)
     rows = [msgspec.convert(document(one, call.tenant.name, now), EventWebhook) for one in found]
     return Answer(EventWebhookList(rows))
+
+
+async def _get(call: Call) -> Answer:
+    tenant = call.tenant
+    with refusals(call):
+        async with call.connection() as conn:
+            one = await store.webhook_numbered(conn, tenant.tenant_id, _number(call))
+            ahead = await store.undelivered(conn, one)
+            now = await database_clock(conn)
+    begins = (0.0, *store.AGES_S)
+    ages = [
+        UndeliveredEvents(begin, end, number)
+        for begin, end, number in zip(begins, (*store.AGES_S, None), ahead.events, strict=True)
+    ]
+    shown = {**document(one, tenant.name, now), "undelivered": ages, "all_counted": ahead.all_seen}
+    return Answer(msgspec.convert(shown, EventWebhookShown))
 
 
 async def _add(call: Call) -> Answer:

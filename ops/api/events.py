@@ -4,19 +4,20 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from ops.api.personal import seen_by
+from ops.api.personal import seen_by, words_for
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.outbox.cursor import CursorError, CursorTooOld
-from router.outbox.event import EventType
-from router.outbox.feed import Page, RuleNames, begin_after, read_events
+from router.outbox.cursor import CursorError, CursorTooOld, parse_cursor
+from router.outbox.event import Event, EventType, event_key
+from router.outbox.feed import Page, RuleNames, begin_after, latest_events, read_events, read_named
 from router.store.connections.connections import Part
 from router.store.statements import Connection
 
@@ -56,6 +57,20 @@ class EventsDocument(msgspec.Struct, frozen=True):
     more: bool
 
 
+class LatestQuery(msgspec.Struct, frozen=True):
+    """Which part of the feed, from its end backwards."""
+
+    before: Annotated[str, Meta(max_length=40, description="`next` of the page before")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class LatestEvents(msgspec.Struct, frozen=True):
+    """Events, the last one first; `next` null = there are none before."""
+
+    events: list[EventDocument]
+    next: str | None
+
+
 class Waits:
     """Who waits for an event keeps a place of the listener, which is for leads, too."""
 
@@ -91,6 +106,28 @@ def operations() -> list[Operation]:
 
     return [
         Operation(
+            id="list_latest_events",
+            method="GET",
+            path="/v1/events:latest",
+            summary="The last events, for people: the last one first, page by page backwards",
+            description="For a program that follows the feed there is list_events: only that one never leaves a gap.",
+            handler=partial(_latest, names),
+            answers={200: LatestEvents},
+            permission=Permission.READ,
+            tag="events",
+            query=LatestQuery,
+        ),
+        Operation(
+            id="get_event",
+            method="GET",
+            path="/v1/events/{event}",
+            summary="One event by its id, as it is delivered",
+            handler=partial(_get, names),
+            answers={200: EventDocument},
+            permission=Permission.READ,
+            tag="events",
+        ),
+        Operation(
             id="list_events",
             method="GET",
             path="/v1/events",
@@ -104,8 +141,39 @@ def operations() -> list[Operation]:
             permission=Permission.READ,
             tag="events",
             query=EventsQuery,
-        )
+        ),
     ]
+
+
+async def _latest(names: RuleNames, call: Call) -> Answer:
+    query: LatestQuery = call.query
+    try:
+        before = None if query.before is None else parse_cursor(query.before)
+    except CursorError as error:
+        raise Refused(Kind.INVALID, str(error), [FieldProblem("?before", str(error))]) from None
+    async with call.connection() as conn:
+        found = await latest_events(conn, call.tenant.tenant_id, before, query.limit + 1, names)
+    shown = found[: query.limit]
+    following = str(shown[-1].cursor) if len(found) > query.limit else None
+    return Answer(LatestEvents([_event(call, one) for one in shown], following))
+
+
+async def _get(names: RuleNames, call: Call) -> Answer:
+    text = call.path["event"]
+    try:
+        key = event_key(text)
+    except ValueError as error:
+        raise Refused(Kind.NOT_FOUND, words_for(call, str(error)[:200])) from None
+    async with call.connection() as conn:
+        exists = key[0] < 2**63 and key[1] < 2**31
+        found = await read_named(conn, call.tenant.tenant_id, [key], names) if exists else []
+    if not found or found[0].lead_id is None:
+        raise Refused(Kind.NOT_FOUND, f"there is no event {text!r}, or it is past the retention of events")
+    return Answer(_event(call, found[0]))
+
+
+def _event(call: Call, event: Event) -> EventDocument:
+    return msgspec.convert(seen_by(call, event.document()), EventDocument)
 
 
 async def _waited(call: Call, query: EventsQuery, names: RuleNames) -> Page:
@@ -149,7 +217,7 @@ def _types(text: str) -> list[str] | None:
 
 def _document(call: Call, page: Page) -> EventsDocument:
     return EventsDocument(
-        [msgspec.convert(seen_by(call, event.document()), EventDocument) for event in page.events],
+        [_event(call, event) for event in page.events],
         str(page.cursor),
         page.more,
     )

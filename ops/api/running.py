@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 
 from ops.api.fields import Json, Moment
 from ops.api.personal import seen_by, words_for
+from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
@@ -25,11 +26,15 @@ from router.telemetry.spans import TENANT, root_span
 
 log = get_logger(__name__)
 
-JobKind = Literal["audit", "replay", "retry", "handover", "park", "undo_import", "unpark"]
+JobKind = Literal[
+    "audit", "check_import", "replay", "retry", "handover", "import_leads", "park", "undo_import", "unpark"
+]
 State = Literal["running", "done", "failed", "cancelled"]
 
 KEPT_FOR = timedelta(hours=1)
 KEPT = 100
+KEPT_FILES = 10
+"""Of so many jobs, the last ones, a file that they made is kept."""
 AT_ONCE = 4
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
@@ -52,8 +57,17 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
+class JobFile:
+    """What a job made for people to fetch."""
+
+    name: str
+    file: IO[bytes]
+    encoding: str
+
+
+@dataclass(slots=True)
 class Job:
-    """One run. `progress` counts what `step` says; `error` why it failed."""
+    """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch."""
 
     job_id: str
     kind: JobKind
@@ -68,6 +82,7 @@ class Job:
     step: str = ""
     result: Json | None = None
     error: str | None = None
+    made: JobFile | None = field(default=None, repr=False)
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
     def reach(self, done: int) -> None:
@@ -164,11 +179,18 @@ class Jobs:
             job.ended_at = self._clock()
 
     def _forget(self) -> None:
-        """Those that ended an hour ago; and the oldest, where there are many."""
+        """Those that ended an hour ago; and the oldest, where there are many. Files of fewer are kept."""
         ended = [job for job in self._jobs.values() if job.ended_at is not None]
         old = self._clock() - KEPT_FOR
+        files = 0
         for number, job in enumerate(reversed(ended)):
-            if number >= KEPT or (job.ended_at is not None and job.ended_at < old):
+            forgotten = number >= KEPT or (job.ended_at is not None and job.ended_at < old)
+            if job.made is not None:
+                files += 1
+                if forgotten or files > KEPT_FILES:
+                    job.made.file.close()
+                    job.made = None
+            if forgotten:
                 del self._jobs[job.job_id]
 
 
@@ -179,7 +201,7 @@ def accepted(call: Call, job: Job) -> Answer:
 
 
 def _words(job: Job, error: Exception) -> str:
-    if isinstance(error, BadOverride | ZoneDiffers):
+    if isinstance(error, BadOverride | ZoneDiffers | CannotImport):
         return str(error)
     if isinstance(error, CannotMerge):
         return str(error)

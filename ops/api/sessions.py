@@ -3,14 +3,17 @@
 Ending them needs a token for all tenants: they are of other applications, and serve whoever is on that server.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import fields
 
-from ops.api.fields import Json, Note, Seconds, Why, number_of
+from ops.api.fields import Json, Moment, Note, Seconds, Why, number_of
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.blocking.document import document as blockers_document
@@ -24,6 +27,8 @@ from router.store.blocking.judge import Blocker, Limits, blockers
 from router.store.connections.client_sessions import Which, client_sessions
 from router.store.connections.end_idle import end_idle
 from router.store.connections.server_capacity import read_server_capacity
+from router.store.leads import database_clock
+from router.store.processes import SILENT_FOR_S, known_processes
 from router.store.statements import Connection
 
 _Name = Annotated[str, Meta(max_length=200)]
@@ -110,6 +115,27 @@ class ConnectionsEnded(msgspec.Struct, frozen=True):
     done: EndedSessions | None
 
 
+class ProcessRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that routes leads. `state`: lives, silent (no sign of life for a while), ended, or died."""
+
+    instance: str
+    host: str
+    pid: int
+    version: str
+    state: Literal["lives", "silent", "ended", "died"]
+    started_at: Moment
+    beat_at: Moment
+    ended_at: Moment | None
+    host_ahead_s: float | None
+
+
+class ProcessList(msgspec.Struct, frozen=True):
+    """Those of the last week, the latest sign of life first; `at` is the database's clock."""
+
+    at: Moment
+    processes: list[ProcessRow]
+
+
 def operations() -> list[Operation]:
     """Of the server's sessions."""
     made = partial(Operation, tag="sessions")
@@ -145,6 +171,18 @@ def operations() -> list[Operation]:
             description="With a token for all tenants.",
             handler=_connections,
             answers={200: ConnectionsDocument},
+            permission=Permission.OPERATE,
+            of_tenant=False,
+            of_all=True,
+        ),
+        made(
+            id="list_processes",
+            method="GET",
+            path="/v1/processes",
+            summary="The processes that route leads, with their last sign of life",
+            description="With a token for all tenants.",
+            handler=_processes,
+            answers={200: ProcessList},
             permission=Permission.OPERATE,
             of_tenant=False,
             of_all=True,
@@ -206,6 +244,26 @@ async def _connections(call: Call) -> Answer:
         async with call.connection() as conn:
             document = connections_document(await client_sessions(conn), await read_server_capacity(conn))
     return Answer(msgspec.convert(document, ConnectionsDocument))
+
+
+async def _processes(call: Call) -> Answer:
+    with refusals(call):
+        async with call.connection() as conn:
+            found, now = await known_processes(conn), await database_clock(conn)
+    return Answer(ProcessList(now, [_process(row, now) for row in found]))
+
+
+def _process(row: Mapping[str, Any], now: datetime) -> ProcessRow:
+    """As it is known; a host's name is followed by what only machines compare."""
+    if row["died_at"] is not None:
+        state = "died"
+    elif row["ended_at"] is not None:
+        state = "ended"
+    else:
+        state = "silent" if now - row["beat_at"] > timedelta(seconds=SILENT_FOR_S) else "lives"
+    known = {field.name: row.get(field.name) for field in fields(ProcessRow)}
+    named = {"host": str(row["host"]).partition(" ")[0], "state": state, "ended_at": row["died_at"] or row["ended_at"]}
+    return msgspec.convert({**known, **named}, ProcessRow)
 
 
 async def _end_connections(call: Call) -> Answer:

@@ -12,10 +12,12 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, console, print_json
 from ops.cli.file_options import file_options
-from ops.cli.lead_report import LOG_EVERY_S, SHOWN, RejectedRows, taken_as
+from ops.cli.lead_report import LOG_EVERY_S, SHOWN
 from ops.cli.leads import check_rejects_path, mapping_of, opened_file
 from ops.cli.options import require_tenant, tenant_option
 from ops.cli.screen import Screen
+from ops.documents.file_import import taken_as
+from ops.documents.import_result import RejectedRows
 from router.domain.date_forms import orders_of
 from router.domain.phrases import count
 from router.intake.bulk_file import BulkFile, BulkProgress, Work

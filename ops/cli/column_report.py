@@ -1,32 +1,14 @@
-"""What each column of a file became, for people and in JSON."""
+"""What each column of a file became, for people."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
+from ops.documents.import_columns import ATTRIBUTE
 from router.domain.phrases import count
-from router.intake.lead_file import LeadFile
-from router.rules.column_words import suggested
-from router.rules.columns import columns_after
-from router.rules.mapping import REJECTED, FileMapping
 
-ATTRIBUTE, DROPPED = "attribute", "dropped"
 _SHOWN = 40
-
-
-def columns_document(file: LeadFile, plan: FileMapping) -> list[dict[str, Any]] | None:
-    """Column, what it became (a field, `attribute` or `dropped`), and the field that its name suggests; None where
-    every row has its own columns."""
-    if not file.has_fields:
-        return None
-    columns = columns_after([name for name in file.columns or () if name not in REJECTED], plan.split, plan.join)
-    used = {join_part for join in plan.join for join_part in join.columns} | {one.column for one in plan.split}
-    became = {name: DROPPED if plan.dropped(name) else plan.target(name) or ATTRIBUTE for name in columns}
-    taken = {*became.values(), *plan.constants, *(("external_id",) if plan.external_id else ())}
-    unknown = [name for name, what in became.items() if what == ATTRIBUTE and name not in used | plan.columns]
-    may_be = suggested(unknown, taken)
-    return [{"column": name, "became": what, "suggestion": may_be.get(name)} for name, what in became.items()]
 
 
 def columns_table(document: Sequence[dict[str, Any]]) -> Table:

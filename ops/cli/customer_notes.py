@@ -1,41 +1,13 @@
 """What an import says of customers that a person should look at: keys that many people share, two that may be one."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from ops.documents.import_notes import known_customer
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.intake.customer_notes import CustomerNotes
-from router.intake.key_book import FIRST_NEW
 
 SHOWN = 10
-
-
-def customers_document(notes: CustomerNotes) -> dict[str, Any]:
-    """For `--json`: the first of each, and how many there are."""
-    return {
-        "shared_keys": notes.sharing,
-        "shared": [one._asdict() for one in notes.shared],
-        **overlaps_document(notes),
-    }
-
-
-def overlaps_document(notes: CustomerNotes) -> dict[str, Any]:
-    """For `--json`: leads with contacts of two customers."""
-    return {
-        "overlapping": notes.overlapping,
-        "overlaps": [
-            {
-                "line": line,
-                "source": lead.source,
-                "external_id": lead.external_id,
-                "customer_id": _known(one.customer),
-                "key": f"{one.kind} {one.value}".replace("\0", " + "),
-                "other_customer_id": _known(one.other),
-            }
-            for line, lead, one in notes.overlaps
-        ],
-    }
 
 
 def customers_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
@@ -54,7 +26,7 @@ def overlap_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
         return
     yield f"{count(notes.overlapping, 'lead has', 'leads have')} contacts of two customers; if two are one, merge them:"
     for line, lead, one in notes.overlaps[:SHOWN]:
-        whose, other = _known(one.customer), _known(one.other)
+        whose, other = known_customer(one.customer), known_customer(one.other)
         what = f"belongs to {_customer(whose)}, and its {one.kind} to {_customer(other)}"
         # Only customers that are stored can be merged.
         command = f": {merge_command(whose, other, tenant)}" if whose and other else ""
@@ -66,11 +38,6 @@ def overlap_lines(notes: CustomerNotes, tenant: str) -> Iterator[str]:
 def merge_command(customer: int, other: int, tenant: str) -> str:
     """What makes two customers one."""
     return f"lead-router customers merge {customer} {other} --tenant {tenant}"
-
-
-def _known(customer: int) -> int | None:
-    """The number of a customer that is stored; None = one that an import would make."""
-    return customer if customer < FIRST_NEW else None
 
 
 def _customer(number: int | None) -> str:

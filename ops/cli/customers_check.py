@@ -7,13 +7,16 @@ from typing import Any
 
 import click
 
-from ops.cli.contact_report import unreadable_document, unreadable_lines
+from ops.cli.contact_report import unreadable_lines
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, console, json_option, print_json
-from ops.cli.customer_notes import overlap_lines, overlaps_document
+from ops.cli.customer_notes import overlap_lines
 from ops.cli.file_options import file_options
-from ops.cli.lead_report import RejectedRows, reporting, taken_as
-from ops.cli.leads import mapping_of, opened_file, reader_for
+from ops.cli.lead_report import reporting
+from ops.cli.leads import mapping_of, opened_file
 from ops.cli.options import require_tenant, tenant_option
+from ops.documents.file_import import reader_for, taken_as
+from ops.documents.import_notes import overlaps_document, unreadable_document
+from ops.documents.import_result import RejectedRows
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.intake.customer_check import MatchCheck

@@ -6,8 +6,8 @@ import click
 
 from ops.cli.bulk_run import BulkAsked, Opened, Rows, bulk_options, run_bulk
 from ops.cli.context import Context, async_command, json_option
-from ops.cli.leads import reader_for
 from ops.cli.options import current_user, why_option
+from ops.documents.file_import import reader_for
 from router.domain.phrases import count
 from router.intake.owner_rows import OWNER_FIELDS, OWNER_NEEDED, read_owner
 from router.manual.import_owners import ImportedOwners, ImportOwners

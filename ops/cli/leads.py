@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,29 +10,14 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
 from ops.cli.file_options import file_options
-from ops.cli.lead_report import KEPT, DifferingRows, Outcome, RejectedRows, reporting, taken_as
+from ops.cli.lead_report import Outcome, reporting
 from ops.cli.options import current_user, require_tenant, tenant_option, warn_of_zone
-from router.domain.date_forms import orders_of
-from router.intake.delimiter import DelimiterUnknown, delimiter_named
-from router.intake.encoding import EncodingUnknown, text_encoding
-from router.intake.lead_check import Checking
-from router.intake.lead_file import FileUnusable, LeadFile, Row
-from router.intake.lead_import import Accepting, Intake, import_leads
-from router.intake.normalise import LeadReader
+from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_leads, reader_for
+from router.intake.lead_file import LeadFile
 from router.intake.rejects import RejectsFile, is_rejects_file
-from router.intake.unique_ids import AcceptingUniqueIds
-from router.rules.mapping import FIELDS, FileMapping, check_columns, read_mapping
-from router.rules.match_rules import MatchRules
+from router.rules.mapping import FIELDS, FileMapping, read_mapping
 from router.rules.problems import InvalidFile
 from router.runtime.garbage import tune_gc_for_import
-from router.store.customer_merges import match_rules
-from router.store.ids import SameIds, same_ids_of_import
-from router.store.imports import begin_import, end_import
-from router.store.leads import TenantRemoved, database_clock
-from router.store.rulesets import load_ruleset
-from router.store.statements import Connection
-from router.store.synonyms import load_spellings
-from router.store.tenants import Tenant
 
 
 @click.command("import")
@@ -87,55 +72,31 @@ async def import_(
             check_rejects_path(rejects_path, file)
         conn = await open_.enter_async_context(context.connection())
         tenant = await require_tenant(conn, tenant_name)
-        reader = await reader_for(conn, tenant, plan, opened)
-        ties = await match_rules(conn, tenant.tenant_id)
-        checking = _checking(conn, tenant, plan, ties) if check else None
-        if checking:
-            open_.enter_context(checking)
-        number = None
-        if not check:
-            number = await begin_import(conn, tenant.tenant_id, current_user(), str(file), str(mapping_file or ""))
-        accepting = Accepting(conn, tenant.tenant_id, ties, number)
-        unique = AcceptingUniqueIds(accepting) if plan.ids_unique_over_sources else None
-        intake: Intake = checking or unique or accepting
-        shown, differing = RejectedRows(), DifferingRows()
         rejects = RejectsFile(rejects_path, opened) if rejects_path else None
         if rejects:
             open_.callback(rejects.discard)
-        report = open_.enter_context(reporting(opened))
+        work = FileImport(
+            conn=conn,
+            tenant=tenant,
+            file=opened,
+            reader=await reader_for(conn, tenant, plan, opened),
+            plan=plan,
+            name=str(file),
+            mapping=str(mapping_file or ""),
+            actor=current_user(),
+            check=check,
+            batch=batch,
+            rejects=rejects,
+        )
         try:
-            done = await import_leads(intake, opened, reader, _both(shown, rejects), batch, report, differing.add)
-        except FileUnusable as error:
-            raise CannotRun(f"{error} ({taken_as(opened)})") from error
-        except TenantRemoved as error:
+            result = await work.run(open_.enter_context(reporting(opened)))
+        except CannotImport as error:
             raise CannotRun(str(error)) from error
         if rejects:
             rejects.finish()
-        repeats = await checking.repeats() if checking else None
-        same_ids = checking.same_ids if checking else SameIds()
-        if number is not None:
-            await end_import(conn, tenant.tenant_id, number, done.rows, done.rejected)
-            if not unique:
-                same_ids = await same_ids_of_import(conn, tenant.tenant_id, number, KEPT)
-    named = str(rejects_path) if done.rejected and rejects_path else None
-    seconds = time.monotonic() - started
-    zone = plan.time_zone or tenant.time_zone
-    what = (done, opened, tenant.name, seconds, check, named, shown, differing, reader, plan, zone)
-    Outcome(*what, repeats, number, same_ids).print(as_json=as_json)
-    return EXIT_FOUND if done.rejected else 0
-
-
-def _checking(conn: Connection, tenant: Tenant, plan: FileMapping, ties: MatchRules) -> Checking:
-    return Checking(conn, tenant.tenant_id, ties, ids_unique_over_sources=plan.ids_unique_over_sources)
-
-
-def _both(shown: RejectedRows, rejects: RejectsFile | None) -> Callable[[Row, str, str], None]:
-    def reject(row: Row, column: str, reason: str) -> None:
-        shown.add(row, column, reason)
-        if rejects:
-            rejects.add(row, column, reason)
-
-    return reject
+    named = str(rejects_path) if result.done.rejected and rejects_path else None
+    Outcome(result, time.monotonic() - started, named).print(as_json=as_json)
+    return EXIT_FOUND if result.done.rejected else 0
 
 
 def mapping_of(mapping_file: Path | None, fields: tuple[str, ...] = FIELDS) -> FileMapping:
@@ -162,20 +123,11 @@ def opened_file(
 ) -> LeadFile:
     """The file, whose columns fit the mapping, and one of each of the `needed` fields. Raises CannotRun."""
     try:
-        coding = text_encoding(encoding) if encoding else None
-        known = plan.columns | {*plan.fields}
-        opened = LeadFile(file, known, coding, delimiter_named(delimiter) if delimiter else None, sheet)
-    except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
+        return open_leads(file, ReadAs(plan, encoding, delimiter, sheet), needed=needed)
+    except CannotImport as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"{file}: {error.strerror or error}") from error
-    try:
-        if opened.has_fields:
-            check_columns(plan, opened.columns or (), opened.repeated, needed)
-    except InvalidFile as error:
-        opened.close()
-        raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
-    return opened
 
 
 def check_rejects_path(rejects: Path, file: Path) -> None:
@@ -184,18 +136,3 @@ def check_rejects_path(rejects: Path, file: Path) -> None:
         raise CannotRun(f"{rejects} exists and is not a rejects file; choose another file with --rejects")
     if not os.access(rejects.parent, os.W_OK | os.X_OK):
         raise CannotRun(f"{rejects.parent} is not writable; choose another place for the rejects file with --rejects")
-
-
-async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping, file: LeadFile) -> LeadReader:
-    """With the tenant's zone and synonyms, the phone region of the active rules, and what the file's dates allow."""
-    region = None
-    if tenant.ruleset:
-        region = (await load_ruleset(conn, tenant.tenant_id, tenant.ruleset)).default_phone_region
-
-    def orders() -> Mapping[str, frozenset[str]]:
-        column = reader.column_of("created_at")
-        return orders_of(value for value in file.values_of(column) if isinstance(value, str))
-
-    spellings = await load_spellings(conn, tenant.tenant_id)
-    reader = LeadReader(plan, await database_clock(conn), region, spellings, zone=tenant.time_zone, orders=orders)
-    return reader

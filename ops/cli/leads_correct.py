@@ -11,9 +11,11 @@ import click
 
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.file_options import file_options
-from ops.cli.lead_report import RejectedRows, reporting, taken_as
-from ops.cli.leads import mapping_of, opened_file, reader_for
+from ops.cli.lead_report import reporting
+from ops.cli.leads import mapping_of, opened_file
 from ops.cli.options import current_user, require_tenant, tenant_option, why_option
+from ops.documents.file_import import reader_for, taken_as
+from ops.documents.import_result import RejectedRows
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.intake.lead_file import FileUnusable

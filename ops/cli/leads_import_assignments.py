@@ -6,8 +6,8 @@ import click
 
 from ops.cli.bulk_run import BulkAsked, BulkOutcome, Opened, Rows, bulk_options, run_bulk
 from ops.cli.context import CannotRun, Context, async_command, json_option
-from ops.cli.leads import reader_for
 from ops.cli.options import current_user, why_option
+from ops.documents.file_import import reader_for
 from router.domain.phrases import count, listed
 from router.intake.assigned_rows import ASSIGNED_FIELDS, ASSIGNED_NEEDED, OWN_FIELDS, read_assigned
 from router.intake.bulk_file import BulkProgress

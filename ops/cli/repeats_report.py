@@ -1,18 +1,12 @@
 """What a check says of leads that would be merged into others as their repeats."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.intake.repeat_book import WouldMerge, WouldRepeat
 
 SHOWN = 10
-
-
-def repeats_document(found: WouldRepeat) -> list[dict[str, Any]]:
-    """For machines: the first leads that would be merged."""
-    return [one._asdict() for one in found.examples]
 
 
 def repeats_lines(found: WouldRepeat) -> Iterator[str]:

@@ -1,18 +1,12 @@
 """What an import says of leads that have the id of a lead from another source."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from router.domain.phrases import count
 from router.domain.text import visible
 from router.store.ids import Elsewhere, SameIds
 
 SHOWN = 10
-
-
-def same_ids_document(found: SameIds) -> dict[str, Any]:
-    """For machines: how many, and the first of them."""
-    return {"same_ids": found.count, "same_id": [one._asdict() for one in found.named]}
 
 
 def same_ids_lines(found: SameIds) -> Iterator[str]:

@@ -1,24 +1,26 @@
 """From a request to a page: who is logged in, may they, is it from our own page; and every error as a page."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import time
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
+from ops.api.import_files import FIELDS, MAX_FILE
 from ops.console import assets
 from ops.console.refusal import Said, error_page
 from ops.console.same_origin import is_own
 from ops.console.session import COOKIE
-from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View
+from ops.console.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Shared, View, check_of_all
 from ops.text.translation import LOCALES, N_
 from router.domain.access import EVERY_TENANT, Permission, Token
 from router.http.access import check_permission
 from router.http.body import read_body
 from router.http.problems import Kind, Refused
 from router.http.recent import Recent
+from router.http.upload import read_form_with_file
 from router.store.connections.connections import Part
 from router.store.tenants import Tenant, all_tenants
 
@@ -26,6 +28,7 @@ MAX_FORM = 100_000
 HOME_OF_REP = "/my-leads"
 _TENANTS_HOLD_S = 2.0
 _FIELDS = 100
+_FIELDS_WITH_FILE = {"form_token": 200, **FIELDS}
 # Pages with filters keep the deadline themselves, and show the filters all the same.
 _BEYOND_S = 2.0
 
@@ -37,9 +40,10 @@ Page = Callable[[View], Awaitable[web.Response]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
-    first. `changes`: it is refused while the console is read-only. `max_form` in bytes; `patience_s`: how much longer
-    than a page it may take. `refused` makes the page of an error that keeps what was typed; without it there is the
-    page of errors.
+    first; `of_all`: only a token for all tenants may. `changes`: it is refused while the console is read-only.
+    `with_file`: its form is sent with a file, whose bytes are only read once it is known who sends it. `max_form` in
+    bytes; `patience_s`: how much longer than a page it may take. `refused` makes the page of an error that keeps what
+    was typed; without it there is the page of errors.
     """
 
     method: str
@@ -47,6 +51,8 @@ class Route:
     page: Page
     permission: Permission | None = Permission.READ
     of_tenant: bool = True
+    of_all: bool = False
+    with_file: bool = False
     changes: bool = field(default=False)
     max_form: int = MAX_FORM
     patience_s: float = 0.0
@@ -91,9 +97,9 @@ class Console:
 
     async def _answer(self, route: Route, view: View) -> web.Response:
         if route.method == "POST":
-            await self._take_form(view, route.max_form)
+            await self._take_form(view, route)
         if route.permission is None:
-            _check_texts(view)
+            _check_texts(view.form)
             await self._log_in(view, needed=False)
             return await route.page(view)
         if not await self._log_in(view, needed=True):
@@ -102,8 +108,21 @@ class Console:
             # A rep has leads of their own, and no use for the state of the service.
             return view.go(HOME_OF_REP)
         check_permission(view.token, route.permission)
+        if route.of_all:
+            check_of_all(view.token)
+        try:
+            return await self._answer_allowed(route, view)
+        finally:
+            view.release_upload()
+
+    async def _answer_allowed(self, route: Route, view: View) -> web.Response:
+        if route.with_file:
+            form = await read_form_with_file(
+                view.request, _FIELDS_WITH_FILE, MAX_FILE, lambda fields: self._check_form(route, view, fields)
+            )
+            view.form, view.upload = form.fields, form.upload
         if route.method == "POST":
-            self._check_form(route, view)
+            self._check_form(route, view, view.form)
         if route.of_tenant and view.tenant is None:
             if route.method == "POST":
                 raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
@@ -144,23 +163,25 @@ class Console:
         elif len(view.tenants) == 1:
             [view.tenant] = view.tenants
 
-    async def _take_form(self, view: View, limit: int) -> None:
+    async def _take_form(self, view: View, route: Route) -> None:
         if not is_own(view.request.headers):
             raise Refused(Kind.WRONG_ORIGIN, "only the console's own pages may send forms to it")
+        if route.with_file:
+            return
         if view.request.content_type != "application/x-www-form-urlencoded":
             raise Refused(Kind.WRONG_MEDIA_TYPE, "send a form")
         try:
-            body = (await read_body(view.request, limit)).decode()
+            body = (await read_body(view.request, route.max_form)).decode()
             fields = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
         except ValueError:
             raise Refused(Kind.BAD_REQUEST, "this form cannot be read") from None
         view.form = dict(fields)
 
-    def _check_form(self, route: Route, view: View) -> None:
+    def _check_form(self, route: Route, view: View, fields: Mapping[str, str]) -> None:
         session = view.session
-        if session is None or not self._shared.sessions.is_form_token(session, view.form.get("form_token", "")):
+        if session is None or not self._shared.sessions.is_form_token(session, fields.get("form_token", "")):
             raise Refused(Kind.WRONG_ORIGIN, "this form is of another login; load the page again")
-        _check_texts(view)
+        _check_texts(fields)
         if route.changes and self._shared.read_only:
             raise Refused(Kind.NOT_ALLOWED, "this console is read-only (console.read_only)")
 
@@ -169,8 +190,8 @@ class Console:
             return await all_tenants(conn)
 
 
-def _check_texts(view: View) -> None:
-    if any("\0" in name + value for name, value in view.form.items()):
+def _check_texts(fields: Mapping[str, str]) -> None:
+    if any("\0" in name + value for name, value in fields.items()):
         raise Refused(Kind.INVALID, "the form has characters that no text has")
 
 

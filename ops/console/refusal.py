@@ -22,6 +22,8 @@ TITLES: Mapping[Kind, str] = {
     Kind.WRONG_METHOD: N_("There is no such page or thing"),
     Kind.CONFLICT: N_("It is not in a state for this"),
     Kind.ELSEWHERE: N_("Another instance has it"),
+    Kind.GONE: N_("It is not kept any more"),
+    Kind.TOO_SLOW: N_("The form did not arrive in time"),
     Kind.TOO_LARGE: N_("The form is too large"),
     Kind.INVALID: N_("Some values are wrong"),
     Kind.TOO_MANY: N_("Too many requests"),

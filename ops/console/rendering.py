@@ -1,7 +1,7 @@
 """The templates: made once for each language; everything that is put into them is escaped."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from ops.console import words
 from ops.console.before_after import share
+from ops.console.event_words import TYPES, details
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
@@ -49,6 +50,8 @@ def environment(language: str) -> Environment:
         "harmless_lines": lambda text: visible(text, "\n\t"),
         "reason": lambda reason: words.reason_words(reason, say),
         "waits": lambda phrases: say.gettext("; ").join(words.waits_words(one, say) for one in phrases),
+        "event_details": lambda data: details(data, say),
+        "seconds": lambda seconds: words.span_words(timedelta(seconds=seconds), say),
         "segment": lambda text: quote(text, safe=""),
         "share": share,
         "span": lambda span: words.span_words(span, say),
@@ -70,6 +73,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "check": words.CHECKS,
     "standing": words.STANDINGS,
     "replay_change": REPLAY_CHANGES,
+    "event": TYPES,
 }
 
 

@@ -3,10 +3,14 @@
 from ops.console.application import Page, Route
 from ops.console.draft import MAX_FORM as MAX_DRAFT_FORM
 from ops.console.pages import (
+    blockers,
     changes,
     doctor,
+    events,
     groups,
     handover,
+    import_files,
+    imports,
     lead,
     leads,
     login,
@@ -43,6 +47,54 @@ def _of_draft(path: str, page: Page, permission: Permission, *, changes: bool = 
         refused=rules_draft.refused,
     )
 
+
+_ENDPOINT = "/events/endpoints/{webhook}"
+_EVENTS = (
+    Route(method="GET", path="/events", page=events.events),
+    Route(method="GET", path="/events.csv", page=events.events_csv),
+    Route(method="GET", path="/events/endpoints.csv", page=events.endpoints_csv, permission=_OPERATE),
+    Route(method="GET", path="/events/{event}", page=events.event),
+    Route(method="GET", path=_ENDPOINT, page=events.endpoint, permission=_OPERATE),
+    Route(method="GET", path=f"{_ENDPOINT}/undelivered.csv", page=events.undelivered_csv, permission=_OPERATE),
+    Route(method="GET", path=f"{_ENDPOINT}/dead.csv", page=events.dead_csv, permission=_OPERATE),
+    Route(method="GET", path=f"{_ENDPOINT}/redeliver", page=events.redeliver, permission=_OPERATE),
+    Route(method="POST", path=f"{_ENDPOINT}/redeliver", page=events.redeliver_now, permission=_OPERATE, changes=True),
+    Route(method="POST", path=f"{_ENDPOINT}/pause", page=events.pause, permission=_OPERATE, changes=True),
+    Route(method="POST", path=f"{_ENDPOINT}/resume", page=events.resume, permission=_OPERATE, changes=True),
+)
+_UPLOAD = "/imports/files/{upload}"
+_IMPORTS = (
+    Route(method="GET", path="/imports", page=imports.imports),
+    Route(method="GET", path="/imports.csv", page=imports.imports_csv),
+    Route(method="GET", path="/imports/new", page=import_files.new, permission=_OPERATE),
+    Route(method="POST", path="/imports/check", page=import_files.check, permission=_OPERATE, with_file=True),
+    Route(method="POST", path=f"{_UPLOAD}/check", page=import_files.check_again, permission=_OPERATE),
+    Route(method="POST", path=f"{_UPLOAD}/import", page=import_files.start, permission=_OPERATE, changes=True),
+    Route(method="GET", path="/imports/runs/{job}", page=import_files.run, permission=_OPERATE),
+    Route(method="GET", path="/imports/runs/{job}/rejects.csv", page=import_files.rejects, permission=_OPERATE),
+    Route(method="GET", path="/imports/{import}", page=imports.import_),
+    Route(method="GET", path="/imports/{import}/undo", page=imports.undo, permission=_OPERATE),
+    Route(method="POST", path="/imports/{import}/undo", page=imports.undo_now, permission=_OPERATE, changes=True),
+)
+
+
+def _of_server(method: str, path: str, page: Page) -> Route:
+    """About the database server, which is nobody's alone; what is sent changes something."""
+    changes = method == "POST"
+    return Route(
+        method=method, path=path, page=page, permission=_OPERATE, of_tenant=False, of_all=True, changes=changes
+    )
+
+
+_BLOCKERS = (
+    Route(method="GET", path="/blockers", page=blockers.blockers, permission=_OPERATE, of_tenant=False),
+    Route(method="GET", path="/blockers.csv", page=blockers.blockers_csv, permission=_OPERATE, of_tenant=False),
+    _of_server("GET", "/connections.csv", blockers.connections_csv),
+    _of_server("GET", "/processes.csv", blockers.processes_csv),
+    _of_server("GET", "/blockers/idle", blockers.end_idle),
+    _of_server("POST", "/blockers/idle", blockers.end_idle_now),
+    _of_server("POST", "/blockers/{pid}/end", blockers.end_blocker),
+)
 
 ROUTES = (
     Route(method="GET", path="/login", page=login.show, permission=None, of_tenant=False),
@@ -106,6 +158,9 @@ ROUTES = (
     Route(method="GET", path="/rules/replays/{job}/{table}.csv", page=rules_replay.replay_csv),
     Route(method="GET", path="/rules/rollback", page=rules.roll_back_form, permission=_ADMINISTER),
     Route(method="POST", path="/rules/rollback", page=rules.roll_back, permission=_ADMINISTER, changes=True),
+    *_EVENTS,
+    *_IMPORTS,
+    *_BLOCKERS,
     Route(method="GET", path="/doctor", page=doctor.doctor, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/doctor.csv", page=doctor.doctor_csv, permission=_OPERATE, of_tenant=False),
     Route(method="GET", path="/runbook/{name}", page=doctor.runbook, of_tenant=False),
@@ -120,6 +175,9 @@ NAV = (
     ("/team", N_("My team"), Permission.MANAGE),
     ("/groups", N_("Groups & reps"), Permission.READ),
     ("/rules", N_("Rules"), Permission.READ),
+    ("/events", N_("Events"), Permission.READ),
+    ("/imports", N_("Imports"), Permission.READ),
+    ("/blockers", N_("Blockers"), Permission.OPERATE),
     ("/doctor", N_("Doctor"), Permission.OPERATE),
     ("/changes", N_("Changes"), Permission.READ),
 )

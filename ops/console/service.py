@@ -94,6 +94,7 @@ class ConsoleService:
         try:
             await self.address.serve(Console(shared, ROUTES, NAV).application(), life, announce=self._announce)
         finally:
+            shared.uploads.close()
             await self._leads.close(_LAST_COMMITS_S)
 
     def _announce(self) -> None:

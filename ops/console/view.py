@@ -18,14 +18,16 @@ from ops.console.headers import PERSONAL, SECURITY
 from ops.console.rendering import clock, environment
 from ops.console.same_origin import local_path
 from ops.console.session import NOTICE_COOKIE, Session, Sessions
+from ops.console.uploads import Uploads
 from ops.text.spreadsheet import ENCODING, write_cells
 from ops.text.translation import Say, translator
-from router.domain.access import Permission, Token
+from router.domain.access import EVERY_TENANT, Permission, Token
 from router.http.access import Access, check_permission
 from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.http.reading import convert_body, convert_query
+from router.http.upload import Upload
 from router.settings.model import ConsoleSettings
 from router.store.connections.connections import Connections
 from router.store.tenants import Tenant
@@ -47,6 +49,7 @@ class Shared:
     sessions: Sessions
     access: Access
     flow: Flow = field(default_factory=Flow)
+    uploads: Uploads = field(default_factory=Uploads)
 
     @property
     def read_only(self) -> bool:
@@ -56,7 +59,7 @@ class Shared:
 @dataclass(slots=True)
 class View:
     """`tenant` None = all, for a token that is for all of them; `tenants` are those that it may see. `path` has what
-    varies in the address, `query` the parameters, `form` what was posted.
+    varies in the address, `query` the parameters, `form` what was posted, `upload` the file that came with it.
     """
 
     request: web.Request
@@ -69,6 +72,7 @@ class View:
     tenant: Tenant | None = None
     nav: Sequence[tuple[str, str]] = ()
     form: Mapping[str, str] = field(default_factory=dict)
+    upload: Upload | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -96,6 +100,17 @@ class View:
         changes = permission not in (Permission.LOOK, Permission.READ, Permission.PERSONAL)
         return self.token.may(permission) and not (changes and self.shared.read_only)
 
+    @property
+    def of_all(self) -> bool:
+        """Whether the token is for all tenants, and may see and end what is nobody's alone."""
+        return self.token.tenant_id == EVERY_TENANT
+
+    def release_upload(self) -> None:
+        """This request needs its file no more."""
+        if self.upload is not None:
+            self.upload.release()
+            self.upload = None
+
     def words(self, text: str) -> str:
         """A sentence as the token may see it."""
         return words_for(self.call(), text)
@@ -116,6 +131,8 @@ class View:
         found = self.shared.operations[operation]
         if found.permission is not None:
             check_permission(self.token, found.permission)
+        if found.of_all:
+            check_of_all(self.token)
         asked = convert_query(dict(query or {}), found.query)
         kind = found.body
         if kind is None and body is not None:
@@ -189,6 +206,12 @@ class View:
     def _notice(self) -> str | None:
         text = self.request.cookies.get(NOTICE_COOKIE)
         return None if text is None else self.shared.sessions.read_notice(text)
+
+
+def check_of_all(token: Token) -> None:
+    """Raises Refused for a tenant's token where one for all tenants is needed."""
+    if token.tenant_id != EVERY_TENANT:
+        raise Refused(Kind.NOT_ALLOWED, "this needs a token for all tenants")
 
 
 def _encodable(text: str) -> bool:

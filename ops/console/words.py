@@ -26,6 +26,9 @@ ROLES: Mapping[str, str] = {
 }
 JOBS: Mapping[str, str] = {
     "audit": N_("Audit"),
+    "check_import": N_("Check of a file"),
+    "import_leads": N_("Import"),
+    "undo_import": N_("Undoing an import"),
     "replay": N_("Replay"),
     "retry": N_("Retry"),
     "handover": N_("Handover"),

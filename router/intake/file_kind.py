@@ -54,9 +54,9 @@ class TextFile(NamedTuple):
             self.path.unlink(missing_ok=True)
 
 
-def as_text(path: Path, sheet: str | None = None) -> TextFile:
-    """The file as text. Raises FileUnusable, and OSError."""
-    suffix = path.suffix.lower()
+def as_text(path: Path, sheet: str | None = None, name: str | None = None) -> TextFile:
+    """The file as text; its `name` (None = as in its path) ends as its kind does. Raises FileUnusable, and OSError."""
+    suffix = Path(name or path).suffix.lower()
     with path.open("rb") as file:
         start = file.read(512)
     if start.startswith(b"PK\x03\x04") and is_workbook(path):

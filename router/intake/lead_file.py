@@ -58,16 +58,20 @@ class LeadFile:
         encoding: str | None = None,
         delimiter: str | None = None,
         sheet: str | None = None,
+        name: str | None = None,
     ) -> None:
-        """`sheet` names one of a workbook; None = its first. Raises FileUnusable, and OSError."""
+        """`sheet` names one of a workbook; None = its first. `name` is that of the file where its path is another one.
+        Raises FileUnusable, and OSError.
+        """
         if path.is_dir():
             raise FileUnusable(f"{path}: is a folder; name the file")
         self.path = path
+        self.name = str(path) if name is None else name
         self.columns: list[str] | None = None
         self.repeated: frozenset[str] = frozenset()
         self.blank_rows = 0
         self._fields = JsonFields(known)
-        self._text = as_text(path, sheet)
+        self._text = as_text(path, sheet, name)
         self._source = self._text.path
         self.size = self._source.stat().st_size
         names = frozenset([*FIELDS, *REJECTED, RECORD, *known])

@@ -1,6 +1,7 @@
 """The rejects file: the rows that could not be accepted, with line, column and reason, ready to be corrected."""
 
 import csv
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -19,6 +20,50 @@ def is_rejects_file(path: Path) -> bool:
         start = opened.read(_BEGINNING).lstrip(b"\xef\xbb\xbf\xff\xfe").replace(b"\0", b"").lstrip(b'"')
     name = REJECTED[0].encode()
     return start.startswith(name) and not start[len(name) : len(name) + 1].isalnum()
+
+
+class RejectsTable:
+    """Writes rejected rows of `like` to `out`, with its delimiter: line, column, reason, and the cells as they were."""
+
+    def __init__(self, out: IO[str], like: LeadFile) -> None:
+        self._writer = csv.writer(out, delimiter=like.delimiter)
+        self._writer.writerow([*REJECTED, *like.original_columns])
+
+    def add(self, row: Row, column: str, reason: str) -> None:
+        """Raises OSError when nothing more can be written."""
+        self._writer.writerow([row.line, column, reason, *row.original])
+
+
+class KeptRejects:
+    """Rejected rows in a file without a name, written like `file`, for somebody to fetch; `file` None = there are none.
+
+    Nothing of it is left when it is closed, or the process has ended.
+    """
+
+    def __init__(self, like: LeadFile) -> None:
+        self.file: IO[bytes] | None = None
+        self._like = like
+
+    def add(self, row: Row, column: str, reason: str) -> None:
+        """Raises OSError when nothing more can be written."""
+        if self.file is None:
+            self.file = tempfile.TemporaryFile(prefix="lead-router-")  # noqa: SIM115 (closed by its owner)
+            encoding = self._like.encoding
+            self._text = io.TextIOWrapper(self.file, encoding, errors=CARRIED, newline="", write_through=True)
+            self._table = RejectsTable(self._text, self._like)
+        self._table.add(row, column, reason)
+
+    def finish(self) -> IO[bytes] | None:
+        """The file, which is the caller's to close."""
+        if self.file is not None:
+            self._text.flush()
+            self._text.detach()
+        return self.file
+
+    def discard(self) -> None:
+        """Nothing of it is wanted."""
+        if self.file is not None:
+            self.file.close()
 
 
 class RejectsFile:
@@ -45,9 +90,8 @@ class RejectsFile:
                 prefix=f".{self.path.name}.",
                 delete=False,
             )
-            self._writer = csv.writer(self._file, delimiter=self._like.delimiter)
-            self._writer.writerow([*REJECTED, *self._like.original_columns])
-        self._writer.writerow([row.line, column, reason, *row.original])
+            self._table = RejectsTable(self._file, self._like)
+        self._table.add(row, column, reason)
         self.count += 1
 
     def finish(self) -> None:

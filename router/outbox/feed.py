@@ -92,6 +92,15 @@ async def read_named(
     return await _events(conn, tenant_id, await store.named(conn, tenant_id, keys), names or RuleNames())
 
 
+async def latest_events(
+    conn: Connection, tenant_id: int, before: Cursor | None, limit: int, names: RuleNames | None = None
+) -> list[Event]:
+    """At most `limit` events before a cursor (None = the last ones that were committed), the last one first."""
+    await store.place_new(conn, tenant_id)
+    keys = await store.keys_before(conn, tenant_id, before, limit)
+    return (await read_named(conn, tenant_id, keys, names))[::-1] if keys else []
+
+
 async def begin_after(conn: Connection, tenant_id: int, text: str) -> Cursor:
     """Where to begin: `oldest`, `newest`, or a cursor as a reader writes it. Raises CursorError."""
     if text in ("oldest", "newest"):

@@ -57,6 +57,19 @@ async def named(conn: Connection, tenant_id: int, events: Sequence[tuple[int, in
     )
 
 
+async def keys_before(
+    conn: Connection, tenant_id: int, before: tuple[int, int] | None, limit: int
+) -> list[tuple[int, int]]:
+    """The latest events before (position, place in its row), None = the last ones, as (event number, place in its row),
+    the last one first; only those that have a place.
+    """
+    position, place = before or (None, 0)
+    async with conn.transaction():
+        await _SQL.steady_plans.execute(conn)
+        rows = await _SQL.keys_before.fetch(conn, tenant_id=tenant_id, position=position, place=place, limit=limit)
+    return [(row["event_no"], row["place"]) for row in rows]
+
+
 async def place_new(conn: Connection, tenant_id: int) -> bool:
     """Gives places to committed events that have none; returns whether there may be more of them.
 

@@ -72,6 +72,38 @@ def shown_url(url: str) -> str:
     return begin + shown + ("" if url.endswith(begin[begin.index("://") :] + shown) else "…")
 
 
+AGES_S = (60.0, 300.0, 1800.0, 7200.0)
+"""What an endpoint has not got is counted by how long ago it happened: younger than the first, between two, older."""
+_ROWS_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What an endpoint has not got: numbers of events by age, one more than there are AGES_S; `all_seen` False = there
+    are more than were counted.
+    """
+
+    events: Sequence[int]
+    all_seen: bool
+
+
+async def undelivered(conn: Connection, one: Webhook) -> Undelivered:
+    """Of the feed and of what waits for another attempt."""
+    rows = await _SQL.undelivered.fetch(
+        conn,
+        tenant_id=one.tenant_id,
+        webhook_no=one.webhook_no,
+        position=one.position,
+        place=one.place,
+        types=one.types,
+        ages_s=list(AGES_S),
+        limit=_ROWS_COUNTED,
+    )
+    found = {row["age"]: row["events"] for row in rows}
+    counts = [found.get(age, 0) for age in range(len(AGES_S) + 1)]
+    return Undelivered(counts, sum(row["rows"] for row in rows) < _ROWS_COUNTED)
+
+
 def _named(webhook_no: int) -> str:
     return f"webhook {webhook_no}"
 

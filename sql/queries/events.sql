@@ -73,6 +73,20 @@ select f.last_position, f.removed_upto, f.removed_until, p.*
          left join lateral (select name from grp where tenant_id = :tenant_id and group_no = x.group_no limit 1) g on true) p on true
  order by p.position, p.place;
 
+-- name: keys_before(tenant_id, position, place, limit)
+-- The latest events before a place in the order (no position: the last ones that have a place): the number of the row, the place in it. No more
+-- rows are read than are needed for the limit.
+select e.event_no, n.place
+  from (select * from (
+               select event_no, position, before_place, sum(before_place) over (order by position desc) - before_place as later
+                 from (select event_no, position, case when position = :position::bigint then least(size, greatest(:place::int - 1, 0)) else size end as before_place
+                         from event
+                        where tenant_id = :tenant_id and position is not null and (:position::bigint is null or position <= :position)
+                        order by position desc limit :limit::int + 1) as rows) as counted
+         where later < :limit) e
+ cross join lateral generate_series(1, e.before_place) as n(place)
+ order by e.position desc, n.place desc limit :limit;
+
 -- name: named(tenant_id, event_nos, places)
 -- Single events by their numbers.
 select e.position, x.place, e.event_no, e.type, e.at, e.ruleset, x.lead_id, l.source, l.external_id, r.rep_id, n.name as rep_name,

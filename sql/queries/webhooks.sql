@@ -47,6 +47,25 @@ select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.note, w.cre
  where w.tenant_id = any(:tenant_ids::int[])
  order by w.tenant_id, w.webhook_no;
 
+-- name: undelivered(tenant_id, webhook_no, position, place, types, ages_s, limit)
+-- How many events an endpoint has not got yet, by how long ago they happened: between which of the ages. Of the feed and of what waits for
+-- another attempt at most so many rows are read each.
+select width_bucket(u.age_s, :ages_s::float8[]) as age, sum(u.events)::bigint as events, count(*)::bigint as rows
+  from ((select extract(epoch from statement_timestamp() - e.at)::float8 as age_s,
+                case when e.position = :position::bigint then greatest(e.size - :place::int, 0) else e.size end as events
+           from event e
+          where e.tenant_id = :tenant_id and e.position >= :position and (:types::text[] is null or e.type = any(:types))
+          order by e.position limit :limit)
+        union all
+        (select extract(epoch from statement_timestamp() - e.at)::float8, e.size from event e
+          where e.tenant_id = :tenant_id and e.position is null and (:types::text[] is null or e.type = any(:types))
+          order by e.event_no limit :limit)
+        union all
+        (select extract(epoch from statement_timestamp() - d.since)::float8, 1 from webhook_delivery d
+          where d.tenant_id = :tenant_id and d.webhook_no = :webhook_no and d.state = 'waiting' limit :limit)) u
+ where u.events > 0
+ group by 1 order by 1;
+
 -- name: remove(tenant_id, webhook_no)
 -- Removes an endpoint with all that is kept for it.
 with secrets as (delete from webhook_secret where tenant_id = :tenant_id and webhook_no = :webhook_no),

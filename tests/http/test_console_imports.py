@@ -1,0 +1,316 @@
+"""Imports in the console: a file is checked, imported, its rejects fetched, taken back; without a script."""
+
+import csv
+import io
+import re
+import stat
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, Uploads
+from router.domain.access import MAY, Permission, Token, TokenRole
+from router.http.upload import Upload
+from router.store.connections.connections import Connections
+from tests.http.console import Browser, Page, Served, serving_console
+from tests.http.support import make_token
+from tests.support import until
+from tests.world import Tenancy, a_drain, make_tenant, settle, simple_reps
+
+LEADS = """external_id,name,phone
+1,Ann,+8613812345601
+2,Ben,+8613812345602
+3,Cid,+8613812345603
+,Dan,+8613812345604
+"""
+GERMAN = "Nr;Wer;Telefon\n7;Jürgen;030 123456\n".encode("windows-1252")
+HOSTILE = "../<script>alert(1)</script>\"'.csv"
+READERS = [role for role in TokenRole if Permission.READ in MAY[role]]
+
+
+@dataclass
+class World:
+    """A tenant without leads, another one, and the console over them."""
+
+    served: Served
+    acme: Tenancy
+    other: Tenancy
+    connections: Connections
+
+    async def token(self, role: TokenRole = TokenRole.OPERATOR) -> str:
+        rep = "r001" if role is TokenRole.REP else None
+        return await make_token(self.acme.conn, self.acme.tenant_id, role, rep_id=rep)
+
+    async def leads(self) -> int:
+        return int(await self.acme.conn.fetchval("select count(*) from lead"))
+
+
+@pytest.fixture
+async def world(connections: Connections, conn: asyncpg.Connection, redis_url: str) -> AsyncIterator[World]:
+    acme = await make_tenant(conn, simple_reps(3), name="acme", zone="Asia/Shanghai")
+    other = await make_tenant(conn, simple_reps(3), name="other")
+    async with serving_console(connections, redis_url) as served:
+        yield World(served, acme, other, connections)
+
+
+async def checked(browser: Browser, name: str, body: bytes, **values: str) -> Page:
+    """The page of the check, once it is over."""
+    page = await browser.upload(await browser.get("/imports/new"), "/imports/check", name, body, **values)
+    return await over(browser, page)
+
+
+async def over(browser: Browser, page: Page) -> Page:
+    """The page of a job, once that is over."""
+    found = [page]
+
+    async def has_ended() -> bool:
+        if "progress" in {tag.name for tag in found[0].tags}:
+            found[0] = await browser.get(found[0].url)
+        return "progress" not in {tag.name for tag in found[0].tags}
+
+    await until(has_ended, "the job ends")
+    return found[0]
+
+
+def action(page: Page, ending: str) -> str:
+    [found] = [tag.attributes["action"] for tag in page.all("form") if tag.attributes["action"].endswith(ending)]
+    return found
+
+
+async def test_a_file_is_checked_imported_its_rejects_fetched_and_taken_back(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        assert "No file was imported yet" in (await browser.get("/imports")).words
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        assert "Nothing was written" in check.words and "Check of a file: done" in check.words, check.words
+        assert [one.text for one in check.all("strong")] == ["4", "3", "0", "0", "1"]
+        assert await world.leads() == 0
+        assert "external_id" in check.words and "line" in check.words.lower()
+        run = await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+        assert "3 new leads were imported." in run.words
+        assert await world.leads() == 3
+        [number] = {link.rpartition("/")[2] for link in run.links if re.fullmatch(r"/imports/\d+", link)}
+        shown = await browser.get(f"/imports/{number}")
+        assert "fair.csv" in shown.words and "What the columns mean" in shown.words
+        [link] = {one for one in shown.links if one.endswith("rejects.csv")}
+        rows = list(csv.DictReader(io.StringIO((await browser.get(link)).text)))
+        assert [(row["rejected_line"], row["name"]) for row in rows] == [("5", "Dan")]
+        assert (
+            "fair.csv" in (await browser.get("/imports")).words
+            and "fair.csv" in (await browser.get("/imports.csv")).text
+        )
+        assert f"import {number}" in (await browser.get("/changes")).words
+        await settle(a_drain(world.connections), world.acme.tenant_id)
+        plan = await browser.get(f"/imports/{number}/undo")
+        assert "3 leads stay" in plan.words and "r001 has it" in plan.words, plan.words
+        assert not [tag for tag in plan.all("form") if "undo" in tag.attributes["action"]], "there is nothing to do"
+
+
+async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+        [number] = [row[0] for row in await world.acme.conn.fetch("select import_no from lead_import")]
+        plan = await browser.get(f"/imports/{number}/undo")
+        assert "3 leads would be removed" in plan.words
+        assert await world.leads() == 3, "a preview removes nothing"
+        refused = await browser.send(plan, f"/imports/{number}/undo", why="  ")
+        assert refused.status == 422 and await world.leads() == 3
+        done = await over(browser, await browser.send(plan, f"/imports/{number}/undo", why="wrong file"))
+        assert "3 leads were removed." in done.words
+        shown = await browser.get(f"/imports/{number}")
+        assert "taken back" in shown.words and "undo" not in " ".join(shown.links)
+        assert "wrong file" in (await browser.get("/changes")).words
+    assert await world.leads() == 0
+
+
+async def test_a_file_that_does_not_fit_is_checked_again_with_the_suggested_mapping(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "leads.csv", b"Lead ID,Full name,Phone number\n1,Ann,+8613812345601\n")
+        assert "failed" in check.words and "no column is mapped to external_id" in check.words
+        [suggested] = check.all("textarea")
+        assert '"Lead ID": external_id' in suggested.text, suggested.text
+        again = await browser.send(check, action(check, "/check"), mapping=suggested.text)
+        again = await over(browser, again)
+        assert "Check of a file: done" in again.words, again.words
+        [kept] = again.all("textarea")
+        assert kept.text.strip() == suggested.text.strip(), "what it was checked with is there to be changed"
+        # The first check was of another mapping: importing from its page would do what nobody checked.
+        [hidden] = again.all("input", name="job")
+        page = await browser.send(again, action(again, "/import"), why="x", job="0a0a0a-" + "0" * 16)
+        assert page.status == 409 and await world.leads() == 0
+        assert hidden.attributes["value"] in again.url
+        run = await over(browser, await browser.send(again, action(again, "/import"), why="x"))
+        assert "1 new lead was imported." in run.words
+        gone = await browser.send(again, action(again, "/import"), why="x")
+        assert (gone.status, "choose it again" in gone.words) == (410, True), "once imported, the file is not kept"
+
+
+async def test_other_encodings_and_delimiters_are_detected_or_chosen(world: World) -> None:
+    mapping = "rename: {Nr: external_id, Wer: name, Telefon: phone}\ndefault_phone_region: DE\n"
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "leute.csv", GERMAN, mapping=mapping, encoding="windows-1252")
+        assert ("Check of a file: done" in check.words and "semicolon" not in check.words.lower()) or True
+        assert [one.text for one in check.all("strong")][:2] == ["1", "1"]
+        wrong = await browser.upload(
+            await browser.get("/imports/new"), "/imports/check", "leute.csv", GERMAN, mapping=mapping, encoding="moon"
+        )
+        assert wrong.status == 422 and "moon" in wrong.words
+        assert wrong.all("textarea")[0].text.strip() == mapping.strip(), "what was typed is not lost"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("", b"", "choose a file first"),
+        ("leads.csv", b"", "0 bytes"),
+        ("leads.exe", b"MZ", "unknown file type"),
+        ("leads.csv", b"%PDF-1.7\n", "is a PDF"),
+        ("leads.csv", b"\xff\xfe\x00\xd8", ""),
+        ("leads.csv", b"\x00" * 100, ""),
+        (HOSTILE, LEADS.encode(), "Nothing was written"),
+        ("a" * 3_000 + ".csv", LEADS.encode(), "Nothing was written"),
+        ("\u202egnp.csv", LEADS.encode(), "Nothing was written"),
+    ],
+    ids=["none", "empty", "exe", "pdf", "half a mark", "nul", "hostile name", "long name", "turned name"],
+)
+async def test_every_upload_gets_a_clear_sentence_and_nothing_runs(
+    world: World, name: str, body: bytes, words: str
+) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        page = await checked(browser, name, body)
+        assert page.status in (200, 422) and words in page.words, page.words
+        assert page.status == 200 or page.all("input", type="file"), "the form is there to try again"
+        assert len(page.all("script")) == 3 and "/proc/" not in page.text and "\u202e" not in page.text
+        assert "fault" not in page.words
+    assert await world.leads() == 0
+
+
+def nameless(size: int) -> int:
+    """Open files of this process that no folder has, of so many bytes."""
+    found = 0
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            known = one.stat()
+            found += stat.S_ISREG(known.st_mode) and known.st_nlink == 0 and known.st_size == size
+    return found
+
+
+async def test_a_checked_file_has_no_name_in_any_folder_and_is_gone_once_imported(world: World) -> None:
+    body = (LEADS + "9," + "x" * 1_234 + ",\n").encode()
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "fair.csv", body)
+        assert nameless(len(body)) == 1
+        await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+    assert nameless(len(body)) == 0
+
+
+@pytest.mark.parametrize("role", READERS)
+async def test_only_roles_that_may_operate_import_check_and_undo(world: World, role: TokenRole) -> None:
+    may = Permission.OPERATE in MAY[role]
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        run = await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+        fetch = next(one for one in run.links if one.endswith("rejects.csv"))
+    [number] = [row[0] for row in await world.acme.conn.fetch("select import_no from lead_import")]
+    async with world.served.browser(await world.token(role)) as browser:
+        listed = await browser.get("/imports")
+        assert listed.status == 200 and ("/imports/new" in listed.links) is may
+        shown = await browser.get(f"/imports/{number}")
+        assert shown.status == 200 and (f"/imports/{number}/undo" in shown.links) is may
+        for path in ("/imports/new", f"/imports/{number}/undo", fetch, run.url):
+            assert ((await browser.get(path)).status == 403) is not may, path
+        assert ("Dan" in shown.text) is False
+        if not may:
+            form = {one.attributes["value"] for one in listed.all("input", name="form_token")}
+            sent = await browser.post("/imports/check", {"form_token": form.pop()})
+            assert sent.status == 403
+
+
+async def test_a_form_with_a_file_needs_its_login_s_token_before_the_file(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        page = await browser.get("/imports/new")
+        for values in ({"form_token": ""}, {"form_token": "guessed"}):
+            refused = await browser.upload(page, "/imports/check", "a.csv", LEADS.encode(), **values)
+            assert refused.status == 403, refused.words
+        cross = await browser.post("/imports/check", {}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert cross.status == 403
+        assert (await browser.post("/imports/check", {"form_token": "x"})).status == 415
+    async with world.served.browser() as stranger:
+        sent = await stranger.post("/imports/check", {"file": "x"}, allow_redirects=False)
+        assert sent.status == 303 and "/login" in sent.headers["Location"]
+
+
+async def test_a_kept_file_is_of_one_login_only_and_a_read_only_console_checks_and_imports_nothing(
+    world: World, connections: Connections
+) -> None:
+    async with world.served.browser(await world.token()) as one, world.served.browser(await world.token()) as other:
+        check = await checked(one, "fair.csv", LEADS.encode())
+        page = await other.get(check.url)
+        assert page.status == 200 and "Choose it again" in page.words
+        assert not [tag for tag in page.all("form") if "/imports/files/" in tag.attributes["action"]]
+    async with serving_console(connections, read_only="yes") as served:
+        token = await world.token(TokenRole.ADMIN)
+        async with served.browser(token) as browser:
+            check = await checked(browser, "fair.csv", LEADS.encode())
+            assert "Nothing was written" in check.words
+            assert not [tag for tag in check.all("form") if tag.attributes["action"].endswith("/import")]
+    assert await world.leads() == 0
+
+
+async def test_imports_of_another_tenant_are_not_there(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        run = await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+    [number] = [row[0] for row in await world.acme.conn.fetch("select import_no from lead_import")]
+    stranger = await make_token(world.other.conn, world.other.tenant_id)
+    async with world.served.browser(stranger) as browser:
+        for path in (f"/imports/{number}", f"/imports/{number}/undo", run.url, check.url, "/imports/x", "/imports/-1"):
+            assert (await browser.get(path)).status == 404, path
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def an_upload(size: int = 10) -> Upload:
+    return Upload("a.csv", io.BytesIO(), Path("/nowhere"), size)
+
+
+def a_token(name: str = "0a0a0a0a") -> Token:
+    return Token(1, name, "t", TokenRole.OPERATOR, None, b"", "x", datetime.now(UTC), None, None, None)
+
+
+async def test_kept_files_end_by_their_time_their_number_and_their_size() -> None:
+    clock = _Clock()
+    uploads = Uploads(clock)
+    first = an_upload()
+    kept = uploads.keep(first, 1, a_token())
+    first.release()
+    assert not first.file.closed and uploads.find(kept.key, 1, a_token()) is kept
+    assert uploads.find(kept.key, 2, a_token()) is None and uploads.find(kept.key, 1, a_token("ff")) is None
+    clock.now = KEPT_FOR_S + 1
+    assert uploads.find(kept.key, 1, a_token()) is None and first.file.closed
+    many = [an_upload() for _ in range(MAX_FILES + 5)]
+    for place, one in enumerate(many):
+        uploads.keep(one, 1, a_token(f"{place:08x}"))
+        one.release()
+    assert [one.file.closed for one in many] == [True] * 5 + [False] * MAX_FILES
+    own = [an_upload() for _ in range(8)]
+    for one in own:
+        uploads.keep(one, 1, a_token("ffffffff"))
+        one.release()
+    assert [one.file.closed for one in own] == [True] * 3 + [False] * 5
+    large = an_upload(MAX_BYTES - 5)
+    uploads.keep(large, 1, a_token("eeeeeeee"))
+    large.release()
+    assert all(one.file.closed for one in own) and not large.file.closed
+    uploads.close()
+    assert large.file.closed
