@@ -103,7 +103,13 @@ async def _leads(means: Means, call: Call) -> Answer:
         async with call.connection() as conn, means.presence() as presence:
             try:
                 page = await list_leads(
-                    conn, presence, call.tenant.tenant_id, asked, after=query.after, limit=query.limit
+                    conn,
+                    presence,
+                    call.tenant.tenant_id,
+                    asked,
+                    after=query.after,
+                    limit=query.limit,
+                    engines=means.engines,
                 )
             except FiltersConflict as error:
                 raise Refused(Kind.INVALID, str(error), [FieldProblem("?", str(error))]) from error
@@ -118,7 +124,7 @@ async def _groups(means: Means, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             try:
-                found = await list_groups(conn, presence, call.tenant.tenant_id)
+                found = await list_groups(conn, presence, call.tenant.tenant_id, means.engines)
             except RulesMissing as error:
                 raise Refused(Kind.CONFLICT, str(error)) from error
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(found)), GroupsDocument))
@@ -130,7 +136,7 @@ async def _group(means: Means, call: Call) -> Answer:
         async with call.connection() as conn, means.presence() as presence:
             try:
                 number = await group_number(conn, tenant_id, call.path["group"])
-                found = await list_members(conn, presence, tenant_id, number)
+                found = await list_members(conn, presence, tenant_id, number, means.engines)
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
             except RulesMissing as error:

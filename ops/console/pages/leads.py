@@ -144,13 +144,13 @@ async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> 
 
 async def _unmasked(view: View, query: LeadQuery, limit: int, after: str | None) -> Page:
     call = view.call()
-    tenant_id = call.tenant.tenant_id
+    tenant_id, engines = call.tenant.tenant_id, view.shared.means.engines
     async with call.connection() as conn, view.shared.means.presence() as presence:
         if not query.word:
-            return await list_leads(conn, presence, tenant_id, query.asked, after=after, limit=limit)
+            return await list_leads(conn, presence, tenant_id, query.asked, after=after, limit=limit, engines=engines)
     numbers = await numbers_for(view, query.word, limit)
     async with call.connection() as conn, view.shared.means.presence() as presence:
-        return await leads_numbered(conn, presence, tenant_id, numbers)
+        return await leads_numbered(conn, presence, tenant_id, numbers, engines)
 
 
 async def numbers_for(view: View, word: str, limit: int) -> list[int]:
