@@ -73,7 +73,8 @@ def rules_yaml(world: World) -> str:
         if n >= 2 * REGIONS:
             match |= {"product": [f"product{n % PRODUCTS}"], "campaign": [f"campaign{n % CAMPAIGNS}"]}
         rules.append({"name": f"rule{n}", "match": match, "assign_to": f"group:g{n % world.groups}"})
-    rules.append({"name": "everything", "match": {}, "assign_to": f"group:g{world.groups - 1}"})
+    everything = world.everybody or f"g{world.groups - 1}"
+    rules.append({"name": "everything", "match": {}, "assign_to": f"group:{everything}"})
     document = {
         "business_time_zone": "Asia/Shanghai",
         "calendar": {"country": "CN", "working_hours": {"mon-fri": "09:00-18:00"}},

@@ -30,13 +30,14 @@ _BEYOND_S = 2.0
 
 _NO_TENANT = N_("this form does not say which tenant it is about; load the page again")
 
-Page = Callable[[View], Awaitable[web.Response]]
+Page = Callable[[View], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
-    first. `changes`: it is refused while the console is read-only.
+    first. `changes`: it is refused while the console is read-only. `streams`: it takes as long as the browser takes
+    what it sends, and keeps the deadline of each part itself.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Route:
     permission: Permission | None = Permission.READ
     of_tenant: bool = True
     changes: bool = field(default=False)
+    streams: bool = field(default=False)
 
 
 class Console:
@@ -83,7 +85,7 @@ class Console:
 
         return handle
 
-    async def _answer(self, route: Route, view: View) -> web.Response:
+    async def _answer(self, route: Route, view: View) -> web.StreamResponse:
         if route.method == "POST":
             await self._take_form(view)
         if route.permission is None:
@@ -98,8 +100,12 @@ class Console:
             if route.method == "POST":
                 raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
             return view.render("choose.html")
-        async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S):
-            return await route.page(view)
+        async with asyncio.timeout(None if route.streams else self._shared.settings.page_deadline_s + _BEYOND_S):
+            try:
+                return await route.page(view)
+            finally:
+                if route.changes:
+                    self._shared.looks.forget()
 
     def _view(self, request: web.Request) -> View:
         theme = request.cookies.get(THEME_COOKIE, "auto")

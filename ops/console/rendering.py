@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ops.console import words
+from ops.console.fixes import page_for
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
 from ops.text.translation import Say, translator
@@ -40,7 +41,7 @@ def environment(language: str) -> Environment:
     def counted(one: str, several: str, count: int, **values: Any) -> Markup:
         return Markup(escape(say.ngettext(one, several, count))).format(count=count, **values)
 
-    made.globals |= {"_": translated, "ngettext": counted, "language": language}
+    made.globals |= {"_": translated, "ngettext": counted, "language": language, "page_for": page_for}
     made.filters |= {
         "moment": moment,
         "harmless": visible,

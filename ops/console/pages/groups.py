@@ -1,5 +1,7 @@
 """Groups and reps: who could take a lead now, and why not; and switching a rep's availability."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +23,34 @@ _GROUP_COLUMNS = (
     "waiting",
     "rules",
 )
+SHOWN = 100
 _MEMBER_COLUMNS = ("rep_id", "name", "standing", "open_leads", "max_open", "today", "max_per_day", "weight")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`rows` of a list of `total` from place `first` (from 0) on; `before` and `after` = where the neighbours begin."""
+
+    rows: Sequence[Any]
+    first: int
+    total: int
+
+    @classmethod
+    def of(cls, view: View, every: Sequence[Any], shown: int = SHOWN) -> "Part":
+        """That from the place on which the address names."""
+        text = view.query.get("from", "0")
+        first = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+        first = min(first, max(0, len(every) - 1)) // shown * shown
+        return cls(every[first : first + shown], first, len(every))
+
+    @property
+    def before(self) -> int | None:
+        return max(0, self.first - SHOWN) if self.first else None
+
+    @property
+    def after(self) -> int | None:
+        following = self.first + len(self.rows)
+        return following if following < self.total else None
 
 
 async def groups(view: View) -> web.Response:
@@ -37,9 +66,11 @@ async def groups_csv(view: View) -> web.Response:
 
 
 async def group(view: View) -> web.Response:
-    """One group with its members."""
+    """One group with its members, so many at a time: thousands of rows are for the file."""
     document = await _members(view)
-    return view.render("group.html", group=document.group, members=document.members, as_of=document.as_of)
+    return view.render(
+        "group.html", group=document.group, members=Part.of(view, document.members), as_of=document.as_of
+    )
 
 
 async def group_csv(view: View) -> web.Response:
