@@ -1,6 +1,7 @@
 """Whether leads flow, as the first page says it: within a minute or two of a stall, not after five. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -36,6 +37,11 @@ def flowing(*, routers: int, waiting: int, per_minute: float, held_back: int, la
 def held_back(findings: Iterable[Mapping[str, Any]]) -> int:
     """Leads that stand still for what is critical: of findings that may be about the same leads the one with most."""
     return max((one["held_back"] for one in findings if one["severity"] == "critical"), default=0)
+
+
+def last_assigned(minutes: Sequence[Minute] | None) -> datetime | None:
+    """The minute (UTC) of the last assignment that is known of; None = none is."""
+    return next((one.at for one in reversed(minutes or ()) if one.assigned), None)
 
 
 def assigned_lately(minutes: Sequence[Minute] | None) -> int | None:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ops.console import words
-from ops.console.fixes import page_for
+from ops.console.fixes import page_for, what_it_does
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
 from ops.text.translation import Say, translator
@@ -53,6 +53,7 @@ def environment(language: str) -> Environment:
         "state_words": lambda code: say.gettext(STATES.get(code, code)),
         "filter_words": lambda name: say.gettext(words.FILTERS.get(name, name)),
         "field_words": lambda name: say.gettext(FIELDS.get(name, name)),
+        "does": lambda command: what_it_does(command, say),
         "finding_title": lambda code: _begun(say.gettext(TITLES.get(code, code))),
     }
     return made

@@ -38,7 +38,9 @@ from tests.world import make_tenant
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 
 # A minute is promised until trouble is named; a busy machine is slow, not wrong.
-NAMED_MS = CLEARED_MS = 120_000
+NAMED_MS = CLEARED_MS = 180_000
+# So long what was said last holds, by hand or by the CRM, once the CRM says something that is not understood.
+HELD = SYNC.replace("unknown_holds_for: 1s", "unknown_holds_for: 40s")
 # What answers later than this is an error page, and another promise.
 DEADLINE_MS = (ConsoleSettings().page_deadline_s + 2) * 1_000
 
@@ -76,7 +78,7 @@ class Operator:
     async def reads_the_cause(self, title: str, words: str) -> str:
         """Until the page says so at the top, and first of what is wrong; returns the command that it names."""
         await expect(self.verdict).to_contain_text(title, timeout=NAMED_MS)
-        await expect(self.verdict).to_have_class(re.compile("wrong"))
+        await expect(self.verdict).to_have_class(re.compile("wrong"), timeout=NAMED_MS)
         await expect(self.flows).to_have_text("No", timeout=NAMED_MS)
         await expect(self.first).to_contain_text(words)
         return await self.first.locator(".fix code").inner_text()
@@ -121,7 +123,7 @@ async def test_f1_availability_that_nobody_understands_is_read_fixed_and_seen_to
     tenant = await make_tenant(conn, REPS, RULES)
     await make_crm_view(conn)
     sync = tmp_path / "sync.yaml"
-    sync.write_text(f"tenants: {{acme: {SYNC}}}")
+    sync.write_text(f"tenants: {{acme: {HELD}}}")
     async with (
         running(tenant, database_url, web, roster_sync_file=sync) as service,
         looking(service, connections, redis_url) as operator,
@@ -129,7 +131,7 @@ async def test_f1_availability_that_nobody_understands_is_read_fixed_and_seen_to
         await service.all_routed()
         await operator.sees_leads_flow()
         await say_it_in_other_words(conn)
-        command = await operator.reads_the_cause("Availability of reps is not understood", "oncall")
+        command = await operator.reads_the_cause("Availability of reps is not understood", "4 reps are available")
         await operator.comes_anew()
         await service.run(command)
         await operator.sees_leads_flow()

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ops.console.fixes import page_for
+from ops.console.fixes import page_for, what_it_does
 from ops.console.flow import Minute
-from ops.console.flowing import Flowing, assigned_lately, flowing, held_back
+from ops.console.flowing import Flowing, assigned_lately, flowing, held_back, last_assigned
+from ops.text.translation import translator
 
 PAGES = frozenset({"/reps/{rep}", "/groups", "/waiting/retry", "/"})
 
@@ -50,6 +51,8 @@ def test_only_the_last_minutes_count_and_what_is_not_known_is_not_taken_for_noth
     assert assigned_lately(minutes(0, 0, 2, 1)) == 3
     assert assigned_lately(minutes(None, 5)) is None
     assert (assigned_lately(None), assigned_lately([])) == (None, None)
+    assert last_assigned(minutes(4, 5, 0, None)) == start + timedelta(minutes=1)
+    assert (last_assigned(minutes(0, None)), last_assigned(None)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +74,20 @@ def test_only_the_last_minutes_count_and_what_is_not_known_is_not_taken_for_noth
 )
 def test_a_fix_leads_to_the_page_where_it_can_be_done_if_there_is_one(command: str | None, page: str | None) -> None:
     assert page_for(command, PAGES) == page
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("lead-router reps set n0 --tenant acme --groups web", "puts rep n0 into group web"),
+        ("lead-router reps set n0 --tenant acme --available yes", "says whether rep n0 is available: yes"),
+        ("lead-router reps set n0 --weight 2", ""),
+        ("lead-router reps set --groups", ""),
+        ("lead-router blockers --terminate 7", "ends that session; what it did is rolled back, and its locks are gone"),
+        ("lead-router blockers", "shows who has what locked"),
+        ("psql", ""),
+        (None, ""),
+    ],
+)
+def test_a_fix_says_what_it_does(command: str | None, words: str) -> None:
+    assert what_it_does(command, translator("en")) == words

@@ -1,7 +1,7 @@
 """The first page of an operator: are leads flowing, and if not, why, and what helps."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from aiohttp import web
 from ops.api.diagnosis import StatusDocument
 from ops.console.chart import Picture, picture
 from ops.console.flow import TENANTS, Minute, summed
-from ops.console.flowing import LATELY, assigned_lately, flowing, held_back
+from ops.console.flowing import assigned_lately, flowing, held_back, last_assigned
 from ops.console.rendering import moment
 from ops.console.view import View
 from ops.doctor.look import COULD_NOT_CHECK
@@ -62,6 +62,7 @@ async def now(view: View) -> web.Response:
         "now.html",
         standing=document,
         findings=findings,
+        kinds=kinds(findings),
         muted=[one for one in document.findings if one["muted"] is not None],
         waiting=chance_rows(view, document),
         changes=changes.changes[::-1],
@@ -77,8 +78,19 @@ async def now(view: View) -> web.Response:
             lately=assigned_lately(minutes),
         ),
         held_back=held_back(findings),
-        lately=LATELY,
+        none_since=_clock(view, last_assigned(minutes)),
+        all_known=minutes is not None and None not in [one.assigned for one in minutes],
     )
+
+
+def kinds(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first finding of each kind about each subject: twenty of one kind would hide the others."""
+    return list({(one["code"], one["subject"]["name"]): one for one in reversed(findings)}.values())[::-1]
+
+
+def _clock(view: View, at: datetime | None) -> str | None:
+    """The minute on the clock of the page."""
+    return None if at is None else f"{at if view.zone_name == 'UTC' else at.astimezone(zone(view.zone_name)):%H:%M}"
 
 
 async def standing(view: View) -> StatusDocument | None:
