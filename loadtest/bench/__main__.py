@@ -15,6 +15,7 @@ from rich.table import Table
 
 from loadtest.bench import (
     cleaning,
+    console_pages,
     copied,
     drains,
     flat_line,
@@ -59,6 +60,7 @@ MEASURES: Mapping[str, Measure] = {
     "single-leads": trickle.single_leads,
     "idle-latency": trickle.idle_latency,
     "large-backlog": operating.large_backlog,
+    "console-pages": console_pages.console_pages,
     "import": operating.import_csv,
     "import-copy": copied.import_vs_copy,
     "import-before": imports.import_vs_before,

@@ -41,6 +41,7 @@ TARGETS = (
     Target("why_p99", "why of any lead", "ms", 200, least=False),
     Target("audit_1m", "audit of 1 M leads", "s", 30, least=False),
     Target("doctor_1m", "doctor at 1 M leads and 5,000 reps, its start included", "s", 3, least=False),
+    Target("console_pages_p99", "slowest page of the console, 1 M leads and 5,000 reps", "ms", 150, least=False),
     Target("doctor_vs_audit", "doctor / audit, 1 M leads", "ratio", 0.25, least=False),
     Target("replay_1m", "replay of 1 M leads with a changed rep", "s", 120, least=False),
     Target("replay_1m_vs_drain", "replay of 1 M leads / their drain", "ratio", 5, least=False),

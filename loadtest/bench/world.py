@@ -21,7 +21,7 @@ CAP = 1_000_000
 class World:
     """How large a world is. `leads` and `customers` are of each tenant; `group_size` reps stand in one group.
 
-    `cap` is every rep's max_open.
+    `cap` is every rep's max_open; `everybody` a group that all are in, beside their own.
     """
 
     leads: int
@@ -30,6 +30,7 @@ class World:
     group_size: int = 20
     rules: int = 30
     cap: int = CAP
+    everybody: str | None = None
 
     @property
     def groups(self) -> int:
@@ -47,11 +48,12 @@ class World:
 
 def roster_csv(world: World) -> bytes:
     """A roster in which everybody is on duty, with regions, industries and weights that differ."""
+    also = "" if world.everybody is None else f";{world.everybody}"
     lines = ["rep_id,name,available,time_zone,working_hours,groups,regions,industries,weight,max_open,max_per_day"]
     for i in range(world.reps):
         lines.append(
-            f"r{i},Rep {i},yes,Asia/Shanghai,{ALWAYS},g{i % world.groups},region{i % REGIONS},industry{i % INDUSTRIES},"
-            f"{(1, 1, 0.5, 2)[i % 4]},{world.cap},{CAP}"
+            f"r{i},Rep {i},yes,Asia/Shanghai,{ALWAYS},g{i % world.groups}{also},region{i % REGIONS},"
+            f"industry{i % INDUSTRIES},{(1, 1, 0.5, 2)[i % 4]},{world.cap},{CAP}"
         )
     return "\n".join(lines).encode()
 
@@ -71,7 +73,8 @@ def rules_yaml(world: World) -> str:
         if n >= 2 * REGIONS:
             match |= {"product": [f"product{n % PRODUCTS}"], "campaign": [f"campaign{n % CAMPAIGNS}"]}
         rules.append({"name": f"rule{n}", "match": match, "assign_to": f"group:g{n % world.groups}"})
-    rules.append({"name": "everything", "match": {}, "assign_to": f"group:g{world.groups - 1}"})
+    everything = world.everybody or f"g{world.groups - 1}"
+    rules.append({"name": "everything", "match": {}, "assign_to": f"group:{everything}"})
     document = {
         "business_time_zone": "Asia/Shanghai",
         "calendar": {"country": "CN", "working_hours": {"mon-fri": "09:00-18:00"}},

@@ -203,7 +203,7 @@ async def _status(means: Means, coalesced: Coalesced[str | None, Status], call: 
 
     async def look() -> Status:
         async with call.connection() as conn, means.presence() as presence:
-            return await status(conn, name, None, presence, means.sizes, _now)
+            return await status(conn, name, None, presence, means.sizes, _now, means.engines)
 
     with refusals(call):
         found = await coalesced.get(name, look)
@@ -218,7 +218,7 @@ async def _why(means: Means, call: Call) -> Answer:
             most = LIMIT if query.what_would_it_take else None
             asked = {"batch_no": query.batch, "rep_id": query.rep, "most_changes": most}
             try:
-                description = await why(conn, found, presence=presence, **asked)
+                description = await why(conn, found, presence=presence, engines=means.engines, **asked)
             except LookupError as error:
                 if type(error) is not LookupError:
                     raise
@@ -251,7 +251,7 @@ async def _diagnosis(means: Means, call: Call, conn: Connection, codes: list[str
     tenant = _tenant_name(call)
     async with means.presence() as presence:
         try:
-            seen = await diagnose(conn, presence, _now, tenant, codes)
+            seen = await diagnose(conn, presence, _now, tenant, codes, means.engines)
         except LOCK_TIMEOUTS as error:
             return await diagnose_locked(conn, error, _now())
     # The next look ends them; what was found is shown all the same.

@@ -19,7 +19,6 @@ from ops.listing.leads import GroupUnknown, group_number, list_leads
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.store.engines import Engines
 
 Only = Literal["available", "on_duty", "off_duty"]
 
@@ -82,7 +81,6 @@ _STANDINGS: Mapping[str, frozenset[Standing]] = {
 
 def operations(means: Means) -> list[Operation]:
     """Of groups and lists of leads."""
-    engines = Engines()
     return [
         Operation(
             id="list_leads",
@@ -100,7 +98,7 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/groups",
             summary="The groups: who could take the leads of which rules now",
-            handler=partial(_groups, means, engines),
+            handler=partial(_groups, means),
             answers={200: GroupsDocument},
             permission=Permission.READ,
             tag="groups",
@@ -110,7 +108,7 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/groups/{group}",
             summary="One group with its members",
-            handler=partial(_group, means, engines),
+            handler=partial(_group, means),
             answers={200: MembersDocument},
             permission=Permission.READ,
             tag="groups",
@@ -128,7 +126,13 @@ async def _leads(means: Means, call: Call) -> Answer:
         async with call.connection() as conn, means.presence() as presence:
             try:
                 page = await list_leads(
-                    conn, presence, call.tenant.tenant_id, asked, after=query.after, limit=query.limit
+                    conn,
+                    presence,
+                    call.tenant.tenant_id,
+                    asked,
+                    after=query.after,
+                    limit=query.limit,
+                    engines=means.engines,
                 )
             except FiltersConflict as error:
                 raise Refused(Kind.INVALID, str(error), [FieldProblem("?", str(error))]) from error
@@ -139,17 +143,17 @@ async def _leads(means: Means, call: Call) -> Answer:
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(page)), LeadsDocument))
 
 
-async def _groups(means: Means, engines: Engines, call: Call) -> Answer:
+async def _groups(means: Means, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             try:
-                found = await list_groups(conn, presence, call.tenant.tenant_id, engines)
+                found = await list_groups(conn, presence, call.tenant.tenant_id, means.engines)
             except RulesMissing as error:
                 raise Refused(Kind.CONFLICT, str(error)) from error
     return Answer(msgspec.convert(seen_by(call, msgspec.to_builtins(found)), GroupsDocument))
 
 
-async def _group(means: Means, engines: Engines, call: Call) -> Answer:
+async def _group(means: Means, call: Call) -> Answer:
     query, tenant_id = call.query, call.tenant.tenant_id
     after = min(read_cursor(query.after, int) or 0, 2**31 - 1)
     standings = None if query.only is None else _STANDINGS[query.only]
@@ -158,7 +162,7 @@ async def _group(means: Means, engines: Engines, call: Call) -> Answer:
         async with call.connection() as conn, means.presence() as presence:
             try:
                 number = await group_number(conn, tenant_id, call.path["group"])
-                part = await page_of_members(conn, presence, tenant_id, number, engines, asked)
+                part = await page_of_members(conn, presence, tenant_id, number, means.engines, asked)
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
             except RulesMissing as error:

@@ -19,7 +19,6 @@ from ops.listing.shares import group_shares
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
-from router.store.engines import Engines
 
 DAYS = (1, 7, 30)
 """Over how many days shares can be compared: each is counted once in a minute, whichever group is asked about."""
@@ -80,14 +79,14 @@ class SharesDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 def operations(means: Means) -> list[Operation]:
     """Of loads, of oldest leads, of shares."""
-    engines, shares = Engines(), {days: Shares() for days in DAYS}
+    shares = {days: Shares() for days in DAYS}
     return [
         Operation(
             id="list_loads",
             method="GET",
             path="/v1/reps:loads",
             summary="Reps by load: who has how many open leads, since when, and who is away with some",
-            handler=partial(_loads, means, engines),
+            handler=partial(_loads, means),
             answers={200: LoadsDocument},
             permission=Permission.READ,
             tag="reps",
@@ -98,7 +97,7 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/leads:oldest",
             summary="The leads that have waited longest",
-            handler=partial(_oldest, means, engines),
+            handler=partial(_oldest, means),
             answers={200: OldestDocument},
             permission=Permission.READ,
             tag="leads",
@@ -110,7 +109,7 @@ def operations(means: Means) -> list[Operation]:
             path="/v1/groups/{group}/shares",
             summary="What the members of a group got by its shares, against their weights",
             description="Counted at most once in a minute.",
-            handler=partial(_shares, engines, shares),
+            handler=partial(_shares, means, shares),
             answers={200: SharesDocument},
             permission=Permission.READ,
             tag="groups",
@@ -119,14 +118,14 @@ def operations(means: Means) -> list[Operation]:
     ]
 
 
-async def _loads(means: Means, engines: Engines, call: Call) -> Answer:
+async def _loads(means: Means, call: Call) -> Answer:
     query: LoadsQuery = call.query
     after = read_cursor(query.after, tuple[int, int, int])
     asked = LoadFilter(who=query.only, word=query.q, group=query.group, after=after, limit=query.limit)
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             try:
-                found = await list_loads(conn, presence, call.tenant.tenant_id, asked, engines)
+                found = await list_loads(conn, presence, call.tenant.tenant_id, asked, means.engines)
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
     document = LoadsDocument(
@@ -140,15 +139,15 @@ async def _loads(means: Means, engines: Engines, call: Call) -> Answer:
     return Answer(document)
 
 
-async def _oldest(means: Means, engines: Engines, call: Call) -> Answer:
+async def _oldest(means: Means, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
-            found = await list_oldest(conn, presence, call.tenant.tenant_id, call.query.limit, engines)
+            found = await list_oldest(conn, presence, call.tenant.tenant_id, call.query.limit, means.engines)
     leads = [seen_by(call, msgspec.to_builtins(one)) for one in found.leads]
     return Answer(OldestDocument(found.as_of, leads))
 
 
-async def _shares(engines: Engines, shares: dict[int, Shares], call: Call) -> Answer:
+async def _shares(means: Means, shares: dict[int, Shares], call: Call) -> Answer:
     days, tenant_id = call.query.days, call.tenant.tenant_id
     with refusals(call):
         async with call.connection() as conn:
@@ -156,7 +155,7 @@ async def _shares(engines: Engines, shares: dict[int, Shares], call: Call) -> An
                 number = await group_number(conn, tenant_id, call.path["group"])
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
-            found = await group_shares(conn, tenant_id, number, timedelta(days=days), shares[days], engines)
+            found = await group_shares(conn, tenant_id, number, timedelta(days=days), shares[days], means.engines)
     document = SharesDocument(
         as_of=found.as_of,
         since=found.since,

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router.drain.presence import Presence
 from router.drain.request import BatchRequest
 from router.http.operations import Call
 from router.settings.model import WebhookSettings
 from router.store.connections.connections import Part
+from router.store.engines import Engines
 from router.store.statements import Connection
 from router.store.transactions import COMMAND_IDLE_MS, LOCK_TIMEOUT_S, with_lock_timeout
 
@@ -18,11 +19,14 @@ _WEBHOOKS = WebhookSettings()
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`redis_url` None = there is no Redis; `sizes` are those of the routers, `webhooks` how events are sent."""
+    """`redis_url` None = there is no Redis; `sizes` are those of the routers, `webhooks` how events are sent. `engines`
+    are the rosters and rules that were read for earlier requests: thousands of reps take longer to read than to judge.
+    """
 
     redis_url: str | None = None
     sizes: BatchRequest = BatchRequest()
     webhooks: WebhookSettings = _WEBHOOKS
+    engines: Engines = field(default_factory=lambda: Engines(verify=True), compare=False)
 
     @asynccontextmanager
     async def presence(self) -> AsyncIterator[Presence]:

@@ -227,6 +227,6 @@ async def _planned(
 ) -> AsyncIterator[tuple[Retry, RetryReport]]:
     """What is to be done, counted."""
     async with means.presence() as presence:
-        retry = Retry(conn, lambda: secrets.randbits(63), means.sizes, presence)
+        retry = Retry(conn, lambda: secrets.randbits(63), means.sizes, presence, engines=means.engines)
         plan = await retry.plan(call.tenant, ask)
         yield retry, RetryReport([call.tenant], [plan] if plan.leads or plan.left else [], dry_run)

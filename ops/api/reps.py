@@ -166,7 +166,7 @@ class ImportQuery(msgspec.Struct, frozen=True):
 
 def operations(means: Means) -> list[Operation]:
     """Of reps."""
-    engines, shares = Engines(), Shares()
+    engines, shares = means.engines, Shares()
     return [
         Operation(
             id="list_reps",

@@ -34,7 +34,7 @@ _BEYOND_S = 2.0
 
 _NO_TENANT = N_("this form does not say which tenant it is about; load the page again")
 
-Page = Callable[[View], Awaitable[web.Response]]
+Page = Callable[[View], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,9 @@ class Route:
     """One address. `permission` None = it needs no login. `of_tenant`: it is about one tenant, which is asked for
     first; `of_all`: only a token for all tenants may. `changes`: it is refused while the console is read-only.
     `with_file`: its form is sent with a file, whose bytes are only read once it is known who sends it. `max_form` in
-    bytes; `patience_s`: how much longer than a page it may take. `refused` makes the page of an error that keeps what
-    was typed; without it there is the page of errors.
+    bytes; `patience_s`: how much longer than a page it may take. `streams`: it takes as long as the browser takes what
+    it sends, and keeps the deadline of each part itself. `refused` makes the page of an error that keeps what was
+    typed; without it there is the page of errors.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Route:
     changes: bool = field(default=False)
     max_form: int = MAX_FORM
     patience_s: float = 0.0
+    streams: bool = field(default=False)
     refused: Callable[[View, Exception], Awaitable[web.Response]] | None = None
 
 
@@ -95,7 +97,7 @@ class Console:
 
         return handle
 
-    async def _answer(self, route: Route, view: View) -> web.Response:
+    async def _answer(self, route: Route, view: View) -> web.StreamResponse:
         if route.method == "POST":
             await self._take_form(view, route)
         if route.permission is None:
@@ -115,7 +117,7 @@ class Console:
         finally:
             view.release_upload()
 
-    async def _answer_allowed(self, route: Route, view: View) -> web.Response:
+    async def _answer_allowed(self, route: Route, view: View) -> web.StreamResponse:
         if route.with_file:
             form = await read_form_with_file(
                 view.request, _FIELDS_WITH_FILE, MAX_FILE, lambda fields: self._check_form(route, view, fields)
@@ -127,8 +129,13 @@ class Console:
             if route.method == "POST":
                 raise Said(Kind.INVALID, view.say.gettext(_NO_TENANT))
             return view.render("choose.html")
-        async with asyncio.timeout(self._shared.settings.page_deadline_s + _BEYOND_S + route.patience_s):
-            return await route.page(view)
+        deadline_s = self._shared.settings.page_deadline_s + _BEYOND_S + route.patience_s
+        async with asyncio.timeout(None if route.streams else deadline_s):
+            try:
+                return await route.page(view)
+            finally:
+                if route.changes:
+                    self._shared.looks.forget()
 
     def _view(self, request: web.Request) -> View:
         theme = request.cookies.get(THEME_COOKIE, "auto")

@@ -21,9 +21,9 @@ MOVES: dict[str, Move] = {"park": park, "unpark": unpark}
 
 async def matching(view: View, asked: LeadFilter) -> Page:
     """The leads that the action would take; `next` says whether there are more."""
-    call = view.call()
-    async with call.connection() as conn, view.shared.means.presence() as presence:
-        return await list_leads(conn, presence, call.tenant.tenant_id, asked, limit=LIMIT)
+    call, means = view.call(), view.shared.means
+    async with call.connection() as conn, means.presence() as presence:
+        return await list_leads(conn, presence, call.tenant.tenant_id, asked, limit=LIMIT, engines=means.engines)
 
 
 def start(view: View, kind: str, numbers: list[int], why: str, *, more: bool) -> Job:

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from ops.console import words
 from ops.console.before_after import share
 from ops.console.event_words import TYPES, details
+from ops.console.fixes import page_for, what_it_does
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
@@ -43,7 +44,7 @@ def environment(language: str) -> Environment:
     def counted(one: str, several: str, count: int, **values: Any) -> Markup:
         return Markup(escape(say.ngettext(one, several, count))).format(count=count, **values)
 
-    made.globals |= {"_": translated, "ngettext": counted, "language": language}
+    made.globals |= {"_": translated, "ngettext": counted, "language": language, "page_for": page_for}
     made.filters |= {
         "moment": moment,
         "harmless": visible,
@@ -59,6 +60,7 @@ def environment(language: str) -> Environment:
         "state_words": lambda code: say.gettext(STATES.get(code, code)),
         "filter_words": lambda name: say.gettext(words.FILTERS.get(name, name)),
         "field_words": lambda name: say.gettext(FIELDS.get(name, name)),
+        "does": lambda command: what_it_does(command, say),
         "finding_title": lambda code: _begun(say.gettext(TITLES.get(code, code))),
     }
     return made

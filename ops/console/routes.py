@@ -105,7 +105,7 @@ ROUTES = (
     Route(method="GET", path="/flow.csv", page=now.flow_csv, of_tenant=False),
     Route(method="GET", path="/waiting.csv", page=now.waiting_csv, of_tenant=False),
     Route(method="GET", path="/leads", page=leads.leads),
-    Route(method="GET", path="/leads.csv", page=leads.leads_csv),
+    Route(method="GET", path="/leads.csv", page=leads.leads_csv, streams=True),
     Route(method="GET", path="/leads/count", page=leads.count),
     Route(method="GET", path="/leads/{lead}", page=lead.lead),
     Route(method="POST", path="/leads/{lead}/park", page=lead.park, permission=_OPERATE, changes=True),

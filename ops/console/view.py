@@ -1,7 +1,7 @@
 """One request of the console: who asks, about which tenant, in which language; and what pages answer with."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from ops.api.running import Jobs
 from ops.console import assets
 from ops.console.flow import Flow
 from ops.console.headers import PERSONAL, SECURITY
+from ops.console.looks import LARGE, Looks
 from ops.console.rendering import clock, environment
 from ops.console.same_origin import local_path
 from ops.console.session import NOTICE_COOKIE, Session, Sessions
@@ -31,6 +32,9 @@ from router.http.upload import Upload
 from router.settings.model import ConsoleSettings
 from router.store.connections.connections import Connections
 from router.store.tenants import Tenant
+from router.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 LANGUAGE_COOKIE, THEME_COOKIE = "lead_router_language", "lead_router_theme"
 THEMES = ("auto", "light", "dark")
@@ -50,6 +54,9 @@ class Shared:
     access: Access
     flow: Flow = field(default_factory=Flow)
     uploads: Uploads = field(default_factory=Uploads)
+    looks: Looks = field(default_factory=Looks)
+    large: set[str | None] = field(default_factory=set)
+    """The tenants that were large when they were looked at last; None = all together."""
 
     @property
     def read_only(self) -> bool:
@@ -94,6 +101,11 @@ class View:
         if any("\0" in value or not _encodable(value) for value in found.values()):
             raise Refused(Kind.INVALID, "the address has characters that no text has")
         return found
+
+    @property
+    def pages(self) -> frozenset[str]:
+        """The addresses that the console has, as its routes have them."""
+        return frozenset(resource.canonical for resource in self.request.app.router.resources())
 
     def may(self, permission: Permission) -> bool:
         """Whether the role allows it, and the console is not read-only where it changes something."""
@@ -142,6 +154,28 @@ class View:
         assert isinstance(answer, Answer)
         return answer.document
 
+    async def status(self) -> Any:
+        """The document of `get_status`; of a large tenant it may be some seconds old, which `at` says."""
+        name = None if self.tenant is None else self.tenant.name
+
+        def is_large(document: Any) -> bool:
+            (self.shared.large.add if document.accepted >= LARGE else self.shared.large.discard)(name)
+            return name in self.shared.large
+
+        return await self.shared.looks.get(self._seen_as("status"), lambda: self.ask("get_status"), is_large)
+
+    async def diagnosis(self) -> Any:
+        """The document of `doctor`, as `status`."""
+        name = None if self.tenant is None else self.tenant.name
+        large = name in self.shared.large
+        check_permission(self.token, Permission.OPERATE)
+        return await self.shared.looks.get(self._seen_as("doctor"), lambda: self.ask("doctor"), lambda _: large)
+
+    def _seen_as(self, what: str) -> tuple[object, ...]:
+        """What a document depends on beside the database: the tenant, and what the token may see."""
+        name = None if self.tenant is None else self.tenant.name
+        return what, name, self.token.tenant_id, self.token.may(Permission.PERSONAL)
+
     def link(self, path: str, **query: object) -> str:
         """An address of the console about the same tenant; parameters that are None or empty are left out."""
         named = {"tenant": self.tenant.name} if self.tenant is not None and len(self.tenants) > 1 else {}
@@ -184,12 +218,30 @@ class View:
 
     def csv(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
         """A file that a spreadsheet opens."""
-        text = io.StringIO(newline="")
-        write_cells(text, [columns, *rows])
         headers = {**SECURITY, **PERSONAL, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-        return web.Response(
-            body=text.getvalue().encode(ENCODING), content_type="text/csv", charset="utf-8", headers=headers
-        )
+        body = _lines([columns, *rows]).encode(ENCODING)
+        return web.Response(body=body, content_type="text/csv", charset="utf-8", headers=headers)
+
+    async def stream_csv(
+        self, name: str, columns: Sequence[str], parts: AsyncIterator[Sequence[Sequence[object]]]
+    ) -> web.StreamResponse:
+        """A long file, part by part, the first as soon as it is there. What fails before that is raised; what fails
+        later breaks the download off, so that a part is not taken for the whole.
+        """
+        first = await anext(parts, ())
+        headers = {**SECURITY, **PERSONAL, "Content-Disposition": f'attachment; filename="{name}.csv"'}
+        response = web.StreamResponse(headers=headers)
+        response.content_type, response.charset = "text/csv", "utf-8"
+        await response.prepare(self.request)
+        await response.write(_lines([columns, *first]).encode(ENCODING))
+        try:
+            async for rows in parts:
+                await response.write(_lines(rows).encode())
+        except Exception as error:
+            log.warning("download broken off", file=name, error=f"{type(error).__name__}: {error}")
+            if self.request.transport is not None:
+                self.request.transport.abort()
+        return response
 
     def go(self, path: str, notice: str | None = None) -> web.Response:
         """To another page of the console, after something was done, which that page says."""
@@ -212,6 +264,12 @@ def check_of_all(token: Token) -> None:
     """Raises Refused for a tenant's token where one for all tenants is needed."""
     if token.tenant_id != EVERY_TENANT:
         raise Refused(Kind.NOT_ALLOWED, "this needs a token for all tenants")
+
+
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO(newline="")
+    write_cells(text, rows)
+    return text.getvalue()
 
 
 def _encodable(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 
 from ops.api.docs_page import STYLE, docs_page
@@ -202,7 +202,7 @@ class Services:
         remember(api.memory, known, datetime.now(UTC))
         return api
 
-    @property
+    @cached_property
     def _means(self) -> Means:
         return Means(self.urls.redis, BatchRequest(ready=self.settings.drain.batch_leads), self.settings.webhooks)
 

@@ -1,9 +1,11 @@
 """One look of the doctor as people get it: also with a table locked, or without a database."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops.doctor.changes_before import with_changes
 from ops.doctor.current import mutes_of
@@ -16,6 +18,9 @@ from ops.doctor.scene import open_scene
 from router.drain.presence import Presence
 from router.store.mutes import Mute
 from router.store.statements import Connection
+
+if TYPE_CHECKING:
+    from router.store.engines import Engines
 
 LOCK_TIMEOUT_S = 2.0
 """Others wait for a table longer; here that it is locked is the answer."""
@@ -43,11 +48,13 @@ async def diagnose(
     host_clock: Callable[[], datetime],
     tenant: str | None = None,
     only: Sequence[str] = (),
+    engines: Engines | None = None,
 ) -> Diagnosis:
-    """Of one tenant or of all, by all checks or `only` those. Raises TenantUnknown, and one of LOCK_TIMEOUTS when
-    somebody keeps a whole table locked: `diagnose_locked` has the answer to that.
+    """Of one tenant or of all, by all checks or `only` those; `engines` as of `open_scene`. Raises TenantUnknown, and
+    one of LOCK_TIMEOUTS when somebody keeps a whole table locked: `diagnose_locked` has the answer to that.
     """
-    async with open_scene(conn, tenant, None, presence, host_clock, LOCK_TIMEOUT_S, thorough=True) as scene:
+    looking = open_scene(conn, tenant, None, presence, host_clock, LOCK_TIMEOUT_S, thorough=True, engines=engines)
+    async with looking as scene:
         results, mutes = await with_changes(scene, await examine(scene, only)), await mutes_of(scene)
     return Diagnosis(results, with_mutes(findings_of(results), mutes, scene.at), scene.at, mutes)
 

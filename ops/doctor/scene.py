@@ -1,9 +1,12 @@
 """What checks look at: one snapshot of some tenants."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ops.waiting.judge import waiting_by_reason
 from ops.waiting.waiting import Waiting, WaitingLeads
@@ -16,6 +19,9 @@ from router.store.stalls import StoredStall, open_stalls
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant, all_tenants, tenant_named
+
+if TYPE_CHECKING:
+    from router.store.engines import Engines
 
 STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "removed", "journalled")
 _ACCEPTED = ("stored", "archived", "removed", "journalled")
@@ -65,13 +71,14 @@ async def open_scene(
     *,
     thorough: bool = False,
     outlook: bool = False,
+    engines: Engines | None = None,
 ) -> AsyncIterator[Scene]:
     """Of one tenant or of all, in a transaction that changes nothing. `now` None = the database's clock, to which that
     of `host_clock` is compared.
 
     `presence` hears who is present (None = there is no Redis); with `outlook` the next chances of waiting leads are
-    worked out. Raises TenantUnknown, and errors.LockNotAvailable when
-    somebody keeps a whole table locked for `lock_timeout_s`.
+    worked out; `engines` keeps what was read, for whoever asks again and again. Raises TenantUnknown, and
+    errors.LockNotAvailable when somebody keeps a whole table locked for `lock_timeout_s`.
     """
     presence = presence or Presence(once=True)
     blocked = await blocked_now(conn, tenant)
@@ -90,7 +97,7 @@ async def open_scene(
                 waiting[key] = Waiting(key, at, ())
                 continue
             try:
-                waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked, outlook=outlook)
+                waiting[key] = await waiting_by_reason(conn, presence, key, now, blocked, engines, outlook=outlook)
             except (InvalidFile, LookupError, ValueError) as error:
                 # Rules or a roster that are gone or not to be read, of one tenant: they hide nothing of the others.
                 unreadable[key] = " ".join(str(error).split())

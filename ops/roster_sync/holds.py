@@ -50,8 +50,9 @@ def holds_told(held: Sequence[Hold], now: datetime) -> tuple[str, ...]:
     if ended:
         names = listed([f"{hold.rep_id} (since {_at(hold)})" for hold in ended])
         told.append(
-            f"availability of {count(len(ended), 'rep')} is unknown and the last known one holds no more, so no "
-            f"candidate before the view or reps set says yes or no: {names}"
+            f"it is not known whether {count(len(ended), 'rep is', 'reps are')} available: the value is not "
+            "understood, and the last known one has expired; no leads for them until the view or reps set says yes or "
+            f"no: {names}"
         )
     return tuple(told)
 

@@ -3,10 +3,13 @@
 One snapshot, so the states add up to what was accepted unless something is wrong.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ops.doctor.current import look
 from ops.doctor.finding import Finding, of_tenant
@@ -25,6 +28,9 @@ from router.store.processes import count_living
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
 from router.store.tenants import Tenant
+
+if TYPE_CHECKING:
+    from router.store.engines import Engines
 
 MAINTENANCE_SHOWN = timedelta(days=1)
 
@@ -108,14 +114,15 @@ async def status(
     presence: Presence | None = None,
     sizes: BatchRequest = BatchRequest(),
     host_clock: Callable[[], datetime] | None = None,
+    engines: Engines | None = None,
 ) -> Status:
     """Reads it, of one tenant or of all, and changes nothing. `now` None = the database's clock.
 
     `presence` hears who is present (None = there is no Redis); `sizes` are those of the routers; `host_clock` is
-    compared with the database's. Raises TenantUnknown,
+    compared with the database's; `engines` as of `open_scene`. Raises TenantUnknown,
     and errors.LockNotAvailable when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
-    async with open_scene(conn, tenant, now, presence, host_clock, outlook=True) as scene:
+    async with open_scene(conn, tenant, now, presence, host_clock, outlook=True, engines=engines) as scene:
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
         asked = await runs(conn, [SERVICE, *scene.tenant_ids], scene.at - MAINTENANCE_SHOWN)

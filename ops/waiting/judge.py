@@ -63,11 +63,12 @@ async def waiting_by_reason(
     tenant_id: int,
     now: datetime | None = None,
     blocked: Blocked = NOT_BLOCKED,
+    engines: Engines | None = None,
     *,
     outlook: bool = True,
 ) -> Waiting:
     """As `judge_pool`, without the keys."""
-    return (await judge_pool(conn, presence, tenant_id, now, blocked, outlook=outlook))[0]
+    return (await judge_pool(conn, presence, tenant_id, now, blocked, engines, outlook=outlook))[0]
 
 
 async def judge_pool(

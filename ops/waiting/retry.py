@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from ops.waiting.estimate import Expected, expected
 from ops.waiting.judge import hold_of, judge_keys
@@ -22,6 +23,9 @@ from router.store.retry import FIRST_PLACE, Author, Moved
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 from router.store.waiting import TenantNow, tenant_now
+
+if TYPE_CHECKING:
+    from router.store.engines import Engines
 
 # 40 to 70 ms under the lane.
 AT_ONCE = 2000
@@ -81,13 +85,16 @@ class Done:
 
 @dataclass
 class Retry:
-    """`token` gives fresh random numbers of 63 bits; `at_once` is the most leads in a transaction."""
+    """`token` gives fresh random numbers of 63 bits; `at_once` is the most leads in a transaction; `engines` keeps what
+    was read, for whoever asks again and again.
+    """
 
     conn: Connection
     token: Callable[[], int]
     sizes: BatchRequest = BatchRequest()
     presence: Presence = field(default_factory=lambda: Presence(once=True))
     at_once: int = AT_ONCE
+    engines: "Engines | None" = None
 
     async def plan(self, tenant: Tenant, ask: Ask) -> Plan:
         """Counts what is there, in one snapshot."""
@@ -110,7 +117,7 @@ class Retry:
         """Leads by reason, and their wake keys."""
         rows = await store.waiting_counts(self.conn, tenant.tenant_id, ask.since)
         keys_of = [(row["wake_key"], row["ruleset"], row["targets"]) for row in rows]
-        judged = await judge_keys(self.conn, self.presence, tenant, keys_of, outlook=False)
+        judged = await judge_keys(self.conn, self.presence, tenant, keys_of, self.engines, outlook=False)
         found, keys = Counter[str](), []
         for row in rows:
             why = judged[row["wake_key"]]

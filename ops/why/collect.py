@@ -55,30 +55,33 @@ async def why(
     presence: Presence | None = None,
     rep_id: str | None = None,
     most_changes: int | None = None,
+    engines: Engines | None = None,
 ) -> LeadDescription:
     """Describes a lead as of `now` (None = the database's clock).
 
     `batch_no` asks for an earlier decision, `rep_id` why that rep did or did not get the lead, `most_changes` for so
     many changes that would place it (None = for a few where it was refused, 0 = for none); `presence` hears who is
-    present (None = there is no Redis). Raises LeadUnknown, RepUnknown, and LookupError when that batch did
-    not decide about the lead.
+    present (None = there is no Redis); `engines` keeps what was read, for whoever asks again and again. Raises
+    LeadUnknown, RepUnknown, and LookupError when that batch did not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         rep_no = None if rep_id is None else await rep_number(conn, found.tenant_id, rep_id)
-        teller = _Teller(conn, found, presence or Presence(once=True), now)
+        teller = _Teller(conn, found, presence or Presence(once=True), now, engines or Engines())
         return await teller.description(batch_no, rep_no, most_changes)
 
 
 class _Teller:
     """One question, inside the snapshot of `conn`."""
 
-    def __init__(self, conn: Connection, found: FoundLead, presence: Presence, now: datetime | None) -> None:
+    def __init__(
+        self, conn: Connection, found: FoundLead, presence: Presence, now: datetime | None, engines: Engines
+    ) -> None:
         self._conn = conn
         self._found = found
         self._key = {"tenant_id": found.tenant_id, "lead_id": found.lead_id}
         self._presence = presence
         self._now = now
-        self._engines = Engines()
+        self._engines = engines
 
     async def description(self, batch_no: int | None, rep_no: int | None, most_changes: int | None) -> LeadDescription:
         row = await _SQL.lead.row(self._conn, **self._key)

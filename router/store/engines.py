@@ -16,10 +16,13 @@ _SQL = load("engines")
 
 
 class Engines:
-    """A bounded cache. Versions are immutable; only a server that lost its last commits gives a number twice."""
+    """A bounded cache. Versions are immutable; only a server that lost its last commits gives a number twice: with
+    `verify` it is asked for that before a known engine is given, by one small statement.
+    """
 
-    def __init__(self, limit: int = 64) -> None:
+    def __init__(self, limit: int = 64, *, verify: bool = False) -> None:
         self._limit = limit
+        self._verify = verify
         self._engines: OrderedDict[tuple[int, Versions], Engine] = OrderedDict()
 
     def known(self, tenant_id: int, versions: Versions) -> Engine | None:
@@ -29,9 +32,11 @@ class Engines:
     async def get(self, conn: Connection, tenant_id: int, versions: Versions) -> Engine:
         """The engine of (ruleset, roster, rates) versions. Raises LookupError for a version that never was."""
         key = (tenant_id, versions)
-        if key in self._engines:
+        known = self._engines.get(key)
+        if known is not None and (not self._verify or await self.still_true(conn, tenant_id, known)):
+            self._engines[key] = known
             self._engines.move_to_end(key)
-            return self._engines[key]
+            return known
         ruleset, roster, rates = versions
         made_at = await _made_at(conn, tenant_id, versions)
         before = next((e for (t, _), e in reversed(self._engines.items()) if t == tenant_id), None)
@@ -53,7 +58,7 @@ class Engines:
         if await _made_at(conn, tenant_id, engine.versions) == engine.made_at:
             return True
         for key in [key for key in self._engines if key[0] == tenant_id]:
-            del self._engines[key]
+            self._engines.pop(key, None)
         return False
 
 

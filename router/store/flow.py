@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.store.lead_lists import begin
 from router.store.statements import Connection, Row, load
 
 _SQL = load("flow")
@@ -26,5 +27,7 @@ async def arrivals(conn: Connection, tenant_id: int, floor: int, since: datetime
 
 async def time_to_assign(conn: Connection, tenant_id: int, looked_at: int) -> TimeToAssign | None:
     """None while nobody has a lead."""
-    row = await _SQL.time_to_assign.row(conn, tenant_id=tenant_id, looked_at=looked_at)
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await begin(conn)
+        row = await _SQL.time_to_assign.row(conn, tenant_id=tenant_id, looked_at=looked_at)
     return None if row is None or not row["leads"] else TimeToAssign(row["leads"], *row["seconds"])

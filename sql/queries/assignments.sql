@@ -43,9 +43,17 @@ select a.lead_id, l.source, l.external_id, l.created_at, a.assigned_at, a.custom
  limit :limit;
 
 -- name: by_external_id(tenant_id, external_id, source)
--- Leads of an external id, of one source or of any.
-select tenant_id, lead_id, source from lead
- where tenant_id = :tenant_id and external_id = :external_id and (:source::text is null or source = :source)
+-- Leads of an external id, of one source or of any: then it is looked up in one source after the other, which are few, and not in all of the index.
+with recursive sources as (
+    (select source from lead where tenant_id = :tenant_id and :source::text is null order by source limit 1)
+    union all
+    select (select l.source from lead l where l.tenant_id = :tenant_id and l.source > s.source order by l.source limit 1)
+      from sources s where s.source is not null)
+select l.tenant_id, l.lead_id, l.source
+  from (select source from sources where source is not null union all select :source where :source is not null) s
+ cross join lateral (
+       select tenant_id, lead_id, source from lead
+        where tenant_id = :tenant_id and source = s.source and external_id = :external_id limit 1) l
 union all
 select tenant_id, lead_id, source from archived
  where tenant_id = :tenant_id and external_id = :external_id and (:source is null or source = :source)

@@ -173,3 +173,61 @@ select root.relname::text as name, sum(pg_total_relation_size(c.oid))::int8 as b
 -- name: assigned_leads(tenant_id)
 -- The leads that reps have.
 select lead_id from assignment where tenant_id = :tenant_id order by lead_id;
+
+-- name: fill_console_leads(tenant_id, first, last, leads)!
+-- Leads of a tenant as a CRM has them after a quarter of a year: with names, phones, e-mail addresses and five sources, one after the other in time.
+insert into lead (tenant_id, source, external_id, created_at, received_at, name, phone, email, company, customer_id, region, industry, product, campaign)
+select :tenant_id::int, (array['web', 'wechat', 'fair', 'ads', 'phone'])[1 + n % 5], 'h' || n, t.at, t.at, 'Person ' || n, '+86138' || 10000000 + n,
+       'person' || n || '@example' || n % 5000 || '.com', 'Company ' || n % 5000, 3000000000 + n / 2, 'region' || n % 23, 'industry' || n % 11,
+       'product' || n % 17, case when n % 4 = 0 then 'campaign' || n % 29 end
+  from generate_series(:first::int, :last::int) n
+ cross join lateral (select now() - interval '90 days' * (1 - n::float8 / :leads::int) - interval '2 hours' as at) t;
+
+-- name: fill_console_states(tenant_id, rep_nos, groups)!
+-- Of the leads that are there, a fifth closed, some merged or parked, the others assigned to the reps in turn; by batches whose records are gone.
+with placed as (
+    select lead_id, received_at, lead_id % 100 as part, (:rep_nos::int[])[1 + lead_id % cardinality(:rep_nos::int[])] as rep_no,
+           1 + lead_id / 1000 as batch_no, lead_id % 1000 as seq, 1 + lead_id % :groups::int as group_no
+      from lead where tenant_id = :tenant_id),
+assigned as (
+    insert into assignment (tenant_id, lead_id, rep_no, assigned_at, batch_no, seq, rule_no, group_no)
+    select :tenant_id, lead_id, rep_no, received_at + interval '1 s', batch_no, seq, 1, group_no from placed where part >= 23),
+over as (
+    insert into closed (tenant_id, lead_id, closed_at, outcome)
+    select :tenant_id, lead_id, received_at + interval '1 h', case when part < 5 then 'won' else 'lost' end from placed where part < 20),
+ended as (
+    insert into assignment_history (tenant_id, lead_id, rep_no, assigned_at, batch_no, seq, rule_no, group_no, ended_at, outcome)
+    select :tenant_id, lead_id, rep_no, received_at + interval '1 s', batch_no, seq, 1, group_no, received_at + interval '1 h',
+           case when part < 5 then 'won' else 'lost' end from placed where part < 20),
+repeats as (
+    insert into merged (tenant_id, lead_id, into_lead_id, merged_at)
+    select :tenant_id, lead_id, lead_id - 1, received_at from placed where part = 20)
+insert into parked (tenant_id, lead_id, reason, detail, parked_at)
+select :tenant_id, lead_id, (array['no_matching_rule', 'lead_invalid'])[part - 20], '', received_at + interval '1 d' from placed where part in (21, 22);
+
+-- name: fill_loads(tenant_id, day)!
+-- The loads of reps, as their assignments have them; none of them is of the day.
+insert into rep_load (tenant_id, rep_no, open, day, today)
+select :tenant_id::int, rep_no, count(*), :day::date, 0 from assignment where tenant_id = :tenant_id group by rep_no;
+
+-- name: fill_changes(tenant_id, changes)!
+-- What people changed in the last 30 days.
+insert into change (tenant_id, at, actor, action, subject, before, after, why)
+select :tenant_id::int, now() - interval '30 days' * n / :changes::int, 'cli:ops@host' || n % 7, (array['park', 'unpark', 'pause', 'resume'])[1 + n % 4],
+       'lead ' || n, 'waiting', 'parked', 'reason ' || n % 13
+  from generate_series(1, :changes::int) n;
+
+-- name: make_older(tenant_id, batch_no)!
+-- Roster and rules were made two months ago, and so many batches have been.
+with roster as (update roster_version set at = at - interval '60 days' where tenant_id = :tenant_id),
+rules as (update ruleset set applied_at = applied_at - interval '60 days' where tenant_id = :tenant_id)
+update lane set batch_no = :batch_no where tenant_id = :tenant_id;
+
+-- name: for_pages(tenant_id)
+-- Leads for pages about one: the newest that is assigned and that waits, and the oldest that is assigned and closed; and a rep's id.
+select (select max(lead_id) from assignment where tenant_id = :tenant_id) as assigned,
+       (select max(lead_id) from lead_pool where tenant_id = :tenant_id and wake_key <> 0) as waiting,
+       (select min(lead_id) from assignment where tenant_id = :tenant_id) as old,
+       (select min(lead_id) from closed where tenant_id = :tenant_id) as closed,
+       (select phone from lead where tenant_id = :tenant_id and phone is not null order by lead_id desc limit 1) as phone,
+       (select min(rep_id) from rep where tenant_id = :tenant_id) as rep;

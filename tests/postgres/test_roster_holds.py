@@ -83,12 +83,12 @@ async def test_when_it_is_over_the_texts_say_since_when_and_what_to_do(
     await synced(tenant, OVER)
     command = reps_with(database_url, tmp_path, "15m")
     told = (await command.run("sync", "--tenant", "acme")).output
-    assert "no candidate before the view or reps set says yes or no: r001 (since 20" in told
+    assert "no leads for them until the view or reps set says yes or no: r001 (since 20" in told
     assert "still holds" not in told and "holds for a while" not in told
     listed = (await command.run("list", "--tenant", "acme")).output
     assert "unknown since 20" in listed and "then unknown" not in listed
     assert [rep["availability"] for rep in await command.json("list", "--tenant", "acme")] == ["unknown", "known"]
-    assert any("holds no more" in words for words in await warnings(database_url))
+    assert any("has expired" in words for words in await warnings(database_url))
     await tenant.accept([lead(1)])
     await settle(a_drain(connections), tenant.tenant_id)
     why = (await CommandLine(why_command, database_url).run("e1", "--tenant", "acme", "--lang", "en")).output
@@ -98,7 +98,7 @@ async def test_when_it_is_over_the_texts_say_since_when_and_what_to_do(
 async def test_it_ends_between_two_syncs_and_a_person_ends_it(tenant: Tenancy, database_url: str) -> None:
     await synced(tenant, HOLDS)
     await tenant.conn.execute("update rep_row set availability_held_until = clock_timestamp()")
-    assert any("holds no more" in words for words in await warnings(database_url))
+    assert any("has expired" in words for words in await warnings(database_url))
     await set_rep(tenant.conn, tenant.tenant_id, "r001", {"available": True}, "boss")
     await set_rep(tenant.conn, tenant.tenant_id, "r002", {"available": True}, "boss")
     assert not any("holds" in words for words in await warnings(database_url))
@@ -117,7 +117,7 @@ async def test_the_log_says_once_that_it_is_over(tenant: Tenancy, connections: C
         await duty.once(life)
     told = [log["warnings"][-1] for log in logs if log["event"] == "roster not understood"]
     assert ["still holds" in words for words in told] == [True, False]
-    assert "holds no more" in told[1]
+    assert "has expired" in told[1]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@
     try { window.localStorage.setItem(KEPT, value); } catch (_) { /* a browser that keeps nothing */ }
   }
 
-  // A page in a hidden tab asks nothing; neither does one in which somebody is typing or selecting.
-  var since = Date.now();
+  // A page in a hidden tab asks nothing; neither does one in which somebody is typing or selecting. A tab asks one thing at a
+  // time, and leaves the server alone for as long as the answer took; after failures longer and longer, up to a minute.
+  var since = Date.now(), asked = 0, took = 0, failures = 0;
+  var LOST_MS = 30000, LONGEST_MS = 60000;
   function busy() {
     var live = document.getElementById("live");
     var focused = document.activeElement;
@@ -27,17 +29,27 @@
     var choice = document.getElementById("every");
     return choice ? Number(choice.value) : 0;
   }
-  function refresh() {
-    since = Date.now();
-    window.htmx.trigger(document.body, "refresh");
+  function pause() {
+    return Math.max(took, Math.min(seconds() * 1000 * Math.pow(2, failures), Math.max(LONGEST_MS, seconds() * 1000)));
   }
-  window.setInterval(function () {
-    var every = seconds();
-    if (!every || document.hidden || busy() || !document.getElementById("live")) { return; }
-    if (Date.now() - since >= every * 1000) { refresh(); }
-  }, 500);
-  document.addEventListener("visibilitychange", function () {
-    if (!document.hidden && seconds() && document.getElementById("live") && Date.now() - since >= seconds() * 1000) { refresh(); }
+  function refresh() {
+    var now = Date.now(), waiting = asked && now - asked < LOST_MS;
+    if (!seconds() || document.hidden || waiting || busy() || !document.getElementById("live")) { return; }
+    if (now - since >= pause()) { window.htmx.trigger(document.body, "refresh"); }
+  }
+  window.setInterval(refresh, 500);
+  document.addEventListener("visibilitychange", refresh);
+  function ofThePage(event) {
+    var config = event.detail.requestConfig;
+    return config && config.elt && config.elt.id === "live";
+  }
+  document.addEventListener("htmx:beforeRequest", function (event) { if (ofThePage(event)) { asked = Date.now(); } });
+  document.addEventListener("htmx:afterRequest", function (event) {
+    if (!ofThePage(event) || !asked) { return; }
+    since = Date.now();
+    took = since - asked;
+    asked = 0;
+    failures = event.detail.successful ? 0 : Math.min(failures + 1, 10);
   });
 
   function stale(shown) {
@@ -47,6 +59,11 @@
   document.addEventListener("htmx:beforeSwap", function (event) {
     var target = event.detail.target;
     if (!target || target.id !== "live") { return; }
+    if (event.detail.xhr.status === 503 && event.detail.xhr.responseText.indexOf('id="live"') >= 0) {
+      // It says what the trouble is, and who is in the way: that is what the page shows now.
+      event.detail.shouldSwap = true;
+      event.detail.isError = false;
+    }
     if (event.detail.xhr.status === 200 && event.detail.xhr.responseText.indexOf('id="live"') < 0 && !target.closest("[data-draft]")) {
       // Another page came, as that of the login: the session is over.
       event.detail.shouldSwap = false;

@@ -1,10 +1,10 @@
 """What was changed, by whom and why."""
 
-import asyncio
 from datetime import timedelta
 
 from aiohttp import web
 
+from ops.console.in_time import Missed, in_time
 from ops.console.view import View
 from ops.text.translation import N_
 from router.http.problems import Kind, Refused
@@ -17,16 +17,15 @@ _SHOWN, _IN_FILE = 50, 1_000
 
 async def changes(view: View) -> web.Response:
     """The newest first; each page goes further back."""
-    rows, following, slow = [], None, False
-    try:
-        async with asyncio.timeout(view.shared.settings.page_deadline_s):
-            document = await view.ask("list_changes", query=_asked(view, _SHOWN))
+    rows, following, missed = [], None, None
+    document = await in_time(view, view.ask("list_changes", query=_asked(view, _SHOWN)))
+    if isinstance(document, Missed):
+        missed = document
+    else:
         rows, following = document.changes[::-1], document.next
-    except TimeoutError:
-        slow = True
     spans = [(code, view.say.gettext(title)) for code, title in TITLES.items()]
-    values = {"rows": rows, "next": following, "slow": slow, "spans": spans, "span": _span(view)}
-    return view.render("changes.html", 503 if slow else 200, **values)
+    values = {"rows": rows, "next": following, "missed": missed, "spans": spans, "span": _span(view)}
+    return view.render("changes.html", 503 if missed else 200, **values)
 
 
 async def changes_csv(view: View) -> web.Response:

@@ -14,7 +14,7 @@ _COLUMNS = ("code", "severity", "sentence", "since", "held_back", "command", "co
 
 async def doctor(view: View) -> web.Response:
     """Of the tenant, or of all."""
-    document = await view.ask("doctor")
+    document = await view.diagnosis()
     return view.render(
         "doctor.html",
         findings=[one for one in document.findings if one["muted"] is None],
@@ -26,7 +26,7 @@ async def doctor(view: View) -> web.Response:
 
 async def doctor_csv(view: View) -> web.Response:
     """The findings."""
-    document = await view.ask("doctor")
+    document = await view.diagnosis()
     return view.csv("findings", _COLUMNS, ([one[name] for name in _COLUMNS] for one in document.findings))
 
 

@@ -42,7 +42,13 @@ async def lead(view: View) -> web.Response:
             found = await lead_numbered(conn, call.tenant.tenant_id, number)
             try:
                 description = await why(
-                    conn, found, batch_no=batch, presence=presence, rep_id=rep_id, most_changes=most
+                    conn,
+                    found,
+                    batch_no=batch,
+                    presence=presence,
+                    rep_id=rep_id,
+                    most_changes=most,
+                    engines=view.shared.means.engines,
                 )
             except LookupError as error:
                 if type(error) is not LookupError:

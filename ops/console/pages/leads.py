@@ -1,7 +1,7 @@
 """Looking for leads: by a word, or by a filter that stands in the address, page by page."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from msgspec.structs import asdict, replace
 
 from ops.api.personal import seen_by
+from ops.console.in_time import Missed, in_time
 from ops.console.lead_query import LeadQuery, read_query
 from ops.console.view import View
 from ops.listing.cursor import CursorInvalid
@@ -50,16 +51,16 @@ _NOT_THERE = (FiltersConflict, CursorInvalid, RepUnknown, GroupUnknown)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of leads, or why there is none; `slow` = it took too long."""
+    """A page of leads, or why there is none: `problems` of the question, or what was `missed`."""
 
     leads: Sequence[LeadRow] = ()
     next: str | None = None
     problems: tuple[str, ...] = ()
-    slow: bool = False
+    missed: Missed | None = None
 
     @property
     def status(self) -> int:
-        return 503 if self.slow else 422 if self.problems else 200
+        return 503 if self.missed else 422 if self.problems else 200
 
 
 async def leads(view: View) -> web.Response:
@@ -87,24 +88,31 @@ async def count(view: View) -> web.Response:
         raise Refused(Kind.INVALID, "; ".join(query.wrong) or "a search is not counted")
     found = await _found(view, query, COUNTED)
     if found.status != 200:
-        raise Refused(Kind.BUSY if found.slow else Kind.INVALID, "; ".join(found.problems) or "this takes too long")
+        raise Refused(Kind.BUSY if found.missed else Kind.INVALID, "; ".join(found.problems) or "this takes too long")
     return view.render("count.html", number=len(found.leads), limit=COUNTED if found.next else None)
 
 
-async def leads_csv(view: View) -> web.Response:
+async def leads_csv(view: View) -> web.StreamResponse:
     """The leads of the filter, as far as a file goes; contacts masked for who may not see them."""
     query = read_query(view.query, view.zone_name)
     if query.wrong:
         raise Refused(Kind.INVALID, "; ".join(query.wrong))
-    rows: list[LeadRow] = []
-    after: str | None = None
-    while len(rows) < IN_FILE:
-        page = await _page(view, query, min(_AT_ONCE, IN_FILE - len(rows)), after)
-        rows += page.leads
-        after = page.next
+    return await view.stream_csv("leads", (*_COLUMNS, *_PERSON), _parts(view, query))
+
+
+async def _parts(view: View, query: LeadQuery) -> AsyncIterator[Sequence[Sequence[object]]]:
+    """The rows of the file, page by page: no connection is held while a browser takes them."""
+    left, size, after = IN_FILE, SHOWN, None
+    while left:
+        try:
+            async with asyncio.timeout(view.shared.settings.page_deadline_s):
+                page = await _page(view, query, min(size, left), after)
+        except _NOT_THERE as error:
+            raise Refused(Kind.INVALID, view.words(str(error))) from error
+        yield [_cells(row) for row in page.leads]
+        left, size, after = left - len(page.leads), _AT_ONCE, page.next
         if after is None:
-            break
-    return view.csv("leads", (*_COLUMNS, *_PERSON), (_cells(row) for row in rows))
+            return
 
 
 def _cells(row: LeadRow) -> list[object]:
@@ -128,13 +136,10 @@ def _seen(view: View, row: LeadRow) -> LeadRow:
 
 async def _found(view: View, query: LeadQuery, limit: int = SHOWN) -> Found:
     try:
-        async with asyncio.timeout(view.shared.settings.page_deadline_s):
-            page = await _page(view, query, limit, view.query.get("after"))
-    except TimeoutError:
-        return Found(slow=True)
+        page = await in_time(view, _page(view, query, limit, view.query.get("after")))
     except _NOT_THERE as error:
         return Found(problems=(view.words(str(error)),))
-    return Found(page.leads, page.next)
+    return Found(missed=page) if isinstance(page, Missed) else Found(page.leads, page.next)
 
 
 async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> Page:
@@ -144,13 +149,13 @@ async def _page(view: View, query: LeadQuery, limit: int, after: str | None) -> 
 
 async def _unmasked(view: View, query: LeadQuery, limit: int, after: str | None) -> Page:
     call = view.call()
-    tenant_id = call.tenant.tenant_id
+    tenant_id, engines = call.tenant.tenant_id, view.shared.means.engines
     async with call.connection() as conn, view.shared.means.presence() as presence:
         if not query.word:
-            return await list_leads(conn, presence, tenant_id, query.asked, after=after, limit=limit)
+            return await list_leads(conn, presence, tenant_id, query.asked, after=after, limit=limit, engines=engines)
     numbers = await numbers_for(view, query.word, limit)
     async with call.connection() as conn, view.shared.means.presence() as presence:
-        return await leads_numbered(conn, presence, tenant_id, numbers)
+        return await leads_numbered(conn, presence, tenant_id, numbers, engines)
 
 
 async def numbers_for(view: View, word: str, limit: int) -> list[int]:

@@ -1,7 +1,7 @@
 """The first page of an operator: are leads flowing, and if not, why, and what helps."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +11,10 @@ from aiohttp import web
 from ops.api.diagnosis import StatusDocument
 from ops.console.chart import Picture, picture
 from ops.console.flow import TENANTS, Minute, summed
+from ops.console.flowing import assigned_lately, flowing, held_back, last_assigned
 from ops.console.rendering import moment
 from ops.console.view import View
+from ops.doctor.look import COULD_NOT_CHECK
 from ops.status.rates import RATES_OVER
 from ops.waiting.chance_text import chance_words
 from ops.waiting.waiting import WaitingLeads
@@ -49,24 +51,18 @@ class Seconds:
 
 
 async def now(view: View) -> web.Response:
-    """The page. Where leads cannot be counted in time, as somebody keeps a table locked, the doctor says who, to those
-    who may ask.
-    """
-    try:
-        async with asyncio.timeout(view.shared.settings.page_deadline_s / 2):
-            document: StatusDocument = await view.ask("get_status")
-    except TimeoutError:
-        return await _locked(view)
-    except Refused as refused:
-        if refused.kind is not Kind.CONFLICT:
-            raise
-        return await _locked(view)
+    """The page."""
+    document = await standing(view)
+    if document is None:
+        return await locked(view)
     changes = await view.ask("list_changes", query={"limit": str(CHANGES_SHOWN)})
     minutes, spans = await _flow(view)
+    findings = [one for one in document.findings if one["muted"] is None]
     return view.render(
         "now.html",
         standing=document,
-        findings=[one for one in document.findings if one["muted"] is None],
+        findings=findings,
+        kinds=kinds(findings),
         muted=[one for one in document.findings if one["muted"] is not None],
         waiting=chance_rows(view, document),
         changes=changes.changes[::-1],
@@ -74,13 +70,41 @@ async def now(view: View) -> web.Response:
         picture=None if minutes is None else flow_picture(view, minutes),
         spans=spans,
         rates_over=RATES_OVER,
-        stands_still=stands_still(document),
+        flowing=flowing(
+            routers=document.listeners,
+            waiting=document.states["waiting"],
+            per_minute=document.per_minute["assigned"],
+            held_back=held_back(findings),
+            lately=assigned_lately(minutes),
+        ),
+        held_back=held_back(findings),
+        none_since=_clock(view, last_assigned(minutes)),
+        all_known=minutes is not None and None not in [one.assigned for one in minutes],
     )
 
 
-def stands_still(document: StatusDocument) -> bool:
-    """Whether leads wait, and none was assigned lately."""
-    return bool(document.states["waiting"]) and not document.per_minute["assigned"]
+def kinds(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The first finding of each kind about each subject: twenty of one kind would hide the others."""
+    return list({(one["code"], one["subject"]["name"]): one for one in reversed(findings)}.values())[::-1]
+
+
+def _clock(view: View, at: datetime | None) -> str | None:
+    """The minute on the clock of the page."""
+    return None if at is None else f"{at if view.zone_name == 'UTC' else at.astimezone(zone(view.zone_name)):%H:%M}"
+
+
+async def standing(view: View) -> StatusDocument | None:
+    """Where all leads are; None = they cannot be counted in time, as when somebody keeps a table locked: `locked`."""
+    try:
+        async with asyncio.timeout(view.shared.settings.page_deadline_s / 2):
+            document: StatusDocument = await view.status()
+            return document
+    except TimeoutError:
+        return None
+    except Refused as refused:
+        if refused.kind is not Kind.CONFLICT:
+            raise
+        return None
 
 
 def waiting_rows(document: StatusDocument) -> Iterator[Mapping[str, Any]]:
@@ -124,7 +148,7 @@ async def flow_csv(view: View) -> web.Response:
 
 async def waiting_csv(view: View) -> web.Response:
     """Why leads wait."""
-    document: StatusDocument = await view.ask("get_status")
+    document: StatusDocument = await view.status()
     return view.csv("waiting", _WAITING_COLUMNS, map(_waiting_cells, waiting_rows(document)))
 
 
@@ -159,6 +183,8 @@ def flow_picture(view: View, minutes: list[Minute]) -> Picture:
     return picture(labels, [(arrived, [one.arrived for one in minutes]), (assigned, [one.assigned for one in minutes])])
 
 
-async def _locked(view: View) -> web.Response:
-    findings = (await view.ask("doctor")).findings if view.token.may(Permission.OPERATE) else []
-    return view.render("locked.html", 503, findings=findings)
+async def locked(view: View) -> web.Response:
+    """What is shown while leads cannot be counted: to those who may ask the doctor, who is in the way."""
+    found = (await view.ask("doctor")).findings if view.token.may(Permission.OPERATE) else []
+    findings = [one for one in found if one["code"] != COULD_NOT_CHECK and one["muted"] is None]
+    return view.render("locked.html", 503, findings=findings, unchecked=len(found) - len(findings))

@@ -1,14 +1,14 @@
 """Leads that wait and leads that are parked, by reason; and acting on all that match, counted before."""
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from ops.api.running import JobDocument
 from ops.console import bulk
+from ops.console.in_time import Missed, in_time
 from ops.console.lead_query import LeadQuery, read_query
-from ops.console.pages.now import chance_rows
+from ops.console.pages.now import chance_rows, locked, standing
 from ops.console.refusal import Said, why_of
 from ops.console.view import View
 from ops.listing.lead_filter import FiltersConflict, State
@@ -20,6 +20,7 @@ from router.store.roster import RepUnknown
 
 _STATE = {"park": State.WAITING, "unpark": State.PARKED}
 TITLES = {"park": N_("Park all that match"), "unpark": N_("Send back all that match")}
+_MISSED = N_("they cannot be counted now: the database is busy, or somebody has a table locked; try again")
 _SEARCHED = N_("a search has no action on all of its leads: use the filter without a search word")
 RESULTS = {
     "sent_back": N_("sent back"),
@@ -34,7 +35,9 @@ RESULTS = {
 
 async def waiting(view: View) -> web.Response:
     """Why they wait, and for what they are parked."""
-    document = await view.ask("get_status")
+    document = await standing(view)
+    if document is None:
+        return await locked(view)
     [tenant] = document.tenants
     return view.render(
         "waiting.html", tenant=tenant, waiting=chance_rows(view, document), operate=view.may(Permission.OPERATE)
@@ -43,7 +46,7 @@ async def waiting(view: View) -> web.Response:
 
 async def parked_csv(view: View) -> web.Response:
     """Parked leads by reason."""
-    document = await view.ask("get_status")
+    document = await view.status()
     columns = ("reason", "leads", "oldest_parked_at", "newest_parked_at", "last_hour", "last_day")
     rows = ([part[name] for name in columns] for part in document.tenants[0]["parked"])
     return view.csv("parked", columns, rows)
@@ -99,10 +102,12 @@ async def _matching(view: View, kind: str, parameters: Any) -> tuple[LeadQuery, 
     if query.wrong:
         raise Refused(Kind.INVALID, "; ".join(query.wrong))
     try:
-        async with asyncio.timeout(view.shared.settings.page_deadline_s):
-            return query, await bulk.matching(view, query.asked)
+        page = await in_time(view, bulk.matching(view, query.asked))
     except (FiltersConflict, RepUnknown, GroupUnknown) as error:
         raise Refused(Kind.INVALID, view.words(str(error))) from error
+    if isinstance(page, Missed):
+        raise Said(Kind.BUSY, view.say.gettext(_MISSED))
+    return query, page
 
 
 async def job(view: View) -> web.Response:

@@ -15,7 +15,7 @@ CODE = "groups_empty"
 
 async def look(scene: Scene) -> Sequence[Finding]:
     # Another group may follow that is only off duty: the reason is that of the first.
-    sentence = "cannot be assigned, since no member of the first group for them can get leads at any time"
+    sentence = "cannot be assigned, since no rep can get leads in the group for them"
     found = list(
         standing(scene, Reason.GROUP_EMPTY, CODE, Severity.WARNING, sentence, "lead-router reps list --tenant {}")
     )
