@@ -232,7 +232,6 @@ class DrainService:
             error=f"{type(error).__name__}: {error}",
             failures=session.failures,
             retry_in_s=round(pause_s, 2),
-            **({} if server is None else {"server": server}),
         )
 
 

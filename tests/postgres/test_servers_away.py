@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from ops.cli.audit import audit as audit_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
 from ops.doctor.findings_service import FindingsService
@@ -126,7 +127,7 @@ async def test_the_others_are_routed_the_server_is_named_and_its_tenants_go_on_w
     assert events.count("server does not answer") == 1
     assert events.count("server answers again") == 1
     failed = [entry for entry in logs if entry["event"] == "batch rolled back"]
-    assert {entry["server"] for entry in failed} <= {DB1}
+    assert all(DB1 in entry["error"] for entry in failed)
     assert (await conn.fetchval("select count(*) from parked")) == 0
 
 
@@ -214,6 +215,11 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     alone = await CommandLine(status_command, servers.url).run("--tenant", "t1")
     assert f"{DB1}, which has the rows of t1, does not answer" in alone.stdout
     assert "no tenant yet" not in alone.stdout
+    audited = await CommandLine(audit_command, servers.url).run("--tenant", "t2")
+    assert audited.exit_code == 0, audited.output
+    everything = await CommandLine(audit_command, servers.url).run()
+    assert everything.exit_code != 0
+    assert f"connection to the remote node {DB1}" in everything.output
     # Of a tenant of another server nothing is wrong.
     assert (await CommandLine(status_command, servers.url).json("--tenant", "t2"))["tenants_away"] == []
 

@@ -9,7 +9,7 @@ from router.store.errors import PostgresError
 from router.store.statements import Connection, Row, load
 from router.telemetry.masking import mask_statement
 
-_SQL = load("blocking_elsewhere")
+_SQL = load("elsewhere")
 _DEADLINE_S = 5.0
 _QUERY_READ, _QUERY_SHOWN = 4_000, 100
 
