@@ -24,6 +24,7 @@ ONE_SERVER = {
     "test_backup": "dumps and restores one server",
     "test_blockers": LOCKS,
     "test_blocking_watch": LOCKS,
+    "test_blockers_elsewhere": "has a stand-in for Citus",
     "test_busy": LOCKS,
     "test_cleanup_partitions": "partitions are detached at once there, and not beside writers",
     "test_distribute": "has a stand-in for Citus",
@@ -36,6 +37,7 @@ ONE_SERVER = {
     "test_pooler_console": "is about a pooler in front of one server",
     "test_schema": OTHER,
     "test_seen_blockers": LOCKS,
+    "test_servers_away": "makes rows fail on one server",
     "test_table_locks": LOCKS,
     "test_webhooks_plans": PLANS,
 }

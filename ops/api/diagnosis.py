@@ -256,7 +256,7 @@ async def _diagnosis(means: Means, call: Call, conn: Connection, codes: list[str
             return await diagnose_locked(conn, error, _now())
     # The next look ends them; what was found is shown all the same.
     with suppress(*TRANSIENT_ERRORS):
-        await record_endings(conn, seen.results, seen.mutes or (), seen.at, call.actor, whole=tenant is None)
+        await record_endings(conn, seen.results, seen.mutes or (), seen.at, call.actor, whole=seen.whole)
     return seen
 
 

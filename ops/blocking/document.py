@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
+from router.store.blocking.elsewhere import Party, Wait
 from router.store.blocking.judge import Activity, Blocker
 
 # The keys of the JSON document, in their order.
@@ -12,7 +13,25 @@ _HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
 
 def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
     """The JSON document."""
-    return {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
+    shown = {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
+    return shown | ({"elsewhere": [_wait(one) for one in seen.elsewhere]} if seen.elsewhere else {})
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    return {"waiting": _party(wait.waiting), "blocking": _party(wait.blocking), "do": wait.ends_it}
+
+
+def _party(party: Party) -> dict[str, Any]:
+    return {
+        "pid": party.pid,
+        "server": party.server,
+        "application": party.application,
+        "user": party.role,
+        "ours": party.ours,
+        "state": party.state or None,
+        "query": party.query or None,
+        "since": party.since and party.since.astimezone(UTC).isoformat(),
+    }
 
 
 def _blocker(blocker: Blocker) -> dict[str, Any]:

@@ -50,7 +50,8 @@ async def blockers(
 
     Never waits for a lock itself. All locks on tables and all lanes are seen; of the pool the first 20,000 ready and
     as many waiting leads of a tenant (of all together 50,000), the loads of as many reps, and the owners of those
-    leads' customers. Exit code 1 = there are blocking sessions.
+    leads' customers. On a distributed database (Citus) it is who waits for whom on all servers instead of rows. Exit
+    code 1 = there are blocking sessions.
 
     \b
     Example:
@@ -60,7 +61,7 @@ async def blockers(
     if cancel is not None and terminate is not None:
         raise CannotRun("--cancel and --terminate: one of them at a time")
     async with context.connection() as conn:
-        seen = await look(conn, tenant)
+        seen = await look(conn, tenant, elsewhere=True)
         await _check_tenant(conn, tenant, seen)
         found = judge(seen, Limits(old_s=older_than))
         pid = terminate if cancel is None else cancel
@@ -70,7 +71,7 @@ async def blockers(
             else:
                 console().print(f"database: {context.database}")
                 show(found, seen, console())
-            return EXIT_FOUND if found else 0
+            return EXIT_FOUND if found or any(one.waiting.ours for one in seen.elsewhere) else 0
         action = Action("terminate" if cancel is None else "cancel", _chosen(pid, found), note)
         done = await _act(conn, action)
     if as_json:
@@ -132,7 +133,13 @@ def show(found: list[Blocker], seen: Activity, out: Console) -> None:
         if session.query:
             out.print(Text(f"  query: {session.query}", style="dim"))
         out.print(f"  do: lead-router blockers --{blocker.remedy} {session.pid}")
-    if not found:
+    for wait in seen.elsewhere:
+        out.print(Text(wait.blocking.named(), style="bold red" if wait.waiting.ours else "bold yellow"))
+        out.print(f"  {wait.waiting.named()} waits for its locks")
+        if wait.blocking.query:
+            out.print(Text(f"  query: {wait.blocking.query}", style="dim"))
+        out.print(f"  do, on the coordinator: {wait.ends_it}")
+    if not (found or seen.elsewhere):
         out.print("no blocking sessions")
     for note in seen.notes:
         out.print(f"note: {note}", style="yellow")

@@ -145,7 +145,7 @@ class Source:
 
     async def _blockers(self) -> Any:
         async with self._connection() as conn:
-            seen = await look(conn, self.tenant)
+            seen = await look(conn, self.tenant, elsewhere=True)
         return blockers_document(blockers(seen, Limits()), seen)
 
     async def _changes(self) -> Any:

@@ -170,7 +170,7 @@ async def _examined(
     of = tenant if asked is None else asked.about.tenant
     seen = await diagnose(conn, presence, partial(datetime.now, UTC), of, codes)
     try:
-        await record_endings(conn, seen.results, seen.mutes or (), seen.at, current_user(), whole=of is None)
+        await record_endings(conn, seen.results, seen.mutes or (), seen.at, current_user(), whole=seen.whole)
     except TRANSIENT_ERRORS as error:
         # The next look ends them; what was found is shown all the same.
         click.echo(f"warning: the end of a mute was not recorded: {mask_passwords(str(error))}", err=True)

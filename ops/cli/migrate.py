@@ -73,7 +73,7 @@ def _show_pending(ids: list[str], steps: list[Step] | None, as_json: bool) -> No
     if ids:
         raise Found(f"pending: {', '.join(ids)}; run `lead-router migrate`")
     if steps:
-        what = f"not distributed: {', '.join(tables)}" if tables else "SET LOCAL does not reach the workers yet"
+        what = f"not distributed: {', '.join(tables)}" if tables else "the database has not all settings yet"
         raise Found(f"{what}; run `lead-router migrate --distribute`")
     if not as_json:
         console().print("the schema is up to date" + ("" if steps is None else ", all tables are distributed"))

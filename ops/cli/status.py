@@ -92,7 +92,7 @@ def show(found: Status, out: Console) -> None:
         _show_tenant(found.tenants[0], found.at, out)
     elif found.tenants:
         out.print(_tenants_table(found))
-    else:
+    elif not found.away:
         out.print(say().gettext("no tenant yet; lead-router tenants add NAME --time-zone ZONE"))
     rates = ", ".join(f"{value:,.0f} {say().gettext(_RATES[what])}" for what, value in asdict(found.rates).items())
     minutes = f"{RATES_OVER.total_seconds() / 60:.0f}"

@@ -29,13 +29,14 @@ LOCK_TIMEOUT_S = 2.0
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """What the checks came to at `at` (UTC): `findings` in their order, with what is muted last. `mutes` None = they
-    could not be read.
+    could not be read. `whole` = it was of all tenants.
     """
 
     results: Sequence[Checked]
     findings: Sequence[Finding]
     at: datetime
     mutes: Sequence[Mute] | None = None
+    whole: bool = False
 
     def document(self) -> dict[str, Any]:
         """For machines."""
@@ -53,10 +54,13 @@ async def diagnose(
     """Of one tenant or of all, by all checks or `only` those; `engines` as of `open_scene`. Raises TenantUnknown, and
     one of LOCK_TIMEOUTS when somebody keeps a whole table locked: `diagnose_locked` has the answer to that.
     """
-    looking = open_scene(conn, tenant, None, presence, host_clock, LOCK_TIMEOUT_S, thorough=True, engines=engines)
+    looking = open_scene(
+        conn, tenant, None, presence, host_clock, LOCK_TIMEOUT_S, thorough=True, partly=True, engines=engines
+    )
     async with looking as scene:
         results, mutes = await with_changes(scene, await examine(scene, only)), await mutes_of(scene)
-    return Diagnosis(results, with_mutes(findings_of(results), mutes, scene.at), scene.at, mutes)
+    whole = tenant is None and not scene.away
+    return Diagnosis(results, with_mutes(findings_of(results), mutes, scene.at), scene.at, mutes, whole)
 
 
 async def diagnose_locked(conn: Connection, error: Exception, at: datetime) -> Diagnosis:

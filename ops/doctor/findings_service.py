@@ -68,7 +68,7 @@ class FindingsService(Periodic):
             try:
                 await self._look(conn)
             except LOCK_TIMEOUTS as error:
-                locked = await diagnose_locked(conn, error, datetime.now(UTC))
+                locked = await diagnose_locked(conn, error, _now())
                 self._show.findings(counts_of(locked.findings), None)
                 raise
         self.interval_s = max(self._every_s, min((monotonic() - begin) / _SHARE, _LONGEST_REST_S))
@@ -76,10 +76,16 @@ class FindingsService(Periodic):
     async def _look(self, conn: Connection) -> None:
         async with (
             aclosing(self._presence()) as presence,
-            open_scene(conn, None, None, presence, lambda: datetime.now(UTC), DUTY_LOCK_TIMEOUT_S) as scene,
+            open_scene(conn, None, None, presence, _now, DUTY_LOCK_TIMEOUT_S, partly=True) as scene,
         ):
             found = await look(scene)
-            groups = await group_reps(scene.conn, scene.at, _GROUPS_SHOWN)
+            # Of all tenants in one statement: what was shown stays while one cannot be asked for.
+            groups = None if scene.away else await group_reps(scene.conn, scene.at, _GROUPS_SHOWN)
         self._show.tenants(standings_of(scene))
         self._show.findings(counts_of(found), scene.at.timestamp())
-        self._show.groups(groups)
+        if groups is not None:
+            self._show.groups(groups)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -125,8 +125,10 @@ async def _find(
 ) -> Found:
     async with (
         aclosing(presence()) as present,
-        open_scene(conn, None, None, present, lambda: datetime.now(UTC), DUTY_LOCK_TIMEOUT_S) as scene,
+        open_scene(conn, None, None, present, lambda: datetime.now(UTC), DUTY_LOCK_TIMEOUT_S, partly=True) as scene,
     ):
+        # Of whom nothing can be read, what was reported stays as it is.
+        reported = [one for one in reported if one.scope not in scene.away]
         results = await examine(scene)
         findings = with_mutes(findings_of(results), await mutes_of(scene), scene.at)
         tenants = {tenant.name for tenant in scene.tenants}

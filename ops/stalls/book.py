@@ -1,6 +1,6 @@
 """Writes stalls down and reports them: a row with a beginning and an end, the log, `/readyz`, metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ops.stalls.stall import STANDING_STILL, TOPICS, Kind, Stall, Topic
@@ -56,6 +56,7 @@ class Book:
         self._shown: set[str] = set()
         self._unseen: dict[str, str] = {}
         self._missed: set[str] = set()
+        self._servers: frozenset[str] = frozenset()
 
     def blind(self, for_s: float, problem: str) -> None:
         """For so many seconds the database could not be asked what waits."""
@@ -76,6 +77,19 @@ class Book:
                 log.warning("cannot look for stalls of a tenant", tenant=tenant, error=problem)
             self._unseen[about] = problem
         self._missed.add(tenant)
+
+    def servers_away(self, problems: Mapping[str, str]) -> None:
+        """Servers that have rows of tenants and do not answer: of these tenants nothing can be seen. It is reported
+        from the second time in a row on.
+        """
+        for gone in self._servers - problems.keys():
+            self._unseen.pop(_of_server(gone), None)
+        for server, problem in problems.items():
+            if server in self._servers:
+                if _of_server(server) not in self._unseen:
+                    log.warning("cannot look for stalls of the tenants of a server", server=server, error=problem)
+                self._unseen[_of_server(server)] = problem
+        self._servers = frozenset(problems)
 
     async def write(
         self, conn: Connection, tenant: WatchedTenant, stalls: Sequence[Lasting], stored: Sequence[StoredStall]
@@ -176,6 +190,11 @@ class Book:
             code=code_of(topic),
             command=f"lead-router doctor --tenant {tenant.name}",
         )
+
+
+def _of_server(server: str) -> str:
+    """The name of its entry on `/readyz`."""
+    return f"stalls of the tenants of {server}"
 
 
 def _about(tenant: str, stall: Stall) -> str:

@@ -19,9 +19,11 @@ from router.runtime.periodic import Periodic
 from router.settings.model import StallSettings
 from router.store.blocking.blocked import NOT_BLOCKED, blocked_now
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, InterfaceError, NoConnection
+from router.store.errors import TRANSIENT_ERRORS, InterfaceError, NoConnection, server_of
+from router.store.parts import tenants_away
 from router.store.stalls import StoredStall, WatchedTenant, open_stalls, parked_since, watched_tenants
 from router.store.statements import Connection
+from router.store.tenants import all_tenants
 from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 
@@ -32,6 +34,7 @@ _LONGEST_SHARE = 0.1
 _LONGEST_REST_S = 20.0
 # Before whoever runs this gives up: what takes so long is a trouble to be told.
 _LOOK_LIMIT_S = 40.0
+_AWAY_WITHIN_S = 10.0
 
 
 def limits_of(settings: StallSettings) -> Limits:
@@ -109,18 +112,21 @@ class StallsService(Periodic):
         """
         async with aclosing(self._presence()) as presence:
             async with self._lent() as conn:
-                tenants = await watched_tenants(conn)
+                tenants, away = await _watched(conn)
+                self._book.servers_away(away)
                 scene = await _open_scene(conn, presence, tenants)
             errors = [await self._look_at(scene, tenant) for tenant in tenants]
         if errors and all(errors) and isinstance(errors[-1], TRANSIENT_ERRORS):
             # Not what one tenant has stored: the database lets us look at none.
             raise errors[-1]
-        async with self._lent() as conn:
-            if tenants:
-                await self._book.sees_again(conn, tenants[0].now)
-            await self._forget(conn)
+        # Both are about all tenants.
+        if not away:
+            async with self._lent() as conn:
+                if tenants:
+                    await self._book.sees_again(conn, tenants[0].now)
+                await self._forget(conn)
         self._book.show()
-        return not any(errors)
+        return not (away or any(errors))
 
     async def _look_at(self, scene: Scene, tenant: WatchedTenant) -> Exception | None:
         """Returns what went wrong, if anything: what is stored or locked of one tenant stops the looks at no other."""
@@ -148,13 +154,30 @@ class StallsService(Periodic):
             self._forgot_at = monotonic()
 
 
+async def _watched(conn: Connection) -> tuple[list[WatchedTenant], dict[str, str]]:
+    """All tenants; while servers that have rows of some do not answer (Citus), the others, and what was said of each of
+    these servers.
+    """
+    try:
+        return await watched_tenants(conn), {}
+    except TRANSIENT_ERRORS as error:
+        if server_of(error) is None:
+            raise
+        ids = [one.tenant_id for one in await all_tenants(conn)]
+        away = await tenants_away(conn, ids, _AWAY_WITHIN_S)
+        if not away:
+            raise
+        problems = {one.server: one.problem for one in away.values()}
+        return await watched_tenants(conn, [one for one in ids if one not in away]), problems
+
+
 async def _open_scene(conn: Connection, presence: Presence, tenants: Sequence[WatchedTenant]) -> Scene:
     if not tenants:
         return Scene(presence)
     opened: defaultdict[int, list[StoredStall]] = defaultdict(list)
-    for stall in await open_stalls(conn):
-        opened[stall.tenant_id].append(stall)
     ids, since = [tenant.tenant_id for tenant in tenants], tenants[0].now - PARKED_WINDOW
+    for stall in await open_stalls(conn, ids):
+        opened[stall.tenant_id].append(stall)
     parked = await parked_since(conn, ids, since, _PARKED_COUNTED)
     waits = any(tenant.waits for tenant in tenants)
     return Scene(presence, await blocked_now(conn) if waits else NOT_BLOCKED, parked, opened)

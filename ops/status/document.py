@@ -34,6 +34,7 @@ def document(found: Status) -> dict[str, Any]:
         "findings": [finding.document() for finding in found.findings],
         "maintenance": [run_document(run, _names(found)) for run in found.maintenance],
         "tenants": [_tenant(tenant) for tenant in found.tenants],
+        "tenants_away": list(found.away),
     }
 
 

@@ -69,7 +69,8 @@ class Status:
     """The tenants asked for, at one moment (UTC). `listeners` = processes that route leads, `room` = connections;
     `partitions_cleaned` = the last run over the partitions of all.
 
-    `maintenance` = scripts of others that asked for a turn in the last MAINTENANCE_SHOWN, the last first.
+    `maintenance` = scripts of others that asked for a turn in the last MAINTENANCE_SHOWN, the last first; `away` =
+    names of tenants that are missing, since their server does not answer (Citus).
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class Status:
     partitions_cleaned: Cleaning | None = None
     findings: list[Finding] = field(default_factory=list)
     maintenance: tuple[Run, ...] = ()
+    away: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -122,12 +124,14 @@ async def status(
     compared with the database's; `engines` as of `open_scene`. Raises TenantUnknown,
     and errors.LockNotAvailable when somebody keeps a whole table locked for LOCK_TIMEOUT_S.
     """
-    async with open_scene(conn, tenant, now, presence, host_clock, outlook=True, engines=engines) as scene:
+    looking = open_scene(conn, tenant, now, presence, host_clock, outlook=True, partly=True, engines=engines)
+    async with looking as scene:
         findings = await look(scene)
         found = await _of_tenants(scene, findings, sizes)
         asked = await runs(conn, [SERVICE, *scene.tenant_ids], scene.at - MAINTENANCE_SHOWN)
-        partitions = (await last_runs(conn, [ALL_TENANTS])).get(ALL_TENANTS)
-        return Status(scene.at, found, await count_living(conn), scene.room, partitions, findings, tuple(asked))
+        partitions = None if scene.away else (await last_runs(conn, [ALL_TENANTS])).get(ALL_TENANTS)
+        listeners = await count_living(conn)
+        return Status(scene.at, found, listeners, scene.room, partitions, findings, tuple(asked), tuple(scene.away))
 
 
 async def _of_tenants(scene: Scene, findings: Sequence[Finding], sizes: BatchRequest) -> list[TenantStatus]:

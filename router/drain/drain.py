@@ -21,7 +21,7 @@ from router.store.engines import Engines
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
-from router.store.statements import Connection
+from router.store.statements import Connection, is_distributed
 from router.telemetry.instruments import BatchResult, Instruments
 from router.telemetry.logs import bound, get_logger
 from router.telemetry.spans import LEADS, TENANT, note, root_span
@@ -55,6 +55,8 @@ class Drain:
     process: OwnProcess = field(default_factory=OwnProcess)
     gate: Gate = field(default_factory=Gate)
     held_back: bool = False
+    is_distributed: bool = False
+    """Whether the last search was on a database whose tables may be on several servers."""
 
     def session(self, tenant_id: int) -> TenantSession:
         """What is remembered of the tenant; a new one knows nothing yet."""
@@ -68,9 +70,12 @@ class Drain:
         Raises TimeoutError when a table stays locked: the search must fail loudly rather than wait in silence.
         """
         with root_span("find work"):
-            async with self.connections.acquire(Part.DRAIN) as conn, asyncio.timeout(_SEARCH_DEADLINE_S):
-                await self.process.beat(conn)
-                return await store.tenants_with_work(conn, now)
+            async with self.connections.acquire(Part.DRAIN) as conn:
+                self.is_distributed = is_distributed(conn)
+                async with asyncio.timeout(_SEARCH_DEADLINE_S):
+                    await self.process.beat(conn)
+                async with asyncio.timeout(_SEARCH_DEADLINE_S):
+                    return await store.tenants_with_work(conn, now)
 
     async def close(self) -> None:
         """Says that this process stops as it should; not worth waiting for."""

@@ -12,12 +12,14 @@ from router.drain.drain import Drain
 from router.drain.held_back import BATCH_EVERY_S, until_next_search_s
 from router.drain.hints import Wakeups
 from router.drain.outcome import LaneOutcome
+from router.drain.search import Search
+from router.drain.servers_away import ServersAway
 from router.drain.summary import Summary
 from router.runtime.lifeline import Lifeline
 from router.store.backoff import LONGEST_S, wait_s
 from router.store.blocking.blocked import who_blocks
 from router.store.connections.connections import Part
-from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, trouble_of
+from router.store.errors import TRANSIENT_ERRORS, NoConnection, Trouble, server_of, trouble_of
 from router.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -25,6 +27,9 @@ log = get_logger(__name__)
 # What others cause is over when they are done, and is looked at often; a tenant's own trouble lasts. While somebody has
 # locked what a batch needs, an attempt waits for 2 s and keeps a slot from other tenants for so long.
 _LONGEST_WAIT_S = {Trouble.UNREACHABLE: 1.0, Trouble.SERVER: 1.0, Trouble.LOCK_CONFLICT: 5.0, Trouble.CLOCKS: 2.0}
+
+# A server that has rows of some tenants: one of them tries, for all.
+_LONGEST_WAIT_FOR_SERVER_S = 5.0
 
 # One failure is a moment's trouble.
 _REPORTED_FROM = 2
@@ -55,6 +60,11 @@ class DrainService:
     _search_at_s: float = 0.0
     _woken_by: asyncio.TimerHandle | None = None
     _summary: Summary = field(default_factory=lambda: Summary(monotonic()))
+    _away: ServersAway = field(default_factory=lambda: ServersAway(_until_next_attempt))
+    _search: Search = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._search = Search(self.drain, self._away)
 
     async def run(self, life: Lifeline) -> None:
         """Drains until the stop; then every turn ends after its batch."""
@@ -69,13 +79,14 @@ class DrainService:
                 # Who was named gets a slot before the search, which costs a statement. Also one whose turn goes on:
                 # that turn may have looked before the news was there.
                 self._stand_in_line(self.wakeups.take())
+                self._stand_in_line(self._away.due(monotonic()))
                 self._start_turns(group, life)
                 if not self._search_is_due():
                     await self.wakeups.wait(self.poll_interval_s)
                     continue
                 try:
                     begin = monotonic()
-                    found = await self.drain.tenants_with_work()
+                    found = await self._search.tenants_with_work()
                     self._search_at_s = monotonic() + until_next_search_s(monotonic() - begin)
                     failures = 0
                 except TRANSIENT_ERRORS as error:
@@ -103,7 +114,7 @@ class DrainService:
     def _stand_in_line(self, tenants: Iterable[int]) -> None:
         now = monotonic()
         for tenant_id in tenants:
-            if now >= self.drain.session(tenant_id).retry_at_s:
+            if now >= self.drain.session(tenant_id).retry_at_s and not self._away.holds_back(tenant_id, now):
                 self._line.setdefault(tenant_id)
 
     def _start_turns(self, group: asyncio.TaskGroup, life: Lifeline) -> None:
@@ -113,6 +124,9 @@ class DrainService:
             if self._rests(tenant_id):
                 continue
             del self._line[tenant_id]
+            if self._away.holds_back(tenant_id, monotonic()):
+                continue
+            self._away.begins(tenant_id)
             task = group.create_task(self._turn(tenant_id, life), name=f"drain tenant {tenant_id}")
             self._turns[tenant_id] = task
 
@@ -137,6 +151,7 @@ class DrainService:
             )
             session = self.drain.session(tenant_id)
             session.trouble_is_over()
+            self._away.answered(tenant_id)
             if self.drain.held_back and not done.more:
                 session.rest_until_s = monotonic() + BATCH_EVERY_S
             if done.more and done.outcome is LaneOutcome.DONE:
@@ -151,6 +166,7 @@ class DrainService:
             self._back_off(tenant_id, error)
             log.error("tenant cannot be routed", tenant=str(self.drain.session(tenant_id)), exc_info=error)
         finally:
+            self._away.ends(tenant_id)
             self._turns.pop(tenant_id, None)
             if self._line:
                 self.wakeups.poke()
@@ -171,7 +187,8 @@ class DrainService:
     def _forget_troubles(self, found: Collection[int]) -> None:
         """Tenants that have no work any more: another router did it, or it is paused."""
         for tenant_id, session in self.drain.sessions.items():
-            if session.failures and tenant_id not in found and tenant_id not in self._turns:
+            kept = tenant_id in found or tenant_id in self._turns or self._away.is_of(tenant_id) is not None
+            if session.failures and not kept:
                 session.trouble_is_over()
 
     def _report(self, life: Lifeline) -> None:
@@ -181,11 +198,14 @@ class DrainService:
         clocks = self.drain.process.clocks
         self.drain.instruments.clock_ahead(clocks.ahead_s)
         failing = [one for one in self.drain.sessions.values() if one.failures >= _REPORTED_FROM]
-        problem = clocks.problem
+        away = self._away.report(lambda tenant_id: str(self.drain.session(tenant_id)))
+        failing = [one for one in failing if self._away.is_of(one.tenant_id) is None]
+        problem = "; ".join(away) or clocks.problem
         if failing:
             first = next((one for one in failing if one.blocker), failing[0])
             more = f"{len(failing) - 1} more tenants" if len(failing) > 1 else ""
-            problem = "; ".join(filter(None, (f"tenant {first} is not routed: {first.problem}", first.blocker, more)))
+            of_tenants = (f"tenant {first} is not routed: {first.problem}", first.blocker, more)
+            problem = "; ".join(filter(None, (*away, *of_tenants)))
         if problem != self._problem:
             self._problem = problem
             life.works() if problem is None else life.failed(problem)
@@ -199,7 +219,11 @@ class DrainService:
         session = self.drain.session(tenant_id)
         session.failures += 1
         session.problem = f"{type(error).__name__}: {error}" if session.failures == 1 else session.problem
-        pause_s = wait_s(session.failures, longest_s=longest_wait_s(error))
+        server = server_of(error)
+        if server is None:
+            pause_s = wait_s(session.failures, longest_s=longest_wait_s(error))
+        else:
+            pause_s = self._away.failed(tenant_id, server, f"{type(error).__name__}: {error}", monotonic())
         session.retry_at_s = monotonic() + pause_s
         self._line.pop(tenant_id, None)
         log.warning(
@@ -209,6 +233,10 @@ class DrainService:
             failures=session.failures,
             retry_in_s=round(pause_s, 2),
         )
+
+
+def _until_next_attempt(failures: int) -> float:
+    return wait_s(failures, longest_s=_LONGEST_WAIT_FOR_SERVER_S)
 
 
 def longest_wait_s(error: BaseException) -> float:

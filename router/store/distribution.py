@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from router.store.statements import Connection, load
+from router.store.statements import Connection, is_distributed, load
 
 _SQL = load("distribution")
 
@@ -22,6 +22,15 @@ NO_CITUS = (
     "this database has no extension citus: install it on every server, put it into shared_preload_libraries and run "
     "`create extension citus` in this database; docs/scaling.md has the steps"
 )
+SETTINGS: Mapping[str, str] = {
+    "citus.propagate_set_commands": "local",
+    "citus.node_connection_timeout": "3s",
+}
+"""Of the database, and their values. Without the first the limits and plans of a transaction (SET LOCAL) would hold on
+the coordinator alone; with Citus' 30 s a server whose wire is dead would keep the search for work longer than it waits.
+"""
+ANY_VALUE = frozenset({"citus.node_connection_timeout"})
+"""What is set already stays as it is."""
 FIRST = "lane"
 """The table that the others lie beside."""
 
@@ -46,17 +55,19 @@ class Step:
     statements: Sequence[str]
 
 
-def plan(tables: Iterable[Table], spread: Iterable[str], database: str, *, sends_settings: bool) -> list[Step]:
-    """What is still to be done, in order; pure. `spread` = the tables that are distributed already, or have copies.
+def plan(tables: Iterable[Table], spread: Iterable[str], database: str, settings: Iterable[str]) -> list[Step]:
+    """What is still to be done, in order; pure. `spread` = the tables that are distributed already, or have copies;
+    `settings` = those of the database, as name=value.
 
     Tables with copies come first, then FIRST, then the others in the order of their creation, so that a table that a
     foreign key refers to comes before the one that has it.
     """
     done = frozenset(spread) | LOCAL.keys()
     left = [table for table in tables if table.name not in done]
-    # Without it the limits and plans of a transaction (SET LOCAL) would hold on the coordinator alone.
-    setting = f"alter database {_name(database)} set citus.propagate_set_commands = 'local'"
-    steps = [] if sends_settings else [Step("", [setting])]
+    has = dict(one.split("=", 1) for one in settings)
+    kept = {name for name in has if name in ANY_VALUE}
+    missing = [name for name, value in SETTINGS.items() if name not in kept and has.get(name) != value]
+    steps = [Step("", [f"alter database {_name(database)} set {name} = {_text(SETTINGS[name])}"]) for name in missing]
     order = sorted(left, key=lambda table: (table.name not in REFERENCE, table.name != FIRST))
     return [*steps, *(Step(table.name, [*_widened(table), *_spread(table.name)]) for table in order)]
 
@@ -111,14 +122,30 @@ async def to_do(conn: Connection) -> list[Step]:
     """What is still to be done at this database; also without the extension, where nothing was."""
     tables = [Table(row["name"], row["narrow_identities"]) for row in await _SQL.tables.fetch(conn)]
     spread = [row["name"] for row in await _SQL.spread.fetch(conn)] if await has_citus(conn) else []
-    settings = await _SQL.sends_settings.row(conn)
-    assert settings is not None
-    return plan(tables, spread, settings["name"], sends_settings=settings["sends"])
+    database = await _SQL.settings.row(conn)
+    assert database is not None
+    return plan(tables, spread, database["name"], database["settings"])
 
 
 async def is_spread(conn: Connection) -> bool:
     """Whether this database's tables have been distributed, or were begun to be."""
     return await has_citus(conn) and any(row["name"] == FIRST for row in await _SQL.spread.fetch(conn))
+
+
+async def placed(conn: Connection, tenant_ids: Sequence[int]) -> dict[int, str]:
+    """By tenant the server (host:port) that has its rows, as the coordinator knows it; asks no other server.
+
+    Empty where tables are not distributed, or where that cannot be read.
+    """
+    if not is_distributed(conn):
+        return {}
+    try:
+        async with conn.transaction():
+            rows = await _SQL.placed.fetch(conn, tenant_ids=list(tenant_ids))
+    except asyncpg.PostgresError:
+        # The extension is there, and the tables are not spread yet.
+        return {}
+    return {row["tenant_id"]: row["server"] for row in rows}
 
 
 async def distribute(conn: Connection) -> list[str]:

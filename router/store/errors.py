@@ -8,6 +8,7 @@ from enum import StrEnum
 import asyncpg
 
 from router.domain.clocks import ClockDisputed
+from router.store.other_server import other_server
 
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
@@ -87,9 +88,22 @@ _BY_STATE: tuple[tuple[str, Trouble], ...] = (
 _POOLER_REFUSES = ("unsupported startup parameter", "no such user", "no such database")
 
 
+def server_of(error: BaseException) -> str | None:
+    """Which other server (host:port) that has rows of ours is away or cannot work; None = the error is not about one.
+
+    Where tables are spread over several servers (Citus), it is one tenant's trouble, or that of some.
+    """
+    if not isinstance(error, asyncpg.PostgresError):
+        return None
+    context = getattr(error, "context", None)
+    return other_server(error.sqlstate or "", error.args[0] if error.args else "", context or "")
+
+
 def trouble_of(error: BaseException) -> Trouble:
     """What `error` calls for; whatever is unknown is for a person."""
     if isinstance(error, asyncpg.PostgresError):
+        if server_of(error) is not None:
+            return Trouble.UNREACHABLE
         state = error.sqlstate or ""
         if state == "08P01" and str(error).startswith(_POOLER_REFUSES):
             return Trouble.DENIED

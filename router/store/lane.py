@@ -109,12 +109,20 @@ def _arguments(limits: LaneLimits) -> dict[str, str]:
     }
 
 
-async def tenants_with_work(conn: Connection, now: datetime | None) -> list[int]:
-    """Tenants that a visit may help; `now` None = the database's clock."""
+async def tenants_with_work(conn: Connection, now: datetime | None, among: Sequence[int] | None = None) -> list[int]:
+    """Tenants that a visit may help, of all or `among` these; `now` None = the database's clock."""
     async with conn.transaction():
         # Else one look into a full pool can read all of it, once for every tenant.
         await _SQL.steady_plans.execute(conn)
-        return [row[0] for row in await _SQL.tenants_with_work.fetch(conn, now=now)]
+        if among is None:
+            return [row[0] for row in await _SQL.tenants_with_work.fetch(conn, now=now)]
+        return [row[0] for row in await _SQL.tenants_with_work_among.fetch(conn, now=now, tenant_ids=list(among))]
+
+
+async def lanes_there(conn: Connection, tenant_ids: Sequence[int]) -> list[int]:
+    """Those of these tenants that have a lane. Fails where the server that has one of them does not answer."""
+    async with conn.transaction():
+        return [row[0] for row in await _SQL.there.fetch(conn, tenant_ids=list(tenant_ids))]
 
 
 async def hold(conn: Connection, tenant_id: int, now: datetime | None, limits: LaneLimits) -> Lane | None:

@@ -16,7 +16,7 @@ from time import monotonic
 
 from router.domain import clocks
 from router.domain.clocks import JUMP, ClockWatch, Reading, ahead_words
-from router.store.errors import TRANSIENT_ERRORS
+from router.store.errors import TRANSIENT_ERRORS, server_of
 from router.store.statements import Connection, load
 from router.store.transactions import with_lock_timeout
 from router.telemetry.logs import get_logger
@@ -27,6 +27,7 @@ BEAT_EVERY_S = 2.0
 SILENT_FOR_S = 15.0
 """Whoever has given no sign of life for so long counts as dead, or at least as not routing."""
 _LOCK_TIMEOUT_S = 0.2
+_REST_S = 10.0
 
 _SQL = load("processes")
 
@@ -69,6 +70,9 @@ class OwnProcess:
                 await self._beat(with_lock_timeout(conn, _LOCK_TIMEOUT_S), now)
             except TRANSIENT_ERRORS as error:
                 self._beats_since = None
+                if server_of(error) is not None:
+                    # It is written on all servers (Citus), and one is away: where the wire is dead that takes seconds.
+                    self._tried_at = self.clock() + _REST_S - BEAT_EVERY_S
                 log.debug("no sign of life given", error=f"{type(error).__name__}: {error}")
 
     def read_clocks(self, database: datetime, began_s: float, *, confirmed: bool = False) -> None:

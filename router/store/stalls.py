@@ -66,9 +66,11 @@ class SeenStall:
     sentence: str
 
 
-async def watched_tenants(conn: Connection) -> list[WatchedTenant]:
-    """All tenants, by number."""
-    return [_watched(dict(row)) for row in await _SQL.tenants.fetch(conn)]
+async def watched_tenants(conn: Connection, among: Sequence[int] | None = None) -> list[WatchedTenant]:
+    """All tenants, or `among` these, by number."""
+    if among is None:
+        return [_watched(dict(row)) for row in await _SQL.tenants.fetch(conn)]
+    return [_watched(dict(row)) for row in await _SQL.tenants_among.fetch(conn, tenant_ids=list(among))]
 
 
 def _watched(row: dict[str, Any]) -> WatchedTenant:
@@ -93,9 +95,11 @@ async def parked_since(
     return dict(found)
 
 
-async def open_stalls(conn: Connection) -> list[StoredStall]:
-    """Those of all tenants that go on."""
-    return [_stored(row) for row in await _SQL.open_ones.fetch(conn)]
+async def open_stalls(conn: Connection, among: Sequence[int] | None = None) -> list[StoredStall]:
+    """Those of all tenants, or `among` these, that go on."""
+    if among is None:
+        return [_stored(row) for row in await _SQL.open_ones.fetch(conn)]
+    return [_stored(row) for row in await _SQL.open_among.fetch(conn, tenant_ids=list(among))]
 
 
 async def begin_stall(conn: Connection, tenant_id: int, began_at: datetime, seen: SeenStall) -> int | None:

@@ -20,8 +20,16 @@ select c.relname::text as name, d.partmethod::text as kind
   from pg_dist_partition d join pg_class c on c.oid = d.logicalrelid
  where c.relnamespace = (select oid from pg_namespace where nspname = current_schema()) and not c.relispartition;
 
--- name: sends_settings()
--- Whether SET LOCAL reaches the workers, and the name of the database.
+-- name: settings()
+-- The name of the database, and the settings that all of its sessions have, as name=value.
 select current_database()::text as name,
-       coalesce((select 'citus.propagate_set_commands=local' = any(s.setconfig) from pg_db_role_setting s
-                  where s.setrole = 0 and s.setdatabase = (select oid from pg_database where datname = current_database())), false) as sends;
+       coalesce((select s.setconfig from pg_db_role_setting s
+                  where s.setrole = 0 and s.setdatabase = (select oid from pg_database where datname = current_database())), '{}') as settings;
+
+-- name: placed(tenant_ids)
+-- On which server the rows of each of these tenants are, by the coordinator's catalogue. Only where tables are distributed.
+select t.tenant_id, concat(n.nodename, ':', n.nodeport) as server
+  from unnest(:tenant_ids::int[]) as t(tenant_id)
+  join pg_dist_placement p on p.shardid = get_shard_id_for_distribution_column('lane', t.tenant_id)
+  join pg_dist_node n on n.groupid = p.groupid
+ where p.shardstate = 1 and n.noderole = 'primary';

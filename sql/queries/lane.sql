@@ -12,6 +12,23 @@ select l.tenant_id
         or exists (select from lane_inbox i where i.tenant_id = l.tenant_id))
  order by l.tenant_id;
 
+-- name: tenants_with_work_among(now, tenant_ids)
+-- As tenants_with_work, of some: while a server that has rows of others does not answer. No plan of it reads rows of others.
+select l.tenant_id
+  from lane l join tenant t on t.tenant_id = l.tenant_id
+ where l.tenant_id = any(:tenant_ids::int[]) and t.ruleset > 0
+   and (l.paused_until is null or l.paused_until <= coalesce(:now::timestamptz, clock_timestamp()))
+   and (l.ruleset <> t.ruleset or l.roster <> t.roster or l.rates <> t.rates
+        or l.next_visit_at <= coalesce(:now::timestamptz, clock_timestamp())
+        or (:now::timestamptz is null and l.last_at > clock_timestamp() + interval '10 min')
+        or exists (select from lead_pool p where p.tenant_id = l.tenant_id and p.tenant_id = any(:tenant_ids::int[]) and p.wake_key = 0)
+        or exists (select from lane_inbox i where i.tenant_id = l.tenant_id and i.tenant_id = any(:tenant_ids::int[])))
+ order by l.tenant_id;
+
+-- name: there(tenant_ids)
+-- Which of these tenants have a lane: asks every server that has rows of them, and reads next to nothing.
+select tenant_id from lane where tenant_id = any(:tenant_ids::int[]);
+
 -- name: steady_plans()!
 -- For what is asked without a lane: plans by index, made anew, until the transaction ends; `hold` sets the same and more.
 set local plan_cache_mode = force_custom_plan; set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off;

@@ -11,6 +11,19 @@ select t.tenant_id, t.name, t.time_zone, t.ruleset, l.batch_no, nullif(l.last_at
   left join hour_count_reached r on r.tenant_id = t.tenant_id
  order by t.tenant_id;
 
+-- name: tenants_among(tenant_ids)
+-- As tenants, of some: while a server that has rows of others does not answer.
+select t.tenant_id, t.name, t.time_zone, t.ruleset, l.batch_no, nullif(l.last_at, '-infinity') as last_batch_at,
+       coalesce(l.paused_until > clock_timestamp(), false) as paused, clock_timestamp() as now,
+       exists (select from lead_pool p where p.tenant_id = t.tenant_id) as waits,
+       a.lead_id as last_lead, a.received_at as last_received_at,
+       r.lead_id as reached_lead, r.batch_no as reached_batch, r.trends
+  from tenant t join lane l on l.tenant_id = t.tenant_id
+  left join lateral (select lead_id, received_at from lead where lead.tenant_id = t.tenant_id order by lead_id desc limit 1) a on true
+  left join hour_count_reached r on r.tenant_id = t.tenant_id
+ where l.tenant_id = any(:tenant_ids::int[])
+ order by t.tenant_id;
+
 -- name: arrivals(tenant_id, limit)
 -- The last leads that came in, the latest first, and where each is: waiting under a wake key, parked, merged, or with a rep.
 select l.received_at, p.wake_key, k.reason as parked, m.lead_id is not null as merged
@@ -32,6 +45,11 @@ select t.tenant_id, p.reason, count(*) as leads
 -- Stalls that have not ended.
 select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
  where ended_at is null order by tenant_id, id;
+
+-- name: open_among(tenant_ids)
+-- Those of these tenants that have not ended.
+select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
+ where tenant_id = any(:tenant_ids::int[]) and ended_at is null order by tenant_id, id;
 
 -- name: begin(tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
 -- A new stall; no row when another instance has written it already.

@@ -53,6 +53,7 @@ UNCHECKED: Mapping[tuple[str, str], str] = {
     ("docs/console.md", "$ lead-router up"): "an excerpt: what `up` prints is held by tests/e2e/test_daemon.py",
     ("docs/console.md", "head -c 32"): OTHER_SYSTEMS,
     ("docs/scaling.md", "select "): OTHER_SYSTEMS,
+    ("docs/scaling.md", "create extension"): OTHER_SYSTEMS,
     ("docs/scaling.md", "$ python -m loadtest.spread"): MEASURED,
     ("docs/deployment.md", ".venv/bin/python -m pip"): OTHER_SYSTEMS,
     ("docs/deployment.md", "python3 -m venv"): OTHER_SYSTEMS,

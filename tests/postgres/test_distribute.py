@@ -32,16 +32,13 @@ from router.store.migrate import known, migrate
 from router.store.statements import is_distributed
 from tests.citus_functions import STABLE, VOLATILE
 from tests.citus_rules import function_names
+from tests.citus_stand_in import EXTENSION
 from tests.command_line import CommandLine
 from tests.support import connected
 from tests.unit.test_citus import STATEMENTS
 from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
-STAND_IN = """
-set allow_system_table_mods = on;
-insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
-select 4711, 'citus', 10, 'public'::regnamespace, false, 'stand-in';
-reset allow_system_table_mods;
+STAND_IN = f"""{EXTENSION}
 create table public.pg_dist_partition (logicalrelid regclass primary key, partmethod "char" not null, beside text);
 create table public.asked (number bigint generated always as identity, what text);
 create function public.create_reference_table(relation regclass) returns void language sql as $$
@@ -145,6 +142,15 @@ async def test_all_tables_are_spread_once_and_a_later_run_goes_on(stand_in: str)
     assert (await run(stand_in, "--distribute", "--check")).exit_code == 0
     async with connected(stand_in) as conn:  # a new connection has the setting
         assert await conn.fetchval("select current_setting('citus.propagate_set_commands')") == "local"
+        assert await conn.fetchval("select current_setting('citus.node_connection_timeout')") == "3s"
+        # One that somebody has chosen stays; without the other one transactions would have no limits on workers.
+        name = await conn.fetchval("select current_database()")
+        await conn.execute(f"alter database \"{name}\" set citus.node_connection_timeout = '10s'")
+        assert await to_do(conn) == []
+        await conn.execute(f'alter database "{name}" reset citus.propagate_set_commands')
+        missing = await run(stand_in, "--distribute", "--check")
+        assert missing.exit_code == 1
+        assert "the database has not all settings yet; run `lead-router migrate --distribute`" in missing.output
 
 
 async def test_a_later_migration_spreads_its_tables(stand_in: str) -> None:
@@ -315,6 +321,7 @@ async def test_the_rules_know_which_functions_may_change_their_answer(conn: asyn
         "has_function_privilege",
     }
     about_the_server |= {"has_schema_privilege", "current_schemas", "age", "mxid_age"}
+    about_the_server |= {"get_shard_id_for_distribution_column"}  # of Citus' own catalogue
     assert {name for name in used - about_the_server if "i" not in kinds[name]} == set()
 
 

@@ -1,20 +1,41 @@
-"""Ready leads cannot be taken: other sessions have rows, the lane or a table locked."""
+"""Ready leads cannot be taken: other sessions have rows, the lane or a table locked, or a server with rows is away."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count
+from router.domain.phrases import count, listed
 from router.store.blocking.blocked import BlockedLeads
+from router.store.parts import NOT_ASKED
 from router.store.tenants import Tenant
 
 CODE = "database_busy"
+_NAMED = 3
+_COMMAND = f"lead-router runbook {CODE}"
 _LOCKED = {"table": "a table", "lane": "the tenant's lane", "rows": "their rows"}
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
     waiting = ((tenant, scene.waiting[tenant.tenant_id].blocked_by) for tenant in scene.tenants)
-    return [_finding(tenant, blockers) for tenant, blockers in waiting if blockers]
+    return [*_servers(scene), *(_finding(tenant, blockers) for tenant, blockers in waiting if blockers)]
+
+
+def _servers(scene: Scene) -> Iterator[Finding]:
+    """Those that have rows of tenants and do not answer: of these tenants nothing else can be said."""
+    tenants: defaultdict[str, list[str]] = defaultdict(list)
+    for name, unanswered in scene.away.items():
+        tenants[unanswered.server].append(name)
+    for server, names in tenants.items():
+        whose = listed(names, _NAMED)
+        problem = " ".join(scene.away[names[0]].problem.split())
+        if server == NOT_ASKED:
+            severity, sentence = Severity.WARNING, f"nothing is known of {whose}: {problem}"
+        else:
+            what = f"{server}, which has the rows of {whose}, does not answer"
+            severity, sentence = Severity.CRITICAL, f"{what}: its tenants wait, others go on: {problem}"
+        evidence = tuple({"tenant": name} for name in names[:10])
+        yield Finding(CODE, severity, Subject("server", server), sentence, evidence, command=_COMMAND)
 
 
 def _finding(tenant: Tenant, blockers: Sequence[BlockedLeads]) -> Finding:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
+from router.store.blocking.elsewhere import waits_elsewhere
 from router.store.blocking.judge import EXCLUSIVE, MODES, ROW_MODES, Activity, Limits, RowLocks, Session, TableLock
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.errors import LOCK_TIMEOUTS
@@ -21,10 +22,15 @@ from router.telemetry.masking import mask_statement
 T = TypeVar("T")
 
 _SQL = load("blocking")
-ON_WORKERS = (
+ON_COORDINATOR = (
     "the tables are distributed (Citus): sessions and locks are those of the coordinator alone, and no rows were "
-    "looked at; `select * from citus_lock_waits` shows who waits for whom on all servers"
+    "looked at"
 )
+ON_WORKERS = f"{ON_COORDINATOR}; `lead-router blockers` also shows who waits for whom on the other servers"
+NO_ROWS = (
+    "the tables are distributed (Citus): of other servers only who waits for whom is seen, and no rows were looked at"
+)
+NOT_SEEN = "who waits for whom on other servers could not be read"
 
 QUERY_SHOWN = 100
 # How many ready and how many waiting leads are looked at: of one tenant that was asked for, and of all together.
@@ -52,18 +58,29 @@ def our_tables() -> tuple[str, ...]:
 
 
 async def look(
-    conn: Connection, tenant: str | None = None, *, rows: int = ROWS_OF_ALL, limits: Limits = Limits()
+    conn: Connection,
+    tenant: str | None = None,
+    *,
+    rows: int = ROWS_OF_ALL,
+    limits: Limits = Limits(),
+    elsewhere: bool = False,
 ) -> Activity:
     """What is to be seen now; in transactions of its own, and in seconds whatever is locked.
 
     `tenant` = look at the rows of this one only; `rows` = at how many of each table in all, 0 = at none. A tenant
-    that does not exist has no rows. Rows that our own sessions have locked for moments are left out.
+    that does not exist has no rows. Rows that our own sessions have locked for moments are left out. `elsewhere` =
+    where tables are distributed, ask the other servers, too.
     """
     async with conn.transaction():
         await _bound(conn)
         seen = await sessions_and_locks(conn)
     if is_distributed(conn):
-        seen.notes.append(ON_WORKERS)
+        if not elsewhere:
+            seen.notes.append(ON_WORKERS)
+            return seen
+        waits, problem = await waits_elsewhere(conn)
+        seen.elsewhere += waits
+        seen.notes += [NO_ROWS] if problem is None else [ON_COORDINATOR, f"{NOT_SEEN}: {problem}"]
         return seen
     holding = {lock.pid for lock in seen.table_locks if lock.granted and lock.mode in ROW_MODES}
     holders = [one for one in seen.sessions if one.pid in holding and not one.at_work(limits)]

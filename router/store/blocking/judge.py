@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from router.domain.phrases import count, duration, listed
+from router.store.blocking.elsewhere import Wait
 
 STUCK_WAITS = frozenset({"ClientWrite", "ClientRead"})
 # Locks that keep us from writing a table; the last one keeps us from reading it too.
@@ -138,11 +139,14 @@ class RowLocks:
 
 @dataclass(slots=True)
 class Activity:
-    """Everything that was seen at one moment. `notes` say what could not be looked at."""
+    """Everything that was seen at one moment. `notes` say what could not be looked at; `elsewhere` = waits on whichever
+    server of a distributed database.
+    """
 
     sessions: Sequence[Session] = ()
     table_locks: Sequence[TableLock] = ()
     row_locks: list[RowLocks] = field(default_factory=list)
+    elsewhere: list[Wait] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 

@@ -1,0 +1,282 @@
+"""While a server with rows of some tenants is away these wait, by the server's name, and all others are routed.
+
+The errors are raised by the real PostgreSQL, for the rows of some tenants (`tests/away.py`); there is no Citus here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from ops.cli.audit import audit as audit_command
+from ops.cli.doctor import doctor as doctor_command
+from ops.cli.status import status as status_command
+from ops.doctor.findings_service import FindingsService
+from ops.stalls.service import StallsService
+from router.drain.hints import Wakeups
+from router.drain.scheduler import DrainService
+from router.drain.search import Search
+from router.drain.servers_away import ServersAway
+from router.drain.until_idle import drain_until_idle
+from router.intake.hand_in import HandedIn, take_in
+from router.runtime.health import Health
+from router.runtime.lifeline import Lifeline, MonotonicClock
+from router.settings.model import StallSettings
+from router.store.connections.connections import Connections, Part, open_connections
+from router.store.distribution import placed
+from router.store.errors import is_away, server_of
+from router.store.lane import lanes_there, tenants_with_work
+from router.store.parts import ask_in_parts
+from router.telemetry.instruments import Instruments
+from tests.away import REFUSED, Servers, servers_of
+from tests.citus_stand_in import CATALOGUE, EXTENSION
+from tests.command_line import CommandLine
+from tests.support import until
+from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, settle, simple_reps
+
+pytestmark = pytest.mark.direct
+
+DB1 = "db1.example.com:5432"
+
+
+@pytest.fixture
+async def servers(conn: asyncpg.Connection, database_url: str) -> AsyncIterator[Servers]:
+    async with servers_of(conn, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def routing(servers: Servers) -> AsyncIterator[Connections]:
+    """The service's connections, to which it happens."""
+    async with open_connections(servers.url) as opened:
+        yield opened
+
+
+async def world(conn: asyncpg.Connection, number: int) -> list[Tenancy]:
+    """So many tenants, each with three leads that wait."""
+    made = [await make_tenant(conn, simple_reps(1), name=f"t{n}") for n in range(number)]
+    for one in made:
+        await one.accept(lead(n) for n in range(3))
+    return made
+
+
+@asynccontextmanager
+async def routed(connections: Connections) -> AsyncIterator[list[str | None]]:
+    """The drain at work; what it reports of itself."""
+    said: list[str | None] = []
+    service = DrainService(a_drain(connections), Wakeups(), jitter=lambda: 0.0, poll_interval_s=0.02)
+    stop = asyncio.Event()
+    running = asyncio.create_task(service.run(Lifeline(stop, MonotonicClock(), lambda _: None, said.append)))
+    try:
+        yield said
+        assert not running.done()
+    finally:
+        stop.set()
+        await running
+
+
+async def assigned(tenant: Tenancy) -> int:
+    return (await tenant.states())["assigned"]
+
+
+async def test_the_others_are_routed_the_server_is_named_and_its_tenants_go_on_when_it_is_back(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 5)
+    away, others = made[1:3], [made[0], *made[3:]]
+    await servers.away(DB1, *(one.tenant_id for one in away))
+    with capture_logs() as logs:
+        async with routed(routing) as said:
+
+            async def others_have_all() -> bool:
+                return [await assigned(one) for one in others] == [3] * len(others)
+
+            await until(others_have_all, "the leads of all others are assigned")
+
+            async def is_named() -> bool:
+                return any(
+                    text and text.startswith(f"server {DB1} does not answer: its tenants (t1 and 1 more) wait, others")
+                    for text in said
+                )
+
+            await until(is_named, "the service says which server does not answer")
+            # Leads that come while it lasts are found, too, although the search over all tenants fails.
+            await others[0].accept([lead(77)])
+
+            async def the_new_one_too() -> bool:
+                return await assigned(others[0]) == 4
+
+            await until(the_new_one_too, "a lead that came meanwhile is assigned")
+            assert [await assigned(one) for one in away] == [0, 0]
+            await servers.back(DB1)
+
+            async def all_have_all() -> bool:
+                return [await assigned(one) for one in away] == [3, 3]
+
+            await until(all_have_all, "the leads of its tenants are assigned")
+
+            async def is_quiet() -> bool:
+                return said[-1] is None
+
+            await until(is_quiet, "nothing is reported any more")
+    events = [entry["event"] for entry in logs]
+    assert events.count("server does not answer") == 1
+    assert events.count("server answers again") == 1
+    failed = [entry for entry in logs if entry["event"] == "batch rolled back"]
+    assert all(DB1 in entry["error"] for entry in failed)
+    assert (await conn.fetchval("select count(*) from parked")) == 0
+
+
+async def test_a_search_in_parts_finds_what_one_search_over_all_finds(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 9)
+    for one in made[::2]:
+        await settle(a_drain(routing), one.tenant_id)
+    ids = [one.tenant_id for one in made]
+    assert await tenants_with_work(conn, None, ids) == await tenants_with_work(conn, None)
+    assert await tenants_with_work(conn, None, ids[:3]) == [ids[1]]
+    search = Search(a_drain(routing), ServersAway(lambda _: 60.0))
+    await servers.away(DB1, ids[1], ids[8])
+    for _ in range(2):
+        assert await search.tenants_with_work() == [ids[3], ids[5], ids[7]]
+    assert search.away.of_tenant == {ids[1]: DB1, ids[8]: DB1}
+    assert search.away.is_of(ids[3]) is None
+    # Another one, meanwhile; the search over all is not due.
+    await servers.away("db2.example.com:5432", ids[5])
+    assert await search.tenants_with_work() == [ids[3], ids[7]]
+
+
+async def test_an_error_that_is_about_no_server_still_fails_the_search(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    await world(conn, 2)
+    await conn.execute(
+        "create or replace function elsewhere.answers(asked int) returns boolean language sql as $$ "
+        "select 1 / (asked - asked) = 0 $$"
+    )
+    search = Search(a_drain(routing), ServersAway(lambda _: 60.0))
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await search.tenants_with_work()
+
+
+async def test_with_the_catalogue_of_citus_a_server_is_asked_once_for_all_of_its_tenants(
+    conn: asyncpg.Connection, servers: Servers
+) -> None:
+    if await conn.fetchval("select exists (select from pg_extension where extname = 'citus')"):
+        pytest.skip("the server has Citus itself")
+    ids = [one.tenant_id for one in await world(conn, 8)]
+    await conn.execute(EXTENSION + CATALOGUE)
+    await conn.execute(f"grant select on pg_dist_node, pg_dist_placement to {servers.url.split('//')[1].split('@')[0]}")
+    even, odd = [one for one in ids if one % 2 == 0], [one for one in ids if one % 2]
+    await servers.away(DB1, even[0])
+    asked: list[list[int]] = []
+
+    async def there(lent: object, tenants: list[int]) -> list[int]:
+        asked.append(tenants)
+        return await lanes_there(cast(asyncpg.Connection, lent), tenants)
+
+    async with open_connections(servers.url) as connections, connections.acquire(Part.DUTIES) as lent:
+        assert (await placed(lent, ids))[odd[0]] == "db2.example.com:5432"
+        found = await ask_in_parts(lent, ids, there, 10.0)
+        assert sorted(found.found) == odd
+        assert found.away == dict.fromkeys(even, found.away[even[0]])
+        assert found.away[even[0]].server == DB1
+        assert len(asked) == 2
+        late = await ask_in_parts(lent, ids, there, 0.0)
+        assert (late.found, late.away, sorted(late.left)) == ([], {}, sorted(ids))
+
+
+async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
+    conn: asyncpg.Connection, servers: Servers
+) -> None:
+    made = await world(conn, 3)
+    await servers.away(DB1, made[1].tenant_id)
+    looked = await CommandLine(doctor_command, servers.url).json(code=1)
+    [finding] = [one for one in looked["findings"] if one["code"] == "database_busy"]
+    assert finding["severity"] == "critical"
+    assert finding["subject"] == {"kind": "server", "name": DB1}
+    assert finding["sentence"].startswith(
+        f"{DB1}, which has the rows of t1, does not answer: its tenants wait, others go on: ConnectionFailureError: "
+        f"connection to the remote node {DB1} {REFUSED}"
+    )
+    assert finding["evidence"] == [{"tenant": "t1"}]
+    assert finding["command"] == "lead-router runbook database_busy"
+    shown = await CommandLine(status_command, servers.url).json()
+    assert [one["tenant"] for one in shown["tenants"]] == ["t0", "t2"]
+    assert shown["tenants_away"] == ["t1"]
+    assert shown["accepted"] == 6
+    for_people = await CommandLine(status_command, servers.url).run()
+    assert f"{DB1}, which has the rows of t1, does not answer" in for_people.stdout
+    alone = await CommandLine(status_command, servers.url).run("--tenant", "t1")
+    assert f"{DB1}, which has the rows of t1, does not answer" in alone.stdout
+    assert "no tenant yet" not in alone.stdout
+    audited = await CommandLine(audit_command, servers.url).run("--tenant", "t2")
+    assert audited.exit_code == 0, audited.output
+    everything = await CommandLine(audit_command, servers.url).run()
+    assert everything.exit_code != 0
+    assert f"connection to the remote node {DB1}" in everything.output
+    # Of a tenant of another server nothing is wrong.
+    assert (await CommandLine(status_command, servers.url).json("--tenant", "t2"))["tenants_away"] == []
+
+
+async def test_draining_until_idle_does_what_it_can_and_says_which_server_is_away(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    await servers.away(DB1, made[0].tenant_id)
+    left = await drain_until_idle(a_drain(routing), [one.tenant_id for one in made], patience_s=0.2)
+    assert f"connection to the remote node {DB1}" in (left[0].failure or "")
+    assert left[1].clean
+    assert [await assigned(one) for one in made] == [0, 3]
+
+
+async def test_the_stall_watch_looks_at_the_others_and_says_whom_it_cannot_see(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 3)
+    health = Health(lambda: 0.0)
+    watch = StallsService(routing, StallSettings(), health, Instruments.silent(), no_redis, "this test")
+    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
+    await servers.away(DB1, made[0].tenant_id)
+    about = f"stalls of the tenants of {DB1}"
+    await watch.once(life)
+    assert about not in health.degraded  # once is a moment's trouble
+    await watch.once(life)
+    assert "connection to the remote node" in health.degraded[about]
+    await servers.back(DB1)
+    await watch.once(life)
+    assert about not in health.degraded
+
+
+async def test_findings_are_shown_on_metrics_while_a_server_is_away(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    await servers.away(DB1, made[0].tenant_id)
+    instruments = Instruments.silent()
+    seen: list[object] = []
+    instruments.standing.findings = lambda counts, _at: seen.append(counts)  # type: ignore[method-assign]
+    await FindingsService(routing, instruments, no_redis).once(
+        Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
+    )
+    assert "database_busy" in str(seen)
+
+
+async def test_leads_of_a_tenant_of_it_are_answered_as_when_the_database_is_away(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    await servers.away(DB1, made[0].tenant_id)
+    async with routing.acquire(Part.INTAKE) as lent:
+        posted = cast(asyncpg.Connection, lent)
+        with pytest.raises(asyncpg.ConnectionFailureError) as failed:
+            await take_in(posted, made[0].tenant_id, [HandedIn(lead(70), None)])
+        assert server_of(failed.value) == DB1
+        assert is_away(failed.value)
+        await take_in(posted, made[1].tenant_id, [HandedIn(lead(70), None)])
+    assert (await made[1].states())["waiting"] == 4
