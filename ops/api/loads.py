@@ -53,9 +53,10 @@ class OldestQuery(msgspec.Struct, frozen=True):
 
 
 class OldestDocument(msgspec.Struct, frozen=True):
-    """Leads that wait, the one that has waited longest first."""
+    """Leads that wait, the one that has waited longest first; `waiting` = how many there are, counted up to 10,000."""
 
     as_of: Moment
+    waiting: int
     leads: list[Json]
 
 
@@ -143,9 +144,9 @@ async def _loads(means: Means, engines: Engines, call: Call) -> Answer:
 async def _oldest(means: Means, engines: Engines, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
-            found = await list_oldest(conn, presence, call.tenant.tenant_id, call.query.limit, engines)
+            found, waiting = await list_oldest(conn, presence, call.tenant.tenant_id, call.query.limit, engines)
     leads = [seen_by(call, msgspec.to_builtins(one)) for one in found.leads]
-    return Answer(OldestDocument(found.as_of, leads))
+    return Answer(OldestDocument(found.as_of, waiting, leads))
 
 
 async def _shares(engines: Engines, shares: dict[int, Shares], call: Call) -> Answer:
