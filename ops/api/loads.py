@@ -52,9 +52,10 @@ class OldestQuery(msgspec.Struct, frozen=True):
 
 
 class OldestDocument(msgspec.Struct, frozen=True):
-    """Leads that wait, the one that has waited longest first."""
+    """Leads that wait, the one that has waited longest first; `waiting` = how many there are, counted up to 10,000."""
 
     as_of: Moment
+    waiting: int
     leads: list[Json]
 
 
@@ -142,9 +143,10 @@ async def _loads(means: Means, call: Call) -> Answer:
 async def _oldest(means: Means, call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
-            found = await list_oldest(conn, presence, call.tenant.tenant_id, call.query.limit, means.engines)
+            limit, engines = call.query.limit, means.engines
+            found, waiting = await list_oldest(conn, presence, call.tenant.tenant_id, limit, engines)
     leads = [seen_by(call, msgspec.to_builtins(one)) for one in found.leads]
-    return Answer(OldestDocument(found.as_of, leads))
+    return Answer(OldestDocument(found.as_of, waiting, leads))
 
 
 async def _shares(means: Means, shares: dict[int, Shares], call: Call) -> Answer:

@@ -174,7 +174,7 @@ def is_asked_for(rep: Rep, standing: Standing, asked: MemberFilter) -> bool:
     if asked.standings is not None and standing not in asked.standings:
         return False
     word = fold(asked.word or "")
-    return word in fold(rep.rep_id) or word in fold(rep.name)
+    return not word or word in fold(rep.rep_id) or word in fold(rep.name)
 
 
 async def _read(

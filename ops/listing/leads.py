@@ -26,6 +26,7 @@ from router.store.statements import Connection, Row
 from router.store.waiting import TenantNow, tenant_now
 
 MOST_IN_A_PAGE = 10_000
+WAITING_COUNTED = 10_000
 
 Key = tuple[int, int | None, str | None]
 Find = Callable[[Span], Awaitable[list[int]]]
@@ -90,15 +91,19 @@ async def leads_numbered(
 
 async def list_oldest(
     conn: Connection, presence: Presence, tenant_id: int, limit: int, engines: Engines | None = None
-) -> Page:
-    """The leads of the tenant that have waited longest, that first, in one snapshot, as `list_leads` shows them."""
+) -> tuple[Page, int]:
+    """The leads of the tenant that have waited longest, that first, in one snapshot, as `list_leads` shows them.
+
+    And how many wait, counted up to WAITING_COUNTED.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         await store.begin(conn)
         now = await tenant_now(conn, tenant_id)
         judge = _Judge(conn, presence, now, engines or Engines(1))
         numbers = await store.waiting_longest(conn, tenant_id, limit)
         rows = {row.lead_id: row for row in await judge.rows(numbers)}
-    return Page(now.now, tuple(rows[number] for number in numbers), None)
+        waiting = await store.waiting_size(conn, tenant_id, WAITING_COUNTED)
+    return Page(now.now, tuple(rows[number] for number in numbers), None), waiting
 
 
 class _Judge:

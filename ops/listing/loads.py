@@ -134,7 +134,7 @@ def _is_meant(rep: Rep, standing: Standing, open_leads: int, asked: LoadFilter, 
     if asked.who is not None and not _is(asked.who, standing):
         return False
     word = fold(asked.word or "")
-    return word in fold(rep.rep_id) or word in fold(rep.name)
+    return not word or word in fold(rep.rep_id) or word in fold(rep.name)
 
 
 def _is(who: Who, standing: Standing) -> bool:

@@ -119,6 +119,11 @@ async def waiting_longest(conn: Connection, tenant_id: int, limit: int) -> list[
     return [row[0] for row in await _SQL.waiting_longest.fetch(conn, tenant_id=tenant_id, limit=limit)]
 
 
+async def waiting_size(conn: Connection, tenant_id: int, limit: int) -> int:
+    """How many leads wait, counted up to a limit."""
+    return int(await _SQL.waiting_size.value(conn, tenant_id=tenant_id, limit=limit))
+
+
 async def wake_keys(conn: Connection, tenant_id: int) -> list[tuple[int, int | None, str | None]]:
     """(number, ruleset, text) of all that leads wait for; key 0 first, of those that were never refused."""
     rows = await _SQL.wake_keys.fetch(conn, tenant_id=tenant_id)

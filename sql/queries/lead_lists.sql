@@ -168,6 +168,10 @@ select l.lead_id
         order by queued_at, lead_id limit :limit) l
  order by l.queued_at, l.lead_id limit :limit;
 
+-- name: waiting_size(tenant_id, limit)
+-- How many leads wait, counted up to a limit.
+select count(*) from (select from lead_pool where tenant_id = :tenant_id limit :limit) as leads;
+
 -- name: wake_keys(tenant_id)
 -- All that leads wait for.
 select wake_key, ruleset, targets from wake_key where tenant_id = :tenant_id;

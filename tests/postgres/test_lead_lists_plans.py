@@ -65,6 +65,8 @@ ASKED: list[tuple[str, int, dict[str, Any]]] = [
     ("of_few", 10 * len(FEW_KEYS), {**OF_FEW, **SPAN, "wake_keys": FEW_KEYS, "rooms": [10] * len(FEW_KEYS)}),
     ("place_in_line", LIMIT + 1, {"wake_key": 1, "skip": LIMIT}),
     ("rows", LIMIT, {"lead_ids": PAGE}),
+    ("waiting_longest", KEYS * 10, {"limit": 10}),
+    ("waiting_size", LIMIT, {"limit": LIMIT}),
 ]
 
 

@@ -1,13 +1,20 @@
 """Reps by load: every rep who matches comes on exactly one page, those who are away with leads first."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.console.bars import bars_of
 from ops.listing.groups import Standing
 from ops.listing.loads import AWAY, LoadFilter, Who, chosen, summarised
-from router.domain.roster import Rep
+from ops.listing.shares import compared
+from router.domain.engine import Engine
+from router.domain.rates import Rates
+from router.domain.roster import Rep, Roster
+from router.domain.ruleset import Ruleset
 
+AT = datetime(2026, 11, 30, tzinfo=UTC)
 STANDS = st.lists(st.tuples(st.sampled_from(list(Standing)), st.integers(0, 5)), max_size=40)
 
 
@@ -46,6 +53,22 @@ def test_the_summary_counts_each_open_lead_and_each_rep_once(stands: list[tuple[
     assert found.open_leads == sum(number for _, number in stands)
     assert found.leads_of_away == sum(number for one, number in stands if one in AWAY)
     assert found.available <= found.on_duty <= found.reps <= len(stands)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.booleans(), st.integers(0, 50)), max_size=12), st.integers(0, 9))
+def test_shares_account_for_every_lead_of_the_group(members: list[tuple[int, bool, int]], strangers: int) -> None:
+    reps = tuple(
+        Rep(no, f"r{no}", "", "UTC", active=active, weight=weight, groups=frozenset({1}))
+        for no, (weight, active, _) in enumerate(members, 1)
+    )
+    received = {(1, no): leads for no, (_, _, leads) in enumerate(members, 1)} | {(1, 99): strangers, (2, 1): 1_000}
+    engine = Engine(Roster(1, reps, {1: "all"}), Ruleset(0, (), "UTC"), Rates())
+    found = compared(engine, 1, received, AT, AT)
+    assert [one.rep_id for one in found.members] == [rep.rep_id for rep in reps if rep.active]
+    assert found.leads == sum(leads for _, _, leads in members) + strangers
+    assert found.by_others + sum(one.received for one in found.members) == found.leads
+    if any(weight for weight, active, _ in members if active):
+        assert abs(sum(one.due for one in found.members) - found.leads) <= 0.06 * len(found.members)
 
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.floats(0, 1e6), st.floats(0, 1e6)), max_size=25))

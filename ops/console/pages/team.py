@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from ops.console.view import View
+from ops.listing.leads import WAITING_COUNTED
 from ops.text.translation import N_
 from router.domain.access import Permission
 
@@ -34,7 +35,7 @@ _IN_FILE = 1_000
 async def team(view: View) -> web.Response:
     """The page; its filter stays usable where the lists take too long."""
     given = _given(view)
-    shown: dict[str, Any] = {"loads": None, "waiting": [], "tenant": None}
+    shown: dict[str, Any] = {"loads": None, "oldest": None}
     status = 200
     try:
         async with asyncio.timeout(view.shared.settings.page_deadline_s):
@@ -47,6 +48,7 @@ async def team(view: View) -> web.Response:
         given=given,
         only=[(code, view.say.gettext(words)) for code, words in ONLY.items()],
         manage=view.may(Permission.MANAGE),
+        counted=WAITING_COUNTED,
         **shown,
     )
 
@@ -72,6 +74,4 @@ async def _lists(view: View, given: dict[str, str]) -> dict[str, Any]:
     after = view.query.get("after")
     asked = {**given, "limit": str(SHOWN), **({"after": after} if after else {})}
     loads = await view.ask("list_loads", query=asked)
-    oldest = await view.ask("list_oldest", query={"limit": str(WAITING)})
-    [tenant] = (await view.ask("get_status")).tenants
-    return {"loads": loads, "waiting": oldest.leads, "tenant": tenant}
+    return {"loads": loads, "oldest": await view.ask("list_oldest", query={"limit": str(WAITING)})}
