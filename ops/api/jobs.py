@@ -23,7 +23,8 @@ from ops.replay.verify import verify
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.rules.file import RulesFile, read_rules
+from router.rules.file import RulesFile
+from router.store.apart import read_apart
 from router.store.replay import recorded_leads
 
 _OF_REPLAY = ("verify", "rules", "lists", "set", "since", "until", "limit")
@@ -182,7 +183,7 @@ async def _rules(call: Call, wanted: JobWanted) -> RulesFile | None:
         return None
     with refusals(call):
         async with call.connection() as conn:
-            rules = read_rules(wanted.rules, "rules", await lists_of(conn, call.tenant, wanted.lists))
+            rules = await read_apart(wanted.rules, "rules", await lists_of(conn, call.tenant, wanted.lists))
     check_named(wanted.lists, rules.lists)
     return rules
 

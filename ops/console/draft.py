@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from router.domain.calendar import business_day, zone
 
-MAX_FORM = 2_500_000
+MAX_FORM = 2_000_000
 """A form with a draft, in bytes: a Chinese character takes nine of them."""
 STARTER = """rules:
   - name: everyone

@@ -8,7 +8,7 @@ from ops.console.view import View
 from ops.text.translation import N_
 from router.http.problems import Kind, Refused
 
-MAX_DRAFT = 500_000
+MAX_DRAFT = 200_000
 """A longer draft is not read here, in characters."""
 
 _TOO_LONG = N_(

@@ -14,6 +14,7 @@ from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
 from router.rules.stored import read_stored, spelled
+from router.store.apart import read_apart
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
@@ -106,7 +107,7 @@ async def apply(
     it names, and those words, are stored with it. `if_version`: only while that version is active (0 = none).
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy, RulesMoved.
     """
-    rules = read_rules(source, file, lists)
+    rules = await read_apart(source, file, lists)
     return await _apply(conn, tenant_id, source, rules, author, note, always=False, if_version=if_version)
 
 
@@ -187,7 +188,7 @@ async def compare(
 
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
     """
-    rules = read_rules(source, file, lists)
+    rules = await read_apart(source, file, lists)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
