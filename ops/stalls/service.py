@@ -19,11 +19,10 @@ from router.runtime.periodic import Periodic
 from router.settings.model import StallSettings
 from router.store.blocking.blocked import NOT_BLOCKED, blocked_now
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, InterfaceError, NoConnection, server_of
-from router.store.parts import tenants_away
+from router.store.errors import TRANSIENT_ERRORS, InterfaceError, NoConnection
+from router.store.parts import of_all
 from router.store.stalls import StoredStall, WatchedTenant, open_stalls, parked_since, watched_tenants
 from router.store.statements import Connection
-from router.store.tenants import all_tenants
 from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 
@@ -158,17 +157,8 @@ async def _watched(conn: Connection) -> tuple[list[WatchedTenant], dict[str, str
     """All tenants; while servers that have rows of some do not answer (Citus), the others, and what was said of each of
     these servers.
     """
-    try:
-        return await watched_tenants(conn), {}
-    except TRANSIENT_ERRORS as error:
-        if server_of(error) is None:
-            raise
-        ids = [one.tenant_id for one in await all_tenants(conn)]
-        away = await tenants_away(conn, ids, _AWAY_WITHIN_S)
-        if not away:
-            raise
-        problems = {one.server: one.problem for one in away.values()}
-        return await watched_tenants(conn, [one for one in ids if one not in away]), problems
+    watched = await of_all(conn, watched_tenants, _AWAY_WITHIN_S)
+    return watched.found, {one.server: one.problem for one in watched.away.values()}
 
 
 async def _open_scene(conn: Connection, presence: Presence, tenants: Sequence[WatchedTenant]) -> Scene:

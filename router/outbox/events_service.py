@@ -8,12 +8,14 @@ from router.settings.model import EventSettings
 from router.store.connections.connections import Connections, Part
 from router.store.events import Feed, feeds, place_new, remove_old
 from router.store.leads import database_clock
+from router.store.parts import of_all
 from router.store.statements import Connection
 from router.store.webhooks import Webhook, remove_dead, webhooks_of
 from router.telemetry.instruments import Instruments
 
 INTERVAL_S = 10.0
 _REMOVED_AT_ONCE = 500
+_AWAY_WITHIN_S = 5.0
 _CLEANUP_EVERY = timedelta(minutes=10)
 
 
@@ -39,7 +41,8 @@ class EventsService(Periodic):
     async def once(self, life: Lifeline) -> None:
         """One look at all tenants."""
         async with self._connections.acquire(Part.DUTIES) as conn:
-            found = await feeds(conn)
+            # While one of several servers (Citus) is away, the feeds of its tenants wait.
+            found = (await of_all(conn, feeds, _AWAY_WITHIN_S)).found
             now = await database_clock(conn)
             for feed in found:
                 if feed.unplaced_since is not None:

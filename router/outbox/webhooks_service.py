@@ -15,6 +15,8 @@ from router.runtime.periodic import Periodic
 from router.settings.model import WebhookSettings
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
+from router.store.parts import of_all
+from router.store.statements import Connection
 from router.store.webhooks import Working, take_working
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -22,6 +24,7 @@ from router.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _ENDING_S = 3.5
+_AWAY_WITHIN_S = 5.0
 
 
 class WebhooksService(Periodic):
@@ -57,7 +60,8 @@ class WebhooksService(Periodic):
     async def once(self, life: Lifeline) -> None:
         """Looks which endpoints are ours, and lets each have its run."""
         async with self._connections.acquire(Part.DUTIES) as conn:
-            found = await take_working(conn, self._me, self._settings.lease_s)
+            # While one of several servers (Citus) is away, the endpoints of its tenants wait.
+            found = (await of_all(conn, self._take, _AWAY_WITHIN_S)).found
         for working in found:
             self._run(working)
         ours = {working.key for working in found}
@@ -66,6 +70,9 @@ class WebhooksService(Periodic):
                 endpoint.stop()
                 if self._ended(task):
                     del self._runs[key]
+
+    async def _take(self, conn: Connection, among: Sequence[int] | None) -> list[Working]:
+        return await take_working(conn, self._me, self._settings.lease_s, among)
 
     def _run(self, working: Working) -> None:
         endpoint, task = self._runs.get(working.key, (None, None))

@@ -120,9 +120,11 @@ class Feed:
     unplaced_since: datetime | None
 
 
-async def feeds(conn: Connection) -> list[Feed]:
-    """Of all tenants."""
-    return [Feed(*row) for row in await _SQL.feeds.fetch(conn)]
+async def feeds(conn: Connection, among: Sequence[int] | None = None) -> list[Feed]:
+    """Of all tenants, or `among` these."""
+    if among is None:
+        return [Feed(*row) for row in await _SQL.feeds.fetch(conn)]
+    return [Feed(*row) for row in await _SQL.feeds_among.fetch(conn, tenant_ids=list(among))]
 
 
 async def remove_old(conn: Connection, tenant_id: int, before: datetime, limit: int) -> int:

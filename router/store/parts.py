@@ -13,9 +13,10 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from router.store.distribution import placed
-from router.store.errors import PostgresError, server_of
+from router.store.errors import TRANSIENT_ERRORS, PostgresError, server_of
 from router.store.lane import lanes_there
 from router.store.statements import Connection
+from router.store.tenants import all_tenants
 
 T = TypeVar("T")
 
@@ -78,6 +79,24 @@ async def ask_in_parts(
                 raise
             result.away |= dict.fromkeys(ids, Unanswered(server, f"it did not answer within {PART_S:g} s"))
     return result
+
+
+async def of_all(
+    conn: Connection, ask: Callable[[Connection, Sequence[int] | None], Awaitable[Sequence[T]]], within_s: float
+) -> InParts[T]:
+    """Asks for all tenants (None) at once, and, while a server that has some does not answer, in parts.
+
+    Raises as `ask_in_parts`, and the first error where then every server answers.
+    """
+    try:
+        return InParts(list(await ask(conn, None)))
+    except TRANSIENT_ERRORS as error:
+        if server_of(error) is None:
+            raise
+        result = await ask_in_parts(conn, [one.tenant_id for one in await all_tenants(conn)], ask, within_s)
+        if not (result.away or result.left):
+            raise
+        return result
 
 
 def _parts(tenant_ids: Sequence[int], servers: Mapping[int, str]) -> list[tuple[str | None, list[int]]]:

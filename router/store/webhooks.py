@@ -300,10 +300,16 @@ class Working:
         return (self.tenant_id, self.webhook_no)
 
 
-async def take_working(conn: Connection, me: int, lease_s: float) -> list[Working]:
-    """Takes endpoints that no process delivers to, keeps ours, for `lease_s` from now. `me` = this process's number."""
-    await _SQL.claim.execute(conn, me=me, lease_s=lease_s)
-    return [Working(*row) for row in await _SQL.working.fetch(conn, me=me)]
+async def take_working(conn: Connection, me: int, lease_s: float, among: Sequence[int] | None = None) -> list[Working]:
+    """Takes endpoints that no process delivers to, keeps ours, for `lease_s` from now. `me` = this process's number;
+    of all tenants, or `among` these.
+    """
+    if among is None:
+        await _SQL.claim.execute(conn, me=me, lease_s=lease_s)
+        return [Working(*row) for row in await _SQL.working.fetch(conn, me=me)]
+    ids = list(among)
+    await _SQL.claim_among.execute(conn, me=me, lease_s=lease_s, tenant_ids=ids)
+    return [Working(*row) for row in await _SQL.working_among.fetch(conn, me=me, tenant_ids=ids)]
 
 
 async def release(conn: Connection, me: int, working: Working) -> None:

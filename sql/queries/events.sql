@@ -115,6 +115,14 @@ select t.tenant_id, t.name, coalesce(f.last_position, 0) as last_position, coale
   from lane l join tenant t on t.tenant_id = l.tenant_id left join event_feed f on f.tenant_id = l.tenant_id
  order by t.tenant_id;
 
+-- name: feeds_among(tenant_ids)
+-- As feeds, of some: while a server that has rows of others does not answer.
+select t.tenant_id, t.name, coalesce(f.last_position, 0) as last_position, coalesce(f.removed_upto, 0) as removed_upto,
+       (select e.at from event e where e.tenant_id = l.tenant_id and e.position is null order by e.event_no limit 1) as unplaced_since
+  from lane l join tenant t on t.tenant_id = l.tenant_id left join event_feed f on f.tenant_id = l.tenant_id
+ where l.tenant_id = any(:tenant_ids::int[])
+ order by t.tenant_id;
+
 -- name: remove(tenant_id, before, limit)
 -- Removes the oldest events of a tenant that are past the retention, and remembers up to where; how many rows.
 with old as (

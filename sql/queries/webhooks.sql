@@ -109,6 +109,22 @@ select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.version, w.
  where w.holder = :me and w.enabled and w.held_until > statement_timestamp()
  order by w.tenant_id, w.webhook_no;
 
+-- name: claim_among(me, lease_s, tenant_ids)!
+-- As claim, of some: while a server that has rows of others does not answer.
+update webhook set holder = :me::bigint, held_until = statement_timestamp() + make_interval(secs => :lease_s::float8)
+ where tenant_id = any(:tenant_ids::int[]) and enabled and (holder is null or held_until < statement_timestamp()
+                    or holder = :me and held_until < statement_timestamp() + make_interval(secs => :lease_s / 2));
+
+-- name: working_among(me, tenant_ids)
+-- As working, of some.
+select w.tenant_id, w.webhook_no, w.url, w.types, w.allow_private, w.version, w.position, w.place, w.failures,
+       t.name as tenant, coalesce(f.last_position, 0) as last_position,
+       exists (select from event e where e.tenant_id = w.tenant_id and e.position is null) as unplaced,
+       extract(epoch from w.held_until - statement_timestamp())::float8 as ours_s
+  from webhook w join tenant t on t.tenant_id = w.tenant_id left join event_feed f on f.tenant_id = w.tenant_id
+ where w.tenant_id = any(:tenant_ids::int[]) and w.holder = :me and w.enabled and w.held_until > statement_timestamp()
+ order by w.tenant_id, w.webhook_no;
+
 -- name: release(me, tenant_id, webhook_no)!
 -- Leaves an endpoint to others.
 update webhook set holder = null, held_until = null where tenant_id = :tenant_id and webhook_no = :webhook_no and holder = :me;

@@ -9,7 +9,9 @@ import pytest
 
 from ops.audit.audit import audit
 from ops.audit.kinds import OF_TENANT
+from ops.documents.retry import RetryReport, retry_all
 from ops.status.status import status
+from ops.waiting.retry import Ask, Retry
 from router.settings.model import CleanupSettings
 from router.store.cleanup import last_runs
 from router.store.connections.connections import Connections
@@ -100,6 +102,18 @@ async def test_what_is_about_all_tenants_is_bounded(
     assert result.accepted == found.accepted
     # Counting, rulesets and two kinds for each; the rest is the same for any number.
     assert len(asked) <= 4 * TENANTS + 40 + 10 * len(busy)
+
+    # Retrying goes tenant by tenant, too, and changes only those of which leads wait.
+    work, ask = Retry(conn, lambda: 1), Ask(None, None)
+    with counted(conn) as asked:
+        plans = [await work.plan(tenant, ask) for tenant in await all_tenants(conn)]
+    assert len(asked) <= 12 * TENANTS + 20 * len(busy), Counter(asked).most_common(12)
+    report = RetryReport([], [plan for plan in plans if plan.leads], dry_run=False)
+    # Only the first one's rep has a cap, of one open lead.
+    assert [plan.tenant.tenant_id for plan in report.plans] == [busy[0].tenant_id]
+    await retry_all(work, report, ask, "ann", "", lambda _: None)
+    assert report.total("looked_at_again") == found.waiting["all_at_open_cap"] == 2
+    assert await tenants_with_work(conn, None) == [busy[0].tenant_id]
 
     # Cleanup, too: each tenant has its own run, in its own transactions; some are enough to see that.
     cleaned = (await all_tenants(conn))[-20:]

@@ -23,24 +23,29 @@ from router.drain.search import Search
 from router.drain.servers_away import ServersAway
 from router.drain.until_idle import drain_until_idle
 from router.intake.hand_in import HandedIn, take_in
+from router.outbox.events_service import EventsService
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.settings.model import StallSettings
+from router.settings.model import EventSettings, StallSettings
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.distribution import placed
 from router.store.errors import is_away, server_of
+from router.store.events import feeds
 from router.store.lane import lanes_there, tenants_with_work
-from router.store.parts import ask_in_parts
+from router.store.parts import ask_in_parts, of_all
+from router.store.webhooks import add, take_working
 from router.telemetry.instruments import Instruments
 from tests.away import REFUSED, Servers, servers_of
 from tests.citus_stand_in import CATALOGUE, EXTENSION
 from tests.command_line import CommandLine
 from tests.support import until
+from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, settle, simple_reps
 
 pytestmark = pytest.mark.direct
 
 DB1 = "db1.example.com:5432"
+LIFE = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
 
 
 @pytest.fixture
@@ -241,15 +246,14 @@ async def test_the_stall_watch_looks_at_the_others_and_says_whom_it_cannot_see(
     made = await world(conn, 3)
     health = Health(lambda: 0.0)
     watch = StallsService(routing, StallSettings(), health, Instruments.silent(), no_redis, "this test")
-    life = Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
     await servers.away(DB1, made[0].tenant_id)
     about = f"stalls of the tenants of {DB1}"
-    await watch.once(life)
+    await watch.once(LIFE)
     assert about not in health.degraded  # once is a moment's trouble
-    await watch.once(life)
+    await watch.once(LIFE)
     assert "connection to the remote node" in health.degraded[about]
     await servers.back(DB1)
-    await watch.once(life)
+    await watch.once(LIFE)
     assert about not in health.degraded
 
 
@@ -261,9 +265,7 @@ async def test_findings_are_shown_on_metrics_while_a_server_is_away(
     instruments = Instruments.silent()
     seen: list[object] = []
     instruments.standing.findings = lambda counts, _at: seen.append(counts)  # type: ignore[method-assign]
-    await FindingsService(routing, instruments, no_redis).once(
-        Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None)
-    )
+    await FindingsService(routing, instruments, no_redis).once(LIFE)
     assert "database_busy" in str(seen)
 
 
@@ -280,3 +282,62 @@ async def test_leads_of_a_tenant_of_it_are_answered_as_when_the_database_is_away
         assert is_away(failed.value)
         await take_in(posted, made[1].tenant_id, [HandedIn(lead(70), None)])
     assert (await made[1].states())["waiting"] == 4
+
+
+async def test_events_and_webhooks_of_the_others_go_on(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 3)
+    for one in made:
+        await settle(a_drain(routing), one.tenant_id)
+        url = "https://crm.example.com/events"
+        await add(conn, one.tenant_id, url, None, "secret", (0, 0), allow_private=False, note="", actor="ann")
+        await one.accept([lead(50)])
+    await servers.away(DB1, made[0].tenant_id)
+    ids = [one.tenant_id for one in made[1:]]
+    await EventsService(routing, EventSettings(), Instruments.silent()).once(LIFE)
+    placed_of = await conn.fetch("select distinct tenant_id from event where position is not null order by 1")
+    assert [row[0] for row in placed_of] == ids
+    async with routing.acquire(Part.DUTIES) as lent:
+        found = await of_all(lent, lambda one, among: take_working(one, 7, 60.0, among), 5.0)
+        assert [one.tenant_id for one in found.found] == ids
+        assert found.away.keys() == {made[0].tenant_id}
+        await servers.back(DB1)
+        found = await of_all(lent, lambda one, among: take_working(one, 7, 60.0, among), 5.0)
+        assert [one.tenant_id for one in found.found] == [one.tenant_id for one in made]
+        assert [one.tenant_id for one in await feeds(lent, ids)] == ids
+
+
+async def test_a_service_stays_ready_names_the_server_and_loses_no_part_of_itself(
+    conn: asyncpg.Connection, servers: Servers
+) -> None:
+    made = await world(conn, 3)
+    await servers.away(DB1, made[0].tenant_id)
+    async with serving(servers.url, "serve") as daemon:
+        await daemon.said("listening")
+
+        async def others_have_all() -> bool:
+            return [await assigned(one) for one in made] == [0, 3, 3]
+
+        await until(others_have_all, "the leads of the others are assigned")
+
+        async def is_named() -> bool:
+            status, text = await daemon.get("/readyz")
+            assert status == 200, text
+            return f"server {DB1} does not answer: its tenants (t0) wait, others go on" in text
+
+        await until(is_named, "/readyz names the server")
+
+        async def is_found() -> bool:
+            _, text = await daemon.get("/metrics")
+            return any("database_busy" in line and line.endswith(" 1.0") for line in text.splitlines())
+
+        await until(is_found, "the finding is on /metrics")
+        await servers.back(DB1)
+
+        async def all_have_all() -> bool:
+            return [await assigned(one) for one in made] == [3, 3, 3]
+
+        await until(all_have_all, "all leads are assigned")
+        assert await daemon.stop() == 0
+        assert "service crashed" not in daemon.events()
