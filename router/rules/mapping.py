@@ -1,5 +1,7 @@
 """The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
 
+import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +44,8 @@ _ATTRIBUTES = "attributes"
 
 ATTRIBUTE = "attributes."
 """What begins the target of a column that is an attribute of another name."""
+
+_PLAIN_KEY = re.compile(r"[^\W\d_][\w .()/-]*")
 
 _NO_CONSTANT = ("external_id", "lead_id", _ATTRIBUTES)
 
@@ -202,16 +206,24 @@ def check_columns(
 
 def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> str:
     there = f"no column is mapped to {' or '.join(one_of)}; the file has {listed(map(shorten, found), COLUMNS_LISTED)}"
+    free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     if one_of == ("external_id",):
+        taken = {*plan.rename.values(), *plan.constants, *filter(None, map(plan.target, found))}
+        names = ", ".join(f"{_key(name)}: {field}" for name, field in suggested(free, taken).items())
+        start = f"; names that seem to mean a field: rename: {{{names}}}" if names else ""
         where = " (in a file: --mapping M.yaml)" if plan == FileMapping() else ""
         return (
             f"{there}; name the one that identifies a lead under rename:, or have it computed from several under "
-            f"external_id:{where}"
+            f"external_id:{where}{start}"
         )
-    free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     may_be = suggested(free, (), of_reps=True)
     near = next((f"{{{shorten(name)}: {field}}}" for name, field in may_be.items() if field in one_of), "")
     return f"{there}; name the right one in a mapping file under rename:{f' {near}' if near else ''}"
+
+
+def _key(column: str) -> str:
+    """A column's name as a key in YAML."""
+    return column if _PLAIN_KEY.fullmatch(column) else json.dumps(column, ensure_ascii=False)
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
