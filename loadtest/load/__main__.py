@@ -116,6 +116,8 @@ def _tell(ran: Ran, found: Judged, output: Path) -> None:
     for one in found.checks:
         if not one.holds:
             click.echo(f"missed: {one.words}")
+    if found.failures and ran.trouble is not None:
+        click.echo("what failed, also while it was broken on purpose:")
     for failure in found.failures[:_FAILURES_TOLD]:
         names = ", ".join(f"{name} {number:,}" for name, number in failure.names.items())
         click.echo(f"failed: {failure.number:,} × {failure.answer} ({names})")

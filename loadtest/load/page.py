@@ -42,7 +42,7 @@ def page(ran: Ran, judged: Judged) -> str:
         "not buckets. Dropped = never sent, because too many were unanswered. What each request is: "
         "docs/load-testing.md, <i>What is asked</i>.</p>",
         _table(("request", "due", "failed", "dropped", *_heads()), map(_row_cells, judged.requests)),
-        *_about_failures(judged),
+        *_about_failures(ran, judged),
         "<h2>From post to rep</h2>",
         f'<p class="note">{_clock(ran)} Milliseconds from when the post was due.</p>',
         _table(("handed in by", "leads", "no rep", *_heads()), (_lead_cells(one) for one in judged.assigned)),
@@ -76,11 +76,14 @@ def _about_fault(ran: Ran, judged: Judged) -> list[str]:
     ]
 
 
+_ON_PURPOSE = " Those that failed while it was broken on purpose are among them, and count for no objective."
+
+
 def _paragraph(text: str) -> list[str]:
     return [f"<p><b>{escape(text)}</b></p>"] if text else []
 
 
-def _about_failures(judged: Judged) -> list[str]:
+def _about_failures(ran: Ran, judged: Judged) -> list[str]:
     """What failed requests were answered, the most frequent first."""
     if not judged.failures:
         return []
@@ -98,7 +101,7 @@ def _about_failures(judged: Judged) -> list[str]:
     return [
         "<h2>Why requests failed</h2>",
         '<p class="note">What was answered instead; answers that differ in numbers only are one. From and until: when '
-        "the first and the last of them were due.</p>",
+        f"the first and the last of them were due.{_ON_PURPOSE if ran.trouble is not None else ''}</p>",
         _table(("number", "answer", "requests", "from", "until"), rows),
         *([f"<p>… and {more:,} more answers.</p>"] if more > 0 else []),
     ]
