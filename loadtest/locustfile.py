@@ -20,6 +20,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.load import plan as plans
 from loadtest.load.breaking import Watch
+from loadtest.load.failing import answer_of
 from loadtest.load.requests import READ_BACK, Request, Requests
 from loadtest.load.samples import Outcome, Sample, Writer
 from loadtest.load.schedule import due_times, of_worker
@@ -87,13 +88,14 @@ class Dispatcher(FastHttpUser):
             done_s, status = self.now_s(), int(response.status_code or 0)
             ok = status in request.expected
             taken = self.requests.learn(request, response.json() if request.name in READ_BACK else None) if ok else 0
+            answer = "" if ok else answer_of(status, response.text, response.error)
             if ok:
                 response.success()
             else:
-                response.failure(f"status {status}")
+                response.failure(answer)
         outcome = Outcome.OK if ok else Outcome.FAILED
         leads = request.source, request.key, request.handed, taken
-        self.note(Sample(request.name, due_s, sent_s, done_s, outcome, status, *leads))
+        self.note(Sample(request.name, due_s, sent_s, done_s, outcome, status, *leads, answer))
 
     def note(self, sample: Sample) -> None:
         """Writes one down."""

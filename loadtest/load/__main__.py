@@ -21,7 +21,7 @@ from loadtest.load.faults import FAULTS, NEEDS_OWN_STACK
 from loadtest.load.generator import GeneratorFailed
 from loadtest.load.judging import Judged, judged
 from loadtest.load.page import page
-from loadtest.load.report import document, of_ramp, sentence
+from loadtest.load.report import caution, document, of_ramp, sentence
 from loadtest.load.run import Options, Ran, run
 from loadtest.load.setting_out import Refused
 from loadtest.load.shapes import APPLICATIONS, SHAPES
@@ -31,6 +31,7 @@ from ops.embedded.urls import ServersError
 from router.telemetry.log_format import configure_logs
 
 _AFTER_FIX_S = 10.0
+_FAILURES_TOLD = 3
 _DATABASE, _REDIS = "LEAD_ROUTER_DATABASE_URL", "LEAD_ROUTER_REDIS_URL"
 _CANNOT = (
     objectives.BadObjectives,
@@ -114,8 +115,14 @@ def _write(ran: Ran, found: Judged, output: Path) -> None:
 def _tell(ran: Ran, found: Judged, output: Path) -> None:
     for one in found.checks:
         if not one.holds:
-            value = "nothing measured" if one.value is None else f"{one.value:,.1f} {one.unit}"
-            click.echo(f"missed: {one.name}: {value}, limit {one.limit:,g} {one.unit}")
+            click.echo(f"missed: {one.words}")
+    if found.failures and ran.trouble is not None:
+        click.echo("what failed, also while it was broken on purpose:")
+    for failure in found.failures[:_FAILURES_TOLD]:
+        names = ", ".join(f"{name} {number:,}" for name, number in failure.names.items())
+        click.echo(f"failed: {failure.number:,} × {failure.answer} ({names})")
+    if len(found.failures) > _FAILURES_TOLD:
+        click.echo(f"failed: {len(found.failures) - _FAILURES_TOLD} more answers, see the report")
     every = found.assigned[0]
     if every.waits:
         click.echo(
@@ -128,6 +135,8 @@ def _tell(ran: Ran, found: Judged, output: Path) -> None:
         click.echo(f"right again {max(0.0, found.recovery.seconds):.1f} s after the fix; last: {found.recovery.last}")
     if ramp := of_ramp(ran, found):
         click.echo(ramp)
+    if warning := caution(ran, found):
+        click.echo(warning)
     click.echo(f"{sentence(found)} {output / 'report.html'}")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from loadtest.load.failing import Failure, failures
 from loadtest.load.objectives import Check, Figures, Objectives, Verdict, busiest, judge, verdict
 from loadtest.load.outcome import Assigned
 from loadtest.load.percentiles import percentile
@@ -42,6 +43,7 @@ class Judged:
     checks: Sequence[Check]
     verdict: Verdict
     requests: Sequence[Row]
+    failures: Sequence[Failure]
     assigned: Sequence[Row]
     late: tuple[float, ...]
     generator: float
@@ -66,6 +68,7 @@ def judged(ran: Ran, objectives: Objectives) -> Judged:
         checks,
         verdict(checks, generator, late[SHOWN.index(99.0)] if late else 0.0),
         [_row(name, some) for name, some in sorted(by_name(ran.samples).items())],
+        failures(ran.samples),
         _assigned_rows(ran.stored.assigned),
         late,
         generator,

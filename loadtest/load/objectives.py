@@ -16,7 +16,18 @@ GENERATOR_LIMIT = 90.0
 """Percent of one core. Above that the generator measures itself."""
 LATE_LIMIT_S = 0.5
 """Where one in a hundred requests is sent so late, others have the generator's processor, and it measures them."""
-_WHOLE = frozenset({"failed_percent", "dropped", "violations", "missing", "unassigned", "recovery_s"})
+_SENT = "requests sent"
+MEANS: Mapping[str, tuple[str, str]] = {
+    _SENT: ("requests sent", ""),
+    "failed_percent": ("requests that failed", "%"),
+    "dropped": ("requests that were due and never sent", ""),
+    "missing": ("accepted leads that are not in the database", ""),
+    "violations": ("violations found by the audit", ""),
+    "unassigned": ("leads without a rep at the end", ""),
+    "recovery_s": ("from the fix until all was right again", "s"),
+}
+"""What objectives of the whole run are called for people, and in what they are counted."""
+_WHOLE = frozenset(MEANS) - {_SENT}
 
 
 _NAMES = {"requests": frozenset(MIX), "assigned": frozenset({"all", *handing_in()})}
@@ -63,6 +74,29 @@ class Check:
         if self.value is None:
             return False
         return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    @property
+    def title(self) -> str:
+        """What it is about, for people."""
+        return MEANS[self.name][0] if self.name in MEANS else self.name
+
+    @property
+    def measured(self) -> str:
+        """The value, as people write it."""
+        if self.value is None:
+            return "nothing measured"
+        return f"{self.value:,.0f}" if not self.unit else _with_unit(f"{self.value:,.1f}", self.unit)
+
+    @property
+    def allowed(self) -> str:
+        """The limit, with its sign."""
+        return f"{'≥' if self.at_least else '≤'} {_with_unit(f'{self.limit:,g}', self.unit)}"
+
+    @property
+    def words(self) -> str:
+        """All of it in a few words."""
+        limit = _with_unit(f"{self.limit:,g}", self.unit)
+        return f"{self.title} {self.measured} ({'at least' if self.at_least else 'limit'} {limit})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +177,10 @@ def _percent(path: Path, key: str) -> float:
 
 def judge(objectives: Objectives, figures: Figures) -> list[Check]:
     """Every objective with what was measured, in the order of the file. An empty run fails."""
-    found = [Check("requests sent", figures.asked, 1, "", at_least=True)]
+    found = [Check(_SENT, figures.asked, 1, "", at_least=True)]
     for name, limit in objectives.whole.items():
         if name != "recovery_s" or name in figures.whole:
-            found.append(Check(name, figures.whole.get(name), limit, "s" if name.endswith("_s") else ""))
+            found.append(Check(name, figures.whole.get(name), limit, MEANS[name][1]))
     for kind, limits, waits in (
         ("request", objectives.requests, figures.requests),
         ("post to rep", objectives.assigned, figures.assigned),
@@ -159,6 +193,10 @@ def judge(objectives: Objectives, figures: Figures) -> list[Check]:
                 if seen or kind != "request" or not figures.asked:
                     found.append(Check(f"{kind}: {name}: {key}", value, limit, "ms"))
     return found
+
+
+def _with_unit(number: str, unit: str) -> str:
+    return f"{number}{'' if unit in ('', '%') else ' '}{unit}"
 
 
 def verdict(checks: Sequence[Check], generator_percent: float, late_s: float) -> Verdict:

@@ -9,7 +9,7 @@ from loadtest.load.charts import draw
 from loadtest.load.faults import told
 from loadtest.load.judging import SHOWN, Judged, Row
 from loadtest.load.objectives import GENERATOR_LIMIT, Check
-from loadtest.load.report import SAID, about_machine, machine, of_ramp, sentence
+from loadtest.load.report import FAILURES_SHOWN, SAID, about_machine, caution, machine, of_ramp, sentence
 from loadtest.load.run import Ran
 from loadtest.load.series import charts
 
@@ -26,17 +26,23 @@ def page(ran: Ran, judged: Judged) -> str:
         f'<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>',
         f"<h1>{escape(title)}</h1>",
         f'<p class="verdict {kind}">{escape(sentence(judged))}</p>',
+        *_paragraph(caution(ran, judged)),
         f"<p>{escape(machine(ran))}; seed {options.seed}, Locust with {options.workers} sending process(es).</p>",
         *_about_fault(ran, judged),
-        f"<p><b>{escape(of_ramp(ran, judged))}</b></p>",
+        *_paragraph(of_ramp(ran, judged)),
         "<h2>What happened</h2>",
         f'<div class="charts">{drawn}</div>',
         "<h2>Objectives</h2>",
+        '<p class="note">What was agreed (loadtest/objectives.yaml, or the file of OBJECTIVES). <i>request</i> = the '
+        "wait for an answer, <i>post to rep</i> = until the lead has its rep, in the database. p50, p95, p99: so long "
+        "at most in 50, 95, 99 of 100 cases.</p>",
         _table(("objective", "measured", "limit", "holds"), map(_check_cells, judged.checks)),
         "<h2>Requests</h2>",
         '<p class="note">Milliseconds from when a request was due, whether or not it could be sent then. Exact values, '
-        "not buckets. Dropped = never sent, because too many were unanswered.</p>",
+        "not buckets. Dropped = never sent, because too many were unanswered. What each request is: "
+        "docs/load-testing.md, <i>What is asked</i>.</p>",
         _table(("request", "due", "failed", "dropped", *_heads()), map(_row_cells, judged.requests)),
+        *_about_failures(ran, judged),
         "<h2>From post to rep</h2>",
         f'<p class="note">{_clock(ran)} Milliseconds from when the post was due.</p>',
         _table(("handed in by", "leads", "no rep", *_heads()), (_lead_cells(one) for one in judged.assigned)),
@@ -67,6 +73,37 @@ def _about_fault(ran: Ran, judged: Judged) -> list[str]:
         f"{escape(told(ran.options.faults))}. <b>{again}</b>; last there was "
         f"{escape(judged.recovery.last)}. What was due in between counts for neither failures nor waits in the "
         "objectives.</p>"
+    ]
+
+
+_ON_PURPOSE = " Those that failed while it was broken on purpose are among them, and count for no objective."
+
+
+def _paragraph(text: str) -> list[str]:
+    return [f"<p><b>{escape(text)}</b></p>"] if text else []
+
+
+def _about_failures(ran: Ran, judged: Judged) -> list[str]:
+    """What failed requests were answered, the most frequent first."""
+    if not judged.failures:
+        return []
+    rows = (
+        (
+            (f"{one.number:,}", ""),
+            (one.answer, "text"),
+            (", ".join(f"{name} {number:,}" for name, number in one.names.items()), "text"),
+            (f"{one.first_s:,.0f} s", ""),
+            (f"{one.last_s:,.0f} s", ""),
+        )
+        for one in judged.failures[:FAILURES_SHOWN]
+    )
+    more = len(judged.failures) - FAILURES_SHOWN
+    return [
+        "<h2>Why requests failed</h2>",
+        '<p class="note">What was answered instead; answers that differ in numbers only are one. From and until: when '
+        f"the first and the last of them were due.{_ON_PURPOSE if ran.trouble is not None else ''}</p>",
+        _table(("number", "answer", "requests", "from", "until"), rows),
+        *([f"<p>… and {more:,} more answers.</p>"] if more > 0 else []),
     ]
 
 
@@ -127,10 +164,9 @@ def _table(heads: Sequence[str], rows: Iterable[Cells]) -> str:
 
 
 def _check_cells(one: Check) -> Cells:
-    sign = "≥" if one.at_least else "≤"
-    value = "nothing measured" if one.value is None else f"{one.value:,.1f} {one.unit}"
     holds = ("yes", "") if one.holds else ("NO", "bad")
-    return [(one.name, ""), (value, ""), (f"{sign} {one.limit:,g} {one.unit}", ""), holds]
+    title = one.name if one.title == one.name else f"{one.title} ({one.name})"
+    return [(title, ""), (one.measured, ""), (one.allowed, ""), holds]
 
 
 def _heads() -> list[str]:

@@ -25,15 +25,37 @@ SAID = {
 }
 
 
+_BUSY = 90.0
+"""Percent of all processors."""
+FAILURES_SHOWN = 20
+
+
 def sentence(judged: Judged) -> str:
     """The verdict in one sentence."""
-    missed = ", ".join(one.name for one in judged.checks if not one.holds)
+    missed = "; ".join(one.words for one in judged.checks if not one.holds)
     return SAID[judged.verdict][1].format(
         missed=missed,
         generator=judged.generator,
         limit=GENERATOR_LIMIT,
         late=1000 * judged.late[SHOWN.index(99.0)] if judged.late else 0.0,
         late_limit=1000 * LATE_LIMIT_S,
+    )
+
+
+def caution(ran: Ran, judged: Judged) -> str:
+    """What to know before the service is blamed for a failed run; "" where there is nothing."""
+    found = _processors(ran)
+    slow = any(not one.holds and one.unit in ("ms", "s") for one in judged.checks)
+    if judged.verdict is not Verdict.FAILED or not slow or not found or found["busy"] < _BUSY:
+        return ""
+    if found["of_this_run"] > found["busy"] / 2:
+        return (
+            f"The processors were {found['busy']:.0f}% busy, and this run used most of that: this rate is about what "
+            "the machine carries. Look for the highest with SHAPE=ramp."
+        )
+    return (
+        f"The processors were {found['busy']:.0f}% busy, but only {found['of_this_run']:.0f}% with this run: other "
+        "work on the machine makes waits long. Run it again on a quiet machine before you blame the service."
     )
 
 
@@ -56,6 +78,7 @@ def document(ran: Ran, judged: Judged) -> dict[str, Any]:
     return {
         "verdict": judged.verdict.name.lower(),
         "sentence": sentence(judged),
+        "caution": caution(ran, judged),
         "shape": options.shape,
         "seconds": options.seconds,
         "rate": options.rate,
@@ -71,6 +94,16 @@ def document(ran: Ran, judged: Judged) -> dict[str, Any]:
             "failed": sum(one.outcome is Outcome.FAILED for one in ran.samples),
             "dropped": sum(one.outcome is Outcome.DROPPED for one in ran.samples),
             "by_name": [_row_document(one) for one in judged.requests],
+            "failures": [
+                {
+                    "answer": one.answer,
+                    "number": one.number,
+                    "by_name": dict(one.names),
+                    "first_s": round(one.first_s, 1),
+                    "last_s": round(one.last_s, 1),
+                }
+                for one in judged.failures[:FAILURES_SHOWN]
+            ],
         },
         "post_to_assignment": {
             "by_commit_time": stored.exact,

@@ -22,7 +22,8 @@ class Sample(NamedTuple):
     """A request. Times are seconds from the beginning of the run: when it was due, sent, and answered.
 
     `status` 0 = no answer. `source` and `key` are of the leads that it handed in, `handed` of them; the service said
-    of `taken` that it has them. More than one lead of a request are numbered: `key-0`, `key-1`.
+    of `taken` that it has them. More than one lead of a request are numbered: `key-0`, `key-1`. `answer` = what came
+    instead of the expected answer; "" = it was as expected.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Sample(NamedTuple):
     key: str = ""
     handed: int = 0
     taken: int = 0
+    answer: str = ""
 
     @property
     def waited_s(self) -> float:

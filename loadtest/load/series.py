@@ -65,7 +65,7 @@ def charts(ran: Ran) -> list[Chart]:
         ),
         ("Leads that wait", "leads", [_looked(ran, "waiting", lambda look: look.waiting)]),
         (
-            "Processors, of one core",
+            "Processors (100 = one core)",
             "%",
             [
                 _looked(ran, "service", lambda look: look.service),

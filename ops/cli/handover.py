@@ -187,7 +187,8 @@ class _Report(HandoverReport):
 
 
 def _preview_lines(tenant: Tenant, plan: Plan, seen: Preview) -> Iterator[Any]:
-    yield _table(plan, seen)
+    if seen.reps or seen.others:
+        yield _table(plan, seen)
     if plan.room is not None:
         room = plan.room
         caps = ["no limit" if cap is None else f"{cap:,}" for cap in (room.max_open, room.max_per_day)]

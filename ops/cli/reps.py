@@ -10,7 +10,7 @@ from ops.cli.options import author_option, require_tenant, tenant_option, why_op
 from ops.cli.reps_shared import print_change, print_notes, refused
 from ops.documents.reps import change_document, in_no_group, unnamed_document
 from ops.documents.roster_notes import roster_notes
-from router.domain.coverage import UnnamedGroup
+from router.domain.coverage import UnnamedGroup, groups_with_commas
 from router.domain.phrases import count, listed
 from router.domain.rep_fields import read_field
 from router.intake.roster_file import RosterError, read_roster_file
@@ -91,6 +91,10 @@ async def import_(
         unnamed = await _unnamed(conn, tenant)
         alone = [rep.rep_id for rep in await current_reps(conn, tenant.tenant_id) if in_no_group(rep)]
         notes = await roster_notes(conn, tenant, change)
+    written = {*change.added, *(one.rep_id for one in change.changed if "groups" in one.fields)}
+    with_commas = groups_with_commas(
+        (one.rep_id, one.values.get("groups", ())) for one in lines if one.rep_id in written
+    )
     if as_json:
         print_json(
             {
@@ -98,6 +102,7 @@ async def import_(
                 **change_document(change),
                 "in_no_group": alone,
                 "unnamed_groups": unnamed_document(unnamed),
+                "groups_with_commas": with_commas,
                 **notes.document(),
             }
         )
@@ -107,6 +112,11 @@ async def import_(
         names = listed(alone, _NAMES_SHOWN)
         console().print(f"{count(len(alone), 'active rep')} in no group, so no group rule can assign to them: {names}")
     _print_unnamed(unnamed)
+    for group, reps in with_commas.items():
+        console().print(
+            f'warning: "{group}" ({listed(reps, _NAMES_SHOWN)}) is one group with a comma in its name; if several are '
+            "meant, put ; or | between them"
+        )
     print_notes(notes, dry_run=dry_run)
     if change.missing:
         fate = "deactivated" if missing == "inactive" else "unchanged (use --missing inactive to deactivate them)"

@@ -25,7 +25,7 @@ def print_change(change: RosterChange, *, dry_run: bool = False, back_to: int | 
             out.print(f"rep {one.rep_id}: {name}: {value_text(name, old)} → {value_text(name, new)}")
     if len(change.changed) > _REPS_SHOWN:
         out.print(f"… and {len(change.changed) - _REPS_SHOWN} more changed reps (--json shows all)")
-    if lost := LostCoverage(change.left_alone, change.nobody_left).words:
+    if lost := LostCoverage(change.left_alone, change.nobody_left, change.emptied).words:
         out.print(f"warning: {lost}")
     counts = f"{len(change.added)} added, {len(change.changed)} changed, {change.unchanged} unchanged"
     back = "" if back_to is None else f"back to version {back_to}; "

@@ -31,7 +31,7 @@ from router.store.status import ParkedLeads, Paused
 from router.store.tenants import TenantUnknown
 
 _STYLES = {Level.WRONG: "bold red", Level.LOOK: "yellow", Level.FINE: "green"}
-_RATES = {"accepted": N_("accepted"), "assigned": N_("assigned"), "refused": N_("refused"), "parked": N_("parked")}
+_RATES = {"accepted": N_("accepted"), "assigned": N_("assigned"), "refused": N_("left waiting"), "parked": N_("parked")}
 _HEADS = (
     *(N_("why"), N_("leads"), N_("oldest"), N_("newest"), N_("next chance"), N_("waits for"), N_("last hour")),
     *(N_("last day"), N_("tenant"), N_("waiting"), N_("last batch"), N_("lane")),

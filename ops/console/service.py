@@ -29,6 +29,7 @@ from router.telemetry.instruments import Instruments
 
 _LOOK_UP_DEADLINE_S = 2.0
 _SILENT_S = 75.0
+_NEW_TOKEN = "lead-router tokens create ME --all-tenants --role admin"
 _LAST_COMMITS_S = 0.5
 
 
@@ -99,7 +100,7 @@ class ConsoleService:
 
     def _announce(self) -> None:
         if self._say is not None:
-            self._say(f"console: {self.url} (log in with a token: lead-router tokens create)")
+            self._say(f"console: {self.url} (log in with the token of the first start, or a new one: {_NEW_TOKEN})")
 
     async def _find_token(self, shown: TokenKey) -> Token | None:
         async with self._connections.acquire(Part.CONSOLE, _LOOK_UP_DEADLINE_S) as conn:

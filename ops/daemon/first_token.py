@@ -44,7 +44,7 @@ def _words(shown: WrittenToken, port: int, tenants: list[str]) -> str:
     tenant = tenants[0] if tenants else "acme"
     first = "" if tenants else "  lead-router tenants add acme --time-zone Asia/Shanghai\n"
     return (
-        "This token may do everything, and this is the only time it is shown "
+        "This token may do everything, in the console and over the API, and this is the only time it is shown "
         f"(lead-router tokens revoke {shown.token_id} ends it):\n\n  {shown}\n\nTo post a lead:\n\n{first}"
         f"  curl -H 'Authorization: Bearer {shown}' -H 'Content-Type: application/json' \\\n"
         '       -d \'{"source": "web", "external_id": "1", "name": "Ada", "phone": "+86 139 1234 5678"}\' \\\n'

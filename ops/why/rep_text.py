@@ -6,7 +6,7 @@ from ops.text.translation import Say
 from ops.why.description import LeadDescription, State
 from ops.why.lines import Line, Part
 from ops.why.phrases import against, condition, load, weight, when
-from ops.why.runner_up import due
+from ops.why.runner_up import due, equally_near, tie
 from router.domain.decide import Assigned
 from router.domain.explain_parts import Candidate, RepState, RuleExplanation
 from router.domain.explain_rep import Offer, RepAtRule, RepExplanation, RepVerdict
@@ -139,8 +139,11 @@ def _in_line(judged: RepExplanation, say: Say) -> Iterator[Part]:
         return
     own = next(c for c in group.free if c.rep.rep_no == judged.rep_no)
     other = group.free[1] if own.place == 1 else group.free[0]
-    for candidate in sorted((own, other), key=lambda one: one.place or 0):
+    pair = sorted((own, other), key=lambda one: one.place or 0)
+    for candidate in pair:
         yield Line("  " + _turn(candidate, len(group.free), say))
+    if equally_near(*pair):
+        yield Line("  " + tie(say))
 
 
 def _turn(candidate: Candidate, free: int, say: Say) -> str:

@@ -45,8 +45,8 @@ def _sentences(group: GroupExplanation, now: datetime, say: Say) -> Iterator[str
             strict=True,
         ):
             yield template.format(rep=_name(candidate.rep), due=due(candidate, say), credit=candidate.credit)
-        if _equally_near(*group.free[:2]):
-            yield say.gettext("Tie: the one listed first in the roster gets it.")
+        if equally_near(*group.free[:2]):
+            yield tie(say)
     missed = owed_more(group)
     if missed is not None:
         why = say.gettext(", ").join(against(why, missed.rep, now, say) for why in missed.left_out)
@@ -55,7 +55,13 @@ def _sentences(group: GroupExplanation, now: datetime, say: Say) -> Iterator[str
         )
 
 
-def _equally_near(first: Candidate, second: Candidate) -> bool:
+def tie(say: Say) -> str:
+    """What decides between reps who are equally near."""
+    return say.gettext("Tie: the one listed first in the roster gets it.")
+
+
+def equally_near(first: Candidate, second: Candidate) -> bool:
+    """Whether neither of them was ahead of its share, and both were due at the same time."""
     in_turn = not first.ahead and not second.ahead and first.due_in is not None and second.due_in is not None
     return in_turn and abs((first.due_in or 0) - (second.due_in or 0)) < _EQUAL
 

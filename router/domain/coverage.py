@@ -49,28 +49,47 @@ def unnamed_groups(ruleset: Ruleset, reps: Iterable[tuple[str, Iterable[str]]]) 
 
 @dataclass(frozen=True, slots=True)
 class LostCoverage:
-    """What a change of the roster leaves without an available rep. `everybody` = one was available, and none is now."""
+    """What a change of the roster leaves without an available rep. `everybody` = one was available, and none is now.
+
+    `emptied` are those of `groups` that have no active rep at all any more.
+    """
 
     groups: tuple[str, ...] = ()
     everybody: bool = False
+    emptied: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """For a warning; empty where nothing is lost."""
         if self.everybody:
             return "no rep of the tenant is available after this change"
-        if not self.groups:
-            return ""
-        return (
-            f"no rep in {'group' if len(self.groups) == 1 else 'groups'} {listed(self.groups, _NAMED)} is available now"
-        )
+        away = [name for name in self.groups if name not in self.emptied]
+        parts = [f"no rep in {_groups(away)} is available now"] if away else []
+        if self.emptied:
+            parts.append(f"no active rep is in {_groups(self.emptied)} any more")
+        return "; ".join(parts)
 
 
 def lost_coverage(before: Iterable[RepRecord], after: Iterable[RepRecord]) -> LostCoverage:
     """Compares two rosters; a group without an available rep counts where it had one, or is new."""
     were, are = _available_by_group(before), _available_by_group(after)
     groups = [name for name in {**were, **are} if name and not are.get(name) and (were.get(name) or name not in were)]
-    return LostCoverage(tuple(sorted(groups)), any(were.values()) and not any(are.values()))
+    emptied = tuple(sorted(set(groups) - are.keys()))
+    return LostCoverage(tuple(sorted(groups)), any(were.values()) and not any(are.values()), emptied)
+
+
+def groups_with_commas(reps: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
+    """Groups whose name has a comma, which parts no names, with the ids of their reps."""
+    found: dict[str, list[str]] = {}
+    for rep_id, groups in reps:
+        for group in groups:
+            if "," in group or "，" in group:
+                found.setdefault(group, []).append(rep_id)
+    return found
+
+
+def _groups(names: Sequence[str]) -> str:
+    return f"{'group' if len(names) == 1 else 'groups'} {listed(names, _NAMED)}"
 
 
 def _available_by_group(reps: Iterable[RepRecord]) -> Mapping[str, int]:

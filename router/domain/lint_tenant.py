@@ -263,7 +263,8 @@ def _no_number(path: str, rule: Rule, condition: Range, had: frozenset[str]) -> 
     if len(others) == len(had):
         message = (
             f"no lead of the last {DAYS_SEEN} days had a number as {condition.field}, but "
-            f"{listed(others, NAMED)}: numbers are written as 100000 or 2.5"
+            f"{listed(others, NAMED)}: numbers are written as 100000 or 2.5; a mapping reads others, "
+            f"such as numbers: {{{_column(condition.field)}: comma}} for 100.000,00"
         )
         yield Finding(Level.WARNING, Lint.NOT_A_NUMBER, path, message, rule.name)
     elif not any(map(condition.holds, had)):
@@ -272,6 +273,12 @@ def _no_number(path: str, rule: Rule, condition: Range, had: frozenset[str]) -> 
     elif others:
         message = f"some values of {condition.field} are not numbers, and in no range: {listed(others, NAMED)}"
         yield Finding(Level.HINT, Lint.NOT_A_NUMBER, path, message, rule.name)
+
+
+def _column(field: str) -> str:
+    """The attribute's name as a key in YAML."""
+    name = field.removeprefix(ATTRIBUTES)
+    return name if name.replace(" ", "").isalnum() else f'"{name}"'
 
 
 def _unseen(

@@ -66,6 +66,8 @@ class RosterChange:
     missing: int = 0
     left_alone: tuple[str, ...] = ()
     """Groups that have no available rep any more, or are new and have none."""
+    emptied: tuple[str, ...] = ()
+    """Those of `left_alone` that have no active rep at all any more."""
     nobody_left: bool = False
     """Whether a rep of the tenant was available, and none is now."""
 

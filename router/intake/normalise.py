@@ -17,9 +17,10 @@ from router.intake.placeholders import is_rounded_id, is_total, means_no_id
 from router.intake.times import UNDECLARED, Orders, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
-from router.rules.mapping import FileMapping
+from router.rules.mapping import ATTRIBUTE, FileMapping
 from router.rules.repeats import named_enquiry
 from router.rules.spelling import Spellings
+from router.rules.written_numbers import plain_number
 
 MAX_ID = 255
 MAX_FACT = 2_000
@@ -92,6 +93,9 @@ class LeadReader:
         self._contacts = ContactReader(plan.default_phone_region or phone_region, required=plan.require_contact)
         self._targets: dict[str, str | None] = {}
         self._columns = {target: column for column, target in plan.rename.items()}
+        self._names, self._numbers = plan.attribute_names, plan.numbers
+        self._attribute_targets = frozenset(target for target in plan.rename.values() if target.startswith(ATTRIBUTE))
+        self._reads_attributes = bool(self._names or self._numbers)
 
     def read(self, row: Mapping[str, object]) -> LeadIn:
         """Raises Rejected, with all that is wrong."""
@@ -208,7 +212,19 @@ class LeadReader:
             if target in values:
                 raise Rejected(column, f"{target} is given twice in this row")
             values[target] = value
-        return values, extra
+        return values, self._as_attributes(extra) if self._reads_attributes else extra
+
+    def _as_attributes(self, extra: Mapping[str, object]) -> dict[str, object]:
+        """Attributes under the names that the mapping gives them, and its numbers as rules compare them."""
+        found: dict[str, object] = {}
+        for column, value in extra.items():
+            name = self._names.get(column, column)
+            if name in found:
+                raise Rejected(column, f"attribute {name} is given twice in this row")
+            sign = self._numbers.get(column)
+            plain = plain_number(value, sign) if sign is not None and isinstance(value, str) else None
+            found[name] = value if plain is None else plain
+        return found
 
     @property
     def times_without_offset(self) -> int:
@@ -242,6 +258,8 @@ class LeadReader:
     def _target(self, column: str) -> str | None:
         """The field that a column means, _DROPPED, or None."""
         target = _DROPPED if self._plan.dropped(column) else self._plan.target(column)
+        if target in self._attribute_targets:
+            target = None
         if target:
             self._columns.setdefault(target, column)
         # NDJSON may name ever new columns: memory stays bounded.

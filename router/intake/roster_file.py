@@ -1,7 +1,6 @@
 """Reading a roster from a table or a workbook: either all of it is valid, or every problem is reported."""
 
 import csv
-import difflib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from router.domain.phrases import count
 from router.domain.rep_fields import READERS, RepLine, read_field
 from router.intake.encoding import EncodingUnclear
 from router.intake.file_kind import Kind, as_text
+from router.intake.roster_columns import suggested_field
 from router.intake.text_decoding import cells_of, decoded
 from router.intake.text_lines import FileUnusable
 from router.rules.column_words import folded_name
@@ -117,6 +117,8 @@ def _columns(header: list[str], where: str) -> list[str]:
         for text, column in zip(header, columns, strict=True)
         if column not in READERS
     ]
+    if any(column not in READERS and suggested_field(column) is None for column in columns):
+        problems.append(f"{where}: columns are {', '.join(READERS)}")
     problems += [f"{where}: column {c} is there {columns.count(c)} times" for c in READERS if columns.count(c) > 1]
     if "rep_id" not in columns:
         problems.append(f"{where}: column rep_id is missing")
@@ -126,8 +128,8 @@ def _columns(header: list[str], where: str) -> list[str]:
 
 
 def _suggestion(column: str) -> str:
-    near = difflib.get_close_matches(column[:100], READERS, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; columns are {', '.join(READERS)}"
+    near = suggested_field(column)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -112,7 +112,7 @@ class Handover:
         position = position_of(state, plan.to_rep)
         room = room_of(state, position)
         if room.fits < len(leads):
-            raise NoRoom(plan.to_rep, len(leads), room)
+            raise NoRoom(plan.to_rep, len(leads), room, plan.tenant)
         taken = await store.take(self.conn, plan.tenant_id, plan.from_no, leads, held.at)
         if not taken:
             raise _Nothing

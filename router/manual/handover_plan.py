@@ -4,6 +4,7 @@ Reads only. The rules are asked with the reps, loads, credits and presence of no
 together and nothing else waited; so what comes in between can change it.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ _LEADS_AT_ONCE = 5_000
 class NoRoom(CannotGive):
     """The other rep cannot have so many; the message has the numbers and says what to do."""
 
-    def __init__(self, rep_id: str, leads: int, room: Room) -> None:
+    def __init__(self, rep_id: str, leads: int, room: Room, tenant: str) -> None:
         loads = [
             f"{has:,} of {cap:,} {what}"
             for has, cap, what in (
@@ -42,9 +43,18 @@ class NoRoom(CannotGive):
             )
             if cap is not None
         ]
+        needed = [
+            f"{option} {has + leads}"
+            for option, has, cap in (
+                ("--max-open", room.open_leads, room.max_open),
+                ("--max-per-day", room.today, room.max_per_day),
+            )
+            if cap is not None and has + leads > cap
+        ]
         super().__init__(
             f"rep {rep_id} has room for {room.fits:,} of {count(leads, 'lead')}: has {', '.join(loads)}. Hand over "
-            f"fewer (--as-many-as-fit), or raise the cap: lead-router reps set {rep_id} --max-open N --max-per-day N"
+            f"fewer (--as-many-as-fit), or raise the cap first: lead-router reps set {shlex.quote(rep_id)} "
+            f"--tenant {shlex.quote(tenant)} {' '.join(needed)}"
         )
 
 
@@ -80,6 +90,7 @@ class Plan:
     elsewhere: tuple[Place, ...] = ()
     room: Room | None = None
     refusal: NoRoom | None = None
+    tenant: str = ""
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -137,17 +148,18 @@ async def plan_handover(
             already = sum(not place.is_here and place.was_here for place in places)
             elsewhere = tuple(place for place in places if not (place.is_here or place.was_here))
             leads = len(named)
-        room = None if asked.to_rep is None else await _room(conn, presence, tenant_id, asked.to_rep, now)
-    refusal = NoRoom(asked.to_rep or "", leads, room) if room is not None and room.fits < leads else None
+        tenant = await tenant_now(conn, tenant_id, now)
+        room = None if asked.to_rep is None else await _room(conn, presence, tenant, asked.to_rep)
+    refusal = NoRoom(asked.to_rep or "", leads, room, tenant.name) if room is not None and room.fits < leads else None
     to_move = leads if room is None else min(leads, room.fits)
     if asked.as_many_as_fit:
         refusal = None
     about = (tenant_id, asked.from_rep, from_no, asked.to_rep, leads, to_move, batch_no)
-    return Plan(*about, named, already, elsewhere, room, refusal)
+    return Plan(*about, named, already, elsewhere, room, refusal, tenant.name)
 
 
-async def _room(conn: Connection, presence: Presence, tenant_id: int, rep_id: str, now: datetime | None) -> Room:
-    state = (await _state(conn, presence, await tenant_now(conn, tenant_id, now)))[0]
+async def _room(conn: Connection, presence: Presence, tenant: TenantNow, rep_id: str) -> Room:
+    state = (await _state(conn, presence, tenant))[0]
     return room_of(state, position_of(state, rep_id))
 
 

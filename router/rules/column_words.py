@@ -8,9 +8,10 @@ from router.domain.text import fold, without_invisible
 
 _WORDS = {
     "external_id": (
-        "id, lead id, leadid, record id, uuid, 编号, 线索编号, 线索id, kennung, datensatz "
-        "id, vorgangsnummer, lead nummer, leadgen id, reference, identifiant, "
-        "numero, identificador, id del lead, codigo, id do lead"
+        "id, lead id, leadid, lead no, lead nr, lead number, nr, anfrage nr, anfragenummer, "
+        "badge, record id, uuid, 编号, 线索编号, 线索id, kennung, datensatz id, vorgangsnummer, lead "
+        "nummer, leadgen id, reference, identifiant, numero, identificador, id del lead, "
+        "codigo, id do lead"
     ),
     "created_at": (
         "created, created date, create date, creation date, created time, date, "

@@ -1,9 +1,13 @@
 """The mapping file: what the columns and the words of somebody's lead file mean. Pure, but for reading the file."""
 
+import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from router.domain.phrases import listed
 from router.rules.column_words import folded_name, suggested
@@ -14,12 +18,14 @@ from router.rules.mapping_parts import (
     read_date_form,
     read_identity,
     read_joins,
+    read_numbers,
     read_repeats,
     read_splits,
     read_values,
 )
 from router.rules.problems import InvalidFile, Problem
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, truth, word
+from router.rules.written_numbers import DecimalSign
 
 FIELDS = (
     *("external_id", "source", "created_at", "name", "phone", "email", "company", "customer_id", "region"),
@@ -36,6 +42,11 @@ COLUMNS_LISTED = 20
 _ATTRIBUTES = "attributes"
 """A column of attributes holds JSON: nobody else's column of nearly that name does."""
 
+ATTRIBUTE = "attributes."
+"""What begins the target of a column that is an attribute of another name."""
+
+_PLAIN_KEY = re.compile(r"[^\W\d_][\w .()/-]*")
+
 _NO_CONSTANT = ("external_id", "lead_id", _ATTRIBUTES)
 
 
@@ -43,15 +54,16 @@ _NO_CONSTANT = ("external_id", "lead_id", _ATTRIBUTES)
 class FileMapping:
     """How to read a file. Columns named like a field of a lead mean that field, unless `rename` says otherwise.
 
-    `rename` is column to field; `constants` are values for every lead; `time_zone` holds for times without an
-    offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean nothing
-    become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
-    e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns;
-    `created_at` is the form of its times (`date_forms`; None = detected); `allow_rounded_ids` takes ids such as
-    1.2E+11. `external_id` computes one where a row has none; `values` are, by field, what words of the business mean
-    there (keys folded). `repeats` are the fields by which a repeat is told, none = leads of the file are never
-    merged (None = by all that says who asks for what). `ids_unique_over_sources`: the same external id of another
-    source is the same lead. `fields` are those that columns of this kind of file can mean.
+    `rename` is column to field, or to `attributes.NAME`; `constants` are values for every lead; `time_zone` holds for
+    times without an offset; `empty` are texts that mean "no value"; `drop` are columns to ignore. Columns that mean
+    nothing become attributes, or are ignored when `unknown_columns` is drop. `require_contact`: a lead without phone,
+    e-mail and customer id is parked, since nobody could reach it. `split`, then `join` make new columns; `created_at`
+    is the form of its times (`date_forms`; None = detected); `allow_rounded_ids` takes ids such as 1.2E+11.
+    `external_id` computes one where a row has none; `values` are, by field, what words of the business mean there
+    (keys folded). `repeats` are the fields by which a repeat is told, none = leads of the file are never merged (None
+    = by all that says who asks for what). `ids_unique_over_sources`: the same external id of another source is the
+    same lead. `numbers` are columns of numbers, with the sign before their decimals. `fields` are those that columns
+    of this kind of file can mean.
     """
 
     split: tuple[Split, ...] = ()
@@ -70,11 +82,14 @@ class FileMapping:
     ids_unique_over_sources: bool = False
     created_at: str | None = None
     allow_rounded_ids: bool = False
+    numbers: Mapping[str, DecimalSign] = field(default_factory=dict)
     file: str = "no mapping"
     fields: tuple[str, ...] = FIELDS
 
     def target(self, column: str) -> str | None:
-        """The field that a column means; None = none of them. Dropped columns are the caller's to leave out."""
+        """The field that a column means, or `attributes.NAME`; None = none of them. Dropped columns are the caller's to
+        leave out.
+        """
         renamed = self.rename.get(column)
         return renamed or (column if column in self.fields else self._folded(column))
 
@@ -92,7 +107,18 @@ class FileMapping:
         """The columns of a file that it names."""
         parts = [split.column for split in self.split], *(join.columns for join in self.join)
         identity = self.external_id.columns if self.external_id else ()
-        return frozenset([*self.rename, *self.drop, *identity, *(name for part in parts for name in part)])
+        return frozenset(
+            [*self.rename, *self.drop, *self.numbers, *identity, *(name for part in parts for name in part)]
+        )
+
+    @property
+    def attribute_names(self) -> Mapping[str, str]:
+        """Of columns that are attributes of another name: that name."""
+        return {
+            column: target.removeprefix(ATTRIBUTE)
+            for column, target in self.rename.items()
+            if target.startswith(ATTRIBUTE)
+        }
 
     def dropped(self, column: str) -> bool:
         known = self.target(column) is not None
@@ -143,6 +169,7 @@ def check_columns(
         ("split", [one.column for one in plan.split], given),
         *((f"join.{one.into}", one.columns, split) for one in plan.join),
         *(("rename", plan.rename, found), ("drop", plan.drop, found), ("external_id", identity, found)),
+        ("numbers", plan.numbers, found),
     ]
     wrong = [
         Problem(plan.file, 0, where, f"the file has no column {shorten(column)}{hint(column, there)}")
@@ -158,6 +185,9 @@ def check_columns(
             wrong.append(Problem(plan.file, 0, target, message))
         elif target:
             sources[target] = f"column {shorten(column)}"
+        elif f"{ATTRIBUTE}{column}" in plan.rename.values():
+            message = f"is another attribute of that name already; rename or drop column {shorten(column)}, too"
+            wrong.append(Problem(plan.file, 0, f"rename.{ATTRIBUTE}{column}", message))
     wrong += [
         Problem(plan.file, 0, "columns", f"column {shorten(name)} is there twice; rename or remove one of the two")
         for name in sorted(repeated)
@@ -176,16 +206,24 @@ def check_columns(
 
 def _not_there(plan: FileMapping, one_of: Sequence[str], found: Sequence[str]) -> str:
     there = f"no column is mapped to {' or '.join(one_of)}; the file has {listed(map(shorten, found), COLUMNS_LISTED)}"
+    free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     if one_of == ("external_id",):
+        taken = {*plan.rename.values(), *plan.constants, *filter(None, map(plan.target, found))}
+        names = ", ".join(f"{_key(name)}: {field}" for name, field in suggested(free, taken).items())
+        start = f"; names that seem to mean a field: rename: {{{names}}}" if names else ""
         where = " (in a file: --mapping M.yaml)" if plan == FileMapping() else ""
         return (
             f"{there}; name the one that identifies a lead under rename:, or have it computed from several under "
-            f"external_id:{where}"
+            f"external_id:{where}{start}"
         )
-    free = [name for name in found if plan.target(name) is None and not plan.dropped(name)]
     may_be = suggested(free, (), of_reps=True)
     near = next((f"{{{shorten(name)}: {field}}}" for name, field in may_be.items() if field in one_of), "")
     return f"{there}; name the right one in a mapping file under rename:{f' {near}' if near else ''}"
+
+
+def _key(column: str) -> str:
+    """A column's name as a key in YAML."""
+    return column if _PLAIN_KEY.fullmatch(column) else json.dumps(column, ensure_ascii=False)
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
@@ -197,6 +235,11 @@ def _contradictions(plan: FileMapping) -> list[Problem]:
         *(Problem(plan.file, 1, "rename", f"two columns mean {name}") for name in twice),
         *(Problem(plan.file, 1, f"constants.{name}", "is also the meaning of a column") for name in both),
         *(Problem(plan.file, 1, "drop", f"{shorten(name)} is also under rename") for name in gone),
+        *(
+            Problem(plan.file, 1, "numbers", f"{shorten(name)} means {target}: only attributes are numbers")
+            for name in plan.numbers
+            if (target := plan.target(name)) is not None and not target.startswith(ATTRIBUTE)
+        ),
     ]
 
 
@@ -204,9 +247,17 @@ def _rename(at: At, fields: Sequence[str]) -> dict[str, str]:
     values = {}
     for column, (_, node) in named_entries(at).items():
         place = at.below(column, node)
-        if (target := place.read(lambda at: word(at, fields))) is not None:
+        if (target := place.read(lambda at: _target(at, fields))) is not None:
             values[column.strip()] = target
     return values
+
+
+def _target(at: At, fields: Sequence[str]) -> str:
+    if _ATTRIBUTES in fields and isinstance(at.node, yaml.ScalarNode):
+        name = at.node.value.strip().removeprefix(ATTRIBUTE).strip()
+        if at.node.value.strip().startswith(ATTRIBUTE) and name:
+            return f"{ATTRIBUTE}{name}"
+    return word(at, fields)
 
 
 def _constants(at: At, names: Sequence[str]) -> dict[str, str]:
@@ -240,4 +291,5 @@ _READERS: dict[str, Reader[Any]] = {
     "ids_unique_over_sources": truth,
     "created_at": read_date_form,
     "allow_rounded_ids": truth,
+    "numbers": read_numbers,
 }

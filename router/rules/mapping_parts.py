@@ -12,6 +12,7 @@ from router.rules.document import At, Wrong
 from router.rules.reader import hint, mapping, named_entries, one_or_many, scalar, shorten, text, word
 from router.rules.repeats import FIELDS as REPEAT_FIELDS
 from router.rules.repeats import IDENTIFYING
+from router.rules.written_numbers import DecimalSign
 
 MAX_BETWEEN = 20
 _OFF, _ON = ("off", "no", "false"), ("on", "yes", "true")
@@ -90,6 +91,16 @@ def _words(at: At) -> dict[str, str]:
         if words.setdefault(fold(written), value) != value:
             place.wrong(f"also means {shorten(words[fold(written)])}: capitals and full-width make no difference", key)
     return words
+
+
+def read_numbers(at: At) -> dict[str, DecimalSign]:
+    """`numbers: {Budget (EUR): comma}`: column to the sign before its decimals."""
+    found = {}
+    for column, (_, node) in named_entries(at).items():
+        place = at.below(column, node)
+        if (sign := place.read(lambda at: word(at, [one.value for one in DecimalSign]))) is not None:
+            found[column.strip()] = DecimalSign(sign)
+    return found
 
 
 def read_date_form(at: At) -> str:

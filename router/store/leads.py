@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.customers import Key, Known, Overlap, Prepared, SharedKey, customer_keys, newly_shared
@@ -327,6 +328,12 @@ async def contact_of(conn: Connection, tenant_id: int, lead_id: int) -> Contact:
     """Who the lead is about; nobody where there is no such lead."""
     row = await _SQL.contact.row(conn, tenant_id=tenant_id, lead_id=lead_id)
     return Contact(*row) if row is not None else Contact(None, None, None, None)
+
+
+async def attributes_of(conn: Connection, tenant_id: int, lead_id: int) -> dict[str, Any]:
+    """What the lead brought beside its fields."""
+    text: str | None = await _SQL.attributes.value(conn, tenant_id=tenant_id, lead_id=lead_id)
+    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
 
 
 async def states_of(conn: Connection, tenant_id: int, lead_ids: Sequence[int]) -> dict[int, tuple[str, int | None]]:

@@ -23,6 +23,7 @@ from router.store.transactions import limit_transaction, retried
 
 _SQL = load("roster")
 _LOCK_WAIT_S = 30
+_NAMED = 3
 # What decides whether a group has an available rep.
 _COVERS = frozenset({"active", "available"})
 
@@ -294,6 +295,7 @@ def _told(intended: Plan, previous: int, version: int, lost: LostCoverage) -> Ro
         unchanged=intended.unchanged,
         missing=intended.missing,
         left_alone=lost.groups,
+        emptied=lost.emptied,
         nobody_left=lost.everybody,
     )
 
@@ -320,9 +322,16 @@ def record_of(row: asyncpg.Record | Mapping[str, Any], group_names: Mapping[int,
     return RepRecord(rep_no, rep_id, values)
 
 
+def _called(name: str, known: Mapping[str, str]) -> str | None:
+    """The reps who may be meant by a name in place of the id, or by a part of it."""
+    wanted = fold(name)
+    by_name = [f"{rep_id} ({shown})" for rep_id, shown in known.items() if wanted and wanted in fold(shown)]
+    return " or ".join(by_name[:_NAMED]) or None
+
+
 async def _no_such_rep(conn: Connection, tenant_id: int, rep_id: str) -> str:
-    known = [row["rep_id"] for row in await _SQL.rep_ids.fetch(conn, tenant_id=tenant_id)]
-    meant = suggestion(rep_id, known, limit=3)
+    known = {rep.rep_id: str(rep.values["name"]) for rep in await current_reps(conn, tenant_id)}
+    meant = _called(rep_id, known) or suggestion(rep_id, known, limit=3)
     guess = f"; did you mean {meant}?" if meant else f"; the tenant has {count(len(known), 'rep')}"
     return f"there is no rep {rep_id!r}{guess}"
 

@@ -59,6 +59,10 @@ limit 1;
 -- Who a lead is about.
 select name, phone, email, company from lead where tenant_id = :tenant_id and lead_id = :lead_id;
 
+-- name: attributes(tenant_id, lead_id)
+-- What a lead brought beside its fields, as JSON.
+select attributes::text from lead where tenant_id = :tenant_id and lead_id = :lead_id;
+
 -- name: states(tenant_id, lead_ids)
 -- Where leads are now; a merged one with the lead that it was merged into.
 select named.lead_id, found.state, found.into_lead_id

@@ -33,10 +33,6 @@ select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_un
   from rep r join rep_row w on w.tenant_id = r.tenant_id and w.rep_no = r.rep_no and w.to_version is null
  where r.tenant_id = :tenant_id and r.rep_id = :rep_id;
 
--- name: rep_ids(tenant_id)
--- The ids of all reps, for suggestions.
-select rep_id from rep where tenant_id = :tenant_id order by rep_id;
-
 -- name: reps_as_of(tenant_id, version)
 -- What routing needs of every rep as of a version: one look at the key per rep, however many versions there are.
 select r.rep_no, r.rep_id, w.name, w.active, w.available, w.availability_held_until, w.time_zone, w.working_hours, w.holidays, w.leave, w.groups, w.regions,

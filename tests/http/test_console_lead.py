@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from router.domain.access import TokenRole
 from router.store.connections.connections import Connections
 from tests.http.console import Served, serving_console
 from tests.http.support import make_token
@@ -28,6 +29,24 @@ async def test_the_timeline_is_there_once(served: Served, conn: asyncpg.Connecti
     assert page.status == 200
     assert [one.text.strip() for one in page.all("h2", id="h-timeline")] == [title]
     assert [one.text for one in page.tags if one.text.strip() == title and one.name in ("h3", "li", "span")] == []
+
+
+async def test_what_rules_compare_is_there_and_contacts_in_it_are_masked_where_the_token_may_not_see_them(
+    served: Served, conn: asyncpg.Connection
+) -> None:
+    """A rule for budgets decides by an attribute: without it on the page nobody can see why."""
+    said = '{"Budget (EUR)": "250000", "note": "<b>call</b> +49 711 5500001", "parts": [1, 2]}'
+    tenant_id = await conn.fetchval("select tenant_id from tenant where name = 'acme'")
+    await Tenancy(conn, tenant_id).accept([lead(3, attributes=said)])
+    number = await conn.fetchval("select lead_id from lead where external_id = 'e3'")
+    async with served.browser(await make_token(conn)) as browser:
+        page = await browser.get(f"/leads/{number}")
+    facts = dict(zip([one.text for one in page.all("dt")], [one.text for one in page.all("dd")], strict=True))
+    assert (facts["Budget (EUR)"], facts["parts"]) == ("250000", "[1,2]")
+    assert facts["note"] == "<b>call</b> +49 711 5500001"
+    async with served.browser(await make_token(conn, role=TokenRole.VIEWER)) as browser:
+        page = await browser.get(f"/leads/{number}")
+    assert "250000" in page.words and "5500001" not in page.words
 
 
 @pytest.mark.parametrize(

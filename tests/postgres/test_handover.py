@@ -133,12 +133,16 @@ async def test_the_crm_hears_of_every_lead_that_goes_back_to_the_rules(
     assert all("r1" in str(data) for data in told.values()), told
 
 
-@pytest.mark.parametrize(("cap", "words"), [("4,9", "0 of 4 open"), ("9,4", "0 of 4 leads of today")])
+@pytest.mark.parametrize(
+    ("cap", "words", "raised"),
+    [("4,9", "0 of 4 open", "--max-open 6"), ("9,4", "0 of 4 leads of today", "--max-per-day 6")],
+)
 async def test_no_cap_is_exceeded_and_the_refusal_has_the_numbers(
-    conn: asyncpg.Connection, connections: Connections, cap: str, words: str
+    conn: asyncpg.Connection, connections: Connections, cap: str, words: str, raised: str
 ) -> None:
     tenant = await a_tenant(conn, connections, f"r2,no,{cap}")
     plan = await planned(tenant, to_rep="r2")
+    assert str(plan.refusal).endswith(f"lead-router reps set r2 --tenant acme {raised}")
     assert "has room for 4 of 6 leads" in str(plan.refusal) and words in str(plan.refusal)
     fits = await planned(tenant, to_rep="r2", as_many_as_fit=True)
     assert (fits.refusal, fits.leads, fits.to_move) == (None, 6, 4)
@@ -277,6 +281,16 @@ async def test_what_cannot_be_is_refused(conn: asyncpg.Connection, connections: 
     await tenant.roster(reps_csv(["r2,no"], "rep_id,active"))
     with pytest.raises(CannotGive, match="not active"):
         await planned(tenant, to_rep="r2")
+
+
+async def test_a_preview_of_nothing_has_no_empty_table(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    await a_tenant(conn, connections, "r2,yes,0,99")
+    arguments = ("--from", "r1", "--tenant", "acme", "--to", "r2", "--dry-run")
+    text = await CommandLine(handover_command, database_url).run(*arguments)
+    assert text.exit_code == 1 and "room for 0 of 6 leads" in text.stdout
+    assert "leads of r1 to" not in text.stdout
 
 
 async def test_the_command_previews_moves_and_reports(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from router.domain.roster import Roster
 from router.intake.roster_file import read_roster
 from router.settings.model import Settings
 from router.store import tenants
-from router.store.roster import RepUnknown, current_reps, import_reps, load_roster, set_rep
+from router.store.roster import RepUnknown, current_reps, import_reps, load_roster, rep_number, set_rep
 from tests.command_line import CommandLine
 
 ROSTER = """rep_id,name,available,time_zone,working_hours,groups,regions,weight,max_open
@@ -317,3 +318,28 @@ async def test_reps_outside_every_group_are_named_at_import(
     file.write_text("rep_id,name,available,time_zone,groups\nin,A,yes,UTC,east\nout,B,yes,UTC,\n")
     told = await CommandLine(reps_command, database_url).json("import", str(file), "--tenant", "acme")
     assert told["in_no_group"] == ["out"]
+
+
+async def test_a_comma_between_groups_is_said_at_once_and_not_again(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    """`DACH,Key accounts` is one group, to which no rule assigns: two groups lose a rep without an error."""
+    await tenants.add(conn, "acme", "UTC")
+    command, file = CommandLine(reps_command, database_url), tmp_path / "reps.csv"
+    file.write_text('rep_id,name,groups\nmm,Max,DACH\njb,Jo,"DACH,Key accounts"\n')
+    first = await command.run("import", str(file), "--tenant", "acme")
+    assert 'warning: "DACH,Key accounts" (jb) is one group with a comma in its name' in first.output
+    assert "comma" not in (await command.run("import", str(file), "--tenant", "acme")).output
+    file.write_text("rep_id,name,groups\nmm,Max,DACH\njb,Jo,DACH|Key accounts\n")
+    mended = await command.run("import", str(file), "--tenant", "acme")
+    assert "no active rep is in group DACH,Key accounts any more" in mended.output, mended.output
+    assert (await command.json("import", str(file), "--tenant", "acme"))["groups_with_commas"] == {}
+
+
+async def test_who_names_a_rep_in_place_of_the_id_is_shown_the_id(conn: asyncpg.Connection) -> None:
+    acme = await tenants.add(conn, "acme", "UTC")
+    reps = lines("rep_id,name\nsk,Sabine Köhler\nsm,Sabine Maier\nmm,Max Müller\n")
+    await import_reps(conn, acme.tenant_id, reps, "test")
+    for wanted, meant in (("köhler", "did you mean sk (Sabine Köhler)?"), ("Sabine", "sk (Sabine Köhler) or sm")):
+        with pytest.raises(RepUnknown, match=re.escape(meant)):
+            await rep_number(conn, acme.tenant_id, wanted)

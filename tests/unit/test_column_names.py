@@ -99,3 +99,13 @@ def test_ids_that_a_spreadsheet_rounded_are_refused_unless_they_are_allowed() ->
         assert reader.read({"external_id": text}).external_id == text
     allowed = LeadReader(parse_mapping("allow_rounded_ids: true", "m.yaml"), NOW)
     assert allowed.read({"external_id": "1.18174E+11"}).external_id == "1.18174E+11"
+
+
+def test_without_a_mapping_the_error_has_one_to_begin_with() -> None:
+    columns = ["Lead-Nr.", "Eingang", "E-Mail", "Firma: Name", "Telefon", "Budget (EUR)"]
+    with pytest.raises(InvalidFile) as raised:
+        check_columns(parse_mapping("", "m.yaml"), columns)
+    start = str(raised.value).partition("seem to mean a field: ")[2]
+    plan = parse_mapping(start, "m.yaml")
+    check_columns(plan, columns)
+    assert plan.rename == {"Lead-Nr.": "external_id", "Eingang": "created_at", "E-Mail": "email", "Telefon": "phone"}

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.domain.coverage import LostCoverage, lost_coverage, unnamed_groups
+from router.domain.coverage import LostCoverage, groups_with_commas, lost_coverage, unnamed_groups
 from router.domain.roster_change import DEFAULTS, RepRecord
 from router.domain.ruleset import Rule, Ruleset
 
@@ -61,6 +61,8 @@ def test_a_group_is_lost_exactly_when_it_had_an_available_rep_or_is_new_and_has_
         had, has = (there(states, group, available=True) for states in (before, after))
         new = there(after, group, available=False) and not there(before, group, available=False)
         assert (group in lost.groups) == ((had or new) and not has), group
+        left = there(after, group, available=False)
+        assert (group in lost.emptied) == (group in lost.groups and not left), group
     anybody = [any(active and free for _, active, free in states) for states in (before, after)]
     assert lost.everybody == (anybody == [True, False])
 
@@ -69,4 +71,12 @@ def test_what_is_lost_is_said_in_one_sentence() -> None:
     assert LostCoverage().words == ""
     assert LostCoverage(("east",)).words == "no rep in group east is available now"
     assert LostCoverage(("east", "west")).words == "no rep in groups east, west is available now"
+    assert LostCoverage(("a,b", "east"), emptied=("a,b",)).words == (
+        "no rep in group east is available now; no active rep is in group a,b any more"
+    )
     assert LostCoverage(("east",), everybody=True).words == "no rep of the tenant is available after this change"
+
+
+def test_two_groups_that_became_one_by_a_comma_are_seen() -> None:
+    found = groups_with_commas([("jb", ("DACH,Key accounts",)), ("mm", ("DACH", "East")), ("li", ("华东，华南",))])
+    assert found == {"DACH,Key accounts": ["jb"], "华东，华南": ["li"]}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,7 +14,7 @@ from loadtest.load.outcome import Assigned, Stored
 from loadtest.load.page import page
 from loadtest.load.plan import Abort, Plan
 from loadtest.load.recovery import Trouble
-from loadtest.load.report import document
+from loadtest.load.report import caution, document, sentence
 from loadtest.load.run import Options, Ran
 from loadtest.load.samples import Outcome, Sample
 from loadtest.load.shapes import Piece
@@ -99,6 +100,25 @@ def test_a_busy_generator_gets_no_verdict_and_the_page_says_what_to_do() -> None
     found = judged(ran, OBJECTIVES)
     assert found.verdict is Verdict.REFUSED
     assert "lower RATE" in page(ran, found)
+
+
+def test_a_failed_run_says_in_words_what_was_missed_why_requests_failed_and_whose_work_made_it_slow() -> None:
+    ran = a_run([sample(5, 3, Outcome.FAILED)._replace(answer="503: <busy>")], trouble=None)
+    ran = replace(ran, looks=[replace(one, machine=99.0, service=1.0) for one in ran.looks])
+    found = judged(ran, OBJECTIVES)
+    text = sentence(found)
+    assert text.startswith("Failed: requests that failed 1.6% (limit 0%); request: web form: p99 ")
+    html = page(ran, found)
+    assert "503: &lt;busy&gt;" in html and "requests that failed (failed_percent)" in html
+    assert "other work on the machine makes waits long" in html
+    [failure] = document(ran, found)["requests"]["failures"]
+    assert failure == {"answer": "503: <busy>", "number": 1, "by_name": {"web form": 1}, "first_s": 5, "last_s": 5}
+
+
+def test_a_run_that_passed_blames_no_one() -> None:
+    ran = a_run()
+    assert caution(ran, judged(ran, OBJECTIVES)) == ""
+    assert "Why requests failed" not in page(ran, judged(ran, OBJECTIVES))
 
 
 def test_a_ramp_that_broke_says_where_and_one_that_went_through_says_how_far_it_came() -> None:

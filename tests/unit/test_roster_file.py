@@ -91,6 +91,9 @@ def test_headers_are_read_as_people_write_them() -> None:
     ("header", "told"),
     [
         ("rep_id,availible", "did you mean available?"),
+        ("Kürzel,name", "unknown column 'Kürzel'; did you mean rep_id?"),
+        ("rep_id,Zeitzone", "did you mean time_zone?"),
+        ("rep_id,每日上限", "did you mean max_per_day?"),
         ("rep_id,Zzzzzz", "columns are rep_id, name"),
         ("name,available", "column rep_id is missing"),
         ("name/available", "column rep_id is missing"),
@@ -99,6 +102,11 @@ def test_headers_are_read_as_people_write_them() -> None:
 )
 def test_a_wrong_header_is_one_clear_sentence(header: str, told: str) -> None:
     assert any(told in problem for problem in problems_of(f"{header}\nr1,x\n"))
+
+
+def test_the_columns_that_there_are_are_listed_once() -> None:
+    found = problems_of("rep_id,Zzzzzz,Yyyyyy\nr1,x,y\n")
+    assert [problem for problem in found if "max_per_day" in problem] == [found[-1]]
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,8 @@ def test_what_leads_do_not_have_is_found_beside_the_tenant() -> None:
         (
             *("not_a_number", "b"),
             "no lead of the last 90 days had a number as attributes.words, but a, b: "
-            "numbers are written as 100000 or 2.5",
+            "numbers are written as 100000 or 2.5; a mapping reads others, such as numbers: {words: comma} for "
+            "100.000,00",
         ),
         ("unseen_value", "c", "no lead of the last 90 days had attributes.budget within these bounds"),
         ("unseen_value", "d", "no lead of the last 90 days had company listed in key.txt (2 values)"),

@@ -1,8 +1,11 @@
 """One lead: where it is and why, what happened to it, and what can be done about it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from ops.api.fields import number_of
@@ -25,8 +28,10 @@ from router.domain.access import Permission
 from router.domain.lead import FACT_FIELDS
 from router.http.problems import Kind, Refused
 from router.store.assignments import lead_numbered
-from router.store.leads import contact_of
+from router.store.leads import attributes_of, contact_of
 
+_ATTRIBUTES_SHOWN = 40
+_LENGTH = 300
 # What can be done with a lead, by its state: operations of the API.
 ACTIONS = {"waiting": ("park", "assign"), "parked": ("unpark", "assign"), "assigned": ("end", "assign")}
 
@@ -55,6 +60,7 @@ async def lead(view: View) -> web.Response:
                     raise
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
             contact = await contact_of(conn, found.tenant_id, number)
+            attributes = seen_by(call, await attributes_of(conn, found.tenant_id, number))
     personal = view.token.may(Permission.PERSONAL)
     document = lead_document(description, contact, partial(seen_by, call), personal=personal)
     answer = view.words(summary(description, view.say))
@@ -62,6 +68,8 @@ async def lead(view: View) -> web.Response:
         "lead.html",
         lead=document,
         facts={name: document.facts[name] for name in FACT_FIELDS if document.facts.get(name)},
+        attributes=_shown(attributes),
+        more_attributes=max(0, len(attributes) - _ATTRIBUTES_SHOWN),
         answer=answer,
         sections=list(_seen(view, _sections(view, description, asked="takes" in query), answer)),
         timeline=[(one.at, view.words(event_words(one, description, view.say))) for one in description.timeline],
@@ -71,6 +79,15 @@ async def lead(view: View) -> web.Response:
         older_batch=description.older_batch,
         actions=[one for one in ACTIONS.get(document.state, ()) if view.may(_NEEDS[one])],
     )
+
+
+def _shown(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The first of them, long ones cut off."""
+    texts = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in list(attributes.items())[:_ATTRIBUTES_SHOWN]
+    }
+    return {name[:_LENGTH]: text if len(text) <= _LENGTH else f"{text[:_LENGTH]}…" for name, text in texts.items()}
 
 
 _NEEDS = {

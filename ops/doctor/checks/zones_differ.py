@@ -40,7 +40,7 @@ def _finding(scene: Scene, tenant: Tenant, leads: int, differ: int, *, asks: boo
     sentence = (
         f"{differ} of {count(leads, 'lead')} of the last 24 h are of another day in the database's zone ({session}) "
         f"than in the tenant's ({tenant.time_zone}): SQL and reports that use the session's day count them elsewhere; "
-        f"routing uses the tenant's day"
+        f"routing is not affected, it uses the tenant's day"
     )
     row = {"tenant": tenant.time_zone, "sessions": session, "leads": leads, "of_another_day": differ}
     if scene.host_at is not None:
@@ -52,5 +52,5 @@ def _finding(scene: Scene, tenant: Tenant, leads: int, differ: int, *, asks: boo
         of_tenant(tenant.name),
         sentence,
         (row,),
-        command=f"lead-router rules list --tenant {tenant.name}",
+        command=f"lead-router rules list --tenant {tenant.name}" if asks else "lead-router runbook zones_differ",
     )
