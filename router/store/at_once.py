@@ -6,7 +6,7 @@ at by those who know how (`leads.accept_here`).
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -97,18 +97,18 @@ async def store_at_once(
             host_now=host,
             ahead_s=_AHEAD_S,
             lock_ms=lock_ms,
-            sources=[lead[0] for lead in own],
-            external_ids=[lead[1] for lead in own],
-            created_ats=[lead[2] for lead in own],
-            turns=[one.place for one in alone],
-            facts=msgspec.json.encode([_facts(n, lead) for n, lead in enumerate(own, 1)]).decode(),
-            keys=[name for name, _, _ in keys],
-            key_leads=[n for _, n, _ in keys],
-            people=[people for _, _, people in keys],
+            sources=_listed([lead[0] for lead in own]),
+            external_ids=_listed([lead[1] for lead in own]),
+            created_ats=_listed([lead[2] for lead in own]),
+            turns=_listed([one.place for one in alone]),
+            facts=_listed([_facts(n, lead) for n, lead in enumerate(own, 1)]),
+            keys=_listed([name for name, _, _ in keys]),
+            key_leads=_listed([n for _, n, _ in keys]),
+            people=_listed([people for _, _, people in keys]),
             route=answered.route,
-            request_keys=[request[0] for request, _ in asked],
-            request_leads=[n for _, n in asked],
-            body_hashes=[request[1] for request, _ in asked],
+            request_keys=_listed([request[0] for request, _ in asked]),
+            request_leads=_listed([n for _, n in asked]),
+            body_hashes=_listed([request[1].hex() for request, _ in asked]),
             answer=answered.answer,
             holds_s=float(HOLDS_S),
         )
@@ -148,6 +148,10 @@ def _alone(leads: Sequence[LeadIn], requests: Sequence[RequestKey | None], rules
                 left_out.add(place)
         found.append(_Alone(identity, place, keys))
     return sorted([one for one in found if one[1] not in left_out] if left_out else found)
+
+
+def _listed(values: list[Any]) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 def _facts(n: int, lead: LeadIn) -> _Facts:

@@ -3,6 +3,7 @@
 They are planned once for a connection: a lead a moment costs less than planning eight statements each time does.
 """
 
+import json
 from datetime import UTC, datetime
 
 import asyncpg
@@ -167,18 +168,18 @@ async def scanned(conn: asyncpg.Connection, turn: int) -> set[str]:
             host_now=datetime.now(UTC),
             ahead_s=60.0,
             lock_ms=2_000,
-            sources=["s", "s", "s"],
-            external_ids=[f"new{turn}", "e5", "a7"],
-            created_ats=[None, None, None],
-            turns=[0, 1, 2],
+            sources='["s", "s", "s"]',
+            external_ids=f'["new{turn}", "e5", "a7"]',
+            created_ats="[null, null, null]",
+            turns="[0, 1, 2]",
             facts='[{"n": 1}, {"n": 2}, {"n": 3}]',
-            keys=[f"{turn:032}".replace("0", "f"), f"{5:032}"],
-            key_leads=[1, 2],
-            people=["{1}", None],
+            keys=json.dumps([f"{turn:032}".replace("0", "f"), f"{5:032}"]),
+            key_leads="[1, 2]",
+            people='["{1}", null]',
             route="leads",
-            request_keys=["new"],
-            request_leads=[1],
-            body_hashes=[bytes(16)],
+            request_keys='["new"]',
+            request_leads="[1]",
+            body_hashes=json.dumps(["00" * 16]),
             answer="[%s]",
             holds_s=60.0,
         )
