@@ -93,7 +93,8 @@ def _post(headers: dict[bytes, bytes], data: bytes, begin: int) -> Post | No:
     shown = headers.get(b"authorization", b"")
     key = headers.get(b"idempotency-key")
     usual = (
-        headers.get(b"content-type") == b"application/json"
+        b"host" in headers
+        and headers.get(b"content-type") == b"application/json"
         and headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
         and _DIGITS.fullmatch(length) is not None
         and shown.startswith(_BEARER)
