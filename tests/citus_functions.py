@@ -14,6 +14,7 @@ VOLATILE = frozenset(
         "pg_cancel_backend",
         "pg_terminate_backend",
         "take_turn",
+        "store_new",
         "keep_turn",
     }
 )

@@ -62,6 +62,8 @@ class Access:
         if checked is None or monotonic() - checked[1] > _HOLDS_S or _expired(checked[0], now):
             return None
         token = checked[0]
+        # Looked up again in time, and beside the work: else every post would wait for it when it holds no more.
+        self.tokens.fresh(TokenKey(token.tenant_id, token.token_id, token.hash))
         self._used[token.tenant_id, token.token_id] = now
         return token
 

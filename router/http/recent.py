@@ -16,6 +16,8 @@ _WHILE_AWAY_S = 86_400.0
 _ASK_AGAIN_S = 1.0
 _FAILURE_HOLDS_S = 5.0
 _LOOK_EVERY_S = 0.25
+_AHEAD = 0.7
+"""After so much of its time a value that is asked for is looked up again while it still holds, so that nobody waits."""
 _REMEMBERED = 10_000
 _ABSENT = 10_000
 
@@ -28,7 +30,8 @@ class _Seen(Generic[V]):
 
 class Recent(Generic[K, V]):
     """Values by key, None = there is none. `find` asks the database; a found value holds for `holds_s` seconds, and
-    for a day while the database cannot be asked, which is tried once a second. Who asks for a known value does not wait
+    for a day while the database cannot be asked, which is tried once a second. A value that is in use
+    is looked up again before it holds no more, beside the work. Who asks for a known value does not wait
     for that within 5 s of a failure, nor once `away` says that there is no connection; later the answer may be another
     one, such as that a token was revoked, and is waited for. So many are `remembered`,
     those that were looked up last. That there is none holds for `absent_s` (default: `holds_s`), and never displaces a
@@ -54,15 +57,22 @@ class Recent(Generic[K, V]):
         self._asked: dict[K, asyncio.Task[V | None]] = {}
 
     def fresh(self, key: K) -> V | None:
-        """The value, if it was looked up a moment ago."""
+        """The value, if it was looked up a moment ago. Only in an event loop."""
         seen = self._seen.get(key)
-        return seen.value if seen is not None and monotonic() - seen.at < self._holds_s else None
+        if seen is None or (age_s := monotonic() - seen.at) >= self._holds_s:
+            return None
+        if age_s > _AHEAD * self._holds_s and key not in self._asked and not self._failed_lately():
+            self._look_up(key)
+        return seen.value
+
+    def _failed_lately(self) -> bool:
+        return self._failed_at is not None and monotonic() - self._failed_at <= _ASK_AGAIN_S
 
     async def get(self, key: K) -> V | None:
         """Raises what `find` raises, when the key is not known."""
+        if (fresh := self.fresh(key)) is not None:
+            return fresh
         now, seen = monotonic(), self._seen.get(key)
-        if seen is not None and now - seen.at < self._holds_s:
-            return seen.value
         if seen is None and self.absent(key):
             return None
         if seen is None or now - seen.at >= _WHILE_AWAY_S:

@@ -6,7 +6,7 @@ Each tenant has a line of its own, and one commit under way: a slow or flooding 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -43,11 +43,17 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Line:
-    """What waits of one tenant, the first first; `keys` are those that wait or are being committed."""
+    """What waits of one tenant, the first first; `keys` are those that wait or are being committed. `timer` looks for
+    those that wait for too long.
+    """
 
     waiting: deque[_Waiting] = field(default_factory=deque)
     keys: dict[str, bytes] = field(default_factory=dict)
-    running: "asyncio.Task[None] | None" = None
+    timer: asyncio.TimerHandle | None = None
+
+
+Found = Sequence[Outcome | Exception]
+"""What became of a group, side by side with it."""
 
 
 class GroupCommit:
@@ -56,7 +62,7 @@ class GroupCommit:
     def __init__(self, intake: LeadIntake) -> None:
         self._intake = intake
         self._lines: dict[int, _Line] = {}
-        self._late: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._instruments = intake.instruments
 
     def body_under_way(self, tenant_id: int, key: str) -> bytes | None:
@@ -87,69 +93,96 @@ class GroupCommit:
     def enter(self, tenant_id: int, handed_in: HandedIn, settled: Settled) -> None:
         """As `hand_in`, without a task that waits. Raises TooManyWaiting."""
         line = self._lines.get(tenant_id)
+        begins = line is None
         if line is None:
-            line = self._lines[tenant_id] = _Line()
-        if len(line.waiting) >= MAX_WAITING:
+            line = _Line()
+        elif len(line.waiting) >= MAX_WAITING:
             self._instruments.leads(IntakeRoute.SINGLE, IntakeResult.SHED)
             raise TooManyWaiting(f"{MAX_WAITING:,} leads wait already")
         line.waiting.append(_Waiting(handed_in, monotonic(), settled, current_link()))
         key = handed_in.key
         if key is not None:
             line.keys[key.text] = key.body_hash
-        if line.running is None:
-            line.running = asyncio.create_task(self._run(tenant_id, line), name=f"commits of tenant {tenant_id}")
+        if begins:
+            self._lines[tenant_id] = line
+            self._begin(tenant_id, line)
+            self._look_again(tenant_id, line)
 
     async def close(self, deadline_s: float) -> None:
         """Waits for the commits under way. What waits longer than the deadline is given up."""
-        tasks = [*self._late, *(line.running for line in self._lines.values() if line.running is not None)]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=deadline_s)
-            for task in late:
-                task.cancel()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline_s
+        # After a commit the next one begins.
+        while tasks := set(self._tasks):
+            _, late = await asyncio.wait(tasks, timeout=max(0.0, until - loop.time()))
+            if late:
+                for task in late:
+                    task.cancel()
+                for line in self._lines.values():
+                    _stop(line, ())
+                return
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="late leads")
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+    def _begin(self, tenant_id: int, line: _Line) -> None:
+        """The next commit; what comes until its task runs is part of it."""
+        self._keep(self._commit(tenant_id, line), f"commits of tenant {tenant_id}")
 
-    async def _run(self, tenant_id: int, line: _Line) -> None:
-        try:
-            while line.waiting:
-                self._instruments.waiting(sum(len(one.waiting) for one in self._lines.values()))
-                group = [line.waiting.popleft() for _ in range(min(MAX_GROUP, len(line.waiting)))]
-                commit = asyncio.create_task(self._commit(tenant_id, line, group))
-                while not (await asyncio.wait([commit], timeout=_LOOK_EVERY_S))[0]:
-                    if late := _late(line):
-                        # By itself: a disk that hangs keeps no commit waiting.
-                        self._keep(self._settle(line, late, self._take_late(tenant_id, late)))
-        finally:
-            del self._lines[tenant_id]
-            while line.waiting:
-                _fail(line, line.waiting.popleft(), NotDurable("this process stops"))
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _commit(self, tenant_id: int, line: _Line, group: Sequence[_Waiting]) -> None:
-        # Of several requests, so a trace of its own.
-        with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
-            leads = [one.handed_in for one in group]
-            await self._settle(line, group, self._intake.take(tenant_id, leads, IntakeRoute.SINGLE))
+    def _look_again(self, tenant_id: int, line: _Line) -> None:
+        line.timer = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look_for_late, tenant_id, line)
 
-    async def _take_late(self, tenant_id: int, late: Sequence[_Waiting]) -> list[Outcome]:
-        leads = [one.handed_in for one in late]
-        return await self._intake.take_late(tenant_id, leads, IntakeRoute.SINGLE, WAITS_S)
+    def _look_for_late(self, tenant_id: int, line: _Line) -> None:
+        if late := _late(line):
+            # By itself: a disk that hangs keeps no commit waiting.
+            self._keep(self._take_late(tenant_id, line, late), "late leads")
+        self._look_again(tenant_id, line)
 
-    async def _settle(self, line: _Line, group: Sequence[_Waiting], work: Awaitable[list[Outcome]]) -> None:
+    async def _commit(self, tenant_id: int, line: _Line) -> None:
         """Raises nothing but its cancellation: whatever happens is the outcome of those who wait."""
+        group: list[_Waiting] = []
         try:
-            outcomes = await work
-        except BaseException as error:
-            for one in group:
-                _fail(line, one, error if isinstance(error, Exception) else NotDurable("this process stops"))
-            if not isinstance(error, Exception):
-                raise
-            return
-        for one, outcome in zip(group, outcomes, strict=True):
-            _forget_key(line, one)
-            one.settled(outcome)
+            self._instruments.waiting(sum(len(one.waiting) for one in self._lines.values()))
+            group = [line.waiting.popleft() for _ in range(min(MAX_GROUP, len(line.waiting)))]
+            # Of several requests, so a trace of its own.
+            with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
+                leads = [one.handed_in for one in group]
+                # All of them may have become late before this began.
+                found: Found = await self._intake.take(tenant_id, leads, IntakeRoute.SINGLE) if leads else []
+        except Exception as error:
+            found = [error] * len(group)
+        except BaseException:
+            self._end(tenant_id, line)
+            _stop(line, group)
+            raise
+        self._go_on(tenant_id, line, group, found)
+
+    def _go_on(self, tenant_id: int, line: _Line, group: Sequence[_Waiting], found: Found) -> None:
+        """The database begins with the next group before this one is answered, so that neither waits for the other."""
+        if line.waiting:
+            self._begin(tenant_id, line)
+            asyncio.get_running_loop().call_soon(_answer, line, group, found)
+        else:
+            self._end(tenant_id, line)
+            _answer(line, group, found)
+
+    def _end(self, tenant_id: int, line: _Line) -> None:
+        self._lines.pop(tenant_id, None)
+        if line.timer is not None:
+            line.timer.cancel()
+
+    async def _take_late(self, tenant_id: int, line: _Line, late: Sequence[_Waiting]) -> None:
+        leads = [one.handed_in for one in late]
+        try:
+            found: Found = await self._intake.take_late(tenant_id, leads, IntakeRoute.SINGLE, WAITS_S)
+        except Exception as error:
+            found = [error] * len(late)
+        except BaseException:
+            _stop(line, late)
+            raise
+        _answer(line, late, found)
 
 
 def _late(line: _Line) -> list[_Waiting]:
@@ -161,11 +194,15 @@ def _late(line: _Line) -> list[_Waiting]:
     return late
 
 
-def _fail(line: _Line, one: _Waiting, error: Exception) -> None:
-    _forget_key(line, one)
-    one.settled(error)
+def _answer(line: _Line, group: Sequence[_Waiting], found: Found) -> None:
+    for one, outcome in zip(group, found, strict=True):
+        if one.handed_in.key is not None:
+            line.keys.pop(one.handed_in.key.text, None)
+        one.settled(outcome)
 
 
-def _forget_key(line: _Line, one: _Waiting) -> None:
-    if one.handed_in.key is not None:
-        line.keys.pop(one.handed_in.key.text, None)
+def _stop(line: _Line, group: Sequence[_Waiting]) -> None:
+    """Nothing is known of these, nor of those that wait."""
+    waiting = [*group, *line.waiting]
+    line.waiting.clear()
+    _answer(line, waiting, [NotDurable("this process stops")] * len(waiting))

@@ -8,6 +8,8 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.rules.repeats import Arrival
+from router.store.at_once import Answered, RequestKey, store_at_once
+from router.store.errors import STALE_PLANS, InterfaceError, PostgresError, Trouble, lost_to_another, trouble_of
 from router.store.idempotency import KeyOvertakenError, NewKey, StoredAnswer, put_keys, stored_answers
 from router.store.leads import (
     Accepted,
@@ -30,11 +32,8 @@ ROUTE = "leads"
 """The scope of the keys, within a tenant."""
 
 
-class IdempotencyKey(NamedTuple):
-    """The key that a client gave its request, and the hash (16 bytes) of the request's body."""
-
-    text: str
-    body_hash: bytes
+IdempotencyKey = RequestKey
+"""The key that a client gave its request, and the hash (16 bytes) of the request's body."""
 
 
 class HandedIn(NamedTuple):
@@ -75,6 +74,31 @@ Outcome = Taken | KeyUsed | Unstorable
 
 MatchRules = dict[int, str | None]
 """By tenant, the match rules that held for its last leads."""
+
+_KEPT = Answered(ROUTE, msgspec.json.encode(Taken(0, "waiting")).decode().replace("0", "%s", 1))
+"""What is kept of the answer about a new lead: as `_stored` writes it."""
+
+
+async def take_new(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
+) -> list[Outcome | None]:
+    """Stores, durably and in one round trip, the leads that are new and of new customers; None = nothing was done about
+    it: for `take_in`. Raises what the database raises, but for what `take_in` knows how to deal with.
+    """
+    nothing: list[Outcome | None] = [None] * len(handed_in)
+    if is_distributed(conn):
+        return nothing
+    leads, keys = [one.lead for one in handed_in], [one.key for one in handed_in]
+    try:
+        numbers = await store_at_once(
+            conn, tenant_id, leads, keys, _KEPT, match_rules.get(tenant_id), datetime.now(UTC)
+        )
+    except (PostgresError, InterfaceError) as error:
+        # Somebody was faster, or one of them cannot be stored: nothing was.
+        if trouble_of(error) is Trouble.REFUSED_ROW or lost_to_another(error) or isinstance(error, STALE_PLANS):
+            return nothing
+        raise
+    return [None if number is None else Taken(number, "waiting") for number in numbers]
 
 
 async def take_in(

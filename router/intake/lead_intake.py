@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from time import monotonic, perf_counter
 from typing import Protocol
 
-from router.intake.hand_in import HandedIn, MatchRules, Outcome, Taken, Unstorable, take_in
+from router.intake.hand_in import HandedIn, MatchRules, Outcome, Taken, Unstorable, take_in, take_new
 from router.intake.journal import FoundInJournal
 from router.store.connections.connections import Connections, Part
 from router.store.errors import (
@@ -85,7 +85,10 @@ class LeadIntake:
         try:
             async with asyncio.timeout(COMMIT_S):
                 async with self._connections.acquire(Part.INTAKE, CONNECTION_S, leaves_nothing=True) as conn:
-                    outcomes = await _take(conn, tenant_id, handed_in, self._match_rules)
+                    if route is IntakeRoute.SINGLE:
+                        outcomes = await _take_singles(conn, tenant_id, handed_in, self._match_rules)
+                    else:
+                        outcomes = await _take(conn, tenant_id, handed_in, self._match_rules)
         except TenantRemoved as error:
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(str(error)) from error
@@ -150,6 +153,16 @@ def _result(outcome: Outcome) -> IntakeResult:
     if not isinstance(outcome, Taken):
         return IntakeResult.REFUSED
     return IntakeResult.REPEATED if outcome.duplicate or outcome.replayed else IntakeResult.ACCEPTED
+
+
+async def _take_singles(
+    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
+) -> list[Outcome]:
+    """New leads of new customers at once, and those of which something is there already after them."""
+    new = await take_new(conn, tenant_id, handed_in, match_rules)
+    rest = [one for one, outcome in zip(handed_in, new, strict=True) if outcome is None]
+    others = iter(await _take(conn, tenant_id, rest, match_rules) if rest else ())
+    return [next(others) if outcome is None else outcome for outcome in new]
 
 
 async def _take(

@@ -116,7 +116,7 @@ def keys_to_add(customers: Customers, settled: Resolution) -> NewCustomerKeys | 
     if settled.shared:
         return None
     new, keys, people = customers.new, settled.keys, settled.people
-    return NewCustomerKeys(new, [keys[name] for name in new], [_array(people[name]) for name in new])
+    return NewCustomerKeys(new, [keys[name] for name in new], [array_text(people[name]) for name in new])
 
 
 async def _write(
@@ -128,7 +128,7 @@ async def _write(
         keys=names,
         customer_ids=[settled.keys[name] for name in names],
         # Ragged arrays cannot go through unnest; their texts can.
-        people=[_array(settled.people[name]) for name in names],
+        people=[array_text(settled.people[name]) for name in names],
         shared_as=[settled.shared.get(name) for name in names],
         shared_at=now,
     )
@@ -165,7 +165,7 @@ def _lines(tenant_id: int, settled: Resolution, names: Sequence[str], now: datet
     """Rows of COPY, in the order of _COLUMNS and of the names."""
     keys, people, shared = settled.keys, settled.people, settled.shared
     # Phone and e-mail of a lead came with the same people.
-    arrays = {marks: _array(marks) or NULL for marks in {people[name] for name in names}}
+    arrays = {marks: array_text(marks) or NULL for marks in {people[name] for name in names}}
     if shared:
         since = now.isoformat()
         sharing = {name: f"{escaped(shared[name])}\t{since}" for name in names if name in shared}
@@ -176,7 +176,8 @@ def _lines(tenant_id: int, settled: Resolution, names: Sequence[str], now: datet
     return [f"{tenant_id}\t{name}\t{keys[name]}\t{arrays[people[name]]}\t{_NOT_SHARED}\n" for name in names]
 
 
-def _array(marks: frozenset[int]) -> str | None:
+def array_text(marks: frozenset[int]) -> str | None:
+    """As PostgreSQL writes an array; None where there are none."""
     if not marks:
         return None
     # Nearly all have so few; one format is faster than joining their texts.

@@ -63,6 +63,9 @@ def refused(error: BaseException) -> bool:
     return isinstance(error, asyncpg.TooManyConnectionsError)
 
 
+# Serialization failure, deadlock.
+_CONFLICTS = ("40001", "40P01")
+
 # SQLSTATE or the beginning of one; the first that fits decides.
 _BY_STATE: tuple[tuple[str, Trouble], ...] = (
     ("57014", Trouble.LOCK_CONFLICT),
@@ -115,6 +118,12 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble.REFUSED_ROW
     of_wire = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError | NoConnection)
     return Trouble.UNREACHABLE if of_wire else Trouble.FOR_A_PERSON
+
+
+def lost_to_another(error: BaseException) -> bool:
+    """Whether a transaction was rolled back since it conflicts with another one: done again, it may succeed."""
+    # Not 40003: there it is not known whether it was done.
+    return getattr(error, "sqlstate", None) in _CONFLICTS
 
 
 def is_away(error: BaseException) -> bool:

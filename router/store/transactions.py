@@ -12,7 +12,14 @@ from functools import wraps
 from itertools import count
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
-from router.store.errors import STALE_PLANS, TRANSIENT_ERRORS, InterfaceError, NotCommitted, PostgresError
+from router.store.errors import (
+    STALE_PLANS,
+    TRANSIENT_ERRORS,
+    InterfaceError,
+    NotCommitted,
+    PostgresError,
+    lost_to_another,
+)
 from router.store.statements import Connection
 from router.telemetry.spans import statement_span
 
@@ -29,8 +36,6 @@ IDLE_MS = 5_000
 COMMAND_IDLE_MS = 120_000
 """A command may think for long between two statements, as over a large ruleset; a dead one is gone for good."""
 
-# Serialization failure, deadlock. Not 40003: there it is not known whether it was done.
-_CONFLICTS = ("40001", "40P01")
 _MAX_ATTEMPTS = 6
 _ROLLBACK_DEADLINE_S = 5.0
 
@@ -79,6 +84,26 @@ def with_steady_plans(conn: Connection, idle_ms: int) -> Connection:
 def outside_transactions(conn: Connection) -> Connection:
     """For the few statements that must be alone in their transaction, without limits of ours: set a deadline."""
     return conn.session if isinstance(conn, _WithLockTimeout) else conn
+
+
+async def as_own_transaction(conn: Connection, ask: Callable[[Connection, int], Awaitable[T]]) -> T:
+    """What `ask` returns, given the session and how long (ms) it may wait for a lock. It asks one statement that is a
+    transaction by itself and sets its limits itself: no round trip for `begin`, none for `commit`.
+
+    When it raises because the wire broke, it is not known whether it was committed. Not inside of a transaction.
+    """
+    session = outside_transactions(conn)
+    if _is_inside(session):
+        raise InterfaceError("a transaction is under way: what is asked now would not be committed with the answer")
+    lock_timeout_s = conn.lock_timeout_s if isinstance(conn, _WithLockTimeout) else LOCK_TIMEOUT_S
+    try:
+        found = await ask(session, int(lock_timeout_s * 1000))
+    except BaseException:
+        if hinted := getattr(session, "hinted", None):
+            hinted.clear()
+        raise
+    _announce(session)
+    return found
 
 
 class _WithLockTimeout:
@@ -176,7 +201,7 @@ def retried(
             try:
                 return await work(conn, *arguments, **options)
             except (PostgresError, *STALE_PLANS) as error:
-                lost = isinstance(error, STALE_PLANS) or getattr(error, "sqlstate", None) in _CONFLICTS
+                lost = isinstance(error, STALE_PLANS) or lost_to_another(error)
                 if not lost or attempt == _MAX_ATTEMPTS or _is_inside(conn):
                     raise
             from router.store.backoff import wait_s  # noqa: PLC0415 - most commands lose to nobody

@@ -3,6 +3,9 @@
 They are planned once for a connection: a lead a moment costs less than planning eight statements each time does.
 """
 
+import json
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
@@ -132,3 +135,56 @@ async def test_intake_that_was_planned_while_all_was_empty_stays_fast_with_200_0
     await conn.execute(ARRIVE)
     found = {name: wrong for name, execute in prepared if (wrong := await explained(conn, name, execute))}
     assert not found
+
+
+SCANNED = """
+select relname from pg_stat_xact_user_tables
+ where seq_scan > 0 and relname in ('lead', 'lead_pool', 'customer_key', 'archived', 'archived_count', 'idempotency')
+"""
+
+
+@pytest.mark.parametrize("before", ["checkpoint", "vacuum analyze"], ids=["no statistics", "statistics of nothing"])
+async def test_leads_that_are_stored_at_once_walk_through_no_table_that_was_empty_when_it_was_planned(
+    conn: asyncpg.Connection, before: str
+) -> None:
+    await conn.execute("insert into tenant (name, time_zone, ruleset) values ('acme', 'UTC', 1)")
+    await conn.execute("insert into archived_count (tenant_id, leads) values (1, 1)")
+    await conn.execute(before)
+    assert await scanned(conn, 1) == set()
+    await conn.execute(ARRIVE)
+    await conn.execute(f"select setval('lead_lead_id_seq', {2 * LEADS}), setval('customer_id_seq', {2 * LEADS})")
+    assert await scanned(conn, 2) == set()
+
+
+async def scanned(conn: asyncpg.Connection, turn: int) -> set[str]:
+    """Tables of which all rows were read to store three leads; all is rolled back."""
+    transaction = conn.transaction()
+    await transaction.start()
+    try:
+        numbers = await load("at_once").store_new.value(
+            conn,
+            tenant_id=1,
+            match_rules=None,
+            host_now=datetime.now(UTC),
+            ahead_s=60.0,
+            lock_ms=2_000,
+            sources='["s", "s", "s"]',
+            external_ids=f'["new{turn}", "e5", "a7"]',
+            created_ats="[null, null, null]",
+            turns="[0, 1, 2]",
+            facts='[{"n": 1}, {"n": 2}, {"n": 3}]',
+            keys=json.dumps([f"{turn:032}".replace("0", "f"), f"{5:032}"]),
+            key_leads="[1, 2]",
+            people='["{1}", null]',
+            route="leads",
+            request_keys='["new"]',
+            request_leads="[1]",
+            body_hashes=json.dumps(["00" * 16]),
+            answer="[%s]",
+            holds_s=60.0,
+        )
+        assert numbers[0] is not None
+        assert turn == 1 or numbers[1:] == [None, None]
+        return {row[0] for row in await conn.fetch(SCANNED)}
+    finally:
+        await transaction.rollback()

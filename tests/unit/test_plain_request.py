@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.bench.posts import Address, request_template
+from router.http import plain_request
 from router.http.plain_request import MAX_BODY, No, Post, read_post
 
 BODY = b'{"source": "web", "external_id": "1"}'
@@ -130,6 +131,7 @@ def test_what_common_clients_send_is_read_here() -> None:
     ("old", "new"),
     [
         (b"POST", b"GET"),
+        (b"Host: 127.0.0.1:8381\r\n", b""),
         (b"/v1/leads ", b"/v1/leads?tenant=acme "),
         (b"HTTP/1.1", b"HTTP/1.0"),
         (b"application/json", b"application/json; charset=latin-1"),
@@ -155,3 +157,20 @@ def test_what_is_not_of_the_usual_form_is_left_to_aiohttp(old: bytes, new: bytes
 
 def test_a_head_that_never_ends_is_not_kept_for_ever() -> None:
     assert read_post(USUAL[:60] + b"X: x\r\n" * 2_000) is No.OTHER
+
+
+@given(data=requests())
+def test_a_line_that_came_before_is_read_as_it_was_the_first_time(data: bytes) -> None:
+    plain_request._read_before.clear()
+    first = read_post(data)
+    assert read_post(data) == first
+    assert len(plain_request._read_before) < 20
+
+
+def test_clients_that_send_ever_new_headers_do_not_fill_the_memory() -> None:
+    for number in range(3_000):
+        post = USUAL.replace(b"Host: ", b"X-Number: %d\r\nHost: " % number)
+        assert isinstance(read_post(post), Post)
+    assert isinstance(read_post(USUAL.replace(b"Host: ", b"X: " + b"x" * 500 + b"\r\nHost: ")), Post)
+    assert len(plain_request._read_before) <= 2_000
+    assert max(map(len, plain_request._read_before)) <= 200

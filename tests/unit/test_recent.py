@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from router.http import recent as recents
 from router.http.failed_attempts import FailedAttempts
 from router.http.problems import Refused
 from router.http.recent import Recent
@@ -57,6 +58,62 @@ async def test_what_an_earlier_process_knew_is_believed_while_the_database_is_aw
     asked.away = False
     recent._failed_at = None
     assert await recent.get(1) is None
+
+
+async def test_what_is_asked_for_all_the_time_is_looked_up_again_before_anybody_has_to_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(recents, "monotonic", lambda: now)
+    asked = Asked()
+    recent = Recent(asked.find, 10.0)
+    assert await recent.get(2) == "value 2"
+    for second in range(1, 60):
+        now = float(second)
+        assert recent.fresh(2) == "value 2", f"after {second} s somebody had to wait"
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert 5 <= asked.times <= 9
+    # Nobody asks: it is not looked up, and holds no more.
+    now += 11
+    before = asked.times
+    assert recent.fresh(2) is None
+    assert asked.times == before
+
+
+async def test_a_value_that_is_gone_is_not_believed_any_longer_than_it_would_have_been(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, gone = 0.0, False
+    monkeypatch.setattr(recents, "monotonic", lambda: now)
+    asked = Asked()
+
+    async def find(key: int) -> str | None:
+        return None if gone else await asked.find(key)
+
+    recent = Recent(find, 10.0)
+    assert await recent.get(2) == "value 2"
+    gone, now = True, 8.0
+    assert recent.fresh(2) == "value 2"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert recent.fresh(2) is None
+    assert await recent.get(2) is None
+
+
+async def test_while_the_database_is_away_it_is_not_asked_with_every_use_of_a_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(recents, "monotonic", lambda: now)
+    asked = Asked()
+    recent = Recent(asked.find, 10.0)
+    await recent.get(2)
+    asked.away, now = True, 8.0
+    for _ in range(20):
+        assert recent.fresh(2) == "value 2"
+        await asyncio.sleep(0)
+    assert asked.times == 2
 
 
 async def test_nobody_waits_for_a_database_that_is_known_to_be_away() -> None:
