@@ -4,7 +4,7 @@ The errors are raised by the real PostgreSQL, for the rows of some tenants (`tes
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from ops.cli.audit import audit as audit_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
-from ops.doctor.findings_service import FindingsService
 from ops.stalls.service import StallsService
 from router.drain.hints import Wakeups
 from router.drain.scheduler import DrainService
@@ -33,6 +32,7 @@ from router.store.errors import is_away, server_of
 from router.store.events import feeds
 from router.store.lane import lanes_there, tenants_with_work
 from router.store.parts import ask_in_parts, of_all
+from router.store.statements import Connection
 from router.store.webhooks import add, take_working
 from router.telemetry.instruments import Instruments
 from tests.away import REFUSED, Servers, servers_of
@@ -179,11 +179,11 @@ async def test_with_the_catalogue_of_citus_a_server_is_asked_once_for_all_of_its
     await conn.execute(f"grant select on pg_dist_node, pg_dist_placement to {servers.url.split('//')[1].split('@')[0]}")
     even, odd = [one for one in ids if one % 2 == 0], [one for one in ids if one % 2]
     await servers.away(DB1, even[0])
-    asked: list[list[int]] = []
+    asked: list[Sequence[int]] = []
 
-    async def there(lent: object, tenants: list[int]) -> list[int]:
+    async def there(lent: Connection, tenants: Sequence[int]) -> list[int]:
         asked.append(tenants)
-        return await lanes_there(cast(asyncpg.Connection, lent), tenants)
+        return await lanes_there(lent, tenants)
 
     async with open_connections(servers.url) as connections, connections.acquire(Part.DUTIES) as lent:
         assert (await placed(lent, ids))[odd[0]] == "db2.example.com:5432"
@@ -255,18 +255,6 @@ async def test_the_stall_watch_looks_at_the_others_and_says_whom_it_cannot_see(
     await servers.back(DB1)
     await watch.once(LIFE)
     assert about not in health.degraded
-
-
-async def test_findings_are_shown_on_metrics_while_a_server_is_away(
-    conn: asyncpg.Connection, servers: Servers, routing: Connections
-) -> None:
-    made = await world(conn, 2)
-    await servers.away(DB1, made[0].tenant_id)
-    instruments = Instruments.silent()
-    seen: list[object] = []
-    instruments.standing.findings = lambda counts, _at: seen.append(counts)  # type: ignore[method-assign]
-    await FindingsService(routing, instruments, no_redis).once(LIFE)
-    assert "database_busy" in str(seen)
 
 
 async def test_leads_of_a_tenant_of_it_are_answered_as_when_the_database_is_away(
