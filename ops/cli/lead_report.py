@@ -15,8 +15,10 @@ from ops.cli.customer_notes import customers_document, customers_lines
 from ops.cli.repeats_report import repeats_document, repeats_lines
 from ops.cli.same_ids_report import same_ids_document, same_ids_lines
 from ops.cli.screen import Screen
+from router.domain.calendar import zone_names
 from router.domain.lead_in import LeadIn
 from router.domain.phrases import count, listed
+from router.domain.zone_meant import zone_in_name
 from router.intake import delimiter, encoding
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
@@ -76,17 +78,20 @@ class Outcome:
             "encoding": self.file.encoding,
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "sheet": self.file.sheet,
+            "notes": self.file.notes,
             "columns": columns_document(self.file, self.plan),
             "unseen": self._unseen(),
             "blank_rows": self.file.blank_rows,
             "time_zone": self.zone,
             "times_without_offset": self.reader.times_without_offset,
+            "zone_doubt": self._zone_named() if self.reader.times_without_offset else "",
             "tenant": self.tenant,
             "checked": self.checked,
             "import": self.number,
             "rejects_file": self.rejects_file,
             **counts,
             "unreadable": unreadable_document(self.done.contacts, self.reader),
+            "failed_cells": dict(self.reader.failed_cells),
             **customers_document(self.done.customers),
             **same_ids_document(self.same_ids),
             "differences": self.differing.first,
@@ -108,6 +113,8 @@ class Outcome:
         )
         for line in unreadable_lines(self.done.contacts, self.reader):
             out.print(line)
+        for name, cells in self.reader.failed_cells.items():
+            out.print(f"{name}: {count(cells, 'cell')} with no value (such as #N/A or NULL), read as empty")
         for line in customers_lines(self.done.customers, self.tenant):
             out.print(line)
         for line in same_ids_lines(self.same_ids):
@@ -143,6 +150,14 @@ class Outcome:
         if times := self.reader.times_without_offset:
             whose = "as the mapping says" if self.plan.time_zone else "the tenant's zone; time_zone: in the mapping"
             out.print(f"{count(times, 'time')} without offset read in {self.zone} ({whose})")
+            if named := self._zone_named():
+                out.print(f"  but their column {named}; if that is their zone, name it in the mapping: time_zone: UTC")
+
+    def _zone_named(self) -> str:
+        """What the column of the times says of their zone, where no mapping says it."""
+        column = self.reader.column_of("created_at")
+        said = None if self.plan.time_zone else zone_in_name(column, self.zone, zone_names())
+        return f"{column!r} says {said}" if said else ""
 
     def _unseen(self) -> list[str]:
         """What the mapping names of JSON rows, and no row has."""

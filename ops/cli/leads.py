@@ -15,11 +15,13 @@ from ops.cli.options import current_user, require_tenant, tenant_option, warn_of
 from router.domain.date_forms import orders_of
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
+from router.intake.header_line import names_line
 from router.intake.lead_check import Checking
 from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.lead_import import Accepting, Intake, import_leads
 from router.intake.normalise import LeadReader
 from router.intake.rejects import RejectsFile, is_rejects_file
+from router.intake.times import latest_day
 from router.intake.unique_ids import AcceptingUniqueIds
 from router.rules.mapping import FIELDS, FileMapping, check_columns, read_mapping
 from router.rules.match_rules import MatchRules
@@ -173,9 +175,19 @@ def opened_file(
         if opened.has_fields:
             check_columns(plan, opened.columns or (), opened.repeated, needed)
     except InvalidFile as error:
+        hint = _header_hint(opened, plan)
         opened.close()
-        raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}") from error
+        raise CannotRun(f"{error}\n{file} was read as {taken_as(opened)}{hint}") from error
     return opened
+
+
+def _header_hint(opened: LeadFile, plan: FileMapping) -> str:
+    """What may be wrong with a table that does not have the columns that it should have."""
+    if (line := names_line(opened, plan.target)) is not None:
+        return f"\nline {line} seems to have the names of the columns: delete the lines above it"
+    if opened.is_csv and opened.sheet is None and len(opened.columns or ()) == 1:
+        return "\nthe line of names is one cell; if something else stands between its cells, --delimiter names it"
+    return ""
 
 
 def check_rejects_path(rejects: Path, file: Path) -> None:
@@ -194,8 +206,8 @@ async def reader_for(conn: Connection, tenant: Tenant, plan: FileMapping, file: 
 
     def orders() -> Mapping[str, frozenset[str]]:
         column = reader.column_of("created_at")
-        return orders_of(value for value in file.values_of(column) if isinstance(value, str))
+        return orders_of((value for value in file.values_of(column) if isinstance(value, str)), latest_day(now))
 
-    spellings = await load_spellings(conn, tenant.tenant_id)
-    reader = LeadReader(plan, await database_clock(conn), region, spellings, zone=tenant.time_zone, orders=orders)
+    spellings, now = await load_spellings(conn, tenant.tenant_id), await database_clock(conn)
+    reader = LeadReader(plan, now, region, spellings, zone=tenant.time_zone, orders=orders, from_1904=file.from_1904)
     return reader
