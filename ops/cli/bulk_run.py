@@ -24,6 +24,7 @@ from router.intake.bulk_file import BulkFile, BulkProgress, Work
 from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.rejects import RejectsFile
 from router.intake.row_fields import RowFields
+from router.intake.times import latest_day
 from router.manual.by_hand import CannotGive
 from router.rules.mapping import FileMapping
 from router.store.errors import LOCK_TIMEOUTS
@@ -185,7 +186,14 @@ async def run_bulk(
         now = await database_clock(conn)
 
         def own(names: tuple[str, ...]) -> RowFields:
-            return RowFields(plan, names, now, tenant.time_zone, lambda column: orders_of(_texts(opened, column)))
+            return RowFields(
+                plan,
+                names,
+                now,
+                tenant.time_zone,
+                lambda column: orders_of(_texts(opened, column), latest_day(now)),
+                from_1904=opened.from_1904,
+            )
 
         rows = await make(Opened(conn, tenant, opened, plan, now, own))
         shown = RejectedRows()

@@ -63,6 +63,8 @@ class Outcome:
         )
         for line in unreadable_lines(self.done.contacts, self.result.reader):
             out.print(line)
+        for name, cells in self.result.reader.failed_cells.items():
+            out.print(f"{name}: {count(cells, 'cell')} with no value (such as #N/A or NULL), read as empty")
         for line in customers_lines(self.done.customers, self.result.tenant):
             out.print(line)
         for line in same_ids_lines(self.result.same_ids):
@@ -98,6 +100,8 @@ class Outcome:
         if times := result.reader.times_without_offset:
             whose = "as the mapping says" if result.plan.time_zone else "the tenant's zone; time_zone: in the mapping"
             out.print(f"{count(times, 'time')} without offset read in {result.zone} ({whose})")
+            if doubt := result.zone_doubt:
+                out.print(f"  but their column {doubt}; if that is their zone, name it in the mapping: time_zone: UTC")
 
     def _print_rejected(self) -> None:
         out, rejected, number = console(), self.done.rejected, self.result.number

@@ -14,10 +14,12 @@ from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.delimiter import display_name as delimiter_words
 from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.encoding import display_name as encoding_words
+from router.intake.header_line import names_line
 from router.intake.lead_check import Checking
 from router.intake.lead_file import FileUnusable, LeadFile, Row
 from router.intake.lead_import import Accepting, Imported, Intake, import_leads
 from router.intake.normalise import LeadReader
+from router.intake.times import latest_day
 from router.intake.unique_ids import AcceptingUniqueIds
 from router.rules.mapping import FileMapping, check_columns
 from router.rules.match_rules import MatchRules
@@ -78,10 +80,20 @@ def open_leads(
         if opened.has_fields:
             check_columns(plan, opened.columns or (), opened.repeated, needed)
     except InvalidFile as error:
+        hint = _header_hint(opened, plan)
         opened.close()
         columns = columns_document(opened, plan)
-        raise CannotImport(f"{error}\n{name or path} was read as {taken_as(opened)}", columns) from error
+        raise CannotImport(f"{error}\n{name or path} was read as {taken_as(opened)}{hint}", columns) from error
     return opened
+
+
+def _header_hint(opened: LeadFile, plan: FileMapping) -> str:
+    """What may be wrong with a table that does not have the columns that it should have."""
+    if (line := names_line(opened, plan.target)) is not None:
+        return f"\nline {line} seems to have the names of the columns: delete the lines above it"
+    if opened.is_csv and opened.sheet is None and len(opened.columns or ()) == 1:
+        return "\nthe line of names is one cell; if its cells are separated by something else, name that as the delimiter"
+    return ""
 
 
 def _named(message: str, path: Path, name: str | None) -> str:
@@ -113,11 +125,11 @@ async def reader_for(
             return known
         column = reader.column_of("created_at")
         if file.has_fields and column not in (file.columns or ()):
-            return orders_of(())
-        return orders_of(value for value in file.values_of(column) if isinstance(value, str))
+            return orders_of((), latest_day(now))
+        return orders_of((value for value in file.values_of(column) if isinstance(value, str)), latest_day(now))
 
-    spellings = await load_spellings(conn, tenant.tenant_id)
-    reader = LeadReader(plan, await database_clock(conn), region, spellings, zone=tenant.time_zone, orders=orders)
+    spellings, now = await load_spellings(conn, tenant.tenant_id), await database_clock(conn)
+    reader = LeadReader(plan, now, region, spellings, zone=tenant.time_zone, orders=orders, from_1904=file.from_1904)
     if ahead:
         known = await asyncio.to_thread(orders)
     return reader

@@ -6,7 +6,9 @@ from typing import Any
 
 from ops.documents.import_columns import columns_document, unseen_columns
 from ops.documents.import_notes import customers_document, repeats_document, same_ids_document, unreadable_document
+from router.domain.calendar import zone_names
 from router.domain.lead_in import LeadIn
+from router.domain.zone_meant import zone_in_name
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
 from router.intake.normalise import LeadReader
@@ -73,17 +75,20 @@ class ImportResult:
             "encoding": self.file.encoding,
             "delimiter": self.file.delimiter if self.file.is_csv else None,
             "sheet": self.file.sheet,
+            "notes": self.file.notes,
             "columns": columns_document(self.file, self.plan),
             "unseen": self.unseen,
             "blank_rows": self.file.blank_rows,
             "time_zone": self.zone,
             "times_without_offset": self.reader.times_without_offset,
+            "zone_doubt": self.zone_doubt,
             "tenant": self.tenant,
             "checked": self.checked,
             "import": self.number,
             "rejects_file": rejects_file,
             **counts,
             "unreadable": unreadable_document(self.done.contacts, self.reader),
+            "failed_cells": dict(self.reader.failed_cells),
             **customers_document(self.done.customers),
             **same_ids_document(self.same_ids),
             "differences": self.differing.first,
@@ -97,3 +102,12 @@ class ImportResult:
     def unseen(self) -> list[str]:
         """What the mapping names of JSON rows, and no row has."""
         return unseen_columns(self.file, self.plan, self.done.rows)
+
+    @property
+    def zone_doubt(self) -> str:
+        """What the column of the times says of their zone, where no mapping says it and times had no offset."""
+        if self.plan.time_zone or not self.reader.times_without_offset:
+            return ""
+        column = self.reader.column_of("created_at")
+        said = zone_in_name(column, self.zone, zone_names())
+        return f"{column!r} says {said}" if said else ""

@@ -3,11 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 
 ISO = "iso"
 NAMED = (ISO, "ymd", "dmy", "mdy", "excel", "epoch", "epoch_ms")
 _EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 (the zone is the caller's)
+FROM_1904 = timedelta(days=1_462)
+"""By how much the days of a workbook that counts from 1904 are later than those of others."""
 _EXCEL_DAYS = range(32_874, 73_051)
 """1990 to 2099."""
 
@@ -29,9 +32,12 @@ _MONTHS = {
     )
     for name in names.split()
 }
+_MORNING, _AFTERNOON = ("am", "上午", "午前", "오전"), ("pm", "下午", "午後", "오후")
+_HALF = "|".join((*_MORNING, *_AFTERNOON))
 _TIME = (
-    r"(?:[T,\s]*\s*(?P<half>上午|下午|am|pm)?\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
-    r"\s*(?P<half2>am|pm|a\.\s?m\.|p\.\s?m\.|上午|下午)?\s*(?P<zone>z|utc|gmt|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?)?)?"
+    rf"(?:(?:[T,\s]+|(?=[^\W\d]))(?P<half>{_HALF})?\s*(?P<hour>\d{{1,2}})[:.](?P<minute>\d{{2}})"
+    r"(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    rf"\s*(?P<half2>{_HALF}|a\.\s?m\.|p\.\s?m\.)?\s*(?P<zone>z|utc|gmt|(?:utc|gmt)?[+-]\d{{1,2}}(?::?\d{{2}})?)?)?"
 )
 _NUMBERS = re.compile(
     r"(?P<a>\d{1,4})(?P<sign>[-/.])(?P<b>\d{1,2})(?P=sign)(?P<c>\d{4}|\d{1,2})" + _TIME, re.IGNORECASE
@@ -42,10 +48,17 @@ _DAY_MONTH = re.compile(
     re.IGNORECASE,
 )
 _MONTH_DAY = re.compile(
-    r"(?:[^\W\d]{2,12}\.?,\s+)?(?P<month>[^\W\d]{3,10})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})"
+    r"(?:[^\W\d]{2,12}\.?,?\s+)?(?P<month>[^\W\d]{3,10})\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?,?\s+(?P<year>\d{4})"
     + _TIME,
     re.IGNORECASE,
 )
+_DAY_MONTH_SHORT = re.compile(
+    r"(?P<day>\d{1,2})-(?P<month>[^\W\d]{3,10})\.?-(?P<year>\d{2})" + _TIME,
+    re.IGNORECASE,
+)
+"""As spreadsheets show dates in English: `2-Mar-26`."""
+_SPACED = re.compile(r"(\d{4}|\d{1,2})\. ?(\d{1,2})\. ?(\d{4}|\d{1,2})\.?(?=\s|$)")
+"""`2026. 3. 2.` of Korea and Hungary, `2. 3. 2026` of Czechia."""
 _CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*[日号]?")
 _CHINESE_TIME = re.compile(r"(\d{1,2})[时点](\d{1,2})分(?:(\d{1,2})秒)?")
 _COMPACT = re.compile(r"\d{14}")
@@ -53,8 +66,23 @@ _SERIAL = re.compile(r"\d{5}(?:[.,]\d{1,12})?")
 _LONGEST = 60
 
 
+_LONG_AGO = timedelta(days=3653)
+OFFSETS = frozenset(timedelta(minutes=minutes) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
+"""Those that clocks somewhere have, and a few more. `09:30-10:15` has none: it is from when to when."""
+
+
 class Ambiguous(ValueError):
     """The text allows two readings, and its column does not decide."""
+
+
+class YearUnclear(ValueError):
+    """The year has two digits, and may stand in front as well as at the end."""
+
+
+def is_recent(moment: date, today: date) -> bool:
+    """Whether it is a day of the ten years before `today`, which is one day late: a day ahead may be."""
+    day = moment.date() if isinstance(moment, datetime) else moment
+    return today - _LONG_AGO <= day <= today
 
 
 def checked_form(form: str) -> str:
@@ -88,10 +116,10 @@ def read_as(text: str, form: str) -> datetime | date:
     return read if re.search("%[HIcXsTR]", form) else read.date()
 
 
-def read_free(text: str, orders: Iterable[str]) -> datetime | date:
-    """The time in whichever usual form it is; `orders` (dmy, mdy) are those that its column allows.
+def read_free(text: str, orders: Iterable[str], today: date = date.max) -> datetime | date:
+    """The time in whichever usual form it is; `orders` (dmy, mdy, ymd) are those that its column allows by `today`.
 
-    Raises Ambiguous, and ValueError where it is in no such form.
+    Raises Ambiguous, YearUnclear, and ValueError where it is in no such form.
     """
     if len(text) > _LONGEST:
         raise ValueError("is too long")
@@ -102,11 +130,12 @@ def read_free(text: str, orders: Iterable[str]) -> datetime | date:
             return datetime.strptime(text, "%Y%m%d%H%M%S")  # noqa: DTZ007 (the zone is the caller's)
     if _SERIAL.fullmatch(text):
         return _serial(text)
-    found = _NUMBERS.fullmatch(_plain(text))
-    if found is None or len(found["a"]) == 4 or found["sign"] == ".":
+    if group_of(text) is None:
         return _read(text, "dmy")
-    possible = possible_orders(text)
+    possible = possible_orders(text, today)
     allowed = possible & set(orders) or possible
+    if "ymd" in allowed:
+        raise YearUnclear(text)
     readings = {order: _read(text, order) for order in sorted(allowed)}
     if len(set(readings.values())) > 1:
         raise Ambiguous(text)
@@ -116,33 +145,43 @@ def read_free(text: str, orders: Iterable[str]) -> datetime | date:
 
 
 def group_of(text: str) -> str | None:
-    """The kind of spelling whose order of day and month is open: all of a kind in a column are read alike."""
+    """The kind of spelling whose order of parts is open: all of a kind in a column are read alike."""
     found = _NUMBERS.fullmatch(_plain(text)) if len(text) <= _LONGEST else None
-    if found is None or len(found["a"]) == 4 or found["sign"] == ".":
+    if found is None or len(found["a"]) == 4 or (found["sign"] == "." and len(found["c"]) == 4):
         return None
     return f"{found['sign']}{len(found['c'])}"
 
 
-def possible_orders(text: str) -> set[str]:
-    """Of dmy and mdy, those by which the text is a date."""
-    orders = set()
-    for order in ("dmy", "mdy"):
-        try:
-            _read(text, order)
-            orders.add(order)
-        except ValueError:
-            pass
-    return orders
+def possible_orders(text: str, today: date = date.max) -> set[str]:
+    """Of dmy, mdy and ymd those by which the text is a date; where its year has two digits, a recent one if any is.
+
+    With dots nobody puts the month first.
+    """
+    found = _NUMBERS.fullmatch(_plain(text))
+    if found is None:
+        return set()
+    short = (len(found["a"]), len(found["b"]), len(found["c"])) == (2, 2, 2)
+    readings: dict[str, date] = {}
+    for order in ("dmy", *(("mdy",) if found["sign"] != "." else ()), *(("ymd",) if short else ())):
+        with suppress(ValueError):
+            readings[order] = _read(text, order)
+    if not short:
+        return set(readings)
+    recent = {order for order, moment in readings.items() if is_recent(moment, today)}
+    return recent or readings.keys() - {"ymd"}
 
 
-def orders_of(texts: Iterable[str]) -> dict[str, frozenset[str]]:
-    """By group, the orders that all texts of a column allow; an empty set = they contradict each other."""
+def orders_of(texts: Iterable[str], today: date) -> dict[str, frozenset[str]]:
+    """By group, the orders that all texts of a column allow; an empty set = they contradict each other.
+
+    `today` decides what a year of two digits can be, as in `is_recent`.
+    """
     allowed: dict[str, frozenset[str]] = {}
     for text in texts:
         if group := group_of(text):
-            orders = possible_orders(text)
+            orders = possible_orders(text, today)
             if orders:
-                allowed[group] = allowed.get(group, frozenset(("dmy", "mdy"))) & orders
+                allowed[group] = allowed.get(group, frozenset(("dmy", "mdy", "ymd"))) & orders
     return allowed
 
 
@@ -155,11 +194,15 @@ _ZONE_NAMED = re.compile(r"(?<=[+-]\d{4}) \([^()]{1,40}\)$")
 
 
 def _plain(text: str) -> str:
-    plain = _ascii(text)
+    plain = _SPACED.sub(_unspaced, _ascii(text), count=1) if ". " in text or text.endswith(".") else _ascii(text)
     if len(plain) > 10:
         plain = _UHR.sub("", _AT.sub(" ", _ZONE_NAMED.sub("", plain)))
         plain = _HOURS.sub(r"\1:\2", plain)
     return plain
+
+
+def _unspaced(found: re.Match[str]) -> str:
+    return f"{found[1]}.{found[2]}.{found[3]}"
 
 
 def _ascii(text: str) -> str:
@@ -184,11 +227,12 @@ def _read(text: str, order: str) -> datetime | date:
                 raise ValueError("has no year")
             day, month = (first, second) if order == "dmy" else (second, first)
             year += 2000 if len(found["c"]) == 2 else 0
-    elif found := _DAY_MONTH.fullmatch(plain) or _MONTH_DAY.fullmatch(plain):
+    elif found := _DAY_MONTH.fullmatch(plain) or _MONTH_DAY.fullmatch(plain) or _DAY_MONTH_SHORT.fullmatch(plain):
         number = _MONTHS.get(found["month"].casefold())
         if number is None:
             raise ValueError("names no month")
         year, month, day = int(found["year"]), number, int(found["day"])
+        year += 2000 if len(found["year"]) == 2 else 0
     else:
         raise ValueError("is in no usual form of dates")
     return _with_time(date(year, month, day), found)
@@ -200,12 +244,29 @@ def _with_time(day: date, found: re.Match[str]) -> datetime | date:
     hour = int(found["hour"])
     half = (found["half"] or found["half2"] or "").casefold().replace(".", "").replace(" ", "")
     if half:
-        if hour > 12 and half in ("am", "上午"):
+        if hour > 12 and half in _MORNING:
             raise ValueError("has an hour after noon, and says before")
-        hour = hour % 12 + (12 if half in ("pm", "下午") else 0) if hour <= 12 else hour
+        hour = hour % 12 + (12 if half in _AFTERNOON else 0) if hour <= 12 else hour
+    elif hour == 24 and not int(found["minute"]) and not int(found["second"] or 0) + int(found["part"] or 0):
+        # The end of a day is the start of the next one.
+        day, hour = day + timedelta(days=1), 0
     part = int((found["part"] or "0").ljust(6, "0")[:6])
     moment = datetime(day.year, day.month, day.day, hour, int(found["minute"]), int(found["second"] or 0), part)  # noqa: DTZ001 (the zone is the caller's)
-    return moment.replace(tzinfo=_offset(found["zone"]))
+    offset = found["zone"]
+    if (
+        offset
+        and offset[0] == "-"
+        and ":" in offset
+        and found["second"] is None
+        and _minutes(offset) > _minutes(f"-{hour}:{found['minute']}")
+    ):
+        raise ValueError("may be from when to when")
+    return moment.replace(tzinfo=_offset(offset))
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text[1:].split(":")
+    return 60 * int(hours) + int(minutes)
 
 
 def _offset(text: str | None) -> timezone | None:
@@ -216,8 +277,15 @@ def _offset(text: str | None) -> timezone | None:
         return UTC
     digits = plain[1:]
     hours, minutes = (int(digits[:-2]), int(digits[-2:])) if len(digits) > 2 else (int(digits), 0)
-    span = timedelta(hours=hours, minutes=minutes)
-    return timezone(span if plain[0] == "+" else -span)
+    span = timedelta(hours=hours, minutes=minutes) * (1 if plain[0] == "+" else -1)
+    if span not in OFFSETS:
+        raise ValueError("has an offset that no clock has")
+    return timezone(span)
+
+
+def is_serial(text: str) -> bool:
+    """Whether it is a number of a day as spreadsheets have it."""
+    return _SERIAL.fullmatch(text) is not None
 
 
 def _serial(text: str) -> datetime | date:

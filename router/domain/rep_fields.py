@@ -11,14 +11,18 @@ from router.domain.availability import UNDERSTOOD, leave_text, parse_leave, unde
 from router.domain.calendar import format_week, parse_week, zone
 from router.domain.holidays import country_code
 from router.domain.roster import MILLI, ONE_REP
-from router.domain.text import fold
+from router.domain.text import fold, whole_id, without_invisible
 
 MAX_TEXT = 200
 MAX_NAMES = 500
 MAX_WEIGHT = 1000
 MAX_CAP = 1_000_000
 
-_LIST = re.compile(r"[;；|、\n]")
+# A comma may belong to a name, as in "Washington, DC"; between Chinese characters it does not.
+_LIST = re.compile(r"[;；|、，\n]|(?<=[\u3400-\u9fff])\s*,\s*(?=[\u3400-\u9fff])")
+# As spreadsheets shorten numbers.
+_ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?E\+[0-9]{1,3}", re.IGNORECASE | re.ASCII)
+_NO_OR_NORWAY = "no"
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 # Spreadsheets write 20 as 20.0; 1.000 and 1,000 may be a thousand, and are refused where they could be.
 _WHOLE = re.compile(r"(\d{1,9})(?:[.,]0{1,2})?", re.ASCII)
@@ -42,14 +46,17 @@ class RepLine:
 
 def read_field(field: str, text: str) -> Any:
     """The value that the text means. Raises ValueError with what is wrong and what would be right."""
-    return READERS[field](text)
+    # Signs that nobody sees would make two reps or two groups of one; names of people are kept as they came.
+    return READERS[field](text if field == "name" else without_invisible(text))
 
 
-def _required_text(text: str) -> str:
+def _rep_id(text: str) -> str:
     value = _text(text)
     if value is None:
         raise ValueError("is empty")
-    return value
+    if _ROUNDED.fullmatch(value):
+        raise ValueError(f"value {_shown(text)} was rounded by a spreadsheet; export the ids as text")
+    return whole_id(value)
 
 
 def _text(text: str) -> str | None:
@@ -93,6 +100,8 @@ def _holidays(text: str) -> str:
     value = _text(text)
     if value is None:
         return ""
+    if value != value.upper() and fold(value) == _NO_OR_NORWAY:
+        raise ValueError(f"value {_shown(text)} may mean Norway or no holidays: write NO or none")
     try:
         return country_code(value)
     except ValueError as error:
@@ -157,7 +166,7 @@ def _shown(text: str) -> str:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "rep_id": _required_text,
+    "rep_id": _rep_id,
     "name": _text,
     "active": _yes_or_no,
     "available": _yes_or_no,

@@ -24,6 +24,11 @@ def visible(text: str, keep: str = "") -> str:
     return _COMMANDS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
+def whole_id(text: str) -> str:
+    """The id that a program which knows no whole numbers wrote: `1001.0` is the 1001 of others."""
+    return text[:-2] if text[-2:] == ".0" and text != "0.0" and text[:-2].isdecimal() else text
+
+
 def without_invisible(text: str) -> str:
     """The text without invisible characters, which make two texts of one; cheap where there is none."""
     return text if text.isascii() else _INVISIBLE.sub("", text)

@@ -4,7 +4,7 @@ Zones are suggested by cities. Names such as Etc/GMT+8 are never suggested: thei
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -50,7 +50,7 @@ _SHORT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("akst", "akdt"), ("America/Anchorage",)),
     **dict.fromkeys(("hst", "hdt"), ("Pacific/Honolulu",)),
     **dict.fromkeys(("nst", "ndt"), ("America/St_Johns",)),
-    **dict.fromkeys(("cest", "mez", "mesz"), (_BERLIN, "Europe/Paris")),
+    **dict.fromkeys(("cest", "mez", "mesz", "central european"), (_BERLIN, "Europe/Paris")),
     **dict.fromkeys(("eest", "oez", "oesz"), ("Europe/Athens", "Europe/Helsinki")),
     **dict.fromkeys(("west",), ("Europe/Lisbon",)),
     **dict.fromkeys(("aest", "aedt"), (_SYDNEY, "Australia/Brisbane")),
@@ -119,6 +119,16 @@ _PLACES: dict[str, str] = {
     **dict.fromkeys(("cape town", "south africa", "south africa standard time"), "Africa/Johannesburg"),
     **dict.fromkeys(("st petersburg", "saint petersburg", "russian standard time"), "Europe/Moscow"),
 }
+# As Windows shows zones: "(UTC+08:00) Beijing, Chongqing, Hong Kong, Urumqi".
+_OF_WINDOWS = re.compile(r"\(?(?P<offset>(?:utc|gmt)[+-]\d{1,2}:\d{2})\)\s+\S.*")
+# As POSIX has it: "CST-8", "<+08>-8", "CET-1CEST,M3.5.0,M10.5.0/3". Its sign is the other way round, too.
+_OF_POSIX = re.compile(
+    r"(?:[a-z]{3,5}|<[+-]?[a-z0-9]{2,6}>)(?P<sign>[+-]?)(?P<hours>\d{1,2})(?::(?P<minutes>[0-5]\d))?(?:[a-z<,].*)?"
+)
+_NOTE = re.compile(r"[(\[（【]([^()\[\]（）【】]{2,60})[)\]）】]")
+_LAST_WORD = re.compile(r"[\s_]((?:utc|gmt)(?:[+-]\d{1,2}(?::?\d{2})?)?)$", re.IGNORECASE)
+_UTC_OFFSET = re.compile(r"(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?")
+_TIME_BEHIND = re.compile(r"(?<!standard) time$")
 _REVERSED = re.compile(r"Etc/GMT([+-])([1-9]|1[0-4])")
 _FIXED = {"EST": (5, _EASTERN), "MST": (7, _MOUNTAIN), "HST": (10, "Pacific/Honolulu")}
 
@@ -131,6 +141,13 @@ def hint(name: str, known: Iterable[str], zone: Zone) -> str:
     wanted = name.translate(_SIGNS).strip(_AROUND).casefold()
     if (offset := _offset(wanted)) is not None:
         return _of_offset(offset, zone)
+    if (shown := _OF_WINDOWS.fullmatch(name.strip().casefold())) is not None:
+        return hint(shown["offset"], known, zone)
+    if (posix := _OF_POSIX.fullmatch(wanted)) is not None:
+        offset = timedelta(hours=int(posix["hours"]), minutes=int(posix["minutes"] or 0))
+        return _of_offset(offset if posix["sign"] == "-" else -offset, zone)
+    if wanted not in _PLACES:
+        wanted = _TIME_BEHIND.sub("", wanted.replace("daylight time", "standard time"))
     if wanted in _SHORT:
         return f"; {name.strip()} is an abbreviation, not a zone: name a city, {_either(_SHORT[wanted])}"
     spelled = wanted.rpartition("/")[2].replace("_", " ")
@@ -152,9 +169,25 @@ def doubt(name: str) -> str | None:
         return (
             f"{name} is UTC{shown}{hours}, not UTC{other}{hours}: its sign is the other way round; name a city instead"
         )
+    if name == "Factory":
+        return "Factory is a zone that was never set, and runs as UTC; name a city instead"
     if name in _FIXED:
         hours, city = _FIXED[name]
         return f"{name} is UTC-{hours} all year, without daylight saving time; name a city instead, such as {city}"
+    return None
+
+
+def zone_in_name(column: str, used: str, known: Container[str]) -> str | None:
+    """What a column's name says of the zone of its times, as in `Created (UTC)`, where that is not the one `used`."""
+    for part in _NOTE.findall(column) + _LAST_WORD.findall(column):
+        said = str(part).strip()
+        plain = said.translate(_SIGNS).casefold()
+        if said == used or used in _SHORT.get(plain, ()) or _PLACES.get(plain) == used or plain == used.casefold():
+            return None
+        if plain in ("utc", "gmt", "zulu") or plain in _SHORT or plain in _PLACES or _UTC_OFFSET.fullmatch(plain):
+            return said
+        if "/" in said and said in known:
+            return said
     return None
 
 

@@ -19,6 +19,11 @@ def separator_line(line: str) -> str | None:
     return found[1] if found else None
 
 
+def unwrapped(cell: str) -> str:
+    """The text in `="00123"`, as programs write it to keep spreadsheets from making a number of it."""
+    return cell[2:-1].replace('""', '"') if cell[:2] == '="' and cell[-1] == '"' and len(cell) > 2 else cell
+
+
 def column_names(header: Sequence[str], limit: int) -> tuple[list[str], frozenset[str]]:
     """A name for each column, "" for those without, and the names that came more than once.
 

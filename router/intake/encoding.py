@@ -1,8 +1,10 @@
 """In which encoding a file of text is: UTF-8, UTF-16 (with and without a mark), or one that `encoding_guess` knows."""
 
 import codecs
+import re
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from typing import IO
 
 from router.intake.encoding_guess import guess
@@ -34,6 +36,8 @@ _NAMES = {
 }
 _FEW, _SELDOM = 3, 20
 _ASCII = bytes(range(128))
+_WORD = re.compile(r"[^ \t\r\n,;|\"]{1,100}")
+_WORDS_LOOKED_AT = 20_000
 
 BAD_BYTE = "\udcff"
 CARRIED = "lead-router-carried"
@@ -91,7 +95,11 @@ def of_damaged(file: IO[bytes]) -> str:
     as_utf8 = len(lines.decode("utf-8", "ignore").encode().translate(None, _ASCII))
     others = len(lines.translate(None, _ASCII))
     if 10 * as_utf8 >= 9 * others:
-        return "utf-8"
+        if 2 * _damaged(lines) <= lines.count(b"\n"):
+            return "utf-8"
+        # Many pairs of bytes of East Asia are characters of UTF-8, too: a few words of them may nearly be UTF-8.
+        likely = guess(lines)
+        raise EncodingUnclear(tuple(filter(None, dict.fromkeys((likely.encoding, *likely.likely, "utf-8")))))
     found = guess(lines)
     if found.encoding is None:
         file.seek(0)
@@ -100,6 +108,23 @@ def of_damaged(file: IO[bytes]) -> str:
             return "utf-8"
         raise EncodingUnclear(found.likely)
     return found.encoding
+
+
+def encoded_twice(text: str) -> str | None:
+    """A word of the text that was encoded in UTF-8 twice (`MÃ¼ller`), where most that is not ASCII is such."""
+    seen = twice = 0
+    example = None
+    for found in islice(_WORD.finditer(text), _WORDS_LOOKED_AT):
+        if found[0].isascii():
+            continue
+        seen += 1
+        try:
+            found[0].encode("cp1252").decode()
+        except UnicodeError:
+            continue
+        twice += 1
+        example = example or found[0]
+    return example if 2 * twice > seen else None
 
 
 def _wide(start: bytes) -> str | None:
@@ -122,6 +147,17 @@ def _evidence(file: IO[bytes]) -> bytes:
             found.append(line)
             size += len(line)
     return b"".join(found)
+
+
+def _damaged(lines: bytes) -> int:
+    """How many lines are not UTF-8."""
+    bad = 0
+    for line in lines.splitlines():
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            bad += 1
+    return bad
 
 
 def _carried(error: UnicodeError) -> tuple[str | bytes, int]:

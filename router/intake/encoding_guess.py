@@ -118,9 +118,9 @@ def _is_sure(lines: bytes, encoding: str) -> bool:
     distinct = set(text)
     if not distinct:
         return True
-    if len(distinct) > _FEW or encoding not in _FREQUENT_IN or (encoding == "big5" and _big5(lines)):
+    frequent = _JAPANESE if encoding == "cp932" else _FREQUENT_IN[encoding]
+    if len(distinct) > _FEW or (encoding == "big5" and _big5(lines)):
         return len(distinct) > 1
-    frequent = _FREQUENT_IN[encoding]
     return len(distinct) > 1 and sum(sign in frequent for sign in text) >= _FREQUENT_OF[0][1] * len(text)
 
 

@@ -1,12 +1,13 @@
 """What a file is, by its content: text that can be read, a workbook that is made one, or something else."""
 
 import os
+import re
 import tempfile
 from enum import Enum, auto
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from router.intake.json_array import write_lines
+from router.intake.json_array import Within, array_within, write_lines
 from router.intake.text_lines import FileUnusable
 from router.intake.workbook import is_workbook, write_table
 
@@ -27,7 +28,11 @@ _KINDS = (
     (b"SQLite format 3\0", "a SQLite database"),
     (b"%PDF-", "a PDF"),
 )
-_PAGES = (b"<!doctype", b"<html", b"<?xml")
+_PAGES = re.compile(
+    rb"<(?:!doctype|!--|\?xml|(?:html|head|meta|body|table|style|div|script|tr|thead)\b)|mime-version:", re.IGNORECASE
+)
+"""Portals give tables of web pages names of spreadsheets."""
+_JSON_START = re.compile(rb"(?:\[\s*)?\{\s*\"")
 _MARKS = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 
@@ -48,6 +53,8 @@ class TextFile(NamedTuple):
     sheet: str | None
     notes: list[str]
     temporary: bool = False
+    from_1904: bool = False
+    """Whether numbers of days are counted from that year."""
 
     def close(self) -> None:
         if self.temporary:
@@ -67,34 +74,42 @@ def as_text(path: Path, sheet: str | None = None, name: str | None = None) -> Te
         raise FileUnusable(f"{path}: unknown file type {suffix!r}; what can be read: {READABLE}")
     _refuse_what_is_no_text(path, start)
     plain = start.lstrip(_MARKS)
-    if suffix not in _JSON and not (suffix in (".txt", "") and plain.startswith((b"{", b"["))):
+    if suffix not in _JSON and not (suffix in (".txt", "") and plain.startswith((b"{", b"["))) and not _is_json(plain):
         return TextFile(path, Kind.TABLE, None, [])
     # Each line of JSON lines may be wrong by itself, and be a list: an array begins with an object or ends at once.
     if plain.startswith(b"[") and plain[1:].lstrip(_MARKS).startswith((b"{", b"]")):
         return _lines_of(path)
+    if plain.startswith(b"{") and (array := array_within(path)) is not None:
+        return _lines_of(path, array)
     return TextFile(path, Kind.JSON, None, [])
+
+
+def _is_json(plain: bytes) -> bool:
+    """Whether JSON begins here, whatever the name says: no column is called so."""
+    return _JSON_START.match(plain.translate(None, b"\0")) is not None
 
 
 def _converted(path: Path, sheet: str | None) -> TextFile:
     text, out = _temporary()
     try:
         with out:
-            name, notes = write_table(path, sheet, out)
+            table = write_table(path, sheet, out)
     except BaseException:
         text.unlink(missing_ok=True)
         raise
-    return TextFile(text, Kind.WORKBOOK, name, notes, temporary=True)
+    return TextFile(text, Kind.WORKBOOK, table.sheet, table.notes, temporary=True, from_1904=table.from_1904)
 
 
-def _lines_of(path: Path) -> TextFile:
+def _lines_of(path: Path, array: Within | None = None) -> TextFile:
     text, out = _temporary()
     try:
         with out:
-            write_lines(path, out)
+            write_lines(path, out, array)
     except BaseException:
         text.unlink(missing_ok=True)
         raise
-    return TextFile(text, Kind.JSON, None, ["a JSON array; lines are counted by its elements"], temporary=True)
+    what = f"the JSON array {array.name!r} of an object" if array else "a JSON array"
+    return TextFile(text, Kind.JSON, None, [f"{what}; lines are counted by its elements"], temporary=True)
 
 
 def _temporary() -> tuple[Path, IO[str]]:
@@ -108,5 +123,8 @@ def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
     for mark, kind in _KINDS:
         if start.startswith(mark):
             raise FileUnusable(f"{path}: is {kind}, whatever its name says")
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
-        raise FileUnusable(f"{path}: is a web page or XML; was a page saved instead of the download?")
+    if _PAGES.match(start.translate(None, b"\0").lstrip(_MARKS)):
+        raise FileUnusable(
+            f"{path}: is a web page or XML; was a page saved instead of the download? A table that opens in a "
+            "spreadsheet program can be saved there as .xlsx or CSV"
+        )

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from router.intake import encoding as encodings
 from router.intake import text_lines
+from router.intake.json_text import read_json
 from router.intake.text_lines import FileUnusable
 
 _CHUNK = 1 << 16
@@ -14,12 +15,65 @@ _MARK = re.compile(r'["\\\[\]{},]')
 _ENDS = re.compile(r'["\\]')
 
 
-def write_lines(path: Path, out: IO[str]) -> None:
-    """Raises FileUnusable where the array is cut off or something stands behind it."""
+_NAMES = ("data", "leads", "records", "results", "rows")
+_OFTEN_OF_A_LEAD = ("items", "contacts", "objects", "value")
+_WITHIN = re.compile(
+    r'\{(?:\s*"[^"\\]{0,100}"\s*:\s*(?:"[^"\\]{0,1000}"|[-0-9.eE+]{1,40}|true|false|null)\s*,){0,50}'
+    rf'\s*"(?P<name>{"|".join((*_NAMES, *_OFTEN_OF_A_LEAD))})"\s*:\s*(?=\[\s*[\{{\]])'
+)
+"""An object of single values, and then the array, as APIs return it."""
+
+
+class Within(NamedTuple):
+    """An array that is the value of an object, and at which character it begins."""
+
+    name: str
+    start: int
+
+
+def array_within(path: Path) -> Within | None:
+    """The array of the one object that the file is; None where it has an object a line.
+
+    Raises FileUnusable for one object over several lines without such an array.
+    """
+    with path.open("rb") as file:
+        start = file.read(encodings.START)
+        is_all = len(start) < encodings.START
+    text = start.decode(encodings.of_start(start) or "utf-8", "surrogateescape")
+    plain = text.lstrip("\ufeff \t\r\n")
+    line, _, rest = plain.partition("\n")
+    found = _WITHIN.match(plain)
+    if found is not None:
+        several = not line.rstrip().endswith(("}", "},"))
+        alone = is_all and not rest.strip() and found["name"] in _NAMES and _is_object(line)
+        if several or alone:
+            return Within(found["name"], len(text) - len(plain) + found.end())
+    if line.strip() == "{":
+        raise FileUnusable(
+            f"{path}: is one JSON object over several lines; leads are read from an array of objects, or from one "
+            "object a line"
+        )
+    return None
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(read_json(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def write_lines(path: Path, out: IO[str], array: Within | None = None) -> None:
+    """`array`: where it is within an object. Raises FileUnusable where the array is cut off or something stands
+    behind it.
+    """
     with path.open("rb") as file:
         encoding = encodings.of_start(file.read(encodings.START)) or "utf-8"
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        for element in _elements(path, file):
+        if array is not None:
+            # A mark at the start that the encoding takes away is no character.
+            file.read(array.start)
+        for element in _elements(path, file, within=array is not None):
             # Line breaks may only stand between tokens of JSON.
             out.write(element.replace("\r", " ").replace("\n", " ") + "\n")
 
@@ -73,12 +127,15 @@ class _Cutter:
             raise FileUnusable(f"{self._path}: an element of the array has more than {text_lines.MAX_ROW:,} characters")
 
 
-def _elements(path: Path, file: IO[str]) -> Iterator[str]:
+def _elements(path: Path, file: IO[str], *, within: bool) -> Iterator[str]:
     cutter = _Cutter(path)
     while chunk := file.read(_CHUNK):
         yield from cutter.elements(chunk)
         if cutter.rest is not None:
-            _refuse_rest(path, cutter.rest + file.read(_CHUNK))
+            if within:
+                _refuse_open(path, cutter.rest, file)
+            else:
+                _refuse_rest(path, cutter.rest + file.read(_CHUNK))
             return
     raise FileUnusable(f"{path}: the JSON array is not closed: the file was cut off; get it again, whole")
 
@@ -86,3 +143,11 @@ def _elements(path: Path, file: IO[str]) -> Iterator[str]:
 def _refuse_rest(path: Path, rest: str) -> None:
     if rest.strip("\0 \t\r\n"):
         raise FileUnusable(f"{path}: something follows the JSON array; use one array, or one object a line")
+
+
+def _refuse_open(path: Path, rest: str, file: IO[str]) -> None:
+    last = rest
+    while chunk := file.read(_CHUNK):
+        last = last[-_CHUNK:] + chunk
+    if not last.rstrip("\0 \t\r\n").endswith("}"):
+        raise FileUnusable(f"{path}: the JSON object is not closed: the file was cut off; get it again, whole")

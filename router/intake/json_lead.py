@@ -41,7 +41,7 @@ class JsonLeadReader:
     def __init__(self, now: datetime, phone_region: str | None = None, spellings: Spellings | None = None) -> None:
         # A program says what it means: no time is guessed from a number, nor from how others are written.
         plan = FileMapping(created_at=ISO)
-        self._reader = LeadReader(plan, now, phone_region, spellings, undeclared=_NO_OFFSET)
+        self._reader = LeadReader(plan, now, phone_region, spellings, undeclared=_NO_OFFSET, ids_as_they_are=True)
 
     def read(self, value: object) -> LeadIn:
         """Raises NotALead, with all that is wrong."""

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import IO, NamedTuple, NoReturn
 from router.domain.phrases import count
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
-from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line
+from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line, unwrapped
 from router.intake.encoding import CARRIED, EncodingUnclear
 from router.intake.file_kind import Kind, as_text
 from router.intake.json_fields import JsonFields
 from router.intake.json_text import read_json
+from router.intake.table_rows import ODD_END, each_is_a_row, fit, repeats_names
 from router.intake.text_lines import MAX_ROW, FileUnusable, TextLines
 from router.rules.mapping import FIELDS, REJECTED
 
@@ -97,7 +97,18 @@ class LeadFile:
             with self._source.open("rb") as file:
                 found = encodings.of_damaged(file)
             self._inspect(found, delimiter, names, CARRIED)
+        self._note_texts_encoded_twice()
         self._start(CARRIED)
+
+    def _note_texts_encoded_twice(self) -> None:
+        if not self.encoding.startswith("utf-8"):
+            return
+        with self._source.open("rb") as file:
+            start = file.read(encodings.START).decode(self.encoding, "ignore")
+        if not start.isascii() and (word := encodings.encoded_twice(start)) is not None:
+            self._text.notes.append(
+                f"texts such as {word!r} were encoded twice before this file was written: export it again"
+            )
 
     def __enter__(self) -> "LeadFile":
         return self
@@ -113,6 +124,11 @@ class LeadFile:
     def sheet(self) -> str | None:
         """The sheet of the workbook that is read."""
         return self._text.sheet
+
+    @property
+    def from_1904(self) -> bool:
+        """Whether numbers of days are counted from 1904, as some workbooks do."""
+        return self._text.from_1904
 
     @property
     def notes(self) -> list[str]:
@@ -238,8 +254,9 @@ class LeadFile:
             raise FileUnusable(f"{self.path}:1: the line of column names cannot be read: {error}") from None
         self._records += 1
         self._lines.begin_row()
+        cells = list(map(unwrapped, cells))
         self._head = [cell.strip() for cell in cells]
-        if odd := _ODD_END.search("".join(cells)):
+        if odd := ODD_END.search("".join(cells)):
             raise FileUnusable(
                 f"{self.path}:1: the column names hold U+{ord(odd[0]):04X}, which ends no line of a table; save it "
                 "with usual ends of lines"
@@ -268,6 +285,7 @@ class LeadFile:
             self._longest = self._lines.longest
             self._refuse_unreadable(rows, bad)
             return
+        self._wrapped = False
         columns = max(place for place, name in enumerate(self._named) if name) + 1
         unnamed = [place for place, name in enumerate(self._named) if not name]
         used: set[int] = set()
@@ -279,6 +297,8 @@ class LeadFile:
                 )
             if self._lines.cut_off and (problem or len(cells) < columns):
                 self._refuse_cut_off(line)
+            if not self._wrapped and line < _LOOKED_AT:
+                self._wrapped = any(cell[:2] == '="' for cell in cells)
             if unnamed:
                 used.update(place for place in unnamed if place < len(cells) and cells[place].strip())
             if carried:
@@ -313,6 +333,7 @@ class LeadFile:
         named = self._named
         kept = [place for place, name in enumerate(named) if name and name not in REJECTED]
         plain = len(kept) == len(named)
+        row_lines, by_record = self._lines.row, self._text.kind is Kind.WORKBOOK
         used = None if len(columns) == len(named) else [place for place, name in enumerate(named) if name]
         for line, cells, problem in self._csv_lines():
             if problem:
@@ -321,11 +342,14 @@ class LeadFile:
             if (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells)):
                 self.blank_rows += 1
                 continue
-            if cells[-1].strip() == self._head[-1] and _same(cells, self._head):
+            if cells[-1].strip() == self._head[-1] and repeats_names(cells, self._head):
                 yield Row(line, {}, cells, "repeats the line of column names")
                 continue
+            if len(row_lines) > 1 and not by_record and each_is_a_row(row_lines, self.delimiter, len(named)):
+                yield Row(line, {}, ["".join(self._lines.row).rstrip("\r\n")], _SWALLOWED)
+                continue
             if len(cells) != len(named):
-                _fit(cells, named)
+                fit(cells, named)
             original = cells if plain else [cells[place] for place in kept if place < len(cells)]
             if len(cells) != len(named):
                 counts = f"has {count(len(cells), 'cell')} where the header names {count(len(named), 'column')}"
@@ -352,7 +376,7 @@ class LeadFile:
                 yield line, ["".join(lines.row).rstrip("\r\n")], _UNCLOSED if unclosed else f"is not CSV: {error}"
             else:
                 if cells:
-                    yield line, cells, ""
+                    yield line, cells if not self._wrapped else list(map(unwrapped, cells)), ""
                 else:
                     self.blank_rows += 1
 
@@ -380,23 +404,9 @@ class LeadFile:
             lines.begin_row()
 
 
-def _fit(cells: list[str], named: list[str]) -> None:
-    """Drops empty cells behind the last column, and adds those of columns without a name that are missing."""
-    if len(cells) > len(named):
-        if not any(map(str.strip, cells[len(named) :])):
-            del cells[len(named) :]
-    elif not any(named[len(cells) :]):
-        cells += [""] * (len(named) - len(cells))
-
-
-_ODD_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-
-
-def _same(cells: list[str], head: list[str]) -> bool:
-    """Whether the row is the line of names: files are joined, and pages have their names again."""
-    return [cell.strip("\ufeff \t") for cell in cells] == head
-
-
+_LOOKED_AT = 1_000
+"""Lines that show whether cells are written as formulas."""
+_SWALLOWED = "seems to be several rows: a quote is opened in it and closed in a later row"
 _UNCLOSED = "is not CSV: a quote is opened and never closed"
 
 
@@ -405,7 +415,8 @@ def _json_row(line: int, text: str) -> Row:
     if not _utf8(text):
         return Row(line, {}, original, "is not valid in the encoding of the file; try --encoding windows-1252")
     try:
-        read = read_json(text)
+        # Lines that were elements of an array once keep their commas.
+        read = read_json(text.removesuffix(","))
     except (ValueError, RecursionError) as error:
         return Row(line, {}, original, f"is not JSON: {error}")
     if not isinstance(read, dict):

@@ -6,14 +6,15 @@ Pure. Rows come as column to value: texts from CSV, any JSON value from NDJSON.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
 from router.domain.lead_in import LeadIn
-from router.domain.text import without_invisible
+from router.domain.text import whole_id, without_invisible
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
-from router.intake.placeholders import is_rounded_id, is_total, means_no_id
+from router.intake.placeholders import is_rounded_id, means_no_id, no_lead
 from router.intake.times import UNDECLARED, Orders, TimeReader, UnreadableTime
 from router.intake.words import WordReader
 from router.rules.columns import NoIdentity, reshaped
@@ -47,6 +48,7 @@ HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding wind
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_ID = "is empty: without it the lead cannot be distinguished from others"
 _MEANS_NO_ID = "means that there is none: without it the lead cannot be distinguished from others"
+_IDS = (("external_id", "leads"), ("customer_id", "customers"))
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -72,7 +74,8 @@ class LeadReader:
     """Turns rows into leads as the mapping says. `phone_region`: where the mapping names none (ISO 3166).
 
     `zone` is that of times without offset where the mapping names none; `orders` as in TimeReader. `now` (aware)
-    decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` as in TimeReader.
+    decides which times lie ahead; `spellings` is the tenant's table of synonyms; `undeclared` and `from_1904` as in
+    TimeReader.
     """
 
     def __init__(
@@ -85,11 +88,15 @@ class LeadReader:
         undeclared: str = UNDECLARED,
         zone: str | None = None,
         orders: Callable[[], Orders] | None = None,
+        from_1904: bool = False,
+        ids_as_they_are: bool = False,
     ) -> None:
+        """`ids_as_they_are`: `1001.0` is no number that was to be a whole one."""
+        self._ids_as_they_are = ids_as_they_are
         self._plan = plan
         self._words = WordReader(plan.values, spellings or Spellings())
         self._reshapes = bool(plan.split or plan.join)
-        self._times = TimeReader(plan.time_zone or zone, now, undeclared, plan.created_at, orders)
+        self._times = TimeReader(plan.time_zone or zone, now, undeclared, plan.created_at, orders, from_1904=from_1904)
         self._contacts = ContactReader(plan.default_phone_region or phone_region, required=plan.require_contact)
         self._targets: dict[str, str | None] = {}
         self._columns = {target: column for column, target in plan.rename.items()}
@@ -143,10 +150,9 @@ class LeadReader:
             values["external_id"] = self._computed_id(row)
         elif means_no_id(external_id):
             self._reject("external_id", f"{external_id[:40]!r} {_MEANS_NO_ID}")
-        elif is_total(external_id):
-            self._reject("external_id", f"{external_id!r} is a line of totals, not a lead")
-        if not self._plan.allow_rounded_ids:
-            self._check_rounded(values)
+        elif what := no_lead(external_id):
+            self._reject("external_id", f"{external_id!r} is {what}, not a lead")
+        self._check_ids(values)
         if came := self._words.put(values):
             extra.setdefault(AS_IT_CAME, came)
         _check_texts(values, self._columns)
@@ -177,10 +183,16 @@ class LeadReader:
             return lead
         return lead._replace(enquiry=named_enquiry(lead, self._plan.repeats))
 
-    def _check_rounded(self, values: Mapping[str, str]) -> None:
-        for field, many in (("external_id", "leads"), ("customer_id", "customers")):
+    def _check_ids(self, values: dict[str, str]) -> None:
+        """Refuses rounded ones, and takes `1001.0` for the 1001 that it is, unless a program says what it means."""
+        rounded = self._plan.allow_rounded_ids
+        for field, many in _IDS:
             text = values.get(field)
-            if text is not None and is_rounded_id(text):
+            if text is None:
+                continue
+            if text[-2:] == ".0":
+                values[field] = text if self._ids_as_they_are else whole_id(text)
+            elif not rounded and is_rounded_id(text):
                 self._reject(field, f"{text[:40]!r} {_WAS_ROUNDED.format(many)}")
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
@@ -230,6 +242,11 @@ class LeadReader:
     def times_without_offset(self) -> int:
         """Times so far that were read in the zone of the mapping or the tenant."""
         return self._times.without_offset
+
+    @property
+    def failed_cells(self) -> Mapping[str, int]:
+        """By field, how many cells so far said that there was no value (`#N/A`, `NULL`): they are empty."""
+        return self._words.failed
 
     @property
     def phone_region(self) -> str | None:
@@ -297,7 +314,11 @@ class LeadReader:
 def _plain_text(column: str, value: object) -> str:
     if type(value) is int:
         return str(value)
-    raise Rejected(column, f"must be a text, not {type(value).__name__}")
+    raise Rejected(column, f"must be a text, not {_kind(value)}")
+
+
+def _kind(value: object) -> str:
+    return "a number with decimals" if isinstance(value, Decimal) else type(value).__name__
 
 
 def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:

@@ -23,6 +23,10 @@ _SURELY_WITH_CODE = 11
 """Digits of a number that begins with its country's code and is longer than what is dialled without it."""
 _WITH_FOREIGN_CODE = 12
 """From so many digits on they are no national number of eleven, the most that are usual, nor one of North America."""
+_BETWEEN = re.compile(r"\s*/\s*|\s+(?=[(]?0)")
+"""Where a second number may begin."""
+_WITH_EXTENSION = re.compile(r"(.*[0-9]{7,8})\s*-\s*[0-9]{2,5}")
+"""A number of China and the extension behind it: `021-62340001-801`."""
 _OLD_MEXICAN_MOBILE = re.compile(r"04[45]([0-9]{10})")
 _Kind = phonenumbers.PhoneNumberType
 _OF_PEOPLE = frozenset((_Kind.MOBILE, _Kind.FIXED_LINE, _Kind.FIXED_LINE_OR_MOBILE))
@@ -59,15 +63,33 @@ class PhoneReader:
 
     def _slowly(self, text: str) -> str | None:
         found = written(text)
-        if found is None:
+        if found is None or self._are_two(found.number):
             return None
-        if "+" in found.number:
-            return _valid(found.number, None)
-        digits = _NOT_DIGIT.sub("", found.number)
-        national = self._national(found.number, digits)
+        return self._one(found.number) or self._of_extension(found.number)
+
+    def _one(self, number: str) -> str | None:
+        if "+" in number:
+            return _valid(number, None)
+        digits = _NOT_DIGIT.sub("", number)
+        national = self._national(number, digits)
         if digits.startswith("0"):
             return national or (_valid(f"+{digits[2:]}", None) if digits.startswith("00") else None)
         return national if len(digits) < _WITH_FOREIGN_CODE else _perhaps_foreign(national, digits)
+
+    def _are_two(self, text: str) -> bool:
+        """Whether a whole number is followed by another one, or its end: plans that leave the length open take both
+        together for one.
+        """
+        for between in _BETWEEN.finditer(text):
+            first, second = text[: between.start()], text[between.end() :]
+            if self._one(first) and ("/" in between[0] or self._one(second)):
+                return True
+        return False
+
+    def _of_extension(self, text: str) -> str | None:
+        found = _WITH_EXTENSION.fullmatch(text) if self.region == "CN" or text.startswith("+86") else None
+        number = self._one(found[1]) if found else None
+        return number if number and _kind(number) == _Kind.FIXED_LINE else None
 
     def _national(self, number: str, digits: str) -> str | None:
         """As it is dialled at home, or with the country's own code and without its plus."""

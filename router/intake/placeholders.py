@@ -88,6 +88,8 @@ _VAGUE_HOSTS = frozenset(
         *("fake", "dummy", "invalid", "localhost", "nowhere", "nobody", "unknown", "foo", "bar", "foobar", "mailtest"),
     )
 )
+_NO_DOMAINS = (".invalid", ".test")
+"""No address can end so: these are reserved."""
 _NO_NAME = "0123456789._+-"
 _SHORT = 2
 _REPEATED = 4
@@ -114,6 +116,7 @@ _ERRORS = (
 )
 """What a spreadsheet writes where a formula failed."""
 _EMPTY_WORDS = frozenset(("null", "(null)", "<null>", "\\n", "nil", "none", "nan", "n/a", "undefined", *_ERRORS))
+_FAILED = frozenset(("null", "(null)", "<null>", "\\n", *_ERRORS))
 _NO_ID = frozenset(
     (
         *("null", "nil", "none", "nan", "n/a", "n.a.", "n.a", "na", "n/d", "s/n", "undefined", "unknown", "empty"),
@@ -211,7 +214,16 @@ _TOTALS = frozenset(
         *("合计", "总计", "小计", "合計", "總計"),
     )
 )
-_LONGEST_TOTAL = max(map(len, _TOTALS)) + 2
+_NAMES_OF_IDS = (
+    *("external_id", "external id", "id", "lead id", "lead_id", "leadid", "lead-id", "record id", "编号", "序号"),
+    *("线索编号", "线索id", "線索編號", "編號", "序號", "kennung", "identifiant", "identificador", "código"),
+)
+"""What stands in the first cell of a second line of names, which some programs write for people."""
+_NO_LEADS = {
+    **dict.fromkeys(_TOTALS, "a line of totals"),
+    **dict.fromkeys(_NAMES_OF_IDS, "a second line of column names"),
+}
+_LONGEST_TOTAL = max(map(len, _NO_LEADS)) + 2
 _ALNUM = re.compile(r"[^\W_]")
 _LONGEST_EMPTY = max(map(len, _EMPTY_WORDS))
 _NINES = 4
@@ -229,6 +241,9 @@ _TRUE = frozenset(("true", "1", "yes"))
 
 def is_placeholder_email(address: str) -> bool:
     """Whether the address, in lower case, was typed to fill the form."""
+    # Two letters that few addresses end in, before what costs more.
+    if address[-1] in "dt" and address.endswith(_NO_DOMAINS):
+        return True
     at = address.index("@")
     local, host = address[:at], address[at + 1 :]
     name = local.strip(_NO_NAME)
@@ -290,6 +305,11 @@ def is_placeholder_id(text: str) -> bool:
     return _SAYS_SOMETHING.search(plain) is None or (len(plain) >= _NINES and not plain.strip("9"))
 
 
+def is_failed_cell(text: str) -> bool:
+    """Whether a spreadsheet or database wrote it where it had no value: `#N/A`, `#REF!`, `NULL`, `\\N`."""
+    return len(text) <= _LONGEST_EMPTY and fold(text) in _FAILED
+
+
 def means_no_id(text: str) -> bool:
     """Whether an id of a lead means that there is none, or that its cell failed: `NULL`, `#N/A`, `-`, `####`.
 
@@ -300,9 +320,9 @@ def means_no_id(text: str) -> bool:
     return fold(text) in _EMPTY_WORDS or _ALNUM.search(text) is None or _TEMPLATE.fullmatch(text) is not None
 
 
-def is_total(text: str) -> bool:
-    """Whether it stands in the first cell of a line of totals."""
-    return len(text) <= _LONGEST_TOTAL and fold(text).rstrip(" :：") in _TOTALS
+def no_lead(text: str) -> str | None:
+    """What the line is that has this as its id: one of totals, or of names; None = it may be a lead."""
+    return _NO_LEADS.get(fold(text).rstrip(" :：*")) if len(text) <= _LONGEST_TOTAL else None
 
 
 def is_rounded_id(text: str) -> bool:

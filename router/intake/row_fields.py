@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from router.domain.phrases import listed, suggestion
-from router.domain.text import fold, without_invisible
+from router.domain.text import fold, whole_id, without_invisible
 from router.intake.normalise import HOLDS_BAD_BYTES, MAX_ID, Rejected
 from router.intake.times import Orders, TimeReader, UnreadableTime
 from router.rules.mapping import FileMapping
 
 MAX_REASON = 1_000
 _LIMITS = {"reason": MAX_REASON}
+_IDS = ("external_id", "customer_id", "rep_id")
 _MAX_LEAD_ID = 2**63 - 1
 _CLOCKS_APART = timedelta(minutes=1)
 
@@ -25,8 +26,11 @@ class RowFields:
         now: datetime,
         zone: str,
         orders: Callable[[str], Orders] = lambda _: {},
+        *,
+        from_1904: bool = False,
     ) -> None:
-        """`orders` returns what a column allows, as in TimeReader."""
+        """`orders` returns what a column allows; that and `from_1904` as in TimeReader."""
+        self._from_1904 = from_1904
         self._plan = plan
         self._names = frozenset(names)
         self._now = now
@@ -85,7 +89,13 @@ class RowFields:
         reader = self._times.get(name)
         if reader is None:
             column = self.column_of(name)
-            reader = TimeReader(self._zone, self._now, form=self._plan.created_at, orders=lambda: self._orders(column))
+            reader = TimeReader(
+                self._zone,
+                self._now,
+                form=self._plan.created_at,
+                orders=lambda: self._orders(column),
+                from_1904=self._from_1904,
+            )
             self._times[name] = reader
         try:
             at = reader.read(text)
@@ -114,6 +124,8 @@ class RowFields:
                 text = without_invisible(text).strip()
         if text in self._plan.empty:
             return ""
+        if name in _IDS:
+            text = whole_id(text)
         limit = _LIMITS.get(name, MAX_ID)
         if len(text) > limit:
             raise Rejected(column, f"has {len(text):,} characters; at most {limit:,} are allowed")

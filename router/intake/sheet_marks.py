@@ -17,6 +17,9 @@ _FORMULA_ONLY = re.compile(
     rb"<(?:\w+:)?c\s([^<>]*+)><(?:\w+:)?f(?:\s[^<>]*)?(?:/>|>[^<]*+</(?:\w+:)?f>)"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"
 )
+_ROW = re.compile(rb"<(?:\w+:)?row\s([^<>]*+)>")
+_NUMBER = re.compile(rb'(?:^|\s)r="([0-9]{1,7})"')
+_HIDDEN = re.compile(rb'(?:^|\s)hidden="(?:1|true)"')
 _REFERENCE = re.compile(rb'(?:^|\s)r="([A-Z]{1,3}[0-9]{1,7})"')
 # Only a formula that gives a text may have an empty value.
 _GIVES_TEXT = re.compile(rb'(?:^|\s)t="str"')
@@ -28,11 +31,14 @@ class TooManyMerged(ValueError):
 
 @dataclass(slots=True)
 class SheetMarks:
-    """`uncalculated` names the first cell with a formula without a value. `merged`: by the row where they begin (from
-    1), cells that are merged over several rows, as (first column, last row), columns from 0.
+    """`uncalculated` names the first cell with a formula without a value; `hidden` = rows that are not shown.
+
+    `merged`: by the row where they begin (from 1), cells that are merged over several rows, as (first column, last
+    row), columns from 0.
     """
 
     uncalculated: str | None = None
+    hidden: int = 0
     merged: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -41,8 +47,11 @@ def sheet_marks(opened: IO[bytes]) -> SheetMarks:
     found = SheetMarks()
     seen: set[tuple[bytes, ...]] = set()
     tail = b""
+    hidden_row = 0
     while chunk := opened.read(_CHUNK):
         both = tail + chunk
+        if b' hidden="' in both:
+            hidden_row = _count_hidden(both, hidden_row, found)
         if found.uncalculated is None and b"f>" in both:
             found.uncalculated = _uncalculated(both)
         if b"mergeCell " in both:
@@ -54,6 +63,16 @@ def sheet_marks(opened: IO[bytes]) -> SheetMarks:
         if int(last) > int(first):
             found.merged[int(first)].append((_column(first_column), int(last)))
     return found
+
+
+def _count_hidden(xml: bytes, last: int, found: SheetMarks) -> int:
+    """Counts hidden rows behind row `last`; returns the last one of them."""
+    for row in _ROW.finditer(xml):
+        number = _NUMBER.search(row[1])
+        if number is not None and int(number[1]) > last and _HIDDEN.search(row[1]) is not None:
+            found.hidden += 1
+            last = int(number[1])
+    return last
 
 
 def _uncalculated(xml: bytes) -> str | None:

@@ -6,7 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from router.domain.calendar import day_of, zone
-from router.domain.date_forms import ISO, Ambiguous, group_of, read_as, read_free
+from router.domain.date_forms import (
+    FROM_1904,
+    ISO,
+    OFFSETS,
+    Ambiguous,
+    YearUnclear,
+    group_of,
+    is_serial,
+    read_as,
+    read_free,
+)
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
@@ -14,8 +24,22 @@ UNDECLARED = ", and no time_zone is declared in the mapping"
 _DATE_CHARACTERS = 10
 _DAY_DIGITS = 8
 _LONG_AGO = timedelta(days=3653)
-_SHORT_YEAR = re.compile(r"\s*\d{1,2}([-/.])\d{1,2}\1\d{2}(?!\d)")
+_SHORT_YEAR = re.compile(r"\s*\d{1,2}([-/.])(?:\d{1,2}|[^\W\d]{3,10})\1\d{2}(?!\d)")
 """`26.03.02` is the second of March where the year comes first."""
+_WEEK = re.compile(r"\d{4}-?W\d{2}")
+_DAY_WITH_OFFSET = re.compile(r"(\d{4}-?\d{2}-?\d{2})([+-]\d{2}:?\d{2}|Z)")
+_UNTIL = 16
+"""Where `2026-03-02 09:30` ends, of which `2026-03-02 09:30-10:00` may say until when."""
+_WITH_END = 22
+_UNCLEAR_YEAR = (
+    "has a year of two digits, and which part is the year is not certain; the mapping can "
+    'say it: created_at: {format: "%y.%m.%d"}, or {format: dmy}'
+)
+
+
+def latest_day(now: datetime) -> date:
+    """The last day that a lead's time can have, as read at `now`."""
+    return (now + AHEAD).date()
 
 
 class UnreadableTime(ValueError):
@@ -44,12 +68,16 @@ class TimeReader:
         undeclared: str = UNDECLARED,
         form: str | None = None,
         orders: Callable[[], Orders] | None = None,
+        *,
+        from_1904: bool = False,
     ) -> None:
+        """`from_1904`: numbers of days are those of a workbook that counts from that year."""
         self._zone_name = zone_name
         self._zone = zone(zone_name) if zone_name else None
-        self._latest = now + AHEAD
+        self._latest, self._today = now + AHEAD, latest_day(now)
         self._undeclared = undeclared
         self._form = form
+        self._from_1904 = from_1904
         self.without_offset = 0
         """Times so far that were read in the zone."""
         self._orders = orders
@@ -67,45 +95,49 @@ class TimeReader:
                 f"{text[:40]!r} can be read in two ways, and the other rows do not decide; the mapping can: "
                 "created_at: {format: dmy} for day/month/year, or {format: mdy}"
             ) from None
+        except YearUnclear:
+            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_YEAR}") from None
         except (ValueError, OverflowError):
             example = "is not a time such as 2026-03-02T09:30:00+08:00"
             if self._form and self._form != ISO:
                 example = f"is not a time in the form {self._form!r} that the mapping names"
             raise UnreadableTime(f"{text[:40]!r} {example}") from None
         if self._form is None and moment < self._latest - _LONG_AGO and _SHORT_YEAR.match(text) is not None:
-            raise UnreadableTime(
-                f"{text[:40]!r} has a year of two digits, and which part is the year is not certain; the mapping can "
-                'say it: created_at: {format: "%y.%m.%d"}'
-            )
+            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_YEAR}")
         if not EARLIEST <= moment <= self._latest:
             what = "lies ahead by more than a day" if moment > self._latest else "is before 1990"
             raise UnreadableTime(f"{text[:40]!r} {what}: a wrong date, or a wrong clock")
         return moment
 
     def _instant(self, text: str) -> datetime:
+        if self._from_1904 and self._form in (None, "excel") and is_serial(text):
+            return self._in_utc(read_as(text, "excel") + FROM_1904, text)
         if self._form is not None and self._form != ISO:
             return self._in_utc(read_as(text, self._form), text)
         # Eight digits are a day in ISO 8601; other numbers are seconds, or days of a spreadsheet.
         if text.isdecimal() and len(text) != _DAY_DIGITS:
             return self._in_utc(self._free(text), text)
         try:
-            if len(text) <= _DATE_CHARACTERS and ":" not in text and "T" not in text:
-                return self._in_utc(date.fromisoformat(text), text)
-            return self._in_utc(datetime.fromisoformat(text), text)
+            if len(text) <= _UNTIL:
+                return self._in_utc(_iso(text), text)
+            moment = datetime.fromisoformat(text)
         except UnreadableTime:
             raise
         except ValueError:
             return self._in_utc(self._free(text), text)
+        if self._form is None and moment.tzinfo is not None and not _has_offset(moment, text):
+            raise ValueError
+        return self._in_utc(moment, text)
 
     def _free(self, text: str) -> datetime | date:
         if self._form == ISO:
             raise ValueError
         group = group_of(text)
         if group is None:
-            return read_free(text, ())
+            return read_free(text, (), self._today)
         if self._known_orders is None:
             self._known_orders = self._orders() if self._orders else {}
-        return read_free(text, self._known_orders.get(group, ()))
+        return read_free(text, self._known_orders.get(group, ()), self._today)
 
     def _in_utc(self, moment: datetime | date, text: str) -> datetime:
         if not isinstance(moment, datetime):
@@ -126,6 +158,26 @@ class TimeReader:
             return day_of(day, self._zone_name).start
         except ValueError as error:
             raise UnreadableTime(str(error)) from None
+
+
+def _iso(text: str) -> datetime | date:
+    """As ISO 8601 says; Python alone would take the offset of a day, which XML has, for a time. Raises ValueError."""
+    if len(text) <= _DATE_CHARACTERS and ":" not in text and "T" not in text:
+        if "W" in text and _WEEK.fullmatch(text):
+            raise ValueError("is a week")
+        return date.fromisoformat(text)
+    if len(text) <= _UNTIL and (day := _DAY_WITH_OFFSET.fullmatch(text)) is not None:
+        if day[2][0] == "-":
+            raise ValueError("may be a day with an offset, and a day with a time")
+        return datetime.fromisoformat(f"{day[1]}T00:00{day[2]}")
+    return datetime.fromisoformat(text)
+
+
+def _has_offset(moment: datetime, text: str) -> bool:
+    """Whether the offset is one that clocks have, and cannot say until when: `2026-03-02 09:30-10:00`."""
+    if moment.utcoffset() not in OFFSETS:
+        return False
+    return len(text) != _WITH_END or text[_UNTIL] != "-" or text[10] != " " or text[_UNTIL + 1 :] <= text[11:_UNTIL]
 
 
 def utc_words(at: datetime) -> str:

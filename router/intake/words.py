@@ -1,18 +1,22 @@
 """The words of a lead: those of the business become those of the field, and sources, regions, industries have one
 spelling. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from router.domain.text import fold
+from router.intake.placeholders import is_failed_cell
 from router.rules.spelling import SPELLED, Spellings, plain
 
 _REMEMBERED = 20_000
 _SHORT = 200
+_NEVER_FAILED = "source"
+"""A part of what identifies a lead: it stays as it is."""
 
 
 class _Meaning(NamedTuple):
-    """What a word means; `other` = it is another word, not only another way of writing it."""
+    """What a word means ("" = nothing); `other` = it is another word, not only another way of writing it."""
 
     text: str
     other: bool
@@ -25,6 +29,8 @@ class WordReader:
         self._values = values
         self._spellings = spellings
         self._fields = tuple(dict.fromkeys([*values, *SPELLED]))
+        self.failed: Counter[str] = Counter()
+        """By field, how many cells said so far that there was no value, such as `#N/A`."""
         self._known: dict[str, dict[str, _Meaning]] = {field: {} for field in self._fields}
 
     def put(self, values: dict[str, str]) -> dict[str, str] | None:
@@ -45,10 +51,16 @@ class WordReader:
             if meaning.other:
                 came = came or {}
                 came[field] = value
+                if not meaning.text:
+                    del values[field]
+                    self.failed[field] += 1
         return came
 
     def _meaning(self, field: str, value: str) -> _Meaning:
         text = self._values.get(field, {}).get(fold(value), value)
         if field in SPELLED:
+            said = text
             text = self._spellings.spelled(field, text)
+            if said == value and text == plain(value) and field != _NEVER_FAILED and is_failed_cell(value):
+                return _Meaning("", other=True)
         return _Meaning(text, plain(text) != plain(value))

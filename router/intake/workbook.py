@@ -2,12 +2,14 @@
 
 import csv
 import importlib
+import re
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from router.domain.phrases import count
 from router.intake.sheet_marks import MergedRows, sheet_marks
@@ -25,22 +27,46 @@ MAX_BLANK_ROWS = 10_000
 _CHUNK = 1 << 18
 _WHOLE = 15
 """Digits that a number of Excel has; beyond them it holds zeros, and a number as an id was rounded."""
+_OTHER_ARCHIVES = (
+    (re.compile(r"xl/workbook\.bin"), "a binary workbook of Excel (.xlsb)"),
+    (re.compile(r"content\.xml"), "an OpenDocument file (.ods)"),
+    (re.compile(r"(?:Index/.*\.iwa|Index\.zip)"), "a document of Apple Numbers"),
+    (re.compile(r"word/document\.xml"), "a Word document"),
+)
+"""By a part that they have, all others have not."""
+_STRICT = b"http://purl.oclc.org/ooxml/"
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""As workbooks write characters that XML cannot have, such as the end of a line of Windows."""
+_PADDED = re.compile(r"(0{2,20})(?:;@)?")
+"""Formats that show leading zeros: `00042` is 42 in the file."""
 _MIDNIGHT = time()
 _EPOCH = 1899
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, SyntaxError, OverflowError, zipfile.BadZipFile)
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether the ZIP archive is a workbook. Raises OSError."""
+    """Whether the ZIP archive is a workbook. Raises FileUnusable where it is one that cannot be read, and OSError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
+            names = archive.namelist()
     except zipfile.BadZipFile:
         raise FileUnusable(f"{path}: is a damaged workbook or ZIP archive; get it again, whole") from None
+    for mark, kind in _OTHER_ARCHIVES:
+        if any(map(mark.fullmatch, names)):
+            raise FileUnusable(f"{path}: is {kind}, whatever its name says; save it as .xlsx or CSV")
+    return "xl/workbook.xml" in names
 
 
-def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[str]]:
-    """Writes the sheet (None = the first one that is shown) as CSV; returns its name, and what a person should know.
+class Written(NamedTuple):
+    """The sheet that was written, what a person should know, and whether days are counted from 1904."""
+
+    sheet: str
+    notes: list[str]
+    from_1904: bool
+
+
+def write_table(path: Path, sheet: str | None, out: IO[str]) -> Written:
+    """Writes the sheet (None = the first one that is shown) as CSV.
 
     Raises FileUnusable, and OSError.
     """
@@ -56,7 +82,10 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[
         try:
             name = _sheet(path, book, sheet)
             try:
-                notes = _write(book, name, out)
+                with warnings.catch_warnings():
+                    # Of cells that its rules reject anyway: it would name each of them on stderr.
+                    warnings.simplefilter("ignore")
+                    notes = _write(book, name, out)
             except _BROKEN as error:
                 said = f"sheet {name!r} cannot be read ({error}); save it as CSV in UTF-8"
                 raise FileUnusable(f"{path}: {said}") from None
@@ -66,13 +95,12 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> tuple[str, list[
     others = [other for other in others if other.removesuffix(" (hidden)") != name]
     if others:
         notes.insert(0, f"other sheets were not read: {', '.join(others[:10])} (--sheet names one)")
-    return name, notes
+    return Written(name, notes, book.epoch.year != _EPOCH)
 
 
 def _write(book: Any, name: str, out: IO[str]) -> list[str]:
     """Writes the rows; returns what a person should know of them."""
     opened = book[name]
-    opened.reset_dimensions()
     with opened._get_source() as source:
         marks = sheet_marks(source)
     if marks.uncalculated is not None:
@@ -82,15 +110,18 @@ def _write(book: Any, name: str, out: IO[str]) -> list[str]:
         )
     merged = MergedRows(marks.merged)
     written = csv.writer(out)
-    for cells in _rows(opened, merged):
+    for cells in _rows(book, opened, merged):
         written.writerow(cells)
     notes = []
+    if marks.hidden:
+        hidden = count(marks.hidden, "hidden row was", "hidden rows were")
+        notes.append(f"{hidden} read like all others; a filter hides rows, too: delete them if they are not meant")
     if merged.filled:
         notes.append(f"{count(merged.filled, 'cell')} of merged cells got the value that is shown for them")
     if opened.sheet_state != "visible":
         notes.append(f"sheet {name} is hidden in the workbook")
     if book.epoch.year != _EPOCH:
-        notes.append("this workbook counts days from 1904: columns of dates must be formatted as dates, not as numbers")
+        notes.append("this workbook counts days from 1904; dates that are formatted as numbers are read so, too")
     return notes
 
 
@@ -105,11 +136,23 @@ def _sheet(path: Path, book: Any, wanted: str | None) -> str:
     raise FileUnusable(f"{path}: has no sheet {wanted!r}; its sheets are {', '.join(book.sheetnames)}")
 
 
-def _rows(sheet: Any, merged: MergedRows) -> Iterator[list[str]]:
+def _padded(book: Any) -> dict[int, int]:
+    """By style, how many digits a whole number is shown with at least; those of no such format are not in it."""
+    first = importlib.import_module("openpyxl.styles.numbers").BUILTIN_FORMATS_MAX_SIZE
+    own = [_PADDED.fullmatch(form) for form in book._number_formats]
+    found = {}
+    for style, one in enumerate(book._cell_styles):
+        place = one.numFmtId - first
+        if 0 <= place < len(own) and (form := own[place]) is not None:
+            found[style] = len(form[1])
+    return found
+
+
+def _rows(book: Any, sheet: Any, merged: MergedRows) -> Iterator[list[str]]:
     """The rows, blank ones as empty lists; those that end before the first one does are filled up."""
     blank = width = 0
-    for number, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, max_row=MAX_ROWS, values_only=True), 1):
-        cells = merged.fill(number, [_text(value) for value in row], is_data=width > 0)
+    for number, texts in _texts(book, sheet):
+        cells = merged.fill(number, texts, is_data=width > 0)
         while cells and not cells[-1]:
             cells.pop()
         if not cells:
@@ -126,10 +169,43 @@ def _rows(sheet: Any, merged: MergedRows) -> Iterator[list[str]]:
         yield [*cells, *[""] * (width - len(cells))]
 
 
+def _texts(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    """Row numbers from 1, those that are left out too, and the texts of the cells."""
+    make = importlib.import_module("openpyxl.worksheet._reader").WorkSheetParser
+    forms = {"date_formats": book._date_formats, "timedelta_formats": book._timedelta_formats}
+    padded = _padded(book)
+    last = 0
+    with sheet._get_source() as source:
+        parser = make(source, sheet._shared_strings, data_only=True, epoch=book.epoch, **forms)
+        for number, cells in parser.parse():
+            # It would keep the height of each row, which is more than the row itself.
+            parser.row_dimensions.clear()
+            if number <= last:
+                continue
+            if number > MAX_ROWS:
+                return
+            yield from ((between, []) for between in range(last + 1, number))
+            last = number
+            yield number, _row(cells, padded)
+
+
+def _row(cells: Sequence[dict[str, Any]], padded: dict[int, int]) -> list[str]:
+    """The texts of a row's cells in their places, with leading zeros where the format of a cell shows them."""
+    row = [""] * min(max([cell["column"] for cell in cells], default=0), MAX_COLUMNS + 1)
+    for cell in cells:
+        value, place = cell["value"], cell["column"] - 1
+        if value is None or place > MAX_COLUMNS:
+            continue
+        text = _text(value)
+        digits = padded.get(cell["style_id"]) if padded else None
+        row[place] = text.zfill(digits) if digits and type(value) in (int, float) and text.isdecimal() else text
+    return row
+
+
 def _text(value: object) -> str:
     """A cell as a person would type it: whole numbers without decimals, times as ISO 8601 without offset."""
     if value is None or isinstance(value, str):
-        return value or ""
+        return _ESCAPED.sub(_unescaped, value) if value and "_x" in value else value or ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
@@ -138,6 +214,12 @@ def _text(value: object) -> str:
         rounded = value + timedelta(microseconds=500)
         return rounded.isoformat(" ", "seconds") if rounded.time() != _MIDNIGHT else rounded.date().isoformat()
     return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    sign = chr(int(found[1], 16))
+    # Only controls are written so; anything else a person typed.
+    return "" if sign == "\r" else sign if sign < " " and sign != "\0" else found[0]
 
 
 def _number(value: float) -> str:
@@ -169,6 +251,10 @@ def _check_xml(path: Path, name: str, opened: IO[bytes], *, rows: bool) -> None:
     tail = b""
     while chunk := opened.read(_CHUNK):
         both = tail + chunk
+        if name == "xl/workbook.xml" and _STRICT in both:
+            raise FileUnusable(
+                f"{path}: is a strict Open XML workbook, which cannot be read; save it as a plain .xlsx or as CSV"
+            )
         if b"<!DOCTYPE" in both or b"<!ENTITY" in both:
             raise FileUnusable(f"{path}: {name} declares a document type, which no program for tables writes")
         end = both.rfind(b"row>")

@@ -14,11 +14,11 @@ from router.rules.reader import items, mapping, one_or_many, shorten, text, whol
 FIELDS = ("customer_id", "phone", "email", "email_domain", "name", "company")
 _WEAK = frozenset(("name", "company"))
 # Numbers that end so were typed to fill the form, as were those that end in seven equal digits.
-_FAKE_TAILS = ("0123456", "1234567", "2345678", "3456789", "4567890", "9876543", "7654321", "6543210")
+_FAKE_TAILS = ("0123456", "1234567", "2345678", "3456789", "4567890", "9876543", "7654321", "6543210", "02030405")
 # Numbers of films and examples: 555-01xx and directory assistance in North America, Ofcom's in London.
 _FICTION = ("55501", "55512")
 _FICTION_OF_LONDON = "+442079460"
-_FAKE_MAIL = re.compile(r"(?:no-?reply|do-?not-?reply|none|null|n/?a)@")
+_FAKE_MAIL = re.compile(r"(?:no[-._]?reply|do[-._]?not[-._]?reply|none|null|n/?a)@")
 
 Tie = tuple[str, ...]
 """Fields that must all be there, and agree."""

@@ -167,6 +167,36 @@ CASES = [
         for name, rows in (("in-time-order", rows), ("other-order", [rows[0], rows[2], rows[1]]))
     ),
     Case(
+        "a-column-that-names-another-zone",
+        "id,Created (UTC)\n1,2026-03-02 09:30\n",
+        {"new": 1, "times_without_offset": 1, "zone_doubt": "'Created (UTC)' says UTC"},
+        mapping='rename: {id: external_id, "Created (UTC)": created_at}',
+    ),
+    Case(
+        "cells-that-failed",
+        "external_id,source,region,industry\n1,web,#N/A,NULL\n2,web,east,\\N\n",
+        {"new": 2, "failed_cells": {"region": 1, "industry": 2}},
+        stored={"1": {"region": None, "industry": None}, "2": {"region": "east"}},
+    ),
+    Case(
+        "ids-with-decimals",
+        "external_id,source,customer_id\n1001.0,web,77.0\n1001,web,77\n1002,web,77\n",
+        {"new": 2, "repeated": 1, "merged": 1},
+        customers=1,
+    ),
+    Case(
+        "quote-that-takes-rows",
+        'external_id,source,note,name\n1,web,"12 inch,Ann\n2,web,12",Ben\n3,web,x,Cleo\n',
+        {"new": 1, "rejected": 1},
+        code=1,
+    ),
+    Case(
+        "years-of-two-digits-in-front",
+        "external_id,created_at\n1,26.03.20\n2,26.03.25\n",
+        {"new": 0, "rejected": 2},
+        code=1,
+    ),
+    Case(
         "windows-1252-read-as-chinese",
         "external_id;created_at;name;product\n1;2026-03-02T10:00:00-03:00;Ana;Avaliação\n"
         "2;2026-03-02T10:05:00-03:00;José;Manutenção\n".encode("cp1252"),
@@ -229,3 +259,15 @@ async def test_the_same_id_from_another_source_is_noticed(
         said.append((await command.run(str(tmp_path / f"{day}.csv"), "--tenant", "acme")).output)
     assert "has the external_id of a lead from another source" in said[1]
     assert "another source" not in said[0]
+
+
+async def test_a_table_below_a_title_is_refused_with_the_line_of_its_names(
+    conn: asyncpg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    await tenants.add(conn, "acme", "Asia/Shanghai")
+    (tmp_path / "leads.csv").write_text("Leads of March\n\nexternal_id,source\n1,web\n")
+    result = await CommandLine(import_, database_url).run(str(tmp_path / "leads.csv"), "--tenant", "acme")
+    assert (result.exit_code, "line 3 seems to have the names" in result.output) == (2, True), result.output
+    (tmp_path / "leads.csv").write_text("external_id^source\n1^web\n")
+    result = await CommandLine(import_, database_url).run(str(tmp_path / "leads.csv"), "--tenant", "acme")
+    assert (result.exit_code, "--delimiter names it" in result.output) == (2, True), result.output

@@ -109,3 +109,22 @@ def test_without_a_mapping_the_error_has_one_to_begin_with() -> None:
     plan = parse_mapping(start, "m.yaml")
     check_columns(plan, columns)
     assert plan.rename == {"Lead-Nr.": "external_id", "Eingang": "created_at", "E-Mail": "email", "Telefon": "phone"}
+
+
+@pytest.mark.parametrize(
+    ("column", "field"),
+    [
+        *(("手机号（必填）", "phone"), ("電子郵件", "email"), ("手機號碼", "phone"), ("Phone (mobile)", "phone")),
+        *(("Email *", "email"), ("Your email address", "email"), ("Phone 1", "phone"), ("客户邮箱", "email")),
+        *(("Created (UTC)", "created_at"), ("Erstellt am (MEZ)", "created_at"), ("Telefonnr.", "phone")),
+        # Letters of Cyrillic and Greek alphabets that look like Latin ones.
+        *(("\u0415mail", "email"), ("\u0420hone", "phone"), ("Ph\u03bfne", "phone")),
+    ],
+)
+def test_notes_and_owners_and_letters_that_look_alike_do_not_hide_a_column(column: str, field: str) -> None:
+    assert suggested([column, "budget"], []) == {column: field}
+
+
+def test_the_plain_name_comes_before_the_one_with_a_note() -> None:
+    assert suggested(["Work phone", "Telefon"], []) == {"Telefon": "phone"}
+    assert "Contact date" not in suggested(["Contact date", "Datum"], [])

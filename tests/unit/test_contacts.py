@@ -429,3 +429,53 @@ def test_more_customer_ids_that_name_nobody_tie_nobody(text: str) -> None:
 def test_an_id_that_a_form_did_not_fill_in_is_no_id(text: str) -> None:
     with pytest.raises(Rejected, match="means that there is none"):
         LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "web"})
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "number"),
+    [
+        *(
+            (text, "DE", None)
+            for text in ("030 12345/12346", "0301234 0305678", "+49 30 12345/12346", "0711 123456/78")
+        ),
+        *((text, "DE", "+497111234567") for text in ("0711/1234567", "0711 / 123 45 67", "+49 (0)711 / 1234567")),
+        ("0711/123456-12", "DE", "+4971112345612"),
+        ("+43 (0) 1 / 2345678", None, "+4312345678"),
+        ("021-62340001-801", "CN", "+862162340001"),
+        ("+86 21 62340001-801", None, "+862162340001"),
+        ("13812345679-801", "CN", None),
+    ],
+)
+def test_two_numbers_where_a_country_leaves_the_length_open_are_not_one(
+    text: str, region: str | None, number: str | None
+) -> None:
+    assert phone(text, region) == number
+
+
+@settings(max_examples=200, deadline=None)
+@given(numbers(), numbers(), st.sampled_from([" / ", "/"]))
+def test_two_numbers_in_a_cell_are_nobodys(first: tuple[str, str], second: tuple[str, str], between: str) -> None:
+    one = phonenumbers.format_number(phonenumbers.parse(first[0]), PhoneNumberFormat.NATIONAL)
+    other = phonenumbers.format_number(phonenumbers.parse(second[0]), PhoneNumberFormat.NATIONAL)
+    assert phone(f"{one}{between}{other}", first[1]) is None
+
+
+@pytest.mark.parametrize("address", ["ann@shop.invalid", "a.b@mail.test"])
+def test_an_address_that_cannot_exist_ties_nobody(address: str) -> None:
+    assert is_placeholder_email(address)
+
+
+@pytest.mark.parametrize("local", ["no.reply", "no_reply", "noreply", "do.not.reply", "do_not_reply"])
+def test_an_address_of_a_program_ties_nobody(local: str) -> None:
+    lead = LeadReader(FileMapping(), NOW).read({"external_id": "1", "email": f"{local}@portal.com"})
+    assert customer_keys(lead) == ()
+
+
+@pytest.mark.parametrize("field", ["external_id", "customer_id"])
+def test_an_id_that_a_program_wrote_with_decimals_is_the_one_without(field: str) -> None:
+    reader = LeadReader(FileMapping(), NOW)
+    row = {"external_id": "1", "source": "web"}
+    assert reader.read({**row, field: "1001.0"}) == reader.read({**row, field: "1001"})
+    assert reader.read({**row, "external_id": "v1.0"}).external_id == "v1.0"
+    # Over HTTP a program says what it means.
+    assert JsonLeadReader(NOW).read({"external_id": "1001.0", "source": "web"}).external_id == "1001.0"

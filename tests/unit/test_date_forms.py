@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from router.domain.date_forms import orders_of
 from router.intake.normalise import LeadReader, Rejected
+from router.intake.times import latest_day
 from router.rules.mapping import parse_mapping
 from router.rules.problems import InvalidFile
 
@@ -18,7 +19,7 @@ MORNING = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 
 def times(texts: Sequence[str], mapping: str = "time_zone: Asia/Shanghai") -> list[datetime | None]:
     """By text; None = refused."""
-    reader = LeadReader(parse_mapping(mapping, "m.yaml"), NOW, orders=lambda: orders_of(texts))
+    reader = LeadReader(parse_mapping(mapping, "m.yaml"), NOW, orders=lambda: orders_of(texts, latest_day(NOW)))
     read: list[datetime | None] = []
     for text in texts:
         try:
@@ -115,3 +116,67 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     if text.strip():
         times([text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-03-02 09:30-10:15", "2026-03-02 09:30-10:00", "2/13/2026 9:30-10:15", "2026-3-2 9:30-10:00"),
+        *("2026-03-02T09:30+23:59", "2026-03-02T09:30+05:53", "2026-03-02-05:00", "2026-03-02-09:30", "2026-W10"),
+    ],
+)
+def test_from_when_to_when_and_other_looks_of_an_offset_are_not_read_as_one(text: str) -> None:
+    assert times([text]) == [None]
+
+
+def test_an_offset_behind_seconds_is_one() -> None:
+    assert (
+        times(["2026-03-02 09:30:00-10:00", "2026-03-02T09:30-10:00"]) == [datetime(2026, 3, 2, 19, 30, tzinfo=UTC)] * 2
+    )
+
+
+@pytest.mark.parametrize("text", ["2026-03-02+01:00", "20260302+0100"])
+def test_a_day_with_an_offset_begins_by_that_offset(text: str) -> None:
+    assert times([text]) == [datetime(2026, 3, 1, 23, tzinfo=UTC)]
+
+
+def test_years_of_two_digits_in_front_are_not_taken_for_days_of_another_year() -> None:
+    for sign in "./-":
+        column = [day.replace(".", sign) for day in ("26.03.20", "26.03.25", "26.02.18")]
+        assert times(column) == [None] * 3
+        assert times(column[:1]) == [None]
+    # One row that can only be a day of this time decides for all.
+    assert times(["20.03.26", "02.03.26"], "time_zone: UTC")[0] == datetime(2026, 3, 20, tzinfo=UTC)
+    assert times(["26.03.20", "26.03.02"], "time_zone: UTC") == [None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026. 3. 2. 오전 9:30", "2026. 3. 2 오전 9:30", "2026-03-02 午前9:30", "02.03.2026 09.30", "2-Mar-26 09:30"),
+        *("Mon Mar 02 2026 09:30:00 GMT+0800 (China Standard Time)", "2. 3. 2026 9:30", "2026.03.02. 09:30"),
+    ],
+)
+def test_more_forms_that_programs_write_are_read(text: str) -> None:
+    assert times([text]) == [MORNING]
+
+
+def test_the_end_of_a_day_is_the_start_of_the_next() -> None:
+    for text in ("2026-03-01 24:00", "2026-03-01T24:00:00", "1.3.2026 24:00"):
+        assert times([text], "time_zone: UTC") == [datetime(2026, 3, 2, tzinfo=UTC)]
+    assert times(["2026-03-01 24:01"]) == [None]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.dates(date(2017, 1, 1), date(2026, 11, 22)), min_size=1, max_size=6), st.sampled_from("./-"))
+def test_a_column_with_the_year_in_front_is_read_right_or_not_at_all(days: list[date], sign: str) -> None:
+    read = times([day.strftime(f"%y{sign}%m{sign}%d") for day in days], "time_zone: UTC")
+    for day, got in zip(days, read, strict=True):
+        assert got in (None, datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def test_days_of_a_workbook_that_counts_from_1904_are_not_four_years_early() -> None:
+    plan = parse_mapping("time_zone: UTC", "m.yaml")
+    row = {"external_id": "1", "created_at": "44621.5"}
+    assert LeadReader(plan, NOW, from_1904=True).read(row).created_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
+    assert LeadReader(plan, NOW).read(row).created_at == datetime(2022, 3, 1, 12, tzinfo=UTC)

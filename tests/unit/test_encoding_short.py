@@ -53,6 +53,10 @@ def test_neither_is_one_with_a_few(encoding: str, data: st.DataObject) -> None:
     assert found is None or text.encode(encoding).decode(found) == text, found
 
 
+def test_a_few_words_of_an_old_mac_are_not_japanese() -> None:
+    assert guess("0;García;x\n1;São;x\n2;São;x\n".encode("mac_roman")).encoding is None
+
+
 ROWS = {
     "big5": "台北 陳小明 高雄 林志玲 新竹 王大明 香港 客戶",
     "gb18030": "北京 王伟 上海 张丽 广州 李娜 深圳 有限公司",

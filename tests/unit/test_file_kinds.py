@@ -1,12 +1,15 @@
 """Files as people have them are read, or refused with what would be right; never read wrongly in silence."""
 
+import gc
 import io
 import json
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from router.intake.encoding_guess import guess
 from router.intake.lead_file import FileUnusable, LeadFile
@@ -336,3 +340,147 @@ def test_a_name_that_is_merged_over_two_rows_is_no_value(tmp_path: Path) -> None
     book = openpyxl.load_workbook(io.BytesIO(workbook({"leads": [["external_id", "name"], [None, "x"], ["1", "Ann"]]})))
     book["leads"].merge_cells("A1:A2")
     assert [one["external_id"] for one in rows_of(tmp_path / "a.xlsx", saved(book))] == ["", "1"]
+
+
+def test_a_workbook_says_what_its_cells_show(tmp_path: Path) -> None:
+    rows: list[list[Any]] = [["external_id", "name"], [42, "Ann_x000D_\nExample"], ["b_x0041_", None], [7, None]]
+    book = openpyxl.load_workbook(io.BytesIO(workbook({"leads": rows})))
+    sheet = book["leads"]
+    sheet["A2"].number_format = "000000"
+    sheet.row_dimensions[4].hidden = True
+    read = rows_of(tmp_path / "a.xlsx", saved(book))
+    assert read == [
+        {"external_id": "000042", "name": "Ann\nExample"},
+        {"external_id": "b_x0041_", "name": ""},
+        {"external_id": "7", "name": ""},
+    ]
+    with LeadFile(tmp_path / "a.xlsx") as file:
+        assert any("1 hidden row" in note for note in file.notes)
+        assert not file.from_1904
+
+
+def test_a_workbook_that_counts_from_1904_says_so(tmp_path: Path) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook({"leads": [["external_id", "created_at"], ["1", 44621.5]]})))
+    book.epoch = CALENDAR_MAC_1904
+    (tmp_path / "a.xlsx").write_bytes(saved(book))
+    with LeadFile(tmp_path / "a.xlsx") as file:
+        assert file.from_1904
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("xl/workbook.bin", "a binary workbook of Excel"),
+        ("content.xml", "an OpenDocument file"),
+        ("Index/Document.iwa", "a document of Apple Numbers"),
+        ("leads.csv", "a ZIP archive; unpack it"),
+    ],
+)
+def test_an_archive_of_another_program_is_named(tmp_path: Path, part: str, said: str) -> None:
+    with pytest.raises(FileUnusable, match=said):
+        rows_of(tmp_path / "leads.xlsx", packed({part: b"x"}))
+
+
+def test_a_strict_workbook_is_refused_and_not_read_as_an_empty_one(tmp_path: Path) -> None:
+    strict = b'<workbook xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>'
+    with pytest.raises(FileUnusable, match="strict Open XML"):
+        rows_of(tmp_path / "a.xlsx", packed({"xl/workbook.xml": strict}))
+
+
+@pytest.mark.parametrize(
+    "start", ["<table border=1>", "<meta charset=utf-8>", "<!-- x -->", "MIME-Version: 1.0", "<TR><TD>"]
+)
+def test_a_table_of_a_web_page_is_no_table_whatever_its_name(tmp_path: Path, start: str) -> None:
+    with pytest.raises(FileUnusable, match="is a web page or XML"):
+        rows_of(tmp_path / "leads.xls", f"{start}<tr><td>external_id</td></tr>")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["leads.json", "leads.csv", "leads.txt"])
+def test_the_array_of_an_answer_of_an_api_is_read(tmp_path: Path, indent: int | None, encoding: str, name: str) -> None:
+    whole: dict[str, Any] = {
+        "total": 2,
+        "next": None,
+        "data": [RECORD, {"external_id": "2", "tags": [{"a": 1}]}],
+        "more": {"x": []},
+    }
+    assert rows_of(tmp_path / name, json.dumps(whole, indent=indent).encode(encoding)) == whole["data"]
+
+
+def test_a_lead_that_has_arrays_is_a_lead(tmp_path: Path) -> None:
+    lead = {"external_id": "1", "items": [{"sku": 1}], "contacts": [{"a": 1}]}
+    for records in ([lead], [lead, lead]):
+        assert rows_of(tmp_path / "a.ndjson", "\n".join(map(json.dumps, records))) == records
+    damaged = '{"external_id": "1", "items": [{"sku": 1}], }\n' + json.dumps(lead)
+    assert rows_of(tmp_path / "b.ndjson", damaged) == [lead]
+    assert rows_of(tmp_path / "c.ndjson", "".join(f"{json.dumps(lead)},\n" for _ in range(2))) == [lead, lead]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (json.dumps({"external_id": "1", "name": "Ann"}, indent=1), "is one JSON object over several lines"),
+        ('{"data": [\n{"external_id": "1"}\n]', "is not closed: the file was cut off"),
+        ('{"data": [\n{"external_id": "1"},\n{"exter', "is not closed: the file was cut off"),
+    ],
+)
+def test_json_that_is_no_list_of_leads_is_refused_as_a_whole(tmp_path: Path, content: str, said: str) -> None:
+    with pytest.raises(FileUnusable, match=said):
+        rows_of(tmp_path / "a.json", content)
+
+
+def test_a_few_words_that_are_nearly_utf_8_are_asked_for_by_their_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileUnusable, match=r"likely: GB18030"):
+        rows_of(tmp_path / "a.csv", "external_id,company,note\n2,一些解公,一一\n".encode("gb18030"))
+
+
+def test_heights_of_rows_are_not_kept_in_memory(tmp_path: Path) -> None:
+    """LibreOffice writes the height of every row: a sheet of a million rows took 400 MiB more."""
+    out = io.BytesIO()
+    plain = zipfile.ZipFile(io.BytesIO(workbook({"leads": [["external_id"]]})))
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+        for part in plain.infolist():
+            data = plain.read(part)
+            if part.filename == "xl/worksheets/sheet1.xml":
+                form = 'ht="12.8" customFormat="false" customHeight="false" hidden="false" outlineLevel="0"'
+                rows = "".join(
+                    f'<row r="{n}" {form}><c r="A{n}" t="inlineStr"><is><t>L{n}</t></is></c></row>'
+                    for n in range(2, 60_000)
+                )
+                data = data.replace(b"</sheetData>", rows.encode() + b"</sheetData>")
+            target.writestr(part.filename, data)
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(out.getvalue())
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with LeadFile(path) as file:
+            assert len(list(islice(file.rows(), 5))) == 5
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("external_id,name\n1,MÃ¼ller\n2,JosÃ©\n3,AVALIAÇÃO\n", "MÃ¼ller"),
+        ("external_id,name\n1,å¼\u00a0ä¸‰\n", "å¼\u00a0ä¸‰"),
+        ("external_id,name\n1,Müller\n2,AVALIAÇÃO\n3,São\n", None),
+        ("external_id,name\n1,张三\n2,Ã©\n3,李四\n", None),
+    ],
+)
+def test_texts_that_were_encoded_twice_are_noticed(tmp_path: Path, text: str, said: str | None) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with LeadFile(tmp_path / "a.csv") as file:
+        assert any(repr(said) in note and "encoded twice" in note for note in file.notes) == (said is not None)
+
+
+def test_cells_that_are_written_as_formulas_are_their_texts(tmp_path: Path) -> None:
+    """`="00123"` keeps a spreadsheet from making a number of it; as an id it would be another lead."""
+    wrapped = '="external_id",name,note\n="00123",="Ann","=""a,b"""\n00124,="x,=1+1\n'
+    assert rows_of(tmp_path / "a.csv", wrapped) == [
+        {"external_id": "00123", "name": "Ann", "note": "a,b"},
+        {"external_id": "00124", "name": '="x', "note": "=1+1"},
+    ]

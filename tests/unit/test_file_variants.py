@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from router.intake.header_line import names_line
 from router.intake.lead_file import FileUnusable, LeadFile
 from router.intake.normalise import LeadReader, Rejected
 from router.rules.column_words import suggested
 from router.rules.mapping import FileMapping, parse_mapping
+from router.rules.spelling import Synonym, spellings
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
 HEADER, ROWS = "external_id,source,name\n", "1,web,Ann\n2,web,Ben\n"
@@ -81,3 +83,47 @@ def test_dates_as_people_and_programs_write_them(text: str) -> None:
 )
 def test_more_names_of_columns_are_suggested_and_a_customers_number_is_no_leads_id(column: str, field: str) -> None:
     assert suggested([column, "budget"], []) == {column: field}
+
+
+@pytest.mark.parametrize("text", ["编号", "Lead ID:", "ID", "線索編號", "Record ID *"])
+def test_a_second_line_of_names_is_no_lead(text: str) -> None:
+    with pytest.raises(Rejected, match="is a second line of column names"):
+        LeadReader(FileMapping(), NOW).read({"external_id": text, "source": "来源"})
+    assert LeadReader(FileMapping(), NOW).read({"external_id": f"{text} 7"}).external_id
+
+
+def test_a_quote_that_takes_rows_for_a_text_loses_none_of_them_in_silence(tmp_path: Path) -> None:
+    swallowed = 'external_id,source,note,name\n1,web,"12 inch,Ann\n2,web,12",Ben\n3,web,x,Cleo\n'
+    first, last = ids(tmp_path / "a.csv", swallowed)
+    assert (first.startswith("seems to be several rows"), last) == (True, "3")
+    fine = 'external_id,source,note,name\n"1",web,"a, b\nc, d",Ann\n2,"w\nw",x,"B\nen"\n'
+    assert ids(tmp_path / "b.csv", fine) == ["1", "2"]
+
+
+def test_cells_that_failed_are_empty_and_counted_but_a_word_of_the_business_is_one() -> None:
+    reader = LeadReader(FileMapping(), NOW)
+    row = {"external_id": "1", "region": "#N/A", "industry": "NULL", "source": "NULL"}
+    lead = reader.read(row)
+    assert (lead.region, lead.industry, lead.source) == (None, None, "null")
+    assert reader.failed_cells == {"region": 1, "industry": 1}
+    assert lead.attributes is not None
+    assert "#N/A" in lead.attributes
+    meant = LeadReader(parse_mapping('values: {region: {"#N/A": "none yet"}}', "m.yaml"), NOW)
+    assert (meant.read(row).region, meant.failed_cells) == ("none yet", {"industry": 1})
+    table = LeadReader(FileMapping(), NOW, spellings=spellings([Synonym("region", "#n/a", "Elsewhere")]))
+    assert table.read(row).region == "Elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("Leads of March\n\nexternal_id,source,name\n1,web,Ann\n", 3),
+        ("Leads of March,,,\nby,Ann,,\n编号,来源,姓名,电话\n1,web,Ann,\n", 3),
+        ("id,note\n1,Ann\n2,Ben\n", None),
+        ("a\n1\n", None),
+    ],
+)
+def test_the_line_of_names_below_a_title_is_found(tmp_path: Path, content: str, line: int | None) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with LeadFile(tmp_path / "a.csv") as file:
+        assert names_line(file, FileMapping().target) == line

@@ -295,3 +295,31 @@ def test_cells_are_understood_in_the_languages_of_their_writers(column: str, cel
 def test_cells_with_two_readings_are_refused(column: str, cell: str) -> None:
     with pytest.raises(ValueError, match=r"value|not a"):
         read_field(column, cell)
+
+
+def test_signs_that_nobody_sees_make_no_second_rep_and_no_second_group() -> None:
+    plain = read("rep_id,name,groups,available\nr1,Ann,east;west,yes\n")
+    assert read("rep_id,name,groups,available\nr1\u200b,Ann,\u200beast;we\u00adst,yes\ufeff\n") == plain
+
+
+def test_ids_of_reps_that_a_program_made_numbers_are_theirs_or_refused() -> None:
+    assert list(read("rep_id,available\n1001.0,yes\nv1.0,yes\n")) == ["1001", "v1.0"]
+    assert "rounded by a spreadsheet" in problems_of("rep_id,available\n1.00E+05,yes\n")[0]
+
+
+def test_no_holidays_are_not_those_of_norway() -> None:
+    for text in ("no", "No"):
+        assert "may mean Norway" in problems_of(f"rep_id,holidays\nr1,{text}\n")[0]
+    assert (read_field("holidays", "NO"), read_field("holidays", "none")) == ("NO", "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("上海，北京", ("上海", "北京")),
+        ("上海,北京, 广州", ("上海", "北京", "广州")),
+        ("Washington, DC", ("Washington, DC",)),
+    ],
+)
+def test_a_comma_between_chinese_names_separates_them(text: str, names: tuple[str, ...]) -> None:
+    assert set(read_field("regions", text)) == set(names)

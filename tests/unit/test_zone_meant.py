@@ -109,3 +109,39 @@ def test_an_abbreviation_that_is_a_zone_is_doubted_with_the_city(name: str, city
 )
 def test_a_zone_that_is_what_it_says_is_not_doubted(name: str) -> None:
     assert doubt(name) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        *(("CST-8", "Asia/Shanghai"), ("<+08>-8", "Asia/Shanghai"), ("CET-1CEST,M3.5.0,M10.5.0/3", "Europe/Berlin")),
+        *(("(UTC+08:00) Beijing, Chongqing, Hong Kong, Urumqi", "Asia/Shanghai"), ("IST-5:30", "Asia/Kolkata")),
+        *(
+            ("Eastern Daylight Time", "America/New_York"),
+            ("Beijing Time", "Asia/Shanghai"),
+            ("CST8", "America/Los_Angeles"),
+        ),
+    ],
+)
+def test_what_systems_write_is_answered_with_the_city(text: str, place: str) -> None:
+    assert place in _NAMED.findall(why(text))
+
+
+def test_a_zone_that_was_never_set_is_doubted() -> None:
+    assert "never set" in (doubt("Factory") or "")
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        *(("Created (UTC)", "UTC"), ("created_at_utc", "utc"), ("创建时间（北京时间）", None), ("Created", None)),
+        *(
+            ("Created (GMT+8)", "GMT+8"),
+            ("Created [Europe/Berlin]", "Europe/Berlin"),
+            ("Created (Asia/Shanghai)", None),
+        ),
+        *(("Created (local)", None), ("Created (CST)", None), ("Created (EST)", "EST")),
+    ],
+)
+def test_a_column_that_names_another_zone_is_noticed(column: str, said: str | None) -> None:
+    assert zone_meant.zone_in_name(column, "Asia/Shanghai", zone_names()) == said
