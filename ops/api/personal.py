@@ -14,6 +14,8 @@ from router.telemetry.masking import MASK, mask_literals
 _CONTACTS = frozenset({"email", "mobile", "wecom_user_id", "dingtalk_user_id", "feishu_user_id"})
 _OF_THE_CRM = frozenset({"external_id", "rep_id"})
 _STATEMENTS = frozenset({"query", "statement"})
+_PLAIN = frozenset({int, float, bool, type(None)})
+"""Values that say nothing of anybody."""
 
 
 def seen_by(call: Call, document: Any) -> Any:
@@ -28,6 +30,9 @@ def words_for(call: Call, text: str) -> str:
 
 
 def _seen(value: Any, *, personal: bool, own: str | None, key: str = "") -> Any:
+    # Asked for first, by type: a group of thousands has tens of thousands of such values.
+    if type(value) in _PLAIN or (personal and own is None and type(value) is str):
+        return value
     if isinstance(value, Mapping):
         return {str(name): _entry(str(name), one, personal=personal, own=own) for name, one in value.items()}
     if isinstance(value, list | tuple):

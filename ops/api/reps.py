@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from ops.api.personal import seen_by, words_for
 from ops.api.refusals import refusals
 from ops.documents.reps import change_document, in_no_group, rep_document, unnamed_document
 from ops.documents.roster_notes import roster_notes
-from ops.listing.reps import RepNow, Reps, Shares, reps_now
+from ops.listing.reps import SHARE_OVER, RepNow, Reps, Shares, reps_now
 from router.domain.access import Permission
 from router.domain.rep_fields import MAX_CAP, MAX_NAMES, MAX_TEXT, MAX_WEIGHT, RepLine, read_field
 from router.domain.roster_change import RepRecord, RosterChange
@@ -26,12 +27,15 @@ from router.http.problems import FieldProblem, Kind, Refused
 from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster_body
 from router.rules.file import RulesError
 from router.store.engines import Engines
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.roster import NobodyLeft, current_rep, current_reps, import_reps, set_rep
 from router.store.rules_lint import groups_no_rule_names
 from router.store.statements import Connection
 from router.store.tenants import tenant_numbered
 
 MAX_ROSTER = 16_000_000
+_counting: set["asyncio.Task[None]"] = set()
+"""Tasks that nobody waits for are kept until they are over."""
 
 Cap = Annotated[int, Meta(ge=0, le=MAX_CAP)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -247,6 +251,7 @@ async def _list(means: Means, engines: Engines, shares: Shares, call: Call) -> A
             engines=engines,
             shares=shares,
         )
+    _count_anew(shares, call, found.at)
     shown, following = page(found.records, limit, lambda rep: rep.rep_no)
     return Answer(RepPage([_shown(call, rep, found) for rep in shown], following))
 
@@ -258,7 +263,29 @@ async def _get(means: Means, engines: Engines, shares: Shares, call: Call) -> An
                 conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines, shares=shares
             )
     check_own_rep(call, found.records[0].rep_id)
+    _count_anew(shares, call, found.at)
     return Answer(_shown(call, found.records[0], found))
+
+
+def _count_anew(shares: Shares, call: Call, at: datetime) -> None:
+    """Behind the answer, where the shares are due."""
+    tenant_id = call.tenant.tenant_id
+    if not shares.are_due(tenant_id):
+        return
+
+    async def count() -> None:
+        try:
+            async with call.connection() as conn:
+                await shares.count(conn, tenant_id, at - SHARE_OVER)
+        except (*TRANSIENT_ERRORS, TimeoutError):
+            # Whoever asks next tries again.
+            pass
+        finally:
+            shares.counted(tenant_id)
+
+    task = asyncio.create_task(count(), name="shares of reps")
+    _counting.add(task)
+    task.add_done_callback(_counting.discard)
 
 
 def _shown(call: Call, rep: RepRecord, found: Reps) -> RepDocument:

@@ -92,7 +92,9 @@ def _header_hint(opened: LeadFile, plan: FileMapping) -> str:
     if (line := names_line(opened, plan.target)) is not None:
         return f"\nline {line} seems to have the names of the columns: delete the lines above it"
     if opened.is_csv and opened.sheet is None and len(opened.columns or ()) == 1:
-        return "\nthe line of names is one cell; if its cells are separated by something else, name that as the delimiter"
+        return (
+            "\nthe line of names is one cell; if its cells are separated by something else, name that as the delimiter"
+        )
     return ""
 
 

@@ -32,6 +32,7 @@ SHARE_OVER = timedelta(days=30)
 """Shares are those of the leads that were given since so long ago."""
 
 _SHARES_HOLD_S = 60.0
+_SHARES_SHOWN_S = 600.0
 _SHARES_REMEMBERED = 100
 _COMES_BY_TIME = frozenset({int(code) for code in BY_TIME})
 
@@ -46,21 +47,41 @@ class HoursFrom(StrEnum):
 
 class Shares:
     """What reps got by the shares of their groups, counted over all assignments of a tenant: in a process that is
-    asked often, at most once in `_SHARES_HOLD_S` seconds of `clock`.
+    asked often, at most once in `_SHARES_HOLD_S` seconds of `clock`. Who asks waits for it only where it was never
+    counted, or not for `_SHARES_SHOWN_S`; else whoever asked counts anew behind the answer, once `are_due` says so.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._known: dict[int, tuple[float, Mapping[tuple[int, int], int]]] = {}
+        self._counting: set[int] = set()
 
     async def of(self, conn: Connection, tenant_id: int, since: datetime) -> Mapping[tuple[int, int], int]:
         """By (group number, rep number)."""
         known = self._known.get(tenant_id)
-        if known is None or self._clock() - known[0] >= _SHARES_HOLD_S:
-            if len(self._known) >= _SHARES_REMEMBERED:
-                self._known.clear()
-            known = self._known[tenant_id] = self._clock(), await received_by_share(conn, tenant_id, since)
+        if known is None or self._clock() - known[0] >= _SHARES_SHOWN_S:
+            return await self.count(conn, tenant_id, since)
         return known[1]
+
+    async def count(self, conn: Connection, tenant_id: int, since: datetime) -> Mapping[tuple[int, int], int]:
+        """Counts them now."""
+        at, received = self._clock(), await received_by_share(conn, tenant_id, since)
+        if len(self._known) >= _SHARES_REMEMBERED:
+            self._known.clear()
+        self._known[tenant_id] = at, received
+        return received
+
+    def are_due(self, tenant_id: int) -> bool:
+        """Whether they are to be counted anew; to one of those who ask at once."""
+        known = self._known.get(tenant_id)
+        if known is None or self._clock() - known[0] < _SHARES_HOLD_S or tenant_id in self._counting:
+            return False
+        self._counting.add(tenant_id)
+        return True
+
+    def counted(self, tenant_id: int) -> None:
+        """Whoever was told that they are due has counted them, or could not."""
+        self._counting.discard(tenant_id)
 
 
 class RepNow(msgspec.Struct, frozen=True, kw_only=True):

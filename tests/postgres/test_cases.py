@@ -270,4 +270,4 @@ async def test_a_table_below_a_title_is_refused_with_the_line_of_its_names(
     assert (result.exit_code, "line 3 seems to have the names" in result.output) == (2, True), result.output
     (tmp_path / "leads.csv").write_text("external_id^source\n1^web\n")
     result = await CommandLine(import_, database_url).run(str(tmp_path / "leads.csv"), "--tenant", "acme")
-    assert (result.exit_code, "--delimiter names it" in result.output) == (2, True), result.output
+    assert (result.exit_code, "name that as the delimiter" in result.output) == (2, True), result.output

@@ -26,6 +26,13 @@ async def test_a_client_that_polls_reps_does_not_have_all_assignments_counted_ea
     shares, conn = Shares(lambda: now[0]), cast(Connection, None)
     assert [await shares.of(conn, 7, SINCE) for _ in range(3)] == [{(1, 1): 1}] * 3
     assert await shares.of(conn, 8, SINCE) == {(1, 1): 2}, "of another tenant"
+    assert not shares.are_due(7)
     now[0] = 61.0
-    assert await shares.of(conn, 7, SINCE) == {(1, 1): 3}
-    assert counted == [7, 8, 7]
+    assert [await shares.of(conn, 7, SINCE) for _ in range(3)] == [{(1, 1): 1}] * 3, "nobody waits"
+    assert [shares.are_due(7) for _ in range(3)] == [True, False, False], "one of them counts"
+    await shares.count(conn, 7, SINCE)
+    shares.counted(7)
+    assert (await shares.of(conn, 7, SINCE), shares.are_due(7)) == ({(1, 1): 3}, False)
+    now[0] = 700.0
+    assert await shares.of(conn, 7, SINCE) == {(1, 1): 4}, "what is very old is waited for"
+    assert counted == [7, 8, 7, 7]
