@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from loadtest.bench.console_world import EVERYBODY, make_console_world, operator_token
+from loadtest.bench.console_world import EVERYBODY, make_console_world, admin_token
 from loadtest.bench.figures import Figure, figure
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.daemon import serving
@@ -59,6 +59,18 @@ PAGES = (
     Asked("A group of all reps", f"/groups/{EVERYBODY}"),
     Asked("A group", "/groups/g1"),
     Asked("A rep", "/reps/{rep}"),
+    Asked("A rep's open leads", "/reps/{rep}/leads"),
+    Asked("Hand-over by the rules: what would be done", "/reps/{rep}/handover?way=rules"),
+    Asked("Shares of a group of all reps", f"/groups/{EVERYBODY}/shares"),
+    Asked("My team", "/team"),
+    Asked("Rules", "/rules"),
+    Asked("Rules: what is odd in them", "/rules/lint"),
+    Asked("Rules: a version", "/rules/versions/1"),
+    Asked("Rules: a new draft", "/rules/draft"),
+    Asked("Events", "/events"),
+    Asked("Imports", "/imports"),
+    Asked("Imports: a new one", "/imports/new"),
+    Asked("Blockers", "/blockers"),
     Asked("Doctor", "/doctor"),
     Asked("Changes", "/changes?since=30d"),
     Asked("A runbook", "/runbook/groups_empty"),
@@ -68,6 +80,8 @@ PAGES = (
     Asked("leads.csv", "/leads.csv?state=assigned", file=True),
     Asked("groups.csv", "/groups.csv", file=True),
     Asked("members.csv", f"/groups/{EVERYBODY}/members.csv", file=True),
+    Asked("team.csv", "/team.csv", file=True),
+    Asked("events.csv", "/events.csv", file=True),
     Asked("doctor.csv", "/doctor.csv", file=True),
     Asked("changes.csv", "/changes.csv?since=30d", file=True),
 )
@@ -95,8 +109,8 @@ async def console_pages(stage: Stage) -> list[Figure]:
 
 @asynccontextmanager
 async def _console(room: Room) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    """The console as a process of its own, and a browser that is logged in as an operator."""
-    token = await operator_token(room)
+    """The console as a process of its own, and a browser that is that may see every page."""
+    token = await admin_token(room)
     async with serving(room.url, "serve", "--role", "console") as daemon:
         await daemon.said("console listening")
         port = next(line["port"] for line in daemon.log if line.get("event") == "console listening")

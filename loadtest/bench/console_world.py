@@ -71,8 +71,8 @@ def _enquiry(number: int) -> LeadIn:
     )
 
 
-async def operator_token(room: Room) -> str:
+async def admin_token(room: Room) -> str:
     """The secret of a new token for all tenants: of a service with one tenant, that is it."""
     shown = new_token(EVERY_TENANT)
-    await create_token(room.conn, shown, NewToken("bench", TokenRole.OPERATOR), "bench")
+    await create_token(room.conn, shown, NewToken("bench", TokenRole.ADMIN), "bench")
     return str(shown)
