@@ -179,8 +179,8 @@ def _change(change: Mapping[str, Any], say: Say) -> ChangeRow:
     if kind == Kind.MOVED:
         return ChangeRow(words, rule, "", _place(before, say), _place(after, say))
     if kind in (Kind.ADDED, Kind.REMOVED):
-        place = _place(change["behind"], say)
-        return ChangeRow(words, rule, "", _text(before), " · ".join(filter(None, (place, _text(after)))))
+        where = " · ".join(filter(None, (_place(change["behind"], say), _text(before), _text(after))))
+        return ChangeRow(words, rule, "", where if kind == Kind.REMOVED else "", where if kind == Kind.ADDED else "")
     if isinstance(before, list | tuple) and isinstance(after, list | tuple):
         gone, come = sorted({*before} - {*after}), sorted({*after} - {*before})
         return ChangeRow(words, rule, field, _signed("−", gone), _signed("+", come))
