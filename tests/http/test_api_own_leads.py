@@ -7,7 +7,9 @@ import asyncpg
 import pytest
 
 from router.domain.access import TokenRole
+from router.store.assignments import Ending, NotAssigned, end
 from router.store.connections.connections import Connections
+from router.store.roster import rep_number
 from tests.http.support import Api, make_token, serving_api
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
@@ -147,3 +149,15 @@ async def test_reps_by_load_say_since_when_the_oldest_lead_is_open(world: World)
     assert [one["rep_id"] for one in following["reps"]] == ["r001"] and following["next"] is None
     assert (await world.api.get("/v1/reps:loads?group=all&only=available", token=token)).document["matching"] == 1
     assert (await world.api.get("/v1/reps:loads?after=x", token=token)).status == 422
+
+
+@pytest.mark.parametrize("how", [Ending.LOST, Ending.RETURNED])
+async def test_a_lead_that_went_to_another_rep_between_look_and_click_stays_with_that_rep(
+    world: World, how: Ending
+) -> None:
+    conn, tenant_id = world.acme.conn, world.acme.tenant_id
+    number = await rep_number(conn, tenant_id, "r001")
+    with pytest.raises(NotAssigned, match="has gone to another rep; nothing was changed"):
+        await end(conn, tenant_id, world.theirs[0], how, only_rep=number)
+    assert await world.holder(world.theirs[0]) == "r002"
+    assert await end(conn, tenant_id, world.own[0], how, only_rep=number) == number

@@ -170,6 +170,9 @@ async def test_a_manager_sees_who_is_away_with_leads_and_which_lead_has_waited_l
         waiting = [row[0] for row in await world.acme.conn.fetch("select lead_id from lead_pool order by queued_at, 1")]
         assert numbers(page) == waiting and len(waiting) == 2
         assert "Open leads of reps who are away0" in page.words
+        give = await browser.get(f"/leads/{waiting[0]}?do=assign")
+        assert f"/leads/{waiting[0]}?do=assign" in page.links
+        assert [one.attributes.get("open") for one in give.all("details", id="do-assign")] == [""]
         assert PHONE in (await browser.get("/reps/r001/leads")).text + (await browser.get("/reps/r002/leads")).text
         await browser.send(await browser.get("/reps/r002"), "/reps/r002/available", note="left")
         away = await browser.get("/team")
