@@ -156,9 +156,12 @@ Cells = Sequence[tuple[str, str]]
 
 
 def _table(heads: Sequence[str], rows: Iterable[Cells]) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    lines = list(rows)
+    # The head of a column of texts stands where the texts begin.
+    kinds = ["text" if kind == "text" else "" for _, kind in lines[0]] if lines else [""] * len(heads)
+    head = "".join(f'<th class="{kind}">{escape(one)}</th>' for one, kind in zip(heads, kinds, strict=True))
     body = "\n".join(
-        "<tr>" + "".join(f'<td class="{kind}">{escape(text)}</td>' for text, kind in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f'<td class="{kind}">{escape(text)}</td>' for text, kind in row) + "</tr>" for row in lines
     )
     return f"<table><tr>{head}</tr>\n{body}</table>"
 

@@ -77,6 +77,12 @@ def test_only_what_is_not_true_is_written_anew() -> None:
     assert rewritten(PAGE, said) == PAGE.replace("$ three\ntext\n", "$ three\nanother\ntext\n")
 
 
+def test_a_page_is_right_on_every_day_of_the_week() -> None:
+    days = ("Parked on Tue 2026-12-29 21:36 Europe/Berlin", "Parked on Wed 2026-12-30 00:48 Europe/Berlin")
+    assert masked(days[0]) == masked(days[1])
+    assert masked("Tue 09:00") != masked("Wed 09:00")
+
+
 def test_a_section_ends_with_the_next_heading() -> None:
     text = "# A\n## B\nb\n```sh\n# in a block\n```\n### C\nc\n## D\nd\n"
     assert section(text, "B").split() == ["##", "B", "b", "```sh", "#", "in", "a", "block", "```"]

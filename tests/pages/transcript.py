@@ -13,7 +13,10 @@ OMITTED = "…"
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _PROMPT = re.compile(r"^\$ (.*)$")
 _VOLATILE = (
-    re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: UTC)?"),
+    re.compile(
+        r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) |周[一二三四五六日] ?)?"
+        r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: UTC)?"
+    ),
     re.compile(r"\d{8}T\d{6}Z"),
     re.compile(r"\d{4}年\d{1,2}月\d{1,2}日(?: \d\d:\d\d(?::\d\d)?)?"),
     re.compile(r"[\d,.]+(?= (?:rows|leads)/s)"),
