@@ -80,5 +80,8 @@ async def test_the_demo_ends_with_the_console_and_up_serves_it_to_whoever_has_th
                     return answer.status == 200
 
             await until(is_there, "the first page is there", _STARTED_S)
-        assert "Are leads flowing?" in shown and f"of {LEADS} accepted" in shown
+        assert "Are leads flowing?" in shown
+        # Some rows of the demo's file are rejected on purpose.
+        accepted = re.search(r"of (\d+) accepted", shown)
+        assert accepted and 0.9 * LEADS < int(accepted[1]) <= LEADS, accepted
     await stopped(folder)
