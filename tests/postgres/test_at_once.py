@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from router.domain.lead_in import LeadIn
@@ -17,6 +18,7 @@ from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.errors import LockNotAvailable
 from router.store.leads import accept
+from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
 from tests.support import connected
 from tests.world import CATCH_ALL, Tenancy, a_drain, make_tenant, settle, simple_reps
@@ -38,7 +40,7 @@ select a.lead_id from assignment a join lead l using (tenant_id, lead_id) where 
 _OWN = ("tenant_id", "event_no", "received_at", "queued_at", "expires_at")
 
 
-async def tenant_named(conn: asyncpg.Connection, name: str) -> int:
+async def tenant_named(conn: Connection, name: str) -> int:
     return (await tenants.add(conn, name, "Asia/Shanghai")).tenant_id
 
 
@@ -85,7 +87,7 @@ async def stored(conn: asyncpg.Connection, tenant_id: int) -> dict[str, list[dic
             for row in rows
         ]
     for kept in found["idempotency"]:
-        number, *rest = hand_in.msgspec.json.decode(kept["answer"])
+        number, *rest = msgspec.json.decode(kept["answer"])
         kept["answer"] = [number - row[0], *rest]
     return found
 
@@ -105,12 +107,10 @@ async def test_a_lead_is_the_same_in_every_table_whichever_way_it_was_stored(con
     for what in ways[0]:
         assert ways[1][what] == ways[0][what], what
     assert [len(ways[0][what]) for what in ("lead", "lead_pool", "idempotency")] == [60, 60, 30]
-    firsts = [min(one.lead_id or 0 for one in all_of) for all_of in (of_taken(taken), of_taken(at_once))]
-    numbers = [
-        [(one.lead_id or 0) - first for one in of_taken(all_of)]
-        for all_of, first in zip((taken, at_once), firsts, strict=True)
-    ]
-    assert numbers[0] == numbers[1]
+    both = [of_taken(taken), of_taken(at_once)]
+    firsts = [min(one.lead_id or 0 for one in all_of) for all_of in both]
+    ours, theirs = ([(one.lead_id or 0) - first for one in all_of] for all_of, first in zip(both, firsts, strict=True))
+    assert ours == theirs
     assert {one.state for one in of_taken(at_once)} == {"waiting"}
 
 
@@ -202,7 +202,7 @@ async def test_nothing_is_stored_of_a_tenant_that_is_gone_or_under_other_rules_o
 
         class Ahead(datetime):
             @classmethod
-            def now(cls, tz: Any = None) -> datetime:
+            def now(cls, tz: Any = None) -> Any:
                 return datetime.now(tz) + timedelta(minutes=2)
 
         monkeypatch.setattr(hand_in, "datetime", Ahead)
