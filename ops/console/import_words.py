@@ -30,8 +30,13 @@ def suggested_mapping(columns: Sequence[Mapping[str, Any]] | None) -> str:
     found = [(one["column"], one["suggestion"]) for one in columns or () if one["suggestion"]]
     if not found:
         return ""
-    # A text of JSON is one of YAML, too.
-    return "rename:\n" + "".join(f"  {json.dumps(column, ensure_ascii=False)}: {field}\n" for column, field in found)
+    return "rename:\n" + "".join(f"  {_quoted(column)}: {field}\n" for column, field in found)
+
+
+def _quoted(text: str) -> str:
+    """As a text of YAML; what is not shown is written by its number."""
+    plain = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in plain)
 
 
 def warnings(result: Mapping[str, Any], say: Say) -> Iterator[str]:
