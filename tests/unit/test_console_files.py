@@ -33,8 +33,9 @@ def test_a_file_s_name_in_a_header_stays_within_its_quotes(name: str) -> None:
     )
 )
 def test_a_suggested_mapping_says_of_any_column_what_was_suggested(wanted: dict[str, str]) -> None:
-    once = {field: column for column, field in wanted.items()}
+    once = {field: column for column, field in wanted.items() if column.isprintable() and len(column) <= 100}
     columns = [{"column": column, "became": "attribute", "suggestion": field} for field, column in once.items()]
+    columns.append({"column": "two\nlines", "became": "attribute", "suggestion": "name"})
     text = suggested_mapping([*columns, {"column": "x y z", "became": "attribute", "suggestion": None}])
     if not once:
         assert text == ""
