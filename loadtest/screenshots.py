@@ -76,10 +76,12 @@ async def _pages(conn: asyncpg.Connection, tenant_id: int) -> dict[str, str]:
     """The address of each page by the name of its picture."""
     found = await conn.fetchrow(
         """select (select min(lead_id) from assignment where tenant_id = $1) as assigned,
-                  (select max(lead_id) from lead_pool where tenant_id = $1 and wake_key <> 0) as waiting""",
+                  (select max(lead_id) from lead_pool where tenant_id = $1 and wake_key <> 0) as waiting,
+                  (select max(import_no) from lead_import where tenant_id = $1) as import""",
         tenant_id,
     )
-    leads = {f"lead-{state}": f"/leads/{number}" for state, number in dict(found or {}).items() if number is not None}
+    numbers = {} if found is None else {state: found[state] for state in ("assigned", "waiting")}
+    leads = {f"lead-{state}": f"/leads/{number}" for state, number in numbers.items() if number is not None}
     return {
         "now": "/",
         "leads": "/leads",
@@ -95,6 +97,11 @@ async def _pages(conn: asyncpg.Connection, tenant_id: int) -> dict[str, str]:
         "rules": "/rules",
         "rules-version": "/rules/versions/1",
         "rules-draft": "/rules/draft",
+        "events": "/events",
+        "imports": "/imports",
+        "import-new": "/imports/new",
+        **({} if found is None or found["import"] is None else {"import": f"/imports/{found['import']}"}),
+        "blockers": "/blockers",
         "doctor": "/doctor",
         "changes": "/changes",
         "retry": "/waiting/retry",

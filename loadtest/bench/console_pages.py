@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from loadtest.bench.console_world import EVERYBODY, make_console_world, admin_token
+from loadtest.bench.console_world import EVERYBODY, admin_token, make_console_world
 from loadtest.bench.figures import Figure, figure
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.daemon import serving

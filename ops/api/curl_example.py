@@ -17,6 +17,7 @@ _SAMPLES = {
     "source": "website",
     "token": "3f9c01aa",
     "job": "5f0e",
+    "event": "evt_1042_17",
     "key": "lrs_1_8RZkqv0cV7yNTqR2mKb3Jw",
 }
 _TEXTS = {
@@ -46,6 +47,8 @@ def _body(operation: Json, schemas: Json) -> list[str]:
     if content.get("application/json", {}).get("schema"):
         body = _sample(content["application/json"]["schema"], "", schemas)
         return ["--json", shlex.quote(json.dumps(body, ensure_ascii=False))]
+    if "multipart/form-data" in content and len(content) == 1:
+        return ["-F file=@leads.csv", "-F dry_run=true"]
     for kind in content:
         return [f"-H 'Content-Type: {kind}'", "--data-binary", f"@{_TEXTS.get(kind, 'FILE')}"]
     return []

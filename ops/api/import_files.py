@@ -52,6 +52,7 @@ ENDINGS = tuple(one.strip() for one in READABLE.split(","))
 # Other requests of this process are not to wait for a batch.
 _BATCH_ROWS = 1_000
 _SENT = "sent with the file"
+_FILE_OF_MAPPING = " (in a file: --mapping M.yaml)"
 _OPTION = re.compile(r"--(encoding|delimiter|sheet|mapping)\b")
 _MAX_WHY = 1_000
 
@@ -228,7 +229,7 @@ async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
 
 def as_fields(message: str) -> str:
     """A sentence of the command, whose options are fields of the form here."""
-    return _OPTION.sub(r"\1", message)
+    return _OPTION.sub(r"\1", message.replace(_FILE_OF_MAPPING, ""))
 
 
 async def _run(

@@ -8,6 +8,7 @@ from ops.documents.import_columns import ATTRIBUTE, DROPPED
 from ops.text.translation import N_, Say
 from ops.why.codes import FIELDS
 
+_LONGEST_NAME = 100
 BECAME: Mapping[str, str] = {ATTRIBUTE: N_("kept as attribute"), DROPPED: N_("ignored")}
 _UNREADABLE: Mapping[str, str] = {
     "phone": N_(
@@ -26,12 +27,22 @@ def field_words(field: str, say: Say) -> str:
 
 
 def suggested_mapping(columns: Sequence[Mapping[str, Any]] | None) -> str:
-    """The mapping that says what columns seem to mean; empty where nothing is suggested."""
-    found = [(one["column"], one["suggestion"]) for one in columns or () if one["suggestion"]]
+    """The mapping that says what columns seem to mean; empty where nothing is suggested. Names that a mapping does not
+    take, of several lines or very long, are left to people.
+    """
+    found = [(one["column"], one["suggestion"]) for one in columns or () if one["suggestion"] and _fits(one["column"])]
     if not found:
         return ""
-    # A text of JSON is one of YAML, too.
-    return "rename:\n" + "".join(f"  {json.dumps(column, ensure_ascii=False)}: {field}\n" for column, field in found)
+    return "rename:\n" + "".join(f"  {_quoted(column)}: {field}\n" for column, field in found)
+
+
+def _fits(column: str) -> bool:
+    return column.isprintable() and len(column) <= _LONGEST_NAME
+
+
+def _quoted(text: str) -> str:
+    """As a text of YAML, which one of JSON is, too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def warnings(result: Mapping[str, Any], say: Say) -> Iterator[str]:

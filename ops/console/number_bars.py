@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, ROW = 720, 26
-_NAMES, _NUMBERS = 190, 90
+WIDTH, ROW = 460, 26
+_NAMES, _NUMBERS = 150, 70
 _THIN = 2.0
 
 

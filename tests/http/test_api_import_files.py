@@ -119,8 +119,8 @@ async def test_files_of_other_encodings_and_workbooks_are_read_as_the_command_re
     checked = await sent(world, CHINESE, mapping=MAPPING, dry_run="true")
     assert (checked["result"]["encoding"], checked["result"]["new"]) == ("gb18030", 1), checked
     book = openpyxl.Workbook()
-    book.active.append(["external_id", "name"])  # type: ignore[union-attr]
-    book.active.append(["1", "Ann"])  # type: ignore[union-attr]
+    book.active.append(["external_id", "name"])
+    book.active.append(["1", "Ann"])
     packed = io.BytesIO()
     book.save(packed)
     for name in ("leads.xlsx", "leads"):

@@ -20,7 +20,7 @@ _BLOCKER_COLUMNS = (
 _CONNECTION_COLUMNS = ("application", "user", "database", "state", "ours", "sessions", "longest_s")
 _PROCESS_COLUMNS = ("instance", "host", "pid", "version", "state", "started_at", "beat_at", "ended_at")
 _USES: Mapping[str, str] = {
-    "ours": N_("lead-router"),
+    "ours": "lead-router",
     "others": N_("other applications"),
     "free": N_("free"),
 }

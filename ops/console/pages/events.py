@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from ops.console.view import View
 from ops.console.webhook_words import MEANS, PAUSED, PILLS, STATES, error_words, level_of, state_of
 from ops.text.translation import N_, Say
 from router.domain.access import Permission
-from router.http.problems import Kind
+from router.http.problems import Kind, Refused
 
 SHOWN, IN_FILE = 50, 1_000
 DEAD_SHOWN = 100
@@ -108,7 +109,11 @@ async def _endpoints(view: View) -> list[Endpoint]:
     document = await view.ask("list_event_webhooks")
     found = []
     for place, one in enumerate(document.webhooks):
-        found.append(_endpoint(view, await _numbered(view, str(one.webhook)) if place < LOOKED_AT else one))
+        found.append(_endpoint(view, one))
+        # One that was removed meanwhile stays as it was in the list.
+        with suppress(Refused):
+            if place < LOOKED_AT:
+                found[-1] = _endpoint(view, await _numbered(view, str(one.webhook)))
     return found
 
 
