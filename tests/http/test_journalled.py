@@ -14,7 +14,7 @@ from loadtest.faults.residual import lock_the_pool
 from ops.daemon.services import lanes_can_be_worked, or_journalled
 from router.domain.access import TokenRole
 from router.intake import lead_intake
-from router.intake.hand_in import HandedIn, MatchRules, Outcome, take_in
+from router.intake.hand_in import HandedIn, MatchRules, Outcome, take_new
 from router.intake.journal import Journal, open_journal
 from router.intake.journal_drain import drain_batch
 from router.intake.journal_keeper import JournalKeeper, keep_keys
@@ -162,12 +162,14 @@ async def test_a_lead_whose_turn_does_not_come_is_journalled_and_not_refused(
 ) -> None:
     stuck, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], rules: MatchRules) -> list[Outcome]:
+    async def slow(
+        conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], rules: MatchRules
+    ) -> list[Outcome | None]:
         stuck.set()
         await go_on.wait()
-        return await take_in(conn, tenant_id, handed_in, rules)
+        return await take_new(conn, tenant_id, handed_in, rules)
 
-    monkeypatch.setattr(lead_intake, "take_in", slow)
+    monkeypatch.setattr(lead_intake, "take_new", slow)
     first = asyncio.create_task(api.post("/v1/leads", body(0)))
     await stuck.wait()
     late = await api.post("/v1/leads", body(1))
