@@ -60,7 +60,7 @@ async def test_a_request_is_found_in_its_callers_trace_and_the_next_one_is_not(a
     assert [len(commit.links) for commit in commits] == [1, 1]
     assert called.context and commits[0].links[0].context.span_id == called.context.span_id
     assert trace_of(commits[0]) not in (TRACE, trace_of(alone)), "a commit may be of many requests"
-    assert any(trace_of(span) == trace_of(commits[0]) for span in named(exporter, "commit"))
+    assert any(trace_of(span) == trace_of(commits[0]) for span in named(exporter, "at_once.store_new"))
 
 
 async def test_the_commits_of_a_batch_are_a_part_of_its_request(api: Api) -> None:
