@@ -97,10 +97,11 @@ def clock(zone_name: str, now: datetime, say: Say) -> Mapping[str, Any]:
             known.astimezone(UTC).isoformat(timespec="seconds"), title, f"{shown:%Y-%m-%d %H:%M:%S}"
         )
 
-    def far(value: datetime | str | None) -> Markup:
+    def far(value: datetime | str | None, *, past: bool = False) -> Markup:
+        """`past`: it cannot be yet to come; a lead may have come after the look at the clock that the page has."""
         if value is None:
             return Markup("–")
-        known = moment(value)
+        known = min(moment(value), now) if past else moment(value)
         shown = known.astimezone(UTC if zone_name == "UTC" else zone(zone_name))
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             known.astimezone(UTC).isoformat(timespec="seconds"),

@@ -1,12 +1,14 @@
 """What the first page says of the flow, and where a fix can be done."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from ops.console.fixes import page_for, what_it_does
 from ops.console.flow import Minute
 from ops.console.flowing import Flowing, assigned_lately, flowing, held_back, last_assigned
+from ops.console.pages.now import kinds
 from ops.text.translation import translator
 
 PAGES = frozenset({"/reps/{rep}", "/groups", "/waiting/retry", "/"})
@@ -91,3 +93,28 @@ def test_a_fix_leads_to_the_page_where_it_can_be_done_if_there_is_one(command: s
 )
 def test_a_fix_says_what_it_does(command: str | None, words: str) -> None:
     assert what_it_does(command, translator("en")) == words
+
+
+def _found(code: str, severity: str = "warning", tenant: str = "acme") -> dict[str, Any]:
+    return {"code": code, "severity": severity, "subject": {"kind": "tenant", "name": tenant}}
+
+
+def test_what_explains_the_worst_comes_right_behind_it_and_a_symptom_after_its_causes() -> None:
+    found = [
+        _found("stalled", "critical"),
+        _found("availability_unreadable", "critical"),
+        _found("availability_unreadable", "critical"),
+        _found("members_unavailable", "critical"),
+        _found("roster_not_understood", tenant="globex"),
+        _found("server_settings"),
+        _found("roster_not_understood"),
+    ]
+    assert [(one["code"], one["subject"]["name"]) for one in kinds(found)] == [
+        ("availability_unreadable", "acme"),
+        ("roster_not_understood", "acme"),
+        ("members_unavailable", "acme"),
+        ("stalled", "acme"),
+        ("roster_not_understood", "globex"),
+        ("server_settings", "acme"),
+    ]
+    assert kinds([]) == []

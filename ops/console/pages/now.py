@@ -83,9 +83,29 @@ async def now(view: View) -> web.Response:
     )
 
 
+# Findings that say why the one before them is so, by its code: they are shown right behind it.
+_WHY = {
+    "availability_unreadable": ("roster_not_understood",),
+    "members_unavailable": ("roster_not_understood", "roster_not_synced"),
+    "groups_empty": ("reps_without_group",),
+}
+_SYMPTOM = "stalled"
+
+
 def kinds(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The first finding of each kind about each subject: twenty of one kind would hide the others."""
-    return list({(one["code"], one["subject"]["name"]): one for one in reversed(findings)}.values())[::-1]
+    """The first finding of each kind about each subject: twenty of one kind would hide the others.
+
+    What explains the first one comes second, also where it is a warning only; that leads stand still, which other
+    findings explain, comes after those of its severity.
+    """
+    every = list({(one["code"], one["subject"]["name"]): one for one in reversed(findings)}.values())[::-1]
+    severities = list(dict.fromkeys(one["severity"] for one in every))
+    every.sort(key=lambda one: (severities.index(one["severity"]), one["code"] == _SYMPTOM))
+    if not every:
+        return []
+    first, *others = every
+    why = [one for one in others if one["code"] in _WHY.get(first["code"], ()) and one["subject"] == first["subject"]]
+    return [first, *why, *(one for one in others if one not in why)]
 
 
 def _clock(view: View, at: datetime | None) -> str | None:
