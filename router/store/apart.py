@@ -24,9 +24,14 @@ async def apart(long: bool, work: Callable[P, T], *arguments: P.args, **options:
     return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
 
 
+def takes_long(source: str) -> bool:
+    """Whether reading the text of rules may take long: with an anchor a short one can have very many values."""
+    return len(source) > LONG_TEXT or "&" in source
+
+
 async def read_apart(source: str, file: str, lists: ReadList = no_lists) -> RulesFile:
     """As `read_rules`. Raises RulesError."""
-    return await apart(len(source) > LONG_TEXT, read_rules, source, file, lists)
+    return await apart(takes_long(source), read_rules, source, file, lists)
 
 
 def has_many(ruleset: Ruleset) -> bool:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from router.rules.file import RulesError
-from router.store.apart import LONG_TEXT, apart, read_apart
+from router.store.apart import LONG_TEXT, apart, read_apart, takes_long
 
 RULES = "rules:\n  - {name: a, match: {}, assign_to: 'group:all'}\n"
 
@@ -40,3 +40,8 @@ async def test_rules_are_read_the_same_either_way(more: str) -> None:
     assert (await read_apart(RULES + more, "f")).ruleset.rules[0].name == "a"
     with pytest.raises(RulesError, match="f:1"):
         await read_apart(f"rules: 7 {more}", "f")
+
+
+def test_a_short_text_that_stands_for_many_values_is_long() -> None:
+    assert takes_long("rules:\n- &r {name: a}\n" + "- *r\n" * 1_000)
+    assert not takes_long(RULES)
