@@ -92,10 +92,17 @@ async def test_a_rep_s_token_switches_its_own_availability_only(world: World) ->
     other = await world.api.ask("PUT", "/v1/reps/r002/availability", json={"available": False})
     assert other.status == 403
     assert (await world.api.ask("PATCH", "/v1/reps/r001", json={"max_open": 9999})).status == 403
-    assert (await world.api.ask("PUT", "/v1/reps/r009/availability", json={"available": True})).status == 404
     manager = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.MANAGER)
     changes = (await world.api.get("/v1/changes", token=manager)).document["changes"]
     assert [one["why"] for one in changes if one["actor"].startswith("token:test rep#")] == ["ill"], changes
+
+
+async def test_a_rep_s_token_does_not_find_out_which_other_reps_there_are(world: World) -> None:
+    for method, path in (("GET", ""), ("PUT", "/availability"), ("POST", "/presence"), ("DELETE", "/presence")):
+        body = {"json": {"available": True}} if method == "PUT" else {}
+        replies = [await world.api.ask(method, f"/v1/reps/{rep}{path}", **body) for rep in ("r002", "r009")]
+        said = {(reply.status, reply.document["detail"]) for reply in replies}
+        assert said == {(403, "a rep's token speaks of its own rep only")}, (method, path)
 
 
 @pytest.mark.parametrize(("order", "backwards"), [("oldest", False), ("newest", True)])
