@@ -251,7 +251,7 @@ async def _list(means: Means, engines: Engines, shares: Shares, call: Call) -> A
             engines=engines,
             shares=shares,
         )
-    _count_anew(shares, call, found.at)
+    count_anew(shares, call, found.at - SHARE_OVER)
     shown, following = page(found.records, limit, lambda rep: rep.rep_no)
     return Answer(RepPage([_shown(call, rep, found) for rep in shown], following))
 
@@ -263,11 +263,11 @@ async def _get(means: Means, engines: Engines, shares: Shares, call: Call) -> An
             found = await reps_now(
                 conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines, shares=shares
             )
-    _count_anew(shares, call, found.at)
+    count_anew(shares, call, found.at - SHARE_OVER)
     return Answer(_shown(call, found.records[0], found))
 
 
-def _count_anew(shares: Shares, call: Call, at: datetime) -> None:
+def count_anew(shares: Shares, call: Call, since: datetime) -> None:
     """Behind the answer, where the shares are due."""
     tenant_id = call.tenant.tenant_id
     if not shares.are_due(tenant_id):
@@ -276,7 +276,7 @@ def _count_anew(shares: Shares, call: Call, at: datetime) -> None:
     async def count() -> None:
         try:
             async with call.connection() as conn:
-                await shares.count(conn, tenant_id, at - SHARE_OVER)
+                await shares.count(conn, tenant_id, since)
         except (*TRANSIENT_ERRORS, TimeoutError):
             # Whoever asks next tries again.
             pass
