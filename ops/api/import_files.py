@@ -33,6 +33,7 @@ from router.intake.lead_file import LeadFile
 from router.intake.rejects import KeptRejects
 from router.rules.mapping import FileMapping, parse_mapping
 from router.store import sources
+from router.store.apart import apart, takes_long
 from router.store.changes import Change, record_change
 from router.store.statements import Connection
 
@@ -163,7 +164,7 @@ async def _mapping(call: Call, text: str, source: str) -> tuple[FileMapping, str
                 found = await sources.source_named(conn, call.tenant.tenant_id, source)
             return found.parsed().mapping, f"that of source {source}"
         if text.strip():
-            return parse_mapping(text, "mapping"), _SENT
+            return await apart(takes_long(text), parse_mapping, text, "mapping"), _SENT
     return FileMapping(), ""
 
 

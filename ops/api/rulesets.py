@@ -275,7 +275,7 @@ async def _check(call: Call) -> Answer:
             if error is None:
                 check_named(given.lists, rules.lists)
             unread = ALL_READ if error is None else error.unread
-            findings = await apart(has_many(rules.ruleset), lint_rules, rules.ruleset, unread)
+            findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
             findings += await lint_for_tenant(conn, call.tenant, rules, unread, leads=call.query.leads)
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}

@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from router.domain.ruleset import Ruleset
 from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LONG_TEXT, MANY_RULES = 20_000, 200
+LONG_TEXT, MANY_RULES, MANY_VALUES = 20_000, 200, 5_000
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules")
 
 
@@ -34,6 +33,6 @@ async def read_apart(source: str, file: str, lists: ReadList = no_lists) -> Rule
     return await apart(takes_long(source), read_rules, source, file, lists)
 
 
-def has_many(ruleset: Ruleset) -> bool:
-    """Whether looking for what is odd takes long: each rule is compared with those before it."""
-    return len(ruleset.rules) > MANY_RULES
+def has_many(rules: RulesFile) -> bool:
+    """Whether looking for what is odd takes long: each rule is compared with those before it, value by value."""
+    return len(rules.ruleset.rules) > MANY_RULES or len(rules.lines) > MANY_VALUES
