@@ -100,8 +100,8 @@ async def test_a_rep_s_token_switches_its_own_availability_only(world: World) ->
 
 async def test_a_rep_s_token_does_not_find_out_which_other_reps_there_are(world: World) -> None:
     for method, path in (("GET", ""), ("PUT", "/availability"), ("POST", "/presence"), ("DELETE", "/presence")):
-        body = {"json": {"available": True}} if method == "PUT" else {}
-        replies = [await world.api.ask(method, f"/v1/reps/{rep}{path}", **body) for rep in ("r002", "r009")]
+        body = {"available": True} if method == "PUT" else None
+        replies = [await world.api.ask(method, f"/v1/reps/{rep}{path}", json=body) for rep in ("r002", "r009")]
         said = {(reply.status, reply.document["detail"]) for reply in replies}
         assert said == {(403, "a rep's token speaks of its own rep only")}, (method, path)
 
