@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.api.import_files import ImportWanted
+from ops.api.import_files import ImportWanted, read_wanted
 from ops.console.pages import import_files
 from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, KeptUpload, Uploads
 from router.domain.access import MAY, Permission, Token, TokenRole
@@ -136,14 +136,14 @@ async def test_a_file_that_is_let_go_meanwhile_is_not_mistaken_for_one_of_anothe
     world: World, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     known, others = set[Uploads](), list[Upload]()
-    find, read = Uploads.find, import_files.read_wanted
+    find = Uploads.find
 
     def found(self: Uploads, key: str, tenant_id: int, token: Token) -> KeptUpload | None:
         known.add(self)
         return find(self, key, tenant_id, token)
 
     async def read_while_others_send(call: Call, fields: Mapping[str, str]) -> ImportWanted:
-        wanted = await read(call, fields)
+        wanted = await read_wanted(call, fields)
         for uploads in known:
             uploads.close()
         # The next files that are opened have the numbers of those that were closed.
