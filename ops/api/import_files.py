@@ -1,6 +1,7 @@
 """Importing a file of leads over HTTP, or finding out what importing it would do: as `leads import` does, as a job."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from router.intake.lead_file import LeadFile
 from router.intake.rejects import KeptRejects
 from router.rules.mapping import FileMapping, parse_mapping
 from router.store import sources
+from router.store.apart import apart, takes_long
 from router.store.changes import Change, record_change
 from router.store.statements import Connection
 
@@ -162,7 +164,7 @@ async def _mapping(call: Call, text: str, source: str) -> tuple[FileMapping, str
                 found = await sources.source_named(conn, call.tenant.tenant_id, source)
             return found.parsed().mapping, f"that of source {source}"
         if text.strip():
-            return parse_mapping(text, "mapping"), _SENT
+            return await apart(takes_long(text), parse_mapping, text, "mapping"), _SENT
     return FileMapping(), ""
 
 
@@ -278,10 +280,22 @@ async def rejects_response(job: Job, headers: Mapping[str, str] | None = None) -
             Kind.NOT_FOUND,
             "no row was rejected, or the file of rejected rows is not kept any more (an hour, of the last ten jobs)",
         )
-    made.file.seek(0)
-    body = await asyncio.to_thread(made.file.read)
+    # Of its own: several may fetch it at once, and it may be forgotten meanwhile.
+    body = await asyncio.to_thread(_read_whole, os.dup(made.file.fileno()))
     named: dict[str, Any] = {"Content-Disposition": disposition(made.name), **(headers or {})}
     return web.Response(body=body, content_type="text/csv", charset=made.encoding.removesuffix("-sig"), headers=named)
+
+
+def _read_whole(descriptor: int) -> bytes:
+    """What the file holds, wherever others are reading it; closes the descriptor."""
+    try:
+        left, pieces = os.fstat(descriptor).st_size, list[bytes]()
+        while left > 0 and (piece := os.pread(descriptor, left, sum(map(len, pieces)))):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def disposition(name: str) -> str:

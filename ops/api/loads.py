@@ -12,6 +12,7 @@ from ops.api.means import Means
 from ops.api.pages import cursor, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
+from ops.api.reps import count_anew
 from ops.listing.leads import GroupUnknown, group_number, list_oldest
 from ops.listing.loads import LoadFilter, Who, list_loads
 from ops.listing.reps import Shares
@@ -109,7 +110,8 @@ def operations(means: Means) -> list[Operation]:
             method="GET",
             path="/v1/groups/{group}/shares",
             summary="What the members of a group got by its shares, against their weights",
-            description="Counted at most once in a minute.",
+            description="Counted at most once in a minute, behind the answer: where nobody has asked for a while, the "
+            "numbers may be ten minutes old.",
             handler=partial(_shares, means, shares),
             answers={200: SharesDocument},
             permission=Permission.READ,
@@ -158,6 +160,7 @@ async def _shares(means: Means, shares: dict[int, Shares], call: Call) -> Answer
             except GroupUnknown as error:
                 raise Refused(Kind.NOT_FOUND, str(error)) from error
             found = await group_shares(conn, tenant_id, number, timedelta(days=days), shares[days], means.engines)
+    count_anew(shares[days], call, found.since)
     document = SharesDocument(
         as_of=found.as_of,
         since=found.since,

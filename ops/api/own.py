@@ -10,7 +10,10 @@ from router.store.statements import Connection
 
 
 def check_own_rep(call: Call, rep_id: str) -> None:
-    """`rep_id` as the roster spells it. Raises Refused."""
+    """`rep_id` as it was asked for, before it is looked up: else the answer says who there is.
+
+    Raises Refused.
+    """
     if call.token.role is TokenRole.REP and call.token.rep_id != rep_id:
         raise Refused(Kind.NOT_ALLOWED, "a rep's token speaks of its own rep only")
 

@@ -51,10 +51,10 @@ def operations(means: Means) -> list[Operation]:
 
 async def _tell(means: Means, call: Call, *, away: bool) -> Answer:
     rep_id = call.path["rep"]
+    check_own_rep(call, rep_id)
     with refusals(call):
         async with call.connection() as conn:
-            rep = await current_rep(conn, call.tenant.tenant_id, rep_id)
-            check_own_rep(call, rep.rep_id)
+            await current_rep(conn, call.tenant.tenant_id, rep_id)
             try:
                 seconds = await tell_presence(conn, means.redis_url, call.tenant, rep_id, away=away)
             except NoPresence as error:

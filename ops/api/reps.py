@@ -28,7 +28,7 @@ from router.intake.roster_file import PROBLEMS_SHOWN, RosterError, read_roster_b
 from router.rules.file import RulesError
 from router.store.engines import Engines
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.roster import NobodyLeft, current_rep, current_reps, import_reps, set_rep
+from router.store.roster import NobodyLeft, current_reps, import_reps, set_rep
 from router.store.rules_lint import groups_no_rule_names
 from router.store.statements import Connection
 from router.store.tenants import tenant_numbered
@@ -251,23 +251,23 @@ async def _list(means: Means, engines: Engines, shares: Shares, call: Call) -> A
             engines=engines,
             shares=shares,
         )
-    _count_anew(shares, call, found.at)
+    count_anew(shares, call, found.at - SHARE_OVER)
     shown, following = page(found.records, limit, lambda rep: rep.rep_no)
     return Answer(RepPage([_shown(call, rep, found) for rep in shown], following))
 
 
 async def _get(means: Means, engines: Engines, shares: Shares, call: Call) -> Answer:
+    check_own_rep(call, call.path["rep"])
     with refusals(call):
         async with call.connection() as conn, means.presence() as presence:
             found = await reps_now(
                 conn, presence, call.tenant.tenant_id, rep_id=call.path["rep"], engines=engines, shares=shares
             )
-    check_own_rep(call, found.records[0].rep_id)
-    _count_anew(shares, call, found.at)
+    count_anew(shares, call, found.at - SHARE_OVER)
     return Answer(_shown(call, found.records[0], found))
 
 
-def _count_anew(shares: Shares, call: Call, at: datetime) -> None:
+def count_anew(shares: Shares, call: Call, since: datetime) -> None:
     """Behind the answer, where the shares are due."""
     tenant_id = call.tenant.tenant_id
     if not shares.are_due(tenant_id):
@@ -276,7 +276,7 @@ def _count_anew(shares: Shares, call: Call, at: datetime) -> None:
     async def count() -> None:
         try:
             async with call.connection() as conn:
-                await shares.count(conn, tenant_id, at - SHARE_OVER)
+                await shares.count(conn, tenant_id, since)
         except (*TRANSIENT_ERRORS, TimeoutError):
             # Whoever asks next tries again.
             pass
@@ -302,10 +302,7 @@ async def _set(call: Call) -> Answer:
 
 
 async def _set_available(call: Call) -> Answer:
-    with refusals(call):
-        async with call.connection() as conn:
-            rep = await current_rep(conn, call.tenant.tenant_id, call.path["rep"])
-    check_own_rep(call, rep.rep_id)
+    check_own_rep(call, call.path["rep"])
     return await _changed(call, {"available": call.body.available})
 
 

@@ -54,6 +54,10 @@ class BlockerEnd(msgspec.Struct, frozen=True):
 
     how: Literal["cancel", "terminate"]
     why: Note = ""
+    since: Annotated[
+        Moment | None,
+        Meta(description="The session's `since` when it was looked at: in another transaction by now it is left alone"),
+    ] = None
 
 
 class BlockerEnded(msgspec.Struct, frozen=True):
@@ -217,6 +221,7 @@ async def _end_blocker(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             blocker = await _blocker(conn, pid)
+            _check_same(blocker, body.since)
             done = await _act(conn, Action(body.how, blocker, body.why.strip()), call.actor)
     return Answer(BlockerEnded(pid, body.how, **asdict(done)))
 
@@ -230,6 +235,16 @@ async def _blocker(conn: Connection, pid: int) -> Blocker:
     raise Refused(
         Kind.NOT_FOUND, f"process {pid} does not block us (blocking sessions: {others or 'none'}); nothing was done"
     )
+
+
+def _check_same(blocker: Blocker, since: datetime | None) -> None:
+    """It still has the transaction that it had `since` then (None = not said). Raises Refused."""
+    if since is not None and since != blocker.session.since:
+        raise Refused(
+            Kind.CONFLICT,
+            f"{blocker.session.named()} has another transaction than when it was looked at: look again; "
+            "nothing was done",
+        )
 
 
 async def _act(conn: Connection, action: Action, actor: str) -> Done:

@@ -19,6 +19,7 @@ from router.http.problems import FieldProblem
 from router.intake.webhook_signature import MAX_SECRET, BadSecret, check_secret
 from router.rules.source_file import SourceFile, WebhookDoor, parse_source
 from router.store import sources as store
+from router.store.apart import apart, takes_long
 
 _PATH = "/v1/sources"
 _DAY_S = 86_400
@@ -239,7 +240,7 @@ async def _add(call: Call) -> Answer:
     if not name.isprintable():
         raise wrong("/name", "has characters that cannot be printed")
     with refusals(call):
-        source = _parsed(wanted.file)
+        source = await _parsed(wanted.file)
         secret = _secret_for(source, wanted.secret)
         async with call.connection() as conn:
             new = store.NewSource(name, source.kind, wanted.file, secret)
@@ -248,11 +249,11 @@ async def _add(call: Call) -> Answer:
     return Answer(SourceOpened(name, source.kind, path_of(source.kind, key), shown), 201, _NO_STORE)
 
 
-def _parsed(text: str) -> SourceFile:
+async def _parsed(text: str) -> SourceFile:
     """Raises InvalidFile, Refused."""
     if "\0" in text:
         raise wrong("/file", "holds a NUL character")
-    return parse_source(text, "file")
+    return await apart(takes_long(text), parse_source, text, "file")
 
 
 async def _test(call: Call) -> Answer:
@@ -260,7 +261,7 @@ async def _test(call: Call) -> Answer:
     headers = {name.strip().lower(): value.strip() for name, value in body.headers.items()}
     content_type = body.content_type or headers.get("content-type", "")
     with refusals(call):
-        source = _parsed(body.file)
+        source = await _parsed(body.file)
         async with call.connection() as conn:
             scene = await scene_of(conn, call.tenant, body.source)
     sent = body.body.encode(errors="surrogatepass")
@@ -286,7 +287,7 @@ def _secret_for(source: SourceFile, given: str | None) -> str | None:
 async def _set(call: Call) -> Answer:
     name, tenant_id, body = call.path["source"], call.tenant.tenant_id, call.body
     with refusals(call):
-        source = _parsed(body.file)
+        source = await _parsed(body.file)
         async with call.connection() as conn:
             try:
                 check_secrets(source, await store.secrets_of(conn, tenant_id, name))

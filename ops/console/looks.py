@@ -41,6 +41,7 @@ class Looks:
         self._clock = clock
         self._seen: dict[Hashable, _Seen] = {}
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._forgotten = 0
 
     async def get(self, key: Hashable, look: Callable[[], Awaitable[Any]], is_large: Callable[[Any], bool]) -> Any:
         """The last look, if it was of something large and is not old, while the next one is begun behind it; else a
@@ -61,15 +62,20 @@ class Looks:
     def forget(self) -> None:
         """Somebody has changed something here, and looks whether it helps."""
         self._seen.clear()
+        self._forgotten += 1
 
     async def _look(self, key: Hashable, look: Callable[[], Awaitable[Any]], is_large: Callable[[Any], bool]) -> Any:
-        begun = self._clock()
+        begun, forgotten = self._clock(), self._forgotten
         try:
             value = await look()
         except BaseException:
             self._seen.pop(key, None)
             raise
-        if is_large(value):
+        large = is_large(value)
+        if forgotten != self._forgotten:
+            # Begun before the change: it may not show it, and is not for those who look after it.
+            return value
+        if large:
             if len(self._seen) >= _REMEMBERED:
                 self._seen.clear()
             self._seen[key] = _Seen(value, begun, self._clock() - begun)

@@ -99,7 +99,7 @@ _BLOCKERS = (
 ROUTES = (
     Route(method="GET", path="/login", page=login.show, permission=None, of_tenant=False),
     Route(method="POST", path="/login", page=login.log_in, permission=None, of_tenant=False),
-    Route(method="POST", path="/logout", page=login.log_out, of_tenant=False),
+    Route(method="POST", path="/logout", page=login.log_out, permission=_LOOK, of_tenant=False),
     Route(method="GET", path="/preferences", page=login.prefer, permission=None, of_tenant=False),
     Route(method="GET", path="/", page=now.now, of_tenant=False),
     Route(method="GET", path="/flow.csv", page=now.flow_csv, of_tenant=False),

@@ -35,7 +35,9 @@ class Upload:
     _holders: int = 1
 
     def hold(self) -> None:
-        """One more needs it."""
+        """One more needs it. Once nobody had it the number of its file may be that of another one: RuntimeError."""
+        if self._holders == 0:
+            raise RuntimeError("this file is gone")
         self._holders += 1
 
     def release(self) -> None:

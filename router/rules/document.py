@@ -14,6 +14,8 @@ from router.rules.yaml_nodes import MAX_CHARACTERS, YamlError, compose, line_of
 T = TypeVar("T")
 
 MAX_BYTES = 4 * MAX_CHARACTERS
+MAX_PROBLEMS = 5_000
+"""Nobody reads more of them, and with aliases a short text can have hundreds of thousands."""
 
 
 def read_file(path: Path) -> str:
@@ -48,7 +50,12 @@ class At:
     lines: dict[str, int] = field(default_factory=dict)
 
     def wrong(self, message: str, node: yaml.Node | None = None) -> None:
-        self.problems.append(Problem(self.file, line_of(node or self.node), self.path, message))
+        """Notes what is wrong. Raises InvalidFile after MAX_PROBLEMS of them: the rest is not read."""
+        line = line_of(node or self.node)
+        if len(self.problems) >= MAX_PROBLEMS:
+            note = f"the rest was not read: there are more than {MAX_PROBLEMS:,} problems before it"
+            raise InvalidFile([*self.problems, Problem(self.file, line, "", note)])
+        self.problems.append(Problem(self.file, line, self.path, message))
 
     def below(self, name: str, node: yaml.Node) -> "At":
         """The field of that name in this mapping."""

@@ -73,7 +73,10 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
         raise RulesError(error.problems) from None
     if top is None:
         raise RulesError([Problem(file, 1, "", "is empty; a ruleset has at least one rule under rules:")])
-    values = top.read(top_level)
+    try:
+        values = top.read(top_level)
+    except InvalidFile as error:
+        raise RulesError(error.problems) from None
     if values is None:
         raise RulesError(top.problems)
     stated = values.pop("business_time_zone", None)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,8 +228,8 @@ def _key(column: str) -> str:
 
 
 def _contradictions(plan: FileMapping) -> list[Problem]:
-    targets = list(plan.rename.values())
-    twice = sorted({name for name in targets if targets.count(name) > 1})
+    targets = Counter(plan.rename.values())
+    twice = sorted(name for name, columns in targets.items() if columns > 1)
     both = sorted(set(targets) & set(plan.constants))
     gone = sorted(set(plan.rename) & plan.drop)
     return [

@@ -49,7 +49,8 @@ class Engines:
             made_at,
         )
         self._engines[key] = engine
-        if len(self._engines) > self._limit:
+        # More than one where several were asked for at once.
+        while len(self._engines) > self._limit:
             self._engines.popitem(last=False)
         return engine
 

@@ -53,7 +53,7 @@ async def apply_checked(
     are active already are not news, and nothing stops them.
     Raises RulesFaulty, and what `apply` of rulesets raises.
     """
-    findings = await apart(has_many(rules.ruleset), lint_rules, rules.ruleset)
+    findings = await apart(has_many(rules), lint_rules, rules.ruleset)
     findings += await lint_for_tenant(conn, tenant, rules)
     if errors := [one for one in findings if one.level is Level.ERROR]:
         raise RulesFaulty(errors)

@@ -62,7 +62,7 @@ async def lint_for_tenant(
     found += [*(lint_values(ruleset, seen) if leads else ()), *lint_hours_of_reps(roster)]
     found += lint_words_of_reps(ruleset, roster, spellings.spelled)
     found += lint_synonyms(ruleset)
-    found += await apart(has_many(ruleset), _with_words_only, rules.ruleset, ruleset, unread)
+    found += await apart(has_many(rules), _with_words_only, rules.ruleset, ruleset, unread)
     if not unread.within("rules"):
         # A rule that could not be read may name the group.
         found += lint_unnamed(rules.ruleset, roster)

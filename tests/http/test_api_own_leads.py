@@ -11,6 +11,7 @@ from router.store.assignments import Ending, NotAssigned, end
 from router.store.connections.connections import Connections
 from router.store.roster import rep_number
 from tests.http.support import Api, make_token, serving_api
+from tests.support import until
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 RULES = CATCH_ALL.replace(
@@ -92,10 +93,17 @@ async def test_a_rep_s_token_switches_its_own_availability_only(world: World) ->
     other = await world.api.ask("PUT", "/v1/reps/r002/availability", json={"available": False})
     assert other.status == 403
     assert (await world.api.ask("PATCH", "/v1/reps/r001", json={"max_open": 9999})).status == 403
-    assert (await world.api.ask("PUT", "/v1/reps/r009/availability", json={"available": True})).status == 404
     manager = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.MANAGER)
     changes = (await world.api.get("/v1/changes", token=manager)).document["changes"]
     assert [one["why"] for one in changes if one["actor"].startswith("token:test rep#")] == ["ill"], changes
+
+
+async def test_a_rep_s_token_does_not_find_out_which_other_reps_there_are(world: World) -> None:
+    for method, path in (("GET", ""), ("PUT", "/availability"), ("POST", "/presence"), ("DELETE", "/presence")):
+        body = {"available": True} if method == "PUT" else None
+        replies = [await world.api.ask(method, f"/v1/reps/{rep}{path}", json=body) for rep in ("r002", "r009")]
+        said = {(reply.status, reply.document["detail"]) for reply in replies}
+        assert said == {(403, "a rep's token speaks of its own rep only")}, (method, path)
 
 
 @pytest.mark.parametrize(("order", "backwards"), [("oldest", False), ("newest", True)])
@@ -149,6 +157,26 @@ async def test_reps_by_load_say_since_when_the_oldest_lead_is_open(world: World)
     assert [one["rep_id"] for one in following["reps"]] == ["r001"] and following["next"] is None
     assert (await world.api.get("/v1/reps:loads?group=all&only=available", token=token)).document["matching"] == 1
     assert (await world.api.get("/v1/reps:loads?after=x", token=token)).status == 422
+
+
+async def test_shares_of_a_group_are_counted_anew_where_they_are_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.listing.reps._SHARES_HOLD_S", 0.0)
+    token = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.MANAGER)
+
+    async def leads() -> int:
+        found: int = (await world.api.get("/v1/groups/all/shares", token=token)).document["leads"]
+        return found
+
+    before = await leads()
+    await world.acme.accept([lead(50)])
+    await settle(a_drain(world.connections), world.acme.tenant_id)
+
+    async def counted() -> bool:
+        return await leads() == before + 1
+
+    await until(counted, "the shares have the new lead")
 
 
 @pytest.mark.parametrize("how", [Ending.LOST, Ending.RETURNED])

@@ -64,6 +64,20 @@ async def test_a_session_that_blocks_us_is_named_and_ended_with_a_reason(world: 
         assert "leads stand" in (await browser.get("/changes")).words
 
 
+async def test_a_page_that_was_left_open_does_not_end_the_next_transaction_of_a_session(world: World) -> None:
+    async with connected(world.url) as script, world.served.browser(await world.everywhere()) as browser:
+        await script.execute("begin; lock table parked in exclusive mode")
+        pid = script.get_server_pid()
+        page = await browser.get("/blockers")
+        await script.execute("commit")
+        await script.execute("begin; lock table parked in exclusive mode")
+        left = await browser.send(page, f"/blockers/{pid}/end", how="terminate", why="leads stand")
+        assert left.status == 409 and "has another transaction than when it was looked at" in left.words
+        assert not await is_gone(world.acme.conn, pid)
+        again = await browser.send(await browser.get("/blockers"), f"/blockers/{pid}/end", how="terminate", why="x")
+        assert f"Process {pid} has ended" in again.text
+
+
 async def test_a_tenant_s_operator_sees_who_blocks_without_values_and_ends_nothing(world: World) -> None:
     async with connected(world.url) as script, world.served.browser(await world.own()) as browser:
         await script.execute("begin; lock table parked in exclusive mode; select 'ann@example.com', 4711")

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +13,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, Uploads
+from ops.api.import_files import ImportWanted, read_wanted
+from ops.console.pages import import_files
+from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, KeptUpload, Uploads
 from router.domain.access import MAY, Permission, Token, TokenRole
-from router.http.upload import Upload
+from router.http.operations import Call
+from router.http.upload import Upload, _nameless
 from router.store.connections.connections import Connections
 from tests.http.console import Browser, Page, Served, serving_console
 from tests.http.support import make_token
@@ -126,6 +129,42 @@ async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world:
         assert "taken back" in shown.words and "undo" not in " ".join(shown.links)
         assert "wrong file" in (await browser.get("/changes")).words
     assert await world.leads() == 0
+
+
+@pytest.mark.parametrize("form", ["/import", "/check"])
+async def test_a_file_that_is_let_go_meanwhile_is_not_mistaken_for_one_of_another_tenant(
+    world: World, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    known, others = set[Uploads](), list[Upload]()
+    find = Uploads.find
+
+    def found(self: Uploads, key: str, tenant_id: int, token: Token) -> KeptUpload | None:
+        known.add(self)
+        return find(self, key, tenant_id, token)
+
+    async def read_while_others_send(call: Call, fields: Mapping[str, str]) -> ImportWanted:
+        wanted = await read_wanted(call, fields)
+        for uploads in known:
+            uploads.close()
+        # The next files that are opened have the numbers of those that were closed.
+        for _ in range(3):
+            upload = _nameless("theirs.csv")
+            upload.file.write(b"external_id,name\ntheirs,Eve\n")
+            upload.file.flush()
+            others.append(upload)
+        return wanted
+
+    async with world.served.browser(await world.token()) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        monkeypatch.setattr(Uploads, "find", found)
+        monkeypatch.setattr(import_files, "read_wanted", read_while_others_send)
+        run = await over(browser, await browser.send(check, action(check, form), why="fair"))
+        monkeypatch.undo()
+        assert "theirs" not in run.words and "4" in [one.text for one in run.all("strong")], run.words
+    ids = await world.acme.conn.fetch("select external_id from lead order by 1")
+    assert [row[0] for row in ids] == (["1", "2", "3"] if form == "/import" else [])
+    for upload in others:
+        upload.release()
 
 
 async def test_a_file_that_does_not_fit_is_checked_again_with_the_suggested_mapping(world: World) -> None:

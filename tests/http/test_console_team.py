@@ -145,6 +145,13 @@ async def test_a_rep_switches_only_the_own_availability(world: World) -> None:
         assert "Rep r001 gets leads again." in on.text
 
 
+async def test_a_rep_can_log_out(world: World) -> None:
+    async with world.served.browser(await world.rep()) as browser:
+        out = await browser.send(await browser.get("/my-leads"), "/logout")
+        assert (out.status, out.url.endswith("/login")) == (200, True)
+        assert "/login" in (await browser.get("/my-leads")).url
+
+
 async def test_a_read_only_console_offers_a_rep_nothing_to_change(world: World) -> None:
     [first, *_] = await world.leads_of("r001")
     async with (

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from router.rules.file import RulesError
-from router.store.apart import LONG_TEXT, apart, read_apart
+from router.rules.file import RulesError, read_rules
+from router.store.apart import LONG_TEXT, MANY_VALUES, apart, has_many, read_apart, takes_long
 
 RULES = "rules:\n  - {name: a, match: {}, assign_to: 'group:all'}\n"
 
@@ -40,3 +40,15 @@ async def test_rules_are_read_the_same_either_way(more: str) -> None:
     assert (await read_apart(RULES + more, "f")).ruleset.rules[0].name == "a"
     with pytest.raises(RulesError, match="f:1"):
         await read_apart(f"rules: 7 {more}", "f")
+
+
+def test_a_short_text_that_stands_for_many_values_is_long() -> None:
+    assert takes_long("rules:\n- &r {name: a}\n" + "- *r\n" * 1_000)
+    assert not takes_long(RULES)
+
+
+def test_a_few_rules_with_very_many_values_are_looked_at_apart() -> None:
+    values = ", ".join(f"v{number}" for number in range(MANY_VALUES // 10))
+    rules = "".join(f"  - {{name: r{number}, match: {{region: *v}}, assign_to: 'group:all'}}\n" for number in range(10))
+    text = f"rules:\n  - {{name: a, match: {{region: &v [{values}]}}, assign_to: 'group:all'}}\n{rules}"
+    assert has_many(read_rules(text, "f")) and not has_many(read_rules(RULES, "f"))

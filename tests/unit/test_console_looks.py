@@ -84,3 +84,16 @@ async def test_after_a_look_that_failed_nothing_older_is_shown() -> None:
         await looks.get("a", scene.look, lambda _: True)
     scene.error = None
     assert await looks.get("a", scene.look, lambda _: True) == 4
+
+
+async def test_a_look_that_was_begun_before_a_change_is_not_shown_after_it() -> None:
+    scene = Scene()
+    looks = Looks(lambda: scene.now)
+    await looks.get("a", scene.look, lambda _: True)
+    scene.now, scene.hangs = 5.0, asyncio.Event()
+    await looks.get("a", scene.look, lambda _: True)
+    await settle()
+    looks.forget()
+    scene.hangs.set()
+    await settle()
+    assert (scene.looked, await looks.get("a", scene.look, lambda _: True)) == (2, 3)

@@ -12,7 +12,7 @@ from router.domain.conditions import OneOf
 from router.domain.lint import lint_rules
 from router.domain.ruleset import Created, Match, Ruleset
 from router.domain.working_hours import parse_week
-from router.rules.document import read_file
+from router.rules.document import MAX_PROBLEMS, read_file
 from router.rules.file import RulesError, ZoneDiffers, read_rules
 from router.rules.lists import lists_beside
 from router.rules.problems import InvalidFile
@@ -31,6 +31,13 @@ def problems(text: str) -> list[str]:
 def rule(*lines: str) -> str:
     """A file with one rule, whose own lines begin at line 2."""
     return "rules:\n  - " + "\n    ".join(lines) + "\n"
+
+
+def test_a_short_text_with_hundreds_of_thousands_of_problems_is_read_only_so_far() -> None:
+    fields = ", ".join(f"k{number}: 1" for number in range(60))
+    found = problems(f"rules:\n  - &r {{name: a, match: {{{fields}}}, assign_to: group:g}}\n" + "  - *r\n" * 3_000)
+    assert len(found) == MAX_PROBLEMS + 1
+    assert any("the rest was not read: there are more than 5,000 problems before it" in one for one in found)
 
 
 def test_the_example_means_what_it_says() -> None:

@@ -112,7 +112,8 @@ async def end_blocker(view: View) -> web.Response:
     pid, how = view.request.match_info["pid"], view.form.get("how", "")
     if how not in ("cancel", "terminate"):
         raise Refused(Kind.INVALID, "how is cancel or terminate")
-    done = await view.ask("end_blocker", path={"pid": pid}, body={"how": how, "why": why_of(view)})
+    seen = {"since": since} if (since := view.form.get("since")) else {}
+    done = await view.ask("end_blocker", path={"pid": pid}, body={"how": how, "why": why_of(view), **seen})
     say = view.say
     if not done.gone:
         notice = say.gettext("Process {pid} was asked to end, and is still there: look again.")

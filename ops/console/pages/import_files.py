@@ -1,7 +1,8 @@
 """From a file to leads: sent, checked without writing anything, imported as a job, its rejected rows fetched."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
@@ -63,8 +64,8 @@ async def check(view: View) -> web.Response:
 
 async def check_again(view: View) -> web.Response:
     """Checks a file that is kept, read in another way."""
-    kept = _kept(view)
-    return _checking(view, kept, await _wanted(view, view.form, check=True), view.form)
+    with _held(view) as kept:
+        return _checking(view, kept, await _wanted(view, view.form, check=True), view.form)
 
 
 def _checking(view: View, kept: KeptUpload, wanted: ImportWanted, given: Mapping[str, str]) -> web.Response:
@@ -75,10 +76,11 @@ def _checking(view: View, kept: KeptUpload, wanted: ImportWanted, given: Mapping
 
 async def start(view: View) -> web.Response:
     """Imports the file as it was checked."""
-    why, kept = why_of(view), _kept(view)
-    if view.form.get("job") != kept.job_id:
-        raise Said(Kind.CONFLICT, view.say.gettext(_CHECKED_AGAIN))
-    job = _start(view, kept, await _wanted(view, {**kept.fields, "why": why}, check=False))
+    why = why_of(view)
+    with _held(view) as kept:
+        if view.form.get("job") != kept.job_id:
+            raise Said(Kind.CONFLICT, view.say.gettext(_CHECKED_AGAIN))
+        job = _start(view, kept, await _wanted(view, {**kept.fields, "why": why}, check=False))
     uploads = view.shared.uploads
     assert job.task is not None
     job.task.add_done_callback(lambda _task: uploads.drop(kept) if job.state == "done" else None)
@@ -94,11 +96,17 @@ async def _wanted(view: View, given: Mapping[str, str], *, check: bool) -> Impor
     return await read_wanted(view.call(), {**fields, "dry_run": "true" if check else "false"})
 
 
-def _kept(view: View) -> KeptUpload:
+@contextmanager
+def _held(view: View) -> Iterator[KeptUpload]:
+    """The file that the address names. Meanwhile it stays, though it may be kept no more. Raises Refused."""
     kept = _find(view, view.request.match_info["upload"])
     if kept is None:
         raise Said(Kind.GONE, view.say.gettext(_NOT_KEPT))
-    return kept
+    kept.upload.hold()
+    try:
+        yield kept
+    finally:
+        kept.upload.release()
 
 
 def _find(view: View, key: str) -> KeptUpload | None:
