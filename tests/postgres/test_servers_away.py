@@ -6,6 +6,7 @@ The errors are raised by the real PostgreSQL, for the rows of some tenants (`tes
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import asyncpg
@@ -21,11 +22,15 @@ from router.drain.scheduler import DrainService
 from router.drain.search import Search
 from router.drain.servers_away import ServersAway
 from router.drain.until_idle import drain_until_idle
-from router.intake.hand_in import HandedIn, take_in
+from router.intake.hand_in import HandedIn, Taken, take_in
+from router.intake.journal import open_journal
+from router.intake.journal_keeper import JournalKeeper
+from router.intake.lead_intake import LeadIntake
 from router.outbox.events_service import EventsService
 from router.runtime.health import Health
+from router.runtime.journal_service import JournalService, NotDrained
 from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.settings.model import EventSettings, StallSettings
+from router.settings.model import EventSettings, JournalSettings, StallSettings
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.distribution import placed
 from router.store.errors import is_away, server_of
@@ -35,6 +40,7 @@ from router.store.parts import ask_in_parts, of_all
 from router.store.statements import Connection
 from router.store.webhooks import add, take_working
 from router.telemetry.instruments import Instruments
+from router.telemetry.intake_instruments import IntakeRoute
 from tests.away import REFUSED, Servers, servers_of
 from tests.citus_stand_in import CATALOGUE, EXTENSION
 from tests.command_line import CommandLine
@@ -270,6 +276,39 @@ async def test_leads_of_a_tenant_of_it_are_answered_as_when_the_database_is_away
         assert is_away(failed.value)
         await take_in(posted, made[1].tenant_id, [HandedIn(lead(70), None)])
     assert (await made[1].states())["waiting"] == 4
+
+
+async def test_leads_of_the_others_go_to_the_database_while_those_of_its_tenants_go_to_the_journal(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections, tmp_path: Path
+) -> None:
+    made = await world(conn, 3)
+    here, away, too = made
+    async with open_journal(JournalSettings(file=tmp_path / "journal.db")) as journal:
+        assert journal
+        service = JournalService(journal, routing, "test", Health(lambda: 0.0), Instruments.silent())
+        await service.once(LIFE)
+        await servers.away(DB1, away.tenant_id)
+        intake = LeadIntake(routing, Instruments.silent().intake, JournalKeeper(journal))
+
+        async def posted(to: Tenancy, number: int, route: IntakeRoute = IntakeRoute.SINGLE) -> str:
+            [became] = await intake.take(to.tenant_id, [HandedIn(lead(number), None)], route)
+            assert isinstance(became, Taken)
+            return became.state
+
+        assert await posted(away, 70) == "journalled"
+        # Again at once: one does not wait for it each time, and nobody else has to.
+        assert await posted(away, 71, IntakeRoute.BATCH) == "journalled"
+        assert [await posted(one, 70) for one in (here, too)] == ["waiting", "waiting"]
+        # Others' leads that are in the journal are drained.
+        for one in made:
+            await journal.take(one.tenant_id, [lead(80)])
+        with pytest.raises(NotDrained, match=DB1):
+            await service.once(LIFE)
+        assert {number: one.leads for number, one in journal.books.items() if one.leads} == {away.tenant_id: 3}
+        await servers.back(DB1)
+        await service.once(LIFE)
+        assert journal.leads == 0
+    assert [(await one.states())["waiting"] for one in made] == [5, 6, 5]
 
 
 async def test_events_and_webhooks_of_the_others_go_on(
