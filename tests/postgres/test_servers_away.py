@@ -217,6 +217,10 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     )
     assert finding["evidence"] == [{"tenant": "t1"}]
     assert finding["command"] == "lead-router runbook database_busy"
+    # Also who asks for one check only hears of whom it could not be asked.
+    for of in ((), ("--tenant", "t1")):
+        one_check = await CommandLine(doctor_command, servers.url).json("--only", "reps_without_group", *of, code=1)
+        assert [one["code"] for one in one_check["findings"]] == ["database_busy"]
     shown = await CommandLine(status_command, servers.url).json()
     assert [one["tenant"] for one in shown["tenants"]] == ["t0", "t2"]
     assert shown["tenants_away"] == ["t1"]
