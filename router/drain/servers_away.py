@@ -74,6 +74,13 @@ class ServersAway:
         away.next_at_s = now_s + pause_s
         return pause_s
 
+    def failed_otherwise(self, tenant_id: int) -> None:
+        """A batch of the tenant failed for a reason of its own, and waits for longer: another one of its server tries
+        next.
+        """
+        if tenant_id in self.of_tenant:
+            self.of_tenant[tenant_id] = self.of_tenant.pop(tenant_id)
+
     def unanswered(self, problems: Mapping[int, tuple[str, str]], now_s: float) -> None:
         """A search met that servers are away: by tenant the server and what was said of it."""
         for tenant_id, (server, problem) in problems.items():

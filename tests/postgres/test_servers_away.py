@@ -142,6 +142,16 @@ async def test_the_others_are_routed_the_server_is_named_and_its_tenants_go_on_w
     assert (await conn.fetchval("select count(*) from parked")) == 0
 
 
+async def test_a_tenant_with_a_trouble_of_its_own_keeps_the_others_of_its_server_not_waiting(
+    routing: Connections,
+) -> None:
+    service = DrainService(a_drain(routing), Wakeups(), jitter=lambda: 0.0)
+    for tenant_id in (1, 2):
+        service._away.failed(tenant_id, DB1, "refused", 0.0)
+    service._back_off(1, asyncpg.UndefinedColumnError("a table was altered"))
+    assert service._away.due(1_000.0) == [2]
+
+
 async def test_a_search_in_parts_finds_what_one_search_over_all_finds(
     conn: asyncpg.Connection, servers: Servers, routing: Connections
 ) -> None:

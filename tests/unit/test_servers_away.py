@@ -30,6 +30,16 @@ def test_one_tenant_tries_and_the_others_of_its_server_wait_for_how_that_ends() 
     assert not servers.holds_back(2, 5.0)
 
 
+def test_a_tenant_with_a_trouble_of_its_own_keeps_the_others_of_its_server_not_waiting() -> None:
+    servers = away(t1=ONE, t2=ONE, t3=TWO)
+    servers.begins(1)
+    servers.failed_otherwise(1)
+    servers.ends(1)
+    assert servers.due(5.0) == [2, 3]
+    servers.failed_otherwise(9)
+    assert servers.is_of(9) is None
+
+
 def test_when_one_was_done_all_of_its_server_go_on() -> None:
     servers = away(t1=ONE, t2=ONE, t3=TWO)
     servers.answered(1)
