@@ -17,6 +17,7 @@ from ops.cli.audit import audit as audit_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
 from ops.stalls.service import StallsService
+from router.domain.access import EVERY_TENANT, TokenRole
 from router.drain.hints import Wakeups
 from router.drain.scheduler import DrainService
 from router.drain.search import Search
@@ -44,6 +45,8 @@ from router.telemetry.intake_instruments import IntakeRoute
 from tests.away import REFUSED, Servers, servers_of
 from tests.citus_stand_in import CATALOGUE, EXTENSION
 from tests.command_line import CommandLine
+from tests.http.console import serving_console
+from tests.http.support import make_token, serving_api
 from tests.support import until
 from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, settle, simple_reps
@@ -247,6 +250,25 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     assert f"connection to the remote node {DB1}" in everything.output
     # Of a tenant of another server nothing is wrong.
     assert (await CommandLine(status_command, servers.url).json("--tenant", "t2"))["tenants_away"] == []
+
+
+async def test_over_http_and_on_the_console_no_part_is_shown_as_the_whole(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    of_all = await make_token(conn, EVERY_TENANT, TokenRole.OPERATOR)
+    await servers.away(DB1, made[1].tenant_id)
+    async with serving_api(routing) as api:
+        shown = (await api.get("/v1/status", token=of_all)).document
+        assert [one["tenant"] for one in shown["tenants"]] == ["t0"]
+        assert shown["tenants_away"] == ["t1"]
+    async with serving_console(routing) as served, served.browser(of_all) as browser:
+        for path in ("/waiting", "/", "/parked.csv", "/waiting.csv"):
+            assert (await browser.get(f"{path}?tenant=t0")).status == 200, path
+            page = await browser.get(f"{path}?tenant=t1")
+            assert page.status == 503, path
+            assert f"{DB1}, which has the rows of t1, does not answer" in page.text, path
+        assert f"{DB1}, which has the rows of t1, does not answer" in (await browser.get("/")).text
 
 
 async def test_draining_until_idle_does_what_it_can_and_says_which_server_is_away(
