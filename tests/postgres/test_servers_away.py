@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 from typing import cast
 
 import asyncpg
@@ -173,6 +174,16 @@ async def test_a_search_in_parts_finds_what_one_search_over_all_finds(
     # Another one, meanwhile; the search over all is not due.
     await servers.away("db2.example.com:5432", ids[5])
     assert await search.tenants_with_work() == [ids[3], ids[7]]
+
+
+async def test_a_search_that_is_answered_sends_no_batch_to_a_server_that_writes_nothing(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    search = Search(a_drain(routing), ServersAway(lambda _: 60.0))
+    search.away.failed(made[0].tenant_id, DB1, "disk full", monotonic())
+    assert await search.tenants_with_work() == [one.tenant_id for one in made]
+    assert [search.away.holds_back(one.tenant_id, monotonic()) for one in made] == [True, False]
 
 
 async def test_an_error_that_is_about_no_server_still_fails_the_search(
