@@ -43,7 +43,9 @@ _DAY = timedelta(days=1)
 
 
 class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Where all leads are, why they wait, how fast it goes, and what is wrong."""
+    """Where all leads are, why they wait, how fast it goes, and what is wrong. `tenants_away` are missing in all of it:
+    the server that has their rows does not answer.
+    """
 
     at: Moment
     verdict: Json
@@ -58,6 +60,7 @@ class StatusDocument(msgspec.Struct, frozen=True, kw_only=True):
     connections: Json
     findings: list[Json]
     tenants: list[Json]
+    tenants_away: list[str]
 
 
 class WhyDocument(msgspec.Struct, frozen=True, kw_only=True):

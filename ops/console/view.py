@@ -26,7 +26,7 @@ from router.domain.access import EVERY_TENANT, Permission, Token
 from router.http.access import Access, check_permission
 from router.http.lead_door import LeadDoor
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused
+from router.http.problems import Kind, Refused, busy
 from router.http.reading import convert_body, convert_query
 from router.http.upload import Upload
 from router.settings.model import ConsoleSettings
@@ -155,14 +155,20 @@ class View:
         return answer.document
 
     async def status(self) -> Any:
-        """The document of `get_status`; of a large tenant it may be some seconds old, which `at` says."""
+        """The document of `get_status`; of a large tenant it may be some seconds old, which `at` says. Raises Refused
+        where the server that has the tenant's rows does not answer: of no lead it is known where it is.
+        """
         name = None if self.tenant is None else self.tenant.name
 
         def is_large(document: Any) -> bool:
             (self.shared.large.add if document.accepted >= LARGE else self.shared.large.discard)(name)
             return name in self.shared.large
 
-        return await self.shared.looks.get(self._seen_as("status"), lambda: self.ask("get_status"), is_large)
+        document = await self.shared.looks.get(self._seen_as("status"), lambda: self.ask("get_status"), is_large)
+        if name in document.tenants_away:
+            said = (one["sentence"] for one in document.findings if one["code"] == "database_busy")
+            raise busy(next(said, f"the server that has the rows of {name} does not answer"))
+        return document
 
     async def diagnosis(self) -> Any:
         """The document of `doctor`, as `status`."""

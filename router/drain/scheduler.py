@@ -222,6 +222,7 @@ class DrainService:
         server = server_of(error)
         if server is None:
             pause_s = wait_s(session.failures, longest_s=longest_wait_s(error))
+            self._away.failed_otherwise(tenant_id)
         else:
             pause_s = self._away.failed(tenant_id, server, f"{type(error).__name__}: {error}", monotonic())
         session.retry_at_s = monotonic() + pause_s

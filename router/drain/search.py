@@ -50,7 +50,7 @@ class Search:
                 self._all_at_s = monotonic() + wait_s(self._failures, first_s=_FIRST_S, longest_s=_LONGEST_S)
             else:
                 self._failures = 0
-                self.away.all_answered()
+                self.away.all_answered(monotonic())
                 self._tell()
                 return found
         return await self._in_parts()

@@ -8,15 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 _REPORTED_FROM = 2
+# Longer than any pause between two attempts: if none fails for so long, none is made.
+_TRIED_WITHIN_S = 15.0
 
 
 @dataclass(slots=True)
 class Away:
-    """`next_at_s` = when the next attempt may begin (monotonic seconds), `tried_by` = the tenant that tries now."""
+    """`next_at_s` = when the next attempt may begin (monotonic seconds), `failed_at_s` = when a batch failed last
+    (None = only a search did), `tried_by` = the tenant that tries now.
+    """
 
     problem: str
     failures: int = 0
     next_at_s: float = 0.0
+    failed_at_s: float | None = None
     tried_by: int | None = None
 
 
@@ -71,8 +76,15 @@ class ServersAway:
         self._is_on(tenant_id, server)
         away.failures += 1
         pause_s = self.pause_s(away.failures)
-        away.next_at_s = now_s + pause_s
+        away.next_at_s, away.failed_at_s = now_s + pause_s, now_s
         return pause_s
+
+    def failed_otherwise(self, tenant_id: int) -> None:
+        """A batch of the tenant failed for a reason of its own, and waits for longer: another one of its server tries
+        next.
+        """
+        if tenant_id in self.of_tenant:
+            self.of_tenant[tenant_id] = self.of_tenant.pop(tenant_id)
 
     def unanswered(self, problems: Mapping[int, tuple[str, str]], now_s: float) -> None:
         """A search met that servers are away: by tenant the server and what was said of it."""
@@ -93,10 +105,17 @@ class ServersAway:
             # Its tenants may be moved before it is away again.
             self.of_tenant = {one: where for one, where in self.of_tenant.items() if where != server}
 
-    def all_answered(self) -> None:
-        """A statement over all servers was answered."""
-        self.servers.clear()
-        self.of_tenant.clear()
+    def all_answered(self, now_s: float) -> None:
+        """A statement over all servers was answered. It only reads: a server on which a batch failed a moment ago may
+        be full or read-only, and is back when a batch was done.
+        """
+        kept = {
+            server: away
+            for server, away in self.servers.items()
+            if away.failed_at_s is not None and now_s - away.failed_at_s < _TRIED_WITHIN_S
+        }
+        self.servers = kept
+        self.of_tenant = {one: server for one, server in self.of_tenant.items() if server in kept}
 
     def report(self, name: Callable[[int], str]) -> list[str]:
         """A sentence for each server that has been away for longer than a moment; `name` gives that of a tenant."""

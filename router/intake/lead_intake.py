@@ -15,6 +15,7 @@ from router.store.errors import (
     PostgresError,
     Trouble,
     is_away,
+    server_of,
     stores_later,
     trouble_of,
 )
@@ -65,6 +66,7 @@ class LeadIntake:
         self._away_until = 0.0
         self._was_away = False
         self._locked_until: dict[int, float] = {}
+        self._server_away_until: dict[int, float] = {}
         self._match_rules: MatchRules = {}
 
     async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
@@ -82,13 +84,16 @@ class LeadIntake:
 
     async def _store(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
         begin = perf_counter()
+        stored: list[Outcome | None] = [None] * len(handed_in)
+        rest = handed_in
         try:
             async with asyncio.timeout(COMMIT_S):
                 async with self._connections.acquire(Part.INTAKE, CONNECTION_S, leaves_nothing=True) as conn:
                     if route is IntakeRoute.SINGLE:
-                        outcomes = await _take_singles(conn, tenant_id, handed_in, self._match_rules)
-                    else:
-                        outcomes = await _take(conn, tenant_id, handed_in, self._match_rules)
+                        # New leads of new customers at once; those of which something is there already after them.
+                        stored = await take_new(conn, tenant_id, handed_in, self._match_rules)
+                        rest = [one for one, became in zip(handed_in, stored, strict=True) if became is None]
+                    others = await _take(conn, tenant_id, rest, self._match_rules) if rest else []
         except TenantRemoved as error:
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(str(error)) from error
@@ -96,9 +101,14 @@ class LeadIntake:
             # The one place where leads are that cannot be committed.
             if self._journal is not None and self._is_for_journal(error, route):
                 self._ask_again_later(tenant_id, error)
-                return await self._keep(tenant_id, handed_in, route)
+                # Not those that are stored: they have their numbers, and would be counted twice until it is drained.
+                kept = await self._keep(tenant_id, rest, route)
+                there = [(one, became) for one, became in zip(handed_in, stored, strict=True) if became is not None]
+                self._count([became for _, became in there], [one for one, _ in there], route)
+                return _merged(stored, kept)
             self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
             raise NotDurable(_said(error)) from error
+        outcomes = _merged(stored, others)
         self.instruments.committed(len(handed_in), perf_counter() - begin)
         self._count(outcomes, handed_in, route)
         return outcomes
@@ -121,12 +131,17 @@ class LeadIntake:
         # The journal's own service keeps asking for a connection.
         self._was_away = self._was_away and self._connections.away
         locked = route is not IntakeRoute.BATCH and now < self._locked_until.get(tenant_id, 0.0)
-        return self._was_away or now < self._away_until or locked
+        of_tenant = locked or now < self._server_away_until.get(tenant_id, 0.0)
+        return self._was_away or now < self._away_until or of_tenant
 
     def _ask_again_later(self, tenant_id: int, error: BaseException) -> None:
-        """A lock may be on rows of one tenant only, and is no reason to make others' leads late."""
+        """A lock may be on rows of one tenant only, and a server that is away (Citus) may have only those of some: no
+        reason to make others' leads late.
+        """
         until = monotonic() + ASK_AGAIN_S
-        if is_away(error):
+        if server_of(error) is not None:
+            self._server_away_until[tenant_id] = until
+        elif is_away(error):
             self._away_until, self._was_away = until, True
         else:
             self._locked_until[tenant_id] = until
@@ -155,14 +170,10 @@ def _result(outcome: Outcome) -> IntakeResult:
     return IntakeResult.REPEATED if outcome.duplicate or outcome.replayed else IntakeResult.ACCEPTED
 
 
-async def _take_singles(
-    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
-) -> list[Outcome]:
-    """New leads of new customers at once, and those of which something is there already after them."""
-    new = await take_new(conn, tenant_id, handed_in, match_rules)
-    rest = [one for one, outcome in zip(handed_in, new, strict=True) if outcome is None]
-    others = iter(await _take(conn, tenant_id, rest, match_rules) if rest else ())
-    return [next(others) if outcome is None else outcome for outcome in new]
+def _merged(stored: Sequence[Outcome | None], others: Sequence[Outcome]) -> list[Outcome]:
+    """The others in the places that are free."""
+    left = iter(others)
+    return [next(left) if one is None else one for one in stored]
 
 
 async def _take(

@@ -9,7 +9,7 @@ from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
 from router.store.connections.connections import Connections, Part
-from router.store.errors import TRANSIENT_ERRORS, is_away
+from router.store.errors import TRANSIENT_ERRORS, PostgresError, is_away, server_of
 from router.store.transactions import DUTY_LOCK_TIMEOUT_S, with_lock_timeout
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -60,10 +60,13 @@ class JournalService(Periodic):
         await self._look_at_disk()
         self._tell()
         try:
-            await self._report()
+            unreported = await self._report_but_for_servers()
             if self._journal.waiting:
                 await self._drain(life)
-                await self._report()
+                if unreported is None:
+                    await self._report()
+            if unreported is not None:
+                raise unreported
         finally:
             self._tell()
 
@@ -77,6 +80,18 @@ class JournalService(Periodic):
                 await self._journal.check_writable()
             except JournalRefused as refused:
                 log.debug("the journal takes nothing", problem=str(refused))
+
+    async def _report_but_for_servers(self) -> PostgresError | None:
+        """Returns what went wrong where one of several servers (Citus) is away: the report is about all tenants, and
+        those of the other servers are drained without it. Not before the database is known to be the journal's own.
+        """
+        try:
+            await self._report()
+        except PostgresError as error:
+            if self._reported is None or server_of(error) is None:
+                raise
+            return error
+        return None
 
     async def _report(self) -> None:
         now, journal = monotonic(), self._journal
@@ -94,7 +109,9 @@ class JournalService(Periodic):
             try:
                 await self._drain_tenant(tenant_id)
             except Exception as error:
-                if is_away(error) or isinstance(error, JournalRefused):
+                # One of several servers (Citus) may have the rows of this tenant only.
+                of_all = is_away(error) and server_of(error) is None
+                if of_all or isinstance(error, JournalRefused):
                     raise
                 failed[tenant_id] = error
             life.beat()

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,10 @@ import pytest
 from router.domain.lead_in import LeadIn
 from router.intake import hand_in
 from router.intake.hand_in import HandedIn, IdempotencyKey, MatchRules, Outcome, Taken, take_in, take_new
+from router.intake.journal import open_journal
+from router.intake.journal_keeper import JournalKeeper
+from router.intake.lead_intake import LeadIntake
+from router.settings.model import JournalSettings
 from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections, Part, open_connections
@@ -20,6 +25,8 @@ from router.store.errors import LockNotAvailable
 from router.store.leads import accept
 from router.store.statements import Connection
 from router.store.transactions import with_lock_timeout
+from router.telemetry.instruments import Instruments
+from router.telemetry.intake_instruments import IntakeRoute
 from tests.support import connected
 from tests.world import CATCH_ALL, Tenancy, a_drain, make_tenant, settle, simple_reps
 
@@ -262,6 +269,23 @@ async def test_a_lock_is_not_waited_for_longer_than_may_be(
             await take_new(with_lock_timeout(conn, 0.05), known, [post("new")], {})
     assert await conn.fetchval("show lock_timeout") == "0"
     assert all(await take_new(conn, known, [post("new")], {}))
+
+
+async def test_what_is_stored_at_once_is_answered_so_when_the_rest_of_its_group_has_to_wait(
+    connections: Connections, conn: asyncpg.Connection, known: int, database_url: str, tmp_path: Path
+) -> None:
+    """Else it would be in the journal, too, with no number in its answer."""
+    group = [post("new", phone="+8613800138001"), post("of the customer", phone="+8613800138000"), post("another")]
+    async with open_journal(JournalSettings(file=tmp_path / "journal.db")) as journal:
+        assert journal
+        intake = LeadIntake(connections, Instruments.silent().intake, JournalKeeper(journal))
+        async with connected(database_url) as other, other.transaction():
+            await other.execute("select from customer_key for update")
+            found = of_taken(await intake.take(known, group, IntakeRoute.SINGLE))
+        assert [one.state for one in found] == ["waiting", "journalled", "waiting"]
+        assert journal.leads == 1
+    stored_now = await conn.fetch("select lead_id from lead where external_id in ('new', 'another') order by lead_id")
+    assert [row[0] for row in stored_now] == [one.lead_id for one in found if one.lead_id is not None]
 
 
 async def test_routers_are_told_of_what_is_stored_and_of_nothing_else(database_url: str, known: int) -> None:

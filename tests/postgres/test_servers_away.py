@@ -6,6 +6,8 @@ The errors are raised by the real PostgreSQL, for the rows of some tenants (`tes
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
 from typing import cast
 
 import asyncpg
@@ -16,16 +18,21 @@ from ops.cli.audit import audit as audit_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.status import status as status_command
 from ops.stalls.service import StallsService
+from router.domain.access import EVERY_TENANT, TokenRole
 from router.drain.hints import Wakeups
 from router.drain.scheduler import DrainService
 from router.drain.search import Search
 from router.drain.servers_away import ServersAway
 from router.drain.until_idle import drain_until_idle
-from router.intake.hand_in import HandedIn, take_in
+from router.intake.hand_in import HandedIn, Taken, take_in
+from router.intake.journal import open_journal
+from router.intake.journal_keeper import JournalKeeper
+from router.intake.lead_intake import LeadIntake
 from router.outbox.events_service import EventsService
 from router.runtime.health import Health
+from router.runtime.journal_service import JournalService, NotDrained
 from router.runtime.lifeline import Lifeline, MonotonicClock
-from router.settings.model import EventSettings, StallSettings
+from router.settings.model import EventSettings, JournalSettings, StallSettings
 from router.store.connections.connections import Connections, Part, open_connections
 from router.store.distribution import placed
 from router.store.errors import is_away, server_of
@@ -35,9 +42,12 @@ from router.store.parts import ask_in_parts, of_all
 from router.store.statements import Connection
 from router.store.webhooks import add, take_working
 from router.telemetry.instruments import Instruments
+from router.telemetry.intake_instruments import IntakeRoute
 from tests.away import REFUSED, Servers, servers_of
 from tests.citus_stand_in import CATALOGUE, EXTENSION
 from tests.command_line import CommandLine
+from tests.http.console import serving_console
+from tests.http.support import make_token, serving_api
 from tests.support import until
 from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, settle, simple_reps
@@ -136,6 +146,16 @@ async def test_the_others_are_routed_the_server_is_named_and_its_tenants_go_on_w
     assert (await conn.fetchval("select count(*) from parked")) == 0
 
 
+async def test_a_tenant_with_a_trouble_of_its_own_keeps_the_others_of_its_server_not_waiting(
+    routing: Connections,
+) -> None:
+    service = DrainService(a_drain(routing), Wakeups(), jitter=lambda: 0.0)
+    for tenant_id in (1, 2):
+        service._away.failed(tenant_id, DB1, "refused", 0.0)
+    service._back_off(1, asyncpg.UndefinedColumnError("a table was altered"))
+    assert service._away.due(1_000.0) == [2]
+
+
 async def test_a_search_in_parts_finds_what_one_search_over_all_finds(
     conn: asyncpg.Connection, servers: Servers, routing: Connections
 ) -> None:
@@ -154,6 +174,16 @@ async def test_a_search_in_parts_finds_what_one_search_over_all_finds(
     # Another one, meanwhile; the search over all is not due.
     await servers.away("db2.example.com:5432", ids[5])
     assert await search.tenants_with_work() == [ids[3], ids[7]]
+
+
+async def test_a_search_that_is_answered_sends_no_batch_to_a_server_that_writes_nothing(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    search = Search(a_drain(routing), ServersAway(lambda _: 60.0))
+    search.away.failed(made[0].tenant_id, DB1, "disk full", monotonic())
+    assert await search.tenants_with_work() == [one.tenant_id for one in made]
+    assert [search.away.holds_back(one.tenant_id, monotonic()) for one in made] == [True, False]
 
 
 async def test_an_error_that_is_about_no_server_still_fails_the_search(
@@ -211,6 +241,10 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     )
     assert finding["evidence"] == [{"tenant": "t1"}]
     assert finding["command"] == "lead-router runbook database_busy"
+    # Also who asks for one check only hears of whom it could not be asked.
+    for of in ((), ("--tenant", "t1")):
+        one_check = await CommandLine(doctor_command, servers.url).json("--only", "reps_without_group", *of, code=1)
+        assert [one["code"] for one in one_check["findings"]] == ["database_busy"]
     shown = await CommandLine(status_command, servers.url).json()
     assert [one["tenant"] for one in shown["tenants"]] == ["t0", "t2"]
     assert shown["tenants_away"] == ["t1"]
@@ -227,6 +261,25 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     assert f"connection to the remote node {DB1}" in everything.output
     # Of a tenant of another server nothing is wrong.
     assert (await CommandLine(status_command, servers.url).json("--tenant", "t2"))["tenants_away"] == []
+
+
+async def test_over_http_and_on_the_console_no_part_is_shown_as_the_whole(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections
+) -> None:
+    made = await world(conn, 2)
+    of_all = await make_token(conn, EVERY_TENANT, TokenRole.OPERATOR)
+    await servers.away(DB1, made[1].tenant_id)
+    async with serving_api(routing) as api:
+        shown = (await api.get("/v1/status", token=of_all)).document
+        assert [one["tenant"] for one in shown["tenants"]] == ["t0"]
+        assert shown["tenants_away"] == ["t1"]
+    async with serving_console(routing) as served, served.browser(of_all) as browser:
+        for path in ("/waiting", "/", "/parked.csv", "/waiting.csv"):
+            assert (await browser.get(f"{path}?tenant=t0")).status == 200, path
+            page = await browser.get(f"{path}?tenant=t1")
+            assert page.status == 503, path
+            assert f"{DB1}, which has the rows of t1, does not answer" in page.text, path
+        assert f"{DB1}, which has the rows of t1, does not answer" in (await browser.get("/")).text
 
 
 async def test_draining_until_idle_does_what_it_can_and_says_which_server_is_away(
@@ -270,6 +323,39 @@ async def test_leads_of_a_tenant_of_it_are_answered_as_when_the_database_is_away
         assert is_away(failed.value)
         await take_in(posted, made[1].tenant_id, [HandedIn(lead(70), None)])
     assert (await made[1].states())["waiting"] == 4
+
+
+async def test_leads_of_the_others_go_to_the_database_while_those_of_its_tenants_go_to_the_journal(
+    conn: asyncpg.Connection, servers: Servers, routing: Connections, tmp_path: Path
+) -> None:
+    made = await world(conn, 3)
+    here, away, too = made
+    async with open_journal(JournalSettings(file=tmp_path / "journal.db")) as journal:
+        assert journal
+        service = JournalService(journal, routing, "test", Health(lambda: 0.0), Instruments.silent())
+        await service.once(LIFE)
+        await servers.away(DB1, away.tenant_id)
+        intake = LeadIntake(routing, Instruments.silent().intake, JournalKeeper(journal))
+
+        async def posted(to: Tenancy, number: int, route: IntakeRoute = IntakeRoute.SINGLE) -> str:
+            [became] = await intake.take(to.tenant_id, [HandedIn(lead(number), None)], route)
+            assert isinstance(became, Taken)
+            return became.state
+
+        assert await posted(away, 70) == "journalled"
+        # Again at once: one does not wait for it each time, and nobody else has to.
+        assert await posted(away, 71, IntakeRoute.BATCH) == "journalled"
+        assert [await posted(one, 70) for one in (here, too)] == ["waiting", "waiting"]
+        # Others' leads that are in the journal are drained.
+        for one in made:
+            await journal.take(one.tenant_id, [lead(80)])
+        with pytest.raises(NotDrained, match=DB1):
+            await service.once(LIFE)
+        assert {number: one.leads for number, one in journal.books.items() if one.leads} == {away.tenant_id: 3}
+        await servers.back(DB1)
+        await service.once(LIFE)
+        assert journal.leads == 0
+    assert [(await one.states())["waiting"] for one in made] == [5, 6, 5]
 
 
 async def test_events_and_webhooks_of_the_others_go_on(

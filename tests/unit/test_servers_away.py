@@ -30,6 +30,16 @@ def test_one_tenant_tries_and_the_others_of_its_server_wait_for_how_that_ends() 
     assert not servers.holds_back(2, 5.0)
 
 
+def test_a_tenant_with_a_trouble_of_its_own_keeps_the_others_of_its_server_not_waiting() -> None:
+    servers = away(t1=ONE, t2=ONE, t3=TWO)
+    servers.begins(1)
+    servers.failed_otherwise(1)
+    servers.ends(1)
+    assert servers.due(5.0) == [2, 3]
+    servers.failed_otherwise(9)
+    assert servers.is_of(9) is None
+
+
 def test_when_one_was_done_all_of_its_server_go_on() -> None:
     servers = away(t1=ONE, t2=ONE, t3=TWO)
     servers.answered(1)
@@ -41,10 +51,25 @@ def test_when_one_was_done_all_of_its_server_go_on() -> None:
 
 
 def test_an_answer_to_all_ends_it_for_all() -> None:
-    servers = away(t1=ONE, t3=TWO)
-    servers.all_answered()
+    servers = away()
+    servers.unanswered({1: (ONE, "refused"), 3: (TWO, "refused")}, 0.0)
+    servers.all_answered(0.5)
     assert not servers.servers
-    assert not servers.holds_back(1, 0.0)
+    assert not servers.holds_back(1, 0.5)
+
+
+def test_a_server_that_answers_and_writes_nothing_is_back_when_a_batch_was_done() -> None:
+    servers = away(t1=ONE, t2=ONE)
+    servers.unanswered({3: (TWO, "refused")}, 0.0)
+    servers.all_answered(0.5)
+    assert servers.servers.keys() == {ONE}
+    assert [servers.holds_back(tenant, 0.5) for tenant in (1, 2, 3)] == [True, True, False]
+    # Attempts become rarer, and it is reported.
+    assert servers.failed(1, ONE, "disk full", 4.0) == 3.0
+    assert servers.report(str) != []
+    # Nothing is tried any more: none of its tenants has work, or they were moved.
+    servers.all_answered(60.0)
+    assert not servers.of_tenant
 
 
 def test_attempts_come_less_often_while_it_lasts() -> None:
@@ -94,7 +119,7 @@ def test_whatever_happens_at_most_one_tenant_of_a_server_tries_and_nobody_waits_
         elif what == "unanswered":
             servers.unanswered({tenant: (server, "refused")}, now)
         elif what == "all":
-            servers.all_answered()
+            servers.all_answered(now)
     for tenant in trying:
         servers.ends(tenant)
     later = now + 1_000.0
