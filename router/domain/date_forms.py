@@ -66,6 +66,7 @@ _SERIAL = re.compile(r"\d{5}(?:[.,]\d{1,12})?")
 _LONGEST = 60
 
 
+_ORDERS = frozenset(("dmy", "mdy", "ymd"))
 _LONG_AGO = timedelta(days=3653)
 OFFSETS = frozenset(timedelta(minutes=minutes) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
 """Those that clocks somewhere have, and a few more. `09:30-10:15` has none: it is from when to when."""
@@ -132,8 +133,9 @@ def read_free(text: str, orders: Iterable[str], today: date = date.max) -> datet
         return _serial(text)
     if group_of(text) is None:
         return _read(text, "dmy")
-    possible = possible_orders(text, today)
-    allowed = possible & set(orders) or possible
+    possible, known = possible_orders(text, today), set(orders)
+    # A day that its column puts ahead is what it says, and refused as such, not one of another order.
+    allowed = possible & known or possible_orders(text, None) & known or possible
     if "ymd" in allowed:
         raise YearUnclear(text)
     readings = {order: _read(text, order) for order in sorted(allowed)}
@@ -152,22 +154,22 @@ def group_of(text: str) -> str | None:
     return f"{found['sign']}{len(found['c'])}"
 
 
-def possible_orders(text: str, today: date = date.max) -> set[str]:
+def possible_orders(text: str, today: date | None = date.max) -> set[str]:
     """Of dmy, mdy and ymd those by which the text is a date; where its year has two digits, a recent one if any is.
 
-    With dots nobody puts the month first.
+    `today` None = recent or not, but with the year at the end. With dots nobody puts the month first.
     """
     found = _NUMBERS.fullmatch(_plain(text))
     if found is None:
         return set()
-    short = (len(found["a"]), len(found["b"]), len(found["c"])) == (2, 2, 2)
+    short = today is not None and (len(found["a"]), len(found["b"]), len(found["c"])) == (2, 2, 2)
     readings: dict[str, date] = {}
     for order in ("dmy", *(("mdy",) if found["sign"] != "." else ()), *(("ymd",) if short else ())):
         with suppress(ValueError):
             readings[order] = _read(text, order)
     if not short:
         return set(readings)
-    recent = {order for order, moment in readings.items() if is_recent(moment, today)}
+    recent = {order for order, moment in readings.items() if today and is_recent(moment, today)}
     return recent or readings.keys() - {"ymd"}
 
 
@@ -176,13 +178,16 @@ def orders_of(texts: Iterable[str], today: date) -> dict[str, frozenset[str]]:
 
     `today` decides what a year of two digits can be, as in `is_recent`.
     """
+    recent: dict[str, frozenset[str]] = {}
     allowed: dict[str, frozenset[str]] = {}
     for text in texts:
         if group := group_of(text):
-            orders = possible_orders(text, today)
-            if orders:
-                allowed[group] = allowed.get(group, frozenset(("dmy", "mdy", "ymd"))) & orders
-    return allowed
+            if orders := possible_orders(text, today):
+                recent[group] = recent.get(group, _ORDERS) & orders
+            if orders := possible_orders(text, None):
+                allowed[group] = allowed.get(group, _ORDERS) & orders
+    # One day that lies ahead, or long ago, is wrong by itself: it does not make the other rows unclear.
+    return {group: found or allowed.get(group, found) for group, found in recent.items()}
 
 
 _AT = re.compile(r"\s+(?:à|às|as|um|at|a las|alle|ore|om)\s+(?=\d)", re.IGNORECASE)

@@ -180,3 +180,11 @@ def test_days_of_a_workbook_that_counts_from_1904_are_not_four_years_early() -> 
     row = {"external_id": "1", "created_at": "44621.5"}
     assert LeadReader(plan, NOW, from_1904=True).read(row).created_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
     assert LeadReader(plan, NOW).read(row).created_at == datetime(2022, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_day_ahead_is_refused_by_itself_and_leaves_the_other_days_of_two_digit_years_as_they_are() -> None:
+    read = times(["25/10/26", "03/04/26", "11/12/26"])
+    assert [None if one is None else one.date().isoformat() for one in read] == ["2026-10-24", "2026-04-02", None]
+    read = times(["10/25/26", "04/03/26", "12/11/26"])
+    assert [None if one is None else one.date().isoformat() for one in read] == ["2026-10-24", "2026-04-02", None]
+    assert times(["25.10.26", "03.04.26", "11.12.26"])[2] is None
