@@ -73,6 +73,16 @@ async def test_a_check_says_what_an_import_would_do_and_leaves_no_trace(world: W
     assert unlike <= {"seconds", "rows_per_s", "customers"}, "the check promised what the import did"
 
 
+@pytest.mark.parametrize("name", ["leads.csv", "leads.ndjson"])
+async def test_days_are_read_as_their_column_says_whatever_it_is_called(world: World, name: str) -> None:
+    if name.endswith(".csv"):
+        body = "external_id,source,Created At\n1,web,25/10/2026\n2,web,03/04/2026\n"
+    else:
+        body = '{"external_id": "1", "Created At": "25/10/2026"}\n{"external_id": "2", "Created At": "03/04/2026"}\n'
+    done = await sent(world, body.encode(), name)
+    assert (done["result"]["new"], done["result"]["rejects"]) == (2, [])
+
+
 async def _rows(world: World) -> list[int]:
     tables = ("lead", "lead_import", "change", "lead_pool", "flight")
     return [await world.acme.conn.fetchval(f"select count(*) from {table}") for table in tables]
