@@ -150,6 +150,11 @@ async def test_the_mapping_of_a_source_is_used_by_its_name(world: World) -> None
     await add_source(world.acme.conn, world.acme.tenant_id, NewSource("site", "form", definition), "test")
     checked = await sent(world, b"Nr,Wer\n1,Ann\n", mapping_of="site", dry_run="true")
     assert checked["result"]["new"] == 1
+    await sent(world, b"Nr,Wer\n1,Ann\n", mapping_of="site")
+    await sent(world, b"Nr,Wer,Source\n2,Ben,fair\n", mapping_of="site")
+    await sent(world, b'{"Nr": "3"}\n{"Nr": "4"}\n', "a.ndjson", mapping_of="site")
+    sources = await world.acme.conn.fetch("select external_id, source from lead order by external_id")
+    assert [one["source"] for one in sources] == ["site", "fair", "site", "site"], "leads that the form sends again"
     assert (await sent(world, b"Nr\n1\n", mapping_of="moon")).status == 404
     assert (await sent(world, b"Nr\n1\n", mapping_of="site", mapping="rename: {}")).pointers == ["/mapping_of"]
 
