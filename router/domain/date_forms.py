@@ -76,6 +76,10 @@ class Ambiguous(ValueError):
     """The text allows two readings, and its column does not decide."""
 
 
+class MayBeSpan(ValueError):
+    """What looks like an offset may be until when: `03:30-05:00`."""
+
+
 class YearUnclear(ValueError):
     """The year has two digits, and may stand in front as well as at the end."""
 
@@ -265,7 +269,7 @@ def _with_time(day: date, found: re.Match[str]) -> datetime | date:
         and found["second"] is None
         and _minutes(offset) > _minutes(f"-{hour}:{found['minute']}")
     ):
-        raise ValueError("may be from when to when")
+        raise MayBeSpan(offset)
     return moment.replace(tzinfo=_offset(offset))
 
 

@@ -188,3 +188,12 @@ def test_a_day_ahead_is_refused_by_itself_and_leaves_the_other_days_of_two_digit
     read = times(["10/25/26", "04/03/26", "12/11/26"])
     assert [None if one is None else one.date().isoformat() for one in read] == ["2026-10-24", "2026-04-02", None]
     assert times(["25.10.26", "03.04.26", "11.12.26"])[2] is None
+
+
+def test_an_offset_that_may_say_until_when_is_refused_with_how_it_is_read() -> None:
+    for text in ("2026-03-02 03:30-05:00", "2026-03-02 09:30-10:15", "02.03.2026 03:30-05:00"):
+        with pytest.raises(Rejected, match="may have an offset from UTC, or say from when to when"):
+            LeadReader(parse_mapping("", "m.yaml"), NOW).read({"external_id": "1", "created_at": text})
+    three = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    assert times(["2026-03-02 03:30:00-05:00", "02.03.2026 03:30:00-05:00"]) == [three, three]
+    assert times(["2026-03-02 03:30-05:00"], "created_at: {format: iso}") == [three]
