@@ -197,3 +197,14 @@ def test_an_offset_that_may_say_until_when_is_refused_with_how_it_is_read() -> N
     three = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
     assert times(["2026-03-02 03:30:00-05:00", "02.03.2026 03:30:00-05:00"]) == [three, three]
     assert times(["2026-03-02 03:30-05:00"], "created_at: {format: iso}") == [three]
+
+
+def test_what_is_exported_each_night_is_read_on_every_day_of_the_month() -> None:
+    """NOW is 2026-11-23: with the year in front these are days of 2021 and 2022, all of them the 26th."""
+    for texts in (["21.11.26", "22.11.26"], ["22.11.26 09:30"], ["22/11/26"], ["11/22/26"]):
+        read = times(texts)
+        assert {one.year for one in read if one} == {2026}, texts
+        assert None not in read
+    assert times(["26.11.21", "26.11.22"]) == [None, None], "days of this month with the year in front"
+    assert times(["22.11.26", "20.05.26"]) == [None, None], "neither is certain"
+    assert None not in times(["22.11.26", "20.05.26", "01.05.26"])
