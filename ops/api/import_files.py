@@ -218,7 +218,8 @@ async def _work(means: Means, call: Call, upload: Upload, wanted: ImportWanted, 
     except BaseException:
         rejects.discard()
         raise
-    return result.document(None, time.monotonic() - begin)
+    document = result.document(None, time.monotonic() - begin)
+    return {**document, "notes": [as_fields(note) for note in document["notes"]]}
 
 
 async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
