@@ -77,7 +77,8 @@ def warnings(result: Mapping[str, Any], say: Say) -> Iterator[str]:
         yield words.format(count=times, zone=result["time_zone"])
     if doubt := result["zone_doubt"]:
         yield say.gettext(
-            "The name of their column may say another zone ({doubt}); if it is theirs, write it in the mapping: time_zone"
+            "The name of their column may say another zone ({doubt}); if it is theirs, "
+            "write it in the mapping: time_zone"
         ).format(doubt=doubt)
     for field, cells in result["failed_cells"].items():
         words = say.ngettext(

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.api.import_files import disposition
-from ops.console.number_bars import WIDTH, bars
 from ops.console.import_words import suggested_mapping, warnings
+from ops.console.number_bars import WIDTH, bars
 from ops.text.translation import LOCALES, translator
 from router.http.upload import MAX_NAME, plain_name
 from router.rules.mapping import FIELDS, parse_mapping
