@@ -331,5 +331,5 @@ def test_a_manager_is_the_rep_of_that_number_however_programs_write_it(tmp_path:
     ann, ben = read_roster_file(file)
     assert (ann.values["manager_id"], ben.values["manager_id"]) == (None, ann.rep_id)
     file.write_text("rep_id,name,manager_id\n1002,Ben,1.0E+5\n")
-    with pytest.raises(RosterError, match="manager_id.*was rounded"):
+    with pytest.raises(RosterError, match=r"manager_id.*was rounded"):
         read_roster_file(file)
