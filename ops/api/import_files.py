@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from router.intake.encoding import EncodingUnknown, text_encoding
 from router.intake.file_kind import READABLE
 from router.intake.lead_file import LeadFile
 from router.intake.rejects import KeptRejects
+from router.rules.columns import columns_after
 from router.rules.mapping import FileMapping, parse_mapping
 from router.store import sources
 from router.store.apart import apart, takes_long
@@ -65,7 +66,11 @@ _SCHEMA = {
     "properties": {
         "file": {**BINARY, "description": f"Named with its ending: {READABLE}"},
         "mapping": {**TEXT, "description": "YAML: what the columns mean; without it they are named as the fields are"},
-        "mapping_of": {**TEXT, "description": "In place of a mapping: the name of a source, whose mapping is used"},
+        "mapping_of": {
+            **TEXT,
+            "description": "In place of a mapping: the name of a source, whose mapping is used; leads of which neither "
+            "it nor the file says the source are of this one",
+        },
         "encoding": {**TEXT, "description": "Such as gb18030; without it it is detected"},
         "delimiter": {**TEXT, "description": "comma, semicolon, tab or pipe; without it it is detected"},
         "sheet": {**TEXT, "description": "Of a workbook; without it the first one that is shown"},
@@ -77,12 +82,15 @@ _SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class ImportWanted:
-    """How a file is read, and what is done with it: `check` = nothing is written. `mapping` is recorded with it."""
+    """How a file is read, and what is done with it: `check` = nothing is written. `mapping` is recorded with it.
+    `source` is whose mapping it is, and the source of leads for which nothing else says one.
+    """
 
     read_as: ReadAs
     mapping: str
     check: bool
     why: str = ""
+    source: str | None = None
 
 
 def operations(means: Means, jobs: Jobs) -> list[Operation]:
@@ -149,9 +157,10 @@ async def read_wanted(call: Call, fields: Mapping[str, str]) -> ImportWanted:
             delimiter_named(delimiter)
     except DelimiterUnknown as error:
         raise wrong("/delimiter", str(error)) from None
-    plan, named = await _mapping(call, fields.get("mapping", ""), fields.get("mapping_of", "").strip())
+    source = fields.get("mapping_of", "").strip()
+    plan, named = await _mapping(call, fields.get("mapping", ""), source)
     read_as = ReadAs(plan, encoding, delimiter, fields.get("sheet", "").strip() or None)
-    return ImportWanted(read_as, named, dry_run == "true", why)
+    return ImportWanted(read_as, named, dry_run == "true", why, source or None)
 
 
 async def _mapping(call: Call, text: str, source: str) -> tuple[FileMapping, str]:
@@ -211,7 +220,8 @@ async def _work(means: Means, call: Call, upload: Upload, wanted: ImportWanted, 
     except BaseException:
         rejects.discard()
         raise
-    return result.document(None, time.monotonic() - begin)
+    document = result.document(None, time.monotonic() - begin)
+    return {**document, "notes": [as_fields(note) for note in document["notes"]]}
 
 
 async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
@@ -237,7 +247,7 @@ def as_fields(message: str) -> str:
 async def _run(
     conn: Connection, call: Call, opened: LeadFile, wanted: ImportWanted, rejects: KeptRejects, job: Job
 ) -> ImportResult:
-    plan = wanted.read_as.plan
+    plan = await asyncio.to_thread(_of_source, wanted, opened)
     work = FileImport(
         conn=conn,
         tenant=call.tenant,
@@ -260,6 +270,23 @@ async def _run(
     if result.number is not None:
         await record_change(conn, call.tenant.tenant_id, _change(call, result, wanted.why))
     return result
+
+
+def _of_source(wanted: ImportWanted, opened: LeadFile) -> FileMapping:
+    """The mapping, with the source that it belongs to where neither it nor the file says one: what a website could not
+    send is to be the same leads, and to match the same rules, as what it sent.
+    """
+    plan = wanted.read_as.plan
+    if wanted.source is None or "source" in plan.constants:
+        return plan
+
+    def says_source(column: str) -> bool:
+        return plan.target(column) == "source" and not plan.dropped(column)
+
+    made = columns_after((), plan.split, plan.join)
+    if any(map(says_source, made)) or opened.first_column(says_source) is not None:
+        return plan
+    return replace(plan, constants={**plan.constants, "source": wanted.source})
 
 
 def _change(call: Call, result: ImportResult, why: str) -> Change:

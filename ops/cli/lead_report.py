@@ -101,7 +101,7 @@ class Outcome:
             whose = "as the mapping says" if result.plan.time_zone else "the tenant's zone; time_zone: in the mapping"
             out.print(f"{count(times, 'time')} without offset read in {result.zone} ({whose})")
             if doubt := result.zone_doubt:
-                out.print(f"  but their column {doubt}; if that is their zone, name it in the mapping: time_zone: UTC")
+                out.print(f"  but their column {doubt}; if that is their zone, name it in the mapping: time_zone")
 
     def _print_rejected(self) -> None:
         out, rejected, number = console(), self.done.rejected, self.result.number

@@ -75,6 +75,18 @@ def warnings(result: Mapping[str, Any], say: Say) -> Iterator[str]:
             times,
         )
         yield words.format(count=times, zone=result["time_zone"])
+    if doubt := result["zone_doubt"]:
+        yield say.gettext(
+            "The name of their column may say another zone ({doubt}); if it is theirs, "
+            "write it in the mapping: time_zone"
+        ).format(doubt=doubt)
+    for field, cells in result["failed_cells"].items():
+        words = say.ngettext(
+            "{field}: {count:,} cell with no value (such as #N/A or NULL) is read as empty",
+            "{field}: {count:,} cells with no value (such as #N/A or NULL) are read as empty",
+            cells,
+        )
+        yield words.format(field=field_words(field, say), count=cells)
     if blank := result["blank_rows"]:
         yield say.ngettext("{count:,} blank row is skipped", "{count:,} blank rows are skipped", blank).format(
             count=blank

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,16 +126,21 @@ async def reader_for(
     def orders() -> Mapping[str, frozenset[str]]:
         if known is not None:
             return known
-        column = reader.column_of("created_at")
-        if file.has_fields and column not in (file.columns or ()):
-            return orders_of((), latest_day(now))
-        return orders_of((value for value in file.values_of(column) if isinstance(value, str)), latest_day(now))
+        # Not as the reader knows it: that has seen no row yet.
+        column = file.first_column(_means_time(plan))
+        values = file.values_of(column) if column else ()
+        return orders_of((value for value in values if isinstance(value, str)), latest_day(now))
 
     spellings, now = await load_spellings(conn, tenant.tenant_id), await database_clock(conn)
     reader = LeadReader(plan, now, region, spellings, zone=tenant.time_zone, orders=orders, from_1904=file.from_1904)
     if ahead:
         known = await asyncio.to_thread(orders)
     return reader
+
+
+def _means_time(plan: FileMapping) -> Callable[[str], bool]:
+    """Whether a column is that of the times; kept for some names, since JSON rows name theirs again and again."""
+    return lru_cache(maxsize=1_000)(lambda name: plan.target(name) == "created_at" and not plan.dropped(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.documents.import_columns import columns_document, unseen_columns
 from ops.documents.import_notes import customers_document, repeats_document, same_ids_document, unreadable_document
-from router.domain.calendar import zone_names
+from router.domain.calendar import zone, zone_names
 from router.domain.lead_in import LeadIn
 from router.domain.zone_meant import zone_in_name
 from router.intake.lead_file import LeadFile, Row
@@ -109,5 +109,5 @@ class ImportResult:
         if self.plan.time_zone or not self.reader.times_without_offset:
             return ""
         column = self.reader.column_of("created_at")
-        said = zone_in_name(column, self.zone, zone_names())
+        said = zone_in_name(column, self.zone, zone_names(), zone)
         return f"{column!r} says {said}" if said else ""

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import NamedTuple
 
 ISO = "iso"
 NAMED = (ISO, "ymd", "dmy", "mdy", "excel", "epoch", "epoch_ms")
@@ -66,7 +67,9 @@ _SERIAL = re.compile(r"\d{5}(?:[.,]\d{1,12})?")
 _LONGEST = 60
 
 
+_ORDERS = frozenset(("dmy", "mdy", "ymd"))
 _LONG_AGO = timedelta(days=3653)
+_FRESH = timedelta(days=32)
 OFFSETS = frozenset(timedelta(minutes=minutes) for minutes in range(-12 * 60, 14 * 60 + 1, 15))
 """Those that clocks somewhere have, and a few more. `09:30-10:15` has none: it is from when to when."""
 
@@ -75,14 +78,18 @@ class Ambiguous(ValueError):
     """The text allows two readings, and its column does not decide."""
 
 
+class MayBeSpan(ValueError):
+    """What looks like an offset may be until when: `03:30-05:00`."""
+
+
 class YearUnclear(ValueError):
     """The year has two digits, and may stand in front as well as at the end."""
 
 
-def is_recent(moment: date, today: date) -> bool:
+def is_recent(moment: date, today: date, span: timedelta = _LONG_AGO) -> bool:
     """Whether it is a day of the ten years before `today`, which is one day late: a day ahead may be."""
     day = moment.date() if isinstance(moment, datetime) else moment
-    return today - _LONG_AGO <= day <= today
+    return today - span <= day <= today
 
 
 def checked_form(form: str) -> str:
@@ -132,11 +139,13 @@ def read_free(text: str, orders: Iterable[str], today: date = date.max) -> datet
         return _serial(text)
     if group_of(text) is None:
         return _read(text, "dmy")
-    possible = possible_orders(text, today)
-    allowed = possible & set(orders) or possible
+    found, known = _readings(text), set(orders)
+    possible = found.recent(today)
+    # A day that its column puts ahead is what it says, and refused as such, not one of another order.
+    allowed = possible & known or found.year_last & known or possible
     if "ymd" in allowed:
         raise YearUnclear(text)
-    readings = {order: _read(text, order) for order in sorted(allowed)}
+    readings = {order: found.by_order[order] for order in sorted(allowed)}
     if len(set(readings.values())) > 1:
         raise Ambiguous(text)
     if not readings:
@@ -152,37 +161,63 @@ def group_of(text: str) -> str | None:
     return f"{found['sign']}{len(found['c'])}"
 
 
-def possible_orders(text: str, today: date = date.max) -> set[str]:
-    """Of dmy, mdy and ymd those by which the text is a date; where its year has two digits, a recent one if any is.
+class _Readings(NamedTuple):
+    """What a text is by each order that makes it a date; `short` = which part is the year is open, too."""
 
-    With dots nobody puts the month first.
-    """
+    by_order: Mapping[str, date]
+    short: bool
+
+    @property
+    def year_last(self) -> Set[str]:
+        return self.by_order.keys() - {"ymd"}
+
+    def recent(self, today: date) -> Set[str]:
+        """The orders; of a short one those that make it a recent day, if any does."""
+        if not self.short:
+            return self.year_last
+        return {order for order, day in self.by_order.items() if is_recent(day, today)} or self.year_last
+
+    def fresh(self, today: date) -> Set[str]:
+        """The orders by which it is a day of the last month."""
+        return {order for order, day in self.by_order.items() if is_recent(day, today, _FRESH)}
+
+
+def _readings(text: str) -> _Readings:
+    """With dots nobody puts the month first."""
     found = _NUMBERS.fullmatch(_plain(text))
     if found is None:
-        return set()
+        return _Readings({}, short=False)
     short = (len(found["a"]), len(found["b"]), len(found["c"])) == (2, 2, 2)
     readings: dict[str, date] = {}
     for order in ("dmy", *(("mdy",) if found["sign"] != "." else ()), *(("ymd",) if short else ())):
         with suppress(ValueError):
             readings[order] = _read(text, order)
-    if not short:
-        return set(readings)
-    recent = {order for order, moment in readings.items() if is_recent(moment, today)}
-    return recent or readings.keys() - {"ymd"}
+    return _Readings(readings, short)
 
 
 def orders_of(texts: Iterable[str], today: date) -> dict[str, frozenset[str]]:
     """By group, the orders that all texts of a column allow; an empty set = they contradict each other.
 
-    `today` decides what a year of two digits can be, as in `is_recent`.
+    `today` decides what a year of two digits can be, as in `is_recent`. Where it may stand in front as well as at the
+    end, and only one of the two makes all of them days of the last month, as in what is exported each night, it is that
+    one: by the other, days of long ago would all have one number, by chance that of this year.
     """
-    allowed: dict[str, frozenset[str]] = {}
+    recent: dict[str, Set[str]] = {}
+    allowed: dict[str, Set[str]] = {}
+    fresh: dict[str, Set[str]] = {}
     for text in texts:
-        if group := group_of(text):
-            orders = possible_orders(text, today)
-            if orders:
-                allowed[group] = allowed.get(group, frozenset(("dmy", "mdy", "ymd"))) & orders
-    return allowed
+        if (group := group_of(text)) and (found := _readings(text)).by_order:
+            recent[group] = recent.get(group, _ORDERS) & found.recent(today)
+            allowed[group] = allowed.get(group, _ORDERS) & found.year_last
+            fresh[group] = fresh.get(group, _ORDERS) & found.fresh(today)
+    orders = {}
+    for group, found_in_all in recent.items():
+        # One day that lies ahead, or long ago, is wrong by itself: it does not make the other rows unclear.
+        left = found_in_all or allowed[group]
+        if "ymd" in left and len(left) == 2 and len(left & fresh[group]) == 1:
+            left &= fresh[group]
+        orders[group] = frozenset(left)
+    return orders
 
 
 _AT = re.compile(r"\s+(?:à|às|as|um|at|a las|alle|ore|om)\s+(?=\d)", re.IGNORECASE)
@@ -260,7 +295,7 @@ def _with_time(day: date, found: re.Match[str]) -> datetime | date:
         and found["second"] is None
         and _minutes(offset) > _minutes(f"-{hour}:{found['minute']}")
     ):
-        raise ValueError("may be from when to when")
+        raise MayBeSpan(offset)
     return moment.replace(tzinfo=_offset(offset))
 
 

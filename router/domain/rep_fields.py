@@ -59,6 +59,11 @@ def _rep_id(text: str) -> str:
     return whole_id(value)
 
 
+def _manager_id(text: str) -> str | None:
+    """As the rep_id that it names: a column with empty cells is one of decimals for many programs."""
+    return None if _text(text) is None else _rep_id(text)
+
+
 def _text(text: str) -> str | None:
     value = text.strip()
     if len(value) > MAX_TEXT:
@@ -180,7 +185,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "weight": _weight,
     "max_open": _cap,
     "max_per_day": _cap,
-    "manager_id": _text,
+    "manager_id": _manager_id,
     "team": _text,
     "email": _text,
     "mobile": _text,

@@ -127,6 +127,7 @@ _OF_POSIX = re.compile(
 )
 _NOTE = re.compile(r"[(\[（【]([^()\[\]（）【】]{2,60})[)\]）】]")
 _LAST_WORD = re.compile(r"[\s_]((?:utc|gmt)(?:[+-]\d{1,2}(?::?\d{2})?)?)$", re.IGNORECASE)
+_ZERO = ("utc", "gmt", "zulu")
 _UTC_OFFSET = re.compile(r"(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?")
 _TIME_BEHIND = re.compile(r"(?<!standard) time$")
 _REVERSED = re.compile(r"Etc/GMT([+-])([1-9]|1[0-4])")
@@ -177,14 +178,19 @@ def doubt(name: str) -> str | None:
     return None
 
 
-def zone_in_name(column: str, used: str, known: Container[str]) -> str | None:
-    """What a column's name says of the zone of its times, as in `Created (UTC)`, where that is not the one `used`."""
+def zone_in_name(column: str, used: str, known: Container[str], zone: Zone) -> str | None:
+    """What a column's name says of the zone of its times, as in `Created (UTC)`, where that is not the one `used`, nor
+    the offset that it has all year.
+    """
     for part in _NOTE.findall(column) + _LAST_WORD.findall(column):
         said = str(part).strip()
         plain = said.translate(_SIGNS).casefold()
         if said == used or used in _SHORT.get(plain, ()) or _PLACES.get(plain) == used or plain == used.casefold():
             return None
-        if plain in ("utc", "gmt", "zulu") or plain in _SHORT or plain in _PLACES or _UTC_OFFSET.fullmatch(plain):
+        offset = timedelta() if plain in _ZERO else _offset(plain)
+        if offset is not None and offsets_of(used, zone) == {offset}:
+            return None
+        if plain in _ZERO or plain in _SHORT or plain in _PLACES or _UTC_OFFSET.fullmatch(plain):
             return said
         if "/" in said and said in known:
             return said

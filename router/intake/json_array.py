@@ -9,6 +9,7 @@ from router.intake import encoding as encodings
 from router.intake import text_lines
 from router.intake.json_text import read_json
 from router.intake.text_lines import FileUnusable
+from router.rules.column_words import folded_name
 
 _CHUNK = 1 << 16
 _MARK = re.compile(r'["\\\[\]{},]')
@@ -17,6 +18,7 @@ _ENDS = re.compile(r'["\\]')
 
 _NAMES = ("data", "leads", "records", "results", "rows")
 _OFTEN_OF_A_LEAD = ("items", "contacts", "objects", "value")
+_OF_A_LEAD = frozenset(("external_id", "phone", "email"))
 _WITHIN = re.compile(
     r'\{(?:\s*"[^"\\]{0,100}"\s*:\s*(?:"[^"\\]{0,1000}"|[-0-9.eE+]{1,40}|true|false|null)\s*,){0,50}'
     rf'\s*"(?P<name>{"|".join((*_NAMES, *_OFTEN_OF_A_LEAD))})"\s*:\s*(?=\[\s*[\{{\]])'
@@ -45,7 +47,7 @@ def array_within(path: Path) -> Within | None:
     found = _WITHIN.match(plain)
     if found is not None:
         several = not line.rstrip().endswith(("}", "},"))
-        alone = is_all and not rest.strip() and found["name"] in _NAMES and _is_object(line)
+        alone = is_all and not rest.strip() and found["name"] in _NAMES and _is_envelope(line)
         if several or alone:
             return Within(found["name"], len(text) - len(plain) + found.end())
     if line.strip() == "{":
@@ -56,11 +58,13 @@ def array_within(path: Path) -> Within | None:
     return None
 
 
-def _is_object(line: str) -> bool:
+def _is_envelope(line: str) -> bool:
+    """Whether it is an object, and not a lead that has a list."""
     try:
-        return isinstance(read_json(line), dict)
+        read = read_json(line)
     except (ValueError, RecursionError):
         return False
+    return isinstance(read, dict) and _OF_A_LEAD.isdisjoint(map(folded_name, read))
 
 
 def write_lines(path: Path, out: IO[str], array: Within | None = None) -> None:

@@ -2,7 +2,8 @@
 
 import copy
 import csv
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
@@ -152,12 +153,24 @@ class LeadFile:
 
     def values_of(self, column: str) -> Iterator[object]:
         """That column of all rows that can be read, independently of `rows`."""
+        with closing(self._again()) as rows:
+            for row in rows:
+                if not row.problem and (value := row.cells.get(column)) is not None:
+                    yield value
+
+    def first_column(self, wanted: Callable[[str], bool]) -> str | None:
+        """The first column that is wanted; of JSON rows, which are read for it, the first one that any of them has."""
+        if self.has_fields:
+            return next(filter(wanted, self.columns or ()), None)
+        with closing(self._again()) as rows:
+            return next((name for row in rows for name in row.cells if wanted(name)), None)
+
+    def _again(self) -> Generator[Row]:
+        """All rows, independently of `rows`."""
         again = copy.copy(self)
         again._start(CARRIED)
         try:
-            for row in again.rows():
-                if not row.problem and (value := row.cells.get(column)) is not None:
-                    yield value
+            yield from again.rows()
         finally:
             again._lines.close()
 

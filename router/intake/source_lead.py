@@ -43,7 +43,9 @@ class SourceReader:
     def __init__(self, name: str, source: SourceFile, context: ReadingContext) -> None:
         plan = replace(source.mapping, constants={**source.mapping.constants, "source": name})
         self._plan = plan
-        self._reader = LeadReader(plan, context.now, context.phone_region, context.spellings, undeclared=_UNDECLARED)
+        self._reader = LeadReader(
+            plan, context.now, context.phone_region, context.spellings, undeclared=_UNDECLARED, ids_as_they_are=True
+        )
         self._door = source.door
         self._kept = (FORM_KEEPS if isinstance(source.door, FormDoor) else frozenset({"source"})) - plan.columns
         self._id_column = next((c for c, target in plan.rename.items() if target == "external_id"), "external_id")

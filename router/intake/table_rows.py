@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 ODD_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """What ends no line of a table, though some programs think so."""
@@ -23,5 +24,25 @@ def repeats_names(cells: list[str], head: list[str]) -> bool:
 
 
 def each_is_a_row(lines: Sequence[str], delimiter: str, columns: int) -> bool:
-    """Whether each line of a row has as many cells as a row: a quote that was not closed takes rows for a text."""
-    return columns >= _ENOUGH_COLUMNS and all(line.count(delimiter) == columns - 1 for line in lines)
+    """Whether each line of a row seems to be a row: a quote that was not closed takes rows for a text.
+
+    As many cells are not enough, since texts have commas: where rows begin with a number, its other lines do, too.
+    """
+    if columns < _ENOUGH_COLUMNS or any(line.count(delimiter) != columns - 1 for line in lines):
+        return False
+    first, *others = (_look(line.partition(delimiter)[0]) for line in lines)
+    return not first.has_digit or all(other == first for other in others)
+
+
+class _Look(NamedTuple):
+    """What a cell is made of: `1042`, `A-7` and `Berlin 10` look different."""
+
+    has_digit: bool
+    has_letter: bool
+    is_text: bool
+
+
+def _look(cell: str) -> _Look:
+    plain = cell.strip(" \t\"'\ufeff")
+    has_letter = any(map(str.isalpha, plain))
+    return _Look(any(map(str.isdigit, plain)), has_letter, has_letter and " " in plain)

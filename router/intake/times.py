@@ -11,6 +11,7 @@ from router.domain.date_forms import (
     ISO,
     OFFSETS,
     Ambiguous,
+    MayBeSpan,
     YearUnclear,
     group_of,
     is_serial,
@@ -34,6 +35,11 @@ _WITH_END = 22
 _UNCLEAR_YEAR = (
     "has a year of two digits, and which part is the year is not certain; the mapping can "
     'say it: created_at: {format: "%y.%m.%d"}, or {format: dmy}'
+)
+
+_UNCLEAR_OFFSET = (
+    "may have an offset from UTC, or say from when to when; an offset is read with the seconds before it "
+    "(03:30:00-05:00), or where the mapping says it: created_at: {format: iso}"
 )
 
 
@@ -95,6 +101,8 @@ class TimeReader:
                 f"{text[:40]!r} can be read in two ways, and the other rows do not decide; the mapping can: "
                 "created_at: {format: dmy} for day/month/year, or {format: mdy}"
             ) from None
+        except MayBeSpan:
+            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_OFFSET}") from None
         except YearUnclear:
             raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_YEAR}") from None
         except (ValueError, OverflowError):
@@ -126,7 +134,7 @@ class TimeReader:
         except ValueError:
             return self._in_utc(self._free(text), text)
         if self._form is None and moment.tzinfo is not None and not _has_offset(moment, text):
-            raise ValueError
+            raise MayBeSpan(text)
         return self._in_utc(moment, text)
 
     def _free(self, text: str) -> datetime | date:

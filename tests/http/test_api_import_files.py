@@ -73,6 +73,16 @@ async def test_a_check_says_what_an_import_would_do_and_leaves_no_trace(world: W
     assert unlike <= {"seconds", "rows_per_s", "customers"}, "the check promised what the import did"
 
 
+@pytest.mark.parametrize("name", ["leads.csv", "leads.ndjson"])
+async def test_days_are_read_as_their_column_says_whatever_it_is_called(world: World, name: str) -> None:
+    if name.endswith(".csv"):
+        body = "external_id,source,Created At\n1,web,25/10/2026\n2,web,03/04/2026\n"
+    else:
+        body = '{"external_id": "1", "Created At": "25/10/2026"}\n{"external_id": "2", "Created At": "03/04/2026"}\n'
+    done = await sent(world, body.encode(), name)
+    assert (done["result"]["new"], done["result"]["rejects"]) == (2, [])
+
+
 async def _rows(world: World) -> list[int]:
     tables = ("lead", "lead_import", "change", "lead_pool", "flight")
     return [await world.acme.conn.fetchval(f"select count(*) from {table}") for table in tables]
@@ -140,6 +150,11 @@ async def test_the_mapping_of_a_source_is_used_by_its_name(world: World) -> None
     await add_source(world.acme.conn, world.acme.tenant_id, NewSource("site", "form", definition), "test")
     checked = await sent(world, b"Nr,Wer\n1,Ann\n", mapping_of="site", dry_run="true")
     assert checked["result"]["new"] == 1
+    await sent(world, b"Nr,Wer\n1,Ann\n", mapping_of="site")
+    await sent(world, b"Nr,Wer,Source\n2,Ben,fair\n", mapping_of="site")
+    await sent(world, b'{"Nr": "3"}\n{"Nr": "4"}\n', "a.ndjson", mapping_of="site")
+    sources = await world.acme.conn.fetch("select external_id, source from lead order by external_id")
+    assert [one["source"] for one in sources] == ["site", "fair", "site", "site"], "leads that the form sends again"
     assert (await sent(world, b"Nr\n1\n", mapping_of="moon")).status == 404
     assert (await sent(world, b"Nr\n1\n", mapping_of="site", mapping="rename: {}")).pointers == ["/mapping_of"]
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import openpyxl
 import pytest
 
 from ops.api.import_files import ImportWanted, read_wanted
@@ -200,6 +201,24 @@ async def test_other_encodings_and_delimiters_are_detected_or_chosen(world: Worl
         )
         assert wrong.status == 422 and "moon" in wrong.words
         assert wrong.all("textarea")[0].text.strip() == mapping.strip(), "what was typed is not lost"
+
+
+async def test_a_check_says_in_the_browser_how_the_file_was_read_as_the_command_does(world: World) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["external_id", "Created at (UTC)", "region"])
+    sheet.append(["1", "2026-11-20 12:00", "#N/A"])
+    sheet.append(["2", "2026-11-20 12:01", "Berlin"])
+    sheet.row_dimensions[3].hidden = True
+    book.create_sheet("Others").append(["external_id"])
+    written = io.BytesIO()
+    book.save(written)
+    mapping = 'rename: {"Created at (UTC)": created_at}'
+    async with world.served.browser(await world.token()) as browser:
+        page = await checked(browser, "a.xlsx", written.getvalue(), mapping=mapping)
+    for words in ("1 hidden row was read", "were not read: Others (sheet names one)", "no value (such as", "says UTC"):
+        assert words in page.words, (words, page.words)
 
 
 @pytest.mark.parametrize(

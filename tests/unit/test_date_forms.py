@@ -180,3 +180,31 @@ def test_days_of_a_workbook_that_counts_from_1904_are_not_four_years_early() -> 
     row = {"external_id": "1", "created_at": "44621.5"}
     assert LeadReader(plan, NOW, from_1904=True).read(row).created_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
     assert LeadReader(plan, NOW).read(row).created_at == datetime(2022, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_day_ahead_is_refused_by_itself_and_leaves_the_other_days_of_two_digit_years_as_they_are() -> None:
+    read = times(["25/10/26", "03/04/26", "11/12/26"])
+    assert [None if one is None else one.date().isoformat() for one in read] == ["2026-10-24", "2026-04-02", None]
+    read = times(["10/25/26", "04/03/26", "12/11/26"])
+    assert [None if one is None else one.date().isoformat() for one in read] == ["2026-10-24", "2026-04-02", None]
+    assert times(["25.10.26", "03.04.26", "11.12.26"])[2] is None
+
+
+def test_an_offset_that_may_say_until_when_is_refused_with_how_it_is_read() -> None:
+    for text in ("2026-03-02 03:30-05:00", "2026-03-02 09:30-10:15", "02.03.2026 03:30-05:00"):
+        with pytest.raises(Rejected, match="may have an offset from UTC, or say from when to when"):
+            LeadReader(parse_mapping("", "m.yaml"), NOW).read({"external_id": "1", "created_at": text})
+    three = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    assert times(["2026-03-02 03:30:00-05:00", "02.03.2026 03:30:00-05:00"]) == [three, three]
+    assert times(["2026-03-02 03:30-05:00"], "created_at: {format: iso}") == [three]
+
+
+def test_what_is_exported_each_night_is_read_on_every_day_of_the_month() -> None:
+    """NOW is 2026-11-23: with the year in front these are days of 2021 and 2022, all of them the 26th."""
+    for texts in (["21.11.26", "22.11.26"], ["22.11.26 09:30"], ["22/11/26"], ["11/22/26"]):
+        read = times(texts)
+        assert {one.year for one in read if one} == {2026}, texts
+        assert None not in read
+    assert times(["26.11.21", "26.11.22"]) == [None, None], "days of this month with the year in front"
+    assert times(["22.11.26", "20.05.26"]) == [None, None], "neither is certain"
+    assert None not in times(["22.11.26", "20.05.26", "01.05.26"])

@@ -484,3 +484,11 @@ def test_cells_that_are_written_as_formulas_are_their_texts(tmp_path: Path) -> N
         {"external_id": "00123", "name": "Ann", "note": "a,b"},
         {"external_id": "00124", "name": '="x', "note": "=1+1"},
     ]
+
+
+def test_one_lead_that_has_a_list_is_a_lead(tmp_path: Path) -> None:
+    path = tmp_path / "one.ndjson"
+    for lead in ('{"external_id": "1", "results": [{"a": 1}]}', '{"id": "1", "Phone": "1", "data": [{"a": 1}]}'):
+        path.write_text(lead + "\n")
+        with LeadFile(path) as file:
+            assert [row.cells for row in file.rows()] == [json.loads(lead)]

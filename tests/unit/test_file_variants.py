@@ -100,6 +100,17 @@ def test_a_quote_that_takes_rows_for_a_text_loses_none_of_them_in_silence(tmp_pa
     assert ids(tmp_path / "b.csv", fine) == ["1", "2"]
 
 
+def test_a_text_over_lines_with_as_many_commas_as_a_row_is_one_cell(tmp_path: Path) -> None:
+    message = 'external_id,note,name\n1,"Hello,\nI want a, b",Ann\nA-2,"x,\nHall 7, B",Ben\n'
+    assert ids(tmp_path / "a.csv", message) == ["1", "A-2"]
+    address = 'external_id,name,source,note\n1,Ann,web,"Main St 5\nBerlin, DE, Europe, 10"\n'
+    assert ids(tmp_path / "b.csv", address) == ["1"]
+    for first, second in (("1", "2"), ("A-1", "B-22"), ("Ann", "Ben Cole"), ('"1"', "2")):
+        swallowed = f'external_id,note,name\n{first},"12 inch,Ann\n{second},12",Ben\n'
+        (one,) = ids(tmp_path / "c.csv", swallowed)
+        assert one.startswith("seems to be several rows"), (first, second)
+
+
 def test_cells_that_failed_are_empty_and_counted_but_a_word_of_the_business_is_one() -> None:
     reader = LeadReader(FileMapping(), NOW)
     row = {"external_id": "1", "region": "#N/A", "industry": "NULL", "source": "NULL"}

@@ -323,3 +323,13 @@ def test_no_holidays_are_not_those_of_norway() -> None:
 )
 def test_a_comma_between_chinese_names_separates_them(text: str, names: tuple[str, ...]) -> None:
     assert set(read_field("regions", text)) == set(names)
+
+
+def test_a_manager_is_the_rep_of_that_number_however_programs_write_it(tmp_path: Path) -> None:
+    file = tmp_path / "reps.csv"
+    file.write_text("rep_id,name,manager_id\n1001.0,Ann,\n1002,Ben,1001.0\n")
+    ann, ben = read_roster_file(file)
+    assert (ann.values["manager_id"], ben.values["manager_id"]) == (None, ann.rep_id)
+    file.write_text("rep_id,name,manager_id\n1002,Ben,1.0E+5\n")
+    with pytest.raises(RosterError, match=r"manager_id.*was rounded"):
+        read_roster_file(file)

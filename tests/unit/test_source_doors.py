@@ -262,3 +262,11 @@ def test_the_example_for_typeform_reads_what_typeform_sends() -> None:
     key = "the secret of the form"
     signature = base64.b64encode(hmac.new(key.encode(), b"x", hashlib.sha256).digest()).decode()
     assert check_signature(door, {"typeform-signature": f"sha256={signature}"}, b"x", [key], AT) is None
+
+
+def test_an_id_that_a_program_sends_stays_as_it_is_whichever_way_it_comes() -> None:
+    source = parse_source("webhook: {scheme: standard-webhooks}\nrename: {id: external_id, client: customer_id}", "s")
+    body = [{"id": "1001.0", "client": "7.0"}]
+    (lead,) = SourceReader("crm", source, ReadingContext(AT)).webhook_leads(body, "f")
+    assert isinstance(lead, LeadIn)
+    assert (lead.external_id, lead.declared_customer) == ("1001.0", "7.0")

@@ -136,7 +136,7 @@ def test_a_zone_that_was_never_set_is_doubted() -> None:
     [
         *(("Created (UTC)", "UTC"), ("created_at_utc", "utc"), ("创建时间（北京时间）", None), ("Created", None)),
         *(
-            ("Created (GMT+8)", "GMT+8"),
+            ("Created (GMT+9)", "GMT+9"),
             ("Created [Europe/Berlin]", "Europe/Berlin"),
             ("Created (Asia/Shanghai)", None),
         ),
@@ -144,4 +144,19 @@ def test_a_zone_that_was_never_set_is_doubted() -> None:
     ],
 )
 def test_a_column_that_names_another_zone_is_noticed(column: str, said: str | None) -> None:
-    assert zone_meant.zone_in_name(column, "Asia/Shanghai", zone_names()) == said
+    assert zone_meant.zone_in_name(column, "Asia/Shanghai", zone_names(), zone) == said
+
+
+@pytest.mark.parametrize(
+    ("column", "used", "said"),
+    [
+        ("创建时间(UTC+8)", "Asia/Shanghai", None),
+        ("Created (GMT+08:00)", "Asia/Shanghai", None),
+        ("Created (UTC)", "Etc/UTC", None),
+        ("Created (UTC+1)", "Europe/Berlin", "UTC+1"),
+        ("Created (GMT)", "Europe/London", "GMT"),
+        ("Created (UTC+9)", "Asia/Shanghai", "UTC+9"),
+    ],
+)
+def test_the_offset_that_the_zone_has_all_year_is_no_other_zone(column: str, used: str, said: str | None) -> None:
+    assert zone_meant.zone_in_name(column, used, zone_names(), zone) == said
