@@ -7,7 +7,10 @@ from enum import Enum
 _LONGEST = 80
 _DIGITS = 40
 _THREE_DECIMALS = 3
-_MONEY = r"(?:[€$£¥￥元]|EUR|USD|GBP|CHF|CNY|RMB|JPY|PLN|CZK|HUF|SEK|NOK|DKK|BRL|MXN|INR)"
+_MONEY = (
+    r"(?:[€£¥￥元₹₩₺]|(?:R|US|NT|HK|MX)?\$|zł|kr\.?|Kč|Ft|Fr\.|"
+    r"EUR|USD|GBP|CHF|CNY|RMB|JPY|PLN|CZK|HUF|SEK|NOK|DKK|BRL|MXN|INR|KRW|TRY|TWD|HKD)"
+)
 _SIGNS = {"comma": (",", "."), "point": (".", ",")}
 
 

@@ -112,3 +112,17 @@ def test_a_mistake_is_named(mapping: str, why: str) -> None:
 def test_a_column_of_numbers_that_the_file_lacks_is_named() -> None:
     with pytest.raises(InvalidFile, match="no column Budget"):
         check_columns(parse_mapping("numbers: {Budget: comma}", "m.yaml"), ["external_id", "budget"])
+
+
+@pytest.mark.parametrize(
+    ("text", "sign", "number"),
+    [
+        *(("R$ 5.000,00", "comma", "5000"), ("500 zł", "comma", "500"), ("kr 1 500,50", "comma", "1500.5")),
+        *(("12.000 Kč", "comma", "12000"), ("US$5,000", "point", "5000"), ("Fr. 1'200.50", "point", "1200.5")),
+        *(("₹ 500", "point", "500"), ("500 kg", "comma", None), ("5 km", "point", None)),
+    ],
+)
+def test_what_money_is_called_where_leads_come_from_is_no_part_of_the_number(
+    text: str, sign: str, number: str | None
+) -> None:
+    assert plain_number(text, DecimalSign(sign)) == number
