@@ -102,6 +102,12 @@ async def make_tenant(
     return made
 
 
+async def zone_away_from_midnight(conn: asyncpg.Connection) -> str:
+    """A zone in which the day neither began in the last three hours nor ends in the next three."""
+    hour = await conn.fetchval("select extract(hour from now() at time zone 'UTC')::int")
+    return "UTC" if 3 <= hour < 21 else "Pacific/Tarawa"
+
+
 def a_drain(connections: Connections, *, seed: int = 1, ready: int = 1000) -> Drain:
     """A router with tokens that repeat from run to run."""
     rng = random.Random(seed)

@@ -20,7 +20,7 @@ from tests.command_line import CommandLine
 from tests.findings import findings
 from tests.postgres.test_doctor_time import TODAY, stream
 from tests.support import connected
-from tests.world import a_drain, lead, make_tenant, settle, simple_reps
+from tests.world import a_drain, lead, make_tenant, settle, simple_reps, zone_away_from_midnight
 
 CODE = "connections_short"
 
@@ -88,7 +88,7 @@ async def test_connections_all_in_use_while_nothing_stands_are_a_warning(own_url
 
 async def test_two_causes_at_once_are_both_named_before_anything_else(own_url: str) -> None:
     async with connected(own_url) as conn:
-        tenant = await make_tenant(conn, simple_reps(2), TODAY)
+        tenant = await make_tenant(conn, simple_reps(2), TODAY, zone=await zone_away_from_midnight(conn))
         await stream(tenant, 24)
         async with open_connections(own_url) as connections:
             await settle(a_drain(connections), tenant.tenant_id)

@@ -10,7 +10,7 @@ from router.store.rules_lint import lint_for_tenant
 from router.store.sources import NewSource, add_source
 from router.store.tenants import tenant_named
 from tests.findings import findings
-from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps, zone_away_from_midnight
 
 CODE = "stamps_shifted"
 TODAY = """
@@ -32,7 +32,7 @@ async def stream(tenant: Tenancy, hours: float, *, number: int = 25, first: int 
 async def test_leads_that_stand_for_a_source_of_another_zone_are_critical_with_the_stamps_as_proof(
     conn: asyncpg.Connection, connections: Connections
 ) -> None:
-    tenant = await make_tenant(conn, simple_reps(2), TODAY)
+    tenant = await make_tenant(conn, simple_reps(2), TODAY, zone=await zone_away_from_midnight(conn))
     assert await findings(conn, CODE) == []
     await stream(tenant, 24)
     await settle(a_drain(connections), tenant.tenant_id)
