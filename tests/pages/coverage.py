@@ -69,7 +69,6 @@ UNCHECKED: Mapping[tuple[str, str], str] = {
     ("docs/load-testing.md", "$ make load FAULT"): MEASURED,
     ("docs/operating.md", "database: postgresql"): MEASURED,
     ("docs/operating.md", "20,000 leads will"): MEASURED,
-    ("docs/operating.md", "$ lead-router blockers"): NOT_YET,
     ("docs/operating.md", "$ lead-router connections"): NOT_YET,
     ("docs/operating.md", "alter system"): OTHER_SYSTEMS,
     ("docs/operating.md", "$ lead-router lane"): NOT_YET,

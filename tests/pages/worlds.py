@@ -9,6 +9,7 @@ import asyncpg
 
 from router.domain.lead_in import LeadIn
 from router.store.connections.connections import open_connections
+from tests.support import connected
 from tests.world import Tenancy, a_drain, make_tenant, reps_csv, settle
 
 GROUPS = "rep_id,name,available,groups"
@@ -162,3 +163,10 @@ WITH_LOG = World(leads={1: lead("e-1")}, drained=True, files={"router.log": '{"l
 SWITCHBOARD = World(
     leads={number: lead(f"e-{number}", name=f"Person {number}", phone="+862150001111") for number in range(1, 8)}
 )
+
+
+async def many(folder: Path, url: str) -> None:
+    """A thousand leads that wait."""
+    async with connected(url) as conn:
+        tenant = await make_tenant(conn, reps_csv(World().reps, GROUPS), ALL, zone="Asia/Shanghai")
+        await tenant.accept([lead(f"e-{number}") for number in range(1, 1001)])
