@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
+from tests.sink import a_sink
 from tests.support import connected
 
 
@@ -74,3 +75,12 @@ async def locks(folder: Path, url: str) -> AsyncIterator[Around]:
         session(url, "psql", "begin", "lock table parked in exclusive mode") as console,
     ):
         yield Around({"14488": str(job.get_server_pid()), "14489": str(console.get_server_pid()), "postgres": role})
+
+
+@asynccontextmanager
+async def receiver(folder: Path, url: str) -> AsyncIterator[Around]:
+    """The CRM's, on a port of this host, which deliveries may therefore go to."""
+    async with a_sink() as sink:
+        here = sink.url.partition("/hook")[0].replace("127.0.0.1", "localhost")
+        yield Around({"https://crm.example.com": here}, {"LEAD_ROUTER_WEBHOOKS_PRIVATE_ADDRESSES": "allowed"})
+        assert [body["type"] for body, _, _ in sink.got] == ["webhook.test"], "the page's event has not come"

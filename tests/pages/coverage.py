@@ -64,7 +64,6 @@ UNCHECKED: Mapping[tuple[str, str], str] = {
     ("docs/intake-http.md", "curl -H"): PLACEHOLDERS,
     ("docs/intake.md", "customer_id C-100"): NOT_YET,
     ("docs/integrating.md", '{"id"'): PLACEHOLDERS,
-    ("docs/integrating.md", "$ lead-router webhooks"): NOT_YET,
     ("docs/integrating.md", "$ curl"): PLACEHOLDERS,
     ("docs/load-testing.md", "$ make load FAULT"): MEASURED,
     ("docs/operating.md", "database: postgresql"): MEASURED,
