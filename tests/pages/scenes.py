@@ -120,6 +120,7 @@ SCENES: Sequence[Scene] = (
     Scene(OPERATING, "blockers", worlds.many, LOOKED, beside.locks),
     Scene(OPERATING, "bundle", worlds.WITH_LOG),
     Scene(OPERATING, "changes", worlds.WITH_REPS),
+    Scene(OPERATING, "connections in use", worlds.nothing, {}, beside.full_server),
     Scene(OPERATING, "doctor", worlds.WITHOUT_GROUP),
     Scene(OPERATING, "About one lead", worlds.EMPTY_GROUP),
     Scene(OPERATING, "Mutes", worlds.WITHOUT_GROUP),

@@ -165,6 +165,10 @@ SWITCHBOARD = World(
 )
 
 
+async def nothing(folder: Path, url: str) -> None:
+    """Where the page's commands work on another database."""
+
+
 async def many(folder: Path, url: str) -> None:
     """A thousand leads that wait."""
     async with connected(url) as conn:
