@@ -69,7 +69,6 @@ UNCHECKED: Mapping[tuple[str, str], str] = {
     ("docs/load-testing.md", "$ make load FAULT"): MEASURED,
     ("docs/operating.md", "database: postgresql"): MEASURED,
     ("docs/operating.md", "20,000 leads will"): MEASURED,
-    ("docs/operating.md", "$ lead-router lane"): NOT_YET,
     ("docs/operating.md", "$ kill"): OTHER_SYSTEMS,
     ("docs/operations.md", ""): OTHER_SYSTEMS,
     ("docs/performance.md", ""): MEASURED,

@@ -126,6 +126,7 @@ SCENES: Sequence[Scene] = (
     Scene(OPERATING, "Mutes", worlds.WITHOUT_GROUP),
     Scene(OPERATING, "end", worlds.WITH_REPS),
     Scene(OPERATING, "handover", worlds.HAND_OVER),
+    Scene(OPERATING, "lane reset-clock", worlds.clock_was_ahead),
     Scene(OPERATING, "park, unpark", worlds.ONE_TO_PARK),
     Scene(OPERATING, "pause, resume", worlds.WITH_REPS),
     Scene(OPERATING, "retry", worlds.UNMATCHED),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import asyncpg
 
+from loadtest.faults.clock import install_clock, set_clock_ahead
 from router.domain.lead_in import LeadIn
 from router.store.connections.connections import open_connections
+from router.store.processes import OwnProcess
 from tests.support import connected
 from tests.world import Tenancy, a_drain, make_tenant, reps_csv, settle
 
@@ -174,3 +176,18 @@ async def many(folder: Path, url: str) -> None:
     async with connected(url) as conn:
         tenant = await make_tenant(conn, reps_csv(World().reps, GROUPS), ALL, zone="Asia/Shanghai")
         await tenant.accept([lead(f"e-{number}") for number in range(1, 1001)])
+
+
+async def clock_was_ahead(folder: Path, url: str) -> None:
+    """Five leads came and were routed while database and host were 40 days ahead; now their clocks are right again."""
+    ahead = timedelta(days=40)
+    async with connected(url) as conn:
+        await install_clock(conn)
+        tenant = await make_tenant(conn, reps_csv(World().reps, GROUPS), ALL, zone="Asia/Shanghai")
+        await set_clock_ahead(conn, ahead)
+        await tenant.accept([lead(f"e-{number}") for number in range(1, 6)])
+        async with open_connections(url) as connections:
+            drain = a_drain(connections)
+            drain.process = OwnProcess(host_clock=lambda: datetime.now(UTC) + ahead)
+            await settle(drain, tenant.tenant_id)
+        await set_clock_ahead(conn, timedelta(0))
