@@ -114,6 +114,7 @@ SCENES: Sequence[Scene] = (
     Scene("docs/intake.md", "The same id from another source", worlds.OTHER_SOURCE),
     Scene("docs/intake.md", "Words in one spelling", worlds.SYNONYMS),
     Scene("docs/intake.md", "Repeats", worlds.AGAIN),
+    Scene("docs/intake.md", "Customers", worlds.CONTACTS),
     Scene("docs/integrating.md", "Webhooks", worlds.WITH_REPS, beside=beside.receiver),
     Scene("docs/customers.md", "A number that many share", worlds.SWITCHBOARD),
     Scene(OPERATING, "assign", worlds.WITH_REPS),

@@ -165,6 +165,22 @@ WITH_LOG = World(leads={1: lead("e-1")}, drained=True, files={"router.log": '{"l
 SWITCHBOARD = World(
     leads={number: lead(f"e-{number}", name=f"Person {number}", phone="+862150001111") for number in range(1, 8)}
 )
+CONTACTS = World(
+    leads={
+        1: lead("L-1", name="Ann", phone="+8613800138000"),
+        2: lead("L-2", name="Bo", phone="+8613900139000", email="bo@x.example"),
+    },
+    files={
+        "crm.csv": """external_id,source,name,Mobile,email,customer_id
+L-3,crm,Ann,13800138000,bo@x.example,
+L-4,crm,Cy,138****1234,,
+L-5,crm,Di,1.38E+10,,
+L-6,crm,Ed,see notes,,
+"""
+        + "".join(f"L-{10 + n},crm,Person {n},1370013700{n},,C-100\n" for n in range(6)),
+        "crm.yaml": "default_phone_region: CN\nrename:\n  Mobile: phone\n",
+    },
+)
 
 
 async def nothing(folder: Path, url: str) -> None:
