@@ -13,6 +13,9 @@ from router.store.lane_clock import ClockUnsure, LaneReset, doubt_clock
 from router.store.lane_clock import reset_clock as reset
 from router.store.tenants import Tenant, all_tenants
 
+_ONE = {"batches": "batch"}
+"""Of what is dated back, the words whose singular does not only lack an s."""
+
 
 @click.command()
 @click.argument("tenant_name", metavar="TENANT", required=False)
@@ -78,7 +81,9 @@ def _print(tenant: Tenant, done: LaneReset, *, dry_run: bool) -> None:
     before = f"it stood at {_time(done.before, tenant)}" if done.before else "it had no batch yet"
     verb = "would go on" if dry_run else "goes on"
     out.print(f"{tenant.name} {verb} from {_time(done.after, tenant)}; {before}")
-    rows = ", ".join(f"{number:,} {what}" for what, number in done.dated.items() if number)
+    rows = ", ".join(
+        count(number, _ONE.get(what, what.removesuffix("s")), what) for what, number in done.dated.items() if number
+    )
     out.print(f"  dated back: {rows or 'nothing'}")
     if dry_run:
         out.print("  nothing was written (--dry-run)")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ops.embedded.embedded import stopped
 from tests.e2e.commands import PROJECT
-from tests.pages import worlds
+from tests.pages import beside, worlds
+from tests.pages.beside import Around, Beside
 from tests.pages.terminal import Terminal, Typed, terminal
 from tests.pages.transcript import Step, steps_of
 
@@ -23,13 +24,14 @@ Setting = Callable[[Path, str], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Scene:
     """`section` = heading, without its `#`; empty: the whole page. `setting` = None: empty servers of its
-    own. `codes` = exit codes other than 0, by beginnings of commands.
+    own. `codes` = exit codes other than 0, by beginnings of commands. `beside` = what others do meanwhile.
     """
 
     page: str
     section: str = ""
     setting: Setting | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
+    beside: Beside = beside.nothing
 
     def text(self) -> str:
         """What is run, with empty lines where the rest of the page stands: lines keep their numbers."""
@@ -60,28 +62,32 @@ def section(text: str, heading: str) -> str:
 
 
 @asynccontextmanager
-async def typed_in(scene: Scene, folder: Path, url: str) -> AsyncIterator[Terminal]:
-    """The terminal of a scene in a new folder, which root's servers can enter."""
+async def typed_in(scene: Scene, folder: Path, url: str) -> AsyncIterator[tuple[Terminal, Around]]:
+    """The terminal of a scene in a new folder, which root's servers can enter, and what goes on beside it."""
     folder.mkdir()
     folder.chmod(0o755)
     if scene.setting is None:
         _checkout(folder)
         try:
             async with terminal(folder) as shell:
-                yield shell
+                yield shell, Around()
         finally:
             for data in folder.rglob(".lead-router"):
                 await stopped(data)
     else:
         await scene.setting(folder, url)
-        async with terminal(folder, LEAD_ROUTER_DATABASE_URL=url) as shell:
-            yield shell
+        async with (
+            scene.beside(folder, url) as around,
+            terminal(folder, **{"LEAD_ROUTER_DATABASE_URL": url, **around.environment}) as shell,
+        ):
+            yield shell, around
 
 
 async def run(scene: Scene, folder: Path, url: str) -> list[tuple[Step, Typed]]:
-    """Types all commands of a scene; what each printed."""
-    async with typed_in(scene, folder, url) as shell:
-        return [(step, await shell.types(step.command)) for step in scene.steps()]
+    """Types all commands of a scene; what each printed, with the page's names."""
+    async with typed_in(scene, folder, url) as (shell, around):
+        typed = [(step, await shell.types(around.typed(step.command))) for step in scene.steps()]
+    return [(step, Typed(tuple(map(around.read, done.lines)), done.code)) for step, done in typed]
 
 
 def _checkout(folder: Path) -> None:
@@ -94,6 +100,7 @@ def _checkout(folder: Path) -> None:
 
 
 FIRST_DAY = {"lead-router leads import website-de.csv": 1}
+LOOKED = {"lead-router blockers --terminate": 0, "lead-router blockers": 1}
 OPERATING = "docs/operating.md"
 SCENES: Sequence[Scene] = (
     Scene("docs/getting-started.md", codes=FIRST_DAY),
@@ -107,15 +114,20 @@ SCENES: Sequence[Scene] = (
     Scene("docs/intake.md", "The same id from another source", worlds.OTHER_SOURCE),
     Scene("docs/intake.md", "Words in one spelling", worlds.SYNONYMS),
     Scene("docs/intake.md", "Repeats", worlds.AGAIN),
+    Scene("docs/intake.md", "Customers", worlds.CONTACTS),
+    Scene("docs/integrating.md", "Webhooks", worlds.WITH_REPS, beside=beside.receiver),
     Scene("docs/customers.md", "A number that many share", worlds.SWITCHBOARD),
     Scene(OPERATING, "assign", worlds.WITH_REPS),
+    Scene(OPERATING, "blockers", worlds.many, LOOKED, beside.locks),
     Scene(OPERATING, "bundle", worlds.WITH_LOG),
     Scene(OPERATING, "changes", worlds.WITH_REPS),
+    Scene(OPERATING, "connections in use", worlds.nothing, {}, beside.full_server),
     Scene(OPERATING, "doctor", worlds.WITHOUT_GROUP),
     Scene(OPERATING, "About one lead", worlds.EMPTY_GROUP),
     Scene(OPERATING, "Mutes", worlds.WITHOUT_GROUP),
     Scene(OPERATING, "end", worlds.WITH_REPS),
     Scene(OPERATING, "handover", worlds.HAND_OVER),
+    Scene(OPERATING, "lane reset-clock", worlds.clock_was_ahead),
     Scene(OPERATING, "park, unpark", worlds.ONE_TO_PARK),
     Scene(OPERATING, "pause, resume", worlds.WITH_REPS),
     Scene(OPERATING, "retry", worlds.UNMATCHED),

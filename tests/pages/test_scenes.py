@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.commands import PROJECT
+from tests.pages.beside import Around
 from tests.pages.scenes import SCENES, Scene, run, section
 from tests.pages.transcript import Step, masked, matches, rewritten, steps_of
 
@@ -81,6 +82,15 @@ def test_a_page_is_right_on_every_day_of_the_week() -> None:
     days = ("Parked on Tue 2026-12-29 21:36 Europe/Berlin", "Parked on Wed 2026-12-30 00:48 Europe/Berlin")
     assert masked(days[0]) == masked(days[1])
     assert masked("Tue 09:00") != masked("Wed 09:00")
+
+
+def test_what_has_another_name_each_time_is_typed_by_its_own_and_read_by_the_pages() -> None:
+    around = Around({"14488": "77", "14489": "14488", "https://crm.example.com": "http://localhost:8000"})
+    assert around.typed("end 14488 14489 144889") == "end 77 14488 144889"
+    assert around.read("14488 (process 77), 770: http://localhost:8000/hooks") == (
+        "14489 (process 14488), 770: https://crm.example.com/hooks"
+    )
+    assert Around().typed("end 1") == Around().read("end 1") == "end 1"
 
 
 def test_a_section_ends_with_the_next_heading() -> None:

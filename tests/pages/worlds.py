@@ -7,8 +7,11 @@ from pathlib import Path
 
 import asyncpg
 
+from loadtest.faults.clock import install_clock, set_clock_ahead
 from router.domain.lead_in import LeadIn
 from router.store.connections.connections import open_connections
+from router.store.processes import OwnProcess
+from tests.support import connected
 from tests.world import Tenancy, a_drain, make_tenant, reps_csv, settle
 
 GROUPS = "rep_id,name,available,groups"
@@ -162,3 +165,45 @@ WITH_LOG = World(leads={1: lead("e-1")}, drained=True, files={"router.log": '{"l
 SWITCHBOARD = World(
     leads={number: lead(f"e-{number}", name=f"Person {number}", phone="+862150001111") for number in range(1, 8)}
 )
+CONTACTS = World(
+    leads={
+        1: lead("L-1", name="Ann", phone="+8613800138000"),
+        2: lead("L-2", name="Bo", phone="+8613900139000", email="bo@x.example"),
+    },
+    files={
+        "crm.csv": """external_id,source,name,Mobile,email,customer_id
+L-3,crm,Ann,13800138000,bo@x.example,
+L-4,crm,Cy,138****1234,,
+L-5,crm,Di,1.38E+10,,
+L-6,crm,Ed,see notes,,
+"""
+        + "".join(f"L-{10 + n},crm,Person {n},1370013700{n},,C-100\n" for n in range(6)),
+        "crm.yaml": "default_phone_region: CN\nrename:\n  Mobile: phone\n",
+    },
+)
+
+
+async def nothing(folder: Path, url: str) -> None:
+    """Where the page's commands work on another database."""
+
+
+async def many(folder: Path, url: str) -> None:
+    """A thousand leads that wait."""
+    async with connected(url) as conn:
+        tenant = await make_tenant(conn, reps_csv(World().reps, GROUPS), ALL, zone="Asia/Shanghai")
+        await tenant.accept([lead(f"e-{number}") for number in range(1, 1001)])
+
+
+async def clock_was_ahead(folder: Path, url: str) -> None:
+    """Five leads came and were routed while database and host were 40 days ahead; now their clocks are right again."""
+    ahead = timedelta(days=40)
+    async with connected(url) as conn:
+        await install_clock(conn)
+        tenant = await make_tenant(conn, reps_csv(World().reps, GROUPS), ALL, zone="Asia/Shanghai")
+        await set_clock_ahead(conn, ahead)
+        await tenant.accept([lead(f"e-{number}") for number in range(1, 6)])
+        async with open_connections(url) as connections:
+            drain = a_drain(connections)
+            drain.process = OwnProcess(host_clock=lambda: datetime.now(UTC) + ahead)
+            await settle(drain, tenant.tenant_id)
+        await set_clock_ahead(conn, timedelta(0))
