@@ -16,7 +16,6 @@ from router.store import status as store
 from router.store.blocking.blocked import Blocked, blocked_now
 from router.store.connections.server_capacity import ServerCapacity, read_server_capacity
 from router.store.errors import TRANSIENT_ERRORS, server_of
-from router.store.parts import Unanswered, tenants_away
 from router.store.stalls import StoredStall, open_stalls
 from router.store.statements import Connection
 from router.store.status import LaneStatus, ParkedLeads
@@ -24,6 +23,7 @@ from router.store.tenants import Tenant, all_tenants, tenant_named
 
 if TYPE_CHECKING:
     from router.store.engines import Engines
+    from router.store.parts import Unanswered
 
 STATES = ("waiting", "assigned", "parked", "merged", "closed", "archived", "removed", "journalled")
 _ACCEPTED = ("stored", "archived", "removed", "journalled")
@@ -119,6 +119,8 @@ class _Asked:
 
 async def _away(conn: Connection, tenant: str | None) -> dict[int, Unanswered]:
     """Whose server does not answer, of the one or of all."""
+    from router.store.parts import tenants_away  # noqa: PLC0415 - with it comes NumPy, and rarely is it needed
+
     tenants = [await tenant_named(conn, tenant)] if tenant else await all_tenants(conn)
     return await tenants_away(conn, [one.tenant_id for one in tenants], AWAY_WITHIN_S)
 

@@ -18,6 +18,9 @@ _WITHIN = re.compile(r"^while executing command on " + _HOST, re.MULTILINE)
 _OF_SERVERS = ("08", "57P", "53", "58", "25006")
 _INTERNAL = "XX000"
 
+NOT_ASKED = "a server that was not asked"
+"""In place of a server's name."""
+
 
 def other_server(sqlstate: str, message: str, context: str = "") -> str | None:
     """The server, as host:port, that is away or cannot work; None = the error is about none, or another kind of error.

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from router.store.distribution import placed
 from router.store.errors import TRANSIENT_ERRORS, PostgresError, server_of
 from router.store.lane import lanes_there
+from router.store.other_server import NOT_ASKED
 from router.store.statements import Connection
 from router.store.tenants import all_tenants
 
@@ -22,8 +23,6 @@ T = TypeVar("T")
 
 PART_S = 2.0
 """So long one server may take to answer for its part."""
-NOT_ASKED = "a server that was not asked"
-"""In place of its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.phrases import count, listed
 from router.store.blocking.blocked import BlockedLeads
-from router.store.parts import NOT_ASKED
+from router.store.other_server import NOT_ASKED
 from router.store.tenants import Tenant
 
 CODE = "database_busy"
