@@ -48,7 +48,7 @@ async def test_leads_that_come_while_postgresql_is_away_are_taken_and_none_is_mi
     server: FaultServer, database: str, tmp_path: Path, seconds: int
 ) -> None:
     async with connected(server.url(database)) as conn:
-        tenant = await make_tenant(conn, simple_reps(3, max_open=100_000))
+        tenant = await make_tenant(conn, simple_reps(3, max_open=100_000, max_per_day=100_000))
         token = await make_token(conn, tenant.tenant_id)
     settings = {"api_port": 0, "journal_file": tmp_path / "journal.db"}
     async with serving(server.url(database), "serve", **settings) as daemon:
@@ -70,7 +70,7 @@ async def test_leads_in_the_journal_of_a_process_that_is_killed_are_there_after_
     server: FaultServer, database: str, tmp_path: Path, seconds: int
 ) -> None:
     async with connected(server.url(database)) as conn:
-        tenant = await make_tenant(conn, simple_reps(3, max_open=100_000))
+        tenant = await make_tenant(conn, simple_reps(3, max_open=100_000, max_per_day=100_000))
         token = await make_token(conn, tenant.tenant_id)
     settings = {"api_port": 0, "journal_file": tmp_path / "journal.db"}
     async with (
