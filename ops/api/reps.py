@@ -278,7 +278,7 @@ def count_anew(shares: Shares, call: Call, since: datetime) -> None:
             async with call.connection() as conn:
                 await shares.count(conn, tenant_id, since)
         except (*TRANSIENT_ERRORS, TimeoutError):
-            # Whoever asks next tries again.
+            # The next request tries again.
             pass
         finally:
             shares.counted(tenant_id)

@@ -10,7 +10,7 @@ _NAME = 12
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One line: in pixels from the left, how long the bar is and where the mark stands; `text` beside it."""
+    """One line: in pixels from the left, how long the bar is and where the mark is; `text` beside it."""
 
     name: str
     top: int

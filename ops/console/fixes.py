@@ -21,7 +21,7 @@ _DOES: tuple[tuple[tuple[str, ...], str | None, str], ...] = (
     (("retry",), None, N_("sends such leads back, to be decided again")),
 )
 
-# The words after `lead-router`, and the page; REP stands for whatever word is there. The first that fits counts.
+# The words after `lead-router`, and the page; REP means any word. The first that fits counts.
 _PAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("reps", "set", "REP", "--available"), "/reps/{rep}"),
     (("reps", "show", "REP"), "/reps/{rep}"),
@@ -65,7 +65,7 @@ def _words(command: str | None) -> list[str]:
 
 
 def _fits(words: list[str], pattern: tuple[str, ...]) -> str | None:
-    """What stands in the place of REP (empty where the pattern has none); None = it does not fit."""
+    """The word in the place of REP (empty where the pattern has none); None = it does not fit."""
     rep = ""
     for place, word in enumerate(pattern):
         if word in _LONE:

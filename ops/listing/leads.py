@@ -59,7 +59,7 @@ async def list_leads(
 ) -> Page:
     """One page of the tenant's leads that match, at most `limit` (up to MOST_IN_A_PAGE), in one snapshot.
 
-    `after` is a former page's `next`; `engines` keeps what was read, for whoever asks again.
+    `after` is a former page's `next`; `engines` keeps what was read, for those who ask again.
     Raises FiltersConflict, CursorInvalid, RepUnknown, GroupUnknown.
     """
     states, below = asked.states(), store.NO_LEAD if after is None else read_cursor(after)

@@ -44,7 +44,7 @@ async def judge_keys(
 ) -> Mapping[int, WaitsFor | None]:
     """Why the leads of each wake key wait, by number; None = the next batch looks at them.
 
-    `engines` keeps what was read, for whoever asks again and again. Without `outlook` no chances are worked out: with
+    `engines` keeps what was read, for those who ask again and again. Without `outlook` no chances are worked out: with
     thousands of reps and rules that takes seconds.
     """
     hold = hold_of(tenant)

@@ -86,7 +86,7 @@ class Done:
 @dataclass
 class Retry:
     """`token` gives fresh random numbers of 63 bits; `at_once` is the most leads in a transaction; `engines` keeps what
-    was read, for whoever asks again and again.
+    was read, for those who ask again and again.
     """
 
     conn: Connection

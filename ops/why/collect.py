@@ -61,7 +61,7 @@ async def why(
 
     `batch_no` asks for an earlier decision, `rep_id` why that rep did or did not get the lead, `most_changes` for so
     many changes that would place it (None = for a few where it was refused, 0 = for none); `presence` hears who is
-    present (None = there is no Redis); `engines` keeps what was read, for whoever asks again and again. Raises
+    present (None = there is no Redis); `engines` keeps what was read, for those who ask again and again. Raises
     LeadUnknown, RepUnknown, and LookupError when that batch did not decide about the lead.
     """
     async with conn.transaction(isolation="repeatable_read", readonly=True):

@@ -69,7 +69,7 @@ async def group_csv(view: View) -> web.Response:
 
 
 def _given(view: View) -> dict[str, str]:
-    """The filter, as it stands in the address."""
+    """The filter, as the address has it."""
     return {name: view.query[name].strip() for name in ("q", "only") if view.query.get(name, "").strip()}
 
 
