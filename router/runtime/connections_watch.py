@@ -9,9 +9,14 @@ from time import monotonic
 from router.runtime.health import Health
 from router.runtime.lifeline import Lifeline
 from router.runtime.periodic import Periodic
-from router.store.connections.connect import short_name
+from router.store.connections.connect import Session, short_name
 from router.store.connections.connections import Connections, Part
-from router.store.connections.server_capacity import ServerCapacity, dead_backends, read_server_capacity
+from router.store.connections.server_capacity import (
+    ServerCapacity,
+    dead_backends,
+    read_server_capacity,
+    unanswered,
+)
 from router.store.server_settings import read_server_settings
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
@@ -33,6 +38,8 @@ _SILENT_S: dict[Part, float | None] = {
     # A replay decides thousands of leads between two statements.
     Part.JOBS: None,
 }
+# Behind a pooler it is known that somebody waits for an answer: whoever does, for this long.
+_UNANSWERED_S = 4.0
 # The wire of the one who looks may be dead too.
 _ANSWER_DEADLINE_S = 3.0
 TOPIC = "connections"
@@ -76,7 +83,7 @@ class ConnectionsService(Periodic):
         connections = self._connections
         now = monotonic()
         long = {
-            session.get_server_pid(): session
+            session
             for session, lending in connections.lent.items()
             if now - lending.since > _LONG_S and not session.is_closed()
         }
@@ -86,12 +93,29 @@ class ConnectionsService(Periodic):
         async with connections.acquire(Part.DUTIES) as conn, asyncio.timeout(_ANSWER_DEADLINE_S):
             if due:
                 await self._compare(conn)
-            long = {pid: session for pid, session in long.items() if session in connections.lent}
-            silent_for = {pid: _SILENT_S[connections.lent[session].part] for pid, session in long.items()}
-            for pid in await dead_backends(conn, silent_for) if long else ():
-                # Whoever waits for an answer over this wire would wait until its own deadline.
-                log.warning("connection leads nowhere", process=pid, holder=str(connections.lent.get(long[pid])))
-                long[pid].terminate()
+            if long:
+                for session in {*await self._gone(conn, long), *await self._unanswered(conn, long)}:
+                    # Whoever waits for an answer over this wire would wait until its own deadline.
+                    holder = str(connections.lent.get(session))
+                    log.warning("connection leads nowhere", process=session.get_server_pid(), holder=holder)
+                    session.terminate()
+
+    async def _gone(self, conn: Connection, long: set[Session]) -> list[Session]:
+        """Those whose process is gone, or waits for a statement that never came."""
+        lent = self._connections.lent
+        known = {one.get_server_pid(): one for one in long if one in lent and not one.is_closed()}
+        silent_for = {pid: _SILENT_S[lent[session].part] for pid, session in known.items()}
+        return [known[pid] for pid in await dead_backends(conn, silent_for)]
+
+    async def _unanswered(self, conn: Connection, long: set[Session]) -> list[Session]:
+        """Those behind a pooler that wait for an answer for which the server does nothing."""
+        now = monotonic()
+        asked = {session: at for session in long if (at := session.asked_at) is not None and now - at > _UNANSWERED_S}
+        if not asked:
+            return []
+        lost = await unanswered(conn, {session: now - at for session, at in asked.items()})
+        # It may have been answered meanwhile, and asked something else.
+        return [session for session in lost if session.asked_at == asked[session] and not session.is_closed()]
 
     def _due(self, now: float) -> bool:
         at = self._compared_at

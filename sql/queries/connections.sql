@@ -30,3 +30,10 @@ select pg_backend_pid() as asking,
                from unnest(:pids::int[], :silent_for::float8[]) as k(pid, silent_for) join pg_stat_activity a on a.pid = k.pid
               where a.state not like 'idle%' or k.silent_for is null
                  or a.state_change > clock_timestamp() - make_interval(secs => k.silent_for)) as pids;
+
+-- name: running()
+-- For how many seconds each statement of our role has been running. One that waits for its client in the middle does not run.
+select extract(epoch from clock_timestamp() - query_start)::float8 as for_s
+  from pg_stat_activity
+ where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+   and state = 'active' and wait_event is distinct from 'ClientRead';

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 
 import asyncpg
@@ -14,6 +15,7 @@ from loadtest.faults.server import FaultServer, reachable_folder
 from ops.cli.status import status as status_command
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.health import Health
+from router.runtime.lifeline import Lifeline, MonotonicClock
 from router.settings.model import ConnectionSettings
 from router.store.configuration import record_differences
 from router.store.connections import connections as module
@@ -263,6 +265,47 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
         await watch._look()
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await waiting
+
+
+async def test_behind_a_pooler_a_lost_answer_is_noticed_and_a_long_statement_is_let_go_on(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
+    monkeypatch.setattr("router.runtime.connections_watch._UNANSWERED_S", 1.0)
+
+    async def record(_conn: Connection, _values: dict[str, str]) -> None:
+        pass
+
+    async with a_wire(database_url) as wire:
+        # As where a pooler was found: then the numbers of the server's processes say nothing.
+        monkeypatch.setattr("router.store.connections.connect._behind_pooler", {wire.url})
+        async with open_connections(wire.url, instance="a") as connections:
+            watch = ConnectionsService(connections, "a", Health(monotonic), Instruments.silent(), record)
+            waiting = asyncio.create_task(use(connections, Part.DRAIN, 3600))
+
+            async def waits() -> bool:
+                return any(monotonic() - (one.asked_at or monotonic()) > 1.0 for one in connections.lent)
+
+            await until(waits, "it waits for its answer")
+            await watch._look()
+            assert not waiting.done()
+            assert [session.is_closed() for session in connections.lent] == [False]
+            wire.cut_behind()
+            async with connected(database_url) as admin:
+                await admin.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where query like '%pg_sleep($1)%' "
+                    "and pid <> pg_backend_pid() and datname = current_database()"
+                )
+
+            async def ended() -> bool:
+                # The wire of the one who looks is dead too, at first.
+                with suppress(TimeoutError):
+                    await watch.once(Lifeline(asyncio.Event(), MonotonicClock(), lambda _: None))
+                return waiting.done()
+
+            await until(ended, "nobody waits over the dead wire")
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+                await waiting
 
 
 @pytest.fixture(scope="module")

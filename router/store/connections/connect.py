@@ -6,6 +6,8 @@ import re
 import socket
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
+from functools import wraps
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -53,6 +55,10 @@ class Session(_Base):
     """Whether the database has the extension citus: then tables may be spread over several servers."""
     pooled: bool = False
     """Whether a pooler stands between, which may give every transaction another session of the server."""
+    asked_at: float | None = None
+    """Since when (monotonic seconds) an answer is awaited, also when whoever asked has given up; noted behind a pooler
+    only, and not while rows are copied.
+    """
     pooler: tuple[str, str] | None = None
     """The URL of the pooler's console, and what the pooler calls the database; only for commands that look."""
     hinted: set[int] | None = None
@@ -65,6 +71,36 @@ class Session(_Base):
             return ""  # it would clean the session of somebody else
         query = super().get_reset_query()
         return query if self.label is None else f"{query}\nset application_name = '{self.label}';"
+
+
+def _noted(name: str) -> Any:
+    """The method of that name, which notes how long its answer is awaited."""
+    ask = getattr(Session, name)
+
+    @wraps(ask)
+    async def asked(self: Session, *arguments: Any, **options: Any) -> Any:
+        self.asked_at = monotonic()
+        try:
+            answer = await ask(self, *arguments, **options)
+        except asyncpg.PostgresError:
+            self.asked_at = None
+            raise
+        self.asked_at = None
+        return answer
+
+    return asked
+
+
+class PooledSession(Session):
+    """One behind a pooler. Which process of the server works for it is not known, so whether an answer will ever come
+    cannot be seen there: how long it has been awaited is noted here.
+    """
+
+    pooled = True
+    fetch = _noted("fetch")
+    fetchrow = _noted("fetchrow")
+    fetchval = _noted("fetchval")
+    execute = _noted("execute")
 
 
 def session_label(instance: str | None, maximum: int) -> str:
@@ -178,12 +214,11 @@ async def _open(url: str, address: Address, label: str, statement_deadline_s: fl
         # The limit of all attempts is the caller's.
         timeout=3600.0,
         command_timeout=statement_deadline_s,
-        connection_class=Session,
+        connection_class=PooledSession if pooled else Session,
         server_settings={"application_name": label},
         statement_cache_size=0 if pooled else _STATEMENTS,
     )
     session.opened_at = asyncio.get_running_loop().time()
-    session.pooled = pooled
     return session
 
 

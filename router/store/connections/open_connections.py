@@ -130,6 +130,9 @@ class OpenConnections:
             if not session.is_closed() and session.is_in_transaction():
                 # Its rollback did not come through, so its wire is not to be trusted; the server rolls back.
                 session.terminate()
+            elif session.asked_at is not None:
+                # Whoever asked gave up, and behind a pooler there is no cleaning that would find the wire dead.
+                session.terminate()
             elif self._keeps(session):
                 await session.reset(timeout=_RESET_DEADLINE_S)
                 self.answered_at = monotonic()

@@ -3,12 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from router.domain.phrases import count
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.statements import Connection, load
 
+T = TypeVar("T")
+
 _SQL = load("connections")
+# How long a question was under way at most, and how long it may have waited in a pooler's line.
+_CLOCKS_APART_S = 0.5
+_IN_LINE_S = 5.0
 _FOR_COMMANDS = 2
 _LABEL = re.compile(rf"{APPLICATION_NAME} (\d{{1,4}}) (\S+)", re.ASCII)
 
@@ -128,6 +134,21 @@ async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | Non
     if row is None or row["asking"] != conn.get_server_pid():
         return []
     return sorted(set(silent_for_s) - set(row["pids"]))
+
+
+async def unanswered(conn: Connection, waited_s: Mapping[T, float]) -> list[T]:
+    """Those of these waits for an answer (seconds) that no statement which the server runs explains; by any key.
+
+    For sessions behind a pooler, whose processes are not known. Question or answer got lost, or it is still in the
+    pooler's line.
+    """
+    running = [row["for_s"] for row in await _SQL.running.fetch(conn)]
+    return [one for one, waited in waited_s.items() if not any(_explains(for_s, waited) for for_s in running)]
+
+
+def _explains(running_s: float, waited_s: float) -> bool:
+    """Whether a statement that has been running so long may be what is waited for: it may have been in line first."""
+    return running_s - _CLOCKS_APART_S <= waited_s <= running_s + _IN_LINE_S
 
 
 async def name_session(conn: Connection, name: str) -> None:
