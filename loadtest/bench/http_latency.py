@@ -1,8 +1,9 @@
 """From the click to the rep: a posted lead until its assignment is committed, on a quiet service."""
 
 from loadtest.bench.figures import Figure, figure, ratios
+from loadtest.bench.paced import paced
 from loadtest.bench.posted_to import new_tenant, service
-from loadtest.bench.posts import SOURCE, Address, paced
+from loadtest.bench.posts import SOURCE, Address
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.bench.trickle import all_assigned, idle_waits
 from loadtest.bench.world import SQL
@@ -25,7 +26,7 @@ async def posted_to_assigned(stage: Stage) -> list[Figure]:
                 medians.append(waits[len(waits) // 2] * 1000)
         await room.audited()
     note = (
-        f"`serve --role api,drain`, {_RATE} posts a second for {seconds} s by an aiohttp client, from before the send: "
+        f"`serve --role api,drain`, {_RATE} posts a second for {seconds} s, from when each is due: "
         f"p99 {_middle(posted[1:]) * 1000:.1f} ms, median {_middle(medians[1:]):.1f} ms; without HTTP, as "
         f"idle_latency_p99 measures it, in turns: p99 {_middle(idle[1:]) * 1000:.1f} ms"
     )

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from itertools import count
 
 from loadtest.bench.figures import Figure, figure, ratios
+from loadtest.bench.paced import paced
 from loadtest.bench.posted_to import new_tenant, noop, service
-from loadtest.bench.posts import BODY_BYTES, CONNECTIONS, SOURCE, Address, client_in_words, most, paced
+from loadtest.bench.posts import BODY_BYTES, CONNECTIONS, SOURCE, Address, client_in_words, most
 from loadtest.bench.stage import NotClean, Room, Stage
 from loadtest.bench.world import SQL
 
@@ -39,7 +40,7 @@ async def singles(stage: Stage) -> list[Figure]:
         f"bytes: {_rates(posted[1:])}; an aiohttp handler that answers 202 {_rates(answered[1:])}"
     )
     p99_note = (
-        f"{rate:,.0f} posts/s by an aiohttp client that keeps that pace, {seconds} s each: {_milliseconds(slow)}; "
+        f"{rate:,.0f} posts/s by a client that keeps that pace, {seconds} s each: {_milliseconds(slow)}; "
         f"the handler {_milliseconds(fast)}"
     )
     return [

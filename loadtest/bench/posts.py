@@ -1,4 +1,4 @@
-"""Clients that post single leads: as many as are answered, or so many a second."""
+"""Posts of single leads as bytes, and a client that posts as many as are answered."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 
 import aiohttp
 
@@ -45,15 +45,6 @@ class Address:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One post: its lead's external id, when it was sent (seconds since 1970) and how long its answer took (s)."""
-
-    external_id: str
-    at: float
-    seconds: float
-
-
 def body_template() -> str:
     """A lead of 400 bytes with all that a web form asks for; `_NUMBER` stands for the digits that differ."""
     lead = {
@@ -75,9 +66,14 @@ def body_template() -> str:
     return json.dumps(lead)
 
 
+def external_id(number: int) -> str:
+    """Of the lead with this number."""
+    return f"{number:0{_DIGITS}}"
+
+
 def numbered(template: str, number: int) -> str:
     """The template with this number in it."""
-    return template.replace(_NUMBER, f"{number:0{_DIGITS}}")
+    return template.replace(_NUMBER, external_id(number))
 
 
 async def most(address: Address, first: int, seconds: int) -> float:
@@ -142,32 +138,15 @@ async def _most_of_python(address: Address, first: int, seconds: float) -> float
     return done / (perf_counter() - begin)
 
 
-async def paced(address: Address, first: int, rate: float, seconds: float) -> list[Post]:
-    """Posts so many leads a second, whether or not the earlier ones are answered, over 64 connections at most. Raises
-    NotClean unless all were taken.
-    """
-    template, begin = body_template(), perf_counter()
-    posts: list[asyncio.Task[Post]] = []
-    async with _session() as session, asyncio.timeout(seconds + _MARGIN_S):
-        for turn in range(int(rate * seconds)):
-            if (ahead := begin + turn / rate - perf_counter()) > 0:
-                await asyncio.sleep(ahead)
-            posts.append(asyncio.create_task(_post(session, address, template, first + turn)))
-        return list(await asyncio.gather(*posts))
-
-
 @asynccontextmanager
 async def _session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
         yield session
 
 
-async def _post(session: aiohttp.ClientSession, address: Address, template: str, number: int) -> Post:
-    digits = f"{number:0{_DIGITS}}"
-    body, headers = numbered(template, number).encode(), address.headers(digits)
-    at, begin = time(), perf_counter()
+async def _post(session: aiohttp.ClientSession, address: Address, template: str, number: int) -> None:
+    body, headers = numbered(template, number).encode(), address.headers(external_id(number))
     async with session.post(address.url, data=body, headers=headers) as answer:
         said = await answer.read()
     if answer.status != 202:
         raise NotClean(f"a post was answered with {answer.status}: {said[:300]!r}")
-    return Post(digits, at, perf_counter() - begin)
