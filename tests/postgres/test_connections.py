@@ -22,6 +22,7 @@ from router.store.connections.connections import Connections, Part, open_connect
 from router.store.connections.server_capacity import read_server_capacity
 from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
+from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
 from router.telemetry.exposition import open_exposition
 from router.telemetry.instruments import Instruments
@@ -244,7 +245,7 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
 ) -> None:
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
 
-    async def record(_conn: Connection, _values: dict[str, str]) -> None:
+    async def record(_conn: Connection, _seen: ServerSettings) -> None:
         pass
 
     async with a_wire(database_url) as wire, open_connections(wire.url, instance="a") as connections:
