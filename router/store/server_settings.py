@@ -21,8 +21,8 @@ class ServerSettings:
     """What is not as it comes, as one session sees it. `values` by name; those of roles and databases are called
     `role R: NAME`, `every role in this database: NAME`.
 
-    Of some settings this session does not see what the server has: `hidden` are those that its role, its database or its
-    client set, and those of a library are there once it is loaded: `present` are all that there are. Both in small
+    Of some settings this session does not see what the server has: `hidden` are those that its role, its database or
+    its client set, and those of a library are there once it is loaded: `present` are all that there are. Both in small
     letters.
     """
 
