@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
-from router.store.apart import LONG_TEXT, takes_long
+from router.store.apart import LONG_TEXT, MANY_RULES, takes_long
 from router.store.statements import Connection, load
 
 P = ParamSpec("P")
@@ -43,7 +43,8 @@ async def read_version(conn: Connection, row: Mapping[str, Any], groups: GroupNu
         await asyncio.wait([reading], timeout=_SIGN_OF_LIFE_S)
         if not reading.done():
             await _SQL.still_here.value(conn)
-    return spelled(reading.result(), groups)
+    rules = reading.result()
+    return await apart_for_routing(len(rules.rules) > MANY_RULES, spelled, rules, groups)
 
 
 async def apart_for_routing(long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
