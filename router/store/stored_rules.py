@@ -5,17 +5,17 @@ Ten thousand rules take seconds. Drafts that people check have another thread: r
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
 from router.store.apart import LONG_TEXT, MANY_RULES, takes_long
-from router.store.statements import Connection, load
+from router.store.statements import Connection, Row, load
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,14 +28,14 @@ _SIGN_OF_LIFE_S = 1.0
 _readings: "OrderedDict[bytes, Future[Ruleset]]" = OrderedDict()
 
 
-async def read_version(conn: Connection, row: Mapping[str, Any], groups: GroupNumbers) -> Ruleset:
+async def read_version(conn: Connection, row: Row, groups: GroupNumbers) -> Ruleset:
     """As `read_stored`: a version as routing uses it. Raises RulesError.
 
     A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
     over connections at any time: so it is heard of meanwhile. Who stops waiting finds what was read the next time.
     """
     if not takes_long(row["source"]) and len(row["lists"]) <= LONG_TEXT:
-        return read_stored(row, groups)
+        return read_stored(dict(row), groups)
     reading = asyncio.wrap_future(_reading(row))
     # Its error is heard also when the one who waits has given up.
     reading.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -54,7 +54,7 @@ async def apart_for_routing(long: bool, work: Callable[P, T], *arguments: P.args
     return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
 
 
-def _reading(row: Mapping[str, Any]) -> "Future[Ruleset]":
+def _reading(row: Row) -> "Future[Ruleset]":
     """The one under way or done, else a new one. One that failed is forgotten: its error belongs to who asked."""
     key = _identity(row)
     known = _readings.get(key)
@@ -66,7 +66,7 @@ def _reading(row: Mapping[str, Any]) -> "Future[Ruleset]":
     return known
 
 
-def _identity(row: Mapping[str, Any]) -> bytes:
+def _identity(row: Row) -> bytes:
     made = blake2b(digest_size=16)
     for name in ("version", "time_zone", "source", "lists", "synonyms"):
         text = str(row[name]).encode(errors="surrogatepass")
