@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import fields
 
 from ops.api.fields import Json, Moment, Note, Seconds, Why, number_of
@@ -35,10 +35,13 @@ _Name = Annotated[str, Meta(max_length=200)]
 
 
 class BlockersDocument(msgspec.Struct, frozen=True):
-    """The sessions that block us, worst first. Statements are without values for a tenant's token."""
+    """The sessions that block us, worst first. Statements are without values for a tenant's token. `elsewhere` = who
+    waits for whom on other servers of a distributed database; absent without such waits.
+    """
 
     blockers: list[Json]
     notes: list[str]
+    elsewhere: list[Json] | UnsetType = UNSET
 
 
 class BlockersQuery(msgspec.Struct, frozen=True):
@@ -211,9 +214,9 @@ async def _blockers(call: Call) -> Answer:
     tenant = None if call.of_tenant is None else call.of_tenant.name
     with refusals(call):
         async with call.connection() as conn:
-            seen = await look(conn, tenant)
+            seen = await look(conn, tenant, elsewhere=True)
     document = seen_by(call, blockers_document(blockers(seen, Limits(old_s=call.query.older_than)), seen))
-    return Answer(BlockersDocument(document["blockers"], document["notes"]))
+    return Answer(BlockersDocument(document["blockers"], document["notes"], document.get("elsewhere", UNSET)))
 
 
 async def _end_blocker(call: Call) -> Answer:

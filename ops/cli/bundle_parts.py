@@ -175,7 +175,7 @@ class Source:
 
     async def _server_settings(self) -> Any:
         async with self._connection() as conn:
-            values = await read_server_settings(conn) | (await read_server_capacity(conn)).settings()
+            values = {**(await read_server_settings(conn)).values, **(await read_server_capacity(conn)).settings()}
         return [{"setting": name, "value": value} for name, value in sorted(values.items())]
 
     async def _settings(self) -> Any:

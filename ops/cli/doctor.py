@@ -1,7 +1,7 @@
 """`lead-router doctor`: what is wrong, with its proof and what to do; what is fine; and what could not be checked."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from ops.doctor.diagnosis import Diagnosis, diagnose, diagnose_locked, diagnose_
 from ops.doctor.document import document, result_of
 from ops.doctor.finding import Finding, Severity
 from ops.doctor.idle_sessions import LIST
-from ops.doctor.look import all_checks, purposes
+from ops.doctor.look import COULD_NOT_CHECK, Checked, all_checks, purposes
 from ops.embedded.urls import NoDatabase, ServersError
 from router.domain.phrases import count, duration
 from router.drain.presence import Presence
@@ -207,7 +207,7 @@ def _print(looked: Looked) -> None:
     out = console()
     if looked.lead is not None:
         out.print(f"lead {looked.lead.about.lead_id} of {looked.lead.about.tenant}: {looked.lead.line}")
-    for finding in _first_of_each(looked.shown):
+    for finding in _first_of_each(_without_many_unchecked(looked.shown)):
         _print_finding(finding, looked.seen.at)
     if all(finding.muted is not None for finding in looked.shown):
         other = "nothing else is wrong" if looked.shown else "nothing is wrong"
@@ -216,10 +216,25 @@ def _print(looked: Looked) -> None:
     for title, words in (
         ("fine", [one.code for one in results if result_of(one) == "fine"]),
         ("does not apply", [f"{one.code} ({one.not_applicable})" for one in results if one.not_applicable is not None]),
-        ("could not be checked", [f"{one.code} ({one.failure})" for one in results if one.failure is not None]),
+        *((f"could not be checked ({why})", codes) for why, codes in _unchecked(results).items()),
     ):
         if words:
             out.print(f"{title}: {', '.join(words)}")
+
+
+def _without_many_unchecked(findings: Sequence[Finding]) -> list[Finding]:
+    """Without a database no check can look: what is wrong must not drown in that. The last lines have them all."""
+    unchecked = [one for one in findings if one.code == COULD_NOT_CHECK and one.muted is None]
+    return [one for one in findings if len(unchecked) <= _SAME_SHOWN or one not in unchecked]
+
+
+def _unchecked(results: Iterable[Checked]) -> dict[str, list[str]]:
+    """The checks that could not look, by why."""
+    found: dict[str, list[str]] = {}
+    for one in results:
+        if one.failure is not None:
+            found.setdefault(one.failure, []).append(one.code)
+    return found
 
 
 def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:

@@ -60,7 +60,8 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
 
     After the database comes whether all is well, or what is wrong and where to look.
 
-    Exit code 1 when the states do not add up to the leads that were accepted.
+    Exit code 1 when the states do not add up to the leads that were accepted, or tenants are missing since their
+    server does not answer.
 
     \b
     Example:
@@ -80,7 +81,7 @@ async def status(context: Context, tenant: str | None, now: datetime | None, as_
     else:
         console().print(say().gettext("database: {database}").format(database=context.database))
         show(found, console())
-    return 0 if found.balanced else EXIT_FOUND
+    return 0 if found.balanced and not found.away else EXIT_FOUND
 
 
 def show(found: Status, out: Console) -> None:

@@ -68,6 +68,7 @@ from router.store.connections.connections import Connections, Part
 from router.store.errors import is_away
 from router.store.lane import LaneLimits
 from router.store.processes import OwnProcess
+from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
 from router.telemetry.exposition import Exposition
 from router.telemetry.log_format import configure_logs
@@ -370,9 +371,9 @@ async def clocks_agree(clocks: ClockWatch, _deadline_s: float) -> None:
         raise ClockDisputed(clocks.problem or "")
 
 
-async def record_server_settings(instance: str, conn: Connection, values: dict[str, str]) -> None:
+async def record_server_settings(instance: str, conn: Connection, seen: ServerSettings) -> None:
     """Records what of the server's settings is not as it was recorded last, by any instance."""
     for change in await record_differences(
-        conn, instance, "server", values, {}, "seen by this instance", complete=True
+        conn, instance, "server", seen.values, {}, "seen by this instance", is_known=seen.is_known
     ):
         log.info("server setting differs from before", setting=change.name, before=change.before, after=change.after)

@@ -12,6 +12,7 @@ from router.http.recent import Recent
 from router.intake.source_lead import ReadingContext, SourceReader
 from router.rules.problems import InvalidFile
 from router.rules.source_file import FormDoor, WebhookDoor
+from router.store.apart import apart, takes_long
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.leads import database_clock
@@ -109,7 +110,7 @@ class SourceDoors:
 
     async def _opened(self, conn: Connection, source: Source, tenant: Tenant) -> OpenSource | None:
         try:
-            file = source.parsed()
+            file = await apart(takes_long(source.definition), source.parsed)
         except InvalidFile as error:
             log.error("source cannot be read", tenant=tenant.name, source=source.name, error=str(error))
             return None

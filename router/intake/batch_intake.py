@@ -94,8 +94,14 @@ class BatchIntake:
         handed_in = [HandedIn(lead) for _, lead in part]
         with inner_span("intake commit", {LEADS: len(part)}):
             outcomes = await self._intake.take(self._tenant_id, handed_in, IntakeRoute.BATCH)
+        not_stored: Exception | None = None
         for (number, lead), outcome in zip(part, outcomes, strict=True):
-            self._count(number, lead, outcome)
+            if isinstance(outcome, Exception):
+                not_stored = not_stored or outcome
+            else:
+                self._count(number, lead, outcome)
+        if not_stored is not None:
+            raise not_stored
 
     def _count(self, number: int, lead: LeadIn, outcome: Outcome) -> None:
         counts = self.counts

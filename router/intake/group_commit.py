@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from router.intake.hand_in import HandedIn, Outcome
-from router.intake.lead_intake import LeadIntake, NotDurable
+from router.intake.lead_intake import Found, LeadIntake, NotDurable
 from router.telemetry.intake_instruments import IntakeResult, IntakeRoute
 from router.telemetry.spans import LEADS, Link, current_link, root_span
 
@@ -29,7 +29,7 @@ class TooManyWaiting(Exception):
     """So many leads of the tenant wait already that one more would wait for too long. Nothing was stored."""
 
 
-Settled = Callable[[Outcome | Exception], None]
+Settled = Callable[[Found], None]
 """Is called once, with what became of a lead or why that is not known (NotDurable). Must not raise."""
 
 
@@ -50,10 +50,6 @@ class _Line:
     waiting: deque[_Waiting] = field(default_factory=deque)
     keys: dict[str, bytes] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
-
-
-Found = Sequence[Outcome | Exception]
-"""What became of a group, side by side with it."""
 
 
 class GroupCommit:
@@ -77,7 +73,7 @@ class GroupCommit:
         """
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-        def settle(found: Outcome | Exception) -> None:
+        def settle(found: Found) -> None:
             if outcome.done():
                 return
             if isinstance(found, Exception):
@@ -150,7 +146,7 @@ class GroupCommit:
             with root_span("intake commit", {LEADS: len(group)}, [one.asked_in for one in group]):
                 leads = [one.handed_in for one in group]
                 # All of them may have become late before this began.
-                found: Found = await self._intake.take(tenant_id, leads, IntakeRoute.SINGLE) if leads else []
+                found: Sequence[Found] = await self._intake.take(tenant_id, leads, IntakeRoute.SINGLE) if leads else []
         except Exception as error:
             found = [error] * len(group)
         except BaseException:
@@ -159,7 +155,7 @@ class GroupCommit:
             raise
         self._go_on(tenant_id, line, group, found)
 
-    def _go_on(self, tenant_id: int, line: _Line, group: Sequence[_Waiting], found: Found) -> None:
+    def _go_on(self, tenant_id: int, line: _Line, group: Sequence[_Waiting], found: Sequence[Found]) -> None:
         """The database begins with the next group before this one is answered, so that neither waits for the other."""
         if line.waiting:
             self._begin(tenant_id, line)
@@ -176,7 +172,7 @@ class GroupCommit:
     async def _take_late(self, tenant_id: int, line: _Line, late: Sequence[_Waiting]) -> None:
         leads = [one.handed_in for one in late]
         try:
-            found: Found = await self._intake.take_late(tenant_id, leads, IntakeRoute.SINGLE, WAITS_S)
+            found: Sequence[Found] = await self._intake.take_late(tenant_id, leads, IntakeRoute.SINGLE, WAITS_S)
         except Exception as error:
             found = [error] * len(late)
         except BaseException:
@@ -194,7 +190,7 @@ def _late(line: _Line) -> list[_Waiting]:
     return late
 
 
-def _answer(line: _Line, group: Sequence[_Waiting], found: Found) -> None:
+def _answer(line: _Line, group: Sequence[_Waiting], found: Sequence[Found]) -> None:
     for one, outcome in zip(group, found, strict=True):
         if one.handed_in.key is not None:
             line.keys.pop(one.handed_in.key.text, None)

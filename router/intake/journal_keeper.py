@@ -22,12 +22,12 @@ class JournalKeeper:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-        """What became of each; those that are `journalled` are on the disk. Raises NotDurable when it takes nothing."""
+    async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome | NotDurable]:
+        """What became of each; those that are `journalled` are on the disk. NotDurable = it took no more."""
         try:
             known = await self._known(tenant_id, handed_in)
         except JournalRefused as refused:
-            raise NotDurable(f"{_NOT_NOW}: {refused}") from refused
+            return _refused(refused, len(handed_in))
         fresh = [one for one in handed_in if id(one) not in known]
         taken = await self._take(tenant_id, fresh) if fresh else []
         outcomes = {**known, **{id(one): outcome for one, outcome in zip(fresh, taken, strict=True)}}
@@ -61,13 +61,13 @@ class JournalKeeper:
                 known[id(one)] = Taken(None, STATE, replayed=True) if same else KeyUsed(one.key.text)
         return known
 
-    async def _take(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
+    async def _take(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome | NotDurable]:
         """A lead that cannot be written is found by halving."""
         keys = [JournalKey(*one.key) if one.key else None for one in handed_in]
         try:
             found = await self._journal.take(tenant_id, [one.lead for one in handed_in], keys)
         except JournalRefused as refused:
-            raise NotDurable(f"{_NOT_NOW}: {refused}") from refused
+            return _refused(refused, len(handed_in))
         except LeadNotWritable as error:
             if len(handed_in) == 1:
                 return [Unstorable(str(error))]
@@ -78,6 +78,12 @@ class JournalKeeper:
             KeyUsed(one.key.text if one.key else "") if lead.other_body else Taken(None, STATE, lead.repeated)
             for one, lead in zip(handed_in, found.leads, strict=True)
         ]
+
+
+def _refused(why: JournalRefused, leads: int) -> list[Outcome | NotDurable]:
+    error = NotDurable(f"{_NOT_NOW}: {why}")
+    error.__cause__ = why
+    return [error] * leads
 
 
 async def keep_keys(conn: Connection, tenant_id: int, keys: Sequence[KeyOfLead], lead_ids: Mapping[int, int]) -> None:

@@ -38,11 +38,15 @@ class NotDurable(Exception):
     """It is not known that the leads are stored; handing them in again is harmless. The message says why."""
 
 
+Found = Outcome | Exception
+"""What became of a lead, or why that is not known."""
+
+
 class Journal(Protocol):
     """Keeps leads durably while PostgreSQL cannot store them."""
 
-    async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> list[Outcome]:
-        """What became of each. Raises NotDurable where it cannot keep them, as when it is full."""
+    async def keep(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> Sequence[Outcome | NotDurable]:
+        """What became of each; NotDurable for those that it cannot keep, as when it is full."""
         ...
 
     async def answered(self, tenant_id: int, handed_in: Sequence[HandedIn]) -> dict[int, Outcome]:
@@ -69,8 +73,10 @@ class LeadIntake:
         self._server_away_until: dict[int, float] = {}
         self._match_rules: MatchRules = {}
 
-    async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
-        """Stores the leads durably, or none of them; returns what became of each. Raises NotDurable."""
+    async def take(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Found]:
+        """Stores the leads durably; returns what became of each. Those that are not known to be stored have the error
+        that kept them, NotDurable but for a fault of the program.
+        """
         if self._journal is not None:
             if self._journalled_at_once(tenant_id, route):
                 return await self._keep(tenant_id, handed_in, route)
@@ -78,49 +84,55 @@ class LeadIntake:
                 self._count(list(held.values()), [], route)
                 left = [one for one in handed_in if id(one) not in held]
                 taken = await self._store(tenant_id, left, route) if left else []
-                outcomes = {**held, **{id(one): outcome for one, outcome in zip(left, taken, strict=True)}}
-                return [outcomes[id(one)] for one in handed_in]
+                return _merged([held.get(id(one)) for one in handed_in], taken)
         return await self._store(tenant_id, handed_in, route)
 
-    async def _store(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
+    async def take_late(
+        self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute, waited_s: float
+    ) -> list[Found]:
+        """What became of leads that have waited for too long for their commit to begin."""
+        if self._journal is None:
+            late = NotDurable(f"the lead waited {waited_s:g} s for its commit to begin")
+            return self._not_stored(late, len(handed_in), route)
+        return await self._keep(tenant_id, handed_in, route)
+
+    async def _store(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Found]:
+        """They are stored in parts: what one part met says nothing about those that were committed before."""
         begin = perf_counter()
         stored: list[Outcome | None] = [None] * len(handed_in)
-        rest = handed_in
+        others: list[Found] = []
         try:
             async with asyncio.timeout(COMMIT_S):
                 async with self._connections.acquire(Part.INTAKE, CONNECTION_S, leaves_nothing=True) as conn:
                     if route is IntakeRoute.SINGLE:
                         # New leads of new customers at once; those of which something is there already after them.
                         stored = await take_new(conn, tenant_id, handed_in, self._match_rules)
-                        rest = [one for one, became in zip(handed_in, stored, strict=True) if became is None]
-                    others = await _take(conn, tenant_id, rest, self._match_rules) if rest else []
-        except TenantRemoved as error:
-            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
-            raise NotDurable(str(error)) from error
-        except (*TRANSIENT_ERRORS, TimeoutError) as error:
-            # The one place where leads are that cannot be committed.
-            if self._journal is not None and self._is_for_journal(error, route):
-                self._ask_again_later(tenant_id, error)
-                # Not those that are stored: they have their numbers, and would be counted twice until it is drained.
-                kept = await self._keep(tenant_id, rest, route)
-                there = [(one, became) for one, became in zip(handed_in, stored, strict=True) if became is not None]
-                self._count([became for _, became in there], [one for one, _ in there], route)
-                return _merged(stored, kept)
-            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
-            raise NotDurable(_said(error)) from error
-        outcomes = _merged(stored, others)
-        self.instruments.committed(len(handed_in), perf_counter() - begin)
-        self._count(outcomes, handed_in, route)
-        return outcomes
+                    await _take(conn, tenant_id, handed_in, stored, self._match_rules)
+        except Exception as error:
+            # Not those that are stored: they have their numbers, and in the journal would be counted twice.
+            left = [one for one, became in zip(handed_in, stored, strict=True) if became is None]
+            others = await self._met(error, tenant_id, left, route)
+        else:
+            self.instruments.committed(len(handed_in), perf_counter() - begin)
+        there = [(one, became) for one, became in zip(handed_in, stored, strict=True) if became is not None]
+        self._count([became for _, became in there], [one for one, _ in there], route)
+        return _merged(stored, others)
 
-    async def take_late(
-        self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute, waited_s: float
-    ) -> list[Outcome]:
-        """What became of leads that have waited for too long for their commit to begin. Raises NotDurable."""
-        if self._journal is None:
-            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
-            raise NotDurable(f"the lead waited {waited_s:g} s for its commit to begin")
-        return await self._keep(tenant_id, handed_in, route)
+    async def _met(self, error: Exception, tenant_id: int, left: Sequence[HandedIn], route: IntakeRoute) -> list[Found]:
+        """The one place where leads are that cannot be committed."""
+        if isinstance(error, TenantRemoved):
+            return self._not_stored(_not_durable(str(error), error), len(left), route)
+        if not isinstance(error, (*TRANSIENT_ERRORS, TimeoutError)):
+            return self._not_stored(error, len(left), route)
+        if self._journal is not None and self._is_for_journal(error, route):
+            self._ask_again_later(tenant_id, error)
+            return await self._keep(tenant_id, left, route)
+        return self._not_stored(_not_durable(_said(error), error), len(left), route)
+
+    def _not_stored(self, error: Exception, leads: int, route: IntakeRoute) -> list[Found]:
+        if leads:
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, leads)
+        return [error] * leads
 
     def _is_for_journal(self, error: BaseException, route: IntakeRoute) -> bool:
         """While something is locked those who send batches come again, and forms need the room that there is."""
@@ -146,15 +158,22 @@ class LeadIntake:
         else:
             self._locked_until[tenant_id] = until
 
-    async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Outcome]:
-        assert self._journal is not None
+    async def _keep(self, tenant_id: int, handed_in: Sequence[HandedIn], route: IntakeRoute) -> list[Found]:
+        if self._journal is None or not handed_in:
+            return []
+        found: Sequence[Found]
         try:
-            outcomes = await self._journal.keep(tenant_id, handed_in)
-        except NotDurable:
-            self.instruments.leads(route, IntakeResult.NOT_DURABLE, len(handed_in))
-            raise
-        self._count(outcomes, handed_in, route)
-        return outcomes
+            found = await self._journal.keep(tenant_id, handed_in)
+        except Exception as error:
+            # Of a group of which some are stored, these only.
+            found = [error] * len(handed_in)
+        kept = [
+            (one, became) for one, became in zip(handed_in, found, strict=True) if not isinstance(became, Exception)
+        ]
+        self._count([became for _, became in kept], [one for one, _ in kept], route)
+        if refused := len(found) - len(kept):
+            self.instruments.leads(route, IntakeResult.NOT_DURABLE, refused)
+        return list(found)
 
     def _count(self, outcomes: Sequence[Outcome], handed_in: Sequence[HandedIn], route: IntakeRoute) -> None:
         for result, leads in Counter(map(_result, outcomes)).items():
@@ -170,26 +189,46 @@ def _result(outcome: Outcome) -> IntakeResult:
     return IntakeResult.REPEATED if outcome.duplicate or outcome.replayed else IntakeResult.ACCEPTED
 
 
-def _merged(stored: Sequence[Outcome | None], others: Sequence[Outcome]) -> list[Outcome]:
+def _merged(stored: Sequence[Outcome | None], others: Sequence[Found]) -> list[Found]:
     """The others in the places that are free."""
     left = iter(others)
     return [next(left) if one is None else one for one in stored]
 
 
 async def _take(
-    conn: Connection, tenant_id: int, handed_in: Sequence[HandedIn], match_rules: MatchRules
-) -> list[Outcome]:
-    """A lead that the database cannot store is found by halving."""
-    try:
-        return await take_in(conn, tenant_id, handed_in, match_rules)
-    except (PostgresError, InterfaceError) as error:
-        if trouble_of(error) is not Trouble.REFUSED_ROW:
-            raise
-        if len(handed_in) == 1:
-            return [Unstorable(f"PostgreSQL cannot store it: {error}")]
-    half = len(handed_in) // 2
-    first = await _take(conn, tenant_id, handed_in[:half], match_rules)
-    return [*first, *await _take(conn, tenant_id, handed_in[half:], match_rules)]
+    conn: Connection,
+    tenant_id: int,
+    handed_in: Sequence[HandedIn],
+    stored: list[Outcome | None],
+    match_rules: MatchRules,
+) -> None:
+    """Stores those of which nothing is in `stored` yet, and notes there what became of each, with every commit. A lead
+    that the database cannot store is found by halving.
+    """
+    parts = [[place for place, became in enumerate(stored) if became is None]]
+    while parts:
+        places = parts.pop()
+        if not places:
+            continue
+        try:
+            found = await take_in(conn, tenant_id, [handed_in[place] for place in places], match_rules)
+        except (PostgresError, InterfaceError) as error:
+            if trouble_of(error) is not Trouble.REFUSED_ROW:
+                raise
+            if len(places) > 1:
+                half = len(places) // 2
+                # The first half first: of those with the same key the first decides.
+                parts += [places[half:], places[:half]]
+                continue
+            found = [Unstorable(f"PostgreSQL cannot store it: {error}")]
+        for place, became in zip(places, found, strict=True):
+            stored[place] = became
+
+
+def _not_durable(why: str, error: Exception) -> NotDurable:
+    refused = NotDurable(why)
+    refused.__cause__ = error
+    return refused
 
 
 def _said(error: BaseException) -> str:

@@ -17,10 +17,15 @@ def read_stored(row: Mapping[str, Any], groups: GroupNumbers) -> Ruleset:
 
     Raises RulesError when this release cannot read it.
     """
+    return spelled(as_written(row), groups)
+
+
+def as_written(row: Mapping[str, Any]) -> Ruleset:
+    """The same, with groups spelled as in the text. Raises RulesError."""
     lists = stored_lists(json.loads(row["lists"]))
     rules = read_rules(row["source"], f"ruleset version {row['version']}", lists).ruleset
     rules = with_words(rules, json.loads(row["synonyms"]))
-    return spelled(replace(rules, version=row["version"], business_time_zone=row["time_zone"]), groups)
+    return replace(rules, version=row["version"], business_time_zone=row["time_zone"])
 
 
 def spelled(ruleset: Ruleset, groups: GroupNumbers) -> Ruleset:

@@ -3,7 +3,8 @@ wires of those that are lent still lead somewhere.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from time import monotonic
 
 from router.runtime.health import Health
@@ -17,7 +18,7 @@ from router.store.connections.server_capacity import (
     read_server_capacity,
     unanswered,
 )
-from router.store.server_settings import read_server_settings
+from router.store.server_settings import ServerSettings, read_server_settings
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
@@ -44,7 +45,7 @@ _UNANSWERED_S = 4.0
 _ANSWER_DEADLINE_S = 3.0
 TOPIC = "connections"
 
-Recorder = Callable[[Connection, dict[str, str]], Awaitable[None]]
+Recorder = Callable[[Connection, ServerSettings], Awaitable[None]]
 
 
 class ConnectionsService(Periodic):
@@ -65,7 +66,7 @@ class ConnectionsService(Periodic):
         self._record = record
         self._compared_at: float | None = None
         self._excess: str | None = None
-        self._recorded: dict[str, str] | None = None
+        self._recorded: Mapping[str, str] | None = None
 
     async def once(self, life: Lifeline) -> None:
         """Looks every 2 s, and compares every 30 s, or every 5 s while connections are scarce."""
@@ -131,9 +132,11 @@ class ConnectionsService(Periodic):
         self._connections.stock.cap(room.fair(maximum), room.free)
         self._instruments.connections_of_all(room.wanted, room.allowed)
         self._hear(room)
-        settings = await read_server_settings(conn) | room.settings()
+        seen = await read_server_settings(conn)
+        seen = replace(seen, values={**seen.values, **room.settings()})
+        settings = seen.after(self._recorded or {})
         if settings != self._recorded:
-            await self._record(conn, settings)
+            await self._record(conn, seen)
             self._recorded = settings
 
     def _hear(self, room: ServerCapacity) -> None:

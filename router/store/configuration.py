@@ -1,6 +1,6 @@
 """The record of every change of the settings in use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,22 +31,23 @@ async def record_differences(
     first: Mapping[str, str],
     why: str,
     *,
-    complete: bool = False,
+    is_known: Callable[[str], bool] | None = None,
 ) -> list[Difference]:
     """Records, in one transaction, what differs from the last record of this kind; `first` = before any record.
 
-    `complete` = `values` are all that there are: what was recorded and is not among them is set no more.
+    `is_known` = `values` are all that are set, of the names for which it holds: what was recorded of these, and is not
+    among them, is set no more. None = they are some, and nothing is known of others.
     """
     async with conn.transaction():
         await _SQL.turn.value(conn)
-        if complete:
+        if is_known is not None:
             rows = await _SQL.last_of_kind.fetch(conn, action=ACTION, kind=kind)
         else:
             subjects = [f"{kind}: {name}" for name in values]
             rows = await _SQL.last_recorded.fetch(conn, action=ACTION, subjects=subjects)
         last = {row["subject"].removeprefix(f"{kind}: "): row["after"] for row in rows}
-        if complete:
-            values = dict.fromkeys(last, "") | dict(values)
+        if is_known is not None:
+            values = dict.fromkeys(filter(is_known, last), "") | dict(values)
         before = {name: last.get(name, first.get(name, "")) for name in values}
         found = [Difference(name, before[name], after) for name, after in values.items() if before[name] != after]
         for one in found:

@@ -4,10 +4,12 @@ from collections import OrderedDict
 from datetime import datetime
 
 from router.domain.engine import Engine
+from router.store.apart import MANY_RULES
 from router.store.rates import load_rates
 from router.store.roster import load_roster
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection, load
+from router.store.stored_rules import apart_for_routing
 
 Versions = tuple[int, int, int]
 MadeAt = tuple[datetime | None, ...]
@@ -42,12 +44,10 @@ class Engines:
         before = next((e for (t, _), e in reversed(self._engines.items()) if t == tenant_id), None)
         if before is not None and not await self.still_true(conn, tenant_id, before):
             before = None
-        engine = Engine(
-            await load_roster(conn, tenant_id, roster, before.given if before else None),
-            await load_ruleset(conn, tenant_id, ruleset),
-            await load_rates(conn, tenant_id, rates),
-            made_at,
-        )
+        people = await load_roster(conn, tenant_id, roster, before.given if before else None)
+        rules = await load_ruleset(conn, tenant_id, ruleset)
+        snapshot = await load_rates(conn, tenant_id, rates)
+        engine = await apart_for_routing(len(rules.rules) > MANY_RULES, Engine, people, rules, snapshot, made_at)
         self._engines[key] = engine
         # More than one where several were asked for at once.
         while len(self._engines) > self._limit:

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from router.domain.phrases import count
 from router.store.changes import SERVICE, Change, record_change
+from router.store.errors import TRANSIENT_ERRORS, server_of
 from router.store.leads import database_clock
+from router.store.other_server import NOT_ASKED
 from router.store.statements import Connection, Row, load
+from router.store.tenants import all_tenants
 from router.store.transactions import retried
 from router.telemetry.masking import mask_statement
 
@@ -65,6 +68,30 @@ async def read_mutes(conn: Connection, tenant_ids: Sequence[int] | None = None) 
     if tenant_ids is None:
         return [_mute(row) for row in await _SQL.all.fetch(conn)]
     return [_mute(row) for row in await _SQL.known.fetch(conn, tenant_ids=[SERVICE, *tenant_ids])]
+
+
+async def mutes_there(conn: Connection, within_s: float) -> tuple[list[Mute], dict[int, str]]:
+    """Those of all tenants and of the service, and, while a server with some does not answer, whose are missing: the
+    server by tenant number. Asked for `within_s` seconds at the most.
+    """
+    try:
+        return await read_mutes(conn), {}
+    except TRANSIENT_ERRORS as error:
+        if server_of(error) is None:
+            raise
+        from router.store.parts import ask_in_parts  # noqa: PLC0415 - with it comes NumPy, and rarely is it needed
+
+        ids = [SERVICE, *(one.tenant_id for one in await all_tenants(conn))]
+        result = await ask_in_parts(conn, ids, _of_these, within_s)
+        missing = {key: one.server for key, one in result.away.items()} | dict.fromkeys(result.left, NOT_ASKED)
+        if not missing:
+            raise
+        return result.found, missing
+
+
+async def _of_these(conn: Connection, tenant_ids: Sequence[int]) -> list[Mute]:
+    async with conn.transaction():
+        return [_mute(row) for row in await _SQL.known.fetch(conn, tenant_ids=list(tenant_ids))]
 
 
 async def claim_look(conn: Connection, every_s: float) -> bool:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from router.domain.roster import Roster
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
-from router.rules.file import RulesError, RulesFile, read_rules
+from router.rules.file import RulesError, RulesFile
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
-from router.rules.stored import read_stored, spelled
-from router.store.apart import read_apart
+from router.rules.stored import spelled
+from router.store.apart import MANY_RULES, apart, read_apart
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
 from router.store.statements import Connection, Row, load
+from router.store.stored_rules import read_version
 from router.store.synonyms import load_spellings
 from router.store.transactions import limit_transaction, retried
 
@@ -117,7 +118,7 @@ async def apply_again(conn: Connection, tenant_id: int, version: int, author: st
     Raises what `apply` raises.
     """
     old = await source_of(conn, tenant_id, version)
-    rules = read_rules(old.source, f"ruleset version {version}", stored_lists(old.lists))
+    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists))
     return await _apply(conn, tenant_id, old.source, rules, author, note, always=True)
 
 
@@ -149,7 +150,7 @@ async def _apply(
         await add_groups(conn, tenant_id, groups)
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
         await call_routers(conn, tenant_id)
-    return Applied(version, tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
+    return Applied(version, tenant["ruleset"], await _changes(conn, before, new, groups), tuple(groups.new.values()))
 
 
 @retried
@@ -195,7 +196,9 @@ async def compare(
         groups = await _groups(conn, tenant_id)
         words = await _words(conn, tenant_id, rules)
     new = _as_applied(rules, tenant, groups, words)
-    return Applied(tenant["ruleset"], tenant["ruleset"], _changes(before, new, groups), tuple(groups.new.values()))
+    return Applied(
+        tenant["ruleset"], tenant["ruleset"], await _changes(conn, before, new, groups), tuple(groups.new.values())
+    )
 
 
 async def compare_versions(conn: Connection, tenant_id: int, base: int, version: int) -> tuple["Change", ...]:
@@ -207,7 +210,7 @@ async def compare_versions(conn: Connection, tenant_id: int, base: int, version:
         before = await _row(conn, tenant_id, base) if base else None
         after = await _row(conn, tenant_id, version)
         groups = await _groups(conn, tenant_id)
-    return _changes(before, read_stored(dict(after), groups), groups)
+    return await _changes(conn, before, await read_version(conn, after, groups), groups)
 
 
 async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Ruleset:
@@ -216,7 +219,7 @@ async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Rulese
     Raises RulesUnknown, and RulesError when this release cannot read it.
     """
     row = await _row(conn, tenant_id, version)
-    return read_stored(dict(row), await _groups(conn, tenant_id))
+    return await read_version(conn, row, await _groups(conn, tenant_id))
 
 
 async def source_of(conn: Connection, tenant_id: int, version: int) -> Stored:
@@ -280,17 +283,20 @@ def _is(before: Row, source: str, rules: RulesFile, words: RuleWords) -> bool:
     return stored == (source, rules.lists, words)
 
 
-def _changes(before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["Change", ...]:
+async def _changes(conn: Connection, before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["Change", ...]:
     """From the rules in force to the new ones."""
     old = replace(NO_RULES, business_time_zone=new.business_time_zone)
     if before is not None:
         # Where an earlier release wrote what this one cannot read, all of the new rules are news.
         with suppress(RulesError):
-            old = read_stored(dict(before), groups)
+            old = await read_version(conn, before, groups)
     from router.domain.ruleset_diff import diff_rulesets  # noqa: PLC0415 - routing reads versions, and compares none
 
-    # What was written is compared; which words synonyms add is compared by itself.
-    return tuple(diff_rulesets(written(old), written(new)))
+    def differences() -> tuple["Change", ...]:
+        # What was written is compared; which words synonyms add is compared by itself.
+        return tuple(diff_rulesets(written(old), written(new)))
+
+    return await apart(max(len(old.rules), len(new.rules)) > MANY_RULES, differences)
 
 
 async def _row(conn: Connection, tenant_id: int, version: int) -> Row:

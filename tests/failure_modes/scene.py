@@ -49,6 +49,8 @@ class Pace:
 QUICK = Pace({"stalls_look_every_s": 0.5, "stalls_after_s": 3, "stalls_oldest_after_s": 8}, 20.0)
 USUAL = Pace({}, 60.0)
 ROUTED_WITHIN_S = 5.0
+_GIVES_UP_S = 120.0
+"""Each look is a whole command, which on a busy machine takes seconds."""
 ALL_ROLES = ("serve",)
 STANDING = ("leads stand still", "leads may stand still")
 OVER = ("stall over", "what waits can be asked again")
@@ -77,7 +79,7 @@ class Service:
         async def there() -> bool:
             return (await self.waiting()).get(reason, 0) >= least
 
-        await until(there, f"{least} leads wait for {reason}")
+        await until(there, f"{least} leads wait for {reason}", _GIVES_UP_S)
 
     async def doctor(self, code: int = 1) -> list[dict[str, Any]]:
         """Its findings, the worst first, without those of the test's own servers."""

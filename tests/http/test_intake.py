@@ -12,6 +12,7 @@ from router.http.expired_keys import ExpiredKeysService
 from router.intake import group_commit, lead_intake
 from router.intake.group_commit import GroupCommit
 from router.intake.hand_in import HandedIn, IdempotencyKey, KeyUsed, Outcome, Taken, take_in
+from router.intake.lead_intake import Found
 from router.store.connections.connections import Connections, Part
 from tests.http.support import Api, Reply, make_token, serving_api
 from tests.support import connected, until
@@ -259,7 +260,7 @@ async def test_too_many_waiting_are_shed_at_once_and_other_tenants_are_not(
     singles, release = api.service.leads.singles, asyncio.Event()
     take = singles._intake.take
 
-    async def slow(tenant_id: int, handed_in: list[HandedIn], route: Any) -> list[Outcome]:
+    async def slow(tenant_id: int, handed_in: list[HandedIn], route: Any) -> list[Found]:
         if tenant_id == tenant.tenant_id:
             await release.wait()
         return await take(tenant_id, handed_in, route)
@@ -288,7 +289,7 @@ async def test_what_waits_for_too_long_is_answered_as_not_stored(
     singles, release = api.service.leads.singles, asyncio.Event()
     take = singles._intake.take
 
-    async def slow(tenant_id: int, handed_in: list[HandedIn], route: Any) -> list[Outcome]:
+    async def slow(tenant_id: int, handed_in: list[HandedIn], route: Any) -> list[Found]:
         await release.wait()
         return await take(tenant_id, handed_in, route)
 
@@ -309,3 +310,76 @@ async def test_a_commit_that_takes_too_long_is_503(
         await other.execute("lock table lead in access exclusive mode")
         assert (await api.post("/v1/leads", lead(1))).status == 503
     assert (await api.post("/v1/leads", lead(1))).status == 202
+
+
+@pytest.mark.direct
+async def test_of_a_group_whose_connection_breaks_those_that_are_stored_are_202_and_only_the_others_503(
+    api: Api, conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch, tenant: Tenancy
+) -> None:
+    phone = "+8613800138000"
+    assert (await api.post("/v1/leads", lead(0, phone=phone))).status == 202
+    singles, release, groups = api.service.leads.singles, asyncio.Event(), list[int]()
+    take = singles._intake.take
+
+    async def slow(tenant_id: int, handed_in: list[HandedIn], route: Any) -> list[Found]:
+        groups.append(len(handed_in))
+        await release.wait()
+        return await take(tenant_id, handed_in, route)
+
+    async def gathered() -> bool:
+        line = singles._lines.get(tenant.tenant_id)
+        return line is not None and len(line.waiting) == 4
+
+    async def broken() -> bool:
+        return bool(
+            await conn.fetchval(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database()"
+                " and wait_event_type = 'Lock' and application_name like 'lead-router%'"
+            )
+        )
+
+    monkeypatch.setattr(singles._intake, "take", slow)
+    first = asyncio.create_task(api.post("/v1/leads", lead(1), headers={"Idempotency-Key": "k"}))
+    await until(lambda: _known(singles, tenant.tenant_id), "the first is being committed", 5)
+    # The third is of a customer who was here before: it is stored after the others of its group.
+    sent = [lead(2), lead(3), lead(4, phone=phone), lead(5)]
+    posts = [asyncio.create_task(api.post("/v1/leads", one)) for one in sent]
+    await until(gathered, "the others are one group")
+    async with connected(database_url) as other, other.transaction():
+        await other.execute("select from customer_key for update")
+        release.set()
+        await until(broken, "the connection breaks while the rest of the group waits", 20)
+        replies = [await one for one in posts]
+    assert (await first).status == 202
+    assert groups == [1, 4]
+    assert [reply.status for reply in replies] == [202, 202, 503, 202], [reply.document for reply in replies]
+    there = {row[0]: row[1] for row in await conn.fetch("select external_id, lead_id from lead")}
+    assert sorted(there) == ["0", "1", "2", "3", "5"]
+    assert [reply.document["id"] for reply in replies if reply.status == 202] == [there[n] for n in "235"]
+    assert (await api.post("/v1/leads", sent[2])).document["duplicate"] is False
+    assert await leads_stored(conn) == 6
+
+
+@pytest.mark.direct
+async def test_a_batch_that_ends_early_counts_what_its_parts_have_stored(
+    api: Api, conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lead that the database refuses divides it into parts, each a commit: the last of them waits in vain."""
+    phone = "+8613800138000"
+    assert (await api.post("/v1/leads", lead(0, phone=phone))).status == 202
+    await conn.execute("alter table lead add constraint never check (external_id <> 'bad')")
+    async with connected(database_url) as other:
+        locked = other.transaction()
+
+        async def locks_before_the_last(*arguments: Any) -> list[Outcome]:
+            if [one.lead.external_id for one in arguments[2]] == ["2", "3"]:
+                await locked.start()
+                await other.execute("select from customer_key for update")
+            return await take_in(*arguments)
+
+        monkeypatch.setattr(lead_intake, "take_in", locks_before_the_last)
+        reply = await api.post("/v1/leads:batch", [lead("bad"), lead(1), lead(2), lead(3, phone=phone)])
+        await locked.rollback()
+    assert reply.status == 503
+    assert (reply.document["stored"], reply.document["refused"]) == (1, 1), reply.document
+    assert await leads_stored(conn) == 2

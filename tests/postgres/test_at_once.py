@@ -121,7 +121,7 @@ async def test_a_lead_is_the_same_in_every_table_whichever_way_it_was_stored(con
     assert {one.state for one in of_taken(at_once)} == {"waiting"}
 
 
-def of_taken(outcomes: Sequence[Outcome | None]) -> list[Taken]:
+def of_taken(outcomes: Sequence[Outcome | Exception | None]) -> list[Taken]:
     assert all(isinstance(one, Taken) for one in outcomes)
     return [one for one in outcomes if isinstance(one, Taken)]
 

@@ -24,6 +24,7 @@ from router.store.connections.connections import Connections, Part, open_connect
 from router.store.connections.server_capacity import read_server_capacity
 from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
+from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
 from router.telemetry.exposition import open_exposition
 from router.telemetry.instruments import Instruments
@@ -246,7 +247,7 @@ async def test_a_connection_whose_server_process_is_gone_is_noticed_while_somebo
 ) -> None:
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
 
-    async def record(_conn: Connection, _values: dict[str, str]) -> None:
+    async def record(_conn: Connection, _seen: ServerSettings) -> None:
         pass
 
     async with a_wire(database_url) as wire, open_connections(wire.url, instance="a") as connections:
@@ -273,7 +274,7 @@ async def test_behind_a_pooler_a_lost_answer_is_noticed_and_a_long_statement_is_
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
     monkeypatch.setattr("router.runtime.connections_watch._UNANSWERED_S", 1.0)
 
-    async def record(_conn: Connection, _values: dict[str, str]) -> None:
+    async def record(_conn: Connection, _seen: ServerSettings) -> None:
         pass
 
     async with a_wire(database_url) as wire:

@@ -259,6 +259,13 @@ async def test_without_a_database_it_says_which_trouble_it_is_and_checks_the_res
     results = {one["code"]: one["result"] for one in document["checks"]}
     assert results["database_busy"] == "could_not_check"
     assert "s3cret" not in str(document)
+    lines = (await command.run()).stdout.splitlines()
+    assert lines[0].startswith("critical: ") and words in lines[0]
+    assert len(lines) < 15, "what is wrong drowns in what could not be checked"
+    [unchecked] = [line for line in lines if "could not be checked" in line]
+    assert {code for code, result in results.items() if result == "could_not_check"} == set(
+        unchecked.partition("): ")[2].split(", ")
+    )
 
 
 @pytest.mark.parametrize(

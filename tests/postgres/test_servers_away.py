@@ -48,6 +48,7 @@ from tests.citus_stand_in import CATALOGUE, EXTENSION
 from tests.command_line import CommandLine
 from tests.http.console import serving_console
 from tests.http.support import make_token, serving_api
+from tests.postgres.test_mutes import IN_NO_GROUP
 from tests.support import until
 from tests.workers import serving
 from tests.world import Tenancy, a_drain, lead, make_tenant, no_redis, settle, simple_reps
@@ -245,11 +246,12 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     for of in ((), ("--tenant", "t1")):
         one_check = await CommandLine(doctor_command, servers.url).json("--only", "reps_without_group", *of, code=1)
         assert [one["code"] for one in one_check["findings"]] == ["database_busy"]
-    shown = await CommandLine(status_command, servers.url).json()
+    shown = await CommandLine(status_command, servers.url).json(code=1)
     assert [one["tenant"] for one in shown["tenants"]] == ["t0", "t2"]
     assert shown["tenants_away"] == ["t1"]
     assert shown["accepted"] == 6
     for_people = await CommandLine(status_command, servers.url).run()
+    assert for_people.exit_code == 1, "a part is not taken for the whole by a script"
     assert f"{DB1}, which has the rows of t1, does not answer" in for_people.stdout
     alone = await CommandLine(status_command, servers.url).run("--tenant", "t1")
     assert f"{DB1}, which has the rows of t1, does not answer" in alone.stdout
@@ -261,6 +263,37 @@ async def test_the_doctor_and_status_name_the_server_and_show_the_other_tenants(
     assert f"connection to the remote node {DB1}" in everything.output
     # Of a tenant of another server nothing is wrong.
     assert (await CommandLine(status_command, servers.url).json("--tenant", "t2"))["tenants_away"] == []
+
+
+async def test_findings_of_the_others_are_muted_and_whom_it_could_not_look_at_is_said(
+    conn: asyncpg.Connection, servers: Servers
+) -> None:
+    made = [await make_tenant(conn, IN_NO_GROUP, name=f"t{n}") for n in range(3)]
+    command = CommandLine(doctor_command, servers.url)
+    code, options = "reps_without_group", ("--for", "4h", "--why", "they start tomorrow")
+    assert len((await command.json("mute", code, "--tenant", "t1", *options))["muted"]) == 1
+    await servers.away(DB1, made[1].tenant_id)
+    muted = await command.json("mute", code, *options)
+    assert [one["subject"]["name"] for one in muted["muted"]] == ["t0", "t2"]
+    assert muted["tenants_away"] == ["t1"]
+    text = await command.run("mute", code, *options)
+    assert text.exit_code == 0 and f"not muted, since it could not be looked at: t1 ({DB1})" in text.stdout
+    # Also the finding about the server itself.
+    assert [one["subject"] for one in (await command.json("mute", "database_busy", *options))["muted"]] == [
+        {"kind": "server", "name": DB1}
+    ]
+    alone = await command.run("mute", code, "--tenant", "t1", *options)
+    assert alone.exit_code == 2 and f"t1 ({DB1}) cannot be looked at; nothing was muted" in alone.stderr
+    absent = await command.run("mute", "groups_empty", *options)
+    assert absent.exit_code == 1 and f"does not find groups_empty now (t1 ({DB1}) could not be" in absent.stderr
+    listed = await command.run("mutes")
+    assert listed.exit_code == 1 and f"{code}: tenant t0" in listed.stdout and f"{code}: tenant t2" in listed.stdout
+    assert f"the mutes of t1 ({DB1}) could not be read" in listed.stderr
+    ended = await command.run("unmute", code)
+    assert ended.exit_code == 1 and "no longer muted: reps_without_group: tenant t2" in ended.stdout
+    await servers.back(DB1)
+    assert [one["subject"]["name"] for one in await command.json("mutes")] == [DB1, "t1"]
+    assert (await command.run("unmute", "database_busy")).exit_code == 0
 
 
 async def test_over_http_and_on_the_console_no_part_is_shown_as_the_whole(

@@ -23,6 +23,8 @@ _OF_COMMAND = re.compile(r"`(?P<word>[^`]+)` of the finding's command")
 _OF_FINDING = re.compile(r"`(?P<path>[^`]+)` of the finding")
 _OF_OUTPUT = re.compile(r"`(?P<path>[^`]+)` of `(?P<command>lead-router [^`]+ --json)`")
 _CONFIRMED_WITHIN = 5
+_GIVES_UP_S = 120.0
+"""Each look is a whole command, which on a busy machine takes seconds."""
 _FINE, _FOUND = 0, 1
 _ITS_OWN_PROCESS = ("drain",)
 """Commands that take signals: not in a thread."""
@@ -92,7 +94,7 @@ class OnCall:
             self._found = await incident.is_there() or {}
             return bool(self._found)
 
-        await until(there, f"{incident.name} is there")
+        await until(there, f"{incident.name} is there", _GIVES_UP_S)
         await self._values_of(Purpose.FIX)
         await self._run(Purpose.CHECK)
         assert await incident.is_there(), "looking has changed something"
@@ -108,7 +110,7 @@ class OnCall:
         async def gone() -> bool:
             return await self._incident.is_there() is None
 
-        await until(gone, f"{self._incident.name} is gone")
+        await until(gone, f"{self._incident.name} is gone", _GIVES_UP_S)
         # What a service looks at once a second may need another look: people confirm again, too.
         for attempt in range(_CONFIRMED_WITHIN):
             try:
@@ -116,7 +118,7 @@ class OnCall:
             except AssertionError:
                 if attempt == _CONFIRMED_WITHIN - 1:
                     raise
-                await until(gone, f"{self._incident.name} is gone for good")
+                await until(gone, f"{self._incident.name} is gone for good", _GIVES_UP_S)
             else:
                 break
 

@@ -1,15 +1,20 @@
 """Incidents of the outage while the service runs and leads stream in: what waits is routed without another hand."""
 
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 
+from ops.roster_sync.sync import _LOCK_CLASS
 from tests.failure_modes.scene import running, web
 from tests.runbooks.of_reps import GROUP_WEB
 from tests.runbooks.of_servers import OTHER_WAYS_TO_END_A_LOCK
 from tests.runbooks.world import AsyncIterator, Incident, World, asynccontextmanager
 from tests.support import connected
 from tests.world import CATCH_ALL, make_tenant, reps_csv
+
+ROUTED_WITHIN_S = 120.0
+"""Not how fast it is, but when to give up: the machine may be busy."""
 
 
 @asynccontextmanager
@@ -22,7 +27,16 @@ async def availability_as_text(world: World) -> AsyncIterator[Incident]:
         await service.all_routed()
         await world.conn.execute("update crm_people set available = 'oncall'")
         await service.waits("nobody_available")
-        yield Incident(world.name, world.url, world.conn, by_itself=service.all_routed)
+        # What is set by hand holds until a sync reads that word again, which is seconds here and minutes elsewhere: the
+        # next sync is not due before the leads are routed and, as the page has it, the view is corrected.
+        await world.conn.execute("select pg_advisory_lock($1, $2)", _LOCK_CLASS, tenant.tenant_id)
+
+        async def routed_and_corrected() -> None:
+            await service.all_routed(ROUTED_WITHIN_S)
+            await world.conn.execute("update crm_people set available = 'yes'")
+            assert await world.conn.fetchval("select pg_advisory_unlock($1, $2)", _LOCK_CLASS, tenant.tenant_id)
+
+        yield Incident(world.name, world.url, world.conn, by_itself=routed_and_corrected)
         await service.audited()
 
 
@@ -33,7 +47,7 @@ async def new_reps_without_group(world: World) -> AsyncIterator[Incident]:
     tenant = await make_tenant(world.conn, reps_csv(rows), GROUP_WEB)
     async with running(tenant, world.url, lambda number: web(number, region="web")) as service:
         await service.waits("group_empty")
-        yield Incident(world.name, world.url, world.conn, by_itself=service.all_routed)
+        yield Incident(world.name, world.url, world.conn, by_itself=partial(service.all_routed, ROUTED_WITHIN_S))
         await service.audited()
 
 
@@ -45,9 +59,8 @@ async def locked_table(world: World) -> AsyncIterator[Incident]:
         await service.all_routed()
         await holder.execute("set application_name = 'nightly cleanup'")
         await holder.execute("begin; lock table lead_pool in access exclusive mode")
-        yield Incident(
-            world.name, world.url, world.conn, by_itself=service.all_routed, left_out=OTHER_WAYS_TO_END_A_LOCK
-        )
+        routed = partial(service.all_routed, ROUTED_WITHIN_S)
+        yield Incident(world.name, world.url, world.conn, by_itself=routed, left_out=OTHER_WAYS_TO_END_A_LOCK)
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await holder.execute("rollback")
         await service.audited()

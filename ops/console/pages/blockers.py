@@ -59,6 +59,7 @@ async def blockers(view: View) -> web.Response:
     return view.render(
         "blockers.html",
         blockers=[{**one, "short": _short(one["query"]), "how": _how(one, say)} for one in document.blockers],
+        elsewhere=document.elsewhere or [],
         notes=document.notes,
         connections=connections,
         processes=processes,

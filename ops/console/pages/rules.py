@@ -1,5 +1,6 @@
 """The rules in force, earlier versions, what differs between two of them, and going back to one."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,25 +39,28 @@ async def rules(view: View) -> web.Response:
     after = view.query.get("after")
     query = {"limit": str(VERSIONS_SHOWN), **({"after": after} if after else {})}
     history = await view.ask("list_rulesets", query=query)
-    return view.render("rules.html", shown=active, **table(view, active), versions=history.rulesets, next=history.next)
+    return view.render(
+        "rules.html", shown=active, **await table(view, active), versions=history.rulesets, next=history.next
+    )
 
 
 async def version(view: View) -> web.Response:
     """One version: as a table, and as it was written."""
     shown = await _version(view, view.request.match_info["version"])
-    return view.render("rules_version.html", shown=shown, **table(view, shown))
+    return view.render("rules_version.html", shown=shown, **await table(view, shown))
 
 
-def table(view: View, shown: Any) -> Mapping[str, Any]:
+async def table(view: View, shown: Any) -> Mapping[str, Any]:
     """What a page shows of a version (None = there is none): its rules (None = they cannot be read) and settings."""
-    ruleset = None if shown is None else _read(shown)
+    ruleset = None if shown is None else await _read(shown)
     if ruleset is None:
         return {"rules": None, "settings": []}
     return {"rules": rule_rows(ruleset, view.say), "settings": setting_rows(ruleset)}
 
 
-def _read(shown: Any) -> Ruleset | None:
-    return read_version(shown.source, tuple(sorted(shown.lists.items())))
+async def _read(shown: Any) -> Ruleset | None:
+    """A long one takes seconds: in a thread."""
+    return await asyncio.to_thread(read_version, shown.source, tuple(sorted(shown.lists.items())))
 
 
 async def _version(view: View, named: str) -> Any:
@@ -66,7 +70,7 @@ async def _version(view: View, named: str) -> Any:
 async def rules_csv(view: View) -> web.Response:
     """The table of a version."""
     shown = await _version(view, view.query.get("version") or _ACTIVE)
-    ruleset = _read(shown)
+    ruleset = await _read(shown)
     return view.csv(f"rules-{shown.version}", TABLE_COLUMNS, () if ruleset is None else table_cells(ruleset))
 
 

@@ -83,7 +83,6 @@ class ServerCapacity:
         return {
             "max_connections": str(self.max_connections),
             "reserved connections": str(self.reserved),
-            "TimeZone": self.time_zone,
             "server_version": self.server_version,
         }
 

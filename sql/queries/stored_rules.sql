@@ -1,0 +1,3 @@
+-- name: still_here()
+-- Says to the server that this session is at work, and not forgotten. Truly about no tenant.
+select true;

@@ -1,0 +1,148 @@
+"""Long stored rules are read in a thread: while that takes seconds the process and its connections live on."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import pytest
+
+from router.domain.ruleset import Ruleset
+from router.rules.file import RulesError
+from router.rules.stored import as_written
+from router.runtime.connections_watch import ConnectionsService
+from router.runtime.health import Health
+from router.store import stored_rules
+from router.store.apart import LONG_TEXT, MANY_RULES
+from router.store.connections.connections import Connections, Part
+from router.store.engines import Engines
+from router.store.rulesets import RulesUnknown, load_ruleset
+from router.store.server_settings import ServerSettings
+from router.store.statements import Connection
+from router.telemetry.instruments import Instruments
+from tests.support import until
+from tests.world import CATCH_ALL, Tenancy, make_tenant, simple_reps
+
+LONG = "rules:\n" + "".join(
+    f"  - {{name: rule {number} of the long ones, match: {{product: p{number}}}, assign_to: 'group:all'}}\n"
+    for number in range(MANY_RULES * 2)
+)
+
+
+@pytest.fixture
+async def acme(conn: asyncpg.Connection) -> Tenancy:
+    assert len(LONG) > LONG_TEXT
+    return await make_tenant(conn, simple_reps(1), LONG)
+
+
+@pytest.fixture
+def nothing_read_before() -> Iterator[None]:
+    stored_rules._readings.clear()
+    yield
+    stored_rules._readings.clear()
+
+
+class Slow:
+    """Reading that goes on until it may end; in which threads it was begun."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.began: list[str] = []
+
+    def __call__(self, row: Mapping[str, Any]) -> Ruleset:
+        self.began.append(threading.current_thread().name)
+        assert self.may_end.wait(60)
+        return as_written(row)
+
+
+@pytest.fixture
+async def slow(monkeypatch: pytest.MonkeyPatch, nothing_read_before: None) -> AsyncIterator[Slow]:
+    made = Slow()
+    monkeypatch.setattr(stored_rules, "as_written", made)
+    yield made
+    made.may_end.set()
+
+
+async def test_while_it_is_read_others_are_answered_and_the_session_is_not_taken_for_a_dead_one(
+    acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_rules, "_SIGN_OF_LIFE_S", 0.05)
+    monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
+    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.DRAIN, 2.0)
+
+    async def record(_conn: Connection, _seen: ServerSettings) -> None:
+        pass
+
+    watch = ConnectionsService(connections, "a", Health(monotonic), Instruments.silent(), record)
+    await watch._look()
+
+    async def read() -> list[Any]:
+        async with connections.acquire(Part.DRAIN) as lent, lent.transaction():
+            engine = await Engines().get(lent, acme.tenant_id, (1, 1, 0))
+            return [len(engine.rules), await lent.fetchval("select pg_backend_pid()")]
+
+    reading = asyncio.create_task(read())
+
+    async def begun() -> bool:
+        return bool(slow.began)
+
+    await until(begun, "it is being read")
+    [session] = connections.lent
+    pid = session.get_server_pid()
+    silent = "select clock_timestamp() - state_change < interval '1 s' from pg_stat_activity where pid = $1"
+    end = monotonic() + 4.0
+    while monotonic() < end:
+        await watch._look()
+        assert not session.is_closed()
+        await asyncio.sleep(0.2)
+    assert await acme.conn.fetchval(silent, pid)
+    slow.may_end.set()
+    assert await reading == [MANY_RULES * 2, pid]
+
+
+async def test_who_gives_up_waiting_finds_it_read_the_next_time_and_it_is_read_once_for_all(
+    acme: Tenancy, connections: Connections, slow: Slow
+) -> None:
+    async def read() -> int:
+        async with connections.acquire(Part.DUTIES) as lent:
+            return len((await load_ruleset(lent, acme.tenant_id, 1)).rules)
+
+    async def begun() -> bool:
+        return bool(slow.began)
+
+    first, second = asyncio.create_task(read()), asyncio.create_task(read())
+    await until(begun, "it is being read")
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    slow.may_end.set()
+    assert (await second, await read()) == (MANY_RULES * 2, MANY_RULES * 2)
+    assert len(slow.began) == 1 and slow.began[0].startswith("stored rules")
+
+
+async def test_a_long_one_that_cannot_be_read_says_why_to_each_who_asks(
+    acme: Tenancy, conn: asyncpg.Connection, nothing_read_before: None
+) -> None:
+    await conn.execute("update ruleset set source = replace(source, 'rule 7 of', 'rule 8 of')")
+    for _ in range(2):
+        with pytest.raises(RulesError, match="ruleset version 1:10"):
+            await load_ruleset(conn, acme.tenant_id, 1)
+    await conn.execute("update ruleset set source = $1", LONG)
+    assert len((await load_ruleset(conn, acme.tenant_id, 1)).rules) == MANY_RULES * 2
+    with pytest.raises(RulesUnknown):
+        await load_ruleset(conn, acme.tenant_id, 2)
+
+
+async def test_each_version_and_each_tenant_gets_its_own(
+    acme: Tenancy, conn: asyncpg.Connection, nothing_read_before: None
+) -> None:
+    other = await make_tenant(conn, simple_reps(1), LONG, name="other", zone="Asia/Shanghai")
+    await acme.rules(LONG.replace("product: p7}", "product: p8}"))
+    await acme.rules(CATCH_ALL)
+    found = [await load_ruleset(conn, acme.tenant_id, number) for number in (1, 2, 3)]
+    assert [one.version for one in found] == [1, 2, 3]
+    assert found[0].rules[7] != found[1].rules[7] and len(found[2].rules) == 2
+    theirs = await load_ruleset(conn, other.tenant_id, 1)
+    assert (theirs.business_time_zone, theirs.rules) == ("Asia/Shanghai", found[0].rules)
