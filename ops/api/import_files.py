@@ -23,6 +23,7 @@ from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_lea
 from ops.documents.import_result import ImportResult
 from router.domain.access import Permission
 from router.domain.phrases import count
+from router.http.body import SLOWEST_RATE
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
 from router.http.upload import MULTIPART, Upload, read_form_with_file
@@ -102,9 +103,11 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             path="/v1/imports",
             summary="Import a file of leads, or check what importing it would do: a job",
             description=(
-                f"At most {MAX_FILE:,} bytes. The result of the job is what `lead-router leads import --json` prints. "
-                "With dry_run nothing is written. Importing a file again does no harm: leads that are there stay as "
-                "they are. A file that is broken as a whole fails before anything of it is imported."
+                f"At most {MAX_FILE:,} bytes, which have to arrive with {SLOWEST_RATE:,} bytes a second on average "
+                "from the second minute on, or it ends with 408. The result of the job is what "
+                "`lead-router leads import --json` prints. With dry_run nothing is written. Importing a file again "
+                "does no harm: leads that are there stay as they are. A file that is broken as a whole fails before "
+                "anything of it is imported."
             ),
             handler=partial(_import, means, jobs),
             answers={202: JobDocument},

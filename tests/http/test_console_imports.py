@@ -1,5 +1,6 @@
 """Imports in the console: a file is checked, imported, its rejects fetched, taken back; without a script."""
 
+import asyncio
 import csv
 import io
 import re
@@ -13,15 +14,28 @@ from pathlib import Path
 import asyncpg
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ops.api.import_files import ImportWanted, read_wanted
 from ops.console.pages import import_files
-from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, KeptUpload, Uploads
+from ops.console.uploads import (
+    KEPT_FOR_S,
+    MAX_BYTES,
+    MAX_BYTES_OF_TENANT,
+    MAX_FILES,
+    MAX_FILES_OF_TENANT,
+    MAX_FILES_OF_TOKEN,
+    Dropped,
+    KeptUpload,
+    Uploads,
+)
 from router.domain.access import MAY, Permission, Token, TokenRole
+from router.http import body as http_body
 from router.http.operations import Call
 from router.http.upload import Upload, _nameless
 from router.store.connections.connections import Connections
-from tests.http.console import Browser, Page, Served, serving_console
+from tests.http.console import OWN, Browser, Page, Served, serving_console
 from tests.http.support import make_token
 from tests.support import until
 from tests.world import Tenancy, a_drain, make_tenant, settle, simple_reps
@@ -356,19 +370,75 @@ async def test_kept_files_end_by_their_time_their_number_and_their_size() -> Non
     assert uploads.find(kept.key, 2, a_token()) is None and uploads.find(kept.key, 1, a_token("ff")) is None
     clock.now = KEPT_FOR_S + 1
     assert uploads.find(kept.key, 1, a_token()) is None and first.file.closed
-    many = [an_upload() for _ in range(MAX_FILES + 5)]
-    for place, one in enumerate(many):
-        uploads.keep(one, 1, a_token(f"{place:08x}"))
-        one.release()
-    assert [one.file.closed for one in many] == [True] * 5 + [False] * MAX_FILES
     own = [an_upload() for _ in range(8)]
     for one in own:
         uploads.keep(one, 1, a_token("ffffffff"))
         one.release()
     assert [one.file.closed for one in own] == [True] * 3 + [False] * 5
-    large = an_upload(MAX_BYTES - 5)
+    large = an_upload(MAX_BYTES_OF_TENANT - 5)
     uploads.keep(large, 1, a_token("eeeeeeee"))
     large.release()
-    assert all(one.file.closed for one in own) and not large.file.closed
+    assert all(one.file.closed for one in own[:4]) and not large.file.closed
     uploads.close()
     assert large.file.closed
+
+
+async def test_files_of_one_tenant_never_take_the_room_of_those_of_another() -> None:
+    uploads = Uploads()
+    modest = an_upload(1_000)
+    kept = uploads.keep(modest, 2, a_token("bbbbbbbb"))
+    many = [uploads.keep(an_upload(), 1, a_token(f"{place:08x}")) for place in range(MAX_FILES + 5)]
+    for place in range(6):
+        uploads.keep(an_upload(MAX_BYTES_OF_TENANT // 3), 1, a_token(f"aa{place:06x}"))
+        uploads.keep(an_upload(MAX_BYTES_OF_TENANT // 3), 3, a_token(f"cc{place:06x}"))
+    assert uploads.find(kept.key, 2, a_token("bbbbbbbb")) is kept, "a tenant within its share keeps its file"
+    assert uploads.dropped(many[0].key) is Dropped.OF_TENANT and uploads.dropped(kept.key) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 100_000_000)), max_size=80))
+async def test_whatever_is_sent_what_is_kept_stays_within_its_bounds_and_the_newest_is_there(
+    sent: list[tuple[int, int, int]],
+) -> None:
+    uploads, seen = Uploads(), list[KeptUpload]()
+    for tenant_id, person, size in sent:
+        token = a_token(f"{tenant_id}{person}")
+        seen.append(uploads.keep(an_upload(size), tenant_id, token))
+        assert uploads.find(seen[-1].key, tenant_id, token) is seen[-1]
+        there = [one for one in seen if one.key in uploads._kept]
+        assert len(there) <= MAX_FILES and sum(one.upload.size for one in there) <= MAX_BYTES
+        of = [one for one in there if one.tenant_id == tenant_id]
+        assert len(of) <= MAX_FILES_OF_TENANT and sum(one.upload.size for one in of) <= MAX_BYTES_OF_TENANT
+
+
+async def test_who_imports_a_file_that_made_room_for_others_reads_why(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        first = await checked(browser, "fair.csv", LEADS.encode())
+        for number in range(MAX_FILES_OF_TOKEN):
+            await checked(browser, f"{number}.csv", LEADS.encode())
+        gone = await browser.send(first, action(first, "/import"), why="fair")
+        assert gone.status == 410 and "of one login the last 5 checked files are kept" in gone.words, gone.words
+        again = await browser.get(first.url)
+        assert "of one login the last 5 checked files are kept" in again.words and "Choose it again" in again.words
+    assert await world.leads() == 0
+
+
+async def test_a_file_that_trickles_in_is_given_up_with_the_rate_that_is_needed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_body, "FIRST_S", 0.3)
+    async with world.served.browser(await world.token()) as browser:
+        page = await browser.get("/imports/new")
+        [form_token] = {one.attributes["value"] for one in page.all("input", name="form_token")}
+
+        async def trickle() -> AsyncIterator[bytes]:
+            head = f'--x\r\nContent-Disposition: form-data; name="form_token"\r\n\r\n{form_token}\r\n'
+            yield f'{head}--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'.encode()
+            for _ in range(100):
+                yield b"more than the boundary,"
+                await asyncio.sleep(0.05)
+
+        headers = {**OWN, "Content-Type": "multipart/form-data; boundary=x"}
+        refused = await browser.post("/imports/check", trickle(), headers=headers)
+        assert refused.status == 408 and "16,000 bytes a second" in refused.words, refused.words
+    assert await world.leads() == 0
