@@ -16,6 +16,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from ops.api.import_files import ImportWanted, read_wanted
 from ops.console.pages import import_files
@@ -126,6 +127,33 @@ async def test_a_file_is_checked_imported_its_rejects_fetched_and_taken_back(wor
         plan = await browser.get(f"/imports/{number}/undo")
         assert "3 leads stay" in plan.words and "r001 has it" in plan.words, plan.words
         assert not [tag for tag in plan.all("form") if "undo" in tag.attributes["action"]], "there is nothing to do"
+
+
+async def test_another_instance_and_one_after_a_restart_show_the_check_the_import_and_its_rejects(
+    world: World, connections: Connections, redis_url: str
+) -> None:
+    token = await world.token()
+    async with world.served.browser(token) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        run = await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+    [number] = [row[0] for row in await world.acme.conn.fetch("select import_no from lead_import")]
+    async with serving_console(connections, redis_url) as other, other.browser(token) as browser:
+        checked_there = await browser.get(_path(check))
+        assert "Check of a file: done" in checked_there.words and "What the columns mean" in checked_there.words
+        assert "Choose it again" in checked_there.words, "the file itself stays with the instance that has it"
+        for page in (await browser.get(_path(run)), await browser.get(f"/imports/{number}")):
+            assert page.status == 200 and "What the columns mean" in page.words, page.words
+            [link] = {one for one in page.links if one.endswith("rejects.csv")}
+            rows = list(csv.DictReader(io.StringIO((await browser.get(link)).text)))
+            assert [(row["rejected_line"], row["name"]) for row in rows] == [("5", "Dan")]
+        stranger = await make_token(world.other.conn, world.other.tenant_id)
+        async with other.browser(stranger) as theirs:
+            for path in (_path(run), link):
+                assert (await theirs.get(path)).status in (404, 421), path
+
+
+def _path(page: Page) -> str:
+    return str(URL(page.url).relative().with_query(None))
 
 
 async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world: World) -> None:

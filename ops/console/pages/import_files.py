@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ops.api.import_files import ENDINGS, MAX_FILE, ImportWanted, read_wanted, rejects_response, start_import
 from ops.api.running import Job, JobDocument
+from ops.api.stored_jobs import job_file
 from ops.console.headers import PERSONAL, SECURITY
 from ops.console.import_words import suggested_mapping
 from ops.console.pages.imports import check_kind, result_of
@@ -152,9 +153,10 @@ def _gave_way(view: View, key: str) -> str | None:
 async def run(view: View) -> web.Response:
     """How far a check, an import or an undoing is, and what came of it."""
     number, call = view.request.match_info["job"], view.call()
-    if (task := view.shared.jobs.find(call.tenant.tenant_id, number).task) is not None:
+    job = view.shared.jobs.here(call.tenant.tenant_id, number)
+    if job is not None and job.task is not None:
         # What is over soon is shown at once.
-        await asyncio.wait([task], timeout=_SOON_S)
+        await asyncio.wait([job.task], timeout=_SOON_S)
     document: JobDocument = await view.ask("get_job", path={"job": number})
     check_kind(document)
     if document.state == "running":
@@ -182,6 +184,5 @@ async def run(view: View) -> web.Response:
 
 async def rejects(view: View) -> web.Response:
     """The rejected rows, to be corrected and imported."""
-    call = view.call()
-    job = view.shared.jobs.find(call.tenant.tenant_id, view.request.match_info["job"])
-    return await rejects_response(job, {**SECURITY, **PERSONAL})
+    name, encoding, body = await job_file(view.shared.jobs, view.call(), view.request.match_info["job"])
+    return rejects_response(name, encoding, body, {**SECURITY, **PERSONAL})
