@@ -156,6 +156,15 @@ def _path(page: Page) -> str:
     return str(URL(page.url).relative().with_query(None))
 
 
+async def test_rejected_rows_say_why_in_the_language_of_the_page(world: World) -> None:
+    async with world.served.browser(await world.token(), language="zh") as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode() + b"9,Eve,x\n" + b"8," + b"y" * 20_000 + b",1\n")
+        reasons = [one for one in check.all("td") if "wrap" in one.attributes.get("class", "")]
+        said = [one for one in reasons if "external_id" not in one.text and "lang" not in one.attributes]
+        assert any("为空" in one.text for one in said) and any("20,000" in one.text for one in said), check.words
+        assert "without it the lead" not in check.words and "characters" not in check.words
+
+
 async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world: World) -> None:
     async with world.served.browser(await world.token()) as browser:
         check = await checked(browser, "fair.csv", LEADS.encode())
