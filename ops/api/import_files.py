@@ -1,7 +1,6 @@
 """Importing a file of leads over HTTP, or finding out what importing it would do: as `leads import` does, as a job."""
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -19,12 +18,13 @@ from ops.api.fields import Json, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.running import Job, JobDocument, JobFile, Jobs, accepted
+from ops.api.stored_jobs import job_file
 from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_leads, reader_for
 from ops.documents.import_result import ImportResult
 from router.domain.access import Permission
 from router.domain.phrases import count
+from router.http.body import SLOWEST_RATE
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused
 from router.http.upload import MULTIPART, Upload, read_form_with_file
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -102,9 +102,11 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             path="/v1/imports",
             summary="Import a file of leads, or check what importing it would do: a job",
             description=(
-                f"At most {MAX_FILE:,} bytes. The result of the job is what `lead-router leads import --json` prints. "
-                "With dry_run nothing is written. Importing a file again does no harm: leads that are there stay as "
-                "they are. A file that is broken as a whole fails before anything of it is imported."
+                f"At most {MAX_FILE:,} bytes, which have to arrive with {SLOWEST_RATE:,} bytes a second on average "
+                "from the second minute on, or it ends with 408. The result of the job is what "
+                "`lead-router leads import --json` prints. With dry_run nothing is written. Importing a file again "
+                "does no harm: leads that are there stay as they are. A file that is broken as a whole fails before "
+                "anything of it is imported."
             ),
             handler=partial(_import, means, jobs),
             answers={202: JobDocument},
@@ -118,7 +120,10 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="GET",
             path="/v1/jobs/{job}/rejects",
             summary="The rejected rows of an import or a check, with the reasons: a file to correct and import",
-            description="As CSV in the encoding of the imported file. It is kept for an hour, of the last ten jobs.",
+            description=(
+                "As CSV in the encoding of the imported file. Every instance has it: for 7 days, of the tenant's last "
+                "20 imports and checks that rejected rows."
+            ),
             handler=partial(_rejects, jobs),
             answers={200: None},
             permission=Permission.OPERATE,
@@ -217,6 +222,7 @@ async def _work(means: Means, call: Call, upload: Upload, wanted: ImportWanted, 
                 result = await _run(conn, call, opened, wanted, rejects, job)
         if made := rejects.finish():
             job.made = JobFile(f"{upload.name}.rejects.csv", made, opened.encoding)
+            job.made_name = job.made.name
     except BaseException:
         rejects.discard()
         raise
@@ -296,33 +302,13 @@ def _change(call: Call, result: ImportResult, why: str) -> Change:
 
 
 async def _rejects(jobs: Jobs, call: Call) -> web.Response:
-    return await rejects_response(jobs.find(call.tenant.tenant_id, call.path["job"]))
+    return rejects_response(*await job_file(jobs, call, call.path["job"]))
 
 
-async def rejects_response(job: Job, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The file of rejected rows. Raises Refused where there is none."""
-    made = job.made
-    if made is None:
-        raise Refused(
-            Kind.NOT_FOUND,
-            "no row was rejected, or the file of rejected rows is not kept any more (an hour, of the last ten jobs)",
-        )
-    # Of its own: several may fetch it at once, and it may be forgotten meanwhile.
-    body = await asyncio.to_thread(_read_whole, os.dup(made.file.fileno()))
-    named: dict[str, Any] = {"Content-Disposition": disposition(made.name), **(headers or {})}
-    return web.Response(body=body, content_type="text/csv", charset=made.encoding.removesuffix("-sig"), headers=named)
-
-
-def _read_whole(descriptor: int) -> bytes:
-    """What the file holds, wherever others are reading it; closes the descriptor."""
-    try:
-        left, pieces = os.fstat(descriptor).st_size, list[bytes]()
-        while left > 0 and (piece := os.pread(descriptor, left, sum(map(len, pieces)))):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
+def rejects_response(name: str, encoding: str, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The file of rejected rows, to be saved by a browser."""
+    named: dict[str, Any] = {"Content-Disposition": disposition(name), **(headers or {})}
+    return web.Response(body=body, content_type="text/csv", charset=encoding.removesuffix("-sig"), headers=named)
 
 
 def disposition(name: str) -> str:

@@ -12,6 +12,7 @@ from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.rulesets import MAX_RULES, check_named, lists_of
 from ops.api.running import Job, JobDocument, Jobs, Work, accepted
+from ops.api.stored_jobs import cancel_job, job_document, job_documents
 from ops.audit.audit import SAMPLE, Step, audit
 from ops.audit.document import document as audit_document
 from ops.replay.document import document as replay_document
@@ -47,7 +48,7 @@ class JobWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobPage(msgspec.Struct, frozen=True):
-    """The jobs of the tenant in this instance, the last one first."""
+    """The jobs of the tenant, the last one first."""
 
     jobs: list[JobDocument]
 
@@ -60,7 +61,10 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="POST",
             path="/v1/jobs",
             summary="Start an audit or a replay",
-            description="It runs in this instance, one of a kind at a time. Location says where to ask how far it is.",
+            description=(
+                "It runs in this instance, one of a kind at a time. Location says where to ask how far it is; every "
+                "instance knows, for 7 days."
+            ),
             handler=partial(_start, means, jobs),
             answers={202: JobDocument},
             permission=Permission.OPERATE,
@@ -72,7 +76,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             id="list_jobs",
             method="GET",
             path="/v1/jobs",
-            summary="The jobs of the tenant in this instance: audits, replays, retries, handovers",
+            summary="The last jobs of the tenant, of all instances: audits, imports, replays, retries, handovers",
             handler=partial(_list, jobs),
             answers={200: JobPage},
             permission=Permission.READ,
@@ -93,6 +97,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="DELETE",
             path="/v1/jobs/{job}",
             summary="Cancel a job; what it has done stays done",
+            description="Another instance ends it within some seconds: the answer may still say that it runs.",
             handler=partial(_cancel, jobs),
             answers={200: JobDocument},
             permission=Permission.OPERATE,
@@ -102,17 +107,15 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
 
 
 async def _list(jobs: Jobs, call: Call) -> Answer:
-    return Answer(JobPage([job.document(call) for job in jobs.of(call.tenant.tenant_id)]))
+    return Answer(JobPage(await job_documents(jobs, call)))
 
 
 async def _get(jobs: Jobs, call: Call) -> Answer:
-    return Answer(jobs.find(call.tenant.tenant_id, call.path["job"]).document(call))
+    return Answer(await job_document(jobs, call, call.path["job"]))
 
 
 async def _cancel(jobs: Jobs, call: Call) -> Answer:
-    job = jobs.find(call.tenant.tenant_id, call.path["job"])
-    await jobs.cancel(job)
-    return Answer(job.document(call))
+    return Answer(await cancel_job(jobs, call, call.path["job"]))
 
 
 async def _start(means: Means, jobs: Jobs, call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Jobs: what takes longer than a request, in this process, with progress; results are kept for an hour."""
+"""Jobs: what takes longer than a request, in this process, with progress that all instances can show."""
 
 import asyncio
 import re
@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
 
 from ops.api.fields import Json, Moment
+from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
@@ -20,6 +21,8 @@ from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
 from router.rules.file import ZoneDiffers
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
+from router.store.jobs import KEPT as KEPT_IN_DATABASE
+from router.store.jobs import KEPT_DAYS
 from router.telemetry.logs import bound, get_logger
 from router.telemetry.masking import mask_passwords
 from router.telemetry.spans import TENANT, root_span
@@ -34,7 +37,7 @@ State = Literal["running", "done", "failed", "cancelled"]
 KEPT_FOR = timedelta(hours=1)
 KEPT = 100
 KEPT_FILES = 10
-"""Of so many jobs, the last ones, a file that they made is kept."""
+"""Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
 AT_ONCE = 4
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
@@ -54,6 +57,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     result: Json | None
     error: str | None
+    file: Annotated[str | None, msgspec.Meta(description="The name of the file of rejected rows, while it is kept")]
 
 
 @dataclass(slots=True)
@@ -67,7 +71,9 @@ class JobFile:
 
 @dataclass(slots=True)
 class Job:
-    """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch."""
+    """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch, and
+    `made_name` what it is called, wherever it is kept.
+    """
 
     job_id: str
     kind: JobKind
@@ -83,6 +89,7 @@ class Job:
     result: Json | None = None
     error: str | None = None
     made: JobFile | None = field(default=None, repr=False)
+    made_name: str | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
     def reach(self, done: int) -> None:
@@ -104,6 +111,7 @@ class Job:
             step=self.step,
             result=seen_by(call, self.result),
             error=None if self.error is None else words_for(call, self.error),
+            file=self.made_name,
         )
 
 
@@ -133,7 +141,8 @@ class Jobs:
         )
         self._jobs[job.job_id] = job
         # It outlives the request, and its span.
-        job.task = asyncio.create_task(self._run(job, work), name=f"job {job.job_id}", context=Context())
+        doing = self._run(job, work, JobRecord(job, call.connections))
+        job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -141,32 +150,48 @@ class Jobs:
         self._forget()
         return [job for job in reversed(self._jobs.values()) if job.tenant_id == tenant_id]
 
-    def find(self, tenant_id: int, job_id: str) -> Job:
-        """Raises Refused for one that is of another tenant, too, and in other words for one of another instance."""
+    def here(self, tenant_id: int, job_id: str) -> Job | None:
+        """The job, if this instance runs it, or ran it within the last hour; None for that of another tenant, too."""
         self._forget()
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.tenant_id == tenant_id else None
+
+    def missing(self, job_id: str) -> Refused:
+        """The refusal for one that is neither here nor in the database."""
         of_instance = _JOB_ID.fullmatch(job_id)
         if of_instance and of_instance[1] != self._instance:
-            raise Refused(
+            return Refused(
                 Kind.ELSEWHERE,
-                f"this job is of another instance, whose jobs begin with {of_instance[1]}-, not {self._instance}-: ask "
-                "the instance that started it. If that was restarted meanwhile, the job ended with it: start it again",
+                f"this job is of another instance, whose jobs begin with {of_instance[1]}-, not {self._instance}-, and "
+                "which has not noted it in the database: ask the instance that started it. If that was restarted "
+                "meanwhile, the job ended with it: start it again",
             )
-        job = self._jobs.get(job_id)
-        if job is None or job.tenant_id != tenant_id:
-            raise Refused(
-                Kind.NOT_FOUND,
-                f"there is no job {job_id[:40]!r} here: a job is known for an hour after its end; start it again",
-            )
-        return job
+        return Refused(
+            Kind.NOT_FOUND,
+            f"there is no job {job_id[:40]!r}: the last {KEPT_IN_DATABASE} of a tenant are kept for {KEPT_DAYS:g} "
+            "days; start it again",
+        )
 
     async def cancel(self, job: Job) -> None:
         """Ends a job that runs, and waits for it; what it has done stays done."""
         if job.task is not None and not job.task.done():
-            job.task.cancel()
+            if job.state == "running":
+                job.task.cancel()
             await asyncio.wait([job.task], timeout=5)
 
-    async def _run(self, job: Job, work: Work) -> None:
+    async def _run(self, job: Job, work: Work, record: JobRecord) -> None:
+        following = asyncio.create_task(record.follow(), name=f"record of job {job.job_id}")
+        await self._work(job, work, record)
+        following.cancel()
+        await asyncio.wait([following])
+        if await record.end() and job.made is not None:
+            # From now on it is the database's, for all instances.
+            job.made.file.close()
+            job.made = None
+
+    async def _work(self, job: Job, work: Work, record: JobRecord) -> None:
         try:
+            await record.begin()
             with bound(tenant=job.tenant), root_span(f"job {job.kind}", {TENANT: job.tenant}):
                 # Its documents hold times and keys as they come; from here on it is plain JSON.
                 job.result = msgspec.to_builtins(await work(job), str_keys=True)
@@ -189,7 +214,7 @@ class Jobs:
                 files += 1
                 if forgotten or files > KEPT_FILES:
                     job.made.file.close()
-                    job.made = None
+                    job.made = job.made_name = None
             if forgotten:
                 del self._jobs[job.job_id]
 

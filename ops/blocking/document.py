@@ -6,6 +6,7 @@ from typing import Any
 
 from router.store.blocking.elsewhere import Party, Wait
 from router.store.blocking.judge import Activity, Blocker
+from router.store.blocking.work import work_of
 
 # The keys of the JSON document, in their order.
 _HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
@@ -54,5 +55,6 @@ def _blocker(blocker: Blocker) -> dict[str, Any]:
         "snapshot_age": session.snapshot_age,
         "holds_leads": blocker.holds_leads,
         "do": blocker.remedy,
+        "work": work_of(session),
         "hindrances": [{key: one[key] for key in _HINDRANCE} for one in parts],
     }

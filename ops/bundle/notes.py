@@ -40,7 +40,8 @@ def doctor_without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(finding)
+    # The parts of its sentence say the same once more.
+    shown = {**finding, "parts": None} if finding.get("parts") else dict(finding)
     if finding["code"] == tenant_paused.CODE:
         for why in filter(None, (row.get("why") for row in finding["evidence"])):
             shown["sentence"] = shown["sentence"].replace(f": {why}", f": {LEFT_OUT}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from router.settings.model import CleanupSettings
+from router.store.jobs import KEPT_DAYS as JOBS_DAYS
 
 
 class How(StrEnum):
@@ -21,8 +22,8 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`age` = the column that says how old a row is, `days` = the setting that says how long it is kept, `work` = the
-    name of its statements in cleanup.sql; `needed_by` = what reads old rows.
+    """`age` = the column that says how old a row is, `days` = the setting that says how long it is kept, `fixed_days`
+    where none says so, `work` = the name of its statements in cleanup.sql; `needed_by` = what reads old rows.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Table:
     days: str = ""
     work: str = ""
     needed_by: str = ""
+    fixed_days: float = 0.0
 
 
 RUNS_DAYS = 90.0
@@ -42,7 +44,8 @@ TABLES: Sequence[Table] = (
     Table("assignment_history", How.PARTITIONS, "ended_at", "assignment_history_days", "", "audit, close rates, why"),
     Table("closed", How.BATCHES, "closed_at", "closed_leads_days", "closed", "why, replay, close rates, repeats"),
     Table("change", How.BATCHES, "at", "changes_days", "changes", "changes, why, doctor"),
-    Table("cleanup_run", How.BATCHES, "ended_at", "", "runs", "status, doctor"),
+    Table("cleanup_run", How.BATCHES, "ended_at", "", "runs", "status, doctor", RUNS_DAYS),
+    Table("job", How.BATCHES, "started_at", "", "jobs", "imports in the console, jobs of the API", JOBS_DAYS),
     *(Table(name, How.WITH_LEAD) for name in ("lead", "merged", "lead_correction")),
     Table("event", How.ELSEWHERE, "at", needed_by="feed, webhooks"),
     Table("webhook_delivery", How.ELSEWHERE, needed_by="webhooks redeliver"),
@@ -68,5 +71,5 @@ CLEANED = tuple(table.name for table in TABLES if table.how in (How.BATCHES, How
 
 def kept_days(table: Table, settings: CleanupSettings) -> float:
     """For how long rows are kept."""
-    days: float = getattr(settings, table.days) if table.days else RUNS_DAYS
+    days: float = getattr(settings, table.days) if table.days else table.fixed_days
     return days

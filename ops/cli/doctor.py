@@ -247,7 +247,8 @@ def _first_of_each(findings: Sequence[Finding]) -> Iterator[Finding]:
         if shown[key] < _SAME_SHOWN or (shown[key] == _SAME_SHOWN and more <= 0):
             yield finding
         elif shown[key] == _SAME_SHOWN:
-            yield replace(finding, sentence=f"{finding.sentence}; and {count(more, 'more finding')} like this (--json)")
+            said = f"{finding.sentence}; and {count(more, 'more finding')} like this (--json)"
+            yield replace(finding, sentence=said, parts=None)
 
 
 def _print_finding(finding: Finding, at: datetime) -> None:

@@ -12,8 +12,10 @@ from markupsafe import Markup, escape
 
 from ops.console import words
 from ops.console.before_after import share
+from ops.console.ending_words import advice_of, wait_or_end
 from ops.console.event_words import TYPES, details
-from ops.console.fixes import page_for, what_it_does
+from ops.console.fixes import EFFECTS, advice, page_for
+from ops.console.in_language import reason_in, sentence_in
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
@@ -60,7 +62,11 @@ def environment(language: str) -> Environment:
         "state_words": lambda code: say.gettext(STATES.get(code, code)),
         "filter_words": lambda name: say.gettext(words.FILTERS.get(name, name)),
         "field_words": lambda name: say.gettext(FIELDS.get(name, name)),
-        "does": lambda command: what_it_does(command, say),
+        "advice": lambda command: advice(command, say),
+        "sentence_in": lambda finding: sentence_in(finding, say),
+        "reason_in": lambda row: reason_in(row, say),
+        "wait_or_end": lambda work: wait_or_end(work, say),
+        "ending_advice": lambda finding: advice_of(finding, say),
         "finding_title": lambda code: _begun(say.gettext(TITLES.get(code, code))),
     }
     return made
@@ -73,6 +79,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     "job": words.JOBS,
     "job_state": words.JOB_STATES,
     "check": words.CHECKS,
+    "effect": EFFECTS,
     "standing": words.STANDINGS,
     "replay_change": REPLAY_CHANGES,
     "event": TYPES,

@@ -1,11 +1,12 @@
 """A finding: one thing that needs a person, the same for `status`, the doctor, alerts and whatever else reports it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from router.domain.worded import Worded, parts_of
 from router.domain.written_time import written
 
 
@@ -61,7 +62,8 @@ class Muted:
 class Finding:
     """`evidence` = rows that prove it, ten at most; `since` = UTC, None = not known; `command` = what fixes it, or
     shows more; `held_back` = so many leads wait for it, the oldest since `oldest` (UTC). `muted` = somebody knows of
-    it, and it calls for nobody now.
+    it, and it calls for nobody now. `parts` = how the sentence is made (`router/domain/worded.py`), None = it is not
+    known.
 
     A finding is the same as an earlier one when code and subject are. `code` is stable, and names the runbook.
     """
@@ -79,6 +81,13 @@ class Finding:
     symptom: bool = False
     changes: tuple[Mapping[str, Any], ...] | None = None
     muted: Muted | None = None
+    parts: Sequence[Mapping[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        """A worded sentence is kept as a text and its parts."""
+        if isinstance(self.sentence, Worded):
+            object.__setattr__(self, "parts", parts_of(self.sentence))
+            object.__setattr__(self, "sentence", str(self.sentence))
 
     @property
     def runbook(self) -> str:
@@ -99,6 +108,7 @@ class Finding:
             "severity": self.severity,
             "subject": {"kind": self.subject.kind, "name": self.subject.name},
             "sentence": self.sentence,
+            "parts": None if self.parts is None else list(self.parts),
             "evidence": [dict(row) for row in self.evidence],
             "since": None if self.since is None else self.since.isoformat(),
             "command": self.command,

@@ -8,6 +8,7 @@ from router.drain.presence import Presence, Unsure
 from router.drain.redis_probe import Use, look_at_redis
 from router.store.blocking.activity import look
 from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
+from router.store.blocking.work import work_of
 from router.store.statements import Connection
 
 DATABASE_UNUSABLE = "database_unusable"
@@ -52,7 +53,10 @@ async def _who_locks(conn: Connection) -> Finding | None:
         Severity.CRITICAL,
         Subject("server", "PostgreSQL"),
         f"leads cannot be read or routed: {session.named()} {found[0].blocks[0].does} {open_time(session)}",
-        tuple({"process": one.session.pid, "holds": one.blocks[0].words} for one in found[:10]),
+        tuple(
+            {"process": one.session.pid, "holds": one.blocks[0].words, "work": work_of(one.session)}
+            for one in found[:10]
+        ),
         session.since,
         f"lead-router blockers --terminate {session.pid}",
     )

@@ -1,18 +1,18 @@
 """Leads that wait for one reason, as findings: for checks of what keeps leads standing whatever time it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, listed
+from router.domain.phrases import listed
 from router.domain.reason import Reason
 
 
 def standing(
-    scene: Scene, reason: Reason, code: str, severity: Severity, sentence: str, command: str
+    scene: Scene, reason: Reason, code: str, severity: Severity, sentence: Callable[[int, str], str], command: str
 ) -> Iterator[Finding]:
-    """One finding for each tenant whose leads wait for `reason`. `sentence` goes on after the number of leads,
-    `command` has a place for the tenant's name.
+    """One finding for each tenant whose leads wait for `reason`. `sentence` is made of the number of leads and what
+    they wait for, `command` has a place for the tenant's name.
     """
     for tenant in scene.tenants:
         for part in scene.waiting[tenant.tenant_id].reasons:
@@ -21,7 +21,7 @@ def standing(
                     code,
                     severity,
                     of_tenant(tenant.name),
-                    f"{count(part.leads, 'lead')} {sentence}: {listed(part.waits_for, 3)}",
+                    sentence(part.leads, listed(part.waits_for, 3)),
                     tuple({"waits_for": words} for words in part.waits_for),
                     part.oldest_queued_at,
                     command.format(tenant.name),

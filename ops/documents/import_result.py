@@ -8,6 +8,7 @@ from ops.documents.import_columns import columns_document, unseen_columns
 from ops.documents.import_notes import customers_document, repeats_document, same_ids_document, unreadable_document
 from router.domain.calendar import zone, zone_names
 from router.domain.lead_in import LeadIn
+from router.domain.worded import parts_of
 from router.domain.zone_meant import zone_in_name
 from router.intake.lead_file import LeadFile, Row
 from router.intake.lead_import import Imported
@@ -29,7 +30,8 @@ class RejectedRows:
 
     def add(self, row: Row, column: str, reason: str) -> None:
         if len(self.first) < KEPT:
-            self.first.append({"line": row.line, "column": column[:_LONG], "reason": reason[:_LONG]})
+            said = {"reason": reason[:_LONG], "parts": parts_of(reason)}
+            self.first.append({"line": row.line, "column": column[:_LONG], **said})
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ from jinja2 import Environment, nodes
 from ops.text.translation import LOCALES, catalogue
 
 ROOTS = (Path(__file__).parents[1], Path(__file__).parents[2] / "router")
-_SINGLE = ("gettext", "N_", "_")
+_SINGLE = ("gettext", "N_", "_", "worded")
+_COUNTED = ("ngettext", "worded_count")
 
 Message = tuple[str, str]
 """A message and its plural; "" = it has none."""
@@ -37,7 +38,7 @@ def _messages_of(file: Path) -> Iterator[Message]:
         texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
         if name in _SINGLE and texts:
             yield texts[0], ""
-        elif name == "ngettext" and len(texts) > 1:
+        elif name in _COUNTED and len(texts) > 1:
             yield texts[0], texts[1]
 
 
@@ -49,7 +50,7 @@ def _messages_of_page(file: Path) -> Iterator[Message]:
         texts = [arg.value for arg in call.args if isinstance(arg, nodes.Const) and isinstance(arg.value, str)]
         if name in _SINGLE and texts:
             yield texts[0], ""
-        elif name == "ngettext" and len(texts) > 1:
+        elif name in _COUNTED and len(texts) > 1:
             yield texts[0], texts[1]
 
 

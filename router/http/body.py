@@ -2,7 +2,9 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -13,8 +15,51 @@ READ_S = 10.0
 """The longest time for the body of one small request to arrive."""
 SILENT_S = 30.0
 """The longest pause within a long body."""
+FIRST_S = 60.0
+"""How long a long body may be waited for in all, before what has arrived of it counts."""
+SLOWEST_RATE = 16_000
+"""Bytes a second: each second more is earned by so many that have arrived. So 100 MB take 105 min at the slowest."""
 _PIECE = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
+
+T = TypeVar("T")
+
+
+class Arrival:
+    """How long one body has been waited for, against what has arrived of it. What this service itself takes for what
+    has arrived does not count. `what` is the body's name in refusals; `clock` in seconds.
+    """
+
+    def __init__(self, what: str, clock: Callable[[], float] = monotonic) -> None:
+        self._what, self._clock = what, clock
+        self._waited_s = 0.0
+        self._arrived = 0
+
+    def count(self, size: int) -> None:
+        """So many bytes more have arrived."""
+        self._arrived += size
+
+    async def wait(self, coming: Awaitable[T]) -> T:
+        """What comes next. Raises Refused when nothing comes for too long, or too little in all the time."""
+        left_s = FIRST_S + self._arrived / SLOWEST_RATE - self._waited_s
+        begin = self._clock()
+        try:
+            async with asyncio.timeout(max(0.0, min(SILENT_S, left_s))):
+                return await coming
+        except TimeoutError:
+            raise self._too_slow(silent=left_s >= SILENT_S) from None
+        finally:
+            self._waited_s += self._clock() - begin
+
+    def _too_slow(self, *, silent: bool) -> Refused:
+        if silent:
+            return Refused(Kind.TOO_SLOW, f"nothing of the {self._what} arrived for {SILENT_S:g} s")
+        return Refused(
+            Kind.TOO_SLOW,
+            f"the {self._what} arrived too slowly: {self._arrived:,} bytes in {self._waited_s:.0f} s; after the first "
+            f"{FIRST_S:g} s at least {SLOWEST_RATE:,} bytes a second are needed. Send less at once, or over a faster "
+            "connection",
+        )
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -69,16 +114,15 @@ def _checked(body: bytes, limit: int) -> bytes:
 
 
 async def _arriving(request: web.Request) -> AsyncIterator[bytes]:
+    arrival = Arrival("body")
     while True:
         try:
-            async with asyncio.timeout(SILENT_S):
-                piece = await request.content.readany()
-        except TimeoutError:
-            raise Refused(Kind.TOO_SLOW, f"nothing of the body arrived for {SILENT_S:g} s") from None
+            piece = await arrival.wait(request.content.readany())
         except web.RequestPayloadError as error:
             raise Refused(Kind.BAD_REQUEST, f"the body cannot be read: {error}") from None
         if not piece:
             return
+        arrival.count(len(piece))
         yield piece
 
 

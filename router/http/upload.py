@@ -1,6 +1,5 @@
 """A form with a file: received piece by piece into a file without a name, of which nothing outlives the process."""
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import IO
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from router.http.body import SILENT_S, check_length, too_large
+from router.http.body import Arrival, check_length, too_large
 from router.http.problems import FieldProblem, Kind, Refused
 
 MULTIPART = "multipart/form-data"
@@ -87,17 +86,14 @@ async def _read_parts(
     before_file: Callable[[Mapping[str, str]], None],
 ) -> None:
     try:
-        reader = await request.multipart()
+        reader, arrival = await request.multipart(), Arrival("form")
         for _ in range(_MAX_FIELDS):
-            async with asyncio.timeout(SILENT_S):
-                part = await reader.next()
+            part = await arrival.wait(reader.next())
             if part is None:
                 return
             if not isinstance(part, BodyPartReader):
                 raise Refused(Kind.BAD_REQUEST, "the form has a form within it")
-            await _read_part(part, form, limits, max_file, before_file)
-    except TimeoutError:
-        raise Refused(Kind.TOO_SLOW, f"nothing of the form arrived for {SILENT_S:g} s") from None
+            await _read_part(part, arrival, form, limits, max_file, before_file)
     except _BROKEN as error:
         raise Refused(Kind.BAD_REQUEST, f"the form cannot be read: {str(error)[:200]}") from None
     raise Refused(Kind.BAD_REQUEST, f"the form has more than {_MAX_FIELDS} fields")
@@ -105,6 +101,7 @@ async def _read_parts(
 
 async def _read_part(
     part: BodyPartReader,
+    arrival: Arrival,
     form: SentForm,
     limits: Mapping[str, int],
     max_file: int,
@@ -121,22 +118,22 @@ async def _read_part(
         before_file(form.fields)
         if not part.filename:
             # What a browser sends where no file was chosen.
-            await _text(part, name, 0)
+            await _text(part, arrival, name, 0)
             return
         form.upload = _nameless(plain_name(part.filename))
-        await _receive(part, form.upload, max_file)
+        await _receive(part, arrival, form.upload, max_file)
         return
     if name not in limits:
         raise _wrong(name, f"is not known here; known are {', '.join(limits)}")
     if name in form.fields:
         raise _wrong(name, "is given twice")
-    form.fields[name] = await _text(part, name, limits[name])
+    form.fields[name] = await _text(part, arrival, name, limits[name])
 
 
-async def _receive(part: BodyPartReader, upload: Upload, max_file: int) -> None:
+async def _receive(part: BodyPartReader, arrival: Arrival, upload: Upload, max_file: int) -> None:
     while not part.at_eof():
-        async with asyncio.timeout(SILENT_S):
-            piece = await part.read_chunk(256 * 1024)
+        piece = await arrival.wait(part.read_chunk(256 * 1024))
+        arrival.count(len(piece))
         upload.size += len(piece)
         if upload.size > max_file:
             raise too_large(max_file)
@@ -147,11 +144,11 @@ async def _receive(part: BodyPartReader, upload: Upload, max_file: int) -> None:
     upload.file.flush()
 
 
-async def _text(part: BodyPartReader, name: str, limit: int) -> str:
+async def _text(part: BodyPartReader, arrival: Arrival, name: str, limit: int) -> str:
     body = bytearray()
     while not part.at_eof():
-        async with asyncio.timeout(SILENT_S):
-            piece = await part.read_chunk()
+        piece = await arrival.wait(part.read_chunk())
+        arrival.count(len(piece))
         body += piece
         if len(body) > limit:
             raise _wrong(name, f"has more than {limit:,} bytes")

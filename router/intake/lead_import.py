@@ -207,7 +207,7 @@ def _add(batch: _Batch, rows: Iterable[Row], reader: LeadReader, intake: Intake)
         try:
             batch.leads.append(reader.read(row.cells))
         except Rejected as error:
-            batch.rejected.append((row, error.column, str(error)))
+            batch.rejected.append((row, error.column, error.worded))
         else:
             batch.rows.append(row)
     more = intake.prepare(batch.leads[first:])

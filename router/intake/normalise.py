@@ -5,6 +5,7 @@ Pure. Rows come as column to value: texts from CSV, any JSON value from NDJSON.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ import msgspec
 
 from router.domain.lead_in import LeadIn
 from router.domain.text import whole_id, without_invisible
+from router.domain.worded import Part, Worded, worded
 from router.intake.contacts import ContactReader
 from router.intake.json_text import MAX_EXPONENT, holds_huge_number, read_json
 from router.intake.placeholders import is_rounded_id, means_no_id, no_lead
@@ -35,20 +37,15 @@ _LIMITS = {
     **dict.fromkeys(("region", "industry", "product", "campaign", "ad_id", "landing_page"), MAX_FACT),
 }
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,7}", re.ASCII)
-_WAS_ROUNDED = (
-    "was rounded by a spreadsheet, so that different {} have the same id; export the ids as text "
-    "(or say allow_rounded_ids: true in the mapping)"
-)
 _EXPONENT = re.compile(r"[0-9]E[+-]?[0-9]{3}")
 _MAX_PROBLEMS = 20
 _ANY_ID = "any-id"
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_HOLDS_NUL = "holds a NUL character"
-HOLDS_BAD_BYTES = "is not valid in the encoding of the file; try --encoding windows-1252"
+_HOLDS_NUL = worded("holds a NUL character")
+HOLDS_BAD_BYTES = worded("is not valid in the encoding of the file; try --encoding windows-1252")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_NO_ID = "is empty: without it the lead cannot be distinguished from others"
-_MEANS_NO_ID = "means that there is none: without it the lead cannot be distinguished from others"
-_IDS = (("external_id", "leads"), ("customer_id", "customers"))
+_NO_ID = worded("is empty: without it the lead cannot be distinguished from others")
+_IDS = ("external_id", "customer_id")
 _DROPPED = ""
 _ATTRIBUTES = "attributes"
 _AS_WRITTEN = (None, "name", "company", _ATTRIBUTES)
@@ -66,8 +63,19 @@ class Rejected(ValueError):
     def __init__(self, column: str, reason: str, others: "Sequence[Rejected]" = ()) -> None:
         super().__init__("; also ".join([reason, *(f"{one.column}: {one.reason}" for one in others)]))
         self.column: str = column
-        self.reason: str = reason
+        self.reason: str = str(reason)
         self.others = others
+        self._worded: str = reason
+
+    @property
+    def worded(self) -> str:
+        """The message, worded where all of its parts are."""
+        parts = list[Part]()
+        for about, reason in (("", self._worded), *((one.column, one._worded) for one in self.others)):
+            if not isinstance(reason, Worded):
+                return str(self)
+            parts += [replace(part, about=about) for part in reason.parts]
+        return Worded(str(self), tuple(parts))
 
 
 class LeadReader:
@@ -112,7 +120,7 @@ class LeadReader:
             found = self._others(row, first)
             if not found:
                 raise
-            raise Rejected(first.column, first.reason, found) from None
+            raise Rejected(first.column, first._worded, found) from None
 
     def _others(self, row: Mapping[str, object], first: Rejected) -> list[Rejected]:
         """What else is wrong: the row is read again without what is known to be, so that good rows pay nothing."""
@@ -149,7 +157,7 @@ class LeadReader:
         if external_id is None:
             values["external_id"] = self._computed_id(row)
         elif means_no_id(external_id):
-            self._reject("external_id", f"{external_id[:40]!r} {_MEANS_NO_ID}")
+            self._reject("external_id", _means_no_id(external_id))
         elif what := no_lead(external_id):
             self._reject("external_id", f"{external_id!r} is {what}, not a lead")
         self._check_ids(values)
@@ -186,14 +194,14 @@ class LeadReader:
     def _check_ids(self, values: dict[str, str]) -> None:
         """Refuses rounded ones, and takes `1001.0` for the 1001 that it is, unless a program says what it means."""
         rounded = self._plan.allow_rounded_ids
-        for field, many in _IDS:
+        for field in _IDS:
             text = values.get(field)
             if text is None:
                 continue
             if text[-2:] == ".0":
                 values[field] = text if self._ids_as_they_are else whole_id(text)
             elif not rounded and is_rounded_id(text):
-                self._reject(field, f"{text[:40]!r} {_WAS_ROUNDED.format(many)}")
+                self._reject(field, _was_rounded(field, text))
 
     def _sorted(self, row: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:
         """The values of fields, and what is left over; what is empty is in neither."""
@@ -222,7 +230,7 @@ class LeadReader:
                     extra[column] = value
                     continue
             if target in values:
-                raise Rejected(column, f"{target} is given twice in this row")
+                raise Rejected(column, worded("{field} is given twice in this row", field=target))
             values[target] = value
         return values, self._as_attributes(extra) if self._reads_attributes else extra
 
@@ -264,9 +272,7 @@ class LeadReader:
         for column in identity.columns if not self._plan.allow_rounded_ids else ():
             part = row.get(column)
             if isinstance(part, str) and is_rounded_id(part.strip()):
-                raise Rejected(
-                    column, f"{part[:40]!r} {_WAS_ROUNDED.format('leads')}: the external id is computed from it"
-                )
+                raise Rejected(column, f"{_was_rounded('external_id', part)}: the external id is computed from it")
         try:
             return identity.of(row, self._plan.empty)
         except NoIdentity as error:
@@ -291,13 +297,18 @@ class LeadReader:
         try:
             return self._times.read(text)
         except UnreadableTime as error:
-            raise Rejected(self._columns.get("created_at", "created_at"), str(error)) from None
+            raise Rejected(self._columns.get("created_at", "created_at"), error.args[0]) from None
 
     def _priority(self, text: str | None) -> int:
         if text is None:
             return 0
         if not _PRIORITY.fullmatch(text) or abs(int(text)) > MAX_PRIORITY:
-            self._reject("priority", f"{text[:20]!r} is not a whole number from -{MAX_PRIORITY:,} to {MAX_PRIORITY:,}")
+            self._reject(
+                "priority",
+                worded(
+                    "{value!r} is not a whole number from -{limit:,} to {limit:,}", value=text[:20], limit=MAX_PRIORITY
+                ),
+            )
         return int(text)
 
     def _attributes(self, extra: dict[str, object]) -> str | None:
@@ -307,14 +318,46 @@ class LeadReader:
         whole = {**extra, **_object(column, given)} if given is not None else extra
         text = _json_text(whole, column)
         if len(text) > MAX_ATTRIBUTES:
-            raise Rejected("", f"has {len(text):,} characters of attributes; at most {MAX_ATTRIBUTES:,} are allowed")
+            raise Rejected(
+                "",
+                worded(
+                    "has {length:,} characters of attributes; at most {limit:,} are allowed",
+                    length=len(text),
+                    limit=MAX_ATTRIBUTES,
+                ),
+            )
         return text if whole else None
 
 
 def _plain_text(column: str, value: object) -> str:
     if type(value) is int:
         return str(value)
-    raise Rejected(column, f"must be a text, not {_kind(value)}")
+    raise Rejected(column, worded("must be a text, not {kind}", kind=_kind(value)))
+
+
+def too_long(length: int, limit: int) -> Worded:
+    """Why a text of so many characters is refused."""
+    return worded("has {length:,} characters; at most {limit:,} are allowed", length=length, limit=limit)
+
+
+def _means_no_id(text: str) -> Worded:
+    return worded(
+        "{value!r} means that there is none: without it the lead cannot be distinguished from others", value=text[:40]
+    )
+
+
+def _was_rounded(field: str, text: str) -> Worded:
+    if field == "customer_id":
+        return worded(
+            "{value!r} was rounded by a spreadsheet, so that different customers have the same id; export the ids as "
+            "text (or say allow_rounded_ids: true in the mapping)",
+            value=text[:40],
+        )
+    return worded(
+        "{value!r} was rounded by a spreadsheet, so that different leads have the same id; export the ids as text (or "
+        "say allow_rounded_ids: true in the mapping)",
+        value=text[:40],
+    )
 
 
 def _kind(value: object) -> str:
@@ -329,7 +372,7 @@ def _check_texts(values: dict[str, str], columns: Mapping[str, str]) -> None:
         limit = _LIMITS.get(field, MAX_TEXT)
         column = columns.get(field, field)
         if len(value) > limit:
-            raise Rejected(column, f"has {len(value):,} characters; at most {limit:,} are allowed")
+            raise Rejected(column, too_long(len(value), limit))
         if "\0" in value:
             raise Rejected(column, _HOLDS_NUL)
         if not value.isascii() and not _encodable(value):
@@ -350,7 +393,7 @@ def _object(column: str, given: object) -> dict[str, object]:
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
-        raise Rejected(column, 'must be a JSON object, such as {"budget": 100}')
+        raise Rejected(column, worded("must be a JSON object, such as {example}", example='{"budget": 100}'))
     return read
 
 
@@ -360,7 +403,7 @@ def _json_text(whole: dict[str, object], column: str) -> str:
     except UnicodeEncodeError:
         raise Rejected(_column_of(whole, column, _encodable), HOLDS_BAD_BYTES) from None
     except RecursionError:
-        raise Rejected(column, "is nested too deeply") from None
+        raise Rejected(column, worded("is nested too deeply")) from None
     if _EXPONENT.search(text) and holds_huge_number(whole):
         raise Rejected(column, f"holds a number of more than {MAX_EXPONENT} digits before or behind the point")
     if "\\u0000" in text and _NUL_IN_JSON.search(text):

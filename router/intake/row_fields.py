@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from router.domain.phrases import listed, suggestion
 from router.domain.text import fold, whole_id, without_invisible
-from router.intake.normalise import HOLDS_BAD_BYTES, MAX_ID, Rejected
+from router.intake.normalise import HOLDS_BAD_BYTES, MAX_ID, Rejected, too_long
 from router.intake.times import Orders, TimeReader, UnreadableTime
 from router.rules.mapping import FileMapping
 
@@ -100,7 +100,7 @@ class RowFields:
         try:
             at = reader.read(text)
         except UnreadableTime as error:
-            raise self.reject(name, str(error)) from None
+            raise self.reject(name, error.args[0]) from None
         if at > self._now + _CLOCKS_APART:
             raise self.reject(name, f"{text[:40]!r} is yet to come")
         return min(at, self._now)
@@ -128,7 +128,7 @@ class RowFields:
             text = whole_id(text)
         limit = _LIMITS.get(name, MAX_ID)
         if len(text) > limit:
-            raise Rejected(column, f"has {len(text):,} characters; at most {limit:,} are allowed")
+            raise Rejected(column, too_long(len(text), limit))
         if "\0" in text:
             raise Rejected(column, "holds a NUL character")
         return text

@@ -18,6 +18,7 @@ from router.domain.date_forms import (
     read_as,
     read_free,
 )
+from router.domain.worded import Worded, worded
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
@@ -32,15 +33,6 @@ _DAY_WITH_OFFSET = re.compile(r"(\d{4}-?\d{2}-?\d{2})([+-]\d{2}:?\d{2}|Z)")
 _UNTIL = 16
 """Where `2026-03-02 09:30` ends, of which `2026-03-02 09:30-10:00` may say until when."""
 _WITH_END = 22
-_UNCLEAR_YEAR = (
-    "has a year of two digits, and which part is the year is not certain; the mapping can "
-    'say it: created_at: {format: "%y.%m.%d"}, or {format: dmy}'
-)
-
-_UNCLEAR_OFFSET = (
-    "may have an offset from UTC, or say from when to when; an offset is read with the seconds before it "
-    "(03:30:00-05:00), or where the mapping says it: created_at: {format: iso}"
-)
 
 
 def latest_day(now: datetime) -> date:
@@ -98,23 +90,22 @@ class TimeReader:
             raise
         except Ambiguous:
             raise UnreadableTime(
-                f"{text[:40]!r} can be read in two ways, and the other rows do not decide; the mapping can: "
-                "created_at: {format: dmy} for day/month/year, or {format: mdy}"
+                worded(
+                    "{value!r} can be read in two ways, and the other rows do not decide; the mapping can: "
+                    "created_at: {{format: dmy}} for day/month/year, or {{format: mdy}}",
+                    value=text[:40],
+                )
             ) from None
         except MayBeSpan:
-            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_OFFSET}") from None
+            raise UnreadableTime(_unclear_offset(text)) from None
         except YearUnclear:
-            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_YEAR}") from None
+            raise UnreadableTime(_unclear_year(text)) from None
         except (ValueError, OverflowError):
-            example = "is not a time such as 2026-03-02T09:30:00+08:00"
-            if self._form and self._form != ISO:
-                example = f"is not a time in the form {self._form!r} that the mapping names"
-            raise UnreadableTime(f"{text[:40]!r} {example}") from None
+            raise UnreadableTime(_not_a_time(text, self._form)) from None
         if self._form is None and moment < self._latest - _LONG_AGO and _SHORT_YEAR.match(text) is not None:
-            raise UnreadableTime(f"{text[:40]!r} {_UNCLEAR_YEAR}")
+            raise UnreadableTime(_unclear_year(text))
         if not EARLIEST <= moment <= self._latest:
-            what = "lies ahead by more than a day" if moment > self._latest else "is before 1990"
-            raise UnreadableTime(f"{text[:40]!r} {what}: a wrong date, or a wrong clock")
+            raise UnreadableTime(_too_late(text) if moment > self._latest else _too_early(text))
         return moment
 
     def _instant(self, text: str) -> datetime:
@@ -166,6 +157,36 @@ class TimeReader:
             return day_of(day, self._zone_name).start
         except ValueError as error:
             raise UnreadableTime(str(error)) from None
+
+
+def _not_a_time(text: str, form: str | None) -> Worded:
+    if form and form != ISO:
+        return worded("{value!r} is not a time in the form {form!r} that the mapping names", value=text[:40], form=form)
+    return worded("{value!r} is not a time such as 2026-03-02T09:30:00+08:00", value=text[:40])
+
+
+def _too_late(text: str) -> Worded:
+    return worded("{value!r} lies ahead by more than a day: a wrong date, or a wrong clock", value=text[:40])
+
+
+def _too_early(text: str) -> Worded:
+    return worded("{value!r} is before 1990: a wrong date, or a wrong clock", value=text[:40])
+
+
+def _unclear_year(text: str) -> Worded:
+    return worded(
+        "{value!r} has a year of two digits, and which part is the year is not certain; the mapping can say it: "
+        'created_at: {{format: "%y.%m.%d"}}, or {{format: dmy}}',
+        value=text[:40],
+    )
+
+
+def _unclear_offset(text: str) -> Worded:
+    return worded(
+        "{value!r} may have an offset from UTC, or say from when to when; an offset is read with the seconds before it "
+        "(03:30:00-05:00), or where the mapping says it: created_at: {{format: iso}}",
+        value=text[:40],
+    )
 
 
 def _iso(text: str) -> datetime | date:

@@ -115,7 +115,7 @@ async def count_old(conn: Connection, name: str, tenant_id: int, before: datetim
 
 
 async def remove_old(conn: Connection, name: str, tenant_id: int, before: datetime, limit: int) -> int:
-    """Removes at most `limit` old rows of `closed`, `flights`, `changes` or `runs`, in the caller's
+    """Removes at most `limit` old rows of `closed`, `flights`, `changes`, `runs` or `jobs`, in the caller's
     transaction; returns how many. What somebody else holds is passed over.
     """
     await _SQL.steady_plans.execute(conn)

@@ -103,7 +103,7 @@ class Browser:
         """Looks at a page; a URL goes as it is."""
         return await self._ask("GET", path, {"Accept-Language": self.language}, **options)
 
-    async def post(self, path: str, form: dict[str, str], *, headers: dict[str, str] = OWN, **options: Any) -> Page:
+    async def post(self, path: str, form: Any, *, headers: dict[str, str] = OWN, **options: Any) -> Page:
         """Sends a form, as one of the console's own pages does unless `headers` says otherwise."""
         return await self._ask("POST", path, {"Accept-Language": self.language, **headers}, data=form, **options)
 

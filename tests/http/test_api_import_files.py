@@ -1,5 +1,6 @@
 """Files of leads over HTTP: checked without a trace, imported as a job, and every file that cannot be read says why."""
 
+import asyncio
 import csv
 import gzip
 import io
@@ -17,6 +18,7 @@ from ops.api.means import Means
 from ops.api.operations import api_operations
 from ops.cli import main
 from router.domain.access import MAY, Permission, TokenRole
+from router.http import body as http_body
 from router.http.upload import MAX_NAME, plain_name
 from router.store.connections.connections import Connections
 from router.store.sources import NewSource, add_source
@@ -254,6 +256,30 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(world: Worl
         refused = await world.api.ask("POST", "/v1/imports", data=b"--x", headers=headers)
         assert refused.status == 413
         raise aiohttp.ClientError
+
+
+async def test_an_upload_that_trickles_in_is_given_up_however_it_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_body, "FIRST_S", 0.3)
+
+    async def trickle(head: bytes, piece: bytes) -> AsyncIterator[bytes]:
+        yield head
+        for _ in range(100):
+            yield piece
+            await asyncio.sleep(0.05)
+
+    file = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    for name, path, kind, head in (
+        ("form", "/v1/imports", "multipart/form-data; boundary=x", file),
+        ("form", "/v1/imports", "multipart/form-data; boundary=x", file.replace(b"file", b"mapping")),
+        ("body", "/v1/leads:batch", "application/x-ndjson", b'{"external_id": "1", "name": "'),
+    ):
+        given_up = await world.api.ask("POST", path, data=trickle(head, b"xxxxxx"), headers={"Content-Type": kind})
+        assert given_up.status == 408, given_up
+        assert f"the {name} arrived too slowly" in given_up.document["detail"], given_up.document
+        assert "16,000 bytes a second" in given_up.document["detail"]
+    assert (await sent(world, BAD.encode(), dry_run="true"))["state"] == "done"
 
 
 async def test_files_of_one_tenant_are_never_another_s(world: World) -> None:

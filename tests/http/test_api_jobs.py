@@ -9,12 +9,26 @@ import asyncpg
 import pytest
 
 from ops.api.operations import api_operations
+from ops.audit.audit import Step
 from ops.cli.audit import audit as audit_command
 from ops.cli.replay import replay_ as replay_command
 from router.store.connections.connections import Connections
+from router.store.errors import NoConnection
+from router.store.jobs import (
+    KEPT,
+    KEPT_BYTES,
+    KEPT_FILES,
+    JobEnd,
+    job_file,
+    jobs_of,
+    note_begin,
+    note_end,
+    note_progress,
+)
 from tests.command_line import CommandLine
 from tests.http.support import Api, make_token, serving_api
 from tests.http.test_api_operating import ended
+from tests.support import until
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 
@@ -108,13 +122,110 @@ async def test_a_job_from_before_a_restart_is_said_to_be_gone(api: Api) -> None:
     assert (await api.get("/v1/jobs/0123456789abcdef")).status == 404
 
 
-async def test_a_job_that_another_instance_runs_is_said_to_be_there(api: Api, connections: Connections) -> None:
+async def test_every_instance_says_how_a_job_is_and_what_came_of_it(
+    api: Api, acme: Tenancy, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(_conn: object, _tenant: str, _sample: int, show: Any) -> Any:
+        show(Step(3, 10, "acme", "leads"))
+        await go_on.wait()
+        raise ConnectionResetError("seen enough")
+
+    monkeypatch.setattr("ops.api.jobs.audit", slow)
+    started = await api.post("/v1/jobs", {"kind": "audit"})
+    where = started.headers["Location"]
+    async with serving_api(connections, api_operations()) as other:
+        other.token = api.token
+        seen: list[Any] = []
+
+        async def is_under_way() -> bool:
+            seen[:] = [(await other.get(where)).document]
+            return bool(seen[0]["done"] == 3)
+
+        await until(is_under_way, "the other instance sees how far it is")
+        assert (seen[0]["state"], seen[0]["step"], seen[0]["total"]) == ("running", "leads", 10)
+        assert (seen[0]["started_by"], seen[0]["id"]) == (started.document["started_by"], started.document["id"])
+        assert [one["id"] for one in (await other.get("/v1/jobs")).document["jobs"]] == [started.document["id"]]
+        go_on.set()
+        job = await ended(other, where)
+        assert (job["state"], "seen enough" in job["error"]) == ("failed", True), job
+        assert job == (await api.get(where)).document
+    stranger = await make_tenant(acme.conn, simple_reps(1), name="other")
+    token = await make_token(acme.conn, stranger.tenant_id)
+    async with serving_api(connections, api_operations()) as restarted:
+        assert (await restarted.get(where, token=api.token)).document == job
+        assert (await restarted.get(where, token=token)).status == 421
+        assert (await restarted.get("/v1/jobs", token=token)).document["jobs"] == []
+
+
+async def test_a_job_is_cancelled_through_another_instance(
+    api: Api, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("ops.api.jobs.audit", stuck)
     started = await api.post("/v1/jobs", {"kind": "audit"})
     async with serving_api(connections, api_operations()) as other:
-        elsewhere = await other.get(started.headers["Location"], token=api.token)
-        assert elsewhere.status == 421
-        assert started.document["id"].partition("-")[0] in elsewhere.document["detail"]
-    await ended(api, started.headers["Location"])
+        other.token = api.token
+        assert (await other.ask("DELETE", started.headers["Location"])).status == 200
+        assert (await ended(other, started.headers["Location"]))["state"] == "cancelled"
+    assert (await api.get(started.headers["Location"])).document["state"] == "cancelled"
+
+
+async def test_a_job_whose_instance_was_killed_does_not_run_for_ever(
+    api: Api, acme: Tenancy, connections: Connections
+) -> None:
+    await note_begin(acme.conn, acme.tenant_id, "abcdef-0123456789abcdef", "audit", "me", datetime.now(UTC))
+    await note_progress(acme.conn, acme.tenant_id, "abcdef-0123456789abcdef", 7, 10, "leads")
+    assert (await api.get("/v1/jobs/abcdef-0123456789abcdef")).document["state"] == "running"
+    await acme.conn.execute("update job set alive_at = alive_at - interval '40 s'")
+    lost = (await api.get("/v1/jobs/abcdef-0123456789abcdef")).document
+    assert (lost["state"], lost["done"], lost["ended_at"] is None) == ("failed", 7, False)
+    assert "the job ended with it" in lost["error"] and "start it again" in lost["error"]
+
+
+async def test_a_result_that_is_too_long_for_the_database_is_said_to_be_with_its_instance(
+    api: Api, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records.MAX_RESULT", 10)
+    started = await api.post("/v1/jobs", {"kind": "audit"})
+    assert (await ended(api, started.headers["Location"]))["result"]["ok"] is True
+    async with serving_api(connections, api_operations()) as other:
+
+        async def refused() -> bool:
+            reply = await other.get(started.headers["Location"], token=api.token)
+            return reply.status == 421 and "too long to be kept" in reply.document["detail"]
+
+        await until(refused, "the other instance says where the result is")
+
+
+async def test_what_is_kept_of_jobs_is_bounded_by_number_age_and_size(acme: Tenancy) -> None:
+    conn, tenant_id, now = acme.conn, acme.tenant_id, datetime.now(UTC)
+    other = await make_tenant(conn, simple_reps(1), name="other")
+    await note_begin(conn, other.tenant_id, "o", "audit", "me", now - timedelta(days=8))
+    for number in range(KEPT + 5):
+        await note_begin(
+            conn, tenant_id, f"j{number:03}", "check_import", "me", now - timedelta(hours=1, minutes=-number / 10)
+        )
+        packed = b"x" * (KEPT_BYTES // 10 if number == KEPT + 4 else 10)
+        end = JobEnd(now, "done", 1, 1, "", "{}", False, None, None, "r.csv", "utf-8", packed)
+        await note_end(conn, tenant_id, f"j{number:03}", end)
+    kept = [row[0] for row in await conn.fetch("select job_id from job where tenant_id = $1 order by 1", tenant_id)]
+    assert kept == [f"j{number:03}" for number in range(5, KEPT + 5)]
+    files = [row[0] for row in await conn.fetch("select job_id from job where file is not null order by 1")]
+    assert files == kept[-KEPT_FILES:]
+    assert await job_file(conn, tenant_id, kept[0]) is None and await job_file(conn, other.tenant_id, kept[-1]) is None
+    for number in range(20):
+        await note_begin(conn, tenant_id, f"k{number:03}", "check_import", "me", now)
+        packed = b"x" * (KEPT_BYTES // 4)
+        end = JobEnd(now, "done", 1, 1, "", "{}", False, None, None, "r.csv", "utf-8", packed)
+        await note_end(conn, tenant_id, f"k{number:03}", end)
+    assert await conn.fetchval("select sum(file_bytes) from job") <= KEPT_BYTES
+    assert await conn.fetchval("select count(*) from job where file is not null") == 4
+    await note_begin(conn, other.tenant_id, "p", "audit", "me", now)
+    assert [one.job_id for one in await jobs_of(conn, other.tenant_id, 10)] == ["p"], "a week is over"
 
 
 async def test_jobs_take_their_connections_from_the_services(
@@ -132,7 +243,7 @@ async def test_jobs_take_their_connections_from_the_services(
     assert lent == [["jobs"]]
 
 
-async def test_results_are_kept_for_an_hour() -> None:
+async def test_results_are_kept_for_an_hour_where_the_database_cannot_keep_them() -> None:
     from ops.api.running import Jobs
 
     now = datetime(2026, 3, 31, tzinfo=UTC)
@@ -154,6 +265,17 @@ class _Call:
     """As much of a call as starting a job needs."""
 
     actor = "token test"
+
+    class connections:  # noqa: N801
+        """None: the database is away."""
+
+        @staticmethod
+        def acquire(*_: object) -> None:
+            raise NoConnection("console: the database is away")
+
+        @staticmethod
+        def shut() -> str:
+            return "the database is away"
 
     class tenant:  # noqa: N801
         tenant_id = 1

@@ -53,6 +53,7 @@ async def test_a_session_that_blocks_us_is_named_and_ended_with_a_reason(world: 
         page = await browser.get("/blockers")
         assert CRM in page.words and "has a table locked" in page.words and "lock table parked" in page.words
         assert f"lead-router blockers --terminate {pid}" in page.words
+        assert "Wait or end it?" in page.words and "a program has left a transaction open" in page.words, page.words
         assert str(pid) in (await browser.get("/blockers.csv")).text
         refused = await browser.send(page, f"/blockers/{pid}/end", how="terminate", why="")
         assert refused.status == 422 and not await is_gone(world.acme.conn, pid)

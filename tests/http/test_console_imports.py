@@ -1,5 +1,6 @@
 """Imports in the console: a file is checked, imported, its rejects fetched, taken back; without a script."""
 
+import asyncio
 import csv
 import io
 import re
@@ -13,15 +14,29 @@ from pathlib import Path
 import asyncpg
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from yarl import URL
 
 from ops.api.import_files import ImportWanted, read_wanted
 from ops.console.pages import import_files
-from ops.console.uploads import KEPT_FOR_S, MAX_BYTES, MAX_FILES, KeptUpload, Uploads
+from ops.console.uploads import (
+    KEPT_FOR_S,
+    MAX_BYTES,
+    MAX_BYTES_OF_TENANT,
+    MAX_FILES,
+    MAX_FILES_OF_TENANT,
+    MAX_FILES_OF_TOKEN,
+    Dropped,
+    KeptUpload,
+    Uploads,
+)
 from router.domain.access import MAY, Permission, Token, TokenRole
+from router.http import body as http_body
 from router.http.operations import Call
 from router.http.upload import Upload, _nameless
 from router.store.connections.connections import Connections
-from tests.http.console import Browser, Page, Served, serving_console
+from tests.http.console import OWN, Browser, Page, Served, serving_console
 from tests.http.support import make_token
 from tests.support import until
 from tests.world import Tenancy, a_drain, make_tenant, settle, simple_reps
@@ -112,6 +127,42 @@ async def test_a_file_is_checked_imported_its_rejects_fetched_and_taken_back(wor
         plan = await browser.get(f"/imports/{number}/undo")
         assert "3 leads stay" in plan.words and "r001 has it" in plan.words, plan.words
         assert not [tag for tag in plan.all("form") if "undo" in tag.attributes["action"]], "there is nothing to do"
+
+
+async def test_another_instance_and_one_after_a_restart_show_the_check_the_import_and_its_rejects(
+    world: World, connections: Connections, redis_url: str
+) -> None:
+    token = await world.token()
+    async with world.served.browser(token) as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode())
+        run = await over(browser, await browser.send(check, action(check, "/import"), why="fair"))
+    [number] = [row[0] for row in await world.acme.conn.fetch("select import_no from lead_import")]
+    async with serving_console(connections, redis_url) as other, other.browser(token) as browser:
+        checked_there = await browser.get(_path(check))
+        assert "Check of a file: done" in checked_there.words and "What the columns mean" in checked_there.words
+        assert "Choose it again" in checked_there.words, "the file itself stays with the instance that has it"
+        for page in (await browser.get(_path(run)), await browser.get(f"/imports/{number}")):
+            assert page.status == 200 and "What the columns mean" in page.words, page.words
+            [link] = {one for one in page.links if one.endswith("rejects.csv")}
+            rows = list(csv.DictReader(io.StringIO((await browser.get(link)).text)))
+            assert [(row["rejected_line"], row["name"]) for row in rows] == [("5", "Dan")]
+        stranger = await make_token(world.other.conn, world.other.tenant_id)
+        async with other.browser(stranger) as theirs:
+            for path in (_path(run), link):
+                assert (await theirs.get(path)).status in (404, 421), path
+
+
+def _path(page: Page) -> str:
+    return str(URL(page.url).relative().with_query(None))
+
+
+async def test_rejected_rows_say_why_in_the_language_of_the_page(world: World) -> None:
+    async with world.served.browser(await world.token(), language="zh") as browser:
+        check = await checked(browser, "fair.csv", LEADS.encode() + b"9,Eve,x\n" + b"8," + b"y" * 20_000 + b",1\n")
+        reasons = [one for one in check.all("td") if "wrap" in one.attributes.get("class", "")]
+        said = [one for one in reasons if "external_id" not in one.text and "lang" not in one.attributes]
+        assert any("为空" in one.text for one in said) and any("20,000" in one.text for one in said), check.words
+        assert "without it the lead" not in check.words and "characters" not in check.words
 
 
 async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world: World) -> None:
@@ -356,19 +407,75 @@ async def test_kept_files_end_by_their_time_their_number_and_their_size() -> Non
     assert uploads.find(kept.key, 2, a_token()) is None and uploads.find(kept.key, 1, a_token("ff")) is None
     clock.now = KEPT_FOR_S + 1
     assert uploads.find(kept.key, 1, a_token()) is None and first.file.closed
-    many = [an_upload() for _ in range(MAX_FILES + 5)]
-    for place, one in enumerate(many):
-        uploads.keep(one, 1, a_token(f"{place:08x}"))
-        one.release()
-    assert [one.file.closed for one in many] == [True] * 5 + [False] * MAX_FILES
     own = [an_upload() for _ in range(8)]
     for one in own:
         uploads.keep(one, 1, a_token("ffffffff"))
         one.release()
     assert [one.file.closed for one in own] == [True] * 3 + [False] * 5
-    large = an_upload(MAX_BYTES - 5)
+    large = an_upload(MAX_BYTES_OF_TENANT - 5)
     uploads.keep(large, 1, a_token("eeeeeeee"))
     large.release()
-    assert all(one.file.closed for one in own) and not large.file.closed
+    assert all(one.file.closed for one in own[:4]) and not large.file.closed
     uploads.close()
     assert large.file.closed
+
+
+async def test_files_of_one_tenant_never_take_the_room_of_those_of_another() -> None:
+    uploads = Uploads()
+    modest = an_upload(1_000)
+    kept = uploads.keep(modest, 2, a_token("bbbbbbbb"))
+    many = [uploads.keep(an_upload(), 1, a_token(f"{place:08x}")) for place in range(MAX_FILES + 5)]
+    for place in range(6):
+        uploads.keep(an_upload(MAX_BYTES_OF_TENANT // 3), 1, a_token(f"aa{place:06x}"))
+        uploads.keep(an_upload(MAX_BYTES_OF_TENANT // 3), 3, a_token(f"cc{place:06x}"))
+    assert uploads.find(kept.key, 2, a_token("bbbbbbbb")) is kept, "a tenant within its share keeps its file"
+    assert uploads.dropped(many[0].key) is Dropped.OF_TENANT and uploads.dropped(kept.key) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 100_000_000)), max_size=80))
+async def test_whatever_is_sent_what_is_kept_stays_within_its_bounds_and_the_newest_is_there(
+    sent: list[tuple[int, int, int]],
+) -> None:
+    uploads, seen = Uploads(), list[KeptUpload]()
+    for tenant_id, person, size in sent:
+        token = a_token(f"{tenant_id}{person}")
+        seen.append(uploads.keep(an_upload(size), tenant_id, token))
+        assert uploads.find(seen[-1].key, tenant_id, token) is seen[-1]
+        there = [one for one in seen if one.key in uploads._kept]
+        assert len(there) <= MAX_FILES and sum(one.upload.size for one in there) <= MAX_BYTES
+        of = [one for one in there if one.tenant_id == tenant_id]
+        assert len(of) <= MAX_FILES_OF_TENANT and sum(one.upload.size for one in of) <= MAX_BYTES_OF_TENANT
+
+
+async def test_who_imports_a_file_that_made_room_for_others_reads_why(world: World) -> None:
+    async with world.served.browser(await world.token()) as browser:
+        first = await checked(browser, "fair.csv", LEADS.encode())
+        for number in range(MAX_FILES_OF_TOKEN):
+            await checked(browser, f"{number}.csv", LEADS.encode())
+        gone = await browser.send(first, action(first, "/import"), why="fair")
+        assert gone.status == 410 and "of one login the last 5 checked files are kept" in gone.words, gone.words
+        again = await browser.get(first.url)
+        assert "of one login the last 5 checked files are kept" in again.words and "Choose it again" in again.words
+    assert await world.leads() == 0
+
+
+async def test_a_file_that_trickles_in_is_given_up_with_the_rate_that_is_needed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_body, "FIRST_S", 0.3)
+    async with world.served.browser(await world.token()) as browser:
+        page = await browser.get("/imports/new")
+        [form_token] = {one.attributes["value"] for one in page.all("input", name="form_token")}
+
+        async def trickle() -> AsyncIterator[bytes]:
+            head = f'--x\r\nContent-Disposition: form-data; name="form_token"\r\n\r\n{form_token}\r\n'
+            yield f'{head}--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'.encode()
+            for _ in range(100):
+                yield b"more than the boundary,"
+                await asyncio.sleep(0.05)
+
+        headers = {**OWN, "Content-Type": "multipart/form-data; boundary=x"}
+        refused = await browser.post("/imports/check", trickle(), headers=headers)
+        assert refused.status == 408 and "16,000 bytes a second" in refused.words, refused.words
+    assert await world.leads() == 0

@@ -78,6 +78,7 @@ async def test_the_first_page_says_why_leads_wait_and_what_helps(world: World) -
     assert "the group has no active member" in page.words
     assert "Groups without members" in page.words
     assert "lead-router" in page.all("code")[0].text
+    assert "helps for now; the cause stays" in page.words or "changes nothing" in page.words, page.words
     assert "Times in Asia/Shanghai" in page.text
     assert "looks odd" in page.words, "the last changes are shown with their reason"
     assert page.all("polyline"), "the picture is there without a script"
@@ -228,6 +229,15 @@ async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: Wor
     assert page.status in (200, 503)
     pid = await conn.fetchval("select pg_backend_pid()")
     assert str(pid) in page.words, page.words
+    assert "helps for now; the cause stays" in page.words and "Whoever began it may begin it again" in page.words
+    assert "Wait or end it?" in page.words and "is rolled back, and the program gets an error" in page.words
+
+
+async def test_a_chinese_reader_reads_in_chinese_why_leads_wait_and_what_a_command_does(world: World) -> None:
+    async with world.served.browser(await world.token(TokenRole.OPERATOR), language="zh") as browser:
+        page = await browser.get("/")
+    assert "since no rep can get leads" not in page.words and "无法分配" in page.words, page.words
+    assert "只是暂时有效，原因仍在" in page.words or "不做任何更改" in page.words, page.words
 
 
 async def test_every_table_can_be_had_as_a_file_that_a_spreadsheet_opens(world: World) -> None:

@@ -27,7 +27,7 @@ from router.store.connections.connections import Connections
 from tests.cleaning import done, may_clean, script
 from tests.postgres.cleanup_world import a_cleaner, a_past, age, clean, once, sane, tenants
 from tests.support import connected, until
-from tests.world import a_drain, lead, settle
+from tests.world import a_drain, lead, make_tenant, settle, simple_reps
 
 ALWAYS = CleanupSettings(service="on", window="always")
 
@@ -342,7 +342,19 @@ async def test_each_table_of_the_schema_has_its_place_in_the_catalogue(conn: asy
     )
     assert {row[0] for row in rows} == {table.name for table in TABLES}
     assert len(TABLES) == len({table.name for table in TABLES})
-    assert set(CLEANED) == {"flight", "assignment_history", "closed", "change", "cleanup_run"}
+    assert set(CLEANED) == {"flight", "assignment_history", "closed", "change", "cleanup_run", "job"}
+
+
+async def test_old_jobs_go_with_the_rows_that_they_rejected(conn: asyncpg.Connection, connections: Connections) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    await conn.execute(
+        """insert into job (tenant_id, job_id, kind, started_by, started_at, file_name, file_encoding, file, file_bytes)
+           select $1, 'j' || n, 'check_import', 'me', now() - make_interval(days => n), 'r.csv', 'utf-8', 'x', 1
+             from generate_series(0, 9) n""",
+        tenant.tenant_id,
+    )
+    await clean(connections, conn)
+    assert await conn.fetchval("select string_agg(job_id, ' ' order by job_id) from job") == "j0 j1 j2 j3 j4 j5 j6"
 
 
 async def test_old_changes_go_but_not_the_last_word_on_a_setting(

@@ -164,7 +164,7 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                           lead_correction, journal, journalled, source_reject, source_secret, source_key, source,
                            maintenance_run, archived, archived_count, removed, cleanup_lease, cleanup_run,
                            notify_look, notify_channel, notify_alert, notify_message,
-                           lead_import, lead_import_part, removed_lead, removed_count;
+                           lead_import, lead_import_part, removed_lead, removed_count, job;
                alter table lead drop column enquiry;
                alter table ruleset drop column synonyms;
                alter table rep_row drop column holidays;

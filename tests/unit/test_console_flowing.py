@@ -1,11 +1,13 @@
 """What the first page says of the flow, and where a fix can be done."""
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.console.fixes import page_for, what_it_does
+from ops.console.fixes import Effect, advice, page_for, what_it_does
 from ops.console.flow import Minute
 from ops.console.flowing import Flowing, assigned_lately, flowing, held_back, last_assigned
 from ops.console.pages.now import kinds
@@ -93,6 +95,45 @@ def test_a_fix_leads_to_the_page_where_it_can_be_done_if_there_is_one(command: s
 )
 def test_a_fix_says_what_it_does(command: str | None, words: str) -> None:
     assert what_it_does(command, translator("en")) == words
+
+
+def _commands_of_findings() -> set[str]:
+    """All commands that findings name, as the code has them, with "x" for what varies."""
+    found = set()
+    for file in (Path(__file__).parents[2] / "ops" / "doctor").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                found.add("".join(str(one.value) if isinstance(one, ast.Constant) else "x" for one in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+                found.add(node.value)
+    return {text for text in found if text.startswith("lead-router ")}
+
+
+def test_each_command_of_a_finding_says_what_it_does_and_whether_the_cause_stays() -> None:
+    commands = _commands_of_findings()
+    assert len(commands) > 25
+    for command in commands:
+        found, chinese = (advice(command, translator(language)) for language in ("en", "zh"))
+        assert found is not None and found.does, command
+        assert chinese is not None and chinese.does != found.does, command
+        assert bool(found.remains) or found.effect is not Effect.FOR_NOW, f"{command}: what is left to be done?"
+
+
+@pytest.mark.parametrize(
+    ("command", "effect"),
+    [
+        ("lead-router blockers --terminate 7", Effect.FOR_NOW),
+        ("lead-router reps set n0 --tenant acme --available yes", Effect.FOR_NOW),
+        ("lead-router resume acme", Effect.FIXES),
+        ("lead-router connections end --application=x --dry-run --why y", Effect.SHOWS),
+        ("lead-router connections end --application=x --why y", Effect.FOR_NOW),
+    ],
+)
+def test_a_stopgap_is_not_taken_for_a_cure(command: str, effect: Effect) -> None:
+    found = advice(command, translator("en"))
+    assert found is not None and found.effect is effect
 
 
 def _found(code: str, severity: str = "warning", tenant: str = "acme") -> dict[str, Any]:

@@ -61,9 +61,9 @@ async def start(view: View) -> web.Response:
     rep_id, why = view.request.match_info["rep"], why_of(view)
     wanted = _wanted(rep_id, _given(view.form))
     job: JobDocument = await view.ask("hand_over", body={**wanted, "why": why})
-    running = view.shared.jobs.find(view.call().tenant.tenant_id, job.id).task
-    if running is not None:
-        await asyncio.wait([running], timeout=_SOON_S)
+    running = view.shared.jobs.here(view.call().tenant.tenant_id, job.id)
+    if running is not None and running.task is not None:
+        await asyncio.wait([running.task], timeout=_SOON_S)
     return view.go(view.link(f"/handovers/{job.id}", rep=rep_id))
 
 

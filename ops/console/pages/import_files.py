@@ -9,11 +9,21 @@ from aiohttp import web
 
 from ops.api.import_files import ENDINGS, MAX_FILE, ImportWanted, read_wanted, rejects_response, start_import
 from ops.api.running import Job, JobDocument
+from ops.api.stored_jobs import job_file
 from ops.console.headers import PERSONAL, SECURITY
 from ops.console.import_words import suggested_mapping
 from ops.console.pages.imports import check_kind, result_of
 from ops.console.refusal import Said, why_of
-from ops.console.uploads import KEPT_FOR_S, KeptUpload
+from ops.console.uploads import (
+    KEPT_FOR_S,
+    MAX_BYTES,
+    MAX_BYTES_OF_TENANT,
+    MAX_FILES,
+    MAX_FILES_OF_TENANT,
+    MAX_FILES_OF_TOKEN,
+    Dropped,
+    KeptUpload,
+)
 from ops.console.view import View
 from ops.text.translation import N_
 from router.domain.access import Permission
@@ -23,6 +33,22 @@ _READ_AS = ("mapping", "mapping_of", "encoding", "delimiter", "sheet")
 _SOON_S = 1.0
 _NO_FILE = N_("choose a file first")
 _NOT_KEPT = N_("the file is not kept any more: it is kept for 30 min after its check; choose it again")
+_GAVE_WAY = {
+    Dropped.OF_TOKEN: N_("The file is not kept any more: of one login the last {files} checked files are kept."),
+    Dropped.OF_TENANT: N_(
+        "The file is not kept any more: newer files of {tenant} needed its room; of a tenant at most {files} checked "
+        "files and {size:,} MB are kept."
+    ),
+    Dropped.OF_ALL: N_(
+        "The file is not kept any more: newer files needed its room; of all tenants at most {files} checked files and "
+        "{size:,} MB are kept."
+    ),
+}
+_ROOM = {
+    Dropped.OF_TOKEN: (MAX_FILES_OF_TOKEN, 0),
+    Dropped.OF_TENANT: (MAX_FILES_OF_TENANT, MAX_BYTES_OF_TENANT),
+    Dropped.OF_ALL: (MAX_FILES, MAX_BYTES),
+}
 _CHECKED_AGAIN = N_("the file was checked in another way meanwhile: look at the last check")
 
 
@@ -99,9 +125,10 @@ async def _wanted(view: View, given: Mapping[str, str], *, check: bool) -> Impor
 @contextmanager
 def _held(view: View) -> Iterator[KeptUpload]:
     """The file that the address names. Meanwhile it stays, though it may be kept no more. Raises Refused."""
-    kept = _find(view, view.request.match_info["upload"])
+    key = view.request.match_info["upload"]
+    kept = _find(view, key)
     if kept is None:
-        raise Said(Kind.GONE, view.say.gettext(_NOT_KEPT))
+        raise Said(Kind.GONE, _gave_way(view, key) or view.say.gettext(_NOT_KEPT))
     kept.upload.hold()
     try:
         yield kept
@@ -113,12 +140,23 @@ def _find(view: View, key: str) -> KeptUpload | None:
     return view.shared.uploads.find(key, view.call().tenant.tenant_id, view.token)
 
 
+def _gave_way(view: View, key: str) -> str | None:
+    """The sentence for a file that made room for others; None for one that did not."""
+    why = view.shared.uploads.dropped(key)
+    if why is None:
+        return None
+    files, size = _ROOM[why]
+    tenant = view.call().tenant.name
+    return view.say.gettext(_GAVE_WAY[why]).format(files=files, size=size // 1_000_000, tenant=tenant)
+
+
 async def run(view: View) -> web.Response:
     """How far a check, an import or an undoing is, and what came of it."""
     number, call = view.request.match_info["job"], view.call()
-    if (task := view.shared.jobs.find(call.tenant.tenant_id, number).task) is not None:
+    job = view.shared.jobs.here(call.tenant.tenant_id, number)
+    if job is not None and job.task is not None:
         # What is over soon is shown at once.
-        await asyncio.wait([task], timeout=_SOON_S)
+        await asyncio.wait([job.task], timeout=_SOON_S)
     document: JobDocument = await view.ask("get_job", path={"job": number})
     check_kind(document)
     if document.state == "running":
@@ -139,12 +177,12 @@ async def run(view: View) -> web.Response:
         suggestion=suggested_mapping(columns),
         sources=[one.source for one in (await view.ask("list_sources")).sources] if is_last else [],
         kept_min=int(KEPT_FOR_S / 60),
+        gave_way=_gave_way(view, view.query.get("upload", "")),
         operate=view.may(Permission.OPERATE),
     )
 
 
 async def rejects(view: View) -> web.Response:
     """The rejected rows, to be corrected and imported."""
-    call = view.call()
-    job = view.shared.jobs.find(call.tenant.tenant_id, view.request.match_info["job"])
-    return await rejects_response(job, {**SECURITY, **PERSONAL})
+    name, encoding, body = await job_file(view.shared.jobs, view.call(), view.request.match_info["job"])
+    return rejects_response(name, encoding, body, {**SECURITY, **PERSONAL})

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ops.api.imports import ImportDocument
 from ops.api.running import JobDocument
+from ops.api.stored_jobs import job_of_import
 from ops.console.import_words import field_words, warnings
 from ops.console.refusal import why_of
 from ops.console.view import View
@@ -46,7 +47,7 @@ async def import_(view: View) -> web.Response:
     """One import; what only the job knew is there as long as the job is kept."""
     number = view.request.match_info["import"]
     document: ImportDocument = await view.ask("get_import", path={"import": number})
-    job = await _job_of(view, document.import_no) if view.token.may(Permission.OPERATE) else None
+    job = await job_of_import(view.call(), document.import_no) if view.token.may(Permission.OPERATE) else None
     return view.render(
         "import.html",
         one=document,
@@ -54,15 +55,6 @@ async def import_(view: View) -> web.Response:
         shown=None if job is None else result_of(view, job),
         undoable=view.may(Permission.OPERATE) and document.new > document.removed,
     )
-
-
-async def _job_of(view: View, number: int) -> JobDocument | None:
-    """The job that did it, of this process, as long as it is known."""
-    call = view.call()
-    for job in view.shared.jobs.of(call.tenant.tenant_id):
-        if job.kind == "import_leads" and job.state == "done" and (job.result or {}).get("import") == number:
-            return job.document(call)
-    return None
 
 
 def result_of(view: View, job: JobDocument) -> Mapping[str, Any]:
@@ -74,7 +66,7 @@ def result_of(view: View, job: JobDocument) -> Mapping[str, Any]:
         "columns": [(one["column"], field_words(one["became"], view.say)) for one in columns or ()],
         "warnings": list(warnings(result, view.say)) if "unseen" in result else [],
         "rejects": result.get("rejects", [])[:REJECTS_SHOWN],
-        "file": view.shared.jobs.find(view.call().tenant.tenant_id, job.id).made is not None,
+        "file": job.file is not None,
     }
 
 

@@ -6,8 +6,9 @@ from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.waiting.waiting import WaitingLeads
 from router.domain.calendar import business_day
-from router.domain.phrases import count, listed
+from router.domain.phrases import listed
 from router.domain.reason import Reason
+from router.domain.worded import worded_count
 from router.domain.written_time import written
 from router.store.tenants import Tenant
 
@@ -24,23 +25,36 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(scene: Scene, tenant: Tenant, part: WaitingLeads) -> Finding:
-    if part.reason == Reason.ALL_AT_DAILY_CAP:
-        end = business_day(scene.at, tenant.time_zone).end
-        cap, frees = "daily limit", f"it frees with the new day, {written(end, tenant.time_zone)}"
-    else:
-        cap, frees = "limit of open leads", "it frees as leads end"
-    sentence = (
-        f"{count(part.leads, 'lead waits', 'leads wait')} since everybody on duty is at the {cap} "
-        f"({listed(part.waits_for, 3)}); {frees}"
-    )
     return Finding(
         CODE,
         Severity.INFO,
         of_tenant(tenant.name),
-        sentence,
+        _sentence(scene, tenant, part),
         tuple({"reason": part.reason, "waits_for": words} for words in part.waits_for),
         part.oldest_queued_at,
         f"lead-router reps list --tenant {tenant.name}",
         held_back=part.leads,
         oldest=part.oldest_queued_at,
+    )
+
+
+def _sentence(scene: Scene, tenant: Tenant, part: WaitingLeads) -> str:
+    groups = listed(part.waits_for, 3)
+    if part.reason == Reason.ALL_AT_OPEN_CAP:
+        return worded_count(
+            "{count:,} lead waits since everybody on duty is at the limit of open leads ({groups}); it frees as leads "
+            "end",
+            "{count:,} leads wait since everybody on duty is at the limit of open leads ({groups}); it frees as leads "
+            "end",
+            part.leads,
+            groups=groups,
+        )
+    return worded_count(
+        "{count:,} lead waits since everybody on duty is at the daily limit ({groups}); it frees with the new day, "
+        "{until}",
+        "{count:,} leads wait since everybody on duty is at the daily limit ({groups}); it frees with the new day, "
+        "{until}",
+        part.leads,
+        groups=groups,
+        until=written(business_day(scene.at, tenant.time_zone).end, tenant.time_zone),
     )

@@ -5,15 +5,17 @@ from collections.abc import Iterator, Sequence
 
 from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, listed
+from router.domain.phrases import listed
+from router.domain.worded import worded, worded_count
 from router.store.blocking.blocked import BlockedLeads
+from router.store.blocking.work import work_of
 from router.store.other_server import NOT_ASKED
 from router.store.tenants import Tenant
 
 CODE = "database_busy"
 _NAMED = 3
 _COMMAND = f"lead-router runbook {CODE}"
-_LOCKED = {"table": "a table", "lane": "the tenant's lane", "rows": "their rows"}
+_LOCKED = {"table": worded("a table"), "lane": worded("the tenant's lane"), "rows": worded("their rows")}
 
 
 async def look(scene: Scene) -> Sequence[Finding]:
@@ -42,15 +44,28 @@ def _finding(tenant: Tenant, blockers: Sequence[BlockedLeads]) -> Finding:
     leads = sum(one.leads for one in blockers)
     only_rows = all(one.holds == "rows" for one in blockers)
     first = blockers[0]
-    more = f", and {count(len(blockers) - 1, 'more session')}" if len(blockers) > 1 else ""
     return Finding(
         CODE,
         Severity.WARNING if only_rows else Severity.CRITICAL,
         of_tenant(tenant.name),
-        f"{count(leads, 'ready lead')} cannot be taken: {first.session.named()} has {_LOCKED[first.holds]} "
-        f"locked{more}",
-        tuple({"process": one.session.pid, "holds": one.holds, "leads": one.leads} for one in blockers[:10]),
+        _sentence(leads, first, len(blockers) - 1),
+        tuple(
+            {"process": one.session.pid, "holds": one.holds, "leads": one.leads, "work": work_of(one.session)}
+            for one in blockers[:10]
+        ),
         min((one.session.since for one in blockers if one.session.since), default=None),
         "lead-router blockers" if only_rows else f"lead-router blockers --terminate {first.session.pid}",
         held_back=leads,
     )
+
+
+def _sentence(leads: int, first: BlockedLeads, others: int) -> str:
+    said = worded_count(
+        "{count:,} ready lead cannot be taken: {session} has {what} locked",
+        "{count:,} ready leads cannot be taken: {session} has {what} locked",
+        leads,
+        session=first.session.named(),
+        what=_LOCKED[first.holds],
+    )
+    more = worded_count(", and {count:,} more session", ", and {count:,} more sessions", others)
+    return said + more if others else said

@@ -8,6 +8,7 @@ from ops.doctor.finding import Finding, Severity
 from ops.doctor.scene import Scene
 from ops.doctor.standing import standing
 from router.domain.reason import Reason
+from router.domain.worded import worded_count
 from router.store.status import reps_without_group
 
 CODE = "groups_empty"
@@ -15,15 +16,23 @@ CODE = "groups_empty"
 
 async def look(scene: Scene) -> Sequence[Finding]:
     # Another group may follow that is only off duty: the reason is that of the first.
-    sentence = "cannot be assigned, since no rep can get leads in the group for them"
     found = list(
-        standing(scene, Reason.GROUP_EMPTY, CODE, Severity.WARNING, sentence, "lead-router reps list --tenant {}")
+        standing(scene, Reason.GROUP_EMPTY, CODE, Severity.WARNING, _sentence, "lead-router reps list --tenant {}")
     )
     if not found:
         return found
     outside = await reps_without_group(scene.conn, scene.tenant_ids)
     named = {tenant.name: tenant.tenant_id for tenant in scene.tenants}
     return [_with_rep(scene, one, named[one.subject.name], outside) for one in found]
+
+
+def _sentence(leads: int, waits_for: str) -> str:
+    return worded_count(
+        "{count:,} lead cannot be assigned, since no rep can get leads in the group for them: {waits_for}",
+        "{count:,} leads cannot be assigned, since no rep can get leads in the group for them: {waits_for}",
+        leads,
+        waits_for=waits_for,
+    )
 
 
 def _with_rep(scene: Scene, finding: Finding, tenant_id: int, outside: dict[int, list[str]]) -> Finding:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.idle import idle_tenants
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration
+from router.domain.phrases import duration
+from router.domain.worded import worded, worded_count
 from router.store.processes import count_living
 from router.store.status import LaneStatus, ready_leads
 from router.store.tenants import Tenant
@@ -31,12 +32,6 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, lane: LaneStatus, leads: int, oldest: datetime, at: datetime, routers: int) -> Finding:
-    sentence = f"{count(leads, 'ready lead')}, and nobody takes them: "
-    if lane.last_batch_at is None:
-        sentence += "there has been no batch yet"
-    else:
-        sentence += f"the last batch was {duration((at - lane.last_batch_at).total_seconds())} ago"
-    sentence += f"; {count(routers, 'router works', 'routers work')}" if routers else "; no router works"
     evidence = (
         {
             "ready": leads,
@@ -49,10 +44,24 @@ def _finding(tenant: Tenant, lane: LaneStatus, leads: int, oldest: datetime, at:
         CODE,
         Severity.CRITICAL,
         of_tenant(tenant.name),
-        sentence,
+        _sentence(lane, leads, at, routers),
         evidence,
         oldest,
         "lead-router blockers" if routers else "lead-router serve",
         held_back=leads,
         oldest=oldest,
     )
+
+
+def _sentence(lane: LaneStatus, leads: int, at: datetime, routers: int) -> str:
+    ready = worded_count(
+        "{count:,} ready lead, and nobody takes them: ", "{count:,} ready leads, and nobody takes them: ", leads
+    )
+    if lane.last_batch_at is None:
+        last = worded("there has been no batch yet")
+    else:
+        ago = duration((at - lane.last_batch_at).total_seconds())
+        last = worded("the last batch was {ago} ago", ago=ago)
+    if not routers:
+        return ready + last + worded("; no router works")
+    return ready + last + worded_count("; {count:,} router works", "; {count:,} routers work", routers)

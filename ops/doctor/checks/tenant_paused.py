@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count
 from router.domain.reason import Reason
+from router.domain.worded import worded, worded_count
 from router.domain.written_time import written
 from router.store.status import LaneStatus, Paused
 from router.store.tenants import Tenant
@@ -25,18 +25,25 @@ def _finding(scene: Scene, tenant: Tenant, paused: Paused) -> Finding:
     leads = sum(part.leads for part in parts)
     is_long = paused.until - (paused.since or scene.at) > _LONG
     odd = paused.by is None or is_long
-    by = f"by {paused.by}" if paused.by else "it is not recorded by whom"
-    why = f": {paused.why}" if paused.why else ""
-    waits = f"; {count(leads, 'lead waits', 'leads wait')}" if leads else ""
     until = paused.until.isoformat(timespec="seconds")
     return Finding(
         CODE,
         Severity.WARNING if odd and leads else Severity.INFO,
         of_tenant(tenant.name),
-        f"paused until {written(paused.until, tenant.time_zone)}, {by}{why}{waits}",
+        _sentence(paused, leads, written(paused.until, tenant.time_zone)),
         ({"until": until, "by": paused.by, "why": paused.why},),
         paused.since,
         f"lead-router resume {tenant.name}",
         held_back=leads,
         oldest=min((part.oldest_queued_at for part in parts), default=None),
     )
+
+
+def _sentence(paused: Paused, leads: int, until: str) -> str:
+    if paused.by:
+        said = worded("paused until {until}, by {who}", until=until, who=paused.by)
+    else:
+        said = worded("paused until {until}, it is not recorded by whom", until=until)
+    if paused.why:
+        said += worded(": {why}", why=paused.why)
+    return said + worded_count("; {count:,} lead waits", "; {count:,} leads wait", leads) if leads else said

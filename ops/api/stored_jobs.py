@@ -1,0 +1,141 @@
+"""A job, whichever instance runs it or ran it: from this process where it is here, else as it was noted last."""
+
+import asyncio
+import os
+from typing import get_args
+
+import msgspec
+
+from ops.api.job_records import unpacked
+from ops.api.personal import seen_by, words_for
+from ops.api.running import JobDocument, JobFile, JobKind, Jobs
+from router.domain.phrases import duration
+from router.http.operations import Call
+from router.http.problems import Kind, Refused
+from router.store import jobs as store
+from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, StoredJob
+
+SILENT_S = 30.0
+"""An instance that has noted nothing for so long does not run the job any more."""
+_NOTED_WITHIN_S = 1.0
+_LOOK_S = 0.1
+
+
+async def job_document(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
+    """Raises Refused for one that nobody knows, and for one of another tenant."""
+    if (job := jobs.here(call.tenant.tenant_id, job_id)) is not None:
+        return job.document(call)
+    missing = jobs.missing(job_id)
+    # What another instance has just begun is noted soon.
+    looks = int(_NOTED_WITHIN_S / _LOOK_S) if missing.kind is Kind.ELSEWHERE else 1
+    for number in range(looks):
+        if number:
+            await asyncio.sleep(_LOOK_S)
+        async with call.connection() as conn:
+            found = await store.jobs_of(conn, call.tenant.tenant_id, 1, job_id=job_id)
+        if found:
+            return _document(call, found[0])
+    raise missing
+
+
+async def job_documents(jobs: Jobs, call: Call) -> list[JobDocument]:
+    """Those of the tenant, the last one first."""
+    here = {job.job_id: job.document(call) for job in jobs.of(call.tenant.tenant_id)}
+    async with call.connection() as conn:
+        noted = await store.jobs_of(conn, call.tenant.tenant_id, KEPT)
+    every = {one.job_id: _listed(call, one) for one in noted if one.kind in get_args(JobKind)} | here
+    return sorted(every.values(), key=lambda one: (one.started_at, one.id), reverse=True)
+
+
+async def job_of_import(call: Call, import_no: int) -> JobDocument | None:
+    """The one that made an import, as long as it is kept."""
+    async with call.connection() as conn:
+        found = await store.jobs_of(conn, call.tenant.tenant_id, 1, import_no=import_no)
+    return _listed(call, found[0]) if found else None
+
+
+async def cancel_job(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
+    """Ends it here at once; another instance does so within a second or two. Raises Refused."""
+    if (job := jobs.here(call.tenant.tenant_id, job_id)) is not None:
+        await jobs.cancel(job)
+        return job.document(call)
+    document = await job_document(jobs, call, job_id)
+    if document.state == "running":
+        async with call.connection() as conn:
+            await store.want_cancelled(conn, call.tenant.tenant_id, job_id)
+    return document
+
+
+async def job_file(jobs: Jobs, call: Call, job_id: str) -> tuple[str, str, bytes]:
+    """Name, encoding and bytes of the file that it made. Raises Refused where there is none."""
+    job = jobs.here(call.tenant.tenant_id, job_id)
+    if job is not None and job.made is not None:
+        return await made_here(job.made)
+    if job is None:
+        await job_document(jobs, call, job_id)
+    async with call.connection() as conn:
+        found = await store.job_file(conn, call.tenant.tenant_id, job_id)
+    if found is None:
+        raise Refused(
+            Kind.NOT_FOUND,
+            "no row was rejected, or the file of rejected rows is not kept any more: of a tenant those of the last "
+            f"{KEPT_FILES} imports and checks are, for {KEPT_DAYS:g} days",
+        )
+    name, encoding, packed = found
+    return name, encoding, await asyncio.to_thread(unpacked, packed)
+
+
+async def made_here(made: JobFile) -> tuple[str, str, bytes]:
+    """A file that is kept in this process: several may fetch it at once, and it may be forgotten meanwhile."""
+    return made.name, made.encoding, await asyncio.to_thread(_read_whole, os.dup(made.file.fileno()))
+
+
+def _read_whole(descriptor: int) -> bytes:
+    """What the file holds, wherever others are reading it; closes the descriptor."""
+    try:
+        left, pieces = os.fstat(descriptor).st_size, list[bytes]()
+        while left > 0 and (piece := os.pread(descriptor, left, sum(map(len, pieces)))):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def _document(call: Call, noted: StoredJob) -> JobDocument:
+    """Raises Refused where its result is elsewhere, or a later release began it."""
+    if noted.kind not in get_args(JobKind):
+        raise Refused(Kind.ELSEWHERE, f"this job is of another release: {noted.kind}")
+    if noted.result_left:
+        raise Refused(
+            Kind.ELSEWHERE,
+            f"this job is {noted.state}; its result was too long to be kept in the database. The instance whose jobs "
+            f"begin with {noted.job_id.partition('-')[0]}- has it for an hour: ask that one, or start the job again",
+        )
+    return _listed(call, noted)
+
+
+def _listed(call: Call, noted: StoredJob) -> JobDocument:
+    lost = noted.state == "running" and noted.silent_s > SILENT_S
+    error = noted.error
+    if lost:
+        error = (
+            f"the instance that ran it has given no sign for {duration(noted.silent_s)}: the job ended with it. What "
+            "it did stays done; start it again for the rest"
+        )
+    document = {
+        "id": noted.job_id,
+        "kind": noted.kind,
+        "tenant": call.tenant.name,
+        "state": "failed" if lost else noted.state,
+        "started_by": noted.started_by,
+        "started_at": noted.started_at,
+        "ended_at": noted.alive_at if lost else noted.ended_at,
+        "done": noted.done,
+        "total": noted.total,
+        "step": noted.step,
+        "result": seen_by(call, None if noted.result is None else msgspec.json.decode(noted.result)),
+        "error": None if error is None else words_for(call, error),
+        "file": noted.file_name,
+    }
+    return msgspec.convert(document, JobDocument)

@@ -1,0 +1,60 @@
+"""Sentences that are made in English, in the language of the page: where all of their parts are translated. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ops.text.translation import N_, Say
+
+_ALSO = N_("; also ")
+
+Part = Mapping[str, Any]
+"""As `router.domain.worded.parts_of` has it."""
+
+
+class Shown(NamedTuple):
+    """A text, and the language that it is marked with: "en", or "" where it is that of the page."""
+
+    text: str
+    lang: str
+
+
+def sentence_in(finding: Mapping[str, Any], say: Say) -> Shown:
+    """What a finding says, whose parts follow each other; one that is not translated as a whole stays English."""
+    said = _joined(finding.get("parts"), say)
+    return Shown(finding["sentence"], "en") if said is None else Shown(said, "")
+
+
+def reason_in(row: Mapping[str, Any], say: Say) -> Shown:
+    """Why a row was rejected, the parts being what is wrong with each column."""
+    parts: Sequence[Part] = row.get("parts") or ()
+    said = [_part(part, say) for part in parts]
+    if not said or None in said:
+        return Shown(row["reason"], "en")
+    columns = (part.get("about") for part in parts)
+    shown = (f"{column}: {text}" if column else str(text) for column, text in zip(columns, said, strict=True))
+    return Shown(say.gettext(_ALSO).join(shown), "")
+
+
+def _joined(parts: Sequence[Part] | None, say: Say) -> str | None:
+    said = [_part(part, say) for part in parts or ()]
+    return None if not said or None in said else "".join(map(str, said))
+
+
+def _part(part: Part, say: Say) -> str | None:
+    """None where it is not translated, or another release made it of other values."""
+    english, plural, count = part["message"], part.get("plural"), part.get("count", 0)
+    message = say.ngettext(english, plural, count) if plural else say.gettext(english)
+    if message in (english, plural):
+        return None
+    values = {name: _value(value, say) for name, value in part["values"].items()}
+    if None in values.values():
+        return None
+    try:
+        return message.format(**({"count": count} if plural else {}), **values)
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
+def _value(value: object, say: Say) -> object:
+    """None for one that should be translated, and is not."""
+    return _joined(value["parts"], say) if isinstance(value, Mapping) else value

@@ -1,0 +1,128 @@
+"""Jobs as all instances know them: noted by the one that runs them, the last ones of each tenant, for a while."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.store.statements import Connection, Row, load
+
+_SQL = load("jobs")
+
+KEPT_DAYS = 7.0
+"""How long jobs are kept; cleanup removes what is older, and so does the next job of the tenant."""
+KEPT = 100
+KEPT_FILES = 20
+"""Of so many jobs of a tenant, the last ones, the file is kept."""
+KEPT_BYTES = 50_000_000
+"""Of the files of a tenant together, as they are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended. `result` is JSON; `result_left` = it was too large to be kept. `import_no` = the import that it
+    made; `file` is gzip.
+    """
+
+    ended_at: datetime
+    state: str
+    done: int
+    total: int | None
+    step: str
+    result: str | None
+    result_left: bool
+    error: str | None
+    import_no: int | None = None
+    file_name: str | None = None
+    file_encoding: str | None = None
+    file: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredJob:
+    """A job as it was noted last. `silent_s` = how long the instance that runs it has given no sign; `file_name` None =
+    there is no file, or it is not kept any more.
+    """
+
+    job_id: str
+    kind: str
+    started_by: str
+    started_at: datetime
+    alive_at: datetime
+    ended_at: datetime | None
+    state: str
+    done: int
+    total: int | None
+    step: str
+    result: str | None
+    result_left: bool
+    error: str | None
+    file_name: str | None
+    silent_s: float
+
+
+async def note_begin(
+    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime
+) -> None:
+    """A job begins, and older ones make room for it."""
+    await _SQL.begin.execute(
+        conn, tenant_id=tenant_id, job_id=job_id, kind=kind, started_by=_text(started_by), started_at=started_at
+    )
+    await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
+
+
+async def note_progress(
+    conn: Connection, tenant_id: int, job_id: str, done: int, total: int | None, step: str
+) -> bool | None:
+    """It is still at work. Returns whether somebody wants it to end; None = it was not noted yet."""
+    wanted = await _SQL.note.value(conn, tenant_id=tenant_id, job_id=job_id, done=done, total=total, step=_text(step))
+    return None if wanted is None else bool(wanted)
+
+
+async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> None:
+    """It is over; files of older jobs make room for its file."""
+    await _SQL.end.execute(
+        conn,
+        tenant_id=tenant_id,
+        job_id=job_id,
+        ended_at=end.ended_at,
+        state=end.state,
+        done=end.done,
+        total=end.total,
+        step=_text(end.step),
+        result=end.result,
+        result_left=end.result_left,
+        error=None if end.error is None else _text(end.error),
+        import_no=end.import_no,
+        file_name=None if end.file_name is None else _text(end.file_name),
+        file_encoding=end.file_encoding,
+        file=end.file,
+    )
+    if end.file is not None:
+        await _SQL.drop_files.execute(conn, tenant_id=tenant_id, files=KEPT_FILES, bytes=KEPT_BYTES)
+
+
+async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:
+    """Asks the instance that runs it to end it."""
+    await _SQL.want_cancelled.execute(conn, tenant_id=tenant_id, job_id=job_id)
+
+
+async def jobs_of(
+    conn: Connection, tenant_id: int, limit: int, *, job_id: str | None = None, import_no: int | None = None
+) -> Sequence[StoredJob]:
+    """The last ones of the tenant, the youngest first; or the one of an id, or the one that made an import."""
+    rows = await _SQL.find.fetch(conn, tenant_id=tenant_id, job_id=job_id, import_no=import_no, limit=limit)
+    return [_stored(row) for row in rows]
+
+
+async def job_file(conn: Connection, tenant_id: int, job_id: str) -> tuple[str, str, bytes] | None:
+    """Name, encoding and gzip of the file that a job made; None = it made none, or it is not kept any more."""
+    row = await _SQL.file.row(conn, tenant_id=tenant_id, job_id=job_id)
+    return None if row is None else (row["file_name"], row["file_encoding"], row["file"])
+
+
+def _stored(row: Row) -> StoredJob:
+    return StoredJob(**dict(row))
+
+
+def _text(words: str) -> str:
+    return words.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,52 @@
+-- Jobs of the API and the console, as all instances know them.
+
+-- name: begin(tenant_id, job_id, kind, started_by, started_at)!
+-- Notes that a job begins.
+insert into job (tenant_id, job_id, kind, started_by, started_at) values (:tenant_id, :job_id, :kind, :started_by, :started_at::timestamptz)
+on conflict do nothing;
+
+-- name: remove_surplus(tenant_id, jobs, days)!
+-- Removes jobs of a tenant that are too old or too many; the youngest stay.
+delete from job j using (
+    select job_id, started_at, row_number() over (order by started_at desc, job_id desc) as place from job where tenant_id = :tenant_id) r
+ where j.tenant_id = :tenant_id and j.job_id = r.job_id
+   and (r.place > :jobs::bigint or r.started_at < statement_timestamp() - make_interval(secs => 86400 * :days::float8));
+
+-- name: drop_files(tenant_id, files, bytes)!
+-- Drops files of a tenant's jobs that are too many, or too large together; the youngest stay.
+update job set file = null, file_bytes = null, file_name = null
+ where tenant_id = :tenant_id and job_id = any(array(
+       select f.job_id
+         from (select job_id, row_number() over w as place, sum(file_bytes) over w as bytes from job
+                where tenant_id = :tenant_id and file_bytes is not null window w as (order by started_at desc, job_id desc)) f
+        where f.place > :files::bigint or f.bytes > :bytes::bigint));
+
+-- name: note(tenant_id, job_id, done, total, step)
+-- Notes how far a job that runs is, and that its instance is there; whether somebody wants it to end.
+update job set alive_at = statement_timestamp(), done = :done, total = :total, step = :step
+ where tenant_id = :tenant_id and job_id = :job_id and ended_at is null
+returning cancel_wanted;
+
+-- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, import_no, file_name, file_encoding, file)!
+-- Notes how a job ended, and what came of it.
+update job set alive_at = statement_timestamp(), ended_at = :ended_at::timestamptz, state = :state, done = :done, total = :total, step = :step,
+               result = :result::json, result_left = :result_left, error = :error, import_no = :import_no, file_name = :file_name,
+               file_encoding = :file_encoding, file = :file::bytea, file_bytes = octet_length(:file::bytea)
+ where tenant_id = :tenant_id and job_id = :job_id;
+
+-- name: want_cancelled(tenant_id, job_id)!
+-- Asks the instance that runs a job to end it.
+update job set cancel_wanted = true where tenant_id = :tenant_id and job_id = :job_id and ended_at is null;
+
+-- name: find(tenant_id, job_id, import_no, limit)
+-- The last jobs of a tenant, the youngest first; or one of them; or the one that made an import. silent_s = how long its instance has given no sign.
+select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step, result::text as result, result_left, error,
+       case when file_bytes is not null then file_name end as file_name,
+       extract(epoch from clock_timestamp() - alive_at)::float8 as silent_s
+  from job
+ where tenant_id = :tenant_id and (:job_id::text is null or job_id = :job_id) and (:import_no::bigint is null or import_no = :import_no)
+ order by started_at desc, job_id desc limit :limit;
+
+-- name: file(tenant_id, job_id)
+-- The file that a job made, as long as it is kept.
+select file_name, file_encoding, file from job where tenant_id = :tenant_id and job_id = :job_id and file is not null;

@@ -1,0 +1,64 @@
+"""What is lost when a session that blocks us is ended, by what it does. Pure."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.console.ending_words import advice_of, wait_or_end
+from ops.text.translation import translator
+from router.store.blocking.judge import Session
+from router.store.blocking.work import Work, work_of
+
+
+@pytest.mark.parametrize(
+    ("query", "work"),
+    [
+        ("VACUUM (FULL, ANALYZE) lead_pool", Work.SCHEMA),
+        ("vacuum full lead_pool", Work.SCHEMA),
+        ("vacuum (verbose) lead_pool", Work.VACUUM),
+        ("vacuum(analyze) lead", Work.VACUUM),
+        ("/* flyway */ ALTER TABLE lead ADD x int", Work.SCHEMA),
+        ("-- nightly\ndelete from lead_pool where x", Work.CHANGE),
+        ("with old as (delete from lead returning 1) select * from old", Work.CHANGE),
+        ("select * from lead_pool where tenant_id = 1 for update", Work.CHANGE),
+        ("select * from lead for no key update skip locked", Work.CHANGE),
+        ("(select 1) union select 2", Work.READ),
+        ("COPY public.lead (tenant_id) TO stdout;", Work.BACKUP),
+        ("copy lead from stdin", Work.CHANGE),
+        ("lock table lead in access exclusive mode", Work.SCHEMA),
+        ("call nightly()", Work.CHANGE),
+        ("", Work.UNKNOWN),
+        ("begin", Work.UNKNOWN),
+    ],
+)
+def test_a_statement_tells_what_would_be_lost(query: str, work: Work) -> None:
+    assert work_of(Session(1, state="active", query=query)) is work
+
+
+@pytest.mark.parametrize(
+    ("session", "work"),
+    [
+        (Session(1, state="idle in transaction", query="update lead set x"), Work.IDLE),
+        (Session(1, "pg_dump", state="idle in transaction", query="COPY"), Work.BACKUP),
+        (Session(1, state="active", wait="Lock:relation", query="alter table lead add x int"), Work.QUEUED),
+        (Session(1, state="active", wait="Lock:tuple", query="update lead set x = 1"), Work.CHANGE),
+        (Session(1, backend="autovacuum worker", query="autovacuum: VACUUM public.lead"), Work.VACUUM),
+        (Session(1, state="active", query="<insufficient privilege>", visible=False), Work.UNKNOWN),
+        (Session(1, state="active", ours=True, query="update lead_pool"), Work.OURS),
+    ],
+)
+def test_who_it_is_and_what_it_waits_for_count_too(session: Session, work: Work) -> None:
+    assert work_of(session) is work
+
+
+@given(st.text(max_size=300), st.text(max_size=20), st.sampled_from(["active", "idle in transaction", ""]))
+def test_any_statement_gets_an_advice_in_both_languages(query: str, application: str, state: str) -> None:
+    work = work_of(Session(1, application, state=state, query=query))
+    english, chinese = (wait_or_end(work, translator(language)) for language in ("en", "zh"))
+    assert english and chinese and english != chinese
+
+
+def test_a_finding_of_a_later_release_or_without_proof_gets_none() -> None:
+    say = translator("en")
+    assert advice_of({"evidence": []}, say) == advice_of({"evidence": [{"process": 1}]}, say) == ""
+    assert wait_or_end("something new", say) == ""
