@@ -11,6 +11,7 @@ import asyncpg
 
 from router.store.connections.adaptive_limit import AdaptiveLimit
 from router.store.connections.connect import Session, closed
+from router.store.health import answers
 from router.telemetry.instruments import Instruments
 from router.telemetry.logs import get_logger
 from router.telemetry.masking import mask_passwords
@@ -18,6 +19,7 @@ from router.telemetry.masking import mask_passwords
 log = get_logger(__name__)
 
 _RESET_DEADLINE_S = 5.0
+_ANSWER_DEADLINE_S = 2.0
 # At the end a dead wire may not keep the process; its sessions end with it.
 _GOODBYE_S = 0.3
 _OPENING = "open connection"
@@ -130,10 +132,13 @@ class OpenConnections:
             if not session.is_closed() and session.is_in_transaction():
                 # Its rollback did not come through, so its wire is not to be trusted; the server rolls back.
                 session.terminate()
-            elif session.asked_at is not None:
-                # Whoever asked gave up, and behind a pooler there is no cleaning that would find the wire dead.
-                session.terminate()
             elif self._keeps(session):
+                if session.asked_at is not None:
+                    # Whoever asked gave up, and behind a pooler there is no cleaning that would find the wire dead. Not
+                    # ended at once: PgBouncer before 1.21 may end itself over a client that goes while its cancel
+                    # request is under way.
+                    async with asyncio.timeout(_ANSWER_DEADLINE_S):
+                        await answers(session)
                 await session.reset(timeout=_RESET_DEADLINE_S)
                 self.answered_at = monotonic()
         except Exception as error:  # also what asyncpg says of itself when a statement was cancelled as the wire broke
