@@ -5,11 +5,12 @@ with Citus it is made and distributed for each test (tests/citus_server.py).
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from router.telemetry import logs
 from tests.citus_server import ONE_SERVER, distributed, has_citus
 from tests.memory_files import keep_files_in_memory
 from tests.pgbouncer import POOLER, through
-from tests.support import cloned, database_of, migrated_template
+from tests.support import ReadyDatabases, created, database_of, migrated_template
 
 FOLDER = "LEAD_ROUTER_TEST_FOLDER"
 ADMIN_URL = "LEAD_ROUTER_TEST_DATABASE_URL"
@@ -55,6 +56,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if skipped and exitstatus == pytest.ExitCode.OK:
             reporter.write_line(f"\n{skipped} tests were skipped, but nothing may be skipped here", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay until the end: looking again and again for garbage among them was a third of this."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -147,21 +159,32 @@ def holds_on_citus(request: pytest.FixtureRequest) -> None:
         pytest.skip(why)
 
 
+@pytest.fixture(scope="session")
+def ready_databases(admin_url: str, template: str) -> Iterator[ReadyDatabases | None]:
+    """This worker's clones of the template; None on Citus, which clones none."""
+    if not template:
+        yield None
+        return
+    ready = ReadyDatabases(admin_url, template)
+    yield ready
+    ready.close()
+
+
 @pytest.fixture
-async def database_url(admin_url: str, template: str, on_citus: bool) -> AsyncIterator[str]:
+async def database_url(admin_url: str, ready_databases: ReadyDatabases | None) -> AsyncIterator[str]:
     """A fresh migrated database, distributed where the server can; dropped afterwards."""
-    if on_citus:
+    if ready_databases is None:
         async with distributed(admin_url, f"test_{uuid.uuid4().hex}") as url:
             yield url
         return
-    async with cloned(admin_url, template) as url:
+    async with ready_databases.one() as url:
         yield through(folder, url) if (folder := os.environ.get(POOLER)) else url
 
 
 @pytest.fixture
 async def empty_database_url(admin_url: str) -> AsyncIterator[str]:
     """A fresh database without our schema; dropped afterwards."""
-    async with cloned(admin_url, "template0") as url:
+    async with created(admin_url, f"test_{uuid.uuid4().hex}", "template0") as url:
         yield url
 
 

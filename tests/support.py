@@ -1,9 +1,12 @@
 """What tests of several folders share: databases, and waiting for something to become true."""
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -12,7 +15,18 @@ from loadtest.until import DEADLINE_S, until
 from router.store.migrate import migrate, migrations_dir
 from tests.memory_files import MEMORY
 
-__all__ = ["BLOCKED", "DEADLINE_S", "cloned", "connected", "created", "database_of", "migrated_template", "until"]
+__all__ = [
+    "BLOCKED",
+    "DEADLINE_S",
+    "ReadyDatabases",
+    "connected",
+    "created",
+    "database_of",
+    "migrated_template",
+    "until",
+]
+
+T = TypeVar("T")
 
 TEMPLATE_LOCK = 4471
 
@@ -49,11 +63,47 @@ async def migrated_template(admin_url: str) -> str:
     return name
 
 
-@asynccontextmanager
-async def cloned(admin_url: str, template: str) -> AsyncIterator[str]:
-    """A database of its own for one test."""
-    async with created(admin_url, f"test_{uuid.uuid4().hex}", template) as url:
-        yield url
+class ReadyDatabases:
+    """Clones of a template, one for each test: the next one is made while a test runs, over one connection of the
+    worker's own. For a server that stays up as long as this is open.
+    """
+
+    def __init__(self, admin_url: str, template: str) -> None:
+        self._admin_url, self._template = admin_url, template
+        self._loop = asyncio.new_event_loop()
+        # Tests have an event loop each, the connection needs one that stays.
+        self._thread = ThreadPoolExecutor(1, "databases")
+        self._admin = self._do(asyncpg.connect(admin_url)).result()
+        self._strategy = self._do(_strategy(self._admin)).result()
+        self._next = self._do(self._make())
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[str]:
+        """The URL of a fresh database; it is dropped at the end, whoever is connected to it."""
+        made, self._next = self._next, self._do(self._make())
+        name = await asyncio.wrap_future(made)
+        try:
+            yield database_of(self._admin_url, name)
+        finally:
+            await asyncio.wrap_future(self._do(self._drop(name)))
+
+    def close(self) -> None:
+        """Drops the one that no test took."""
+        self._do(self._drop(self._next.result())).result()
+        self._do(self._admin.close()).result()
+        self._thread.shutdown()
+        self._loop.close()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        return self._thread.submit(self._loop.run_until_complete, work)
+
+    async def _make(self) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        await self._admin.execute(f'create database "{name}" template "{self._template}" strategy {self._strategy}')
+        return name
+
+    async def _drop(self, name: str) -> None:
+        await self._admin.execute(f'drop database if exists "{name}" with (force)')
 
 
 async def _strategy(admin: asyncpg.Connection) -> str:
