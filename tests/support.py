@@ -97,13 +97,19 @@ class ReadyDatabases:
     def _do(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return self._thread.submit(self._loop.run_until_complete, work)
 
+    async def _execute(self, statement: str) -> None:
+        if self._admin.is_closed():
+            # A test ended it, as one that ends the sessions of others.
+            self._admin = await asyncpg.connect(self._admin_url)
+        await self._admin.execute(statement)
+
     async def _make(self) -> str:
         name = f"test_{uuid.uuid4().hex}"
-        await self._admin.execute(f'create database "{name}" template "{self._template}" strategy {self._strategy}')
+        await self._execute(f'create database "{name}" template "{self._template}" strategy {self._strategy}')
         return name
 
     async def _drop(self, name: str) -> None:
-        await self._admin.execute(f'drop database if exists "{name}" with (force)')
+        await self._execute(f'drop database if exists "{name}" with (force)')
 
 
 async def _strategy(admin: asyncpg.Connection) -> str:
