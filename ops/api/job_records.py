@@ -74,8 +74,8 @@ class JobRecord:
                 async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn, conn.transaction():
                     if not self._begun:
                         await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
-                    await note_end(conn, job.tenant_id, job.job_id, end)
-                return not end.result_left and (job.made is None or packed is not None)
+                    noted = await note_end(conn, job.tenant_id, job.job_id, end)
+                return noted and not end.result_left and (job.made is None or packed is not None)
             except (*TRANSIENT_ERRORS, TimeoutError) as error:
                 if number == _TRIES - 1 or self._connections.shut() is not None:
                     log.warning("end of job not noted", job=job.job_id, error=str(error))

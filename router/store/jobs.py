@@ -78,9 +78,9 @@ async def note_progress(
     return None if wanted is None else bool(wanted)
 
 
-async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> None:
-    """It is over; files of older jobs make room for its file."""
-    await _SQL.end.execute(
+async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> bool:
+    """It is over; files of older jobs make room for its file. Returns whether it was there to be noted."""
+    noted = await _SQL.end.value(
         conn,
         tenant_id=tenant_id,
         job_id=job_id,
@@ -99,6 +99,7 @@ async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -
     )
     if end.file is not None:
         await _SQL.drop_files.execute(conn, tenant_id=tenant_id, files=KEPT_FILES, bytes=KEPT_BYTES)
+    return noted is not None
 
 
 async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:
