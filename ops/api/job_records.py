@@ -3,6 +3,7 @@
 import asyncio
 import os
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,12 @@ def _packed(descriptor: int) -> bytes | None:
         os.close(descriptor)
 
 
-def unpacked(packed: bytes) -> bytes:
-    """The file again."""
-    return zlib.decompress(packed, _GZIP)
+async def unpacked(packed: bytes) -> AsyncIterator[bytes]:
+    """The file again, in pieces of at most 1 MB: a few bytes may stand for very many."""
+    unzip, rest = zlib.decompressobj(_GZIP), packed
+    while rest and not unzip.eof:
+        if piece := await asyncio.to_thread(unzip.decompress, rest, _PIECE):
+            yield piece
+        rest = unzip.unconsumed_tail
+    if left := unzip.flush():
+        yield left
