@@ -15,6 +15,9 @@ KEPT_FILES = 20
 """Of so many jobs of a tenant, the last ones, the file is kept."""
 KEPT_BYTES = 50_000_000
 """Of the files of a tenant together, as they are stored."""
+LISTED_BYTES = 500_000
+"""Of the results that a list of jobs has, as they are stored, which is shorter than what they become."""
+_EVERY_BYTE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,13 @@ async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:
 async def jobs_of(
     conn: Connection, tenant_id: int, limit: int, *, job_id: str | None = None, import_no: int | None = None
 ) -> Sequence[StoredJob]:
-    """The last ones of the tenant, the youngest first; or the one of an id, or the one that made an import."""
-    rows = await _SQL.find.fetch(conn, tenant_id=tenant_id, job_id=job_id, import_no=import_no, limit=limit)
+    """The last ones of the tenant, the youngest first, with results as far as LISTED_BYTES go; or the one of an id, or
+    the one that made an import, with its result in any case.
+    """
+    size = LISTED_BYTES if job_id is None and import_no is None else _EVERY_BYTE
+    rows = await _SQL.find.fetch(
+        conn, tenant_id=tenant_id, job_id=job_id, import_no=import_no, limit=limit, result_bytes=size
+    )
     return [_stored(row) for row in rows]
 
 

@@ -39,9 +39,12 @@ returning true;
 -- Asks the instance that runs a job to end it.
 update job set cancel_wanted = true where tenant_id = :tenant_id and job_id = :job_id and ended_at is null;
 
--- name: find(tenant_id, job_id, import_no, limit)
+-- name: find(tenant_id, job_id, import_no, limit, result_bytes)
 -- The last jobs of a tenant, the youngest first; or one of them; or the one that made an import. silent_s = how long its instance has given no sign.
-select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step, result::text as result, result_left, error,
+-- Results as far as so many bytes, as they are stored, go.
+select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step,
+       case when sum(pg_column_size(result)) over (order by started_at desc, job_id desc) <= :result_bytes::bigint then result::text end as result,
+       result_left, error,
        case when file_bytes is not null then file_name end as file_name,
        extract(epoch from clock_timestamp() - alive_at)::float8 as silent_s
   from job

@@ -1,6 +1,8 @@
 """Jobs over HTTP: audits and replays with progress, as their commands do them."""
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -247,6 +249,20 @@ async def test_a_long_job_is_not_forgotten_for_the_many_short_ones_that_began_af
         await note_end(conn, tenant_id, f"check{number:03}", end)
     await note_end(conn, tenant_id, "slow", end)
     assert await job_file(conn, tenant_id, "slow") is not None, "what ended last is kept, whenever it began"
+
+
+async def test_a_list_of_jobs_is_short_however_long_their_results_are(api: Api, acme: Tenancy) -> None:
+    conn, tenant_id, now = acme.conn, acme.tenant_id, datetime.now(UTC)
+    for number in range(20):
+        result = json.dumps({"seen": os.urandom(200_000).hex()})
+        await note_begin(conn, tenant_id, f"abcdef-{number:016}", "replay", "me", now + timedelta(seconds=number))
+        end = JobEnd(now, "done", 1, 1, "", result, False, None)
+        await note_end(conn, tenant_id, f"abcdef-{number:016}", end)
+    listed = (await api.get("/v1/jobs")).document["jobs"]
+    assert [one["id"] for one in listed] == [f"abcdef-{number:016}" for number in reversed(range(20))]
+    assert [one["result"] is not None for one in listed] == [True] + [False] * 19
+    alone = (await api.get("/v1/jobs/abcdef-0000000000000000")).document
+    assert len(alone["result"]["seen"]) == 400_000
 
 
 async def test_jobs_take_their_connections_from_the_services(
