@@ -51,7 +51,7 @@ def work_of(session: Session) -> Work:
         return Work.UNKNOWN
     kind = _kind(session.statement or session.query)
     if session.writes and kind in (Work.READ, Work.UNKNOWN):
-        return Work.CHANGE
+        kind = Work.CHANGE
     queued = session.wait.startswith("Lock:") and kind in (Work.SCHEMA, Work.VACUUM)
     return Work.QUEUED if queued else kind
 
