@@ -112,7 +112,7 @@ class Job:
             step=self.step,
             result=seen_by(call, self.result),
             error=None if self.error is None else words_for(call, self.error),
-            file=self.made_name,
+            file=None if self.made_name is None else words_for(call, self.made_name),
         )
 
 

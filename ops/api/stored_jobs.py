@@ -135,6 +135,6 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
         "step": noted.step,
         "result": seen_by(call, None if noted.result is None else msgspec.json.decode(noted.result)),
         "error": None if error is None else words_for(call, error),
-        "file": noted.file_name,
+        "file": None if noted.file_name is None else words_for(call, noted.file_name),
     }
     return msgspec.convert(document, JobDocument)

@@ -308,6 +308,17 @@ async def _is_stored(world: World, job: str) -> bool:
     return bool(await world.acme.conn.fetchval("select file is not null from job where job_id = $1", job))
 
 
+async def test_an_address_in_the_name_of_a_file_is_masked_for_who_may_not_see_it(world: World) -> None:
+    done = await sent(world, BAD.encode(), "ann@example.com.csv")
+    viewer = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.VIEWER)
+    await until(lambda: _is_stored(world, done["id"]), "the rejected rows are the database's")
+    async with serving_api(world.connections, api_operations()) as other:
+        for api in (world.api, other):
+            for path in ("/v1/jobs", f"/v1/jobs/{done['id']}"):
+                assert "ann@" not in str((await api.get(path, token=viewer)).document)
+                assert "ann@example.com.csv.rejects.csv" in str((await api.get(path, token=world.api.token)).document)
+
+
 async def test_files_of_one_tenant_are_never_another_s(world: World) -> None:
     done = await sent(world, BAD.encode())
     stranger = await make_token(world.other.conn, world.other.tenant_id)
