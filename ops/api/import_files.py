@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -305,8 +305,10 @@ async def _rejects(jobs: Jobs, call: Call) -> web.Response:
     return rejects_response(*await job_file(jobs, call, call.path["job"]))
 
 
-def rejects_response(name: str, encoding: str, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The file of rejected rows, to be saved by a browser."""
+def rejects_response(
+    name: str, encoding: str, body: AsyncIterator[bytes], headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """The file of rejected rows, to be saved by a browser; in pieces, since it may be larger than what was imported."""
     named: dict[str, Any] = {"Content-Disposition": disposition(name), **(headers or {})}
     return web.Response(body=body, content_type="text/csv", charset=encoding.removesuffix("-sig"), headers=named)
 

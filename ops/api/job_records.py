@@ -3,6 +3,7 @@
 import asyncio
 import os
 import zlib
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,8 @@ class JobRecord:
                 async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn, conn.transaction():
                     if not self._begun:
                         await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
-                    await note_end(conn, job.tenant_id, job.job_id, end)
-                return not end.result_left and (job.made is None or packed is not None)
+                    noted = await note_end(conn, job.tenant_id, job.job_id, end)
+                return noted and not end.result_left and (job.made is None or packed is not None)
             except (*TRANSIENT_ERRORS, TimeoutError) as error:
                 if number == _TRIES - 1 or self._connections.shut() is not None:
                     log.warning("end of job not noted", job=job.job_id, error=str(error))
@@ -125,6 +126,12 @@ def _packed(descriptor: int) -> bytes | None:
         os.close(descriptor)
 
 
-def unpacked(packed: bytes) -> bytes:
-    """The file again."""
-    return zlib.decompress(packed, _GZIP)
+async def unpacked(packed: bytes) -> AsyncIterator[bytes]:
+    """The file again, in pieces of at most 1 MB: a few bytes may stand for very many."""
+    unzip, rest = zlib.decompressobj(_GZIP), packed
+    while rest and not unzip.eof:
+        if piece := await asyncio.to_thread(unzip.decompress, rest, _PIECE):
+            yield piece
+        rest = unzip.unconsumed_tail
+    if left := unzip.flush():
+        yield left

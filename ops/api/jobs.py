@@ -77,6 +77,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="GET",
             path="/v1/jobs",
             summary="The last jobs of the tenant, of all instances: audits, imports, replays, retries, handovers",
+            description="Of those that other instances ran, old or long results are left out: ask for that job alone.",
             handler=partial(_list, jobs),
             answers={200: JobPage},
             permission=Permission.READ,

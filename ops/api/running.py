@@ -39,6 +39,7 @@ KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
 AT_ONCE = 4
+_STOPPED = "the instance that ran it was stopped: what it did stays done; start it again for the rest"
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
 
@@ -111,7 +112,7 @@ class Job:
             step=self.step,
             result=seen_by(call, self.result),
             error=None if self.error is None else words_for(call, self.error),
-            file=self.made_name,
+            file=None if self.made_name is None else words_for(call, self.made_name),
         )
 
 
@@ -125,9 +126,12 @@ class Jobs:
         self._instance = secrets.token_hex(3)
         self._jobs: dict[str, Job] = {}
         self._clock = clock
+        self._stopped = False
 
     def start(self, kind: JobKind, call: Call, work: Work) -> Job:
-        """Starts it. Raises Refused while there are too many."""
+        """Starts it. Raises Refused while there are too many, and when this instance is about to end."""
+        if self._stopped:
+            raise busy("this instance is being stopped; start the job again", 5)
         self._forget()
         running = [job for job in self._jobs.values() if job.state == "running"]
         tenant = call.tenant
@@ -179,6 +183,16 @@ class Jobs:
                 job.task.cancel()
             await asyncio.wait([job.task], timeout=5)
 
+    async def stop(self, wait_s: float) -> None:
+        """Ends all jobs with this instance, and waits so long at the most for that to be noted in the database."""
+        self._stopped = True
+        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
+        for job in self._jobs.values():
+            if job.state == "running" and job.task is not None:
+                job.task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
+
     async def _run(self, job: Job, work: Work, record: JobRecord) -> None:
         following = asyncio.create_task(record.follow(), name=f"record of job {job.job_id}")
         await self._work(job, work, record)
@@ -197,7 +211,7 @@ class Jobs:
                 job.result = msgspec.to_builtins(await work(job), str_keys=True)
             job.state = "done"
         except asyncio.CancelledError:
-            job.state = "cancelled"
+            job.state, job.error = ("failed", _STOPPED) if self._stopped else ("cancelled", None)
         except Exception as error:
             job.state, job.error = "failed", _words(job, error)
         finally:

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from typing import get_args
+from collections.abc import AsyncIterator
+from typing import IO, get_args
 
 import msgspec
 
@@ -19,6 +20,7 @@ SILENT_S = 30.0
 """An instance that has noted nothing for so long does not run the job any more."""
 _NOTED_WITHIN_S = 1.0
 _LOOK_S = 0.1
+_PIECE = 1_000_000
 
 
 async def job_document(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
@@ -66,11 +68,11 @@ async def cancel_job(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
     return document
 
 
-async def job_file(jobs: Jobs, call: Call, job_id: str) -> tuple[str, str, bytes]:
-    """Name, encoding and bytes of the file that it made. Raises Refused where there is none."""
+async def job_file(jobs: Jobs, call: Call, job_id: str) -> tuple[str, str, AsyncIterator[bytes]]:
+    """Name, encoding and pieces of the file that it made. Raises Refused where there is none."""
     job = jobs.here(call.tenant.tenant_id, job_id)
     if job is not None and job.made is not None:
-        return await made_here(job.made)
+        return job.made.name, job.made.encoding, made_here(job.made)
     if job is None:
         await job_document(jobs, call, job_id)
     async with call.connection() as conn:
@@ -82,24 +84,21 @@ async def job_file(jobs: Jobs, call: Call, job_id: str) -> tuple[str, str, bytes
             f"{KEPT_FILES} imports and checks are, for {KEPT_DAYS:g} days",
         )
     name, encoding, packed = found
-    return name, encoding, await asyncio.to_thread(unpacked, packed)
+    return name, encoding, unpacked(packed)
 
 
-async def made_here(made: JobFile) -> tuple[str, str, bytes]:
+def made_here(made: JobFile) -> AsyncIterator[bytes]:
     """A file that is kept in this process: several may fetch it at once, and it may be forgotten meanwhile."""
-    return made.name, made.encoding, await asyncio.to_thread(_read_whole, os.dup(made.file.fileno()))
+    return _pieces(os.fdopen(os.dup(made.file.fileno()), "rb", buffering=0))
 
 
-def _read_whole(descriptor: int) -> bytes:
-    """What the file holds, wherever others are reading it; closes the descriptor."""
-    try:
-        left, pieces = os.fstat(descriptor).st_size, list[bytes]()
-        while left > 0 and (piece := os.pread(descriptor, left, sum(map(len, pieces)))):
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """What the file holds, wherever others are reading it; closes it."""
+    with file:
+        place = 0
+        while piece := await asyncio.to_thread(os.pread, file.fileno(), _PIECE, place):
+            yield piece
+            place += len(piece)
 
 
 def _document(call: Call, noted: StoredJob) -> JobDocument:
@@ -136,6 +135,6 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
         "step": noted.step,
         "result": seen_by(call, None if noted.result is None else msgspec.json.decode(noted.result)),
         "error": None if error is None else words_for(call, error),
-        "file": noted.file_name,
+        "file": None if noted.file_name is None else words_for(call, noted.file_name),
     }
     return msgspec.convert(document, JobDocument)

@@ -28,6 +28,7 @@ log = get_logger(__name__)
 
 # Beyond the stop deadline of the supervisor, the process ends whatever still holds it.
 _LAST_WORD_S = 0.8
+_JOBS_S = 0.6
 # The server ends a statement of the drain long before, and the watch finds dead wires: the last resort for wires that
 # only seem to be alive, longer than a duty may count.
 _STATEMENT_DEADLINE_S = 300.0
@@ -111,7 +112,11 @@ async def run_daemon(
                 give_up_s = settings.supervision.stop_deadline_s + _LAST_WORD_S
                 with stop_on_signals(supervisor.stop, give_up_s), on_hangup(services.reloading.ask, supervisor.stop):
                     log.info("started", instance=instance, roles=sorted(roles))
-                    await supervisor.run()
+                    try:
+                        await supervisor.run()
+                    finally:
+                        # While there are connections, so that other instances hear of it.
+                        await services.jobs.stop(_JOBS_S)
         log.info("stopped", instance=instance)
 
 

@@ -15,6 +15,9 @@ KEPT_FILES = 20
 """Of so many jobs of a tenant, the last ones, the file is kept."""
 KEPT_BYTES = 50_000_000
 """Of the files of a tenant together, as they are stored."""
+LISTED_BYTES = 500_000
+"""Of the results that a list of jobs has, as they are stored, which is shorter than what they become."""
+_EVERY_BYTE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,9 @@ async def note_progress(
     return None if wanted is None else bool(wanted)
 
 
-async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> None:
-    """It is over; files of older jobs make room for its file."""
-    await _SQL.end.execute(
+async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> bool:
+    """It is over; files of older jobs make room for its file. Returns whether it was there to be noted."""
+    noted = await _SQL.end.value(
         conn,
         tenant_id=tenant_id,
         job_id=job_id,
@@ -99,6 +102,7 @@ async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -
     )
     if end.file is not None:
         await _SQL.drop_files.execute(conn, tenant_id=tenant_id, files=KEPT_FILES, bytes=KEPT_BYTES)
+    return noted is not None
 
 
 async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:
@@ -109,8 +113,13 @@ async def want_cancelled(conn: Connection, tenant_id: int, job_id: str) -> None:
 async def jobs_of(
     conn: Connection, tenant_id: int, limit: int, *, job_id: str | None = None, import_no: int | None = None
 ) -> Sequence[StoredJob]:
-    """The last ones of the tenant, the youngest first; or the one of an id, or the one that made an import."""
-    rows = await _SQL.find.fetch(conn, tenant_id=tenant_id, job_id=job_id, import_no=import_no, limit=limit)
+    """The last ones of the tenant, the youngest first, with results as far as LISTED_BYTES go; or the one of an id, or
+    the one that made an import, with its result in any case.
+    """
+    size = LISTED_BYTES if job_id is None and import_no is None else _EVERY_BYTE
+    rows = await _SQL.find.fetch(
+        conn, tenant_id=tenant_id, job_id=job_id, import_no=import_no, limit=limit, result_bytes=size
+    )
     return [_stored(row) for row in rows]
 
 

@@ -11,7 +11,7 @@ select a.pid, coalesce(a.application_name, '') as application, coalesce(a.usenam
        coalesce(host(a.client_addr), '') as client, coalesce(a.backend_type, '') as backend, coalesce(a.state, '') as state,
        concat_ws(':', a.wait_event_type, a.wait_event) as wait, coalesce(left(a.query, :shown::int), '') as query,
        coalesce(starts_with(a.application_name, :application) and a.usename = current_user, false) as ours,
-       a.query is distinct from '<insufficient privilege>' as visible,
+       a.query is distinct from '<insufficient privilege>' as visible, a.backend_xid is not null as writes,
        a.backend_start as started_at, a.xact_start as since, a.query_start as query_at,
        extract(epoch from clock_timestamp() - a.xact_start)::float8 as open_s,
        extract(epoch from clock_timestamp() - a.state_change)::float8 as state_s,

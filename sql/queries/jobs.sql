@@ -6,19 +6,19 @@ insert into job (tenant_id, job_id, kind, started_by, started_at) values (:tenan
 on conflict do nothing;
 
 -- name: remove_surplus(tenant_id, jobs, days)!
--- Removes jobs of a tenant that are too old or too many; the youngest stay.
+-- Removes jobs of a tenant that are too old or too many; those that were noted last stay, so one that runs does, however long.
 delete from job j using (
-    select job_id, started_at, row_number() over (order by started_at desc, job_id desc) as place from job where tenant_id = :tenant_id) r
+    select job_id, started_at, row_number() over (order by alive_at desc, job_id desc) as place from job where tenant_id = :tenant_id) r
  where j.tenant_id = :tenant_id and j.job_id = r.job_id
    and (r.place > :jobs::bigint or r.started_at < statement_timestamp() - make_interval(secs => 86400 * :days::float8));
 
 -- name: drop_files(tenant_id, files, bytes)!
--- Drops files of a tenant's jobs that are too many, or too large together; the youngest stay.
+-- Drops files of a tenant's jobs that are too many, or too large together; those of the jobs that ended last stay.
 update job set file = null, file_bytes = null, file_name = null
  where tenant_id = :tenant_id and job_id = any(array(
        select f.job_id
          from (select job_id, row_number() over w as place, sum(file_bytes) over w as bytes from job
-                where tenant_id = :tenant_id and file_bytes is not null window w as (order by started_at desc, job_id desc)) f
+                where tenant_id = :tenant_id and file_bytes is not null window w as (order by alive_at desc, job_id desc)) f
         where f.place > :files::bigint or f.bytes > :bytes::bigint));
 
 -- name: note(tenant_id, job_id, done, total, step)
@@ -27,20 +27,24 @@ update job set alive_at = statement_timestamp(), done = :done, total = :total, s
  where tenant_id = :tenant_id and job_id = :job_id and ended_at is null
 returning cancel_wanted;
 
--- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, import_no, file_name, file_encoding, file)!
--- Notes how a job ended, and what came of it.
+-- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, import_no, file_name, file_encoding, file)
+-- Notes how a job ended, and what came of it; nothing for one that is not there any more.
 update job set alive_at = statement_timestamp(), ended_at = :ended_at::timestamptz, state = :state, done = :done, total = :total, step = :step,
                result = :result::json, result_left = :result_left, error = :error, import_no = :import_no, file_name = :file_name,
                file_encoding = :file_encoding, file = :file::bytea, file_bytes = octet_length(:file::bytea)
- where tenant_id = :tenant_id and job_id = :job_id;
+ where tenant_id = :tenant_id and job_id = :job_id
+returning true;
 
 -- name: want_cancelled(tenant_id, job_id)!
 -- Asks the instance that runs a job to end it.
 update job set cancel_wanted = true where tenant_id = :tenant_id and job_id = :job_id and ended_at is null;
 
--- name: find(tenant_id, job_id, import_no, limit)
+-- name: find(tenant_id, job_id, import_no, limit, result_bytes)
 -- The last jobs of a tenant, the youngest first; or one of them; or the one that made an import. silent_s = how long its instance has given no sign.
-select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step, result::text as result, result_left, error,
+-- Results as far as so many bytes, as they are stored, go.
+select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step,
+       case when sum(pg_column_size(result)) over (order by started_at desc, job_id desc) <= :result_bytes::bigint then result::text end as result,
+       result_left, error,
        case when file_bytes is not null then file_name end as file_name,
        extract(epoch from clock_timestamp() - alive_at)::float8 as silent_s
   from job

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gzip
 import io
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.command_line import CommandLine
 from tests.http.support import make_token, serving_api
 from tests.http.test_api_imports import LEADS, ended
 from tests.http.test_api_operating import World
+from tests.support import until
 from tests.world import make_tenant, simple_reps
 
 BAD = LEADS + "4,web,soon,Cid,+8613812345604,pump\n,web,2026-11-20T12:00:00+08:00,Dan,+8613812345605,pump\n"
@@ -280,6 +282,41 @@ async def test_an_upload_that_trickles_in_is_given_up_however_it_is_sent(
         assert f"the {name} arrived too slowly" in given_up.document["detail"], given_up.document
         assert "16,000 bytes a second" in given_up.document["detail"]
     assert (await sent(world, BAD.encode(), dry_run="true"))["state"] == "done"
+
+
+async def test_rejected_rows_that_are_much_longer_than_what_is_stored_of_them_are_sent_piece_by_piece(
+    world: World,
+) -> None:
+    done = await sent(world, BAD.encode())
+    size = 60_000_000
+    packed = await asyncio.to_thread(gzip.compress, bytes(size))
+    await until(lambda: _is_stored(world, done["id"]), "the rejected rows are the database's")
+    await world.acme.conn.execute("update job set file = $1, file_bytes = $2", packed, len(packed))
+    tracemalloc.start()
+    try:
+        response = await world.api.session.get(
+            f"{world.api.url}/v1/jobs/{done['id']}/rejects", headers={"Authorization": f"Bearer {world.api.token}"}
+        )
+        fetched = sum([len(piece) async for piece in response.content.iter_any()])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert fetched == size and peak < size / 2
+
+
+async def _is_stored(world: World, job: str) -> bool:
+    return bool(await world.acme.conn.fetchval("select file is not null from job where job_id = $1", job))
+
+
+async def test_an_address_in_the_name_of_a_file_is_masked_for_who_may_not_see_it(world: World) -> None:
+    done = await sent(world, BAD.encode(), "ann@example.com.csv")
+    viewer = await make_token(world.acme.conn, world.acme.tenant_id, TokenRole.VIEWER)
+    await until(lambda: _is_stored(world, done["id"]), "the rejected rows are the database's")
+    async with serving_api(world.connections, api_operations()) as other:
+        for api in (world.api, other):
+            for path in ("/v1/jobs", f"/v1/jobs/{done['id']}"):
+                assert "ann@" not in str((await api.get(path, token=viewer)).document)
+                assert "ann@example.com.csv.rejects.csv" in str((await api.get(path, token=world.api.token)).document)
 
 
 async def test_files_of_one_tenant_are_never_another_s(world: World) -> None:

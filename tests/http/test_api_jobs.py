@@ -1,6 +1,8 @@
 """Jobs over HTTP: audits and replays with progress, as their commands do them."""
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -226,6 +228,41 @@ async def test_what_is_kept_of_jobs_is_bounded_by_number_age_and_size(acme: Tena
     assert await conn.fetchval("select count(*) from job where file is not null") == 4
     await note_begin(conn, other.tenant_id, "p", "audit", "me", now)
     assert [one.job_id for one in await jobs_of(conn, other.tenant_id, 10)] == ["p"], "a week is over"
+
+
+async def test_a_long_job_is_not_forgotten_for_the_many_short_ones_that_began_after_it(acme: Tenancy) -> None:
+    conn, tenant_id, now = acme.conn, acme.tenant_id, datetime.now(UTC)
+    for name in ("long", "dead"):
+        await note_begin(conn, tenant_id, name, "import_leads", "me", now - timedelta(hours=1))
+    await conn.execute("update job set alive_at = alive_at - interval '1 h' where job_id = 'dead'")
+    for number in range(KEPT):
+        await note_begin(conn, tenant_id, f"short{number:03}", "park", "me", now)
+        assert await note_progress(conn, tenant_id, "long", number, 100, "bytes") is False, "it runs"
+    assert await jobs_of(conn, tenant_id, 1, job_id="dead") == []
+    end = JobEnd(now, "done", 10, 10, "bytes", "{}", False, None, 1, "r.csv", "utf-8", b"packed")
+    assert await note_end(conn, tenant_id, "long", end) is True
+    assert await job_file(conn, tenant_id, "long") == ("r.csv", "utf-8", b"packed")
+    assert await note_end(conn, tenant_id, "dead", end) is False, "who has its file keeps it"
+    await note_begin(conn, tenant_id, "slow", "import_leads", "me", now - timedelta(hours=1))
+    for number in range(KEPT_FILES):
+        await note_begin(conn, tenant_id, f"check{number:03}", "check_import", "me", now)
+        await note_end(conn, tenant_id, f"check{number:03}", end)
+    await note_end(conn, tenant_id, "slow", end)
+    assert await job_file(conn, tenant_id, "slow") is not None, "what ended last is kept, whenever it began"
+
+
+async def test_a_list_of_jobs_is_short_however_long_their_results_are(api: Api, acme: Tenancy) -> None:
+    conn, tenant_id, now = acme.conn, acme.tenant_id, datetime.now(UTC)
+    for number in range(20):
+        result = json.dumps({"seen": os.urandom(200_000).hex()})
+        await note_begin(conn, tenant_id, f"abcdef-{number:016}", "replay", "me", now + timedelta(seconds=number))
+        end = JobEnd(now, "done", 1, 1, "", result, False, None)
+        await note_end(conn, tenant_id, f"abcdef-{number:016}", end)
+    listed = (await api.get("/v1/jobs")).document["jobs"]
+    assert [one["id"] for one in listed] == [f"abcdef-{number:016}" for number in reversed(range(20))]
+    assert [one["result"] is not None for one in listed] == [True] + [False] * 19
+    alone = (await api.get("/v1/jobs/abcdef-0000000000000000")).document
+    assert len(alone["result"]["seen"]) == 400_000
 
 
 async def test_jobs_take_their_connections_from_the_services(

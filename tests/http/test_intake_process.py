@@ -53,6 +53,27 @@ async def listened(conn: asyncpg.Connection) -> bool:
     return bool(await conn.fetchval(names, f"%{LISTENER_NAME}%"))
 
 
+async def test_a_job_says_that_its_instance_was_stopped(conn: asyncpg.Connection, database_url: str) -> None:
+    tenant = await make_tenant(conn, simple_reps(1))
+    headers = {"Authorization": f"Bearer {await make_token(conn, tenant.tenant_id)}"}
+    async with (
+        serving(database_url, "serve", "--role", "api", api_port=0) as daemon,
+        aiohttp.ClientSession(await address_of(daemon), headers=headers) as session,
+        conn.transaction(),
+    ):
+        await conn.execute("lock table lead in access exclusive mode")
+        async with session.post("/v1/jobs", json={"kind": "audit"}) as reply:
+            assert reply.status == 202
+
+        async def waits() -> bool:
+            return bool(await conn.fetchval("select exists (select from pg_locks where not granted)"))
+
+        await until(waits, "the audit is under way", 20)
+        assert await daemon.stop() == 0
+    [(state, error)] = await conn.fetch("select state, error from job")
+    assert (state, "was stopped" in (error or "")) == ("failed", True)
+
+
 @pytest.mark.direct
 async def test_nothing_that_was_answered_202_is_missing_after_sigkill(
     conn: asyncpg.Connection, database_url: str

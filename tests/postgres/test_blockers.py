@@ -47,6 +47,20 @@ async def test_every_table_of_ours_is_looked_at(conn: asyncpg.Connection) -> Non
     assert {row[0] for row in there} - {"_lead_router_migration"} <= set(our_tables())
 
 
+async def test_who_reads_now_but_changed_rows_before_is_not_said_to_lose_nothing(
+    tenant: Tenancy, database_url: str
+) -> None:
+    async with somebody(database_url) as other:
+        await other.execute("delete from lead_pool")
+        reading = asyncio.create_task(other.execute("select pg_sleep(600)"))
+        try:
+            document = await CommandLine(blockers_command, database_url).json(code=1)
+        finally:
+            other.terminate()
+            await asyncio.gather(reading, return_exceptions=True)
+    assert [(one["query"], one["work"]) for one in document["blockers"]] == [("select pg_sleep(600)", "change")]
+
+
 async def test_nobody_in_the_way_is_exit_code_0(tenant: Tenancy, database_url: str) -> None:
     result = await CommandLine(blockers_command, database_url).run()
     assert (result.exit_code, result.stdout) == (

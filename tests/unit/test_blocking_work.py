@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ops.console.ending_words import advice_of, wait_or_end
 from ops.text.translation import translator
+from router.store.blocking.activity import QUERY_SHOWN, _session
 from router.store.blocking.judge import Session
 from router.store.blocking.work import Work, work_of
 
@@ -45,10 +46,21 @@ def test_a_statement_tells_what_would_be_lost(query: str, work: Work) -> None:
         (Session(1, backend="autovacuum worker", query="autovacuum: VACUUM public.lead"), Work.VACUUM),
         (Session(1, state="active", query="<insufficient privilege>", visible=False), Work.UNKNOWN),
         (Session(1, state="active", ours=True, query="update lead_pool"), Work.OURS),
+        (Session(1, state="active", query="select pg_sleep(3600)", writes=True), Work.CHANGE),
+        (Session(1, state="active", query="COPY lead TO stdout", writes=True), Work.BACKUP),
     ],
 )
 def test_who_it_is_and_what_it_waits_for_count_too(session: Session, work: Work) -> None:
     assert work_of(session) is work
+
+
+@pytest.mark.parametrize(
+    "query", [f"select {'a, ' * 200} b from lead_pool for update", f"-- the {'very ' * 50} old ones\ndelete from lead"]
+)
+def test_a_statement_counts_as_a_whole_though_only_its_beginning_is_shown(query: str) -> None:
+    row = {"pid": 1, "state": "active", "query": query, "visible": True, "waits_for": None, "writes": False}
+    session = _session(row)  # type: ignore[arg-type]
+    assert (work_of(session), len(session.query)) == (Work.CHANGE, QUERY_SHOWN)
 
 
 @given(st.text(max_size=300), st.text(max_size=20), st.sampled_from(["active", "idle in transaction", ""]))

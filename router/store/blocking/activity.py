@@ -101,10 +101,11 @@ async def sessions_and_locks(conn: Connection) -> Activity:
 
 
 def _session(row: Row) -> Session:
-    query = " ".join(mask_statement(row["query"]).split()) if row["visible"] else ""
+    statement = row["query"] if row["visible"] else ""
+    query = " ".join(mask_statement(statement).split())
     shown = query if len(query) <= QUERY_SHOWN else query[: QUERY_SHOWN - 1] + "…"
     waits_for = tuple(sorted({pid for pid in row["waits_for"] or () if pid}))
-    return Session(**dict(row) | {"query": shown, "waits_for": waits_for})
+    return Session(**dict(row) | {"query": shown, "statement": statement, "waits_for": waits_for})
 
 
 Lockers = dict[str, tuple[Session, ...]]

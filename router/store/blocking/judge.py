@@ -59,7 +59,8 @@ class Session:
     """A session of the server. Durations are seconds, None = unknown; `visible` False = most of it is hidden from us.
 
     `ours` = of lead-router, under our role; `open_s` since its transaction began, `state_s` since it is in its
-    `state`; `snapshot_age` in transactions; `waits_for` the pids that it waits for.
+    `state`; `snapshot_age` in transactions; `waits_for` the pids that it waits for. `writes` = its transaction has
+    changed or locked rows; `query` is as it may be shown, `statement` as much of it as was read, with its lines.
     """
 
     pid: int
@@ -79,6 +80,8 @@ class Session:
     started_at: datetime | None = None
     since: datetime | None = None
     query_at: datetime | None = None
+    writes: bool = False
+    statement: str = field(default="", repr=False)
 
     @property
     def idle(self) -> bool:

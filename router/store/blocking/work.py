@@ -38,7 +38,7 @@ _CHANGING = re.compile(r"\b(insert\s+into|update|delete\s+from|merge\s+into)\b")
 
 
 def work_of(session: Session) -> Work:
-    """Judged by its last statement, its name and its kind."""
+    """Judged by its last statement, its name and its kind; who only reads now may have changed rows before."""
     if session.ours:
         return Work.OURS
     if session.backend == "autovacuum worker":
@@ -49,7 +49,9 @@ def work_of(session: Session) -> Work:
         return Work.IDLE
     if not session.visible:
         return Work.UNKNOWN
-    kind = _kind(session.query)
+    kind = _kind(session.statement or session.query)
+    if session.writes and kind in (Work.READ, Work.UNKNOWN):
+        kind = Work.CHANGE
     queued = session.wait.startswith("Lock:") and kind in (Work.SCHEMA, Work.VACUUM)
     return Work.QUEUED if queued else kind
 
