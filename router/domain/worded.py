@@ -32,6 +32,10 @@ class Worded(str):
         made.parts = parts
         return made
 
+    def __getnewargs__(self) -> tuple[str, tuple[Part, ...]]:
+        """For copies."""
+        return str(self), self.parts
+
     @overload
     def __add__(self, other: "Worded") -> "Worded": ...
 

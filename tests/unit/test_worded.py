@@ -1,6 +1,7 @@
 """Sentences in the language of the page: English stays as it was, and nothing is half translated. Pure."""
 
 import ast
+import copy
 import json
 import re
 from pathlib import Path
@@ -95,3 +96,9 @@ def test_each_worded_message_is_translated_with_its_values() -> None:
         said = CHINESE.ngettext(texts[0], texts[1], 2) if len(texts) > 1 else CHINESE.gettext(texts[0])
         assert said not in texts, (name, texts)
         assert set(re.findall(r"(?<!{){(\w+)", said)) == set(re.findall(r"(?<!{){(\w+)", texts[0])), (name, said)
+
+
+def test_a_copy_of_a_sentence_can_still_be_said_in_another_language() -> None:
+    said = worded("has {length:,} characters", length=3)
+    copied = copy.deepcopy(said)
+    assert copied == said and parts_of(copied) == parts_of(said)
