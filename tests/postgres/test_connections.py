@@ -21,7 +21,7 @@ from router.store.configuration import record_differences
 from router.store.connections import connections as module
 from router.store.connections.connect import open_session, session_label
 from router.store.connections.connections import Connections, Part, open_connections
-from router.store.connections.server_capacity import read_server_capacity
+from router.store.connections.server_capacity import read_server_capacity, unanswered
 from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
 from router.store.server_settings import ServerSettings
@@ -307,6 +307,36 @@ async def test_behind_a_pooler_a_lost_answer_is_noticed_and_a_long_statement_is_
             await until(ended, "nobody waits over the dead wire")
             with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
                 await waiting
+
+
+class InLine:
+    """A session whose questions stand in a pooler's line for a while, before the server hears of them."""
+
+    def __init__(self, conn: asyncpg.Connection) -> None:
+        self._conn = conn
+
+    async def fetch(self, *arguments: str) -> list[asyncpg.Record]:
+        await asyncio.sleep(1.5)
+        return list(await self._conn.fetch(*arguments))
+
+
+async def test_a_long_statement_is_not_taken_for_lost_because_who_looks_had_to_wait_in_the_poolers_line(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    async with connected(database_url) as other:
+        asked_at = monotonic()
+        working = asyncio.create_task(other.execute("select pg_sleep(3600)"))
+        runs = "select exists (select from pg_stat_activity where state = 'active' and query = 'select pg_sleep(3600)')"
+
+        async def begun() -> bool:
+            return bool(await conn.fetchval(runs))
+
+        await until(begun, "the server works on it")
+        found = await unanswered(InLine(conn), {"long": asked_at, "lost": asked_at - 60.0})  # type: ignore[arg-type]
+        other.terminate()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await working
+    assert found == ["lost"]
 
 
 @pytest.fixture(scope="module")
