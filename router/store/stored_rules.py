@@ -15,6 +15,7 @@ from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
 from router.store.apart import LONG_TEXT, MANY_RULES, takes_long
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, Row, load
 
 P = ParamSpec("P")
@@ -31,27 +32,51 @@ _readings: "OrderedDict[bytes, Future[Ruleset]]" = OrderedDict()
 async def read_version(conn: Connection, row: Row, groups: GroupNumbers) -> Ruleset:
     """As `read_stored`: a version as routing uses it. Raises RulesError.
 
-    A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
-    over connections at any time: so it is heard of meanwhile. Who stops waiting finds what was read the next time.
+    Who stops waiting finds what was read the next time.
     """
     if not takes_long(row["source"]) and len(row["lists"]) <= LONG_TEXT:
         return read_stored(dict(row), groups)
-    reading = asyncio.wrap_future(_reading(row))
-    # Its error is heard also when the one who waits has given up.
-    reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-    while not reading.done():
-        await asyncio.wait([reading], timeout=_SIGN_OF_LIFE_S)
-        if not reading.done():
-            await _SQL.still_here.value(conn)
-    rules = reading.result()
-    return await apart_for_routing(len(rules.rules) > MANY_RULES, spelled, rules, groups)
+    rules = await _done(conn, _reading(row))
+    return await apart_for_routing(conn, len(rules.rules) > MANY_RULES, spelled, rules, groups)
 
 
-async def apart_for_routing(long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """As `apart`, in the thread of stored versions."""
+async def apart_for_routing(
+    conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
+) -> T:
+    """As `apart`, in the thread of stored versions, with signs of life of the session meanwhile."""
     if not long:
         return work(*arguments, **options)
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
+    working = _THREAD.submit(partial(work, *arguments, **options))
+    try:
+        return await _done(conn, working)
+    finally:
+        # Who has given up needs it no more, if it is still in line.
+        working.cancel()
+
+
+async def _done(conn: Connection, working: "Future[T]") -> T:
+    """What comes of it, which may be long in line behind the versions of others.
+
+    A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
+    over connections at any time: so it is heard of meanwhile.
+    """
+    done = asyncio.wrap_future(working)
+    # Its error is heard also when the one who waits has given up.
+    done.add_done_callback(lambda one: one.cancelled() or one.exception())
+    while not done.done():
+        await asyncio.wait([done], timeout=_SIGN_OF_LIFE_S)
+        if not done.done():
+            await _say_still_here(conn)
+    return done.result()
+
+
+async def _say_still_here(conn: Connection) -> None:
+    try:
+        await _SQL.still_here.value(conn)
+    except TRANSIENT_ERRORS:
+        # Outside of a transaction there is nothing to lose: rules that are applied stay so.
+        if conn.is_in_transaction():
+            raise
 
 
 def _reading(row: Row) -> "Future[Ruleset]":

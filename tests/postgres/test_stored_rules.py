@@ -18,7 +18,7 @@ from router.store import stored_rules
 from router.store.apart import LONG_TEXT, MANY_RULES
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
-from router.store.rulesets import RulesUnknown, load_ruleset
+from router.store.rulesets import RulesUnknown, apply, load_ruleset
 from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
@@ -146,3 +146,54 @@ async def test_each_version_and_each_tenant_gets_its_own(
     assert found[0].rules[7] != found[1].rules[7] and len(found[2].rules) == 2
     theirs = await load_ruleset(conn, other.tenant_id, 1)
     assert (theirs.business_time_zone, theirs.rules) == ("Asia/Shanghai", found[0].rules)
+
+
+async def test_who_stands_in_line_behind_the_versions_of_others_is_not_taken_for_dead(
+    acme: Tenancy, connections: Connections, nothing_read_before: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read is made ready for routing in the same thread: the server must hear of the session then, too."""
+    monkeypatch.setattr(stored_rules, "_SIGN_OF_LIFE_S", 0.05)
+    assert len((await load_ruleset(acme.conn, acme.tenant_id, 1)).rules) == MANY_RULES * 2
+    go_on = threading.Event()
+    stored_rules._THREAD.submit(go_on.wait, 60)
+    try:
+        async with connections.acquire(Part.DRAIN) as lent, lent.transaction():
+            await lent.execute("set local idle_in_transaction_session_timeout = '500 ms'")
+            pid = lent.get_server_pid()
+            reading = asyncio.create_task(Engines().get(lent, acme.tenant_id, (1, 1, 0)))
+            at = "select xact_start + interval '1.5 s' < clock_timestamp() from pg_stat_activity where pid = $1"
+
+            async def waited() -> bool:
+                return reading.done() or await acme.conn.fetchval(at, pid) is not False
+
+            await until(waited, "it has waited for longer than a silent session may")
+            assert await acme.conn.fetchval(at, pid)
+            go_on.set()
+            assert len((await reading).rules) == MANY_RULES * 2
+    finally:
+        go_on.set()
+
+
+async def test_rules_that_are_applied_are_not_called_refused_when_the_connection_breaks_afterwards(
+    acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version before is read to say what is different, when the new one holds already."""
+    monkeypatch.setattr(stored_rules, "_SIGN_OF_LIFE_S", 0.05)
+    async with connections.acquire(Part.CONSOLE) as lent:
+        pid = lent.get_server_pid()
+        applying = asyncio.create_task(apply(lent, acme.tenant_id, CATCH_ALL, "ops"))
+
+        async def begun() -> bool:
+            return bool(slow.began)
+
+        await until(begun, "the version before is being read")
+        assert await acme.conn.fetchval("select pg_terminate_backend($1, 5000)", pid)
+
+        async def heard() -> bool:
+            return lent.is_closed() or applying.done()
+
+        await until(heard, "the connection is known to be broken")
+        slow.may_end.set()
+        applied = await applying
+    assert (applied.previous, applied.version) == (1, 2)
+    assert len(applied.changes) > MANY_RULES
