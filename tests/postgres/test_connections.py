@@ -3,8 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
 import asyncpg
@@ -309,6 +309,28 @@ async def test_behind_a_pooler_a_lost_answer_is_noticed_and_a_long_statement_is_
                 await waiting
 
 
+LONG = "select pg_sleep(3600)"
+
+
+@asynccontextmanager
+async def working(conn: asyncpg.Connection, session: asyncpg.Connection) -> AsyncIterator[float]:
+    """The server works on a statement of the session; since when (monotonic seconds)."""
+    asked_at = monotonic()
+    statement = asyncio.create_task(session.execute(LONG))
+    waits = "select exists (select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep')"
+
+    async def begun() -> bool:
+        return bool(await conn.fetchval(waits, session.get_server_pid()))
+
+    await until(begun, "the server works on it")
+    try:
+        yield asked_at
+    finally:
+        session.terminate()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await statement
+
+
 class InLine:
     """A session whose questions stand in a pooler's line for a while, before the server hears of them."""
 
@@ -323,20 +345,23 @@ class InLine:
 async def test_a_long_statement_is_not_taken_for_lost_because_who_looks_had_to_wait_in_the_poolers_line(
     conn: asyncpg.Connection, database_url: str
 ) -> None:
-    async with connected(database_url) as other:
-        asked_at = monotonic()
-        working = asyncio.create_task(other.execute("select pg_sleep(3600)"))
-        runs = "select exists (select from pg_stat_activity where state = 'active' and query = 'select pg_sleep(3600)')"
-
-        async def begun() -> bool:
-            return bool(await conn.fetchval(runs))
-
-        await until(begun, "the server works on it")
+    async with connected(database_url) as other, working(conn, other) as asked_at:
         found = await unanswered(InLine(conn), {"long": asked_at, "lost": asked_at - 60.0})  # type: ignore[arg-type]
-        other.terminate()
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
-            await working
     assert found == ["lost"]
+
+
+async def test_a_statement_that_the_server_does_not_show_is_not_taken_for_lost(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    """It shows none where it keeps no track of them, and those of another role only to who may see them."""
+    async with connected(database_url) as other:
+        await other.execute("set track_activities = off")
+        async with working(conn, other) as asked_at:
+            assert await unanswered(conn, {"hidden": asked_at}) == []
+    role = await role_with(conn, 1)
+    async with connected(database_url) as other, connected(database_url) as asking, working(conn, other) as asked_at:
+        await asking.execute(f"set role {role}")
+        assert await unanswered(asking, {"hidden": asked_at}) == []
 
 
 @pytest.fixture(scope="module")

@@ -151,11 +151,11 @@ async def unanswered(conn: Connection, asked_at: Mapping[T, float]) -> list[T]:
     return [one for one, waited in waited_s.items() if not any(_explains(for_s, waited, late_s) for for_s in running)]
 
 
-def _explains(running_s: float, waited_s: float, late_s: float) -> bool:
+def _explains(running_s: float | None, waited_s: float, late_s: float) -> bool:
     """Whether a statement that has been running so long may be what is waited for, seen up to `late_s` later: it may
-    have been in line first.
+    have been in line first. None = it is hidden, as by a role that is set for ours, or by track_activities.
     """
-    return running_s - late_s - _CLOCKS_APART_S <= waited_s <= running_s + _IN_LINE_S
+    return running_s is None or running_s - late_s - _CLOCKS_APART_S <= waited_s <= running_s + _IN_LINE_S
 
 
 async def name_session(conn: Connection, name: str) -> None:
