@@ -14,12 +14,12 @@ from router.rules.file import RulesError, RulesFile
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
 from router.rules.stored import spelled
-from router.store.apart import MANY_RULES, apart, read_apart
+from router.store.apart import MANY_RULES, read_apart
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
 from router.store.statements import Connection, Row, load
-from router.store.stored_rules import read_version
+from router.store.stored_rules import apart_for_routing, read_version
 from router.store.synonyms import load_spellings
 from router.store.transactions import limit_transaction, retried
 
@@ -296,7 +296,8 @@ async def _changes(conn: Connection, before: Row | None, new: Ruleset, groups: G
         # What was written is compared; which words synonyms add is compared by itself.
         return tuple(diff_rulesets(written(old), written(new)))
 
-    return await apart(max(len(old.rules), len(new.rules)) > MANY_RULES, differences)
+    # Not behind drafts that are checked, which takes a minute: who has applied rules waits for this.
+    return await apart_for_routing(conn, max(len(old.rules), len(new.rules)) > MANY_RULES, differences)
 
 
 async def _row(conn: Connection, tenant_id: int, version: int) -> Row:

@@ -14,7 +14,7 @@ from router.rules.file import RulesError
 from router.rules.stored import as_written
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.health import Health
-from router.store import stored_rules
+from router.store import apart, stored_rules
 from router.store.apart import LONG_TEXT, MANY_RULES
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
@@ -196,4 +196,16 @@ async def test_rules_that_are_applied_are_not_called_refused_when_the_connection
         slow.may_end.set()
         applied = await applying
     assert (applied.previous, applied.version) == (1, 2)
+    assert len(applied.changes) > MANY_RULES
+
+
+async def test_who_applies_rules_does_not_stand_behind_the_drafts_of_others_once_they_are_applied(
+    acme: Tenancy, conn: asyncpg.Connection, nothing_read_before: None
+) -> None:
+    checked = threading.Event()
+    apart._THREAD.submit(checked.wait, 60)
+    try:
+        applied = await asyncio.wait_for(apply(conn, acme.tenant_id, CATCH_ALL, "ops"), 20)
+    finally:
+        checked.set()
     assert len(applied.changes) > MANY_RULES
