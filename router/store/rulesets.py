@@ -108,7 +108,7 @@ async def apply(
     it names, and those words, are stored with it. `if_version`: only while that version is active (0 = none).
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy, RulesMoved.
     """
-    rules = await read_apart(source, file, lists)
+    rules = await read_apart(source, file, lists, conn)
     return await _apply(conn, tenant_id, source, rules, author, note, always=False, if_version=if_version)
 
 
@@ -118,7 +118,7 @@ async def apply_again(conn: Connection, tenant_id: int, version: int, author: st
     Raises what `apply` raises.
     """
     old = await source_of(conn, tenant_id, version)
-    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists))
+    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists), conn)
     return await _apply(conn, tenant_id, old.source, rules, author, note, always=True)
 
 
@@ -189,7 +189,7 @@ async def compare(
 
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
     """
-    rules = await read_apart(source, file, lists)
+    rules = await read_apart(source, file, lists, conn)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])

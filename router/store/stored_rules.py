@@ -3,7 +3,6 @@
 Ten thousand rules take seconds. Drafts that people check have another thread: routing does not stand behind them.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,17 +13,14 @@ from typing import ParamSpec, TypeVar
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
-from router.store.apart import LONG_TEXT, MANY_RULES, takes_long
-from router.store.errors import TRANSIENT_ERRORS
-from router.store.statements import Connection, Row, load
+from router.store.apart import LONG_TEXT, MANY_RULES, done_meanwhile, takes_long
+from router.store.statements import Connection, Row
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SQL = load("stored_rules")
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stored rules")
 _KEPT = 4
-_SIGN_OF_LIFE_S = 1.0
 # What was read of a version holds for good. Futures of the thread, and of no event loop: there may be several loops.
 _readings: "OrderedDict[bytes, Future[Ruleset]]" = OrderedDict()
 
@@ -36,7 +32,7 @@ async def read_version(conn: Connection, row: Row, groups: GroupNumbers) -> Rule
     """
     if not takes_long(row["source"]) and len(row["lists"]) <= LONG_TEXT:
         return read_stored(dict(row), groups)
-    rules = await _done(conn, _reading(row))
+    rules = await done_meanwhile(conn, _reading(row))
     return await apart_for_routing(conn, len(rules.rules) > MANY_RULES, spelled, rules, groups)
 
 
@@ -48,35 +44,10 @@ async def apart_for_routing(
         return work(*arguments, **options)
     working = _THREAD.submit(partial(work, *arguments, **options))
     try:
-        return await _done(conn, working)
+        return await done_meanwhile(conn, working)
     finally:
         # Who has given up needs it no more, if it is still in line.
         working.cancel()
-
-
-async def _done(conn: Connection, working: "Future[T]") -> T:
-    """What comes of it, which may be long in line behind the versions of others.
-
-    A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
-    over connections at any time: so it is heard of meanwhile.
-    """
-    done = asyncio.wrap_future(working)
-    # Its error is heard also when the one who waits has given up.
-    done.add_done_callback(lambda one: one.cancelled() or one.exception())
-    while not done.done():
-        await asyncio.wait([done], timeout=_SIGN_OF_LIFE_S)
-        if not done.done():
-            await _say_still_here(conn)
-    return done.result()
-
-
-async def _say_still_here(conn: Connection) -> None:
-    try:
-        await _SQL.still_here.value(conn)
-    except TRANSIENT_ERRORS:
-        # Outside of a transaction there is nothing to lose: rules that are applied stay so.
-        if conn.is_in_transaction():
-            raise
 
 
 def _reading(row: Row) -> "Future[Ruleset]":
