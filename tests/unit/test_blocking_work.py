@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ops.console.ending_words import advice_of, wait_or_end
 from ops.text.translation import translator
-from router.store.blocking.judge import Session
+from router.store.blocking.judge import Kind, Session
 from router.store.blocking.work import Work, work_of
 
 
@@ -49,6 +49,14 @@ def test_a_statement_tells_what_would_be_lost(query: str, work: Work) -> None:
 )
 def test_who_it_is_and_what_it_waits_for_count_too(session: Session, work: Work) -> None:
     assert work_of(session) is work
+
+
+@pytest.mark.parametrize(
+    ("holds", "work"),
+    [(Kind.TABLE_LOCK, Work.SCHEMA), (Kind.LANE, Work.CHANGE), (Kind.ROWS, Work.CHANGE), (Kind.AWAITED, Work.READ)],
+)
+def test_who_reads_now_and_has_locks_of_what_it_did_before_loses_that(holds: Kind, work: Work) -> None:
+    assert work_of(Session(1, state="active", query="select count(*) from lead_pool"), [holds]) is work
 
 
 @given(st.text(max_size=300), st.text(max_size=20), st.sampled_from(["active", "idle in transaction", ""]))
