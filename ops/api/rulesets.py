@@ -20,7 +20,7 @@ from router.http.reading import convert_body, json_body
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, lists_given, no_lists, stored_lists
 from router.store import rulesets as store
-from router.store.apart import apart, has_many, read_apart, takes_long
+from router.store.apart import apart_meanwhile, has_many, read_apart, takes_long
 from router.store.rules_apply import RulesFaulty, apply_checked
 from router.store.rules_lint import lint_for_tenant
 from router.store.statements import Connection
@@ -269,13 +269,13 @@ async def _check(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-            rules, error = await apart(takes_long(given.rules), _read, given.rules, lists)
+            rules, error = await apart_meanwhile(conn, takes_long(given.rules), _read, given.rules, lists)
             if rules is None:
                 return Answer(RulesChecked(False, _problems(error), [], None))
             if error is None:
                 check_named(given.lists, rules.lists)
             unread = ALL_READ if error is None else error.unread
-            findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
+            findings = await apart_meanwhile(conn, has_many(rules), lint_rules, rules.ruleset, unread)
             findings += await lint_for_tenant(conn, call.tenant, rules, unread, leads=call.query.leads)
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
@@ -301,7 +301,7 @@ async def _diff(call: Call) -> Answer:
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
             if given.lists:
-                check_named(given.lists, (await read_apart(given.rules, _FILE, lists)).lists)
+                check_named(given.lists, (await read_apart(given.rules, _FILE, lists, conn)).lists)
             found = await store.compare(conn, call.tenant.tenant_id, given.rules, file=_FILE, lists=lists)
     return Answer(msgspec.convert(applied_document(found), RulesDifference))
 
@@ -311,7 +311,7 @@ async def _apply(call: Call) -> Answer:
     with refusals(call, "the tenant's rules"):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-            rules = await read_apart(given.rules, _FILE, lists)
+            rules = await read_apart(given.rules, _FILE, lists, conn)
             check_named(given.lists, rules.lists)
             try:
                 done = await apply_checked(

@@ -55,6 +55,6 @@ def _blocker(blocker: Blocker) -> dict[str, Any]:
         "snapshot_age": session.snapshot_age,
         "holds_leads": blocker.holds_leads,
         "do": blocker.remedy,
-        "work": work_of(session),
+        "work": work_of(session, [one.kind for one in blocker.blocks]),
         "hindrances": [{key: one[key] for key in _HINDRANCE} for one in parts],
     }

@@ -54,7 +54,11 @@ async def _who_locks(conn: Connection) -> Finding | None:
         Subject("server", "PostgreSQL"),
         f"leads cannot be read or routed: {session.named()} {found[0].blocks[0].does} {open_time(session)}",
         tuple(
-            {"process": one.session.pid, "holds": one.blocks[0].words, "work": work_of(one.session)}
+            {
+                "process": one.session.pid,
+                "holds": one.blocks[0].words,
+                "work": work_of(one.session, [one.blocks[0].kind]),
+            }
             for one in found[:10]
         ),
         session.since,

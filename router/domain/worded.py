@@ -32,7 +32,7 @@ class Worded(str):
         made.parts = parts
         return made
 
-    def __getnewargs__(self) -> tuple[str, tuple[Part, ...]]:
+    def __getnewargs__(self) -> tuple[str, tuple[Part, ...]]:  # type: ignore[override]
         """For copies."""
         return str(self), self.parts
 

@@ -1,5 +1,6 @@
 """The sources that keys in addresses open: looked up once in a few seconds, with what reading their leads needs."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +13,7 @@ from router.http.recent import Recent
 from router.intake.source_lead import ReadingContext, SourceReader
 from router.rules.problems import InvalidFile
 from router.rules.source_file import FormDoor, WebhookDoor
-from router.store.apart import apart, takes_long
+from router.store.apart import takes_long
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.leads import database_clock
@@ -110,7 +111,8 @@ class SourceDoors:
 
     async def _opened(self, conn: Connection, source: Source, tenant: Tenant) -> OpenSource | None:
         try:
-            file = await apart(takes_long(source.definition), source.parsed)
+            # Not in the thread of drafts: looking for what is odd in large rules takes a minute, and leads wait here.
+            file = await asyncio.to_thread(source.parsed) if takes_long(source.definition) else source.parsed()
         except InvalidFile as error:
             log.error("source cannot be read", tenant=tenant.name, source=source.name, error=str(error))
             return None

@@ -114,7 +114,7 @@ class ConnectionsService(Periodic):
         asked = {session: at for session in long if (at := session.asked_at) is not None and now - at > _UNANSWERED_S}
         if not asked:
             return []
-        lost = await unanswered(conn, {session: now - at for session, at in asked.items()})
+        lost = await unanswered(conn, asked)
         # It may have been answered meanwhile, and asked something else.
         return [session for session in lost if session.asked_at == asked[session] and not session.is_closed()]
 

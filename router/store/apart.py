@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists
+from router.store.errors import TRANSIENT_ERRORS
+from router.store.statements import Connection, load
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LONG_TEXT, MANY_RULES, MANY_VALUES = 20_000, 200, 5_000
+_SQL = load("apart")
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rules")
+_SIGN_OF_LIFE_S = 1.0
 
 
 async def apart(long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
@@ -23,14 +27,55 @@ async def apart(long: bool, work: Callable[P, T], *arguments: P.args, **options:
     return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
 
 
+async def apart_meanwhile(
+    conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
+) -> T:
+    """As `apart`, for who has a connection: the server hears of it meanwhile."""
+    if not long:
+        return work(*arguments, **options)
+    working = _THREAD.submit(partial(work, *arguments, **options))
+    try:
+        return await done_meanwhile(conn, working)
+    finally:
+        # Who has given up needs it no more, if it is still in line.
+        working.cancel()
+
+
+async def done_meanwhile(conn: Connection, working: "Future[T]") -> T:
+    """What comes of it, which may be long in line behind the work of others.
+
+    A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
+    over connections at any time: so it is heard of meanwhile.
+    """
+    done = asyncio.wrap_future(working)
+    # Its error is heard also when the one who waits has given up.
+    done.add_done_callback(lambda one: one.cancelled() or one.exception())
+    while not done.done():
+        await asyncio.wait([done], timeout=_SIGN_OF_LIFE_S)
+        if not done.done():
+            await _say_still_here(conn)
+    return done.result()
+
+
+async def _say_still_here(conn: Connection) -> None:
+    try:
+        await _SQL.still_here.value(conn)
+    except TRANSIENT_ERRORS:
+        # Outside of a transaction there is nothing to lose: rules that are applied stay so.
+        if conn.is_in_transaction():
+            raise
+
+
 def takes_long(source: str) -> bool:
     """Whether reading the text of rules may take long: with an anchor a short one can have very many values."""
     return len(source) > LONG_TEXT or "&" in source
 
 
-async def read_apart(source: str, file: str, lists: ReadList = no_lists) -> RulesFile:
-    """As `read_rules`. Raises RulesError."""
-    return await apart(takes_long(source), read_rules, source, file, lists)
+async def read_apart(source: str, file: str, lists: ReadList = no_lists, conn: Connection | None = None) -> RulesFile:
+    """As `read_rules`, with signs of life of `conn` meanwhile. Raises RulesError."""
+    if conn is None:
+        return await apart(takes_long(source), read_rules, source, file, lists)
+    return await apart_meanwhile(conn, takes_long(source), read_rules, source, file, lists)
 
 
 def has_many(rules: RulesFile) -> bool:

@@ -47,7 +47,8 @@ class Engines:
         people = await load_roster(conn, tenant_id, roster, before.given if before else None)
         rules = await load_ruleset(conn, tenant_id, ruleset)
         snapshot = await load_rates(conn, tenant_id, rates)
-        engine = await apart_for_routing(len(rules.rules) > MANY_RULES, Engine, people, rules, snapshot, made_at)
+        long = len(rules.rules) > MANY_RULES
+        engine = await apart_for_routing(conn, long, Engine, people, rules, snapshot, made_at)
         self._engines[key] = engine
         # More than one where several were asked for at once.
         while len(self._engines) > self._limit:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.rules.file import RulesFile
 from router.rules.lists import ReadList, no_lists
-from router.store.apart import apart, has_many
+from router.store.apart import apart_meanwhile, has_many
 from router.store.rules_lint import lint_for_tenant
 from router.store.rulesets import Applied, RulesMoved, apply, compare
 from router.store.statements import Connection
@@ -53,7 +53,7 @@ async def apply_checked(
     are active already are not news, and nothing stops them.
     Raises RulesFaulty, and what `apply` of rulesets raises.
     """
-    findings = await apart(has_many(rules), lint_rules, rules.ruleset)
+    findings = await apart_meanwhile(conn, has_many(rules), lint_rules, rules.ruleset)
     findings += await lint_for_tenant(conn, tenant, rules)
     if errors := [one for one in findings if one.level is Level.ERROR]:
         raise RulesFaulty(errors)

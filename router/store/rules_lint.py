@@ -28,7 +28,7 @@ from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.file import RulesFile, ZoneDiffers
 from router.rules.rule_words import with_words, words_changed, words_of
-from router.store.apart import apart, has_many
+from router.store.apart import apart_meanwhile, has_many
 from router.store.roster import current_reps, load_roster
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection, load
@@ -62,7 +62,7 @@ async def lint_for_tenant(
     found += [*(lint_values(ruleset, seen) if leads else ()), *lint_hours_of_reps(roster)]
     found += lint_words_of_reps(ruleset, roster, spellings.spelled)
     found += lint_synonyms(ruleset)
-    found += await apart(has_many(rules), _with_words_only, rules.ruleset, ruleset, unread)
+    found += await apart_meanwhile(conn, has_many(rules), _with_words_only, rules.ruleset, ruleset, unread)
     if not unread.within("rules"):
         # A rule that could not be read may name the group.
         found += lint_unnamed(rules.ruleset, roster)

@@ -14,12 +14,12 @@ from router.rules.file import RulesError, RulesFile
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
 from router.rules.stored import spelled
-from router.store.apart import MANY_RULES, apart, read_apart
+from router.store.apart import MANY_RULES, read_apart
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
 from router.store.hints import call_routers
 from router.store.statements import Connection, Row, load
-from router.store.stored_rules import read_version
+from router.store.stored_rules import apart_for_routing, read_version
 from router.store.synonyms import load_spellings
 from router.store.transactions import limit_transaction, retried
 
@@ -108,7 +108,7 @@ async def apply(
     it names, and those words, are stored with it. `if_version`: only while that version is active (0 = none).
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy, RulesMoved.
     """
-    rules = await read_apart(source, file, lists)
+    rules = await read_apart(source, file, lists, conn)
     return await _apply(conn, tenant_id, source, rules, author, note, always=False, if_version=if_version)
 
 
@@ -118,7 +118,7 @@ async def apply_again(conn: Connection, tenant_id: int, version: int, author: st
     Raises what `apply` raises.
     """
     old = await source_of(conn, tenant_id, version)
-    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists))
+    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists), conn)
     return await _apply(conn, tenant_id, old.source, rules, author, note, always=True)
 
 
@@ -189,7 +189,7 @@ async def compare(
 
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
     """
-    rules = await read_apart(source, file, lists)
+    rules = await read_apart(source, file, lists, conn)
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
@@ -296,7 +296,8 @@ async def _changes(conn: Connection, before: Row | None, new: Ruleset, groups: G
         # What was written is compared; which words synonyms add is compared by itself.
         return tuple(diff_rulesets(written(old), written(new)))
 
-    return await apart(max(len(old.rules), len(new.rules)) > MANY_RULES, differences)
+    # Not behind drafts that are checked, which takes a minute: who has applied rules waits for this.
+    return await apart_for_routing(conn, max(len(old.rules), len(new.rules)) > MANY_RULES, differences)
 
 
 async def _row(conn: Connection, tenant_id: int, version: int) -> Row:

@@ -5,7 +5,7 @@ its clients have set. So settings are read in a transaction that resets all of t
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from router.store.statements import Connection, load
@@ -70,14 +70,16 @@ async def read_session_settings(conn: Connection, names: Sequence[str]) -> dict[
     }
 
 
+class _Seen(Exception):
+    """All was read: what was reset comes back."""
+
+
 @asynccontextmanager
 async def _as_it_began(conn: Connection) -> AsyncIterator[None]:
     """What the session has set for itself is gone meanwhile, and there again afterwards."""
-    transaction = conn.transaction()
-    await transaction.start()
-    try:
-        await _SQL.forget_own.execute(conn)
-        yield
-    finally:
-        if not conn.is_closed():
-            await transaction.rollback()
+    with suppress(_Seen):
+        # It ends as others do: over a dead wire its rollback has a deadline.
+        async with conn.transaction():
+            await _SQL.forget_own.execute(conn)
+            yield
+            raise _Seen

@@ -3,7 +3,6 @@
 Ten thousand rules take seconds. Drafts that people check have another thread: routing does not stand behind them.
 """
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,16 +13,14 @@ from typing import ParamSpec, TypeVar
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
-from router.store.apart import LONG_TEXT, MANY_RULES, takes_long
-from router.store.statements import Connection, Row, load
+from router.store.apart import LONG_TEXT, MANY_RULES, done_meanwhile, takes_long
+from router.store.statements import Connection, Row
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SQL = load("stored_rules")
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stored rules")
 _KEPT = 4
-_SIGN_OF_LIFE_S = 1.0
 # What was read of a version holds for good. Futures of the thread, and of no event loop: there may be several loops.
 _readings: "OrderedDict[bytes, Future[Ruleset]]" = OrderedDict()
 
@@ -31,27 +28,26 @@ _readings: "OrderedDict[bytes, Future[Ruleset]]" = OrderedDict()
 async def read_version(conn: Connection, row: Row, groups: GroupNumbers) -> Ruleset:
     """As `read_stored`: a version as routing uses it. Raises RulesError.
 
-    A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
-    over connections at any time: so it is heard of meanwhile. Who stops waiting finds what was read the next time.
+    Who stops waiting finds what was read the next time.
     """
     if not takes_long(row["source"]) and len(row["lists"]) <= LONG_TEXT:
         return read_stored(dict(row), groups)
-    reading = asyncio.wrap_future(_reading(row))
-    # Its error is heard also when the one who waits has given up.
-    reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-    while not reading.done():
-        await asyncio.wait([reading], timeout=_SIGN_OF_LIFE_S)
-        if not reading.done():
-            await _SQL.still_here.value(conn)
-    rules = reading.result()
-    return await apart_for_routing(len(rules.rules) > MANY_RULES, spelled, rules, groups)
+    rules = await done_meanwhile(conn, _reading(row))
+    return await apart_for_routing(conn, len(rules.rules) > MANY_RULES, spelled, rules, groups)
 
 
-async def apart_for_routing(long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """As `apart`, in the thread of stored versions."""
+async def apart_for_routing(
+    conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
+) -> T:
+    """As `apart`, in the thread of stored versions, with signs of life of the session meanwhile."""
     if not long:
         return work(*arguments, **options)
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, partial(work, *arguments, **options))
+    working = _THREAD.submit(partial(work, *arguments, **options))
+    try:
+        return await done_meanwhile(conn, working)
+    finally:
+        # Who has given up needs it no more, if it is still in line.
+        working.cancel()
 
 
 def _reading(row: Row) -> "Future[Ruleset]":

@@ -32,8 +32,9 @@ select pg_backend_pid() as asking,
                  or a.state_change > clock_timestamp() - make_interval(secs => k.silent_for)) as pids;
 
 -- name: running()
--- For how many seconds each statement of our role has been running. One that waits for its client in the middle does not run.
-select extract(epoch from clock_timestamp() - query_start)::float8 as for_s
+-- For how many seconds each statement of our role has been running; null = of a session that hides it. One that waits for its client in the
+-- middle does not run.
+select case when state = 'active' then extract(epoch from clock_timestamp() - query_start)::float8 end as for_s
   from pg_stat_activity
- where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
-   and state = 'active' and wait_event is distinct from 'ClientRead';
+ where datname = current_database() and usename = session_user and pid <> pg_backend_pid()
+   and (state = 'active' and wait_event is distinct from 'ClientRead' or state is null or state = 'disabled');

@@ -1,6 +1,7 @@
 """Web forms: a visitor's lead gets in once, and nobody gets anything else out of the public key."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from router.http.api import ApiService
 from router.http.guard import Guard
+from router.store import apart
+from router.store.apart import takes_long
 from router.store.connections.connections import Connections, Part
 from tests.http.doors import FORM, PAGE, WEBHOOK, make_door
 from tests.http.support import Api, serving_api
@@ -58,6 +61,23 @@ async def test_a_posted_form_is_a_lead_and_the_visitor_is_sent_on(
     assert lead["email"] == "ada@example.com"
     assert '"message": "please call"' in lead["attributes"]
     assert (await tenant.states())["waiting"] == 1
+
+
+async def test_a_form_whose_definition_takes_long_to_read_does_not_stand_behind_drafts_that_are_checked(
+    api: Api, conn: asyncpg.Connection, tenant: Tenancy
+) -> None:
+    """Whether a draft of ten thousand rules has something odd takes a minute to find out."""
+    definition = f"{FORM}# R&D has a form of its own\n"
+    assert takes_long(definition)
+    door = await make_door(api, conn, tenant.tenant_id, definition)
+    checked = threading.Event()
+    apart._THREAD.submit(checked.wait, 60)
+    try:
+        reply = await asyncio.wait_for(door.post(data=FIELDS, headers=BROWSER), 20)
+    finally:
+        checked.set()
+    assert reply.status == 303
+    assert len(await stored(conn)) == 1
 
 
 async def test_a_double_click_is_one_lead_and_other_words_are_another(

@@ -69,6 +69,33 @@ async def test_nobody_in_the_way_is_exit_code_0(tenant: Tenancy, database_url: s
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "work"),
+    [("update lead_pool set rank = rank", "change"), ("lock table lead_pool in access exclusive mode", "schema")],
+)
+async def test_who_changed_something_and_reads_now_is_not_called_a_reader_with_nothing_to_lose(
+    tenant: Tenancy, database_url: str, before: str, work: str
+) -> None:
+    command = CommandLine(blockers_command, database_url)
+    async with somebody(database_url) as other:
+        await other.execute(before)
+        reading = asyncio.create_task(other.execute("select pg_sleep(3600)"))
+        pid = other.get_server_pid()
+
+        async def reads() -> bool:
+            runs = "select wait_event = 'PgSleep' from pg_stat_activity where pid = $1"
+            return bool(await tenant.conn.fetchval(runs, pid))
+
+        await until(reads, "it reads now")
+        (blocker,) = (await command.json(code=1))["blockers"]
+        other.terminate()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await reading
+        # A server that sleeps does not see that nobody is left.
+        await tenant.conn.execute("select pg_terminate_backend($1, 5000)", pid)
+    assert (blocker["pid"], blocker["work"]) == (pid, work)
+
+
 @pytest.mark.parametrize("table", ["lead_pool", "tenant", "change", "flight_rest"])
 async def test_a_table_that_nobody_can_read_still_tells_who_has_it(
     tenant: Tenancy, database_url: str, table: str

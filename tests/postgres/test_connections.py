@@ -3,8 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
 import asyncpg
@@ -21,7 +21,7 @@ from router.store.configuration import record_differences
 from router.store.connections import connections as module
 from router.store.connections.connect import open_session, session_label
 from router.store.connections.connections import Connections, Part, open_connections
-from router.store.connections.server_capacity import read_server_capacity
+from router.store.connections.server_capacity import read_server_capacity, unanswered
 from router.store.errors import TRANSIENT_ERRORS, NoConnection
 from router.store.migrate import migrate
 from router.store.server_settings import ServerSettings
@@ -307,6 +307,61 @@ async def test_behind_a_pooler_a_lost_answer_is_noticed_and_a_long_statement_is_
             await until(ended, "nobody waits over the dead wire")
             with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
                 await waiting
+
+
+LONG = "select pg_sleep(3600)"
+
+
+@asynccontextmanager
+async def working(conn: asyncpg.Connection, session: asyncpg.Connection) -> AsyncIterator[float]:
+    """The server works on a statement of the session; since when (monotonic seconds)."""
+    asked_at = monotonic()
+    statement = asyncio.create_task(session.execute(LONG))
+    waits = "select exists (select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep')"
+
+    async def begun() -> bool:
+        return bool(await conn.fetchval(waits, session.get_server_pid()))
+
+    await until(begun, "the server works on it")
+    try:
+        yield asked_at
+    finally:
+        session.terminate()
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await statement
+
+
+class InLine:
+    """A session whose questions stand in a pooler's line for a while, before the server hears of them."""
+
+    def __init__(self, conn: asyncpg.Connection) -> None:
+        self._conn = conn
+
+    async def fetch(self, *arguments: str) -> list[asyncpg.Record]:
+        await asyncio.sleep(1.5)
+        return list(await self._conn.fetch(*arguments))
+
+
+async def test_a_long_statement_is_not_taken_for_lost_because_who_looks_had_to_wait_in_the_poolers_line(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    async with connected(database_url) as other, working(conn, other) as asked_at:
+        found = await unanswered(InLine(conn), {"long": asked_at, "lost": asked_at - 60.0})  # type: ignore[arg-type]
+    assert found == ["lost"]
+
+
+async def test_a_statement_that_the_server_does_not_show_is_not_taken_for_lost(
+    conn: asyncpg.Connection, database_url: str
+) -> None:
+    """It shows none where it keeps no track of them, and those of another role only to who may see them."""
+    async with connected(database_url) as other:
+        await other.execute("set track_activities = off")
+        async with working(conn, other) as asked_at:
+            assert await unanswered(conn, {"hidden": asked_at}) == []
+    role = await role_with(conn, 1)
+    async with connected(database_url) as other, connected(database_url) as asking, working(conn, other) as asked_at:
+        await asking.execute(f"set role {role}")
+        assert await unanswered(asking, {"hidden": asked_at}) == []
 
 
 @pytest.fixture(scope="module")

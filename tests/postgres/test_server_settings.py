@@ -1,13 +1,18 @@
 """What is recorded of the server's settings, and found of them, does not depend on the session that asks."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
 from ops.daemon.services import record_server_settings
+from router.store import server_settings
+from router.store.connections.connections import Part, open_connections
 from router.store.server_settings import ServerSettings, read_server_settings, read_session_settings
 from tests.support import connected
+from tests.wire import a_wire
 
 pytestmark = pytest.mark.direct
 
@@ -145,3 +150,36 @@ def test_what_this_session_cannot_see_stays_as_it_was_and_what_it_can_is_gone() 
     seen = ServerSettings({WORK_MEM: "1"}, hidden=frozenset({JIT}), present=frozenset({JIT, WORK_MEM, "citus.x"}))
     before = {"jit": "off", "work_mem": "2", "citus.x": "1", "other.y": "1", "role r: jit": "on", "fsync": "off"}
     assert seen.after(before) == {"jit": "off", "work_mem": "1", "other.y": "1"}
+
+
+async def test_who_gives_up_over_a_dead_wire_does_not_wait_for_minutes_for_the_rollback(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the watch over connections that reads them, and ends those that lead nowhere."""
+    monkeypatch.setattr("router.store.transactions._ROLLBACK_DEADLINE_S", 0.2)
+    async with (
+        a_wire(database_url) as wire,
+        open_connections(wire.url, instance="a") as connections,
+        connections.acquire(Part.DUTIES) as conn,
+    ):
+        statements = server_settings._SQL
+
+        class CutInTheMiddle:
+            def __getattr__(self, name: str) -> Any:
+                if name == "in_force":
+                    wire.cut_behind()
+                return getattr(statements, name)
+
+        monkeypatch.setattr(server_settings, "_SQL", CutInTheMiddle())
+
+        async def give_up() -> None:
+            async with asyncio.timeout(0.2):
+                await read_server_settings(conn)
+
+        watching = asyncio.create_task(give_up())
+        await asyncio.wait([watching], timeout=10)
+        given_up = watching.done()
+        conn.terminate()
+        with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await watching
+    assert given_up

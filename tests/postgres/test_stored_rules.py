@@ -14,14 +14,15 @@ from router.rules.file import RulesError
 from router.rules.stored import as_written
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.health import Health
-from router.store import stored_rules
+from router.store import apart, stored_rules
 from router.store.apart import LONG_TEXT, MANY_RULES
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
-from router.store.rulesets import RulesUnknown, load_ruleset
+from router.store.rulesets import RulesUnknown, apply, load_ruleset
 from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
 from router.telemetry.instruments import Instruments
+from tests.http.support import make_token, serving_api
 from tests.support import until
 from tests.world import CATCH_ALL, Tenancy, make_tenant, simple_reps
 
@@ -68,7 +69,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch, nothing_read_before: None) -> As
 async def test_while_it_is_read_others_are_answered_and_the_session_is_not_taken_for_a_dead_one(
     acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_rules, "_SIGN_OF_LIFE_S", 0.05)
+    monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
     monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.DRAIN, 2.0)
 
@@ -146,3 +147,104 @@ async def test_each_version_and_each_tenant_gets_its_own(
     assert found[0].rules[7] != found[1].rules[7] and len(found[2].rules) == 2
     theirs = await load_ruleset(conn, other.tenant_id, 1)
     assert (theirs.business_time_zone, theirs.rules) == ("Asia/Shanghai", found[0].rules)
+
+
+async def test_who_stands_in_line_behind_the_versions_of_others_is_not_taken_for_dead(
+    acme: Tenancy, connections: Connections, nothing_read_before: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read is made ready for routing in the same thread: the server must hear of the session then, too."""
+    monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
+    assert len((await load_ruleset(acme.conn, acme.tenant_id, 1)).rules) == MANY_RULES * 2
+    go_on = threading.Event()
+    stored_rules._THREAD.submit(go_on.wait, 60)
+    try:
+        async with connections.acquire(Part.DRAIN) as lent, lent.transaction():
+            await lent.execute("set local idle_in_transaction_session_timeout = '500 ms'")
+            pid = lent.get_server_pid()
+            reading = asyncio.create_task(Engines().get(lent, acme.tenant_id, (1, 1, 0)))
+            at = "select xact_start + interval '1.5 s' < clock_timestamp() from pg_stat_activity where pid = $1"
+
+            async def waited() -> bool:
+                return reading.done() or await acme.conn.fetchval(at, pid) is not False
+
+            await until(waited, "it has waited for longer than a silent session may")
+            assert await acme.conn.fetchval(at, pid)
+            go_on.set()
+            assert len((await reading).rules) == MANY_RULES * 2
+    finally:
+        go_on.set()
+
+
+async def test_rules_that_are_applied_are_not_called_refused_when_the_connection_breaks_afterwards(
+    acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version before is read to say what is different, when the new one holds already."""
+    monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
+    async with connections.acquire(Part.CONSOLE) as lent:
+        pid = lent.get_server_pid()
+        applying = asyncio.create_task(apply(lent, acme.tenant_id, CATCH_ALL, "ops"))
+
+        async def begun() -> bool:
+            return bool(slow.began)
+
+        await until(begun, "the version before is being read")
+        assert await acme.conn.fetchval("select pg_terminate_backend($1, 5000)", pid)
+
+        async def heard() -> bool:
+            return lent.is_closed() or applying.done()
+
+        await until(heard, "the connection is known to be broken")
+        slow.may_end.set()
+        applied = await applying
+    assert (applied.previous, applied.version) == (1, 2)
+    assert len(applied.changes) > MANY_RULES
+
+
+async def test_who_applies_rules_does_not_stand_behind_the_drafts_of_others_once_they_are_applied(
+    acme: Tenancy, conn: asyncpg.Connection, nothing_read_before: None
+) -> None:
+    checked = threading.Event()
+    apart._THREAD.submit(checked.wait, 60)
+    try:
+        applied = await asyncio.wait_for(apply(conn, acme.tenant_id, CATCH_ALL, "ops"), 20)
+    finally:
+        checked.set()
+    assert len(applied.changes) > MANY_RULES
+
+
+async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lists that it names are read before, and the roster afterwards, over the same connection."""
+    monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
+    monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
+    monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.CONSOLE, 2.0)
+
+    async def record(_conn: Connection, _seen: ServerSettings) -> None:
+        pass
+
+    watch = ConnectionsService(connections, "a", Health(monotonic), Instruments.silent(), record)
+    await watch._look()
+    token = await make_token(conn, acme.tenant_id)
+    checked = threading.Event()
+    apart._THREAD.submit(checked.wait, 60)
+    try:
+        async with serving_api(connections) as api:
+            yaml = {"Content-Type": "application/yaml"}
+            checking = asyncio.create_task(
+                api.post("/v1/rulesets:check", data=LONG.encode(), headers=yaml, token=token)
+            )
+
+            async def held() -> bool:
+                return any(lending.part is Part.CONSOLE for lending in connections.lent.values())
+
+            await until(held, "it has its connection")
+            end = monotonic() + 4.0
+            while monotonic() < end:
+                await watch._look()
+                await asyncio.sleep(0.2)
+            checked.set()
+            reply = await checking
+    finally:
+        checked.set()
+    assert (reply.status, reply.document["rules"]) == (200, MANY_RULES * 2), reply.document

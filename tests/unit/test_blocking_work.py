@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ops.console.ending_words import advice_of, wait_or_end
 from ops.text.translation import translator
 from router.store.blocking.activity import QUERY_SHOWN, _session
-from router.store.blocking.judge import Session
+from router.store.blocking.judge import Kind, Session
 from router.store.blocking.work import Work, work_of
 
 
@@ -61,6 +61,14 @@ def test_a_statement_counts_as_a_whole_though_only_its_beginning_is_shown(query:
     row = {"pid": 1, "state": "active", "query": query, "visible": True, "waits_for": None, "writes": False}
     session = _session(row)  # type: ignore[arg-type]
     assert (work_of(session), len(session.query)) == (Work.CHANGE, QUERY_SHOWN)
+
+
+@pytest.mark.parametrize(
+    ("holds", "work"),
+    [(Kind.TABLE_LOCK, Work.SCHEMA), (Kind.LANE, Work.CHANGE), (Kind.ROWS, Work.CHANGE), (Kind.AWAITED, Work.READ)],
+)
+def test_who_reads_now_and_has_locks_of_what_it_did_before_loses_that(holds: Kind, work: Work) -> None:
+    assert work_of(Session(1, state="active", query="select count(*) from lead_pool"), [holds]) is work
 
 
 @given(st.text(max_size=300), st.text(max_size=20), st.sampled_from(["active", "idle in transaction", ""]))

@@ -8,6 +8,7 @@ from ops.doctor.scene import Scene
 from router.domain.phrases import listed
 from router.domain.worded import worded, worded_count
 from router.store.blocking.blocked import BlockedLeads
+from router.store.blocking.judge import Kind
 from router.store.blocking.work import work_of
 from router.store.other_server import NOT_ASKED
 from router.store.tenants import Tenant
@@ -15,6 +16,7 @@ from router.store.tenants import Tenant
 CODE = "database_busy"
 _NAMED = 3
 _COMMAND = f"lead-router runbook {CODE}"
+_KINDS = {"table": Kind.TABLE_LOCK, "lane": Kind.LANE, "rows": Kind.ROWS}
 _LOCKED = {"table": worded("a table"), "lane": worded("the tenant's lane"), "rows": worded("their rows")}
 
 
@@ -50,7 +52,12 @@ def _finding(tenant: Tenant, blockers: Sequence[BlockedLeads]) -> Finding:
         of_tenant(tenant.name),
         _sentence(leads, first, len(blockers) - 1),
         tuple(
-            {"process": one.session.pid, "holds": one.holds, "leads": one.leads, "work": work_of(one.session)}
+            {
+                "process": one.session.pid,
+                "holds": one.holds,
+                "leads": one.leads,
+                "work": work_of(one.session, [_KINDS[one.holds]]),
+            }
             for one in blockers[:10]
         ),
         min((one.session.since for one in blockers if one.session.since), default=None),

@@ -1,9 +1,10 @@
 """What a session that blocks us is doing, as far as it says what is lost when it is ended. Pure."""
 
 import re
+from collections.abc import Collection
 from enum import StrEnum
 
-from router.store.blocking.judge import Session
+from router.store.blocking.judge import Kind, Session
 
 
 class Work(StrEnum):
@@ -32,13 +33,16 @@ _FIRST_WORDS = {
     Work.READ: "select table values fetch explain show with",
 }
 _KINDS = {word: kind for kind, words in _FIRST_WORDS.items() for word in words.split()}
+_EARLIER = {Kind.TABLE_LOCK: Work.SCHEMA, Kind.LANE: Work.CHANGE, Kind.ROWS: Work.CHANGE}
 _FULL = re.compile(r"vacuum\s*(\([^)]*)?\bfull\b")
 _LOCKING = re.compile(r"\bfor\s+(no\s+key\s+)?update\b|\bfor\s+(key\s+)?share\b")
 _CHANGING = re.compile(r"\b(insert\s+into|update|delete\s+from|merge\s+into)\b")
 
 
-def work_of(session: Session) -> Work:
-    """Judged by its last statement, its name and its kind; who only reads now may have changed rows before."""
+def work_of(session: Session, holds: Collection[Kind] = ()) -> Work:
+    """Judged by its last statement, its name and its kind. What it `holds`, and that it `writes`, tells of those before
+    in its transaction: one that only reads has no such locks.
+    """
     if session.ours:
         return Work.OURS
     if session.backend == "autovacuum worker":
@@ -50,8 +54,8 @@ def work_of(session: Session) -> Work:
     if not session.visible:
         return Work.UNKNOWN
     kind = _kind(session.statement or session.query)
-    if session.writes and kind in (Work.READ, Work.UNKNOWN):
-        kind = Work.CHANGE
+    if kind in (Work.READ, Work.UNKNOWN):
+        kind = next((work for held, work in _EARLIER.items() if held in holds), Work.CHANGE if session.writes else kind)
     queued = session.wait.startswith("Lock:") and kind in (Work.SCHEMA, Work.VACUUM)
     return Work.QUEUED if queued else kind
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import TypeVar
 
 from router.domain.phrases import count
@@ -135,19 +136,26 @@ async def dead_backends(conn: Connection, silent_for_s: Mapping[int, float | Non
     return sorted(set(silent_for_s) - set(row["pids"]))
 
 
-async def unanswered(conn: Connection, waited_s: Mapping[T, float]) -> list[T]:
-    """Those of these waits for an answer (seconds) that no statement which the server runs explains; by any key.
+async def unanswered(conn: Connection, asked_at: Mapping[T, float]) -> list[T]:
+    """Those of these questions (when they were asked, in monotonic seconds, by any key) that no statement which the
+    server runs explains.
 
     For sessions behind a pooler, whose processes are not known. Question or answer got lost, or it is still in the
     pooler's line.
     """
+    before = monotonic()
     running = [row["for_s"] for row in await _SQL.running.fetch(conn)]
-    return [one for one, waited in waited_s.items() if not any(_explains(for_s, waited) for for_s in running)]
+    # The server looked at some time between: who asks waits in the pooler's line as well.
+    late_s = monotonic() - before
+    waited_s = {one: before - at for one, at in asked_at.items()}
+    return [one for one, waited in waited_s.items() if not any(_explains(for_s, waited, late_s) for for_s in running)]
 
 
-def _explains(running_s: float, waited_s: float) -> bool:
-    """Whether a statement that has been running so long may be what is waited for: it may have been in line first."""
-    return running_s - _CLOCKS_APART_S <= waited_s <= running_s + _IN_LINE_S
+def _explains(running_s: float | None, waited_s: float, late_s: float) -> bool:
+    """Whether a statement that has been running so long may be what is waited for, seen up to `late_s` later: it may
+    have been in line first. None = it is hidden, as by a role that is set for ours, or by track_activities.
+    """
+    return running_s is None or running_s - late_s - _CLOCKS_APART_S <= waited_s <= running_s + _IN_LINE_S
 
 
 async def name_session(conn: Connection, name: str) -> None:
