@@ -31,9 +31,14 @@ async def apart_meanwhile(
     conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
 ) -> T:
     """As `apart`, for who has a connection: the server hears of it meanwhile."""
+    return await meanwhile_in(_THREAD, conn, long, partial(work, *arguments, **options))
+
+
+async def meanwhile_in(thread: ThreadPoolExecutor, conn: Connection, long: bool, work: Callable[[], T]) -> T:
+    """As `apart_meanwhile`, in this thread."""
     if not long:
-        return work(*arguments, **options)
-    working = _THREAD.submit(partial(work, *arguments, **options))
+        return work()
+    working = thread.submit(work)
     try:
         return await done_meanwhile(conn, working)
     finally:

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from router.domain.roster_change import GroupNumbers
 from router.domain.ruleset import Ruleset
 from router.rules.stored import as_written, read_stored, spelled
-from router.store.apart import LONG_TEXT, MANY_RULES, done_meanwhile, takes_long
+from router.store.apart import LONG_TEXT, MANY_RULES, done_meanwhile, meanwhile_in, takes_long
 from router.store.statements import Connection, Row
 
 P = ParamSpec("P")
@@ -39,15 +39,8 @@ async def read_version(conn: Connection, row: Row, groups: GroupNumbers) -> Rule
 async def apart_for_routing(
     conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
 ) -> T:
-    """As `apart`, in the thread of stored versions, with signs of life of the session meanwhile."""
-    if not long:
-        return work(*arguments, **options)
-    working = _THREAD.submit(partial(work, *arguments, **options))
-    try:
-        return await done_meanwhile(conn, working)
-    finally:
-        # Who has given up needs it no more, if it is still in line.
-        working.cancel()
+    """As `apart_meanwhile`, in the thread of stored versions."""
+    return await meanwhile_in(_THREAD, conn, long, partial(work, *arguments, **options))
 
 
 def _reading(row: Row) -> "Future[Ruleset]":
