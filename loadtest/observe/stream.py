@@ -29,7 +29,8 @@ async def leads_of_the_demo(url: str, tenant: str, every_s: float = EVERY_S) -> 
                     await accept(conn, tenant_id, [_lead(rng)], None)
                     await asyncio.sleep(every_s)
             finally:
-                await conn.close()
+                # Not closed in order: at the end the database goes away meanwhile, and a goodbye may wait for its answer.
+                conn.terminate()
         await asyncio.sleep(_PAUSE_S)
 
 

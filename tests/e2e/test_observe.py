@@ -59,7 +59,12 @@ async def test_what_it_prints_is_there_until_ctrl_c_and_nothing_after_it(reachab
         looked_at = [f"{base}{path}" for base, path in zip(bases, NAMES.values(), strict=True)]
         assert [await answers(url) for url in looked_at] == [True] * len(looked_at), looked_at
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of its processes
-        assert await asyncio.wait_for(process.wait(), ENDS_S) == 0, "".join(said)
+
+        async def ended() -> bool:
+            return process.returncode is not None
+
+        await until(ended, f"Ctrl-C ends everything; until now: {said}", ENDS_S)
+        assert process.returncode == 0, "".join(said)
         assert [await answers(url) for url in looked_at] == [False] * len(looked_at), looked_at
     finally:
         if process.returncode is None:
