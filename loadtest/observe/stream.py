@@ -29,7 +29,7 @@ async def leads_of_the_demo(url: str, tenant: str, every_s: float = EVERY_S) -> 
                     await accept(conn, tenant_id, [_lead(rng)], None)
                     await asyncio.sleep(every_s)
             finally:
-                # Not closed in order: at the end the database goes away meanwhile, and a goodbye may wait for its answer.
+                # Not a goodbye: at the end the database goes away meanwhile, and it may wait for an answer.
                 conn.terminate()
         await asyncio.sleep(_PAUSE_S)
 
