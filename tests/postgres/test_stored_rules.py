@@ -66,6 +66,7 @@ async def slow(monkeypatch: pytest.MonkeyPatch, nothing_read_before: None) -> As
     made.may_end.set()
 
 
+@pytest.mark.direct
 async def test_while_it_is_read_others_are_answered_and_the_session_is_not_taken_for_a_dead_one(
     acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ async def test_each_version_and_each_tenant_gets_its_own(
     assert (theirs.business_time_zone, theirs.rules) == ("Asia/Shanghai", found[0].rules)
 
 
+@pytest.mark.direct
 async def test_who_stands_in_line_behind_the_versions_of_others_is_not_taken_for_dead(
     acme: Tenancy, connections: Connections, nothing_read_before: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +177,7 @@ async def test_who_stands_in_line_behind_the_versions_of_others_is_not_taken_for
         go_on.set()
 
 
+@pytest.mark.direct
 async def test_rules_that_are_applied_are_not_called_refused_when_the_connection_breaks_afterwards(
     acme: Tenancy, connections: Connections, slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
