@@ -187,7 +187,8 @@ async def _rules(call: Call, wanted: JobWanted) -> RulesFile | None:
         return None
     with refusals(call):
         async with call.connection() as conn:
-            rules = await read_apart(wanted.rules, "rules", await lists_of(conn, call.tenant, wanted.lists), conn)
+            lists = await lists_of(conn, call.tenant, wanted.lists)
+        rules = await read_apart(wanted.rules, "rules", lists)
     check_named(wanted.lists, rules.lists)
     return rules
 

@@ -20,7 +20,7 @@ from router.http.reading import convert_body, json_body
 from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, lists_given, no_lists, stored_lists
 from router.store import rulesets as store
-from router.store.apart import apart_meanwhile, has_many, read_apart, takes_long
+from router.store.apart import apart, has_many, read_apart, takes_long
 from router.store.rules_apply import RulesFaulty, apply_checked
 from router.store.rules_lint import lint_for_tenant
 from router.store.statements import Connection
@@ -269,13 +269,15 @@ async def _check(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-            rules, error = await apart_meanwhile(conn, takes_long(given.rules), _read, given.rules, lists)
-            if rules is None:
-                return Answer(RulesChecked(False, _problems(error), [], None))
-            if error is None:
-                check_named(given.lists, rules.lists)
-            unread = ALL_READ if error is None else error.unread
-            findings = await apart_meanwhile(conn, has_many(rules), lint_rules, rules.ruleset, unread)
+        # Long drafts take a minute, and stand in line: without a connection, which others need.
+        rules, error = await apart(takes_long(given.rules), _read, given.rules, lists)
+        if rules is None:
+            return Answer(RulesChecked(False, _problems(error), [], None))
+        if error is None:
+            check_named(given.lists, rules.lists)
+        unread = ALL_READ if error is None else error.unread
+        findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
+        async with call.connection() as conn:
             findings += await lint_for_tenant(conn, call.tenant, rules, unread, leads=call.query.leads)
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}

@@ -24,7 +24,7 @@ _PIECE = 1_000_000
 
 
 async def job_document(jobs: Jobs, call: Call, job_id: str) -> JobDocument:
-    """Raises Refused for one that nobody knows, and for one of another tenant."""
+    """Raises Refused for one that is unknown, and for one of another tenant."""
     if (job := jobs.here(call.tenant.tenant_id, job_id)) is not None:
         return job.document(call)
     missing = jobs.missing(job_id)

@@ -72,7 +72,7 @@ class Uploads:
         return one
 
     def dropped(self, key: str) -> Dropped | None:
-        """Why this one had to go before its time; None for one that did not, or that nobody remembers."""
+        """Why this one had to go before its time; None for one that did not, or that is not remembered."""
         return self._dropped.get(key)
 
     def drop(self, one: KeptUpload) -> None:
@@ -91,7 +91,7 @@ class Uploads:
             self.drop(one)
 
     def _make_room(self, newest: KeptUpload) -> None:
-        """Nobody's files take the place of those of others: a token makes room among its own, then the tenant among
+        """No file takes the place of those of others: a token makes room among its own, then the tenant among
         its own, and only then the tenant that has the most of all.
         """
         self._forget()
@@ -121,7 +121,7 @@ def _exceed(files: list[KeptUpload], max_files: int, max_bytes: int) -> bool:
 def _oldest_of_largest(
     files: list[KeptUpload], newest: KeptUpload, whose: Callable[[KeptUpload], object]
 ) -> KeptUpload:
-    """Of whoever has the most bytes, and of those the most files, the file that was kept first; never the newest."""
+    """Of the owner of the most bytes, then of the most files, the file that was kept first; never the newest."""
     sizes, numbers = Counter[object](), Counter[object]()
     for one in files:
         sizes[whose(one)] += one.upload.size

@@ -39,7 +39,7 @@ _SILENT_S: dict[Part, float | None] = {
     # A replay decides thousands of leads between two statements.
     Part.JOBS: None,
 }
-# Behind a pooler it is known that somebody waits for an answer: whoever does, for this long.
+# Behind a pooler it is known who waits for an answer; one that takes longer than this may be lost.
 _UNANSWERED_S = 4.0
 # The wire of the one who looks may be dead too.
 _ANSWER_DEADLINE_S = 3.0
@@ -96,7 +96,7 @@ class ConnectionsService(Periodic):
                 await self._compare(conn)
             if long:
                 for session in {*await self._gone(conn, long), *await self._unanswered(conn, long)}:
-                    # Whoever waits for an answer over this wire would wait until its own deadline.
+                    # A task that waits for an answer over this wire would wait until its own deadline.
                     holder = str(connections.lent.get(session))
                     log.warning("connection leads nowhere", process=session.get_server_pid(), holder=holder)
                     session.terminate()

@@ -218,7 +218,7 @@ async def test_who_applies_rules_does_not_stand_behind_the_drafts_of_others_once
 async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
     acme: Tenancy, conn: asyncpg.Connection, connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lists that it names are read before, and the roster afterwards, over the same connection."""
+    """Its lists are read before, and the roster afterwards; in line it keeps no connection from others."""
     monkeypatch.setattr(apart, "_SIGN_OF_LIFE_S", 0.05)
     monkeypatch.setattr("router.runtime.connections_watch._LONG_S", 0.0)
     monkeypatch.setitem(ConnectionsService.__init__.__globals__["_SILENT_S"], Part.CONSOLE, 2.0)
@@ -238,10 +238,11 @@ async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
                 api.post("/v1/rulesets:check", data=LONG.encode(), headers=yaml, token=token)
             )
 
-            async def held() -> bool:
-                return any(lending.part is Part.CONSOLE for lending in connections.lent.values())
+            async def in_line() -> bool:
+                return apart._THREAD._work_queue.qsize() > 0
 
-            await until(held, "it has its connection")
+            await until(in_line, "it stands in line")
+            assert [lending for lending in connections.lent.values() if lending.part is Part.CONSOLE] == []
             end = monotonic() + 4.0
             while monotonic() < end:
                 await watch._look()

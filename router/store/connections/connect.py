@@ -56,7 +56,7 @@ class Session(_Base):
     pooled: bool = False
     """Whether a pooler stands between, which may give every transaction another session of the server."""
     asked_at: float | None = None
-    """Since when (monotonic seconds) an answer is awaited, also when whoever asked has given up; noted behind a pooler
+    """Since when (monotonic seconds) an answer is awaited, also when the caller has given up; noted behind a pooler
     only, and not while rows are copied.
     """
     pooler: tuple[str, str] | None = None

@@ -134,7 +134,7 @@ class OpenConnections:
                 session.terminate()
             elif self._keeps(session):
                 if session.asked_at is not None:
-                    # Whoever asked gave up, and behind a pooler there is no cleaning that would find the wire dead. Not
+                    # The caller gave up, and behind a pooler there is no cleaning that would find the wire dead. Not
                     # ended at once: PgBouncer before 1.21 may end itself over a client that goes while its cancel
                     # request is under way.
                     async with asyncio.timeout(_ANSWER_DEADLINE_S):
