@@ -35,9 +35,7 @@ class Advice:
     remains: str = ""
 
 
-_AGAIN = N_(
-    "Whoever began it may begin it again: tell its owner. Jobs that clean can ask for a turn (maintenance run)."
-)
+_AGAIN = N_("It can be started again: tell its owner. Jobs that clean can ask for a turn (maintenance run).")
 _ONE_REP = N_("It is about this one rep: what the roster or its source says of the others stays. Correct it there.")
 _LOG = N_("If a router ran before, its log says why it ended.")
 

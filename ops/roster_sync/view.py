@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ops.roster_sync.sources import Source
@@ -54,17 +55,19 @@ async def read_view(own: Connection, source: Source) -> ViewRows:
             conn.terminate()
 
 
+class _Read(Exception):
+    """It is read; the transaction is rolled back."""
+
+
 async def _read(conn: Connection, source: Source) -> ViewRows:
     """Always rolls back, which takes the limits back too where the transaction is part of a larger one."""
-    transaction = conn.transaction()
-    await transaction.start()
-    try:
-        await _SQL.only_read.row(conn, statement_timeout=STATEMENT_TIMEOUT)
-        types = await _column_types(conn, source)
-        rows = await conn.fetch(_select(source, types), MAX_REPS + 1)
-    finally:
-        if not conn.is_closed():
-            await transaction.rollback()
+    with suppress(_Read):
+        # It ends as others do: over a dead wire its rollback has a deadline.
+        async with conn.transaction():
+            await _SQL.only_read.row(conn, statement_timeout=STATEMENT_TIMEOUT)
+            types = await _column_types(conn, source)
+            rows = await conn.fetch(_select(source, types), MAX_REPS + 1)
+            raise _Read
     if len(rows) > MAX_REPS:
         raise ViewRefused(f"{source.shown} has more than {MAX_REPS:,} rows")
     return ViewRows(types, [dict(row) for row in rows])
