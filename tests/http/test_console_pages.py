@@ -229,7 +229,7 @@ async def test_while_a_table_is_locked_the_first_page_says_who_has_it(world: Wor
     assert page.status in (200, 503)
     pid = await conn.fetchval("select pg_backend_pid()")
     assert str(pid) in page.words, page.words
-    assert "helps for now; the cause stays" in page.words and "Whoever began it may begin it again" in page.words
+    assert "helps for now; the cause stays" in page.words and "It can be started again: tell its owner" in page.words
     assert "Wait or end it?" in page.words and "is rolled back, and the program gets an error" in page.words
 
 
