@@ -8,13 +8,13 @@ from aiohttp import web
 
 from ops.console.refusal import why_of
 from ops.console.rules_check import active_version, check
+from ops.console.rules_read import read_shared
 from ops.console.rules_words import (
     CHANGE_COLUMNS,
     LEVELS,
     PILLS,
     TABLE_COLUMNS,
     change_rows,
-    read_version,
     rule_rows,
     setting_rows,
     table_cells,
@@ -55,12 +55,13 @@ async def table(view: View, shown: Any) -> Mapping[str, Any]:
     ruleset = None if shown is None else await _read(shown)
     if ruleset is None:
         return {"rules": None, "settings": []}
-    return {"rules": rule_rows(ruleset, view.say), "settings": setting_rows(ruleset)}
+    # Ten thousand rows take half a second, in which the process answers others.
+    rows = await asyncio.to_thread(rule_rows, ruleset, view.say)
+    return {"rules": rows, "settings": setting_rows(ruleset)}
 
 
 async def _read(shown: Any) -> Ruleset | None:
-    """A long one takes seconds: in a thread."""
-    return await asyncio.to_thread(read_version, shown.source, tuple(sorted(shown.lists.items())))
+    return await read_shared(shown.source, shown.lists)
 
 
 async def _version(view: View, named: str) -> Any:
