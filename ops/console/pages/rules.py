@@ -39,15 +39,19 @@ async def rules(view: View) -> web.Response:
     after = view.query.get("after")
     query = {"limit": str(VERSIONS_SHOWN), **({"after": after} if after else {})}
     history = await view.ask("list_rulesets", query=query)
-    return view.render(
-        "rules.html", shown=active, **await table(view, active), versions=history.rulesets, next=history.next
-    )
+    return await _with_table(view, "rules.html", active, versions=history.rulesets, next=history.next)
 
 
 async def version(view: View) -> web.Response:
     """One version: as a table, and as it was written."""
     shown = await _version(view, view.request.match_info["version"])
-    return view.render("rules_version.html", shown=shown, **await table(view, shown))
+    return await _with_table(view, "rules_version.html", shown)
+
+
+async def _with_table(view: View, template: str, shown: Any, **values: Any) -> web.Response:
+    """In a thread: of ten thousand rules the page has four million characters."""
+    values |= await table(view, shown)
+    return await asyncio.to_thread(view.render, template, shown=shown, **values)
 
 
 async def table(view: View, shown: Any) -> Mapping[str, Any]:
@@ -55,7 +59,6 @@ async def table(view: View, shown: Any) -> Mapping[str, Any]:
     ruleset = None if shown is None else await _read(shown)
     if ruleset is None:
         return {"rules": None, "settings": []}
-    # Ten thousand rows take half a second, in which the process answers others.
     rows = await asyncio.to_thread(rule_rows, ruleset, view.say)
     return {"rules": rows, "settings": setting_rows(ruleset)}
 
