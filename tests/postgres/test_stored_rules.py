@@ -342,9 +342,11 @@ async def test_a_version_that_comes_between_the_comparison_and_the_writing_is_no
 ) -> None:
     other = await asyncpg.connect(database_url)
     came: list[int] = []
+    looked_at: list[int] = []
 
     async def compared(*given: Any) -> Applied:
         found = await compare(*given)
+        looked_at.append(found.previous)
         if not came:
             came.append((await apply(other, acme.tenant_id, CATCH_ALL, "other")).version)
         return found
@@ -358,7 +360,7 @@ async def test_a_version_that_comes_between_the_comparison_and_the_writing_is_no
     lend = keeping(conn)
     found = await tenant_named(conn, "acme")
     done = await apply_checked(lend, found, LONG, read, "ops", anyway=True)
-    assert (came, done.applied.previous, done.applied.version) == ([2], 2, 3)
+    assert (came, looked_at, done.applied.previous, done.applied.version) == ([2], [1, 2], 2, 3)
     came.clear()
     with pytest.raises(RulesMoved):
         await apply_checked(lend, found, CATCH_ALL, read, "ops", anyway=True, if_version=3)
