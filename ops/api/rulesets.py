@@ -21,8 +21,9 @@ from router.rules.file import RulesError, RulesFile, read_rules
 from router.rules.lists import ReadList, lists_given, no_lists, stored_lists
 from router.store import rulesets as store
 from router.store.apart import apart, has_many, read_apart, takes_long
-from router.store.rules_apply import RulesFaulty, apply_checked
-from router.store.rules_lint import lint_for_tenant
+from router.store.collecting import uncollected
+from router.store.rules_apply import Given, RulesFaulty, apply_checked
+from router.store.rules_lint import lint_lent
 from router.store.statements import Connection
 from router.store.tenants import Tenant, tenant_numbered
 
@@ -234,10 +235,15 @@ def _file(operation_id: str, path: str, summary: str, answer: type[msgspec.Struc
 
 async def lists_of(conn: Connection, tenant: Tenant, given: Mapping[str, str]) -> ReadList:
     """Reads lists that are given, and for the rest those of the active version."""
+    return (await _lists_in_force(conn, tenant, given))[0]
+
+
+async def _lists_in_force(conn: Connection, tenant: Tenant, given: Mapping[str, str]) -> tuple[ReadList, int]:
+    """The same, with that version (0 = none)."""
     stored: ReadList = no_lists
     if active := await _active(conn, tenant):
         stored = stored_lists((await store.source_of(conn, tenant.tenant_id, active)).lists)
-    return lists_given(given, stored)
+    return lists_given(given, stored), active
 
 
 async def _active(conn: Connection, tenant: Tenant) -> int:
@@ -269,16 +275,15 @@ async def _check(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-        # Long drafts take a minute, and stand in line: without a connection, which others need.
-        rules, error = await apart(takes_long(given.rules), _read, given.rules, lists)
+        # Long drafts take seconds, and stand in line: without a connection, which others need.
+        rules, error = await apart(takes_long(given.rules), uncollected, _read, given.rules, lists)
         if rules is None:
             return Answer(RulesChecked(False, _problems(error), [], None))
         if error is None:
             check_named(given.lists, rules.lists)
         unread = ALL_READ if error is None else error.unread
         findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
-        async with call.connection() as conn:
-            findings += await lint_for_tenant(conn, call.tenant, rules, unread, leads=call.query.leads)
+        findings += await lint_lent(call.connection, call.tenant, rules, unread, leads=call.query.leads)
     listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
     ok = error is None and not any(one.level in fails for one in findings)
@@ -302,35 +307,38 @@ async def _diff(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-            if given.lists:
-                check_named(given.lists, (await read_apart(given.rules, _FILE, lists, conn)).lists)
-            found = await store.compare(conn, call.tenant.tenant_id, given.rules, file=_FILE, lists=lists)
+        rules = await read_apart(given.rules, _FILE, lists)
+        check_named(given.lists, rules.lists)
+        found = await store.compare(call.connection, call.tenant.tenant_id, rules)
     return Answer(msgspec.convert(applied_document(found), RulesDifference))
 
 
 async def _apply(call: Call) -> Answer:
     given, query = await _given(call), call.query
-    with refusals(call, "the tenant's rules"):
+
+    async def read() -> Given:
         async with call.connection() as conn:
-            lists = await lists_of(conn, call.tenant, given.lists)
-            rules = await read_apart(given.rules, _FILE, lists, conn)
-            check_named(given.lists, rules.lists)
-            try:
-                done = await apply_checked(
-                    conn,
-                    call.tenant,
-                    given.rules,
-                    rules,
-                    call.actor,
-                    query.note,
-                    file=_FILE,
-                    lists=lists,
-                    dry_run=query.dry_run,
-                    anyway=query.anyway,
-                    if_version=query.if_version,
-                )
-            except RulesFaulty as error:
-                raise _not_applied(Kind.INVALID, rules, error.errors, "") from error
+            lists, base = await _lists_in_force(conn, call.tenant, given.lists)
+        rules = await read_apart(given.rules, _FILE, lists)
+        check_named(given.lists, rules.lists)
+        return Given(rules, base if rules.lists.keys() - given.lists else None)
+
+    with refusals(call, "the tenant's rules"):
+        try:
+            done = await apply_checked(
+                call.connection,
+                call.tenant,
+                given.rules,
+                read,
+                call.actor,
+                query.note,
+                dry_run=query.dry_run,
+                anyway=query.anyway,
+                if_version=query.if_version,
+            )
+        except RulesFaulty as error:
+            raise _not_applied(Kind.INVALID, error.rules, error.errors, "") from error
+    rules = done.rules
     if done.stopped_by and not query.dry_run:
         raise _not_applied(Kind.CONFLICT, rules, done.stopped_by, "; correct the rules, or apply them with anyway")
     document = applied_document(done.applied) | {
@@ -385,8 +393,7 @@ async def _compare(call: Call) -> Answer:
     with refusals(call):
         version = _version_of(call.path["version"])
         base = version - 1 if call.query.base is None else call.query.base
-        async with call.connection() as conn:
-            found = await store.compare_versions(conn, tenant.tenant_id, base, version)
+        found = await store.compare_versions(call.connection, tenant.tenant_id, base, version)
     return Answer(msgspec.convert(compared_document(version, base, found), RulesCompared))
 
 
@@ -401,8 +408,7 @@ def _version_of(text: str) -> int:
 async def _roll_back(call: Call) -> Answer:
     tenant, wanted = call.tenant, call.body
     with refusals(call, "the tenant's rules"):
-        async with call.connection() as conn:
-            applied = await store.roll_back(
-                conn, tenant.tenant_id, wanted.version, call.actor, wanted.note, if_version=wanted.if_version
-            )
+        applied = await store.roll_back(
+            call.connection, tenant.tenant_id, wanted.version, call.actor, wanted.note, if_version=wanted.if_version
+        )
     return Answer(msgspec.convert(applied_document(applied), RulesDifference))

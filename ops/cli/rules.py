@@ -24,8 +24,9 @@ from router.domain.phrases import count
 from router.rules.file import RulesError, RulesFile, ZoneDiffers
 from router.store import rulesets as store
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.rules_apply import RulesFaulty, apply_checked
+from router.store.rules_apply import Given, RulesFaulty, apply_checked
 from router.store.rules_lint import lint_for_tenant
+from router.store.rulesets import keeping
 
 
 @click.command()
@@ -141,24 +142,26 @@ async def apply(
     findings = lint_rules(found.rules.ruleset)
     if any(one.level is Level.ERROR for one in findings):
         raise Found(f"{file}: nothing was applied: {_first_error(findings)}; see lead-router rules check {file}")
+
+    async def as_read() -> Given:
+        return Given(found.rules)
+
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         try:
             done = await apply_checked(
-                conn,
+                keeping(conn),
                 tenant,
                 found.source,
-                found.rules,
+                as_read,
                 author,
                 note,
-                file=str(file),
-                lists=found.lists,
                 dry_run=dry_run,
                 anyway=anyway,
             )
         except RulesFaulty as error:
             raise Found(f"{file}: nothing was applied: {error}; see lead-router rules check {file}") from error
-        except (ZoneDiffers, store.RulesBusy) as error:
+        except (ZoneDiffers, store.RulesBusy, store.RulesMoved) as error:
             raise Found(f"{file}: nothing was applied: {error}") from error
     stopped = bool(done.stopped_by)
     if as_json:
@@ -206,9 +209,7 @@ async def diff(context: Context, file: Path, tenant_name: str | None, as_json: b
     async with context.connection() as conn:
         tenant = await require_tenant(conn, tenant_name)
         try:
-            found = await store.compare(
-                conn, tenant.tenant_id, read_rules.source, file=str(file), lists=read_rules.lists
-            )
+            found = await store.compare(keeping(conn), tenant.tenant_id, read_rules.rules)
         except ZoneDiffers as error:
             raise Found(f"{file}: {error}") from error
     if as_json:

@@ -107,7 +107,7 @@ async def rollback(
         tenant = await require_tenant(conn, tenant_name)
         _must_have_rules(tenant)
         try:
-            applied = await store.roll_back(conn, tenant.tenant_id, version, author, note)
+            applied = await store.roll_back(store.keeping(conn), tenant.tenant_id, version, author, note)
         except store.RulesUnknown as error:
             raise CannotRun(f"tenant {tenant.name}: {error}") from error
         except (RulesError, ZoneDiffers, store.RulesBusy) as error:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 from ops.text.translation import N_, Say
@@ -14,8 +13,6 @@ from router.domain.phrases import listed
 from router.domain.ruleset import Created, DateRange, Match, PriorityRange, Rule, Ruleset
 from router.domain.ruleset_diff import Kind, Value, rule_fields, settings
 from router.domain.working_hours import format_week
-from router.rules.file import RulesError, read_rules
-from router.rules.lists import stored_lists
 
 LEVELS: Mapping[str, str] = {"error": N_("error"), "warning": N_("warning"), "hint": N_("hint")}
 PILLS: Mapping[str, str] = {"error": "critical", "warning": "warning", "hint": "info"}
@@ -74,15 +71,6 @@ class ChangeRow:
     field: str
     before: str
     after: str
-
-
-@lru_cache(maxsize=16)
-def read_version(source: str, lists: tuple[tuple[str, str], ...]) -> Ruleset | None:
-    """The rules of a stored version, whose text and lists never change; None = this release cannot read them."""
-    try:
-        return read_rules(source, "rules", stored_lists(dict(lists))).ruleset
-    except RulesError:
-        return None
 
 
 def rule_rows(ruleset: Ruleset, say: Say) -> list[RuleRow]:

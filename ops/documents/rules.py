@@ -1,13 +1,15 @@
 """Rules files, what is odd in them, and what applying them did, for machines. The keys stay as they are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from router.domain.lint import Finding
 from router.domain.ruleset_diff import Change
 from router.rules.file import RulesFile
 from router.store.rulesets import Applied
+
+_CHANGE = tuple(field.name for field in fields(Change))
 
 
 def line_of(rules: RulesFile, path: str) -> int:
@@ -48,4 +50,4 @@ def compared_document(version: int, base: int, changes: Sequence[Change]) -> dic
 
 
 def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    return [{**asdict(change), "text": str(change)} for change in changes]
+    return [{**{name: getattr(change, name) for name in _CHANGE}, "text": str(change)} for change in changes]

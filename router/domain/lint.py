@@ -1,11 +1,12 @@
 """What is wrong or odd in rules that can be read: reported, never repaired."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from router.domain.ruleset import Match, Rule, Ruleset
-from router.domain.subsumption import covers, nothing_left
+from router.domain.shadowing import Shadow, shadows
+from router.domain.subsumption import nothing_left
 from router.domain.working_hours import MINUTES_PER_DAY, WeekHours
 
 
@@ -62,18 +63,27 @@ class Unread:
     """The fields of a file that could not be read, by their paths: what depends on them must not be reported."""
 
     paths: frozenset[str] = frozenset()
+    _around: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        around = frozenset(outer for bad in self.paths for outer in _up_from(bad))
+        object.__setattr__(self, "_around", around)
 
     def within(self, path: str) -> bool:
         """Whether the field, something in it, or what it is a part of could not be read."""
-        return any(_holds(path, bad) or _holds(bad, path) for bad in self.paths)
+        return bool(self.paths) and (path in self._around or not self.paths.isdisjoint(_up_from(path)))
 
     def keep(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings whose field was read whole."""
         return [one for one in findings if not self.within(one.path)]
 
 
-def _holds(outer: str, inner: str) -> bool:
-    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
+def _up_from(path: str) -> Iterator[str]:
+    """The field, and all that it is a part of."""
+    yield path
+    for place, character in enumerate(path):
+        if character in ".[":
+            yield path[:place]
 
 
 ALL_READ = Unread()
@@ -85,14 +95,14 @@ def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
     Of a ruleset that could not be read whole, only what is certain whatever is in the fields that are `unread`.
     """
     found = unread.keep(_settings(ruleset))
-    front: list[Rule] = []
+    # A rule that was read in part looks wider than it is.
+    whole = [(number, rule) for number, rule in enumerate(ruleset.rules) if not unread.within(f"rules[{number}]")]
+    shadowed = dict(shadows(whole))
     for number, rule in enumerate(ruleset.rules):
         path = f"rules[{number}]"
         found += unread.keep(_rule(path, rule))
-        # A rule that was read in part looks wider than it is.
-        if not unread.within(path):
-            found += filter(None, [_shadow(front, path, rule)])
-            front.append(rule)
+        if number in shadowed:
+            found.append(_shadowed(path, rule, shadowed[number]))
     if unread.within("rules"):
         return found
     if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
@@ -135,9 +145,9 @@ def _settings(ruleset: Ruleset) -> Iterator[Finding]:
 
 
 def _rule(path: str, rule: Rule) -> Iterator[Finding]:
-    for field in nothing_left(rule.match):
-        message = f"the conditions on {field} exclude each other: no lead can match"
-        yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{field}", message, rule.name)
+    for name in nothing_left(rule.match):
+        message = f"the conditions on {name} exclude each other: no lead can match"
+        yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{name}", message, rule.name)
     if rule.to_owner and rule.match.known_customer is False:
         message = "matches only customers without an owner but assigns to the owner: it can never assign"
         yield Finding(Level.ERROR, Lint.NEVER_ASSIGNS, f"{path}.assign_to", message, rule.name)
@@ -149,27 +159,16 @@ def _rule(path: str, rule: Rule) -> Iterator[Finding]:
         yield Finding(Level.HINT, Lint.MINUTE_SHORT, f"{path}.window", message, rule.name)
 
 
-def _shadow(front: Iterable[Rule], path: str, rule: Rule) -> Finding | None:
-    """The first rule before it that leaves nothing for this one; else the first wider one."""
-    wider: Finding | None = None
-    for other in front:
-        if other.to_owner or not covers(other.match, rule.match):
-            continue
-        if other.wait:
-            # Also outside its window: then its leads wait for that.
-            message = (
-                f'is never reached: "{other.name}" before it matches all of its leads and has on_no_candidate: wait'
-            )
-            return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
-        if other.window is not None:
-            continue
-        if other.group == rule.group and not rule.wait:
-            same = "rep" if rule.rep else "group"
-            message = f'never assigns: "{other.name}" before it gives all of its leads to the same {same}'
-            return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
-        if wider is None and not covers(rule.match, other.match):
-            whom = f"rep {other.rep} is not" if other.rep else f"nobody in group {other.group} is"
-            last = f"gets leads only while {whom} available"
-            message = f'{last}: "{other.name}" before it is wider; should the narrower rule come first?'
-            wider = Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
-    return wider
+def _shadowed(path: str, rule: Rule, shadow: Shadow) -> Finding:
+    other = shadow.other
+    if not shadow.ends:
+        whom = f"rep {other.rep} is not" if other.rep else f"nobody in group {other.group} is"
+        last = f"gets leads only while {whom} available"
+        message = f'{last}: "{other.name}" before it is wider; should the narrower rule come first?'
+        return Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
+    if other.wait:
+        message = f'is never reached: "{other.name}" before it matches all of its leads and has on_no_candidate: wait'
+    else:
+        same = "rep" if rule.rep else "group"
+        message = f'never assigns: "{other.name}" before it gives all of its leads to the same {same}'
+    return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)

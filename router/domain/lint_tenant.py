@@ -300,7 +300,7 @@ def _unseen(
             message = f'{nobody} {condition.field} {condition.fits} "{value}"'
             yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.{condition.key}", message, rule.name)
         return
-    others = sorted(had - condition.values)
+    others = sorted(had - condition.values) if unseen else []
     for value in unseen[:NAMED]:
         meant = suggestion(value, others, cutoff=0.75) if len(others) <= _SPELLINGS else None
         hint = f'; did you mean "{meant}"?' if meant else ""

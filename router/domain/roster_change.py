@@ -100,12 +100,13 @@ class GroupNumbers:
 
     def __post_init__(self) -> None:
         self._by_fold = {fold(name): no for no, name in self.names.items()}
+        self._last = max(self.names, default=0)
 
     def intern(self, name: str) -> int:
         """The number of the group; a new one when there is none of that name."""
         key = fold(name)
         if key not in self._by_fold:
-            number = max(self.names, default=0) + 1
+            self._last = number = self._last + 1
             self._by_fold[key] = number
             self.names[number] = self.new[number] = name
         return self._by_fold[key]

@@ -13,7 +13,7 @@ _COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class Left:
     """What a match leaves of one field: all values there are (None = endless), or what is known of them."""
 
     values: frozenset[str] | None
@@ -35,7 +35,7 @@ def _covers_facts(wide: Match, narrow: Match) -> bool:
     fields = {condition.field for condition in narrow.facts}
     if any(condition.field not in fields for condition in wide.facts):
         return False
-    left = {field: _left(narrow, field) for field in {condition.field for condition in wide.facts}}
+    left = {field: left_of(narrow, field) for field in {condition.field for condition in wide.facts}}
     return all(_implied(condition, left[condition.field]) for condition in wide.facts)
 
 
@@ -54,27 +54,28 @@ def _may_cover(wide: Match, narrow: Match) -> bool:
 def nothing_left(match: Match) -> Iterator[str]:
     """The fields whose conditions exclude each other, so that no lead can match."""
     for field in dict.fromkeys(condition.field for condition in match.facts):
-        if _left(match, field).values == frozenset():
+        if left_of(match, field).values == frozenset():
             yield field
     if _priorities(match.priority) == frozenset():
         yield "priority"
 
 
-def _left(match: Match, field: str) -> _Left:
+def left_of(match: Match, field: str) -> Left:
+    """What a match leaves of a field that it asks."""
     conditions = tuple(condition for condition in match.facts if condition.field == field)
     listed = [condition.values for condition in conditions if isinstance(condition, OneOf)]
     # A range of one number is that number.
     ones = (c.least for c in conditions if isinstance(c, Range) and c.least == c.most and c.least is not None)
     listed += [frozenset((number_text(number),)) for number in ones]
     if not listed:
-        return _Left(None, conditions)
+        return Left(None, conditions)
     if len(conditions) == 1:
-        return _Left(listed[0], conditions)
+        return Left(listed[0], conditions)
     values = (value for value in listed[0] if all(c.holds(value) for c in conditions if c.reads == field))
-    return _Left(frozenset(values), conditions)
+    return Left(frozenset(values), conditions)
 
 
-def _implied(wanted: FactCondition, left: _Left) -> bool:
+def _implied(wanted: FactCondition, left: Left) -> bool:
     """Whether the condition holds for all that is left."""
     if left.values is not None and wanted.reads == wanted.field:
         if isinstance(wanted, OneOf):

@@ -77,12 +77,15 @@ def read_rules(text: str, file: str, lists: ReadList = no_lists) -> RulesFile:
         values = top.read(top_level)
     except InvalidFile as error:
         raise RulesError(error.problems) from None
+    problems, lines, texts = top.problems, top.lines, top.lists.texts
+    # An error keeps what is named here: nodes are many times larger than the text.
+    del top
     if values is None:
-        raise RulesError(top.problems)
+        raise RulesError(problems)
     stated = values.pop("business_time_zone", None)
     values.setdefault("rules", ())
     ruleset = Ruleset(version=0, business_time_zone=stated or UNSTATED_ZONE, **values)
-    read = RulesFile(ruleset, stated, top.lists.texts, top.lines)
-    if top.problems:
-        raise RulesError(top.problems, read)
+    read = RulesFile(ruleset, stated, texts, lines)
+    if problems:
+        raise RulesError(problems, read)
     return read

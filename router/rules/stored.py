@@ -28,6 +28,13 @@ def as_written(row: Mapping[str, Any]) -> Ruleset:
     return replace(rules, version=row["version"], business_time_zone=row["time_zone"])
 
 
+def new_groups_of(ruleset: Ruleset, groups: GroupNumbers) -> None:
+    """Interns the groups that the rules name: new ones are in `groups.new` afterwards."""
+    for rule in ruleset.rules:
+        if rule.group is not None:
+            groups.intern(rule.group)
+
+
 def spelled(ruleset: Ruleset, groups: GroupNumbers) -> Ruleset:
     """With the groups of rules spelled as they are stored; new ones are interned in `groups`."""
     rules = tuple(

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from router.rules.file import RulesFile, read_rules
 from router.rules.lists import ReadList, no_lists
+from router.store.collecting import uncollected
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.statements import Connection, load
 
@@ -28,13 +29,13 @@ async def apart(long: bool, work: Callable[P, T], *arguments: P.args, **options:
 
 
 async def apart_meanwhile(
-    conn: Connection, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
+    conn: Connection | None, long: bool, work: Callable[P, T], *arguments: P.args, **options: P.kwargs
 ) -> T:
-    """As `apart`, for who has a connection: the server hears of it meanwhile."""
+    """As `apart`, for who may have a connection: the server hears of it meanwhile."""
     return await meanwhile_in(_THREAD, conn, long, partial(work, *arguments, **options))
 
 
-async def meanwhile_in(thread: ThreadPoolExecutor, conn: Connection, long: bool, work: Callable[[], T]) -> T:
+async def meanwhile_in(thread: ThreadPoolExecutor, conn: Connection | None, long: bool, work: Callable[[], T]) -> T:
     """As `apart_meanwhile`, in this thread."""
     if not long:
         return work()
@@ -46,7 +47,7 @@ async def meanwhile_in(thread: ThreadPoolExecutor, conn: Connection, long: bool,
         working.cancel()
 
 
-async def done_meanwhile(conn: Connection, working: "Future[T]") -> T:
+async def done_meanwhile(conn: Connection | None, working: "Future[T]") -> T:
     """What comes of it, which may be long in line behind the work of others.
 
     A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
@@ -56,8 +57,8 @@ async def done_meanwhile(conn: Connection, working: "Future[T]") -> T:
     # Its error is heard also when the one who waits has given up.
     done.add_done_callback(lambda one: one.cancelled() or one.exception())
     while not done.done():
-        await asyncio.wait([done], timeout=_SIGN_OF_LIFE_S)
-        if not done.done():
+        await asyncio.wait([done], timeout=None if conn is None else _SIGN_OF_LIFE_S)
+        if conn is not None and not done.done():
             await _say_still_here(conn)
     return done.result()
 
@@ -78,9 +79,10 @@ def takes_long(source: str) -> bool:
 
 async def read_apart(source: str, file: str, lists: ReadList = no_lists, conn: Connection | None = None) -> RulesFile:
     """As `read_rules`, with signs of life of `conn` meanwhile. Raises RulesError."""
-    if conn is None:
-        return await apart(takes_long(source), read_rules, source, file, lists)
-    return await apart_meanwhile(conn, takes_long(source), read_rules, source, file, lists)
+    long = takes_long(source)
+    if not long:
+        return read_rules(source, file, lists)
+    return await apart_meanwhile(conn, long, uncollected, read_rules, source, file, lists)
 
 
 def has_many(rules: RulesFile) -> bool:

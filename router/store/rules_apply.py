@@ -1,71 +1,108 @@
 """Applying rules after a look at what is wrong or odd in them: the same for the command line and over HTTP."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.rules.file import RulesFile
-from router.rules.lists import ReadList, no_lists
-from router.store.apart import apart_meanwhile, has_many
-from router.store.rules_lint import lint_for_tenant
-from router.store.rulesets import Applied, RulesMoved, apply, compare
-from router.store.statements import Connection
+from router.store.apart import apart, has_many
+from router.store.rules_lint import lint_lent
+from router.store.rulesets import Applied, Lend, RulesMoved, apply_read, compare
 from router.store.tenants import Tenant
 
 _WITHOUT_REPS = (Lint.UNKNOWN_GROUP, Lint.EMPTY_GROUP)
+_ATTEMPTS = 3
 
 
 class RulesFaulty(ValueError):
     """The rules can be read, and something in them is surely wrong: `errors`. Nothing was applied."""
 
-    def __init__(self, errors: Iterable[Finding]) -> None:
+    def __init__(self, rules: RulesFile, errors: Iterable[Finding]) -> None:
+        self.rules = rules
         self.errors = tuple(errors)
         first = self.errors[0]
         super().__init__(f'rule "{first.rule}": {first.message}' if first.rule else first.message)
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Rules as they were read. `base`: the version whose lists they were read with, where they were (0 = none)."""
+
+    rules: RulesFile
+    base: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedChecked:
-    """What came of it. `stopped_by`: the warnings for which nothing was applied; `findings`: all that is odd."""
+    """What came of it. `stopped_by`: the warnings for which nothing was applied; `findings`: all that is odd in the
+    `rules`.
+    """
 
     applied: Applied
+    rules: RulesFile
     findings: tuple[Finding, ...]
     stopped_by: tuple[Finding, ...] = ()
 
 
 async def apply_checked(
-    conn: Connection,
+    lend: Lend,
     tenant: Tenant,
     source: str,
-    rules: RulesFile,
+    read: Callable[[], Awaitable[Given]],
     author: str,
     note: str = "",
     *,
-    file: str = "rules",
-    lists: ReadList = no_lists,
     dry_run: bool = False,
     anyway: bool = False,
     if_version: int | None = None,
 ) -> AppliedChecked:
-    """Makes the rules in `source` the active ones, unless there are warnings; `anyway` = with warnings, too.
+    """Makes the rules in `source`, as `read` gives them, the active ones, unless there are warnings; `anyway` = with
+    warnings, too.
 
-    `rules` are those of `source`. `dry_run` writes nothing. `if_version`: only while that version is active. Rules that
-    are active already are not news, and nothing stops them.
-    Raises RulesFaulty, and what `apply` of rulesets raises.
+    It has a connection only while it asks the database: checking and comparing thousands of rules takes seconds. What
+    is applied is what was checked and compared: when another version became active meanwhile, all of it is done again.
+    `dry_run` writes nothing. `if_version`: only while that version is active. Rules that are active already are not
+    news, and nothing stops them.
+    Raises RulesFaulty, RulesMoved also when others apply rules all the time, and what `apply` of rulesets raises.
     """
-    findings = await apart_meanwhile(conn, has_many(rules), lint_rules, rules.ruleset)
-    findings += await lint_for_tenant(conn, tenant, rules)
+    for attempt in range(1, _ATTEMPTS + 1):
+        given = await read()
+        try:
+            return await _once(
+                lend, tenant, source, given, author, note, dry_run=dry_run, anyway=anyway, if_version=if_version
+            )
+        except RulesMoved:
+            if if_version is not None or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _once(
+    lend: Lend,
+    tenant: Tenant,
+    source: str,
+    given: Given,
+    author: str,
+    note: str,
+    *,
+    dry_run: bool,
+    anyway: bool,
+    if_version: int | None,
+) -> AppliedChecked:
+    """Raises RulesMoved when another version is active than `if_version`, or than what was compared with."""
+    rules = given.rules
+    findings = await apart(has_many(rules), lint_rules, rules.ruleset)
+    findings += await lint_lent(lend, tenant, rules)
     if errors := [one for one in findings if one.level is Level.ERROR]:
-        raise RulesFaulty(errors)
-    applied = await compare(conn, tenant.tenant_id, source, file=file, lists=lists)
-    if if_version is not None and applied.previous != if_version:
-        raise RulesMoved(applied.previous, if_version)
+        raise RulesFaulty(rules, errors)
+    applied = await compare(lend, tenant.tenant_id, rules)
+    for expected in (if_version, given.base):
+        if expected is not None and applied.previous != expected:
+            raise RulesMoved(applied.previous, expected)
     warnings = [one for one in findings if _stops(one, tenant)] if applied.changes and not anyway else []
     if not warnings and not dry_run:
-        applied = await apply(
-            conn, tenant.tenant_id, source, author, note, file=file, lists=lists, if_version=if_version
-        )
-    return AppliedChecked(applied, tuple(findings), tuple(warnings))
+        applied = await apply_read(lend, tenant.tenant_id, source, rules, author, note, if_version=applied.previous)
+    return AppliedChecked(applied, rules, tuple(findings), tuple(warnings))
 
 
 def _stops(finding: Finding, tenant: Tenant) -> bool:

@@ -1,8 +1,8 @@
 """Rulesets in the database: versions that never change, one of them in force."""
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from router.domain.ruleset import Ruleset
 from router.rules.file import RulesError, RulesFile
 from router.rules.lists import ReadList, no_lists, stored_lists
 from router.rules.rule_words import RuleWords, with_words, words_of, written
-from router.rules.stored import spelled
+from router.rules.stored import new_groups_of, spelled
 from router.store.apart import MANY_RULES, read_apart
 from router.store.errors import LockNotAvailable
 from router.store.groups import add_groups, group_names
@@ -30,6 +30,14 @@ _SQL = load("rulesets")
 _LOCK_WAIT_S = 30
 
 NO_RULES = Ruleset(version=0, rules=())
+
+Lend = Callable[[], AbstractAsyncContextManager[Connection]]
+"""Gives a connection for a while: what takes seconds to read and compare keeps none from others meanwhile."""
+
+
+def keeping(conn: Connection) -> Lend:
+    """Gives this connection each time, for who has one of its own."""
+    return lambda: nullcontext(conn)
 
 
 class RulesUnknown(LookupError):
@@ -89,7 +97,30 @@ class Applied:
     new_groups: tuple[str, ...] = ()
 
 
-@retried
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A version that is in force now (`version` equals `previous` = it was already), not compared with the one before.
+
+    `tenant` is the tenant's row as it was, `before` that of its version; `words` are those of the synonyms.
+    """
+
+    version: int
+    tenant: Row
+    before: Row | None
+    rules: RulesFile
+    words: RuleWords
+    groups: GroupNumbers
+
+    async def compared(self, conn: Connection | None) -> Applied:
+        """With what it changed. The server hears of `conn` meanwhile, where there is one."""
+        previous = self.tenant["ruleset"]
+        if self.version == previous:
+            return Applied(previous, previous)
+        new = await _as_applied(conn, self.rules, self.tenant, self.groups, self.words)
+        changes = await _changes(conn, self.before, new, self.groups)
+        return Applied(self.version, previous, changes, tuple(self.groups.new.values()))
+
+
 async def apply(
     conn: Connection,
     tenant_id: int,
@@ -109,7 +140,24 @@ async def apply(
     Raises RulesError, ZoneDiffers, LookupError when there is no such tenant, RulesBusy, RulesMoved.
     """
     rules = await read_apart(source, file, lists, conn)
-    return await _apply(conn, tenant_id, source, rules, author, note, always=False, if_version=if_version)
+    done = await _write(conn, tenant_id, source, rules, author, note, if_version=if_version)
+    return await done.compared(conn)
+
+
+async def apply_read(
+    lend: Lend,
+    tenant_id: int,
+    source: str,
+    rules: RulesFile,
+    author: str,
+    note: str = "",
+    *,
+    if_version: int | None = None,
+) -> Applied:
+    """As `apply`, of rules that were read from `source` already; with a connection only while they are stored."""
+    async with lend() as conn:
+        done = await _write(conn, tenant_id, source, rules, author, note, if_version=if_version)
+    return await done.compared(None)
 
 
 async def apply_again(conn: Connection, tenant_id: int, version: int, author: str, note: str) -> Applied:
@@ -119,10 +167,12 @@ async def apply_again(conn: Connection, tenant_id: int, version: int, author: st
     """
     old = await source_of(conn, tenant_id, version)
     rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists), conn)
-    return await _apply(conn, tenant_id, old.source, rules, author, note, always=True)
+    done = await _write(conn, tenant_id, old.source, rules, author, note, always=True)
+    return await done.compared(conn)
 
 
-async def _apply(
+@retried
+async def _write(
     conn: Connection,
     tenant_id: int,
     source: str,
@@ -130,19 +180,19 @@ async def _apply(
     author: str,
     note: str,
     *,
-    always: bool,
+    always: bool = False,
     if_version: int | None = None,
-) -> Applied:
+) -> _Written:
     async with conn.transaction():
         tenant = await _locked(conn, tenant_id)
         if if_version is not None and tenant["ruleset"] != if_version:
             raise RulesMoved(tenant["ruleset"], if_version)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
-        words = await _words(conn, tenant_id, rules)
-        if not always and before is not None and _is(before, source, rules, words):
-            return Applied(tenant["ruleset"], tenant["ruleset"])
+        words = words_of(rules.ruleset, await load_spellings(conn, tenant_id))
         groups = await _groups(conn, tenant_id)
-        new = _as_applied(rules, tenant, groups, words)
+        if not always and before is not None and _is(before, source, rules, words):
+            return _Written(tenant["ruleset"], tenant, before, rules, words, groups)
+        new_groups_of(rules.for_tenant(0, tenant["time_zone"]), groups)
         version = await _SQL.last_version.value(conn, tenant_id=tenant_id) + 1
         about = {"author": author, "note": note, "source": source}
         about |= {"lists": json.dumps(dict(rules.lists)), "synonyms": json.dumps(words)}
@@ -150,12 +200,11 @@ async def _apply(
         await add_groups(conn, tenant_id, groups)
         await _SQL.put_in_force.execute(conn, tenant_id=tenant_id, version=version)
         await call_routers(conn, tenant_id)
-    return Applied(version, tenant["ruleset"], await _changes(conn, before, new, groups), tuple(groups.new.values()))
+    return _Written(version, tenant, before, rules, words, groups)
 
 
-@retried
 async def roll_back(
-    conn: Connection,
+    lend: Lend,
     tenant_id: int,
     version: int | None,
     author: str,
@@ -166,51 +215,49 @@ async def roll_back(
     """Puts an earlier version (None = the one before) in force again, as a new version with its source and lists.
 
     A new number, because waiting leads are tried again under a new number, and so that the history shows the rollback.
-    Raises RulesUnknown, and what `apply` raises.
+    Where another version came in between, "the one before" is that of when it was asked. Raises RulesUnknown, and what
+    `apply` raises.
     """
-    if version is None:
-        tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
-        version = tenant["ruleset"] - 1
-        if version < 1:
-            raise RulesUnknown(
-                "there is no version before the active one" if version == 0 else "there are no rules yet"
-            )
-    old = await source_of(conn, tenant_id, version)
+    async with lend() as conn:
+        if version is None:
+            tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
+            version = tenant["ruleset"] - 1
+            if version < 1:
+                raise RulesUnknown(
+                    "there is no version before the active one" if version == 0 else "there are no rules yet"
+                )
+        old = await source_of(conn, tenant_id, version)
     note = note or f"back to version {version}"
-    name = f"ruleset version {version}"
-    lists = stored_lists(old.lists)
-    return await apply(conn, tenant_id, old.source, author, note, file=name, lists=lists, if_version=if_version)
+    rules = await read_apart(old.source, f"ruleset version {version}", stored_lists(old.lists))
+    return await apply_read(lend, tenant_id, old.source, rules, author, note, if_version=if_version)
 
 
-async def compare(
-    conn: Connection, tenant_id: int, source: str, *, file: str = "rules", lists: ReadList = no_lists
-) -> Applied:
-    """What `apply` would do, locking and writing nothing; both versions are the one in force.
+async def compare(lend: Lend, tenant_id: int, rules: RulesFile) -> Applied:
+    """What `apply` would do with these rules, locking and writing nothing; both versions are the one in force.
 
-    Raises RulesError, ZoneDiffers, LookupError when there is no such tenant.
+    Raises ZoneDiffers, LookupError when there is no such tenant.
     """
-    rules = await read_apart(source, file, lists, conn)
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
+    async with lend() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
         before = await _SQL.version.row(conn, tenant_id=tenant_id, version=tenant["ruleset"])
         groups = await _groups(conn, tenant_id)
-        words = await _words(conn, tenant_id, rules)
-    new = _as_applied(rules, tenant, groups, words)
-    return Applied(
-        tenant["ruleset"], tenant["ruleset"], await _changes(conn, before, new, groups), tuple(groups.new.values())
-    )
+        spellings = await load_spellings(conn, tenant_id)
+    words = await apart_for_routing(None, len(rules.ruleset.rules) > MANY_RULES, words_of, rules.ruleset, spellings)
+    new = await _as_applied(None, rules, tenant, groups, words)
+    changes = await _changes(None, before, new, groups)
+    return Applied(tenant["ruleset"], tenant["ruleset"], changes, tuple(groups.new.values()))
 
 
-async def compare_versions(conn: Connection, tenant_id: int, base: int, version: int) -> tuple["Change", ...]:
+async def compare_versions(lend: Lend, tenant_id: int, base: int, version: int) -> tuple["Change", ...]:
     """What is different in a version, compared with a version `base` (0 = no rules).
 
     Raises RulesUnknown, and RulesError when this release cannot read `version`.
     """
-    async with conn.transaction(isolation="repeatable_read", readonly=True):
+    async with lend() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         before = await _row(conn, tenant_id, base) if base else None
         after = await _row(conn, tenant_id, version)
         groups = await _groups(conn, tenant_id)
-    return await _changes(conn, before, await read_version(conn, after, groups), groups)
+    return await _changes(None, before, await read_version(None, after, groups), groups)
 
 
 async def load_ruleset(conn: Connection, tenant_id: int, version: int) -> Ruleset:
@@ -244,9 +291,9 @@ async def as_in_force(
     """
     tenant = _found(await _SQL.tenant.row(conn, tenant_id=tenant_id), tenant_id)
     groups = await _groups(conn, tenant_id)
-    ruleset = rules.for_tenant(version, tenant["time_zone"])
-    ruleset = spelled(with_words(ruleset, await _words(conn, tenant_id, rules)), groups)
-    return ruleset, replace(roster, group_names=dict(groups.names))
+    words = words_of(rules.ruleset, await load_spellings(conn, tenant_id))
+    ruleset = await _as_applied(conn, rules, tenant, groups, words)
+    return replace(ruleset, version=version), replace(roster, group_names=dict(groups.names))
 
 
 async def _locked(conn: Connection, tenant_id: int) -> Row:
@@ -267,14 +314,16 @@ def _found(tenant: Row | None, tenant_id: int) -> Row:
     return tenant
 
 
-def _as_applied(rules: RulesFile, tenant: Row, groups: GroupNumbers, words: RuleWords) -> Ruleset:
+async def _as_applied(
+    conn: Connection | None, rules: RulesFile, tenant: Row, groups: GroupNumbers, words: RuleWords
+) -> Ruleset:
     """The new rules in the tenant's zone; their new groups are interned in `groups`."""
-    return spelled(with_words(rules.for_tenant(0, tenant["time_zone"]), words), groups)
+    new = rules.for_tenant(0, tenant["time_zone"])
 
+    def made() -> Ruleset:
+        return spelled(with_words(new, words), groups)
 
-async def _words(conn: Connection, tenant_id: int, rules: RulesFile) -> RuleWords:
-    """The words that the tenant's synonyms have now for the values of the rules."""
-    return words_of(rules.ruleset, await load_spellings(conn, tenant_id))
+    return await apart_for_routing(conn, len(new.rules) > MANY_RULES, made)
 
 
 def _is(before: Row, source: str, rules: RulesFile, words: RuleWords) -> bool:
@@ -283,7 +332,9 @@ def _is(before: Row, source: str, rules: RulesFile, words: RuleWords) -> bool:
     return stored == (source, rules.lists, words)
 
 
-async def _changes(conn: Connection, before: Row | None, new: Ruleset, groups: GroupNumbers) -> tuple["Change", ...]:
+async def _changes(
+    conn: Connection | None, before: Row | None, new: Ruleset, groups: GroupNumbers
+) -> tuple["Change", ...]:
     """From the rules in force to the new ones."""
     old = replace(NO_RULES, business_time_zone=new.business_time_zone)
     if before is not None:

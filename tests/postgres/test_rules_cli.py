@@ -15,7 +15,7 @@ from ops.cli.commands import rules as rules_command
 from ops.cli.context import Context
 from ops.embedded.urls import Urls
 from router.domain.rep_fields import RepLine
-from router.rules.file import RulesError, ZoneDiffers
+from router.rules.file import RulesError, ZoneDiffers, read_rules
 from router.settings.model import Settings
 from router.store import rulesets, tenants
 from router.store.roster import import_reps, load_roster
@@ -104,7 +104,7 @@ async def test_comparing_writes_nothing_and_waits_for_nobody(
     other = await asyncpg.connect(database_url)
     async with other.transaction():
         await other.execute("select from tenant for update")
-        compared = await rulesets.compare(conn, tenant.tenant_id, OTHER)
+        compared = await rulesets.compare(rulesets.keeping(conn), tenant.tenant_id, read_rules(OTHER, "f"))
     await other.close()
     assert (compared.version, len(compared.changes), compared.new_groups) == (1, 2, ("rest",))
     assert await counts(conn) == (1, 2, 1)

@@ -264,7 +264,7 @@ async def _and_a_lead(tenant: Tenancy, source: str, number: int) -> None:
 
 
 async def _back_and_a_lead(conn: asyncpg.Connection, tenant: Tenancy, number: int) -> None:
-    await rulesets.roll_back(conn, tenant.tenant_id, None, "ann")
+    await rulesets.roll_back(rulesets.keeping(conn), tenant.tenant_id, None, "ann")
     await _taken_over(tenant)
     await tenant.accept([lead(number)])
 

@@ -10,17 +10,29 @@ import asyncpg
 import pytest
 
 from router.domain.ruleset import Ruleset
-from router.rules.file import RulesError
+from router.rules.file import RulesError, read_rules
 from router.rules.stored import as_written
 from router.runtime.connections_watch import ConnectionsService
 from router.runtime.health import Health
-from router.store import apart, stored_rules
+from router.store import apart, rules_apply, stored_rules
 from router.store.apart import LONG_TEXT, MANY_RULES
 from router.store.connections.connections import Connections, Part
 from router.store.engines import Engines
-from router.store.rulesets import RulesUnknown, apply, load_ruleset
+from router.store.rules_apply import Given, apply_checked
+from router.store.rulesets import (
+    Applied,
+    RulesMoved,
+    RulesUnknown,
+    apply,
+    compare,
+    history,
+    keeping,
+    load_ruleset,
+    source_of,
+)
 from router.store.server_settings import ServerSettings
 from router.store.statements import Connection
+from router.store.tenants import tenant_named
 from router.telemetry.instruments import Instruments
 from tests.http.support import make_token, serving_api
 from tests.support import until
@@ -252,3 +264,125 @@ async def test_who_checks_a_long_draft_is_answered_however_long_it_takes(
     finally:
         checked.set()
     assert (reply.status, reply.document["rules"]) == (200, MANY_RULES * 2), reply.document
+
+
+@pytest.fixture
+def in_line() -> Iterator[threading.Event]:
+    """Drafts stand in line until it is set."""
+    go_on = threading.Event()
+    apart._THREAD.submit(go_on.wait, 60)
+    yield go_on
+    go_on.set()
+
+
+async def one_waits() -> bool:
+    return apart._THREAD._work_queue.qsize() > 0
+
+
+YAML = {"Content-Type": "application/yaml"}
+
+
+async def test_rules_that_are_applied_over_http_keep_no_connection_from_others_and_what_is_applied_is_what_was_checked(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, in_line: threading.Event
+) -> None:
+    token = await make_token(conn, acme.tenant_id)
+    async with serving_api(connections) as api:
+        applying = asyncio.create_task(
+            api.post("/v1/rulesets?anyway=1", data=LONG.replace("p7}", "p8}").encode(), headers=YAML, token=token)
+        )
+        await until(one_waits, "it stands in line")
+        assert [lending for lending in connections.lent.values() if lending.part is Part.CONSOLE] == []
+        in_line.set()
+        reply = await applying
+        assert reply.status == 200, reply.document
+        assert (reply.document["version"], reply.document["previous"]) == (2, 1)
+        assert [one["rule"] for one in reply.document["changes"]] == ["rule 7 of the long ones"]
+
+
+async def test_where_another_version_came_meanwhile_rules_are_checked_again_with_its_lists(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, in_line: threading.Event
+) -> None:
+    """Whoever applies rules sees what they change in the rules that they replace, not in those of before."""
+
+    def listed(text: str) -> str:
+        return text + "  - {name: cities, match: {region: {in_file: c.txt}}, assign_to: 'group:all'}\n"
+
+    token = await make_token(conn, acme.tenant_id)
+    await apply(conn, acme.tenant_id, listed(CATCH_ALL), "ops", lists=lambda _: "Paris\n")
+    async with serving_api(connections) as api:
+        applying = asyncio.create_task(
+            api.post("/v1/rulesets?anyway=1", data=listed(LONG).encode(), headers=YAML, token=token)
+        )
+        await until(one_waits, "it stands in line")
+        await apply(conn, acme.tenant_id, listed(CATCH_ALL), "other", lists=lambda _: "Rome\n")
+        in_line.set()
+        reply = await applying
+    assert reply.status == 200, reply.document
+    assert (reply.document["version"], reply.document["previous"]) == (4, 3)
+    assert dict((await source_of(conn, acme.tenant_id, 4)).lists) == {"c.txt": "Rome\n"}
+
+
+async def test_for_a_version_that_is_not_active_any_more_nothing_is_applied(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, in_line: threading.Event
+) -> None:
+    token = await make_token(conn, acme.tenant_id)
+    async with serving_api(connections) as api:
+        url = "/v1/rulesets?anyway=1&if_version=1"
+        applying = asyncio.create_task(api.post(url, data=LONG.replace("p7}", "p8}"), headers=YAML, token=token))
+        await until(one_waits, "it stands in line")
+        await apply(conn, acme.tenant_id, CATCH_ALL, "other")
+        in_line.set()
+        reply = await applying
+    assert reply.status == 409 and "version 2 is active" in reply.document["detail"], reply.document
+    assert [one.author for one in await history(conn, acme.tenant_id, 1)] == ["other"]
+
+
+async def test_a_version_that_comes_between_the_comparison_and_the_writing_is_not_overwritten_unseen(
+    acme: Tenancy, conn: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await asyncpg.connect(database_url)
+    came: list[int] = []
+    looked_at: list[int] = []
+
+    async def compared(*given: Any) -> Applied:
+        found = await compare(*given)
+        looked_at.append(found.previous)
+        if not came:
+            came.append((await apply(other, acme.tenant_id, CATCH_ALL, "other")).version)
+        return found
+
+    monkeypatch.setattr(rules_apply, "compare", compared)
+    rules = read_rules(LONG.replace("p7}", "p8}"), "f")
+
+    async def read() -> Given:
+        return Given(rules)
+
+    lend = keeping(conn)
+    found = await tenant_named(conn, "acme")
+    done = await apply_checked(lend, found, LONG, read, "ops", anyway=True)
+    assert (came, looked_at, done.applied.previous, done.applied.version) == ([2], [1, 2], 2, 3)
+    came.clear()
+    with pytest.raises(RulesMoved):
+        await apply_checked(lend, found, CATCH_ALL, read, "ops", anyway=True, if_version=3)
+    await other.close()
+
+
+async def test_comparing_long_versions_keeps_no_connection_from_others(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections, slow: Slow
+) -> None:
+    await conn.execute(
+        "insert into ruleset (tenant_id, version, author, note, source, lists, synonyms) "
+        "select tenant_id, 2, author, note, replace(source, 'p7}', 'p8}'), lists, synonyms from ruleset"
+    )
+    token = await make_token(conn, acme.tenant_id)
+    async with serving_api(connections) as api:
+        comparing = asyncio.create_task(api.get("/v1/rulesets/2/diff", token=token))
+
+        async def begun() -> bool:
+            return bool(slow.began)
+
+        await until(begun, "one of them is being read")
+        assert [lending for lending in connections.lent.values() if lending.part is Part.CONSOLE] == []
+        slow.may_end.set()
+        reply = await comparing
+    assert [one["rule"] for one in reply.document["changes"]] == ["rule 7 of the long ones"], reply.document

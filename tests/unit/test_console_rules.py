@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from ops.console.before_after import bars, share
 from ops.console.draft import Draft, draft_of, moment_in, to_apply, with_line_feeds, yesterday
+from ops.console.rules_read import read_version
 from ops.console.rules_words import (
     TABLE_COLUMNS,
     asked_by,
     change_rows,
-    read_version,
     rule_rows,
     setting_rows,
     table_cells,
@@ -114,10 +114,8 @@ def test_every_difference_has_words(old: Ruleset, new: Ruleset) -> None:
 
 
 def test_what_this_release_cannot_read_is_no_table() -> None:
-    assert read_version("rules: [", ()) is None
-    found = read_version(
-        "rules: [{name: a, match: {region: {in_file: x.txt}}, assign_to: group:g}]", (("x.txt", "A\n"),)
-    )
+    assert read_version("rules: [", {}) is None
+    found = read_version("rules: [{name: a, match: {region: {in_file: x.txt}}, assign_to: group:g}]", {"x.txt": "A\n"})
     assert found is not None and "x.txt" in rule_rows(found, SAY)[0].leads
 
 
@@ -128,7 +126,7 @@ def test_the_words_of_rules_are_those_of_explanations() -> None:
   - {name: c, match: {created: {within: 2h}, date: {from: 2026-01-01}}, assign_to: "group:g", on_no_candidate: wait}
   - {name: d, match: {}, assign_to: owner}
 """
-    found = read_version(source, ())
+    found = read_version(source, {})
     assert found is not None
     first, second, third, fourth = rule_rows(found, SAY)
     assert (first.leads, first.otherwise) == (

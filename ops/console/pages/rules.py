@@ -8,13 +8,13 @@ from aiohttp import web
 
 from ops.console.refusal import why_of
 from ops.console.rules_check import active_version, check
+from ops.console.rules_read import read_shared
 from ops.console.rules_words import (
     CHANGE_COLUMNS,
     LEVELS,
     PILLS,
     TABLE_COLUMNS,
     change_rows,
-    read_version,
     rule_rows,
     setting_rows,
     table_cells,
@@ -39,15 +39,19 @@ async def rules(view: View) -> web.Response:
     after = view.query.get("after")
     query = {"limit": str(VERSIONS_SHOWN), **({"after": after} if after else {})}
     history = await view.ask("list_rulesets", query=query)
-    return view.render(
-        "rules.html", shown=active, **await table(view, active), versions=history.rulesets, next=history.next
-    )
+    return await _with_table(view, "rules.html", active, versions=history.rulesets, next=history.next)
 
 
 async def version(view: View) -> web.Response:
     """One version: as a table, and as it was written."""
     shown = await _version(view, view.request.match_info["version"])
-    return view.render("rules_version.html", shown=shown, **await table(view, shown))
+    return await _with_table(view, "rules_version.html", shown)
+
+
+async def _with_table(view: View, template: str, shown: Any, **values: Any) -> web.Response:
+    """In a thread: of ten thousand rules the page has four million characters."""
+    values |= await table(view, shown)
+    return await asyncio.to_thread(view.render, template, shown=shown, **values)
 
 
 async def table(view: View, shown: Any) -> Mapping[str, Any]:
@@ -55,12 +59,12 @@ async def table(view: View, shown: Any) -> Mapping[str, Any]:
     ruleset = None if shown is None else await _read(shown)
     if ruleset is None:
         return {"rules": None, "settings": []}
-    return {"rules": rule_rows(ruleset, view.say), "settings": setting_rows(ruleset)}
+    rows = await asyncio.to_thread(rule_rows, ruleset, view.say)
+    return {"rules": rows, "settings": setting_rows(ruleset)}
 
 
 async def _read(shown: Any) -> Ruleset | None:
-    """A long one takes seconds: in a thread."""
-    return await asyncio.to_thread(read_version, shown.source, tuple(sorted(shown.lists.items())))
+    return await read_shared(shown.source, shown.lists)
 
 
 async def _version(view: View, named: str) -> Any:

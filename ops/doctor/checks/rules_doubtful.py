@@ -11,6 +11,7 @@ from router.domain.phrases import count
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
 from router.rules.rule_words import words_changed
+from router.store.apart import MANY_RULES, apart_meanwhile
 from router.store.groups import groups_with_members
 from router.store.rulesets import load_ruleset
 from router.store.synonyms import load_spellings
@@ -29,7 +30,8 @@ async def look(scene: Scene) -> Sequence[Finding]:
     found = []
     for tenant in tenants:
         rules = await load_ruleset(scene.conn, tenant.tenant_id, tenant.ruleset)
-        doubts = doubtful(rules, members.get(tenant.tenant_id, set()))
+        with_members = members.get(tenant.tenant_id, set())
+        doubts = await apart_meanwhile(scene.conn, len(rules.rules) > MANY_RULES, doubtful, rules, with_members)
         changed = words_changed(rules, await load_spellings(scene.conn, tenant.tenant_id))
         doubts += lint_words_changed(tenant.ruleset, rules.synonyms, changed)
         if doubts:
