@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, cannot_read, json_option
 from ops.cli.file_options import file_options
 from ops.cli.lead_report import Outcome, reporting
 from ops.cli.options import current_user, require_tenant, tenant_option, warn_of_zone
@@ -108,7 +108,7 @@ def mapping_of(mapping_file: Path | None, fields: tuple[str, ...] = FIELDS) -> F
     except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
+        raise cannot_read(mapping_file, error) from error
     warn_of_zone(mapping_file, plan.time_zone)
     return plan
 
@@ -127,7 +127,7 @@ def opened_file(
     except CannotImport as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror or error}") from error
+        raise cannot_read(file, error) from error
 
 
 def check_rejects_path(rejects: Path, file: Path) -> None:
