@@ -91,7 +91,7 @@ async def _hand_over(means: Means, jobs: Jobs, call: Call) -> Answer:
             await hand_over(doing, report, job.reach)
         return report.document()
 
-    return accepted(call, jobs.start("handover", call, work))
+    return accepted(call, await jobs.start("handover", call, work))
 
 
 async def _planned(conn: Connection, presence: Presence, call: Call) -> HandoverReport:

@@ -138,7 +138,7 @@ async def _import(means: Means, jobs: Jobs, call: Call) -> Answer:
         raise wrong("/file", "is missing; send the file as a field with this name")
     try:
         wanted = await read_wanted(call, form.fields)
-        return accepted(call, start_import(means, jobs, call, form.upload, wanted))
+        return accepted(call, await start_import(means, jobs, call, form.upload, wanted))
     finally:
         form.upload.release()
 
@@ -182,12 +182,12 @@ async def _mapping(call: Call, text: str, source: str) -> tuple[FileMapping, str
     return FileMapping(), ""
 
 
-def start_import(means: Means, jobs: Jobs, call: Call, upload: Upload, wanted: ImportWanted) -> Job:
+async def start_import(means: Means, jobs: Jobs, call: Call, upload: Upload, wanted: ImportWanted) -> Job:
     """Starts the import, or the check, which holds the upload for as long as it runs. Raises Refused for what is seen
     at once, and while another one runs.
     """
     _check_file(upload)
-    job = jobs.start(
+    job = await jobs.start(
         "check_import" if wanted.check else "import_leads", call, partial(_work, means, call, upload, wanted)
     )
     upload.hold()

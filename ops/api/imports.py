@@ -185,7 +185,7 @@ async def _undo(means: Means, jobs: Jobs, call: Call) -> Answer:
             await doing.run(lambda: job.reach(doing.done.seen))
         return undone_document(what, doing.done, dry_run=False)
 
-    return accepted(call, jobs.start("undo_import", call, work))
+    return accepted(call, await jobs.start("undo_import", call, work))
 
 
 async def _unmerge(call: Call) -> Answer:

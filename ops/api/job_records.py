@@ -11,7 +11,7 @@ import msgspec
 
 from router.store.connections.connections import Connections, Part
 from router.store.errors import TRANSIENT_ERRORS
-from router.store.jobs import JobEnd, note_begin, note_end, note_progress
+from router.store.jobs import JobEnd, RunsElsewhere, add_ended, is_ended, note_begin, note_end, note_progress
 from router.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ MAX_RESULT = 1_000_000
 """Characters of JSON: a longer result stays in the instance that has it."""
 MAX_FILE = 20_000_000
 """Bytes, as it is stored: a longer file stays in the instance that made it, for an hour."""
+_TAKEN = (
+    "while this instance could not reach the database, another instance began one of this kind: job {other}. What this "
+    "one did stays done"
+)
+_GIVEN_UP = (
+    "this instance could not note it in the database for too long, so it counted as failed, and another one of its "
+    "kind may have been begun. What it did stays done; start it again for the rest"
+)
 _PATIENCE_S = 2.0
 _TRIES = 5
 _PIECE = 1_000_000
@@ -39,16 +47,23 @@ class JobRecord:
         self._begun = self._cancelled = False
 
     async def begin(self) -> None:
-        """Notes that it begins, before it does anything: who is sent to another instance finds it there."""
+        """Notes that it begins, before it does anything: who is sent to another instance finds it there. Raises
+        RunsElsewhere while another one of its kind runs for the tenant, in whichever instance.
+        """
         with suppress(*TRANSIENT_ERRORS, TimeoutError):
             await self._note()
 
     async def follow(self) -> None:
-        """Notes how far it is until this is cancelled; ends the job when another instance was asked to."""
+        """Notes how far it is until this is cancelled; ends the job when another instance was asked to, and when it
+        lost its place to another one while the database was away.
+        """
         while True:
             await asyncio.sleep(NOTED_EVERY_S)
-            with suppress(*TRANSIENT_ERRORS, TimeoutError):
-                await self._note()
+            try:
+                with suppress(*TRANSIENT_ERRORS, TimeoutError):
+                    await self._note()
+            except RunsElsewhere as error:
+                self._cancel(_TAKEN.format(other=error.job_id))
 
     async def _note(self) -> None:
         job = self._job
@@ -57,32 +72,57 @@ class JobRecord:
                 await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
                 self._begun = True
             wanted = await note_progress(conn, job.tenant_id, job.job_id, job.done, job.total, job.step)
-        if wanted and not self._cancelled and job.task is not None:
-            self._cancelled = True
-            job.task.cancel()
+            if wanted is None and await is_ended(conn, job.tenant_id, job.job_id):
+                self._cancel(_GIVEN_UP)
+        if wanted:
+            self._cancel(None)
 
-    async def end(self) -> bool:
-        """Notes how it ended; returns whether that is stored, with all that it made. Tries again for some seconds."""
+    def _cancel(self, failed: str | None) -> None:
+        """Once; `failed` = why it counts as failed (None = as cancelled)."""
+        if not self._cancelled and self._job.task is not None and self._job.state == "running":
+            self._cancelled = True
+            self._job.lost = failed
+            self._job.task.cancel()
+
+    async def end(self) -> bool | None:
+        """Notes how it ended; returns whether that is stored, with all that it made. Tries again for some seconds; None
+        = the database was away for longer: to be tried later, by `note_end`.
+        """
+        end = await self._end()
+        for number in range(_TRIES):
+            if number:
+                await asyncio.sleep(number - 1)
+            noted = await self._note_end(end)
+            if noted is not None or self._connections.shut() is not None:
+                break
+        if noted is None:
+            log.warning("end of job not noted yet", job=self._job.job_id)
+        return noted
+
+    async def note_end(self) -> bool | None:
+        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job."""
+        return await self._note_end(await self._end())
+
+    async def _end(self) -> JobEnd:
         job = self._job
         try:
             packed = None if job.made is None else await asyncio.to_thread(_packed, os.dup(job.made.file.fileno()))
         except (OSError, ValueError) as error:
             log.warning("file of job not kept", job=job.job_id, error=str(error))
             packed = None
-        end = _end_of(job, packed)
-        for number in range(_TRIES):
-            try:
-                async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn, conn.transaction():
-                    if not self._begun:
-                        await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
-                    noted = await note_end(conn, job.tenant_id, job.job_id, end)
-                return noted and not end.result_left and (job.made is None or packed is not None)
-            except (*TRANSIENT_ERRORS, TimeoutError) as error:
-                if number == _TRIES - 1 or self._connections.shut() is not None:
-                    log.warning("end of job not noted", job=job.job_id, error=str(error))
-                    return False
-                await asyncio.sleep(number)
-        return False
+        return _end_of(job, packed)
+
+    async def _note_end(self, end: JobEnd) -> bool | None:
+        job = self._job
+        try:
+            async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S) as conn, conn.transaction():
+                if not self._begun:
+                    await add_ended(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at, end)
+                noted = await note_end(conn, job.tenant_id, job.job_id, end)
+        except (*TRANSIENT_ERRORS, TimeoutError) as error:
+            log.info("end of job not noted", job=job.job_id, error=str(error))
+            return None
+        return noted and not end.result_left and (job.made is None or end.file is not None)
 
 
 def _end_of(job: "Job", packed: bytes | None) -> JobEnd:

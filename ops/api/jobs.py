@@ -62,8 +62,8 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             path="/v1/jobs",
             summary="Start an audit or a replay",
             description=(
-                "It runs in this instance, one of a kind at a time. Location says where to ask how far it is; every "
-                "instance knows, for 7 days."
+                "It runs in this instance; of a tenant one of a kind at a time, in all instances together (409). "
+                "Location says where to ask how far it is; every instance knows, for 7 days."
             ),
             handler=partial(_start, means, jobs),
             answers={202: JobDocument},
@@ -126,7 +126,7 @@ async def _start(means: Means, jobs: Jobs, call: Call) -> Answer:
         work = _audit(means, call, SAMPLE if wanted.sample is None else wanted.sample)
     else:
         work = await _replay(means, call, wanted)
-    return accepted(call, jobs.start(wanted.kind, call, work))
+    return accepted(call, await jobs.start(wanted.kind, call, work))
 
 
 def _check(wanted: JobWanted) -> None:

@@ -218,7 +218,7 @@ async def _retry(means: Means, jobs: Jobs, call: Call) -> Answer:
             await retry_all(retry, report, ask, call.actor, wanted.why.strip(), job.reach)
             return report.document()
 
-    return accepted(call, jobs.start("retry", call, work))
+    return accepted(call, await jobs.start("retry", call, work))
 
 
 @asynccontextmanager

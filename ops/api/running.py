@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Any, Literal
 
 import msgspec
 
@@ -20,9 +20,10 @@ from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
 from router.rules.file import ZoneDiffers
+from router.store.backoff import wait_s as backoff_s
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.jobs import KEPT as KEPT_IN_DATABASE
-from router.store.jobs import KEPT_DAYS
+from router.store.jobs import KEPT_DAYS, RunsElsewhere
 from router.telemetry.logs import bound, get_logger
 from router.telemetry.masking import mask_passwords
 from router.telemetry.spans import TENANT, root_span
@@ -39,6 +40,10 @@ KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
 AT_ONCE = 4
+AT_ONCE_OF_TENANT = 3
+"""Of a tenant: so one place is always left for the others."""
+_NOTED_AGAIN_S = 5.0
+"""The longest wait until the ends that could not be noted are tried again."""
 _STOPPED = "the instance that ran it was stopped: what it did stays done; start it again for the rest"
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
@@ -73,7 +78,7 @@ class JobFile:
 @dataclass(slots=True)
 class Job:
     """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch, and
-    `made_name` what it is called, wherever it is kept.
+    `made_name` what it is called, wherever it is kept. `lost` = why it was ended, where that was not asked for.
     """
 
     job_id: str
@@ -92,6 +97,7 @@ class Job:
     made: JobFile | None = field(default=None, repr=False)
     made_name: str | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+    lost: str | None = None
 
     def reach(self, done: int) -> None:
         """So much is done."""
@@ -120,33 +126,49 @@ Work = Callable[[Job], Awaitable[Json]]
 
 
 class Jobs:
-    """Those of this process: one of a kind for a tenant at a time, and AT_ONCE in all."""
+    """Those of this process: AT_ONCE in all, AT_ONCE_OF_TENANT of them of a tenant; and one of a kind for a tenant at a
+    time, in all instances together.
+    """
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._instance = secrets.token_hex(3)
         self._jobs: dict[str, Job] = {}
         self._clock = clock
         self._stopped = False
+        self._unnoted: dict[str, JobRecord] = {}
+        self._noting: asyncio.Task[None] | None = None
 
-    def start(self, kind: JobKind, call: Call, work: Work) -> Job:
-        """Starts it. Raises Refused while there are too many, and when this instance is about to end."""
+    async def start(self, kind: JobKind, call: Call, work: Work) -> Job:
+        """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, and when
+        this instance is about to end.
+        """
         if self._stopped:
             raise busy("this instance is being stopped; start the job again", 5)
         self._forget()
         running = [job for job in self._jobs.values() if job.state == "running"]
         tenant = call.tenant
-        for other in running:
-            if (other.kind, other.tenant_id) == (kind, tenant.tenant_id):
-                raise Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {other.job_id}")
+        own = [job for job in running if job.tenant_id == tenant.tenant_id]
+        for other in own:
+            if other.kind == kind:
+                raise _runs_already(kind, other.job_id)
         if len(running) >= AT_ONCE:
             raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
+        if len(own) >= AT_ONCE_OF_TENANT:
+            raise busy(
+                f"{len(own)} jobs of this tenant run already in this instance, as many as one tenant may have; try "
+                "again when one is done",
+                5,
+            )
         job = Job(
             f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
         )
         self._jobs[job.job_id] = job
+        begun = asyncio.get_running_loop().create_future()
         # It outlives the request, and its span.
-        doing = self._run(job, work, JobRecord(job, call.connections))
+        doing = self._run(job, work, JobRecord(job, call.connections), begun)
         job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
+        if (other_id := await begun) is not None:
+            raise _runs_already(kind, other_id)
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -186,36 +208,92 @@ class Jobs:
     async def stop(self, wait_s: float) -> None:
         """Ends all jobs with this instance, and waits so long at the most for that to be noted in the database."""
         self._stopped = True
-        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
+        tasks: list[asyncio.Task[Any]] = [
+            job.task for job in self._jobs.values() if job.task is not None and not job.task.done()
+        ]
         for job in self._jobs.values():
             if job.state == "running" and job.task is not None:
                 job.task.cancel()
+        if self._noting is not None:
+            self._noting.cancel()
+        if self._unnoted:
+            tasks.append(asyncio.create_task(self._note_ends(), name="ends of jobs"))
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
 
-    async def _run(self, job: Job, work: Work, record: JobRecord) -> None:
-        following = asyncio.create_task(record.follow(), name=f"record of job {job.job_id}")
-        await self._work(job, work, record)
-        following.cancel()
-        await asyncio.wait([following])
-        if await record.end() and job.made is not None:
-            # From now on it is the database's, for all instances.
-            job.made.file.close()
-            job.made = None
-
-    async def _work(self, job: Job, work: Work, record: JobRecord) -> None:
+    async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[str | None]") -> None:
         try:
             await record.begin()
+        except RunsElsewhere as error:
+            del self._jobs[job.job_id]
+            _answer(begun, error.job_id)
+            return
+        except asyncio.CancelledError:
+            self._cancelled(job)
+        except Exception as error:
+            self._failed(job, error)
+        _answer(begun, None)
+        if job.state == "running":
+            following = asyncio.create_task(record.follow(), name=f"record of job {job.job_id}")
+            await self._work(job, work)
+            following.cancel()
+            await asyncio.wait([following])
+        noted = await record.end()
+        if noted is None and not self._stopped:
+            self._unnoted[job.job_id] = record
+            if self._noting is None:
+                self._noting = asyncio.create_task(self._note_later(), name="ends of jobs", context=Context())
+        elif noted:
+            _hand_over(job)
+
+    async def _note_later(self) -> None:
+        """Notes the ends that could not be noted, once the database is back; those that are forgotten here, an hour
+        after they ended, are given up.
+        """
+        failures = 0
+        while self._unnoted:
+            failures += 1
+            await asyncio.sleep(backoff_s(failures, longest_s=_NOTED_AGAIN_S))
+            self._forget()
+            if await self._note_ends():
+                failures = 0
+        self._noting = None
+
+    async def _note_ends(self) -> bool:
+        """As far as the database takes them; returns whether it took any."""
+        self._unnoted = {job_id: record for job_id, record in self._unnoted.items() if job_id in self._jobs}
+        took = False
+        for job_id, record in list(self._unnoted.items()):
+            noted = await record.note_end()
+            self._unnoted.pop(job_id, None)
+            if noted is None:
+                # Where it is only this one, the others come first the next time.
+                self._unnoted[job_id] = record
+                break
+            took = True
+            if noted and job_id in self._jobs:
+                _hand_over(self._jobs[job_id])
+        return took
+
+    async def _work(self, job: Job, work: Work) -> None:
+        try:
+            # Whoever started it describes it first.
+            await asyncio.sleep(0)
             with bound(tenant=job.tenant), root_span(f"job {job.kind}", {TENANT: job.tenant}):
                 # Its documents hold times and keys as they come; from here on it is plain JSON.
                 job.result = msgspec.to_builtins(await work(job), str_keys=True)
-            job.state = "done"
+            job.state, job.ended_at = "done", self._clock()
         except asyncio.CancelledError:
-            job.state, job.error = ("failed", _STOPPED) if self._stopped else ("cancelled", None)
+            self._cancelled(job)
         except Exception as error:
-            job.state, job.error = "failed", _words(job, error)
-        finally:
-            job.ended_at = self._clock()
+            self._failed(job, error)
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        job.state, job.error, job.ended_at = "failed", _words(job, error), self._clock()
+
+    def _cancelled(self, job: Job) -> None:
+        failed = _STOPPED if self._stopped else job.lost
+        job.state, job.error, job.ended_at = "cancelled" if failed is None else "failed", failed, self._clock()
 
     def _forget(self) -> None:
         """Those that ended an hour ago; and the oldest, where there are many. Files of fewer are kept."""
@@ -231,6 +309,23 @@ class Jobs:
                     job.made = job.made_name = None
             if forgotten:
                 del self._jobs[job.job_id]
+
+
+def _runs_already(kind: JobKind, job_id: str) -> Refused:
+    return Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {job_id}")
+
+
+def _answer(begun: "asyncio.Future[str | None]", other_id: str | None) -> None:
+    """Unless nobody waits for it any more."""
+    if not begun.done():
+        begun.set_result(other_id)
+
+
+def _hand_over(job: Job) -> None:
+    """From now on its file is the database's, for all instances."""
+    if job.made is not None:
+        job.made.file.close()
+        job.made = None
 
 
 def accepted(call: Call, job: Job) -> Answer:

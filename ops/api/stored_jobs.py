@@ -14,10 +14,8 @@ from router.domain.phrases import duration
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
 from router.store import jobs as store
-from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, StoredJob
+from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, LOST, SILENT_S, StoredJob
 
-SILENT_S = 30.0
-"""An instance that has noted nothing for so long does not run the job any more."""
 _NOTED_WITHIN_S = 1.0
 _LOOK_S = 0.1
 _PIECE = 1_000_000
@@ -118,10 +116,7 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
     lost = noted.state == "running" and noted.silent_s > SILENT_S
     error = noted.error
     if lost:
-        error = (
-            f"the instance that ran it has given no sign for {duration(noted.silent_s)}: the job ended with it. What "
-            "it did stays done; start it again for the rest"
-        )
+        error = LOST.format(silent=duration(noted.silent_s))
     document = {
         "id": noted.job_id,
         "kind": noted.kind,

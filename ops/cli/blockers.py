@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.text import Text
 
 from ops.blocking.document import document
+from ops.blocking.ending_words import advice_for
 from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
 from ops.cli.options import current_user, filter_option, why_option
 from router.store.blocking.action import Action, CannotAct, Done, act
 from router.store.blocking.activity import look
 from router.store.blocking.judge import MODES, Activity, Blocker, Limits, Session, open_time
 from router.store.blocking.judge import blockers as judge
+from router.store.blocking.work import work_of
 from router.store.errors import PostgresError
 from router.store.statements import Connection
 from router.store.tenants import TenantUnknown, tenant_named
@@ -132,6 +134,8 @@ def show(found: list[Blocker], seen: Activity, out: Console) -> None:
         out.print(f"  {_doing(session)}")
         if session.query:
             out.print(Text(f"  query: {session.query}", style="dim"))
+        work = work_of(session, [one.kind for one in blocker.blocks])
+        out.print(f"  wait or end it? {advice_for(work)}")
         out.print(f"  do: lead-router blockers --{blocker.remedy} {session.pid}")
     for wait in seen.elsewhere:
         out.print(Text(wait.blocking.named(), style="bold red" if wait.waiting.ours else "bold yellow"))

@@ -185,6 +185,8 @@ def console() -> "Screen":
 
 def print_json(document: Any) -> None:
     """The one JSON document of `--json`."""
+    if sys.stdout is None:
+        raise CannotRun("stdout is closed, so there is nowhere to write the document to")
     ascii_only = "utf" not in (sys.stdout.encoding or "utf").lower()
     json.dump(document, sys.stdout, ensure_ascii=ascii_only, indent=2, default=str)
     sys.stdout.write("\n")
@@ -221,7 +223,7 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
             # Whoever read our output has enough (`| head`); click ends quietly.
             raise
         except UnicodeEncodeError as error:
-            raise CannotRun(f"a text has characters that are not valid: {error.object!a}") from error
+            raise CannotRun(_not_text(error)) from error
         except (OSError, PostgresError, InterfaceError) as error:
             raise CannotRun(_in_words(error, context.settings)) from error
         except KeyboardInterrupt:
@@ -234,15 +236,30 @@ def async_command(command: Callable[Concatenate[Context, P], Awaitable[int | Non
 def _in_words(error: OSError | PostgresError | InterfaceError, settings: Settings) -> str:
     """Why the command could not go on. Raises an error that only a mistake of ours explains."""
     where, trouble = server_named(settings), trouble_of(error)
+    if isinstance(error, IsADirectoryError) and error.filename is not None:
+        return str(cannot_read(error.filename, error))
     if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-        return str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        return f"{error.filename or 'what was to be written'}: {error.strerror}"
     if trouble is Trouble.UNREACHABLE:
         return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
     if trouble in (Trouble.LOCK_CONFLICT, Trouble.SERVER, Trouble.DENIED):
         return f"database error ({where}): {error}; only what was confirmed was changed"
+    if isinstance(error.__cause__, UnicodeEncodeError):
+        return f"{_not_text(error.__cause__)}; nothing was changed"
     if trouble is Trouble.REFUSED_ROW:
         return f"the database cannot take a value: {error}; nothing was changed"
     raise error
+
+
+def cannot_read(file: object, error: OSError) -> CannotRun:
+    """Why a file that was named cannot be read."""
+    why = "is a folder; name the file" if isinstance(error, IsADirectoryError) else error.strerror or str(error)
+    return CannotRun(f"{file}: {why}")
+
+
+def _not_text(error: UnicodeEncodeError) -> str:
+    """Bytes of the command line that are no text in its encoding are shown by their numbers."""
+    return f"not valid text: {error.object!a}; look at the encoding of the terminal or the script"
 
 
 def server_named(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
+from ops.cli.context import CannotRun
 from ops.cli.new_files import cannot_write, new_files
 from ops.text.spreadsheet import ENCODING, write_cells
 from router.domain.phrases import count
@@ -57,6 +58,8 @@ class Sheet:
 def writing_csv(csv_file: str, columns: Sequence[str]) -> Iterator[Sheet]:
     """The header first. A file appears under its name when all of it is written. Raises CannotRun."""
     if csv_file == STDOUT:
+        if sys.stdout is None:
+            raise CannotRun("stdout is closed, so there is nowhere to write to; --csv FILE names a file")
         sheet = Sheet(sys.stdout, None)
         sheet.write_header(columns)
         yield sheet

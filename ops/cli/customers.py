@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import CannotRun, Context, Found, async_command, cannot_read, console, json_option, print_json
 from ops.cli.customer_notes import merge_command
 from ops.cli.customer_texts import print_customer
 from ops.cli.options import author_option, current_user, require_tenant, tenant_option, why_option
@@ -231,5 +231,5 @@ def _source(file: Path) -> str:
     except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror or error}") from error
+        raise cannot_read(file, error) from error
     return source

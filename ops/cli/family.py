@@ -69,6 +69,15 @@ class Family(click.Group):
             meant = " or ".join(f"{ctx.command_path} {name} {args[0]}" for name in near)
             raise click.UsageError(f"{error.message} Did you mean {meant}?", ctx) from error
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C ends with 130 as it does within a command, however early it comes: 1 would mean that something was
+        found.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if not self.sections:
             super().format_commands(ctx, formatter)

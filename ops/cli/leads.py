@@ -1,5 +1,6 @@
 """`lead-router leads import`."""
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import click
 
-from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, json_option
+from ops.cli.context import EXIT_FOUND, CannotRun, Context, async_command, cannot_read, json_option, tell
 from ops.cli.file_options import file_options
 from ops.cli.lead_report import Outcome, reporting
 from ops.cli.options import current_user, require_tenant, tenant_option, warn_of_zone
 from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_leads, reader_for
+from router.domain.phrases import count
 from router.intake.lead_file import LeadFile
+from router.intake.lead_import import Imported
 from router.intake.rejects import RejectsFile, is_rejects_file
 from router.rules.mapping import FIELDS, FileMapping, read_mapping
 from router.rules.problems import InvalidFile
@@ -88,8 +91,20 @@ async def import_(
             batch=batch,
             rejects=rejects,
         )
+        stopped: list[str] = []
+        # Below the bar, when that has gone.
+        open_.callback(lambda: tell(stopped[0]) if stopped else None)
+        report, so_far = open_.enter_context(reporting(opened)), [Imported()]
+
+        def progress(done: Imported) -> None:
+            so_far[0] = done
+            report(done)
+
         try:
-            result = await work.run(open_.enter_context(reporting(opened)))
+            result = await work.run(progress)
+        except asyncio.CancelledError:
+            stopped.append(_stopped(so_far[0], check=check))
+            raise
         except CannotImport as error:
             raise CannotRun(str(error)) from error
         if rejects:
@@ -97,6 +112,16 @@ async def import_(
     named = str(rejects_path) if result.done.rejected and rejects_path else None
     Outcome(result, time.monotonic() - started, named).print(as_json=as_json)
     return EXIT_FOUND if result.done.rejected else 0
+
+
+def _stopped(done: Imported, *, check: bool) -> str:
+    """What somebody who pressed Ctrl-C has to know."""
+    if check:
+        return "stopped; nothing was written"
+    return (
+        f"stopped after {count(done.rows, 'row')}: {count(done.new, 'new lead')} stored, which stay; import the same "
+        "file again for the rest. leads imports lists what each import took, leads undo-import takes it back"
+    )
 
 
 def mapping_of(mapping_file: Path | None, fields: tuple[str, ...] = FIELDS) -> FileMapping:
@@ -108,7 +133,7 @@ def mapping_of(mapping_file: Path | None, fields: tuple[str, ...] = FIELDS) -> F
     except InvalidFile as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{mapping_file}: {error.strerror or error}") from error
+        raise cannot_read(mapping_file, error) from error
     warn_of_zone(mapping_file, plan.time_zone)
     return plan
 
@@ -127,7 +152,7 @@ def opened_file(
     except CannotImport as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror or error}") from error
+        raise cannot_read(file, error) from error
 
 
 def check_rejects_path(rejects: Path, file: Path) -> None:

@@ -230,7 +230,10 @@ def since(ctx: click.Context, param: click.Parameter, text: str | None) -> datet
     """Reads a time, or how long ago it was: a callback of options."""
     if text is not None and read_span(text.strip()) is not None:
         return span(ctx, param, text)
-    return instant(ctx, param, text)
+    try:
+        return instant(ctx, param, text)
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message}, or how long ago, such as 90s, 30m, 4h or 2d") from None
 
 
 async def require_tenant(conn: Connection, name: str | None) -> Tenant:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import CannotRun, Context, Found, async_command, cannot_read, console, json_option, print_json
 from ops.cli.options import author_option, require_tenant, tenant_option, why_option
 from ops.cli.reps_shared import print_change, print_notes, refused
 from ops.documents.reps import change_document, in_no_group, unnamed_document
@@ -68,7 +68,7 @@ async def import_(
     try:
         lines = read_roster_file(file, sheet)
     except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror or error}") from error
+        raise cannot_read(file, error) from error
     except RosterError as error:
         raise CannotRun(f"nothing was imported\n{error}") from error
     async with context.connection() as conn:

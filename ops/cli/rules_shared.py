@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ops.cli.context import CannotRun, Found, console, print_json
+from ops.cli.context import CannotRun, Found, cannot_read, console, print_json
 from ops.documents.rules import line_of
 from router.domain.lint import Finding, Level
 from router.domain.phrases import count
@@ -68,7 +68,9 @@ def read(file: Path, as_json: bool) -> ReadRules:
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidFile):
             raise Refused(file, error, as_json) from error
-        raise CannotRun(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+        if isinstance(error, OSError):
+            raise cannot_read(file, error) from error
+        raise CannotRun(f"{file}: {error}") from error
 
 
 def print_findings(read_rules: ReadRules, findings: Iterable[Finding]) -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 import click
 import msgspec
 
-from ops.cli.context import EXIT_FOUND, CannotRun, Context, Found, async_command, console, json_option, print_json
+from ops.cli.context import (
+    EXIT_FOUND,
+    CannotRun,
+    Context,
+    Found,
+    async_command,
+    cannot_read,
+    console,
+    json_option,
+    print_json,
+)
 from ops.cli.explanation import rendered
 from ops.cli.options import require_tenant, tenant_option
 from ops.cli.rules_shared import file_argument, read
@@ -101,7 +111,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as opened:
             return opened.read(_MAX_BYTES)
     except OSError as error:
-        raise CannotRun(f"{path}: {error.strerror or error}") from error
+        raise cannot_read(path, error) from error
 
 
 def _head(trial: Trial, file: Path) -> str:

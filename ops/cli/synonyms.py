@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.context import CannotRun, Context, async_command, cannot_read, console, json_option, print_json
 from ops.cli.options import author_option, require_tenant, tenant_option
 from router.domain.phrases import count, listed
 from router.intake.lead_file import FileUnusable
@@ -124,4 +124,4 @@ def _read(file: Path) -> list[Synonym]:
     except (FileUnusable, SynonymError) as error:
         raise CannotRun(str(error)) from error
     except OSError as error:
-        raise CannotRun(f"{file}: {error.strerror or error}") from error
+        raise cannot_read(file, error) from error

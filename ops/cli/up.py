@@ -5,10 +5,11 @@ from dataclasses import replace
 import click
 from msgspec import structs
 
-from ops.cli.context import Context, async_command
+from ops.cli.context import Context, Found, async_command
 from ops.cli.serve import run_until_signal
 from ops.console.service import keep_key
 from ops.daemon.services import Role
+from router.runtime.supervisor import StartRefused
 from router.settings.model import Settings
 
 
@@ -26,7 +27,10 @@ async def up(context: Context) -> None:
     """
     context = with_files(context)
     if context.settings.console.key_file is not None:
-        keep_key(context.settings.console.key_file)
+        try:
+            keep_key(context.settings.console.key_file)
+        except StartRefused as error:
+            raise Found(str(error)) from error
     await run_until_signal(context, frozenset(Role), lambda words: click.echo(words, err=False))
 
 

@@ -71,6 +71,8 @@ async def add(
     try:
         check_url(url, allow_private=allow_private)
         given = None if secret_file is None else secret_file.read().strip()
+        if given == "":
+            raise CannotRun(f"--secret-file {secret_file.name} is empty; leave the option out for a new secret")
         secret = given or new_secret(secrets.token_bytes(SECRET_BYTES))
         secret_key(secret)
     except (ValueError, OSError) as error:

@@ -26,7 +26,7 @@ async def matching(view: View, asked: LeadFilter) -> Page:
         return await list_leads(conn, presence, call.tenant.tenant_id, asked, limit=LIMIT, engines=means.engines)
 
 
-def start(view: View, kind: str, numbers: list[int], why: str, *, more: bool) -> Job:
+async def start(view: View, kind: str, numbers: list[int], why: str, *, more: bool) -> Job:
     """Does it with these leads; those that moved meanwhile, or that somebody has locked, are left and counted.
     Raises Refused while another one of its kind runs.
     """
@@ -44,4 +44,4 @@ def start(view: View, kind: str, numbers: list[int], why: str, *, more: bool) ->
                 job.reach(at + 1)
         return {"leads": done, "left": left, "more_match": more}
 
-    return view.shared.jobs.start("park" if kind == "park" else "unpark", call, work)
+    return await view.shared.jobs.start("park" if kind == "park" else "unpark", call, work)

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ops.blocking.ending_words import advice_of, wait_or_end
 from ops.console import words
 from ops.console.before_after import share
-from ops.console.ending_words import advice_of, wait_or_end
 from ops.console.event_words import TYPES, details
 from ops.console.fixes import EFFECTS, advice, page_for
 from ops.console.in_language import reason_in, sentence_in

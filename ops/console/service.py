@@ -139,7 +139,12 @@ def keep_key(file: Path) -> Path:
             with suppress(FileExistsError):
                 file.hardlink_to(draft)
     except OSError as error:
-        raise StartRefused(f"the key of sessions {file} cannot be made: {error.strerror}") from error
+        raise StartRefused(
+            f"the key of sessions {file} cannot be made: {error.strerror}; it has to be in a folder that this user may "
+            "write to: --data-dir (or console.key_file) names another"
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        # Where the folder cannot be used, there is none to remove.
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
     return file

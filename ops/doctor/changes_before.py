@@ -12,6 +12,8 @@ from ops.doctor.scene import Scene
 from router.domain.written_time import written
 from router.store.change_log import Entry, read_changes
 from router.store.changes import SERVICE
+from router.store.configuration import ACTION as CONFIGURE
+from router.store.configuration import FIRST_LOOK
 from router.store.errors import TRANSIENT_ERRORS
 
 BEFORE = timedelta(hours=1)
@@ -62,10 +64,17 @@ def cited(finding: Finding, entries: Sequence[Entry], tenants: Mapping[str, int]
     near = [
         entry
         for entry in entries
-        if entry.tenant_id in (SERVICE, of_tenant) and finding.since - BEFORE <= entry.at <= finding.since
+        if entry.tenant_id in (SERVICE, of_tenant)
+        and finding.since - BEFORE <= entry.at <= finding.since
+        and not is_first_look(entry)
     ]
     near.sort(key=lambda entry: entry.at, reverse=True)
     return replace(finding, changes=tuple(map(_row, near[:CITED])))
+
+
+def is_first_look(entry: Entry) -> bool:
+    """Whether a setting was only seen for the first time: the service's first start is no change of anything."""
+    return entry.action == CONFIGURE and entry.why == FIRST_LOOK
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def _prepare(data_dir: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(f"{folder} cannot be used as data folder: {error}") from error
+        raise EmbeddedError(
+            f"{folder} cannot be used as data folder: {error.strerror}; --data-dir names another"
+        ) from error
     return folder
 
 

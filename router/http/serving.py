@@ -1,6 +1,7 @@
 """One address on which an aiohttp application answers until the stop; its connections are guarded."""
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Callable
@@ -110,9 +111,23 @@ class Address:
             )
         except OSError as error:
             raise AddressRefused(
-                f"cannot listen on {self._host} port {self._port}: {os.strerror(error.errno or 0)}. Does another "
-                f"lead-router run here? Set {self._setting} to another port, or to 0 for any free one"
+                f"cannot listen on {self._host} port {self._port}: {_refusal(error, self._setting)}"
             ) from error
+
+
+def _refusal(error: OSError, setting: str) -> str:
+    """Why an address cannot be had, and what to do. `setting` is that of the port."""
+    if error.errno == errno.EADDRINUSE:
+        todo = f"Does another lead-router run here? Set {setting} to another port, or to 0 for any free one"
+    elif error.errno in (errno.EACCES, errno.EPERM):
+        todo = f"This user may not have that port: set {setting} to one from 1024 on"
+    else:
+        todo = (
+            f"Set {setting.removesuffix('PORT')}HOST to an address of this machine, or to 0.0.0.0 for all"
+        )
+    # Names that are not found have numbers of their own.
+    known = error.errno is not None and error.errno > 0
+    return f"{os.strerror(error.errno or 0) if known else error.strerror}. {todo}"
 
 
 def _first(guard: Guard, runner: web.AppRunner, posts: PlainPosts | None) -> asyncio.Protocol:

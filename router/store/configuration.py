@@ -10,6 +10,8 @@ from router.store.statements import Connection, load
 from router.store.transactions import retried
 
 ACTION = "configure"
+FIRST_LOOK = "seen for the first time"
+"""Why something is recorded that was not changed: nothing of its kind was known before."""
 
 _SQL = load("configuration")
 
@@ -36,7 +38,8 @@ async def record_differences(
     """Records, in one transaction, what differs from the last record of this kind; `first` = before any record.
 
     `is_known` = `values` are all that are set, of the names for which it holds: what was recorded of these, and is not
-    among them, is set no more. None = they are some, and nothing is known of others.
+    among them, is set no more, and where nothing of this kind was recorded yet, that is FIRST_LOOK. None = they are
+    some, and nothing is known of others.
     """
     async with conn.transaction():
         await _SQL.turn.value(conn)
@@ -48,6 +51,7 @@ async def record_differences(
         last = {row["subject"].removeprefix(f"{kind}: "): row["after"] for row in rows}
         if is_known is not None:
             values = dict.fromkeys(filter(is_known, last), "") | dict(values)
+            why = why if last else FIRST_LOOK
         before = {name: last.get(name, first.get(name, "")) for name in values}
         found = [Difference(name, before[name], after) for name, after in values.items() if before[name] != after]
         for one in found:

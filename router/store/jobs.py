@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.domain.phrases import duration
 from router.store.statements import Connection, Row, load
 
 _SQL = load("jobs")
@@ -17,7 +18,14 @@ KEPT_BYTES = 50_000_000
 """Of the files of a tenant together, as they are stored."""
 LISTED_BYTES = 500_000
 """Of the results that a list of jobs has, as they are stored, which is shorter than what they become."""
+SILENT_S = 30.0
+"""An instance that has noted nothing for so long does not run the job any more, and is in the way of no other one."""
+LOST = (
+    "the instance that ran it gave no sign for {silent}: the job ended with it. What it did stays done; start it "
+    "again for the rest"
+)
 _EVERY_BYTE = 2**62
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +71,68 @@ class StoredJob:
     silent_s: float
 
 
+class RunsElsewhere(Exception):
+    """Another job of this kind runs for the tenant, maybe in another instance: `job_id`."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
 async def note_begin(
     conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime
 ) -> None:
-    """A job begins, and older ones make room for it."""
-    await _SQL.begin.execute(
-        conn, tenant_id=tenant_id, job_id=job_id, kind=kind, started_by=_text(started_by), started_at=started_at
-    )
+    """A job begins, and older ones make room for it. Raises RunsElsewhere while another one of its kind runs, whose
+    instance has given a sign within SILENT_S; one without is noted as failed.
+    """
+    lost = LOST.format(silent=f"more than {duration(SILENT_S)}")
+    await _SQL.end_lost.execute(conn, tenant_id=tenant_id, kind=kind, silent_s=SILENT_S, error=lost)
+    for _ in range(_LOOKS):
+        begun = await _SQL.begin.value(
+            conn, tenant_id=tenant_id, job_id=job_id, kind=kind, started_by=_text(started_by), started_at=started_at
+        )
+        if begun is not None:
+            break
+        other = await _SQL.running.value(conn, tenant_id=tenant_id, kind=kind)
+        if other == job_id:
+            # It was noted, but the answer was lost.
+            break
+        if other is not None:
+            raise RunsElsewhere(other)
+        # The other one has ended meanwhile.
     await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
 
 
 async def note_progress(
     conn: Connection, tenant_id: int, job_id: str, done: int, total: int | None, step: str
 ) -> bool | None:
-    """It is still at work. Returns whether somebody wants it to end; None = it was not noted yet."""
+    """It is still at work. Returns whether somebody wants it to end; None = it is not there to be noted: not yet, not
+    any more, or noted as ended (`is_ended`).
+    """
     wanted = await _SQL.note.value(conn, tenant_id=tenant_id, job_id=job_id, done=done, total=total, step=_text(step))
     return None if wanted is None else bool(wanted)
+
+
+async def is_ended(conn: Connection, tenant_id: int, job_id: str) -> bool:
+    """Whether it is noted as ended."""
+    return bool(await _SQL.is_ended.value(conn, tenant_id=tenant_id, job_id=job_id))
+
+
+async def add_ended(
+    conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime, end: JobEnd
+) -> None:
+    """A job that has ended before it could be noted; older ones make room for it. `note_end` has the rest."""
+    await _SQL.add_ended.execute(
+        conn,
+        tenant_id=tenant_id,
+        job_id=job_id,
+        kind=kind,
+        started_by=_text(started_by),
+        started_at=started_at,
+        ended_at=end.ended_at,
+        state=end.state,
+    )
+    await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
 
 
 async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -> bool:

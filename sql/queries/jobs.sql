@@ -1,9 +1,29 @@
 -- Jobs of the API and the console, as all instances know them.
 
--- name: begin(tenant_id, job_id, kind, started_by, started_at)!
--- Notes that a job begins.
+-- name: end_lost(tenant_id, kind, silent_s, error)!
+-- Ends a job of this kind whose instance has given no sign for so long: it is not in the way of another one.
+update job set ended_at = alive_at, state = 'failed', error = :error
+ where tenant_id = :tenant_id and kind = :kind and ended_at is null and alive_at < statement_timestamp() - make_interval(secs => :silent_s::float8);
+
+-- name: begin(tenant_id, job_id, kind, started_by, started_at)
+-- Notes that a job begins; nothing where it is noted already, or while another one of its kind runs.
 insert into job (tenant_id, job_id, kind, started_by, started_at) values (:tenant_id, :job_id, :kind, :started_by, :started_at::timestamptz)
+on conflict do nothing
+returning job_id;
+
+-- name: running(tenant_id, kind)
+-- The job of a kind that runs.
+select job_id from job where tenant_id = :tenant_id and kind = :kind and ended_at is null;
+
+-- name: add_ended(tenant_id, job_id, kind, started_by, started_at, ended_at, state)!
+-- Notes a job that has ended before it could be noted.
+insert into job (tenant_id, job_id, kind, started_by, started_at, ended_at, state)
+values (:tenant_id, :job_id, :kind, :started_by, :started_at::timestamptz, :ended_at::timestamptz, :state)
 on conflict do nothing;
+
+-- name: is_ended(tenant_id, job_id)
+-- Whether a job is noted as ended; nothing for one that is not there.
+select ended_at is not null from job where tenant_id = :tenant_id and job_id = :job_id;
 
 -- name: remove_surplus(tenant_id, jobs, days)!
 -- Removes jobs of a tenant that are too old or too many; those that were noted last stay, so one that runs does, however long.

@@ -232,11 +232,12 @@ async def test_what_is_kept_of_jobs_is_bounded_by_number_age_and_size(acme: Tena
 
 async def test_a_long_job_is_not_forgotten_for_the_many_short_ones_that_began_after_it(acme: Tenancy) -> None:
     conn, tenant_id, now = acme.conn, acme.tenant_id, datetime.now(UTC)
-    for name in ("long", "dead"):
-        await note_begin(conn, tenant_id, name, "import_leads", "me", now - timedelta(hours=1))
+    await note_begin(conn, tenant_id, "long", "import_leads", "me", now - timedelta(hours=1))
+    await note_begin(conn, tenant_id, "dead", "retry", "me", now - timedelta(hours=1))
     await conn.execute("update job set alive_at = alive_at - interval '1 h' where job_id = 'dead'")
     for number in range(KEPT):
         await note_begin(conn, tenant_id, f"short{number:03}", "park", "me", now)
+        await note_end(conn, tenant_id, f"short{number:03}", JobEnd(now, "done", 1, 1, "", "{}", False, None))
         assert await note_progress(conn, tenant_id, "long", number, 100, "bytes") is False, "it runs"
     assert await jobs_of(conn, tenant_id, 1, job_id="dead") == []
     end = JobEnd(now, "done", 10, 10, "bytes", "{}", False, None, 1, "r.csv", "utf-8", b"packed")
@@ -289,7 +290,7 @@ async def test_results_are_kept_for_an_hour_where_the_database_cannot_keep_them(
     async def work(_job: Any) -> dict[str, Any]:
         return {"ok": True}
 
-    job = jobs.start("audit", _Call(), work)  # type: ignore[arg-type]
+    job = await jobs.start("audit", _Call(), work)  # type: ignore[arg-type]
     assert job.task is not None
     await job.task
     now += timedelta(minutes=59)

@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from ops.blocking.ending_words import advice_for
 from ops.cli.blockers import blockers as blockers_command
 from router.store.blocking.activity import our_tables
+from router.store.blocking.work import Work
 from tests.command_line import CommandLine
 from tests.support import until
 from tests.world import Tenancy, lead, make_tenant, simple_reps
@@ -59,6 +61,14 @@ async def test_who_reads_now_but_changed_rows_before_is_not_said_to_lose_nothing
             other.terminate()
             await asyncio.gather(reading, return_exceptions=True)
     assert [(one["query"], one["work"]) for one in document["blockers"]] == [("select pg_sleep(600)", "change")]
+
+
+async def test_who_is_about_to_end_a_session_reads_what_is_lost_with_it(tenant: Tenancy, database_url: str) -> None:
+    async with somebody(database_url, "psql") as other:
+        await other.execute("lock table parked in exclusive mode")
+        text = (await CommandLine(blockers_command, database_url).run()).stdout
+    words = " ".join(text.split())
+    assert f"wait or end it? {advice_for(Work.IDLE)} do: lead-router blockers --terminate" in words, text
 
 
 async def test_nobody_in_the_way_is_exit_code_0(tenant: Tenancy, database_url: str) -> None:

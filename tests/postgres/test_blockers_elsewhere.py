@@ -4,6 +4,8 @@ There is no Citus here: its views are stood in for by views of this server's own
 """
 
 import asyncio
+import csv
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -98,6 +100,12 @@ async def test_over_http_and_in_the_console_the_same_waits_are_shown(
             assert f"select pg_terminate_backend({pid})" in page.words
             assert "leads from being assigned" in page.words
             assert "No session blocks us" not in page.words
+            rows = list(csv.DictReader(io.StringIO((await browser.get("/blockers.csv")).text.lstrip("\ufeff"))))
+        assert {row["elsewhere"] for row in rows if int(row["pid"]) < pid} <= {""}
+        [row] = [row for row in rows if row["elsewhere"]]
+        assert (row["pid"], row["elsewhere"]) == (str(pid), "db2.example.com:5432")
+        assert (row["application"], row["holds_leads"]) == ("nightly-cleanup", "yes")
+        assert "lead-router 16 host-1" in row["hindrances"] and row["do"] == f"select pg_terminate_backend({pid})"
 
 
 async def test_where_the_views_cannot_be_read_that_is_said(conn: asyncpg.Connection, database_url: str) -> None:

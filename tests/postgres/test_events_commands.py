@@ -180,6 +180,10 @@ async def test_a_secret_from_a_file_is_not_shown_and_a_wrong_one_refused(
     file.write_text("hunter2!")
     result = await CommandLine(add, database_url).run(*words)
     assert result.exit_code == 2 and "not base64" in result.output and "hunter2" not in result.output
+    file.write_text("\n")
+    result = await CommandLine(add, database_url).run(*words)
+    assert result.exit_code == 2 and "is empty; leave the option out for a new secret" in result.output
+    assert await conn.fetchval("select count(*) from webhook") == 1, "no secret is made that the receiver does not have"
 
 
 async def test_a_webhook_that_is_not_there_and_a_question_without_events_are_errors(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.console.ending_words import advice_of, wait_or_end
+from ops.blocking.ending_words import advice_of, wait_or_end
 from ops.text.translation import translator
 from router.store.blocking.activity import QUERY_SHOWN, _session
 from router.store.blocking.judge import Kind, Session

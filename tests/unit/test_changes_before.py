@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ops.doctor.changes_before import BEFORE, cited, in_words, merged
 from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from router.store.change_log import Entry
+from router.store.configuration import FIRST_LOOK
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -28,6 +29,12 @@ def test_the_last_three_of_the_hour_before_are_cited_the_last_one_first_and_no_o
     assert subjects(cited(finding, entries, {"acme": 1, "other": 2})) == ["5 0", "5 1", "10 0"]
     server = Finding("x", Severity.WARNING, Subject("server", "acme"), "", since=NOW)
     assert subjects(cited(server, entries, {"acme": 1})) == ["5 0", "10 0", "20 0"]
+
+
+def test_the_first_start_of_the_service_is_not_cited_as_if_somebody_had_changed_something() -> None:
+    entries = [entry(1, why=FIRST_LOOK), entry(2, why="seen by this instance")]
+    finding = Finding("x", Severity.WARNING, of_tenant("acme"), "", since=NOW)
+    assert subjects(cited(finding, entries, {"acme": 1})) == ["seen by this instance"]
 
 
 def test_a_finding_of_unknown_age_cites_nothing() -> None:

@@ -170,6 +170,16 @@ async def test_a_port_that_is_taken_ends_the_process_with_the_port_in_the_messag
         assert logs == []
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+async def test_an_address_that_this_machine_has_not_is_not_said_to_be_a_port_that_is_taken(host: str) -> None:
+    with open_exposition("a", "1") as exposition:
+        health = Health(MonotonicClock().monotonic)
+        listener = Listener(ListenSettings(host=host, port=0), health, {}, exposition)
+        with pytest.raises(AddressRefused, match="LEAD_ROUTER_LISTEN_HOST to an address of this machine") as caught:
+            await Supervisor([listener], SupervisionSettings(), health).run()
+        assert "another port" not in str(caught.value) and "Unknown error" not in str(caught.value)
+
+
 async def open_without_asking(url: str, clients: int) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     port = int(url.rpartition(":")[2])
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(clients)]

@@ -15,7 +15,7 @@ from router.http.problems import Kind, Refused
 _QUERY_SHOWN = 160
 _BLOCKER_COLUMNS = (
     *("pid", "application", "user", "client", "state", "waits_on", "since", "open_s", "holds_leads", "hindrances"),
-    *("query", "do"),
+    *("query", "do", "elsewhere"),
 )
 _CONNECTION_COLUMNS = ("application", "user", "database", "state", "ours", "sessions", "longest_s")
 _PROCESS_COLUMNS = ("instance", "host", "pid", "version", "state", "started_at", "beat_at", "ended_at")
@@ -90,8 +90,27 @@ async def _connections(view: View) -> Connections:
 async def blockers_csv(view: View) -> web.Response:
     """The sessions that block us."""
     document = await view.ask("list_blockers")
-    rows = ({**one, "hindrances": [part["words"] for part in one["hindrances"]]} for one in document.blockers)
-    return view.csv("blockers", _BLOCKER_COLUMNS, ([row[name] for name in _BLOCKER_COLUMNS] for row in rows))
+    here = [
+        {**one, "hindrances": [part["words"] for part in one["hindrances"]], "elsewhere": ""}
+        for one in document.blockers
+    ]
+    rows = [*here, *(_row_elsewhere(wait) for wait in document.elsewhere or [])]
+    return view.csv("blockers", _BLOCKER_COLUMNS, ([row.get(name) for name in _BLOCKER_COLUMNS] for row in rows))
+
+
+def _row_elsewhere(wait: Mapping[str, Any]) -> dict[str, Any]:
+    """A wait on another server, as a row about the session that has the lock: `do` is the statement that ends it, for
+    the coordinator.
+    """
+    blocking, waiting = wait["blocking"], wait["waiting"]
+    name = waiting["application"] or "a session without a name"
+    return {
+        **{key: blocking[key] for key in ("pid", "application", "user", "state", "since", "query")},
+        "holds_leads": waiting["ours"],
+        "hindrances": [f"{name} (process {waiting['pid']} on {waiting['server'] or '?'}) waits for its locks"],
+        "do": wait["do"],
+        "elsewhere": blocking["server"] or "?",
+    }
 
 
 async def connections_csv(view: View) -> web.Response:

@@ -80,7 +80,7 @@ async def check(view: View) -> web.Response:
         tenant_id = view.call().tenant.tenant_id
         kept = view.shared.uploads.keep(view.upload, tenant_id, view.token)
         try:
-            return _checking(view, kept, wanted, view.form)
+            return await _checking(view, kept, wanted, view.form)
         except Refused:
             view.shared.uploads.drop(kept)
             raise
@@ -91,11 +91,11 @@ async def check(view: View) -> web.Response:
 async def check_again(view: View) -> web.Response:
     """Checks a file that is kept, read in another way."""
     with _held(view) as kept:
-        return _checking(view, kept, await _wanted(view, view.form, check=True), view.form)
+        return await _checking(view, kept, await _wanted(view, view.form, check=True), view.form)
 
 
-def _checking(view: View, kept: KeptUpload, wanted: ImportWanted, given: Mapping[str, str]) -> web.Response:
-    job = _start(view, kept, wanted)
+async def _checking(view: View, kept: KeptUpload, wanted: ImportWanted, given: Mapping[str, str]) -> web.Response:
+    job = await _start(view, kept, wanted)
     kept.fields, kept.job_id = {name: given.get(name, "") for name in _READ_AS}, job.job_id
     return view.go(view.link(f"/imports/runs/{job.job_id}", upload=kept.key))
 
@@ -106,15 +106,15 @@ async def start(view: View) -> web.Response:
     with _held(view) as kept:
         if view.form.get("job") != kept.job_id:
             raise Said(Kind.CONFLICT, view.say.gettext(_CHECKED_AGAIN))
-        job = _start(view, kept, await _wanted(view, {**kept.fields, "why": why}, check=False))
+        job = await _start(view, kept, await _wanted(view, {**kept.fields, "why": why}, check=False))
     uploads = view.shared.uploads
     assert job.task is not None
     job.task.add_done_callback(lambda _task: uploads.drop(kept) if job.state == "done" else None)
     return view.go(view.link(f"/imports/runs/{job.job_id}"))
 
 
-def _start(view: View, kept: KeptUpload, wanted: ImportWanted) -> Job:
-    return start_import(view.shared.means, view.shared.jobs, view.call(), kept.upload, wanted)
+async def _start(view: View, kept: KeptUpload, wanted: ImportWanted) -> Job:
+    return await start_import(view.shared.means, view.shared.jobs, view.call(), kept.upload, wanted)
 
 
 async def _wanted(view: View, given: Mapping[str, str], *, check: bool) -> ImportWanted:

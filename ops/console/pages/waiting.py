@@ -89,7 +89,7 @@ async def all_matching_now(view: View) -> web.Response:
     """Starts it as a job, with those that match now."""
     kind, why = view.request.match_info["kind"], why_of(view)
     _, page = await _matching(view, kind, view.form)
-    job = bulk.start(view, kind, [one.lead_id for one in page.leads], why, more=page.next is not None)
+    job = await bulk.start(view, kind, [one.lead_id for one in page.leads], why, more=page.next is not None)
     return view.go(view.link(f"/jobs/{job.job_id}"))
 
 

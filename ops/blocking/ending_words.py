@@ -47,9 +47,14 @@ _WORDS: Mapping[Work, str] = {
 }
 
 
+def advice_for(work: Work) -> str:
+    """The advice for what a session does, in English."""
+    return _WORDS[work]
+
+
 def wait_or_end(work: str | None, say: Say) -> str:
     """The advice for what a session does; empty where that is not known here at all."""
-    return say.gettext(_WORDS[Work(work)]) if work in set(Work) else ""
+    return say.gettext(advice_for(Work(work))) if work in set(Work) else ""
 
 
 def advice_of(finding: Mapping[str, Any], say: Say) -> str:
