@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -11,7 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from loadtest.until import DEADLINE_S, until
+from loadtest.until import DEADLINE_S
+from loadtest.until import until as looked_until
 from router.store.migrate import migrate, migrations_dir
 from tests.memory_files import MEMORY
 
@@ -32,6 +33,17 @@ TEMPLATE_LOCK = 4471
 
 # How many sessions of this test's database wait for a lock: other tests share the server.
 BLOCKED = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
+
+# What is awaited for a while is looked for more rarely: a look may be a whole command, and others need the processor.
+RAREST_S = 0.15
+
+
+async def until(
+    true: Callable[[], Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S, every_s: float = 0.01
+) -> None:
+    """Looks until `true()`, every `every_s` at first; after `deadline_s` (seconds) fails, naming `what` was awaited."""
+    await looked_until(true, what, deadline_s, every_s, RAREST_S)
 
 
 def database_of(url: str, name: str) -> str:

@@ -73,7 +73,7 @@ async def open_scene(
     now: datetime | None = None,
     presence: Presence | None = None,
     host_clock: Callable[[], datetime] | None = None,
-    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    lock_timeout_s: float | None = None,
     *,
     thorough: bool = False,
     outlook: bool = False,
@@ -86,10 +86,11 @@ async def open_scene(
     `presence` hears who is present (None = there is no Redis); with `outlook` the next chances of waiting leads are
     worked out. `partly`: while a server that has rows of some tenants does not answer, without these (`Scene.away`).
     `engines` keeps what was read, for those who ask again and again. Raises TenantUnknown, and errors.LockNotAvailable
-    when somebody keeps a whole table locked for `lock_timeout_s`.
+    when somebody keeps a whole table locked for `lock_timeout_s` (None = LOCK_TIMEOUT_S).
     """
     heard = presence or Presence(once=True)
-    asked = _Asked(tenant, now, heard, host_clock, lock_timeout_s, thorough, outlook, engines)
+    patience_s = LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s
+    asked = _Asked(tenant, now, heard, host_clock, patience_s, thorough, outlook, engines)
     async with AsyncExitStack() as stack:
         try:
             scene = await stack.enter_async_context(_snapshot(conn, asked, {}))

@@ -167,8 +167,15 @@ async def test_a_part_that_fails_is_named_and_the_others_are_there(
 
 @pytest.mark.parametrize(("table", "arguments"), [("lead_pool", ()), ("tenant", ("--tenant", "acme"))])
 async def test_a_locked_table_is_what_the_doctor_of_the_bundle_says(
-    conn: asyncpg.Connection, database_url: str, tmp_path: Path, table: str, arguments: tuple[str, ...]
+    conn: asyncpg.Connection,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    arguments: tuple[str, ...],
 ) -> None:
+    for module in ("ops.cli.bundle_parts", "ops.doctor.diagnosis", "ops.doctor.scene"):
+        monkeypatch.setattr(f"{module}.LOCK_TIMEOUT_S", 0.3)
     await make_tenant(conn, simple_reps(1))
     bundles = Bundles(database_url, tmp_path)
     async with somebody(database_url, "job") as other:

@@ -70,7 +70,8 @@ async def test_settings_of_the_server_and_of_roles_that_somebody_changes_are_on_
 ) -> None:
     await make_tenant(conn, simple_reps(1))
     database = await conn.fetchval("select current_database()")
-    async with serving(database_url, "serve") as daemon:
+    # Who wants more connections than the server has compares with it every few seconds, not twice a minute.
+    async with serving(database_url, "serve", connections_maximum=1000) as daemon:
         await daemon.said("listening")
 
         async def told(*words: str) -> bool:

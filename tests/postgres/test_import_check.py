@@ -61,10 +61,9 @@ async def test_an_import_says_what_it_took_the_file_for(
     lines = [delimiter.join(cell.replace(delimiter, " ").replace('"', "") for cell in row) for row in [HEADER, *rows]]
     file = tmp_path / "leads.csv"
     file.write_bytes("\r\n".join([*lines, ""]).encode(encoding))
-    process = await cli.start("leads", "import", str(file), "--tenant", "acme")
-    out, errors = await process.communicate()
-    assert process.returncode == 0, errors
-    assert taken in out.decode()
+    code, out, errors = await cli.run("leads", "import", str(file), "--tenant", "acme")
+    assert code == 0, errors
+    assert taken in out
     code, said, _ = await cli.load(file)
     assert (code, said["repeated"], said["encoding"], said["delimiter"]) == (0, 20, encoding, delimiter)
     code, said, more = await cli.load(file, "--encoding", encoding, "--delimiter", delimiter)
@@ -101,9 +100,7 @@ async def test_a_broken_file_is_refused_whole(
 
 
 async def synonyms(cli: Cli, *arguments: str) -> tuple[int, str, str]:
-    process = await cli.start("leads", "synonyms", *arguments, "--tenant", "acme")
-    out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
+    return await cli.run("leads", "synonyms", *arguments, "--tenant", "acme")
 
 
 async def test_words_of_a_tenant_hold_for_its_next_leads_and_never_double_the_last_ones(

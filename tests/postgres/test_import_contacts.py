@@ -72,12 +72,11 @@ async def test_unreadable_phones_are_said_with_a_hint_and_nobody_counts_as_reach
 ) -> None:
     rows = [row(n, phone=text) for n, text in enumerate([*UNREADABLE, "13800001234 (spouse)"])]
     words = written(tmp_path, rows, more="require_contact: true")
-    process = await cli.start("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
-    out, errors = await process.communicate()
-    assert process.returncode == 0, errors
-    assert "phone: 8 of 8 are not valid phone numbers; kept as text, not used to find the customer" in out.decode()
-    assert "e.g. line 2: 1.39E+10; line 3: 1.39E+10; line 4: 1.38E+10" in out.decode()
-    assert "default_phone_region" not in out.decode()
+    code, out, errors = await cli.run("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
+    assert code == 0, errors
+    assert "phone: 8 of 8 are not valid phone numbers; kept as text, not used to find the customer" in out
+    assert "e.g. line 2: 1.39E+10; line 3: 1.39E+10; line 4: 1.38E+10" in out
+    assert "default_phone_region" not in out
     assert await conn.fetchval("select count(*) from parked where reason = 'lead_invalid'") == 8
     said = await imported(cli, tmp_path, [row(20, phone="13800001234")], region=None)
     assert "default_phone_region" in said["unreadable"]["phone"]["hint"]
@@ -110,9 +109,8 @@ async def test_an_id_or_a_contact_of_many_different_people_is_noticed_before_it_
     found = await customers(conn)
     assert len(set(found[:12])) == 12
     assert set(found[12:]) == {None}
-    process = await cli.start("customers", "check", str(tmp_path / "leads.csv"), "--tenant", "acme", "--json")
-    again = json.loads((await process.communicate())[0])
-    assert again["shared"] == []
+    _, again, _ = await cli.run("customers", "check", str(tmp_path / "leads.csv"), "--tenant", "acme", "--json")
+    assert json.loads(again)["shared"] == []
 
 
 async def test_an_account_whose_people_are_of_one_company_stays_one_customer(
@@ -132,20 +130,19 @@ async def test_two_customers_with_contacts_in_one_lead_are_named_with_the_comman
     both = [row(3, phone="13800138001", email="ann@co.example")]
     checked = await imported(cli, tmp_path, both, "--check")
     words = ["--tenant", "acme", "--json", *written(tmp_path, both)]
-    looked = await cli.start("customers", "check", str(tmp_path / "leads.csv"), *words)
-    assert json.loads((await looked.communicate())[0])["overlaps"] == checked["overlaps"]
+    _, looked, _ = await cli.run("customers", "check", str(tmp_path / "leads.csv"), *words)
+    assert json.loads(looked)["overlaps"] == checked["overlaps"]
     words = written(tmp_path, both)
-    process = await cli.start("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
-    out = (await process.communicate())[0].decode()
+    _, out, _ = await cli.run("leads", "import", str(tmp_path / "leads.csv"), "--tenant", "acme", *words)
     command = f"lead-router customers merge {first} {second} --tenant acme"
     assert f"line 2, 3: belongs to customer {first}, and its email to customer {second}: {command}" in out
     [found] = checked["overlaps"]
     assert (found["customer_id"], found["other_customer_id"], found["key"]) == (first, second, "email ann@co.example")
-    shown = await cli.start("customers", "show", str(first), "--by", "number", "--tenant", "acme")
-    out = (await shown.communicate())[0].decode()
+    code, out, errors = await cli.run("customers", "show", str(first), "--by", "number", "--tenant", "acme")
+    assert code == 0, errors
     assert f"its email ann@co.example is of customer {second}; if they are one: {command}" in " ".join(out.split())
-    merged = await cli.start(*command.split()[1:])
-    assert await merged.wait() == 0
+    code, _, errors = await cli.run(*command.split()[1:])
+    assert code == 0, errors
     assert len(set(await customers(conn))) == 1
 
 

@@ -1,6 +1,5 @@
 """The same id with other content is never silent, and never overwrites what is stored."""
 
-import asyncio
 import csv
 import random
 from collections import Counter
@@ -64,8 +63,7 @@ async def test_an_edited_row_is_counted_and_named_and_the_stored_lead_stays(
         ]
         assert (await conn.fetch(CONTENT, acme), await everything(conn)) == before
     for check in (["--check"], []):
-        process = await cli.start("leads", "import", str(file), "--tenant", "acme", *check)
-        out = (await process.communicate())[0].decode()
+        _, out, _ = await cli.run("leads", "import", str(file), "--tenant", "acme", *check)
         assert "2 existing leads differ from this file; the stored version was kept:\n" in out
         assert "  line 18, L16: phone\n  line 19, L17: name, region\n" in out
         assert "edits are ignored; a different person needs a different external_id" in out
@@ -122,8 +120,7 @@ async def test_many_differences_are_all_counted_and_only_the_first_are_named(
     file = write_csv(tmp_path / "b.csv", [row(n, name="Bo") for n in range(150)], HEADER)
     code, said, errors = await cli.load(file)
     assert (code, said["differing"], len(said["differences"])) == (0, 150, 100), errors
-    process = await cli.start("leads", "import", str(file), "--tenant", "acme")
-    out = (await process.communicate())[0].decode()
+    _, out, _ = await cli.run("leads", "import", str(file), "--tenant", "acme")
     assert out.count(": name\n") == 10
     assert "  … and 140 more; --json has the first 100\n" in out
 
@@ -177,7 +174,7 @@ async def test_what_is_counted_is_what_differs_from_what_is_stored_however_many_
     for seed in (1, 2):
         random.Random(seed).shuffle(rows)
         files.append(write_csv(tmp_path / f"{seed}.csv", rows, HEADER))
-    both = await asyncio.gather(*(cli.load(file, "--batch", "7") for file in files))
+    both = await cli.at_once(files, "--batch", "7")
     assert [code for code, _, _ in both] == [0, 0], both
     stored = {one["external_id"]: (one["name"], one["phone"], one["region"]) for one in await conn.fetch(STORED, acme)}
     expected = [one for one in rows if (one[3], one[4], one[5]) != stored[one[0]]]

@@ -1,4 +1,4 @@
-"""The import command as people use it: real processes, real files, cut off and at once."""
+"""The import command as people use it: real files, and real processes where they are cut off or run at once."""
 
 import asyncio
 import csv
@@ -13,7 +13,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from ops.cli import main
 from router.store import tenants
+from tests.command_line import CommandLine
 from tests.support import connected, until
 
 LEADS = 600
@@ -39,10 +41,17 @@ STORING = r'COPY "lead"\(|insert into lead \('
 
 
 class Cli:
-    """Starts the command against the test's database."""
+    """Commands against the test's database: in this process, or in one of their own."""
 
     def __init__(self, url: str) -> None:
+        self._line = CommandLine(main, url)
         self._environment = {**os.environ, "LEAD_ROUTER_DATABASE_URL": url}
+
+    async def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, stdout and stderr. One at a time: `at_once` is for several."""
+        done = await self._line.run(*arguments)
+        assert done.exception is None or isinstance(done.exception, SystemExit), (arguments, done.exception)
+        return done.exit_code, done.stdout, done.stderr
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -54,9 +63,23 @@ class Cli:
 
     async def load(self, file: Path, *more: str, tenant: str = "acme") -> tuple[int, dict[str, Any], str]:
         """Exit code, the JSON document (empty when there is none), what stderr said."""
-        process = await self.start("leads", "import", str(file), "--tenant", tenant, "--batch", BATCH, "--json", *more)
+        code, out, errors = await self.run(*_loading(file, tenant, more))
+        return code, json.loads(out) if out else {}, errors
+
+    async def at_once(
+        self, files: Sequence[Path], *more: str, tenant: str = "acme"
+    ) -> list[tuple[int, dict[str, Any], str]]:
+        """The same for several files at the same time, in a process each."""
+        return await asyncio.gather(*(self._load_beside(_loading(file, tenant, more)) for file in files))
+
+    async def _load_beside(self, arguments: Sequence[str]) -> tuple[int, dict[str, Any], str]:
+        process = await self.start(*arguments)
         out, errors = await process.communicate()
         return process.returncode or 0, json.loads(out) if out else {}, errors.decode()
+
+
+def _loading(file: Path, tenant: str, more: Sequence[str]) -> list[str]:
+    return ["leads", "import", str(file), "--tenant", tenant, "--batch", BATCH, "--json", *more]
 
 
 @pytest.fixture
@@ -118,7 +141,7 @@ async def test_two_processes_at_once_with_the_same_leads_shuffled_end_as_one(
     for seed in (1, 2):
         random.Random(seed).shuffle(rows)
         files.append(write_csv(tmp_path / f"leads{seed}.csv", rows))
-    (one, a, errors_a), (two, b, errors_b) = await asyncio.gather(*(cli.load(file) for file in files))
+    (one, a, errors_a), (two, b, errors_b) = await cli.at_once(files)
     assert (one, two) == (0, 0), errors_a + errors_b
     assert a["new"] + b["new"] == 600
     assert a["repeated"] + b["repeated"] == 600
@@ -273,9 +296,8 @@ async def test_phones_without_country_code_follow_the_rules_of_the_tenant(
 ) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text("default_phone_region: CN\nrules: [{name: all, match: {}, assign_to: 'group:east'}]")
-    process = await cli.start("rules", "apply", str(rules), "--tenant", "acme")
-    _, errors = await process.communicate()
-    assert process.returncode == 0, errors
+    code, _, errors = await cli.run("rules", "apply", str(rules), "--tenant", "acme")
+    assert code == 0, errors
     code, _, said = await cli.load(write_csv(tmp_path / "a.csv", [["1", "138 0013 0000"]], ["external_id", "phone"]))
     assert code == 0, said
     assert await conn.fetchval("select phone from lead") == "+8613800130000"

@@ -1,6 +1,5 @@
 """However a file is imported, the database ends the same: shuffled, twice, at once, cut off and run again."""
 
-import asyncio
 import csv
 import random
 import signal
@@ -78,7 +77,7 @@ async def imported_the_hard_way(
     await killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     cut_off = await conn.fetchval(stored, tenant_id)
-    done = await asyncio.gather(*(cli.load(file, *mapping, tenant=tenant) for file in files))
+    done = await cli.at_once(files, *mapping, tenant=tenant)
     done.append(await cli.load(files[0], *mapping, tenant=tenant))
     for code, said, errors in done:
         assert (code in (0, 1), said.get("differing")) == (True, 0), (code, said, errors[-600:])

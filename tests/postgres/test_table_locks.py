@@ -94,6 +94,8 @@ async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
     (tmp_path / "reps").write_bytes(simple_reps(4))
     monkeypatch.setattr("router.store.connections.single.LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr("ops.doctor.scene.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("ops.doctor.diagnosis.LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("router.store.changes._LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr("ops.audit.audit.LOCK_TIMEOUT_S", 0.5)
     arguments = words.format(rules=tmp_path / "rules", reps=tmp_path / "reps", leads=tmp_path / "leads.csv").split()
     other = await asyncpg.connect(database_url, server_settings={"application_name": "nightly-cleanup"})
