@@ -16,6 +16,7 @@ from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
+from router.domain.worded import parts_of, said_by, worded
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
@@ -39,8 +40,11 @@ KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
 AT_ONCE = 4
-_STOPPED = "the instance that ran it was stopped: what it did stays done; start it again for the rest"
+_STOPPED = worded("the instance that ran it was stopped: what it did stays done; start it again for the rest")
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
+
+
+_OF_PARTS = "How the error is made, for other languages: messages with their values; null = it is not known."
 
 
 class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     result: Json | None
     error: str | None
+    error_parts: Annotated[list[Json] | None, msgspec.Meta(description=_OF_PARTS)]
     file: Annotated[str | None, msgspec.Meta(description="The name of the file of rejected rows, while it is kept")]
 
 
@@ -111,7 +116,8 @@ class Job:
             total=self.total,
             step=self.step,
             result=seen_by(call, self.result),
-            error=None if self.error is None else words_for(call, self.error),
+            error=None if self.error is None else str(words_for(call, self.error)),
+            error_parts=None if self.error is None else seen_by(call, parts_of(self.error)),
             file=None if self.made_name is None else words_for(call, self.made_name),
         )
 
@@ -241,12 +247,13 @@ def accepted(call: Call, job: Job) -> Answer:
 
 def _words(job: Job, error: Exception) -> str:
     if isinstance(error, BadOverride | ZoneDiffers | CannotImport):
-        return str(error)
+        return said_by(error)
     if isinstance(error, CannotMerge):
         return str(error)
     if isinstance(error, LOCK_TIMEOUTS):
-        return f"something is locked by another session: {error}; start it again"
+        return worded("something is locked by another session: {error}; start it again", error=error)
     if isinstance(error, TRANSIENT_ERRORS):
-        return f"the database is away or busy: {mask_passwords(str(error))}; start it again"
+        why = mask_passwords(str(error))
+        return worded("the database is away or busy: {why}; start it again", why=why)
     log.error("job failed", job=job.job_id, kind=job.kind, exc_info=error)
-    return "this is a fault of lead-router; its log has the cause"
+    return worded("this is a fault of lead-router; its log has the cause")

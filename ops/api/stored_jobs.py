@@ -10,7 +10,8 @@ import msgspec
 from ops.api.job_records import unpacked
 from ops.api.personal import seen_by, words_for
 from ops.api.running import JobDocument, JobFile, JobKind, Jobs
-from router.domain.phrases import duration
+from router.domain.worded import parts_of, worded
+from router.domain.worded_phrases import worded_duration
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
 from router.store import jobs as store
@@ -118,9 +119,10 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
     lost = noted.state == "running" and noted.silent_s > SILENT_S
     error = noted.error
     if lost:
-        error = (
-            f"the instance that ran it has given no sign for {duration(noted.silent_s)}: the job ended with it. What "
-            "it did stays done; start it again for the rest"
+        error = worded(
+            "the instance that ran it has given no sign for {lasts}: the job ended with it. What it did stays done; "
+            "start it again for the rest",
+            lasts=worded_duration(noted.silent_s),
         )
     document = {
         "id": noted.job_id,
@@ -134,7 +136,8 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
         "total": noted.total,
         "step": noted.step,
         "result": seen_by(call, None if noted.result is None else msgspec.json.decode(noted.result)),
-        "error": None if error is None else words_for(call, error),
+        "error": None if error is None else str(words_for(call, error)),
+        "error_parts": None if error is None else seen_by(call, parts_of(error)),
         "file": None if noted.file_name is None else words_for(call, noted.file_name),
     }
     return msgspec.convert(document, JobDocument)

@@ -26,7 +26,7 @@ def findings_document(rules: RulesFile, findings: Iterable[Finding]) -> list[dic
             "rule": found.rule or None,
             "line": line_of(rules, found.path),
             "field": found.path,
-            "message": found.message,
+            "message": str(found.message),
         }
         for found in findings
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.store.sentence_parts import read_sentence, written_parts
 from router.store.statements import Connection, Row, load
 
 _SQL = load("jobs")
@@ -95,6 +96,7 @@ async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -
         result=end.result,
         result_left=end.result_left,
         error=None if end.error is None else _text(end.error),
+        error_parts=None if end.error is None else written_parts(end.error),
         import_no=end.import_no,
         file_name=None if end.file_name is None else _text(end.file_name),
         file_encoding=end.file_encoding,
@@ -130,7 +132,9 @@ async def job_file(conn: Connection, tenant_id: int, job_id: str) -> tuple[str, 
 
 
 def _stored(row: Row) -> StoredJob:
-    return StoredJob(**dict(row))
+    values = dict(row)
+    error, parts = values.pop("error"), values.pop("error_parts")
+    return StoredJob(**values, error=None if error is None else read_sentence(error, parts))
 
 
 def _text(words: str) -> str:

@@ -26,6 +26,7 @@ from router.domain.matching import asked_of
 from router.domain.phone_region import phone_region
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.domain.worded import said_by
 from router.rules.file import RulesFile, ZoneDiffers
 from router.rules.rule_words import with_words, words_changed, words_of
 from router.store.apart import apart_meanwhile, has_many
@@ -51,7 +52,7 @@ async def lint_for_tenant(
     try:
         rules.for_tenant(0, tenant.time_zone)
     except ZoneDiffers as error:
-        found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", str(error)))
+        found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", said_by(error)))
     async with conn.transaction(isolation="repeatable_read", readonly=True):
         roster = await load_roster(conn, tenant.tenant_id, tenant.roster)
         spellings = await load_spellings(conn, tenant.tenant_id)
