@@ -1,11 +1,13 @@
 """Sentences that are made in English, in the language of the page: where all of their parts are translated. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ops.api.running import JobDocument
 from ops.text.translation import N_, Say
 from router.domain.worded import parts_of
+
+if TYPE_CHECKING:
+    from ops.api.running import JobDocument
 
 _ALSO = N_("; also ")
 
@@ -32,7 +34,7 @@ def said_in(text: str, say: Say) -> Shown:
     return Shown(str(text), "en") if said is None else Shown(said, "")
 
 
-def error_in(job: JobDocument, say: Say) -> Shown:
+def error_in(job: "JobDocument", say: Say) -> Shown:
     """Why a job failed."""
     said = _joined(job.error_parts, say)
     return Shown(job.error or "", "en") if said is None else Shown(said, "")

@@ -3,8 +3,8 @@
 What is made into JSON takes the text by `str()`, and the parts by `parts_of`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 
@@ -66,6 +66,17 @@ def said_by(error: Exception) -> str:
     return said if isinstance(said, Worded) else str(error)
 
 
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """The text with its values changed; not worded any more where that is not the changed text."""
+    said = change(str(text))
+    if not isinstance(text, Worded):
+        return said
+    parts = tuple(
+        replace(part, values={name: _changed(one, change) for name, one in part.values.items()}) for part in text.parts
+    )
+    return Worded(said, parts) if "".join(map(_english, parts)) == said else said
+
+
 def restored(text: str, parts: object) -> str:
     """The text with its `parts`, as `parts_of` had them once; the text alone where they do not make it, as those that
     another release left behind, or that do not fit any more.
@@ -96,6 +107,12 @@ def _value(value: object) -> object:
     if isinstance(value, Worded):
         return {"text": str(value), "parts": parts_of(value)}
     return value if isinstance(value, int) else str(value)
+
+
+def _changed(value: object, change: Callable[[str], str]) -> object:
+    if isinstance(value, int):
+        return value
+    return changed(value if isinstance(value, str) else str(value), change)
 
 
 def _part(document: Mapping[str, Any]) -> Part:

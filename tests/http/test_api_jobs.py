@@ -186,6 +186,7 @@ async def test_a_job_whose_instance_was_killed_does_not_run_for_ever(
     lost = (await api.get("/v1/jobs/abcdef-0123456789abcdef")).document
     assert (lost["state"], lost["done"], lost["ended_at"] is None) == ("failed", 7, False)
     assert "the job ended with it" in lost["error"] and "start it again" in lost["error"]
+    assert [part["message"][:20] for part in lost["error_parts"]] == ["the instance that ran"[:20]]
 
 
 async def test_a_result_that_is_too_long_for_the_database_is_said_to_be_with_its_instance(
