@@ -11,7 +11,7 @@ from typing import IO, Annotated, Literal
 
 import msgspec
 
-from ops.api.fields import Json, Moment
+from ops.api.fields import OF_PARTS, Json, Moment
 from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
@@ -44,9 +44,6 @@ _STOPPED = worded("the instance that ran it was stopped: what it did stays done;
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
 
-_OF_PARTS = "How the error is made, for other languages: messages with their values; null = it is not known."
-
-
 class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A job: how far it is (`done` of `total`, null = not known yet), and its result once it is done."""
 
@@ -62,7 +59,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     result: Json | None
     error: str | None
-    error_parts: Annotated[list[Json] | None, msgspec.Meta(description=_OF_PARTS)]
+    error_parts: Annotated[list[Json] | None, msgspec.Meta(description=OF_PARTS)]
     file: Annotated[str | None, msgspec.Meta(description="The name of the file of rejected rows, while it is kept")]
 
 

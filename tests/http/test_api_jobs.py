@@ -151,7 +151,7 @@ async def test_every_instance_says_how_a_job_is_and_what_came_of_it(
         assert [one["id"] for one in (await other.get("/v1/jobs")).document["jobs"]] == [started.document["id"]]
         go_on.set()
         job = await ended(other, where)
-        assert (job["state"], "seen enough" in job["error"]) == ("failed", True), job
+        assert (job["state"], "seen enough" in job["error"], len(job["error_parts"])) == ("failed", True, 1), job
         assert job == (await api.get(where)).document
     stranger = await make_tenant(acme.conn, simple_reps(1), name="other")
     token = await make_token(acme.conn, stranger.tenant_id)
