@@ -10,6 +10,7 @@ from router.domain.span import LONGEST
 from router.http.problems import FieldProblem, Kind, Refused
 
 Json = dict[str, Any]
+OF_PARTS = "How the sentence is made, for other languages: messages with their values; null = it is not known"
 Moment = Annotated[datetime, Meta(tz=True, description="With its offset from UTC")]
 Note = Annotated[str, Meta(max_length=1000, description="What the change is for; recorded with it")]
 Why = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S", description="The reason, recorded with it")]

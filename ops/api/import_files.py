@@ -23,6 +23,7 @@ from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_lea
 from ops.documents.import_result import ImportResult
 from router.domain.access import Permission
 from router.domain.phrases import count
+from router.domain.worded import changed, said_by, worded
 from router.http.body import SLOWEST_RATE
 from router.http.operations import Answer, Call, Operation
 from router.http.upload import MULTIPART, Upload, read_form_with_file
@@ -236,18 +237,19 @@ async def _opened(upload: Upload, read_as: ReadAs) -> LeadFile:
     try:
         return await asyncio.shield(opening)
     except CannotImport as error:
-        raise CannotImport(as_fields(str(error)), error.columns) from error
+        raise CannotImport(as_fields(said_by(error)), error.columns) from error
     except asyncio.CancelledError:
         with suppress(CannotImport, OSError):
             (await opening).close()
         raise
     except OSError as error:
-        raise CannotImport(f"{upload.name}: cannot be read here: {error.strerror or error}") from error
+        why = error.strerror or error
+        raise CannotImport(worded("{file}: cannot be read here: {why}", file=upload.name, why=why)) from error
 
 
 def as_fields(message: str) -> str:
     """A sentence of the command, whose options are fields of the form here."""
-    return _OPTION.sub(r"\1", message.replace(_FILE_OF_MAPPING, ""))
+    return changed(message, lambda text: _OPTION.sub(r"\1", text.replace(_FILE_OF_MAPPING, "")))
 
 
 async def _run(
@@ -270,7 +272,7 @@ async def _run(
     try:
         result = await work.run(lambda done: job.reach(done.position))
     except CannotImport as error:
-        raise CannotImport(as_fields(str(error))) from error
+        raise CannotImport(as_fields(said_by(error))) from error
     for row in result.rejected.first:
         row["reason"] = as_fields(row["reason"])
     if result.number is not None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from ops.api.bodies import TEXT, YAML_TYPES, text_of
-from ops.api.fields import Json, Moment, Note, PageQuery, Version, number_of
+from ops.api.fields import OF_PARTS, Json, Moment, Note, PageQuery, Version, number_of
 from ops.api.pages import page, read_cursor
 from ops.api.refusals import refusals
 from ops.documents.rules import applied_document, compared_document, findings_document
@@ -60,6 +60,7 @@ class RulesFinding(msgspec.Struct, frozen=True):
     line: int
     field: str
     message: str
+    parts: Annotated[list[Json] | None, Meta(description=OF_PARTS)] = None
 
 
 class RulesProblem(msgspec.Struct, frozen=True):
@@ -284,7 +285,7 @@ async def _check(call: Call) -> Answer:
         unread = ALL_READ if error is None else error.unread
         findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
         findings += await lint_lent(call.connection, call.tenant, rules, unread, leads=call.query.leads)
-    listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
+    listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings, parts=True)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
     ok = error is None and not any(one.level in fails for one in findings)
     return Answer(RulesChecked(ok, _problems(error), listed, None if error else len(rules.ruleset.rules)))
@@ -342,7 +343,7 @@ async def _apply(call: Call) -> Answer:
     if done.stopped_by and not query.dry_run:
         raise _not_applied(Kind.CONFLICT, rules, done.stopped_by, "; correct the rules, or apply them with anyway")
     document = applied_document(done.applied) | {
-        "findings": findings_document(rules, done.findings),
+        "findings": findings_document(rules, done.findings, parts=True),
         "dry_run": query.dry_run,
         "stopped": bool(done.stopped_by),
     }

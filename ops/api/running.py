@@ -11,11 +11,12 @@ from typing import IO, Annotated, Any, Literal
 
 import msgspec
 
-from ops.api.fields import Json, Moment
+from ops.api.fields import OF_PARTS, Json, Moment
 from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
+from router.domain.worded import parts_of, said_by, worded
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
@@ -44,7 +45,7 @@ AT_ONCE_OF_TENANT = 3
 """Of a tenant: so one place is always left for the others."""
 _NOTED_AGAIN_S = 5.0
 """The longest wait until the ends that could not be noted are tried again."""
-_STOPPED = "the instance that ran it was stopped: what it did stays done; start it again for the rest"
+_STOPPED = worded("the instance that ran it was stopped: what it did stays done; start it again for the rest")
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
 
@@ -63,6 +64,7 @@ class JobDocument(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     result: Json | None
     error: str | None
+    error_parts: Annotated[list[Json] | None, msgspec.Meta(description=OF_PARTS)]
     file: Annotated[str | None, msgspec.Meta(description="The name of the file of rejected rows, while it is kept")]
 
 
@@ -117,7 +119,8 @@ class Job:
             total=self.total,
             step=self.step,
             result=seen_by(call, self.result),
-            error=None if self.error is None else words_for(call, self.error),
+            error=None if self.error is None else str(words_for(call, self.error)),
+            error_parts=None if self.error is None else seen_by(call, parts_of(self.error)),
             file=None if self.made_name is None else words_for(call, self.made_name),
         )
 
@@ -336,12 +339,13 @@ def accepted(call: Call, job: Job) -> Answer:
 
 def _words(job: Job, error: Exception) -> str:
     if isinstance(error, BadOverride | ZoneDiffers | CannotImport):
-        return str(error)
+        return said_by(error)
     if isinstance(error, CannotMerge):
         return str(error)
     if isinstance(error, LOCK_TIMEOUTS):
-        return f"something is locked by another session: {error}; start it again"
+        return worded("something is locked by another session: {error}; start it again", error=error)
     if isinstance(error, TRANSIENT_ERRORS):
-        return f"the database is away or busy: {mask_passwords(str(error))}; start it again"
+        why = mask_passwords(str(error))
+        return worded("the database is away or busy: {why}; start it again", why=why)
     log.error("job failed", job=job.job_id, kind=job.kind, exc_info=error)
-    return "this is a fault of lead-router; its log has the cause"
+    return worded("this is a fault of lead-router; its log has the cause")

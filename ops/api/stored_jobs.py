@@ -10,11 +10,12 @@ import msgspec
 from ops.api.job_records import unpacked
 from ops.api.personal import seen_by, words_for
 from ops.api.running import JobDocument, JobFile, JobKind, Jobs
-from router.domain.phrases import duration
+from router.domain.worded import parts_of
+from router.domain.worded_phrases import worded_duration
 from router.http.operations import Call
 from router.http.problems import Kind, Refused
 from router.store import jobs as store
-from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, LOST, SILENT_S, StoredJob
+from router.store.jobs import KEPT, KEPT_DAYS, KEPT_FILES, SILENT_S, StoredJob
 
 _NOTED_WITHIN_S = 1.0
 _LOOK_S = 0.1
@@ -116,7 +117,7 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
     lost = noted.state == "running" and noted.silent_s > SILENT_S
     error = noted.error
     if lost:
-        error = LOST.format(silent=duration(noted.silent_s))
+        error = store.lost_for(worded_duration(noted.silent_s))
     document = {
         "id": noted.job_id,
         "kind": noted.kind,
@@ -129,7 +130,8 @@ def _listed(call: Call, noted: StoredJob) -> JobDocument:
         "total": noted.total,
         "step": noted.step,
         "result": seen_by(call, None if noted.result is None else msgspec.json.decode(noted.result)),
-        "error": None if error is None else words_for(call, error),
+        "error": None if error is None else str(words_for(call, error)),
+        "error_parts": None if error is None else seen_by(call, parts_of(error)),
         "file": None if noted.file_name is None else words_for(call, noted.file_name),
     }
     return msgspec.convert(document, JobDocument)

@@ -67,7 +67,7 @@ class BlockingWatchService(Periodic):
         for blocker in verdict.new:
             query = mask_literals(blocker.session.query)
             log.warning("blocked", **_described(blocker), state=blocker.session.state, query=query)
-        here = {blocker.session.pid: blocker.session.named() for blocker in verdict.blocking}
+        here = {blocker.session.pid: str(blocker.session.named()) for blocker in verdict.blocking}
         for pid, named in self._blocking.items():
             if pid not in here:
                 log.info("no longer blocked", by=named)

@@ -72,7 +72,7 @@ def _document(synced: Synced, notes: RosterNotes) -> dict[str, Any]:
     return {
         "result": synced.result.value,
         "problem": synced.problem or None,
-        "warnings": list(synced.warnings),
+        "warnings": list(map(str, synced.warnings)),
         "accept_loss_helps": synced.loss,
         "availability_unknown": synced.unknown,
         "availability_held": [

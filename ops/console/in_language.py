@@ -1,9 +1,14 @@
 """Sentences that are made in English, in the language of the page: where all of their parts are translated. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ops.text.translation import N_, Say
+from router.domain.worded import parts_of
+
+if TYPE_CHECKING:
+    from ops.api.rulesets import RulesFinding
+    from ops.api.running import JobDocument
 
 _ALSO = N_("; also ")
 
@@ -22,6 +27,24 @@ def sentence_in(finding: Mapping[str, Any], say: Say) -> Shown:
     """What a finding says, whose parts follow each other; one that is not translated as a whole stays English."""
     said = _joined(finding.get("parts"), say)
     return Shown(finding["sentence"], "en") if said is None else Shown(said, "")
+
+
+def said_in(text: str, say: Say) -> Shown:
+    """A text that may be worded."""
+    said = _joined(parts_of(text), say)
+    return Shown(str(text), "en") if said is None else Shown(said, "")
+
+
+def error_in(job: "JobDocument", say: Say) -> Shown:
+    """Why a job failed."""
+    said = _joined(job.error_parts, say)
+    return Shown(job.error or "", "en") if said is None else Shown(said, "")
+
+
+def message_in(finding: "RulesFinding", say: Say) -> Shown:
+    """What is odd in rules."""
+    said = _joined(finding.parts, say)
+    return Shown(finding.message, "en") if said is None else Shown(said, "")
 
 
 def reason_in(row: Mapping[str, Any], say: Say) -> Shown:

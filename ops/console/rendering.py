@@ -15,7 +15,7 @@ from ops.console import words
 from ops.console.before_after import share
 from ops.console.event_words import TYPES, details
 from ops.console.fixes import EFFECTS, advice, page_for
-from ops.console.in_language import reason_in, sentence_in
+from ops.console.in_language import error_in, message_in, reason_in, sentence_in
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
@@ -64,6 +64,8 @@ def environment(language: str) -> Environment:
         "field_words": lambda name: say.gettext(FIELDS.get(name, name)),
         "advice": lambda command: advice(command, say),
         "sentence_in": lambda finding: sentence_in(finding, say),
+        "error_in": lambda job: error_in(job, say),
+        "message_in": lambda finding: message_in(finding, say),
         "reason_in": lambda row: reason_in(row, say),
         "wait_or_end": lambda work: wait_or_end(work, say),
         "ending_advice": lambda finding: advice_of(finding, say),

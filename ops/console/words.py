@@ -1,11 +1,12 @@
 """Words of the console beside those of explanations: how long, how many, which state. Pure."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from ops.console.in_language import said_in
 from ops.text.translation import N_, Say
 from ops.waiting.waiting import READY
+from ops.waiting.waits_words import worded_wait
 from ops.why.codes import LEFT_OUT, REASONS
 from ops.why.phrases import duration
 from router.domain.reason import Reason
@@ -60,15 +61,6 @@ FILTERS: Mapping[str, str] = {
     "since": N_("Accepted since"),
     "until": N_("until"),
 }
-# Names with " or " in them would be two things to wait for: such a phrase stays as it is.
-_NAME = r"(?P<name>(?:(?! or |, other than ).)+)"
-_WAITS = (
-    (re.compile("a rep in group " + _NAME), N_("a rep in group {name}")),
-    (re.compile("the customer's owner " + _NAME), N_("the customer's owner {name}")),
-    (re.compile("the window of rule " + _NAME), N_("the window of rule {name}")),
-    (re.compile("a rule that matches"), N_("a rule that matches")),
-    (re.compile("the next batch"), N_("the next batch")),
-)
 _READY = N_("ready for the next batch")
 
 
@@ -86,10 +78,7 @@ def reason_words(reason: str | None, say: Say) -> str:
 
 def waits_words(phrase: str, say: Say) -> str:
     """What a lead waits for, as `ops/waiting/present.py` says it, in the language; what is not known as it is."""
-    for pattern, message in _WAITS:
-        if found := pattern.fullmatch(phrase):
-            return say.gettext(message).format(**found.groupdict())
-    return phrase
+    return said_in(worded_wait(phrase), say).text
 
 
 def span_words(span: timedelta, say: Say) -> str:

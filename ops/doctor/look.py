@@ -12,6 +12,7 @@ from ops.doctor import checks
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
 from ops.doctor.stalls import with_stalls
+from router.domain.worded import worded
 from router.store.errors import TRANSIENT_ERRORS
 
 Check = Callable[[Scene], Awaitable[Sequence[Finding]]]
@@ -113,6 +114,6 @@ def _could_not(code: str, why: str) -> Finding:
         COULD_NOT_CHECK,
         Severity.WARNING,
         Subject("check", code),
-        f"{code} could not be checked: {why}",
+        worded("{check} could not be checked: {why}", check=code, why=why),
         command=command,
     )

@@ -13,15 +13,16 @@ from router.domain.holidays import HolidayCalendar, holiday_calendar
 from router.domain.roster import Leave, Rep, Roster
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.domain.worded import Worded, worded
 from router.store.roster import load_roster
 from router.store.rulesets import load_ruleset
 from router.store.statements import Connection
 from router.store.tenants import Tenant
 
 _WORDS = {
-    Attendance.UNAVAILABLE: "unavailable",
-    Attendance.ON_LEAVE: "on leave",
-    Attendance.AVAILABILITY_UNKNOWN: "of unknown availability",
+    Attendance.UNAVAILABLE: worded("unavailable"),
+    Attendance.ON_LEAVE: worded("on leave"),
+    Attendance.AVAILABILITY_UNKNOWN: worded("of unknown availability"),
 }
 
 
@@ -34,7 +35,7 @@ class Member:
     rep_no: int
     rep_id: str
     group: str
-    why: str
+    why: Worded
     itself: datetime | None
     ready: bool
 

@@ -4,10 +4,11 @@ from ops.doctor.checks import database_busy, pooler_saturated, presence_unknown,
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.idle_sessions import LIST
 from ops.doctor.look import Checked, all_checks
+from router.domain.worded import worded
 from router.drain.presence import Presence, Unsure
 from router.drain.redis_probe import Use, look_at_redis
 from router.store.blocking.activity import look
-from router.store.blocking.judge import TABLE_LOCKS, Limits, blockers, open_time
+from router.store.blocking.judge import TABLE_LOCKS, Kind, Limits, blockers, open_time
 from router.store.blocking.work import work_of
 from router.store.statements import Connection
 
@@ -47,12 +48,24 @@ async def _who_locks(conn: Connection) -> Finding | None:
     found = [one for one in blockers(await look(conn, rows=0), Limits()) if one.blocks[0].kind in TABLE_LOCKS]
     if not found:
         return None
-    session = found[0].session
+    session, lock = found[0].session, found[0].blocks[0]
+    values = {
+        "session": session.named(),
+        "tables": ", ".join(lock.tables),
+        "mode": lock.mode,
+        "lasts": open_time(session),
+    }
+    if lock.kind is Kind.TABLE_LOCK:
+        sentence = worded("leads cannot be read or routed: {session} has {tables} locked ({mode}) {lasts}", **values)
+    else:
+        sentence = worded(
+            "leads cannot be read or routed: {session} waits to have {tables} locked ({mode}) {lasts}", **values
+        )
     return Finding(
         database_busy.CODE,
         Severity.CRITICAL,
         Subject("server", "PostgreSQL"),
-        f"leads cannot be read or routed: {session.named()} {found[0].blocks[0].does} {open_time(session)}",
+        sentence,
         tuple(
             {
                 "process": one.session.pid,

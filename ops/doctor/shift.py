@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from router.domain.worded import Worded, worded
 from router.store.stamps import SourceStamps, Stamp
 
 STEP = timedelta(minutes=30)
@@ -56,6 +57,9 @@ def began(stamps: Sequence[Stamp], shift: timedelta) -> datetime | None:
     return first
 
 
-def words(shift: timedelta) -> str:
+def words(shift: timedelta) -> Worded:
     """`8 h ahead of`, `5.5 h behind`: to be followed by what it is compared with."""
-    return f"{abs(shift) / timedelta(hours=1):g} h {'ahead of' if shift > timedelta(0) else 'behind'}"
+    hours = f"{abs(shift) / timedelta(hours=1):g}"
+    return (
+        worded("{hours} h ahead of", hours=hours) if shift > timedelta(0) else worded("{hours} h behind", hours=hours)
+    )

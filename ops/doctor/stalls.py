@@ -7,7 +7,8 @@ from typing import Any
 
 from ops.doctor.finding import Confidence, Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import duration
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_duration
 from router.store.stalls import StoredStall
 
 _FRESH = timedelta(minutes=5)
@@ -25,7 +26,10 @@ def _finding(scene: Scene, code: str, stall: StoredStall, tenant: str, *, standi
     unseen = scene.at - stall.seen_at
     sentence, severity = stall.sentence, Severity.CRITICAL if standing else Severity.WARNING
     if unseen > _FRESH:
-        sentence += f" (seen {duration(unseen.total_seconds())} ago; no service has looked since)"
+        lasts = worded_duration(unseen.total_seconds())
+        late = worded(" (seen {lasts} ago; no service has looked since)", lasts=lasts)
+        # What another release wrote may not be worded.
+        sentence = sentence + late if isinstance(sentence, Worded) else f"{sentence}{late}"
         severity = Severity.WARNING
     evidence: list[dict[str, Any]] = [{"kind": stall.kind, "about": stall.subject or None}]
     evidence += [{"reason": reason, "leads": leads} for reason, leads in stall.reasons.items()]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import listed
+from ops.waiting.waits_words import worded_wait
 from router.domain.reason import Reason
+from router.domain.worded_phrases import worded_list
 
 
 def standing(
@@ -21,7 +22,7 @@ def standing(
                     code,
                     severity,
                     of_tenant(tenant.name),
-                    sentence(part.leads, listed(part.waits_for, 3)),
+                    sentence(part.leads, worded_list(map(worded_wait, part.waits_for), 3)),
                     tuple({"waits_for": words} for words in part.waits_for),
                     part.oldest_queued_at,
                     command.format(tenant.name),

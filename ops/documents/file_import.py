@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ops.documents.import_columns import columns_document
 from ops.documents.import_result import KEPT, DifferingRows, ImportResult, RejectedRows
 from router.domain.date_forms import orders_of
+from router.domain.worded import Worded, changed, said_by, worded
 from router.intake.delimiter import DelimiterUnknown, delimiter_named
 from router.intake.delimiter import display_name as delimiter_words
 from router.intake.encoding import EncodingUnknown, text_encoding
@@ -76,7 +77,7 @@ def open_leads(
         delimiter = delimiter_named(read_as.delimiter) if read_as.delimiter else None
         opened = LeadFile(path, plan.columns | {*plan.fields}, coding, delimiter, read_as.sheet, name)
     except (FileUnusable, EncodingUnknown, DelimiterUnknown) as error:
-        raise CannotImport(_named(str(error), path, name)) from error
+        raise CannotImport(_named(said_by(error), path, name)) from error
     try:
         if opened.has_fields:
             check_columns(plan, opened.columns or (), opened.repeated, needed)
@@ -101,15 +102,17 @@ def _header_hint(opened: LeadFile, plan: FileMapping) -> str:
 
 def _named(message: str, path: Path, name: str | None) -> str:
     """Without the path of a file that people know by another name."""
-    return message if name is None else message.replace(str(path), name)
+    return message if name is None else changed(message, lambda text: text.replace(str(path), name))
 
 
-def taken_as(file: LeadFile) -> str:
+def taken_as(file: LeadFile) -> Worded:
     """The encoding and the delimiter that a file is read with, for people."""
     name = encoding_words(file.encoding)
     if file.sheet is not None:
-        return f"workbook, sheet {file.sheet!r}"
-    return f"{name}, {delimiter_words(file.delimiter)}-separated" if file.is_csv else f"{name}, JSON lines"
+        return worded("workbook, sheet {sheet}", sheet=repr(file.sheet))
+    if not file.is_csv:
+        return worded("{encoding}, JSON lines", encoding=name)
+    return worded("{encoding}, {delimiter}-separated", encoding=name, delimiter=delimiter_words(file.delimiter))
 
 
 async def reader_for(
@@ -175,10 +178,12 @@ class FileImport:
                     intake, self.file, self.reader, self._reject(shown), self.batch, progress, differing.add
                 )
             except FileUnusable as error:
-                said = _named(str(error), self.file.path, self.file.name)
-                raise CannotImport(f"{said} ({taken_as(self.file)})") from error
+                said = _named(said_by(error), self.file.path, self.file.name)
+                raise CannotImport(
+                    worded("{problem} ({read_as})", problem=said, read_as=taken_as(self.file))
+                ) from error
             except TenantRemoved as error:
-                raise CannotImport(str(error)) from error
+                raise CannotImport(said_by(error)) from error
             repeats = await checking.repeats() if checking else None
             same_ids = checking.same_ids if checking else SameIds()
         if number is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from router.domain.lint import Finding
 from router.domain.ruleset_diff import Change
+from router.domain.worded import parts_of
 from router.rules.file import RulesFile
 from router.store.rulesets import Applied
 
@@ -19,8 +20,8 @@ def line_of(rules: RulesFile, path: str) -> int:
     return rules.lines.get(path, 1)
 
 
-def findings_document(rules: RulesFile, findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """In the order in which they were found."""
+def findings_document(rules: RulesFile, findings: Iterable[Finding], *, parts: bool = False) -> list[dict[str, Any]]:
+    """In the order in which they were found; with the `parts` of the messages, for other languages."""
     return [
         {
             "level": found.level.value,
@@ -28,7 +29,8 @@ def findings_document(rules: RulesFile, findings: Iterable[Finding]) -> list[dic
             "rule": found.rule or None,
             "line": line_of(rules, found.path),
             "field": found.path,
-            "message": found.message,
+            "message": str(found.message),
+            **({"parts": parts_of(found.message)} if parts else {}),
         }
         for found in findings
     ]

@@ -15,6 +15,7 @@ from router.domain.rep_fields import read_field
 from router.domain.roster import MILLI, Rep, Roster
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.domain.worded import worded
 
 REP_FIELDS = (
     *("available", "active", "max_open", "max_per_day", "weight", "working_hours"),
@@ -75,12 +76,21 @@ def check_overrides(overrides: Iterable[Override], roster: Roster) -> None:
     for one in overrides:
         if one.rep_id is not None and one.rep_id not in known:
             meant = suggestion(one.rep_id, known, limit=3)
-            guess = f"; did you mean {meant}?" if meant else f" (there are: {listed(known, 10) or 'none'})"
-            raise BadOverride(f"there is no rep {one.rep_id!r}{guess}")
+            if meant:
+                guess = worded("; did you mean {meant}?", meant=meant)
+            else:
+                guess = worded(" (there are: {names})", names=listed(known, 10) or worded("none"))
+            raise BadOverride(worded("there is no rep {rep}{guess}", rep=repr(one.rep_id), guess=guess))
         for name in one.value if one.field == "groups" else ():
             if fold(name) not in groups:
                 names = listed(sorted(roster.group_names.values()), 20)
-                raise BadOverride(f"there is no group {name!r} (there are: {names or 'none'})")
+                raise BadOverride(
+                    worded(
+                        "there is no group {group} (there are: {names})",
+                        group=repr(name),
+                        names=names or worded("none"),
+                    )
+                )
 
 
 def with_reps_changed(roster: Roster, overrides: Sequence[Override]) -> Roster:

@@ -54,7 +54,9 @@ class RosterSyncService(Periodic):
         news, self._over = news or bool(ended - self._over), ended
         if news and synced.warnings:
             held = holds_told(synced.held, synced.at) if synced.at else ()
-            log.warning("roster not understood", tenant=tenant, view=view, warnings=[*synced.warnings, *held])
+            log.warning(
+                "roster not understood", tenant=tenant, view=view, warnings=list(map(str, (*synced.warnings, *held)))
+            )
         elif news:
             log.info("roster understood again", tenant=tenant, view=view)
         if synced.result is SyncResult.CHANGED and synced.change is not None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.phrases import count, listed
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.domain.written_time import written
 from router.store.statements import Connection, load
 
@@ -37,24 +38,38 @@ def over(held: Sequence[Hold], now: datetime) -> list[Hold]:
     return [hold for hold in held if now >= hold.until]
 
 
-def holds_told(held: Sequence[Hold], now: datetime) -> tuple[str, ...]:
+def holds_told(held: Sequence[Hold], now: datetime) -> tuple[Worded, ...]:
     """A sentence about those for whom it still holds, and one about the others."""
     ended = over(held, now)
     running = [hold for hold in held if now < hold.until]
     told = []
     if running:
-        names = listed([f"{hold.rep_id} ({'yes' if hold.available else 'no'} until {_at(hold)})" for hold in running])
         told.append(
-            f"availability of {count(len(running), 'rep')} is not understood; the last known one still holds: {names}"
+            worded_count(
+                "availability of {count:,} rep is not understood; the last known one still holds: {reps}",
+                "availability of {count:,} reps is not understood; the last known one still holds: {reps}",
+                len(running),
+                reps=worded_list(map(_still, running)),
+            )
         )
     if ended:
-        names = listed([f"{hold.rep_id} (since {_at(hold)})" for hold in ended])
         told.append(
-            f"it is not known whether {count(len(ended), 'rep is', 'reps are')} available: the value is not "
-            "understood, and the last known one has expired; no leads for them until the view or reps set says yes or "
-            f"no: {names}"
+            worded_count(
+                "it is not known whether {count:,} rep is available: the value is not understood, and the last known "
+                "one has expired; no leads for them until the view or reps set says yes or no: {reps}",
+                "it is not known whether {count:,} reps are available: the value is not understood, and the last known "
+                "one has expired; no leads for them until the view or reps set says yes or no: {reps}",
+                len(ended),
+                reps=worded_list(worded("{rep} (since {since})", rep=one.rep_id, since=_at(one)) for one in ended),
+            )
         )
     return tuple(told)
+
+
+def _still(hold: Hold) -> Worded:
+    if hold.available:
+        return worded("{rep} (yes until {until})", rep=hold.rep_id, until=_at(hold))
+    return worded("{rep} (no until {until})", rep=hold.rep_id, until=_at(hold))
 
 
 def _at(hold: Hold) -> str:

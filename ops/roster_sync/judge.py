@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from ops.roster_sync.view import ViewRefused, ViewRows
-from router.domain.phrases import count, listed
 from router.domain.rep_fields import RepLine, read_field
+from router.domain.worded import Worded, said_by, worded, worded_count
+from router.domain.worded_phrases import worded_list
 
 WARNINGS_MOST = 50
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
@@ -41,27 +42,42 @@ def judge(
     the availability is understood. Raises ViewRefused when the view as a whole cannot be believed.
     """
     if not view.rows:
-        raise ViewRefused("it is empty")
+        raise ViewRefused(worded("it is empty"))
     ids = [(row["rep_id"] or "").strip() for row in view.rows]
     if "" in ids:
-        raise ViewRefused(f"{ids.count('')} of its {count(len(ids), 'row')} without rep_id")
+        raise ViewRefused(
+            worded_count(
+                "{empty} of its {count:,} row without rep_id",
+                "{empty} of its {count:,} rows without rep_id",
+                len(ids),
+                empty=ids.count(""),
+            )
+        )
     twice = [rep_id for rep_id, rows in Counter(ids).items() if rows > 1]
     if twice:
-        raise ViewRefused(f"{count(len(twice), 'rep is', 'reps are')} in it more than once: {listed(twice)}")
+        raise ViewRefused(
+            worded_count(
+                "{count:,} rep is in it more than once: {reps}",
+                "{count:,} reps are in it more than once: {reps}",
+                len(twice),
+                reps=worded_list(twice),
+            )
+        )
     # Last, since only this may be accepted.
     lost = sorted(field for field in types_before if field not in view.types)
     if lost and not accept_loss:
-        raise ViewRefused(f"it has lost {', '.join(lost)}, which the roster was read from before", loss=True)
+        gone = worded("it has lost {columns}, which the roster was read from before", columns=", ".join(lost))
+        raise ViewRefused(gone, loss=True)
     lines, warnings, unknown = [], _of_types(view.types, types_before), 0
     for rep_id, row in zip(ids, view.rows, strict=True):
         line, problems, wrong = _line(rep_id, row, at)
         new = rep_id not in known
         unknown += line.unknown_at is not None
-        warnings += [f"rep {rep_id}: {problem}" for problem in problems]
+        warnings += [worded("rep {rep}: {problem}", rep=rep_id, problem=problem) for problem in problems]
         if not (new and wrong):
             lines.append(line)
     if len(warnings) > WARNINGS_MOST:
-        warnings = [*warnings[:WARNINGS_MOST], f"and {len(warnings) - WARNINGS_MOST} more"]
+        warnings = [*warnings[:WARNINGS_MOST], worded("and {more} more", more=len(warnings) - WARNINGS_MOST)]
     return Judged(lines, tuple(warnings), unknown)
 
 
@@ -71,8 +87,13 @@ def check_loss(judged: Judged, active: Collection[str], most_share: Decimal) -> 
     lost = sorted(rep_id for rep_id in active if rep_id not in staying)
     if len(lost) > most_share * len(active):
         raise ViewRefused(
-            f"{len(lost)} of {len(active)} active reps would become inactive, more than the share of {most_share}: "
-            f"{listed(lost)}",
+            worded(
+                "{lost} of {active} active reps would become inactive, more than the share of {share}: {reps}",
+                lost=len(lost),
+                active=len(active),
+                share=most_share,
+                reps=worded_list(lost),
+            ),
             loss=True,
         )
 
@@ -82,10 +103,10 @@ def only_of_a_type(warning: str) -> bool:
     return warning.startswith(_COLUMN)
 
 
-def _line(rep_id: str, row: Mapping[str, str | None], at: datetime) -> tuple[RepLine, list[str], bool]:
+def _line(rep_id: str, row: Mapping[str, str | None], at: datetime) -> tuple[RepLine, list[Worded], bool]:
     """The rep as far as it is understood, what is not, and whether that is more than the availability."""
     values: dict[str, Any] = {}
-    problems: list[str] = []
+    problems: list[Worded] = []
     unknown_at, wrong = None, False
     for field, text in row.items():
         try:
@@ -93,20 +114,28 @@ def _line(rep_id: str, row: Mapping[str, str | None], at: datetime) -> tuple[Rep
         except ValueError as error:
             if field == "available":
                 unknown_at = at
-                problems.append(f"available: {error}")
+                problems.append(worded("{field}: {problem}", field=field, problem=said_by(error)))
             else:
                 wrong = True
-                problems.append(f"{field}: {error}; it stays as it is")
+                problems.append(worded("{field}: {problem}; it stays as it is", field=field, problem=said_by(error)))
     values.pop("rep_id", None)
     return RepLine(rep_id, values, unknown_at=unknown_at), problems, wrong
 
 
-def _of_types(types: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+def _of_types(types: Mapping[str, str], before: Mapping[str, str]) -> list[Worded]:
     found = []
     for field, kind in types.items():
         expected = _EXPECTED.get(field)
         if expected and kind.partition("(")[0] not in expected:
             was = before.get(field, kind)
-            change = f"; it was {was}" if was != kind else ""
-            found.append(f"{_COLUMN}{field} is of type {kind}, not {expected[0]}{change}; each value is read as text")
+            values = {"field": field, "kind": kind, "expected": expected[0]}
+            if was == kind:
+                said = worded("column {field} is of type {kind}, not {expected}; each value is read as text", **values)
+            else:
+                said = worded(
+                    "column {field} is of type {kind}, not {expected}; it was {before}; each value is read as text",
+                    before=was,
+                    **values,
+                )
+            found.append(said)
     return found

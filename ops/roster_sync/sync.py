@@ -12,6 +12,7 @@ from ops.roster_sync.view import ViewRefused, read_view
 from router.domain.roster_change import RosterChange
 from router.store.errors import TRANSIENT_ERRORS
 from router.store.roster import RosterBusy, current_reps, import_reps
+from router.store.sentence_parts import written_parts, written_parts_of
 from router.store.statements import Connection, Row, load
 from router.store.tenants import Tenant
 from router.telemetry.instruments import SyncResult
@@ -84,7 +85,7 @@ async def sync(
                 unknown_holds_for=source.unknown_holds_for,
             )
         except ViewRefused as refused:
-            synced = await _problem(conn, tenant, last, SyncResult.REFUSED, str(refused), dry_run=dry_run)
+            synced = await _problem(conn, tenant, last, SyncResult.REFUSED, refused.words, dry_run=dry_run)
             return replace(synced, loss=refused.loss)
         except (*TRANSIENT_ERRORS, RosterBusy) as error:
             if conn.is_closed():
@@ -97,7 +98,8 @@ async def sync(
                 tenant_id=tenant.tenant_id,
                 at=last["now"],
                 columns=json.dumps(types),
-                warnings=list(judged.warnings),
+                warnings=list(map(str, judged.warnings)),
+                warning_parts=written_parts_of(judged.warnings),
             )
     held = (await holds(conn, [tenant.tenant_id])).get(tenant.tenant_id, ())
     differs = bool(change.added or change.changed)
@@ -124,7 +126,10 @@ async def _judged(
 async def _problem(
     conn: Connection, tenant: Tenant, last: Row, result: SyncResult, problem: str, *, dry_run: bool
 ) -> Synced:
-    told = mask_passwords(problem)
+    told = mask_passwords(str(problem))
+    parts = written_parts(problem) if told == problem else None
     if not dry_run:
-        await _SQL.put_problem.execute(conn, tenant_id=tenant.tenant_id, at=last["now"], problem=told)
+        await _SQL.put_problem.execute(
+            conn, tenant_id=tenant.tenant_id, at=last["now"], problem=told, problem_parts=parts
+        )
     return Synced(result, problem=told, warnings=last["warnings"] or (), news=told != (last["problem"] or ""))

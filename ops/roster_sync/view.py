@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ops.roster_sync.sources import Source
 from router.domain.rep_fields import READERS
+from router.domain.worded import worded
 from router.intake.roster_file import MAX_REPS
 from router.store.connections.connect import open_session
 from router.store.statements import Connection, load
@@ -22,13 +23,15 @@ _SQL = load("roster_sync")
 
 
 class ViewRefused(Exception):
-    """The view is not as it should be; nothing may be taken from it. The message says what is wrong with it.
+    """The view is not as it should be; nothing may be taken from it. The message says what is wrong with it, as do
+    `words`, which may be worded.
 
     `loss` = it is a whole view from which columns or reps are gone, which a person may accept.
     """
 
-    def __init__(self, message: str, *, loss: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, words: str, *, loss: bool = False) -> None:
+        super().__init__(words)
+        self.words = words
         self.loss = loss
 
 
@@ -69,7 +72,7 @@ async def _read(conn: Connection, source: Source) -> ViewRows:
             rows = await conn.fetch(_select(source, types), MAX_REPS + 1)
             raise _Read
     if len(rows) > MAX_REPS:
-        raise ViewRefused(f"{source.shown} has more than {MAX_REPS:,} rows")
+        raise ViewRefused(worded("{view} has more than {limit:,} rows", view=source.shown, limit=MAX_REPS))
     return ViewRows(types, [dict(row) for row in rows])
 
 
@@ -78,14 +81,22 @@ async def _column_types(conn: Connection, source: Source) -> dict[str, str]:
     schema, name = source.view
     found = await _SQL.columns.fetch(conn, schema=schema, name=name)
     if not found:
-        raise ViewRefused(f"{source.shown} is not there, or the user may not see it")
+        raise ViewRefused(worded("{view} is not there, or the user may not see it", view=source.shown))
     present = {row["name"]: row["type"] for row in found}
     columns = source.columns or {field: field for field in READERS if field in present}
     missing = sorted(column for column in columns.values() if column not in present)
     if missing:
-        raise ViewRefused(f"{source.shown} has lost {_named(missing)}; it has {', '.join(sorted(present))}")
+        raise ViewRefused(
+            worded(
+                "{view} has lost {columns}; it has {others}",
+                view=source.shown,
+                columns=_named(missing),
+                others=", ".join(sorted(present)),
+            )
+        )
     if "rep_id" not in columns:
-        raise ViewRefused(f"{source.shown} has no column rep_id; it has {', '.join(sorted(present))}")
+        others = ", ".join(sorted(present))
+        raise ViewRefused(worded("{view} has no column rep_id; it has {others}", view=source.shown, others=others))
     return {field: present[column] for field, column in columns.items()}
 
 

@@ -139,7 +139,7 @@ class Book:
             self._health.degraded.pop(gone, None)
             self._health.finding_codes.pop(gone, None)
         for about, stall in texts.items():
-            self._health.degraded[about] = stall.sentence
+            self._health.degraded[about] = str(stall.sentence)
             self._health.finding_codes[about] = code_of(TOPICS[stall.kind])
         self._health.degraded |= self._unseen
         if texts.keys() - self._shown:
@@ -155,7 +155,7 @@ class Book:
     async def _go_on(self, conn: Connection, tenant: WatchedTenant, stall: Stall, old: StoredStall) -> None:
         await continue_stall(conn, old, _seen(stall))
         if stall.kind != old.kind:
-            log.warning("stall shows differently", tenant=tenant.name, kind=stall.kind.value, what=stall.sentence)
+            log.warning("stall shows differently", tenant=tenant.name, kind=stall.kind.value, what=str(stall.sentence))
 
     async def _end(self, conn: Connection, tenant: str, old: StoredStall) -> None:
         ended = await end_stall(conn, old.tenant_id, old.id)
@@ -181,7 +181,7 @@ class Book:
             message,
             tenant=tenant.name,
             kind=stall.kind.value,
-            what=stall.sentence,
+            what=str(stall.sentence),
             leads=stall.leads,
             oldest=None if stall.oldest is None else stall.oldest.isoformat(),
             reasons=dict(stall.reasons),

@@ -8,8 +8,10 @@ from ops.stalls.limits import Limits
 from ops.stalls.stall import Kind, Stall, Topic
 from ops.stalls.tenant_look import Arrival, Fate, TenantLook
 from ops.waiting.waiting import READY, WaitingLeads
-from router.domain.phrases import count, duration, listed
+from ops.waiting.waits_words import worded_reason
 from router.domain.reason import Reason
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration, worded_list
 
 _AT_ONCE = frozenset({READY, str(Reason.DATABASE_BUSY)})
 """A batch would take these; the other reasons last until somebody changes something."""
@@ -34,10 +36,10 @@ def _lane_not_taken(look: TenantLook, since: datetime) -> Stall | None:
     ready = _stuck(look, lambda part: part.reason == READY)
     if not ready or (look.last_batch_at is not None and look.last_batch_at >= since):
         return None
-    last = "there has been no batch yet"
+    last = worded("there has been no batch yet")
     if look.last_batch_at is not None:
-        last = f"the last batch was {_ago(look.now, look.last_batch_at)} ago"
-    return _stall(Kind.LANE_NOT_TAKEN, look, ready, f"no batch goes through: {last}")
+        last = worded("the last batch was {ago} ago", ago=_ago(look.now, look.last_batch_at))
+    return _stall(Kind.LANE_NOT_TAKEN, look, ready, worded("no batch goes through: {last}", last=last))
 
 
 def _nothing_assigned(look: TenantLook, limits: Limits, since: datetime) -> Stall | None:
@@ -47,9 +49,9 @@ def _nothing_assigned(look: TenantLook, limits: Limits, since: datetime) -> Stal
     taken_at_once = _stuck(look, lambda part: part.reason in _AT_ONCE)
     if not taken_at_once and len(fresh) < limits.fresh_leads:
         return None
-    last = "nothing has been assigned yet"
+    last = worded("nothing has been assigned yet")
     if look.assigned_at is not None:
-        last = f"nothing has been assigned for {_ago(look.now, look.assigned_at)}"
+        last = worded("nothing has been assigned for {lasts}", lasts=_ago(look.now, look.assigned_at))
     return _stall(Kind.NOTHING_ASSIGNED, look, _stuck(look), last)
 
 
@@ -59,8 +61,14 @@ def _share_fell(look: TenantLook, limits: Limits) -> Stall | None:
     judged = placed + sum(one.fate is Fate.STUCK for one in recent)
     if judged < limits.minimum_leads or placed >= limits.assigned_share * judged:
         return None
-    window = duration(limits.share_window.total_seconds())
-    text = f"only {placed:,} of the last {count(judged, 'lead')} ({placed / judged:.0%}, last {window}) were assigned"
+    text = worded_count(
+        "only {placed:,} of the last {count:,} lead ({share}, last {window}) were assigned",
+        "only {placed:,} of the last {count:,} leads ({share}, last {window}) were assigned",
+        judged,
+        placed=placed,
+        share=f"{placed / judged:.0%}",
+        window=worded_duration(limits.share_window.total_seconds()),
+    )
     return _stall(Kind.SHARE_FELL, look, _stuck(look), text)
 
 
@@ -90,8 +98,14 @@ def _dominates_in(look: TenantLook, limits: Limits, window: timedelta, *, still:
         else:
             dominates = leads >= limits.minimum_leads and share >= limits.reason_share_alone
         if dominates:
-            text = f"{leads:,} of the {count(len(recent), 'lead')} of the last {duration(window.total_seconds())} "
-            text += f"wait for one reason, {reason}"
+            text = worded_count(
+                "{leads:,} of the {count:,} lead of the last {window} wait for one reason, {reason}",
+                "{leads:,} of the {count:,} leads of the last {window} wait for one reason, {reason}",
+                len(recent),
+                leads=leads,
+                window=worded_duration(window.total_seconds()),
+                reason=worded_reason(reason),
+            )
             return _stall(Kind.REASON_DOMINATES, look, _stuck(look, _waits_for(reason)), text)
     return None
 
@@ -110,7 +124,7 @@ def _oldest_waits(look: TenantLook, limits: Limits, since: datetime) -> Stall | 
     if not old:
         return None
     oldest = min(part.stuck_since for part in old if part.stuck_since is not None)
-    text = f"leads that should be taken have been waiting for up to {_ago(look.now, oldest)}"
+    text = worded("leads that should be taken have been waiting for up to {far}", far=_ago(look.now, oldest))
     return _stall(Kind.OLDEST_WAITS, look, old, text)
 
 
@@ -122,15 +136,25 @@ def _parked_grow(look: TenantLook, limits: Limits) -> Stall | None:
     came = sum(one.at >= since for one in look.arrivals)
     if leads < limits.parked_share * came:
         return None
-    text = f"{count(leads, 'lead')} parked in the last {_ago(look.now, since)}, in which {came:,} came in: "
-    return Stall(Kind.PARKED_GROW, text + _listed(reasons), leads, since, reasons)
+    text = worded_count(
+        "{count:,} lead parked in the last {window}, in which {came:,} came in: {reasons}",
+        "{count:,} leads parked in the last {window}, in which {came:,} came in: {reasons}",
+        leads,
+        window=_ago(look.now, since),
+        came=came,
+        reasons=_listed(reasons),
+    )
+    return Stall(Kind.PARKED_GROW, text, leads, since, reasons)
 
 
-def _stall(kind: Kind, look: TenantLook, parts: Sequence[WaitingLeads], text: str) -> Stall:
+def _stall(kind: Kind, look: TenantLook, parts: Sequence[WaitingLeads], text: Worded) -> Stall:
     reasons = {part.reason: part.stuck for part in parts}
     leads = sum(reasons.values())
     oldest = min((part.stuck_since for part in parts if part.stuck_since is not None), default=None)
-    return Stall(kind, f"{text}; {count(leads, 'lead')} held up: {_listed(reasons)}", leads, oldest, reasons)
+    held_up = worded_count(
+        "; {count:,} lead held up: {reasons}", "; {count:,} leads held up: {reasons}", leads, reasons=_listed(reasons)
+    )
+    return Stall(kind, text + held_up, leads, oldest, reasons)
 
 
 def _stuck(look: TenantLook, wanted: Callable[[WaitingLeads], bool] = lambda _: True) -> tuple[WaitingLeads, ...]:
@@ -159,10 +183,12 @@ def _after(at: datetime, other: datetime | None) -> bool:
     return other is None or at > other
 
 
-def _ago(now: datetime, at: datetime) -> str:
-    return duration((now - at).total_seconds())
+def _ago(now: datetime, at: datetime) -> Worded:
+    return worded_duration((now - at).total_seconds())
 
 
 def _listed(reasons: dict[str, int]) -> str:
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return listed(f"{leads:,} {reason}" for reason, leads in ordered)
+    return worded_list(
+        worded("{leads:,} {reason}", leads=leads, reason=worded_reason(reason)) for reason, leads in ordered
+    )

@@ -12,7 +12,8 @@ from statistics import median
 
 from ops.stalls.stall import Kind, Stall
 from router.domain.calendar import zone
-from router.domain.phrases import duration
+from router.domain.worded import worded
+from router.domain.worded_phrases import worded_duration
 
 WEEKS = 4
 _AT_LEAST = 3
@@ -71,8 +72,13 @@ def intake_stopped(
             expected += median(usual) * (silent / _HOUR)
     if expected < MISSED:
         return None
-    text = f"no lead has come in for {duration((now - last_at).total_seconds())}; in the last four weeks leads came in "
-    return Stall(Kind.INTAKE_STOPPED, text + f"during about {expected:.0f} minutes of such a time")
+    text = worded(
+        "no lead has come in for {lasts}; in the last four weeks leads came in during about {minutes} minutes of such "
+        "a time",
+        lasts=worded_duration((now - last_at).total_seconds()),
+        minutes=f"{expected:.0f}",
+    )
+    return Stall(Kind.INTAKE_STOPPED, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +141,19 @@ def rule_stalls(trends: Mapping[str, Trend], rules: Sequence[str], catch_all: fr
     for name in rules:
         trend = trends.get(name, Trend())
         if trend.missed >= MISSED:
-            text = f"rule {name} no longer matches any lead; usually it would have in {trend.missed:.0f} minutes"
+            text = worded(
+                "rule {rule} no longer matches any lead; usually it would have in {minutes} minutes",
+                rule=name,
+                minutes=f"{trend.missed:.0f}",
+            )
             found.append(Stall(Kind.RULE_STOPPED, text, subject=name))
         elif name in catch_all and _takes_more(trend):
-            text = f"rule {name}, which takes whatever is left, got {trend.got / trend.of:.0%} of the last leads; "
-            text += f"usual is {trend.usual / trend.of:.0%}"
+            text = worded(
+                "rule {rule}, which takes whatever is left, got {share} of the last leads; usual is {usual}",
+                rule=name,
+                share=f"{trend.got / trend.of:.0%}",
+                usual=f"{trend.usual / trend.of:.0%}",
+            )
             found.append(Stall(Kind.CATCH_ALL_TAKES_MORE, text, subject=name))
     return found
 

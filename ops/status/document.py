@@ -56,7 +56,7 @@ def _connections(room: ServerCapacity) -> dict[str, Any]:
         "reserved": room.reserved,
         "others": room.others,
         "instances": dict(room.instances),
-        "problem": room.excess(),
+        "problem": None if (excess := room.excess()) is None else str(excess),
     }
 
 

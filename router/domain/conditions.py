@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from router.domain.asked import BEGINS, has_beginnings, number_of, number_text
+from router.domain.worded import worded
 
 
 class Operator(StrEnum):
@@ -120,7 +121,7 @@ class Prefix(Listed):
 
     key = "prefix"
     operator = Operator.PREFIX
-    fits = "beginning with"
+    fits = worded("beginning with")
 
     @property
     def reads(self) -> str:

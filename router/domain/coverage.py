@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from router.domain.phrases import count, listed, suggestion
+from router.domain.phrases import listed, suggestion
 from router.domain.roster_change import RepRecord
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_list
 
 _NAMED = 5
 
@@ -21,10 +23,15 @@ class UnnamedGroup:
     """The group of a rule that may have been meant."""
 
     @property
-    def words(self) -> str:
-        hint = f'; did you mean "{self.meant}"?' if self.meant else ""
-        whom = f"{count(len(self.reps), 'active rep')} ({listed(self.reps, _NAMED)})"
-        return f'no rule names group "{self.group}", so no rule assigns to {whom}{hint}'
+    def words(self) -> Worded:
+        said = worded_count(
+            'no rule names group "{group}", so no rule assigns to {count:,} active rep ({reps})',
+            'no rule names group "{group}", so no rule assigns to {count:,} active reps ({reps})',
+            len(self.reps),
+            group=self.group,
+            reps=worded_list(self.reps, _NAMED),
+        )
+        return said + worded('; did you mean "{meant}"?', meant=self.meant) if self.meant else said
 
 
 def unnamed_groups(ruleset: Ruleset, reps: Iterable[tuple[str, Iterable[str]]]) -> list[UnnamedGroup]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from router.domain.ruleset import Match, Rule, Ruleset
 from router.domain.shadowing import Shadow, shadows
 from router.domain.subsumption import nothing_left
+from router.domain.worded import Worded, worded
 from router.domain.working_hours import MINUTES_PER_DAY, WeekHours
 
 
@@ -49,7 +50,9 @@ class Lint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One of them. `path` is the field, as `rules[0].match.region`; `rule` the rule's name, None for a setting."""
+    """One of them. `path` is the field, as `rules[0].match.region`; `rule` the rule's name, None for a setting.
+    `message` may be worded.
+    """
 
     level: Level
     lint: Lint
@@ -106,8 +109,10 @@ def lint_rules(ruleset: Ruleset, unread: Unread = ALL_READ) -> list[Finding]:
     if unread.within("rules"):
         return found
     if not any(rule.match == Match() and rule.window is None and not rule.to_owner for rule in ruleset.rules):
-        waits = "leads that no rule matches wait, and are parked after no_match_max_age"
-        message = f"no rule matches every lead (match: {{}} to a group): {waits}"
+        message = worded(
+            "no rule matches every lead (match: {{}} to a group): leads that no rule matches wait, and are parked "
+            "after no_match_max_age"
+        )
         found.append(Finding(Level.HINT, Lint.NO_CATCH_ALL, "rules", message))
     return found
 
@@ -122,21 +127,22 @@ def minute_short(hours: WeekHours | None) -> bool:
     return hours is not None and any(end == MINUTES_PER_DAY - 1 for day in hours.days for _, end in day)
 
 
-LAST_MINUTE = "end at 23:59, so the last minute of the day is outside; 24:00 is the end of the day"
+LAST_MINUTE = worded("end at 23:59, so the last minute of the day is outside; 24:00 is the end of the day")
+_ENDS = worded("ends at 23:59, so the last minute of the day is outside; 24:00 is the end of the day")
 
 
 def _settings(ruleset: Ruleset) -> Iterator[Finding]:
     for name in ("max_open", "max_per_day"):
         if getattr(ruleset.defaults, name) == 0:
-            message = "is 0: reps who have no cap of their own never get a lead"
+            message = worded("is 0: reps who have no cap of their own never get a lead")
             yield Finding(Level.WARNING, Lint.ZERO_CAP, f"defaults.{name}", message)
     if is_never(ruleset.calendar.working_hours):
-        message = "never open: reps who have no hours of their own never get a lead"
+        message = worded("never open: reps who have no hours of their own never get a lead")
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, "calendar.working_hours", message)
     for one in ruleset.groups:
         path = f"groups.{one.group}.calendar.working_hours"
         if is_never(one.working_hours):
-            message = "never open: reps of the group who have no hours of their own never get a lead"
+            message = worded("never open: reps of the group who have no hours of their own never get a lead")
             yield Finding(Level.WARNING, Lint.NEVER_OPEN, path, message)
         if minute_short(one.working_hours):
             yield Finding(Level.HINT, Lint.MINUTE_SHORT, path, LAST_MINUTE)
@@ -146,29 +152,51 @@ def _settings(ruleset: Ruleset) -> Iterator[Finding]:
 
 def _rule(path: str, rule: Rule) -> Iterator[Finding]:
     for name in nothing_left(rule.match):
-        message = f"the conditions on {name} exclude each other: no lead can match"
+        message = worded("the conditions on {field} exclude each other: no lead can match", field=name)
         yield Finding(Level.ERROR, Lint.NEVER_MATCHES, f"{path}.match.{name}", message, rule.name)
     if rule.to_owner and rule.match.known_customer is False:
-        message = "matches only customers without an owner but assigns to the owner: it can never assign"
+        message = worded("matches only customers without an owner but assigns to the owner: it can never assign")
         yield Finding(Level.ERROR, Lint.NEVER_ASSIGNS, f"{path}.assign_to", message, rule.name)
     if is_never(rule.window):
-        message = "never opens: the rule never assigns" + (", and its leads wait in vain" if rule.wait else "")
+        message = (
+            worded("never opens: the rule never assigns, and its leads wait in vain")
+            if rule.wait
+            else worded("never opens: the rule never assigns")
+        )
         yield Finding(Level.WARNING, Lint.NEVER_OPEN, f"{path}.window", message, rule.name)
     if minute_short(rule.window):
-        message = LAST_MINUTE.replace("end at", "ends at", 1)
-        yield Finding(Level.HINT, Lint.MINUTE_SHORT, f"{path}.window", message, rule.name)
+        yield Finding(Level.HINT, Lint.MINUTE_SHORT, f"{path}.window", _ENDS, rule.name)
 
 
 def _shadowed(path: str, rule: Rule, shadow: Shadow) -> Finding:
     other = shadow.other
     if not shadow.ends:
-        whom = f"rep {other.rep} is not" if other.rep else f"nobody in group {other.group} is"
-        last = f"gets leads only while {whom} available"
-        message = f'{last}: "{other.name}" before it is wider; should the narrower rule come first?'
-        return Finding(Level.HINT, Lint.BEHIND_WIDER, path, message, rule.name)
+        return Finding(Level.HINT, Lint.BEHIND_WIDER, path, _behind(other), rule.name)
     if other.wait:
-        message = f'is never reached: "{other.name}" before it matches all of its leads and has on_no_candidate: wait'
+        message = worded(
+            'is never reached: "{other}" before it matches all of its leads and has on_no_candidate: wait',
+            other=other.name,
+        )
+    elif rule.rep:
+        message = worded('never assigns: "{other}" before it gives all of its leads to the same rep', other=other.name)
     else:
-        same = "rep" if rule.rep else "group"
-        message = f'never assigns: "{other.name}" before it gives all of its leads to the same {same}'
+        message = worded(
+            'never assigns: "{other}" before it gives all of its leads to the same group', other=other.name
+        )
     return Finding(Level.WARNING, Lint.UNREACHABLE, path, message, rule.name)
+
+
+def _behind(other: Rule) -> Worded:
+    if other.rep:
+        return worded(
+            'gets leads only while rep {rep} is not available: "{other}" before it is wider; should the narrower rule '
+            "come first?",
+            rep=other.rep,
+            other=other.name,
+        )
+    return worded(
+        'gets leads only while nobody in group {group} is available: "{other}" before it is wider; should the narrower '
+        "rule come first?",
+        group=other.group,
+        other=other.name,
+    )

@@ -8,10 +8,12 @@ from router.domain.calendars import calendars_by_number, differing
 from router.domain.conditions import FactCondition, Listed, OneOf, Range
 from router.domain.coverage import unnamed_groups
 from router.domain.lint import LAST_MINUTE, Finding, Level, Lint, is_never, minute_short
-from router.domain.phrases import count, listed, suggestion
+from router.domain.phrases import suggestion
 from router.domain.roster import Rep, Roster, one_rep
 from router.domain.ruleset import Rule, Ruleset
 from router.domain.text import fold
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.domain.zone_meant import doubt
 
 DAYS_SEEN = 90
@@ -47,13 +49,18 @@ def _group(path: str, rule: Rule, number: int | None, ruleset: Ruleset, roster: 
     active = [rep for rep in reps if rep.active]
     if number is None:
         used = [name for no, name in roster.group_names.items() if roster.members.get(no)]
-        meant = suggestion(fold(rule.group or ""), used)
-        hint = f'; did you mean "{meant}"?' if meant else ""
-        message = f'group "{rule.group}" does not exist{hint}'
+        message = _did_you_mean(
+            worded('group "{group}" does not exist', group=rule.group), suggestion(fold(rule.group or ""), used)
+        )
         yield Finding(Level.WARNING, Lint.UNKNOWN_GROUP, path, message, rule.name)
     elif not active:
-        none = f"all {len(reps)} of its reps are inactive" if reps else "no rep is in it"
-        yield Finding(Level.WARNING, Lint.EMPTY_GROUP, path, f"group {rule.group} is empty: {none}", rule.name)
+        if reps:
+            message = worded(
+                "group {group} is empty: all {reps} of its reps are inactive", group=rule.group, reps=len(reps)
+            )
+        else:
+            message = worded("group {group} is empty: no rep is in it", group=rule.group)
+        yield Finding(Level.WARNING, Lint.EMPTY_GROUP, path, message, rule.name)
     else:
         yield from _without_leads(path, rule, active, ruleset)
 
@@ -66,27 +73,37 @@ def lint_calendars(ruleset: Ruleset, roster: Roster) -> list[Finding]:
     for one in ruleset.groups:
         if one not in known:
             used = [name for no, name in roster.group_names.items() if roster.members.get(no)]
-            meant = suggestion(fold(one.group), used)
-            hint = f'; did you mean "{meant}"?' if meant else ""
-            message = f'group "{one.group}" does not exist{hint}'
+            message = _did_you_mean(
+                worded('group "{group}" does not exist', group=one.group), suggestion(fold(one.group), used)
+            )
             found.append(Finding(Level.WARNING, Lint.UNKNOWN_GROUP, f"groups.{one.group}", message))
     pairs: dict[tuple[str, str], list[str]] = {}
     for rep in roster.reps:
         for pair in differing(rep, calendars) if rep.active else ():
             pairs.setdefault(pair, []).append(rep.rep_id)
     for (first, second), reps in pairs.items():
-        message = (
-            f"{count(len(reps), 'rep')} ({listed(reps, NAMED)}) {'is' if len(reps) == 1 else 'are'} in {first} and in "
-            f"{second}, which say different things: what {first} says counts, since it comes first"
+        message = worded_count(
+            "{count:,} rep ({reps}) is in {first} and in {second}, which say different things: what {first} says "
+            "counts, since it comes first",
+            "{count:,} reps ({reps}) are in {first} and in {second}, which say different things: what {first} says "
+            "counts, since it comes first",
+            len(reps),
+            reps=worded_list(reps, NAMED),
+            first=first,
+            second=second,
         )
         found.append(Finding(Level.HINT, Lint.TWO_CALENDARS, f"groups.{second}", message))
     return found
 
 
 def _like_rep(path: str, rule: Rule, members: int) -> Finding:
-    message = (
-        f'the roster has a group of the name "{rule.group}" ({count(members, "rep")}), which would get these leads: '
-        "give that group another name in the roster"
+    message = worded_count(
+        'the roster has a group of the name "{group}" ({count:,} rep), which would get these leads: give that group '
+        "another name in the roster",
+        'the roster has a group of the name "{group}" ({count:,} reps), which would get these leads: give that group '
+        "another name in the roster",
+        members,
+        group=rule.group,
     )
     return Finding(Level.ERROR, Lint.GROUP_LIKE_REP, path, message, rule.name)
 
@@ -95,10 +112,10 @@ def _rep(path: str, rule: Rule, rep_id: str, ruleset: Ruleset, roster: Roster) -
     rep = next((rep for rep in roster.reps if rep.rep_id == rep_id), None)
     if rep is None:
         near = suggestion(rep_id, [rep.rep_id for rep in roster.reps if rep.active])
-        message = f'rep "{rep_id}" does not exist' + (f'; did you mean "{near}"?' if near else "")
+        message = _did_you_mean(worded('rep "{rep}" does not exist', rep=rep_id), near)
         yield Finding(Level.WARNING, Lint.UNKNOWN_REP, path, message, rule.name)
-    elif why := "inactive" if not rep.active else _never(rep, ruleset):
-        message = f"rep {rep_id} never gets a lead: {why}"
+    elif why := worded("inactive") if not rep.active else _never(rep, ruleset):
+        message = worded("rep {rep} never gets a lead: {why}", rep=rep_id, why=why)
         yield Finding(Level.WARNING, Lint.REPS_WITHOUT_LEADS, path, message, rule.name)
 
 
@@ -106,23 +123,35 @@ def _without_leads(path: str, rule: Rule, reps: list[Rep], ruleset: Ruleset) -> 
     why = {rep.rep_id: reason for rep in reps if (reason := _never(rep, ruleset))}
     if not why:
         return
-    named = listed((f"{rep_id} ({reason})" for rep_id, reason in why.items()), NAMED)
+    named = worded_list((worded("{rep} ({why})", rep=rep_id, why=reason) for rep_id, reason in why.items()), NAMED)
     everybody = len(why) == len(reps)
-    whom = "nobody in group" if everybody else f"{len(why):,} of {len(reps):,} reps in group"
-    message = f"{whom} {rule.group} {'ever gets' if everybody else 'never get'} a lead: {named}"
+    if everybody:
+        message = worded("nobody in group {group} ever gets a lead: {reps}", group=rule.group, reps=named)
+    else:
+        message = worded(
+            "{some:,} of {all:,} reps in group {group} never get a lead: {reps}",
+            some=len(why),
+            all=len(reps),
+            group=rule.group,
+            reps=named,
+        )
     yield Finding(Level.WARNING if everybody else Level.HINT, Lint.REPS_WITHOUT_LEADS, path, message, rule.name)
+
+
+def _did_you_mean(said: Worded, meant: str | None) -> Worded:
+    return said + worded('; did you mean "{meant}"?', meant=meant) if meant else said
 
 
 def _never(rep: Rep, ruleset: Ruleset) -> str:
     """What keeps a rep from ever getting a lead of a group; empty = nothing."""
     if rep.weight == 0:
-        return "weight 0"
+        return worded("weight 0")
     for name in ("max_open", "max_per_day"):
         own = getattr(rep, name)
         if (getattr(ruleset.defaults, name) if own is None else own) == 0:
-            return f"{name} 0"
+            return f"{name} 0"  # the same in any language
     hours = ruleset.calendar.working_hours if rep.working_hours is None else rep.working_hours
-    return "hours that never open" if is_never(hours) else ""
+    return worded("hours that never open") if is_never(hours) else ""
 
 
 def lint_unnamed(ruleset: Ruleset, roster: Roster) -> list[Finding]:
@@ -140,14 +169,21 @@ def lint_hours_of_reps(roster: Roster) -> list[Finding]:
     short = [rep.rep_id for rep in roster.reps if rep.active and minute_short(rep.working_hours)]
     if not short:
         return []
-    message = f"working hours of {count(len(short), 'rep')} ({listed(short, NAMED)}) {LAST_MINUTE}"
+    message = worded_count(
+        "working hours of {count:,} rep ({reps}) {end}",
+        "working hours of {count:,} reps ({reps}) {end}",
+        len(short),
+        reps=worded_list(short, NAMED),
+        end=LAST_MINUTE,
+    )
     return [Finding(Level.HINT, Lint.MINUTE_SHORT, "roster", message)]
 
 
 def lint_zones(tenant_zone: str, roster: Roster, ruleset: Ruleset) -> list[Finding]:
     """Zones of the tenant and of its reps that are probably not the ones that are meant."""
     why = doubt(tenant_zone)
-    found = [Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "business_time_zone", f"of the tenant: {why}")] if why else []
+    said = worded("of the tenant: {why}", why=why)
+    found = [Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "business_time_zone", said)] if why else []
     for one in ruleset.groups:
         if one.time_zone and (why := doubt(one.time_zone)):
             found.append(Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, f"groups.{one.group}.time_zone", why))
@@ -156,7 +192,13 @@ def lint_zones(tenant_zone: str, roster: Roster, ruleset: Ruleset) -> list[Findi
         if rep.active and doubt(rep.time_zone):
             reps.setdefault(rep.time_zone, []).append(rep.rep_id)
     for zone, named in sorted(reps.items()):
-        message = f"time zone of {count(len(named), 'rep')} ({listed(named, NAMED)}): {doubt(zone)}"
+        message = worded_count(
+            "time zone of {count:,} rep ({reps}): {why}",
+            "time zone of {count:,} reps ({reps}): {why}",
+            len(named),
+            reps=worded_list(named, NAMED),
+            why=doubt(zone),
+        )
         found.append(Finding(Level.WARNING, Lint.DOUBTFUL_ZONE, "roster", message))
     return found
 
@@ -170,8 +212,8 @@ def lint_synonyms(ruleset: Ruleset) -> list[Finding]:
             said = sorted(condition.as_written) if words and isinstance(condition, Listed) else []
             named = [(value, words[condition.field, value]) for value in said if (condition.field, value) in words]
             if named:
-                also = listed((f'"{value}" also means "{word}"' for value, word in named), NAMED)
-                message = f"{also}: the tenant's synonyms"
+                also = (worded('"{value}" also means "{word}"', value=value, word=word) for value, word in named)
+                message = worded("{also}: the tenant's synonyms", also=worded_list(also, NAMED))
                 path = f"rules[{number}].match.{condition.field}"
                 found.append(Finding(Level.HINT, Lint.SYNONYM, path, message, rule.name))
     return found
@@ -186,8 +228,15 @@ def lint_words_of_reps(ruleset: Ruleset, roster: Roster, spelled: Callable[[str,
         said = {value for rep in roster.reps if rep.active for value in getattr(rep, plural)}
         others = [(value, word) for value in sorted(said) if fold(word := spelled(field, value)) != value]
         if others:
-            words = listed((f'"{value}" is "{word}" in the synonyms' for value, word in others), NAMED)
-            message = f"{plural} of reps that no lead has: {words}"
+            words = worded_list(
+                (worded('"{value}" is "{word}" in the synonyms', value=value, word=word) for value, word in others),
+                NAMED,
+            )
+            message = (
+                worded("regions of reps that no lead has: {words}", words=words)
+                if field == "region"
+                else worded("industries of reps that no lead has: {words}", words=words)
+            )
             found.append(Finding(Level.WARNING, Lint.OTHER_SPELLING, f"weights.{field}_match", message))
     return found
 
@@ -202,14 +251,26 @@ def lint_words_changed(
     """
     if not changed:
         return []
-    words = (f'{field} "{value}" is ' + (f'"{word}"' if word else "no synonym") for field, value, word in changed)
-    said = listed(words, NAMED)
-    message = (
-        f"the synonyms have changed since version {version} was applied: {said}; apply it again"
-        if kept
-        else f"version {version} was applied without synonyms: {said}; apply it again to use them"
-    )
+    said = worded_list((_synonym(*one) for one in changed), NAMED)
+    if kept:
+        message = worded(
+            "the synonyms have changed since version {version} was applied: {words}; apply it again",
+            version=version,
+            words=said,
+        )
+    else:
+        message = worded(
+            "version {version} was applied without synonyms: {words}; apply it again to use them",
+            version=version,
+            words=said,
+        )
     return [Finding(Level.WARNING, Lint.OTHER_SPELLING, "rules", message)]
+
+
+def _synonym(field: str, value: str, word: str | None) -> Worded:
+    if word:
+        return worded('{field} "{value}" is "{word}"', field=field, value=value, word=word)
+    return worded('{field} "{value}" is no synonym', field=field, value=value)
 
 
 def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
@@ -218,7 +279,7 @@ def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
     for place, rule in enumerate(ruleset.rules):
         last = rule.match.date.last if rule.match.date is not None else None
         if last is not None and last < today:
-            message = f"ended on {last}: the rule never matches again"
+            message = worded("ended on {last}: the rule never matches again", last=last)
             found.append(Finding(Level.WARNING, Lint.DATES_OVER, f"rules[{place}].match.date", message, rule.name))
     return found
 
@@ -226,7 +287,9 @@ def lint_dates(ruleset: Ruleset, today: date) -> list[Finding]:
 def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
     """Values that no recent lead had, with the near spelling that leads did have. `seen` None = there was no lead."""
     if seen is None:
-        message = f"no lead arrived in the last {DAYS_SEEN} days, so condition values could not be checked"
+        message = worded(
+            "no lead arrived in the last {days} days, so condition values could not be checked", days=DAYS_SEEN
+        )
         named = any(rule.match.facts for rule in ruleset.rules)
         return [Finding(Level.HINT, Lint.NOTHING_SEEN, "rules", message)] if named else []
     found: list[Finding] = []
@@ -252,26 +315,37 @@ def lint_values(ruleset: Ruleset, seen: Seen | None) -> list[Finding]:
 
 def _unknown_attribute(path: str, rule: Rule, field: str, names: frozenset[str]) -> Finding:
     meant = suggestion(field.removeprefix(ATTRIBUTES), sorted(names))
-    near = f'; did you mean "{ATTRIBUTES}{meant}"?' if meant else ""
-    known = f"; leads have {listed(sorted(names), NAMED)}" if names and not meant else near
-    message = f"no lead of the last {DAYS_SEEN} days had {field}{known}"
+    message = worded("no lead of the last {days} days had {field}", days=DAYS_SEEN, field=field)
+    if meant:
+        message = _did_you_mean(message, f"{ATTRIBUTES}{meant}")
+    elif names:
+        message += worded("; leads have {names}", names=worded_list(sorted(names), NAMED))
     return Finding(Level.WARNING, Lint.UNKNOWN_ATTRIBUTE, path, message, rule.name)
 
 
 def _no_number(path: str, rule: Rule, condition: Range, had: frozenset[str]) -> Iterator[Finding]:
     others = sorted(value for value in had if number_of(value) is None)
     if len(others) == len(had):
-        message = (
-            f"no lead of the last {DAYS_SEEN} days had a number as {condition.field}, but "
-            f"{listed(others, NAMED)}: numbers are written as 100000 or 2.5; a mapping reads others, "
-            f"such as numbers: {{{_column(condition.field)}: comma}} for 100.000,00"
+        message = worded(
+            "no lead of the last {days} days had a number as {field}, but {others}: numbers are written as 100000 or "
+            "2.5; a mapping reads others, such as numbers: {mapping} for 100.000,00",
+            days=DAYS_SEEN,
+            field=condition.field,
+            others=worded_list(others, NAMED),
+            mapping=f"{{{_column(condition.field)}: comma}}",
         )
         yield Finding(Level.WARNING, Lint.NOT_A_NUMBER, path, message, rule.name)
     elif not any(map(condition.holds, had)):
-        message = f"no lead of the last {DAYS_SEEN} days had {condition.field} within these bounds"
+        message = worded(
+            "no lead of the last {days} days had {field} within these bounds", days=DAYS_SEEN, field=condition.field
+        )
         yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)
     elif others:
-        message = f"some values of {condition.field} are not numbers, and in no range: {listed(others, NAMED)}"
+        message = worded(
+            "some values of {field} are not numbers, and in no range: {others}",
+            field=condition.field,
+            others=worded_list(others, NAMED),
+        )
         yield Finding(Level.HINT, Lint.NOT_A_NUMBER, path, message, rule.name)
 
 
@@ -285,11 +359,17 @@ def _unseen(
     path: str, rule: Rule, condition: FactCondition, had: frozenset[str], synonyms: frozenset[str]
 ) -> Iterator[Finding]:
     """`synonyms` come as their words, which the condition has, too."""
-    nobody = f"no lead of the last {DAYS_SEEN} days had"
+    asked = {"days": str(DAYS_SEEN), "field": condition.field}
     if isinstance(condition, OneOf) and condition.in_file:
         if not condition.values & had:
             files = ", ".join(condition.in_file)
-            message = f"{nobody} {condition.field} listed in {files} ({count(len(condition.values), 'value')})"
+            message = worded_count(
+                "no lead of the last {days} days had {field} listed in {files} ({count:,} value)",
+                "no lead of the last {days} days had {field} listed in {files} ({count:,} values)",
+                len(condition.values),
+                files=files,
+                **asked,
+            )
             yield Finding(Level.WARNING, Lint.UNSEEN_VALUE, f"{path}.in_file", message, rule.name)
         return
     if not isinstance(condition, Listed):
@@ -297,15 +377,24 @@ def _unseen(
     unseen = sorted(set(condition.unseen(had)) - synonyms)
     if condition.fits:
         for value in unseen:
-            message = f'{nobody} {condition.field} {condition.fits} "{value}"'
+            message = worded(
+                'no lead of the last {days} days had {field} {fits} "{value}"',
+                fits=condition.fits,
+                value=value,
+                **asked,
+            )
             yield Finding(Level.HINT, Lint.UNSEEN_VALUE, f"{path}.{condition.key}", message, rule.name)
         return
     others = sorted(had - condition.values) if unseen else []
     for value in unseen[:NAMED]:
         meant = suggestion(value, others, cutoff=0.75) if len(others) <= _SPELLINGS else None
-        hint = f'; did you mean "{meant}"?' if meant else ""
         level = Level.WARNING if meant else Level.HINT
-        yield Finding(level, Lint.UNSEEN_VALUE, path, f'{nobody} {condition.field} "{value}"{hint}', rule.name)
+        said = worded('no lead of the last {days} days had {field} "{value}"', value=value, **asked)
+        yield Finding(level, Lint.UNSEEN_VALUE, path, _did_you_mean(said, meant), rule.name)
     if len(unseen) > NAMED:
-        message = f"{nobody} {len(unseen) - NAMED:,} more of these values of {condition.field}"
+        message = worded(
+            "no lead of the last {days} days had {more:,} more of these values of {field}",
+            more=len(unseen) - NAMED,
+            **asked,
+        )
         yield Finding(Level.HINT, Lint.UNSEEN_VALUE, path, message, rule.name)

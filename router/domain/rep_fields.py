@@ -12,6 +12,7 @@ from router.domain.calendar import format_week, parse_week, zone
 from router.domain.holidays import country_code
 from router.domain.roster import MILLI, ONE_REP
 from router.domain.text import fold, whole_id, without_invisible
+from router.domain.worded import said_by, worded
 
 MAX_TEXT = 200
 MAX_NAMES = 500
@@ -45,7 +46,7 @@ class RepLine:
 
 
 def read_field(field: str, text: str) -> Any:
-    """The value that the text means. Raises ValueError with what is wrong and what would be right."""
+    """The value that the text means. Raises ValueError with what is wrong and what would be right, worded."""
     # Signs that nobody sees would make two reps or two groups of one; names of people are kept as they came.
     return READERS[field](text if field == "name" else without_invisible(text))
 
@@ -53,9 +54,11 @@ def read_field(field: str, text: str) -> Any:
 def _rep_id(text: str) -> str:
     value = _text(text)
     if value is None:
-        raise ValueError("is empty")
+        raise ValueError(worded("is empty"))
     if _ROUNDED.fullmatch(value):
-        raise ValueError(f"value {_shown(text)} was rounded by a spreadsheet; export the ids as text")
+        raise ValueError(
+            worded("value {value} was rounded by a spreadsheet; export the ids as text", value=_shown(text))
+        )
     return whole_id(value)
 
 
@@ -67,16 +70,16 @@ def _manager_id(text: str) -> str | None:
 def _text(text: str) -> str | None:
     value = text.strip()
     if len(value) > MAX_TEXT:
-        raise ValueError(f"has {len(value)} characters; {MAX_TEXT} are the most")
+        raise ValueError(worded("has {length} characters; {limit} are the most", length=len(value), limit=MAX_TEXT))
     if _CONTROL.search(value):
-        raise ValueError(f"value {value!r} holds a control character")
+        raise ValueError(worded("value {value} holds a control character", value=repr(value)))
     return value or None
 
 
 def _yes_or_no(text: str) -> bool:
     value = understand(text)
     if value is None:
-        raise ValueError(f"value {_shown(text)} is not understood ({UNDERSTOOD})")
+        raise ValueError(worded("value {value} is not understood ({valid})", value=_shown(text), valid=UNDERSTOOD))
     return value
 
 
@@ -91,13 +94,15 @@ def _working_hours(text: str) -> str:
     """In one spelling, so that the same hours written otherwise are no change; empty = none of its own."""
     value = text.strip()
     if len(value) > 10 * MAX_TEXT:
-        raise ValueError(f"has {len(value)} characters; {10 * MAX_TEXT} are the most")
+        raise ValueError(
+            worded("has {length} characters; {limit} are the most", length=len(value), limit=10 * MAX_TEXT)
+        )
     if not value:
         return ""
     try:
         return format_week(parse_week(value))
     except ValueError as error:
-        raise ValueError(f"value {_shown(text)}: {error}") from None
+        raise ValueError(worded("value {value}: {problem}", value=_shown(text), problem=said_by(error))) from None
 
 
 def _holidays(text: str) -> str:
@@ -106,19 +111,22 @@ def _holidays(text: str) -> str:
     if value is None:
         return ""
     if value != value.upper() and fold(value) == _NO_OR_NORWAY:
-        raise ValueError(f"value {_shown(text)} may mean Norway or no holidays: write NO or none")
+        raise ValueError(worded("value {value} may mean Norway or no holidays: write NO or none", value=_shown(text)))
     try:
         return country_code(value)
     except ValueError as error:
-        raise ValueError(f"value {_shown(text)}: {error}") from None
+        raise ValueError(worded("value {value}: {problem}", value=_shown(text), problem=said_by(error))) from None
 
 
 def _groups(text: str) -> tuple[str, ...]:
     names = _names(text)
     if taken := [name for name in names if fold(name).startswith(ONE_REP)]:
         raise ValueError(
-            f"value {_shown(taken[0])}: a group cannot be called so, since rules mean one rep by rep:ID; "
-            "give the group another name"
+            worded(
+                "value {value}: a group cannot be called so, since rules mean one rep by rep:ID; give the group "
+                "another name",
+                value=_shown(taken[0]),
+            )
         )
     return names
 
@@ -127,7 +135,7 @@ def _leave(text: str) -> str:
     try:
         return leave_text(parse_leave(text))
     except ValueError as error:
-        raise ValueError(f"value {_shown(text)}: {error}") from None
+        raise ValueError(worded("value {value}: {problem}", value=_shown(text), problem=said_by(error))) from None
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -138,7 +146,7 @@ def _names(text: str) -> tuple[str, ...]:
         if name is not None:
             found.setdefault(fold(name), name)
     if len(found) > MAX_NAMES:
-        raise ValueError(f"has {len(found)} names; {MAX_NAMES} are the most")
+        raise ValueError(worded("has {number} names; {limit} are the most", number=len(found), limit=MAX_NAMES))
     return tuple(found[key] for key in sorted(found))
 
 
@@ -151,7 +159,11 @@ def _weight(text: str) -> int | None:
         plain = plain.replace(",", ".")
     milli = Decimal(plain) * MILLI if _DECIMAL.fullmatch(plain) else Decimal("NaN")
     if not milli.is_finite() or milli != int(milli) or milli > MAX_WEIGHT * MILLI:
-        raise ValueError(f"value {_shown(text)} is not a weight (0 to {MAX_WEIGHT}, at most 3 decimals)")
+        raise ValueError(
+            worded(
+                "value {value} is not a weight (0 to {limit}, at most 3 decimals)", value=_shown(text), limit=MAX_WEIGHT
+            )
+        )
     return int(milli)
 
 
@@ -161,7 +173,13 @@ def _cap(text: str) -> int | None:
         return None
     found = _WHOLE.fullmatch(plain)
     if not found or int(found[1]) > MAX_CAP:
-        raise ValueError(f"value {_shown(text)} is not a cap (a whole number from 0 to {MAX_CAP:,}, or empty)")
+        raise ValueError(
+            worded(
+                "value {value} is not a cap (a whole number from 0 to {limit:,}, or empty)",
+                value=_shown(text),
+                limit=MAX_CAP,
+            )
+        )
     return int(found[1])
 
 

@@ -3,8 +3,8 @@
 What is made into JSON takes the text by `str()`, and the parts by `parts_of`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 
@@ -50,13 +50,45 @@ class Worded(str):
 
 def worded(message: str, **values: object) -> Worded:
     """A sentence with values in `{}`."""
-    return Worded(message.format(**values), (Part(message, values),))
+    part = Part(message, values)
+    return Worded(_english(part), (part,))
 
 
 def worded_count(one: str, several: str, count: int, **values: object) -> Worded:
     """A sentence that counts something: `{count}`."""
-    text = (one if count == 1 else several).format(count=count, **values)
-    return Worded(text, (Part(one, values, several, count),))
+    part = Part(one, values, several, count)
+    return Worded(_english(part), (part,))
+
+
+def said_by(error: Exception) -> str:
+    """What an exception says, worded where it was made so."""
+    said = error.args[0] if len(error.args) == 1 else None
+    return said if isinstance(said, Worded) else str(error)
+
+
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """The text with its values changed; not worded any more where that is not the changed text."""
+    said = change(str(text))
+    if not isinstance(text, Worded):
+        return said
+    parts = tuple(
+        replace(part, values={name: _changed(one, change) for name, one in part.values.items()}) for part in text.parts
+    )
+    return Worded(said, parts) if "".join(map(_english, parts)) == said else said
+
+
+def restored(text: str, parts: object) -> str:
+    """The text with its `parts`, as `parts_of` had them once; the text alone where they do not make it, as those that
+    another release left behind, or that do not fit any more.
+    """
+    if not isinstance(parts, list) or not parts:
+        return text
+    try:
+        made = tuple(map(_part, parts))
+        again = "".join(map(_english, made))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return text
+    return Worded(text, made) if again == text else text
 
 
 def parts_of(text: str) -> list[dict[str, Any]] | None:
@@ -75,3 +107,26 @@ def _value(value: object) -> object:
     if isinstance(value, Worded):
         return {"text": str(value), "parts": parts_of(value)}
     return value if isinstance(value, int) else str(value)
+
+
+def _changed(value: object, change: Callable[[str], str]) -> object:
+    if isinstance(value, int):
+        return value
+    return changed(value if isinstance(value, str) else str(value), change)
+
+
+def _part(document: Mapping[str, Any]) -> Part:
+    values = {name: _restored_value(value) for name, value in document["values"].items()}
+    return Part(
+        document["message"], values, document.get("plural", ""), document.get("count", 0), document.get("about", "")
+    )
+
+
+def _restored_value(value: object) -> object:
+    return restored(value["text"], value["parts"]) if isinstance(value, Mapping) else value
+
+
+def _english(part: Part) -> str:
+    if not part.plural:
+        return part.message.format(**part.values)
+    return (part.message if part.count == 1 else part.plural).format(count=part.count, **part.values)

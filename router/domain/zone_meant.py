@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from router.domain.phrases import suggestion
+from router.domain.worded import Worded, worded
 
 _KNOWN_CITIES = """
     Pacific/Pago_Pago Pacific/Honolulu Pacific/Marquesas America/Anchorage America/Los_Angeles America/Denver
@@ -162,19 +163,27 @@ def hint(name: str, known: Iterable[str], zone: Zone) -> str:
     return f"; did you mean {meant}?" if meant else "; use an IANA name such as Asia/Shanghai"
 
 
-def doubt(name: str) -> str | None:
+def doubt(name: str) -> Worded | None:
     """Why a zone that is known is probably not the one that is meant; None where nothing speaks against it."""
     if (found := _REVERSED.fullmatch(name)) is not None:
         hours = int(found[2])
         shown, other = ("-", "+") if found[1] == "+" else ("+", "-")
-        return (
-            f"{name} is UTC{shown}{hours}, not UTC{other}{hours}: its sign is the other way round; name a city instead"
+        return worded(
+            "{zone} is UTC{is_so}, not UTC{not_so}: its sign is the other way round; name a city instead",
+            zone=name,
+            is_so=f"{shown}{hours}",
+            not_so=f"{other}{hours}",
         )
     if name == "Factory":
-        return "Factory is a zone that was never set, and runs as UTC; name a city instead"
+        return worded("Factory is a zone that was never set, and runs as UTC; name a city instead")
     if name in _FIXED:
         hours, city = _FIXED[name]
-        return f"{name} is UTC-{hours} all year, without daylight saving time; name a city instead, such as {city}"
+        return worded(
+            "{zone} is UTC-{hours} all year, without daylight saving time; name a city instead, such as {city}",
+            zone=name,
+            hours=hours,
+            city=city,
+        )
     return None
 
 

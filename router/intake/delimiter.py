@@ -3,6 +3,8 @@
 import csv
 from collections.abc import Collection, Sequence
 
+from router.domain.worded import worded
+
 DELIMITERS = (",", ";", "\t", "|")
 WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _NAMES = {sign: word for word, sign in WORDS.items()}
@@ -16,7 +18,11 @@ def delimiter_named(text: str) -> str:
     """The character that is meant: itself, or comma, semicolon, tab, pipe. Raises DelimiterUnknown."""
     sign = WORDS.get(text.strip().lower(), "\t" if text == "\\t" else text)
     if len(sign) != 1 or sign in '"\r\n \0' or sign.isalnum():
-        raise DelimiterUnknown(f"{text!r} is not a delimiter; use comma, semicolon, tab, pipe, or one other character")
+        raise DelimiterUnknown(
+            worded(
+                "{text} is not a delimiter; use comma, semicolon, tab, pipe, or one other character", text=repr(text)
+            )
+        )
     return sign
 
 

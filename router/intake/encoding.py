@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import IO
 
+from router.domain.worded import worded
 from router.intake.encoding_guess import guess
 
 _EVIDENCE = 1 << 20
@@ -70,7 +71,10 @@ def text_encoding(name: str) -> str:
         "a".encode(found)
     except (LookupError, UnicodeError, ValueError, TypeError):
         raise EncodingUnknown(
-            f"{name!r} is not a known encoding; use utf-8, gb18030, utf-16, or e.g. windows-1252, big5, shift_jis"
+            worded(
+                "{name} is not a known encoding; use utf-8, gb18030, utf-16, or e.g. windows-1252, big5, shift_jis",
+                name=repr(name),
+            )
         ) from None
     return found
 

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from router.domain.worded import worded
 from router.intake.json_array import Within, array_within, write_lines
 from router.intake.text_lines import FileUnusable
 from router.intake.workbook import is_workbook, write_table
@@ -69,9 +70,18 @@ def as_text(path: Path, sheet: str | None = None, name: str | None = None) -> Te
     if start.startswith(b"PK\x03\x04") and is_workbook(path):
         return _converted(path, sheet)
     if sheet is not None:
-        raise FileUnusable(f"{path}: is not a workbook, so it has no sheet {sheet!r}")
+        raise FileUnusable(
+            worded("{file}: is not a workbook, so it has no sheet {sheet}", file=path, sheet=repr(sheet))
+        )
     if suffix and suffix not in _TABLES + _JSON:
-        raise FileUnusable(f"{path}: unknown file type {suffix!r}; what can be read: {READABLE}")
+        raise FileUnusable(
+            worded(
+                "{file}: unknown file type {type}; what can be read: {readable}",
+                file=path,
+                type=repr(suffix),
+                readable=READABLE,
+            )
+        )
     _refuse_what_is_no_text(path, start)
     plain = start.lstrip(_MARKS)
     if suffix not in _JSON and not (suffix in (".txt", "") and plain.startswith((b"{", b"["))) and not _is_json(plain):
@@ -125,6 +135,9 @@ def _refuse_what_is_no_text(path: Path, start: bytes) -> None:
             raise FileUnusable(f"{path}: is {kind}, whatever its name says")
     if _PAGES.match(start.translate(None, b"\0").lstrip(_MARKS)):
         raise FileUnusable(
-            f"{path}: is a web page or XML; was a page saved instead of the download? A table that opens in a "
-            "spreadsheet program can be saved there as .xlsx or CSV"
+            worded(
+                "{file}: is a web page or XML; was a page saved instead of the download? A table that opens in a "
+                "spreadsheet program can be saved there as .xlsx or CSV",
+                file=path,
+            )
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from router.domain.worded import worded
 from router.intake import encoding as encodings
 from router.intake import text_lines
 from router.intake.json_text import read_json
@@ -52,8 +53,11 @@ def array_within(path: Path) -> Within | None:
             return Within(found["name"], len(text) - len(plain) + found.end())
     if line.strip() == "{":
         raise FileUnusable(
-            f"{path}: is one JSON object over several lines; leads are read from an array of objects, or from one "
-            "object a line"
+            worded(
+                "{file}: is one JSON object over several lines; leads are read from an array of objects, or from one "
+                "object a line",
+                file=path,
+            )
         )
     return None
 
@@ -141,7 +145,9 @@ def _elements(path: Path, file: IO[str], *, within: bool) -> Iterator[str]:
             else:
                 _refuse_rest(path, cutter.rest + file.read(_CHUNK))
             return
-    raise FileUnusable(f"{path}: the JSON array is not closed: the file was cut off; get it again, whole")
+    raise FileUnusable(
+        worded("{file}: the JSON array is not closed: the file was cut off; get it again, whole", file=path)
+    )
 
 
 def _refuse_rest(path: Path, rest: str) -> None:
@@ -154,4 +160,6 @@ def _refuse_open(path: Path, rest: str, file: IO[str]) -> None:
     while chunk := file.read(_CHUNK):
         last = last[-_CHUNK:] + chunk
     if not last.rstrip("\0 \t\r\n").endswith("}"):
-        raise FileUnusable(f"{path}: the JSON object is not closed: the file was cut off; get it again, whole")
+        raise FileUnusable(
+            worded("{file}: the JSON object is not closed: the file was cut off; get it again, whole", file=path)
+        )

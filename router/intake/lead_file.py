@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from router.domain.phrases import count
+from router.domain.worded import worded
 from router.intake import delimiter as delimiters
 from router.intake import encoding as encodings
 from router.intake.column_names import HeaderUnusable, column_names, in_use, separator_line, unwrapped
@@ -65,7 +66,7 @@ class LeadFile:
         Raises FileUnusable, and OSError.
         """
         if path.is_dir():
-            raise FileUnusable(f"{path}: is a folder; name the file")
+            raise FileUnusable(worded("{file}: is a folder; name the file", file=path))
         self.path = path
         self.name = str(path) if name is None else name
         self.columns: list[str] | None = None
@@ -262,17 +263,24 @@ class LeadFile:
                 self._lines.begin_row()
                 cells = next(self._cells)
         except StopIteration:
-            raise FileUnusable(f"{self.path}: is empty; the first line must name the columns") from None
+            raise FileUnusable(
+                worded("{file}: is empty; the first line must name the columns", file=self.path)
+            ) from None
         except csv.Error as error:
-            raise FileUnusable(f"{self.path}:1: the line of column names cannot be read: {error}") from None
+            said = worded("{file}:1: the line of column names cannot be read: {why}", file=self.path, why=error)
+            raise FileUnusable(said) from None
         self._records += 1
         self._lines.begin_row()
         cells = list(map(unwrapped, cells))
         self._head = [cell.strip() for cell in cells]
         if odd := ODD_END.search("".join(cells)):
             raise FileUnusable(
-                f"{self.path}:1: the column names hold U+{ord(odd[0]):04X}, which ends no line of a table; save it "
-                "with usual ends of lines"
+                worded(
+                    "{file}:1: the column names hold U+{code}, which ends no line of a table; save it with usual ends "
+                    "of lines",
+                    file=self.path,
+                    code=f"{ord(odd[0]):04X}",
+                )
             )
         try:
             names, self.repeated = column_names(cells, MAX_COLUMNS)
@@ -280,8 +288,12 @@ class LeadFile:
             raise FileUnusable(f"{self.path}:1: {error}; the first line must name the columns") from None
         if not all(map(_utf8, names)):
             raise FileUnusable(
-                f"{self.path}:1: a column's name is not a text in {encodings.display_name(self.encoding)} "
-                "(--encoding names another)"
+                worded(
+                    "{file}:1: a column's name is not a text in {encoding} ({option} names another)",
+                    file=self.path,
+                    encoding=encodings.display_name(self.encoding),
+                    option="--encoding",
+                )
             )
         return names
 
@@ -305,8 +317,12 @@ class LeadFile:
         for line, cells, problem in self._csv_lines():
             if problem == _UNCLOSED:
                 raise FileUnusable(
-                    f"{self.path}:{line}: a quote is opened in this row and never closed; fix it, "
-                    "or get the file again if it was cut off"
+                    worded(
+                        "{file}:{line}: a quote is opened in this row and never closed; fix it, or get the file again "
+                        "if it was cut off",
+                        file=self.path,
+                        line=line,
+                    )
                 )
             if self._lines.cut_off and (problem or len(cells) < columns):
                 self._refuse_cut_off(line)
@@ -333,13 +349,25 @@ class LeadFile:
                 likely = ", ".join(map(encodings.display_name, error.likely[:3]))
         name = encodings.display_name(self.encoding)
         raise FileUnusable(
-            f"{self.path}: {bad:,} of {rows:,} rows are not valid {name}; nothing was read. "
-            f"It is probably {likely or 'in another encoding'}: name it with --encoding, or let it be detected"
+            worded(
+                "{file}: {bad:,} of {rows:,} rows are not valid {encoding}; nothing was read. It is probably {likely}: "
+                "name it with {option}, or let it be detected",
+                file=self.path,
+                bad=bad,
+                rows=rows,
+                encoding=name,
+                likely=likely or worded("in another encoding"),
+                option="--encoding",
+            )
         )
 
     def _refuse_cut_off(self, line: int) -> NoReturn:
         raise FileUnusable(
-            f"{self.path}:{line}: the file ends in the middle of this line: it was cut off; get it again, whole"
+            worded(
+                "{file}:{line}: the file ends in the middle of this line: it was cut off; get it again, whole",
+                file=self.path,
+                line=line,
+            )
         )
 
     def _csv_rows(self, columns: list[str]) -> Iterator[Row]:

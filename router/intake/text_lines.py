@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from router.domain.worded import worded
 from router.intake.encoding import CARRIED
 
 MAX_ROW = 1024 * 1024
@@ -16,7 +17,7 @@ _END_OF_FILE = "\x1a"
 
 
 class FileUnusable(ValueError):
-    """Nothing can be made of the file; the message says why and what would be right."""
+    """Nothing can be made of the file; the message, which may be worded, says why and what would be right."""
 
 
 class TextLines:
@@ -60,10 +61,21 @@ class TextLines:
             if self._size > MAX_ROW:
                 first = self.number - len(self.row)
                 raise FileUnusable(
-                    f"{self._path}:{first}: the row that begins here has more than {MAX_ROW:,} characters; "
-                    "is a quote not closed, or is this not a file of leads?"
+                    worded(
+                        "{file}:{line}: the row that begins here has more than {limit:,} characters; is a quote not "
+                        "closed, or is this not a file of leads?",
+                        file=self._path,
+                        line=first,
+                        limit=MAX_ROW,
+                    )
                 )
             if "\0" in line:
-                raise FileUnusable(f"{self._path}:{self.number}: holds a NUL character: damaged, or not a text file")
+                raise FileUnusable(
+                    worded(
+                        "{file}:{line}: holds a NUL character: damaged, or not a text file",
+                        file=self._path,
+                        line=self.number,
+                    )
+                )
             self.row.append(line)
             yield line

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from router.domain.phrases import count
+from router.domain.worded import said_by, worded
 from router.intake.sheet_marks import MergedRows, sheet_marks
 from router.intake.text_lines import FileUnusable
 
@@ -50,7 +51,9 @@ def is_workbook(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile:
-        raise FileUnusable(f"{path}: is a damaged workbook or ZIP archive; get it again, whole") from None
+        raise FileUnusable(
+            worded("{file}: is a damaged workbook or ZIP archive; get it again, whole", file=path)
+        ) from None
     for mark, kind in _OTHER_ARCHIVES:
         if any(map(mark.fullmatch, names)):
             raise FileUnusable(f"{path}: is {kind}, whatever its name says; save it as .xlsx or CSV")
@@ -78,7 +81,8 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> Written:
             load = importlib.import_module("openpyxl").load_workbook
             book = load(file, read_only=True, data_only=True, keep_links=False)
         except _BROKEN as error:
-            raise FileUnusable(f"{path}: the workbook cannot be read ({error}); save it as CSV in UTF-8") from None
+            said = worded("{file}: the workbook cannot be read ({why}); save it as CSV in UTF-8", file=path, why=error)
+            raise FileUnusable(said) from None
         try:
             name = _sheet(path, book, sheet)
             try:
@@ -87,8 +91,13 @@ def write_table(path: Path, sheet: str | None, out: IO[str]) -> Written:
                     warnings.simplefilter("ignore")
                     notes = _write(book, name, out)
             except _BROKEN as error:
-                said = f"sheet {name!r} cannot be read ({error}); save it as CSV in UTF-8"
-                raise FileUnusable(f"{path}: {said}") from None
+                said = worded(
+                    "{file}: sheet {sheet} cannot be read ({why}); save it as CSV in UTF-8",
+                    file=path,
+                    sheet=repr(name),
+                    why=said_by(error),
+                )
+                raise FileUnusable(said) from None
         finally:
             book.close()
     others = [one.title if one.sheet_state == "visible" else f"{one.title} (hidden)" for one in book.worksheets]
@@ -105,8 +114,11 @@ def _write(book: Any, name: str, out: IO[str]) -> list[str]:
         marks = sheet_marks(source)
     if marks.uncalculated is not None:
         raise ValueError(
-            f"cell {marks.uncalculated} has a formula without a value: open the workbook in a spreadsheet program and "
-            "save it there"
+            worded(
+                "cell {cell} has a formula without a value: open the workbook in a spreadsheet program and save it "
+                "there",
+                cell=marks.uncalculated,
+            )
         )
     merged = MergedRows(marks.merged)
     written = csv.writer(out)
@@ -133,7 +145,14 @@ def _sheet(path: Path, book: Any, wanted: str | None) -> str:
     for one in sheets:
         if wanted is not None and one.title.strip().casefold() == wanted.strip().casefold():
             return str(one.title)
-    raise FileUnusable(f"{path}: has no sheet {wanted!r}; its sheets are {', '.join(book.sheetnames)}")
+    raise FileUnusable(
+        worded(
+            "{file}: has no sheet {sheet}; its sheets are {sheets}",
+            file=path,
+            sheet=repr(wanted),
+            sheets=", ".join(book.sheetnames),
+        )
+    )
 
 
 def _padded(book: Any) -> dict[int, int]:
@@ -242,7 +261,9 @@ def _check_parts(path: Path) -> None:
                 with archive.open(part) as opened:
                     _check_xml(path, name, opened, rows=sheet)
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-                raise FileUnusable(f"{path}: the workbook is damaged ({error}); get it again, whole") from None
+                raise FileUnusable(
+                    worded("{file}: the workbook is damaged ({why}); get it again, whole", file=path, why=error)
+                ) from None
 
 
 def _check_xml(path: Path, name: str, opened: IO[bytes], *, rows: bool) -> None:
@@ -253,7 +274,10 @@ def _check_xml(path: Path, name: str, opened: IO[bytes], *, rows: bool) -> None:
         both = tail + chunk
         if name == "xl/workbook.xml" and _STRICT in both:
             raise FileUnusable(
-                f"{path}: is a strict Open XML workbook, which cannot be read; save it as a plain .xlsx or as CSV"
+                worded(
+                    "{file}: is a strict Open XML workbook, which cannot be read; save it as a plain .xlsx or as CSV",
+                    file=path,
+                )
             )
         if b"<!DOCTYPE" in both or b"<!ENTITY" in both:
             raise FileUnusable(f"{path}: {name} declares a document type, which no program for tables writes")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.domain.ruleset import Ruleset
+from router.domain.worded import worded
 from router.rules.document import top_of
 from router.rules.lists import Lists, ReadList, no_lists
 from router.rules.problems import InvalidFile, Problem
@@ -56,8 +57,12 @@ class RulesFile:
         """As a version of a tenant in that zone. Raises ZoneDiffers when the file states another."""
         if self.stated_zone is not None and self.stated_zone != time_zone:
             raise ZoneDiffers(
-                f"business_time_zone is {self.stated_zone}, but the tenant's is {time_zone} and stays so; "
-                f"write business_time_zone: {time_zone}, or leave the line out"
+                worded(
+                    "business_time_zone is {stated}, but the tenant's is {zone} and stays so; write "
+                    "business_time_zone: {zone}, or leave the line out",
+                    stated=self.stated_zone,
+                    zone=time_zone,
+                )
             )
         return dataclasses.replace(self.ruleset, version=version, business_time_zone=time_zone)
 

@@ -140,7 +140,8 @@ class ConnectionsService(Periodic):
             self._recorded = settings
 
     def _hear(self, room: ServerCapacity) -> None:
-        before, self._excess = self._excess, room.excess()
+        excess = room.excess()
+        before, self._excess = self._excess, None if excess is None else str(excess)
         self._tell()
         if self._excess is not None and before is None:
             log.warning("more connections than the server has", problem=self._excess)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.domain.phrases import duration
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_duration
+from router.store.sentence_parts import read_sentence, written_parts
 from router.store.statements import Connection, Row, load
 
 _SQL = load("jobs")
@@ -20,10 +22,6 @@ LISTED_BYTES = 500_000
 """Of the results that a list of jobs has, as they are stored, which is shorter than what they become."""
 SILENT_S = 30.0
 """An instance that has noted nothing for so long does not run the job any more, and is in the way of no other one."""
-LOST = (
-    "the instance that ran it gave no sign for {silent}: the job ended with it. What it did stays done; start it "
-    "again for the rest"
-)
 _EVERY_BYTE = 2**62
 _LOOKS = 3
 
@@ -79,14 +77,25 @@ class RunsElsewhere(Exception):
         self.job_id = job_id
 
 
+def lost_for(silent: str) -> Worded:
+    """The error of a job whose instance has given no sign for so long."""
+    return worded(
+        "the instance that ran it gave no sign for {lasts}: the job ended with it. What it did stays done; start it "
+        "again for the rest",
+        lasts=silent,
+    )
+
+
 async def note_begin(
     conn: Connection, tenant_id: int, job_id: str, kind: str, started_by: str, started_at: datetime
 ) -> None:
     """A job begins, and older ones make room for it. Raises RunsElsewhere while another one of its kind runs, whose
     instance has given a sign within SILENT_S; one without is noted as failed.
     """
-    lost = LOST.format(silent=f"more than {duration(SILENT_S)}")
-    await _SQL.end_lost.execute(conn, tenant_id=tenant_id, kind=kind, silent_s=SILENT_S, error=lost)
+    lost = lost_for(worded("more than {lasts}", lasts=worded_duration(SILENT_S)))
+    await _SQL.end_lost.execute(
+        conn, tenant_id=tenant_id, kind=kind, silent_s=SILENT_S, error=lost, error_parts=written_parts(lost)
+    )
     for _ in range(_LOOKS):
         begun = await _SQL.begin.value(
             conn, tenant_id=tenant_id, job_id=job_id, kind=kind, started_by=_text(started_by), started_at=started_at
@@ -149,6 +158,7 @@ async def note_end(conn: Connection, tenant_id: int, job_id: str, end: JobEnd) -
         result=end.result,
         result_left=end.result_left,
         error=None if end.error is None else _text(end.error),
+        error_parts=None if end.error is None else written_parts(end.error),
         import_no=end.import_no,
         file_name=None if end.file_name is None else _text(end.file_name),
         file_encoding=end.file_encoding,
@@ -184,7 +194,9 @@ async def job_file(conn: Connection, tenant_id: int, job_id: str) -> tuple[str, 
 
 
 def _stored(row: Row) -> StoredJob:
-    return StoredJob(**dict(row))
+    values = dict(row)
+    error, parts = values.pop("error"), values.pop("error_parts")
+    return StoredJob(**values, error=None if error is None else read_sentence(error, parts))
 
 
 def _text(words: str) -> str:

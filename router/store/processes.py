@@ -9,13 +9,13 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import randbits
 from time import monotonic
 
 from router.domain import clocks
-from router.domain.clocks import JUMP, ClockWatch, Reading, ahead_words
+from router.domain.clocks import JUMP, ClockWatch, Reading
 from router.store.errors import TRANSIENT_ERRORS, server_of
 from router.store.statements import Connection, load
 from router.store.transactions import with_lock_timeout
@@ -180,11 +180,6 @@ class ProcessClock:
     instance: str
     ahead_s: float
     disputed: bool
-
-    @property
-    def words(self) -> str:
-        """How far it is off, to be followed by what it is compared with."""
-        return ahead_words(timedelta(seconds=self.ahead_s))
 
 
 async def arrival_time(conn: Connection, tenant_id: int, database: datetime, host: datetime) -> datetime | None:

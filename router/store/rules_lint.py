@@ -20,6 +20,7 @@ from router.domain.lint_tenant import (
 )
 from router.domain.roster import Roster
 from router.domain.ruleset import Ruleset
+from router.domain.worded import said_by
 from router.rules.file import RulesFile, ZoneDiffers
 from router.rules.rule_words import with_words, words_changed, words_of
 from router.rules.spelling import Spellings
@@ -83,7 +84,7 @@ def lint_beside(rules: RulesFile, beside: Beside, unread: Unread = ALL_READ) -> 
     try:
         rules.for_tenant(0, tenant.time_zone)
     except ZoneDiffers as error:
-        found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", str(error)))
+        found.append(Finding(Level.ERROR, Lint.OTHER_ZONE, "business_time_zone", said_by(error)))
     ruleset = with_words(rules.ruleset, words_of(rules.ruleset, beside.spellings))
     found += lint_zones(tenant.time_zone, roster, ruleset)
     found += [*lint_groups(ruleset, in_calendars(roster, ruleset)), *lint_calendars(ruleset, roster)]

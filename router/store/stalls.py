@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from router.store.hour_counts import Reached
+from router.store.sentence_parts import read_sentence, written_parts
 from router.store.statements import Connection, Row, load
 
 _SQL = load("stalls")
@@ -128,7 +129,8 @@ async def forget_stalls(conn: Connection, kept: timedelta) -> None:
 
 def _stored(row: Row) -> StoredStall:
     values = dict(row)
-    return StoredStall(**{**values, "reasons": json.loads(values["reasons"])})
+    sentence = read_sentence(values["sentence"], values.pop("parts"))
+    return StoredStall(**{**values, "reasons": json.loads(values["reasons"]), "sentence": sentence})
 
 
 def _written(seen: SeenStall) -> dict[str, object]:
@@ -138,6 +140,7 @@ def _written(seen: SeenStall) -> dict[str, object]:
         "oldest": seen.oldest,
         "reasons": json.dumps(dict(seen.reasons)),
         "sentence": _text(seen.sentence),
+        "parts": written_parts(seen.sentence),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.store.sentence_parts import read_sentence, read_sentences
 from router.store.statements import Connection, Row, is_distributed, load
 from router.store.transactions import limit_locks
 
@@ -122,7 +123,8 @@ async def roster_syncs(conn: Connection, ids: Sequence[int]) -> dict[int, Roster
     """By tenant, of those whose last sync has anything to report."""
     rows = await _SQL.roster_syncs.fetch(conn, tenant_ids=ids)
     return {
-        tenant_id: RosterSync(tried, taken, problem, tuple(told)) for tenant_id, tried, taken, problem, told in rows
+        tenant_id: RosterSync(tried, taken, read_sentence(problem, of_it), read_sentences(told, of_them))
+        for tenant_id, tried, taken, problem, of_it, told, of_them in rows
     }
 
 

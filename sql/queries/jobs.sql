@@ -1,8 +1,8 @@
 -- Jobs of the API and the console, as all instances know them.
 
--- name: end_lost(tenant_id, kind, silent_s, error)!
+-- name: end_lost(tenant_id, kind, silent_s, error, error_parts)!
 -- Ends a job of this kind whose instance has given no sign for so long: it is not in the way of another one.
-update job set ended_at = alive_at, state = 'failed', error = :error
+update job set ended_at = alive_at, state = 'failed', error = :error, error_parts = :error_parts::text::jsonb
  where tenant_id = :tenant_id and kind = :kind and ended_at is null and alive_at < statement_timestamp() - make_interval(secs => :silent_s::float8);
 
 -- name: begin(tenant_id, job_id, kind, started_by, started_at)
@@ -47,10 +47,10 @@ update job set alive_at = statement_timestamp(), done = :done, total = :total, s
  where tenant_id = :tenant_id and job_id = :job_id and ended_at is null
 returning cancel_wanted;
 
--- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, import_no, file_name, file_encoding, file)
+-- name: end(tenant_id, job_id, ended_at, state, done, total, step, result, result_left, error, error_parts, import_no, file_name, file_encoding, file)
 -- Notes how a job ended, and what came of it; nothing for one that is not there any more.
 update job set alive_at = statement_timestamp(), ended_at = :ended_at::timestamptz, state = :state, done = :done, total = :total, step = :step,
-               result = :result::json, result_left = :result_left, error = :error, import_no = :import_no, file_name = :file_name,
+               result = :result::json, result_left = :result_left, error = :error, error_parts = :error_parts::text::jsonb, import_no = :import_no, file_name = :file_name,
                file_encoding = :file_encoding, file = :file::bytea, file_bytes = octet_length(:file::bytea)
  where tenant_id = :tenant_id and job_id = :job_id
 returning true;
@@ -64,7 +64,7 @@ update job set cancel_wanted = true where tenant_id = :tenant_id and job_id = :j
 -- Results as far as so many bytes, as they are stored, go.
 select job_id, kind, started_by, started_at, alive_at, ended_at, state, done, total, step,
        case when sum(pg_column_size(result)) over (order by started_at desc, job_id desc) <= :result_bytes::bigint then result::text end as result,
-       result_left, error,
+       result_left, error, error_parts,
        case when file_bytes is not null then file_name end as file_name,
        extract(epoch from clock_timestamp() - alive_at)::float8 as silent_s
   from job

@@ -18,18 +18,19 @@ select pg_try_advisory_xact_lock(:lock_class::int, :tenant_id::int);
 select s.tried_at, s.columns, s.problem, s.warnings, clock_timestamp() as now
   from (select) one left join roster_sync s on s.tenant_id = :tenant_id;
 
--- name: put_taken(tenant_id, at, columns, warnings)!
+-- name: put_taken(tenant_id, at, columns, warnings, warning_parts)!
 -- Records that the view was taken.
-insert into roster_sync (tenant_id, tried_at, taken_at, columns, warnings)
-values (:tenant_id, :at, :at, :columns::jsonb, :warnings::text[])
+insert into roster_sync (tenant_id, tried_at, taken_at, columns, warnings, warning_parts)
+values (:tenant_id, :at, :at, :columns::jsonb, :warnings::text[], :warning_parts::text::jsonb)
 on conflict (tenant_id) do update
    set tried_at = excluded.tried_at, taken_at = excluded.taken_at, columns = excluded.columns, problem = '',
-       warnings = excluded.warnings;
+       problem_parts = null, warnings = excluded.warnings, warning_parts = excluded.warning_parts;
 
--- name: put_problem(tenant_id, at, problem)!
+-- name: put_problem(tenant_id, at, problem, problem_parts)!
 -- Records why nothing was taken.
-insert into roster_sync (tenant_id, tried_at, problem) values (:tenant_id, :at, :problem)
-on conflict (tenant_id) do update set tried_at = excluded.tried_at, problem = excluded.problem;
+insert into roster_sync (tenant_id, tried_at, problem, problem_parts) values (:tenant_id, :at, :problem, :problem_parts::text::jsonb)
+on conflict (tenant_id) do update
+   set tried_at = excluded.tried_at, problem = excluded.problem, problem_parts = excluded.problem_parts;
 
 -- name: held(tenant_ids)
 -- Active reps whose availability is not understood, and until when the last known one holds.

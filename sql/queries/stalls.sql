@@ -43,25 +43,26 @@ select t.tenant_id, p.reason, count(*) as leads
 
 -- name: open_ones()
 -- Stalls that have not ended.
-select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
+select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence, parts from stall
  where ended_at is null order by tenant_id, id;
 
 -- name: open_among(tenant_ids)
 -- Those of these tenants that have not ended.
-select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence from stall
+select tenant_id, id, topic, kind, subject, began_at, seen_at, ended_at, leads, oldest, reasons, sentence, parts from stall
  where tenant_id = any(:tenant_ids::int[]) and ended_at is null order by tenant_id, id;
 
--- name: begin(tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
+-- name: begin(tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence, parts)
 -- A new stall; no row when another instance has written it already.
-insert into stall (tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence)
-values (:tenant_id, :topic, :kind, :subject, least(:began_at, clock_timestamp()), :leads, :oldest, :reasons::text::jsonb, :sentence)
+insert into stall (tenant_id, topic, kind, subject, began_at, leads, oldest, reasons, sentence, parts)
+values (:tenant_id, :topic, :kind, :subject, least(:began_at, clock_timestamp()), :leads, :oldest, :reasons::text::jsonb, :sentence,
+        :parts::text::jsonb)
 on conflict (tenant_id, topic, subject) where ended_at is null do nothing
 returning id;
 
--- name: go_on(tenant_id, id, kind, leads, oldest, reasons, sentence)
+-- name: go_on(tenant_id, id, kind, leads, oldest, reasons, sentence, parts)
 -- A stall that goes on, as it looks now. No row when it has ended meanwhile.
 update stall set seen_at = statement_timestamp(), kind = :kind, leads = greatest(leads, :leads), oldest = :oldest::timestamptz,
-                 reasons = :reasons::text::jsonb, sentence = :sentence
+                 reasons = :reasons::text::jsonb, sentence = :sentence, parts = :parts::text::jsonb
  where tenant_id = :tenant_id and id = :id and ended_at is null
 returning id;
 

@@ -72,7 +72,7 @@ select t.tenant_id, f.at, f.inputs
 
 -- name: roster_syncs(tenant_ids)
 -- What the last sync of each tenant's roster has to report.
-select tenant_id, tried_at, taken_at, problem, warnings from roster_sync
+select tenant_id, tried_at, taken_at, problem, problem_parts, warnings, warning_parts from roster_sync
  where tenant_id = any(:tenant_ids::int[]) and (problem <> '' or warnings <> '{}');
 
 -- name: that_wait(tenant_ids)

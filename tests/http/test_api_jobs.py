@@ -151,7 +151,7 @@ async def test_every_instance_says_how_a_job_is_and_what_came_of_it(
         assert [one["id"] for one in (await other.get("/v1/jobs")).document["jobs"]] == [started.document["id"]]
         go_on.set()
         job = await ended(other, where)
-        assert (job["state"], "seen enough" in job["error"]) == ("failed", True), job
+        assert (job["state"], "seen enough" in job["error"], len(job["error_parts"])) == ("failed", True, 1), job
         assert job == (await api.get(where)).document
     stranger = await make_tenant(acme.conn, simple_reps(1), name="other")
     token = await make_token(acme.conn, stranger.tenant_id)
@@ -186,6 +186,7 @@ async def test_a_job_whose_instance_was_killed_does_not_run_for_ever(
     lost = (await api.get("/v1/jobs/abcdef-0123456789abcdef")).document
     assert (lost["state"], lost["done"], lost["ended_at"] is None) == ("failed", 7, False)
     assert "the job ended with it" in lost["error"] and "start it again" in lost["error"]
+    assert [part["message"][:20] for part in lost["error_parts"]] == ["the instance that ran"[:20]]
 
 
 async def test_a_result_that_is_too_long_for_the_database_is_said_to_be_with_its_instance(

@@ -165,6 +165,16 @@ async def test_rejected_rows_say_why_in_the_language_of_the_page(world: World) -
         assert "without it the lead" not in check.words and "characters" not in check.words
 
 
+async def test_why_a_file_cannot_be_read_is_said_in_the_language_of_the_page_and_by_its_name(world: World) -> None:
+    body = LEADS.encode() + b'9,"never closed'
+    for language, words in (("zh", "引号没有闭合"), ("en", "a quote is opened in this row and never closed")):
+        async with world.served.browser(await world.token(), language=language) as browser:
+            check = await checked(browser, "<b>fair.csv", body)
+        [alert] = check.all("p", role="alert")
+        assert words in alert.text and "<b>fair.csv" in alert.text and "/tmp" not in alert.text, alert.text
+        assert alert.attributes.get("lang") == (None if language == "zh" else "en")
+
+
 async def test_an_import_is_taken_back_with_its_count_before_and_a_reason(world: World) -> None:
     async with world.served.browser(await world.token()) as browser:
         check = await checked(browser, "fair.csv", LEADS.encode())

@@ -209,6 +209,14 @@ async def test_a_draft_is_checked_with_lines_and_what_is_allowed_and_compared_wi
         assert "write business_time_zone: Asia/Shanghai" in other.words
 
 
+async def test_what_a_check_finds_in_a_draft_is_said_in_the_language_of_the_page(world: World) -> None:
+    async with world.served.browser(await world.token(), language="zh") as browser:
+        draft = f"business_time_zone: UTC\n{EAST}"
+        page = await sent(browser, await browser.get("/rules/draft"), "/rules/draft", draft=draft)
+    assert "租户的时区是 Asia/Shanghai" in page.words and "and stays so" not in page.words
+    assert [one.text for one in page.all("span", lang="en")] == []
+
+
 def _token(page: Page) -> str:
     [found] = {one.attributes["value"] for one in page.all("input", name="form_token")}
     return found

@@ -171,6 +171,7 @@ async def test_what_an_earlier_release_applied_is_not_applied_again(empty_databa
                 drop sequence maintenance_turn_seq;
                 drop index parked_at, parked_reason, closed_at, merged_into;
                alter table tenant drop column events_since;
+               alter table roster_sync drop column problem_parts, drop column warning_parts;
                alter table assignment_history drop column ended_by, drop column note;
                alter table lane drop column aborted_at, drop column crashed_by, drop column noted_by,
                                 drop column latest_at, drop column clock_confirmed_until"""

@@ -16,6 +16,7 @@ from router.domain.reason import Reason
 from router.settings.model import Settings
 from tests.command_line import CommandLine
 from tests.e2e.commands import lead_router
+from tests.findings import in_chinese
 from tests.runbooks.lint import OTHER_PROGRAMS
 from tests.support import until
 
@@ -58,7 +59,10 @@ class Incident:
             return next((part for part in tenant["waiting"] + tenant["parked"] if part["reason"] == self.name), None)
         only = ("--only", self.name) if self.name in all_checks() else ()
         _, output = await self.ours("doctor", *only, "--json")
-        return next((one for one in json.loads(output)["findings"] if one["code"] == self.name), None)
+        found = next((one for one in json.loads(output)["findings"] if one["code"] == self.name), None)
+        if found is not None and self.name in all_checks():
+            in_chinese(found)
+        return found
 
     async def ours(self, *words: str) -> tuple[int, str]:
         """Exit code and stdout of a command of lead-router; it must not fail in a way that nobody foresaw."""

@@ -1,8 +1,12 @@
 """Lints: each finds what it is for, and keeps quiet about its honest neighbour."""
 
+import re
+
 import pytest
 
-from router.domain.lint import Level, Lint, lint_rules
+from ops.console.in_language import said_in
+from ops.text.translation import translator
+from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.domain.lint_tenant import Seen, lint_groups, lint_values
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Ruleset
@@ -24,7 +28,16 @@ def group(name: str, match: str, more: str = "", to: str = "") -> str:
 
 
 def found(rules: Ruleset) -> list[tuple[str, str, str]]:
-    return [(one.level.value, one.lint.value, one.path) for one in lint_rules(rules)]
+    return [(one.level.value, one.lint.value, one.path) for one in in_chinese(lint_rules(rules))]
+
+
+def in_chinese(findings: list[Finding]) -> list[Finding]:
+    """The same, each of which a Chinese page says in Chinese."""
+    for one in findings:
+        said, lang = said_in(one.message, translator("zh"))
+        assert lang == "" and re.search("[\u4e00-\u9fff]", said), one.message
+        assert sorted(re.findall(r"\d+", said)) == sorted(re.findall(r"\d+", one.message)), said
+    return findings
 
 
 WAIT = "on_no_candidate: wait"
@@ -128,7 +141,7 @@ def rep(number: int, groups: set[int], **more: object) -> Rep:
 
 
 def of_groups(rules: Ruleset, reps: Roster) -> list[tuple[Level, Lint, str]]:
-    return [(one.level, one.lint, one.message) for one in lint_groups(rules, reps)]
+    return [(one.level, one.lint, one.message) for one in in_chinese(lint_groups(rules, reps))]
 
 
 def test_groups_that_nobody_is_in_are_found_with_the_near_name() -> None:
@@ -175,12 +188,12 @@ SEEN: Seen = {"region": frozenset({"shanghai", "beijing"}), "landing_page": froz
 )
 def test_values_that_no_lead_had_are_found_with_the_near_spelling(condition: str, told: list[tuple[str, str]]) -> None:
     last = "no lead of the last 90 days "
-    values = [(one.level.value, one.message) for one in lint_values(ruleset(group("a", condition)), SEEN)]
+    values = [(one.level.value, one.message) for one in in_chinese(lint_values(ruleset(group("a", condition)), SEEN))]
     assert values == [(level, last + message) for level, message in told]
 
 
 def test_without_leads_no_value_is_called_wrong() -> None:
-    assert [one.lint for one in lint_values(ruleset(group("a", "region: x")), None)] == [Lint.NOTHING_SEEN]
+    assert [one.lint for one in in_chinese(lint_values(ruleset(group("a", "region: x")), None))] == [Lint.NOTHING_SEEN]
     assert lint_values(ruleset(), None) == []
     # Leads came, and none of them had the field.
     (one,) = lint_values(ruleset(group("a", "region: x")), {"region": frozenset()})
@@ -189,6 +202,6 @@ def test_without_leads_no_value_is_called_wrong() -> None:
 
 def test_many_values_that_no_lead_had_are_told_in_part() -> None:
     many = ", ".join(f"city{n}" for n in range(100))
-    told = [one.message for one in lint_values(ruleset(group("a", f"region: [{many}]")), SEEN)]
+    told = [one.message for one in in_chinese(lint_values(ruleset(group("a", f"region: [{many}]")), SEEN))]
     assert len(told) == 6
     assert told[-1] == "no lead of the last 90 days had 95 more of these values of region"

@@ -1,16 +1,21 @@
 """Which stalls a look shows: what is planned is none, and each topic has one at most."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.stalls.judge import judge
 from ops.stalls.limits import Limits
 from ops.stalls.stall import TOPICS, Kind, Stall, Topic
 from ops.stalls.tenant_look import Arrival, Fate, TenantLook
 from ops.stalls.watched import Watched
 from ops.waiting.waiting import READY, Waiting, WaitingLeads
+from router.domain.worded import parts_of
+from router.store.sentence_parts import read_sentence, written_parts
+from tests.findings import in_chinese
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 LIMITS = Limits()
@@ -49,6 +54,31 @@ def test_each_topic_has_one_stall_at_most_and_a_pause_has_none(
     topics = [TOPICS[stall.kind] for stall in found]
     assert len(topics) == len(set(topics))
     assert not (paused and found)
+
+
+@given(
+    PARTS,
+    ARRIVALS,
+    st.dictionaries(st.sampled_from(REASONS), st.integers(1, 90), max_size=3),
+    st.none() | SECONDS.map(ago),
+    st.none() | SECONDS.map(ago),
+)
+def test_a_chinese_page_says_each_stall_in_chinese_also_after_it_was_stored(
+    parts: list[WaitingLeads],
+    arrivals: tuple[Arrival, ...],
+    parked: dict[str, int],
+    assigned: datetime | None,
+    batch: datetime | None,
+) -> None:
+    seen = look(
+        *parts, arrivals=arrivals, parked=parked, parked_since=ago(3600), assigned_at=assigned, last_batch_at=batch
+    )
+    for stall in judge(seen, LIMITS, {Topic.WAITING: ago(40)}, frozenset()):
+        stored = read_sentence(str(stall.sentence), written_parts(stall.sentence))
+        assert parts_of(stored) is not None and stored == stall.sentence
+        said = in_chinese(Finding("stalled", Severity.WARNING, of_tenant("acme"), stored).document())
+        assert not re.search(r"[a-z]", said), said
+        assert sorted(re.findall(r"\d+", said)) == sorted(re.findall(r"\d+", stored))
 
 
 @given(PARTS)

@@ -4,7 +4,9 @@ import ast
 import copy
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,12 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.console.in_language import reason_in, sentence_in
+from ops.api.running import Job
+from ops.api.running import _words as failure_words
+from ops.console.in_language import error_in, reason_in, said_in, sentence_in
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.text.translation import translator
+from ops.waiting.waiting import READY
+from ops.waiting.waits_words import worded_reason, worded_wait
+from router.domain.phrases import duration, listed
+from router.domain.reason import Reason
 from router.domain.worded import parts_of, worded, worded_count
+from router.domain.worded_phrases import in_a_row, worded_duration, worded_list
 from router.intake.normalise import Rejected, too_long
 from router.intake.times import UnreadableTime
+from router.rules.file import ZoneDiffers
+from router.store.errors import LockNotAvailable, NoConnection
+from router.store.sentence_parts import read_sentence, read_sentences, written_parts, written_parts_of
 
 CHINESE, ENGLISH = translator("zh"), translator("en")
 ROOT = Path(__file__).parents[2]
@@ -96,6 +108,99 @@ def test_each_worded_message_is_translated_with_its_values() -> None:
         said = CHINESE.ngettext(texts[0], texts[1], 2) if len(texts) > 1 else CHINESE.gettext(texts[0])
         assert said not in texts, (name, texts)
         assert set(re.findall(r"(?<!{){(\w+)", said)) == set(re.findall(r"(?<!{){(\w+)", texts[0])), (name, said)
+
+
+ANYTHING = st.text(max_size=20)
+
+
+@given(ANYTHING, st.integers(-(10**9), 10**9), ANYTHING)
+def test_a_stored_sentence_can_still_be_said_in_another_language(name: str, number: int, other: str) -> None:
+    said = worded_count("{count:,} lead in {group}", "{count:,} leads in {group}", number, group=name)
+    said += worded("; {what} of {number}", what=worded("not {other}", other=other), number=number)
+    parts = written_parts(said)
+    # PostgreSQL takes no NUL, and nothing takes half of a pair.
+    assert (parts is None) == ("\0" in name + other)
+    again = read_sentence(str(said), parts)
+    assert again == said and (parts is None or parts_of(again) == parts_of(said))
+    kept = read_sentences(["plain", str(said)], written_parts_of(["plain", said]))
+    assert kept == ("plain", said) and parts_of(kept[0]) is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        "null",
+        "{}",
+        "[]",
+        '["x"]',
+        '[{"message": "of an earlier look", "values": {}}]',
+        '[{"message": "{a} leads", "values": {}}]',
+        '[{"message": "{a", "values": {"a": 1}}]',
+        '[{"message": "{a:,} leads", "values": {"a": "x"}}]',
+        '[{"message": "{a.b} leads", "values": {"a": "x"}}]',
+        '[{"message": "3 leads", "values": 3}]',
+        '[{"message": "3 leads"}]',
+    ],
+)
+def test_parts_that_do_not_make_the_sentence_are_forgotten(parts: str) -> None:
+    """An earlier release writes the sentence, and leaves the parts of the one before."""
+    kept = read_sentence("3 leads", parts)
+    assert kept == "3 leads" and parts_of(kept) is None
+    assert read_sentences(["3 leads", "4 leads"], "[null]") == ("3 leads", "4 leads")
+
+
+def test_half_of_a_pair_is_not_written() -> None:
+    assert written_parts(worded("group {group}", group="\ud800")) is None
+
+
+@given(st.floats(-5, 10**9))
+def test_a_span_is_the_same_in_english_and_in_words_of_its_own_in_chinese(seconds: float) -> None:
+    said = worded_duration(seconds)
+    assert said == duration(seconds)
+    shown = said_in(said, CHINESE).text
+    assert not re.search("[a-z]", shown) and re.findall(r"\d+", shown) == re.findall(r"\d+", said)
+
+
+@given(st.lists(ANYTHING, max_size=9), st.integers(1, 6))
+def test_a_list_is_the_same_in_english_with_items_that_are_worded_or_not(names: list[str], limit: int) -> None:
+    assert worded_list(names, limit) == listed(names, limit)
+    items = [worded("rep {name}", name=name) if number % 2 else name for number, name in enumerate(names)]
+    said = worded_list(items, limit)
+    assert said == listed(items, limit)
+    if len(names) > 1 and limit > 1:
+        assert "销售" in said_in(said, CHINESE).text
+
+
+@given(st.lists(ANYTHING, min_size=1, max_size=5))
+def test_sentences_in_a_row_are_the_same_in_english(names: list[str]) -> None:
+    said = in_a_row([worded("rep {name}", name=name) for name in names])
+    assert said == "; ".join(f"rep {name}" for name in names)
+    assert said_in(said, CHINESE).text == "；".join(f"销售 {name}" for name in names)
+    assert in_a_row(names) == "; ".join(names)
+
+
+def test_what_a_lead_waits_for_is_said_in_chinese_where_it_is_known() -> None:
+    phrases = ["a rep in group fairs", "rep r1", "the customer's owner o1", "the window of rule x", "the next batch"]
+    for phrase in phrases:
+        said = worded_wait(phrase)
+        assert said == phrase and said_in(said, CHINESE).lang == ""
+    for phrase in ("a rep in group a or rep r1", "a rep in group a, other than r1", "something new"):
+        assert said_in(worded_wait(phrase), CHINESE) == (phrase, "en")
+    for reason in (*Reason, READY):
+        assert worded_reason(reason) == reason and said_in(worded_reason(reason), CHINESE).lang == ""
+    assert worded_reason("of a later release") == "of a later release"
+
+
+def test_why_a_job_failed_is_said_in_chinese() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    job = Job("a-b", "replay", 1, "acme", "ann", now)
+    for error in (ZoneDiffers(worded("is empty")), LockNotAvailable("x"), NoConnection("y"), KeyError("z")):
+        said = failure_words(job, error)
+        document = SimpleNamespace(error=str(said), error_parts=json.loads(json.dumps(parts_of(said))))
+        assert error_in(document, ENGLISH) == (said, "en")  # type: ignore[arg-type]
+        assert error_in(document, CHINESE).lang == ""  # type: ignore[arg-type]
+    plain = SimpleNamespace(error="x", error_parts=None)
+    assert error_in(plain, CHINESE) == ("x", "en")  # type: ignore[arg-type]
 
 
 def test_a_copy_of_a_sentence_can_still_be_said_in_another_language() -> None:

@@ -10,6 +10,7 @@ from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.doctor.waits import WaitForGroups, waits_for_groups
 from ops.roster_sync.holds import Hold, holds, holds_told, over
+from router.domain.worded import worded
 from router.store.tenants import Tenant
 from router.store.unavailable import groups_without_anybody
 from router.store.waiting import pool_by_key
@@ -38,7 +39,7 @@ async def _of_tenant(scene: Scene, tenant: Tenant, held: Sequence[Hold]) -> Asyn
                 CODE,
                 Severity.CRITICAL if leads else Severity.WARNING,
                 of_tenant(tenant.name),
-                f"roster: {words}",
+                worded("roster: {warning}", warning=words),
                 evidence,
                 since,
                 _command(tenant, part, wanted) if leads else f"lead-router reps list --tenant {tenant.name}",

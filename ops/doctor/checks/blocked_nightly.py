@@ -7,7 +7,8 @@ from typing import Any
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.nightly import LOOKED_BACK, Nightly, nightly
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration, listed
+from router.domain.worded import worded, worded_count
+from router.domain.worded_phrases import worded_duration, worded_list
 from router.domain.written_time import written
 from router.store.blocking.seen_blockers import SeenBlocker, seen_blockers
 
@@ -26,12 +27,20 @@ def _finding(found: Nightly) -> Finding:
     last = found.seen[-1]
     tables = sorted({table for one in found.seen for table in one.tables})
     longest = max((one.for_s for one in found.seen if one.for_s is not None), default=None)
-    sentence = (
-        f"{last.application or 'a session without a name'} (role {last.role or '?'}) blocked us at about "
-        f"{found.next_at:%H:%M} UTC on {count(found.days, 'day')} of the last {LOOKED_BACK.days}"
-        f"{f', for up to {duration(longest)}' if longest is not None else ''}"
-        f"{f' ({listed(tables)})' if tables else ''}; next expected {written(found.next_at)}"
+    sentence = worded_count(
+        "{who} (role {role}) blocked us at about {time} UTC on {count:,} day of the last {looked_back}",
+        "{who} (role {role}) blocked us at about {time} UTC on {count:,} days of the last {looked_back}",
+        found.days,
+        who=last.application or worded("a session without a name"),
+        role=last.role or "?",
+        time=f"{found.next_at:%H:%M}",
+        looked_back=LOOKED_BACK.days,
     )
+    if longest is not None:
+        sentence += worded(", for up to {longest}", longest=worded_duration(longest))
+    if tables:
+        sentence += worded(" ({tables})", tables=worded_list(tables))
+    sentence += worded("; next expected {next_at}", next_at=written(found.next_at))
     evidence = tuple(map(_row, found.seen[-10:]))
     subject = Subject("application", last.application)
     return Finding(CODE, Severity.WARNING, subject, sentence, evidence, found.seen[0].seen_at, "lead-router blockers")

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.waiting.waiting import WaitingLeads
+from ops.waiting.waits_words import worded_wait
 from router.domain.calendar import business_day
-from router.domain.phrases import listed
 from router.domain.reason import Reason
 from router.domain.worded import worded_count
+from router.domain.worded_phrases import worded_list
 from router.domain.written_time import written
 from router.store.tenants import Tenant
 
@@ -39,7 +40,7 @@ def _finding(scene: Scene, tenant: Tenant, part: WaitingLeads) -> Finding:
 
 
 def _sentence(scene: Scene, tenant: Tenant, part: WaitingLeads) -> str:
-    groups = listed(part.waits_for, 3)
+    groups = worded_list(map(worded_wait, part.waits_for), 3)
     if part.reason == Reason.ALL_AT_OPEN_CAP:
         return worded_count(
             "{count:,} lead waits since everybody on duty is at the limit of open leads ({groups}); it frees as leads "

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import duration
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_duration
 from router.store.cleanup import Run, created_at, last_runs
 
 CODE = "cleanup_overdue"
@@ -25,11 +26,6 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: str, since: datetime, run: Run | None, at: datetime) -> Finding:
-    never = run is None or run.done_at is None
-    lasts = duration((at - since).total_seconds())
-    ended = "" if run is None or run.outcome in (None, "done") else f"; the last run ended as {run.outcome}"
-    what = f"was never cleaned up in {lasts}" if never else f"was last cleaned up {lasts} ago"
-    note = f": {run.note}" if run is not None and run.note else ""
     row = {
         "done_at": run and run.done_at and run.done_at.isoformat(timespec="seconds"),
         "last_outcome": run and run.outcome,
@@ -40,8 +36,19 @@ def _finding(tenant: str, since: datetime, run: Run | None, at: datetime) -> Fin
         # The service is off by default; where it ever ran, it is meant to.
         Severity.INFO if run is None else Severity.WARNING,
         of_tenant(tenant),
-        f"{tenant} {what}{ended}{note}",
+        _sentence(tenant, since, run, at),
         (row,),
         since,
         f"lead-router cleanup --tenant {tenant}",
     )
+
+
+def _sentence(tenant: str, since: datetime, run: Run | None, at: datetime) -> Worded:
+    lasts = worded_duration((at - since).total_seconds())
+    if run is None or run.done_at is None:
+        said = worded("{tenant} was never cleaned up in {lasts}", tenant=tenant, lasts=lasts)
+    else:
+        said = worded("{tenant} was last cleaned up {lasts} ago", tenant=tenant, lasts=lasts)
+    if run is not None and run.outcome not in (None, "done"):
+        said += worded("; the last run ended as {outcome}", outcome=run.outcome)
+    return said + worded(": {why}", why=run.note) if run is not None and run.note else said

@@ -6,6 +6,7 @@ from datetime import datetime
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.clocks import JUMP
+from router.domain.worded import worded
 from router.domain.written_time import written
 from router.store.lane_clock import lanes_ahead
 from router.store.tenants import Tenant
@@ -25,8 +26,19 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, at: datetime, *, behind: bool) -> Finding:
-    sentence = f"leads came or were routed at times that are yet to come, up to {written(at, tenant.time_zone)}: "
-    sentence += "the database's clock is behind this host's" if behind else "the database's clock was ahead then"
+    latest = written(at, tenant.time_zone)
+    if behind:
+        sentence = worded(
+            "leads came or were routed at times that are yet to come, up to {latest}: the database's clock is behind "
+            "this host's",
+            latest=latest,
+        )
+    else:
+        sentence = worded(
+            "leads came or were routed at times that are yet to come, up to {latest}: the database's clock was ahead "
+            "then",
+            latest=latest,
+        )
     command = None if behind else f"lead-router lane reset-clock {tenant.name} --dry-run"
     evidence = ({"latest_at": at.isoformat()},)
     return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), sentence, evidence, command=command)

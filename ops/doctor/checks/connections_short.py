@@ -8,7 +8,8 @@ from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.idle import idle_tenants
 from ops.doctor.idle_sessions import freeing
 from ops.doctor.scene import Scene
-from router.domain.phrases import listed
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import in_a_row, worded_list
 from router.domain.written_time import written
 from router.store.configuration import SizeChange, sizes_changed
 from router.store.connections.client_sessions import client_sessions
@@ -43,7 +44,7 @@ async def _short(scene: Scene, changes: Sequence[SizeChange]) -> Finding:
         CODE,
         Severity.CRITICAL if leads else Severity.WARNING,
         Subject("server", "PostgreSQL"),
-        "; ".join(parts),
+        in_a_row(parts),
         _evidence(scene.room, used, lowered),
         lowered[0].at if lowered else oldest,
         await _command(scene),
@@ -73,11 +74,15 @@ def _evidence(room: ServerCapacity, used: dict[str, int], changes: Sequence[Size
     return (*rows, *({"application": name, "sessions": number} for name, number in used.items()))[:10]
 
 
-def _exhausted(room: ServerCapacity, used: dict[str, int]) -> str:
-    most = listed([f"{name or 'without a name'} {number}" for name, number in used.items()], 3)
-    return (
-        f"the server has no connection left for us (max_connections {room.max_connections}, {room.reserved} reserved); "
-        f"most are used by: {most}"
+def _exhausted(room: ServerCapacity, used: dict[str, int]) -> Worded:
+    unnamed = worded("without a name")
+    most = [worded("{name} {number}", name=name or unnamed, number=number) for name, number in used.items()]
+    return worded(
+        "the server has no connection left for us (max_connections {maximum}, {reserved} reserved); most are used by: "
+        "{most}",
+        maximum=room.max_connections,
+        reserved=room.reserved,
+        most=worded_list(most, 3),
     )
 
 
@@ -90,17 +95,21 @@ def _lowered(change: SizeChange) -> Finding:
         CODE,
         Severity.WARNING,
         Subject("setting", change.name),
-        f"{_words(change)}: what needs many connections at once takes longer",
+        _words(change) + worded(": what needs many connections at once takes longer"),
         (_row(change),),
         change.at,
         "lead-router changes --since 24h",
     )
 
 
-def _words(change: SizeChange) -> str:
-    return (
-        f"{change.name} was {change.before} until {written(change.at)} and is {change.after} now "
-        f"(recorded by {change.actor})"
+def _words(change: SizeChange) -> Worded:
+    return worded(
+        "{setting} was {before} until {at} and is {after} now (recorded by {by})",
+        setting=change.name,
+        before=change.before,
+        at=written(change.at),
+        after=change.after,
+        by=change.actor,
     )
 
 

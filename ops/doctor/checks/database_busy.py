@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from ops.doctor.finding import Finding, Severity, Subject, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import listed
 from router.domain.worded import worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.store.blocking.blocked import BlockedLeads
 from router.store.blocking.judge import Kind
 from router.store.blocking.work import work_of
@@ -31,13 +31,19 @@ def _servers(scene: Scene) -> Iterator[Finding]:
     for name, unanswered in scene.away.items():
         tenants[unanswered.server].append(name)
     for server, names in tenants.items():
-        whose = listed(names, _NAMED)
+        whose = worded_list(names, _NAMED)
         problem = " ".join(scene.away[names[0]].problem.split())
         if server == NOT_ASKED:
-            severity, sentence = Severity.WARNING, f"nothing is known of {whose}: {problem}"
+            severity = Severity.WARNING
+            sentence = worded("nothing is known of {whose}: {problem}", whose=whose, problem=problem)
         else:
-            what = f"{server}, which has the rows of {whose}, does not answer"
-            severity, sentence = Severity.CRITICAL, f"{what}: its tenants wait, others go on: {problem}"
+            severity = Severity.CRITICAL
+            sentence = worded(
+                "{server}, which has the rows of {whose}, does not answer: its tenants wait, others go on: {problem}",
+                server=server,
+                whose=whose,
+                problem=problem,
+            )
         evidence = tuple({"tenant": name} for name in names[:10])
         yield Finding(CODE, severity, Subject("server", server), sentence, evidence, command=_COMMAND)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 from router.store.upkeep import data_directory
 
 CODE = "disk_filling"
@@ -30,9 +31,10 @@ def nearly_full(free: int, total: int) -> bool:
 
 
 def _finding(path: str, free: int, total: int) -> Finding:
-    sentence = (
-        f"the disk of the database has {free / _GB:.1f} GB of {total / _GB:.0f} GB left: when it is full, nothing is "
-        f"accepted or routed"
+    sentence = worded(
+        "the disk of the database has {free} GB of {total} GB left: when it is full, nothing is accepted or routed",
+        free=f"{free / _GB:.1f}",
+        total=f"{total / _GB:.0f}",
     )
     evidence = ({"path": path, "free_mb": free >> 20, "total_mb": total >> 20},)
     return Finding(CODE, Severity.WARNING, Subject("server", "PostgreSQL"), sentence, evidence)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import duration
+from router.domain.worded import worded
+from router.domain.worded_phrases import worded_duration
 from router.store.webhooks import Webhook, shown_url, webhooks_of
 
 CODE = "events_lagging"
@@ -26,13 +27,21 @@ def _lags(one: Webhook, scene: Scene) -> bool:
 
 def _finding(one: Webhook, tenant: str, scene: Scene) -> Finding:
     assert one.behind_since is not None
-    late = duration((scene.at - one.behind_since).total_seconds())
-    why = "it takes them more slowly than they come" if one.held else "no process with the role duties delivers"
+    sentence = worded(
+        "webhook {number} of {tenant} ({url}) is {late} behind: {why}",
+        number=one.webhook_no,
+        tenant=tenant,
+        url=shown_url(one.url),
+        late=worded_duration((scene.at - one.behind_since).total_seconds()),
+        why=worded("it takes them more slowly than they come")
+        if one.held
+        else worded("no process with the role duties delivers"),
+    )
     return Finding(
         CODE,
         Severity.WARNING,
         Subject("webhook", f"{tenant}/{one.webhook_no}"),
-        f"webhook {one.webhook_no} of {tenant} ({shown_url(one.url)}) is {late} behind: {why}",
+        sentence,
         ({"webhook": one.webhook_no, "delivering": one.held, "delivered": one.delivered, "waiting": one.waiting},),
         one.behind_since,
         f"lead-router webhooks list --tenant {tenant}",

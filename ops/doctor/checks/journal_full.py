@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 from router.store.journal import ReportedFile, reported_files
 
 CODE = "journal_full"
@@ -21,9 +22,12 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(file: ReportedFile) -> Finding:
-    sentence = (
-        f"the journal of {file.instance} on {file.host} takes no leads: {file.refuses}. If the database went away now, "
-        "this instance would refuse leads"
+    sentence = worded(
+        "the journal of {instance} on {host} takes no leads: {why}. If the database went away now, this instance would "
+        "refuse leads",
+        instance=file.instance,
+        host=file.host,
+        why=file.refuses,
     )
     evidence = {
         "file": file.file,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count
+from router.domain.worded import worded_count
 from router.store.journal import Holding, holdings
 
 CODE = "journal_set_aside"
@@ -17,9 +17,15 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: str, one: Holding) -> Finding:
-    sentence = (
-        f"the database refused {count(one.set_aside, 'accepted lead')}, kept in the journal of {one.file.instance} on "
-        f"{one.file.host}; the last one: {one.reason}"
+    sentence = worded_count(
+        "the database refused {count:,} accepted lead, kept in the journal of {instance} on {host}; the last one: "
+        "{why}",
+        "the database refused {count:,} accepted leads, kept in the journal of {instance} on {host}; the last one: "
+        "{why}",
+        one.set_aside,
+        instance=one.file.instance,
+        host=one.file.host,
+        why=one.reason,
     )
     evidence = {"journal": one.file.journal_id, "file": one.file.file, "leads": one.set_aside, "reason": one.reason}
     return Finding(

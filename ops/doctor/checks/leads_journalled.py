@@ -6,7 +6,8 @@ from itertools import groupby
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.journal import Holding, holdings
 
 CODE = "leads_journalled"
@@ -24,13 +25,21 @@ async def look(scene: Scene) -> Sequence[Finding]:
 def _finding(scene: Scene, tenant: str, held: Sequence[Holding]) -> Finding:
     leads = sum(one.leads for one in held)
     silent = [one for one in held if _is_silent(scene, one)]
-    sentence = (
-        f"{count(leads, 'accepted lead')} {'is' if leads == 1 else 'are'} in {_journals(held)}, not in the database"
+    sentence = worded_count(
+        "{count:,} accepted lead is in {journals}, not in the database",
+        "{count:,} accepted leads are in {journals}, not in the database",
+        leads,
+        journals=_journals(held),
     )
     if silent:
         since = max((scene.at - one.file.seen_at).total_seconds() for one in silent if one.file.seen_at)
         first = silent[0].file
-        sentence += f"; {first.instance} on {first.host} has not reported for {duration(since)}: nobody drains it"
+        sentence += worded(
+            "; {instance} on {host} has not reported for {lasts}: nobody drains it",
+            instance=first.instance,
+            host=first.host,
+            lasts=worded_duration(since),
+        )
     return Finding(
         CODE,
         Severity.CRITICAL if silent else Severity.WARNING,
@@ -47,8 +56,10 @@ def _is_silent(scene: Scene, one: Holding) -> bool:
     return one.file.seen_at is not None and scene.at - one.file.seen_at > SILENT_FOR
 
 
-def _journals(held: Sequence[Holding]) -> str:
-    return f"the journal of {held[0].file.instance}" if len(held) == 1 else f"{len(held)} journals"
+def _journals(held: Sequence[Holding]) -> Worded:
+    if len(held) == 1:
+        return worded("the journal of {instance}", instance=held[0].file.instance)
+    return worded("{number} journals", number=len(held))
 
 
 def _row(one: Holding) -> dict[str, object]:

@@ -1,13 +1,13 @@
 """A script had a turn to clean, and went on after its deadline or never gave the turn back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
-from ops.maintenance.present import who
-from router.domain.phrases import count, duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.changes import SERVICE
 from router.store.maintenance import LATE, Run, runs, sessions_of
 
@@ -30,15 +30,30 @@ async def _finding(scene: Scene, run: Run, tenant: str) -> Finding:
     command = "lead-router maintenance list" + ("" if run.tenant_id == SERVICE else f" --tenant {tenant}")
     subject = Subject("maintenance", f"{tenant}/{run.name}")
     since = run.until if run.late > LATE else run.overran_at
-    sentence = f"{tenant}: {who(run)} {_sentence(run, sessions)}"
+    of = worded("all tenants") if run.tenant_id == SERVICE else tenant
+    sentence = _sentence(run, sessions, {"tenant": of, "name": run.name, "role": run.role})
     return Finding(CODE, Severity.WARNING, subject, sentence, (_row(run, sessions, at_work),), since, command)
 
 
-def _sentence(run: Run, sessions: int) -> str:
+def _sentence(run: Run, sessions: int, who: Mapping[str, str]) -> Worded:
     if run.late <= LATE:
-        return f"gave {count(run.overruns, 'turn')} back late, by up to {duration(run.overrun_s)}"
-    left = f"{count(sessions, 'session')} of it still there" if sessions else "no session of it is left"
-    return f"has not given its turn back, {duration(run.late.total_seconds())} after its end; {left}"
+        return worded_count(
+            "{tenant}: {name} (role {role}) gave {count:,} turn back late, by up to {late}",
+            "{tenant}: {name} (role {role}) gave {count:,} turns back late, by up to {late}",
+            run.overruns,
+            late=worded_duration(run.overrun_s),
+            **who,
+        )
+    said = worded(
+        "{tenant}: {name} (role {role}) has not given its turn back, {late} after its end",
+        late=worded_duration(run.late.total_seconds()),
+        **who,
+    )
+    if not sessions:
+        return said + worded("; no session of it is left")
+    return said + worded_count(
+        "; {count:,} session of it still there", "; {count:,} sessions of it still there", sessions
+    )
 
 
 def _row(run: Run, sessions: int, at_work: int) -> dict[str, Any]:

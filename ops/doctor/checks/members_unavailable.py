@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from ops.doctor.finding import Confidence, Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.doctor.usually import is_unusual, moments_before
 from ops.doctor.waits import WaitForGroups, waits_for_groups
-from router.domain.phrases import count
 from router.domain.roster import one_rep
+from router.domain.worded import Worded, worded
 from router.domain.written_time import written
 from router.store.tenants import Tenant
 from router.store.unavailable import as_they_are_since, available_at, groups_without_anybody
@@ -55,21 +56,13 @@ async def _unusual_since(scene: Scene, tenant: Tenant, members: Sequence[Member]
 
 
 def _finding(tenant: Tenant, members: Sequence[Member], since: datetime, waits: WaitForGroups) -> Finding:
-    name = members[0].group
-    whom = "its only member is" if len(members) == 1 else f"all {count(len(members), 'member')} are"
-    if (rep_id := one_rep(name)) is not None:
-        begins = f"rep {rep_id}, to whom a rule assigns, is not available"
-        whom = "the rep is"
-    else:
-        begins = f"nobody in group {name} is available"
-    sentence = f"{begins} since {written(since, tenant.time_zone)}: {whom} {_why(members)}"
     return Finding(
         CODE,
         # Leave was planned, and ends by itself.
         Severity.CRITICAL if waits.leads and any(one.why != "on leave" for one in members) else Severity.WARNING,
         of_tenant(tenant.name),
-        sentence,
-        tuple({"rep": member.rep_id, "group": member.group, "is": member.why} for member in members[:10]),
+        _sentence(members, written(since, tenant.time_zone)),
+        tuple({"rep": member.rep_id, "group": member.group, "is": str(member.why)} for member in members[:10]),
         since,
         f"lead-router reps list --tenant {tenant.name}",
         held_back=waits.leads,
@@ -79,5 +72,28 @@ def _finding(tenant: Tenant, members: Sequence[Member], since: datetime, waits: 
     )
 
 
-def _why(members: Sequence[Member]) -> str:
-    return " or ".join(dict.fromkeys(member.why for member in members))
+def _sentence(members: Sequence[Member], since: str) -> Worded:
+    name = members[0].group
+    whys = dict.fromkeys(member.why for member in members)
+    why = reduce(lambda before, one: worded("{what} or {other}", what=before, other=one), whys)
+    if (rep_id := one_rep(name)) is not None:
+        return worded(
+            "rep {rep}, to whom a rule assigns, is not available since {since}: the rep is {why}",
+            rep=rep_id,
+            since=since,
+            why=why,
+        )
+    if len(members) == 1:
+        return worded(
+            "nobody in group {group} is available since {since}: its only member is {why}",
+            group=name,
+            since=since,
+            why=why,
+        )
+    return worded(
+        "nobody in group {group} is available since {since}: all {members:,} members are {why}",
+        group=name,
+        since=since,
+        members=len(members),
+        why=why,
+    )

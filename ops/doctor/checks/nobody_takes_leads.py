@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.idle import idle_tenants
 from ops.doctor.scene import Scene
-from router.domain.phrases import duration
 from router.domain.worded import worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.processes import count_living
 from router.store.status import LaneStatus, ready_leads
 from router.store.tenants import Tenant
@@ -60,7 +60,7 @@ def _sentence(lane: LaneStatus, leads: int, at: datetime, routers: int) -> str:
     if lane.last_batch_at is None:
         last = worded("there has been no batch yet")
     else:
-        ago = duration((at - lane.last_batch_at).total_seconds())
+        ago = worded_duration((at - lane.last_batch_at).total_seconds())
         last = worded("the last batch was {ago} ago", ago=ago)
     if not routers:
         return ready + last + worded("; no router works")

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.notify import ChannelState, channel_states
 
 CODE = "notify_failing"
@@ -29,25 +30,40 @@ def _finding(one: ChannelState, scene: Scene) -> Finding | None:
         CODE,
         Severity.WARNING,
         Subject("channel", one.channel),
-        f"notification channel {one.channel} ({one.kind}) {said}",
+        said,
         (_row(one),),
         one.failing_since,
         f"lead-router notify test {one.channel}",
     )
 
 
-def _said(one: ChannelState, scene: Scene) -> str | None:
+def _said(one: ChannelState, scene: Scene) -> Worded | None:
     """What is wrong, the worst of it."""
-    since = one.failing_since
+    since, who = one.failing_since, {"channel": one.channel, "kind": one.kind}
     if since is not None and scene.at - since >= _LONG:
-        lasts = duration((scene.at - since).total_seconds())
-        waiting = f"; {count(one.waiting, 'message')} waiting" if one.waiting else ""
-        return f"has been failing for {lasts}, {count(one.failures, 'time')} in a row: {one.last_error}{waiting}"
+        said = worded_count(
+            "notification channel {channel} ({kind}) has been failing for {lasts}, {count:,} time in a row: {error}",
+            "notification channel {channel} ({kind}) has been failing for {lasts}, {count:,} times in a row: {error}",
+            one.failures,
+            lasts=worded_duration((scene.at - since).total_seconds()),
+            error=one.last_error,
+            **who,
+        )
+        waiting = worded_count("; {count:,} message waiting", "; {count:,} messages waiting", one.waiting)
+        return said + waiting if one.waiting else said
     if one.oldest is not None and scene.at - one.oldest >= _LONG:
-        lasts = duration((scene.at - one.oldest).total_seconds())
-        return f"has a message that has been waiting for {lasts}: no process with the role duties sends it"
+        return worded(
+            "notification channel {channel} ({kind}) has a message that has been waiting for {lasts}: no process with "
+            "the role duties sends it",
+            lasts=worded_duration((scene.at - one.oldest).total_seconds()),
+            **who,
+        )
     if one.given_up_at is not None and scene.at - one.given_up_at < _GIVEN_UP_SHOWN:
-        return "did not take messages until they were a day old, and they were given up"
+        return worded(
+            "notification channel {channel} ({kind}) did not take messages until they were a day old, and they were "
+            "given up",
+            **who,
+        )
     return None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 from router.store.connections.pooler import Pool, Pooler, read_pooler
 from router.store.connections.pooler_console import NoConsole
 from router.telemetry.masking import mask_passwords
@@ -39,8 +40,12 @@ def findings(pooler: Pooler, allowed: int | None) -> list[Finding]:
         found.append(
             _finding(
                 "clients",
-                f"PgBouncer takes {pooler.maximum_clients} clients, and our instances may open {pooler.wanted}: "
-                f"raise max_client_conn, or lower connections.maximum",
+                worded(
+                    "PgBouncer takes {clients} clients, and our instances may open {wanted}: raise max_client_conn, or "
+                    "lower connections.maximum",
+                    clients=pooler.maximum_clients,
+                    wanted=pooler.wanted,
+                ),
                 pooler,
             )
         )
@@ -48,8 +53,12 @@ def findings(pooler: Pooler, allowed: int | None) -> list[Finding]:
         found.append(
             _finding(
                 "sessions",
-                f"PgBouncer may open {pooler.most_sessions} sessions for our database, and the server has {allowed} "
-                f"for them: lower default_pool_size, or raise max_connections",
+                worded(
+                    "PgBouncer may open {sessions} sessions for our database, and the server has {allowed} for them: "
+                    "lower default_pool_size, or raise max_connections",
+                    sessions=pooler.most_sessions,
+                    allowed=allowed,
+                ),
                 pooler,
             )
         )
@@ -59,8 +68,14 @@ def findings(pooler: Pooler, allowed: int | None) -> list[Finding]:
 def _saturated(pool: Pool, pooler: Pooler) -> Finding:
     return _finding(
         f"{pool.database} as {pool.user}",
-        f"{pool.waiting} of our database's sessions wait for PgBouncer, the longest for {pool.longest_wait_s:.1f} s: "
-        f"{pool.active} of {pool.size} sessions of its pool are in use; raise default_pool_size, or end who keeps them",
+        worded(
+            "{waiting} of our database's sessions wait for PgBouncer, the longest for {longest} s: {active} of {size} "
+            "sessions of its pool are in use; raise default_pool_size, or end who keeps them",
+            waiting=pool.waiting,
+            longest=f"{pool.longest_wait_s:.1f}",
+            active=pool.active,
+            size=pool.size,
+        ),
         pooler,
         "lead-router blockers",
         {"waiting": pool.waiting, "longest_wait_s": round(pool.longest_wait_s, 3), "in_use": pool.active},

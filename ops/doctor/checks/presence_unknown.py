@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 from router.drain.presence import Unsure
 from router.store.status import rules_with
 from router.store.tenants import Tenant
@@ -11,10 +12,14 @@ from router.store.tenants import Tenant
 CODE = "presence_unknown"
 
 SENTENCES = {
-    Unsure.NO_REDIS: "presence unknown: no Redis is configured (LEAD_ROUTER_REDIS_URL); working hours alone decide",
-    Unsure.NO_ANSWER: "presence unknown: Redis does not answer; routers use the last known presence for up to one ttl, "
-    "then working hours alone",
-    Unsure.TOO_NEW: "presence unknown: Redis has been running for less than one ttl; no rep counts as away yet",
+    Unsure.NO_REDIS: worded(
+        "presence unknown: no Redis is configured (LEAD_ROUTER_REDIS_URL); working hours alone decide"
+    ),
+    Unsure.NO_ANSWER: worded(
+        "presence unknown: Redis does not answer; routers use the last known presence for up to one ttl, then working "
+        "hours alone"
+    ),
+    Unsure.TOO_NEW: worded("presence unknown: Redis has been running for less than one ttl; no rep counts as away yet"),
 }
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.coverage import UnnamedGroup
-from router.domain.phrases import count, listed
+from router.domain.worded import Worded, worded_count
+from router.domain.worded_phrases import in_a_row, worded_list
 from router.rules.file import RulesError
 from router.store.rules_lint import groups_no_rule_names
 from router.store.status import reps_without_group, tenants_with_unnamed_groups
@@ -40,13 +41,26 @@ async def _unnamed(scene: Scene, tenant: Tenant) -> Sequence[UnnamedGroup]:
 
 
 def _finding(tenant: Tenant, alone: Sequence[str], unnamed: Sequence[UnnamedGroup]) -> Finding:
-    parts = (
-        [f"{count(len(alone), 'active rep')} in no group: {listed(alone)}; no rule gives them leads"] if alone else []
-    )
+    parts = [_in_no_group(alone)] if alone else []
     parts += [one.words for one in unnamed[:_NAMED]]
     if len(unnamed) > _NAMED:
-        parts.append(f"and {count(len(unnamed) - _NAMED, 'more group')} that no rule names")
+        parts.append(
+            worded_count(
+                "and {count:,} more group that no rule names",
+                "and {count:,} more groups that no rule names",
+                len(unnamed) - _NAMED,
+            )
+        )
     in_groups = ({"rep_id": rep, "group": one.group, "did_you_mean": one.meant} for one in unnamed for rep in one.reps)
     evidence: tuple[Mapping[str, Any], ...] = (*({"rep_id": rep} for rep in alone[:_SHOWN]), *islice(in_groups, _SHOWN))
     command = f"lead-router reps list --tenant {tenant.name}"
-    return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), "; ".join(parts), evidence[:_SHOWN], command=command)
+    return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), in_a_row(parts), evidence[:_SHOWN], command=command)
+
+
+def _in_no_group(reps: Sequence[str]) -> Worded:
+    return worded_count(
+        "{count:,} active rep in no group: {reps}; no rule gives them leads",
+        "{count:,} active reps in no group: {reps}; no rule gives them leads",
+        len(reps),
+        reps=worded_list(reps),
+    )

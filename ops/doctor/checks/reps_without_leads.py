@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Confidence, Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, listed
+from router.domain.worded import worded_count
+from router.domain.worded_phrases import worded_list
 from router.store.new_reps import NewRep, colleagues_served, new_reps_without_leads
 from router.store.tenants import Tenant
 
@@ -27,8 +28,12 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, reps: Sequence[NewRep]) -> Finding:
-    names = listed(rep.rep_id for rep in reps)
-    sentence = f"{count(len(reps), 'new rep')} never had a lead, though nearly all of their group did: {names}"
+    sentence = worded_count(
+        "{count:,} new rep never had a lead, though nearly all of their group did: {reps}",
+        "{count:,} new reps never had a lead, though nearly all of their group did: {reps}",
+        len(reps),
+        reps=worded_list(rep.rep_id for rep in reps),
+    )
     return Finding(
         CODE,
         Severity.WARNING,

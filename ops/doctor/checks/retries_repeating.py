@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, listed
+from router.domain.worded import worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.store.status import SentBack, sent_back_repeatedly
 from router.store.tenants import Tenant
 
@@ -30,9 +31,13 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, rows: Sequence[SentBack]) -> Finding:
-    requests = listed([f"{one.subject} ({one.times} times)" for one in rows], 3)
-    again = count(sum(one.again for one in rows), "lead is", "leads are")
-    sentence = f"sent back again and again within 24 h: {requests}; {again} parked again: the cause is still there"
+    requests = [worded("{request} ({times} times)", request=one.subject, times=one.times) for one in rows]
+    sentence = worded_count(
+        "sent back again and again within 24 h: {requests}; {count:,} lead is parked again: the cause is still there",
+        "sent back again and again within 24 h: {requests}; {count:,} leads are parked again: the cause is still there",
+        sum(one.again for one in rows),
+        requests=worded_list(requests, 3),
+    )
     evidence = tuple(
         {
             "sent_back": one.subject,

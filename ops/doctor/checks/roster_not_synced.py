@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 from router.store.status import RosterSync, roster_syncs
 
 CODE = "roster_not_synced"
@@ -24,7 +25,7 @@ def _finding(tenant: str, sync: RosterSync) -> Finding:
         CODE,
         Severity.WARNING,
         of_tenant(tenant),
-        f"roster not synced: {sync.problem}; the last good roster stays in use",
+        worded("roster not synced: {problem}; the last good roster stays in use", problem=sync.problem),
         ({"tried_at": sync.tried_at.isoformat(), "taken_at": taken},),
         command=f"lead-router reps sync --tenant {tenant} --dry-run",
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
 from ops.roster_sync.judge import only_of_a_type
+from router.domain.worded import worded
 from router.store.status import roster_syncs
 
 CODE = "roster_not_understood"
@@ -13,7 +14,7 @@ CODE = "roster_not_understood"
 async def look(scene: Scene) -> Sequence[Finding]:
     syncs = await roster_syncs(scene.conn, scene.tenant_ids)
     return [
-        Finding(CODE, _severity(warning), of_tenant(tenant.name), f"roster: {warning}")
+        Finding(CODE, _severity(warning), of_tenant(tenant.name), worded("roster: {warning}", warning=warning))
         for tenant in scene.tenants
         if tenant.tenant_id in syncs
         for warning in syncs[tenant.tenant_id].warnings

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count
+from router.domain.worded import worded, worded_count
 from router.drain.quarantine import CAREFUL_FROM
 from router.store.status import LaneStatus
 from router.store.tenants import Tenant
@@ -18,8 +18,14 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 
 def _finding(tenant: Tenant, lane: LaneStatus) -> Finding:
-    sentence = f"routers crashed {lane.crashes} times within ten minutes in the middle of a batch"
+    sentence = worded(
+        "routers crashed {crashes} times within ten minutes in the middle of a batch", crashes=lane.crashes
+    )
     if lane.careful:
-        sentence += f"; the next {count(lane.careful, 'lead')} are taken one at a time, as one may be the cause"
+        sentence += worded_count(
+            "; the next {count:,} lead are taken one at a time, as one may be the cause",
+            "; the next {count:,} leads are taken one at a time, as one may be the cause",
+            lane.careful,
+        )
     evidence = ({"crashes": lane.crashes, "careful": lane.careful},)
     return Finding(CODE, Severity.WARNING, of_tenant(tenant.name), sentence, evidence)

@@ -7,9 +7,9 @@ from ops.doctor.scene import Scene
 from router.domain import lint
 from router.domain.lint import Level, Lint, lint_rules
 from router.domain.lint_tenant import lint_words_changed
-from router.domain.phrases import count
 from router.domain.ruleset import Ruleset
 from router.domain.text import fold
+from router.domain.worded import worded, worded_count
 from router.rules.rule_words import words_changed
 from router.store.apart import MANY_RULES, apart_meanwhile
 from router.store.groups import groups_with_members
@@ -51,22 +51,26 @@ def _empty(rules: Ruleset, with_members: Collection[str]) -> Iterator[lint.Findi
         # A rule for one rep names no group of the roster.
         if rule.group is not None and rule.rep is None and fold(rule.group) not in seen:
             seen.add(fold(rule.group))
-            path, message = f"rules[{place}].assign_to", f"group {rule.group} has no active member"
+            path, message = f"rules[{place}].assign_to", worded("group {group} has no active member", group=rule.group)
             yield lint.Finding(Level.ERROR, Lint.EMPTY_GROUP, path, message, rule.name)
 
 
 def _finding(tenant: Tenant, doubts: Sequence[lint.Finding]) -> Finding:
     first = doubts[0]
-    of_rule = f"rule {first.rule}: " if first.rule else ""
-    more = f", and {count(len(doubts) - 1, 'more doubt')}" if len(doubts) > 1 else ""
+    if first.rule:
+        sentence = worded("rules in force: rule {rule}: {doubt}", rule=first.rule, doubt=first.message)
+    else:
+        sentence = worded("rules in force: {doubt}", doubt=first.message)
+    if len(doubts) > 1:
+        sentence += worded_count(", and {count:,} more doubt", ", and {count:,} more doubts", len(doubts) - 1)
     evidence = tuple(
-        {"rule": one.rule, "lint": one.lint.value, "field": one.path, "says": one.message} for one in doubts
+        {"rule": one.rule, "lint": one.lint.value, "field": one.path, "says": str(one.message)} for one in doubts
     )
     return Finding(
         CODE,
         Severity.WARNING if first.level is Level.ERROR else Severity.INFO,
         of_tenant(tenant.name),
-        f"rules in force: {of_rule}{first.message}{more}",
+        sentence,
         evidence[:10],
         command=f"lead-router rules show --tenant {tenant.name}",
         confidence=Confidence.HIGH if first.level is Level.ERROR else Confidence.MEDIUM,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
+from router.domain.worded import worded
 
 CODE = "rules_unreadable"
 
@@ -14,7 +15,7 @@ async def look(scene: Scene) -> Sequence[Finding]:
         if why := scene.unreadable.get(tenant.tenant_id):
             waiting = scene.waiting[tenant.tenant_id]
             oldest = min((part.oldest_queued_at for part in waiting.reasons), default=None)
-            sentence = f"its rules or roster cannot be read by this version: {why}"
+            sentence = worded("its rules or roster cannot be read by this version: {why}", why=why)
             command = f"lead-router rules list --tenant {tenant.name}"
             found.append(
                 Finding(

@@ -10,7 +10,7 @@ from ops.doctor.shift import LEAST, OF_SOURCE, STEP, began, shift_of, words
 from ops.waiting.restamp_ask import Ask
 from router.domain.calendar import business_day
 from router.domain.clocks import JUMP
-from router.domain.phrases import count
+from router.domain.worded import Worded, worded, worded_count
 from router.store.rulesets import load_ruleset
 from router.store.stamps import SourceStamps, Stamp, noticeable_stamps, stamps_of, unmatched_leads
 from router.store.tenants import Tenant
@@ -87,20 +87,36 @@ def _confidence(shift: timedelta | None) -> Confidence:
 
 def _sentence(
     tenant: Tenant, stamps: SourceStamps, shift: timedelta | None, leads: Sequence[Stamp], impact: _Impact
-) -> str:
-    source = f"source {stamps.source or '(none)'}"
+) -> Worded:
+    source = stamps.source or worded("(none)")
     if shift is None:
-        return f"{source}: {stamps.future} of the last {count(stamps.leads, 'lead')} were created after they arrived"
+        return worded_count(
+            "source {source}: {future} of the last {count:,} lead were created after they arrived",
+            "source {source}: {future} of the last {count:,} leads were created after they arrived",
+            stamps.leads,
+            source=source,
+            future=stamps.future,
+        )
     other = sum(_day(lead.created_at, tenant) != _day(lead.created_at - shift, tenant) for lead in leads)
-    sentence = (
-        f"{source}: the creation times of its last {count(stamps.leads, 'lead')} are {words(shift)} their arrival, "
-        f"as in another time zone; {count(other, 'lead is', 'leads are')} of another day for it"
-    )
+    sentence = worded_count(
+        "source {source}: the creation times of its last {count:,} lead are {shift} their arrival, as in another time "
+        "zone",
+        "source {source}: the creation times of its last {count:,} leads are {shift} their arrival, as in another time "
+        "zone",
+        stamps.leads,
+        source=source,
+        shift=words(shift),
+    ) + worded_count("; {count:,} lead is of another day for it", "; {count:,} leads are of another day for it", other)
     if impact.unmatched:
-        sentence += f", and {count(impact.unmatched, 'lead waits', 'leads wait')} that no rule matches (rules ask "
-        sentence += "when leads were created); correct its mapping for those to come, then those that wait"
+        sentence += worded_count(
+            ", and {count:,} lead waits that no rule matches (rules ask when leads were created); correct its mapping "
+            "for those to come, then those that wait",
+            ", and {count:,} leads wait that no rule matches (rules ask when leads were created); correct its mapping "
+            "for those to come, then those that wait",
+            impact.unmatched,
+        )
     elif impact.rules:
-        sentence += ", and rules ask when leads were created"
+        sentence += worded(", and rules ask when leads were created")
     return sentence
 
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.upkeep import DeadRows, tables_with_dead_rows
 
 CODE = "tables_bloated"
@@ -19,9 +20,6 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 def _finding(scene: Scene, table: DeadRows) -> Finding:
     last = table.vacuumed_at
-    when = "never" if last is None else f"{duration((scene.at - last).total_seconds())} ago"
-    off = "; autovacuum is switched off for it" if table.is_off else ""
-    rows = f"{count(table.dead, 'dead row')} beside {table.live:,} live ones"
     row = {
         "table": table.table,
         "live": table.live,
@@ -33,8 +31,25 @@ def _finding(scene: Scene, table: DeadRows) -> Finding:
         CODE,
         Severity.WARNING,
         Subject("table", table.table),
-        f"{table.table} has {rows}, last vacuumed {when}: batches become slower{off}",
+        _sentence(scene, table),
         (row,),
         last,
         "lead-router doctor --only vacuum_held_back",
     )
+
+
+def _sentence(scene: Scene, table: DeadRows) -> Worded:
+    last = table.vacuumed_at
+    if last is None:
+        when = worded("never")
+    else:
+        when = worded("{far} ago", far=worded_duration((scene.at - last).total_seconds()))
+    said = worded_count(
+        "{table} has {count:,} dead row beside {live:,} live ones, last vacuumed {when}: batches become slower",
+        "{table} has {count:,} dead rows beside {live:,} live ones, last vacuumed {when}: batches become slower",
+        table.dead,
+        table=table.table,
+        live=table.live,
+        when=when,
+    )
+    return said + worded("; autovacuum is switched off for it") if table.is_off else said

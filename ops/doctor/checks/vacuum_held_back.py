@@ -6,7 +6,8 @@ from typing import Any
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import duration
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_duration
 from router.store.upkeep import HeldBack, vacuum_held_back_by
 
 CODE = "vacuum_held_back"
@@ -25,31 +26,54 @@ async def look(scene: Scene) -> Sequence[Finding]:
 
 def finding(held: HeldBack, scene: Scene) -> Finding:
     """What is to be said of one of them."""
-    who, command = _who(held)
-    since = f" for {duration((scene.at - held.since).total_seconds())}" if held.since else ""
-    wal = f", and {held.wal_bytes >> 20:,} MB of the server's log are kept for it" if held.wal_bytes else ""
     short = held.since is not None and scene.at - held.since < _LONG
     return Finding(
         CODE,
         Severity.INFO if short else Severity.WARNING,
         Subject(held.kind, held.name),
-        f"{who}{since}: vacuum removes nothing that {held.transactions:,} transactions since have deleted{wal}",
+        _sentence(held, scene),
         (_row(held),),
         held.since,
-        command,
+        f"lead-router blockers --terminate {held.name}" if held.kind == "transaction" else None,
     )
 
 
-def _who(held: HeldBack) -> tuple[str, str | None]:
-    """In words, and the command of ours that ends it, where there is one."""
+def _sentence(held: HeldBack, scene: Scene) -> Worded:
+    said = _who(held)
+    if held.since:
+        said += worded(" for {lasts}", lasts=worded_duration((scene.at - held.since).total_seconds()))
+    said += worded(
+        ": vacuum removes nothing that {transactions:,} transactions since have deleted",
+        transactions=held.transactions,
+    )
+    if not held.wal_bytes:
+        return said
+    return said + worded(", and {megabytes:,} MB of the server's log are kept for it", megabytes=held.wal_bytes >> 20)
+
+
+def _who(held: HeldBack) -> Worded:
     if held.kind == "transaction":
-        named = f"{held.of_what or 'a session without a name'} (process {held.name}, {held.role or '?'})"
-        return f"{named} has a transaction open", f"lead-router blockers --terminate {held.name}"
+        return worded(
+            "{who} (process {pid}, {role}) has a transaction open",
+            who=held.of_what or worded("a session without a name"),
+            pid=held.name,
+            role=held.role or "?",
+        )
     if held.kind == "prepared":
-        return f"prepared transaction {held.name} of {held.role} is neither committed nor rolled back", None
+        return worded(
+            "prepared transaction {name} of {role} is neither committed nor rolled back",
+            name=held.name,
+            role=held.role,
+        )
     if held.kind == "standby":
-        return f"standby {held.name} ({held.of_what or 'local'}) reports a query that old (hot_standby_feedback)", None
-    return f"replication slot {held.name} is {held.state}, and behind", None
+        return worded(
+            "standby {name} ({where}) reports a query that old (hot_standby_feedback)",
+            name=held.name,
+            where=held.of_what or worded("local"),
+        )
+    if held.state == "in use":
+        return worded("replication slot {name} is in use, and behind", name=held.name)
+    return worded("replication slot {name} is not in use, and behind", name=held.name)
 
 
 def _row(held: HeldBack) -> dict[str, Any]:

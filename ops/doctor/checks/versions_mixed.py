@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from ops.doctor.finding import Finding, NotApplicable, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import listed
+from router.domain.worded import worded
+from router.domain.worded_phrases import worded_list
 from router.store.processes import versions_of_processes
 
 CODE = "versions_mixed"
@@ -18,7 +19,10 @@ async def look(scene: Scene) -> Sequence[Finding]:
     versions = Counter(routers.values())
     if len(versions) == 1:
         return ()
-    parts = [f"{number} of {version or 'an earlier one'}" for version, number in sorted(versions.items())]
+    parts = [
+        worded("{number} of {version}", number=number, version=version or worded("an earlier one"))
+        for version, number in sorted(versions.items())
+    ]
     evidence = tuple({"instance": name, "version": version} for name, version in routers.items())[:10]
-    sentence = f"routers of different versions work side by side: {listed(parts)}"
+    sentence = worded("routers of different versions work side by side: {versions}", versions=worded_list(parts))
     return (Finding(CODE, Severity.INFO, Subject("service", "routers"), sentence, evidence),)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from ops.doctor.finding import Finding, Severity, Subject
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, duration
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_duration
 from router.store.webhooks import GONE, Webhook, shown_url, webhooks_of
 
 CODE = "webhook_failing"
@@ -28,25 +29,45 @@ def _finding(one: Webhook, tenant: str, scene: Scene) -> Finding | None:
         CODE,
         Severity.WARNING,
         Subject("webhook", f"{tenant}/{one.webhook_no}"),
-        f"webhook {one.webhook_no} of {tenant} ({shown_url(one.url)}) {sentence}",
+        sentence,
         (_row(one),),
         one.failing_since,
         f"lead-router webhooks {command} {one.webhook_no} --tenant {tenant}",
     )
 
 
-def _said(one: Webhook, tenant: str, scene: Scene) -> tuple[str, str] | None:
+def _said(one: Webhook, tenant: str, scene: Scene) -> tuple[Worded, str] | None:
     """What is wrong, the worst of it, and the command that helps."""
+    who = {"number": str(one.webhook_no), "tenant": tenant, "url": shown_url(one.url)}
     if not one.enabled:
-        return ("was disabled: it answered 410, so it is gone", "enable") if one.disabled_why == GONE else None
+        gone = worded("webhook {number} of {tenant} ({url}) was disabled: it answered 410, so it is gone", **who)
+        return (gone, "enable") if one.disabled_why == GONE else None
     since = one.failing_since
     if since is not None and scene.at - since >= _LONG:
-        lasts = duration((scene.at - since).total_seconds())
-        return f"has been failing for {lasts}, {count(one.failures, 'time')} in a row: {one.last_error}", "test"
+        failing = worded_count(
+            "webhook {number} of {tenant} ({url}) has been failing for {lasts}, {count:,} time in a row: {error}",
+            "webhook {number} of {tenant} ({url}) has been failing for {lasts}, {count:,} times in a row: {error}",
+            one.failures,
+            lasts=worded_duration((scene.at - since).total_seconds()),
+            error=one.last_error,
+            **who,
+        )
+        return failing, "test"
     if one.missed_upto is not None:
-        return "missed events: they were older than the retention before it took them", "enable"
+        missed = worded(
+            "webhook {number} of {tenant} ({url}) missed events: they were older than the retention before it took "
+            "them",
+            **who,
+        )
+        return missed, "enable"
     if one.dead:
-        return f"did not take {count(one.dead, 'event')}, which were given up", "dead"
+        refused = worded_count(
+            "webhook {number} of {tenant} ({url}) did not take {count:,} event, which were given up",
+            "webhook {number} of {tenant} ({url}) did not take {count:,} events, which were given up",
+            one.dead,
+            **who,
+        )
+        return refused, "dead"
     return None
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from ops.doctor.finding import Finding, NotApplicable, Severity, of_tenant
 from ops.doctor.scene import Scene
 from router.domain.calendar import zone, zone_names
-from router.domain.phrases import count
+from router.domain.worded import worded_count
 from router.store.stamps import leads_of_other_days
 from router.store.status import rules_with
 from router.store.tenants import Tenant
@@ -37,10 +37,17 @@ def _offset(scene: Scene, name: str) -> timedelta:
 
 def _finding(scene: Scene, tenant: Tenant, leads: int, differ: int, *, asks: bool) -> Finding:
     session = scene.room.time_zone
-    sentence = (
-        f"{differ} of {count(leads, 'lead')} of the last 24 h are of another day in the database's zone ({session}) "
-        f"than in the tenant's ({tenant.time_zone}): SQL and reports that use the session's day count them elsewhere; "
-        f"routing is not affected, it uses the tenant's day"
+    sentence = worded_count(
+        "{differ} of {count:,} lead of the last 24 h are of another day in the database's zone ({session}) than in the "
+        "tenant's ({zone}): SQL and reports that use the session's day count them elsewhere; routing is not affected, "
+        "it uses the tenant's day",
+        "{differ} of {count:,} leads of the last 24 h are of another day in the database's zone ({session}) than in "
+        "the tenant's ({zone}): SQL and reports that use the session's day count them elsewhere; routing is not "
+        "affected, it uses the tenant's day",
+        leads,
+        differ=differ,
+        session=session,
+        zone=tenant.time_zone,
     )
     row = {"tenant": tenant.time_zone, "sessions": session, "leads": leads, "of_another_day": differ}
     if scene.host_at is not None:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ops.doctor.finding import Finding, Severity, of_tenant
 from ops.doctor.scene import Scene
-from router.domain.phrases import count, listed
+from router.domain.worded import Worded, worded, worded_count
+from router.domain.worded_phrases import worded_list
 from router.domain.zone_meant import doubt
 from router.rules.problems import InvalidFile
 from router.store.sources import sources_with_zones
@@ -55,19 +56,16 @@ async def _zones_of_sources(scene: Scene) -> list[tuple[int, str, str]]:
 
 def _finding(tenant: str, doubts: Sequence[_Doubt]) -> Finding:
     of, zone, named = doubts[0]
-    whose = {
-        "tenant": "the tenant",
-        "reps": f"{count(len(named), 'active rep')} ({listed(named)})",
-        "source": f"source {listed(named)}",
-    }[of]
-    more = f", and {count(len(doubts) - 1, 'more zone')}" if len(doubts) > 1 else ""
+    sentence = worded("time zone of {whose}: {why}", whose=_whose(of, named), why=doubt(zone))
+    if len(doubts) > 1:
+        sentence += worded_count(", and {count:,} more zone", ", and {count:,} more zones", len(doubts) - 1)
     evidence = tuple(
         {
             "time_zone": one.zone,
             "of": one.of,
             "reps": list(one.named[:_SHOWN]) if one.of == "reps" else [],
             "source": one.named[0] if one.of == "source" else None,
-            "why": doubt(one.zone),
+            "why": str(doubt(one.zone)),
         }
         for one in doubts
     )
@@ -75,7 +73,16 @@ def _finding(tenant: str, doubts: Sequence[_Doubt]) -> Finding:
         CODE,
         Severity.WARNING,
         of_tenant(tenant),
-        f"time zone of {whose}: {doubt(zone)}{more}",
+        sentence,
         evidence[:_SHOWN],
         command=_COMMANDS[of].format(tenant=tenant),
     )
+
+
+def _whose(of: str, named: Sequence[str]) -> Worded:
+    if of == "tenant":
+        return worded("the tenant")
+    names = worded_list(named)
+    if of == "source":
+        return worded("source {names}", names=names)
+    return worded_count("{count:,} active rep ({reps})", "{count:,} active reps ({reps})", len(named), reps=names)

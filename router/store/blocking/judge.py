@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from router.domain.phrases import count, duration, listed
+from router.domain.phrases import count, listed
+from router.domain.worded import Worded, worded
+from router.domain.worded_phrases import worded_duration
 from router.store.blocking.elsewhere import Wait
 
 STUCK_WAITS = frozenset({"ClientWrite", "ClientRead"})
@@ -108,10 +110,13 @@ class Session:
         goes_on = not self.stuck and self.state_s is not None and self.state_s < limits.own_s
         return goes_on or not self.open_for(limits.own_s)
 
-    def named(self) -> str:
+    def named(self) -> Worded:
         """Who it is, in words."""
-        where = f" from {self.client}" if self.client else ""
-        return f"{self.application or 'a session without a name'} (process {self.pid}, {self.role or '?'}{where})"
+        who = {"who": self.application or worded("a session without a name"), "pid": str(self.pid)}
+        role = self.role or "?"
+        if not self.client:
+            return worded("{who} (process {pid}, {role})", role=role, **who)
+        return worded("{who} (process {pid}, {role} from {client})", role=role, client=self.client, **who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +300,8 @@ def blocker_of_batches(activity: Activity) -> Session | None:
     return sessions[min(keyed)[2]] if keyed else None
 
 
-def open_time(session: Session) -> str:
+def open_time(session: Session) -> Worded:
     """For how long its transaction has been open, in words."""
-    return "for an unknown time" if session.open_s is None else f"for {duration(session.open_s)}"
+    if session.open_s is None:
+        return worded("for an unknown time")
+    return worded("for {lasts}", lasts=worded_duration(session.open_s))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar
 
-from router.domain.phrases import count
+from router.domain.worded import Worded, worded, worded_count
 from router.store.connections.connect import APPLICATION_NAME
 from router.store.statements import Connection, load
 
@@ -67,17 +67,29 @@ class ServerCapacity:
             return None
         return max(1, ours * maximum // self.wanted)
 
-    def excess(self) -> str | None:
+    def excess(self) -> Worded | None:
         """What is too much, in words; None = nothing."""
         if self.wanted <= self.allowed:
             return None
-        limits = f", role or database limited to {min(self.limits)}" if self.limits else ""
-        instances = "1 instance" if len(self.instances) == 1 else f"{len(self.instances)} instances together"
-        return (
-            f"{instances} may open {count(self.wanted, 'connection')}, but the server has "
-            f"{self.allowed} for them (max_connections {self.max_connections}, {self.reserved} reserved, {self.others} "
-            f"in use by others{limits}): each uses fewer; lower connections.maximum or raise max_connections"
+        if len(self.instances) == 1:
+            instances = worded("1 instance")
+        else:
+            instances = worded("{number} instances together", number=len(self.instances))
+        said = worded_count(
+            "{instances} may open {count:,} connection, but the server has {allowed} for them (max_connections "
+            "{maximum}, {reserved} reserved, {others} in use by others",
+            "{instances} may open {count:,} connections, but the server has {allowed} for them (max_connections "
+            "{maximum}, {reserved} reserved, {others} in use by others",
+            self.wanted,
+            instances=instances,
+            allowed=self.allowed,
+            maximum=self.max_connections,
+            reserved=self.reserved,
+            others=self.others,
         )
+        if self.limits:
+            said += worded(", role or database limited to {limit}", limit=min(self.limits))
+        return said + worded("): each uses fewer; lower connections.maximum or raise max_connections")
 
     def settings(self) -> dict[str, str]:
         """The server's settings that matter to us."""
