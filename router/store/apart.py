@@ -53,22 +53,24 @@ async def done_meanwhile(conn: Connection | None, working: "Future[T]") -> T:
     A session that is silent for seconds is taken for one that is dead, by the server in a transaction and by the watch
     over connections at any time: so it is heard of meanwhile.
     """
+    # A session that breaks does not know afterwards whether it was in one.
+    in_transaction = conn is not None and not conn.is_closed() and conn.is_in_transaction()
     done = asyncio.wrap_future(working)
     # Its error is heard also when the one who waits has given up.
     done.add_done_callback(lambda one: one.cancelled() or one.exception())
     while not done.done():
         await asyncio.wait([done], timeout=None if conn is None else _SIGN_OF_LIFE_S)
         if conn is not None and not done.done():
-            await _say_still_here(conn)
+            await _say_still_here(conn, in_transaction)
     return done.result()
 
 
-async def _say_still_here(conn: Connection) -> None:
+async def _say_still_here(conn: Connection, in_transaction: bool) -> None:
     try:
         await _SQL.still_here.value(conn)
     except TRANSIENT_ERRORS:
         # Outside of a transaction there is nothing to lose: rules that are applied stay so.
-        if conn.is_in_transaction():
+        if in_transaction:
             raise
 
 
