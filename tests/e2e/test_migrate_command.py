@@ -2,31 +2,20 @@
 
 import asyncio
 import json
-import os
-import sys
-from pathlib import Path
 from urllib.parse import quote
 
-from tests.support import database_of
+from click.testing import CliRunner
 
-PROGRAM = "from ops.cli import main; main(prog_name='lead-router')"
+from ops.cli import main
+from tests.support import database_of
 
 
 async def lead_router(url: str, *words: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command on the database at `url`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        PROGRAM,
-        *words,
-        env={**os.environ, "LEAD_ROUTER_DATABASE_URL": url},
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    """Exit code, stdout and stderr of the command, as it starts with the database at `url` configured."""
+    configured = {"LEAD_ROUTER_DATABASE_URL": url}
+    done = await asyncio.to_thread(CliRunner().invoke, main, words, env=configured, prog_name="lead-router")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
 
 
 async def test_a_database_with_an_old_schema_is_left_alone_until_migrate(empty_database_url: str) -> None:

@@ -1,10 +1,6 @@
 """The audit finds every kind of violation when it is planted, and nothing where nothing is wrong."""
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +9,10 @@ import pytest
 
 from ops.audit.audit import Step, audit
 from ops.audit.kinds import DERIVED, KINDS
+from ops.cli.audit import audit as audit_command
 from router.store.statements import load
 from router.store.tenants import TenantUnknown
+from tests.command_line import CommandLine
 from tests.postgres import audit_world as world
 from tests.postgres.audit_world import BATCH_1
 from tests.support import connected
@@ -426,23 +424,14 @@ async def test_an_audit_gives_up_on_a_locked_table_instead_of_waiting_for_ever(
             await audit(acme, sample=0)
 
 
-def run(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"LEAD_ROUTER_DATABASE_URL": database_url}
-    command = [sys.executable, "-c", "from ops.cli import main; main()", "audit", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-
-
 async def test_the_command_says_it_in_its_exit_code_and_in_json(acme: asyncpg.Connection, database_url: str) -> None:
-    clean = await asyncio.to_thread(run, database_url, "--json", "--sample", "0")
-    assert clean.returncode == 0, clean.stderr
-    told = json.loads(clean.stdout)
+    command = CommandLine(audit_command, database_url)
+    told = await command.json("--sample", "0")
     assert told["ok"] is True
     assert told["violations"] == []
     assert told["accepted"] == sum(told["states"].values()) == world.ACCEPTED
     await acme.execute("delete from lead_pool where lead_id = 5")
-    broken = await asyncio.to_thread(run, database_url, "--json", "--sample", "0")
-    assert broken.returncode == 1
-    told = json.loads(broken.stdout)
+    told = await command.json("--sample", "0", code=1)
     assert told["ok"] is False
     lost = next(v for v in told["violations"] if v["kind"] == "lead_without_state")
     assert lost["count"] == 1
@@ -453,10 +442,10 @@ async def test_the_command_says_it_in_its_exit_code_and_in_json(acme: asyncpg.Co
 
 async def test_the_command_shows_people_what_is_wrong(acme: asyncpg.Connection, database_url: str) -> None:
     await acme.execute("update rep_load set open = 9 where rep_no = 1")
-    shown = await asyncio.to_thread(run, database_url, "--tenant", "acme", "--sample", "0")
-    assert shown.returncode == 1
+    shown = await CommandLine(audit_command, database_url).run("--tenant", "acme", "--sample", "0")
+    assert shown.exit_code == 1
     assert "open_load_wrong (promise 6): 1\n" in shown.stdout
     assert "- acme: rep 1: load 9, inbox 0, really 2\n" in shown.stdout
-    unknown = await asyncio.to_thread(run, database_url, "--tenant", "nobody")
-    assert unknown.returncode == 2
+    unknown = await CommandLine(audit_command, database_url).run("--tenant", "nobody")
+    assert unknown.exit_code == 2
     assert "acme" in unknown.stderr

@@ -1,10 +1,7 @@
 """Why a lead is where it is, told from the database: for every state, with the numbers of then and not of now."""
 
-import asyncio
 import io
 import json
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,6 +27,7 @@ from router.manual.assign import assign_by_hand
 from router.store.assignments import Ending, FoundLead, LeadUnknown, end
 from router.store.connections.connections import Connections
 from tests.busy_world import make_busy
+from tests.command_line import CommandLine
 from tests.world import Tenancy, a_drain, lead, make_tenant, reps_csv, settle
 
 # A Monday, 10:00 in Shanghai.
@@ -401,20 +399,15 @@ async def test_a_record_that_no_longer_gives_its_decision_is_a_problem(
 
 
 async def test_the_command_answers_by_number_and_by_external_id(
-    conn: asyncpg.Connection, connections: Connections, database_url: str
+    conn: asyncpg.Connection, connections: Connections, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ids = await routed(conn, connections, leads(2))
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LEAD_ROUTER_DATABASE_URL": database_url}
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
     async def run(*arguments: str) -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from ops.cli import main; main()", "why", *arguments),
-            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return process.returncode or 0, out.decode(), err.decode()
+        done = await CommandLine(main, database_url).run("why", *arguments)
+        assert isinstance(done.exception, SystemExit | None), done.exception
+        return done.exit_code, done.stdout, done.stderr
 
     code, out, _ = await run(str(ids[0]))
     assert code == 0 and "Assigned to r1 Ann [x] on" in out
@@ -422,12 +415,12 @@ async def test_the_command_answers_by_number_and_by_external_id(
     assert code == 0 and json.loads(out)["assigned_to"]["rep_id"] == "r2"
     code, out, _ = await run(str(ids[0]), "--lang", "zh")
     assert code == 0 and "起由 r1 Ann [x] 负责" in out
-    environment["LC_ALL"] = "zh_CN.UTF-8"
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     code, out, _ = await run(str(ids[0]))
     assert code == 0 and "起由 r1 Ann [x] 负责" in out
     code, out, err = await run("4711")
     assert code == 2 and not out and "错误：租户 acme 没有外部编号或编号为 '4711' 的线索" in err
-    environment["LC_ALL"] = "C.UTF-8"
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     code, out, err = await run("4711")
     assert code == 2 and not out and "tenant acme has no lead with the external id or number '4711'" in err
     code, _, err = await run("e1", "--tenant", "nobody")
