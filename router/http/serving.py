@@ -122,9 +122,7 @@ def _refusal(error: OSError, setting: str) -> str:
     elif error.errno in (errno.EACCES, errno.EPERM):
         todo = f"This user may not have that port: set {setting} to one from 1024 on"
     else:
-        todo = (
-            f"Set {setting.removesuffix('PORT')}HOST to an address of this machine, or to 0.0.0.0 for all"
-        )
+        todo = f"Set {setting.removesuffix('PORT')}HOST to an address of this machine, or to 0.0.0.0 for all"
     # Names that are not found have numbers of their own.
     known = error.errno is not None and error.errno > 0
     return f"{os.strerror(error.errno or 0) if known else error.strerror}. {todo}"
