@@ -3,8 +3,8 @@
 
 -- migrate: apply
 
--- There are at most a hundred short rows for each tenant: they are written again in a moment.
-lock table job in share row exclusive mode;
+-- There are at most a hundred short rows for each tenant: no need to build the index beside them. Jobs of an earlier release that began
+-- twice just now end the migration with an error; it can be run again.
 update job j set ended_at = alive_at, state = 'failed', error = 'another job of this kind was begun: this one is not followed any more'
  where j.ended_at is null
    and exists (select from job o where o.tenant_id = j.tenant_id and o.kind = j.kind and o.ended_at is null and (o.alive_at, o.job_id) > (j.alive_at, j.job_id));

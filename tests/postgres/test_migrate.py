@@ -240,3 +240,25 @@ async def test_a_migration_that_meets_batches_over_its_tables_is_done_anew(
         assert await migrating == ["9999_next"]
         await batching
         assert await pending(other) == []
+
+
+async def test_jobs_that_ran_twice_before_one_of_a_kind_was_held_do_not_stop_the_migration(
+    empty_database_url: str,
+) -> None:
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr("router.store.migrate.known", lambda: [one for one in known() if one < "0037"])
+        await migrate(empty_database_url)
+    async with connected(empty_database_url) as conn:
+        await conn.execute(
+            """insert into job (tenant_id, job_id, kind, started_by, started_at, alive_at)
+select t, j, k, 'me', now(), now() - make_interval(secs => length(j))
+from (values (1, 'a', 'audit'), (1, 'aa', 'audit'), (1, 'b', 'retry'), (2, 'a', 'audit')) t (t, j, k)"""
+        )
+        assert "0037_one_job_of_a_kind" in await migrate(empty_database_url)
+        ended = await conn.fetch("select tenant_id, job_id from job where ended_at is not null")
+        assert [tuple(row) for row in ended] == [(1, "aa")]
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await conn.execute(
+                "insert into job (tenant_id, job_id, kind, started_by, started_at)"
+                " values (1, 'c', 'audit', 'me', now())"
+            )
