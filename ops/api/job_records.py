@@ -15,7 +15,7 @@ from router.store.jobs import JobEnd, RunsElsewhere, add_ended, is_ended, note_b
 from router.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from ops.api.running import Job
+    from ops.api.running import Job, JobFile
 
 log = get_logger(__name__)
 
@@ -93,6 +93,7 @@ class JobRecord:
             if number:
                 await asyncio.sleep(number - 1)
             noted = await self._note_end(end)
+            self._job.settled = True
             if noted is not None or self._connections.shut() is not None:
                 break
         if noted is None:
@@ -104,13 +105,14 @@ class JobRecord:
         return await self._note_end(await self._end())
 
     async def _end(self) -> JobEnd:
-        job = self._job
+        # What it made may be forgotten meanwhile.
+        job, made = self._job, self._job.made
         try:
-            packed = None if job.made is None else await asyncio.to_thread(_packed, os.dup(job.made.file.fileno()))
+            packed = None if made is None else await asyncio.to_thread(_packed, os.dup(made.file.fileno()))
         except (OSError, ValueError) as error:
             log.warning("file of job not kept", job=job.job_id, error=str(error))
             packed = None
-        return _end_of(job, packed)
+        return _end_of(job, made, packed)
 
     async def _note_end(self, end: JobEnd) -> bool | None:
         job = self._job
@@ -125,14 +127,14 @@ class JobRecord:
         return noted and not end.result_left and (job.made is None or end.file is not None)
 
 
-def _end_of(job: "Job", packed: bytes | None) -> JobEnd:
+def _end_of(job: "Job", made: "JobFile | None", packed: bytes | None) -> JobEnd:
     text: str | None = None
     if job.result is not None:
         with suppress(UnicodeEncodeError):
             text = msgspec.json.encode(job.result).decode()
     number = job.result.get("import") if job.kind == "import_leads" and job.result else None
     left = job.result is not None and (text is None or len(text) > MAX_RESULT)
-    made = job.made if packed is not None else None
+    made = made if packed is not None else None
     assert job.ended_at is not None
     return JobEnd(
         job.ended_at,
