@@ -25,8 +25,8 @@ MAX_RESULT = 1_000_000
 MAX_FILE = 20_000_000
 """Bytes, as it is stored: a longer file stays in the instance that made it, for an hour."""
 _TAKEN = (
-    "while this instance could not reach the database, another instance began one of this kind: job {other}. What this "
-    "one did stays done"
+    "it was started while this instance could not reach the database, and another one of its kind runs: job {other}. "
+    "What this one did stays done; start it again for the rest when that one is over"
 )
 _GIVEN_UP = (
     "this instance could not note it in the database for too long, so it counted as failed, and another one of its "

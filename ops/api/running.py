@@ -16,6 +16,7 @@ from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
+from router.domain.phrases import duration
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
@@ -23,7 +24,7 @@ from router.rules.file import ZoneDiffers
 from router.store.backoff import wait_s as backoff_s
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.jobs import KEPT as KEPT_IN_DATABASE
-from router.store.jobs import KEPT_DAYS, RunsElsewhere
+from router.store.jobs import KEPT_DAYS, SILENT_S, RunsElsewhere
 from router.telemetry.logs import bound, get_logger
 from router.telemetry.masking import mask_passwords
 from router.telemetry.spans import TENANT, root_span
@@ -39,6 +40,8 @@ KEPT_FOR = timedelta(hours=1)
 KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
+ONE_OF_A_KIND = "Of a tenant one job of a kind runs at a time, in all instances together, else 409."
+"""What the operations that start a job say of it."""
 AT_ONCE = 4
 AT_ONCE_OF_TENANT = 3
 """Of a tenant: so one place is always left for the others."""
@@ -156,7 +159,7 @@ class Jobs:
         own = [job for job in running if job.tenant_id == tenant.tenant_id]
         for other in own:
             if other.kind == kind:
-                raise _runs_already(kind, other.job_id)
+                raise _runs_already(kind, other.job_id, elsewhere=False)
         if len(running) >= AT_ONCE:
             raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
         if len(own) >= AT_ONCE_OF_TENANT:
@@ -181,7 +184,7 @@ class Jobs:
             job.task.cancel()
             raise
         if other_id is not None:
-            raise _runs_already(kind, other_id)
+            raise _runs_already(kind, other_id, elsewhere=True)
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -344,8 +347,13 @@ class Jobs:
                 del self._jobs[job.job_id]
 
 
-def _runs_already(kind: JobKind, job_id: str) -> Refused:
-    return Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {job_id}")
+def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
+    words = (
+        f"a job of this kind ({kind}) runs for this tenant already: job {job_id}; wait until it is over, or cancel it"
+    )
+    if elsewhere:
+        words += f" (if the instance that ran it was killed, it is over {duration(SILENT_S)} after its last sign)"
+    return Refused(Kind.CONFLICT, words)
 
 
 def _answer(begun: "asyncio.Future[str | None]", other_id: str | None) -> None:

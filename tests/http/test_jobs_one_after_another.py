@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ops.api.job_records import JobRecord
 from ops.api.operations import api_operations
-from ops.api.running import Job, Jobs
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs
 from router.store.connections.connections import Connections
+from router.store.jobs import note_begin
 from tests.http.support import make_token, serving_api
 from tests.http.test_jobs_of_instances import Caller, FlakyConnections, Named, acme, quick, stuck
 from tests.support import until
@@ -124,6 +126,49 @@ async def test_a_request_that_is_given_up_leaves_no_job_at_work(
     again = await jobs.start("audit", call, quick)  # type: ignore[arg-type]
     assert again.task is not None
     await again.task
+
+
+async def test_who_is_refused_a_job_reads_what_to_do_and_for_how_long_a_killed_instance_is_in_the_way(
+    connections: Connections, acme: Tenancy, stuck: None
+) -> None:
+    lost = "abcdef-0123456789abcdef"
+    await note_begin(acme.conn, acme.tenant_id, lost, "audit", "me", datetime.now(UTC))
+    async with serving_api(connections, api_operations()) as api:
+        api.token = await make_token(acme.conn, acme.tenant_id)
+        elsewhere = await api.post("/v1/jobs", {"kind": "audit"})
+        assert (elsewhere.status, elsewhere.document["detail"]) == (
+            409,
+            f"a job of this kind (audit) runs for this tenant already: job {lost}; wait until it is over, or cancel it "
+            "(if the instance that ran it was killed, it is over 30 s after its last sign)",
+        )
+        first = await api.post("/v1/jobs", {"kind": "replay", "verify": True})
+        here = await api.post("/v1/jobs", {"kind": "replay", "verify": True})
+        assert here.document["detail"].endswith(f"job {first.document['id']}; wait until it is over, or cancel it")
+
+
+async def test_a_job_that_was_started_without_the_database_ends_when_another_one_runs_and_names_it(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records.NOTED_EVERY_S", 0.01)
+    flaky, jobs = FlakyConnections(connections), Jobs()
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+
+    async def work(_job: Job) -> None:
+        await asyncio.Event().wait()
+
+    await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me", datetime.now(UTC))
+    job = await jobs.start("audit", call, work)
+    flaky.away = False
+    assert job.task is not None
+    await asyncio.wait([job.task], timeout=30)
+    assert (job.state, "another one of its kind runs: job first" in (job.error or "")) == ("failed", True), job.error
+    states = "select job_id, state from job order by started_at"
+    assert [tuple(row) for row in await acme.conn.fetch(states)] == [("first", "running"), (job.job_id, "failed")]
+
+
+def test_every_operation_that_starts_a_job_says_that_one_of_a_kind_runs() -> None:
+    starting = [one for one in api_operations() if JobDocument in one.answers.values() and 202 in one.answers]
+    assert len(starting) == 5 and [one.id for one in starting if ONE_OF_A_KIND not in one.description] == []
 
 
 async def test_a_job_that_is_ended_before_its_first_step_keeps_nobody_waiting(
