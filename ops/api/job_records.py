@@ -101,7 +101,15 @@ class JobRecord:
         return noted
 
     async def note_end(self) -> bool | None:
-        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job."""
+        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job. A file is made
+        ready only where there is a connection: that takes seconds of a processor each time.
+        """
+        if self._job.made is not None:
+            try:
+                async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S):
+                    pass
+            except (*TRANSIENT_ERRORS, TimeoutError):
+                return None
         return await self._note_end(await self._end())
 
     async def _end(self) -> JobEnd:

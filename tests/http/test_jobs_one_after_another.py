@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 
-from ops.api.job_records import JobRecord
+from ops.api.job_records import JobRecord, _packed
 from ops.api.operations import api_operations
-from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, JobFile, Jobs
 from router.store.connections.connections import Connections
 from router.store.jobs import note_begin
 from tests.http.support import make_token, serving_api
@@ -169,6 +170,48 @@ async def test_a_job_that_was_started_without_the_database_ends_when_another_one
 def test_every_operation_that_starts_a_job_says_that_one_of_a_kind_runs() -> None:
     starting = [one for one in api_operations() if JobDocument in one.answers.values() and 202 in one.answers]
     assert len(starting) == 5 and [one.id for one in starting if ONE_OF_A_KIND not in one.description] == []
+
+
+async def test_while_the_database_is_away_a_file_is_not_made_ready_again_and_again(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records._TRIES", 1)
+    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 0.01)
+    packed = 0
+
+    def counted(descriptor: int) -> bytes | None:
+        nonlocal packed
+        packed += 1
+        return _packed(descriptor)
+
+    monkeypatch.setattr("ops.api.job_records._packed", counted)
+    flaky, jobs = FlakyConnections(connections), Jobs()
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+
+    async def work(job: Job) -> dict[str, Any]:
+        file = TemporaryFile()  # noqa: SIM115 - the job has it until its end is noted
+        file.write(b"id;reason\n1;no region\n")
+        file.flush()
+        job.made, job.made_name = JobFile("r.csv", file, "utf-8"), "r.csv"
+        return {"ok": True}
+
+    job = await jobs.start("check_import", call, work)
+    assert job.task is not None
+    await job.task
+    tried = flaky.asked
+
+    async def tried_often() -> bool:
+        return flaky.asked > tried + 5
+
+    await until(tried_often, "it is tried again")
+    assert packed == 1
+    flaky.away = False
+
+    async def noted() -> bool:
+        return bool(await acme.conn.fetchval("select file_name = 'r.csv' and file_bytes > 0 from job"))
+
+    await until(noted, "the file is noted with the end")
+    await jobs.stop(5.0)
 
 
 async def test_a_job_that_is_ended_before_its_first_step_keeps_nobody_waiting(
