@@ -154,8 +154,9 @@ async def test_a_job_that_was_started_without_the_database_ends_when_another_one
     flaky, jobs = FlakyConnections(connections), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
 
-    async def work(_job: Job) -> None:
+    async def work(_job: Job) -> dict[str, Any]:
         await asyncio.Event().wait()
+        return {}
 
     await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me", datetime.now(UTC))
     job = await jobs.start("audit", call, work)
