@@ -10,7 +10,7 @@ from msgspec import Meta
 from ops.api.fields import Json, RepId, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
-from ops.api.running import Job, JobDocument, Jobs, accepted
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.handover import HandoverReport, hand_over
 from router.domain.access import Permission
 from router.drain.presence import Presence
@@ -59,7 +59,9 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="POST",
             path="/v1/handovers",
             summary="Hand over a rep's leads, to another rep or back to the rules: a job",
-            description="With dry_run it says at once who would get how many, and answers 200. Caps hold.",
+            description=(
+                f"With dry_run it says at once who would get how many, and answers 200. Caps hold. {ONE_OF_A_KIND}"
+            ),
             handler=partial(_hand_over, means, jobs),
             answers={200: HandoverDocument, 202: JobDocument},
             permission=Permission.MANAGE,

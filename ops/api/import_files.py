@@ -17,7 +17,7 @@ from ops.api.bodies import BINARY, TEXT
 from ops.api.fields import Json, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
-from ops.api.running import Job, JobDocument, JobFile, Jobs, accepted
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, JobFile, Jobs, accepted
 from ops.api.stored_jobs import job_file
 from ops.documents.file_import import CannotImport, FileImport, ReadAs, open_leads, reader_for
 from ops.documents.import_result import ImportResult
@@ -107,7 +107,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
                 "from the second minute on, or it ends with 408. The result of the job is what "
                 "`lead-router leads import --json` prints. With dry_run nothing is written. Importing a file again "
                 "does no harm: leads that are there stay as they are. A file that is broken as a whole fails before "
-                "anything of it is imported."
+                f"anything of it is imported. {ONE_OF_A_KIND}"
             ),
             handler=partial(_import, means, jobs),
             answers={202: JobDocument},

@@ -12,7 +12,7 @@ from ops.api.operating import PerhapsBecause
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
-from ops.api.running import Job, JobDocument, Jobs, accepted
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.imports import import_document, undone_document
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
@@ -116,7 +116,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             description=(
                 "Removed are leads that wait, are parked or merged, and that no rep ever had. With dry_run it counts "
                 "at once, and answers 200. What is done stays done when the job ends before; start it again for the "
-                "rest."
+                f"rest. {ONE_OF_A_KIND}"
             ),
             handler=partial(_undo, means, jobs),
             answers={200: UndoneDocument, 202: JobDocument},

@@ -15,7 +15,7 @@ from router.store.jobs import JobEnd, RunsElsewhere, add_ended, is_ended, note_b
 from router.telemetry.logs import get_logger
 
 if TYPE_CHECKING:
-    from ops.api.running import Job
+    from ops.api.running import Job, JobFile
 
 log = get_logger(__name__)
 
@@ -25,8 +25,8 @@ MAX_RESULT = 1_000_000
 MAX_FILE = 20_000_000
 """Bytes, as it is stored: a longer file stays in the instance that made it, for an hour."""
 _TAKEN = (
-    "while this instance could not reach the database, another instance began one of this kind: job {other}. What this "
-    "one did stays done"
+    "it was started while this instance could not reach the database, and another one of its kind runs: job {other}. "
+    "What this one did stays done; start it again for the rest when that one is over"
 )
 _GIVEN_UP = (
     "this instance could not note it in the database for too long, so it counted as failed, and another one of its "
@@ -93,6 +93,7 @@ class JobRecord:
             if number:
                 await asyncio.sleep(number - 1)
             noted = await self._note_end(end)
+            self._job.settled = True
             if noted is not None or self._connections.shut() is not None:
                 break
         if noted is None:
@@ -100,17 +101,26 @@ class JobRecord:
         return noted
 
     async def note_end(self) -> bool | None:
-        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job."""
+        """Notes it once, as `end` does. Doing so again changes nothing: there is one row for each job. A file is made
+        ready only where there is a connection: that takes seconds of a processor each time.
+        """
+        if self._job.made is not None:
+            try:
+                async with self._connections.acquire(Part.CONSOLE, _PATIENCE_S):
+                    pass
+            except (*TRANSIENT_ERRORS, TimeoutError):
+                return None
         return await self._note_end(await self._end())
 
     async def _end(self) -> JobEnd:
-        job = self._job
+        # What it made may be forgotten meanwhile.
+        job, made = self._job, self._job.made
         try:
-            packed = None if job.made is None else await asyncio.to_thread(_packed, os.dup(job.made.file.fileno()))
+            packed = None if made is None else await asyncio.to_thread(_packed, os.dup(made.file.fileno()))
         except (OSError, ValueError) as error:
             log.warning("file of job not kept", job=job.job_id, error=str(error))
             packed = None
-        return _end_of(job, packed)
+        return _end_of(job, made, packed)
 
     async def _note_end(self, end: JobEnd) -> bool | None:
         job = self._job
@@ -125,14 +135,14 @@ class JobRecord:
         return noted and not end.result_left and (job.made is None or end.file is not None)
 
 
-def _end_of(job: "Job", packed: bytes | None) -> JobEnd:
+def _end_of(job: "Job", made: "JobFile | None", packed: bytes | None) -> JobEnd:
     text: str | None = None
     if job.result is not None:
         with suppress(UnicodeEncodeError):
             text = msgspec.json.encode(job.result).decode()
     number = job.result.get("import") if job.kind == "import_leads" and job.result else None
     left = job.result is not None and (text is None or len(text) > MAX_RESULT)
-    made = job.made if packed is not None else None
+    made = made if packed is not None else None
     assert job.ended_at is not None
     return JobEnd(
         job.ended_at,

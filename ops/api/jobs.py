@@ -11,7 +11,7 @@ from ops.api.fields import Json, Moment, check_year, wrong
 from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.rulesets import MAX_RULES, check_named, lists_of
-from ops.api.running import Job, JobDocument, Jobs, Work, accepted
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, Work, accepted
 from ops.api.stored_jobs import cancel_job, job_document, job_documents
 from ops.audit.audit import SAMPLE, Step, audit
 from ops.audit.document import document as audit_document
@@ -62,8 +62,8 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             path="/v1/jobs",
             summary="Start an audit or a replay",
             description=(
-                "It runs in this instance; of a tenant one of a kind at a time, in all instances together (409). "
-                "Location says where to ask how far it is; every instance knows, for 7 days."
+                f"It runs in this instance. {ONE_OF_A_KIND} Location says where to ask how far it is; every instance "
+                "knows, for 7 days."
             ),
             handler=partial(_start, means, jobs),
             answers={202: JobDocument},

@@ -14,7 +14,7 @@ from ops.api.fields import Json, Moment, Seconds, Why, check_year
 from ops.api.leads import lead_of
 from ops.api.means import Means
 from ops.api.refusals import refusals
-from ops.api.running import Job, JobDocument, Jobs, accepted
+from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.retry import RetryReport, retry_all
 from ops.waiting.retry import Ask, Retry
 from router.domain.access import Permission
@@ -134,7 +134,7 @@ def operations(means: Means, jobs: Jobs) -> list[Operation]:
             method="POST",
             path="/v1/leads:retry",
             summary="Send parked leads back, and have waiting ones tried again: a job",
-            description="With dry_run it counts at once, and answers 200.",
+            description=f"With dry_run it counts at once, and answers 200. {ONE_OF_A_KIND}",
             handler=partial(_retry, means, jobs),
             answers={200: RetryDocument, 202: JobDocument},
             permission=Permission.OPERATE,

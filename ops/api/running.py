@@ -16,6 +16,7 @@ from ops.api.job_records import JobRecord
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
+from router.domain.phrases import duration
 from router.domain.worded import parts_of, said_by, worded
 from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
@@ -24,7 +25,7 @@ from router.rules.file import ZoneDiffers
 from router.store.backoff import wait_s as backoff_s
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.jobs import KEPT as KEPT_IN_DATABASE
-from router.store.jobs import KEPT_DAYS, RunsElsewhere
+from router.store.jobs import KEPT_DAYS, SILENT_S, RunsElsewhere
 from router.telemetry.logs import bound, get_logger
 from router.telemetry.masking import mask_passwords
 from router.telemetry.spans import TENANT, root_span
@@ -40,11 +41,15 @@ KEPT_FOR = timedelta(hours=1)
 KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
+ONE_OF_A_KIND = "Of a tenant one job of a kind runs at a time, in all instances together, else 409."
+"""What the operations that start a job say of it."""
 AT_ONCE = 4
 AT_ONCE_OF_TENANT = 3
 """Of a tenant: so one place is always left for the others."""
 _NOTED_AGAIN_S = 5.0
 """The longest wait until the ends that could not be noted are tried again."""
+_END_NOTED_S = 5.0
+"""So long a job waits until the end of the one before it is noted."""
 _STOPPED = worded("the instance that ran it was stopped: what it did stays done; start it again for the rest")
 _JOB_ID = re.compile(r"([0-9a-f]{6})-[0-9a-f]{16}")
 
@@ -81,6 +86,8 @@ class JobFile:
 class Job:
     """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch, and
     `made_name` what it is called, wherever it is kept. `lost` = why it was ended, where that was not asked for.
+    `settled` = all instances know how it ended, or the database is away; until then it is shown as one that runs, since
+    it is in the way of the next one.
     """
 
     job_id: str
@@ -100,6 +107,7 @@ class Job:
     made_name: str | None = None
     task: "asyncio.Task[None] | None" = field(default=None, repr=False)
     lost: str | None = None
+    settled: bool = False
 
     def reach(self, done: int) -> None:
         """So much is done."""
@@ -107,21 +115,22 @@ class Job:
 
     def document(self, call: Call) -> JobDocument:
         """As the caller may see it."""
+        over = self.settled
         return JobDocument(
             id=self.job_id,
             kind=self.kind,
             tenant=self.tenant,
-            state=self.state,
+            state=self.state if over else "running",
             started_by=self.started_by,
             started_at=self.started_at,
-            ended_at=self.ended_at,
+            ended_at=self.ended_at if over else None,
             done=self.done,
             total=self.total,
             step=self.step,
-            result=seen_by(call, self.result),
-            error=None if self.error is None else str(words_for(call, self.error)),
-            error_parts=None if self.error is None else seen_by(call, parts_of(self.error)),
-            file=None if self.made_name is None else words_for(call, self.made_name),
+            result=seen_by(call, self.result) if over else None,
+            error=str(words_for(call, self.error)) if over and self.error is not None else None,
+            error_parts=seen_by(call, parts_of(self.error)) if over and self.error is not None else None,
+            file=words_for(call, self.made_name) if over and self.made_name is not None else None,
         )
 
 
@@ -153,7 +162,7 @@ class Jobs:
         own = [job for job in running if job.tenant_id == tenant.tenant_id]
         for other in own:
             if other.kind == kind:
-                raise _runs_already(kind, other.job_id)
+                raise _runs_already(kind, other.job_id, elsewhere=False)
         if len(running) >= AT_ONCE:
             raise busy(f"{AT_ONCE} jobs run already; try again when one is done", 5)
         if len(own) >= AT_ONCE_OF_TENANT:
@@ -170,8 +179,15 @@ class Jobs:
         # It outlives the request, and its span.
         doing = self._run(job, work, JobRecord(job, call.connections), begun)
         job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
-        if (other_id := await begun) is not None:
-            raise _runs_already(kind, other_id)
+        job.task.add_done_callback(lambda _task: self._is_over(job, begun))
+        try:
+            other_id = await begun
+        except asyncio.CancelledError:
+            # Who asked for it has gone, and nobody would know of it.
+            job.task.cancel()
+            raise
+        if other_id is not None:
+            raise _runs_already(kind, other_id, elsewhere=True)
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -226,7 +242,7 @@ class Jobs:
 
     async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[str | None]") -> None:
         try:
-            await record.begin()
+            await self._begin(record)
         except RunsElsewhere as error:
             del self._jobs[job.job_id]
             _answer(begun, error.job_id)
@@ -248,6 +264,26 @@ class Jobs:
                 self._noting = asyncio.create_task(self._note_later(), name="ends of jobs", context=Context())
         elif noted:
             _hand_over(job)
+
+    def _is_over(self, job: Job, begun: "asyncio.Future[str | None]") -> None:
+        """Also where it was ended before its first step, or by a fault of ours: nobody waits for it."""
+        if job.state == "running":
+            self._cancelled(job)
+        job.settled = True
+        _answer(begun, None)
+
+    async def _begin(self, record: JobRecord) -> None:
+        """Notes that it begins. Raises RunsElsewhere, but not for one that has ended here: that is noted first."""
+        try:
+            await record.begin()
+        except RunsElsewhere as error:
+            other = self._jobs.get(error.job_id)
+            if other is None or other.state == "running" or other.task is None:
+                raise
+            await asyncio.wait([other.task], timeout=_END_NOTED_S)
+            if (unnoted := self._unnoted.get(error.job_id)) is not None:
+                await unnoted.note_end()
+            await record.begin()
 
     async def _note_later(self) -> None:
         """Notes the ends that could not be noted, once the database is back; those that are forgotten here, an hour
@@ -314,8 +350,13 @@ class Jobs:
                 del self._jobs[job.job_id]
 
 
-def _runs_already(kind: JobKind, job_id: str) -> Refused:
-    return Refused(Kind.CONFLICT, f"a {kind} of this tenant runs already: job {job_id}")
+def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
+    words = (
+        f"a job of this kind ({kind}) runs for this tenant already: job {job_id}; wait until it is over, or cancel it"
+    )
+    if elsewhere:
+        words += f" (if the instance that ran it was killed, it is over {duration(SILENT_S)} after its last sign)"
+    return Refused(Kind.CONFLICT, words)
 
 
 def _answer(begun: "asyncio.Future[str | None]", other_id: str | None) -> None:
