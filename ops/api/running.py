@@ -290,13 +290,16 @@ class Jobs:
         after they ended, are given up.
         """
         failures = 0
-        while self._unnoted:
-            failures += 1
-            await asyncio.sleep(backoff_s(failures, longest_s=_NOTED_AGAIN_S))
-            self._forget()
-            if await self._note_ends():
-                failures = 0
-        self._noting = None
+        try:
+            while self._unnoted:
+                failures += 1
+                await asyncio.sleep(backoff_s(failures, longest_s=_NOTED_AGAIN_S))
+                self._forget()
+                if await self._note_ends():
+                    failures = 0
+        finally:
+            # The next end that cannot be noted begins again.
+            self._noting = None
 
     async def _note_ends(self) -> bool:
         """As far as the database takes them; returns whether it took any."""
