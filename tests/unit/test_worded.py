@@ -4,7 +4,7 @@ import ast
 import copy
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from ops.api.running import Job
 from ops.api.running import _words as failure_words
 from ops.console.in_language import error_in, reason_in, said_in, sentence_in
+from ops.console.words import reason_words
 from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.shift import words as shift_words
 from ops.text.translation import translator
 from ops.waiting.waiting import READY
 from ops.waiting.waits_words import worded_reason, worded_wait
@@ -189,6 +191,16 @@ def test_what_a_lead_waits_for_is_said_in_chinese_where_it_is_known() -> None:
     for reason in (*Reason, READY):
         assert worded_reason(reason) == reason and said_in(worded_reason(reason), CHINESE).lang == ""
     assert worded_reason("of a later release") == "of a later release"
+
+
+def test_a_reason_has_the_same_words_in_findings_as_on_the_other_pages() -> None:
+    for reason in set(Reason) - {Reason.PAUSED}:
+        assert said_in(worded_reason(reason), CHINESE).text == reason_words(reason, CHINESE)
+
+
+def test_stamps_ahead_of_the_arrival_are_late_in_chinese_and_those_behind_early() -> None:
+    assert said_in(shift_words(timedelta(hours=8)), CHINESE).text == "晚 8 小时"
+    assert said_in(shift_words(timedelta(hours=-5.5)), CHINESE).text == "早 5.5 小时"
 
 
 def test_why_a_job_failed_is_said_in_chinese() -> None:
