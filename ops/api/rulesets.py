@@ -11,7 +11,7 @@ from ops.api.bodies import TEXT, YAML_TYPES, text_of
 from ops.api.fields import Json, Moment, Note, PageQuery, Version, number_of
 from ops.api.pages import page, read_cursor
 from ops.api.refusals import refusals
-from ops.documents.rules import applied_document, compared_document, findings_document
+from ops.documents.rules import applied_document, compared_document, findings_document, findings_with_parts
 from router.domain.access import Permission
 from router.domain.lint import ALL_READ, Finding, Level, lint_rules
 from router.http.operations import Answer, Call, Operation
@@ -38,6 +38,7 @@ _ANYWAY = (
     "active already never are. "
 )
 _JSON = "application/json"
+_OF_PARTS = "How the message is made, for other languages: messages with their values; null = it is not known."
 IfVersion = Annotated[
     int, Meta(ge=0, le=2**31 - 1, description="Only while this version is active (0 = none), else 409")
 ]
@@ -59,6 +60,7 @@ class RulesFinding(msgspec.Struct, frozen=True):
     line: int
     field: str
     message: str
+    parts: Annotated[list[Json] | None, Meta(description=_OF_PARTS)]
 
 
 class RulesProblem(msgspec.Struct, frozen=True):
@@ -279,7 +281,7 @@ async def _check(call: Call) -> Answer:
         findings = await apart(has_many(rules), lint_rules, rules.ruleset, unread)
         async with call.connection() as conn:
             findings += await lint_for_tenant(conn, call.tenant, rules, unread, leads=call.query.leads)
-    listed = [msgspec.convert(one, RulesFinding) for one in findings_document(rules, findings)]
+    listed = [msgspec.convert(one, RulesFinding) for one in findings_with_parts(rules, findings)]
     fails = {Level.ERROR, Level.WARNING} if call.query.strict else {Level.ERROR}
     ok = error is None and not any(one.level in fails for one in findings)
     return Answer(RulesChecked(ok, _problems(error), listed, None if error else len(rules.ruleset.rules)))
@@ -334,7 +336,7 @@ async def _apply(call: Call) -> Answer:
     if done.stopped_by and not query.dry_run:
         raise _not_applied(Kind.CONFLICT, rules, done.stopped_by, "; correct the rules, or apply them with anyway")
     document = applied_document(done.applied) | {
-        "findings": findings_document(rules, done.findings),
+        "findings": findings_with_parts(rules, done.findings),
         "dry_run": query.dry_run,
         "stopped": bool(done.stopped_by),
     }

@@ -7,6 +7,7 @@ from ops.text.translation import N_, Say
 from router.domain.worded import parts_of
 
 if TYPE_CHECKING:
+    from ops.api.rulesets import RulesFinding
     from ops.api.running import JobDocument
 
 _ALSO = N_("; also ")
@@ -38,6 +39,12 @@ def error_in(job: "JobDocument", say: Say) -> Shown:
     """Why a job failed."""
     said = _joined(job.error_parts, say)
     return Shown(job.error or "", "en") if said is None else Shown(said, "")
+
+
+def lint_in(found: "RulesFinding", say: Say) -> Shown:
+    """What is odd or wrong in rules."""
+    said = _joined(found.parts, say)
+    return Shown(found.message, "en") if said is None else Shown(said, "")
 
 
 def reason_in(row: Mapping[str, Any], say: Say) -> Shown:

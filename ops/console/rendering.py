@@ -15,7 +15,7 @@ from ops.console.before_after import share
 from ops.console.ending_words import advice_of, wait_or_end
 from ops.console.event_words import TYPES, details
 from ops.console.fixes import EFFECTS, advice, page_for
-from ops.console.in_language import error_in, reason_in, sentence_in
+from ops.console.in_language import error_in, lint_in, reason_in, sentence_in
 from ops.console.rules_words import REPLAY_CHANGES
 from ops.notify.titles import TITLES
 from ops.text.states import STATES
@@ -65,6 +65,7 @@ def environment(language: str) -> Environment:
         "advice": lambda command: advice(command, say),
         "sentence_in": lambda finding: sentence_in(finding, say),
         "error_in": lambda job: error_in(job, say),
+        "lint_in": lambda found: lint_in(found, say),
         "reason_in": lambda row: reason_in(row, say),
         "wait_or_end": lambda work: wait_or_end(work, say),
         "ending_advice": lambda finding: advice_of(finding, say),

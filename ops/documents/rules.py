@@ -6,6 +6,7 @@ from typing import Any
 
 from router.domain.lint import Finding
 from router.domain.ruleset_diff import Change
+from router.domain.worded import parts_of
 from router.rules.file import RulesFile
 from router.store.rulesets import Applied
 
@@ -30,6 +31,12 @@ def findings_document(rules: RulesFile, findings: Iterable[Finding]) -> list[dic
         }
         for found in findings
     ]
+
+
+def findings_with_parts(rules: RulesFile, findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """As `findings_document`, each also with how its message is made; None = it is not known."""
+    listed = findings_document(rules, findings)
+    return [one | {"parts": parts_of(found.message)} for one, found in zip(listed, findings, strict=True)]
 
 
 def applied_document(applied: Applied) -> dict[str, Any]:
