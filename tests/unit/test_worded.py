@@ -35,6 +35,7 @@ from router.store.sentence_parts import read_sentence, read_sentences, written_p
 
 CHINESE, ENGLISH = translator("zh"), translator("en")
 ROOT = Path(__file__).parents[2]
+TOO_LONG = "has {length:,} characters; at most {limit:,} are allowed"
 
 
 def found(sentence: str) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def test_a_rejected_row_says_all_that_is_wrong_with_it_in_chinese() -> None:
         {"reason": "plain", "parts": None},
         {"reason": "x", "parts": [{"about": "", "message": "of a later release", "values": {}}]},
         {"reason": "x", "parts": [{"about": "", "message": "must be a text, not {kind}", "values": {"other": 1}}]},
+        {"reason": "x", "parts": [{"message": TOO_LONG, "values": {"length": [1], "limit": 1}}]},
     ],
 )
 def test_a_reason_that_is_kept_from_another_release_stays_english(row: dict[str, object]) -> None:
@@ -213,6 +215,15 @@ def test_why_a_job_failed_is_said_in_chinese() -> None:
         assert error_in(document, CHINESE).lang == ""  # type: ignore[arg-type]
     plain = SimpleNamespace(error="x", error_parts=None)
     assert error_in(plain, CHINESE) == ("x", "en")  # type: ignore[arg-type]
+
+
+def test_why_a_job_failed_keeps_nothing_of_what_was_going_on_then() -> None:
+    """A hundred jobs are kept, each with the frames of its failure, and what is in them."""
+    job = Job("a-b", "replay", 1, "acme", "ann", datetime(2026, 11, 30, tzinfo=UTC))
+    for error in (LockNotAvailable("x"), ZoneDiffers(worded("value {value}: {problem}", value=1, problem=KeyError(2)))):
+        [part] = failure_words(job, error).parts  # type: ignore[attr-defined]
+        assert not any(isinstance(value, BaseException) for value in part.values.values())
+    assert str(worded("value {value}: {problem}", value=1, problem=KeyError(2))) == f"value 1: {KeyError(2)}"
 
 
 def test_a_copy_of_a_sentence_can_still_be_said_in_another_language() -> None:
