@@ -25,7 +25,8 @@ from ops.waiting.waiting import READY
 from ops.waiting.waits_words import worded_reason, worded_wait
 from router.domain.phrases import duration, listed
 from router.domain.reason import Reason
-from router.domain.worded import parts_of, worded, worded_count
+from router.domain.rep_fields import read_field
+from router.domain.worded import parts_of, said_by, worded, worded_count
 from router.domain.worded_phrases import in_a_row, worded_duration, worded_list
 from router.intake.normalise import Rejected, too_long
 from router.intake.times import UnreadableTime
@@ -224,6 +225,41 @@ def test_why_a_job_failed_keeps_nothing_of_what_was_going_on_then() -> None:
         [part] = failure_words(job, error).parts  # type: ignore[attr-defined]
         assert not any(isinstance(value, BaseException) for value in part.values.values())
     assert str(worded("value {value}: {problem}", value=1, problem=KeyError(2))) == f"value 1: {KeyError(2)}"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("available", "maybe"),
+        ("holidays", "Deutschland"),
+        ("leave", "soon"),
+        ("leave", "2026-01-02..2026-01-01"),
+        ("leave", "2020-01-01..2026-01-01"),
+        ("leave", ";".join(f"2026-{1 + day // 28 % 12}-{1 + day % 28}" for day in range(250))),
+        ("time_zone", "CST"),
+        ("time_zone", "UTC+8"),
+        ("time_zone", "UTC+25"),
+        ("time_zone", "Shenzhen"),
+        ("time_zone", "Asia/Shangai"),
+        ("time_zone", "nowhere"),
+        ("working_hours", ";"),
+        ("working_hours", "foo 09:00-10:00"),
+        ("working_hours", "mon 09:00"),
+        ("working_hours", "mon 09:00-09:00"),
+        ("working_hours", "mon 09:00-12:00,25:00-26:00"),
+        ("working_hours", "mon 09:00-12:00,11:00-13:00"),
+        ("working_hours", "mon 09:00-10:00; mon 11:00-12:00"),
+        ("working_hours", "mon-tue-wed 09:00-10:00"),
+        ("working_hours", "nine to five"),
+    ],
+)
+def test_why_a_value_of_a_rep_is_not_understood_is_said_in_chinese_as_a_whole(field: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        read_field(field, text)
+    said = said_by(refused.value)
+    assert said == str(refused.value) and said_in(said, ENGLISH) == (said, "en")
+    shown, lang = said_in(said, CHINESE)
+    assert lang == "" and not re.search(r"\b[a-z]+ [a-z]+ [a-z]+\b", shown.replace(text, "")), shown
 
 
 def test_a_copy_of_a_sentence_can_still_be_said_in_another_language() -> None:
