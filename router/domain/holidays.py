@@ -76,7 +76,8 @@ def holiday_calendar(country: str | None) -> HolidayCalendar:
     code = country.strip().upper()
     try:
         _holidays_of(code, 2024)
-    except NotImplementedError as error:
+    except (NotImplementedError, TypeError) as error:
+        # The library takes the names of all that it has for countries: `MON` and `JAN` are numbers of it.
         raise ValueError(
             worded(
                 "no holidays are known for country {country}: use an ISO 3166 code such as CN, US or DE-BY",

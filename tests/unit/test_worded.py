@@ -232,6 +232,8 @@ def test_why_a_job_failed_keeps_nothing_of_what_was_going_on_then() -> None:
     [
         ("available", "maybe"),
         ("holidays", "Deutschland"),
+        ("holidays", "mon"),
+        ("holidays", "Public"),
         ("leave", "soon"),
         ("leave", "2026-01-02..2026-01-01"),
         ("leave", "2020-01-01..2026-01-01"),
