@@ -55,6 +55,7 @@ from ops.doctor.look import all_checks
 from ops.doctor.members import _WORDS, Member
 from ops.doctor.nightly import Nightly
 from ops.doctor.stalls import open_findings
+from ops.doctor.waits import WaitForGroups
 from ops.roster_sync.holds import Hold, holds_told
 from ops.roster_sync.judge import judge
 from ops.roster_sync.view import ViewRefused, ViewRows
@@ -64,6 +65,7 @@ from router.domain.coverage import UnnamedGroup
 from router.domain.lint import Finding as LintFinding
 from router.domain.lint import Level, Lint
 from router.domain.worded import parts_of, restored, worded
+from router.domain.worded_phrases import in_a_row
 from router.drain.presence import Unsure
 from router.drain.redis_probe import RedisLook, Use
 from router.store.blocking.blocked import BlockedLeads
@@ -74,6 +76,7 @@ from router.store.connections.pooler import Pool, Pooler
 from router.store.connections.server_capacity import ServerCapacity
 from router.store.journal import Holding, ReportedFile
 from router.store.new_reps import NewRep
+from router.store.other_server import NOT_ASKED
 from router.store.parts import Unanswered
 from router.store.processes import ProcessClock
 from router.store.stalls import StoredStall
@@ -81,6 +84,7 @@ from router.store.stamps import SourceStamps, Stamp
 from router.store.status import LaneStatus, Paused, RosterSync, SentBack
 from router.store.tenants import Tenant
 from router.store.upkeep import DeadRows, HeldBack, IndexTrouble
+from router.store.webhooks import GONE
 from tests.findings import in_chinese
 
 NOW = datetime(2026, 11, 30, 6, tzinfo=UTC)
@@ -135,7 +139,7 @@ def _short() -> Iterator[Finding]:
             assert excess is not None
             parts = [connections_short._exhausted(room, {"": 7, HOSTILE: 3, "a": 1, "b": 1, "c": 1}), excess]
             parts.append(connections_short._words(change))
-            yield from plain("connections_short", connections_short.in_a_row(parts))
+            yield from plain("connections_short", in_a_row(parts))
 
 
 def _busy() -> Iterator[Finding]:
@@ -145,7 +149,7 @@ def _busy() -> Iterator[Finding]:
             blocked = [BlockedLeads(session, holds, 1), BlockedLeads(session, holds, 2)]
             yield database_busy._finding(TENANT, blocked[: session.pid - 6])
     names = [f"{HOSTILE}{number}" for number in range(5)]
-    for server in ("db:5432", database_busy.NOT_ASKED):
+    for server in ("db:5432", NOT_ASKED):
         yield from database_busy._servers(scene(away={name: Unanswered(server, HOSTILE) for name in names}))
 
 
@@ -162,7 +166,7 @@ def _away() -> Iterator[Finding]:
     whys = list(_WORDS.values())
     for group, number in ((HOSTILE, 1), (HOSTILE, 3), ("rep:r1", 1)):
         members = [Member(no, f"r{no}", group, whys[no], None, True) for no in range(number)]
-        yield members_unavailable._finding(TENANT, members, AGO, members_unavailable.WaitForGroups(1, AGO))
+        yield members_unavailable._finding(TENANT, members, AGO, WaitForGroups(1, AGO))
 
 
 def _channels() -> Iterator[Finding | None]:
@@ -200,7 +204,7 @@ def _webhooks() -> Iterator[Finding | None]:
     )
     for more in (
         {},
-        {"enabled": False, "disabled_why": webhook_failing.GONE},
+        {"enabled": False, "disabled_why": GONE},
         {"failing_since": None, "missed_upto": 1},
         {"failing_since": None, "dead": 1},
     ):
