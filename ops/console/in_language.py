@@ -74,7 +74,7 @@ def _part(part: Part, say: Say) -> str | None:
         return None
     try:
         return message.format(**({"count": count} if plural else {}), **values)
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
 
 

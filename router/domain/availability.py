@@ -6,6 +6,7 @@ from datetime import date, datetime
 from router.domain.date_forms import read_as
 from router.domain.roster import Leave
 from router.domain.text import fold
+from router.domain.worded import worded
 
 _YES = frozenset(
     (
@@ -44,7 +45,9 @@ def parse_leave(text: str) -> tuple[Leave, ...]:
     """
     parts = [part for part in (fold(p) for p in _PERIODS.split(text)) if part]
     if len(parts) > _PERIODS_AT_MOST:
-        raise ValueError(f"{len(parts)} periods of leave; {_PERIODS_AT_MOST} are the most")
+        raise ValueError(
+            worded("{number} periods of leave; {limit} are the most", number=len(parts), limit=_PERIODS_AT_MOST)
+        )
     return tuple(sorted({_period(part) for part in parts}, key=lambda leave: (leave.first, leave.last)))
 
 
@@ -59,9 +62,9 @@ def _period(part: str) -> Leave:
         first, last = found["first"], found["last"]
     leave = Leave(_day(first.strip()), _day((last or (first if not dots else "")).strip()))
     if leave.last < leave.first:
-        raise ValueError(f"{part!r} ends before it begins")
+        raise ValueError(worded("{text} ends before it begins", text=repr(part)))
     if (leave.last - leave.first).days >= _LONGEST_LEAVE_DAYS:
-        raise ValueError(f"{part!r} is longer than three years; make the rep inactive instead")
+        raise ValueError(worded("{text} is longer than three years; make the rep inactive instead", text=repr(part)))
     return leave
 
 
@@ -73,4 +76,4 @@ def _day(text: str) -> date:
         read = read_as(text, "dmy")
         return read.date() if isinstance(read, datetime) else read
     except ValueError:
-        raise ValueError(f"{text!r} is not a day (YYYY-MM-DD, or FIRST..LAST)") from None
+        raise ValueError(worded("{text} is not a day (YYYY-MM-DD, or FIRST..LAST)", text=repr(text))) from None

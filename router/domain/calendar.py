@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import tzdata
 
 from router.domain.holidays import DayKind, HolidayCalendar, holiday_calendar
+from router.domain.worded import worded
 from router.domain.working_hours import ALWAYS, NEVER, WeekHours, format_week, parse_week
 from router.domain.zone_meant import hint
 
@@ -73,7 +74,7 @@ def zone_names() -> frozenset[str]:
 def zone(name: str) -> ZoneInfo:
     """The IANA time zone; ValueError with near names when there is none such."""
     if name not in zone_names():
-        raise ValueError(f"unknown time zone {name!r}{hint(name, zone_names(), zone)}")
+        raise ValueError(worded("unknown time zone {zone}{hint}", zone=repr(name), hint=hint(name, zone_names(), zone)))
     with (_TZ_DATA / "zoneinfo" / name).open("rb") as data:
         return ZoneInfo.from_file(data, key=name)
 

@@ -6,6 +6,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from router.domain.worded import worded
 from router.domain.working_hours import Interval, WeekHours
 
 if TYPE_CHECKING:
@@ -75,9 +76,13 @@ def holiday_calendar(country: str | None) -> HolidayCalendar:
     code = country.strip().upper()
     try:
         _holidays_of(code, 2024)
-    except NotImplementedError as error:
+    except (NotImplementedError, TypeError) as error:
+        # The library takes the names of all that it has for countries: `MON` and `JAN` are numbers of it.
         raise ValueError(
-            f"no holidays are known for country {country!r}: use an ISO 3166 code such as CN, US or DE-BY"
+            worded(
+                "no holidays are known for country {country}: use an ISO 3166 code such as CN, US or DE-BY",
+                country=repr(country),
+            )
         ) from error
     from importlib.metadata import version  # noqa: PLC0415 - slow to read, and only needed with a calendar
 

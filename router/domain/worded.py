@@ -50,13 +50,13 @@ class Worded(str):
 
 def worded(message: str, **values: object) -> Worded:
     """A sentence with values in `{}`."""
-    part = Part(message, values)
+    part = Part(message, _kept(values))
     return Worded(_english(part), (part,))
 
 
 def worded_count(one: str, several: str, count: int, **values: object) -> Worded:
     """A sentence that counts something: `{count}`."""
-    part = Part(one, values, several, count)
+    part = Part(one, _kept(values), several, count)
     return Worded(_english(part), (part,))
 
 
@@ -94,6 +94,11 @@ def restored(text: str, parts: object) -> str:
 def parts_of(text: str) -> list[dict[str, Any]] | None:
     """The parts as plain JSON; None for a text that is not worded."""
     return [_document(part) for part in text.parts] if isinstance(text, Worded) else None
+
+
+def _kept(values: dict[str, object]) -> dict[str, object]:
+    """An exception holds all that was going on where it was raised, and sentences are kept."""
+    return {name: str(value) if isinstance(value, BaseException) else value for name, value in values.items()}
 
 
 def _document(part: Part) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import groupby, pairwise
 
 from router.domain.text import fold
+from router.domain.worded import worded
 
 Interval = tuple[int, int]
 """Minutes of the local day, [start, end), 0 <= start < end <= 1440."""
@@ -95,11 +96,13 @@ def _week(clauses: Iterable[tuple[str, str]]) -> WeekHours:
         intervals = _parse_hours(hours)
         for weekday in _parse_days(names):
             if weekday in seen:
-                raise ValueError(f"{WEEKDAYS[weekday]} has hours twice, the second time in {names!r}")
+                raise ValueError(
+                    worded("{day} has hours twice, the second time in {text}", day=WEEKDAYS[weekday], text=repr(names))
+                )
             seen.add(weekday)
             _add(days, weekday, intervals)
     if not seen:
-        raise ValueError("no working hours given; write 'never' or 'always' if that is meant")
+        raise ValueError(worded("no working hours given; write 'never' or 'always' if that is meant"))
     return week_of(days)
 
 
@@ -118,8 +121,10 @@ def _check_day(name: str, day: tuple[Interval, ...]) -> None:
             raise ValueError(f"{name}: {start} to {end} minutes is not within one day")
     for before, after in pairwise(day):
         if before[1] >= after[0]:
-            problem = "touch: make them one" if before[1] == after[0] else "overlap"
-            raise ValueError(f"{name}: {_hours_text([before])} and {_hours_text([after])} {problem}")
+            both = {"day": name, "hours": _hours_text([before]), "others": _hours_text([after])}
+            if before[1] == after[0]:
+                raise ValueError(worded("{day}: {hours} and {others} touch: make them one", **both))
+            raise ValueError(worded("{day}: {hours} and {others} overlap", **both))
 
 
 def _joined(day: Iterable[Interval]) -> tuple[Interval, ...]:
@@ -147,7 +152,9 @@ def _text_clauses(text: str) -> Iterator[tuple[str, str]]:
         if match:
             yield match["days"], match["hours"]
         elif piece:
-            raise ValueError(f"{piece!r} is not days and hours such as 'mon-fri 09:00-12:00,13:00-18:00'")
+            raise ValueError(
+                worded("{text} is not days and hours such as 'mon-fri 09:00-12:00,13:00-18:00'", text=repr(piece))
+            )
 
 
 def _parse_days(text: str) -> list[int]:
@@ -156,7 +163,7 @@ def _parse_days(text: str) -> list[int]:
     for part in text.replace("-feira", "").split(","):
         first, *rest = (_weekday(name, text) for name in _DASHES.split(part.strip()))
         if len(rest) > 1:
-            raise ValueError(f"{part.strip()!r} is not a weekday or a range of two weekdays")
+            raise ValueError(worded("{text} is not a weekday or a range of two weekdays", text=repr(part.strip())))
         last = rest[0] if rest else first
         found.extend((first + i) % 7 for i in range((last - first) % 7 + 1))
     return found
@@ -165,7 +172,9 @@ def _parse_days(text: str) -> list[int]:
 def _weekday(name: str, text: str) -> int:
     number = _WEEKDAY_NUMBERS.get(name)
     if number is None:
-        raise ValueError(f"{_quoted(name, text)} is not a weekday; use {', '.join(WEEKDAYS)}")
+        raise ValueError(
+            worded("{text} is not a weekday; use {names}", text=_quoted(name, text), names=", ".join(WEEKDAYS))
+        )
     return number
 
 
@@ -179,10 +188,10 @@ def _parse_hours(text: str) -> tuple[Interval, ...]:
 def _parse_interval(part: str, text: str) -> Interval:
     times = _DASHES.split(part)
     if len(times) != 2:
-        raise ValueError(f"{_quoted(part, text)} is not a start and an end such as 09:00-12:00")
+        raise ValueError(worded("{text} is not a start and an end such as 09:00-12:00", text=_quoted(part, text)))
     start, end = (_parse_time(time, text) for time in times)
     if start in (end, MINUTES_PER_DAY):
-        raise ValueError(f"{_quoted(part, text)} has no length; a whole day is 00:00-24:00")
+        raise ValueError(worded("{text} has no length; a whole day is 00:00-24:00", text=_quoted(part, text)))
     return (start, end if end > start else end + MINUTES_PER_DAY)
 
 
@@ -190,12 +199,12 @@ def _parse_time(time: str, text: str) -> int:
     match = _TIME.fullmatch(time)
     minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else None
     if minutes is None or minutes > MINUTES_PER_DAY:
-        raise ValueError(f"{_quoted(time, text)} is not a time between 00:00 and 24:00")
+        raise ValueError(worded("{text} is not a time between 00:00 and 24:00", text=_quoted(time, text)))
     return minutes
 
 
 def _quoted(piece: str, text: str) -> str:
-    return repr(piece) if piece == text else f"{piece!r} in {text!r}"
+    return repr(piece) if piece == text else worded("{piece} in {text}", piece=repr(piece), text=repr(text))
 
 
 def _add(days: list[list[Interval]], weekday: int, intervals: Iterable[Interval]) -> None:

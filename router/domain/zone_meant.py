@@ -138,7 +138,7 @@ Zone = Callable[[str], ZoneInfo]
 """Reads the data of a zone that is known."""
 
 
-def hint(name: str, known: Iterable[str], zone: Zone) -> str:
+def hint(name: str, known: Iterable[str], zone: Zone) -> Worded:
     """What may have been meant by a name that is not a zone, as the end of a sentence."""
     wanted = name.translate(_SIGNS).strip(_AROUND).casefold()
     if (offset := _offset(wanted)) is not None:
@@ -151,16 +151,22 @@ def hint(name: str, known: Iterable[str], zone: Zone) -> str:
     if wanted not in _PLACES:
         wanted = _TIME_BEHIND.sub("", wanted.replace("daylight time", "standard time"))
     if wanted in _SHORT:
-        return f"; {name.strip()} is an abbreviation, not a zone: name a city, {_either(_SHORT[wanted])}"
+        return worded(
+            "; {zone} is an abbreviation, not a zone: name a city, such as {cities}",
+            zone=name.strip(),
+            cities=_either(_SHORT[wanted]),
+        )
     spelled = wanted.rpartition("/")[2].replace("_", " ")
     if spelled in _PLACES:
-        return f"; use {_PLACES[spelled]}"
+        return worded("; use {zone}", zone=_PLACES[spelled])
     places = [one for one in sorted(known) if "/" in one and not one.startswith("Etc/")]
     folded = {one.casefold(): one for one in places}
     city = wanted.replace(" ", "_")
     near = [folded[key] for key in folded if city in (key, key.rpartition("/")[2])]
     meant = " or ".join(near) or suggestion(city, places, limit=3)
-    return f"; did you mean {meant}?" if meant else "; use an IANA name such as Asia/Shanghai"
+    return (
+        worded("; did you mean {meant}?", meant=meant) if meant else worded("; use an IANA name such as Asia/Shanghai")
+    )
 
 
 def doubt(name: str) -> Worded | None:
@@ -222,7 +228,7 @@ def _offset(text: str) -> timedelta | None:
     return -offset if sign == "-" else offset
 
 
-def _of_offset(offset: timedelta, zone: Zone) -> str:
+def _of_offset(offset: timedelta, zone: Zone) -> Worded:
     shown = _written(offset)
     # Where it is the standard time; those that have it all year first.
     offsets = {city: offsets_of(city, zone) for city in _CITIES} if abs(offset) <= _MOST else {}
@@ -231,8 +237,12 @@ def _of_offset(offset: timedelta, zone: Zone) -> str:
     ]
     cities.sort(key=lambda city: len(offsets[city]))
     if not cities:
-        return f"; no place has {shown}: use an IANA name such as Asia/Shanghai"
-    return f"; an offset is not a zone: name a city that has {shown}, {_either(cities[:_SHOWN])}"
+        return worded("; no place has {offset}: use an IANA name such as Asia/Shanghai", offset=shown)
+    return worded(
+        "; an offset is not a zone: name a city that has {offset}, such as {cities}",
+        offset=shown,
+        cities=_either(cities[:_SHOWN]),
+    )
 
 
 def _written(offset: timedelta) -> str:
@@ -243,4 +253,4 @@ def _written(offset: timedelta) -> str:
 
 def _either(cities: Iterable[str]) -> str:
     *most, last = cities
-    return f"such as {', '.join(most)} or {last}" if most else f"such as {last}"
+    return worded("{cities} or {city}", cities=", ".join(most), city=last) if most else last

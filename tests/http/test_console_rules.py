@@ -185,6 +185,15 @@ async def test_what_is_odd_in_the_rules_in_force_is_shown_with_its_line(world: W
     assert page.all("div", id="lint")
 
 
+async def test_what_is_odd_in_rules_is_said_in_chinese_on_a_chinese_page(world: World) -> None:
+    await world.acme.rules(MARS)
+    async with world.served.browser(await world.token(), language="zh") as browser:
+        standing = await browser.get("/rules/lint")
+        drafted = await sent(browser, await browser.get("/rules/draft"), "/rules/draft", draft=MARS)
+    for page in (standing, drafted):
+        assert "mars 组是空的：没有任何销售" in page.words and "is empty" not in page.words
+
+
 async def test_a_draft_is_checked_with_lines_and_what_is_allowed_and_compared_with_what_is_in_force(
     world: World,
 ) -> None:

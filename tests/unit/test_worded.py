@@ -4,7 +4,7 @@ import ast
 import copy
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from ops.api.running import Job
 from ops.api.running import _words as failure_words
 from ops.console.in_language import error_in, reason_in, said_in, sentence_in
+from ops.console.words import reason_words
 from ops.doctor.finding import Finding, Severity, of_tenant
+from ops.doctor.shift import words as shift_words
 from ops.text.translation import translator
 from ops.waiting.waiting import READY
 from ops.waiting.waits_words import worded_reason, worded_wait
 from router.domain.phrases import duration, listed
 from router.domain.reason import Reason
-from router.domain.worded import parts_of, worded, worded_count
+from router.domain.rep_fields import read_field
+from router.domain.worded import parts_of, said_by, worded, worded_count
 from router.domain.worded_phrases import in_a_row, worded_duration, worded_list
 from router.intake.normalise import Rejected, too_long
 from router.intake.times import UnreadableTime
@@ -33,6 +36,7 @@ from router.store.sentence_parts import read_sentence, read_sentences, written_p
 
 CHINESE, ENGLISH = translator("zh"), translator("en")
 ROOT = Path(__file__).parents[2]
+TOO_LONG = "has {length:,} characters; at most {limit:,} are allowed"
 
 
 def found(sentence: str) -> dict[str, Any]:
@@ -84,6 +88,7 @@ def test_a_rejected_row_says_all_that_is_wrong_with_it_in_chinese() -> None:
         {"reason": "plain", "parts": None},
         {"reason": "x", "parts": [{"about": "", "message": "of a later release", "values": {}}]},
         {"reason": "x", "parts": [{"about": "", "message": "must be a text, not {kind}", "values": {"other": 1}}]},
+        {"reason": "x", "parts": [{"message": TOO_LONG, "values": {"length": [1], "limit": 1}}]},
     ],
 )
 def test_a_reason_that_is_kept_from_another_release_stays_english(row: dict[str, object]) -> None:
@@ -191,6 +196,16 @@ def test_what_a_lead_waits_for_is_said_in_chinese_where_it_is_known() -> None:
     assert worded_reason("of a later release") == "of a later release"
 
 
+def test_a_reason_has_the_same_words_in_findings_as_on_the_other_pages() -> None:
+    for reason in set(Reason) - {Reason.PAUSED}:
+        assert said_in(worded_reason(reason), CHINESE).text == reason_words(reason, CHINESE)
+
+
+def test_stamps_ahead_of_the_arrival_are_late_in_chinese_and_those_behind_early() -> None:
+    assert said_in(shift_words(timedelta(hours=8)), CHINESE).text == "晚 8 小时"
+    assert said_in(shift_words(timedelta(hours=-5.5)), CHINESE).text == "早 5.5 小时"
+
+
 def test_why_a_job_failed_is_said_in_chinese() -> None:
     now = datetime(2026, 11, 30, tzinfo=UTC)
     job = Job("a-b", "replay", 1, "acme", "ann", now)
@@ -201,6 +216,52 @@ def test_why_a_job_failed_is_said_in_chinese() -> None:
         assert error_in(document, CHINESE).lang == ""  # type: ignore[arg-type]
     plain = SimpleNamespace(error="x", error_parts=None)
     assert error_in(plain, CHINESE) == ("x", "en")  # type: ignore[arg-type]
+
+
+def test_why_a_job_failed_keeps_nothing_of_what_was_going_on_then() -> None:
+    """A hundred jobs are kept, each with the frames of its failure, and what is in them."""
+    job = Job("a-b", "replay", 1, "acme", "ann", datetime(2026, 11, 30, tzinfo=UTC))
+    for error in (LockNotAvailable("x"), ZoneDiffers(worded("value {value}: {problem}", value=1, problem=KeyError(2)))):
+        [part] = failure_words(job, error).parts  # type: ignore[attr-defined]
+        assert not any(isinstance(value, BaseException) for value in part.values.values())
+    assert str(worded("value {value}: {problem}", value=1, problem=KeyError(2))) == f"value 1: {KeyError(2)}"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("available", "maybe"),
+        ("holidays", "Deutschland"),
+        ("holidays", "mon"),
+        ("holidays", "Public"),
+        ("leave", "soon"),
+        ("leave", "2026-01-02..2026-01-01"),
+        ("leave", "2020-01-01..2026-01-01"),
+        ("leave", ";".join(f"2026-{1 + day // 28 % 12}-{1 + day % 28}" for day in range(250))),
+        ("time_zone", "CST"),
+        ("time_zone", "UTC+8"),
+        ("time_zone", "UTC+25"),
+        ("time_zone", "Shenzhen"),
+        ("time_zone", "Asia/Shangai"),
+        ("time_zone", "nowhere"),
+        ("working_hours", ";"),
+        ("working_hours", "foo 09:00-10:00"),
+        ("working_hours", "mon 09:00"),
+        ("working_hours", "mon 09:00-09:00"),
+        ("working_hours", "mon 09:00-12:00,25:00-26:00"),
+        ("working_hours", "mon 09:00-12:00,11:00-13:00"),
+        ("working_hours", "mon 09:00-10:00; mon 11:00-12:00"),
+        ("working_hours", "mon-tue-wed 09:00-10:00"),
+        ("working_hours", "nine to five"),
+    ],
+)
+def test_why_a_value_of_a_rep_is_not_understood_is_said_in_chinese_as_a_whole(field: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refused:
+        read_field(field, text)
+    said = said_by(refused.value)
+    assert said == str(refused.value) and said_in(said, ENGLISH) == (said, "en")
+    shown, lang = said_in(said, CHINESE)
+    assert lang == "" and not re.search(r"\b[a-z]+ [a-z]+ [a-z]+\b", shown.replace(text, "")), shown
 
 
 def test_a_copy_of_a_sentence_can_still_be_said_in_another_language() -> None:

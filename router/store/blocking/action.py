@@ -54,7 +54,7 @@ async def act(conn: Connection, action: Action, actor: str) -> Done:
     change = Change(
         actor=actor,
         action=action.name,
-        subject=session.named(),
+        subject=str(session.named()),
         before="; ".join(one.words for one in action.blocker.blocks),
         after=f"{session.state or 'state unknown'} {open_time(session)}: {mask_literals(session.query)}",
         why=action.why,
