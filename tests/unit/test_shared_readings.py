@@ -56,7 +56,21 @@ def test_what_is_under_way_is_not_forgotten_before_somebody_has_it(thread: Threa
     go_on.set()
     assert [one.result(30) for one in made] == [0, 1, 2]
     kept.of(("3",), lambda: 3).result(30)
+    thread.submit(int).result(30)
     assert len(kept._known) == 1
+
+
+def test_of_many_that_are_read_at_once_few_stay_also_when_nobody_asks_again(thread: ThreadPoolExecutor) -> None:
+    """As when a process starts that routes for many tenants with long rules."""
+    kept = SharedReadings[int](thread, entries=2, characters=10)
+    go_on = threading.Event()
+    thread.submit(go_on.wait, 30)
+    made = [kept.of((str(number),), lambda number=number: number) for number in range(20)]  # type: ignore[misc]
+    go_on.set()
+    assert [one.result(30) for one in made] == list(range(20))
+    # Behind it the thread is through with the last one.
+    thread.submit(int).result(30)
+    assert [one.found.result() for one in kept._known.values()] == [18, 19]
 
 
 def test_an_error_is_of_who_asked_and_it_is_tried_again(thread: ThreadPoolExecutor) -> None:
