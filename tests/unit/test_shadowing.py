@@ -1,6 +1,6 @@
 """Rules behind wider ones: the index finds exactly what comparing each pair of rules finds."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from unittest import mock
@@ -35,7 +35,9 @@ def conditions(draw: st.DrawFn, field: str) -> FactCondition:
     if kind is Range:
         return Range(field, draw(BOUNDS), draw(BOUNDS))
     values = draw(SETS)
-    return kind(field, frozenset(map(beginning_form(field), values)) if kind is Prefix else values)
+    if kind is Prefix:
+        return Prefix(field, frozenset(map(beginning_form(field), values)))
+    return NoneOf(field, values)
 
 
 @st.composite
@@ -119,7 +121,8 @@ def test_no_match_that_covers_another_one_is_missed(some: list[Match], narrow: M
     assert candidates == sorted(set(candidates))
 
 
-SHAPES = {
+LONG_LIST = frozenset(f"city {number}" for number in range(1_000))
+SHAPES: dict[str, Callable[[int], Match]] = {
     "values": lambda number: Match((OneOf("product", frozenset([f"p{number}"])),)),
     "two fields": lambda number: Match(
         (
@@ -141,7 +144,6 @@ SHAPES = {
         (OneOf("region", LONG_LIST), OneOf("product", frozenset([f"p{number}"]))),
     ),
 }
-LONG_LIST = frozenset(f"city {number}" for number in range(1_000))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
