@@ -1,5 +1,8 @@
-"""Stored versions of rules, read for pages: once for all views, in a thread, as ten thousand rules take seconds."""
+"""Stored versions of rules, read for pages: long ones once for all views, in a thread, as ten thousand rules take
+seconds.
+"""
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,7 +10,7 @@ from functools import partial
 from router.domain.ruleset import Ruleset
 from router.rules.file import RulesError, read_rules
 from router.rules.lists import stored_lists
-from router.store.apart import done_meanwhile
+from router.store.apart import LONG_TEXT, done_meanwhile, takes_long
 from router.store.collecting import uncollected
 from router.store.shared_readings import SharedReadings
 
@@ -19,8 +22,10 @@ _readings = SharedReadings[Ruleset | None](_THREAD, entries=16, characters=4_000
 async def read_shared(source: str, lists: Mapping[str, str]) -> Ruleset | None:
     """The rules of a stored version, whose text and lists never change; None = this release cannot read them.
 
-    Who stops waiting finds what was read the next time.
+    Long ones stand in line, short ones do not. Who stops waiting for a long one finds what was read the next time.
     """
+    if not takes_long(source) and sum(map(len, lists.values())) <= LONG_TEXT:
+        return await asyncio.to_thread(read_version, source, lists)
     parts = (source, *(text for one in sorted(lists.items()) for text in one))
     return await done_meanwhile(None, _readings.of(parts, partial(uncollected, read_version, source, dict(lists))))
 

@@ -40,8 +40,11 @@ class _SameMatch:
 
     def ends(self, rule: Rule, before: int) -> int | None:
         """The first of them before a place that leaves nothing for a rule with fewer leads."""
-        given = None if rule.wait else self.gives_group.get(rule.group)
-        return min((at for at in (self.waits, given) if at is not None and at < before), default=None)
+        # Thousands of nested ranges ask this some million times.
+        first, given = self.waits, None if rule.wait else self.gives_group.get(rule.group)
+        if given is not None and (first is None or given < first):
+            first = given
+        return None if first is None or first >= before else first
 
 
 def shadows(rules: Iterable[tuple[int, Rule]]) -> Iterator[tuple[int, Shadow]]:

@@ -90,9 +90,16 @@ class _Shape:
         numbers = base[0] if len(base) == 1 else set[int]().union(*base)
         if size <= _FEW:
             return numbers
-        for _, postings in others:
-            numbers = {number for number in numbers if any(number in one for one in postings)}
+        for size, postings in others:
+            numbers = _within(numbers, postings, size)
         return numbers
+
+
+def _within(numbers: Ids, postings: list[Ids], size: int) -> Ids:
+    """The numbers that are in one of the sets, which have `size` together: there may be thousands of small ones."""
+    if len(numbers) * len(postings) > size:
+        return numbers & (postings[0] if len(postings) == 1 else set[int]().union(*postings))
+    return {number for number in numbers if any(number in one for one in postings)}
 
 
 class _ShapesByField:

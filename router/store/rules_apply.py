@@ -11,7 +11,8 @@ from router.store.rulesets import Applied, Lend, RulesMoved, apply_read, compare
 from router.store.tenants import Tenant
 
 _WITHOUT_REPS = (Lint.UNKNOWN_GROUP, Lint.EMPTY_GROUP)
-_ATTEMPTS = 3
+# So many may apply rules at once, and each of them succeeds: each attempt fails because another one did.
+_ATTEMPTS = 6
 
 
 class RulesFaulty(ValueError):

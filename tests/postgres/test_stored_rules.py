@@ -367,6 +367,19 @@ async def test_a_version_that_comes_between_the_comparison_and_the_writing_is_no
     await other.close()
 
 
+async def test_several_who_apply_rules_at_once_without_a_version_all_succeed(
+    acme: Tenancy, conn: asyncpg.Connection, connections: Connections
+) -> None:
+    token = await make_token(conn, acme.tenant_id)
+    drafts = [f"{CATCH_ALL}  - {{name: more {n}, match: {{region: r{n}}}, assign_to: 'group:all'}}\n" for n in range(6)]
+    async with serving_api(connections) as api:
+        asked = [api.post("/v1/rulesets?anyway=1", data=one.encode(), headers=YAML, token=token) for one in drafts]
+        replies = await asyncio.gather(*asked)
+    assert [reply.status for reply in replies] == [200] * 6, [reply.document for reply in replies]
+    assert sorted(reply.document["version"] for reply in replies) == [2, 3, 4, 5, 6, 7]
+    assert all(reply.document["previous"] == reply.document["version"] - 1 for reply in replies)
+
+
 async def test_comparing_long_versions_keeps_no_connection_from_others(
     acme: Tenancy, conn: asyncpg.Connection, connections: Connections, slow: Slow
 ) -> None:

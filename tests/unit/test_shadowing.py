@@ -167,6 +167,40 @@ def test_wider_rules_are_not_compared_when_that_changes_nothing() -> None:
     assert compared.call_count <= 2 * count
 
 
+class CountedSet(set[int]):
+    """Counts how often it is asked for a number."""
+
+    asked = 0
+
+    def __contains__(self, number: object) -> bool:
+        CountedSet.asked += 1
+        return super().__contains__(number)
+
+
+def test_thousands_of_exclusions_are_not_asked_one_by_one() -> None:
+    """A rule that excludes a thousand values, behind a thousand that exclude one each, took a million look-ups."""
+    count = 1_000
+    index = WiderMatches(
+        [
+            Match((OneOf("region", frozenset("a")),), others=(NoneOf("product", frozenset([f"p{number}"])),))
+            for number in range(count)
+        ]
+    )
+    narrow = Match(
+        (OneOf("region", frozenset("a")),),
+        others=(NoneOf("product", frozenset(f"p{number}" for number in range(0, count * 2, 2))),),
+    )
+    [shape] = index._shapes.within(narrow)
+    of_product = shape._indexes["product", NoneOf]
+    assert isinstance(of_product, wider_matches._Exclusions)
+    of_product._by_value = {value: CountedSet(numbers) for value, numbers in of_product._by_value.items()}
+    # More than the region leaves, so that the region is gone through.
+    of_product._of_nothing = CountedSet(range(count, count * 2))
+    CountedSet.asked = 0
+    assert index.candidates(narrow) == list(range(0, count, 2))
+    assert CountedSet.asked <= 2 * count
+
+
 PATHS = st.lists(
     st.sampled_from(["rules", "[0]", "[1]", "[10]", ".match", ".attributes.a", ".a", "defaults", "."]), max_size=4
 ).map("".join)

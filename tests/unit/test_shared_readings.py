@@ -9,9 +9,11 @@ import pytest
 
 from ops.console import rules_read
 from ops.console.rules_read import read_shared
+from router.store.apart import LONG_TEXT
 from router.store.shared_readings import SharedReadings
 
 RULES = "rules: [{name: a, match: {}, assign_to: group:g}]"
+LONG = RULES + "\n#" + "." * LONG_TEXT
 
 
 @pytest.fixture
@@ -56,7 +58,21 @@ def test_what_is_under_way_is_not_forgotten_before_somebody_has_it(thread: Threa
     go_on.set()
     assert [one.result(30) for one in made] == [0, 1, 2]
     kept.of(("3",), lambda: 3).result(30)
+    thread.submit(int).result(30)
     assert len(kept._known) == 1
+
+
+def test_of_many_that_are_read_at_once_few_stay_also_when_nobody_asks_again(thread: ThreadPoolExecutor) -> None:
+    """As when a process starts that routes for many tenants with long rules."""
+    kept = SharedReadings[int](thread, entries=2, characters=10)
+    go_on = threading.Event()
+    thread.submit(go_on.wait, 30)
+    made = [kept.of((str(number),), lambda number=number: number) for number in range(20)]  # type: ignore[misc]
+    go_on.set()
+    assert [one.result(30) for one in made] == list(range(20))
+    # Behind it the thread is through with the last one.
+    thread.submit(int).result(30)
+    assert [one.found.result() for one in kept._known.values()] == [18, 19]
 
 
 def test_an_error_is_of_who_asked_and_it_is_tried_again(thread: ThreadPoolExecutor) -> None:
@@ -78,7 +94,7 @@ async def test_views_of_one_version_at_a_time_read_it_once(monkeypatch: pytest.M
         return read(source, lists)
 
     monkeypatch.setattr(rules_read, "read_version", slowly)
-    given_up, *views = [asyncio.create_task(read_shared(RULES, {"a": "b"})) for _ in range(5)]
+    given_up, *views = [asyncio.create_task(read_shared(LONG, {"a": "b"})) for _ in range(5)]
     while not began:
         await asyncio.sleep(0.001)
     given_up.cancel()
@@ -87,3 +103,15 @@ async def test_views_of_one_version_at_a_time_read_it_once(monkeypatch: pytest.M
     assert len(began) == 1 and began[0].startswith("rules of pages")
     assert all(one is found[0] for one in found) and found[0] is not None
     rules_read._readings.clear()
+
+
+async def test_a_view_of_few_rules_does_not_stand_in_line_behind_long_ones() -> None:
+    go_on = threading.Event()
+    rules_read._THREAD.submit(go_on.wait, 60)
+    try:
+        async with asyncio.timeout(30):
+            found = await read_shared(RULES, {})
+        assert found is not None and [rule.name for rule in found.rules] == ["a"]
+        assert not rules_read._readings._known
+    finally:
+        go_on.set()
