@@ -1,8 +1,12 @@
 """Lints: each finds what it is for, and keeps quiet about its honest neighbour."""
 
+import re
+
 import pytest
 
-from router.domain.lint import Level, Lint, lint_rules
+from ops.console.in_language import said_in
+from ops.text.translation import translator
+from router.domain.lint import Finding, Level, Lint, lint_rules
 from router.domain.lint_tenant import Seen, lint_groups, lint_values
 from router.domain.roster import Rep, Roster
 from router.domain.ruleset import Ruleset
@@ -23,8 +27,17 @@ def group(name: str, match: str, more: str = "", to: str = "") -> str:
     return f"name: {name}, match: {{{match}}}, assign_to: {to or f'group:{name}'}{more and ', '}{more}"
 
 
+def in_chinese(findings: list[Finding]) -> list[Finding]:
+    """They, of which a Chinese page says each in Chinese: English is no more than names, as of settings."""
+    for one in findings:
+        said, lang = said_in(one.message, translator("zh"))
+        assert lang == "" and re.search("[\u4e00-\u9fff]", said), one.message
+        assert not re.search(r"\b[a-z]+ [a-z]+ [a-z]+\b", said), said
+    return findings
+
+
 def found(rules: Ruleset) -> list[tuple[str, str, str]]:
-    return [(one.level.value, one.lint.value, one.path) for one in lint_rules(rules)]
+    return [(one.level.value, one.lint.value, one.path) for one in in_chinese(lint_rules(rules))]
 
 
 WAIT = "on_no_candidate: wait"
@@ -128,7 +141,7 @@ def rep(number: int, groups: set[int], **more: object) -> Rep:
 
 
 def of_groups(rules: Ruleset, reps: Roster) -> list[tuple[Level, Lint, str]]:
-    return [(one.level, one.lint, one.message) for one in lint_groups(rules, reps)]
+    return [(one.level, one.lint, one.message) for one in in_chinese(lint_groups(rules, reps))]
 
 
 def test_groups_that_nobody_is_in_are_found_with_the_near_name() -> None:
@@ -175,7 +188,7 @@ SEEN: Seen = {"region": frozenset({"shanghai", "beijing"}), "landing_page": froz
 )
 def test_values_that_no_lead_had_are_found_with_the_near_spelling(condition: str, told: list[tuple[str, str]]) -> None:
     last = "no lead of the last 90 days "
-    values = [(one.level.value, one.message) for one in lint_values(ruleset(group("a", condition)), SEEN)]
+    values = [(one.level.value, one.message) for one in in_chinese(lint_values(ruleset(group("a", condition)), SEEN))]
     assert values == [(level, last + message) for level, message in told]
 
 
