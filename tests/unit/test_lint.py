@@ -27,17 +27,18 @@ def group(name: str, match: str, more: str = "", to: str = "") -> str:
     return f"name: {name}, match: {{{match}}}, assign_to: {to or f'group:{name}'}{more and ', '}{more}"
 
 
-def found(rules: Ruleset) -> list[tuple[str, str, str]]:
-    return [(one.level.value, one.lint.value, one.path) for one in in_chinese(lint_rules(rules))]
-
-
 def in_chinese(findings: list[Finding]) -> list[Finding]:
-    """The same, each of which a Chinese page says in Chinese."""
+    """They, of which a Chinese page says each in Chinese: English is no more than names, as of settings."""
     for one in findings:
         said, lang = said_in(one.message, translator("zh"))
         assert lang == "" and re.search("[\u4e00-\u9fff]", said), one.message
+        assert not re.search(r"\b[a-z]+ [a-z]+ [a-z]+\b", said), said
         assert sorted(re.findall(r"\d+", said)) == sorted(re.findall(r"\d+", one.message)), said
     return findings
+
+
+def found(rules: Ruleset) -> list[tuple[str, str, str]]:
+    return [(one.level.value, one.lint.value, one.path) for one in in_chinese(lint_rules(rules))]
 
 
 WAIT = "on_no_candidate: wait"
