@@ -75,12 +75,17 @@ class _Shape:
 
     def candidates(self, narrow: Match, left: dict[str, Left]) -> Collection[int]:
         """Those for which all conditions may be implied. `left` is filled with what the match leaves of its fields."""
+        if len(self._members) <= _FEW:
+            # Of each combination of operators there may be one match: comparing it is less than looking it up.
+            return self._members
         found: list[tuple[int, list[Ids]]] = []
         for (field, _), index in self._indexes.items():
             if field not in left:
                 left[field] = left_of(narrow, field)
             postings = index.postings(left[field])
             if postings is not None:
+                if not postings:
+                    return ()
                 found.append((sum(map(len, postings)), postings))
         if not found:
             return self._members
