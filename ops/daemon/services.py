@@ -376,4 +376,8 @@ async def record_server_settings(instance: str, conn: Connection, seen: ServerSe
     for change in await record_differences(
         conn, instance, "server", seen.values, {}, "seen by this instance", is_known=seen.is_known
     ):
-        log.info("server setting differs from before", setting=change.name, before=change.before, after=change.after)
+        # At a first start nothing is known from before, and each of them would be a line.
+        if change.before:
+            log.info(
+                "server setting differs from before", setting=change.name, before=change.before, after=change.after
+            )
