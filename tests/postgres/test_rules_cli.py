@@ -261,7 +261,7 @@ async def test_files_that_are_none_are_told_apart(database_url: str, tenant: ten
     (tmp_path / "utf16").write_bytes(RULES.encode("utf-16"))
     for name, code, told in (
         ("none", 2, "No such file"),
-        ("", 2, "Is a directory"),
+        ("", 2, "is a folder; name the file"),
         ("binary", 1, "is not valid UTF-8"),
         ("utf16", 1, "is not valid UTF-8"),
         ("empty", 1, ":1: is empty; a ruleset has at least one rule"),
