@@ -49,7 +49,9 @@ async def _observe(data_dir: Path, times: int, out: Console) -> None:
     """Until it is cancelled. Raises ProgramFailed, CommandFailed, ServersError, and ServiceEnded."""
     current = asyncio.current_task()
     assert current is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
+    # Ctrl-C, too: Python leaves it ignored in a process that a shell has begun in the background.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, current.cancel)
     ensure_installed()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(reachable_folder("lead-router-observe-"))
