@@ -276,7 +276,7 @@ async def _check(call: Call) -> Answer:
     with refusals(call):
         async with call.connection() as conn:
             lists = await lists_of(conn, call.tenant, given.lists)
-        # Long drafts take seconds, and stand in line: without a connection, which others need.
+        # Long drafts take seconds and wait for each other: without a connection, which others need.
         rules, error = await apart(takes_long(given.rules), uncollected, _read, given.rules, lists)
         if rules is None:
             return Answer(RulesChecked(False, _problems(error), [], None))

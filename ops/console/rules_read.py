@@ -22,7 +22,7 @@ _readings = SharedReadings[Ruleset | None](_THREAD, entries=16, characters=4_000
 async def read_shared(source: str, lists: Mapping[str, str]) -> Ruleset | None:
     """The rules of a stored version, whose text and lists never change; None = this release cannot read them.
 
-    Long ones stand in line, short ones do not. Who stops waiting for a long one finds what was read the next time.
+    Long ones wait for each other, short ones do not. A view that stops waiting leaves the reading to the next one.
     """
     if not takes_long(source) and sum(map(len, lists.values())) <= LONG_TEXT:
         return await asyncio.to_thread(read_version, source, lists)

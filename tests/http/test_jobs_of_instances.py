@@ -186,6 +186,38 @@ async def test_the_end_of_a_job_is_noted_once_the_database_is_back(
     assert flaky.asked == asked, "nothing is left to note"
 
 
+async def test_a_fault_while_ends_are_noted_does_not_keep_later_ones_from_being_noted(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records._TRIES", 1)
+    monkeypatch.setattr("ops.api.running._NOTED_AGAIN_S", 0.01)
+    flaky, jobs, faults = FlakyConnections(connections), Jobs(), list[str]()
+    note_ends = jobs._note_ends
+
+    async def faulty() -> bool:
+        if not faults:
+            faults.append("one")
+            raise RuntimeError("a fault of ours")
+        return await note_ends()
+
+    monkeypatch.setattr(jobs, "_note_ends", faulty)
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+    first = await jobs.start("audit", call, quick)
+
+    async def failed() -> bool:
+        return bool(faults) and jobs._noting is None
+
+    await until(failed, "the fault has ended what notes the ends")
+    second = await jobs.start("retry", call, quick)
+    await asyncio.wait([job.task for job in (first, second) if job.task is not None])
+    flaky.away = False
+
+    async def both() -> bool:
+        return await acme.conn.fetchval("select count(*) from job where state = 'done'") == 2
+
+    await until(both, "both ends are noted")
+
+
 async def test_an_instance_that_stops_notes_what_it_still_has_to(
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
