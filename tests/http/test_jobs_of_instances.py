@@ -213,7 +213,7 @@ async def test_a_fault_while_ends_are_noted_does_not_keep_later_ones_from_being_
     flaky.away = False
 
     async def both() -> bool:
-        return await acme.conn.fetchval("select count(*) from job where state = 'done'") == 2
+        return bool(await acme.conn.fetchval("select count(*) = 2 from job where state = 'done'"))
 
     await until(both, "both ends are noted")
 
