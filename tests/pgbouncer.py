@@ -1,11 +1,12 @@
-"""Runs a command whose tests let the product reach the database through Debian's PgBouncer, in transaction mode.
+"""Runs pytest so that the product reaches the database through Debian's PgBouncer, in transaction mode.
 
 Example: python -m tests.pgbouncer python -m pytest tests/postgres
 The server behind it is the one at LEAD_ROUTER_TEST_DATABASE_URL, or else an embedded one.
 Whatever else a test asks (its own connections, migrations) it asks directly: `tests/conftest.py` sees to that, and for
 tests with a server of their own, `tests/faults/conftest.py`.
 
-A single test may fail by an end of Debian's 1.18, never all that come after: it is started again at once.
+Debian's 1.18 may end itself over a cancel request. It is started again at once, so few tests fail by it, and these are
+run once more: what failed by itself fails again.
 """
 
 import asyncio
@@ -14,9 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from loadtest.faults.pooler import pooler, through
 from ops.embedded.embedded import open_embedded
@@ -28,6 +31,7 @@ __all__ = ["POOLER", "pooler", "through"]
 SERVER = "LEAD_ROUTER_TEST_DATABASE_URL"
 POOLER = "LEAD_ROUTER_TEST_POOLER_FOLDER"
 """The folder of the pooler's socket."""
+_ONLY_FAILED = ("--last-failed", "--last-failed-no-failures=none")
 
 
 def main() -> int:
@@ -37,12 +41,32 @@ def main() -> int:
     folder.chmod(0o755)  # root's servers run as another user
     (sockets := folder / "pooler").mkdir(mode=0o755)
     try:
-        with tempfile.TemporaryFile() as log, _server(folder / "servers") as url, pooler(sockets, url, log):
-            print(f"through PgBouncer: {' '.join(sys.argv[1:])}", flush=True)
+        with tempfile.TemporaryFile() as log, _server(folder / "servers") as url:
             environment = {**os.environ, SERVER: url, POOLER: str(sockets)}
-            return subprocess.run(sys.argv[1:], check=False, env=environment).returncode
+
+            def run(*added: str) -> int:
+                command = [*sys.argv[1:], *added]
+                print(f"through PgBouncer: {' '.join(command)}", flush=True)
+                return subprocess.run(command, check=False, env=environment).returncode
+
+            with pooler(sockets, url, log) as ends:
+                return without_its_ends(run, ends)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def without_its_ends(run: Callable[..., int], ends: Sequence[int]) -> int:
+    """The exit code of pytest, whose failed tests run again, twice at most, when `ends` has grown meanwhile.
+
+    `run` starts pytest with the options given to it and answers its exit code.
+    """
+    code = 0
+    for options in ((), _ONLY_FAILED, _ONLY_FAILED):
+        before = len(ends)
+        code = run(*options)
+        if code != pytest.ExitCode.TESTS_FAILED or len(ends) == before:
+            break
+    return code
 
 
 @contextmanager

@@ -23,10 +23,11 @@ PORT = 6432
 @contextmanager
 def pooler(
     folder: Path, database_url: str, log: IO[bytes], port: int | None = None, **settings: object
-) -> Iterator[None]:
+) -> Iterator[list[int]]:
     """A running pooler before the server of `database_url`, whose user it knows; its socket is in `folder`.
 
     With `port` it listens there on 127.0.0.1, too. `settings` are PgBouncer's, in the place of those below.
+    Gives the exit codes with which it ended by itself so far, a list that grows.
     """
     account = server_account(folder / "of-a-server")
     account.own(folder)
@@ -55,27 +56,32 @@ def pooler(
         wait_until(socket.exists, running, "pgbouncer")
         return running
 
-    with kept_running(start, log):
-        yield
+    with kept_running(start, log) as ends:
+        yield ends
 
 
 @contextmanager
-def kept_running(start: Callable[[], Popen[bytes]], log: IO[bytes]) -> Iterator[None]:
-    """Whenever the process that `start` gave ends, prints the last of `log` and calls `start` again."""
+def kept_running(start: Callable[[], Popen[bytes]], log: IO[bytes]) -> Iterator[list[int]]:
+    """Whenever the process that `start` gave ends, prints the last of `log` and calls `start` again.
+
+    Gives the exit codes of those that ended, a list that grows.
+    """
     ended = threading.Event()
+    ends: list[int] = []
     running = start()
 
     def watch() -> None:
         nonlocal running
         while not ended.wait(0.05):
             if (code := running.poll()) is not None:
+                ends.append(code)
                 print(f"PgBouncer ended with exit code {code} and is started again\n{last_of(log)}", flush=True)
                 running = start()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        yield
+        yield ends
     finally:
         ended.set()
         watcher.join()
