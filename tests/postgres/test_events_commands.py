@@ -16,12 +16,13 @@ from ops.cli.webhooks_change import disable, enable, remove, rotate
 from router.outbox.cursor import START
 from router.outbox.feed import read_events
 from router.outbox.signing import PREFIX, new_secret
+from router.settings.model import Settings, WebhookSettings
 from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.postgres.test_webhooks import assigned, delivering, settled
-from tests.sink import a_sink
+from tests.sink import a_sink, names_of
 
 
 async def test_a_script_reads_all_events_page_by_page_with_the_cursor_of_the_answer(
@@ -156,17 +157,50 @@ async def test_a_webhook_from_its_adding_to_its_removing(
     [
         ("http://127.0.0.1/x", "not a public address"),
         ("https://[::1]:8443/x", "not a public address"),
+        ("http://localhost:9000/x", "localhost is not a public address"),
+        ("http://LOCALHOST./x", "not a public address"),
+        ("http://crm.localhost/x", "not a public address"),
+        ("http://2130706433/x", "not a public address"),
+        ("http://0x7f.1/x", "not a public address"),
+        ("http://[::ffff:10.0.0.1]/x", "not a public address"),
+        ("http://crm.internal/x", "crm.internal leads to an address that is not public"),
+        ("http://crm.internal/x", "(10.1.2.3). Nothing was added; if it is meant, add it with --allow-private"),
         ("ftp://example.com", "must begin with https://"),
         ("https://ann:pw@example.com/", "must not hold a user or a password"),
     ],
 )
 async def test_an_url_that_cannot_be_delivered_to_is_refused_when_it_is_added(
-    conn: asyncpg.Connection, database_url: str, connections: Connections, url: str, said: str
+    conn: asyncpg.Connection,
+    database_url: str,
+    connections: Connections,
+    url: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", names_of("crm.internal", "10.1.2.3"))
     await assigned(conn, connections, 1)
     result = await CommandLine(add, database_url).run(url, "--tenant", "acme")
     assert (result.exit_code, said in result.output) == (2, True), result.output
     assert "pw" not in result.output
+    assert await conn.fetchval("select count(*) from webhook") == 0
+
+
+async def test_a_private_address_is_taken_where_it_is_meant_and_a_name_that_is_not_there_with_a_warning(
+    conn: asyncpg.Connection, database_url: str, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", names_of("crm.internal", "10.1.2.3"))
+    await assigned(conn, connections, 1)
+    command, of_acme = CommandLine(add, database_url), ("--tenant", "acme")
+    assert (await command.json("http://crm.internal/x", *of_acme, "--allow-private"))["warning"] is None
+    everywhere = Settings(webhooks=WebhookSettings(private_addresses="allowed"))
+    added = await CommandLine(add, database_url, settings=everywhere).run("http://localhost:9/x", *of_acme)
+    assert (added.exit_code, added.stderr) == (0, ""), added.output
+    later = await command.run("https://later.example/x", *of_acme)
+    assert (later.exit_code, "secret (shown this once)" in later.stdout) == (0, True), later.output
+    assert later.stderr == (
+        "warning: later.example cannot be looked up right now (Name or service not known); "
+        "nothing is delivered until it can\n"
+    )
 
 
 async def test_a_secret_from_a_file_is_not_shown_and_a_wrong_one_refused(
