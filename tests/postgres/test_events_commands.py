@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import asyncpg
@@ -46,6 +47,39 @@ async def test_a_script_reads_all_events_page_by_page_with_the_cursor_of_the_ans
     assert "lead.ended lead" in text and "outcome won" in text and "go on with: --after" in text
 
 
+async def test_on_call_sees_what_happened_in_the_last_hours_and_that_older_events_are_gone(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant, taken = await assigned(conn, connections, 3)
+    leads = list(taken)
+    for place, ago in enumerate(("3 hours", "90 minutes", "5 minutes")):
+        await end(conn, tenant.tenant_id, leads[place], Ending.WON)
+        newest = "(select max(event_no) from event)"
+        await conn.execute(f"update event set at = clock_timestamp() - interval '{ago}' where event_no = {newest}")
+    await conn.execute("update event set at = clock_timestamp() - interval '4 hours' where type = 'lead.assigned'")
+    shown = CommandLine(events, database_url)
+
+    async def ended(*words: str) -> list[int]:
+        found = (await shown.json(*words))["events"]
+        assert {one["type"] for one in found} <= {"lead.ended"}, found
+        return [one["data"]["lead_id"] for one in found]
+
+    assert await ended("--since", "2h") == leads[1:]
+    at = await conn.fetchval("select clock_timestamp() - interval '200 minutes'")
+    assert await ended("--since", at.astimezone(timezone(timedelta(hours=8))).isoformat()) == leads
+    assert await ended("--since", "2h", "--limit", "1") == [leads[1]]
+    assert await ended("--since", "30s") == []
+    assert (await shown.run("--since", "2h")).stderr == "tenant acme (the only one)\n"
+    # A time of before, taken over from elsewhere: nothing that happened since is missed.
+    later = "(select event_no from event order by event_no desc limit 1)"
+    await conn.execute(f"update event set at = at - interval '1 year' where event_no = {later}")
+    assert await ended("--since", "2h") == leads[1:]
+    await conn.execute("update event_feed set removed_upto = 1, removed_until = clock_timestamp() - interval '4 hours'")
+    assert (await shown.run("--since", "2h")).stderr == "tenant acme (the only one)\n"
+    gone = await shown.run("--since", "2d")
+    assert gone.exit_code == 0 and "were removed (events.retention_days); this begins after them" in gone.stderr
+
+
 async def test_following_prints_one_event_a_line_also_those_that_come_later(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
@@ -64,6 +98,9 @@ async def test_following_prints_one_event_a_line_also_those_that_come_later(
     ("words", "code", "said"),
     [
         (["--after", "yesterday"], 2, "invalid cursor"),
+        (["--since", "yesterday"], 2, "or how long ago, such as 90s, 30m, 4h or 2d"),
+        (["--since", "2026-03-31T09:30"], 2, "has no offset"),
+        (["--since", "2h", "--after", "0"], 2, "--after and --since: one of them at a time"),
         (["--after", "999-0"], 2, "ahead of the last event"),
         (["--type", "lead.exploded"], 2, "lead.exploded"),
         (["--tenant", "nobody"], 2, "there is no tenant"),
