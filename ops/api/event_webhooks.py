@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Json, Moment, Seconds, number_of, wrong
+from ops.api.fields import Json, Moment, Seconds, wrong
+from ops.api.ids import WEBHOOK, number_of
 from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.tokens import WhyQuery
@@ -282,7 +283,7 @@ def operations(means: Means) -> list[Operation]:
 
 
 def _number(call: Call) -> int:
-    return number_of(call.path["webhook"], "webhook")
+    return number_of(call.path["webhook"], WEBHOOK)
 
 
 async def _list(call: Call) -> Answer:

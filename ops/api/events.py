@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ops.api.fields import Moment, check_year
+from ops.api.ids import EVENT, not_there
 from ops.api.personal import seen_by, words_for
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
@@ -171,12 +172,12 @@ async def _get(names: RuleNames, call: Call) -> Answer:
     try:
         key = event_key(text)
     except ValueError as error:
-        raise Refused(Kind.NOT_FOUND, words_for(call, str(error)[:200])) from None
+        raise not_there(EVENT, text[:40], words_for(call, str(error)[:200])) from None
     async with call.connection() as conn:
         exists = key[0] < 2**63 and key[1] < 2**31
         found = await read_named(conn, call.tenant.tenant_id, [key], names) if exists else []
     if not found or found[0].lead_id is None:
-        raise Refused(Kind.NOT_FOUND, f"there is no event {text!r}, or it is past the retention of events")
+        raise not_there(EVENT, text)
     return Answer(_event(call, found[0]))
 
 
