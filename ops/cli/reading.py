@@ -14,8 +14,17 @@ READING = frozenset(
         *("customers:show", "customers:shared", "customers_check:check"),
         *("sources:list_", "sources:show", "sources_preview:preview"),
         *("webhooks:list_", "webhooks_again:dead", "journal:list_", "journal:show"),
-        *("status:status", "why:why", "audit:audit", "replay:replay_", "changes:changes", "events:events"),
-        *("capacity:capacity", "runbook:runbook", "bundle:bundle", "doctor:doctor", "doctor_mutes:mutes"),
+        *(
+            "status:status",
+            "parked:parked",
+            "why:why",
+            "audit:audit",
+            "replay:replay_",
+            "changes:changes",
+            "events:events",
+        ),
+        *("replay:replay_", "capacity:capacity", "runbook:runbook", "bundle:bundle", "doctor:doctor"),
+        "doctor_mutes:mutes",
     )
 )
 """MODULE:FUNCTION below `ops.cli`, as in the table of commands. What they note for themselves, such as the order of the
