@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,18 @@ class Sink:
         if 200 <= status < 300:
             self.got.append((body, dict(request.headers), raw))
         return web.Response(status=status, headers=self.headers)
+
+
+def names_of(host: str, address: str) -> Callable[..., Any]:
+    """In place of `socket.getaddrinfo`: a name server that knows `host`, and no name that ends in .example."""
+    real = socket.getaddrinfo
+
+    def look_up(name: Any, *arguments: Any, **options: Any) -> Any:
+        if str(name).endswith(".example"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(address if name == host else name, *arguments, **options)
+
+    return look_up
 
 
 @asynccontextmanager

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import CustomerNo, Moment, Note, number_of
+from ops.api.fields import CustomerNo, Moment, Note
+from ops.api.ids import CUSTOMER, MERGE, not_there, number_of
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.documents.customer_named import customer_named
 from ops.documents.customers import customer_document, moved_document
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused
 from router.manual.merge_customers import merge_customers, unmerge_customers
 from router.store.customer_merges import merge_numbered, rep_ids
 
@@ -139,7 +139,7 @@ async def _show(call: Call) -> Answer:
 
 
 async def _merge(call: Call) -> Answer:
-    stays, moves = number_of(call.path["customer"], "customer number"), call.body.customer_id
+    stays, moves = number_of(call.path["customer"], CUSTOMER), call.body.customer_id
     tenant_id, note = call.tenant.tenant_id, call.body.note
     with refusals(call, "one of the customers, or the lane of the tenant,"):
         async with call.connection() as conn:
@@ -150,13 +150,13 @@ async def _merge(call: Call) -> Answer:
 
 
 async def _unmerge(call: Call) -> Answer:
-    merge_id, tenant_id = number_of(call.path["merge"], "merge"), call.tenant.tenant_id
+    merge_id, tenant_id = number_of(call.path["merge"], MERGE), call.tenant.tenant_id
     with refusals(call, "one of the customers, or the lane of the tenant,"):
         async with call.connection() as conn:
             # Numbers of merges are unique over all tenants.
             merge = await merge_numbered(conn, merge_id)
             if merge is None or merge.tenant_id != tenant_id:
-                raise Refused(Kind.NOT_FOUND, f"there is no merge {merge_id}")
+                raise not_there(MERGE, merge_id)
             done = await unmerge_customers(conn, merge_id, actor=call.actor, note=call.body.note)
             names = await rep_ids(conn, tenant_id, [done.owner])
     document = moved_document(done) | {"owner": names.get(done.owner or 0)}

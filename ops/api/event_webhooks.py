@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Json, Moment, Seconds, number_of, wrong
+from ops.api.fields import Json, Moment, Seconds, wrong
+from ops.api.ids import WEBHOOK, number_of
 from ops.api.means import Means
 from ops.api.refusals import refusals
 from ops.api.tokens import WhyQuery
@@ -16,11 +17,12 @@ from ops.documents.webhooks import dead_document, document
 from router.domain.access import EVERY_TENANT, Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.outbox.addresses import MAX_URL, check_url
+from router.outbox.addresses import MAX_URL, PrivateAddress, check_endpoint
 from router.outbox.again import TooManyAgain, events_between
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld
 from router.outbox.event import TYPES, event_key
 from router.outbox.feed import begin_after, read_events
+from router.outbox.names import Names
 from router.outbox.signing import SECRET_BYTES, new_secret, secret_key
 from router.outbox.trial import prepare_trial, send_trial
 from router.store import webhooks as store
@@ -99,6 +101,12 @@ class EventWebhookSecret(msgspec.Struct, frozen=True):
     webhook: int
     secret: str | None
     earlier_secrets_until: Moment | None
+
+
+class EventWebhookAdded(EventWebhookSecret, frozen=True, kw_only=True):
+    """A webhook that was added."""
+
+    warning: Annotated[str | None, Meta(description="That its host cannot be looked up right now; null = it can")]
 
 
 class Rotation(msgspec.Struct, frozen=True):
@@ -184,8 +192,12 @@ def operations(means: Means) -> list[Operation]:
             method="POST",
             path=_PATH,
             summary="Have events delivered to a URL",
-            handler=_add,
-            answers={201: EventWebhookSecret},
+            description=(
+                "A URL that is, or leads to, a private address or this host is refused, unless `allow_private` says "
+                "that it is meant. A host that cannot be looked up right now is taken, with a `warning`."
+            ),
+            handler=partial(_add, means, Names()),
+            answers={201: EventWebhookAdded},
             permission=change,
             body=EventWebhookWanted,
         ),
@@ -271,7 +283,7 @@ def operations(means: Means) -> list[Operation]:
 
 
 def _number(call: Call) -> int:
-    return number_of(call.path["webhook"], "webhook")
+    return number_of(call.path["webhook"], WEBHOOK)
 
 
 async def _list(call: Call) -> Answer:
@@ -298,9 +310,11 @@ async def _get(call: Call) -> Answer:
     return Answer(msgspec.convert(shown, EventWebhookShown))
 
 
-async def _add(call: Call) -> Answer:
+async def _add(means: Means, names: Names, call: Call) -> Answer:
+    """No connection to the database is kept while the host is looked up; `names` limits how many are at a time."""
     wanted: EventWebhookWanted = call.body
     secret = _checked(call, wanted)
+    warning = await _looked_up(means, names, wanted)
     with refusals(call):
         async with call.connection() as conn:
             after = await _cursor(conn, call, wanted.after, "/after")
@@ -316,7 +330,8 @@ async def _add(call: Call) -> Answer:
                 note=wanted.note,
                 actor=call.actor,
             )
-    return Answer(EventWebhookSecret(number, None if wanted.secret else secret, None), 201, _NO_STORE)
+    shown = None if wanted.secret else secret
+    return Answer(EventWebhookAdded(number, shown, None, warning=warning), 201, _NO_STORE)
 
 
 def _checked(call: Call, wanted: EventWebhookWanted) -> str:
@@ -325,16 +340,23 @@ def _checked(call: Call, wanted: EventWebhookWanted) -> str:
         raise Refused(Kind.NOT_ALLOWED, "a private address needs a token that is for all tenants")
     if unknown := [one for one in wanted.types or () if one not in TYPES]:
         raise wrong("/types", f"there is no type {unknown[0][:40]!r}; there are {', '.join(TYPES)}")
-    try:
-        check_url(wanted.url, allow_private=wanted.allow_private)
-    except (ValueError, OSError) as error:
-        raise wrong("/url", str(error)) from None
     secret = wanted.secret or new_secret(secrets.token_bytes(SECRET_BYTES))
     try:
         secret_key(secret)
     except ValueError as error:
         raise wrong("/secret", str(error)) from None
     return secret
+
+
+async def _looked_up(means: Means, names: Names, wanted: EventWebhookWanted) -> str | None:
+    """What is to be said of the URL, if anything; never the address that a name leads to. Raises Refused."""
+    anywhere = wanted.allow_private or means.webhooks.private_addresses == "allowed"
+    try:
+        return await check_endpoint(wanted.url, names, allow_private=anywhere)
+    except PrivateAddress as error:
+        raise wrong("/url", f"{error}: over HTTP `allow_private`, with a token that is for all tenants") from None
+    except ValueError as error:
+        raise wrong("/url", str(error)) from None
 
 
 async def _cursor(conn: Connection, call: Call, text: str, pointer: str) -> Cursor:

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ops.api.fields import Moment, check_year
+from ops.api.ids import EVENT, not_there
 from ops.api.personal import seen_by, words_for
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import FieldProblem, Kind, Refused
-from router.outbox.cursor import CursorError, CursorTooOld, parse_cursor
+from router.outbox.cursor import Cursor, CursorError, CursorTooOld, parse_cursor
 from router.outbox.event import Event, EventType, event_key
-from router.outbox.feed import Page, RuleNames, begin_after, latest_events, read_events, read_named
+from router.outbox.feed import Page, RuleNames, begin_after, begin_since, latest_events, read_events, read_named
 from router.store.connections.connections import Part
 from router.store.statements import Connection
 
@@ -30,9 +32,15 @@ _LOOK_EVERY_S = 0.5
 class EventsQuery(msgspec.Struct, frozen=True):
     """Which events."""
 
-    after: Annotated[
-        str, Meta(max_length=40, description="`cursor` of the page before; oldest, newest, or 0 for the first ever")
-    ]
+    after: (
+        Annotated[
+            str, Meta(max_length=40, description="`cursor` of the page before; oldest, newest, or 0 for the first ever")
+        ]
+        | None
+    ) = None
+    since: Annotated[
+        Moment | None, Meta(description="Instead of `after`: begin with the first event that happened since")
+    ] = None
     limit: Annotated[int, Meta(ge=1, le=5000)] = 1000
     type: Annotated[str, Meta(max_length=500, description="Only these types, such as lead.assigned,lead.ended")] = ""
     lead_id: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
@@ -134,7 +142,8 @@ def operations() -> list[Operation]:
             summary="What became of leads, in order, from a cursor on",
             description=(
                 "Nothing ever appears before a cursor that was returned. A cursor is good for as long as events are "
-                "kept; an older one is refused with 410, never answered with a gap."
+                "kept; an older one is refused with 410, never answered with a gap; so is `since`, where events of "
+                "then are gone."
             ),
             handler=read,
             answers={200: EventsDocument},
@@ -163,12 +172,12 @@ async def _get(names: RuleNames, call: Call) -> Answer:
     try:
         key = event_key(text)
     except ValueError as error:
-        raise Refused(Kind.NOT_FOUND, words_for(call, str(error)[:200])) from None
+        raise not_there(EVENT, text[:40], words_for(call, str(error)[:200])) from None
     async with call.connection() as conn:
         exists = key[0] < 2**63 and key[1] < 2**31
         found = await read_named(conn, call.tenant.tenant_id, [key], names) if exists else []
     if not found or found[0].lead_id is None:
-        raise Refused(Kind.NOT_FOUND, f"there is no event {text!r}, or it is past the retention of events")
+        raise not_there(EVENT, text)
     return Answer(_event(call, found[0]))
 
 
@@ -179,15 +188,40 @@ def _event(call: Call, event: Event) -> EventDocument:
 async def _waited(call: Call, query: EventsQuery, names: RuleNames) -> Page:
     """The next page, when there is one or the wait is over. No connection is kept meanwhile."""
     types = _types(query.type)
-    until, after = monotonic() + query.wait_s, query.after
+    until, after = monotonic() + query.wait_s, _begin_given(query)
     while True:
         async with call.connection(Part.CONSOLE) as conn:
+            if after is None:
+                after = str(await _since(call, conn, query))
             page = await _read(conn, call.tenant.tenant_id, after, query, types, names)
         left_s = until - monotonic()
         if page.events or left_s <= 0:
             return page
         after = str(page.cursor)
         await asyncio.sleep(min(left_s, _LOOK_EVERY_S))
+
+
+def _begin_given(query: EventsQuery) -> str | None:
+    """The cursor to begin after; None = it is `since`. Raises Refused."""
+    if (query.after is None) == (query.since is None):
+        reason = "one of after (a cursor; oldest or newest to begin with) and since (a time) is needed"
+        raise Refused(Kind.INVALID, reason, [FieldProblem("?after", reason)])
+    return query.after
+
+
+async def _since(call: Call, conn: Connection, query: EventsQuery) -> Cursor:
+    """Raises Refused."""
+    at = check_year("?since", query.since)
+    assert at is not None
+    cursor, gone = await begin_since(conn, call.tenant.tenant_id, at)
+    if gone is not None:
+        until = gone.isoformat(timespec="seconds")
+        raise Refused(
+            Kind.GONE,
+            f"events up to {until} were removed (events.retention_days): ask for a later time, or for after=oldest, "
+            "all that are left. What is missing is in the leads themselves: read their state anew",
+        )
+    return cursor
 
 
 async def _read(

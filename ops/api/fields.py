@@ -20,7 +20,6 @@ Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seconds = Annotated[int, Meta(ge=1, le=int(LONGEST.total_seconds()))]
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
-_LONGEST_NUMBER = 15
 
 
 class PageQuery(msgspec.Struct, frozen=True):
@@ -40,10 +39,3 @@ def check_year(pointer: str, at: datetime | None) -> datetime | None:
 def wrong(pointer: str, reason: str) -> Refused:
     """One value that is wrong."""
     return Refused(Kind.INVALID, f"{pointer}: {reason}", [FieldProblem(pointer, reason)])
-
-
-def number_of(text: str, what: str) -> int:
-    """A number in a path; what is no number is not there. Raises Refused."""
-    if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
-        return int(text)
-    raise Refused(Kind.NOT_FOUND, f"there is no {what} {text[:40]!r}: it is a number")

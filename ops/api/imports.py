@@ -5,7 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from ops.api.fields import Json, Moment, PageQuery, number_of
+from ops.api.fields import Json, Moment, PageQuery
+from ops.api.ids import IMPORT, not_there, number_of
 from ops.api.leads import lead_of
 from ops.api.means import Means
 from ops.api.operating import PerhapsBecause
@@ -16,7 +17,6 @@ from ops.api.running import ONE_OF_A_KIND, Job, JobDocument, Jobs, accepted
 from ops.documents.imports import import_document, undone_document
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused
 from router.manual.undo_import import UndoImport
 from router.manual.unmerge_lead import unmerge_lead
 from router.store.imports import Import, imports_of
@@ -156,10 +156,10 @@ async def _get(call: Call) -> Answer:
 
 async def _import_of(conn: Connection, call: Call) -> Import:
     """The import that the path names: of the caller's tenant, since numbers are unique over all. Raises Refused."""
-    number = number_of(call.path["import"], "import")
+    number = number_of(call.path["import"], IMPORT)
     found = await imports_of(conn, call.tenant.tenant_id, 1, number)
     if not found:
-        raise Refused(Kind.NOT_FOUND, f"there is no import {number}")
+        raise not_there(IMPORT, number)
     return found[0]
 
 

@@ -6,22 +6,22 @@ from typing import Annotated, NoReturn
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import number_of
+from ops.api.ids import LEAD, number_of
 from ops.api.lead_documents import LeadDocument, journalled_document, lead_document
 from ops.api.own import check_own_lead
 from ops.api.personal import seen_by
+from ops.api.refusals import refusals
 from ops.why.collect import why
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
 from router.http.problems import Kind, Refused
-from router.store.assignments import FoundLead, LeadUnknown, lead_numbered
+from router.store.assignments import FoundLead, lead_numbered
 from router.store.connections.connections import Part
 from router.store.errors import TRANSIENT_ERRORS, is_away
 from router.store.leads import contact_of, lead_with
 from router.store.statements import Connection
 from router.store.synonyms import load_spellings
 
-_MAX_DIGITS = 18
 _SHORT_S = 1.0
 """For a lead that the journal has: most likely the database is away."""
 
@@ -35,19 +35,15 @@ class LeadQuery(msgspec.Struct, frozen=True):
 
 async def lead_of(conn: Connection, call: Call) -> FoundLead:
     """The lead that the path names: of the caller's tenant, since numbers are unique over all. Raises LeadUnknown."""
-    return await lead_numbered(conn, call.tenant.tenant_id, number_of(call.path["lead"], "lead number"))
+    return await lead_numbered(conn, call.tenant.tenant_id, number_of(call.path["lead"], LEAD))
 
 
 async def _by_number(call: Call) -> Answer:
-    text = call.path["id"]
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-        raise Refused(Kind.NOT_FOUND, f"there is no lead {text[:40]!r}: a lead's id is a number")
+    number = number_of(call.path["id"], LEAD)
     async with call.connection() as conn:
-        try:
-            await check_own_lead(conn, call, FoundLead(call.tenant.tenant_id, int(text)))
-        except LeadUnknown as error:
-            raise Refused(Kind.NOT_FOUND, str(error)) from None
-        return await _answer(call, conn, int(text))
+        with refusals(call):
+            await check_own_lead(conn, call, FoundLead(call.tenant.tenant_id, number))
+        return await _answer(call, conn, number)
 
 
 async def _by_identity(call: Call) -> Answer:
@@ -84,15 +80,16 @@ async def _in_journal(call: Call) -> Answer | None:
 
 
 def _not_there() -> NoReturn:
-    raise Refused(Kind.NOT_FOUND, "there is no lead with this source and external_id")
+    raise Refused(
+        Kind.NOT_FOUND,
+        "there is no lead with this source and external_id; GET /v1/leads:list?source=SOURCE lists the source's leads",
+    )
 
 
 async def _answer(call: Call, conn: Connection, lead_id: int) -> Answer:
     tenant_id = call.tenant.tenant_id
-    try:
+    with refusals(call):
         description = await why(conn, FoundLead(tenant_id, lead_id), most_changes=0)
-    except LeadUnknown as error:
-        raise Refused(Kind.NOT_FOUND, str(error)) from None
     contact = await contact_of(conn, tenant_id, lead_id)
     return Answer(
         lead_document(description, contact, partial(seen_by, call), personal=call.token.may(Permission.PERSONAL))

@@ -1,9 +1,11 @@
 """What the functions behind operations raise, as problems: nothing that a caller can cause is a fault of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from ops.api.ids import LEAD, REP, TOKEN, WEBHOOK, IdKind, not_there
 from ops.api.personal import words_for
+from router.domain.access import Permission
 from router.domain.clocks import ClockDisputed
 from router.http.operations import Call
 from router.http.problems import FieldProblem, Kind, Refused, busy
@@ -34,6 +36,12 @@ _UNKNOWN = (
     WebhookUnknown,
     SourceUnknown,
 )
+_ID_KINDS: Mapping[type[Exception], IdKind] = {
+    LeadUnknown: LEAD,
+    RepUnknown: REP,
+    WebhookUnknown: WEBHOOK,
+    TokenUnknown: TOKEN,
+}
 _CONFLICTS = (
     NotAssigned,
     CannotGive,
@@ -56,7 +64,7 @@ def refusals(call: Call, locked: str = "what this needs") -> Iterator[None]:
     try:
         yield
     except _UNKNOWN as error:
-        raise Refused(Kind.NOT_FOUND, words_for(call, str(error))) from error
+        raise _not_there(call, error) from error
     except _CONFLICTS as error:
         raise Refused(Kind.CONFLICT, words_for(call, str(error))) from error
     except (ZoneDiffers, TenantError) as error:
@@ -71,6 +79,15 @@ def refusals(call: Call, locked: str = "what this needs") -> Iterator[None]:
         if trouble_of(error) is not Trouble.REFUSED_ROW:
             raise
         raise Refused(Kind.INVALID, "the database cannot take one of the values; nothing was changed") from error
+
+
+def _not_there(call: Call, error: Exception) -> Refused:
+    """Who may look at all leads of the tenant is shown where the id is found."""
+    words = words_for(call, str(error))
+    id_kind = next((kind for of, kind in _ID_KINDS.items() if isinstance(error, of)), None)
+    if id_kind is None or not call.token.may(Permission.READ):
+        return Refused(Kind.NOT_FOUND, words)
+    return not_there(id_kind, "", words)
 
 
 def file_problems(error: InvalidFile | RulesError) -> list[FieldProblem]:

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ops.api.fields import Json, Moment, Note, PageQuery, Version, number_of
+from ops.api.fields import Json, Moment, Note, PageQuery, Version
+from ops.api.ids import ROSTER_VERSION, not_there, number_of
 from ops.api.pages import page, read_cursor
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
@@ -15,7 +16,6 @@ from ops.documents.roster_history import entry_document, rep_entry_document, ver
 from ops.documents.roster_notes import roster_notes
 from router.domain.access import Permission
 from router.http.operations import Answer, Call, Operation
-from router.http.problems import Kind, Refused
 from router.store.roster import roll_back_roster
 from router.store.roster_history import history, rep_history, version_shown
 from router.store.statements import Connection
@@ -156,9 +156,9 @@ async def _active(conn: Connection, call: Call) -> int:
 async def _show(call: Call) -> Answer:
     named = call.path["version"]
     with refusals(call):
-        version = number_of(named, "version of the roster")
+        version = number_of(named, ROSTER_VERSION)
         if not 1 <= version < 2**31:
-            raise Refused(Kind.NOT_FOUND, f"there is no version {named[:40]} of the roster")
+            raise not_there(ROSTER_VERSION, named[:40])
         async with call.connection() as conn:
             shown = await version_shown(conn, call.tenant.tenant_id, version)
     return Answer(msgspec.convert(seen_by(call, version_document(shown)), RosterShown))

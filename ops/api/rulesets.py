@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from ops.api.bodies import TEXT, YAML_TYPES, text_of
-from ops.api.fields import OF_PARTS, Json, Moment, Note, PageQuery, Version, number_of
+from ops.api.fields import OF_PARTS, Json, Moment, Note, PageQuery, Version
+from ops.api.ids import RULES_VERSION, not_there, number_of
 from ops.api.pages import page, read_cursor
 from ops.api.refusals import refusals
 from ops.documents.rules import applied_document, compared_document, findings_document
@@ -400,9 +401,9 @@ async def _compare(call: Call) -> Answer:
 
 def _version_of(text: str) -> int:
     """Raises Refused for what no version can be."""
-    version = number_of(text, "version of the rules")
+    version = number_of(text, RULES_VERSION)
     if not 1 <= version < 2**31:
-        raise Refused(Kind.NOT_FOUND, f"there is no version {text[:40]} of the rules")
+        raise not_there(RULES_VERSION, text[:40])
     return version
 
 

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import fields
 
-from ops.api.fields import Json, Moment, Note, Seconds, Why, number_of
+from ops.api.fields import Json, Moment, Note, Seconds, Why
+from ops.api.ids import PROCESS, number_of
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
 from ops.blocking.document import document as blockers_document
@@ -220,7 +221,7 @@ async def _blockers(call: Call) -> Answer:
 
 
 async def _end_blocker(call: Call) -> Answer:
-    pid, body = number_of(call.path["pid"], "process"), call.body
+    pid, body = number_of(call.path["pid"], PROCESS), call.body
     with refusals(call):
         async with call.connection() as conn:
             blocker = await _blocker(conn, pid)

@@ -1,12 +1,13 @@
 """Blocking sessions for machines. The keys stay as they are: scripts read them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
 from router.store.blocking.elsewhere import Party, Wait
 from router.store.blocking.judge import Activity, Blocker
-from router.store.blocking.work import work_of
+from router.store.blocking.work import work_elsewhere, work_of
 
 # The keys of the JSON document, in their order.
 _HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
@@ -15,11 +16,16 @@ _HINDRANCE = ("kind", "words", "tables", "mode", "rows", "tenants")
 def document(found: list[Blocker], seen: Activity) -> dict[str, Any]:
     """The JSON document."""
     shown = {"blockers": [_blocker(one) for one in found], "notes": seen.notes, "done": None}
-    return shown | ({"elsewhere": [_wait(one) for one in seen.elsewhere]} if seen.elsewhere else {})
+    return shown | ({"elsewhere": [_wait(one, seen.elsewhere) for one in seen.elsewhere]} if seen.elsewhere else {})
 
 
-def _wait(wait: Wait) -> dict[str, Any]:
-    return {"waiting": _party(wait.waiting), "blocking": _party(wait.blocking), "do": wait.ends_it}
+def _wait(wait: Wait, waits: Sequence[Wait]) -> dict[str, Any]:
+    return {
+        "waiting": _party(wait.waiting),
+        "blocking": _party(wait.blocking),
+        "do": wait.ends_it,
+        "work": work_elsewhere(wait, waits),
+    }
 
 
 def _party(party: Party) -> dict[str, Any]:

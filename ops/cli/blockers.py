@@ -14,7 +14,7 @@ from router.store.blocking.action import Action, CannotAct, Done, act
 from router.store.blocking.activity import look
 from router.store.blocking.judge import MODES, Activity, Blocker, Limits, Session, open_time
 from router.store.blocking.judge import blockers as judge
-from router.store.blocking.work import work_of
+from router.store.blocking.work import work_elsewhere, work_of
 from router.store.errors import PostgresError
 from router.store.statements import Connection
 from router.store.tenants import TenantUnknown, tenant_named
@@ -142,6 +142,7 @@ def show(found: list[Blocker], seen: Activity, out: Console) -> None:
         out.print(f"  {wait.waiting.named()} waits for its locks")
         if wait.blocking.query:
             out.print(Text(f"  query: {wait.blocking.query}", style="dim"))
+        out.print(f"  wait or end it? {advice_for(work_elsewhere(wait, seen.elsewhere))}")
         out.print(f"  do, on the coordinator: {wait.ends_it}")
     if not (found or seen.elsewhere):
         out.print("no blocking sessions")

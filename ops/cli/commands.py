@@ -338,6 +338,10 @@ COMMANDS: dict[str, tuple[str, str] | Family] = {
         "park:unpark",
         "Send LEAD (its number, its external id, or SOURCE/ID) back: it waits for a rep again, queued as of now.",
     ),
+    "parked": (
+        "parked",
+        "Show which leads are parked: why, since when, and how to send them back once the cause is fixed.",
+    ),
     "retry": ("retry", "Send parked leads back, and have waiting ones tried again."),
     "cleanup": (
         "cleanup",
@@ -393,6 +397,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Leads": ("leads", "end", "assign", "handover", "park", "unpark", "retry"),
     "Look": (
         "status",
+        "parked",
         "why",
         "doctor",
         "audit",

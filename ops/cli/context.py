@@ -243,12 +243,20 @@ def _in_words(error: OSError | PostgresError | InterfaceError, settings: Setting
     if trouble is Trouble.UNREACHABLE:
         return f"no connection to the database ({where}): {str(error) or type(error).__name__}"
     if trouble in (Trouble.LOCK_CONFLICT, Trouble.SERVER, Trouble.DENIED):
-        return f"database error ({where}): {error}; only what was confirmed was changed"
+        return f"database error ({where}): {error}; {_changed()}"
     if isinstance(error.__cause__, UnicodeEncodeError):
         return f"{_not_text(error.__cause__)}; nothing was changed"
     if trouble is Trouble.REFUSED_ROW:
         return f"the database cannot take a value: {error}; nothing was changed"
     raise error
+
+
+def _changed() -> str:
+    """What the command has changed before it failed."""
+    from ops.cli.reading import only_reads  # noqa: PLC0415 - most commands end well
+
+    reads = only_reads(click.get_current_context(silent=True))
+    return "nothing was changed" if reads else "only what was confirmed was changed"
 
 
 def cannot_read(file: object, error: OSError) -> CannotRun:

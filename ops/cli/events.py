@@ -4,15 +4,17 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 
 import click
 
-from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json
-from ops.cli.options import named_lead, require_tenant, tenant_option
+from ops.cli.context import CannotRun, Context, Found, async_command, console, json_option, print_json, tell
+from ops.cli.options import named_lead, require_tenant, since, tenant_option
 from router.domain.written_time import SERVICE_ZONE, written
 from router.outbox.cursor import Cursor, CursorError, CursorTooOld
 from router.outbox.event import TYPES, Event
-from router.outbox.feed import Page, RuleNames, begin_after, read_events
+from router.outbox.feed import Page, RuleNames, begin_after, begin_since, read_events
+from router.store.leads import database_clock
 from router.store.statements import Connection
 from router.store.tenants import tenant_numbered
 
@@ -23,10 +25,11 @@ _AT_ONCE = 1000
 @click.command()
 @click.option(
     "--after",
-    default="oldest",
-    show_default=True,
     metavar="CURSOR",
-    help="Begin after this cursor, which came with an event; or oldest, or newest.",
+    help="Begin after this cursor, which came with an event; or oldest (the default), or newest.",
+)
+@click.option(
+    "--since", "begin", metavar="TIME", callback=since, help="Begin with what happened since a time, or since 2h ago."
 )
 @click.option("--follow", is_flag=True, help="Wait for further events, until Ctrl-C.")
 @tenant_option
@@ -47,7 +50,8 @@ _AT_ONCE = 1000
 async def events(
     context: Context,
     *,
-    after: str,
+    after: str | None,
+    begin: datetime | timedelta | None,
     follow: bool,
     tenant_name: str | None,
     types: Sequence[str],
@@ -57,18 +61,22 @@ async def events(
 ) -> None:
     """Show what became of leads as events, in order, from a cursor on.
 
+    With --since the first one is the first that happened then; all that follow in the order are shown.
     With --json one document with the events and the cursor to go on from; with --json and --follow one event a line.
     A cursor is good for as long as events are kept (events.retention_days); an older one is an error, exit code 1.
 
     \b
     Example:
       lead-router events --after oldest --type lead.assigned
+      lead-router events --since 2h --lead 4711
       lead-router events --after 1042-17 --follow --json
     """
+    if after is not None and begin is not None:
+        raise click.UsageError("--after and --since: one of them at a time")
     async with context.connection() as conn:
         tenant_id, lead_id = await _about(conn, tenant_name, lead_text)
         try:
-            cursor = await begin_after(conn, tenant_id, after)
+            cursor = await _beginning(conn, tenant_id, after or "oldest", begin)
             pages = _pages(conn, tenant_id, cursor, types or None, lead_id, _Limit(limit, follow=follow))
             if as_json and not follow:
                 print_json(await _document(pages, cursor))
@@ -80,6 +88,17 @@ async def events(
             raise Found(str(error)) from error
         except CursorError as error:
             raise CannotRun(str(error)) from error
+
+
+async def _beginning(conn: Connection, tenant_id: int, after: str, begin: datetime | timedelta | None) -> Cursor:
+    """Says on stderr where events since then are gone. Raises CursorError."""
+    if begin is None:
+        return await begin_after(conn, tenant_id, after)
+    at = begin if isinstance(begin, datetime) else await database_clock(conn) - begin
+    cursor, gone = await begin_since(conn, tenant_id, at)
+    if gone is not None:
+        tell(f"warning: events up to {written(gone)} were removed (events.retention_days); this begins after them")
+    return cursor
 
 
 class _Limit:

@@ -28,7 +28,8 @@ ERRORS = (
     N_("rep {rep} has {leads}, which is max_open; end one or raise the cap"),
     N_("rep {rep} has had {leads} today, which is max_per_day; wait or raise the cap"),
     N_("no connection to the database ({where}): {why}"),
-    N_("database error ({where}): {why}; only what was confirmed was changed"),
+    N_("database error ({where}): {why}; only what was confirmed was changed{who}"),
+    N_("database error ({where}): {why}; nothing was changed{who}"),
     N_("the database cannot take a value: {why}; nothing was changed"),
     N_(
         "no database is configured: set LEAD_ROUTER_DATABASE_URL; without one, `lead-router up`, `lead-router migrate` "

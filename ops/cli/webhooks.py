@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json
+from ops.cli.context import CannotRun, Context, async_command, console, json_option, print_json, tell
 from ops.cli.options import current_user, filter_option, require_tenant, tenant_option
 from ops.cli.webhooks_shared import begin_cursor, number_argument, webhook_known
 from ops.documents.webhooks import document, state_of
@@ -66,10 +66,8 @@ async def add(
     Example:
       lead-router webhooks add https://crm.example.com/hooks/leads --tenant acme --type lead.assigned
     """
-    from router.outbox.addresses import check_url  # noqa: PLC0415 - what HTTP needs is heavy
-
+    warning = await _looked_up(context, url, allow_private=allow_private)
     try:
-        check_url(url, allow_private=allow_private)
         given = None if secret_file is None else secret_file.read().strip()
         if given == "":
             raise CannotRun(f"--secret-file {secret_file.name} is empty; leave the option out for a new secret")
@@ -91,13 +89,35 @@ async def add(
             note=note,
             actor=current_user(),
         )
+    if warning:
+        tell(f"warning: {warning}")
     shown = None if given else secret
     if as_json:
-        print_json({"webhook": number, "tenant": tenant.name, "url": shown_url(url), "secret": shown})
+        print_json(
+            {"webhook": number, "tenant": tenant.name, "url": shown_url(url), "secret": shown, "warning": warning}
+        )
         return
     console().print(f"webhook {number} of {tenant.name}: {shown_url(url)}")
     if shown:
         console().print(f"secret (shown this once): {shown}")
+
+
+async def _looked_up(context: Context, url: str, *, allow_private: bool) -> str | None:
+    """What is to be said of the URL, if anything. Raises CannotRun where events could not be delivered to it."""
+    from router.outbox.addresses import PrivateAddress, check_endpoint  # noqa: PLC0415 - what HTTP needs is heavy
+    from router.outbox.names import Names  # noqa: PLC0415 - as above
+
+    anywhere = allow_private or context.settings.webhooks.private_addresses == "allowed"
+    try:
+        return await check_endpoint(url, Names(), allow_private=anywhere)
+    except PrivateAddress as error:
+        led = f" ({error.address})" if error.address else ""
+        raise CannotRun(
+            f"{error}{led}. Nothing was added; if it is meant, add it with --allow-private, or allow all of them: "
+            "webhooks.private_addresses"
+        ) from error
+    except ValueError as error:
+        raise CannotRun(f"{error}; nothing was added") from error
 
 
 @click.command("list")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from ops.api.ids import UnknownId
 from ops.console.view import View
 from ops.text.translation import N_
 from router.http.problems import Kind, Refused, busy, of_aiohttp
@@ -77,9 +78,14 @@ def _in_own_words(view: View, refused: Refused, error: Exception) -> Refused:
     """Without the commands and addresses that are for users of the API and of the command line."""
     if isinstance(error, web.HTTPNotFound):
         return Said(refused.kind, view.say.gettext(_NO_PAGE), headers=refused.headers)
-    if isinstance(refused.__cause__, RepUnknown) and "lead-router" in refused.detail:
+    detail = refused.detail
+    if isinstance(refused, UnknownId):
+        if refused.id_kind.on_pages is not None:
+            return Said(refused.kind, view.say.gettext(refused.id_kind.on_pages), headers=refused.headers)
+        detail = refused.why
+    if isinstance(refused.__cause__, RepUnknown) and "lead-router" in detail:
         return Said(refused.kind, view.say.gettext(_NO_REP), headers=refused.headers)
-    return refused
+    return refused if detail == refused.detail else Refused(refused.kind, detail, headers=refused.headers)
 
 
 def as_refused(request: web.Request, error: Exception) -> Refused:

@@ -7,6 +7,7 @@ the order is given after the commit, here, before reading.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from router.outbox.cursor import Cursor, after_row, check_cursor, parse_cursor
 from router.outbox.event import Event, event_of
@@ -106,6 +107,21 @@ async def begin_after(conn: Connection, tenant_id: int, text: str) -> Cursor:
     if text in ("oldest", "newest"):
         return await (oldest if text == "oldest" else newest)(conn, tenant_id)
     return parse_cursor(text)
+
+
+async def begin_since(conn: Connection, tenant_id: int, since: datetime) -> tuple[Cursor, datetime | None]:
+    """Where to begin so that nothing is missed that happened since a time, and up to when events are gone (UTC) where
+    that reaches into it (None = all are there).
+
+    Where nothing has happened since, it is the end of the feed as it was when this was called.
+    """
+    end = await newest(conn, tenant_id)
+    first = await store.first_since(conn, tenant_id, since)
+    feed = await store.feed_state(conn, tenant_id)
+    gone = feed.removed_until if feed.removed_until is not None and feed.removed_until >= since else None
+    begin = end if first is None else Cursor(first, 0)
+    # The first one may have been removed meanwhile.
+    return (max(begin, after_row(feed.removed_upto)) if feed.removed_upto else begin), gone
 
 
 async def oldest(conn: Connection, tenant_id: int) -> Cursor:

@@ -109,6 +109,12 @@ async def feed_state(conn: Connection, tenant_id: int) -> FeedState:
     return FeedState(*row)
 
 
+async def first_since(conn: Connection, tenant_id: int, since: datetime) -> int | None:
+    """The position of the first event that happened since a time, of those that have a place. None = there is none."""
+    position: int | None = await _SQL.first_since.value(conn, tenant_id=tenant_id, since=since)
+    return position
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A tenant's feed in the list of all; `unplaced_since` = when the first event happened that has no place yet."""

@@ -99,6 +99,25 @@ async def parked_leads(conn: Connection, ids: Sequence[int], at: datetime) -> di
     return {key: tuple(sorted(parts, key=lambda part: (-part.leads, part.reason))) for key, parts in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class ParkedDetail:
+    """What so many leads that are parked for a reason say of it ("" = nothing); `example` is the newest of them."""
+
+    detail: str
+    leads: int
+    example: int
+
+
+async def parked_details(
+    conn: Connection, ids: Sequence[int], reason: str | None, limit: int
+) -> dict[tuple[int, str], tuple[ParkedDetail, ...]]:
+    """By tenant and reason (None = of all reasons), at most `limit` of each, the most leads first."""
+    found: defaultdict[tuple[int, str], list[ParkedDetail]] = defaultdict(list)
+    for tenant_id, of, *part in await _SQL.parked_details.fetch(conn, tenant_ids=ids, reason=reason, limit=limit):
+        found[tenant_id, of].append(ParkedDetail(*part))
+    return {key: tuple(parts) for key, parts in found.items()}
+
+
 async def lanes(conn: Connection, ids: Sequence[int], at: datetime) -> dict[int, LaneStatus]:
     """By tenant."""
     rows = await _SQL.lanes.fetch(conn, tenant_ids=ids, now=at)

@@ -30,6 +30,11 @@ select t.events_since, coalesce(f.last_position, 0) as last_position, coalesce(f
        exists (select from event e where e.tenant_id = :tenant_id and e.position is null) as unplaced
   from tenant t left join event_feed f on f.tenant_id = t.tenant_id where t.tenant_id = :tenant_id;
 
+-- name: first_since(tenant_id, since)
+-- The place in the order of the first event that happened since a time; null where there is none. Times rise with places nearly always, not
+-- always (an import takes over times of before), so that it looks from the oldest on: for people who begin, not for each page.
+select position from event where tenant_id = :tenant_id and position is not null and at >= :since::timestamptz order by position limit 1;
+
 -- name: steady_plans()!
 -- Until the transaction ends: along the index, in its order, up to the limit. How many rows come after a position, and how many events
 -- a row holds, is not known to the planner: it would sort all that there are.

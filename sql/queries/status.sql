@@ -29,6 +29,16 @@ select tenant_id, reason, count(*) as leads, min(parked_at) as oldest, max(parke
        count(*) filter (where parked_at > :now::timestamptz - interval '1 day') as last_day
   from parked where tenant_id = any(:tenant_ids::int[]) group by tenant_id, reason;
 
+-- name: parked_details(tenant_ids, reason, limit)
+-- What parked leads of a reason (null = of each) say of it: the sentences that most of them have, how many, and the newest lead of each.
+select tenant_id, reason, detail, leads, example
+  from (select tenant_id, reason, detail, count(*) as leads, max(lead_id) as example,
+               row_number() over (partition by tenant_id, reason order by count(*) desc, max(lead_id) desc) as place
+          from parked
+         where tenant_id = any(:tenant_ids::int[]) and (:reason::text is null or reason = :reason)
+         group by tenant_id, reason, detail) d
+ where place <= :limit order by tenant_id, reason, place;
+
 -- name: lanes(tenant_ids, now)
 -- The lane of each tenant with its pause and its last batch, and the transaction that locked the row last. A pause that nobody recorded
 -- was written into the row by hand, also when there was another one before.

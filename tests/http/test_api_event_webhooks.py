@@ -12,7 +12,7 @@ from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.http.support import Api, make_token, serving_api
 from tests.postgres.test_webhooks import assigned, delivering, settled
-from tests.sink import a_sink
+from tests.sink import a_sink, names_of
 from tests.world import make_tenant, simple_reps
 
 PATH = "/v1/event-webhooks"
@@ -68,6 +68,8 @@ async def test_a_webhook_from_its_adding_to_its_removing(
     [
         ({"url": "ftp://x"}, "/url"),
         ({"url": "https://127.0.0.1/x"}, "/url"),
+        ({"url": "https://127.1/x"}, "/url"),
+        ({"url": "http://localhost:9000/x"}, "/url"),
         ({"url": "https://user:pw@example.com"}, "/url"),
         ({"url": URL, "types": ["lead.exploded"]}, "/types"),
         ({"url": URL, "secret": "short"}, "/secret"),
@@ -84,6 +86,29 @@ async def test_what_is_wrong_with_a_webhook_is_pointed_to(
     refused = await api.post(PATH, body)
     assert (refused.status, refused.pointers) == (422, [pointer]), refused
     assert await conn.fetchval("select count(*) from webhook") == 0
+
+
+async def test_a_name_that_leads_inside_is_refused_without_saying_where_it_leads(
+    api: Api, conn: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", names_of("crm.internal", "10.1.2.3"))
+    tenant = await make_tenant(conn, simple_reps(1))
+    everybody = await make_token(conn)
+    api.token = await make_token(conn, tenant.tenant_id)
+    refused = await api.post(PATH, {"url": "http://crm.internal/x"})
+    assert (refused.status, refused.pointers) == (422, ["/url"]), refused
+    assert "crm.internal leads to an address that is not public" in str(refused.document)
+    assert "allow_private" in str(refused.document) and "10.1.2.3" not in str(refused.document)
+    meant = {"url": "http://crm.internal/x", "allow_private": True}
+    added = await api.post(f"{PATH}?tenant=acme", meant, token=everybody)
+    assert (added.status, added.document["warning"]) == (201, None), added
+    later = await api.post(PATH, {"url": "https://later.example/x"})
+    assert later.status == 201 and "later.example cannot be looked up right now" in later.document["warning"]
+    # At delivery: the error of a webhook is shown to users of the API, too.
+    await conn.execute("update webhook set allow_private = false")
+    tried = await api.post(f"{PATH}/{added.document['webhook']}/test")
+    assert "leads to an address that is not public" in tried.document["error"], tried
+    assert "10.1.2.3" not in tried.document["error"]
 
 
 async def test_a_webhook_of_another_tenant_or_none_is_not_there(api: Api, conn: asyncpg.Connection) -> None:

@@ -49,6 +49,25 @@ async def test_what_rules_compare_is_there_and_contacts_in_it_are_masked_where_t
     assert "250000" in page.words and "5500001" not in page.words
 
 
+async def test_an_address_that_was_typed_wrong_says_what_an_id_looks_like_and_where_it_is_found(
+    served: Served, conn: asyncpg.Connection
+) -> None:
+    for language, expected in (
+        ("en", {"leads": "such as 4711", "imports": "Imports lists them", "events": "evt_1042_17"}),
+        ("zh", {"leads": "4711", "imports": "12", "events": "evt_1042_17"}),
+    ):
+        async with served.browser(await make_token(conn), language) as browser:
+            for path, words in expected.items():
+                for wrong in ("abc", "999999", "9" * 30):
+                    answer = await browser.get(f"/{path}/{wrong}")
+                    assert (answer.status, words in answer.words) == (404, True), answer.words
+                    assert "/v1/" not in answer.words
+                    assert "is not a valid" not in answer.words, "said in English, for users of the API"
+            for path, status in (("/events/endpoints/abc", 404), ("/rules/versions/abc", 404)):
+                answer = await browser.get(path)
+                assert (answer.status, "/v1/" in answer.words) == (status, False), answer.words
+
+
 @pytest.mark.parametrize(
     ("language", "no_page", "no_why", "no_rep"),
     [("en", "the menu has all pages", "say why", "there is no such rep"), ("zh", "菜单", "请说明原因", "没有这个销售")],

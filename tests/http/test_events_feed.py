@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 from router.domain.access import TokenRole
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
-from tests.http.support import Api, make_token, serving_api
+from tests.http.support import Api, Reply, make_token, serving_api
 from tests.world import Tenancy, a_drain, lead, make_tenant, settle, simple_reps
 
 
@@ -53,6 +54,31 @@ async def test_a_poller_reads_every_event_once_and_in_order(
     assert await polled(api, "newest") == []
 
 
+async def test_a_reader_may_begin_with_a_time_and_learns_when_events_of_then_are_gone(
+    api: Api, conn: asyncpg.Connection, connections: Connections, tenant: Tenancy
+) -> None:
+    taken = await tenant.accept(lead(number) for number in range(3))
+    await settle(a_drain(connections), tenant.tenant_id)
+    await conn.execute("update event set at = at - interval '3 hours'")
+    await end(conn, tenant.tenant_id, taken.lead_ids[0], Ending.WON)
+    at = await conn.fetchval("select clock_timestamp() - interval '2 hours'")
+
+    async def since(span: timedelta) -> Reply:
+        moment = (at - span).isoformat().replace("+", "%2B")
+        return await api.get(f"/v1/events?since={moment}")
+
+    lately = (await since(timedelta())).document
+    assert [one["type"] for one in lately["events"]] == ["lead.ended"]
+    assert (await api.get(f"/v1/events?after={lately['cursor']}")).document["events"] == []
+    assert len((await since(timedelta(hours=2))).document["events"]) == 4
+    nothing = (await since(timedelta(hours=-3))).document
+    assert (nothing["events"], nothing["cursor"]) == ([], lately["cursor"])
+    await conn.execute("update event_feed set removed_until = $1", at - timedelta(hours=1))
+    gone = await since(timedelta(hours=2))
+    assert gone.status == 410 and "after=oldest" in gone.document["detail"], gone
+    assert (await since(timedelta())).status == 200
+
+
 async def test_whoever_waits_gets_the_event_when_it_happens(
     api: Api, conn: asyncpg.Connection, connections: Connections, tenant: Tenancy
 ) -> None:
@@ -72,6 +98,9 @@ async def test_whoever_waits_gets_the_event_when_it_happens(
         ("", "?after"),
         ("after=soon", "?after"),
         ("after=99999999-0", "?after"),
+        ("after=0&since=2026-03-31T09:30:00Z", "?after"),
+        ("since=2026-03-31T09:30:00", "?since"),
+        ("since=0001-03-31T09:30:00Z", "?since"),
         ("after=0&limit=0", "?limit"),
         ("after=0&type=lead.born", "?type"),
         ("after=0&lead_id=x", "?lead_id"),

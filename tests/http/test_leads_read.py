@@ -71,6 +71,28 @@ async def test_leads_of_others_are_not_there(api: Api, conn: asyncpg.Connection)
     assert (await api.get("/v1/leads?source=web&external_id=L/1", token=token)).status == 404
 
 
+async def test_an_id_of_another_form_or_an_unknown_one_says_what_it_looks_like_and_where_it_is_found(api: Api) -> None:
+    for path, form, found in (
+        ("/v1/leads/{}", "4711", "GET /v1/leads?source=SOURCE&external_id=ID"),
+        ("/v1/leads/{}/why", "4711", "GET /v1/leads?source=SOURCE&external_id=ID"),
+        ("/v1/imports/{}", "12", "GET /v1/imports lists them"),
+        ("/v1/events/{}", "evt_1042_17", "GET /v1/events:latest"),
+        ("/v1/event-webhooks/{}", "1", "GET /v1/event-webhooks lists them"),
+        ("/v1/rulesets/{}", "3", "GET /v1/rulesets lists them"),
+        ("/v1/rosters/{}", "3", "GET /v1/rosters lists them"),
+    ):
+        wrong = await api.get(path.format("abc"))
+        assert wrong.status == 404, wrong
+        said = wrong.document["detail"]
+        assert "'abc'" in said and form in said and found in said, said
+    for path in ("/v1/leads/{}", "/v1/leads/{}/why", "/v1/imports/{}", "/v1/event-webhooks/{}"):
+        unknown = await api.get(path.format("999999"))
+        said = unknown.document["detail"]
+        assert (unknown.status, "999999" in said, "GET /v1/" in said) == (404, True, True), unknown
+    other = await api.get("/v1/leads?source=web&external_id=nothing")
+    assert other.status == 404 and "GET /v1/leads:list?source=SOURCE" in other.document["detail"]
+
+
 @pytest.mark.parametrize("number", ["0", "x", "99999999999999999999", "-1", "1.0", "%00", "\u0661"])
 async def test_what_is_no_lead_is_404(api: Api, number: str) -> None:
     assert (await api.get(f"/v1/leads/{number}")).status == 404

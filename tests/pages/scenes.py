@@ -129,6 +129,7 @@ SCENES: Sequence[Scene] = (
     Scene(OPERATING, "handover", worlds.HAND_OVER),
     Scene(OPERATING, "lane reset-clock", worlds.clock_was_ahead),
     Scene(OPERATING, "park, unpark", worlds.ONE_TO_PARK),
+    Scene(OPERATING, "parked", worlds.ONE_TO_PARK),
     Scene(OPERATING, "pause, resume", worlds.WITH_REPS),
     Scene(OPERATING, "retry", worlds.UNMATCHED),
     Scene(OPERATING, "status", worlds.WITH_REPS),

@@ -70,11 +70,15 @@ async def test_who_waits_on_another_server_is_shown_with_what_ends_it(
         assert "hunter2" not in str(shown)
         assert wait["waiting"]["application"] == name
         assert wait["do"] == f"select pg_terminate_backend({pid})"
+        assert wait["work"] == "idle"
         assert shown["notes"] == [NO_ROWS]
         text = (await command.run("--older-than", "3600")).stdout
         assert f"nightly-cleanup (process {pid} on db2.example.com:5432, postgres)" in text
         assert f"do, on the coordinator: select pg_terminate_backend({pid})" in text
         assert "no blocking sessions" not in text
+        assert text.count("wait or end it? It does nothing now: a program has left a transaction open.") >= 1
+        advice = text.index("wait or end it?", text.index("waits for its locks"))
+        assert advice < text.index("do, on the coordinator")
 
 
 async def test_over_http_and_in_the_console_the_same_waits_are_shown(
@@ -100,11 +104,13 @@ async def test_over_http_and_in_the_console_the_same_waits_are_shown(
             assert f"select pg_terminate_backend({pid})" in page.words
             assert "leads from being assigned" in page.words
             assert "No session blocks us" not in page.words
+            here = page.words.index(f"process {pid} on db2")
+            assert "Wait or end it?" in page.words[here:], "the wait on the other server has its advice"
             rows = list(csv.DictReader(io.StringIO((await browser.get("/blockers.csv")).text.lstrip("\ufeff"))))
         assert {row["elsewhere"] for row in rows if int(row["pid"]) < pid} <= {""}
         [row] = [row for row in rows if row["elsewhere"]]
         assert (row["pid"], row["elsewhere"]) == (str(pid), "db2.example.com:5432")
-        assert (row["application"], row["holds_leads"]) == ("nightly-cleanup", "yes")
+        assert (row["application"], row["holds_leads"], row["work"]) == ("nightly-cleanup", "yes", "idle")
         assert "lead-router 16 host-1" in row["hindrances"] and row["do"] == f"select pg_terminate_backend({pid})"
 
 

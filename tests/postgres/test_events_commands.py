@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import asyncpg
@@ -16,12 +17,13 @@ from ops.cli.webhooks_change import disable, enable, remove, rotate
 from router.outbox.cursor import START
 from router.outbox.feed import read_events
 from router.outbox.signing import PREFIX, new_secret
+from router.settings.model import Settings, WebhookSettings
 from router.store import tenants
 from router.store.assignments import Ending, end
 from router.store.connections.connections import Connections
 from tests.command_line import CommandLine
 from tests.postgres.test_webhooks import assigned, delivering, settled
-from tests.sink import a_sink
+from tests.sink import a_sink, names_of
 
 
 async def test_a_script_reads_all_events_page_by_page_with_the_cursor_of_the_answer(
@@ -45,6 +47,39 @@ async def test_a_script_reads_all_events_page_by_page_with_the_cursor_of_the_ans
     assert "lead.ended lead" in text and "outcome won" in text and "go on with: --after" in text
 
 
+async def test_on_call_sees_what_happened_in_the_last_hours_and_that_older_events_are_gone(
+    conn: asyncpg.Connection, connections: Connections, database_url: str
+) -> None:
+    tenant, taken = await assigned(conn, connections, 3)
+    leads = list(taken)
+    for place, ago in enumerate(("3 hours", "90 minutes", "5 minutes")):
+        await end(conn, tenant.tenant_id, leads[place], Ending.WON)
+        newest = "(select max(event_no) from event)"
+        await conn.execute(f"update event set at = clock_timestamp() - interval '{ago}' where event_no = {newest}")
+    await conn.execute("update event set at = clock_timestamp() - interval '4 hours' where type = 'lead.assigned'")
+    shown = CommandLine(events, database_url)
+
+    async def ended(*words: str) -> list[int]:
+        found = (await shown.json(*words))["events"]
+        assert {one["type"] for one in found} <= {"lead.ended"}, found
+        return [one["data"]["lead_id"] for one in found]
+
+    assert await ended("--since", "2h") == leads[1:]
+    at = await conn.fetchval("select clock_timestamp() - interval '200 minutes'")
+    assert await ended("--since", at.astimezone(timezone(timedelta(hours=8))).isoformat()) == leads
+    assert await ended("--since", "2h", "--limit", "1") == [leads[1]]
+    assert await ended("--since", "30s") == []
+    assert (await shown.run("--since", "2h")).stderr == "tenant acme (the only one)\n"
+    # A time of before, taken over from elsewhere: nothing that happened since is missed.
+    later = "(select event_no from event order by event_no desc limit 1)"
+    await conn.execute(f"update event set at = at - interval '1 year' where event_no = {later}")
+    assert await ended("--since", "2h") == leads[1:]
+    await conn.execute("update event_feed set removed_upto = 1, removed_until = clock_timestamp() - interval '4 hours'")
+    assert (await shown.run("--since", "2h")).stderr == "tenant acme (the only one)\n"
+    gone = await shown.run("--since", "2d")
+    assert gone.exit_code == 0 and "were removed (events.retention_days); this begins after them" in gone.stderr
+
+
 async def test_following_prints_one_event_a_line_also_those_that_come_later(
     conn: asyncpg.Connection, connections: Connections, database_url: str
 ) -> None:
@@ -63,6 +98,9 @@ async def test_following_prints_one_event_a_line_also_those_that_come_later(
     ("words", "code", "said"),
     [
         (["--after", "yesterday"], 2, "invalid cursor"),
+        (["--since", "yesterday"], 2, "or how long ago, such as 90s, 30m, 4h or 2d"),
+        (["--since", "2026-03-31T09:30"], 2, "has no offset"),
+        (["--since", "2h", "--after", "0"], 2, "--after and --since: one of them at a time"),
         (["--after", "999-0"], 2, "ahead of the last event"),
         (["--type", "lead.exploded"], 2, "lead.exploded"),
         (["--tenant", "nobody"], 2, "there is no tenant"),
@@ -156,17 +194,50 @@ async def test_a_webhook_from_its_adding_to_its_removing(
     [
         ("http://127.0.0.1/x", "not a public address"),
         ("https://[::1]:8443/x", "not a public address"),
+        ("http://localhost:9000/x", "localhost is not a public address"),
+        ("http://LOCALHOST./x", "not a public address"),
+        ("http://crm.localhost/x", "not a public address"),
+        ("http://2130706433/x", "not a public address"),
+        ("http://0x7f.1/x", "not a public address"),
+        ("http://[::ffff:10.0.0.1]/x", "not a public address"),
+        ("http://crm.internal/x", "crm.internal leads to an address that is not public"),
+        ("http://crm.internal/x", "(10.1.2.3). Nothing was added; if it is meant, add it with --allow-private"),
         ("ftp://example.com", "must begin with https://"),
         ("https://ann:pw@example.com/", "must not hold a user or a password"),
     ],
 )
 async def test_an_url_that_cannot_be_delivered_to_is_refused_when_it_is_added(
-    conn: asyncpg.Connection, database_url: str, connections: Connections, url: str, said: str
+    conn: asyncpg.Connection,
+    database_url: str,
+    connections: Connections,
+    url: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", names_of("crm.internal", "10.1.2.3"))
     await assigned(conn, connections, 1)
     result = await CommandLine(add, database_url).run(url, "--tenant", "acme")
     assert (result.exit_code, said in result.output) == (2, True), result.output
     assert "pw" not in result.output
+    assert await conn.fetchval("select count(*) from webhook") == 0
+
+
+async def test_a_private_address_is_taken_where_it_is_meant_and_a_name_that_is_not_there_with_a_warning(
+    conn: asyncpg.Connection, database_url: str, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", names_of("crm.internal", "10.1.2.3"))
+    await assigned(conn, connections, 1)
+    command, of_acme = CommandLine(add, database_url), ("--tenant", "acme")
+    assert (await command.json("http://crm.internal/x", *of_acme, "--allow-private"))["warning"] is None
+    everywhere = Settings(webhooks=WebhookSettings(private_addresses="allowed"))
+    added = await CommandLine(add, database_url, settings=everywhere).run("http://localhost:9/x", *of_acme)
+    assert (added.exit_code, added.stderr) == (0, ""), added.output
+    later = await command.run("https://later.example/x", *of_acme)
+    assert (later.exit_code, "secret (shown this once)" in later.stdout) == (0, True), later.output
+    assert later.stderr == (
+        "warning: later.example cannot be looked up right now (Name or service not known); "
+        "nothing is delivered until it can\n"
+    )
 
 
 async def test_a_secret_from_a_file_is_not_shown_and_a_wrong_one_refused(

@@ -19,6 +19,7 @@ from ops.cli.commands import tenants as tenants_command
 from ops.cli.doctor import doctor as doctor_command
 from ops.cli.end import end as end_command
 from ops.cli.lane import reset_clock as reset_clock_command
+from ops.cli.retry import retry as retry_command
 from ops.cli.status import status as status_command
 from ops.cli.why import why as why_command
 from ops.daemon.services import lanes_can_be_worked
@@ -29,6 +30,8 @@ from tests.command_line import CommandLine
 from tests.support import connected, until
 from tests.workers import serving
 from tests.world import CATCH_ALL, Tenancy, a_drain, lead, make_tenant, settle, simple_reps
+
+READERS = (status_command, doctor_command, changes_command, why_command, audit_command)
 
 
 @pytest.mark.parametrize("table", ["lane", "lead_pool", "rep_load", "assignment"])
@@ -61,6 +64,7 @@ async def test_a_locked_table_is_an_error_in_seconds_and_every_lead_is_there_aft
         (changes_command, "", "ruleset"),
         (reset_clock_command, "acme", "lane"),
         (why_command, "1", "lead_pool"),
+        (why_command, "1", "lead"),
         (audit_command, "", "assignment"),
         (rules_command, "list --tenant acme", "ruleset"),
         (rules_command, "apply {rules} --tenant acme", "tenant"),
@@ -75,6 +79,7 @@ async def test_a_locked_table_is_an_error_in_seconds_and_every_lead_is_there_aft
         (end_command, "1 --as won", "assignment"),
         (end_command, "1 --as won", "lead"),
         (tenants_command, "list", "tenant"),
+        (retry_command, "--reason lead_invalid --dry-run", "parked"),
     ],
     ids=lambda value: value.name if isinstance(value, click.Command) else str(value),
 )
@@ -111,6 +116,8 @@ async def test_no_command_hangs_on_a_locked_table_and_each_names_who_has_it(
     assert f"nightly-cleanup (process {pid}, " in result.output, result.output
     assert f"has {table} locked (ACCESS EXCLUSIVE)" in result.output, result.output
     assert "Traceback" not in result.output
+    if command in READERS or {"list", "show", "--dry-run"} & set(arguments):
+        assert "only what was confirmed" not in result.output, "it reads, and says that it may have changed something"
     assert isinstance(result.exception, SystemExit), result.exception
 
 

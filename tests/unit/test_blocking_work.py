@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from ops.blocking.ending_words import advice_of, wait_or_end
 from ops.text.translation import translator
 from router.store.blocking.activity import QUERY_SHOWN, _session
+from router.store.blocking.elsewhere import Party, Wait
 from router.store.blocking.judge import Kind, Session
-from router.store.blocking.work import Work, work_of
+from router.store.blocking.work import Work, work_elsewhere, work_of
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,38 @@ def test_a_statement_counts_as_a_whole_though_only_its_beginning_is_shown(query:
 )
 def test_who_reads_now_and_has_locks_of_what_it_did_before_loses_that(holds: Kind, work: Work) -> None:
     assert work_of(Session(1, state="active", query="select count(*) from lead_pool"), [holds]) is work
+
+
+def party(pid: int = 1, statement: str = "", application: str = "psql", state: str = "active") -> Party:
+    return Party(pid, "db2:5432", application, "ann", state, statement[:100], None, statement)
+
+
+@pytest.mark.parametrize(
+    ("blocking", "waits_with", "work"),
+    [
+        (party(state="idle in transaction"), "update lead set x = 1", Work.IDLE),
+        (party(statement="alter table lead add x int"), "update lead set x = 1", Work.SCHEMA),
+        (party(statement="select pg_sleep(60)"), "update lead set x = 1", Work.CHANGE),
+        (party(statement="select pg_sleep(60)"), "alter table lead add x int", Work.READ),
+        (party(statement=f"/* {'x' * 200} */ delete from lead"), "update lead set x = 1", Work.CHANGE),
+        (party(statement="COPY lead TO stdout"), "alter table lead add x int", Work.BACKUP),
+        (party(application="pg_dump"), "alter table lead add x int", Work.BACKUP),
+        (party(statement="autovacuum: VACUUM public.lead_102"), "alter table lead add x int", Work.VACUUM),
+        (party(application="lead-router 16 host-1"), "update lead set x = 1", Work.OURS),
+        (party(state=""), "update lead set x = 1", Work.UNKNOWN),
+    ],
+)
+def test_who_is_waited_for_on_another_server_loses_what_its_statement_and_the_wait_tell(
+    blocking: Party, waits_with: str, work: Work
+) -> None:
+    assert work_elsewhere(Wait(party(2, waits_with), blocking)) is work
+
+
+def test_a_migration_that_waits_itself_on_another_server_has_not_begun() -> None:
+    first = Wait(party(2, "update lead set x = 1"), party(1, "alter table lead add x int"))
+    behind = Wait(party(1, "alter table lead add x int"), party(3, state="idle in transaction"))
+    assert work_elsewhere(first, [first]) is Work.SCHEMA
+    assert work_elsewhere(first, [first, behind]) is Work.QUEUED
 
 
 @given(st.text(max_size=300), st.text(max_size=20), st.sampled_from(["active", "idle in transaction", ""]))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -66,6 +67,67 @@ def test_the_help_has_every_command_once_and_cuts_none_of_its_sentences() -> Non
     shown = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
     assert "..." not in shown.replace("LEAD_ROUTER_...", "").replace("[ARGS]...", "")
     assert all(f"{heading}:" in shown for heading in SECTIONS)
+
+
+CHANGING = """
+migrate, tenants add, tenants rename, tenants set, tenants remove, reps import, reps set, reps rollback, reps sync,
+reps present, rules apply, rules rollback, leads import, leads undo-import, leads correct, leads end,
+leads import-assignments, leads unmerge, leads restamp, leads synonyms import, customers import-owners, customers merge,
+customers unmerge, drain, end, assign, handover, pause, resume, lane reset-clock, tokens create, tokens revoke,
+sources add, sources set, sources rotate, sources remove, journal drain, journal forget, park, unpark, retry, cleanup,
+serve, up, webhooks add, webhooks test, webhooks rotate, webhooks disable, webhooks enable, webhooks remove,
+webhooks redeliver, notify test, connections end, maintenance run, doctor mute, doctor unmute
+"""
+
+
+def test_of_every_command_it_is_said_whether_it_only_reads() -> None:
+    from ops.cli.reading import READING, READING_WITHOUT, place_of
+
+    callbacks = {" ".join(words): one.read() for words, one in COMMANDS.items()}
+    for name, command in list(callbacks.items()):
+        if isinstance(command, click.Group):
+            callbacks |= {f"{name} {of_it}": one for of_it, one in command.commands.items()}
+    changing = set(" ".join(CHANGING.split()).split(", "))
+    places = {name: place_of(one.callback) for name, one in callbacks.items()}
+    reading = {name for name, place in places.items() if place in READING or place in READING_WITHOUT}
+    assert reading | changing == set(places) and not reading & changing
+    assert READING | READING_WITHOUT.keys() <= set(places.values())
+    for name, place in places.items():
+        options = {one.name for one in callbacks[name].params}
+        assert place not in READING or not options & {"author", "why"}, f"{name} says why something is changed"
+        assert set(READING_WITHOUT.get(place, ())) <= options
+
+
+@pytest.mark.parametrize(
+    ("words", "reads"),
+    [
+        (["why", "7"], True),
+        (["end", "7", "--as", "won"], False),
+        (["retry", "--reason", "lead_invalid", "--dry-run"], True),
+        (["retry", "--reason", "lead_invalid"], False),
+        (["blockers"], True),
+        (["blockers", "--cancel", "77"], False),
+        (["tenants", "events", "acme"], True),
+        (["tenants", "events", "acme", "--off"], False),
+        (["migrate", "--check"], True),
+        (["doctor"], True),
+        (["doctor", "mutes"], True),
+    ],
+)
+def test_what_a_command_was_called_with_says_whether_it_only_reads(words: list[str], reads: bool) -> None:
+    from ops.cli.reading import only_reads
+
+    ctx = click.Context(main, info_name="lead-router")
+    while words:
+        group = ctx.command
+        assert isinstance(group, click.Group)
+        command = group.get_command(ctx, words[0])
+        assert command is not None
+        rest = words[1:]
+        ctx = command.make_context(words[0], list(rest), parent=ctx)
+        words = rest if isinstance(ctx.command, click.Group) and rest and rest[0] in ctx.command.commands else []
+    assert only_reads(ctx) is reads
+    assert not only_reads(None)
 
 
 def test_a_misspelt_command_leads_to_the_right_one() -> None:

@@ -15,7 +15,7 @@ from router.http.problems import Kind, Refused
 _QUERY_SHOWN = 160
 _BLOCKER_COLUMNS = (
     *("pid", "application", "user", "client", "state", "waits_on", "since", "open_s", "holds_leads", "hindrances"),
-    *("query", "do", "elsewhere"),
+    *("query", "do", "elsewhere", "work"),
 )
 _CONNECTION_COLUMNS = ("application", "user", "database", "state", "ours", "sessions", "longest_s")
 _PROCESS_COLUMNS = ("instance", "host", "pid", "version", "state", "started_at", "beat_at", "ended_at")
@@ -109,6 +109,7 @@ def _row_elsewhere(wait: Mapping[str, Any]) -> dict[str, Any]:
         "holds_leads": waiting["ours"],
         "hindrances": [f"{name} (process {waiting['pid']} on {waiting['server'] or '?'}) waits for its locks"],
         "do": wait["do"],
+        "work": wait["work"],
         "elsewhere": blocking["server"] or "?",
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ops.api.fields import number_of
+from ops.api.ids import LEAD, number_of
 from ops.api.running import JobDocument
 from ops.console.pages.reps import path_of
 from ops.console.refusal import why_of
@@ -103,5 +103,5 @@ def _wanted(rep_id: str, given: dict[str, str]) -> dict[str, Any]:
     else:
         wanted |= {"to": given.get("to", ""), "as_many_as_fit": given.get("as_many") == "yes"}
     if given.get("lead"):
-        wanted["leads"] = [number_of(given["lead"], "lead number")]
+        wanted["leads"] = [number_of(given["lead"], LEAD)]
     return wanted

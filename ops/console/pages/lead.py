@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ops.api.fields import number_of
+from ops.api.ids import BATCH, LEAD, number_of
 from ops.api.lead_documents import lead_document
 from ops.api.personal import seen_by
 from ops.api.refusals import refusals
@@ -39,8 +39,8 @@ ACTIONS = {"waiting": ("park", "assign"), "parked": ("unpark", "assign"), "assig
 async def lead(view: View) -> web.Response:
     """The page; `rep` asks about a rep, `takes` what would place it, `batch` about an earlier decision."""
     call, query = view.call(), view.query
-    number = number_of(view.request.match_info["lead"], "lead number")
-    batch = number_of(query["batch"], "batch") if query.get("batch") else None
+    number = number_of(view.request.match_info["lead"], LEAD)
+    batch = number_of(query["batch"], BATCH) if query.get("batch") else None
     rep_id, most = query.get("rep") or None, LIMIT if "takes" in query else None
     with refusals(call):
         async with call.connection() as conn, view.shared.means.presence() as presence:
@@ -142,5 +142,5 @@ async def assign(view: View) -> web.Response:
 async def _do(view: View, operation: str, body: dict[str, str], done: str) -> web.Response:
     number = view.request.match_info["lead"]
     await view.ask(operation, path={"lead": number}, body=body)
-    back = local_path(view.form.get("back") or view.link(f"/leads/{number_of(number, 'lead number')}"))
+    back = local_path(view.form.get("back") or view.link(f"/leads/{number_of(number, LEAD)}"))
     return view.go(back, done.format(lead=number))

@@ -1,7 +1,7 @@
 """Who waits for whom on all servers of a distributed database (Citus), as its own views have it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.store.connections.connect import APPLICATION_NAME
@@ -16,7 +16,9 @@ _QUERY_READ, _QUERY_SHOWN = 4_000, 100
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One session of a wait. `pid` = Citus' global process id; `server` = which one it is connected to (host:port)."""
+    """One session of a wait. `pid` = Citus' global process id; `server` = which one it is connected to (host:port);
+    `query` is as it may be shown, `statement` as much of it as was read, with its lines. `state` "" = it is hidden.
+    """
 
     pid: int
     server: str
@@ -25,6 +27,7 @@ class Party:
     state: str
     query: str
     since: datetime | None
+    statement: str = field(default="", repr=False)
 
     @property
     def ours(self) -> bool:
@@ -69,7 +72,8 @@ async def waits_elsewhere(conn: Connection) -> tuple[list[Wait], str | None]:
 
 def _party(row: Row, which: str) -> Party:
     # Masked before it is cut: half a password is one too.
-    query = " ".join(mask_statement(row[f"{which}_query"]).split())
+    statement = mask_statement(row[f"{which}_query"])
+    query = " ".join(statement.split())
     return Party(
         pid=row[f"{which}_pid"],
         server=row[f"{which}_server"],
@@ -78,4 +82,5 @@ def _party(row: Row, which: str) -> Party:
         state=row[f"{which}_state"],
         query=query if len(query) <= _QUERY_SHOWN else query[: _QUERY_SHOWN - 1] + "…",
         since=row[f"{which}_since"],
+        statement=statement,
     )

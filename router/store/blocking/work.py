@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from enum import StrEnum
 
+from router.store.blocking.elsewhere import Wait
 from router.store.blocking.judge import Kind, Session
 
 
@@ -58,6 +59,29 @@ def work_of(session: Session, holds: Collection[Kind] = ()) -> Work:
         kind = next((work for held, work in _EARLIER.items() if held in holds), Work.CHANGE if session.writes else kind)
     queued = session.wait.startswith("Lock:") and kind in (Work.SCHEMA, Work.VACUUM)
     return Work.QUEUED if queued else kind
+
+
+def work_elsewhere(wait: Wait, waits: Collection[Wait] = ()) -> Work:
+    """What the session does that another one waits for, on another server; `waits` are all that there are.
+
+    Which locks it has is not known there. What keeps a statement out that asks for no whole table are rows that were
+    changed or locked before.
+    """
+    party = wait.blocking
+    session = Session(
+        party.pid,
+        party.application,
+        role=party.role,
+        backend="autovacuum worker" if party.statement.startswith("autovacuum:") else "client backend",
+        state=party.state,
+        wait="Lock:elsewhere" if any(one.waiting.pid == party.pid for one in waits) else "",
+        query=party.query,
+        ours=party.ours,
+        visible=bool(party.state),
+        statement=party.statement,
+    )
+    asks_for_table = _kind(wait.waiting.statement) in (Work.SCHEMA, Work.VACUUM)
+    return work_of(session, () if asks_for_table else (Kind.ROWS,))
 
 
 def _kind(query: str) -> Work:
