@@ -12,7 +12,7 @@ from typing import IO, Annotated, Any, Literal
 import msgspec
 
 from ops.api.fields import OF_PARTS, Json, Moment
-from ops.api.job_records import JobRecord
+from ops.api.job_records import JobRecord, NotBegun
 from ops.api.personal import seen_by, words_for
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
@@ -151,8 +151,8 @@ class Jobs:
         self._noting: asyncio.Task[None] | None = None
 
     async def start(self, kind: JobKind, call: Call, work: Work) -> Job:
-        """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, and when
-        this instance is about to end.
+        """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, while the
+        database is too busy to say so, and when this instance is about to end.
         """
         if self._stopped:
             raise busy("this instance is being stopped; start the job again", 5)
@@ -175,19 +175,19 @@ class Jobs:
             f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
         )
         self._jobs[job.job_id] = job
-        begun = asyncio.get_running_loop().create_future()
+        begun: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
         # It outlives the request, and its span.
         doing = self._run(job, work, JobRecord(job, call.connections), begun)
         job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
         job.task.add_done_callback(lambda _task: self._is_over(job, begun))
         try:
-            other_id = await begun
+            refused = await begun
         except asyncio.CancelledError:
             # Who asked for it has gone, and nobody would know of it.
             job.task.cancel()
             raise
-        if other_id is not None:
-            raise _runs_already(kind, other_id, elsewhere=True)
+        if refused is not None:
+            raise refused
         return job
 
     def of(self, tenant_id: int) -> list[Job]:
@@ -240,12 +240,12 @@ class Jobs:
         if tasks:
             await asyncio.wait(tasks, timeout=wait_s)
 
-    async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[str | None]") -> None:
+    async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[Refused | None]") -> None:
         try:
             await self._begin(record)
-        except RunsElsewhere as error:
+        except (RunsElsewhere, NotBegun) as error:
             del self._jobs[job.job_id]
-            _answer(begun, error.job_id)
+            _answer(begun, _refusal(job.kind, error))
             return
         except asyncio.CancelledError:
             self._cancelled(job)
@@ -265,7 +265,7 @@ class Jobs:
         elif noted:
             _hand_over(job)
 
-    def _is_over(self, job: Job, begun: "asyncio.Future[str | None]") -> None:
+    def _is_over(self, job: Job, begun: "asyncio.Future[Refused | None]") -> None:
         """Also where it was ended before its first step, or by a fault of ours: nobody waits for it."""
         if job.state == "running":
             self._cancelled(job)
@@ -362,10 +362,16 @@ def _runs_already(kind: JobKind, job_id: str, *, elsewhere: bool) -> Refused:
     return Refused(Kind.CONFLICT, words)
 
 
-def _answer(begun: "asyncio.Future[str | None]", other_id: str | None) -> None:
+def _refusal(kind: JobKind, error: RunsElsewhere | NotBegun) -> Refused:
+    if isinstance(error, NotBegun):
+        return busy(str(error), 5)
+    return _runs_already(kind, error.job_id, elsewhere=True)
+
+
+def _answer(begun: "asyncio.Future[Refused | None]", refused: Refused | None) -> None:
     """Unless nobody waits for it any more."""
     if not begun.done():
-        begun.set_result(other_id)
+        begun.set_result(refused)
 
 
 def _hand_over(job: Job) -> None:

@@ -1,11 +1,13 @@
 """Jobs as all instances know them: noted by the one that runs them, the last ones of each tenant, for a while."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from router.domain.worded import Worded, worded
 from router.domain.worded_phrases import worded_duration
+from router.store.errors import TRANSIENT_ERRORS
 from router.store.sentence_parts import read_sentence, written_parts
 from router.store.statements import Connection, Row, load
 
@@ -109,7 +111,9 @@ async def note_begin(
         if other is not None:
             raise RunsElsewhere(other)
         # The other one has ended meanwhile.
-    await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
+    # It is begun in any case; what is left is removed by the next one.
+    with suppress(*TRANSIENT_ERRORS):
+        await _SQL.remove_surplus.execute(conn, tenant_id=tenant_id, jobs=KEPT, days=KEPT_DAYS)
 
 
 async def note_progress(
