@@ -58,6 +58,11 @@ class JobRecord:
         self._connections = connections
         self._begun = self._cancelled = False
 
+    @property
+    def has_file(self) -> bool:
+        """Whether noting the end means to make a file ready first."""
+        return self._job.made is not None
+
     async def begin(self) -> None:
         """Notes that it begins, before it does anything: who is sent to another instance finds it there. Raises
         RunsElsewhere while another one of its kind runs for the tenant, in whichever instance; NotBegun where that

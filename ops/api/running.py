@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Literal
 
 import msgspec
 
 from ops.api.fields import OF_PARTS, Json, Moment
 from ops.api.job_records import JobRecord, NotBegun
 from ops.api.personal import seen_by, words_for
+from ops.api.unnoted_ends import UnnotedEnds
 from ops.documents.file_import import CannotImport
 from ops.replay.overrides import BadOverride
 from router.domain.phrases import duration
@@ -22,7 +23,6 @@ from router.http.operations import Answer, Call
 from router.http.problems import Kind, Refused, busy
 from router.manual.merge_customers import CannotMerge
 from router.rules.file import ZoneDiffers
-from router.store.backoff import wait_s as backoff_s
 from router.store.errors import LOCK_TIMEOUTS, TRANSIENT_ERRORS
 from router.store.jobs import KEPT as KEPT_IN_DATABASE
 from router.store.jobs import KEPT_DAYS, SILENT_S, RunsElsewhere
@@ -46,8 +46,6 @@ ONE_OF_A_KIND = "Of a tenant one job of a kind runs at a time, in all instances 
 AT_ONCE = 4
 AT_ONCE_OF_TENANT = 3
 """Of a tenant: so one place is always left for the others."""
-_NOTED_AGAIN_S = 5.0
-"""The longest wait until the ends that could not be noted are tried again."""
 _END_NOTED_S = 5.0
 """So long a job waits until the end of the one before it is noted."""
 _STOPPED = worded("the instance that ran it was stopped: what it did stays done; start it again for the rest")
@@ -147,8 +145,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._clock = clock
         self._stopped = False
-        self._unnoted: dict[str, JobRecord] = {}
-        self._noting: asyncio.Task[None] | None = None
+        self._unnoted = UnnotedEnds(self._is_kept, self._hand_over)
 
     async def start(self, kind: JobKind, call: Call, work: Work) -> Job:
         """Starts it. Raises Refused while there are too many or another one of its kind runs for the tenant, while the
@@ -227,18 +224,12 @@ class Jobs:
     async def stop(self, wait_s: float) -> None:
         """Ends all jobs with this instance, and waits so long at the most for that to be noted in the database."""
         self._stopped = True
-        tasks: list[asyncio.Task[Any]] = [
-            job.task for job in self._jobs.values() if job.task is not None and not job.task.done()
-        ]
+        tasks = [job.task for job in self._jobs.values() if job.task is not None and not job.task.done()]
         for job in self._jobs.values():
             if job.state == "running" and job.task is not None:
                 job.task.cancel()
-        if self._noting is not None:
-            self._noting.cancel()
-        if self._unnoted:
-            tasks.append(asyncio.create_task(self._note_ends(), name="ends of jobs"))
-        if tasks:
-            await asyncio.wait(tasks, timeout=wait_s)
+        ended = asyncio.wait(tasks, timeout=wait_s) if tasks else asyncio.sleep(0)
+        await asyncio.gather(ended, self._unnoted.stop(wait_s))
 
     async def _run(self, job: Job, work: Work, record: JobRecord, begun: "asyncio.Future[Refused | None]") -> None:
         try:
@@ -259,11 +250,9 @@ class Jobs:
             await asyncio.wait([following])
         noted = await record.end()
         if noted is None and not self._stopped:
-            self._unnoted[job.job_id] = record
-            if self._noting is None:
-                self._noting = asyncio.create_task(self._note_later(), name="ends of jobs", context=Context())
+            self._unnoted.add(job.job_id, record)
         elif noted:
-            _hand_over(job)
+            self._hand_over(job.job_id)
 
     def _is_over(self, job: Job, begun: "asyncio.Future[Refused | None]") -> None:
         """Also where it was ended before its first step, or by a fault of ours: nobody waits for it."""
@@ -281,41 +270,9 @@ class Jobs:
             if other is None or other.state == "running" or other.task is None:
                 raise
             await asyncio.wait([other.task], timeout=_END_NOTED_S)
-            if (unnoted := self._unnoted.get(error.job_id)) is not None:
+            if (unnoted := self._unnoted.of(error.job_id)) is not None:
                 await unnoted.note_end()
             await record.begin()
-
-    async def _note_later(self) -> None:
-        """Notes the ends that could not be noted, once the database is back; those that are forgotten here, an hour
-        after they ended, are given up.
-        """
-        failures = 0
-        try:
-            while self._unnoted:
-                failures += 1
-                await asyncio.sleep(backoff_s(failures, longest_s=_NOTED_AGAIN_S))
-                self._forget()
-                if await self._note_ends():
-                    failures = 0
-        finally:
-            # The next end that cannot be noted begins again.
-            self._noting = None
-
-    async def _note_ends(self) -> bool:
-        """As far as the database takes them; returns whether it took any."""
-        self._unnoted = {job_id: record for job_id, record in self._unnoted.items() if job_id in self._jobs}
-        took = False
-        for job_id, record in list(self._unnoted.items()):
-            noted = await record.note_end()
-            self._unnoted.pop(job_id, None)
-            if noted is None:
-                # Where it is only this one, the others come first the next time.
-                self._unnoted[job_id] = record
-                break
-            took = True
-            if noted and job_id in self._jobs:
-                _hand_over(self._jobs[job_id])
-        return took
 
     async def _work(self, job: Job, work: Work) -> None:
         try:
@@ -336,6 +293,17 @@ class Jobs:
     def _cancelled(self, job: Job) -> None:
         failed = _STOPPED if self._stopped else job.lost
         job.state, job.error, job.ended_at = "cancelled" if failed is None else "failed", failed, self._clock()
+
+    def _is_kept(self, job_id: str) -> bool:
+        self._forget()
+        return job_id in self._jobs
+
+    def _hand_over(self, job_id: str) -> None:
+        """From now on its file is the database's, for all instances."""
+        job = self._jobs.get(job_id)
+        if job is not None and job.made is not None:
+            job.made.file.close()
+            job.made = None
 
     def _forget(self) -> None:
         """Those that ended an hour ago; and the oldest, where there are many. Files of fewer are kept."""
@@ -372,13 +340,6 @@ def _answer(begun: "asyncio.Future[Refused | None]", refused: Refused | None) ->
     """Unless nobody waits for it any more."""
     if not begun.done():
         begun.set_result(refused)
-
-
-def _hand_over(job: Job) -> None:
-    """From now on its file is the database's, for all instances."""
-    if job.made is not None:
-        job.made.file.close()
-        job.made = None
 
 
 def accepted(call: Call, job: Job) -> Answer:

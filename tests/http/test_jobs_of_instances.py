@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import asyncpg
 import pytest
 
+from ops.api.job_records import JobRecord
 from ops.api.operations import api_operations
 from ops.api.running import AT_ONCE, AT_ONCE_OF_TENANT, Job, JobKind, Jobs
 from router.http.problems import Refused
@@ -190,9 +192,9 @@ async def test_a_fault_while_ends_are_noted_does_not_keep_later_ones_from_being_
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running._NOTED_AGAIN_S", 0.01)
+    monkeypatch.setattr("ops.api.unnoted_ends._AGAIN_S", 0.01)
     flaky, jobs, faults = FlakyConnections(connections), Jobs(), list[str]()
-    note_ends = jobs._note_ends
+    note_ends = jobs._unnoted.note_all
 
     async def faulty() -> bool:
         if not faults:
@@ -200,12 +202,12 @@ async def test_a_fault_while_ends_are_noted_does_not_keep_later_ones_from_being_
             raise RuntimeError("a fault of ours")
         return await note_ends()
 
-    monkeypatch.setattr(jobs, "_note_ends", faulty)
+    monkeypatch.setattr(jobs._unnoted, "note_all", faulty)
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
     first = await jobs.start("audit", call, quick)
 
     async def failed() -> bool:
-        return bool(faults) and jobs._noting is None
+        return bool(faults) and jobs._unnoted.idle
 
     await until(failed, "the fault has ended what notes the ends")
     second = await jobs.start("retry", call, quick)
@@ -222,8 +224,8 @@ async def test_an_instance_that_stops_notes_what_it_still_has_to(
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running._NOTED_AGAIN_S", 3600.0)
-    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 3600.0)
+    monkeypatch.setattr("ops.api.unnoted_ends._AGAIN_S", 3600.0)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 3600.0)
     flaky, jobs = FlakyConnections(connections), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
     job = await jobs.start("audit", call, quick)
@@ -234,11 +236,67 @@ async def test_an_instance_that_stops_notes_what_it_still_has_to(
     assert await acme.conn.fetchval("select state from job") == "done"
 
 
+async def test_one_end_that_cannot_be_noted_keeps_no_other_one_from_being_noted_when_the_instance_stops(
+    connections: Connections, acme: Tenancy, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records._TRIES", 1)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 3600.0)
+    flaky, jobs, go_on = FlakyConnections(connections, away=False), Jobs(), asyncio.Event()
+
+    async def work(_job: Job) -> dict[str, Any]:
+        await go_on.wait()
+        return {"ok": True}
+
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+    locked, *others = [await jobs.start(kind, call, work) for kind in call.kinds[:3]]
+    flaky.away = True
+    go_on.set()
+    await asyncio.wait([job.task for job in (locked, *others) if job.task is not None])
+    flaky.away = False
+    async with connected(database_url) as other, other.transaction():
+        await other.execute("select from job where job_id = $1 for update", locked.job_id)
+        began = monotonic()
+        await jobs.stop(1.5)
+        # Less than the lock is waited for: all of it together is bounded.
+        assert monotonic() - began < 15
+        rows = await acme.conn.fetch("select job_id from job where state = 'done' order by 1")
+        assert [row[0] for row in rows] == sorted(job.job_id for job in others)
+
+
+async def test_a_fault_with_one_end_keeps_neither_it_nor_another_one_from_being_noted_later(
+    connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.api.job_records._TRIES", 1)
+    monkeypatch.setattr("ops.api.unnoted_ends._AGAIN_S", 0.01)
+    flaky, jobs, note_end = FlakyConnections(connections), Jobs(), JobRecord.note_end
+    call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
+    faulty, sound = [await jobs.start(kind, call, quick) for kind in call.kinds[:2]]
+
+    faults = list[str]()
+
+    async def noted(record: JobRecord) -> bool | None:
+        if record._job is faulty and len(faults) < 2:
+            faults.append("one")
+            raise RuntimeError("a fault of ours")
+        return await note_end(record)
+
+    monkeypatch.setattr(JobRecord, "note_end", noted)
+    await asyncio.wait([job.task for job in (faulty, sound) if job.task is not None])
+    flaky.away = False
+
+    async def both() -> bool:
+        rows = await acme.conn.fetch("select job_id from job where state = 'done'")
+        return {row[0] for row in rows} == {faulty.job_id, sound.job_id}
+
+    await until(both, "both ends are noted")
+    assert len(faults) == 2
+
+
 async def test_ends_that_cannot_be_noted_are_given_up_with_the_job_after_an_hour(
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running._NOTED_AGAIN_S", 0.01)
+    monkeypatch.setattr("ops.api.unnoted_ends._AGAIN_S", 0.01)
     now = datetime(2026, 3, 31, tzinfo=UTC)
     flaky, jobs = FlakyConnections(connections), Jobs(lambda: now)
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
@@ -248,7 +306,7 @@ async def test_ends_that_cannot_be_noted_are_given_up_with_the_job_after_an_hour
     now += timedelta(minutes=61)
 
     async def over() -> bool:
-        return jobs._noting is None
+        return jobs._unnoted.idle
 
     await until(over, "nothing is left to be tried")
     asked = flaky.asked

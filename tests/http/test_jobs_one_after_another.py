@@ -79,7 +79,7 @@ async def test_a_job_that_is_over_here_is_not_in_the_way_of_the_next_one_though_
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 3600.0)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 3600.0)
     flaky, jobs = FlakyConnections(connections, away=False), Jobs()
     call: Any = Caller(flaky, Named(acme.tenant_id, "acme"))
     go_on = asyncio.Event()
@@ -177,7 +177,7 @@ async def test_while_the_database_is_away_a_file_is_not_made_ready_again_and_aga
     connections: Connections, acme: Tenancy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.api.job_records._TRIES", 1)
-    monkeypatch.setattr("ops.api.running.backoff_s", lambda *_, **__: 0.01)
+    monkeypatch.setattr("ops.api.unnoted_ends.backoff_s", lambda *_, **__: 0.01)
     packed = 0
 
     def counted(descriptor: int) -> bytes | None:
