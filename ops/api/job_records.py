@@ -3,8 +3,9 @@
 import asyncio
 import os
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,8 +54,9 @@ class JobRecord:
     busy one waits for it, since it could say that another one of its kind runs.
     """
 
-    def __init__(self, job: "Job", connections: Connections) -> None:
+    def __init__(self, job: "Job", connections: Connections, now_s: Callable[[], float]) -> None:
         self._job = job
+        self._now_s = now_s
         self._connections = connections
         self._begun = self._cancelled = False
 
@@ -101,8 +103,10 @@ class JobRecord:
         job = self._job
         async with self._connection() as conn:
             if not self._begun:
-                await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at)
+                ago_s = self._now_s() - job.started_s
+                begun = await note_begin(conn, job.tenant_id, job.job_id, job.kind, job.started_by, ago_s)
                 self._begun = True
+                job.started_at = begun or job.started_at
             wanted = await note_progress(conn, job.tenant_id, job.job_id, job.done, job.total, job.step)
             if wanted is None and await is_ended(conn, job.tenant_id, job.job_id):
                 self._cancel(_GIVEN_UP)
@@ -166,11 +170,18 @@ class JobRecord:
 
     async def _note_end(self, end: JobEnd) -> bool:
         job = self._job
+        assert job.ended_s is not None
         async with self._connection() as conn, conn.transaction():
+            end = replace(end, ended_ago_s=self._now_s() - job.ended_s)
             if not self._begun:
-                await add_ended(conn, job.tenant_id, job.job_id, job.kind, job.started_by, job.started_at, end)
+                ago_s = self._now_s() - job.started_s
+                await add_ended(conn, job.tenant_id, job.job_id, job.kind, job.started_by, ago_s, end)
             noted = await note_end(conn, job.tenant_id, job.job_id, end)
-        return noted and not end.result_left and (job.made is None or end.file is not None)
+        if noted is None:
+            return False
+        # As all instances show it.
+        job.started_at, job.ended_at = noted
+        return not end.result_left and (job.made is None or end.file is not None)
 
 
 def _between_s(number: int) -> float:
@@ -202,9 +213,8 @@ def _end_of(job: "Job", made: "JobFile | None", packed: bytes | None) -> JobEnd:
     number = job.result.get("import") if job.kind == "import_leads" and job.result else None
     left = job.result is not None and (text is None or len(text) > MAX_RESULT)
     made = made if packed is not None else None
-    assert job.ended_at is not None
     return JobEnd(
-        job.ended_at,
+        0.0,
         job.state,
         job.done,
         job.total,

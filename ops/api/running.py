@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from time import monotonic
 from typing import IO, Annotated, Literal
 
 import msgspec
@@ -37,7 +38,7 @@ JobKind = Literal[
 ]
 State = Literal["running", "done", "failed", "cancelled"]
 
-KEPT_FOR = timedelta(hours=1)
+KEPT_FOR_S = 3600.0
 KEPT = 100
 KEPT_FILES = 10
 """Of so many jobs, the last ones, a file that they made is kept here where the database has no room for it."""
@@ -84,8 +85,9 @@ class JobFile:
 class Job:
     """One run. `progress` counts what `step` says; `error` why it failed; `made` is a file for people to fetch, and
     `made_name` what it is called, wherever it is kept. `lost` = why it was ended, where that was not asked for.
-    `settled` = all instances know how it ended, or the database is away; until then it is shown as one that runs, since
-    it is in the way of the next one.
+    `started_s`, `ended_s` are by a clock that only counts, and the database says when that was. `settled` = all
+    instances know how it ended, or the database is away; until then it is shown as one that runs, since it is in the
+    way of the next one.
     """
 
     job_id: str
@@ -94,8 +96,10 @@ class Job:
     tenant: str
     started_by: str
     started_at: datetime
+    started_s: float
     state: State = "running"
     ended_at: datetime | None = None
+    ended_s: float | None = None
     done: int = 0
     total: int | None = None
     step: str = ""
@@ -140,10 +144,12 @@ class Jobs:
     time, in all instances together.
     """
 
-    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime] = lambda: datetime.now(UTC), now_s: Callable[[], float] = monotonic
+    ) -> None:
         self._instance = secrets.token_hex(3)
         self._jobs: dict[str, Job] = {}
-        self._clock = clock
+        self._clock, self._now_s = clock, now_s
         self._stopped = False
         self._unnoted = UnnotedEnds(self._is_kept, self._hand_over)
 
@@ -169,12 +175,18 @@ class Jobs:
                 5,
             )
         job = Job(
-            f"{self._instance}-{secrets.token_hex(8)}", kind, tenant.tenant_id, tenant.name, call.actor, self._clock()
+            f"{self._instance}-{secrets.token_hex(8)}",
+            kind,
+            tenant.tenant_id,
+            tenant.name,
+            call.actor,
+            self._clock(),
+            self._now_s(),
         )
         self._jobs[job.job_id] = job
         begun: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
         # It outlives the request, and its span.
-        doing = self._run(job, work, JobRecord(job, call.connections), begun)
+        doing = self._run(job, work, JobRecord(job, call.connections, self._now_s), begun)
         job.task = asyncio.create_task(doing, name=f"job {job.job_id}", context=Context())
         job.task.add_done_callback(lambda _task: self._is_over(job, begun))
         try:
@@ -281,18 +293,21 @@ class Jobs:
             with bound(tenant=job.tenant), root_span(f"job {job.kind}", {TENANT: job.tenant}):
                 # Its documents hold times and keys as they come; from here on it is plain JSON.
                 job.result = msgspec.to_builtins(await work(job), str_keys=True)
-            job.state, job.ended_at = "done", self._clock()
+            self._ends(job, "done", None)
         except asyncio.CancelledError:
             self._cancelled(job)
         except Exception as error:
             self._failed(job, error)
 
     def _failed(self, job: Job, error: Exception) -> None:
-        job.state, job.error, job.ended_at = "failed", _words(job, error), self._clock()
+        self._ends(job, "failed", _words(job, error))
 
     def _cancelled(self, job: Job) -> None:
         failed = _STOPPED if self._stopped else job.lost
-        job.state, job.error, job.ended_at = "cancelled" if failed is None else "failed", failed, self._clock()
+        self._ends(job, "cancelled" if failed is None else "failed", failed)
+
+    def _ends(self, job: Job, state: State, error: str | None) -> None:
+        job.state, job.error, job.ended_at, job.ended_s = state, error, self._clock(), self._now_s()
 
     def _is_kept(self, job_id: str) -> bool:
         self._forget()
@@ -307,11 +322,11 @@ class Jobs:
 
     def _forget(self) -> None:
         """Those that ended an hour ago; and the oldest, where there are many. Files of fewer are kept."""
-        ended = [job for job in self._jobs.values() if job.ended_at is not None]
-        old = self._clock() - KEPT_FOR
+        ended = [job for job in self._jobs.values() if job.ended_s is not None]
+        old = self._now_s() - KEPT_FOR_S
         files = 0
         for number, job in enumerate(reversed(ended)):
-            forgotten = number >= KEPT or (job.ended_at is not None and job.ended_at < old)
+            forgotten = number >= KEPT or (job.ended_s is not None and job.ended_s < old)
             if job.made is not None:
                 files += 1
                 if forgotten or files > KEPT_FILES:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -41,7 +40,7 @@ async def test_while_all_connections_are_in_use_no_second_job_of_a_kind_begins(
     few: Connections, acme: Tenancy, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patience(monkeypatch, 0.01, 0.01)
-    await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me", datetime.now(UTC))
+    await note_begin(acme.conn, acme.tenant_id, "first", "audit", "me")
     jobs, worked = Jobs(), list[str]()
 
     async def work(job: Job) -> dict[str, Any]:
